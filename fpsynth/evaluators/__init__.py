@@ -1,0 +1,1 @@
+"""Evaluators: what an expression graph is worth, exactly (exact.py) or over arrays (arrays.py)."""

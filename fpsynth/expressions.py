@@ -1,0 +1,186 @@
+"""The expression graph: one description of a computation that every interpreter and encoder reads."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth.formats import Format
+from fpsynth.rounding import Rounding
+
+
+class Op(enum.Enum):
+    """Every operation there is.  The value is the name used in files and messages."""
+
+    # numeric leaves
+    VARIABLE = "variable"
+    CONSTANT = "constant"
+    # numeric operations; each rounds once into the node's format (format None: exactly, into the reals)
+    NEG = "neg"
+    ADD = "add"
+    MUL = "mul"
+    FMA = "fma"  # args a, b, c: a*b + c
+    MAX = "max"  # IEEE 754-2019 maximum: NaN if any argument is NaN; +0 above -0
+    CAST = "cast"  # into the node's format; into the reals it is exact
+    # comparisons of two numeric nodes of the same format; false if any argument is NaN; -0 equals +0
+    LT = "lt"
+    LE = "le"
+    EQ = "eq"
+    # propositional operations
+    AND = "and"
+    OR = "or"
+    NOT = "not"
+
+    @property
+    def boolean(self) -> bool:
+        """Whether a node with this operation is true or false rather than a number."""
+        return self in _BOOLEAN
+
+
+_BOOLEAN = frozenset({Op.LT, Op.LE, Op.EQ, Op.AND, Op.OR, Op.NOT})
+
+ARITY: dict[Op, int | None] = {
+    Op.VARIABLE: 0,
+    Op.CONSTANT: 0,
+    Op.NEG: 1,
+    Op.ADD: 2,
+    Op.MUL: 2,
+    Op.FMA: 3,
+    Op.MAX: 2,
+    Op.CAST: 1,
+    Op.LT: 2,
+    Op.LE: 2,
+    Op.EQ: 2,
+    Op.AND: None,
+    Op.OR: None,
+    Op.NOT: 1,
+}
+"""Number of arguments of each operation; None: any number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """A node of the graph.  Nodes are compared by identity: share a node to say that it is computed once."""
+
+    op: Op
+    args: tuple[Expression, ...] = ()
+    format: Format | None = None
+    """Format of a numeric node; None means a real number (or a truth value, for boolean operations)."""
+    rounding: Rounding = Rounding.RNE
+    flush: bool = False
+    """Subnormal operands are read, and subnormal results written, as zeros of the same sign."""
+    name: str = ""
+    """Of a variable: unique in its graph, matching [a-z][a-z0-9_]*."""
+    value: Fraction | None = None
+    """Of a constant: exact; a floating-point constant must be representable in its format (it is +0 when zero)."""
+
+    def __post_init__(self) -> None:
+        arity = ARITY[self.op]
+        if arity is not None and len(self.args) != arity:
+            raise ValueError(f"{self.op.value} takes {arity} arguments, got {len(self.args)}")
+        if self.op.boolean:
+            numeric = self.op in (Op.LT, Op.LE, Op.EQ)
+            if any(arg.op.boolean is numeric for arg in self.args):
+                raise ValueError(f"{self.op.value} got an argument of the wrong kind")
+            if numeric and self.args[0].format != self.args[1].format:
+                raise ValueError("cast both sides of a comparison to one format first")
+        elif self.op is not Op.CAST and any(arg.format != self.format or arg.op.boolean for arg in self.args):
+            raise ValueError(f"the arguments of {self.op.value} must have the node's own format; cast them first")
+
+
+def variable(name: str, format: Format) -> Expression:
+    """A floating-point unknown."""
+    return Expression(Op.VARIABLE, format=format, name=name)
+
+
+def constant(value: Fraction | int | float, format: Format | None) -> Expression:
+    """A known number, in the reals (format None: any rational) or in a format that represents it exactly."""
+    return Expression(Op.CONSTANT, format=format, value=Fraction(value))
+
+
+def real(node: Expression) -> Expression:
+    """The exact value of a floating-point node, as a real number."""
+    return node if node.format is None else Expression(Op.CAST, (node,), None)
+
+
+def neg(a: Expression) -> Expression:
+    """-a, exact in every format."""
+    return Expression(Op.NEG, (a,), a.format)
+
+
+def add(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+    """a + b rounded once into their common format."""
+    return Expression(Op.ADD, (a, b), a.format, rounding, flush)
+
+
+def sub(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+    """a - b, which IEEE 754 defines as a + (-b)."""
+    return add(a, neg(b), rounding, flush)
+
+
+def mul(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+    """a * b rounded once into their common format."""
+    return Expression(Op.MUL, (a, b), a.format, rounding, flush)
+
+
+def fma(a: Expression, b: Expression, c: Expression, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+    """a * b + c rounded once into their common format."""
+    return Expression(Op.FMA, (a, b, c), a.format, rounding, flush)
+
+
+def maximum(a: Expression, b: Expression, flush: bool = False) -> Expression:
+    """The larger of a and b (IEEE 754-2019 maximum)."""
+    return Expression(Op.MAX, (a, b), a.format, flush=flush)
+
+
+def cast(a: Expression, format: Format | None, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+    """a rounded into another format; the node itself where the format is its own already and nothing is flushed."""
+    return a if a.format == format and not flush else Expression(Op.CAST, (a,), format, rounding, flush)
+
+
+def lt(a: Expression, b: Expression) -> Expression:
+    """a < b."""
+    return Expression(Op.LT, (a, b))
+
+
+def le(a: Expression, b: Expression) -> Expression:
+    """a <= b."""
+    return Expression(Op.LE, (a, b))
+
+
+def eq(a: Expression, b: Expression) -> Expression:
+    """a = b as numbers (-0 equals +0, NaN equals nothing)."""
+    return Expression(Op.EQ, (a, b))
+
+
+def conjunction(args: Iterable[Expression]) -> Expression:
+    """All of them; true when there are none."""
+    return Expression(Op.AND, tuple(args))
+
+
+def disjunction(args: Iterable[Expression]) -> Expression:
+    """Any of them; false when there are none."""
+    return Expression(Op.OR, tuple(args))
+
+
+def negation(arg: Expression) -> Expression:
+    """Not."""
+    return Expression(Op.NOT, (arg,))
+
+
+def topological(roots: Sequence[Expression]) -> Iterator[Expression]:
+    """Every node below ``roots`` once, arguments before users, without recursion."""
+    done: set[int] = set()
+    stack: list[tuple[Expression, bool]] = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, expanded = stack.pop()
+        if id(node) in done:
+            continue
+        if expanded:
+            done.add(id(node))
+            yield node
+        else:
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in reversed(node.args))

@@ -1,0 +1,123 @@
+"""Number formats: one frozen dataclass per format, the single source of every fact about it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from fpsynth.errors import InputError
+
+
+def power_of_two(exponent: int) -> Fraction:
+    """Return 2**exponent exactly, for any sign of the exponent."""
+    return Fraction(1 << exponent) if exponent >= 0 else Fraction(1, 1 << -exponent)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary floating-point format with gradual underflow, signed zeros and at least one NaN.
+
+    Bit layout, high to low: sign, ``exponent_bits`` of biased exponent, ``precision - 1`` of trailing significand.
+    """
+
+    name: str
+    exponent_bits: int
+    """Width of the exponent field."""
+    precision: int
+    """Bits of the significand, the hidden one included (IEEE 754 calls it p)."""
+    has_infinity: bool = True
+    """False for the "fn" layout of OCP 8-bit formats: the top exponent holds numbers, only all ones is NaN,
+    and what overflows becomes NaN."""
+
+    @cached_property
+    def bits(self) -> int:
+        """Width of the encoding."""
+        return self.exponent_bits + self.precision
+
+    @cached_property
+    def bias(self) -> int:
+        """Bias of the exponent field."""
+        return (1 << (self.exponent_bits - 1)) - 1
+
+    @cached_property
+    def emax(self) -> int:
+        """Exponent of the largest finite value's leading bit."""
+        return self.bias if self.has_infinity else self.bias + 1
+
+    @cached_property
+    def emin(self) -> int:
+        """Exponent of the smallest normal value's leading bit."""
+        return 1 - self.bias
+
+    @cached_property
+    def lsb_min(self) -> int:
+        """Exponent of the smallest positive (subnormal) value: every finite value is a multiple of 2**lsb_min."""
+        return self.emin - self.precision + 1
+
+    @cached_property
+    def max_finite(self) -> Fraction:
+        """The largest finite value."""
+        lost = self.precision - 1 if self.has_infinity else self.precision - 2
+        return (2 - power_of_two(-lost)) * power_of_two(self.emax)
+
+    @cached_property
+    def min_normal(self) -> Fraction:
+        """The smallest positive normal value."""
+        return power_of_two(self.emin)
+
+    @cached_property
+    def min_subnormal(self) -> Fraction:
+        """The smallest positive value."""
+        return power_of_two(self.lsb_min)
+
+    @cached_property
+    def unit_roundoff(self) -> Fraction:
+        """u = 2**-p: the relative error bound of one rounding to nearest in the normal range."""
+        return power_of_two(-self.precision)
+
+    @cached_property
+    def nan_bits(self) -> int:
+        """The encoding of the one NaN that fpsynth writes: sign clear, quiet."""
+        if not self.has_infinity:
+            return (1 << (self.bits - 1)) - 1
+        return ((1 << self.exponent_bits) - 1) << (self.precision - 1) | 1 << (self.precision - 2)
+
+    @cached_property
+    def infinity_bits(self) -> int:
+        """The encoding of plus infinity.  Raises InputError for a format that has none."""
+        if not self.has_infinity:
+            raise InputError(f"{self.name} has no infinity")
+        return ((1 << self.exponent_bits) - 1) << (self.precision - 1)
+
+    @cached_property
+    def max_finite_bits(self) -> int:
+        """The encoding of the largest finite value."""
+        return self.infinity_bits - 1 if self.has_infinity else self.nan_bits - 1
+
+    def __str__(self) -> str:
+        return self.name
+
+
+FLOAT16 = Format("float16", 5, 11)
+BFLOAT16 = Format("bfloat16", 8, 8)
+FLOAT32 = Format("float32", 8, 24)
+FLOAT64 = Format("float64", 11, 53)
+TF32 = Format("tf32", 8, 11)
+FLOAT8_E4M3FN = Format("float8_e4m3fn", 4, 4, has_infinity=False)
+FLOAT8_E5M2 = Format("float8_e5m2", 5, 3)
+
+FORMATS: dict[str, Format] = {
+    f.name: f for f in (FLOAT16, BFLOAT16, FLOAT32, FLOAT64, TF32, FLOAT8_E4M3FN, FLOAT8_E5M2)
+}
+
+
+def format_named(name: str) -> Format:
+    """Return the format called ``name``.  Raises InputError that lists the names for an unknown one."""
+    try:
+        return FORMATS[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, FORMATS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise InputError(f"unknown dtype {name!r}{hint}; choose from {', '.join(FORMATS)}") from None

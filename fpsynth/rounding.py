@@ -1,0 +1,300 @@
+"""Exact values and correct rounding into a Format: the reference that every other interpreter is held against.
+
+A floating-point value is kept as sign * significand * 2**exponent in Python integers, so that sums and products are exact
+and each operation rounds once.  Definitions: IEEE 754-2019, sections 3 to 6; overflow in formats without infinity: OCP 8-bit
+floating point specification 1.0, non-saturating mode.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth.errors import InputError
+from fpsynth.formats import Format, power_of_two
+
+
+class Rounding(enum.Enum):
+    """The five rounding directions of IEEE 754, by their SMT-LIB names."""
+
+    RNE = "RNE"  # to nearest, ties to even
+    RNA = "RNA"  # to nearest, ties away from zero
+    RTP = "RTP"  # toward plus infinity
+    RTN = "RTN"  # toward minus infinity
+    RTZ = "RTZ"  # toward zero
+
+
+def rounding_named(name: str) -> Rounding:
+    """Return the rounding mode called ``name``.  Raises InputError that lists the names for an unknown one."""
+    try:
+        return Rounding(name)
+    except ValueError:
+        raise InputError(f"unknown rounding {name!r}; choose from {', '.join(r.value for r in Rounding)}") from None
+
+
+class Kind(enum.Enum):
+    """What a floating-point datum is."""
+
+    FINITE = "finite"
+    INFINITE = "infinite"
+    NAN = "nan"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A floating-point datum: (-1)**negative * significand * 2**exponent, an infinity, or the one NaN.
+
+    Finite values are kept in lowest terms: an odd significand, or significand = exponent = 0 for the two zeros.  Two data
+    are the same bits in a format exactly if their Values are equal.
+    """
+
+    kind: Kind
+    negative: bool = False
+    significand: int = 0
+    exponent: int = 0
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether this is +0 or -0."""
+        return self.kind is Kind.FINITE and self.significand == 0
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether this is a number."""
+        return self.kind is Kind.FINITE
+
+    @property
+    def is_nan(self) -> bool:
+        """Whether this is NaN."""
+        return self.kind is Kind.NAN
+
+    def fraction(self) -> Fraction:
+        """The number exactly.  Raises ValueError for infinities and NaN."""
+        if not self.is_finite:
+            raise ValueError(f"{self} is not a number")
+        magnitude = self.significand * power_of_two(self.exponent)
+        return -magnitude if self.negative else magnitude
+
+    def __float__(self) -> float:
+        """The value as a Python float.  Raises OverflowError where float64 cannot hold it exactly."""
+        if self.is_nan:
+            return math.nan
+        if not self.is_finite:
+            return -math.inf if self.negative else math.inf
+        magnitude = math.ldexp(self.significand, self.exponent) if self.significand.bit_length() <= 53 else math.nan
+        if magnitude != self.significand * power_of_two(self.exponent):
+            raise OverflowError(f"{self.significand} * 2**{self.exponent} is not a float64")
+        return -magnitude if self.negative else magnitude
+
+
+NAN = Value(Kind.NAN)
+PLUS_INFINITY = Value(Kind.INFINITE, False)
+MINUS_INFINITY = Value(Kind.INFINITE, True)
+PLUS_ZERO = Value(Kind.FINITE, False)
+MINUS_ZERO = Value(Kind.FINITE, True)
+
+
+def dyadic(negative: bool, significand: int, exponent: int) -> Value:
+    """The finite Value (-1)**negative * significand * 2**exponent, in lowest terms; ``significand`` >= 0."""
+    if significand == 0:
+        return MINUS_ZERO if negative else PLUS_ZERO
+    shift = (significand & -significand).bit_length() - 1
+    return Value(Kind.FINITE, negative, significand >> shift, exponent + shift)
+
+
+def from_float(number: float) -> Value:
+    """The Value of a Python float."""
+    if math.isnan(number):
+        return NAN
+    negative = math.copysign(1.0, number) < 0
+    if math.isinf(number):
+        return MINUS_INFINITY if negative else PLUS_INFINITY
+    numerator, denominator = abs(number).as_integer_ratio()
+    return dyadic(negative, numerator, 1 - denominator.bit_length())
+
+
+def from_fraction(number: Fraction | int) -> Value:
+    """The Value of a dyadic rational (zero becomes +0).  Raises ValueError where the denominator is no power of two."""
+    number = Fraction(number)
+    if number.denominator & (number.denominator - 1):
+        raise ValueError(f"{number} is not a dyadic rational")
+    return dyadic(number < 0, abs(number.numerator), 1 - number.denominator.bit_length())
+
+
+def from_bits(bits: int, fmt: Format) -> Value:
+    """Decode ``bits`` (0 <= bits < 2**fmt.bits)."""
+    trailing_bits = fmt.precision - 1
+    negative = bool(bits >> (fmt.bits - 1))
+    biased = bits >> trailing_bits & ((1 << fmt.exponent_bits) - 1)
+    trailing = bits & ((1 << trailing_bits) - 1)
+    magnitude = bits & ((1 << (fmt.bits - 1)) - 1)
+    if magnitude > fmt.max_finite_bits:
+        if fmt.has_infinity and magnitude == fmt.infinity_bits:
+            return MINUS_INFINITY if negative else PLUS_INFINITY
+        return NAN
+    if biased == 0:
+        return dyadic(negative, trailing, fmt.lsb_min)
+    return dyadic(negative, trailing | 1 << trailing_bits, biased - fmt.bias - trailing_bits)
+
+
+def to_bits(value: Value, fmt: Format) -> int:
+    """Encode a Value that ``fmt`` represents (every NaN as ``fmt.nan_bits``).  Raises ValueError where it does not."""
+    if value.is_nan:
+        return fmt.nan_bits
+    sign = int(value.negative) << (fmt.bits - 1)
+    if not value.is_finite:
+        return sign | fmt.infinity_bits
+    if value.significand == 0:
+        return sign
+    top = value.exponent + value.significand.bit_length() - 1
+    lsb = max(top - fmt.precision + 1, fmt.lsb_min)
+    if value.exponent < lsb or top > fmt.emax:
+        raise ValueError(f"{value.fraction()} is not a {fmt.name}")
+    scaled = value.significand << (value.exponent - lsb)
+    # a subnormal has biased exponent 0 and its significand's leading bit, if it reaches that far, carries into the exponent
+    magnitude = scaled if top < fmt.emin else scaled + ((top + fmt.bias - 1) << (fmt.precision - 1))
+    if magnitude > fmt.max_finite_bits:
+        raise ValueError(f"{value.fraction()} is not a {fmt.name}")
+    return sign | magnitude
+
+
+def representable(value: Value, fmt: Format) -> bool:
+    """Whether ``fmt`` holds this Value exactly."""
+    try:
+        to_bits(value, fmt)
+    except (ValueError, InputError):
+        return False
+    return True
+
+
+def _round_significand(significand: int, shift: int, negative: bool, mode: Rounding) -> int:
+    """significand / 2**shift rounded to an integer, for shift > 0."""
+    quotient, rest = significand >> shift, significand & ((1 << shift) - 1)
+    half = 1 << (shift - 1)
+    if mode is Rounding.RNE:
+        up = rest > half or (rest == half and quotient & 1 == 1)
+    elif mode is Rounding.RNA:
+        up = rest >= half
+    elif mode is Rounding.RTZ:
+        up = False
+    else:
+        up = rest > 0 and negative == (mode is Rounding.RTN)
+    return quotient + up
+
+
+def _overflow(negative: bool, fmt: Format, mode: Rounding) -> Value:
+    """What a result beyond the largest finite value becomes (IEEE 754-2019, 7.4)."""
+    toward_zero = mode is Rounding.RTZ or (mode is Rounding.RTP and negative) or (mode is Rounding.RTN and not negative)
+    if toward_zero:
+        return from_fraction(-fmt.max_finite if negative else fmt.max_finite)
+    if not fmt.has_infinity:
+        return NAN
+    return MINUS_INFINITY if negative else PLUS_INFINITY
+
+
+def flushed(value: Value, fmt: Format) -> Value:
+    """The value, or the zero of its sign if it is subnormal in ``fmt``."""
+    if value.is_finite and value.significand and value.exponent + value.significand.bit_length() - 1 < fmt.emin:
+        return MINUS_ZERO if value.negative else PLUS_ZERO
+    return value
+
+
+def round_value(value: Value, fmt: Format, mode: Rounding = Rounding.RNE, flush: bool = False) -> Value:
+    """Round an exact Value once into ``fmt``; with ``flush`` a subnormal result becomes a zero of its sign.
+
+    Whether a result is subnormal is decided after rounding.  An infinity becomes NaN in a format that has none.
+    """
+    if value.is_nan or value.is_zero:
+        return value
+    if not value.is_finite:
+        return value if fmt.has_infinity else NAN
+    top = value.exponent + value.significand.bit_length() - 1
+    lsb = max(top - fmt.precision + 1, fmt.lsb_min)
+    if value.exponent >= lsb:
+        significand, exponent = value.significand, value.exponent
+    else:
+        significand = _round_significand(value.significand, lsb - value.exponent, value.negative, mode)
+        exponent = lsb
+    result = dyadic(value.negative, significand, exponent)
+    if abs(result.fraction()) > fmt.max_finite:
+        return _overflow(value.negative, fmt, mode)
+    return flushed(result, fmt) if flush else result
+
+
+def round_fraction(number: Fraction, fmt: Format, mode: Rounding = Rounding.RNE) -> Value:
+    """Round any rational once into ``fmt`` (zero becomes +0)."""
+    denominator = number.denominator
+    if denominator & (denominator - 1) == 0:
+        return round_value(from_fraction(number), fmt, mode)
+    # keep two bits below the last place and make the lowest of them sticky: the rounding cannot tell the difference
+    top = abs(number.numerator).bit_length() - denominator.bit_length()
+    lsb = max(top - fmt.precision - 1, fmt.lsb_min - 2)
+    quotient, rest = divmod(abs(number.numerator) * power_of_two(-lsb).numerator, denominator * power_of_two(lsb).numerator)
+    return round_value(dyadic(number < 0, quotient << 1 | (rest != 0), lsb - 1), fmt, mode)
+
+
+def negate(a: Value) -> Value:
+    """-a; the NaN stays the NaN."""
+    return a if a.is_nan else Value(a.kind, not a.negative, a.significand, a.exponent)
+
+
+def exact_add(a: Value, b: Value, mode: Rounding = Rounding.RNE) -> Value:
+    """a + b without rounding; ``mode`` decides the sign of an exact zero (IEEE 754-2019, 6.3)."""
+    if a.is_nan or b.is_nan:
+        return NAN
+    if not a.is_finite or not b.is_finite:
+        if a.is_finite:
+            return b
+        return a if b.is_finite or a.negative == b.negative else NAN
+    exponent = min(a.exponent, b.exponent)
+    total = (-1) ** a.negative * (a.significand << (a.exponent - exponent)) + (-1) ** b.negative * (
+        b.significand << (b.exponent - exponent)
+    )
+    if total == 0:
+        same_sign_zeros = a.is_zero and b.is_zero and a.negative == b.negative
+        return dyadic(a.negative if same_sign_zeros else mode is Rounding.RTN, 0, 0)
+    return dyadic(total < 0, abs(total), exponent)
+
+
+def exact_mul(a: Value, b: Value) -> Value:
+    """a * b without rounding."""
+    if a.is_nan or b.is_nan:
+        return NAN
+    negative = a.negative != b.negative
+    if not a.is_finite or not b.is_finite:
+        if a.is_zero or b.is_zero:
+            return NAN
+        return MINUS_INFINITY if negative else PLUS_INFINITY
+    return dyadic(negative, a.significand * b.significand, a.exponent + b.exponent)
+
+
+def maximum(a: Value, b: Value) -> Value:
+    """IEEE 754-2019 maximum: NaN if either is NaN; +0 is above -0."""
+    if a.is_nan or b.is_nan:
+        return NAN
+    if less(a, b):
+        return b
+    if less(b, a):
+        return a
+    return b if a.negative else a
+
+
+def less(a: Value, b: Value) -> bool:
+    """a < b; false if either is NaN."""
+    if a.is_nan or b.is_nan:
+        return False
+    return _key(a) < _key(b)
+
+
+def equal(a: Value, b: Value) -> bool:
+    """a = b as numbers: the zeros are equal, NaN equals nothing."""
+    return not a.is_nan and not b.is_nan and (a == b or (a.is_zero and b.is_zero))
+
+
+def _key(a: Value) -> tuple[int, Fraction]:
+    """Orders all data but NaN."""
+    if a.kind is Kind.INFINITE:
+        return (-1 if a.negative else 1, Fraction(0))
+    return (0, a.fraction())
