@@ -1,4 +1,4 @@
-"""Arithmetics: how a network is evaluated.  Formats, rounding, fusing, flushing and the order of each sum; REAL is one of them."""
+"""Arithmetics: how a network is evaluated: formats, rounding, fusing, flushing and the order of sums; REAL is one of them."""
 
 from __future__ import annotations
 

@@ -108,9 +108,7 @@ TF32 = Format("tf32", 8, 11)
 FLOAT8_E4M3FN = Format("float8_e4m3fn", 4, 4, has_infinity=False)
 FLOAT8_E5M2 = Format("float8_e5m2", 5, 3)
 
-FORMATS: dict[str, Format] = {
-    f.name: f for f in (FLOAT16, BFLOAT16, FLOAT32, FLOAT64, TF32, FLOAT8_E4M3FN, FLOAT8_E5M2)
-}
+FORMATS: dict[str, Format] = {f.name: f for f in (FLOAT16, BFLOAT16, FLOAT32, FLOAT64, TF32, FLOAT8_E4M3FN, FLOAT8_E5M2)}
 
 
 def format_named(name: str) -> Format:

@@ -88,7 +88,8 @@ def problem_from_json(data: Mapping[str, Any]) -> Problem:
             )
         )
     variables = tuple(
-        Variable(v["name"], _format_from_json(v["format"]), Fraction(v["lower"]), Fraction(v["upper"])) for v in data["variables"]
+        Variable(v["name"], _format_from_json(v["format"]), Fraction(v["lower"]), Fraction(v["upper"]))
+        for v in data["variables"]
     )
     near: Sequence[Sequence[str]] = data["near"]
     return Problem(data["name"], variables, tuple(nodes[k] for k in data["assertions"]), tuple((a, b) for a, b in near))

@@ -1,4 +1,4 @@
-"""Worker processes: Python modules run apart from this process, with limits, spoken to in lines of JSON, killed with their children.
+"""Worker processes: Python modules run apart from this one, with limits, spoken to in lines of JSON, killed with their children.
 
 A worker module ends in ``serve(handler)``.  Nothing is pickled; what a library prints on its standard output goes to the log.
 """
@@ -46,7 +46,8 @@ class Worker:
             env={**os.environ, **_import_path(), **limits, **(environment or {})},
             start_new_session=True,  # its own process group: Ctrl-C reaches only us, and kill() reaches all of it
         )
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self._stdin, self._stdout = self.process.stdin, self.process.stdout
         os.set_blocking(self._stdout.fileno(), False)
         self._buffer = b""
