@@ -1,4 +1,4 @@
-"""Worker processes: Python modules run apart from this one, with limits, spoken to in lines of JSON, killed with their children.
+"""Worker processes: Python modules run apart, with limits, spoken to in lines of JSON, killed with their children.
 
 A worker module ends in ``serve(handler)``.  Nothing is pickled; what a library prints on its standard output goes to the log.
 """
