@@ -86,7 +86,9 @@ class Expression:
                 raise ValueError(f"{self.op.value} got an argument of the wrong kind")
             if numeric and self.args[0].format != self.args[1].format:
                 raise ValueError("cast both sides of a comparison to one format first")
-        elif self.op is not Op.CAST and any(arg.format != self.format or arg.op.boolean for arg in self.args):
+        elif any(arg.op.boolean for arg in self.args):
+            raise ValueError(f"{self.op.value} got an argument of the wrong kind")
+        elif self.op is not Op.CAST and any(arg.format != self.format for arg in self.args):
             raise ValueError(f"the arguments of {self.op.value} must have the node's own format; cast them first")
 
 

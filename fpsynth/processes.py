@@ -16,11 +16,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 Message = dict[str, Any]
+
+_PARENT = "FPSYNTH_WORKER_PARENT"
+"""The environment variable that tells a worker the process that started it."""
 
 
 class Worker:
@@ -43,7 +46,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **_import_path(), **limits, **(environment or {})},
+            env={**os.environ, **_import_path(), _PARENT: str(os.getpid()), **limits, **(environment or {})},
             start_new_session=True,  # its own process group: Ctrl-C reaches only us, and kill() reaches all of it
         )
         assert self.process.stdin is not None
@@ -81,6 +84,11 @@ class Worker:
             raise WorkerDied(f"{self.name} ended with status {code}: {self.log_tail()}")
         return None
 
+    @property
+    def has_line(self) -> bool:
+        """Whether a whole message has been read already and waits for ``poll``."""
+        return b"\n" in self._buffer
+
     def receive(self, timeout: float | None = None) -> Message | None:
         """Wait for the next message; None after ``timeout`` seconds.  Raises WorkerDied."""
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -95,8 +103,10 @@ class Worker:
 
     def log_tail(self, characters: int = 300) -> str:
         """The end of what the worker wrote on its standard error, as one line."""
-        self._log.seek(0)
-        return " ".join(self._log.read().decode(errors="replace").split())[-characters:]
+        # by position: the worker writes through the same file offset, which must stay where it is
+        start = max(0, os.fstat(self._log.fileno()).st_size - 4 * characters)
+        text = os.pread(self._log.fileno(), 4 * characters, start).decode(errors="replace")
+        return " ".join(text.split())[-characters:]
 
     def kill(self) -> None:
         """Kill the worker and every process of its group, and wait for it."""
@@ -131,8 +141,11 @@ def kill_all() -> None:
         worker.kill()
 
 
-def ready(workers: Iterable[Worker], timeout: float | None) -> list[Worker]:
+def ready(workers: Collection[Worker], timeout: float | None) -> list[Worker]:
     """Wait until a worker has something to read or has ended, ``timeout`` seconds at most; return those."""
+    waiting = [worker for worker in workers if worker.has_line]
+    if waiting:  # several messages can arrive in one read: those that are left announce themselves to nobody
+        return waiting
     with selectors.DefaultSelector() as selector:
         for worker in workers:
             selector.register(worker.fileno(), selectors.EVENT_READ, worker)
@@ -172,7 +185,7 @@ def _limit_memory() -> None:
 
 def _die_with_parent() -> None:
     """Have the kernel kill this process when its parent dies (Linux); elsewhere watch for the change of parent."""
-    parent = os.getppid()
+    parent = int(os.environ.get(_PARENT, os.getppid()))  # told by the parent: it may be gone before we ask
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG

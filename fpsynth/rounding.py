@@ -83,9 +83,10 @@ class Value:
             return math.nan
         if not self.is_finite:
             return -math.inf if self.negative else math.inf
-        magnitude = math.ldexp(self.significand, self.exponent) if self.significand.bit_length() <= 53 else math.nan
-        if magnitude != self.significand * power_of_two(self.exponent):
+        width = self.significand.bit_length()
+        if width > 53 or self.exponent < -1074 or self.exponent + width > 1024:  # the significand is odd, or zero
             raise OverflowError(f"{self.significand} * 2**{self.exponent} is not a float64")
+        magnitude = math.ldexp(self.significand, self.exponent)
         return -magnitude if self.negative else magnitude
 
 
@@ -184,6 +185,15 @@ def _round_significand(significand: int, shift: int, negative: bool, mode: Round
     return quotient + up
 
 
+def _exceeds(value: Value, fmt: Format) -> bool:
+    """Whether a number of at most ``fmt.precision`` significant bits is larger than the largest finite value."""
+    width = value.significand.bit_length()
+    top = value.exponent + width - 1
+    if top != fmt.emax:
+        return top > fmt.emax
+    return not fmt.has_infinity and value.significand << (fmt.precision - width) == (1 << fmt.precision) - 1
+
+
 def _overflow(negative: bool, fmt: Format, mode: Rounding) -> Value:
     """What a result beyond the largest finite value becomes (IEEE 754-2019, 7.4)."""
     toward_zero = mode is Rounding.RTZ or (mode is Rounding.RTP and negative) or (mode is Rounding.RTN and not negative)
@@ -218,7 +228,7 @@ def round_value(value: Value, fmt: Format, mode: Rounding = Rounding.RNE, flush:
         significand = _round_significand(value.significand, lsb - value.exponent, value.negative, mode)
         exponent = lsb
     result = dyadic(value.negative, significand, exponent)
-    if abs(result.fraction()) > fmt.max_finite:
+    if _exceeds(result, fmt):
         return _overflow(value.negative, fmt, mode)
     return flushed(result, fmt) if flush else result
 
@@ -285,7 +295,10 @@ def less(a: Value, b: Value) -> bool:
     """a < b; false if either is NaN."""
     if a.is_nan or b.is_nan:
         return False
-    return _key(a) < _key(b)
+    if a.negative != b.negative:
+        return a.negative and not (a.is_zero and b.is_zero)
+    order = _magnitude_order(a, b)
+    return order > 0 if a.negative else order < 0
 
 
 def equal(a: Value, b: Value) -> bool:
@@ -293,8 +306,39 @@ def equal(a: Value, b: Value) -> bool:
     return not a.is_nan and not b.is_nan and (a == b or (a.is_zero and b.is_zero))
 
 
-def _key(a: Value) -> tuple[int, Fraction]:
-    """Orders all data but NaN."""
-    if a.kind is Kind.INFINITE:
-        return (-1 if a.negative else 1, Fraction(0))
-    return (0, a.fraction())
+def _magnitude_order(a: Value, b: Value) -> int:
+    """Negative, zero or positive as |a| is below, equal to or above |b|; neither is NaN."""
+    if not a.is_finite or not b.is_finite:
+        return b.is_finite - a.is_finite
+    if a.significand == 0 or b.significand == 0:
+        return (a.significand > 0) - (b.significand > 0)
+    difference = (a.exponent + a.significand.bit_length()) - (b.exponent + b.significand.bit_length())
+    if difference:  # the leading bits decide, however far apart the exponents are
+        return difference
+    exponent = min(a.exponent, b.exponent)
+    return (a.significand << (a.exponent - exponent)) - (b.significand << (b.exponent - exponent))
+
+
+def to_index(value: Value, fmt: Format) -> int:
+    """The position of a finite value among all values of the format: order-preserving, consecutive, 0 for both zeros."""
+    magnitude = to_bits(value, fmt) & ((1 << (fmt.bits - 1)) - 1)
+    return -magnitude if value.negative else magnitude
+
+
+def from_index(index: int, fmt: Format) -> Value:
+    """The finite value at a position (see ``to_index``); position 0 is +0.  Raises ValueError beyond the finite values."""
+    if abs(index) > fmt.max_finite_bits:
+        raise ValueError(f"{fmt} has no finite number at position {index}")
+    return from_bits(index if index >= 0 else -index | 1 << (fmt.bits - 1), fmt)
+
+
+def index_range(lower: Fraction, upper: Fraction, fmt: Format) -> tuple[int, int]:
+    """Positions of the smallest and the largest number of the format within [lower, upper]; reversed if there is none."""
+    return -_last_index(-lower, fmt), _last_index(upper, fmt)
+
+
+def _last_index(bound: Fraction, fmt: Format) -> int:
+    """The position of the largest finite value <= bound; the one before the first position where there is none."""
+    if bound < -fmt.max_finite:
+        return -fmt.max_finite_bits - 1
+    return to_index(round_fraction(min(bound, fmt.max_finite), fmt, Rounding.RTN), fmt)

@@ -86,7 +86,8 @@ def _floating(node: Expression, args: list[Value | Fraction]) -> Value:
     if node.op is Op.CAST:
         (a,) = args
         if isinstance(a, Fraction):
-            return r.round_fraction(a, fmt, mode)
+            rounded = r.round_fraction(a, fmt, mode)
+            return r.flushed(rounded, fmt) if flush else rounded
         source = node.args[0].format
         return r.round_value(r.flushed(a, source) if flush and source is not None else a, fmt, mode, flush)
     values = [a for a in args if isinstance(a, Value)]

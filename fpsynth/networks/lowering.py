@@ -12,8 +12,8 @@ from fpsynth.networks.network import Dense, Network
 def lower(network: Network[Expression], point: Sequence[Expression], deployment: Deployment) -> tuple[Expression, ...]:
     """Return the logits of ``network`` at ``point`` (one expression per output).
 
-    Weights, biases and the point must be of the deployment's format, or real for a deployment in REAL.  Raises ValueError
-    where a weight, a bias or the point has another format than the arithmetic that reads it.
+    Weights, biases and the point must be of the deployment's format; a deployment in REAL reads any format exactly.  Raises
+    ValueError where a weight, a bias or the point has another format than the arithmetic that reads it.
     """
     values = tuple(point)
     for index, layer in enumerate(network.layers):
@@ -32,6 +32,8 @@ def _output(layer: Dense[Expression], output: int, values: Sequence[Expression],
     wide = how.sum_format
 
     def widened(node: Expression) -> Expression:
+        if how.format is not None and node.format != how.format:
+            raise ValueError(f"an arithmetic in {how.format} got a number in {node.format or 'the reals'}; cast it first")
         return cast(node, wide, how.rounding, how.flush and node.format is not None and node.format != wide)
 
     row = [(widened(w), widened(x)) for w, x in zip(layer.weight[output], values, strict=True)]

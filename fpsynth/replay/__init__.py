@@ -1,1 +1,1 @@
-""""""
+"""Replay: what a witness does in every environment, and what that confirms."""

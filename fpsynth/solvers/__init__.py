@@ -1,1 +1,1 @@
-""""""
+"""Solvers: one file per engine behind one protocol (base.py), and the race between them (race.py)."""

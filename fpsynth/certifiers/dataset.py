@@ -1,0 +1,173 @@
+"""How much of a labelled data set a certifier certifies: what ``fpsynth certify`` computes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fpsynth.certifiers.base import NAMES
+from fpsynth.certifiers.bounds import float_up
+from fpsynth.certifiers.lipschitz_ball import ball_certifier
+from fpsynth.certifiers.lipschitz_exact import exact_certifier
+from fpsynth.certifiers.lipschitz_sound import SoundCertifier, sound_certifier
+from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
+from fpsynth.networks.npz import ArrayNetwork, Images, load_arrays, load_images
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class DatasetCertification:
+    """What a certifier said of every image."""
+
+    certifier: str
+    eps: Fraction
+    """The radius asked about (L2)."""
+    gram: int
+    dtype: str
+    """The format in which the logits were computed."""
+    certified: int
+    """Images certified at ``eps``, whether their class is the true one or not."""
+    correct: int
+    """Images whose class is the true one."""
+    certified_and_correct: int
+    total: int
+    lipschitz: list[list[float]]
+    """The matrix of Lipschitz bounds of the logit differences, each rounded up to a float64."""
+    seconds_lipschitz: float
+    """Wall time for everything that depends on the network alone."""
+    seconds: float
+    """Wall time for all."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data; ``eps`` becomes a float."""
+        return {**vars(self), "eps": float(self.eps)}
+
+
+def certify_dataset(
+    network_path: str | Path,
+    images_path: str | Path,
+    eps: Fraction,
+    certifier: str = "lipschitz",
+    gram: int = 11,
+    dtype: Format = FLOAT32,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> DatasetCertification:
+    """Certify every image (or the first ``limit``) of an .npz file for a network of an .npz file at the radius ``eps``.
+
+    The logits are computed by numpy in ``dtype`` (uint8 pixels divided by 255 in it) from weights rounded into it; the
+    class is argmax.  ``lipschitz`` and ``lipschitz-exact`` bound the network as the file has it; ``lipschitz-sound`` the
+    rounded one, which is the one that runs.  Raises InputError for files that cannot be used (see networks.npz), a negative
+    ``eps``, an unknown certifier, a format that numpy does not have, and a limit below 1.
+    """
+    start = time.perf_counter()
+    if certifier not in NAMES:
+        raise InputError(f"unknown certifier {certifier!r}; choose from {', '.join(NAMES)}")
+    if eps < 0:
+        raise InputError(f"the radius must not be negative, as {eps} is")
+    if dtype not in (FLOAT16, FLOAT32, FLOAT64):
+        raise InputError(f"numpy computes logits in float16, float32 or float64, not {dtype}")
+    if limit is not None and limit < 1:
+        raise InputError("the number of images must be at least 1")
+    report = progress or no_progress
+    arrays, images = load_arrays(network_path), load_images(images_path)
+    if arrays.shape[0] != images.pixels.shape[1]:
+        raise InputError(f"the network has {arrays.shape[0]} inputs but the images have {images.pixels.shape[1]} features")
+    deployed = _rounded(arrays, dtype)
+    judge = _prepared(certifier, arrays, deployed, dtype, gram, report)
+    prepared = time.perf_counter()
+    accepted, classes = _judged(judge, deployed, images, eps, dtype, limit, report)
+    correct = classes == images.labels[: len(classes)]
+    return DatasetCertification(
+        certifier=certifier,
+        eps=eps,
+        gram=gram,
+        dtype=dtype.name,
+        certified=int(accepted.sum()),
+        correct=int(correct.sum()),
+        certified_and_correct=int((accepted & correct).sum()),
+        total=len(classes),
+        lipschitz=[[float_up(bound) for bound in row] for row in judge.bounds],
+        seconds_lipschitz=prepared - start,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _rounded(arrays: ArrayNetwork, dtype: Format) -> ArrayNetwork:
+    """The network with every entry rounded to the format."""
+
+    def cast(array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        with np.errstate(over="ignore"):
+            result = array.astype(dtype.name).astype(np.float64)
+        if not np.isfinite(result).all():
+            raise InputError(f"the network has an entry beyond the range of {dtype}")
+        return result
+
+    biases = tuple(None if bias is None else cast(bias) for bias in arrays.biases)
+    return ArrayNetwork(tuple(map(cast, arrays.weights)), biases)
+
+
+def _prepared(
+    name: str, arrays: ArrayNetwork, deployed: ArrayNetwork, dtype: Format, gram: int, report: Progress
+) -> LipschitzCertifier | SoundCertifier:
+    if name == "lipschitz":
+        return ball_certifier(arrays.network(), gram, report)
+    if name == "lipschitz-exact":
+        return exact_certifier(arrays.network(), gram, report)
+    return sound_certifier(deployed.network(), dtype, gram, report)
+
+
+def _judged(
+    judge: LipschitzCertifier | SoundCertifier,
+    deployed: ArrayNetwork,
+    images: Images,
+    eps: Fraction,
+    dtype: Format,
+    limit: int | None,
+    report: Progress,
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Whether each image is certified, and its class."""
+    total = min(len(images.pixels), limit or len(images.pixels))
+    accepted: list[bool] = []
+    classes: list[int] = []
+    for start in range(0, total, _BATCH):
+        report("images", start, total)
+        inputs = _inputs(images.pixels[start : min(start + _BATCH, total)], dtype)
+        outputs = logits(deployed, inputs)
+        classes += outputs.argmax(axis=1).tolist()
+        accepted += judge.accepts_all(inputs.astype(np.float64), outputs.tolist(), eps)  # type: ignore[arg-type]
+    report("images", total, total)
+    return np.array(accepted), np.array(classes)
+
+
+def _inputs(pixels: npt.NDArray[Any], dtype: Format) -> npt.NDArray[Any]:
+    """Network inputs in the format: uint8 pixels over 255, floats as they are (rounded to the format)."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(dtype.name) / np.array(255, dtype=dtype.name)
+    with np.errstate(over="ignore"):
+        inputs = pixels.astype(dtype.name)
+    if not np.isfinite(inputs).all():
+        raise InputError(f"the images have a number beyond the range of {dtype}")
+    return inputs
+
+
+def logits(arrays: ArrayNetwork, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the logits (images, outputs) that numpy computes, in the type of ``inputs`` (images, features)."""
+    values = inputs
+    for number, (weight, bias) in enumerate(zip(arrays.weights, arrays.biases, strict=True)):
+        if number:
+            values = np.maximum(values, 0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = values @ weight.astype(inputs.dtype)
+            if bias is not None:
+                values = values + bias.astype(inputs.dtype)
+    return values

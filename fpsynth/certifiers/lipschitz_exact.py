@@ -1,0 +1,166 @@
+"""The verified certifier's own arithmetic, bit for bit: exact rationals, cut to 16 decimals where that certifier cuts them.
+
+Source: "A Formally Verified Robustness Certifier for Neural Networks", CAV 2025, extracted from Dafny.  It reads networks
+without bias, bounds each hidden layer's spectral norm by Gram iteration and takes square roots by a Babylonian iteration
+whose steps are rounded up to 16 decimals.  Both cuts only ever enlarge the bound, which is why they are sound, and why
+they inflate the bound of a network whose weights are close together.
+
+Matrices are kept as Python integers over a common denominator, and a Gram matrix is computed row by row with rows packed
+into single big integers, so that CPython's multiplication does the inner loops.  Only the standard library is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from operator import mul
+
+from fpsynth.certifiers.margins import Bounds, LipschitzCertifier, Progress, check_network, no_progress
+from fpsynth.errors import InputError
+from fpsynth.networks.network import Network
+
+UNIT = 10**16
+"""Numbers are rounded to multiples of 1 / UNIT."""
+
+_STOP = UNIT // 10**11  # the square root ends with the first step shorter than 1e-11, in units of 1 / UNIT
+_BLOCK = 128  # rows of a Gram matrix computed from one packing
+
+IntegerMatrix = list[list[int]]
+
+
+def sqrt_up(number: Fraction) -> Fraction:
+    """Return the certifier's upper bound of the square root of ``number`` >= 0, a multiple of 1e-16.
+
+    Babylonian steps r <- (r + x/r)/2 from max(x, 1), each rounded up, until one is shorter than 1e-11 (or goes upward).
+    """
+    p, q = number.numerator, number.denominator
+    if p == 0:
+        return Fraction(0)
+    # the first step leads to (1 + x)/2 from either start; from there on the iterate is an integer over UNIT
+    root = _ceil_div((p + q) * UNIT, 2 * q)
+    if max(number, Fraction(1)) * UNIT - root < _STOP:
+        return Fraction(root, UNIT)
+    while True:
+        following = _ceil_div(root * root * q + p * UNIT * UNIT, 2 * root * q)
+        if root - following < _STOP:
+            return Fraction(following, UNIT)
+        root = following
+
+
+def spectral_norm_up(
+    weight: Sequence[Sequence[Fraction | float]], gram: int, progress: Progress = no_progress, stage: str = "spectral norm"
+) -> Fraction:
+    """Return the certifier's upper bound of the spectral norm of a matrix (rows = outputs) after ``gram`` Gram iterations.
+
+    Each iteration replaces G by its Gram matrix divided by an upper bound r of that one's Frobenius norm, with the
+    entries rounded away from zero to 16 decimals; e bounds the Frobenius norm of what the rounding changed.  Afterwards
+    s <- sqrt((s + e) r) undoes the iterations, the latest first.
+    """
+    matrix, denominator = _common_denominator(weight)
+    undo: list[tuple[Fraction, Fraction]] = []
+    for done in range(gram):
+        progress(stage, done, gram)
+        matrix, denominator = gram_matrix(matrix), denominator * denominator
+        scale = _frobenius_up(matrix, denominator) or Fraction(1)
+        matrix, error = _normalised(matrix, denominator, scale)
+        denominator = UNIT
+        undo.append((scale, error))
+    norm = _frobenius_up(matrix, denominator)
+    for scale, error in reversed(undo):
+        norm = sqrt_up((norm + error) * scale)
+    progress(stage, gram, gram)
+    return norm
+
+
+def _ceil_div(numerator: int, denominator: int) -> int:
+    return -(-numerator // denominator)
+
+
+def _common_denominator(weight: Sequence[Sequence[Fraction | float]]) -> tuple[IntegerMatrix, int]:
+    rows = [[Fraction(entry) for entry in row] for row in weight]
+    denominator = math.lcm(*(entry.denominator for row in rows for entry in row))
+    return [[entry.numerator * (denominator // entry.denominator) for entry in row] for row in rows], denominator
+
+
+def _frobenius_up(matrix: IntegerMatrix, denominator: int) -> Fraction:
+    return sqrt_up(Fraction(sum(sum(map(mul, row, row)) for row in matrix), denominator * denominator))
+
+
+def _normalised(matrix: IntegerMatrix, denominator: int, scale: Fraction) -> tuple[IntegerMatrix, Fraction]:
+    """(matrix / denominator) / scale in units of 1 / UNIT, away from zero; and the bound of the rounding's Frobenius norm."""
+    # an entry g / denominator / (r / UNIT), in units of 1 / UNIT, is g * UNIT**2 / divisor
+    divisor = denominator * (scale * UNIT).numerator
+    common = math.gcd(UNIT * UNIT, divisor)
+    factor, divisor = UNIT * UNIT // common, divisor // common
+    squares = 0
+    rounded: IntegerMatrix = [[0] * len(matrix) for _ in matrix]
+    for i, row in enumerate(matrix):
+        for j in range(i, len(row)):
+            exact = row[j] * factor
+            entry = _ceil_div(exact, divisor) if exact > 0 else exact // divisor
+            rounded[i][j] = rounded[j][i] = entry
+            change = entry * divisor - exact
+            squares += change * change * (1 if i == j else 2)
+    return rounded, sqrt_up(Fraction(squares, (divisor * UNIT) ** 2))
+
+
+def gram_matrix(matrix: IntegerMatrix) -> IntegerMatrix:
+    """Return M^T M of an integer matrix M, exactly.
+
+    Row i of the product is the sum of M[k][i] times row k of M.  A row is packed into one integer, an entry to a slot
+    wide enough for any sum, so that each such product is one multiplication.
+    """
+    columns = [list(column) for column in zip(*matrix, strict=True)]
+    size = len(columns)
+    largest = max(max(abs(entry) for entry in row) for row in matrix)
+    slot = (2 * largest.bit_length() + len(matrix).bit_length()) // 8 + 1  # bytes; holds any sum and its sign
+    product: IntegerMatrix = [[0] * size for _ in range(size)]
+    for start in range(0, size, _BLOCK):
+        packed = [_pack(row[start:], slot) for row in matrix]  # the product is symmetric: entries left of the block are known
+        for i in range(start, min(start + _BLOCK, size)):
+            entries = _unpack(sum(map(mul, columns[i], packed)), slot, size - start)
+            for j in range(i, size):
+                product[i][j] = product[j][i] = entries[j - start]
+    return product
+
+
+def _pack(row: Sequence[int], slot: int) -> int:
+    """The sum of row[j] * 256**(slot * j)."""
+    positive = b"".join(max(entry, 0).to_bytes(slot, "little") for entry in row)
+    negative = b"".join(max(-entry, 0).to_bytes(slot, "little") for entry in row)
+    return int.from_bytes(positive, "little") - int.from_bytes(negative, "little")
+
+
+def _unpack(packed: int, slot: int, length: int) -> list[int]:
+    """The inverse of ``_pack`` for entries of less than half a slot."""
+    half = 1 << (8 * slot - 1)
+    shifted = packed + int.from_bytes(half.to_bytes(slot, "little") * length, "little")  # no entry is negative now
+    data = shifted.to_bytes(slot * length, "little")
+    return [int.from_bytes(data[k : k + slot], "little") - half for k in range(0, len(data), slot)]
+
+
+def margin_bounds(network: Network[float] | Network[Fraction], gram: int = 11, progress: Progress = no_progress) -> Bounds:
+    """Return the certifier's matrix: [p][q] bounds the Lipschitz constant of logit q minus logit p, exactly as it prints it.
+
+    Raises InputError for a network with a bias (the certifier knows none), with one output or with entries that are not
+    finite.
+    """
+    check_network(network, gram)
+    if any(layer.bias is not None for layer in network.layers):
+        raise InputError("lipschitz-exact reads networks without bias only; use lipschitz")
+    hidden = Fraction(1)
+    for number, layer in enumerate(network.layers[:-1], start=1):
+        stage = f"spectral norm of layer {number} of {len(network.layers) - 1}"
+        hidden *= spectral_norm_up(layer.weight, gram, progress, stage)
+    rows = [[Fraction(entry) for entry in row] for row in network.layers[-1].weight]
+    return tuple(
+        tuple(sqrt_up(sum(((a - b) ** 2 for a, b in zip(q, p, strict=True)), Fraction(0))) * hidden for q in rows) for p in rows
+    )
+
+
+def exact_certifier(
+    network: Network[float] | Network[Fraction], gram: int = 11, progress: Progress = no_progress
+) -> LipschitzCertifier:
+    """Return the certifier ``lipschitz-exact``.  Raises what ``margin_bounds`` raises."""
+    return LipschitzCertifier("lipschitz-exact", network.shape, margin_bounds(network, gram, progress))

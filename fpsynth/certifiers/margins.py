@@ -1,0 +1,111 @@
+"""What all margin certifiers share: the class of a point, its margins, and acceptance below a Lipschitz bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth.errors import InputError
+from fpsynth.networks.network import Network
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many steps of it are done and how many there are."""
+
+Bounds = tuple[tuple[Fraction, ...], ...]
+"""One row and one column per output: [p][q] bounds how much faster than the input logit q can move against logit p."""
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Ignore a progress report."""
+
+
+def top_class(logits: Sequence[float]) -> int | None:
+    """Return the lowest index of the largest logit; None where one of them is not a number or infinite."""
+    if not all(math.isfinite(logit) for logit in logits):
+        return None
+    return max(range(len(logits)), key=lambda k: logits[k])
+
+
+def margins(logits: Sequence[float], top: int) -> list[tuple[int, Fraction]]:
+    """Return (class, exact lead of ``top`` over it) for every class but ``top``."""
+    best = Fraction(logits[top])
+    return [(k, best - Fraction(logit)) for k, logit in enumerate(logits) if k != top]
+
+
+def check_network(network: Network[float] | Network[Fraction], gram: int) -> None:
+    """Raise InputError unless the network can be certified: two classes or more, finite entries, 1 <= gram <= 64."""
+    if network.shape[-1] < 2:
+        raise InputError("a network with one output has no classes to certify")
+    if not all(math.isfinite(entry) for entry in network.entries()):
+        raise InputError("the network has a weight or a bias that is not a finite number")
+    if not 1 <= gram <= 64:
+        raise InputError(f"the number of Gram iterations must be between 1 and 64, not {gram}")
+
+
+def check_query(
+    shape: tuple[int, ...], point: Sequence[float], logits: Sequence[float], radius: Fraction = Fraction(0)
+) -> None:
+    """Raise InputError where point or logits do not fit a network of this shape, or the radius is negative."""
+    if len(point) != shape[0] or len(logits) != shape[-1]:
+        raise InputError(
+            f"a network of shape {','.join(map(str, shape))} cannot have a point of {len(point)} numbers"
+            f" and {len(logits)} logits"
+        )
+    if radius < 0:
+        raise InputError(f"a certified radius cannot be negative, as {radius} is")
+
+
+def least(suprema: Sequence[Fraction | None]) -> Fraction:
+    """Return the smallest supremum, 0 where one is negative; None stands for one that nothing bounds.
+
+    Raises InputError where nothing bounds any of them: no rational number is the answer then.
+    """
+    bounded = [s for s in suprema if s is not None]
+    if not bounded:
+        raise InputError("every radius is certified: no difference of two logits depends on the input")
+    return max(Fraction(0), min(bounded))
+
+
+@dataclass(frozen=True)
+class LipschitzCertifier:
+    """Accepts (point, radius) if for every class i but the point's own k: bounds[i][k] * radius < logits[k] - logits[i]."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Of the network: inputs, hidden widths, outputs."""
+    bounds: Bounds
+
+    def accepts(self, point: Sequence[float], logits: Sequence[float], radius: Fraction) -> bool:
+        """Whether ``radius`` (L2, exact) is certified at ``point``, whose computed logits are read as exact numbers.
+
+        Logits that are not finite are never accepted.  Raises InputError for wrong lengths and a negative radius.
+        """
+        check_query(self.shape, point, logits, radius)
+        top = top_class(logits)
+        return top is not None and all(self.bounds[i][top] * radius < lead for i, lead in margins(logits, top))
+
+    def supremum(self, point: Sequence[float], logits: Sequence[float]) -> Fraction:
+        """Return the rational below which every radius, and no other, is accepted; 0 where none is.
+
+        Raises InputError for wrong lengths, and where every radius is accepted.
+        """
+        check_query(self.shape, point, logits)
+        top = top_class(logits)
+        if top is None:
+            return Fraction(0)
+        pairs = [(lead, self.bounds[i][top]) for i, lead in margins(logits, top)]
+        if any(lead <= 0 for lead, _ in pairs):
+            return Fraction(0)
+        return least([lead / bound if bound else None for lead, bound in pairs])
+
+    def accepts_all(self, points: Sequence[Sequence[float]], logits: Sequence[Sequence[float]], radius: Fraction) -> list[bool]:
+        """``accepts`` of many points, faster than one by one."""
+        needed = [[bound * radius for bound in row] for row in self.bounds]
+        accepted = []
+        for point, row in zip(points, logits, strict=True):
+            check_query(self.shape, point, row, radius)
+            top = top_class(row)
+            accepted.append(top is not None and all(needed[i][top] < lead for i, lead in margins(row, top)))
+        return accepted

@@ -1,0 +1,129 @@
+"""Region: the box of inputs that a benchmark asks about, and an exact proof that the network is robust in it over the reals."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth.errors import InputError
+from fpsynth.formats import Format, power_of_two
+from fpsynth.networks.network import Dense, Network
+from fpsynth.rounding import Rounding, round_fraction
+
+MAX_BRANCHES = 256
+"""How many activation patterns the proof follows before it gives up."""
+MAX_OPERATIONS = 20_000
+"""How many exact multiplications the proof may need for one pattern; larger networks stay unproved."""
+
+Affine = tuple[tuple[Fraction, ...], Fraction]
+"""A function of the input: coefficients, constant."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box around the certified point that contains the counterexample."""
+
+    lower: tuple[Fraction, ...]
+    """One number of the network's format per input; the bounds belong to the box."""
+    upper: tuple[Fraction, ...]
+    robust_over_reals: bool
+    """Proved in exact arithmetic: over the reals every point of the box has the class of the certified point."""
+
+
+def choose_region(
+    network: Network[float],
+    fmt: Format,
+    certified: Sequence[float],
+    counterexample: Sequence[float],
+    radius: Fraction,
+    label: int,
+) -> Region:
+    """Return a box that contains both points and lies inside the L2 ball of ``radius`` around ``certified``.
+
+    The certificate speaks of an L2 ball and VNN-LIB of boxes.  The box is the largest of these on which robustness over the
+    reals (class ``label``) is proved: the cubes of half width 2**k around the certified point that fit into the ball, their
+    bounds rounded inwards to ``fmt``; failing these, the box spanned by the two points, proved or not.  A certificate
+    computed from rounded logits can be wrong over the reals too, so that the ball itself need not be robust.
+    Raises InputError where the counterexample is not in the ball.
+    """
+    centre, other = [Fraction(c) for c in certified], [Fraction(a) for a in counterexample]
+    squares = sum((c - a) ** 2 for c, a in zip(centre, other, strict=True))
+    if squares > radius**2:
+        raise InputError("the counterexample lies outside the certified radius")
+    for half in _half_widths(radius, len(centre), max(abs(c - a) for c, a in zip(centre, other, strict=True))):
+        lower = tuple(round_fraction(c - half, fmt, Rounding.RTP).fraction() for c in centre)
+        upper = tuple(round_fraction(c + half, fmt, Rounding.RTN).fraction() for c in centre)
+        if robust_over_reals(network, lower, upper, label):
+            return Region(lower, upper, True)
+    lower, upper = tuple(map(min, centre, other)), tuple(map(max, centre, other))
+    return Region(lower, upper, robust_over_reals(network, lower, upper, label))
+
+
+def _half_widths(radius: Fraction, inputs: int, least: Fraction) -> Iterator[Fraction]:
+    """Powers of two, downwards, from the largest cube inside the ball to the smallest that has the other point in it."""
+    exponent = radius.numerator.bit_length() - radius.denominator.bit_length() + 1
+    while inputs * power_of_two(2 * exponent) > radius**2:
+        exponent -= 1
+    while least and power_of_two(exponent) >= least:
+        yield power_of_two(exponent)
+        exponent -= 1
+
+
+def robust_over_reals(network: Network[float], lower: Sequence[Fraction], upper: Sequence[Fraction], label: int) -> bool:
+    """Whether it is proved that, in exact arithmetic, logit ``label`` exceeds all others everywhere in the box.
+
+    A ReLU whose argument keeps its sign in the box is affine there; for any other both of its branches are followed, each over
+    the whole box.  So the proof is sound, and complete for networks without hidden layers.  False means: not proved.
+    """
+    inputs = len(lower)
+    if sum(layer.inputs * layer.outputs * inputs for layer in network.layers) > MAX_OPERATIONS:
+        return False
+    identity: list[Affine] = [(tuple(Fraction(k == j) for k in range(inputs)), Fraction(0)) for j in range(inputs)]
+    box = list(zip(lower, upper, strict=True))
+    return _holds(network.layers, identity, box, label, 1)
+
+
+def _holds(
+    layers: Sequence[Dense[float]],
+    values: Sequence[Affine],
+    box: Sequence[tuple[Fraction, Fraction]],
+    label: int,
+    branches: int,
+) -> bool:
+    outputs = [_affine(layers[0], j, values) for j in range(layers[0].outputs)]
+    if len(layers) == 1:
+        return all(_lowest(_minus(outputs[label], other), box) > 0 for j, other in enumerate(outputs) if j != label)
+    choices = [_relu(output, box) for output in outputs]
+    branches *= math.prod(len(choice) for choice in choices)
+    if branches > MAX_BRANCHES:
+        return False
+    return all(_holds(layers[1:], chosen, box, label, branches) for chosen in itertools.product(*choices))
+
+
+def _affine(layer: Dense[float], output: int, values: Sequence[Affine]) -> Affine:
+    weights = [Fraction(w) for w in layer.weight[output]]
+    bias = Fraction(0) if layer.bias is None else Fraction(layer.bias[output])
+    coefficients = [
+        sum((w * value[0][k] for w, value in zip(weights, values, strict=True)), Fraction(0)) for k in range(len(values[0][0]))
+    ]
+    return tuple(coefficients), sum((w * value[1] for w, value in zip(weights, values, strict=True)), bias)
+
+
+def _relu(value: Affine, box: Sequence[tuple[Fraction, Fraction]]) -> list[Affine]:
+    """The affine functions that the ReLU of one can be in the box: one of them or both."""
+    zero: Affine = (tuple(Fraction(0) for _ in value[0]), Fraction(0))
+    if _lowest(value, box) >= 0:
+        return [value]
+    return [zero] if _lowest(_minus(zero, value), box) >= 0 else [value, zero]
+
+
+def _minus(a: Affine, b: Affine) -> Affine:
+    return tuple(x - y for x, y in zip(a[0], b[0], strict=True)), a[1] - b[1]
+
+
+def _lowest(value: Affine, box: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    """The exact minimum of an affine function on the box."""
+    return value[1] + sum((c * (low if c > 0 else high) for c, (low, high) in zip(value[0], box, strict=True)), Fraction(0))

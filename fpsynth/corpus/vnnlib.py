@@ -1,0 +1,80 @@
+"""VNN-LIB: robustness queries, satisfied by inputs of the box whose class is another, in version 1.0 and in version 2.0.
+
+Numbers are exact decimal expansions: the language has no exponents.  The comparison of logits is not strict: a tie counts as a
+counterexample, as in the VNN competition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fpsynth.corpus.region import Region
+from fpsynth.formats import Format
+from fpsynth.witness.numerals import decimal_text
+
+ELEMENT_TYPES = {
+    "float16": "float16",
+    "bfloat16": "bfloat16",
+    "float32": "float32",
+    "float64": "float64",
+    "float8_e4m3fn": "float8e4m3fn",
+    "float8_e5m2": "float8e5m2",
+}
+"""ONNX's names of the formats, which VNN-LIB 2.0 uses; tf32 is no ONNX type."""
+REAL = "real"
+"""The element type of a query that is about real numbers."""
+
+
+def element_type(fmt: Format) -> str | None:
+    """Return VNN-LIB 2.0's name of a format, or None where it has none."""
+    return ELEMENT_TYPES.get(fmt.name)
+
+
+def vnnlib1(region: Region, outputs: int, label: int, comments: Sequence[str] = ()) -> str:
+    """Return a VNN-LIB 1.0 query: inputs X_0..., outputs Y_0... (``outputs`` of them), certified class ``label``.
+
+    It is in the form that the simple parsers of the competition read: one comparison per assertion for the inputs, and for the
+    outputs one comparison (two classes) or a disjunction of conjunctions (more).
+    """
+    inputs = len(region.lower)
+    declarations = [f"(declare-const X_{k} Real)" for k in range(inputs)] + [
+        f"(declare-const Y_{j} Real)" for j in range(outputs)
+    ]
+    others = [f"(>= Y_{j} Y_{label})" for j in range(outputs) if j != label]
+    violated = others[0] if len(others) == 1 else "(or " + " ".join(f"(and {other})" for other in others) + ")"
+    bounds = _bounds(region, [f"X_{k}" for k in range(inputs)])
+    return _file([*_comments(comments), *declarations, "", *bounds, "", f"(assert {violated})"])
+
+
+def vnnlib2(region: Region, outputs: int, label: int, element: str, comments: Sequence[str] = ()) -> str:
+    """Return a VNN-LIB 2.0 query over tensors X of shape [1, inputs] and Y of shape [1, outputs].
+
+    ``element`` is the type of both: the format's, which demands an answer for the floating-point network, or ``REAL``, which
+    permits reasoning over the reals (VNN-LIB 2.0, element types).
+    """
+    inputs = len(region.lower)
+    network = [
+        "(declare-network N",
+        f"  (declare-input X {element} [1,{inputs}])",
+        f"  (declare-output Y {element} [1,{outputs}])",
+        ")",
+    ]
+    others = [f"(>= Y[0,{j}] Y[0,{label}])" for j in range(outputs) if j != label]
+    violated = others[0] if len(others) == 1 else "(or " + " ".join(others) + ")"
+    bounds = _bounds(region, [f"X[0,{k}]" for k in range(inputs)])
+    return _file([*_comments(comments), "(vnnlib-version <2.0>)", "", *network, "", *bounds, "", f"(assert {violated})"])
+
+
+def _bounds(region: Region, names: Sequence[str]) -> Iterable[str]:
+    for name, lower, upper in zip(names, region.lower, region.upper, strict=True):
+        yield f"(assert (>= {name} {decimal_text(lower)}))"
+        yield f"(assert (<= {name} {decimal_text(upper)}))"
+
+
+def _comments(lines: Sequence[str]) -> list[str]:
+    """Comment lines in ASCII, whatever the text holds: a line break in it must not become a statement."""
+    return ["; " + "".join(c if c.isascii() and c.isprintable() else "?" for c in line) for line in lines]
+
+
+def _file(lines: Iterable[str]) -> str:
+    return "\n".join(lines) + "\n"

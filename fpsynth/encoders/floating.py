@@ -1,0 +1,311 @@
+"""Writes a problem in the IEEE-754 theory of SMT-LIB, over an abstract algebra of terms (z3 objects, or text).
+
+Formats without infinity are no sorts of that theory.  Their values are carried in a sort with one more exponent bit, each
+operation is done exactly in a sort wide enough and rounded once: as the IEEE format of the same widths does where the
+result is below the least normal number, as the carrier does above.  Real numbers are carried in sorts so wide that nothing
+rounds (see ranges.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from fpsynth.encoders.dyadic import with_dyadic_constants
+from fpsynth.encoders.ranges import ZERO, NodeRange, Range, analyse, inner_bounds, is_absolute, variable_range
+from fpsynth.errors import InputError
+from fpsynth.expressions import Expression, Op, topological
+from fpsynth.formats import Format, power_of_two
+from fpsynth.problems import Problem
+from fpsynth.rounding import MINUS_ZERO, NAN, PLUS_ZERO, Rounding, Value, from_fraction, negate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sort:
+    """(_ FloatingPoint exponent_bits precision)."""
+
+    exponent_bits: int
+    precision: int
+
+    @property
+    def ieee(self) -> Format:
+        """The IEEE format whose values the sort has."""
+        return Format(f"({self.exponent_bits}, {self.precision})", self.exponent_bits, self.precision)
+
+
+class Algebra(Protocol[T]):
+    """Terms of the theory.  Operators go by their SMT-LIB names."""
+
+    def unknown(self, name: str, width: int) -> T:
+        """A declared bit-vector constant."""
+
+    def from_bits(self, bits: T, width: int, sort: Sort) -> T:
+        """The number encoded by a bit-vector, zeros inserted below its sign where the sort is wider."""
+
+    def number(self, value: Value, sort: Sort) -> T:
+        """A literal."""
+
+    def convert(self, mode: Rounding, term: T, sort: Sort) -> T:
+        """A number rounded into another sort."""
+
+    def rounded(self, operator: str, mode: Rounding, *args: T) -> T:
+        """An operation that rounds: fp.add, fp.mul, fp.fma."""
+
+    def apply(self, operator: str, *args: T) -> T:
+        """Any other operation."""
+
+    def named(self, term: T, sort: Sort | None) -> T:
+        """The same term, to be used more than once (sort None: a truth value)."""
+
+
+OPERATORS = {Op.ADD: "fp.add", Op.MUL: "fp.mul", Op.FMA: "fp.fma", Op.LT: "fp.lt", Op.LE: "fp.leq", Op.EQ: "fp.eq"}
+CONNECTIVES = {Op.AND: "and", Op.OR: "or", Op.NOT: "not"}
+STANDARD = (Sort(8, 24), Sort(11, 53), Sort(15, 113))
+"""Sorts that solvers accept even where they refuse others: a real number gets one of these where it fits."""
+
+
+def carrier(fmt: Format) -> Sort:
+    """The sort that the values of a format are carried in.  Raises InputError for formats with less than 2 bits in a field."""
+    if fmt.exponent_bits < 2 or fmt.precision < 2:
+        raise InputError(f"{fmt} has no sort in the floating-point theory")
+    return Sort(fmt.exponent_bits + (not fmt.has_infinity), fmt.precision)
+
+
+def sort_for(lsb: int, top: int, bits: int, standard: bool) -> Sort:
+    """The least sort that holds all multiples of 2**lsb below 2**(top + 1) with at most ``bits`` significant bits."""
+
+    def fits(sort: Sort) -> bool:
+        return bits <= sort.precision and top <= sort.ieee.emax and sort.ieee.lsb_min <= lsb
+
+    for sort in STANDARD if standard else ():
+        if fits(sort):
+            return sort
+    exponent_bits = 2
+    while not fits(Sort(exponent_bits, max(bits, 3))):
+        exponent_bits += 1
+    return Sort(exponent_bits, max(bits, 3))
+
+
+class FloatingEncoder(Generic[T]):
+    """One walk over a graph; ``terms`` maps id(node) to its term and, for a number, the sort that it is carried in."""
+
+    def __init__(self, algebra: Algebra[T], ranges: Mapping[int, NodeRange], leaves: Mapping[str, T], standard: bool) -> None:
+        """``leaves``: the terms of the variables, by name; ``standard``: prefer the sorts that all solvers accept."""
+        self.algebra, self.ranges, self.leaves, self.standard = algebra, ranges, leaves, standard
+        self.terms: dict[int, tuple[T, Sort | None]] = {}
+
+    def encode(self, roots: Sequence[Expression]) -> list[tuple[T, Sort | None]]:
+        """Return the terms of ``roots``."""
+        for node in topological(roots):
+            term, sort = self._node(node)
+            leaf = node.op in (Op.VARIABLE, Op.CONSTANT)
+            self.terms[id(node)] = (term if leaf else self.algebra.named(term, sort), sort)
+        return [self.terms[id(root)] for root in roots]
+
+    def _node(self, node: Expression) -> tuple[T, Sort | None]:
+        if node.op in CONNECTIVES:
+            return self._connective(node), None
+        if node.op.boolean:
+            args = self._real_operands(node)[0] if node.args[0].format is None else self._operands(node)
+            return self.algebra.apply(OPERATORS[node.op], *args), None
+        if node.format is None:
+            return self._real(node)
+        return self._floating(node, node.format), carrier(node.format)
+
+    def _connective(self, node: Expression) -> T:
+        args = [self.terms[id(arg)][0] for arg in node.args]
+        if not args:
+            return self.algebra.apply("true" if node.op is Op.AND else "false")
+        return args[0] if len(args) == 1 and node.op is not Op.NOT else self.algebra.apply(CONNECTIVES[node.op], *args)
+
+    # numbers of a format
+
+    def _operands(self, node: Expression) -> list[T]:
+        """The arguments' terms, flushed where the node flushes them."""
+        terms = [self.terms[id(arg)][0] for arg in node.args]
+        if not node.flush or node.op is Op.NEG:
+            return terms
+        return [
+            self._flushed(term, arg.format, self.ranges[id(arg)].value) if arg.format else term
+            for term, arg in zip(terms, node.args, strict=True)
+        ]
+
+    def _floating(self, node: Expression, fmt: Format) -> T:
+        if node.op is Op.VARIABLE:
+            return self.leaves[node.name]
+        if node.op is Op.CONSTANT:
+            assert node.value is not None
+            return self.algebra.number(from_fraction(node.value), carrier(fmt))
+        args = self._operands(node)
+        if node.op is Op.NEG:
+            return self.algebra.apply("fp.neg", args[0])
+        if node.op is Op.MAX:
+            return self._maximum(node, args[0], args[1], carrier(fmt))
+        known = self.ranges[id(node)]
+        if node.op is Op.CAST:
+            result = self._cast(node, args[0], fmt)
+        elif fmt.has_infinity:
+            result = self.algebra.rounded(OPERATORS[node.op], node.rounding, *args)
+        else:
+            result = self._operation_without_infinity(node, args, fmt)
+        # known.value has the flushing in it already
+        return self._flushed(result, fmt, known.exact) if node.flush else result
+
+    def _cast(self, node: Expression, arg: T, fmt: Format) -> T:
+        source, sort = node.args[0].format, self.terms[id(node.args[0])][1]
+        if source is None:  # the reals have one zero
+            assert sort is not None
+            arg = self.algebra.named(arg, sort)
+            arg = self._ite(self.algebra.apply("fp.isZero", arg), self._zero(sort), arg)
+        if source == fmt:
+            return arg
+        if fmt.has_infinity:
+            return self.algebra.convert(node.rounding, arg, carrier(fmt))
+        return self._round_without_infinity(self.algebra.named(arg, sort), sort, fmt, node.rounding)
+
+    def _operation_without_infinity(self, node: Expression, args: list[T], fmt: Format) -> T:
+        """The operation in a sort that holds every exact result of the format, rounded once after that."""
+        low, top, wide = fmt.lsb_min, fmt.emax, carrier(fmt)
+        if node.op is not Op.ADD:  # a sum is exact where it is subnormal, and the carrier rounds it rightly elsewhere
+            bits = 2 * fmt.precision if node.op is Op.MUL else 2 * top + 2 - 2 * low + 2
+            wide = sort_for(min(low, 2 * low), 2 * top + 2, bits, standard=False)
+            args = [self.algebra.convert(Rounding.RNE, arg, wide) for arg in args]
+        exact = self.algebra.rounded(OPERATORS[node.op], node.rounding, *args)
+        return self._round_without_infinity(self.algebra.named(exact, wide), wide, fmt, node.rounding)
+
+    def _round_without_infinity(self, term: T, own: Sort | None, fmt: Format, mode: Rounding) -> T:
+        t, sort = self.algebra, carrier(fmt)
+        large = term if own == sort else t.named(t.convert(mode, term, sort), sort)
+        small = t.convert(mode, t.convert(mode, term, Sort(fmt.exponent_bits, fmt.precision)), sort)
+        subnormal = t.apply("fp.lt", t.apply("fp.abs", large), t.number(from_fraction(fmt.min_normal), sort))
+        too_large = t.apply("fp.lt", t.number(from_fraction(fmt.max_finite), sort), t.apply("fp.abs", large))
+        return self._ite(too_large, self._beyond(large, fmt, mode), self._ite(subnormal, small, large))
+
+    def _beyond(self, term: T, fmt: Format, mode: Rounding) -> T:
+        """What a number beyond the greatest finite one becomes: that one where the mode rounds toward zero, else NaN."""
+        t, sort = self.algebra, carrier(fmt)
+        greatest, nan = from_fraction(fmt.max_finite), t.number(NAN, sort)
+        above = t.number(greatest, sort) if mode in (Rounding.RTZ, Rounding.RTN) else nan
+        below = t.number(negate(greatest), sort) if mode in (Rounding.RTZ, Rounding.RTP) else nan
+        finite = self._ite(t.apply("fp.isNegative", term), below, above)
+        return self._ite(t.apply("fp.isInfinite", term), nan, finite)
+
+    def _flushed(self, term: T, fmt: Format, known: Range) -> T:
+        """The term with subnormals replaced by zeros of their sign; itself where its range holds none."""
+        if known.least >= fmt.min_normal or known.is_zero:
+            return term
+        t, sort = self.algebra, carrier(fmt)
+        term = t.named(term, sort)
+        tiny = t.apply("fp.lt", t.apply("fp.abs", term), t.number(from_fraction(fmt.min_normal), sort))
+        zero = self._ite(t.apply("fp.isNegative", term), t.number(MINUS_ZERO, sort), self._zero(sort))
+        return self._ite(tiny, zero, term)
+
+    def _maximum(self, node: Expression, a: T, b: T, sort: Sort) -> T:
+        """IEEE 754-2019 maximum; fp.max leaves the sign of zero open and drops NaN."""
+        t = self.algebra
+        if is_absolute(node):
+            return t.apply("fp.abs", a)
+        for term, other in ((a, node.args[1]), (b, node.args[0])):
+            if other.op is Op.CONSTANT and other.value == 0:  # ReLU; NaN is not negative
+                return self._ite(t.apply("fp.isNegative", term), self._zero(sort), term)
+        result = a
+        if node.format is not None:  # the reals have one zero
+            result = self._ite(t.apply("fp.lt", b, a), a, self._ite(t.apply("fp.isNegative", a), b, a))
+        result = self._ite(t.apply("fp.lt", a, b), b, result)
+        for term, arg in ((b, node.args[1]), (a, node.args[0])):
+            if self.ranges[id(arg)].value.special:
+                result = self._ite(t.apply("fp.isNaN", term), term, result)
+        return result
+
+    def _ite(self, condition: T, then: T, otherwise: T) -> T:
+        return self.algebra.apply("ite", condition, then, otherwise)
+
+    def _zero(self, sort: Sort) -> T:
+        return self.algebra.number(PLUS_ZERO, sort)
+
+    # real numbers
+
+    def _real(self, node: Expression) -> tuple[T, Sort]:
+        known = self.ranges[id(node)].value
+        if node.op is Op.CONSTANT:
+            assert node.value is not None
+            sort = self._sort_for([known])
+            return self.algebra.number(from_fraction(node.value), sort), sort
+        if node.op is Op.CAST:
+            return self._into_reals(node, known)
+        args, sort = self._real_operands(node)
+        if node.op is Op.NEG:
+            return self.algebra.apply("fp.neg", args[0]), sort
+        if node.op is Op.MAX:
+            return self._maximum(node, args[0], args[1], sort), sort
+        return self.algebra.rounded(OPERATORS[node.op], Rounding.RNE, *args), sort
+
+    def _into_reals(self, node: Expression, known: Range) -> tuple[T, Sort]:
+        term, sort = self.terms[id(node.args[0])]
+        wide = self._sort_for([known])
+        result = self._resized(term, sort, wide)
+        if known.special:
+            result = self._ite(self.algebra.apply("fp.isInfinite", term), self.algebra.number(NAN, wide), result)
+        return result, wide
+
+    def _real_operands(self, node: Expression) -> tuple[list[T], Sort]:
+        """The arguments in a sort that holds them and the result exactly, and that sort."""
+        known = [self.ranges[id(arg)].value for arg in node.args]
+        if not node.op.boolean:
+            known.append(self.ranges[id(node)].value)
+        sort = self._sort_for(known)
+        return [self._resized(*self.terms[id(arg)], sort) for arg in node.args], sort
+
+    def _resized(self, term: T, own: Sort | None, sort: Sort) -> T:
+        return term if own == sort else self.algebra.convert(Rounding.RNE, term, sort)
+
+    def _sort_for(self, known: Sequence[Range]) -> Sort:
+        known = [r for r in known if not r.is_zero] or [ZERO]
+        return sort_for(min(r.lsb for r in known), max(r.top for r in known), max(r.bits for r in known), self.standard)
+
+
+@dataclass(frozen=True)
+class FloatingProblem(Generic[T]):
+    """A problem as terms: the bit-vector constants of its variables, by the variables' names, and what must hold."""
+
+    unknowns: dict[str, T]
+    constraints: list[T]
+
+
+def encode_problem(problem: Problem, algebra: Algebra[T], standard: bool) -> FloatingProblem[T]:
+    """Write a problem over an algebra.  Raises InputError where a rational constant or a format cannot be expressed."""
+    unknowns: dict[str, T] = {}
+    leaves: dict[str, T] = {}
+    constraints: list[T] = []
+    for v in problem.variables:
+        sort, bounds = carrier(v.format), inner_bounds(v)
+        unknowns[v.name] = algebra.unknown(bits_name(v.name), v.format.bits)
+        leaves[v.name] = leaf = algebra.named(_number_from_bits(algebra, unknowns[v.name], v.format), sort)
+        if bounds is None:
+            constraints.append(algebra.apply("false"))
+            continue
+        lower, upper = (algebra.number(from_fraction(bound), sort) for bound in bounds)
+        constraints += [algebra.apply("fp.leq", lower, leaf), algebra.apply("fp.leq", leaf, upper)]
+    roots = with_dyadic_constants(problem.assertions)
+    ranges = analyse(roots, {v.name: variable_range(v) for v in problem.variables})
+    constraints += [term for term, _ in FloatingEncoder(algebra, ranges, leaves, standard).encode(roots)]
+    return FloatingProblem(unknowns, constraints)
+
+
+def bits_name(variable: str) -> str:
+    """The bit-vector constant that holds the encoding of a variable."""
+    return f"{variable}_bits"
+
+
+def _number_from_bits(algebra: Algebra[T], bits: T, fmt: Format) -> T:
+    """The number that ``bits`` encode; any number beyond the greatest where a format without infinity encodes NaN."""
+    sort = carrier(fmt)
+    term = algebra.from_bits(bits, fmt.bits, sort)
+    if fmt.has_infinity:
+        return term
+    # the fields of the format, read with the carrier's bias, make the number times 2**(difference of the biases)
+    scale = from_fraction(power_of_two(sort.ieee.bias - fmt.bias))
+    return algebra.rounded("fp.mul", Rounding.RNE, algebra.named(term, sort), algebra.number(scale, sort))

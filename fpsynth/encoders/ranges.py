@@ -1,0 +1,223 @@
+"""Exact range analysis: bounds of every numeric node of a graph, and the place of its lowest possible bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth.errors import InputError
+from fpsynth.expressions import Expression, Op, topological
+from fpsynth.formats import Format, power_of_two
+from fpsynth.problems import Variable
+from fpsynth.rounding import Rounding, Value, flushed, from_fraction, round_fraction, round_value
+
+
+@dataclass(frozen=True)
+class Range:
+    """What is known of a number: lower <= value <= upper and value = n * 2**lsb, with at most ``bits`` significant bits.
+
+    Holds of the finite values; ``special`` says that infinities or NaN may occur as well.
+    """
+
+    lower: Fraction
+    upper: Fraction
+    lsb: int
+    bits: int
+    special: bool = False
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether zero is the only number in it."""
+        return self.lower == 0 == self.upper
+
+    @property
+    def top(self) -> int:
+        """Exponent of the leading bit of the largest magnitude (that of the lowest bit, for zero)."""
+        return self.lsb if self.is_zero else exponent_of(max(-self.lower, self.upper))
+
+    @property
+    def least(self) -> Fraction:
+        """The least magnitude in the interval."""
+        return max(self.lower, -self.upper, Fraction(0))
+
+
+ZERO = Range(Fraction(0), Fraction(0), 0, 1)
+
+
+def exponent_of(number: Fraction) -> int:
+    """floor(log2(number)) of a positive rational."""
+    guess = number.numerator.bit_length() - number.denominator.bit_length()
+    return guess if number >= power_of_two(guess) else guess - 1
+
+
+def point(number: Fraction) -> Range:
+    """The Range of one dyadic number.  Raises ValueError where it is not dyadic."""
+    value = from_fraction(number)
+    return Range(number, number, value.exponent, max(1, value.significand.bit_length()))
+
+
+def inner_bounds(variable: Variable) -> tuple[Fraction, Fraction] | None:
+    """The least and the greatest number of the variable's format within its bounds; None where there is none."""
+    lower = round_fraction(variable.lower, variable.format, Rounding.RTP)
+    upper = round_fraction(variable.upper, variable.format, Rounding.RTN)
+    if not (lower.is_finite and upper.is_finite) or lower.fraction() > upper.fraction():
+        return None
+    return lower.fraction(), upper.fraction()
+
+
+def variable_range(variable: Variable) -> Range:
+    """The Range of a variable; that of zero where its bounds contain no number at all."""
+    bounds = inner_bounds(variable)
+    if bounds is None:
+        return ZERO
+    if bounds[0] == bounds[1]:
+        return point(bounds[0])
+    return _on_grid(Range(*bounds, variable.format.lsb_min, variable.format.precision), variable.format)
+
+
+def value_range(value: Value, fmt: Format) -> Range:
+    """The Range of a known datum of a format."""
+    return point(value.fraction()) if value.is_finite else Range(-fmt.max_finite, fmt.max_finite, fmt.lsb_min, fmt.precision, True)
+
+
+@dataclass(frozen=True)
+class NodeRange:
+    """Ranges of a numeric node: of the exact result of its operation, and of its value, rounded and flushed."""
+
+    exact: Range
+    value: Range
+
+
+def analyse(roots: Sequence[Expression], variables: Mapping[str, Range]) -> dict[int, NodeRange]:
+    """Return the ranges of every numeric node below ``roots``, by id(node).
+
+    ``variables`` gives the Range of each variable by name; every constant must be dyadic.  Raises InputError for a variable
+    without a Range.
+    """
+    known: dict[int, NodeRange] = {}
+    for node in topological(roots):
+        if not node.op.boolean:
+            exact = _exact(node, [known[id(arg)].value for arg in node.args], variables)
+            rounds = node.format is not None and node.op in (Op.ADD, Op.MUL, Op.FMA, Op.CAST)
+            known[id(node)] = NodeRange(exact, rounded_range(exact, node) if rounds else exact)
+    return known
+
+
+def flushed_range(known: Range, fmt: Format) -> Range:
+    """The Range after subnormals have become zeros."""
+
+    def flush(bound: Fraction) -> Fraction:
+        return Fraction(0) if abs(bound) < fmt.min_normal else bound
+
+    lower, upper = flush(known.lower), flush(known.upper)
+    return ZERO if lower == upper == 0 and not known.special else Range(lower, upper, known.lsb, known.bits, known.special)
+
+
+def operand_range(node: Expression, position: int, known: Range) -> Range:
+    """The Range of an argument as the node reads it: with ``flush``, subnormals of the argument's format are zeros."""
+    fmt = node.args[position].format
+    return flushed_range(known, fmt) if node.flush and fmt is not None and node.op is not Op.NEG else known
+
+
+def rounded_range(exact: Range, node: Expression) -> Range:
+    """The Range of ``exact`` rounded (and flushed) as the floating-point node says.
+
+    Rounding is monotone, so rounding the bounds bounds the results; and it never leaves the grid that a number is on.
+    """
+    fmt = node.format
+    assert fmt is not None
+    special, bounds, overflow = exact.special, [], False
+    for bound in (exact.lower, exact.upper):
+        value = round_value(from_fraction(bound), fmt, node.rounding)
+        if not value.is_finite:
+            special = True
+            bounds.append(fmt.max_finite if bound > 0 else -fmt.max_finite)
+        else:
+            bounds.append((flushed(value, fmt) if node.flush else value).fraction())
+        overflow = overflow or abs(bound) > fmt.max_finite
+    if bounds[0] == bounds[1] == 0 and not special:
+        return ZERO
+    # a saturated result is the largest finite number, whose last bit may be below that of what overflowed
+    lsb = min(exact.lsb, fmt.emax - fmt.precision + 1) if overflow else exact.lsb
+    return _on_grid(Range(bounds[0], bounds[1], lsb, min(exact.bits, fmt.precision) if not overflow else fmt.precision, special), fmt)
+
+
+def _on_grid(known: Range, fmt: Format) -> Range:
+    """Raise the lowest bit to the last place of the least magnitude, as all values are numbers of ``fmt``."""
+    lsb = max(known.lsb, fmt.lsb_min)
+    if known.least > 0:
+        lsb = max(lsb, exponent_of(known.least) - fmt.precision + 1)
+    top = exponent_of(max(-known.lower, known.upper)) if not known.is_zero else lsb
+    return Range(known.lower, known.upper, lsb, max(1, min(known.bits, top - lsb + 1)), known.special)
+
+
+def _exact(node: Expression, args: list[Range], variables: Mapping[str, Range]) -> Range:
+    if node.op is Op.VARIABLE:
+        if node.name not in variables:
+            raise InputError(f"the problem's assertions read {node.name}, which is not among its variables")
+        return variables[node.name]
+    if node.op is Op.CONSTANT:
+        assert node.value is not None
+        return point(node.value)
+    args = [operand_range(node, k, arg) for k, arg in enumerate(args)]
+    match node.op:
+        case Op.NEG:
+            return Range(-args[0].upper, -args[0].lower, args[0].lsb, args[0].bits, args[0].special)
+        case Op.CAST:
+            return args[0]
+        case Op.MAX:
+            return _maximum(node, args[0], args[1])
+        case Op.ADD:
+            return _sum(args[0], args[1])
+        case Op.MUL:
+            return _product(node, args[0], args[1])
+        case Op.FMA:
+            return _sum(_product(node, args[0], args[1]), args[2])
+    raise AssertionError(node.op)
+
+
+def _sum(a: Range, b: Range) -> Range:
+    special = a.special or b.special
+    if a.is_zero or b.is_zero:
+        other = b if a.is_zero else a
+        return Range(other.lower, other.upper, other.lsb, other.bits, special)
+    lower, upper, lsb = a.lower + b.lower, a.upper + b.upper, min(a.lsb, b.lsb)
+    if lower == upper == 0 and not special:
+        return ZERO
+    return _sized(Range(lower, upper, lsb, 0, special))
+
+
+def _product(node: Expression, a: Range, b: Range) -> Range:
+    special = a.special or b.special
+    if a.is_zero or b.is_zero:
+        return Range(Fraction(0), Fraction(0), 0, 1, special)
+    corners = [x * y for x in (a.lower, a.upper) for y in (b.lower, b.upper)]
+    lower = min(corners)
+    if node.args[0] is node.args[1]:
+        lower = a.least**2
+    known = _sized(Range(lower, max(corners), a.lsb + b.lsb, 0, special))
+    return Range(known.lower, known.upper, known.lsb, min(known.bits, a.bits + b.bits), special)
+
+
+def _sized(known: Range) -> Range:
+    return Range(known.lower, known.upper, known.lsb, max(1, known.top - known.lsb + 1), known.special)
+
+
+def is_absolute(node: Expression) -> bool:
+    """Whether the node is max(a, -a) or max(-a, a): an absolute value."""
+    a, b = node.args
+    return (b.op is Op.NEG and b.args[0] is a) or (a.op is Op.NEG and a.args[0] is b)
+
+
+def _maximum(node: Expression, a: Range, b: Range) -> Range:
+    special = a.special or b.special
+    lower, upper = max(a.lower, b.lower), max(a.upper, b.upper)
+    if special:  # the maximum of minus infinity and a number is that number
+        lower = min(a.lower, b.lower)
+    if is_absolute(node):
+        lower = a.least
+    if lower == upper == 0 and not special:
+        return ZERO
+    lsb = min([r.lsb for r in (a, b) if not r.is_zero], default=0)
+    return Range(lower, upper, lsb, max(a.bits, b.bits), special)

@@ -1,0 +1,121 @@
+"""The vectorised interpreter: evaluates a graph over arrays of assignments, with the same bits as the exact one.
+
+Every format is a subset of float64, so a floating-point node is worth a float64 array that holds its values exactly (NaN,
+infinities and -0 included).  Helpers for samplers on bit patterns are exported from here as well.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsynth.evaluators.bit_patterns import bits_to_floats, floats_to_bits, from_index, grid, to_index
+from fpsynth.evaluators.float_arrays import add_arrays, flush_array, fma_arrays, maximum_arrays, mul_arrays, round_array
+from fpsynth.expressions import Expression, Op, topological
+from fpsynth.formats import Format
+
+__all__ = ["bits_to_floats", "evaluate_arrays", "floats_to_bits", "from_index", "grid", "round_array", "to_index"]
+
+Array = NDArray[Any]
+
+
+def evaluate_arrays(roots: Sequence[Expression], assignment: Mapping[str, Array]) -> list[Array]:
+    """Return what each root is worth, for arrays of values of the variables.
+
+    ``assignment`` gives every variable a float64 array of values of its format; their shapes broadcast, and every result has
+    the common shape.  Floating-point nodes are float64 arrays, equal to the reference interpreter's values bit for bit (NaN
+    payloads aside); boolean nodes are bool arrays.  REAL nodes (format None) are only *approximated*, in float64 to nearest,
+    and so is whatever depends on them: use that as a filter and let the exact re-check decide.
+
+    Raises KeyError for a variable without an array, and InputError for a format of more than 24 significand bits other than
+    float64 or with numbers that float64 does not hold.
+    """
+    given = {name: np.asarray(array, np.float64) for name, array in assignment.items()}
+    shape = np.broadcast_shapes(*(array.shape for array in given.values()))
+    nodes = list(topological(roots))
+    users = Counter(id(arg) for node in nodes for arg in node.args) + Counter(id(root) for root in roots)
+    worth: dict[int, Array] = {}
+    with np.errstate(all="ignore"):
+        for node in nodes:
+            worth[id(node)] = np.asarray(_evaluate(node, [worth[id(arg)] for arg in node.args], given))
+            for arg in node.args:  # big graphs on big arrays: forget what nobody reads any more
+                users[id(arg)] -= 1
+                if not users[id(arg)]:
+                    del worth[id(arg)]
+    return [np.broadcast_to(worth[id(root)], shape) for root in roots]
+
+
+def _evaluate(node: Expression, args: list[Array], given: Mapping[str, Array]) -> Any:
+    match node.op:
+        case Op.VARIABLE:
+            return given[node.name]
+        case Op.CONSTANT:
+            assert node.value is not None
+            return _nearest(node.value)
+        case Op.AND:
+            return functools.reduce(lambda a, b: a & b, args, np.asarray(True))
+        case Op.OR:
+            return functools.reduce(lambda a, b: a | b, args, np.asarray(False))
+        case Op.NOT:
+            return np.logical_not(args[0])
+        case Op.LT:
+            return args[0] < args[1]
+        case Op.LE:
+            return args[0] <= args[1]
+        case Op.EQ:
+            return args[0] == args[1]
+        case Op.NEG:
+            return -args[0]
+    if node.format is None:
+        return _real(node.op, args)
+    return _floating(node, node.format, args)
+
+
+def _nearest(value: Fraction) -> float:
+    """The nearest float64; an infinity beyond its range, which only a real constant can reach."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _real(op: Op, args: list[Array]) -> Any:
+    """Real operations, approximated; a non-number cast into the reals is NaN, with which every comparison is false."""
+    match op:
+        case Op.CAST:
+            return np.where(np.isfinite(args[0]), args[0], np.nan)
+        case Op.ADD:
+            return args[0] + args[1]
+        case Op.MUL:
+            return args[0] * args[1]
+        case Op.FMA:
+            return args[0] * args[1] + args[2]
+        case Op.MAX:
+            return np.maximum(args[0], args[1])
+    raise AssertionError(op)
+
+
+def _floating(node: Expression, fmt: Format, args: list[Array]) -> Array:
+    source = node.args[0].format
+    if node.flush and source is not None:
+        args = [flush_array(arg, source) for arg in args]
+    match node.op:
+        case Op.CAST:
+            return round_array(args[0], fmt, node.rounding, node.flush)
+        case Op.MAX:
+            return maximum_arrays(args[0], args[1])
+        case Op.ADD:
+            result = add_arrays(args[0], args[1], fmt, node.rounding)
+        case Op.MUL:
+            result = mul_arrays(args[0], args[1], fmt, node.rounding)
+        case Op.FMA:
+            result = fma_arrays(args[0], args[1], args[2], fmt, node.rounding)
+        case _:
+            raise AssertionError(node.op)
+    return flush_array(result, fmt) if node.flush else result

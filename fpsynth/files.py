@@ -1,0 +1,146 @@
+"""Files in and out: read with a limit, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from fpsynth.errors import InputError
+
+PathLike = str | os.PathLike[str]
+
+
+def read_bytes_limited(path: PathLike, max_bytes: int) -> bytes:
+    """Return what the file holds.
+
+    Raises InputError where it is missing, unreadable, no regular file, or holds more than ``max_bytes``: such a file is not read.
+    """
+    with _one_line(path, "read"):
+        # without O_NONBLOCK the open itself would wait for ever at a named pipe
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+                raise InputError(f"cannot read {shown(path)}: it is {kind}")
+            with open(descriptor, "rb", closefd=False) as file:
+                # the size may grow after it was asked for: the read is limited as well
+                data = file.read(max_bytes + 1) if status.st_size <= max_bytes else None
+        finally:
+            os.close(descriptor)
+    if data is None or len(data) > max_bytes:
+        raise InputError(f"cannot read {shown(path)}: it is larger than {max_bytes} bytes")
+    return data
+
+
+def read_limited(path: PathLike, max_bytes: int) -> str:
+    """Return the text of a UTF-8 file.  Raises InputError as ``read_bytes_limited`` does, and for what is not UTF-8."""
+    try:
+        return read_bytes_limited(path, max_bytes).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read {shown(path)}: byte {error.start} is not UTF-8 text") from None
+
+
+def write_atomically(path: PathLike, data: str | bytes) -> None:
+    """Write a file so that at any moment the path holds either all of it or what was there before.
+
+    A symbolic link is followed.  Raises InputError where the path cannot be written or is something other than a regular file.
+    """
+    target = Path(os.path.realpath(path))
+    with _one_line(path, "write"):
+        if target.exists() and not target.is_file():
+            raise InputError(f"cannot write {shown(path)}: it is not a regular file")
+        temporary = _temporary_beside(target)
+        try:
+            _write_new(temporary, data.encode("utf-8") if isinstance(data, str) else data)
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+
+
+def write_tree(folder: PathLike, files: Mapping[str, bytes]) -> None:
+    """Write a whole folder so that it appears complete or not at all.  ``files`` maps relative paths with slashes to contents.
+
+    Missing parents of the folder appear with it.  Raises InputError where the folder exists and is not empty, or cannot be
+    written; ValueError for a path in ``files`` that leaves the folder.
+    """
+    for name in files:
+        if not name or "\\" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"{name!r} does not stay in the folder")
+    with _one_line(folder, "write"):
+        target = Path(os.path.realpath(folder))
+        require_free(target)
+        top = target  # the highest missing folder: it is renamed into place with everything below it
+        while not top.parent.exists():
+            top = top.parent
+        temporary = _temporary_beside(top)
+        try:
+            inside = temporary / target.relative_to(top)
+            inside.mkdir(parents=True)
+            for name, data in files.items():
+                place = inside / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _write_new(place, data)
+            os.replace(temporary, top)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        _sync_folder(top.parent)
+
+
+def require_free(folder: PathLike) -> None:
+    """Raise InputError unless ``write_tree`` may write there: nothing is there yet, or an empty folder."""
+    path = Path(folder)
+    with _one_line(folder, "write"):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"cannot write {shown(folder)}: it is not a folder")
+        if path.is_dir() and any(path.iterdir()):
+            raise InputError(f"cannot write {shown(folder)}: the folder exists and is not empty")
+
+
+def shown(path: PathLike) -> str:
+    """The path as it stands in a message: one line, whatever its name holds."""
+    text = os.fspath(path)
+    return text if text.isprintable() and text else ascii(text)
+
+
+def _temporary_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Create a file (it must not exist; the mode follows the umask) and wait until the disk has it."""
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last; file systems that cannot sync a folder are left alone."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _one_line(path: PathLike, verb: str) -> Iterator[None]:
+    """Turn what the operating system says into one clear line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        # ValueError: a null byte in the path
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(f"cannot {verb} {shown(path)}: {reason}") from None

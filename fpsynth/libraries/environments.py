@@ -1,0 +1,53 @@
+"""What is installed here and what it can run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fpsynth.libraries.pool import LibraryPool
+from fpsynth.libraries.registry import NAMES
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One library on one device, as found by importing it and trying."""
+
+    library: str
+    version: str
+    """Empty if it is not installed."""
+    device: str
+    absent: str = ""
+    """Why it cannot be used; empty if it can."""
+    variants: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Variant, then dtype, to what is in the way; an empty string means that it runs."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """CPU, builds, kernels, threads, settings."""
+    seconds: float = 0.0
+    """How long importing and warming up took, all libraries at once."""
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Formats that at least one variant runs without reservation."""
+        return tuple(dict.fromkeys(name for obstacles in self.variants.values() for name, why in obstacles.items() if not why))
+
+
+def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float = 120.0) -> list[Environment]:
+    """Import each library in a process of its own and have it try every variant on every format.
+
+    Takes as long as the slowest import and a few seconds more.  Raises InputError for an unknown name or device.
+    """
+    with LibraryPool(names, device, timeout=timeout) as pool:
+        abilities = pool.abilities()
+        return [
+            Environment(
+                library=member.name,
+                version=member.version or "",
+                device=device,
+                absent=member.reason,
+                variants=abilities[member.name],
+                facts=member.environment,
+                seconds=member.seconds,
+            )
+            for member in pool.members.values()
+        ]

@@ -1,0 +1,207 @@
+"""Libraries at work: a process for each, started at once, asked when ready; what fails there is a reason, not an error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from fpsynth.errors import InputError
+from fpsynth.formats import Format
+from fpsynth.libraries.base import Outputs
+from fpsynth.libraries.machine import has_gpu
+from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.libraries.worker import outputs_from_message, run_request
+from fpsynth.networks.network import Network
+from fpsynth.processes import Message, Worker, WorkerDied, ready
+
+DEVICES = ("cpu", "cuda")
+_SLOWEST_FIRST = ("tensorflow", "torch", "jax", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a library: ``rows`` says for each row of the batch which of the points fills it."""
+
+    variant: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a call: the outputs, or the reason why there are none."""
+
+    outputs: Outputs | None = None
+    not_run: str = ""
+
+
+@dataclass
+class Member:
+    """A library in the pool."""
+
+    name: str
+    variants: tuple[str, ...]
+    version: str | None
+    """The installed version; None if the library is absent."""
+    reason: str = ""
+    """Why it cannot be used (any more); empty while it can."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the library said of itself and of the machine once it was ready."""
+    seconds: float = 0.0
+    """How long importing and warming up took."""
+    worker: Worker | None = None
+    ready: bool = False
+
+    def fail(self, reason: str) -> None:
+        """Give the library up."""
+        self.reason = self.reason or reason
+        if self.worker is not None:
+            self.worker.kill()
+
+
+class LibraryPool:
+    """The libraries called ``names``, each in a process of its own.  Use it as a context manager, which starts them."""
+
+    def __init__(
+        self,
+        names: Sequence[str] = NAMES,
+        device: str = "cpu",
+        *,
+        timeout: float = 120.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """``timeout``: seconds that a library may take to get ready and answer a request.
+
+        ``environment``: variables to set in the processes, such as those that choose kernels.  Raises InputError for an
+        unknown library or device, and for ``cuda`` where there is no GPU.
+        """
+        if device not in DEVICES:
+            raise InputError(f"unknown device {device!r}; choose from {', '.join(DEVICES)}")
+        if device == "cuda" and not has_gpu():
+            raise InputError("device cuda: no GPU (or no CUDA driver) on this machine; use --device cpu")
+        self.device, self.timeout, self.variables = device, timeout, dict(environment or {})
+        self.members: dict[str, Member] = {}
+        for name in dict.fromkeys(names):
+            library = library_named(name)
+            member = Member(name, library.variants, library.version())
+            if device not in library.devices:
+                member.reason = f"{name} does not run on {device}"
+            elif member.version is None:
+                member.reason = "not installed"
+            self.members[name] = member
+
+    def start(self) -> None:
+        """Start the processes; returns at once.  The slowest to import goes first."""
+        for name in sorted(self.members, key=_SLOWEST_FIRST.index):
+            member = self.members[name]
+            if not member.reason and member.worker is None:
+                member.worker = Worker("fpsynth.libraries.worker", environment=self.variables)
+                member.worker.send({"load": name, "device": self.device})
+
+    def wait(self) -> None:
+        """Wait until every library is ready or has failed."""
+        self._ask(dict.fromkeys(self.members), lambda name, message: None)
+
+    def run(
+        self,
+        network: Network[float],
+        dtype: Format,
+        points: Sequence[Sequence[float]],
+        calls: Mapping[str, Sequence[Call]],
+    ) -> dict[str, list[Answer]]:
+        """Run ``network`` in the libraries that ``calls`` names; return one answer per call.
+
+        Raises InputError where a point has another number of entries than the network has inputs.
+        """
+        if any(len(point) != network.shape[0] for point in points):
+            raise InputError(f"the network has {network.shape[0]} inputs, but a point has another number of entries")
+        answers: dict[str, list[Answer | None]] = {name: [None] * len(calls[name]) for name in calls}
+        requests: dict[str, Message | None] = {
+            name: run_request(network, dtype, points, [(c.variant, c.rows) for c in calls[name]]) for name in calls
+        }
+
+        def receive(name: str, message: Message) -> None:
+            if "distinct" in message:
+                answers[name][message["call"]] = Answer(outputs_from_message(message))
+            elif "not_run" in message:
+                answers[name][message["call"]] = Answer(not_run=message["not_run"])
+
+        self._ask(requests, receive)
+        return {
+            name: [answer or Answer(not_run=self.members[name].reason or "no answer") for answer in of_library]
+            for name, of_library in answers.items()
+        }
+
+    def abilities(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Have each library try every variant on every format: library, variant, dtype, what is in the way (empty: nothing)."""
+        found: dict[str, dict[str, dict[str, str]]] = {name: {} for name in self.members}
+        self._ask(
+            {name: {"probe": True} for name in self.members}, lambda name, message: found.update({name: message["abilities"]})
+        )
+        return found
+
+    def _ask(self, requests: Mapping[str, Message | None], receive: Callable[[str, Message], None]) -> None:
+        """Send each library its request once it is ready and hand on its messages, until all are done or have failed.
+
+        A request of None asks only for readiness.
+        """
+        self.start()
+        deadline = time.monotonic() + self.timeout
+        waiting = {name for name in requests if not self.members[name].reason}
+        for name in list(waiting):
+            if self.members[name].ready and not self._begin(self.members[name], requests[name]):
+                waiting.discard(name)
+        while waiting:
+            owners = {worker: name for name in waiting if (worker := self.members[name].worker) is not None}
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                for name in waiting:
+                    self.members[name].fail(f"no answer within {self.timeout:g} s")
+                return
+            for worker in ready(owners, remaining):
+                name = owners[worker]
+                if not self._drain(self.members[name], worker, requests[name], receive):
+                    waiting.discard(name)
+
+    def _begin(self, member: Member, request: Message | None) -> bool:
+        """Send a request to a library that is ready; False if there is none to send."""
+        if request is None or member.worker is None:
+            return False
+        member.worker.send(request)
+        return True
+
+    def _drain(self, member: Member, worker: Worker, request: Message | None, receive: Callable[[str, Message], None]) -> bool:
+        """Take in what a library has sent; False once no more is to come."""
+        try:
+            while (message := worker.poll()) is not None:
+                if "failed" in message:
+                    member.fail(message["failed"])
+                    return False
+                if "ready" in message:
+                    member.ready = True
+                    member.version, member.environment = message["version"], message["describe"]
+                    member.seconds = message["seconds"]
+                    if not self._begin(member, request):
+                        return False
+                    continue
+                receive(member.name, message)
+                if message.get("done"):
+                    return False
+        except WorkerDied as death:
+            member.fail(f"crashed: {death}")
+            return False
+        return True
+
+    def close(self) -> None:
+        """Kill the processes."""
+        for member in self.members.values():
+            if member.worker is not None:
+                member.fail("the pool is closed")
+
+    def __enter__(self) -> LibraryPool:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,307 @@
+"""A picture of the number line: exact values among the floats of a format, and the floats that they become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from fpsynth.formats import Format, power_of_two
+from fpsynth.report.numerals import binade, neighbours, scaled_integer, ulp, value_hex
+from fpsynth.report.style import Style
+from fpsynth.rounding import Rounding, Value, equal, from_index, round_fraction, to_index
+
+FINE = 6
+"""Columns per ulp from which on every float gets a tick of its own."""
+MIN_SPAN = 3
+"""The least number of ulps that a picture shows, so that pictures of close values have one scale."""
+_COARSE_TICK = 9
+_MARGIN = 2
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value to draw."""
+
+    label: str
+    exact: Fraction
+    """Where it lies."""
+    rounded: Value
+    """What it becomes: a number of the format, an infinity (drawn where the next number would be) or NaN (named only)."""
+    name: str = ""
+    """What the rounded value is called; the label if empty."""
+    colour: str = ""
+
+
+@dataclass
+class _Canvas:
+    """Rows of characters, each cell with a colour."""
+
+    width: int
+    rows: list[list[tuple[str, str]]] = field(default_factory=list)
+
+    def row(self) -> int:
+        self.rows.append([(" ", "")] * self.width)
+        return len(self.rows) - 1
+
+    def put(self, row: int, column: int, text: str, colour: str = "") -> None:
+        for k, character in enumerate(text):
+            if 0 <= column + k < self.width:
+                self.rows[row][column + k] = (character, colour)
+
+    def lines(self, style: Style) -> list[str]:
+        result = []
+        for row in self.rows:
+            line, start = "", 0
+            for k in range(1, len(row) + 1):
+                if k == len(row) or row[k][1] != row[start][1]:
+                    line += style.paint("".join(c for c, _ in row[start:k]), row[start][1])
+                    start = k
+            result.append(line.rstrip())
+        return result
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Which part of the line is shown, and where its numbers are."""
+
+    low: Fraction
+    high: Fraction
+    unit: Fraction
+    """The ulp of the largest value shown."""
+    first: int
+    last: int
+    """Columns of the ends."""
+
+    def column(self, number: Fraction) -> int:
+        return self.first + round((number - self.low) / (self.high - self.low) * (self.last - self.first))
+
+    @property
+    def columns_per_ulp(self) -> Fraction:
+        return (self.last - self.first) / ((self.high - self.low) / self.unit)
+
+    @property
+    def fine(self) -> bool:
+        return self.columns_per_ulp >= FINE
+
+
+@dataclass(frozen=True)
+class _Label:
+    column: int
+    text: str
+    colour: str = ""
+
+
+def number_line(
+    marks: Sequence[Mark],
+    fmt: Format,
+    *,
+    rounding: Rounding = Rounding.RNE,
+    width: int = 92,
+    unicode: bool = True,
+    colour: bool = False,
+    caption: bool = True,
+) -> str:
+    """Draw values and what they round to, to scale in ulps.
+
+    Above the line stand the exact values, on it the floats (heavy: those that values become) with the halfway points between
+    them where ``rounding`` is to nearest, and below it which float each value becomes; values that become the same float share
+    one.  Where the values are so far apart that floats cannot be told apart, ticks stand for many ulps each, as the caption
+    says.  ``width`` is in columns (at least 40).  Raises ValueError for no marks, and for a rounded value not of the format.
+    """
+    if not marks:
+        raise ValueError("a number line needs a value to mark")
+    lines = number_line_lines(marks, fmt, Style(unicode, colour, width), rounding=rounding, width=width, caption=caption)
+    return Style(unicode, colour, width).finish(lines)
+
+
+def number_line_lines(
+    marks: Sequence[Mark], fmt: Format, style: Style, *, rounding: Rounding = Rounding.RNE, width: int = 92, caption: bool = True
+) -> list[str]:
+    """``number_line`` as lines for a longer text: in Unicode, to be passed through ``style.finish``."""
+    placed = [mark for mark in marks if not mark.rounded.is_nan]
+    lines = []
+    if placed:
+        scale = _scale(placed, fmt, max(width, 40))
+        canvas = _Canvas(max(width, 40))
+        _labels_above(canvas, [_Label(scale.column(m.exact), m.label, m.colour) for m in placed])
+        _axis(canvas, placed, scale, fmt, rounding)
+        _arrows_below(canvas, placed, scale, fmt)
+        lines = canvas.lines(style)
+    lines += [" " * _MARGIN + f"{mark.name or mark.label} is not a number (NaN)" for mark in marks if mark.rounded.is_nan]
+    return [*lines, style.paint(" " * _MARGIN + _caption(scale, fmt, rounding), "dim")] if placed and caption else lines
+
+
+def position(value: Value, fmt: Format) -> Fraction:
+    """Where a value other than NaN is drawn: infinities at the power of two where the next number would be."""
+    if value.is_finite:
+        return value.fraction()
+    end = power_of_two(fmt.emax + 1)
+    return -end if value.negative else end
+
+
+def _scale(marks: Sequence[Mark], fmt: Format, width: int) -> _Scale:
+    targets = [position(mark.rounded, fmt) for mark in marks]
+    numbers = [*targets, *(mark.exact for mark in marks)]
+    low, high = min(numbers), max(numbers)
+    unit = ulp(max(abs(t) for t in targets), fmt)
+    longest = max(len(mark.label) for mark in marks)
+    first, last = _MARGIN, width - 1 - _MARGIN
+    span = max(high - low + 2 * unit, MIN_SPAN * unit)
+    centre = (low + high) / 2
+    fine = _Scale(centre - span / 2, centre + span / 2, unit, first, last)
+    if fine.fine:
+        return fine
+    spread = (high - low) / 20
+    return _Scale(low - spread, high + spread, unit, first, last - longest // 2)
+
+
+def _ticks(scale: _Scale, fmt: Format) -> list[Fraction]:
+    """The numbers that get a tick: every float of the window, or multiples of a power of two if there are too many."""
+    if not scale.fine:
+        step = power_of_two(binade((scale.high - scale.low) * _COARSE_TICK / (scale.last - scale.first)) + 1)
+        count = range(-(-scale.low // step), scale.high // step + 1)
+        return [k * step for k in count]
+    end = fmt.max_finite
+    if scale.low > end or scale.high < -end:
+        return []
+    index = to_index(round_fraction(max(scale.low, -end), fmt, Rounding.RTP), fmt)
+    ticks = []
+    while index <= fmt.max_finite_bits and (number := from_index(index, fmt).fraction()) <= scale.high:
+        ticks.append(number)
+        index += 1
+    return ticks
+
+
+def _axis(canvas: _Canvas, marks: Sequence[Mark], scale: _Scale, fmt: Format, rounding: Rounding) -> None:
+    row = canvas.row()
+    canvas.put(row, scale.first - _MARGIN, "─" * (scale.last - scale.first + 1 + 2 * _MARGIN), "dim")
+    ticks = _ticks(scale, fmt)
+    if scale.fine and rounding in (Rounding.RNE, Rounding.RNA):
+        for left, right in zip(ticks, ticks[1:], strict=False):
+            if scale.column(right) - scale.column(left) >= 4:
+                canvas.put(row, scale.column((left + right) / 2), "╎")
+        # the halfway points beyond the first and the last tick, where they are still within the window
+        for tick in ticks[:1] + ticks[-1:]:
+            for beyond in neighbours(round_fraction(tick, fmt), fmt):
+                middle = (tick + beyond) / 2
+                if scale.low <= middle <= scale.high and beyond not in ticks:
+                    canvas.put(row, scale.column(middle), "╎")
+    for tick in ticks:
+        canvas.put(row, scale.column(tick), "┼")
+    for mark in marks:
+        canvas.put(row, scale.column(position(mark.rounded, fmt)), "●", _target_colour(mark, marks))
+
+
+def _target_colour(mark: Mark, marks: Sequence[Mark]) -> str:
+    return mark.colour if len(_sharing(mark, marks)) == 1 else "red"
+
+
+def _sharing(mark: Mark, marks: Sequence[Mark]) -> list[Mark]:
+    """The marks that become the same number as this one: a tie, if there are several."""
+    return [other for other in marks if equal(other.rounded, mark.rounded)]
+
+
+def _labels_above(canvas: _Canvas, labels: Sequence[_Label]) -> None:
+    rows = _stacked(labels, canvas.width)
+    for level in reversed(range(len(rows))):
+        _draw_labels(canvas, rows, level)
+    row = canvas.row()
+    for label in labels:
+        canvas.put(row, label.column, "▼", label.colour)
+
+
+def _draw_labels(canvas: _Canvas, rows: Sequence[Sequence[tuple[int, _Label]]], level: int) -> None:
+    """One level of labels, with the bars that connect those of farther levels to the line."""
+    row = canvas.row()
+    for farther in rows[level + 1 :]:
+        for _, label in farther:
+            canvas.put(row, label.column, "│", label.colour)
+    for start, label in rows[level]:
+        canvas.put(row, start, label.text, label.colour)
+
+
+def _stacked(labels: Sequence[_Label], width: int) -> list[list[tuple[int, _Label]]]:
+    """Where labels start, level by level from the line outwards: centred on their columns if there is room for all.
+
+    Otherwise they begin at their columns, and each is moved outwards until it hides neither a label nor the bar of one.
+    """
+    merged = _merged(labels)
+    centred = [(max(0, min(width - len(b.text), b.column - (len(b.text) - 1) // 2)), b) for b in merged]
+    if all(left + len(b.text) + 1 <= right for (left, b), (right, _) in zip(centred, centred[1:], strict=False)):
+        return [centred]
+    levels: list[list[tuple[int, _Label]]] = []
+    bars: list[tuple[int, int]] = []  # (column, level) of what stands to the right
+    for label in reversed(merged):
+        start = max(0, min(label.column, width - len(label.text)))
+        level = 0
+        while any(at >= level and start + len(label.text) >= column for column, at in bars) or any(
+            start + len(label.text) >= other for other, _ in (levels[level] if level < len(levels) else [])
+        ):
+            level += 1
+        if level == len(levels):
+            levels.append([])
+        levels[level].append((start, label))
+        bars.append((label.column, level))
+    return levels
+
+
+def _merged(labels: Sequence[_Label]) -> list[_Label]:
+    """Labels by column, those of the same column in one."""
+    by_column: dict[int, _Label] = {}
+    for label in sorted(labels, key=lambda b: b.column):
+        before = by_column.get(label.column)
+        by_column[label.column] = _Label(label.column, f"{before.text}, {label.text}", "") if before else label
+    return list(by_column.values())
+
+
+def _arrows_below(canvas: _Canvas, marks: Sequence[Mark], scale: _Scale, fmt: Format) -> None:
+    """One bracket from the values to each float, or where brackets would cross, a pointer to each float."""
+    groups = {position(m.rounded, fmt): _sharing(m, marks) for m in marks}
+    brackets = []
+    for target, members in sorted(groups.items()):
+        columns = [scale.column(m.exact) for m in members]
+        brackets.append((scale.column(target), columns, _target_colour(members[0], marks)))
+    reach = [(min(t, *columns), max(t, *columns)) for t, columns, _ in brackets]
+    row = canvas.row()
+    if all(left[1] < right[0] for left, right in zip(reach, reach[1:], strict=False)):
+        for target_column, columns, colour in brackets:
+            _bracket(canvas, row, target_column, columns, colour)
+    else:
+        for target_column, _, colour in brackets:
+            canvas.put(row, target_column, "▲", colour)
+    labels = [
+        _Label(scale.column(target), _result(members, fmt), _target_colour(members[0], marks)) for target, members in groups.items()
+    ]
+    rows = _stacked(labels, canvas.width)
+    for level in range(len(rows)):
+        _draw_labels(canvas, rows, level)
+
+
+def _bracket(canvas: _Canvas, row: int, target: int, columns: Sequence[int], colour: str) -> None:
+    low, high = min(target, *columns), max(target, *columns)
+    canvas.put(row, low, "─" * (high - low + 1), colour)
+    for column in columns:
+        canvas.put(row, column, "╰" if column == low else "╯" if column == high else "┴", colour)
+    left, right = low < target, high > target
+    straight = target in columns
+    joint = {(True, True): "┬", (True, False): "╮", (False, True): "╭", (False, False): "│"}[left, right]
+    if straight:
+        joint = {(True, True): "┼", (True, False): "┤", (False, True): "├", (False, False): "│"}[left, right]
+    canvas.put(row, target, joint, colour)
+
+
+def _result(members: Sequence[Mark], fmt: Format) -> str:
+    """The names of the values that become one float, and that float."""
+    value = members[0].rounded
+    text = value_hex(value) if value.is_finite else f"{'-' if value.negative else ''}infinity"
+    return " = ".join([*dict.fromkeys(m.name or m.label for m in members), text])
+
+
+def _caption(scale: _Scale, fmt: Format, rounding: Rounding) -> str:
+    if not scale.fine:
+        ticks = _ticks(scale, fmt)
+        step = ticks[1] - ticks[0] if len(ticks) > 1 else scale.unit
+        return f"┼ steps of {scaled_integer(step)}; 1 ulp of {fmt} is {scaled_integer(scale.unit)} here"
+    halfway = "   ╎ halfway: left of it rounds down, right of it up" if rounding in (Rounding.RNE, Rounding.RNA) else ""
+    return f"┼ {fmt} numbers, 1 ulp = {scaled_integer(scale.unit)}{halfway}"

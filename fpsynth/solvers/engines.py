@@ -1,0 +1,28 @@
+"""The engines there are, by name, and the order in which they are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.solvers.base import Engine
+from fpsynth.solvers.bitwuzla import Bitwuzla
+from fpsynth.solvers.cvc5 import Cvc5
+from fpsynth.solvers.sampling import Sampling
+from fpsynth.solvers.z3 import Z3
+
+ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (Bitwuzla(), Cvc5(), Z3(), Sampling())}
+
+
+def engines_named(name: str) -> tuple[Engine, ...]:
+    """Return the engines that ``name`` asks for: one by its name, or with ``auto`` all that are installed.
+
+    Raises InputError for an unknown name, and MissingPackageError where the engine is not installed.
+    """
+    if name == "auto":
+        return tuple(engine for engine in ENGINES.values() if engine.available())
+    if name not in ENGINES:
+        raise InputError(f"unknown solver {name!r}; choose from auto, {', '.join(ENGINES)}")
+    if ENGINES[name].available() is None:
+        raise MissingPackageError(f"the solver {name} is not installed: pip install 'fpsynth[solvers]'")
+    return (ENGINES[name],)

@@ -1,0 +1,285 @@
+"""The race: engines, encodings and seeds in separate processes; the first answer that passes the exact re-check wins."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from fpsynth.evaluators.recheck import failures
+from fpsynth.problems import Assignment, Problem, problem_to_json
+from fpsynth.processes import Message, Worker, WorkerDied, ready
+from fpsynth.rounding import from_float
+
+WORKER = "fpsynth.solvers.worker"
+DEFAULT_MEMORY = 1 << 30
+"""Limit on the address space of one worker, in bytes."""
+_GRACE = 0.5
+"""Seconds that an engine may overrun its own limit (it starts counting late, and looks at the clock only so often)."""
+_MAX_SKIPPED = 1000
+"""So many tasks in a row that can say nothing new mean that an endless supply of tasks has run dry."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One runner of a race."""
+
+    engine: str
+    encoding: str
+    seed: int
+    problem: Problem
+    complete: bool = True
+    """Whether an ``unsat`` of it speaks for the question as a whole, and not only for a part of it."""
+    seconds: float | None = None
+    """Its own time limit; None: until the race ends."""
+
+    def __str__(self) -> str:
+        return f"{self.engine} ({self.encoding}, seed {self.seed}) on {self.problem.name}"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What became of a task."""
+
+    engine: str
+    encoding: str
+    seed: int
+    problem: str
+    """Name of the task's problem."""
+    complete: bool
+    status: str
+    """``sat`` (re-checked), ``unsat``, ``unknown``, or ``stopped`` when the race ended or made it pointless."""
+    reason: str
+    seconds: float
+    """Wall time, the start of the process included."""
+    memory: int | None
+    """Largest resident size of its process in bytes; None where it is not known."""
+    encode_seconds: float = 0.0
+    solve_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Race:
+    """The result of a race; ``assignment`` (re-checked), ``winner`` and ``winner_problem`` come with ``sat`` only."""
+
+    status: str
+    assignment: Assignment | None
+    winner: Attempt | None
+    winner_problem: Problem | None
+    attempts: tuple[Attempt, ...]
+    """In the order in which they ended."""
+    reason: str
+    """Why ``unknown``, or who says ``unsat``."""
+
+    @property
+    def refutations(self) -> tuple[Attempt, ...]:
+        """The attempts that say that the question as a whole has no solution."""
+        return tuple(attempt for attempt in self.attempts if attempt.complete and attempt.status == "unsat")
+
+
+class ContradictionError(RuntimeError):
+    """One engine said ``unsat`` of a question that another one solved: the former has a bug.
+
+    ``race`` holds the result, which is ``sat``: its assignment passed the exact re-check.
+    """
+
+    def __init__(self, race: Race) -> None:
+        liars = ", ".join(f"{a.engine} ({a.encoding}, seed {a.seed})" for a in race.refutations)
+        assert race.winner is not None
+        super().__init__(
+            f"SOLVER BUG: {liars} answered unsat on {race.refutations[0].problem}, but {race.winner.engine} "
+            f"({race.winner.encoding}, seed {race.winner.seed}) found a solution and the exact re-check confirms it"
+        )
+        self.race = race
+
+
+def race(
+    tasks: Iterable[Task],
+    *,
+    jobs: int | None = None,
+    seconds: float | None = None,
+    memory: int | None = DEFAULT_MEMORY,
+    refutations: int = 2,
+    progress: Callable[[str], None] | None = None,
+    worker: str = WORKER,
+) -> Race:
+    """Run the tasks in their order, at most ``jobs`` at once (None: one per processor), until one has a solution.
+
+    ``tasks`` may be endless: it is read only when a process is free.  A ``sat`` counts once its assignment passes the exact
+    re-check against its task's problem; one that fails it becomes an ``unknown`` that names the engine.  The question is
+    ``unsat`` once ``refutations`` different engines have said so on complete tasks; an engine that has is not asked again.
+    The race is ``unknown`` when ``seconds`` are over or the tasks are.  ``memory`` limits each process, in bytes;
+    ``progress`` receives a line per ended attempt; ``worker`` names the module that the processes run.  No process is left
+    behind, however the race ends.  Raises ContradictionError where a solution meets an ``unsat``.
+    """
+    with _Course(iter(tasks), jobs or _processors(), seconds, memory, refutations, progress, worker) as course:
+        result = course.run()
+    if result.status == "sat" and result.refutations:
+        raise ContradictionError(result)
+    return result
+
+
+def _processors() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class _Runner:
+    task: Task
+    started: float
+    deadline: float | None
+    """When its own time limit is over, the grace included."""
+
+
+@dataclass
+class _Course:
+    """The state of a race: who is running, and what has ended."""
+
+    tasks: Iterator[Task]
+    jobs: int
+    seconds: float | None
+    memory: int | None
+    needed: int
+    progress: Callable[[str], None] | None
+    module: str
+    running: dict[Worker, _Runner] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    winner: tuple[Attempt, Problem, Assignment] | None = None
+
+    def __enter__(self) -> _Course:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for worker in self.running:
+            worker.kill()
+
+    def run(self) -> Race:
+        """Race to the end."""
+        end = None if self.seconds is None else time.monotonic() + self.seconds
+        while self._fill(end):
+            for worker in ready(self.running, self._patience(end)):
+                self._hear(worker)
+            if self.winner or len(self._refuters()) >= self.needed:
+                return self._result()
+            if end is not None and time.monotonic() >= end:
+                return self._result(f"the time limit of {self.seconds:g} s is over")
+            self._stop_hopeless()
+        return self._result("every attempt ended without an answer")
+
+    def _fill(self, end: float | None) -> bool:
+        """Start tasks while there is room; false when nothing runs any more and nothing is left to start."""
+        while len(self.running) < self.jobs and (task := self._next()):
+            now = time.monotonic()
+            worker = Worker(self.module, memory=self.memory, environment={"OPENBLAS_NUM_THREADS": "1"})
+            self.running[worker] = _Runner(task, now, None if task.seconds is None else now + task.seconds + _GRACE)
+            limits = [limit for limit in (task.seconds, None if end is None else end - now) if limit is not None]
+            worker.send(
+                {
+                    "problem": problem_to_json(task.problem),
+                    "engine": task.engine,
+                    "encoding": task.encoding,
+                    "seed": task.seed,
+                    "seconds": min(limits, default=None),
+                    "memory": self.memory,
+                }
+            )
+        return bool(self.running)
+
+    def _next(self) -> Task | None:
+        """The next task that can say something new."""
+        refuters = self._refuters()
+        for _ in range(_MAX_SKIPPED):
+            task = next(self.tasks, None)
+            if task is None or not (task.complete and task.engine in refuters):
+                return task
+        return None
+
+    def _patience(self, end: float | None) -> float | None:
+        """Seconds until something must be stopped; None: never."""
+        deadlines = [d for d in (end, *(r.deadline for r in self.running.values())) if d is not None]
+        return max(min(deadlines) - time.monotonic(), 0) if deadlines else None
+
+    def _hear(self, worker: Worker) -> None:
+        """Take what a worker has to say, and let it go."""
+        task = self.running[worker].task
+        try:
+            message = worker.poll()
+        except WorkerDied as death:
+            self._retire(worker, "unknown", f"{task.engine} died (out of memory?): {death}")
+            return
+        if message is None:
+            return
+        status, reason = message["status"], message["reason"]
+        assignment: Assignment | None = None
+        if status == "sat":
+            assignment = {name: from_float(float.fromhex(text)) for name, text in message["assignment"].items()}
+            wrong = failures(task.problem, assignment)
+            if wrong:
+                status, reason = "unknown", f"{task.engine}'s solution fails the exact re-check: {'; '.join(wrong[:3])}"
+        attempt = self._retire(worker, status, reason, message)
+        if status == "sat" and assignment is not None and self.winner is None:
+            self.winner = attempt, task.problem, assignment
+
+    def _stop_hopeless(self) -> None:
+        """Stop the runners whose time is over, and those of an engine that has refuted the question already."""
+        now, refuters = time.monotonic(), self._refuters()
+        for worker, runner in list(self.running.items()):
+            if runner.deadline is not None and now >= runner.deadline:
+                self._retire(worker, "unknown", f"its time limit of {runner.task.seconds:g} s is over")
+            elif runner.task.complete and runner.task.engine in refuters:
+                self._retire(worker, "stopped", f"{runner.task.engine} has refuted the question already")
+
+    def _retire(self, worker: Worker, status: str, reason: str, message: Message | None = None) -> Attempt:
+        """Kill a worker and write down what became of its task."""
+        said = message or {"memory": _peak_memory(worker.process.pid)}
+        worker.kill()
+        task, started = self.running[worker].task, self.running[worker].started
+        attempt = Attempt(
+            engine=task.engine,
+            encoding=task.encoding,
+            seed=task.seed,
+            problem=task.problem.name,
+            complete=task.complete,
+            status=status,
+            reason=reason,
+            seconds=time.monotonic() - started,
+            memory=said["memory"],
+            encode_seconds=said.get("encode_seconds", 0.0),
+            solve_seconds=said.get("solve_seconds", 0.0),
+        )
+        del self.running[worker]
+        self.attempts.append(attempt)
+        if self.progress:
+            self.progress(f"{task}: {status} after {attempt.seconds:.2f} s" + (f" ({reason})" if reason else ""))
+        return attempt
+
+    def _refuters(self) -> list[str]:
+        """The engines that have said ``unsat`` on a complete task, the first first."""
+        return list(dict.fromkeys(a.engine for a in self.attempts if a.complete and a.status == "unsat"))
+
+    def _result(self, reason: str = "") -> Race:
+        for worker in list(self.running):
+            self._retire(worker, "stopped", reason or "the race was over")
+        refuters, attempts = self._refuters(), tuple(self.attempts)
+        if self.winner:
+            winner, problem, assignment = self.winner
+            return Race("sat", assignment, winner, problem, attempts, "")
+        if len(refuters) >= self.needed:
+            return Race("unsat", None, None, None, attempts, f"{' and '.join(refuters)} answered unsat")
+        if refuters:
+            reason += f"; only {' and '.join(refuters)} answered unsat, and {self.needed} engines must agree"
+        return Race("unknown", None, None, None, attempts, reason)
+
+
+def _peak_memory(process: int) -> int | None:
+    """The largest resident size of a living process so far, in bytes; None where the system does not say (not Linux)."""
+    try:
+        with open(f"/proc/{process}/status") as status:
+            match = re.search(r"VmHWM:\s+(\d+) kB", status.read())
+    except OSError:
+        return None
+    return int(match[1]) * 1024 if match else None

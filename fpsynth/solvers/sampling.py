@@ -1,0 +1,190 @@
+"""The engine sampling: draws floats by their bit patterns, a few ulps apart where that helps, and improves the best draws."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fpsynth.evaluators.recheck import failures
+from fpsynth.expressions import Expression, Op, topological
+from fpsynth.problems import Assignment, Problem
+from fpsynth.rounding import from_float
+from fpsynth.solvers.base import Answer, Status, check_encoding, package_version
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+
+_FIRST_BATCH = 1 << 9
+_LAST_BATCH = 1 << 16
+_MAX_CELLS = 1 << 23
+"""Most numbers that a batch may give rise to, over all nodes of the graph."""
+_RECHECKED = 32
+"""Candidates of a batch that are evaluated exactly: that is slow, and where so many fail the filter is blind."""
+_ELITE = 64
+_NEAR_BITS = 4
+"""Pairs of near variables are drawn less than 2**_NEAR_BITS ulps apart."""
+_STEP_BITS = 51
+"""The best draws are moved by at most 2**_STEP_BITS ulps, so that no index of a float64 leaves 64 bits."""
+
+
+class Sampling:
+    """Random search, vectorised; it can find solutions and never rules them out."""
+
+    name = "sampling"
+    encodings = ("arrays",)
+
+    def available(self) -> str | None:
+        """The version of numpy."""
+        return package_version("numpy")
+
+    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
+        """Search until a candidate passes the exact re-check or ``seconds`` are over (see ``Engine.solve``).
+
+        Answers ``sat`` or ``unknown``.  Never draws -0.
+        """
+        check_encoding(self, encoding)
+        start = time.monotonic()
+        try:
+            search = _Search.of(problem, seed)
+        except EmptyRange as empty:
+            return Answer(Status.UNKNOWN, reason=str(empty))
+        drawn = 0
+        for size in search.batch_sizes():
+            assignment = search.step(size)
+            spent, drawn = time.monotonic() - start, drawn + size
+            if assignment is not None:
+                return Answer(Status.SAT, assignment, solve_seconds=spent)
+            if seconds is not None and spent >= seconds:
+                break
+        return Answer(Status.UNKNOWN, reason=f"no solution among {drawn} draws", solve_seconds=spent)
+
+
+class EmptyRange(ValueError):
+    """A variable has no number of its format within its bounds."""
+
+
+@dataclass
+class _Search:
+    """A random search over index vectors: one row per variable, one column per draw.
+
+    The index of a float is its position among the numbers of its format, 0 for zero.
+    """
+
+    problem: Problem
+    random: np.random.Generator
+    goals: list[Expression]
+    nodes: int
+    low: Integers
+    high: Integers
+    near: list[tuple[int, int]]
+    elite: Integers | None = None
+    """The draws that fulfil most assertions so far, at most _ELITE."""
+    best: int = -1
+    """How many assertions they fulfil."""
+
+    @classmethod
+    def of(cls, problem: Problem, seed: int) -> _Search:
+        import numpy as np
+
+        from fpsynth.evaluators.arrays import grid
+
+        spans = [grid(v.format, v.lower, v.upper) for v in problem.variables]
+        for v, (low, high) in zip(problem.variables, spans, strict=True):
+            if low > high:
+                raise EmptyRange(f"{v.name} has no {v.format} within its bounds")
+        rows = {v.name: row for row, v in enumerate(problem.variables)}
+        bounds = np.array(spans, np.int64).reshape(-1, 2, 1)
+        goals = list(_conjuncts(problem.assertions))
+        return cls(
+            problem,
+            np.random.default_rng(seed),
+            goals,
+            sum(1 for _ in topological(goals)),
+            bounds[:, 0],
+            bounds[:, 1],
+            [(rows[a], rows[b]) for a, b in problem.near],
+        )
+
+    def batch_sizes(self) -> Iterator[int]:
+        """Growing, so that easy problems cost little, to what memory allows."""
+        limit = max(min(_LAST_BATCH, _MAX_CELLS // max(self.nodes, 1)), 64)
+        return (min(_FIRST_BATCH << k if k < 16 else limit, limit) for k in itertools.count())
+
+    def step(self, size: int) -> Assignment | None:
+        """Try ``size`` draws; return the first solution among them."""
+        import numpy as np
+
+        from fpsynth.evaluators.arrays import evaluate_arrays, from_index
+
+        draws = self._fresh(size) if self.elite is None else np.hstack([self._fresh(size // 2), self._moved(size - size // 2)])
+        values = {v.name: from_index(row, v.format) for v, row in zip(self.problem.variables, draws, strict=True)}
+        score = np.zeros(size, np.int64)
+        for truth in evaluate_arrays(self.goals, values) if values else ():
+            score += truth
+        for column in np.flatnonzero(score == len(self.goals))[:_RECHECKED]:
+            assignment = {name: from_float(float(row[column])) for name, row in values.items()}
+            if not failures(self.problem, assignment):
+                return assignment
+        self._remember(draws, score)
+        return None
+
+    def _fresh(self, size: int) -> Integers:
+        """Draws from the whole domain: even over indices (each binade alike) or even over values; near pairs close by."""
+        import numpy as np
+
+        from fpsynth.evaluators.arrays import from_index, round_array, to_index
+
+        draws = self.random.integers(self.low, self.high, (len(self.low), size), endpoint=True)
+        for row, v in enumerate(self.problem.variables):
+            low, high = (float(from_index(bound[row], v.format)[0]) for bound in (self.low, self.high))
+            share = self.random.random(size)
+            values = to_index(round_array(low * (1 - share) + high * share, v.format), v.format)
+            draws[row] = np.where(self.random.random(size) < 0.5, draws[row], values)
+        for first, second in self.near:
+            beside = draws[first] + self._ulps(size, _NEAR_BITS)
+            draws[second] = np.where(self.random.random(size) < 0.75, beside, draws[second])
+        return np.clip(draws, self.low, self.high)
+
+    def _moved(self, size: int) -> Integers:
+        """The best draws so far, each with one variable moved."""
+        import numpy as np
+
+        assert self.elite is not None
+        draws = self.elite[:, self.random.integers(0, self.elite.shape[1], size)]
+        row, column = self.random.integers(0, len(draws), size), np.arange(size)
+        widths = np.array([min(v.format.precision + 2, _STEP_BITS) for v in self.problem.variables])
+        draws[row, column] += self._ulps(size, widths[row])
+        return np.clip(draws, self.low, self.high)
+
+    def _ulps(self, size: int, bits: int | Integers) -> Integers:
+        """Numbers of ulps, positive and negative, below 2**bits and small ones more likely: each power of two is as likely."""
+        import numpy as np
+
+        magnitude = np.exp2(self.random.random(size) * bits).astype(np.int64)
+        return np.where(self.random.random(size) < 0.5, magnitude, -magnitude)
+
+    def _remember(self, draws: Integers, score: Integers) -> None:
+        """Keep the draws with the highest score, newer ones first, so that the search does not stand still."""
+        import numpy as np
+
+        top = int(score.max(initial=-1))
+        if top < self.best:
+            return
+        found = draws[:, np.flatnonzero(score == top)[:_ELITE]]
+        kept = self.elite if self.elite is not None and top == self.best else found[:, :0]
+        self.elite, self.best = np.hstack([found, kept])[:, :_ELITE], top
+
+
+def _conjuncts(assertions: Sequence[Expression]) -> Iterator[Expression]:
+    """The assertions with conjunctions taken apart: the more goals there are, the better a near miss is told from a far one."""
+    for assertion in assertions:
+        if assertion.op is Op.AND:
+            yield from _conjuncts(assertion.args)
+        else:
+            yield assertion

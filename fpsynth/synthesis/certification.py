@@ -1,0 +1,199 @@
+"""Certification: what the certifiers say of a solution, and the witness that comes of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth.certifiers.base import certifier
+from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.evaluators.networks import argmax, network_logits
+from fpsynth.formats import Format
+from fpsynth.networks.network import Network
+from fpsynth.problems import Assignment
+from fpsynth.synthesis.tie import TieQuestion, solution
+from fpsynth.witness import Certificate, Provenance, Witness
+
+REAL_CERTIFIERS = ("lipschitz-exact", "lipschitz")
+"""The certifiers whose claims a witness can refute: they reason about real numbers."""
+SOUND_FORMATS = ("float16", "bfloat16", "float32", "float64")
+"""The formats that the floating-point-sound certifier knows."""
+_DIGITS = 12
+"""Significant digits of the radius that a certifier is asked about."""
+
+
+def squared_distance(a: Sequence[float], b: Sequence[float]) -> Fraction:
+    """The square of the L2 distance of two points, exactly."""
+    return sum(((Fraction(x) - Fraction(y)) ** 2 for x, y in zip(a, b, strict=True)), Fraction(0))
+
+
+def nearest_sqrt(square: Fraction) -> float:
+    """The square root of a rational, to within one unit in the last place of float64."""
+    if square == 0:
+        return 0.0
+    shift = 2 * max(0, 64 - (square.numerator.bit_length() - square.denominator.bit_length()) // 2)
+    return float(Fraction(math.isqrt((square.numerator << shift) // square.denominator), 1 << (shift // 2)))
+
+
+def decimal_below(bound: Fraction, digits: int = _DIGITS) -> Fraction:
+    """The largest decimal number with so many significant digits that is below ``bound`` > 0."""
+    exponent = math.floor(math.log10(bound.numerator) - math.log10(bound.denominator)) - digits + 1
+    unit = Fraction(10) ** exponent
+    return (math.ceil(bound / unit) - 1) * unit
+
+
+def lipschitz_ratio(
+    network: Network[float], logits: Sequence[float], squared: Fraction, supremum: Fraction
+) -> tuple[float, Fraction | None]:
+    """Return the ratio of certified radius and distance (a float64), and its square where it is known exactly.
+
+    One layer: the Lipschitz bounds are norms of differences of rows, so the square is the rational min_i margin_i^2 /
+    (L_i^2 d^2).  Otherwise the supremum of the certifier's radii is divided by the distance.
+    """
+    if squared == 0:
+        return math.inf, None
+    if len(network.layers) > 1:
+        return float(supremum / Fraction(nearest_sqrt(squared))), None
+    rows, best = network.layers[0].weight, argmax(logits)
+    squares = [
+        (Fraction(logits[best]) - Fraction(logits[other])) ** 2 / gap
+        for other in range(len(rows))
+        if other != best and (gap := squared_distance(rows[best], rows[other]))
+    ]
+    if not squares:
+        return math.inf, None
+    square = min(squares) / squared
+    return nearest_sqrt(square), square
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What the certifiers say of a solution; ``rejection`` says why the chosen one does not accept it, empty if it does."""
+
+    certificate: Certificate
+    others: tuple[Certificate, ...]
+    sound: Certificate | None
+    rejection: str
+
+
+def claims(
+    network: Network[float],
+    certified: Sequence[float],
+    logits: Sequence[float],
+    squared: Fraction,
+    fmt: Format,
+    chosen: str,
+    radius: Fraction | None = None,
+) -> Claims:
+    """Ask all certifiers about the point ``certified`` with the computed ``logits``.
+
+    The radius they are asked about is ``radius``, or else the largest decimal with few digits that the chosen certifier
+    accepts; it must contain the other point, whose squared distance is ``squared``.
+    """
+    tool = certifier(chosen, network)
+    supremum = tool.supremum(certified, logits)
+    if radius is None:
+        radius = _radius(supremum, squared)
+    accepted = radius > 0 and tool.accepts(certified, logits, radius)
+    if not accepted:
+        rejection = f"{chosen} accepts only radii below {float(supremum):.6g}"
+    elif radius**2 < squared:
+        rejection = f"its radius {float(radius):.6g} does not contain the other point, {nearest_sqrt(squared):.6g} away"
+    else:
+        rejection = ""
+    others = []
+    for name in REAL_CERTIFIERS:
+        if name != chosen:
+            try:
+                other = certifier(name, network)
+            except MissingPackageError:
+                continue
+            others.append(
+                Certificate(name, other.accepts(certified, logits, radius), radius, other.supremum(certified, logits))
+            )
+    sound = None
+    if fmt.name in SOUND_FORMATS:
+        try:
+            strict = certifier("lipschitz-sound", network, format=fmt)
+        except MissingPackageError:
+            strict = None
+        if strict is not None:
+            # the negative control is asked about the smallest ball that contains the other point, the easiest claim
+            sound = Certificate(
+                "lipschitz-sound",
+                strict.accepts(certified, logits, _containing(squared)),
+                _containing(squared),
+                strict.supremum(certified, logits),
+            )
+    return Claims(Certificate(chosen, accepted, radius, supremum), tuple(others), sound, rejection)
+
+
+def _containing(squared: Fraction) -> Fraction:
+    """A decimal number at least the distance, hardly more."""
+    root = Fraction(math.nextafter(nearest_sqrt(squared), math.inf))
+    digits = _DIGITS
+    while True:
+        below = decimal_below(root * 2, digits)
+        unit = Fraction(10) ** (math.floor(math.log10(root)) - digits + 1)
+        radius = math.ceil(root / unit) * unit
+        if radius**2 >= squared and below > 0:
+            return radius
+        digits += 4
+
+
+def _radius(supremum: Fraction, squared: Fraction) -> Fraction:
+    """The largest decimal below the supremum with few digits; more digits where it must still contain the other point."""
+    if supremum <= 0:
+        return Fraction(0)
+    for digits in (_DIGITS, 17, 25, 40):
+        radius = decimal_below(supremum, digits)
+        if radius**2 >= squared:
+            return radius
+    return decimal_below(supremum)
+
+
+class Certification:
+    """Judges solutions of one question with one certifier, and turns the accepted ones into witnesses."""
+
+    def __init__(self, question: TieQuestion, chosen: str) -> None:
+        """Raises InputError for a certifier that makes no claims about real numbers, as the sound one."""
+        if chosen not in REAL_CERTIFIERS:
+            raise InputError(f"--certifier must be one of {', '.join(REAL_CERTIFIERS)} (the sound one is the negative control)")
+        self.question = question
+        self.chosen = chosen
+
+    def witness(self, assignment: Assignment, optimum: str = "", provenance: Provenance | None = None) -> tuple[Witness, str]:
+        """Return the witness, and why the chosen certifier rejects it (empty if it accepts).
+
+        Raises AssertionError where the floating-point-sound certifier accepts: then one of the two is wrong.
+        """
+        network, counterexample, certified = solution(self.question, assignment)
+        deployment, fmt = self.question.deployments[0], self.question.format
+        logits = network_logits(network, certified, fmt, deployment)
+        squared = squared_distance(certified, counterexample)
+        said = claims(network, certified, logits, squared, fmt, self.chosen)
+        if said.sound is not None and said.sound.accepted:
+            raise AssertionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
+        witness = Witness(
+            question="tie",
+            format=fmt,
+            network=network,
+            certified=certified,
+            counterexample=counterexample,
+            deployment=deployment,
+            certificate=said.certificate,
+            other_certificates=said.others,
+            sound_certificate=said.sound,
+            distance=nearest_sqrt(squared),
+            ratio=lipschitz_ratio(network, logits, squared, said.certificate.supremum)[0],
+            objective=self.question.objective,
+            optimum=optimum,
+            provenance=provenance,
+        )
+        return witness, said.rejection
+
+    def judge(self, assignment: Assignment) -> str:
+        """Say why the chosen certifier rejects a solution; empty if it accepts."""
+        return self.witness(assignment)[1]

@@ -1,0 +1,181 @@
+"""The search for solutions of a tie question: races over engines, encodings and seeds, towards a larger objective."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth import rounding as r
+from fpsynth.problems import Assignment, Problem
+from fpsynth.solvers.base import Engine
+from fpsynth.solvers.race import Attempt, Race, Task, race
+from fpsynth.synthesis.domain import Interval
+from fpsynth.synthesis.tie import CERTIFIED, TIED, Bound, TieQuestion, build, points, symbolic_network, weight_name
+
+Progress = Callable[[str], None]
+
+FIRST_SLICE = 4.0
+"""Seconds that a first try with some weights fixed may take; each further round of tries doubles it."""
+WINDOW = 1 << 12
+"""So many neighbouring numbers are left to an input in such a try."""
+NARROWED = "tie, weights and high bits of the inputs fixed"
+TRIES = 4
+"""Such tries per engine in each round."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and choices of a search, the same for every question."""
+
+    engines: tuple[Engine, ...]
+    seed: int = 0
+    seconds: float = 60.0
+    improvement: float = 3.0
+    """Seconds that may be spent on a larger objective once a solution is there."""
+    jobs: int = os.cpu_count() or 1
+    memory: int = 1 << 30
+    """Bytes of address space for each solver process."""
+
+
+class Clock:
+    """Counts down the time limit of one request."""
+
+    def __init__(self, seconds: float) -> None:
+        self.started = time.monotonic()
+        self.deadline = self.started + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit, at least 0."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started
+
+
+def narrow(question: TieQuestion, seed: int) -> dict[str, Interval]:
+    """Fix all weights at random, the tied and the certified row a few ulps apart, and all but the low bits of the inputs.
+
+    What is left, two points whose rounded images tie here and differ there, is easy for every solver in every format; that a
+    solution with these very weights exists is likely, not certain, so an ``unsat`` of it says nothing.
+    """
+    rng = random.Random(seed)
+    fmt = question.format
+    low, high = r.index_range(question.weights.lower, question.weights.upper, fmt)
+    chosen: dict[str, int] = {w.name: rng.randint(low, high) for w in symbolic_network(question).entries()}
+    last = len(question.shape) - 2
+    for k in range(question.shape[-2]):
+        step = rng.choice((1, 1, 2)) if question.scalar else rng.choice((-2, -1, 0, 1, 2))
+        base = chosen[weight_name(last, TIED, k)]
+        if question.scalar and question.inputs.upper < 0:
+            step = -step
+        chosen[weight_name(last, CERTIFIED, k)] = min(max(base + step, low), high)
+    narrowed = {}
+    for name, index in chosen.items():
+        number = r.from_index(index, fmt).fraction()
+        narrowed[name] = Interval(number, number)
+    for a, b in zip(*points(question), strict=True):
+        narrowed[a.name] = narrowed[b.name] = _window(question, rng)
+    return narrowed
+
+
+def _window(question: TieQuestion, rng: random.Random) -> Interval:
+    """WINDOW neighbouring numbers of the inputs' range, at a random place of it."""
+    fmt = question.format
+    low, high = r.index_range(question.inputs.lower, question.inputs.upper, fmt)
+    start = rng.randint(low, max(low, high - WINDOW))
+    return Interval(r.from_index(start, fmt).fraction(), r.from_index(min(start + WINDOW, high), fmt).fraction())
+
+
+def tasks(question: TieQuestion, bounds: Sequence[Bound], engines: Sequence[Engine], seed: int) -> Iterator[Task]:
+    """Endless tries: the whole problem for each engine once, easier ones with weights fixed at random ever after."""
+    whole = build(question, bounds)
+    solvers = [(e, encoding) for encoding in ("significands", "bitblast", "fp") for e in engines if encoding in e.encodings]
+    samplers = [e for e in engines if not any(e is s for s, _ in solvers)]
+    quick = [engine for engine, encoding in solvers if encoding == "significands"]
+    for round_ in itertools.count():
+        slice_ = FIRST_SLICE * 2**round_
+        for sampler in samplers:
+            yield Task(sampler.name, sampler.encodings[0], seed + round_, whole, complete=False, seconds=slice_)
+        for number in range(TRIES):
+            try_seed = seed + round_ * TRIES + number
+            fixed = build(question, bounds, narrow(question, try_seed), name=NARROWED)
+            for engine in quick:
+                yield Task(engine.name, "significands", try_seed, fixed, complete=False, seconds=slice_)
+        for engine, encoding in solvers:
+            yield Task(engine.name, encoding, seed + round_, whole, seconds=2 * slice_)
+
+
+def find(
+    question: TieQuestion, bounds: Sequence[Bound], settings: Settings, seconds: float, progress: Progress | None = None
+) -> Race:
+    """Race for one solution of the question with further demands."""
+    return race(
+        tasks(question, bounds, settings.engines, settings.seed),
+        jobs=settings.jobs,
+        seconds=seconds,
+        memory=settings.memory,
+        progress=progress,
+    )
+
+
+def refute(problem: Problem, settings: Settings, seconds: float, progress: Progress | None = None) -> Race:
+    """Ask every engine and encoding about a whole problem, until two engines say ``unsat`` or one solution is found."""
+    runs = [
+        Task(e.name, encoding, settings.seed, problem)
+        for encoding in ("significands", "bitblast", "fp")
+        for e in settings.engines
+        if encoding in e.encodings
+    ]
+    return race(runs, jobs=settings.jobs, seconds=seconds, memory=settings.memory, progress=progress)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A re-checked solution and where it came from."""
+
+    assignment: Assignment
+    winner: Attempt
+    notes: tuple[str, ...]
+
+
+def objective_value(question: TieQuestion, assignment: Assignment, objective: str) -> float:
+    """The objective of a solution as the query measures it, rounded down a little so that it may serve as a bound.
+
+    The margin is the smallest over the deployments; with hidden layers the Frobenius norms stand for the spectral ones.
+    """
+    from fpsynth.evaluators.exact import evaluate
+    from fpsynth.networks.lowering import lower
+
+    network = symbolic_network(question)
+    a, b = points(question)
+
+    def number(name: str) -> Fraction:
+        return assignment[name].fraction()
+
+    distance = sum((number(y.name) - number(x.name)) ** 2 for x, y in zip(a, b, strict=True))
+    hidden = Fraction(1)
+    for layer in network.layers[:-1]:
+        hidden *= sum(number(w.name) ** 2 for row in layer.weight for w in row)
+    worst: list[Fraction] = []
+    rows = network.layers[-1].weight
+    for deployment in question.deployments:
+        logits = [v.fraction() for v in evaluate(lower(network, b, deployment), assignment)]  # type: ignore[union-attr]
+        for other in range(question.shape[-1]):
+            if other == CERTIFIED:
+                continue
+            margin = (logits[CERTIFIED] - logits[other]) ** 2
+            gap = hidden * sum(
+                (number(u.name) - number(v.name)) ** 2 for u, v in zip(rows[CERTIFIED], rows[other], strict=True)
+            )
+            value = {"ratio": margin / (gap * distance) if gap else None, "radius": margin / gap if gap else None}
+            worst.append({**value, "margin": margin, "distance": Fraction(distance)}[objective] or Fraction(0))
+    return math.sqrt(min(worst)) * (1 - 1e-12)

@@ -1,0 +1,246 @@
+"""Reading: a Witness from JSON data, with every claim that the data makes twice compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.errors import InputError
+from fpsynth.formats import Format, format_named
+from fpsynth.networks.network import Dense, Network
+from fpsynth.orders import parse_order
+from fpsynth.rounding import rounding_named
+from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
+from fpsynth.witness.numerals import hex_text, parse_exact, parse_hex_in, quoted
+from fpsynth.witness.schema import require_valid
+
+Json = dict[str, Any]
+
+
+def from_json(data: object) -> Witness:
+    """Return the witness that JSON data describes.
+
+    Raises InputError with one line that names the field for data that does not obey the shipped schema, for shapes that do not
+    fit, numbers that the dtype does not represent, and decimals that disagree with their hexadecimal floats.
+    """
+    require_valid(data)
+    assert isinstance(data, dict)
+    fmt = format_named(data["dtype"])
+    network = _network(data["network"]["layers"], fmt)
+    return Witness(
+        question=data["question"],
+        format=fmt,
+        network=network,
+        certified=_point(data["inputs"], "certified", fmt, network.shape[0]),
+        counterexample=_point(data["inputs"], "counterexample", fmt, network.shape[0]),
+        deployment=_deployment(data["arithmetic"], fmt, network),
+        certificate=_certificate(data["certificate"], "certificate"),
+        other_certificates=tuple(
+            _certificate(entry, f"other_certificates[{k}]") for k, entry in enumerate(data.get("other_certificates", ()))
+        ),
+        sound_certificate=_certificate(data["sound_certifier"], "sound_certifier") if data.get("sound_certifier") else None,
+        distance=_number(data, "distance"),
+        ratio=_number(data, "ratio"),
+        objective=data.get("objective", "ratio"),
+        optimum=_optimum(data),
+        replays=tuple(_replay(entry, f"replays[{k}]", network.shape[-1]) for k, entry in enumerate(data.get("replays", ()))),
+        provenance=_provenance(data),
+    )
+
+
+def _vector(hexes: Sequence[str], decimals: Sequence[str] | None, fmt: Format, where: str, field: str) -> tuple[float, ...]:
+    """The numbers of one list, each compared with its decimal expansion if there is one."""
+    numbers = []
+    for k, text in enumerate(hexes):
+        try:
+            numbers.append(parse_hex_in(text, fmt))
+        except InputError as error:
+            raise InputError(f"{where.format(field)}[{k}]: {error}") from None
+    if decimals is not None:
+        if len(decimals) != len(numbers):
+            raise InputError(f"{where.format(field + '_decimal')}: has {len(decimals)} numbers, {field} has {len(numbers)}")
+        for k, (number, decimal) in enumerate(zip(numbers, decimals, strict=True)):
+            # the sign of a zero counts as well
+            if parse_exact(decimal) != Fraction(number) or decimal.startswith("-") != hex_text(number).startswith("-"):
+                raise InputError(f"{where.format(field + '_decimal')}[{k}]: {quoted(decimal)} is not {hex_text(number)}")
+    return tuple(numbers)
+
+
+def _network(layers: Sequence[Json], fmt: Format) -> Network[float]:
+    result: list[Dense[float]] = []
+    for k, layer in enumerate(layers):
+        where = f"network.layers[{k}]"
+        width = len(layer["weight"][0])
+        if result and width != result[-1].outputs:
+            raise InputError(f"{where}.weight: has {width} columns, the layer before it has {result[-1].outputs} outputs")
+        result.append(Dense(_weight(layer, fmt, where, width), _bias(layer, fmt, where)))
+    if result[-1].outputs < 2:
+        raise InputError(f"network.layers[{len(result) - 1}].weight: a classifier needs at least 2 outputs, not 1")
+    return Network(tuple(result))
+
+
+def _weight(layer: Json, fmt: Format, where: str, width: int) -> tuple[tuple[float, ...], ...]:
+    rows, decimals = layer["weight"], layer.get("weight_decimal")
+    if decimals is not None and len(decimals) != len(rows):
+        raise InputError(f"{where}.weight_decimal: has {len(decimals)} rows, weight has {len(rows)}")
+    for j, row in enumerate(rows):
+        if len(row) != width:
+            raise InputError(f"{where}.weight[{j}]: has {len(row)} numbers, the first row has {width}")
+    return tuple(
+        _vector(row, None if decimals is None else decimals[j], fmt, f"{where}.{{}}[{j}]", "weight")
+        for j, row in enumerate(rows)
+    )
+
+
+def _bias(layer: Json, fmt: Format, where: str) -> tuple[float, ...] | None:
+    bias, decimals, outputs = layer["bias"], layer.get("bias_decimal"), len(layer["weight"])
+    if bias is None:
+        if decimals is not None:
+            raise InputError(f"{where}.bias_decimal: stands beside a bias that is null")
+        return None
+    if len(bias) != outputs:
+        raise InputError(f"{where}.bias: has {len(bias)} numbers, the layer has {outputs} outputs")
+    return _vector(bias, decimals, fmt, f"{where}.{{}}", "bias")
+
+
+def _point(inputs: Json, name: str, fmt: Format, expected: int) -> tuple[float, ...]:
+    if len(inputs[name]) != expected:
+        raise InputError(f"inputs.{name}: has {len(inputs[name])} numbers, the network has {expected} inputs")
+    return _vector(inputs[name], inputs.get(f"{name}_decimal"), fmt, "inputs.{}", name)
+
+
+def _deployment(data: Json, fmt: Format, network: Network[float]) -> Deployment:
+    exceptions: dict[tuple[int, int], Arithmetic] = {}
+    for k, entry in enumerate(data.get("exceptions", ())):
+        where = f"arithmetic.exceptions[{k}]"
+        layer, output = int(entry["layer"]), int(entry["output"])
+        if layer >= len(network.layers) or output >= network.layers[layer].outputs:
+            raise InputError(f"{where}: the network has no output {output} in a layer {layer}")
+        if (layer, output) in exceptions:
+            raise InputError(f"{where}: output {output} of layer {layer} is named twice")
+        exceptions[layer, output] = _arithmetic(entry["arithmetic"], fmt, f"{where}.arithmetic")
+    return Deployment(_arithmetic(data["default"], fmt, "arithmetic.default"), tuple(exceptions.items()))
+
+
+def _arithmetic(data: Json, fmt: Format, where: str) -> Arithmetic:
+    if data["format"] != fmt.name:
+        raise InputError(f"{where}.format: is {data['format']}, but the network is {fmt.name}")
+    try:
+        order = parse_order(data.get("order", "sequential"))
+    except InputError:
+        raise InputError(f"{where}.order: unknown order {quoted(data['order'])}") from None
+    accumulator = data.get("accumulator")
+    return Arithmetic(
+        format=fmt,
+        accumulator=None if accumulator is None else format_named(accumulator),
+        rounding=rounding_named(data.get("rounding", "RNE")),
+        fused=data.get("fused", False),
+        flush=data.get("flush", False),
+        order=order,
+        bias_first=data.get("bias_first", False),
+    )
+
+
+def _certificate(data: Json, where: str) -> Certificate:
+    return Certificate(data["certifier"], data["accepted"], _exact(data, where, "radius"), _exact(data, where, "supremum"))
+
+
+def _exact(data: Json, where: str, name: str) -> Fraction:
+    """An exact number, compared with the float64 beside it."""
+    exact = parse_exact(data[f"{name}_exact"])
+    try:
+        nearest = float(exact)
+    except OverflowError:
+        raise InputError(f"{where}.{name}_exact: is too large") from None
+    if nearest != data[name]:
+        raise InputError(f"{where}.{name}: {quoted(data[name])} is not the float64 nearest to {name}_exact")
+    return exact
+
+
+def _float(number: float, where: str) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise InputError(f"{where}: {quoted(number)} is too large") from None
+
+
+def _number(data: Json, name: str) -> float:
+    """A float64, compared with its hexadecimal text if there is one."""
+    number = _float(data.get(name, 0.0), name)
+    text = data.get(f"{name}_hex")
+    if text is not None:
+        try:
+            same = parse_hex_in(text, format_named("float64")) == number
+        except InputError as error:
+            raise InputError(f"{name}_hex: {error}") from None
+        if not same:
+            raise InputError(f"{name}_hex: {quoted(text)} is not {number!r}")
+    return number
+
+
+def _optimum(data: Json) -> str:
+    optimum: str = data.get("optimum", "")
+    proof = data.get("proof")
+    if "proof" in data and (proof["text"] if proof else "") != optimum:
+        raise InputError("proof.text: does not say what optimum says")
+    return optimum
+
+
+def _logits(data: Json, where: str, name: str, outputs: int) -> tuple[float, ...]:
+    texts = data.get(name, ())
+    if texts and len(texts) != outputs:
+        raise InputError(f"{where}.{name}: has {len(texts)} numbers, the network has {outputs} outputs")
+    numbers = []
+    for k, text in enumerate(texts):
+        try:
+            numbers.append(float(text) if text in ("nan", "inf", "-inf") else parse_hex_in(text, format_named("float64")))
+        except InputError as error:
+            raise InputError(f"{where}.{name}[{k}]: {error}") from None
+    return tuple(numbers)
+
+
+def _class(data: Json, where: str, name: str, outputs: int) -> int | None:
+    number = data.get(name)
+    if number is not None and number >= outputs:
+        raise InputError(f"{where}.{name}: {int(number)} is no class of a network with {outputs} outputs")
+    return None if number is None else int(number)
+
+
+def _replay(data: Json, where: str, outputs: int) -> Replay:
+    return Replay(
+        library=data["library"],
+        version=data.get("version", ""),
+        variant=data.get("variant", ""),
+        device=data.get("device", ""),
+        batch=int(data.get("batch", 0)),
+        rows=tuple(int(row) for row in data.get("rows", ())),
+        logits_certified=_logits(data, where, "logits_certified", outputs),
+        logits_counterexample=_logits(data, where, "logits_counterexample", outputs),
+        class_certified=_class(data, where, "class_certified", outputs),
+        class_counterexample=_class(data, where, "class_counterexample", outputs),
+        certificate_accepted=data.get("certificate_accepted"),
+        confirmed=data.get("confirmed", False),
+        not_run=data.get("not_run", ""),
+        environment=dict(data.get("environment", {})),
+    )
+
+
+def _provenance(data: Json) -> Provenance | None:
+    names = ("engine", "encoding", "seed", "seconds", "provenance")
+    absent = [name for name in names if data.get(name) is None]
+    if len(absent) == len(names):
+        return None
+    if absent:
+        raise InputError(f"{absent[0]}: is missing, although {next(n for n in names if n not in absent)} is there")
+    return Provenance(
+        engine=data["engine"],
+        encoding=data["encoding"],
+        seed=int(data["seed"]),
+        created=data["provenance"]["created"],
+        versions=dict(data["provenance"]["versions"]),
+        seconds_solve=_float(data["seconds"]["solve"], "seconds.solve"),
+        seconds_total=_float(data["seconds"]["total"], "seconds.total"),
+        notes=tuple(data["provenance"]["notes"]),
+    )

@@ -1,0 +1,164 @@
+"""The schema of witness files, and the part of JSON Schema 2020-12 that it uses, checked without a package."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from fpsynth.errors import InputError
+from fpsynth.witness.numerals import quoted
+
+SCHEMA_NAME = "fpsynth-witness"
+SCHEMA_VERSION = 1
+
+Schema = Mapping[str, Any]
+
+_TYPES: dict[str, Callable[[object], bool]] = {
+    "null": lambda v: v is None,
+    "boolean": lambda v: isinstance(v, bool),
+    # JSON knows one kind of number: 1.0 is an integer
+    "integer": lambda v: not isinstance(v, bool) and (isinstance(v, int) or (isinstance(v, float) and v.is_integer())),
+    "number": lambda v: not isinstance(v, bool) and isinstance(v, int | float) and abs(v) < math.inf,
+    "string": lambda v: isinstance(v, str),
+    "array": lambda v: isinstance(v, list),
+    "object": lambda v: isinstance(v, dict),
+}
+_NAMES = {
+    "null": "null",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "number": "a number",
+    "string": "text",
+    "array": "a list",
+    "object": "an object",
+}
+KEYWORDS = frozenset(
+    "type const enum pattern minLength maxLength minimum maximum minItems maxItems items required properties "
+    "additionalProperties propertyNames maxProperties anyOf $ref".split()
+)
+"""The keywords that constrain a value here; a schema with others would be checked incompletely."""
+ANNOTATIONS = frozenset("$schema $defs title description".split())
+
+
+@lru_cache(maxsize=1)
+def witness_schema() -> Schema:
+    """Return the shipped JSON Schema of witness files."""
+    text = resources.files("fpsynth.witness").joinpath("witness.schema.json").read_text("utf-8")
+    schema: Schema = json.loads(text)
+    return schema
+
+
+def require_valid(data: object) -> None:
+    """Raise InputError, naming the field, unless ``data`` (parsed JSON) obeys the shipped schema."""
+    if isinstance(data, dict):
+        # these two come first: of a file of another kind or of the future nothing else is worth saying
+        if data.get("schema") != SCHEMA_NAME:
+            raise InputError(f"schema: this is not a witness file (it must say {SCHEMA_NAME!r})")
+        version = data.get("schema_version")
+        if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
+            raise InputError(
+                f"schema_version: {quoted(version)} is newer than {SCHEMA_VERSION}, the newest that this fpsynth reads"
+            )
+    _check(data, witness_schema(), "")
+
+
+def _check(value: object, schema: Schema, where: str) -> None:
+    """Check one value against one schema.  ``where`` is the path of the value, empty for the whole file."""
+    if "$ref" in schema:
+        schema = witness_schema()["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+    if "anyOf" in schema:
+        # every choice in the schema is between null and something: what is wrong is said of the something
+        nullable = [choice for choice in schema["anyOf"] if choice.get("type") == "null"]
+        others = [choice for choice in schema["anyOf"] if choice.get("type") != "null"]
+        if not (nullable and value is None):
+            (only,) = others
+            _check(value, only, where)
+        return
+    if not _plain(value, schema):
+        _refuse(value, schema, where)
+    if isinstance(value, list):
+        for index, item in enumerate(value if "items" in schema else ()):
+            _check(item, schema["items"], f"{where}[{index}]")
+    elif isinstance(value, dict):
+        _check_object(value, schema, where)
+
+
+def _check_object(value: Mapping[str, object], schema: Schema, where: str) -> None:
+    prefix = f"{where}." if where else ""
+    for name in schema.get("required", ()):
+        if name not in value:
+            raise InputError(f"{prefix}{name}: is missing")
+    known, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+    for name, item in value.items():
+        field = prefix + (name if re.fullmatch(r"\w{1,60}", name, re.ASCII) else quoted(name))
+        if "propertyNames" in schema:
+            _check(name, schema["propertyNames"], f"{field} (the name)")
+        if name in known:
+            _check(item, known[name], field)
+        elif others is False:
+            raise InputError(f"{field}: is unknown here")
+        elif others is not True:
+            _check(item, others, field)
+
+
+def _plain(value: object, schema: Schema) -> bool:
+    """Whether a value obeys everything but what is said of the values inside it."""
+    types = schema.get("type", [])
+    if types and not any(_TYPES[name](value) for name in ([types] if isinstance(types, str) else types)):
+        return False
+    if "const" in schema and not _same(value, schema["const"]):
+        return False
+    if "enum" in schema and not any(_same(value, choice) for choice in schema["enum"]):
+        return False
+    if isinstance(value, str):
+        return _plain_text(value, schema)
+    if isinstance(value, list):
+        return schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf)
+    if isinstance(value, dict):
+        return len(value) <= schema.get("maxProperties", math.inf)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return bool(schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf))
+    return True
+
+
+def _plain_text(value: str, schema: Schema) -> bool:
+    if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf):
+        return False
+    try:
+        value.encode("utf-8")  # half a surrogate pair is no text: nobody could print it
+    except UnicodeEncodeError:
+        return False
+    return "pattern" not in schema or _pattern(schema["pattern"]).search(value) is not None
+
+
+@lru_cache(maxsize=64)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """An ECMA 262 pattern of the schema in Python's notation, where ``$`` would also stand before a last line break."""
+    return re.compile(pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern)
+
+
+def _same(value: object, constant: object) -> bool:
+    """Equality of JSON values that are no containers: true is not 1."""
+    return isinstance(value, bool) == isinstance(constant, bool) and value == constant
+
+
+def _refuse(value: object, schema: Schema, where: str) -> None:
+    if "title" in schema:
+        wanted = schema["title"]
+    elif "const" in schema:
+        wanted = json.dumps(schema["const"])
+    else:
+        types = schema["type"]
+        wanted = " or ".join(_NAMES[name] for name in ([types] if isinstance(types, str) else types))
+    if isinstance(value, dict):
+        got = "an object"
+    elif isinstance(value, list):
+        got = f"a list of {len(value)}"
+    else:
+        got = {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else quoted(value)
+    raise InputError(f"{where or 'the file'}: must be {wanted}, not {got}")

@@ -1,0 +1,277 @@
+"""Claims of lowering.py: what one neuron computes under each arithmetic, against formulas written by hand with Fractions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import TINY, values
+
+from fpsynth import expressions as e
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.evaluators.exact import evaluate
+from fpsynth.expressions import Expression, Op, topological
+from fpsynth.formats import FLOAT16, FLOAT32, Format
+from fpsynth.networks.lowering import lower
+from fpsynth.networks.network import Dense, Network
+from fpsynth.orders import Order, parse_order
+from fpsynth.rounding import Rounding, Value, round_fraction
+
+Numbers = Sequence[Fraction]
+Formula = Callable[[Numbers, Numbers, Fraction], Fraction]
+
+
+def half(x: Fraction) -> Fraction:
+    """x rounded to nearest even in float16."""
+    return round_fraction(x, FLOAT16).fraction()
+
+
+def single(x: Fraction) -> Fraction:
+    """x rounded to nearest even in float32."""
+    return round_fraction(x, FLOAT32).fraction()
+
+
+def how(order: str = "sequential", **changes: Any) -> Arithmetic:
+    return Arithmetic(FLOAT16, order=parse_order(order), **changes)
+
+
+def constants(numbers: Numbers, fmt: Format | None) -> tuple[Expression, ...]:
+    return tuple(e.constant(x, fmt) for x in numbers)
+
+
+def neuron(w: Numbers, x: Numbers, b: Fraction | None, arithmetic: Arithmetic) -> Any:
+    """The one output of a layer, evaluated exactly."""
+    fmt = arithmetic.format
+    layer = Dense((constants(w, fmt),), None if b is None else constants([b], fmt))
+    (result,) = evaluate(lower(Network((layer,)), constants(x, fmt), Deployment(arithmetic)), {})
+    return result.fraction() if isinstance(result, Value) else result
+
+
+# h: rounded to float16, s: rounded to float32; products p0 .. p3 of the four terms
+FORMULAS: dict[str, tuple[Arithmetic, Formula]] = {}
+
+
+def formula(arithmetic: Arithmetic) -> Callable[[Formula], Formula]:
+    def enter(function: Formula) -> Formula:
+        FORMULAS[str(arithmetic)] = (arithmetic, function)
+        return function
+
+    return enter
+
+
+@formula(how())
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    total = half(half(w[0] * x[0]) + half(w[1] * x[1]))
+    total = half(total + half(w[2] * x[2]))
+    total = half(total + half(w[3] * x[3]))
+    return half(total + b)
+
+
+@formula(how(bias_first=True))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    total = half(b + half(w[0] * x[0]))
+    total = half(total + half(w[1] * x[1]))
+    total = half(total + half(w[2] * x[2]))
+    return half(total + half(w[3] * x[3]))
+
+
+@formula(how(fused=True))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    total = half(w[1] * x[1] + half(w[0] * x[0]))
+    total = half(w[2] * x[2] + total)
+    total = half(w[3] * x[3] + total)
+    return half(total + b)
+
+
+@formula(how(fused=True, bias_first=True))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    total = half(w[0] * x[0] + b)
+    total = half(w[1] * x[1] + total)
+    total = half(w[2] * x[2] + total)
+    return half(w[3] * x[3] + total)
+
+
+@formula(how("reverse"))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    total = half(half(w[3] * x[3]) + half(w[2] * x[2]))
+    total = half(total + half(w[1] * x[1]))
+    total = half(total + half(w[0] * x[0]))
+    return half(total + b)
+
+
+@formula(how("reverse", fused=True, bias_first=True))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    total = half(w[3] * x[3] + b)
+    total = half(w[2] * x[2] + total)
+    total = half(w[1] * x[1] + total)
+    return half(w[0] * x[0] + total)
+
+
+@formula(how("pairwise"))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    left = half(half(w[0] * x[0]) + half(w[1] * x[1]))
+    right = half(half(w[2] * x[2]) + half(w[3] * x[3]))
+    return half(half(left + right) + b)
+
+
+@formula(how("pairwise", fused=True))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    left = half(w[1] * x[1] + half(w[0] * x[0]))
+    right = half(w[3] * x[3] + half(w[2] * x[2]))
+    return half(half(left + right) + b)
+
+
+@formula(how("pairwise", fused=True, bias_first=True))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    left = half(w[1] * x[1] + half(w[0] * x[0] + b))
+    right = half(w[3] * x[3] + half(w[2] * x[2]))
+    return half(left + right)
+
+
+@formula(how("strided:2", bias_first=True))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    even = half(half(b + half(w[0] * x[0])) + half(w[2] * x[2]))
+    odd = half(half(w[1] * x[1]) + half(w[3] * x[3]))
+    return half(even + odd)
+
+
+@formula(how("strided:3", fused=True))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    lane = half(w[3] * x[3] + half(w[0] * x[0]))
+    total = half(w[1] * x[1] + lane)
+    total = half(w[2] * x[2] + total)
+    return half(total + b)
+
+
+@formula(how(accumulator=FLOAT32))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    total = single(single(w[0] * x[0]) + single(w[1] * x[1]))
+    total = single(total + single(w[2] * x[2]))
+    total = single(total + single(w[3] * x[3]))
+    return half(single(total + b))
+
+
+@formula(how("pairwise", accumulator=FLOAT32, fused=True, bias_first=True))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    left = single(w[1] * x[1] + single(w[0] * x[0] + b))
+    right = single(w[3] * x[3] + single(w[2] * x[2]))
+    return half(single(left + right))
+
+
+@formula(how(rounding=Rounding.RTP))
+def _(w: Numbers, x: Numbers, b: Fraction) -> Fraction:
+    def up(number: Fraction) -> Fraction:
+        return round_fraction(number, FLOAT16, Rounding.RTP).fraction()
+
+    total = up(up(w[0] * x[0]) + up(w[1] * x[1]))
+    total = up(total + up(w[2] * x[2]))
+    total = up(total + up(w[3] * x[3]))
+    return up(total + b)
+
+
+moderate = st.builds(lambda n, k: half(Fraction(n, 2**k)), st.integers(-2047, 2047), st.integers(5, 15))
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@settings(max_examples=30)
+@given(w=st.tuples(*[moderate] * 4), x=st.tuples(*[moderate] * 4), b=moderate)
+def test_a_neuron_is_its_formula(name: str, w: Numbers, x: Numbers, b: Fraction) -> None:
+    arithmetic, expected = FORMULAS[name]
+    assert neuron(w, x, b, arithmetic) == expected(w, x, b)
+
+
+def test_the_formulas_can_be_told_apart() -> None:
+    w = [Fraction(n, 1024) for n in (1337, -1951, 1113, 1571)]
+    x = [Fraction(n, 512) for n in (-1789, 1201, 1999, -1447)]
+    found: dict[tuple[Fraction, ...], str] = {}
+    for name, (arithmetic, _) in FORMULAS.items():
+        outputs = tuple(neuron([t * s for t in w], x, Fraction(1531, 1024), arithmetic) for s in (1, Fraction(1, 4), 4, -2, -8))
+        assert found.setdefault(outputs, name) == name
+
+
+@given(w=moderate, x=moderate, b=moderate)
+def test_a_single_product_with_a_bias(w: Fraction, x: Fraction, b: Fraction) -> None:
+    assert neuron([w], [x], b, how()) == half(half(w * x) + b)
+    assert neuron([w], [x], b, how(bias_first=True)) == half(half(w * x) + b)
+    assert neuron([w], [x], b, how(fused=True)) == half(half(w * x) + b)  # a chain that starts with a product rounds it
+    assert neuron([w], [x], b, how(fused=True, bias_first=True)) == half(w * x + b)
+    assert neuron([w], [x], None, how(fused=True)) == half(w * x)
+
+
+@given(
+    st.lists(moderate, min_size=1, max_size=6), moderate, st.sampled_from(["sequential", "reverse", "pairwise", "strided:2"])
+)
+def test_the_real_neuron_does_not_depend_on_the_order(w: list[Fraction], b: Fraction, order: str) -> None:
+    x = w[::-1]
+    exact = sum((p * q for p, q in zip(w, x, strict=True)), b)
+    assert neuron(w, x, b, Arithmetic(None, order=parse_order(order), fused=True, bias_first=True)) == exact
+    assert neuron(w, x, b, REAL) == exact
+
+
+def test_flushing_reaches_operands_products_sums_and_casts() -> None:
+    tiny, one = FLOAT16.min_subnormal, Fraction(1)
+    smallest = FLOAT16.min_normal
+    assert neuron([one], [tiny * 3], None, how()) == tiny * 3
+    assert neuron([one], [tiny * 3], None, how(flush=True)) == 0
+    assert neuron([smallest, -smallest], [one, one - Fraction(1, 2048)], None, how(flush=True)) == 0
+    widened = how(flush=True, accumulator=FLOAT32)
+    assert neuron([one * 1024], [tiny * 3], None, widened) == 0  # float32 has no such subnormal: the operand was flushed before
+    assert neuron([smallest], [one / 2], None, widened) == 0  # and here the result, on its way back
+    assert neuron([smallest], [one / 2], None, how(accumulator=FLOAT32)) == smallest / 2
+
+
+def test_hidden_layers_are_rectified_and_the_last_is_not() -> None:
+    weights = ((Fraction(1),), (Fraction(-1),))
+    hidden, last = Dense(tuple(constants(row, FLOAT16) for row in weights)), Dense((constants([-2, -3], FLOAT16),))
+    network = Network((hidden, last))
+    for x, y in ((Fraction(5), -10), (Fraction(-5), -15)):
+        (result,) = evaluate(lower(network, constants([x], FLOAT16), Deployment(how())), {})
+        assert isinstance(result, Value)
+        assert result.fraction() == y
+    (raw,) = lower(Network((hidden,)), constants([1], FLOAT16), Deployment(how()))[1:]
+    assert raw.op is Op.MUL
+
+
+def test_every_output_position_may_have_its_own_arithmetic() -> None:
+    w, x = [Fraction(2048), Fraction(1), Fraction(-2048)], [Fraction(1)] * 3
+    row = constants(w, FLOAT16)
+    deployment = Deployment(how(), (((0, 1), how("reverse")), ((1, 0), how("pairwise"))))
+    outputs = evaluate(lower(Network((Dense((row, row, row)),)), constants(x, FLOAT16), deployment), {})
+    assert [out.fraction() for out in outputs if isinstance(out, Value)] == [0, 1, 0]  # (2048+1)-2048; (-2048+1)+2048
+
+
+def test_other_formats_than_the_arithmetic_s_are_refused_but_read_exactly_by_real() -> None:
+    network, point = Network((Dense((constants([1], FLOAT32),)),)), constants([3], FLOAT16)
+    with pytest.raises(ValueError, match="an arithmetic in float16 got a number in float32"):
+        lower(network, point, Deployment(how()))
+    with pytest.raises(ValueError, match="in the reals"):
+        lower(Network((Dense((constants([1], None),)),)), point, Deployment(how()))
+    assert evaluate(lower(network, point, Deployment(REAL)), {}) == [Fraction(3)]
+
+
+def test_a_point_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        lower(Network((Dense((constants([1, 2], FLOAT16),)),)), constants([3], FLOAT16), Deployment(how()))
+
+
+@given(st.data(), st.integers(1, 9), st.sampled_from(["sequential", "pairwise", "strided:4"]))
+def test_a_sum_of_powers_of_two_shows_every_term_once(data: st.DataObject, terms: int, order: str) -> None:
+    signs = data.draw(st.lists(st.sampled_from([-1, 1]), min_size=terms, max_size=terms))
+    w = [Fraction(sign * 2**k) for k, sign in enumerate(signs)]
+    assert neuron(w, [Fraction(1)] * terms, Fraction(1, 2), how(order)) == sum(w) + Fraction(1, 2)
+
+
+@given(st.data())
+def test_the_graph_names_the_modes_of_the_arithmetic(data: st.DataObject) -> None:
+    mode = data.draw(st.sampled_from(list(Rounding)))
+    weight = e.variable("w", TINY)
+    point = e.constant(data.draw(values(TINY, finite=True)).fraction(), TINY)
+    arithmetic = Arithmetic(TINY, FLOAT32, rounding=mode, flush=True, order=Order("pairwise"))
+    (out,) = lower(Network((Dense(((weight, weight),)),)), (point, point), Deployment(arithmetic))
+    operations = [node for node in topological([out]) if node.args]
+    assert {(node.rounding, node.flush) for node in operations} == {(mode, True)}
+    assert [node.op for node in operations].count(Op.ADD) == 1

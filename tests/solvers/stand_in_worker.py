@@ -1,0 +1,50 @@
+"""A worker process with engines that misbehave, for the tests of the race."""
+
+import os
+import time
+
+from fpsynth.problems import Problem
+from fpsynth.processes import serve
+from fpsynth.rounding import from_float
+from fpsynth.solvers.base import Answer, Status
+from fpsynth.solvers.engines import ENGINES
+from fpsynth.solvers.worker import handler
+
+
+class StandIn:
+    """An engine that does what its name says."""
+
+    encodings = ("fp",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def available(self) -> str:
+        return "1"
+
+    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
+        match self.name:
+            case "liar":
+                return Answer(Status.SAT, {v.name: from_float(1.0) for v in problem.variables})
+            case "refuter" | "denier":
+                return Answer(Status.UNSAT)
+            case "hesitant":
+                return Answer(Status.UNKNOWN, reason=f"seed {seed} did not help")
+            case "crasher":
+                os.abort()
+            case "thrower":
+                raise ArithmeticError("a bug")
+            case "glutton":
+                hoard = []
+                while True:
+                    hoard.append(bytearray(1 << 24))
+            case "late refuter":
+                time.sleep(0.7)
+                return Answer(Status.UNSAT)
+        time.sleep(60)
+        raise AssertionError
+
+
+if __name__ == "__main__":
+    names = ("liar", "refuter", "denier", "hesitant", "crasher", "thrower", "glutton", "late refuter", "sleeper")
+    serve(handler({**ENGINES, **{name: StandIn(name) for name in names}}))

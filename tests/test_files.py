@@ -1,0 +1,129 @@
+"""Files are read within a limit, and written whole or not at all."""
+
+import os
+import stat
+
+import pytest
+
+from fpsynth import files
+from fpsynth.errors import InputError
+from fpsynth.files import read_bytes_limited, read_limited, write_atomically, write_tree
+
+
+def listing(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def refused(call, *arguments):
+    with pytest.raises(InputError) as caught:
+        call(*arguments)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+@pytest.fixture()
+def failing_disk(monkeypatch):
+    """A disk that is full when the second file is synced."""
+    calls = []
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+
+
+def test_a_file_is_read_up_to_the_limit_and_not_beyond(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes("äb".encode())
+    assert read_limited(path, 3) == "äb"
+    assert read_bytes_limited(path, 3) == "äb".encode()
+    assert "larger than 2 bytes" in refused(read_limited, path, 2)
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path):
+    (tmp_path / "latin").write_bytes(b"abc\xe4")
+    os.mkfifo(tmp_path / "pipe")
+    assert "No such file" in refused(read_limited, tmp_path / "absent", 10)
+    assert "it is a folder" in refused(read_limited, tmp_path, 10)
+    assert "byte 3 is not UTF-8" in refused(read_limited, tmp_path / "latin", 10)
+    assert "not a regular file" in refused(read_limited, tmp_path / "pipe", 10)
+    assert "not a regular file" in refused(read_limited, "/dev/zero", 10)
+    assert "null byte" in refused(read_limited, "a\x00b", 10)
+    assert "\\x1b" in refused(read_limited, tmp_path / "\x1b[2J\n", 10)
+
+
+def test_a_written_file_replaces_the_old_one_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "f"
+    write_atomically(path, "old")
+    write_atomically(path, b"new")
+    assert path.read_text() == "new"
+    assert listing(tmp_path) == ["f"]
+
+
+def test_the_mode_of_a_new_file_follows_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "f", "x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o640
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, failing_disk):
+    path = tmp_path / "f"
+    path.write_text("old")
+    files.os.fsync(0)
+    assert refused(write_atomically, path, "new") == f"cannot write {path}: No space left on device"
+    assert path.read_text() == "old"
+    assert listing(tmp_path) == ["f"]
+
+
+def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "f", "x")
+    with pytest.raises(KeyboardInterrupt):
+        write_tree(tmp_path / "deep" / "folder", {"a": b""})
+    assert listing(tmp_path) == []
+
+
+def test_links_are_followed_and_devices_left_alone(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_atomically(tmp_path / "link", "x")
+    assert (tmp_path / "target").read_text() == "x"
+    assert (tmp_path / "link").is_symlink()
+    assert "not a regular file" in refused(write_atomically, "/dev/null", "x")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert "not a regular file" in refused(write_atomically, tmp_path, "x")
+    assert "No such file" in refused(write_atomically, tmp_path / "absent" / "f", "x")
+
+
+def test_a_tree_appears_whole_with_its_missing_parents(tmp_path):
+    write_tree(tmp_path / "a" / "b", {"x.txt": b"1", "sub/y.txt": b"2"})
+    assert listing(tmp_path) == ["a", "a/b", "a/b/sub", "a/b/sub/y.txt", "a/b/x.txt"]
+
+
+def test_an_empty_folder_may_be_filled_and_another_not(tmp_path):
+    (tmp_path / "empty").mkdir()
+    write_tree(tmp_path / "empty", {"x": b"1"})
+    message = refused(write_tree, tmp_path / "empty", {"y": b"2"})
+    assert message == f"cannot write {tmp_path / 'empty'}: the folder exists and is not empty"
+    assert "not a folder" in refused(write_tree, tmp_path / "empty" / "x", {"y": b"2"})
+    assert listing(tmp_path) == ["empty", "empty/x"]
+
+
+def test_a_tree_that_fails_midway_leaves_nothing(tmp_path, failing_disk):
+    assert "No space left" in refused(write_tree, tmp_path / "a" / "b", {"x": b"1", "sub/y": b"2"})
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "", "a\\b"])
+def test_no_file_of_a_tree_lands_outside_it(tmp_path, name):
+    with pytest.raises(ValueError, match="does not stay in the folder"):
+        write_tree(tmp_path / "a", {name: b""})
+    assert listing(tmp_path) == []
