@@ -18,7 +18,7 @@ PathLike = str | os.PathLike[str]
 def read_bytes_limited(path: PathLike, max_bytes: int) -> bytes:
     """Return what the file holds.
 
-    Raises InputError where it is missing, unreadable, no regular file, or holds more than ``max_bytes``: such a file is not read.
+    Raises InputError where it is missing, unreadable or no regular file, and where it holds more than ``max_bytes``.
     """
     with _one_line(path, "read"):
         # without O_NONBLOCK the open itself would wait for ever at a named pipe

@@ -21,7 +21,7 @@ def refused(call, *arguments):
     return str(caught.value)
 
 
-@pytest.fixture()
+@pytest.fixture
 def failing_disk(monkeypatch):
     """A disk that is full when the second file is synced."""
     calls = []

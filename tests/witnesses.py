@@ -1,5 +1,6 @@
 """Witnesses for the tests: the published one, and any that a file may hold."""
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -130,10 +131,10 @@ _PROVENANCES = st.builds(
 def any_witness(draw):
     """A witness as the data model allows it; no claim in it need be true."""
     fmt = draw(st.sampled_from(list(FORMATS.values())))
-    shape = draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)) + [draw(st.integers(2, 3))]
+    shape = [*draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)), draw(st.integers(2, 3))]
     numbers = _numbers(fmt)
     layers = []
-    for inputs, outputs in zip(shape, shape[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(shape):
         row = st.tuples(*[numbers] * inputs)
         layers.append(Dense(draw(st.tuples(*[row] * outputs)), draw(st.none() | st.tuples(*[numbers] * outputs))))
     positions = [(k, j) for k, layer in enumerate(layers) for j in range(layer.outputs)]

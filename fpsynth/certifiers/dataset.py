@@ -144,17 +144,17 @@ def _judged(
         inputs = _inputs(images.pixels[start : min(start + _BATCH, total)], dtype)
         outputs = logits(deployed, inputs)
         classes += outputs.argmax(axis=1).tolist()
-        accepted += judge.accepts_all(inputs.astype(np.float64), outputs.tolist(), eps)  # type: ignore[arg-type]
+        accepted += judge.accepts_all(inputs.tolist(), outputs.tolist(), eps)
     report("images", total, total)
     return np.array(accepted), np.array(classes)
 
 
 def _inputs(pixels: npt.NDArray[Any], dtype: Format) -> npt.NDArray[Any]:
     """Network inputs in the format: uint8 pixels over 255, floats as they are (rounded to the format)."""
-    if pixels.dtype == np.uint8:
-        return pixels.astype(dtype.name) / np.array(255, dtype=dtype.name)
     with np.errstate(over="ignore"):
-        inputs = pixels.astype(dtype.name)
+        inputs: npt.NDArray[Any] = pixels.astype(dtype.name)
+    if pixels.dtype == np.uint8:
+        inputs = inputs / np.array(255, dtype=dtype.name)
     if not np.isfinite(inputs).all():
         raise InputError(f"the images have a number beyond the range of {dtype}")
     return inputs
@@ -162,7 +162,7 @@ def _inputs(pixels: npt.NDArray[Any], dtype: Format) -> npt.NDArray[Any]:
 
 def logits(arrays: ArrayNetwork, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the logits (images, outputs) that numpy computes, in the type of ``inputs`` (images, features)."""
-    values = inputs
+    values: npt.NDArray[Any] = inputs
     for number, (weight, bias) in enumerate(zip(arrays.weights, arrays.biases, strict=True)):
         if number:
             values = np.maximum(values, 0)

@@ -18,7 +18,7 @@ from operator import mul
 
 from fpsynth.certifiers.margins import Bounds, LipschitzCertifier, Progress, check_network, no_progress
 from fpsynth.errors import InputError
-from fpsynth.networks.network import Network
+from fpsynth.networks.network import Dense, Network
 
 UNIT = 10**16
 """Numbers are rounded to multiples of 1 / UNIT."""
@@ -149,11 +149,12 @@ def margin_bounds(network: Network[float] | Network[Fraction], gram: int = 11, p
     check_network(network, gram)
     if any(layer.bias is not None for layer in network.layers):
         raise InputError("lipschitz-exact reads networks without bias only; use lipschitz")
+    layers: tuple[Dense[float] | Dense[Fraction], ...] = network.layers
     hidden = Fraction(1)
-    for number, layer in enumerate(network.layers[:-1], start=1):
-        stage = f"spectral norm of layer {number} of {len(network.layers) - 1}"
+    for number, layer in enumerate(layers[:-1], start=1):
+        stage = f"spectral norm of layer {number} of {len(layers) - 1}"
         hidden *= spectral_norm_up(layer.weight, gram, progress, stage)
-    rows = [[Fraction(entry) for entry in row] for row in network.layers[-1].weight]
+    rows = [[Fraction(entry) for entry in row] for row in layers[-1].weight]
     return tuple(
         tuple(sqrt_up(sum(((a - b) ** 2 for a, b in zip(q, p, strict=True)), Fraction(0))) * hidden for q in rows) for p in rows
     )

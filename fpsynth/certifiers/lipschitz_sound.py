@@ -14,7 +14,9 @@ and lambda = gamma_{n+1}:
 Underflow, tau.  Additions never underflow in gradual underflow, products and the cast lose at most half the smallest
 subnormal, e: tau_i = (1 + kappa)(n + 1) e/2.  Formats whose hardware may flush subnormals to zero (all but float16) lose
 more: with m the smallest normal number, a product at most m (|w| + |x|) by flushed operands and 2m by a flushed result, an
-addition 4m, the cast 3m, ReLU or the comparison of the logits m:  tau_i = (1 + kappa) m (sum_j |w_ij| + sum_j |hhat_j| + 6n + 4).
+addition 4m, the cast 3m, ReLU or the comparison of the logits m:
+
+    tau_i = (1 + kappa) m (sum_j |w_ij| + sum_j |hhat_j| + 6n + 4),     sum_j |v_j| <= sqrt(n) |v|.
 
 One layer.  With d_l >= |hhat_l - h_l| (d_0 = 0) and r_l >= |h_l|, and because ReLU is 1-Lipschitz and rounds nothing,
 
@@ -41,7 +43,8 @@ reach the largest finite number of the format, the point is rejected.
 Every bound is affine in eps and in the norms |h_l(x)|, so each network gives a fixed table of coefficients, rounded up, and
 the certified radii of a point are exactly those below one rational.
 
-Not covered: directed rounding, sums that are not trees of roundings to nearest (Strassen, Winograd, tensor cores that truncate).
+Not covered: directed rounding, and sums that are not trees of roundings to nearest (Strassen, Winograd, tensor cores that
+truncate).
 """
 
 from __future__ import annotations
@@ -229,7 +232,11 @@ class SoundCertifier:
         limits += [bound.limit(_units(self.format.max_finite), norms) for bound in self.overflow]
         if any(left <= 0 for left, _ in limits):
             return Fraction(0)
-        return least([Fraction(left, slope) if slope else None for left, slope in limits])
+        smallest = limits[0]
+        for left, slope in limits[1:]:  # compared without dividing, which is slow
+            if left * smallest[1] < smallest[0] * slope:
+                smallest = left, slope
+        return least([Fraction(*smallest) if smallest[1] else None])
 
     def _centre_norms(self, points: Array) -> list[list[int] | None]:
         """Upper bounds of |h_0(x)|, |h_1(x)|, ... in real arithmetic, in units; None where float64 itself overflows."""

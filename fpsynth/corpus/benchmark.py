@@ -77,22 +77,23 @@ class Benchmark:
         ``names`` gives the paths of: witness, onnx, vnnlib, vnnlib2 (with {} for the element type), counterexample, certifier,
         certifier_query.
         """
+        w = self.witness
         left_out: list[str] = []
         files = {
-            names["witness"]: text(self.witness).encode(),
+            names["witness"]: text(w).encode(),
             names["vnnlib"]: self.query1().encode("ascii"),
-            names["counterexample"]: counterexample_text(self.witness.counterexample, self.logits[1]).encode("ascii"),
+            names["counterexample"]: counterexample_text(w.counterexample, self.logits[1]).encode("ascii"),
         }
         for element, query in self.queries2().items():
             files[names["vnnlib2"].format(element)] = query.encode("ascii")
         try:
             # a batch of one: the queries speak of tensors of shape [1, n]
-            files[names["onnx"]] = onnx_bytes(self.witness.network, self.witness.format, batch=1)
+            files[names["onnx"]] = onnx_bytes(w.network, w.format, batch=1)
         except InputError as reason:
             left_out.append(f"{names['onnx']}: {reason}")
         try:
-            files[names["certifier"]] = write_network(self.witness.network).encode("ascii")
-            files[names["certifier_query"]] = write_query(self.logits[0], self.witness.certificate.radius).encode("ascii")
+            network, query = write_network(w.network), write_query(self.logits[0], w.certificate.radius)
+            files |= {names["certifier"]: network.encode("ascii"), names["certifier_query"]: f"{query}\n".encode("ascii")}
         except InputError as reason:
             left_out.append(f"{names['certifier']}: {reason}")
         return files, tuple(left_out)

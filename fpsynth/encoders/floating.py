@@ -68,9 +68,12 @@ STANDARD = (Sort(8, 24), Sort(11, 53), Sort(15, 113))
 
 
 def carrier(fmt: Format) -> Sort:
-    """The sort that the values of a format are carried in.  Raises InputError for formats with less than 2 bits in a field."""
-    if fmt.exponent_bits < 2 or fmt.precision < 2:
-        raise InputError(f"{fmt} has no sort in the floating-point theory")
+    """The sort that the values of a format are carried in.
+
+    Raises InputError for less than 2 bits of exponent or 3 of precision, which z3 does not take.
+    """
+    if fmt.exponent_bits < 2 or fmt.precision < 3:
+        raise InputError(f"{fmt} is too narrow for the floating-point theory of solvers")
     return Sort(fmt.exponent_bits + (not fmt.has_infinity), fmt.precision)
 
 

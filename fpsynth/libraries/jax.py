@@ -18,6 +18,8 @@ class Jax(Library):
     variants = ("jit", "eager")
     devices = ("cpu", "cuda")
     dtypes = ("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
+    _jitted: Any
+    """One function for all networks: those of the same shape are compiled once."""
 
     def load(self, device: str) -> None:
         """Import jax with 64-bit types on, and run one small network each way.  Raises CannotRun where it sees no GPU."""
@@ -28,6 +30,7 @@ class Jax(Library):
 
         jax.config.update("jax_enable_x64", True)  # without it float64 arrays become float32; other types are not touched
         _device(device)
+        self._jitted = jax.jit(_forward)
         for variant in self.variants:
             self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
 
@@ -59,21 +62,24 @@ class Jax(Library):
             for layer in network.layers
         ]
 
-        def forward(values: Any, weights: Any) -> Any:
-            for index, (weight, bias) in enumerate(weights):
-                values = jnp.matmul(values, weight.T)
-                values = values if bias is None else values + bias
-                if index + 1 < len(weights):
-                    values = jnp.maximum(values, 0)
-            return values
-
-        compiled = jax.jit(forward) if variant == "jit" else forward
+        compiled = self._jitted if variant == "jit" else _forward
 
         def run(rows: Rows) -> Outputs:
             logits = compiled(jax.device_put(exact_array(rows, dtype), place), layers)
             return outputs_of(np.asarray(logits), np.asarray(jnp.argmax(logits, axis=1)).tolist(), dtype)
 
         return run
+
+
+def _forward(values: Any, layers: list[tuple[Any, Any]]) -> Any:
+    import jax.numpy as jnp
+
+    for index, (weight, bias) in enumerate(layers):
+        values = jnp.matmul(values, weight.T)
+        values = values if bias is None else values + bias
+        if index + 1 < len(layers):
+            values = jnp.maximum(values, 0)
+    return values
 
 
 def _device(device: str) -> Any:

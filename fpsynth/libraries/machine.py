@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
@@ -40,7 +41,7 @@ KERNEL_VARIABLES: tuple[str, ...] = (
 )
 """Environment variables that decide which kernels run, or with how many threads: hence in which order sums are taken."""
 
-_FEATURES = ("sse", "ssse", "avx", "fma", "f16c", "amx", "asimd", "fphp", "sve", "sme", "bf16", "i8mm", "neon", "vsx")
+_FEATURES = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|fphp|sve|sme(?!p)|bf16|i8mm|neon|vsx")
 
 
 def kernel_variables() -> dict[str, str]:
@@ -72,7 +73,7 @@ def cpu() -> dict[str, str]:
     model = info.get("model name") or _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
     numbers = "/".join(info[key] for key in ("cpu family", "model", "stepping") if key in info)
     flags = (info.get("flags") or info.get("Features") or _sysctl("machdep.cpu.features")).lower().split()
-    features = sorted(flag for flag in set(flags) if flag.startswith(_FEATURES))
+    features = sorted(flag for flag in set(flags) if _FEATURES.match(flag))
     return {"cpu": model + (f" ({numbers})" if numbers else ""), "cpu_features": " ".join(features)}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from fpsynth.formats import FLOAT32, Format
@@ -22,6 +24,8 @@ class TensorFlow(Library):
     packages = ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")
     variants = ("keras", "matmul", "function")
     devices = ("cpu", "cuda")
+    _graph: Any
+    """One tf.function for all networks: those of the same shape are traced once."""
 
     def load(self, device: str) -> None:
         """Import TensorFlow and Keras, and start its runtime, by running one small network each way."""
@@ -29,10 +33,15 @@ class TensorFlow(Library):
         os.environ["KERAS_BACKEND"] = "tensorflow"
         if device == "cuda":
             os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-        import tensorflow as tf
+        with _without_jax():
+            import tensorflow as tf
 
-        if device == "cuda" and not tf.config.list_physical_devices("GPU"):
+        if device == "cpu":
+            with contextlib.suppress(RuntimeError):  # the devices are fixed once something has run
+                tf.config.set_visible_devices([], "GPU")
+        elif not tf.config.list_physical_devices("GPU"):
             raise CannotRun("this build of TensorFlow sees no GPU")
+        self._graph = tf.function(_forward, reduce_retracing=False)
         for variant in self.variants:
             self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
 
@@ -69,7 +78,7 @@ class TensorFlow(Library):
             for layer in network.layers
         ]
         with tf.device(place):
-            forward = _keras(layers, dtype) if variant == "keras" else _matmul(layers, variant)
+            forward = _keras(layers, dtype) if variant == "keras" else self._matmul(layers, variant)
 
         def run(rows: Rows) -> Outputs:
             with tf.device(place):
@@ -78,6 +87,27 @@ class TensorFlow(Library):
             return outputs_of(logits.numpy(), classes, dtype)
 
         return run
+
+    def _matmul(self, layers: list[tuple[Any, Any]], variant: str) -> Any:
+        """The network as a function of the rows; the weights are arguments of the graph, lest they be folded into it."""
+        import tensorflow as tf
+
+        weights = [(tf.constant(weight), None if bias is None else tf.constant(bias)) for weight, bias in layers]
+        forward = self._graph if variant == "function" else _forward
+        return lambda rows: forward(rows, weights)
+
+
+@contextlib.contextmanager
+def _without_jax() -> Iterator[None]:
+    """Let ``import jax`` fail: TensorFlow imports it where it can, only for its converter, and that takes long."""
+    if "jax" in sys.modules:
+        yield
+        return
+    sys.modules["jax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["jax"]
 
 
 def _keras(layers: list[tuple[Any, Any]], dtype: Format) -> Any:
@@ -101,19 +131,12 @@ def _keras(layers: list[tuple[Any, Any]], dtype: Format) -> Any:
     return model
 
 
-def _matmul(layers: list[tuple[Any, Any]], variant: str) -> Any:
-    """The network as a function of the rows; the weights are arguments of the graph, lest they be folded into it."""
+def _forward(values: Any, layers: list[tuple[Any, Any]]) -> Any:
     import tensorflow as tf
 
-    weights = [(tf.constant(weight), None if bias is None else tf.constant(bias)) for weight, bias in layers]
-
-    def forward(values: Any, weights: Any) -> Any:
-        for index, (weight, bias) in enumerate(weights):
-            values = tf.matmul(values, weight)
-            values = values if bias is None else values + bias
-            if index + 1 < len(weights):
-                values = tf.nn.relu(values)
-        return values
-
-    compiled = tf.function(forward) if variant == "function" else forward
-    return lambda values: compiled(values, weights)
+    for index, (weight, bias) in enumerate(layers):
+        values = tf.matmul(values, weight)
+        values = values if bias is None else values + bias
+        if index + 1 < len(layers):
+            values = tf.nn.relu(values)
+    return values

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.files import PathLike, read_bytes_limited, shown
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.network import Dense, Network
 
@@ -94,15 +94,9 @@ def _tensor(name: str, values: Sequence[Any], dtype: Format) -> Any:
     return _onnx().helper.make_tensor(name, _CODES[dtype], wide.shape, raw, raw=True)
 
 
-def read_onnx(path: str | Path) -> tuple[Network[float], Format]:
+def read_onnx(path: PathLike) -> tuple[Network[float], Format]:
     """Read an ONNX file of at most MAX_BYTES bytes; see ``network_from_onnx``."""
-    try:
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} is larger than {MAX_BYTES} bytes")
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    return network_from_onnx(data, str(path))
+    return network_from_onnx(read_bytes_limited(path, MAX_BYTES), shown(path))
 
 
 def network_from_onnx(data: bytes, name: str = "the ONNX model") -> tuple[Network[float], Format]:
@@ -120,6 +114,8 @@ def network_from_onnx(data: bytes, name: str = "the ONNX model") -> tuple[Networ
     except Exception:  # protobuf's DecodeError has no stable home
         raise InputError(f"{name} is not an ONNX file") from None
     try:
+        if model.functions or not any(o.domain in ("", "ai.onnx") and o.version >= 7 for o in model.opset_import):
+            raise InputError("it defines functions of its own or uses an operator set below 7")
         return _Reader(model.graph).read()
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
@@ -138,12 +134,12 @@ class _Reader:
         self.rectified = True
 
     def read(self) -> tuple[Network[float], Format]:
-        inputs = [value.name for value in self.graph.input if value.name not in self.tensors]
-        if len(inputs) != 1 or len(self.graph.output) != 1:
-            raise InputError("a model needs one input and one output")
+        inputs = [value for value in self.graph.input if value.name not in self.tensors]
+        if len(inputs) != 1 or len(self.graph.output) != 1 or len(self.tensors) != len(self.graph.initializer):
+            raise InputError("a model needs one input, one output and weights with names of their own")
         if len(self.graph.node) > 3 * MAX_LAYERS:
             raise InputError(f"more than {MAX_LAYERS} layers")
-        value = inputs[0]
+        value = inputs[0].name
         for node in self.graph.node:
             value = self._follow(node, value)
         if value != self.graph.output[0].name or self.rectified:
@@ -154,11 +150,16 @@ class _Reader:
             Dense(tuple(map(tuple, weight.tolist())), None if bias is None else tuple(bias.tolist()))
             for weight, bias in self.layers
         )
-        return Network(layers), self.formats.pop()
+        network, dtype = Network(layers), self.formats.pop()
+        declared = inputs[0].type.tensor_type
+        sizes = [dim.dim_value for dim in declared.shape.dim]
+        if declared.elem_type != _CODES[dtype] or len(sizes) != 2 or sizes[1] not in (0, network.shape[0]):
+            raise InputError(f"the input is no batch of {network.shape[0]} numbers of type {dtype.name}")
+        return network, dtype
 
     def _follow(self, node: Any, value: str) -> str:
         """Take in one node that reads ``value``; return the name of what it computes."""
-        if node.domain not in ("", "ai.onnx") or len(node.output) != 1:
+        if node.domain not in ("", "ai.onnx") or len(node.output) != 1 or (node.attribute and node.op_type != "Gemm"):
             raise InputError(f"unsupported node {node.op_type}")
         if node.op_type == "Add":
             names = list(node.input)
@@ -183,10 +184,11 @@ class _Reader:
 
     def _gemm(self, node: Any) -> None:
         given = {a.name: a.f if a.name in ("alpha", "beta") else a.i for a in node.attribute}
-        if (given.get("alpha", 1.0), given.get("beta", 1.0), given.get("transA", 0)) != (1.0, 1.0, 0):
+        transposed = given.pop("transB", 0)
+        if not given.items() <= {"alpha": 1.0, "beta": 1.0, "transA": 0}.items():
             raise InputError("a Gemm node scales or transposes its input")
         weight = self._array(node.input[1])
-        self._layer(weight if given.get("transB", 0) else weight.T)
+        self._layer(weight if transposed else weight.T)
         if len(node.input) == 3 and node.input[2]:
             self._bias(self._array(node.input[2]))
         self.open = False

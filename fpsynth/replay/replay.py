@@ -6,11 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from fpsynth.errors import InputError
-from fpsynth.evaluators.exact import evaluate
-from fpsynth.expressions import Expression, variable
+from fpsynth.evaluators.networks import argmax, network_logits
 from fpsynth.libraries.pool import Answer, Call, LibraryPool, Member
-from fpsynth.networks.lowering import lower
-from fpsynth.rounding import Value, from_float
 from fpsynth.witness import Replay, Witness
 
 Logits = tuple[float, ...]
@@ -27,25 +24,9 @@ def predict(witness: Witness) -> tuple[Logits, Logits]:
     """
     if witness.deployment.default.format is None:
         raise InputError("a deployment in real arithmetic cannot be replayed")
-    values: dict[str, Value] = {}
-
-    def known(number: float) -> Expression:
-        """A variable rather than a constant: a constant zero is always +0."""
-        name = f"v{len(values)}"
-        values[name] = from_float(number)
-        return variable(name, witness.format)
-
-    network = witness.network.map(known)
-    roots = [
-        lower(network, [known(x) for x in point], witness.deployment) for point in (witness.certified, witness.counterexample)
-    ]
-    certified, counterexample = (tuple(_as_float(v) for v in evaluate(logits, values)) for logits in roots)
-    return certified, counterexample
-
-
-def _as_float(value: object) -> float:
-    assert isinstance(value, Value)
-    return float(value)
+    network, dtype, how = witness.network, witness.format, witness.deployment
+    certified = network_logits(network, witness.certified, dtype, how)
+    return certified, network_logits(network, witness.counterexample, dtype, how)
 
 
 def replay(witness: Witness, pool: LibraryPool, *, batches: Sequence[int] = (1, 4, 64), judge: Judge) -> tuple[Replay, ...]:
@@ -115,7 +96,7 @@ def _records(
             class_certified=at.classes[row],
             class_counterexample=other.classes[row],
             certificate_accepted=accepted,
-            confirmed=accepted and at.classes[row] == _argmax(logits) and at.classes[row] != other.classes[row],
+            confirmed=accepted and at.classes[row] == argmax(logits) and at.classes[row] != other.classes[row],
             environment={**member.environment, "agrees_with_prediction": "yes" if agrees else "no"},
         )
 
@@ -138,11 +119,6 @@ def _unrun(record: Replay, variant: str) -> Replay:
     return Replay(
         record.library, record.version, variant, record.device, not_run=record.not_run, environment=record.environment
     )
-
-
-def _argmax(logits: Logits) -> int:
-    """The first position of the largest logit."""
-    return max(range(len(logits)), key=lambda k: (logits[k], -k))
 
 
 def _bits(logits: Logits) -> tuple[str, ...]:

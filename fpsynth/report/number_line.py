@@ -63,26 +63,26 @@ class _Canvas:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Which part of the line is shown, and where its numbers are."""
+    """Where numbers are on the line: ``origin`` at a column of its own, and so many columns (exact) for one ulp."""
 
-    low: Fraction
-    high: Fraction
+    origin: Fraction
+    origin_column: int
+    per_ulp: Fraction
     unit: Fraction
     """The ulp of the largest value shown."""
     first: int
     last: int
-    """Columns of the ends."""
+    """The columns that marks may be in."""
 
     def column(self, number: Fraction) -> int:
-        return self.first + round((number - self.low) / (self.high - self.low) * (self.last - self.first))
+        return self.origin_column + round((number - self.origin) / self.unit * self.per_ulp)
 
-    @property
-    def columns_per_ulp(self) -> Fraction:
-        return (self.last - self.first) / ((self.high - self.low) / self.unit)
+    def number(self, column: int) -> Fraction:
+        return self.origin + (column - self.origin_column) * self.unit / self.per_ulp
 
     @property
     def fine(self) -> bool:
-        return self.columns_per_ulp >= FINE
+        return self.per_ulp >= FINE
 
 
 @dataclass(frozen=True)
@@ -141,33 +141,33 @@ def position(value: Value, fmt: Format) -> Fraction:
 
 
 def _scale(marks: Sequence[Mark], fmt: Format, width: int) -> _Scale:
+    """All marks, with an ulp beside the floats that they become; a whole, even number of columns per ulp, if there is room for that."""
     targets = [position(mark.rounded, fmt) for mark in marks]
-    numbers = [*targets, *(mark.exact for mark in marks)]
-    low, high = min(numbers), max(numbers)
-    unit = ulp(max(abs(t) for t in targets), fmt)
-    longest = max(len(mark.label) for mark in marks)
+    unit = ulp(max(targets, key=abs), fmt)
     first, last = _MARGIN, width - 1 - _MARGIN
-    span = max(high - low + 2 * unit, MIN_SPAN * unit)
-    centre = (low + high) / 2
-    fine = _Scale(centre - span / 2, centre + span / 2, unit, first, last)
-    if fine.fine:
-        return fine
-    spread = (high - low) / 20
-    return _Scale(low - spread, high + spread, unit, first, last - longest // 2)
+    low = min(min(targets) - unit, min(mark.exact for mark in marks) - unit / 4)
+    high = max(max(targets) + unit, max(mark.exact for mark in marks) + unit / 4)
+    span = max((high - low) / unit, Fraction(MIN_SPAN))
+    columns = 2 * ((last - first) // (2 * span))
+    if columns >= FINE:
+        centre = (first + last) // 2 + round((targets[0] - (low + high) / 2) / unit * columns)
+        return _Scale(targets[0], centre, Fraction(columns), unit, first, last)
+    room = last - first - max(len(mark.label) for mark in marks)
+    return _Scale(low, first + 1, (room - 2) * unit / (high - low), unit, first, last)
 
 
 def _ticks(scale: _Scale, fmt: Format) -> list[Fraction]:
-    """The numbers that get a tick: every float of the window, or multiples of a power of two if there are too many."""
+    """The numbers that get a tick: every float shown, or multiples of a power of two if there are too many."""
+    low, high = scale.number(scale.first - _MARGIN), scale.number(scale.last + _MARGIN)
     if not scale.fine:
-        step = power_of_two(binade((scale.high - scale.low) * _COARSE_TICK / (scale.last - scale.first)) + 1)
-        count = range(-(-scale.low // step), scale.high // step + 1)
-        return [k * step for k in count]
+        step = power_of_two(binade(_COARSE_TICK * scale.unit / scale.per_ulp) + 1)
+        return [k * step for k in range(-(-low // step), high // step + 1)]
     end = fmt.max_finite
-    if scale.low > end or scale.high < -end:
+    if low > end or high < -end:
         return []
-    index = to_index(round_fraction(max(scale.low, -end), fmt, Rounding.RTP), fmt)
+    index = to_index(round_fraction(max(low, -end), fmt, Rounding.RTP), fmt)
     ticks = []
-    while index <= fmt.max_finite_bits and (number := from_index(index, fmt).fraction()) <= scale.high:
+    while index <= fmt.max_finite_bits and (number := from_index(index, fmt).fraction()) <= high:
         ticks.append(number)
         index += 1
     return ticks
@@ -178,15 +178,10 @@ def _axis(canvas: _Canvas, marks: Sequence[Mark], scale: _Scale, fmt: Format, ro
     canvas.put(row, scale.first - _MARGIN, "─" * (scale.last - scale.first + 1 + 2 * _MARGIN), "dim")
     ticks = _ticks(scale, fmt)
     if scale.fine and rounding in (Rounding.RNE, Rounding.RNA):
-        for left, right in zip(ticks, ticks[1:], strict=False):
-            if scale.column(right) - scale.column(left) >= 4:
-                canvas.put(row, scale.column((left + right) / 2), "╎")
-        # the halfway points beyond the first and the last tick, where they are still within the window
-        for tick in ticks[:1] + ticks[-1:]:
-            for beyond in neighbours(round_fraction(tick, fmt), fmt):
-                middle = (tick + beyond) / 2
-                if scale.low <= middle <= scale.high and beyond not in ticks:
-                    canvas.put(row, scale.column(middle), "╎")
+        for tick in ticks:
+            for beside in neighbours(round_fraction(tick, fmt), fmt):
+                if abs(scale.column(beside) - scale.column(tick)) >= 4:
+                    canvas.put(row, scale.column((tick + beside) / 2), "╎")
     for tick in ticks:
         canvas.put(row, scale.column(tick), "┼")
     for mark in marks:
@@ -294,7 +289,7 @@ def _bracket(canvas: _Canvas, row: int, target: int, columns: Sequence[int], col
 def _result(members: Sequence[Mark], fmt: Format) -> str:
     """The names of the values that become one float, and that float."""
     value = members[0].rounded
-    text = value_hex(value) if value.is_finite else f"{'-' if value.negative else ''}infinity"
+    text = "0" if value.is_zero else value_hex(value) if value.is_finite else f"{'-' if value.negative else ''}infinity"
     return " = ".join([*dict.fromkeys(m.name or m.label for m in members), text])
 
 
@@ -303,5 +298,5 @@ def _caption(scale: _Scale, fmt: Format, rounding: Rounding) -> str:
         ticks = _ticks(scale, fmt)
         step = ticks[1] - ticks[0] if len(ticks) > 1 else scale.unit
         return f"┼ steps of {scaled_integer(step)}; 1 ulp of {fmt} is {scaled_integer(scale.unit)} here"
-    halfway = "   ╎ halfway: left of it rounds down, right of it up" if rounding in (Rounding.RNE, Rounding.RNA) else ""
+    halfway = "   ╎ halfway points, where rounding switches" if rounding in (Rounding.RNE, Rounding.RNA) else ""
     return f"┼ {fmt} numbers, 1 ulp = {scaled_integer(scale.unit)}{halfway}"

@@ -26,7 +26,7 @@ def significant(number: Fraction | float, digits: int, direction: str = "nearest
         return "0"
     sign, _, _ = decimal.as_tuple()
     exponent = decimal.adjusted()
-    if -5 <= exponent < max(digits, 9):
+    if -5 <= exponent < max(digits, 6):
         text = f"{decimal:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     mantissa = "".join(map(str, decimal.as_tuple().digits)).rstrip("0")

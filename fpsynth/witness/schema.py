@@ -37,12 +37,19 @@ _NAMES = {
     "array": "a list",
     "object": "an object",
 }
-KEYWORDS = frozenset(
-    "type const enum pattern minLength maxLength minimum maximum minItems maxItems items required properties "
-    "additionalProperties propertyNames maxProperties anyOf $ref".split()
-)
+KEYWORDS = frozenset({"type", "const", "enum", "anyOf", "$ref", "pattern", "minLength", "maxLength", "minimum", "maximum"})
+KEYWORDS |= {
+    "minItems",
+    "maxItems",
+    "items",
+    "required",
+    "properties",
+    "additionalProperties",
+    "propertyNames",
+    "maxProperties",
+}
 """The keywords that constrain a value here; a schema with others would be checked incompletely."""
-ANNOTATIONS = frozenset("$schema $defs title description".split())
+ANNOTATIONS = frozenset(("$schema", "$defs", "title", "description"))
 
 
 @lru_cache(maxsize=1)
@@ -118,9 +125,9 @@ def _plain(value: object, schema: Schema) -> bool:
     if isinstance(value, str):
         return _plain_text(value, schema)
     if isinstance(value, list):
-        return schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf)
+        return bool(schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf))
     if isinstance(value, dict):
-        return len(value) <= schema.get("maxProperties", math.inf)
+        return bool(len(value) <= schema.get("maxProperties", math.inf))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return bool(schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf))
     return True

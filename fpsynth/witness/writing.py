@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fpsynth.arithmetic import Arithmetic, Deployment
@@ -11,12 +12,17 @@ from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import decimal_text, exact_text, hex_text
 from fpsynth.witness.schema import SCHEMA_NAME, SCHEMA_VERSION
 
+MAX_TEXT = 10_000
+"""The longest text that the schema allows."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 def to_json(witness: Witness) -> dict[str, Any]:
     """Return the witness as JSON data that obeys the shipped schema.
 
     Weights, biases and points are hexadecimal floats with their exact decimal expansions beside them; a radius is the nearest
-    float64 with the exact number beside it.  Nothing is lost: ``from_json`` gives the same witness.
+    float64 with the exact number beside it.  ``from_json`` gives the same witness, but for texts: a witness is not lost because
+    of what a library says of itself, so control characters become blanks and texts are cut at ``MAX_TEXT`` characters.
     """
     return {
         "schema": SCHEMA_NAME,
@@ -39,9 +45,9 @@ def to_json(witness: Witness) -> dict[str, Any]:
         "distance_hex": hex_text(witness.distance),
         "ratio": witness.ratio,
         "ratio_hex": hex_text(witness.ratio),
-        "objective": witness.objective,
-        "optimum": witness.optimum,
-        "proof": {"text": witness.optimum} if witness.optimum else None,
+        "objective": _text(witness.objective),
+        "optimum": _text(witness.optimum),
+        "proof": {"text": _text(witness.optimum)} if witness.optimum else None,
         "replays": [_replay(r) for r in witness.replays],
         **_provenance(witness.provenance),
     }
@@ -55,6 +61,14 @@ def _decimals(numbers: Iterable[float]) -> list[str]:
     return [decimal_text(number) for number in numbers]
 
 
+def _text(text: str) -> str:
+    return _CONTROL.sub(" ", text)[:MAX_TEXT]
+
+
+def _texts(texts: Mapping[str, str]) -> dict[str, str]:
+    return {_text(name): _text(text) for name, text in texts.items()}
+
+
 def _layer(layer: Dense[float]) -> dict[str, Any]:
     return {
         "weight": [_hexes(row) for row in layer.weight],
@@ -66,7 +80,7 @@ def _layer(layer: Dense[float]) -> dict[str, Any]:
 
 def _deployment(deployment: Deployment) -> dict[str, Any]:
     return {
-        "description": str(deployment),
+        "description": _text(str(deployment)),
         "default": _arithmetic(deployment.default),
         "exceptions": [
             {"layer": layer, "output": output, "arithmetic": _arithmetic(arithmetic)}
@@ -89,7 +103,7 @@ def _arithmetic(arithmetic: Arithmetic) -> dict[str, Any]:
 
 def _certificate(certificate: Certificate) -> dict[str, Any]:
     return {
-        "certifier": certificate.certifier,
+        "certifier": _text(certificate.certifier),
         "accepted": certificate.accepted,
         "radius": float(certificate.radius),
         "radius_exact": exact_text(certificate.radius),
@@ -100,10 +114,10 @@ def _certificate(certificate: Certificate) -> dict[str, Any]:
 
 def _replay(replay: Replay) -> dict[str, Any]:
     return {
-        "library": replay.library,
-        "version": replay.version,
-        "variant": replay.variant,
-        "device": replay.device,
+        "library": _text(replay.library),
+        "version": _text(replay.version),
+        "variant": _text(replay.variant),
+        "device": _text(replay.device),
         "batch": replay.batch,
         "rows": list(replay.rows),
         "logits_certified": _hexes(replay.logits_certified),
@@ -112,8 +126,8 @@ def _replay(replay: Replay) -> dict[str, Any]:
         "class_counterexample": replay.class_counterexample,
         "certificate_accepted": replay.certificate_accepted,
         "confirmed": replay.confirmed,
-        "not_run": replay.not_run,
-        "environment": dict(replay.environment),
+        "not_run": _text(replay.not_run),
+        "environment": _texts(replay.environment),
     }
 
 
@@ -121,13 +135,13 @@ def _provenance(provenance: Provenance | None) -> dict[str, Any]:
     if provenance is None:
         return dict.fromkeys(("engine", "encoding", "seed", "seconds", "provenance"))
     return {
-        "engine": provenance.engine,
-        "encoding": provenance.encoding,
+        "engine": _text(provenance.engine),
+        "encoding": _text(provenance.encoding),
         "seed": provenance.seed,
         "seconds": {"solve": provenance.seconds_solve, "total": provenance.seconds_total},
         "provenance": {
             "created": provenance.created,
-            "versions": dict(provenance.versions),
-            "notes": list(provenance.notes),
+            "versions": _texts(provenance.versions),
+            "notes": [_text(note) for note in provenance.notes],
         },
     }

@@ -18,7 +18,7 @@ def absorption(fmt: Format, solvable: bool = True) -> Problem:
 
 def factoring() -> Problem:
     """Two factors of a product of two 50-bit primes, in exact arithmetic: solvable, but not soon."""
-    primes = 884279719003589, 765128314358521  # the next above pi * 2**48 and e * 2**48
+    primes = 884279719003579, 765128314358561  # the next ones above pi * 2**48 and e * 2**48
     x, y = ex.variable("x", FLOAT64), ex.variable("y", FLOAT64)
     product = ex.mul(ex.real(x), ex.real(y))
     bounds = Fraction(2**49), Fraction(2**50)

@@ -1,0 +1,161 @@
+"""The arguments of every subcommand, and how their texts become values."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+from fpsynth import __version__
+from fpsynth.errors import InputError
+
+LIBRARIES = "numpy,torch,tensorflow,onnxruntime,jax"
+EXIT_CODES = """\
+exit codes:
+  0    done: found, impossible, or whatever was asked for
+  2    wrong usage or input
+  3    unknown: time or memory ran out
+  4    a result that was found could not be confirmed by replay or re-check
+  130  interrupted (Ctrl-C)"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit with status 2."""
+        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def integers(text: str, what: str) -> tuple[int, ...]:
+    """Read whole numbers with commas between them.  Raises InputError that names ``what`` for anything else."""
+    parts = text.split(",")
+    if not all(part.strip().isascii() and part.strip().isdigit() and len(part) < 10 for part in parts):
+        raise InputError(f"{what} {text!r} must be whole numbers with commas between them, for example 1,2")
+    return tuple(int(part) for part in parts)
+
+
+def names(texts: list[str] | None, default: str) -> tuple[str, ...]:
+    """Read names given one by one or with commas between them."""
+    return tuple(name.strip() for text in texts or [default] for name in text.split(","))
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output instead of a report")
+    parser.add_argument("--verbose", action="store_true", help="log every step on standard error")
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--library", action="append", metavar="NAMES", help=f"libraries, with commas between them (default {LIBRARIES})"
+    )
+    parser.add_argument("--batch", default="1,4,64", metavar="SIZES", help="batch sizes (default %(default)s)")
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
+
+
+def build_parser() -> Parser:
+    """Return the parser of the whole command line."""
+    parser = Parser(
+        prog="fpsynth",
+        description="Synthesise networks and inputs on which a robustness certificate is wrong in floating point.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fpsynth {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=text, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    _tie(command("tie", "find a network and two points: certified alike, classified differently because logits tie"))
+    _certify(command("certify", "count the images of a data set that a certifier certifies"))
+    _environments(command("environments", "list what is installed here and what it can run"))
+    _check(command("check", "compute every claim of a witness file again, exactly, without a solver"))
+    _replay(command("replay", "run a witness file in real libraries"))
+    _explain(command("explain", "tell the computation of a witness file step by step"))
+    return parser
+
+
+def _tie(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--dtype",
+        default="float32",
+        help="float16, bfloat16, float32, float64, tf32, float8_e4m3fn or float8_e5m2 (default %(default)s)",
+    )
+    add("--shape", default="1,2", metavar="N,...,M", help="inputs, hidden widths (ReLU), outputs (default %(default)s)")
+    add("--order", default="sequential", help="of sums: sequential, reverse, pairwise or strided:K (default %(default)s)")
+    add("--rounding", default="RNE", help="RNE, RNA, RTP, RTN or RTZ (default %(default)s)")
+    add("--weights", metavar="LO:HI", help="range of the weights, ends included (default 0.1:1; scaled by 2^26 for float64)")
+    add("--inputs", metavar="LO:HI", help="range of the inputs, ends included (default 0.1:1)")
+    add(
+        "--maximise",
+        metavar="OBJECTIVE",
+        help="ratio, radius, distance or margin (default ratio; if given, with a quarter of the time)",
+    )
+    add("--min-ratio", default="1", metavar="R", help="least ratio of certified radius and distance (default above 1)")
+    add("--prove", action="store_true", help="spend the time that is left on a proof that nothing is larger")
+    add(
+        "--certifier",
+        default="lipschitz-exact",
+        help="lipschitz-exact (the verified certifier's own arithmetic) or lipschitz (ball arithmetic)",
+    )
+    add("--solver", default="auto", help="auto, z3, bitwuzla, cvc5 or sampling (default %(default)s: a race of all)")
+    add("--seed", type=int, default=0, help="of everything random (default %(default)s)")
+    add(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="for the search; a replay takes as long as it needs (default %(default)g)",
+    )
+    add("--jobs", type=int, metavar="N", help="solver processes at a time (default: one per processor)")
+    add(
+        "--count", type=int, default=1, metavar="N", help="so many different witnesses; with --out they are written as a corpus"
+    )
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="write the witness, network.onnx, VNN-LIB, counterexample into this new folder (or NAME.json: the witness alone)",
+    )
+    add("--no-replay", action="store_true", help="do not run the libraries")
+    _add_replay(parser)
+    _add_output(parser)
+
+
+def _certify(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--network", required=True, metavar="FILE.npz", help="W0, W1, ... as (inputs, outputs)")
+    add("--images", required=True, metavar="FILE.npz", help="images and labels")
+    add("--eps", required=True, metavar="RADIUS", help="L2 radius")
+    add("--certifier", default="lipschitz", help="lipschitz, lipschitz-exact or lipschitz-sound (default %(default)s)")
+    add("--gram", type=int, default=11, metavar="N", help="Gram iterations for each spectral norm (default %(default)s)")
+    add("--dtype", default="float32", help="format in which the logits are computed (default %(default)s)")
+    add("--limit", type=int, metavar="N", help="only the first N images")
+    _add_output(parser)
+
+
+def _environments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--library", action="append", metavar="NAMES", help=f"libraries (default {LIBRARIES})")
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
+    _add_output(parser)
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="witness file")
+    _add_output(parser)
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="witness file")
+    _add_replay(parser)
+    parser.add_argument("--out", metavar="FILE", help="write the witness with these replays")
+    _add_output(parser)
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="witness file")
+    _add_output(parser)

@@ -1,0 +1,184 @@
+"""The subcommands: each turns its arguments into a call of the library, and the answer into a report and an exit code."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fpsynth import api
+from fpsynth.cli.arguments import LIBRARIES, integers, names
+from fpsynth.cli.console import Console
+from fpsynth.errors import InputError
+
+if TYPE_CHECKING:
+    from fpsynth.synthesis.result import TieResult
+
+Outcome = tuple[int, str | dict[str, Any]]
+"""Exit code, and a report or a JSON object."""
+
+DONE, UNKNOWN, UNCONFIRMED = 0, 3, 4
+
+
+def tie(arguments: Namespace, console: Console) -> Outcome:
+    """Find a tie."""
+    from fpsynth.synthesis.domain import parse_number
+
+    _check_out(arguments)
+    result = api.tie(
+        arguments.dtype,
+        shape=integers(arguments.shape, "the shape"),
+        order=arguments.order,
+        rounding=arguments.rounding,
+        weights=arguments.weights,
+        inputs=arguments.inputs,
+        maximise=arguments.maximise,
+        min_ratio=parse_number(arguments.min_ratio, "the ratio"),
+        prove=arguments.prove,
+        certifier=arguments.certifier,
+        solver=arguments.solver,
+        seed=arguments.seed,
+        timeout=arguments.timeout,
+        jobs=arguments.jobs,
+        count=arguments.count,
+        replay=not arguments.no_replay,
+        libraries=names(arguments.library, LIBRARIES),
+        batches=integers(arguments.batch, "the batch sizes"),
+        device=arguments.device,
+        progress=console.progress,
+    )
+    written = _write(result, arguments)
+    if arguments.json:
+        from fpsynth.report.results import tie_json
+
+        return _tie_code(result, arguments), tie_json(result)
+    from fpsynth.report.terminal import tie_report
+
+    report = tie_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
+    return _tie_code(result, arguments), report.rstrip("\n") + written
+
+
+def _tie_code(result: TieResult, arguments: Namespace) -> int:
+    if result.verdict.value == "unknown":
+        return UNKNOWN
+    if result.witnesses and not arguments.no_replay and not all(witness.confirmed_by for witness in result.witnesses):
+        return UNCONFIRMED
+    return DONE
+
+
+def _check_out(arguments: Namespace) -> None:
+    """Refuse an --out that cannot be written before any time is spent on what should go there."""
+    from fpsynth.files import require_free
+
+    if arguments.out is None:
+        return
+    if not arguments.out.endswith(".json"):
+        require_free(arguments.out)
+    elif arguments.count > 1:
+        raise InputError("--out NAME.json holds one witness: name a folder for a corpus")
+
+
+def _write(result: TieResult, arguments: Namespace) -> str:
+    """Write what --out asks for; return a line that says what was written."""
+    if arguments.out is None or not result.witnesses:
+        return ""
+    from fpsynth.corpus.writer import write_corpus, write_witness_folder
+    from fpsynth.witness import save
+
+    if arguments.out.endswith(".json"):
+        save(result.witnesses[0], arguments.out)
+        return f"\n\nwritten: {arguments.out}"
+    if arguments.count > 1:
+        left_out = write_corpus(result.witnesses, arguments.out)
+    else:
+        left_out = write_witness_folder(result.witnesses[0], arguments.out)
+    return "\n".join(["", "", f"written: {arguments.out}", *(f"left out: {line}" for line in left_out)])
+
+
+def certify(arguments: Namespace, console: Console) -> Outcome:
+    """Certify a data set."""
+    from fpsynth.synthesis.domain import parse_number
+
+    result = api.certify(
+        arguments.network,
+        arguments.images,
+        parse_number(arguments.eps, "the radius"),
+        certifier=arguments.certifier,
+        gram=arguments.gram,
+        dtype=arguments.dtype,
+        limit=arguments.limit,
+        progress=console.count,
+    )
+    if arguments.json:
+        return DONE, result.to_json()
+    from fpsynth.report.listings import certify_text
+
+    return DONE, certify_text(result)
+
+
+def environments(arguments: Namespace, console: Console) -> Outcome:
+    """List the environments."""
+    console.progress("importing the libraries and trying every dtype")
+    found = api.environments(names(arguments.library, LIBRARIES), device=arguments.device)
+    if arguments.json:
+        from fpsynth.report.results import environments_json
+
+        return DONE, environments_json(found)
+    from fpsynth.report.listings import environments_text
+
+    return DONE, environments_text(found)
+
+
+def check(arguments: Namespace, console: Console) -> Outcome:
+    """Re-check a witness file."""
+    from fpsynth.witness import load
+
+    witness = load(arguments.file)
+    result = api.check(witness)
+    code = DONE if result.confirmed else UNCONFIRMED
+    if arguments.json:
+        from fpsynth.report.results import check_json
+
+        return code, check_json(witness, result)
+    from fpsynth.report.listings import check_text
+
+    return code, check_text(result)
+
+
+def replay(arguments: Namespace, console: Console) -> Outcome:
+    """Replay a witness file."""
+    from fpsynth.witness import save, to_json
+
+    batches = integers(arguments.batch, "the batch sizes")
+    console.progress("replaying")
+    witness = api.replay(
+        arguments.file, libraries=names(arguments.library, LIBRARIES), batches=batches, device=arguments.device
+    )
+    if arguments.out:
+        save(witness, arguments.out)
+    code = DONE if witness.confirmed_by else UNCONFIRMED
+    if arguments.json:
+        return code, to_json(witness)
+    from fpsynth.report.listings import replay_text
+
+    return code, replay_text(witness)
+
+
+def explain(arguments: Namespace, console: Console) -> Outcome:
+    """Explain a witness file."""
+    if arguments.json:
+        from fpsynth.witness import load
+
+        text = api.explain(load(arguments.file))
+        return DONE, {"file": arguments.file, "text": text}
+    return DONE, api.explain(arguments.file, unicode=console.unicode(), colour=console.colour())
+
+
+COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
+    "tie": tie,
+    "certify": certify,
+    "environments": environments,
+    "check": check,
+    "replay": replay,
+    "explain": explain,
+}

@@ -1,0 +1,54 @@
+"""The console: what goes to standard error while a command runs, and how standard output may look."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+
+
+class Console:
+    """A live line of progress on a terminal, nothing in a pipe; with ``verbose`` a line per event, wherever it goes."""
+
+    def __init__(self, verbose: bool = False) -> None:
+        self.verbose = verbose
+        self.live = sys.stderr.isatty() and not verbose
+        self.started = time.monotonic()
+        self._shown = False
+
+    def progress(self, text: str) -> None:
+        """Say what is going on."""
+        if self.verbose:
+            print(text, file=sys.stderr, flush=True)
+        elif self.live:
+            width = shutil.get_terminal_size().columns - 1
+            line = f"{time.monotonic() - self.started:5.1f} s  {text}"[:width]
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+            self._shown = True
+
+    def count(self, text: str, done: int, total: int) -> None:
+        """Say how far a long computation is."""
+        if not self.verbose or done in (0, total):
+            self.progress(f"{text}: {done} of {total}")
+
+    def clear(self) -> None:
+        """Take the live line away."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._shown = False
+
+    @staticmethod
+    def unicode() -> bool:
+        """Whether standard output can show box drawing."""
+        return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+    @staticmethod
+    def colour() -> bool:
+        """Whether standard output is a terminal that wants colours (see no-color.org)."""
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    @staticmethod
+    def width() -> int:
+        """Columns for a report."""
+        return max(80, min(100, shutil.get_terminal_size((92, 24)).columns))

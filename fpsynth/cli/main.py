@@ -1,0 +1,60 @@
+"""The entry point: parses the arguments, runs a subcommand, turns its outcome into an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+from fpsynth.cli.arguments import build_parser
+from fpsynth.cli.console import Console
+from fpsynth.errors import InputError
+from fpsynth.processes import kill_all
+
+DONE, WRONG_INPUT, UNKNOWN, UNCONFIRMED, INTERRUPTED = 0, 2, 3, 4, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: that of the process) and return the exit code."""
+    from fpsynth.cli.commands import COMMANDS
+
+    arguments = build_parser().parse_args(argv)
+    console = Console(arguments.verbose)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code, report = COMMANDS[arguments.command](arguments, console)
+        console.clear()
+        _print(report)
+        return code
+    except InputError as error:
+        console.clear()
+        print(f"fpsynth {arguments.command}: error: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        console.clear()
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output has gone: nothing is left to say, not even by the interpreter on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    finally:
+        kill_all()
+
+
+def _print(report: str | dict[str, Any]) -> None:
+    if isinstance(report, str):
+        sys.stdout.write(report if report.endswith("\n") else report + "\n")
+    else:
+        json.dump(report, sys.stdout, indent=1, allow_nan=False)
+        sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """End like Ctrl-C, so that no process is left behind."""
+    raise KeyboardInterrupt

@@ -1,0 +1,84 @@
+"""Results as JSON data: what ``--json`` prints, one object per command."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from fpsynth.witness import Witness, to_json
+
+if TYPE_CHECKING:
+    from fpsynth.api import Environments
+    from fpsynth.synthesis.check import CheckResult
+    from fpsynth.synthesis.result import TieResult
+
+_EMPTY: dict[str, Any] = {
+    name: None
+    for name in (
+        "network",
+        "inputs",
+        "arithmetic",
+        "certificate",
+        "other_certificates",
+        "sound_certifier",
+        "distance",
+        "ratio",
+        "engine",
+        "encoding",
+        "provenance",
+    )
+}
+"""The members of a witness, where there is none."""
+
+
+def tie_json(result: TieResult) -> dict[str, Any]:
+    """One object: the first witness's members (null where none was found) and what the search adds to them."""
+    if result.witnesses:
+        body = to_json(result.witnesses[0])
+    else:
+        body = {
+            **_EMPTY,
+            "question": "tie",
+            "dtype": result.settings.get("dtype"),
+            "seed": result.settings.get("seed"),
+            "replays": [],
+        }
+    proof = None
+    if result.proof is not None:
+        proof = {"statement": result.proof.statement, "method": result.proof.method, **result.proof.details}
+    return {
+        **body,
+        "verdict": result.verdict.value,
+        "reason": result.reason,
+        "proof": proof,
+        "upper_bound": None if result.upper_bound is None else float(result.upper_bound),
+        "seconds": {"solve": result.seconds_solve, "total": result.seconds_total},
+        "settings": result.settings,
+        "attempts": [asdict(attempt) for attempt in result.attempts],
+        "witnesses": [to_json(witness) for witness in result.witnesses[1:]],
+    }
+
+
+def check_json(witness: Witness, result: CheckResult) -> dict[str, Any]:
+    """The findings of a re-check."""
+    return {
+        "confirmed": result.confirmed,
+        "findings": [asdict(finding) for finding in result.findings],
+        "distance": witness.distance,
+        "radius_ratio": _finite(result.radius_ratio),
+        "ratio": _finite(result.supremum_ratio),
+    }
+
+
+def environments_json(found: Environments) -> dict[str, Any]:
+    """What is installed, and what it can run."""
+    return {
+        "machine": found.machine,
+        "packages": found.packages,
+        "libraries": [{**asdict(library), "dtypes": list(library.dtypes)} for library in found.libraries],
+    }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

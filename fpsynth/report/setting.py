@@ -1,0 +1,182 @@
+"""The setting of a witness as text: its network, and its two points with their distance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from fpsynth.certifiers.bounds import sqrt_upper
+from fpsynth.formats import Format
+from fpsynth.networks.network import Dense, Network
+from fpsynth.report.computed import Logits, weight_name
+from fpsynth.report.numerals import decimal, power_text, shortest, significant
+from fpsynth.report.style import CLASS_COLOURS, Style, counted
+from fpsynth.report.tables import table
+from fpsynth.rounding import from_float, to_index
+from fpsynth.witness import Witness
+from fpsynth.witness.numerals import hex_text
+
+MAX_ENTRIES = 48
+"""Networks with more weights than this are summarised."""
+MAX_INPUTS = 8
+"""Points with more inputs than this are shown in part."""
+
+
+def class_colour(number: int | None) -> str:
+    """The colour of a class (none for no class)."""
+    return "" if number is None else CLASS_COLOURS[number % len(CLASS_COLOURS)]
+
+
+def class_text(number: int | None, style: Style, prefix: str = "class ") -> str:
+    """A class in its colour; a dash for none."""
+    return "–" if number is None else style.paint(f"{prefix}{number}", class_colour(number))
+
+
+def distance_squared(witness: Witness) -> Fraction:
+    """The squared L2 distance of the two points, exactly."""
+    pairs = zip(witness.certified, witness.counterexample, strict=True)
+    return sum(((Fraction(a) - Fraction(b)) ** 2 for a, b in pairs), Fraction(0))
+
+
+def distance(witness: Witness) -> float:
+    """The L2 distance of the two points: the float64 nearest to it, however small."""
+    return float(sqrt_upper(distance_squared(witness)))
+
+
+def network_section(witness: Witness, style: Style) -> list[str]:
+    """The network: a sketch and its weights."""
+    network = witness.network
+    biased = any(layer.bias is not None for layer in network.layers)
+    if network.shape[0] == 1 and len(network.layers) == 1 and not biased and network.shape[-1] <= 5:
+        return [*_scalar_sketch(network, style), "", *_scalar_weights(network, witness.format, style)]
+    lines = [f"  {_chain(network)}"]
+    count = sum(1 for _ in network.entries())
+    if count > MAX_ENTRIES or max(network.shape[:-1]) > 5:
+        return [*lines, *style.wrap(_summary(network, count))]
+    for index, layer in enumerate(network.layers):
+        lines += ["", *_weights_table(network, index, layer, witness.format, style)]
+    return lines
+
+
+def _scalar_sketch(network: Network[float], style: Style) -> list[str]:
+    """x fans out to the outputs, which meet in the argmax."""
+    outputs = network.shape[-1]
+    rows = 2 * outputs - 1
+    middle = rows // 2
+    lines = []
+    for row in range(rows):
+        k, wire = divmod(row, 2)
+        left = "╭" if row == 0 else "╰" if row == rows - 1 else "├" if wire == 0 else "│"
+        right = {"╭": "╮", "╰": "╯", "├": "┤", "│": "│"}[left]
+        if row == middle:
+            left, right = ("┼", "┼") if wire == 0 else ("┤", "├")
+        inside = f"── × w{k} ──▶ y{k} ──" if wire == 0 else " " * 17
+        painted = style.paint(inside, class_colour(k)) if wire == 0 else inside
+        before, after = ("  x ──", "──▶ argmax ──▶ class") if row == middle else ("      ", "")
+        lines.append(f"{before}{left}{painted}{right}{after}")
+    return lines
+
+
+def _scalar_weights(network: Network[float], fmt: Format, style: Style) -> list[str]:
+    rows = []
+    weights = [row[0] for row in network.layers[0].weight]
+    for k, weight in enumerate(weights):
+        steps = to_index(from_float(weight), fmt) - to_index(from_float(weights[0]), fmt)
+        where = f"{counted(abs(steps), f'{fmt} number')} {'above' if steps > 0 else 'below'} w0" if k and steps else ""
+        rows.append([style.paint(f"w{k}", class_colour(k)) + f" = {decimal(weight)}", hex_text(weight), where])
+    return table([], rows, style)
+
+
+def _chain(network: Network[float]) -> str:
+    parts = [f"x ({network.shape[0]})"]
+    for index, layer in enumerate(network.layers):
+        parts.append(f"dense {layer.outputs}×{layer.inputs}" + (" + bias" if layer.bias is not None else ""))
+        parts.append("ReLU" if index + 1 < len(network.layers) else f"y ({layer.outputs})")
+    return " ──▶ ".join([*parts, "argmax"])
+
+
+def _summary(network: Network[float], count: int) -> str:
+    entries = list(network.entries())
+    return (
+        f"{count} weights and biases between {significant(min(entries), 4)} and {significant(max(entries), 4)};"
+        " the witness file has them all"
+    )
+
+
+def _weights_table(network: Network[float], index: int, layer: Dense[float], fmt: Format, style: Style) -> list[str]:
+    """One layer: a neuron's weights as decimals, and below them as hexadecimal floats."""
+    last = index + 1 == len(network.layers)
+    several = len(network.layers) > 2
+    source, target = ("x" if index == 0 else "h"), ("y" if last else "h")
+    from_prefix = f"{index - 1}." if index and several else ""
+    to_prefix = f"{index}." if not last and several else ""
+    header = ["", *(f"{source}{from_prefix}{k} ×" for k in range(layer.inputs)), *(["bias"] if layer.bias is not None else [])]
+    rows: list[list[str]] = []
+    for j, weights in enumerate(layer.weight):
+        entries = [*weights, *([layer.bias[j]] if layer.bias is not None else [])]
+        rows.append([f"{target}{to_prefix}{j}" + ("" if last else " = ReLU of"), *(shortest(w, fmt) for w in entries)])
+        rows.append(["", *(style.paint(hex_text(w), "dim") for w in entries)])
+    return table(header, rows, style)
+
+
+def points_section(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+    """The two points, their classes, their distance, the certified radius and the ratio."""
+    lines = _scalar_points(witness, at_b, at_a, style) if len(witness.certified) == 1 else _points(witness, at_b, at_a, style)
+    return [*lines, "", *_measures(witness, style)]
+
+
+def _scalar_points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+    (b,), (a,) = witness.certified, witness.counterexample
+    steps = to_index(from_float(a), witness.format) - to_index(from_float(b), witness.format)
+    where = f"{counted(abs(steps), f'{witness.format} number')} {'above' if steps > 0 else 'below'} b"
+    rows = [
+        ["certified", f"b = {decimal(b)}", hex_text(b), class_text(at_b.rounded_class, style)],
+        ["counterexample", f"a = {decimal(a)}", hex_text(a), class_text(at_a.rounded_class, style)],
+    ]
+    return [*table([], rows, style), style.paint(f"  a is {where if steps else 'the same number as b'}", "dim")]
+
+
+def _points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+    fmt = witness.format
+    pairs = list(zip(witness.certified, witness.counterexample, strict=True))
+    changed = [k for k, (b, a) in enumerate(pairs) if b != a]
+    chosen = range(len(pairs)) if len(pairs) <= MAX_INPUTS else changed[:MAX_INPUTS]
+    rows = [list(_components(k, pairs[k][0], pairs[k][1], fmt)) for k in chosen]
+    rows.append(["", class_text(at_b.rounded_class, style), "", class_text(at_a.rounded_class, style), ""])
+    lines = table(["", "b, certified", "", "a, counterexample", ""], rows, style)
+    if len(chosen) < len(pairs):
+        lines += style.wrap(
+            f"{len(changed)} of {len(pairs)} inputs differ"
+            + (f"; the first {len(chosen)} of them are shown" if len(changed) > len(chosen) else "")
+        )
+    return lines
+
+
+def _components(k: int, b: float, a: float, fmt: Format) -> Iterator[str]:
+    yield f"x{k}"
+    for number in (b, a):
+        yield shortest(number, fmt)
+        yield hex_text(number)
+
+
+def _measures(witness: Witness, style: Style) -> list[str]:
+    """Distance, radius and ratio, and the ratio in lengths that one can picture."""
+    away = distance(witness)
+    norm = "|a − b|" if len(witness.certified) == 1 else "‖a − b‖"
+    ratio = witness.ratio or (float(witness.certificate.supremum) / away if away else 0.0)
+    power = power_text(ratio) if ratio >= 4 else ""
+    rows = [
+        [f"distance {norm}", significant(away, 10), power_text(away)],
+        ["certified radius", significant(witness.certificate.supremum, 10, "down"), "every smaller one is accepted"],
+        ["ratio", style.paint(significant(ratio, 9, "down"), "bold"), " · ".join(filter(None, (power, _picture(ratio))))],
+    ]
+    return table([], rows, style)
+
+
+def _picture(ratio: float) -> str:
+    """The ratio as a length, were the distance a millimetre; empty where there is nothing to picture."""
+    lengths: Sequence[tuple[float, str]] = ((1e6, "km"), (1e3, "m"), (1e1, "cm"))
+    for millimetres, unit in lengths:
+        if 10 * millimetres <= ratio < 1e4 * millimetres or (unit == "km" and 1e7 <= ratio < 4e10):
+            return f"as {significant(ratio / millimetres, 3)} {unit} to 1 mm"
+    return ""

@@ -1,0 +1,238 @@
+"""The report of a tie in the terminal: network, points, number line, certificate, libraries, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from fpsynth.report.computed import Logits, logits, weight_name
+from fpsynth.report.number_line import Mark, number_line_lines
+from fpsynth.report.numerals import power_text, significant, ulp
+from fpsynth.report.setting import class_colour, class_text, distance, network_section, points_section
+from fpsynth.report.style import Style, clean, listed, pad, plain
+from fpsynth.report.tables import table
+from fpsynth.report.verdicts import attempt_table, cause, certificate_section, library_section, refuted, sentence
+from fpsynth.synthesis.result import Proof, TieResult, Verdict
+from fpsynth.witness import Witness
+
+MAX_WITNESSES = 50
+"""Rows of the table of further witnesses."""
+
+
+def tie_report(result: TieResult, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
+    """Return the whole report on a tie question: found (with every witness), impossible (with the proof) or unknown.
+
+    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 120.
+    """
+    style = Style(unicode, colour, width)
+    if result.verdict is Verdict.FOUND and result.witnesses:
+        lines = _found(result, style)
+    else:
+        lines = _not_found(result, style)
+    return style.finish(lines)
+
+
+def witness_report(witness: Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
+    """Return the report on one witness, for example one that was loaded from a file (see ``tie_report``)."""
+    style = Style(unicode, colour, width)
+    return style.finish([*_title(_what(witness), "witness", style), *_witness(witness, style), *_box(witness, style)])
+
+
+def _found(result: TieResult, style: Style) -> list[str]:
+    first = result.witnesses[0]
+    lines = [*_title(_what(first), "found", style), *_witness(first, style)]
+    lines += style.heading("Search") + _search(result, first, style)
+    if len(result.witnesses) > 1:
+        lines += style.heading(f"All {len(result.witnesses)} witnesses") + _overview(result.witnesses, style)
+    return [*lines, *_box(first, style)]
+
+
+def _what(witness: Witness) -> str:
+    shape = ",".join(map(str, witness.network.shape))
+    return f"{witness.question} · {witness.deployment} · shape {shape}"
+
+
+def _title(what: str, verdict: str, style: Style) -> list[str]:
+    colour = {"found": "red", "impossible": "green", "unknown": "yellow"}.get(verdict, "bold")
+    left = f"{style.paint('fpsynth', 'bold')} {clean(what)}"
+    right = style.paint(verdict.upper(), colour)
+    filled = pad(left, style.width - len(verdict))
+    if len(plain(left)) + len(verdict) + 2 > style.width:
+        return [left, right, style.paint("━" * style.width, "dim")]
+    return [filled + right, style.paint("━" * style.width, "dim")]
+
+
+def _witness(witness: Witness, style: Style) -> list[str]:
+    at_b, at_a = logits(witness, witness.certified), logits(witness, witness.counterexample)
+    return [
+        *style.heading("Network"),
+        *network_section(witness, style),
+        *style.heading("Two points"),
+        *points_section(witness, at_b, at_a, style),
+        *style.heading(f"Their logits among the {witness.format} numbers"),
+        *picture(witness, at_b, at_a, style),
+        *style.heading("Certificate"),
+        *certificate_section(witness, style),
+        *style.heading("Libraries: the class at b and at a"),
+        *library_section(witness.replays, style),
+    ]
+
+
+def _box(witness: Witness, style: Style) -> list[str]:
+    at_b, at_a = logits(witness, witness.certified), logits(witness, witness.counterexample)
+    title, colour = ("What is wrong", "red") if refuted(witness, at_b, at_a) else ("Nothing is wrong", "")
+    inner = Style(style.unicode, style.colour, max(60, style.width - 4))
+    what = [style.paint(line, "bold") for line in inner.wrap(sentence(witness, at_b, at_a), 0)]
+    why = inner.wrap(cause(witness, at_b, at_a), 0)
+    return ["", *style.box([style.paint(title, colour), *what, *why], colour)]
+
+
+def picture(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+    """The number line at a and at b: the two logits in question, exact and rounded.
+
+    Both lines have one scale where the values are close.  Further logits are named below, not drawn: they lie elsewhere.
+    """
+    pair = sorted({at_b.rounded_class, at_a.rounded_class})
+    if len(pair) == 1:
+        pair = sorted([pair[0], *(k for k in range(len(at_a.rounded)) if k != pair[0])][:2])
+    how = witness.deployment.at(len(witness.network.layers) - 1, pair[0])
+    blocks = []
+    for letter, values in (("a", at_a), ("b", at_b)):
+        marks = [
+            Mark(_exact_name(witness, k, letter), values.exact[k], values.rounded[k], f"y{k}", class_colour(k)) for k in pair
+        ]
+        drawn = number_line_lines(marks, witness.format, style, rounding=how.rounding, width=style.width - 4)
+        blocks.append((_describe(witness, letter, values, pair, style), ["  " + line for line in drawn], _undrawn(values, pair)))
+    (above, first, others), (below, second, rest) = blocks
+    if first[-1] == second[-1]:  # one caption will do
+        first = first[:-1]
+    return [*above, "", *first, *others, "", *below, "", *second, *rest]
+
+
+def _undrawn(values: Logits, pair: Sequence[int]) -> list[str]:
+    """The logits that are not in the picture, six of them at most."""
+    return [
+        f"    y{k} ≈ {significant(float(values.rounded[k]), 9)}, not drawn" for k in range(len(values.rounded)) if k not in pair
+    ][:6]
+
+
+def _exact_name(witness: Witness, output: int, letter: str) -> str:
+    """What the exact logit is called: w0·a for a product, else y0."""
+    if witness.network.shape[0] == 1 and len(witness.network.layers) == 1 and witness.network.layers[0].bias is None:
+        return f"{weight_name(witness.network, 0, output, 0)}·{letter}"
+    return f"exact y{output}"
+
+
+def _describe(witness: Witness, letter: str, values: Logits, pair: Sequence[int], style: Style) -> list[str]:
+    """One sentence over a picture: how far apart the exact values are, what they become, and which class that gives."""
+    low, high = pair
+    unit = ulp(max((abs(values.exact[k]) for k in pair), default=Fraction(0)), witness.format)
+    apart = abs(values.exact[high] - values.exact[low]) / unit
+    same = values.rounded[low] == values.rounded[high]
+    text = f"the exact values are {significant(apart, 3)} ulp apart and become "
+    text += "one number: a tie, and argmax takes the lower index" if same else "different numbers"
+    head = style.paint(f"at {letter}", "bold")
+    first, *others = style.wrap(f"at {letter}:  {text}  ▶  class {values.rounded_class}", 2, 9)
+    label = f"class {values.rounded_class}"
+    lines = [first.replace(f"at {letter}", head, 1), *others]
+    lines[-1] = lines[-1].replace(label, class_text(values.rounded_class, style))
+    return lines
+
+
+def _search(result: TieResult, witness: Witness, style: Style) -> list[str]:
+    rows: list[list[str]] = []
+    how = witness.provenance
+    if how is not None:
+        encoding = f" with {clean(how.encoding)}" if how.encoding else ""
+        rows.append(["found by", f"{clean(how.engine)}{encoding}, seed {how.seed}"])
+        rows += [["", clean(note)] for note in how.notes]
+    rows.append(["time", f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all"])
+    rows.append([clean(witness.objective), _optimality(result, witness)])
+    if result.proof is not None:
+        rows += [["", text] for text in _proof(result.proof)]
+    if result.reason and (result.proof is None or result.reason != result.proof.statement):
+        rows.append(["verdict", clean(result.reason)])
+    return table([], rows, style)
+
+
+def _optimality(result: TieResult, witness: Witness) -> str:
+    """What is known about the objective's maximum."""
+    noun = clean(witness.objective)
+    if result.proof is not None:
+        return "the largest possible: proved"
+    if witness.optimum:
+        return clean(witness.optimum)
+    if result.upper_bound is None:
+        return f"no upper bound on the {noun} is proved: there may be a larger one"
+    bound = float(result.upper_bound)
+    power = f" ({power_text(bound)})" if power_text(bound) else ""
+    value = {"ratio": witness.ratio, "radius": float(witness.certificate.supremum), "distance": distance(witness)}.get(noun, 0.0)
+    reached = "; this one reaches it" if value >= bound else ""
+    return f"no {noun} above {significant(result.upper_bound, 9, 'up')}{power} is possible{reached}"
+
+
+def _proof(proof: Proof) -> list[str]:
+    """A proof's claim and how it was reached, a line each."""
+    lines = [clean(proof.statement)]
+    runs = [f"{clean(str(run.get('engine')))} ({clean(str(run.get('encoding')))}, {run.get('seconds')} s)" for run in _unsat(proof)]
+    if proof.method == "exhaustive":
+        pairs, inputs = proof.details.get("weight_pairs"), proof.details.get("inputs")
+        lines.append(f"by enumeration: {pairs} pairs of weights, each at all {inputs} inputs; the other pairs tie nowhere")
+    elif proof.method == "ratio-bound":
+        lines.append("a theorem for one input and two outputs; its five cases were refuted for all weights at once")
+    return [*lines, f"its negation is unsat: {listed(runs)}"] if runs else lines
+
+
+def _unsat(proof: Proof) -> list[dict[str, Any]]:
+    runs = proof.details.get("unsat", [])
+    return [run for run in runs if isinstance(run, dict)] if isinstance(runs, list | tuple) else []
+
+
+def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
+    """One line for each witness."""
+    rows = [
+        [
+            str(k),
+            significant(distance(w), 6),
+            significant(w.certificate.supremum, 8, "down"),
+            significant(w.ratio, 9, "down"),
+            listed([clean(name) for name in w.confirmed_by]) or "none",
+        ]
+        for k, w in enumerate(witnesses[:MAX_WITNESSES], start=1)
+    ]
+    lines = table(["", "distance", "certified radius", "ratio", "confirmed by"], rows, style)
+    left_out = len(witnesses) - MAX_WITNESSES
+    return [*lines, f"  and {left_out} more"] if left_out > 0 else lines
+
+
+def _not_found(result: TieResult, style: Style) -> list[str]:
+    """The report of an impossible or unknown question."""
+    settings = result.settings
+    name = " · ".join(["tie", *(_setting(settings[key]) for key in ("dtype", "shape") if key in settings)])
+    lines = _title(name, result.verdict.value, style)
+    lines += ["", *(style.paint(line, "bold") for line in style.wrap(clean(result.reason)))]
+    if result.proof is not None:
+        lines += style.heading("Proof")
+        for text in _proof(result.proof):
+            lines += style.wrap(text, 2, 4)
+    elif result.verdict is Verdict.UNKNOWN:
+        lines += style.wrap("That is neither a witness nor a proof that there is none: more time or another seed may decide it.")
+    if result.upper_bound is not None:
+        power = power_text(float(result.upper_bound))
+        lines += style.heading("Proved upper bound") + [
+            f"  {significant(result.upper_bound, 12, 'up')}" + (f" = {power}" if power else "")
+        ]
+    if result.attempts:
+        lines += style.heading("Attempts") + attempt_table(result.attempts, style)
+    if settings:
+        lines += style.heading("Asked for")
+        lines += style.wrap(", ".join(f"{clean(key)} {_setting(value)}" for key, value in settings.items()))
+    lines += ["", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]
+    return lines
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(_setting(part) for part in value)
+    return clean(str(value), 80)

@@ -1,0 +1,208 @@
+"""What certifiers, libraries and searches say, as tables, and the one sentence that says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fpsynth.report.computed import Logits
+from fpsynth.report.numerals import significant
+from fpsynth.report.setting import class_text, distance, distance_squared
+from fpsynth.report.style import Style, clean, listed
+from fpsynth.report.tables import table
+from fpsynth.solvers.race import Attempt
+from fpsynth.witness import Certificate, Replay, Witness
+
+MAX_ATTEMPTS = 12
+_RADIUS_DIGITS = 10
+
+
+def contains(witness: Witness, certificate: Certificate) -> bool:
+    """Whether the ball of the certificate's radius around the certified point holds the counterexample (exact comparison)."""
+    return certificate.radius**2 >= distance_squared(witness)
+
+
+def certificate_section(witness: Witness, style: Style) -> list[str]:
+    """One line per certifier: the claim that is refuted, the others, and the floating-point-sound one as negative control."""
+    rows = [_certificate(witness, c, style) for c in (witness.certificate, *witness.other_certificates)]
+    sound = witness.sound_certificate
+    if sound is None:
+        rows.append(["lipschitz-sound", "–", f"knows no {witness.format}, so there is no negative control"])
+    elif sound.accepted:
+        rows.append(
+            [
+                clean(sound.certifier),
+                style.paint("✗ accepts", "red"),
+                significant(sound.radius, _RADIUS_DIGITS),
+                "it claims to be sound in floating point: this is a bug, please report it",
+            ]
+        )
+    else:
+        rows.append(
+            [
+                clean(sound.certifier),
+                style.paint("✓ rejects", "green"),
+                significant(sound.radius, _RADIUS_DIGITS),
+                "negative control: it allows for rounding",
+            ]
+        )
+    return table(["certifier", "verdict at b", "radius", ""], rows, style)
+
+
+def _certificate(witness: Witness, certificate: Certificate, style: Style) -> list[str]:
+    verdict = style.paint("✗ accepts", "red") if certificate.accepted else "rejects"
+    inside = "the ball contains a" if contains(witness, certificate) else "the ball does not contain a"
+    if not certificate.accepted:
+        inside = f"it accepts radii below {significant(certificate.supremum, 4, 'down')}" if certificate.supremum else ""
+    return [clean(certificate.certifier), verdict, significant(certificate.radius, _RADIUS_DIGITS), inside]
+
+
+def library_section(replays: Sequence[Replay], style: Style) -> list[str]:
+    """One line per library and outcome: variants, batches, the class at b and at a, and what that means."""
+    if not replays:
+        return ["  not replayed: fpsynth replay FILE runs it on the libraries that are installed"]
+    groups: dict[tuple[object, ...], list[Replay]] = {}
+    absent: dict[tuple[str, str, str], list[str]] = {}
+    for replay in replays:
+        if replay.not_run:
+            absent.setdefault((replay.library, replay.version, replay.not_run), []).append(replay.variant)
+        else:
+            groups.setdefault(_outcome(replay), []).append(replay)
+    alike: dict[tuple[str, ...], list[str]] = {}  # rows that differ in the variant alone, as one
+    for group in groups.values():
+        library, version, variant, *rest = _library(group, style)
+        alike.setdefault((library, version, *rest), []).append(variant)
+    rows = [[key[0], key[1], ", ".join(filter(None, variants)), *key[2:]] for key, variants in alike.items()]
+    for (library, version, reason), variants in absent.items():
+        names = ", ".join(dict.fromkeys(clean(v) for v in variants if v))
+        rows.append([clean(library), clean(version), names, f"not run: {clean(reason)}"])
+    return table(["library", "version", "run as", "batch", "at b", "at a", ""], rows, style, gap=2)
+
+
+def _outcome(replay: Replay) -> tuple[object, ...]:
+    return (
+        replay.library,
+        replay.version,
+        replay.variant,
+        replay.device,
+        replay.class_certified,
+        replay.class_counterexample,
+        replay.confirmed,
+        replay.certificate_accepted,
+    )
+
+
+def _library(group: Sequence[Replay], style: Style) -> list[str]:
+    first = group[0]
+    device = "" if first.device in ("", "cpu") else f" on {first.device}"
+    return [
+        clean(first.library),
+        clean(first.version),
+        clean(first.variant + device),
+        _batches(group),
+        class_text(first.class_certified, style, ""),
+        class_text(first.class_counterexample, style, ""),
+        _replay_verdict(first, style),
+    ]
+
+
+def _replay_verdict(replay: Replay, style: Style) -> str:
+    if replay.confirmed:
+        return style.paint("✓ confirmed", "green")
+    if replay.class_certified is None or replay.class_counterexample is None:
+        return "no class"
+    if replay.class_certified == replay.class_counterexample:
+        return "same class"
+    return "not certified" if replay.certificate_accepted is False else "class differs"
+
+
+def _batches(group: Iterable[Replay]) -> str:
+    """Batch sizes, with the rows concerned where they are not all of them."""
+    rows: dict[int, set[int]] = {}
+    for replay in group:
+        rows.setdefault(replay.batch, set()).update(replay.rows)
+    texts = []
+    for batch, which in sorted(rows.items()):
+        part = which and len(which) < batch
+        texts.append(f"{batch} (row{'s' if len(which) > 1 else ''} {_ranges(which)})" if part else str(batch))
+    return ", ".join(texts)
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers as ranges: 0-3,5."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def attempt_table(attempts: Sequence[Attempt], style: Style) -> list[str]:
+    """What became of the runs of a search, in the order in which they ended; the first ``MAX_ATTEMPTS`` of them."""
+    rows = [
+        [
+            clean(run.engine),
+            clean(run.encoding),
+            str(run.seed),
+            clean(run.problem),
+            run.status,
+            f"{run.seconds:.2f} s",
+            clean(run.reason, 120),
+        ]
+        for run in attempts[:MAX_ATTEMPTS]
+    ]
+    lines = table(["engine", "encoding", "seed", "problem", "answer", "time", ""], rows, style)
+    left_out = len(attempts) - MAX_ATTEMPTS
+    return [*lines, f"  and {left_out} more"] if left_out > 0 else lines
+
+
+def refuted(witness: Witness, at_b: Logits, at_a: Logits) -> bool:
+    """Whether the witness contradicts its certificate, in its own arithmetic or in a library."""
+    claim = witness.certificate
+    differ = at_b.rounded_class != at_a.rounded_class or bool(witness.confirmed_by)
+    return claim.accepted and contains(witness, claim) and differ
+
+
+def sentence(witness: Witness, at_b: Logits, at_a: Logits) -> str:
+    """What is wrong, in one plain sentence."""
+    claim = witness.certificate
+    reach = significant(claim.supremum, _RADIUS_DIGITS, "down")
+    name = clean(claim.certifier)
+    before, after = at_b.rounded_class, at_a.rounded_class
+    if not claim.accepted or not contains(witness, claim):
+        return f"{name} certifies no ball around b that contains a, so there is nothing to refute."
+    start = f"{name} certifies that every point closer to b than {reach} has b's class, {before}; a is {_away(witness)} away"
+    confirmed = [clean(library) for library in witness.confirmed_by]
+    ran = list(dict.fromkeys(clean(r.library) for r in witness.replays if not r.not_run))
+    if confirmed:
+        every = " all" if len(confirmed) > 2 else " both" if len(confirmed) == 2 else ""
+        classes = {r.class_counterexample for r in witness.replays if r.confirmed}
+        target = f"it in class {after}" if classes == {after} else "it in another class"
+        others = [library for library in ran if library not in confirmed]
+        but = f" ({listed(others)} {'does' if len(others) == 1 else 'do'} not)" if others else ""
+        return f"{start}, yet {listed(confirmed)}{every} put{'s' if len(confirmed) == 1 else ''} {target}{but}."
+    if before == after:
+        return f"In {witness.deployment} arithmetic a and b have the same class, {before}: no contradiction."
+    but = f", though {listed(ran)} {'does' if len(ran) == 1 else 'do'} not show it" if ran else ""
+    return f"{start}, yet in {witness.deployment} arithmetic it has class {after}{but}."
+
+
+def cause(witness: Witness, at_b: Logits, at_a: Logits) -> str:
+    """Where the contradiction comes from, in one sentence; empty if there is none."""
+    before, after = at_b.rounded_class, at_a.rounded_class
+    if not refuted(witness, at_b, at_a) or before == after:
+        return ""
+    tied = at_a.rounded[before] == at_a.rounded[after]
+    fmt = witness.format
+    if tied:
+        how = f"in {fmt} both logits of a round to the same number, and argmax then takes the lowest index"
+    else:
+        how = f"in {fmt} its logits round to numbers in another order"
+    if at_a.exact_class == before:
+        return f"The proof is about real numbers, where a has class {before} as well; {how}."
+    return f"The proof takes the rounded logits of b for real ones; even without rounding a has class {at_a.exact_class}, and {how}."
+
+
+def _away(witness: Witness) -> str:
+    return significant(distance(witness), 3)

@@ -1,0 +1,187 @@
+"""A whole run: search, certify, replay.  The libraries are imported in processes of their own while the solvers are at work."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from fpsynth import __version__
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.certifiers.base import certifier
+from fpsynth.formats import FLOAT32, Format
+from fpsynth.libraries.pool import LibraryPool
+from fpsynth.orders import SEQUENTIAL, Order
+from fpsynth.replay.replay import replay
+from fpsynth.rounding import Rounding
+from fpsynth.solvers.race import Attempt
+from fpsynth.synthesis.answer import Answer, answer
+from fpsynth.synthesis.certification import Certification, squared_distance
+from fpsynth.synthesis.result import TieResult, Verdict
+from fpsynth.synthesis.search import Clock, Found, Progress, Settings
+from fpsynth.synthesis.tie import TieQuestion
+from fpsynth.witness import Provenance, Witness
+
+SEED_STRIDE = 1_000_003
+"""Distance of the seeds of two witnesses of one corpus."""
+_ROBUST_SHARE = 0.5
+"""The share of the time limit for a tie that happens in several arithmetics at once."""
+
+
+def deployments(fmt: Format, order: Order, rounding: Rounding, shape: Sequence[int]) -> tuple[Deployment, ...]:
+    """The arithmetic that was asked for, then those in which libraries are likely to run it: fused, or in another order.
+
+    A tie that happens in all of them is confirmed by more libraries.  With one input and no hidden layer all are the same.
+    """
+    asked = Arithmetic(fmt, rounding=rounding, order=order)
+    if tuple(shape[:-1]) == (1,):
+        return (Deployment(asked),)
+    variants = [asked, replace(asked, fused=True)]
+    if fmt.name in ("float16", "bfloat16"):
+        variants.append(replace(asked, accumulator=FLOAT32))
+    if order != SEQUENTIAL and rounding is Rounding.RNE:
+        variants += [replace(a, order=SEQUENTIAL) for a in variants]
+    return tuple(Deployment(a) for a in variants)
+
+
+@dataclass
+class _Run:
+    """What a run has gathered so far."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    witnesses: list[Witness] = field(default_factory=list)
+    first: Answer = field(default_factory=Answer)
+
+
+def run_tie(
+    question: TieQuestion,
+    settings: Settings,
+    *,
+    chosen: str,
+    count: int = 1,
+    prove: bool = False,
+    pool: LibraryPool | None = None,
+    batches: Sequence[int] = (1, 4, 64),
+    described: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> TieResult:
+    """Answer the question with ``count`` different witnesses, and replay them in the libraries of ``pool``, if any.
+
+    The time limit covers the search; a replay lasts as long as the libraries need.
+    """
+    clock = Clock(settings.seconds)
+    if pool is not None:
+        pool.start()
+    run = _Run()
+    certification = Certification(question, chosen)
+    seen: set[tuple[float, ...]] = set()
+    misses = 0
+    while len(run.witnesses) < count and misses < 20 and clock.left > 0:
+        number = len(run.witnesses) + misses
+        attempt = _answer(question, settings, certification, clock, number, prove and number == 0, progress)
+        run.attempts += attempt.attempts
+        if number == 0:
+            run.first = attempt
+        if attempt.found is None:
+            break
+        witness = _witness(certification, attempt, attempt.found, clock, progress)
+        key = (*witness.network.entries(), *witness.certified, *witness.counterexample)
+        misses += key in seen
+        if key not in seen:
+            seen.add(key)
+            run.witnesses.append(witness)
+    solved = clock.spent
+    if pool is not None and run.witnesses:
+        if progress:
+            progress(f"replaying {len(run.witnesses)} witness{'es'[: 2 * (len(run.witnesses) > 1)]}")
+        run.witnesses = [confirmed(witness, pool, batches) for witness in run.witnesses]
+    run.witnesses = [_timed(witness, clock.spent) for witness in run.witnesses]
+    return _result(run, count, solved, clock.spent, described or {})
+
+
+def _answer(
+    question: TieQuestion,
+    settings: Settings,
+    certification: Certification,
+    clock: Clock,
+    number: int,
+    prove: bool,
+    progress: Progress | None,
+) -> Answer:
+    """One solution: in all deployments at once if there is one soon, else in the one that was asked for."""
+    own = replace(settings, seed=settings.seed + SEED_STRIDE * number, seconds=clock.left)
+    if len(question.deployments) == 1:
+        return answer(question, own, certification.judge, prove=prove, progress=progress)
+    robust = answer(
+        question, replace(own, seconds=_ROBUST_SHARE * own.seconds), certification.judge, prove=False, progress=progress
+    )
+    if robust.verdict is Verdict.FOUND and not prove:
+        return robust
+    asked = replace(question, deployments=question.deployments[:1])
+    plain = answer(asked, replace(own, seconds=clock.left), certification.judge, prove=prove, progress=progress)
+    plain.attempts = robust.attempts + plain.attempts
+    return plain
+
+
+def _witness(certification: Certification, attempt: Answer, found: Found, clock: Clock, progress: Progress | None) -> Witness:
+    packages = ("numpy", {"z3": "z3-solver"}.get(found.winner.engine, found.winner.engine))
+    versions = {"fpsynth": __version__, "python": platform.python_version()}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # engines of fpsynth's own
+    provenance = Provenance(
+        engine=found.winner.engine,
+        encoding=found.winner.encoding,
+        seed=found.winner.seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=versions,
+        seconds_solve=round(clock.spent, 3),
+        seconds_total=round(clock.spent, 3),
+        notes=found.notes,
+    )
+    optimum = attempt.proof.statement if attempt.proof is not None else ""
+    return certification.witness(found.assignment, optimum, provenance)[0]
+
+
+def confirmed(witness: Witness, pool: LibraryPool, batches: Sequence[int]) -> Witness:
+    """Return the witness with fresh replays in the libraries of the pool."""
+    tool = certifier(witness.certificate.certifier, witness.network)
+    squared = squared_distance(witness.certified, witness.counterexample)
+
+    def judge(logits: Sequence[float]) -> bool:
+        """Whether some radius that contains the counterexample is accepted at these logits."""
+        supremum = tool.supremum(witness.certified, logits)
+        return supremum > 0 and supremum**2 > squared
+
+    return replace(witness, replays=replay(witness, pool, batches=batches, judge=judge))
+
+
+def _timed(witness: Witness, seconds: float) -> Witness:
+    assert witness.provenance is not None
+    return replace(witness, provenance=replace(witness.provenance, seconds_total=round(seconds, 3)))
+
+
+def _result(run: _Run, count: int, solved: float, total: float, described: dict[str, Any]) -> TieResult:
+    first = run.first
+    verdict = Verdict.FOUND if run.witnesses else first.verdict
+    reason = first.reason
+    if verdict is Verdict.FOUND and len(run.witnesses) < count:
+        reason = f"only {len(run.witnesses)} of {count} different witnesses were found within the limits"
+    if verdict is Verdict.UNKNOWN and not reason:
+        reason = "the time limit is over"
+    return TieResult(
+        verdict=verdict,
+        witnesses=tuple(run.witnesses),
+        reason=reason,
+        proof=first.proof,
+        upper_bound=first.upper_bound,
+        attempts=tuple(run.attempts),
+        seconds_solve=round(solved, 3),
+        seconds_total=round(total, 3),
+        settings=described,
+    )

@@ -1,0 +1,153 @@
+"""Each library computes what the exact interpreter computes where nothing is rounded, and says why it cannot run the rest."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.evaluators.exact import evaluate
+from fpsynth.expressions import constant
+from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, FORMATS, TF32, Format
+from fpsynth.libraries.pool import Call, LibraryPool
+from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.networks.lowering import lower
+from fpsynth.networks.network import Dense, Network
+
+WAYS = [(name, variant) for name in NAMES for variant in library_named(name).variants]
+DTYPES = [name for name in FORMATS if name != "tf32"]
+REFUSED = {
+    ("numpy", "matmul"): {"bfloat16", "float8_e4m3fn", "float8_e5m2"},
+    ("torch", "linear"): {"float8_e4m3fn", "float8_e5m2"},
+    ("torch", "matmul"): {"float8_e4m3fn", "float8_e5m2"},
+    ("tensorflow", "keras"): {"float8_e4m3fn", "float8_e5m2"},
+    ("tensorflow", "matmul"): {"float8_e4m3fn", "float8_e5m2"},
+    ("tensorflow", "function"): {"float8_e4m3fn", "float8_e5m2"},
+    ("onnxruntime", "gemm"): {"bfloat16", "float8_e4m3fn", "float8_e5m2"},
+    ("onnxruntime", "matmul"): {"bfloat16", "float8_e4m3fn", "float8_e5m2"},
+}
+"""Formats in which hidden layers with biases were refused by the versions that this was written with."""
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[LibraryPool]:
+    with LibraryPool() as started:
+        yield started
+
+
+def integers(seed: int, *shape: int, biased: bool, magnitude: int) -> Network[float]:
+    draw = random.Random(seed)
+
+    def number() -> float:
+        return float(draw.randint(-magnitude, magnitude))
+
+    return Network(
+        tuple(
+            Dense(
+                tuple(tuple(number() for _ in range(inputs)) for _ in range(outputs)),
+                tuple(number() for _ in range(outputs)) if biased else None,
+            )
+            for inputs, outputs in itertools.pairwise(shape)
+        )
+    )
+
+
+def exact(network: Network[float], point: tuple[float, ...], dtype: Format) -> tuple[float, ...]:
+    graph = network.map(lambda w: constant(w, dtype))
+    logits = lower(graph, [constant(x, dtype) for x in point], Deployment(Arithmetic(dtype)))
+    return tuple(float(value) for value in evaluate(logits, {}))  # type: ignore[arg-type]
+
+
+def present(pool: LibraryPool, name: str) -> None:
+    if pool.members[name].version is None:
+        pytest.skip(f"{name} is not installed")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "variant"), WAYS)
+def test_small_integers_are_exact(pool: LibraryPool, name: str, variant: str, dtype: str) -> None:
+    """With every intermediate result an integer that the format holds, no order of summation makes a difference."""
+    present(pool, name)
+    small = dtype.startswith("float8")
+    shape, magnitude = ((3, 2, 2), 1) if small else ((4, 3, 5, 2), 1)
+    points = [tuple(float(random.Random(7 * k).randint(-1, 1)) for k in range(j, j + shape[0])) for j in range(5)]
+    refused = dtype in REFUSED.get((name, variant), ())
+    for biased in (False, True):
+        network = integers(3, *shape, biased=biased and not small, magnitude=magnitude)
+        batches = [(0,), (0, 1, 2, 3, 4), (4,) * 3 + (1,)]
+        answers = pool.run(network, FORMATS[dtype], points, {name: [Call(variant, rows) for rows in batches]})[name]
+        for rows, answer in zip(batches, answers, strict=True):
+            if answer.outputs is None and refused:
+                assert answer.not_run
+                continue
+            assert answer.outputs is not None, answer.not_run
+            expected = [exact(network, points[k], FORMATS[dtype]) for k in rows]
+            assert list(answer.outputs.logits) == expected
+            assert list(answer.outputs.classes) == [max(range(2), key=lambda c: (row[c], -c)) for row in expected]
+
+
+@pytest.mark.parametrize(("name", "variant"), WAYS)
+def test_numbers_keep_their_bits_on_the_way(pool: LibraryPool, name: str, variant: str) -> None:
+    """One input, weight 1: signs of zeros, the largest finite number and every last bit come back as they were sent."""
+    present(pool, name)
+    for dtype in (FLOAT16, FLOAT32, FLOAT64):
+        last = 1.0 + float(2 * dtype.unit_roundoff)
+        points = [(last,), (-last,), (float(dtype.max_finite),), (float(dtype.min_normal),)]
+        answer = pool.run(Network((Dense(((1.0,), (-1.0,))),)), dtype, points, {name: [Call(variant, (0, 1, 2, 3))]})[name][0]
+        assert answer.outputs is not None, answer.not_run
+        assert answer.outputs.logits == tuple((x, -x) for (x,) in points)
+
+
+@pytest.mark.parametrize(("name", "variant"), WAYS)
+def test_ties_go_to_the_first_class(pool: LibraryPool, name: str, variant: str) -> None:
+    present(pool, name)
+    network = Network((Dense(((1.0,), (2.0,), (2.0,))),))
+    answer = pool.run(network, FLOAT32, [(1.0,), (-1.0,)], {name: [Call(variant, (0, 1))]})[name][0]
+    assert answer.outputs is not None, answer.not_run
+    assert answer.outputs.classes == (1, 0)
+
+
+@pytest.mark.parametrize(("name", "variant"), WAYS)
+def test_numbers_of_another_format_are_refused(pool: LibraryPool, name: str, variant: str) -> None:
+    """A weight or a point is never rounded silently on its way into a library."""
+    present(pool, name)
+    network = Network((Dense(((1.0,), (2.0,))),))
+    fine, finer = 1.0 + 2.0**-20, 1.0 + 2.0**-40
+    calls = {name: [Call(variant, (0,))]}
+    wrong_point = pool.run(network, FLOAT16, [(fine,)], calls)[name][0]
+    wrong_weight = pool.run(network.map(lambda w: w * finer), FLOAT32, [(1.0,)], calls)[name][0]
+    for answer in (wrong_point, wrong_weight):
+        assert "hold" in answer.not_run
+        assert "numbers that are not" in answer.not_run
+
+
+@pytest.mark.parametrize(("name", "variant"), WAYS)
+def test_what_has_no_dtype_is_said_so(pool: LibraryPool, name: str, variant: str) -> None:
+    present(pool, name)
+    answer = pool.run(Network((Dense(((1.0,), (2.0,))),)), TF32, [(1.0,)], {name: [Call(variant, (0,))]})[name][0]
+    assert answer.outputs is None
+    assert answer.not_run == f"{name} has no dtype tf32"
+
+
+def test_numpy_does_not_pass_off_float32_as_bfloat16(pool: LibraryPool) -> None:
+    """np.matmul widens the types of ml_dtypes and returns float32: such a result is no bfloat16 logit."""
+    pytest.importorskip("ml_dtypes")
+    calls = {"numpy": [Call("matmul", (0,)), Call("dot", (0,))]}
+    matmul, dot = pool.run(Network((Dense(((1.0,), (2.0,))),)), FORMATS["bfloat16"], [(1.0,)], calls)["numpy"]
+    assert matmul.not_run == "the result for bfloat16 comes back in float32"
+    assert dot.outputs is not None
+    assert dot.outputs.logits == ((1.0, 2.0),)
+
+
+def test_torch_runs_8_bit_formats_without_hidden_layers(pool: LibraryPool) -> None:
+    present(pool, "torch")
+    calls = {"torch": [Call("linear", (0,) * 4)]}
+    plain = Network((Dense(((1.0,), (2.0,))),))
+    answer = pool.run(plain, FORMATS["float8_e5m2"], [(3.5,)], calls)["torch"][0]
+    if answer.outputs is None:
+        pytest.skip(f"this torch: {answer.not_run}")
+    assert answer.outputs.logits == ((3.5, 7.0),) * 4
+    assert answer.outputs.classes == (1,) * 4

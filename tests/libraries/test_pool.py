@@ -1,0 +1,151 @@
+"""The pool starts at once, answers when ready, and turns whatever goes wrong in a library into a reason."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT16, FLOAT32
+from fpsynth.libraries.machine import has_gpu
+from fpsynth.libraries.pool import Answer, Call, LibraryPool
+from fpsynth.networks.network import Dense, Network
+
+NETWORK = Network((Dense(((1.0,), (2.0,))),))
+CALLS = {"numpy": [Call("matmul", (0,))]}
+
+
+def alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def run(pool: LibraryPool) -> Answer:
+    return pool.run(NETWORK, FLOAT32, [(1.0,)], CALLS)["numpy"][0]
+
+
+def test_start_does_not_wait_for_imports() -> None:
+    with LibraryPool(["numpy"]) as pool:
+        assert not pool.members["numpy"].ready
+        pool.wait()
+        member = pool.members["numpy"]
+        assert member.ready
+        assert member.version
+        assert member.seconds > 0
+        assert member.environment["cpu"]
+        assert run(pool).outputs is not None
+
+
+def test_nothing_is_left_behind() -> None:
+    with LibraryPool(["numpy"]) as pool:
+        worker = pool.members["numpy"].worker
+        assert worker is not None
+    assert worker.process.poll() is not None
+
+
+def test_a_killed_library_is_reported_as_not_run() -> None:
+    with LibraryPool(["numpy"]) as pool:
+        assert run(pool).outputs is not None
+        worker = pool.members["numpy"].worker
+        assert worker is not None
+        os.kill(worker.process.pid, signal.SIGKILL)
+        answer = run(pool)
+        assert answer.outputs is None
+        assert answer.not_run.startswith("crashed")
+        assert "-9" in answer.not_run
+        assert run(pool) == answer  # and stays so
+
+
+def test_a_library_killed_while_it_is_importing() -> None:
+    with LibraryPool(["numpy"]) as pool:
+        worker = pool.members["numpy"].worker
+        assert worker is not None
+        os.kill(worker.process.pid, signal.SIGKILL)
+        assert run(pool).not_run.startswith("crashed")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_a_library_that_hangs_is_given_up_and_killed() -> None:
+    with LibraryPool(["numpy"], timeout=20) as pool:
+        pool.wait()
+        pool.timeout = 0.3
+        worker = pool.members["numpy"].worker
+        assert worker is not None
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        assert run(pool).not_run == "no answer within 0.3 s"
+        assert time.monotonic() - started < 5
+        assert not alive(worker.process.pid)
+
+
+def test_an_absent_library_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fpsynth.libraries.jax import Jax
+
+    monkeypatch.setattr(Jax, "packages", ("a-distribution-that-nobody-has-installed",))
+    with LibraryPool(["jax", "numpy"]) as pool:
+        assert pool.members["jax"].version is None
+        answers = pool.run(NETWORK, FLOAT32, [(1.0,)], {"jax": [Call("jit", (0,))], **CALLS})
+        assert answers["jax"] == [Answer(not_run="not installed")]
+        assert answers["numpy"][0].outputs is not None
+
+
+def test_a_broken_installation_is_a_reason(tmp_path: Path) -> None:
+    """A library that is installed but cannot be imported: here numpy is shadowed by a module that raises."""
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('libbroken.so: cannot open shared object file')\n")
+    here = str(Path(__file__).parents[2])
+    with LibraryPool(["numpy"], environment={"PYTHONPATH": os.pathsep.join((str(tmp_path), here))}) as pool:
+        assert run(pool).not_run == "cannot be imported: libbroken.so: cannot open shared object file"
+
+
+def test_one_bad_call_does_not_harm_the_others() -> None:
+    with LibraryPool(["numpy"]) as pool:
+        calls = {"numpy": [Call("matmul", (0,)), Call("conv", (0,)), Call("dot", (0,))]}
+        first, bad, last = pool.run(NETWORK, FLOAT16, [(1.0,)], calls)["numpy"]
+        assert first.outputs == last.outputs is not None
+        assert bad.not_run == "numpy has no variant conv; choose from matmul, dot"
+
+
+def test_variables_reach_the_process() -> None:
+    with LibraryPool(["numpy"], environment={"OPENBLAS_CORETYPE": "Prescott"}) as pool:
+        pool.wait()
+        environment = pool.members["numpy"].environment
+        assert environment["OPENBLAS_CORETYPE"] == "Prescott"
+        assert environment.get("blas_kernels", "Prescott") == "Prescott"  # absent where numpy has another BLAS
+
+
+def test_a_large_network_passes_through() -> None:
+    """More than a pipe holds, in both directions."""
+    wide = Network((Dense(tuple((1.0 / (k + 1),) for k in range(5000))),)).map(lambda w: float.fromhex(w.hex()))
+    rounded = wide.map(lambda w: float(int(w * 2**10)) / 2**10)
+    with LibraryPool(["numpy"]) as pool:
+        answer = pool.run(rounded, FLOAT32, [(1.0,), (0.5,)], {"numpy": [Call("matmul", (0, 1) * 50)]})["numpy"][0]
+        assert answer.outputs is not None
+        assert len(answer.outputs.logits) == 100
+        assert answer.outputs.logits[0] == tuple(row[0] for row in rounded.layers[0].weight)
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(InputError, match="did you mean torch"):
+        LibraryPool(["torhc"])
+    with pytest.raises(InputError, match="unknown device 'gpu'"):
+        LibraryPool(["torch"], device="gpu")
+    with LibraryPool(["numpy"]) as pool, pytest.raises(InputError, match="1 inputs"):
+        pool.run(NETWORK, FLOAT32, [(1.0, 2.0)], CALLS)
+
+
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU")
+def test_cuda_without_a_gpu_is_one_clear_line() -> None:
+    with pytest.raises(InputError, match="no GPU"):
+        LibraryPool(["torch"], device="cuda")
+
+
+@pytest.mark.skipif(not has_gpu(), reason="needs a GPU")
+def test_cuda_runs_where_the_library_can() -> None:
+    with LibraryPool(["torch", "numpy"], device="cuda") as pool:
+        answers = pool.run(NETWORK, FLOAT32, [(1.0,)], {"torch": [Call("linear", (0,))], **CALLS})
+        assert answers["numpy"][0].not_run == "numpy does not run on cuda"
+        assert answers["torch"][0].outputs is not None or answers["torch"][0].not_run

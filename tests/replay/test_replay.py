@@ -1,0 +1,245 @@
+"""A witness is confirmed by what libraries really return; what was not run says why."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, Format
+from fpsynth.libraries.base import Outputs
+from fpsynth.libraries.pool import Answer, LibraryPool, Member
+from fpsynth.libraries.registry import NAMES
+from fpsynth.networks.network import Dense, Network
+from fpsynth.replay.replay import Judge, _records, predict, replay
+from fpsynth.witness import Certificate, Replay, Witness
+
+BATCHES = (1, 4, 64)
+
+
+def witness_of(weights: tuple[float, float], xa: float, xb: float, dtype: Format = FLOAT32) -> Witness:
+    """Certified at xb, counterexample at xa."""
+    network = Network((Dense(((weights[0],), (weights[1],))),))
+    return Witness(
+        question="tie",
+        format=dtype,
+        network=network,
+        certified=(xb,),
+        counterexample=(xa,),
+        deployment=Deployment(Arithmetic(dtype)),
+        certificate=Certificate("lipschitz", True, abs(Fraction(xb) - Fraction(xa)), Fraction(1)),
+    )
+
+
+PUBLISHED = witness_of(
+    (0.9890594482421875, 0.989059507846832275390625), 0.157976210117340087890625, 0.19721232354640960693359375
+)
+"""The tie of Murray, Breaking a Verified Certifier."""
+
+
+def lipschitz(witness: Witness) -> Judge:
+    """The exact certifier of two linear outputs of one input: margin > |w1 - w0| * distance."""
+    (w0,), (w1,) = witness.network.layers[0].weight
+    bound = abs(Fraction(w1) - Fraction(w0)) * abs(Fraction(witness.certified[0]) - Fraction(witness.counterexample[0]))
+
+    def judge(logits: Sequence[float]) -> bool:
+        return abs(Fraction(logits[0]) - Fraction(logits[1])) > bound
+
+    return judge
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[LibraryPool]:
+    with LibraryPool() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def published(pool: LibraryPool) -> tuple[Replay, ...]:
+    return replay(PUBLISHED, pool, batches=BATCHES, judge=lipschitz(PUBLISHED))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_published_tie_is_confirmed_by_every_library(pool: LibraryPool, published: tuple[Replay, ...], name: str) -> None:
+    member = pool.members[name]
+    if member.version is None:
+        pytest.skip(f"{name} is not installed")
+    records = [record for record in published if record.library == name]
+    assert {(r.variant, r.batch) for r in records} == {(v, b) for v in member.variants for b in BATCHES}
+    for record in records:
+        assert record.confirmed, record
+        assert record.rows == tuple(range(record.batch))
+        assert (record.class_certified, record.class_counterexample) == (1, 0)
+        assert record.logits_counterexample[0] == record.logits_counterexample[1]
+        assert record.certificate_accepted is True
+        assert record.not_run == ""
+        assert record.version
+        assert record.device == "cpu"
+        assert record.environment["agrees_with_prediction"] == "yes"  # one product, no sum: no order can matter
+
+
+def test_the_prediction_is_the_tie() -> None:
+    certified, counterexample = predict(PUBLISHED)
+    assert counterexample == (0.15624786913394928, 0.15624786913394928)
+    assert certified[1] > certified[0]
+
+
+def test_predictions_keep_the_sign_of_zero() -> None:
+    """A weight of -0: the product with a positive number is -0, which is no +0 in a comparison of bits."""
+    certified, _ = predict(witness_of((-0.0, 0.0), 1.0, 2.0))
+    assert [math.copysign(1.0, v) for v in certified] == [-1.0, 1.0]
+
+
+def test_real_arithmetic_cannot_be_replayed() -> None:
+    with pytest.raises(InputError, match="real arithmetic"):
+        predict(replace(PUBLISHED, deployment=Deployment(REAL)))
+
+
+@pytest.fixture(scope="module")
+def numpy_pool() -> Iterator[LibraryPool]:
+    with LibraryPool(["numpy"]) as started:
+        yield started
+
+
+def test_no_flip_no_confirmation(numpy_pool: LibraryPool) -> None:
+    """The same weights at a point that does not tie."""
+    witness = witness_of((0.5, 0.75), 0.25, 0.5)
+    records = replay(witness, numpy_pool, judge=lambda logits: True)
+    assert records
+    assert not any(record.confirmed for record in records)
+    assert all(record.certificate_accepted for record in records)
+
+
+def test_a_flip_that_the_certifier_does_not_cover_is_no_confirmation(numpy_pool: LibraryPool) -> None:
+    """Real networks change class somewhere: without a certificate that is no contradiction."""
+    network = Network((Dense(((1.0,), (0.5,)), (0.0, 0.25)),))
+    witness = replace(witness_of((0.5, 0.75), 0.25, 1.0), network=network)
+    records = replay(witness, numpy_pool, judge=lambda logits: abs(Fraction(logits[0]) - Fraction(logits[1])) > Fraction(3, 8))
+    assert all(r.class_certified != r.class_counterexample for r in records)
+    assert not any(r.confirmed or r.certificate_accepted for r in records)
+
+
+def test_logits_that_overflow_are_never_judged(numpy_pool: LibraryPool) -> None:
+    witness = witness_of((32768.0, 65504.0), 0.5, 4.0, FLOAT16)
+
+    def judge(logits: Sequence[float]) -> bool:
+        raise AssertionError("a certifier reads numbers, not infinities")
+
+    records = replay(witness, numpy_pool, judge=judge)
+    assert all(record.logits_certified == (math.inf, math.inf) for record in records)
+    assert not any(record.confirmed for record in records)
+
+
+def test_float64_ties_are_replayed_in_float64(numpy_pool: LibraryPool) -> None:
+    w0 = 0.75
+    w1 = math.nextafter(w0, 1)
+    x = next(x for x in (0.5 + k * 2.0**-53 for k in range(1, 99)) if w0 * x == w1 * x)
+    xb = next(y for y in (0.6 + k * 2.0**-53 for k in range(99)) if w0 * y < w1 * y)
+    witness = witness_of((w0, w1), x, xb, FLOAT64)
+    records = replay(witness, numpy_pool, judge=lipschitz(witness))
+    assert all(record.confirmed for record in records), records
+
+
+def test_what_a_library_cannot_run_is_one_record(numpy_pool: LibraryPool) -> None:
+    """Not one per batch size; and the variant that can is still run."""
+    pytest.importorskip("ml_dtypes")
+    records = replay(witness_of((1.0, 2.0), 0.5, 1.0, FLOAT8_E5M2), numpy_pool, batches=BATCHES, judge=lambda logits: True)
+    refused = [record for record in records if record.not_run]
+    assert [(r.variant, r.batch, r.not_run) for r in refused] == [
+        ("matmul", 0, "the result for float8_e5m2 comes back in float32")
+    ]
+    assert {(r.variant, r.batch) for r in records if not r.not_run} == {("dot", batch) for batch in BATCHES}
+
+
+def test_a_killed_library_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with LibraryPool(["numpy", "onnxruntime"]) as two:
+        if two.members["onnxruntime"].version is None:
+            pytest.skip("onnxruntime is not installed")
+        two.wait()
+        victim = two.members["onnxruntime"].worker
+        assert victim is not None
+        victim.process.kill()
+        records = replay(PUBLISHED, two, judge=lipschitz(PUBLISHED))
+    (lost,) = [record for record in records if record.library == "onnxruntime"]
+    assert lost.not_run.startswith("crashed")
+    assert lost.variant == ""
+    assert all(record.confirmed for record in records if record.library == "numpy")
+
+
+def test_rows_with_different_logits_are_different_records() -> None:
+    """In one batch, row 2 was summed in another order and does not tie."""
+    tie, gap, top = (0.5, 0.5), (0.5, 0.625), (0.5, 0.75)
+    answers = (
+        Answer(Outputs((top, top, top, top), (1, 1, 1, 1))),
+        Answer(Outputs((tie, tie, gap, tie), (0, 0, 1, 0))),
+    )
+    member = Member("torch", ("linear",), "2.0")
+    records = list(_records(member, "cpu", "linear", 4, answers, (top, gap), lambda logits: True))
+    assert [(r.rows, r.confirmed, r.environment["agrees_with_prediction"]) for r in records] == [
+        ((0, 1, 3), True, "no"),
+        ((2,), False, "yes"),
+    ]
+
+
+@pytest.mark.parametrize("batches", [(), (0,), (4, -1)])
+def test_bad_batch_sizes(numpy_pool: LibraryPool, batches: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="batch sizes"):
+        replay(PUBLISHED, numpy_pool, batches=batches, judge=lambda logits: True)
+
+
+ALONE = """
+import importlib.util, json, sys
+from test_replay_alone import PUBLISHED, lipschitz
+from fpsynth.libraries.pool import LibraryPool
+from fpsynth.replay.replay import replay
+with LibraryPool() as pool:
+    records = replay(PUBLISHED, pool, batches=(1, 4), judge=lipschitz(PUBLISHED))
+print(json.dumps([[r.library, r.variant, r.batch, r.confirmed, r.not_run] for r in records]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links packages into an environment")
+def test_a_machine_with_numpy_alone(tmp_path: Path) -> None:
+    """A fresh environment into which only numpy is linked: it confirms, all others are listed as not installed."""
+    import numpy
+
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "alone")], check=True)
+    (packages,) = (tmp_path / "alone" / "lib").glob("python*/site-packages")
+    installed = Path(numpy.__file__).parents[1]
+    for found in installed.glob("numpy*"):
+        (packages / found.name).symlink_to(found)
+    # the witness and its judge as above, without pytest
+    source = Path(__file__).read_text()
+    parts = [source[source.index("def witness_of") : source.index("@pytest.fixture")]]
+    imports = [
+        line
+        for line in source.splitlines()
+        if line.startswith(("from ", "import ")) and "pytest" not in line and "fpsynth.replay" not in line
+    ]
+    (tmp_path / "test_replay_alone.py").write_text("\n".join([*imports, "from fpsynth.replay.replay import Judge", *parts]))
+    repository = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [str(tmp_path / "alone" / "bin" / "python"), "-c", ALONE],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), repository))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    records = json.loads(done.stdout)
+    assert [r for r in records if r[0] == "numpy"] == [
+        ["numpy", variant, batch, True, ""] for variant in ("matmul", "dot") for batch in (1, 4)
+    ]
+    assert [r for r in records if r[0] != "numpy"] == [
+        [name, "", 0, False, "not installed"] for name in NAMES if name != "numpy"
+    ]
