@@ -8,8 +8,8 @@ from typing import Protocol
 
 from fpsynth.certifiers.lipschitz_ball import ball_certifier
 from fpsynth.certifiers.lipschitz_exact import exact_certifier
-from fpsynth.certifiers.lipschitz_sound import sound_certifier
-from fpsynth.certifiers.margins import Progress, no_progress
+from fpsynth.certifiers.lipschitz_sound import SoundCertifier, sound_certifier
+from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
@@ -42,7 +42,7 @@ def certifier(
     gram: int = 11,
     format: Format | None = None,
     progress: Progress | None = None,
-) -> Certifier:
+) -> LipschitzCertifier | SoundCertifier:
     """Prepare the certifier called ``name`` for a network: all that depends on the network alone is computed here.
 
     ``gram`` is the number of Gram iterations for each spectral norm; ``format`` is needed by ``lipschitz-sound`` only: the

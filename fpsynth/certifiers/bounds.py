@@ -31,7 +31,10 @@ def round_up(number: Fraction, bits: int = 64) -> Fraction:
     """Return a number >= ``number`` >= 0 with at most ``bits`` significant bits, above it by less than 2**(1-bits) of it."""
     if not number:
         return number
+    # the quotient of two integers with m and n bits has m - n or m - n + 1 bits; rounded up to 2**bits it has one bit again
     exponent = number.numerator.bit_length() - number.denominator.bit_length() - bits
+    if number >= power_of_two(exponent + bits):
+        exponent += 1
     scaled = number / power_of_two(exponent)
     return -(-scaled.numerator // scaled.denominator) * power_of_two(exponent)
 

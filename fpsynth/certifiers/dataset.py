@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fpsynth.certifiers.base import NAMES
+from fpsynth.certifiers import base as certifiers
 from fpsynth.certifiers.bounds import float_up
-from fpsynth.certifiers.lipschitz_ball import ball_certifier
-from fpsynth.certifiers.lipschitz_exact import exact_certifier
-from fpsynth.certifiers.lipschitz_sound import SoundCertifier, sound_certifier
+from fpsynth.certifiers.lipschitz_sound import SoundCertifier
 from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
@@ -70,8 +68,8 @@ def certify_dataset(
     ``eps``, an unknown certifier, a format that numpy does not have, and a limit below 1.
     """
     start = time.perf_counter()
-    if certifier not in NAMES:
-        raise InputError(f"unknown certifier {certifier!r}; choose from {', '.join(NAMES)}")
+    if certifier not in certifiers.NAMES:
+        raise InputError(f"unknown certifier {certifier!r}; choose from {', '.join(certifiers.NAMES)}")
     if eps < 0:
         raise InputError(f"the radius must not be negative, as {eps} is")
     if dtype not in (FLOAT16, FLOAT32, FLOAT64):
@@ -83,7 +81,8 @@ def certify_dataset(
     if arrays.shape[0] != images.pixels.shape[1]:
         raise InputError(f"the network has {arrays.shape[0]} inputs but the images have {images.pixels.shape[1]} features")
     deployed = _rounded(arrays, dtype)
-    judge = _prepared(certifier, arrays, deployed, dtype, gram, report)
+    runs = deployed if certifier == "lipschitz-sound" else arrays
+    judge = certifiers.certifier(certifier, runs.network(), gram=gram, format=dtype, progress=report)
     prepared = time.perf_counter()
     accepted, classes = _judged(judge, deployed, images, eps, dtype, limit, report)
     correct = classes == images.labels[: len(classes)]
@@ -114,16 +113,6 @@ def _rounded(arrays: ArrayNetwork, dtype: Format) -> ArrayNetwork:
 
     biases = tuple(None if bias is None else cast(bias) for bias in arrays.biases)
     return ArrayNetwork(tuple(map(cast, arrays.weights)), biases)
-
-
-def _prepared(
-    name: str, arrays: ArrayNetwork, deployed: ArrayNetwork, dtype: Format, gram: int, report: Progress
-) -> LipschitzCertifier | SoundCertifier:
-    if name == "lipschitz":
-        return ball_certifier(arrays.network(), gram, report)
-    if name == "lipschitz-exact":
-        return exact_certifier(arrays.network(), gram, report)
-    return sound_certifier(deployed.network(), dtype, gram, report)
 
 
 def _judged(

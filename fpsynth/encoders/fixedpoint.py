@@ -132,6 +132,12 @@ class FixedPoint:
             return "false" if a.lower >= 0 else "true"
         return f"(= {self.bit(a, a.width - 1)} #b1)"
 
+    def sign(self, a: Fixed) -> str:
+        """A bit: whether a < 0."""
+        if a.lower >= 0 or a.upper < 0:
+            return "#b0" if a.lower >= 0 else "#b1"
+        return self.bit(a, a.width - 1)
+
     def bit(self, a: Fixed, position: int) -> str:
         """A bit of the term as a bit-vector of width 1."""
         return f"((_ extract {position} {position}) {a.term})" if a.width > 1 else a.term

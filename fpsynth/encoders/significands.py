@@ -62,51 +62,35 @@ def _unknown(v: Variable, known: Range, writer: Writer) -> tuple[Unknown, Fixed]
         writer.assertion(f"({'bvsle' if signed else 'bvule'} {literal(lower & mask, open_bits)} {name})")
     if upper & mask != mask or signed:
         writer.assertion(f"({'bvsle' if signed else 'bvule'} {name} {literal(upper & mask, open_bits)})")
-    _assert_representable(number, v.format, writer, ops)
+    _assert_representable(number, v.format, ops)
     return unknown, number
 
 
-def _assert_representable(number: Fixed, fmt: Format, writer: Writer, ops: FixedPoint) -> None:
+def _assert_representable(number: Fixed, fmt: Format, ops: FixedPoint) -> None:
     """Where the range spans binades, the bits below the last place of the number's own binade are zero."""
-    if number.constant:
-        return
-    places = _Places.of(number, fmt, ops)
-    if places.most > places.least:
-        zero = literal(0, places.most)
-        writer.assertion(f"(= (bvand ((_ extract {places.most - 1} 0) {number.term}) {places.mask}) {zero})")
+    least, most = _places(number, fmt)
+    if most > least:
+        mask = f"(concat {' '.join(_reaches(number, fmt, least, most, ops))})" if most > least + 1 else ""
+        mask = mask or _reaches(number, fmt, least, most, ops)[0]
+        ops.writer.assertion(f"(= (bvand ((_ extract {most - 1} {least}) {number.term}) {mask}) {literal(0, most - least)})")
 
 
-class _Places:
-    """How many low bits of a fixed-point number lie below the last place of its own binade in a format: least..most.
+def _places(number: Fixed, fmt: Format) -> tuple[int, int]:
+    """The least and the greatest count of low bits that lie below the last place of the number's binade in a format."""
+    below = max(0, fmt.lsb_min - number.lsb)
+    smallest = max(number.lower, -number.upper, 0)
+    greatest = max(-number.lower, number.upper)
+    return max(below, smallest.bit_length() - fmt.precision), max(below, greatest.bit_length() - fmt.precision)
 
-    ``mask`` has them set, in ``most`` bits.  At a negative power of two the mask may be one bit short, which is harmless, as
-    the number has zeros there.
+
+def _reaches(number: Fixed, fmt: Format, least: int, most: int, ops: FixedPoint) -> list[str]:
+    """For each count of low bits from ``most`` down to ``least`` + 1 a bit: whether at least so many lie below the last place.
+
+    At a negative power of two it is one less, which is harmless, as the number has zeros there.
     """
-
-    def __init__(self, least: int, most: int, mask: str) -> None:
-        self.least, self.most, self.mask = least, most, mask
-
-    @staticmethod
-    def of(number: Fixed, fmt: Format, ops: FixedPoint) -> _Places:
-        """Work out the places of ``number``; ``mask`` is empty where most is 0."""
-        below = fmt.lsb_min - number.lsb
-        smallest = max(number.lower, -number.upper, 0)
-        greatest = max(-number.lower, number.upper)
-        least = max(0, below, smallest.bit_length() - fmt.precision)
-        most = max(0, below, greatest.bit_length() - fmt.precision)
-        if most == 0:
-            return _Places(0, 0, "")
-        bits = [] if least == 0 else [literal((1 << least) - 1, least)]
-        if most > least:
-            bits = [*_reaches(_magnitude(number, ops), least + fmt.precision, most + fmt.precision, ops), *bits]
-        mask = bits[0] if len(bits) == 1 else f"(concat {' '.join(bits)})"
-        return _Places(least, most, ops.writer.define(mask, f"(_ BitVec {most})"))
-
-
-def _reaches(magnitude: Fixed, low: int, high: int, ops: FixedPoint) -> list[str]:
-    """For each k from high-1 down to low a bit that says whether magnitude >= 2**k; none is 2**high or more."""
+    magnitude = _magnitude(number, ops)
     reach, found = "", []
-    for position in range(high - 1, low - 1, -1):
+    for position in range(most + fmt.precision - 1, least + fmt.precision - 1, -1):
         if position < magnitude.width:
             bit = ops.bit(magnitude, position)
             reach = ops.writer.define(f"(bvor {reach} {bit})" if reach else bit, "(_ BitVec 1)")
@@ -199,67 +183,81 @@ class _Encoder:
         return self.ops.make(f"(ite {tiny} {literal(0, width)} {self.ops.fit(number, width)})", lower, upper, number.lsb)
 
     def _rounded(self, exact: Fixed, fmt: Format, mode: Rounding) -> Fixed:
-        """The exact number rounded into the format: add what carries into the last place, then clear what lies below it."""
-        places = _Places.of(exact, fmt, self.ops)
-        if places.most == 0:
+        """The exact number rounded into the format.
+
+        The window of ``precision`` bits below the leading one is selected by the binade, goes up by 1 or not, and returns to
+        its place.  Numbers are in two's complement throughout: cutting bits off rounds down whatever the sign is.
+        """
+        least, most = _places(exact, fmt)
+        if most == 0:
             return exact
         lower, upper = (self._rounded_bound(bound, exact.lsb, fmt, mode) for bound in (exact.lower, exact.upper))
         if lower == upper:
             return self.ops.number(lower, exact.lsb)
-        width = max(width_for(lower, upper), places.most)
-        carried = f"(bvadd {self.ops.fit(exact, width)} {self._carry(exact, places, width, mode)})"
-        cleared = carried
-        if places.most > places.least:
-            kept = self.writer.define(f"(bvnot {places.mask})", f"(_ BitVec {places.most})")
-            clear = kept if width == places.most else f"(concat {literal((1 << (width - places.most)) - 1, width - places.most)} {kept})"
-            cleared = f"(bvand {self.writer.define(carried, f'(_ BitVec {width})')} {clear})"
-        cleared = self.writer.define(cleared, f"(_ BitVec {width})")
-        drop = places.least
-        final = width_for(lower >> drop, upper >> drop)
-        return self.ops.make(f"((_ extract {final + drop - 1} {drop}) {cleared})", lower >> drop, upper >> drop, exact.lsb + drop)
+        signed = exact.lower < 0
+        width = fmt.precision + signed
+        whole = self._name(self.ops.fit(exact, most + width), most + width)
+        reaches = list(reversed(_reaches(exact, fmt, least, most, self.ops)))
+        windows = [self._bits(whole, count + width - 1, count) for count in range(least, most + 1)]
+        window = self._selected(windows, reaches, width)
+        up = self._up(exact, whole, window, range(least, most + 1), reaches, mode)
+        extend = f"(_ {'sign' if signed else 'zero'}_extend 1)"
+        wide = width + 1
+        stepped = f"({extend} {window})"
+        if up != "#b0":
+            stepped = f"(bvadd {stepped} ((_ zero_extend {width}) {up}))"
+        stepped = self._name(stepped, wide)
+        drop = least
+        lower, upper = lower >> drop, upper >> drop
+        final = width_for(lower, upper)
+        shifted = [self._shifted(stepped, wide, by, final, signed) for by in range(most - least + 1)]
+        return self.ops.make(self._selected(shifted, reaches, final), lower, upper, exact.lsb + drop)
+
+    def _name(self, term: str, width: int) -> str:
+        return self.writer.define(term, f"(_ BitVec {width})")
+
+    def _bits(self, term: str, high: int, low: int) -> str:
+        return self._name(f"((_ extract {high} {low}) {term})", high - low + 1)
+
+    def _selected(self, cases: list[str], reaches: list[str], width: int) -> str:
+        """The case of the binade: the last one whose bit in ``reaches`` is set, else the first."""
+        result = cases[0]
+        for case, reach in zip(cases[1:], reaches, strict=True):
+            result = self._name(f"(ite (= {reach} #b1) {case} {result})", width)
+        return result
+
+    def _shifted(self, term: str, width: int, by: int, final: int, signed: bool) -> str:
+        """``term`` times 2**by, in ``final`` bits."""
+        if by:
+            term, width = self._name(f"(concat {term} {literal(0, by)})", width + by), width + by
+        if final > width:
+            return self._name(f"((_ {'sign' if signed else 'zero'}_extend {final - width}) {term})", final)
+        return term if final == width else self._bits(term, final - 1, 0)
+
+    def _up(self, exact: Fixed, whole: str, window: str, counts: range, reaches: list[str], mode: Rounding) -> str:
+        """A bit: whether the number cut down to its last place goes up by one unit there."""
+        halves = [self._bits(whole, count - 1, count - 1) if count else "#b0" for count in counts]
+        rests = ["#b0" if count < 2 else self._any(whole, count - 2) for count in counts]
+        half, rest = self._selected(halves, reaches, 1), self._selected(rests, reaches, 1)
+        sign = self.ops.sign(exact)
+        match mode:
+            case Rounding.RNE:
+                up = f"(bvand {half} (bvor {rest} {self._bits(window, 0, 0)}))"
+            case Rounding.RNA:
+                up = f"(bvand {half} (bvor {rest} (bvnot {sign})))"
+            case Rounding.RTP:
+                up = f"(bvor {half} {rest})"
+            case Rounding.RTZ:
+                up = f"(bvand {sign} (bvor {half} {rest}))" if sign != "#b0" else sign
+            case Rounding.RTN:
+                up = "#b0"
+        return self._name(up, 1)
+
+    def _any(self, term: str, high: int) -> str:
+        """A bit: whether any of the bits high..0 is set."""
+        return self._name(f"(bvnot (bvcomp {self._bits(term, high, 0)} {literal(0, high + 1)}))", 1)
 
     def _rounded_bound(self, integer: int, lsb: int, fmt: Format, mode: Rounding) -> int:
         """An integer multiple of 2**lsb rounded, in the same unit."""
         rounded = round_value(dyadic(integer < 0, abs(integer), lsb), fmt, mode).fraction()
         return int(rounded * power_of_two(-lsb))
-
-    def _carry(self, exact: Fixed, places: _Places, width: int, mode: Rounding) -> str:
-        """What to add so that the sum's bits above the mask are the rounded number, in two's complement for all signs."""
-        most, mask = places.most, places.mask
-        sign = self.ops.negative(exact)
-        none = literal(0, most)
-        match mode:
-            case Rounding.RTN:
-                carry = none
-            case Rounding.RTP:
-                carry = mask
-            case Rounding.RTZ:
-                carry = f"(ite {sign} {mask} {none})"
-            case Rounding.RNA:
-                # half the unit, less the unit of the exact number where it is negative: ties go down there
-                half = f"(bvsub {mask} (bvlshr {mask} {literal(1, most)}))"
-                carry = f"(ite {sign} (bvlshr {mask} {literal(1, most)}) {half})"
-            case Rounding.RNE:
-                return self._carry_to_even(exact, places, width)
-        carry = self.writer.define(carry, f"(_ BitVec {most})")
-        return carry if width == most else f"((_ zero_extend {width - most}) {carry})"
-
-    def _carry_to_even(self, exact: Fixed, places: _Places, width: int) -> str:
-        """Just under half of the unit in the last place, and one more if that place is odd."""
-        most, mask = places.most, places.mask
-        below_half = self.writer.define(f"(bvlshr {mask} {literal(1, most)})", f"(_ BitVec {most})")
-        if places.most == places.least:
-            odd = f"((_ extract {most} {most}) {self._widened(exact, most + 1)})"
-        else:
-            wide = f"(_ BitVec {most + 1})"
-            # the bit above the mask; none where the mask is empty, as nothing is rounded there
-            above = f"(concat {mask} ((_ extract 0 0) {mask}))"
-            place = self.writer.define(f"(bvxor {above} (concat #b0 {mask}))", wide)
-            odd = f"(ite (= (bvand {self._widened(exact, most + 1)} {place}) {literal(0, most + 1)}) #b0 #b1)"
-        odd = self.writer.define(odd, "(_ BitVec 1)")
-        grow = width - most
-        extended = below_half if grow == 0 else f"((_ zero_extend {grow}) {below_half})"
-        return f"(bvadd {extended} {odd})" if width == 1 else f"(bvadd {extended} ((_ zero_extend {width - 1}) {odd}))"
-
-    def _widened(self, exact: Fixed, width: int) -> str:
-        return self.writer.define(self.ops.fit(exact, width), f"(_ BitVec {width})")

@@ -116,7 +116,9 @@ def add_arrays(a: Floats, b: Floats, fmt: Format, rounding: Rounding = Rounding.
         return round_array(a + b, fmt)
     total, error = _two_sum(a, b)
     rounded = _finish(_signed_zero(total, a, b, rounding), error, fmt, rounding)
-    unsafe = _unsafe(fmt, np.maximum(np.abs(a), np.abs(b)) >= _HUGE, a, b)
+    if _narrow_range(fmt):
+        return rounded
+    unsafe = np.isfinite(a) & np.isfinite(b) & (np.maximum(np.abs(a), np.abs(b)) >= _HUGE)
     return _repair(rounded, unsafe, lambda x, y: r.exact_add(x, y, rounding), (a, b), fmt, rounding)
 
 
@@ -131,7 +133,10 @@ def mul_arrays(a: Floats, b: Floats, fmt: Format, rounding: Rounding = Rounding.
         rounded = _finish(product, _product_error(a, b, product), fmt, rounding)
     else:
         rounded = round_array(product, fmt, rounding)
-    return _repair(rounded, _unsafe_product(a, b, product, fmt), r.exact_mul, (a, b), fmt, rounding)
+    if _narrow_range(fmt):
+        return rounded
+    unsafe = np.isfinite(a) & np.isfinite(b) & _unsafe_product(a, b, product)
+    return _repair(rounded, unsafe, r.exact_mul, (a, b), fmt, rounding)
 
 
 @_quiet
@@ -152,9 +157,9 @@ def fma_arrays(a: Floats, b: Floats, c: Floats, fmt: Format, rounding: Rounding 
     if _narrow_range(fmt):
         return rounded
     # an infinity or NaN among the operands decides alone, but the product of two numbers may have overflown on the way
-    numbers = np.isfinite(a) & np.isfinite(b)
-    rounded = np.where(numbers & np.isfinite(c), rounded, np.where(numbers, c, product + c))
-    unsafe = _unsafe(fmt, _unsafe_product(a, b, product, fmt) | (np.abs(c) >= _HUGE), a, b, c)
+    factors, all_numbers = np.isfinite(a) & np.isfinite(b), np.isfinite(a) & np.isfinite(b) & np.isfinite(c)
+    rounded = np.where(all_numbers, rounded, np.where(factors, c, product + c))
+    unsafe = all_numbers & (_unsafe_product(a, b, product) | (np.abs(c) >= _HUGE))
     return _repair(rounded, unsafe, lambda x, y, z: r.exact_add(r.exact_mul(x, y), z, rounding), (a, b, c), fmt, rounding)
 
 
@@ -193,9 +198,9 @@ def _product_error(a: Floats, b: Floats, product: Floats) -> Floats:
 
 def _to_odd(x: Floats, error: Floats) -> Floats:
     """x + error rounded to odd: the exact value if float64 holds it, else its neighbour with an odd significand."""
-    even = (x.view(np.int64) & 1) == 0
-    toward = np.where(error > 0, np.inf, -np.inf)
-    return np.where((error != 0) & even, np.nextafter(x, toward), x)
+    bits = x.view(np.int64)  # magnitudes and encodings step together, whatever the sign
+    step = np.where((error < 0) == (x < 0), 1, -1)
+    return np.where((error != 0) & ((bits & 1) == 0), bits + step, bits).view(np.float64)
 
 
 def _signed_zero(total: Floats, a: Floats, b: Floats, mode: Rounding) -> Floats:
@@ -219,19 +224,12 @@ def _finish(x: Floats, error: Floats, fmt: Format, mode: Rounding) -> Floats:
     return np.where((neighbour > x) & (error > 0) | (neighbour < x) & (error < 0), neighbour, x)
 
 
-def _unsafe(fmt: Format, risky: Any, *operands: Floats) -> Any:
-    """The risky elements whose operands are all numbers; none in formats of narrow range."""
-    if _narrow_range(fmt):
-        return np.False_
-    return functools.reduce(np.logical_and, [np.isfinite(x) for x in operands], risky)
-
-
-def _unsafe_product(a: Floats, b: Floats, product: Floats, fmt: Format) -> Any:
-    """Where the float64 product or its error may be inexact."""
+def _unsafe_product(a: Floats, b: Floats, product: Floats) -> Any:
+    """Where the float64 product of two numbers, or its error, may be inexact."""
     magnitude = np.abs(product)
     zero = (a == 0) | (b == 0)
     large = (np.maximum(np.abs(a), np.abs(b)) >= _SPLIT_LIMIT) | (magnitude >= _HUGE)
-    return _unsafe(fmt, large | (magnitude < _TINY) & ~zero, a, b)
+    return large | (magnitude < _TINY) & ~zero
 
 
 def _repair(rounded: Floats, unsafe: Any, exact: Exact, operands: tuple[Floats, ...], fmt: Format, mode: Rounding) -> Floats:

@@ -50,8 +50,8 @@ class Library(ABC):
     """The ways in which it can run a network, each perhaps with an arithmetic of its own."""
     devices: tuple[str, ...] = ("cpu",)
     """Devices that it may be able to use."""
-    dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32", "float64")
-    """Formats for which it has a dtype: those worth trying.  Whether a variant can really run one is found out by trying."""
+    dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
+    """Formats for which it has a dtype.  Whether a variant can really run one is found out by trying."""
 
     def version(self) -> str | None:
         """The installed version, without importing the library; None if it is absent."""
@@ -105,8 +105,8 @@ class Library(ABC):
         except CannotRun as reason:
             try:
                 self.run(Network((plain,)), [(1.0, 2.0)], dtype, variant, device)
-            except CannotRun:
-                return str(reason)
+            except CannotRun as simpler:
+                return str(simpler)
             return f"only without hidden layers and biases ({reason})"
         return ""
 
@@ -148,7 +148,8 @@ def exact_array(values: object, dtype: Format) -> np.ndarray[Any, Any]:
     import numpy as np
 
     wide = np.asarray(values, dtype=np.float64)
-    array = wide.astype(numpy_dtype(dtype))
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is refused below
+        array = wide.astype(numpy_dtype(dtype))
     if not np.array_equal(array.astype(np.float64), wide, equal_nan=True):
         raise CannotRun(f"the network or the points hold numbers that are not {dtype.name}")
     return array

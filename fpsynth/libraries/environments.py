@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fpsynth.formats import FORMATS
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.libraries.registry import NAMES
 
@@ -29,7 +30,7 @@ class Environment:
     @property
     def dtypes(self) -> tuple[str, ...]:
         """Formats that at least one variant runs without reservation."""
-        return tuple(dict.fromkeys(name for obstacles in self.variants.values() for name, why in obstacles.items() if not why))
+        return tuple(name for name in FORMATS if any(obstacles[name] == "" for obstacles in self.variants.values()))
 
 
 def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float = 120.0) -> list[Environment]:

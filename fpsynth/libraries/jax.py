@@ -17,7 +17,6 @@ class Jax(Library):
     packages = ("jax",)
     variants = ("jit", "eager")
     devices = ("cpu", "cuda")
-    dtypes = ("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
     _jitted: Any
     """One function for all networks: those of the same shape are compiled once."""
 

@@ -21,7 +21,6 @@ class Numpy(Library):
     name = "numpy"
     packages = ("numpy",)
     variants = ("matmul", "dot")
-    dtypes = ("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
 
     def load(self, device: str) -> None:
         """Import numpy, and ml_dtypes where it is installed."""

@@ -69,6 +69,10 @@ class TensorFlow(Library):
         import numpy as np
         import tensorflow as tf
 
+        try:
+            tf.matmul(*[tf.constant(exact_array([[1.0]], dtype))] * 2)
+        except (TypeError, tf.errors.InvalidArgumentError):  # its own words fill a page, and differ between variants
+            raise CannotRun(f"tf.matmul does not take {dtype.name}") from None
         place = "/CPU:0" if device == "cpu" else "/GPU:0"
         layers = [
             (

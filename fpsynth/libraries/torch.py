@@ -20,7 +20,6 @@ class Torch(Library):
     packages = ("torch",)
     variants = ("linear", "matmul")
     devices = ("cpu", "cuda")
-    dtypes = ("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
 
     def load(self, device: str) -> None:
         """Import torch.  Raises CannotRun where it sees no GPU though one is asked for."""

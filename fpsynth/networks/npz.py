@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,20 @@ MAX_BYTES = 1 << 30
 """What the arrays that are read from one file may hold together."""
 
 Array = npt.NDArray[np.float64]
+
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,  # from NumPy's reader of headers
+    SyntaxError,
+    EOFError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    OSError,
+)
+"""What the standard library and NumPy may raise on a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +135,7 @@ def _opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, RuntimeError, MemoryError, OSError) as error:
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(f"{path}: cannot be read as an .npz file ({reason})") from None
 
@@ -162,7 +177,7 @@ def _read(
             total += size
             if total > MAX_BYTES:
                 raise InputError(f"{path}: the arrays need more than {MAX_BYTES >> 20} MiB")
-            if members[name].file_size != file.tell() + size:
+            if min(shape, default=0) < 0 or members[name].file_size != file.tell() + size:
                 raise InputError(f"{path}: {name} is said to have shape {shape} but has another size")
     arrays = {}
     for name in names:

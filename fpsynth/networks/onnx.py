@@ -81,14 +81,12 @@ def _tensor(name: str, values: Sequence[Any], dtype: Format) -> Any:
     import numpy as np
 
     wide = np.array(values, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is refused below
+        narrow = wide.astype("<f4" if dtype is BFLOAT16 else _LAYOUTS[dtype])
+    exact, raw = bool(np.array_equal(narrow, wide) and np.isfinite(wide).all()), narrow.tobytes()
     if dtype is BFLOAT16:  # the upper half of a float32
-        narrow = wide.astype("<f4")
         bits = narrow.view("<u4")
-        exact = not (bits & 0xFFFF).any() and np.array_equal(narrow, wide)
-        raw = (bits >> 16).astype("<u2").tobytes()
-    else:
-        narrow = wide.astype(_LAYOUTS[dtype])
-        exact, raw = np.array_equal(narrow, wide), narrow.tobytes()
+        exact, raw = exact and not (bits & 0xFFFF).any().item(), (bits >> 16).astype("<u2").tobytes()
     if not exact:
         raise InputError(f"the network holds numbers that are not finite {dtype.name}")
     return _onnx().helper.make_tensor(name, _CODES[dtype], wide.shape, raw, raw=True)

@@ -71,13 +71,24 @@ class Step:
     op: Op
     name: str
     """What the result is called, such as y0."""
-    formula: str
-    """The operation in words and symbols, such as w0 × a."""
+    arguments: tuple[str, ...]
+    """What the operands are called."""
     exact: Value
     """The result before it is rounded."""
     result: Value
     format: Format
     rounding: Rounding
+
+    @property
+    def formula(self) -> str:
+        """The operation in symbols, such as w0 × a."""
+        args = self.arguments
+        match self.op:
+            case Op.FMA:
+                return f"{args[0]} × {args[1]} + {args[2]}"
+            case Op.MAX:
+                return f"max({args[0]}, {args[1]})"
+        return {Op.MUL: " × ", Op.ADD: " + "}.get(self.op, "").join(args)
 
     @property
     def error(self) -> Fraction | None:
@@ -95,22 +106,23 @@ def steps(witness: Witness, point: Sequence[float], letter: str) -> list[Step]:
     """
     roots, assignment = _graph(witness, point)
     nodes = list(topological(roots))
-    worth = {id(node): value for node, value in zip(nodes, evaluate(nodes, assignment), strict=True) if isinstance(value, Value)}
+    worth = {
+        id(node): value for node, value in zip(nodes, evaluate(nodes, assignment), strict=True) if isinstance(value, Value)
+    }
     owners = _owners(nodes, witness.network)
     names = _Names(witness.network, roots, nodes, owners, letter)
     result = []
-    for node in nodes:
-        if node.op in (Op.VARIABLE, Op.CONSTANT):
-            continue
+    # neuron by neuron: within one the graph's own order stays
+    for node in sorted((node for node in nodes if node.args), key=lambda node: owners[id(node)]):
         arguments = [worth[id(arg)] for arg in node.args]
         if node.op is Op.CAST and worth[id(node)] == arguments[0] and not names.final(node):
             names.alias(node)
             continue
         layer, output = owners[id(node)]
         assert node.format is not None
-        exact, formula, name = _unrounded(node, arguments), names.formula(node), names.of(node)
+        exact, operands = _unrounded(node, arguments), tuple(names.of(arg) for arg in node.args)
         result.append(
-            Step(layer, output, node.op, name, formula, exact, worth[id(node)], node.format, node.rounding)
+            Step(layer, output, node.op, names.of(node), operands, exact, worth[id(node)], node.format, node.rounding)
         )
     return result
 
@@ -199,7 +211,9 @@ class _Names:
                 self.names[id(node)] = (
                     weight_name(network, *places[number])
                     if node.name[0] == "w"
-                    else letter if one_input else f"{letter}{number}"
+                    else letter
+                    if one_input
+                    else f"{letter}{number}"
                 )
             elif node.op is Op.MAX:
                 self._final(node, self._hidden("h", node))
@@ -222,26 +236,13 @@ class _Names:
         self.names[id(node)] = self.of(node.args[0])
 
     def of(self, node: Expression) -> str:
-        if node.op is Op.CONSTANT:
+        if node.op is Op.CONSTANT:  # the only one is the zero of the ReLU
             return "0"
         if id(node) not in self.names:
             kind = "p" if node.op is Op.MUL else "r" if node.op is Op.CAST else "s"
             self.counts[kind] += 1
             self.names[id(node)] = f"{kind}{self.counts[kind]}"
         return self.names[id(node)]
-
-    def formula(self, node: Expression) -> str:
-        args = [self.of(arg) for arg in node.args]
-        match node.op:
-            case Op.MUL:
-                return " × ".join(args)
-            case Op.ADD:
-                return " + ".join(args)
-            case Op.FMA:
-                return f"{args[0]} × {args[1]} + {args[2]}"
-            case Op.MAX:
-                return f"max({args[0]}, 0)"
-        return args[0]
 
 
 def weight_name(network: Network[float], layer: int, output: int, source: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 from fpsynth.formats import Format, power_of_two
 from fpsynth.report.numerals import binade, neighbours, scaled_integer, ulp, value_hex
@@ -116,7 +117,13 @@ def number_line(
 
 
 def number_line_lines(
-    marks: Sequence[Mark], fmt: Format, style: Style, *, rounding: Rounding = Rounding.RNE, width: int = 92, caption: bool = True
+    marks: Sequence[Mark],
+    fmt: Format,
+    style: Style,
+    *,
+    rounding: Rounding = Rounding.RNE,
+    width: int = 92,
+    caption: bool = True,
 ) -> list[str]:
     """``number_line`` as lines for a longer text: in Unicode, to be passed through ``style.finish``."""
     placed = [mark for mark in marks if not mark.rounded.is_nan]
@@ -141,7 +148,7 @@ def position(value: Value, fmt: Format) -> Fraction:
 
 
 def _scale(marks: Sequence[Mark], fmt: Format, width: int) -> _Scale:
-    """All marks, with an ulp beside the floats that they become; a whole, even number of columns per ulp, if there is room for that."""
+    """All marks, with an ulp beside the floats that they become; a whole, even number of columns per ulp if that fits."""
     targets = [position(mark.rounded, fmt) for mark in marks]
     unit = ulp(max(targets, key=abs), fmt)
     first, last = _MARGIN, width - 1 - _MARGIN
@@ -223,7 +230,7 @@ def _stacked(labels: Sequence[_Label], width: int) -> list[list[tuple[int, _Labe
     """
     merged = _merged(labels)
     centred = [(max(0, min(width - len(b.text), b.column - (len(b.text) - 1) // 2)), b) for b in merged]
-    if all(left + len(b.text) + 1 <= right for (left, b), (right, _) in zip(centred, centred[1:], strict=False)):
+    if all(left + len(b.text) + 1 <= right for (left, b), (right, _) in pairwise(centred)):
         return [centred]
     levels: list[list[tuple[int, _Label]]] = []
     bars: list[tuple[int, int]] = []  # (column, level) of what stands to the right
@@ -259,14 +266,15 @@ def _arrows_below(canvas: _Canvas, marks: Sequence[Mark], scale: _Scale, fmt: Fo
         brackets.append((scale.column(target), columns, _target_colour(members[0], marks)))
     reach = [(min(t, *columns), max(t, *columns)) for t, columns, _ in brackets]
     row = canvas.row()
-    if all(left[1] < right[0] for left, right in zip(reach, reach[1:], strict=False)):
+    if all(left[1] < right[0] for left, right in pairwise(reach)):
         for target_column, columns, colour in brackets:
             _bracket(canvas, row, target_column, columns, colour)
     else:
         for target_column, _, colour in brackets:
             canvas.put(row, target_column, "▲", colour)
     labels = [
-        _Label(scale.column(target), _result(members, fmt), _target_colour(members[0], marks)) for target, members in groups.items()
+        _Label(scale.column(target), _result(members, fmt), _target_colour(members[0], marks))
+        for target, members in groups.items()
     ]
     rows = _stacked(labels, canvas.width)
     for level in range(len(rows)):

@@ -8,9 +8,9 @@ from fractions import Fraction
 from fpsynth.certifiers.bounds import sqrt_upper
 from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network
-from fpsynth.report.computed import Logits, weight_name
+from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import decimal, power_text, shortest, significant
-from fpsynth.report.style import CLASS_COLOURS, Style, counted
+from fpsynth.report.style import CLASS_COLOURS, Style
 from fpsynth.report.tables import table
 from fpsynth.rounding import from_float, to_index
 from fpsynth.witness import Witness
@@ -82,9 +82,17 @@ def _scalar_weights(network: Network[float], fmt: Format, style: Style) -> list[
     weights = [row[0] for row in network.layers[0].weight]
     for k, weight in enumerate(weights):
         steps = to_index(from_float(weight), fmt) - to_index(from_float(weights[0]), fmt)
-        where = f"{counted(abs(steps), f'{fmt} number')} {'above' if steps > 0 else 'below'} w0" if k and steps else ""
+        where = _steps_away(steps, fmt, "w0") if k and steps else ""
         rows.append([style.paint(f"w{k}", class_colour(k)) + f" = {decimal(weight)}", hex_text(weight), where])
     return table([], rows, style)
+
+
+def _steps_away(steps: int, fmt: Format, other: str) -> str:
+    """How many numbers of the format lie between here and there."""
+    if steps == 0:
+        return f"the same number as {other}"
+    side = "above" if steps > 0 else "below"
+    return f"the next {fmt} number {side} {other}" if abs(steps) == 1 else f"{abs(steps)} {fmt} numbers {side} {other}"
 
 
 def _chain(network: Network[float]) -> str:
@@ -128,12 +136,11 @@ def points_section(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -
 def _scalar_points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
     (b,), (a,) = witness.certified, witness.counterexample
     steps = to_index(from_float(a), witness.format) - to_index(from_float(b), witness.format)
-    where = f"{counted(abs(steps), f'{witness.format} number')} {'above' if steps > 0 else 'below'} b"
     rows = [
         ["certified", f"b = {decimal(b)}", hex_text(b), class_text(at_b.rounded_class, style)],
         ["counterexample", f"a = {decimal(a)}", hex_text(a), class_text(at_a.rounded_class, style)],
     ]
-    return [*table([], rows, style), style.paint(f"  a is {where if steps else 'the same number as b'}", "dim")]
+    return [*table([], rows, style), style.paint(f"  a is {_steps_away(steps, witness.format, 'b')}", "dim")]
 
 
 def _points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:

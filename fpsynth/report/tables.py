@@ -14,7 +14,7 @@ _ROOM = 20
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style, *, indent: int = 2, gap: int = 3) -> list[str]:
     """Lay out rows under a header, with a rule between them; an empty header gives neither.
 
-    Cells may be painted, but painted cells are not wrapped.  A row may be shorter than the others: its last cell then takes
+    Cells may be painted, but what is wrapped may not: cells of the last column that are long and have blanks in them.  A row may be shorter than the others: its last cell then takes
     the rest of the line.
     """
     lead, between = " " * indent, " " * gap
@@ -27,7 +27,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style, *,
                 widths[k] = max(widths[k], len(plain(cell)))
     lines = []
     if header:
-        lines.append(style.paint(lead + between.join(pad(cell, w) for cell, w in zip(header, widths, strict=True)).rstrip(), "dim"))
+        lines.append(
+            style.paint(lead + between.join(pad(cell, w) for cell, w in zip(header, widths, strict=True)).rstrip(), "dim")
+        )
     body = [line for row in rows for line in _row(row, widths, style, lead, between)]
     if header:
         longest = max((len(plain(line)) for line in (*lines, *body)), default=indent)
@@ -38,7 +40,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style, *,
 def _row(row: Sequence[str], widths: Sequence[int], style: Style, lead: str, gap: str) -> list[str]:
     start = lead + "".join(pad(cell, width) + gap for cell, width in zip(row[:-1], widths, strict=False))
     offset = len(plain(start))
-    if offset + len(plain(row[-1])) <= style.width or len(plain(row[-1])) <= _ROOM or "\x1b" in row[-1]:
+    if offset + len(plain(row[-1])) <= style.width or len(plain(row[-1])) <= _ROOM or " " not in row[-1]:
         return [(start + row[-1]).rstrip()]
     room = style.width - offset
     if room < _ROOM:

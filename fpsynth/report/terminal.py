@@ -26,22 +26,19 @@ def tie_report(result: TieResult, *, unicode: bool = True, colour: bool = False,
     ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 120.
     """
     style = Style(unicode, colour, width)
-    if result.verdict is Verdict.FOUND and result.witnesses:
-        lines = _found(result, style)
-    else:
-        lines = _not_found(result, style)
-    return style.finish(lines)
+    found = result.verdict is Verdict.FOUND and result.witnesses
+    return style.finish(_found(result, style) if found else _not_found(result, style))
 
 
 def witness_report(witness: Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
     """Return the report on one witness, for example one that was loaded from a file (see ``tie_report``)."""
     style = Style(unicode, colour, width)
-    return style.finish([*_title(_what(witness), "witness", style), *_witness(witness, style), *_box(witness, style)])
+    return style.finish([*title(_what(witness), "witness", style), *_witness(witness, style), *_box(witness, style)])
 
 
 def _found(result: TieResult, style: Style) -> list[str]:
     first = result.witnesses[0]
-    lines = [*_title(_what(first), "found", style), *_witness(first, style)]
+    lines = [*title(_what(first), "found", style), *_witness(first, style)]
     lines += style.heading("Search") + _search(result, first, style)
     if len(result.witnesses) > 1:
         lines += style.heading(f"All {len(result.witnesses)} witnesses") + _overview(result.witnesses, style)
@@ -53,7 +50,8 @@ def _what(witness: Witness) -> str:
     return f"{witness.question} · {witness.deployment} · shape {shape}"
 
 
-def _title(what: str, verdict: str, style: Style) -> list[str]:
+def title(what: str, verdict: str, style: Style) -> list[str]:
+    """The first lines of a text: what it is about, the verdict on the right (empty for none), and a rule."""
     colour = {"found": "red", "impossible": "green", "unknown": "yellow"}.get(verdict, "bold")
     left = f"{style.paint('fpsynth', 'bold')} {clean(what)}"
     right = style.paint(verdict.upper(), colour)
@@ -103,7 +101,9 @@ def picture(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[
             Mark(_exact_name(witness, k, letter), values.exact[k], values.rounded[k], f"y{k}", class_colour(k)) for k in pair
         ]
         drawn = number_line_lines(marks, witness.format, style, rounding=how.rounding, width=style.width - 4)
-        blocks.append((_describe(witness, letter, values, pair, style), ["  " + line for line in drawn], _undrawn(values, pair)))
+        blocks.append(
+            (_describe(witness, letter, values, pair, style), ["  " + line for line in drawn], _undrawn(values, pair))
+        )
     (above, first, others), (below, second, rest) = blocks
     if first[-1] == second[-1]:  # one caption will do
         first = first[:-1]
@@ -167,7 +167,9 @@ def _optimality(result: TieResult, witness: Witness) -> str:
         return f"no upper bound on the {noun} is proved: there may be a larger one"
     bound = float(result.upper_bound)
     power = f" ({power_text(bound)})" if power_text(bound) else ""
-    value = {"ratio": witness.ratio, "radius": float(witness.certificate.supremum), "distance": distance(witness)}.get(noun, 0.0)
+    value = {"ratio": witness.ratio, "radius": float(witness.certificate.supremum), "distance": distance(witness)}.get(
+        noun, 0.0
+    )
     reached = "; this one reaches it" if value >= bound else ""
     return f"no {noun} above {significant(result.upper_bound, 9, 'up')}{power} is possible{reached}"
 
@@ -175,7 +177,9 @@ def _optimality(result: TieResult, witness: Witness) -> str:
 def _proof(proof: Proof) -> list[str]:
     """A proof's claim and how it was reached, a line each."""
     lines = [clean(proof.statement)]
-    runs = [f"{clean(str(run.get('engine')))} ({clean(str(run.get('encoding')))}, {run.get('seconds')} s)" for run in _unsat(proof)]
+    runs = [
+        f"{clean(str(run.get('engine')))} ({clean(str(run.get('encoding')))}, {run.get('seconds')} s)" for run in _unsat(proof)
+    ]
     if proof.method == "exhaustive":
         pairs, inputs = proof.details.get("weight_pairs"), proof.details.get("inputs")
         lines.append(f"by enumeration: {pairs} pairs of weights, each at all {inputs} inputs; the other pairs tie nowhere")
@@ -210,19 +214,20 @@ def _not_found(result: TieResult, style: Style) -> list[str]:
     """The report of an impossible or unknown question."""
     settings = result.settings
     name = " · ".join(["tie", *(_setting(settings[key]) for key in ("dtype", "shape") if key in settings)])
-    lines = _title(name, result.verdict.value, style)
+    lines = title(name, result.verdict.value, style)
     lines += ["", *(style.paint(line, "bold") for line in style.wrap(clean(result.reason)))]
     if result.proof is not None:
         lines += style.heading("Proof")
         for text in _proof(result.proof):
             lines += style.wrap(text, 2, 4)
     elif result.verdict is Verdict.UNKNOWN:
-        lines += style.wrap("That is neither a witness nor a proof that there is none: more time or another seed may decide it.")
+        lines += style.wrap(
+            "That is neither a witness nor a proof that there is none: more time or another seed may decide it."
+        )
     if result.upper_bound is not None:
         power = power_text(float(result.upper_bound))
-        lines += style.heading("Proved upper bound") + [
-            f"  {significant(result.upper_bound, 12, 'up')}" + (f" = {power}" if power else "")
-        ]
+        lines += style.heading("Proved upper bound")
+        lines.append(f"  {significant(result.upper_bound, 12, 'up')}" + (f" = {power}" if power else ""))
     if result.attempts:
         lines += style.heading("Attempts") + attempt_table(result.attempts, style)
     if settings:

@@ -74,7 +74,7 @@ def library_section(replays: Sequence[Replay], style: Style) -> list[str]:
     rows = [[key[0], key[1], ", ".join(filter(None, variants)), *key[2:]] for key, variants in alike.items()]
     for (library, version, reason), variants in absent.items():
         names = ", ".join(dict.fromkeys(clean(v) for v in variants if v))
-        rows.append([clean(library), clean(version), names, f"not run: {clean(reason)}"])
+        rows.append([clean(library), clean(version), *([names] if names else []), f"not run: {clean(reason)}"])
     return table(["library", "version", "run as", "batch", "at b", "at a", ""], rows, style, gap=2)
 
 
@@ -201,7 +201,8 @@ def cause(witness: Witness, at_b: Logits, at_a: Logits) -> str:
         how = f"in {fmt} its logits round to numbers in another order"
     if at_a.exact_class == before:
         return f"The proof is about real numbers, where a has class {before} as well; {how}."
-    return f"The proof takes the rounded logits of b for real ones; even without rounding a has class {at_a.exact_class}, and {how}."
+    real = f"even without rounding a has class {at_a.exact_class}"
+    return f"The proof takes the rounded logits of b for real ones; {real}, and {how}."
 
 
 def _away(witness: Witness) -> str:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from fpsynth.problems import Assignment
 from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis import ratio_bound
-from fpsynth.synthesis.exhaustive import Enumeration, enumerate_ties, feasible, numbers
+from fpsynth.synthesis.exhaustive import Enumeration, contradiction, enumerate_ties, feasible
 from fpsynth.synthesis.result import Proof, Verdict
 from fpsynth.synthesis.search import Clock, Found, Progress, Settings, find, objective_value, refute
 from fpsynth.synthesis.tie import Bound, TieQuestion, build
@@ -48,6 +48,9 @@ def answer(
     """
     clock = Clock(settings.seconds)
     result = Answer()
+    why = contradiction(question)
+    if why:
+        return result.conclude(Verdict.IMPOSSIBLE, why, Proof(why, "contradictory domain", {}))
     limit = ratio_bound.bound(question)
     if limit is not None and question.min_ratio > limit:
         proof = _enumerated_proof(question) if feasible(question) else _theorem(question, settings, clock, result, progress)
@@ -55,7 +58,7 @@ def answer(
             return result.conclude(Verdict.UNKNOWN, f"no ratio above {limit} is known, but its proof did not end in time")
         result.upper_bound = limit
         return result.conclude(Verdict.IMPOSSIBLE, f"no tie has a ratio above {limit}", proof)
-    if feasible(question) and (prove or numbers(question.weights, question.format) <= 1):
+    if feasible(question) and prove:
         return _by_enumeration(question, result, judge)
     _search(question, settings, judge, limit, clock, result, progress)
     if result.found is not None and prove:

@@ -1,4 +1,6 @@
-"""A theorem for one-input, two-output ties in any precision p: the ratio of certified radius and distance is at most 2**p.
+"""A theorem for one-input, two-output ties in any precision p >= 5: an upper bound of the ratio of certified radius and distance.
+
+The bound is 2**p, or 3 * 2**(p-1) where products are rounded away from zero; enumeration attains both for p = 5, 6 and 7.
 
 Let the products be normal numbers and let no sign change within the ranges; take everything positive.  Scale so that the lower
 weight w and the lower input x are integers in [2**(p-1), 2**p).  The certified class is ahead, so its weight is w + k with an
@@ -13,6 +15,9 @@ rounded difference M exceeds 2**p * j * k.
 Each of these cases, for a below b and for a above b, is handed to solvers with P as a *free* unknown that only obeys the
 linear (McCormick) bounds of a product.  That is weaker than the truth, so `unsat` proves the theorem; and no multiplication of
 unknowns is left, so that it is quick even for float64.
+
+With negative products everything is mirrored: w is the weight of the smaller magnitude, and rounding toward plus infinity is
+rounding the magnitudes toward zero.
 """
 
 from __future__ import annotations
@@ -31,8 +36,13 @@ CASES = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2))
 """The pairs (k, j) that the argument above leaves over."""
 
 
+def limit(fmt: Format, mode: Rounding) -> Fraction:
+    """Return the bound on the ratio for positive products that are rounded by ``mode`` into ``fmt``."""
+    return power_of_two(fmt.precision) * (Fraction(3, 2) if mode is Rounding.RTP else 1)
+
+
 def bound(question: TieQuestion) -> Fraction | None:
-    """Return 2**p if the theorem speaks of this question, else None."""
+    """Return the bound on the ratio if the theorem speaks of this question, else None."""
     fmt = question.format
     weights, inputs = question.weights, question.inputs
     if not question.scalar or fmt.precision < 5 or len(question.deployments) != 1:
@@ -40,18 +50,25 @@ def bound(question: TieQuestion) -> Fraction | None:
     how = question.deployments[0].at(0, 1)
     if how != question.deployments[0].at(0, 0) or how.format != fmt or how.sum_format != fmt:
         return None
-    if weights.mignitude * inputs.mignitude < fmt.min_normal or weights.mignitude < fmt.min_normal:
+    if min(weights.mignitude, inputs.mignitude, weights.mignitude * inputs.mignitude) < fmt.min_normal:
         return None
-    if inputs.mignitude < fmt.min_normal or weights.magnitude * inputs.magnitude > fmt.max_finite / 2:
+    if weights.magnitude * inputs.magnitude > fmt.max_finite / 2:
         return None
-    negative_products = (weights.upper < 0) != (inputs.upper < 0)
-    if how.rounding in (Rounding.RTP, Rounding.RTN) and negative_products:
-        return None  # the magnitudes are then rounded the other way: say nothing rather than something unproved
-    return power_of_two(fmt.precision)
+    return limit(fmt, magnitude_rounding(question))
+
+
+_MIRRORED = {Rounding.RTP: Rounding.RTN, Rounding.RTN: Rounding.RTP}
+
+
+def magnitude_rounding(question: TieQuestion) -> Rounding:
+    """How the magnitudes of the products are rounded, in a question that the theorem speaks of."""
+    mode = question.deployments[0].at(0, 0).rounding
+    negative = (question.weights.upper < 0) != (question.inputs.upper < 0)
+    return _MIRRORED.get(mode, mode) if negative else mode
 
 
 def theorem(fmt: Format, mode: Rounding) -> Problem:
-    """State the negation of the theorem as one problem: if it is unsatisfiable, no ratio exceeds 2**p."""
+    """State the negation of the theorem as one problem: if it is unsatisfiable, no ratio exceeds ``limit(fmt, mode)``."""
     p = fmt.precision
     low, high = 1 << (p - 1), 1 << p
     exponents = max(fmt.exponent_bits, (2 * p + 8).bit_length() + 1)
@@ -65,7 +82,7 @@ def theorem(fmt: Format, mode: Rounding) -> Problem:
     w, x = ex.real(ex.variable("w", factor)), ex.real(ex.variable("x", factor))
     product = ex.real(ex.variable("product", wide))
     cases = [_case(product, w, x, k, j, below, factor, mode) for k, j in CASES for below in (True, False)]
-    return Problem(f"ratio above 2^{p}", variables, (*_mccormick(product, w, x, low, high - 1), ex.disjunction(cases)))
+    return Problem(f"ratio above {limit(fmt, mode)} in precision {p}", variables, (*_mccormick(product, w, x, low, high - 1), ex.disjunction(cases)))
 
 
 def _integer(value: int) -> Expression:
@@ -87,7 +104,7 @@ def _mccormick(product: Expression, w: Expression, x: Expression, low: int, high
 def _case(
     product: Expression, w: Expression, x: Expression, k: int, j: int, below: bool, fmt: Format, mode: Rounding
 ) -> Expression:
-    """Tie at one input, a rounded difference above 2**p * j * k at the other; ``below``: the tie is at the lower input."""
+    """Tie at one input, a rounded difference above the limit times j * k at the other; ``below``: the tie is at the lower input."""
 
     def rounded(node: Expression) -> Expression:
         return ex.cast(node, fmt, mode)
@@ -97,4 +114,4 @@ def _case(
     at_high = rounded(stepped), rounded(ex.add(ex.add(stepped, _times(k, x)), _integer(j * k)))
     tie, apart = (at_low, at_high) if below else (at_high, at_low)
     difference = ex.sub(ex.real(apart[1]), ex.real(apart[0]))
-    return ex.conjunction([ex.eq(*tie), ex.lt(_integer(j * k << fmt.precision), difference)])
+    return ex.conjunction([ex.eq(*tie), ex.lt(ex.constant(limit(fmt, mode) * j * k, None), difference)])

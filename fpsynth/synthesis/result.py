@@ -26,7 +26,8 @@ class Proof:
     statement: str
     """The claim, in words."""
     method: str
-    """exhaustive, refutation (unsat from two engines) or ratio-bound (a theorem, its cases refuted by two engines)."""
+    """exhaustive, contradictory domain, refutation (unsat from two engines) or ratio-bound (a theorem that two engines refute
+    every exception of)."""
     details: dict[str, Any]
     """What was counted, and which engines answered in what time."""
 

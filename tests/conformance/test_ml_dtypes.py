@@ -10,7 +10,7 @@ import pytest
 from hostile import hostile_array, hostile_triples
 
 from fpsynth import rounding as r
-from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, Format
+from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, Format
 from fpsynth.rounding import Value
 
 DTYPES: dict[Format, Any] = {
@@ -84,9 +84,7 @@ def test_bfloat16_sums_and_products() -> None:
         assert tuple(r.round_value(result, BFLOAT16) for result in exact) == wanted, (u, v)
 
 
-def test_float64_is_rounded_twice_by_ml_dtypes_and_once_by_us() -> None:
-    """ml_dtypes casts float64 to bfloat16 through float32: a library's double rounding, not an error of the reference."""
+def test_float64_is_rounded_once_where_ml_dtypes_goes_through_float32() -> None:
+    """The reason why nothing here casts from float64: ml_dtypes 0.5 answers 1."""
     x = 1 + 2.0**-8 + 2.0**-40
-    assert float(np.float64(x).astype(ml_dtypes.bfloat16)) in (1.0, 1 + 2.0**-7)
     assert float(r.round_value(r.from_float(x), BFLOAT16)) == 1 + 2.0**-7
-    assert r.round_value(r.from_float(x), FLOAT64) == r.from_float(x)

@@ -1,4 +1,4 @@
-"""Claims of float_arrays.py: array operations give the exact ones' bits, on all operands of small formats and hostile others."""
+"""Claims of float_arrays.py: array operations give the exact ones' bits, for small formats exhaustively."""
 
 from __future__ import annotations
 

@@ -77,11 +77,12 @@ def test_small_integers_are_exact(pool: LibraryPool, name: str, variant: str, dt
     refused = dtype in REFUSED.get((name, variant), ())
     for biased in (False, True):
         network = integers(3, *shape, biased=biased and not small, magnitude=magnitude)
-        batches = [(0,), (0, 1, 2, 3, 4), (4,) * 3 + (1,)]
+        batches = [(0,), (0, 1, 2, 2, 4)]
         answers = pool.run(network, FORMATS[dtype], points, {name: [Call(variant, rows) for rows in batches]})[name]
         for rows, answer in zip(batches, answers, strict=True):
             if answer.outputs is None and refused:
                 assert answer.not_run
+                assert "/" not in answer.not_run, "a reason is no traceback with paths"
                 continue
             assert answer.outputs is not None, answer.not_run
             expected = [exact(network, points[k], FORMATS[dtype]) for k in rows]

@@ -186,17 +186,19 @@ def test_a_neuron_is_its_formula(name: str, w: Numbers, x: Numbers, b: Fraction)
 
 
 def cancelling_points() -> list[tuple[Numbers, Numbers, Fraction]]:
-    """Weights, inputs and biases of very different sizes, in which a later product often undoes the first."""
+    """Weights, inputs and biases: a large first product, which a later one undoes in every other point, and smaller ones."""
     rng = random.Random(1)
+
+    def number(size: int) -> Fraction:
+        return Fraction(rng.choice([-1, 1]) * rng.randint(1024, 2047), 2 ** (10 - size))
+
     points = []
     for index in range(120):
-        *w, b = (half(Fraction(rng.randint(-2047, 2047), 2 ** rng.randint(4, 20))) for _ in range(5))
-        x = [half(Fraction(rng.randint(-2047, 2047), 2 ** rng.randint(4, 20))) for _ in range(4)]
+        w, x = ([number(6), *(number(rng.randint(-2, 3 - index % 4)) for _ in range(3))] for _ in range(2))
         if index % 2:
-            w[2], x[2] = -w[0], x[0]
-        elif index % 4:  # without a bias, that would hide what a wide accumulator keeps
-            w[3], x[3], b = -w[0], x[0], Fraction(0)
-        points.append((w, x, b))
+            undone = 2 + index % 4 // 2
+            w[undone], x[undone] = -w[0], x[0]
+        points.append((w, x, number(-1) if index % 3 else Fraction(0)))
     return points
 
 

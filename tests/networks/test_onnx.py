@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import subprocess
@@ -37,7 +38,7 @@ def any_network(dtype: Format, *shape: int, biased: bool) -> Network[float]:
                 tuple(tuple(number() for _ in range(inputs)) for _ in range(outputs)),
                 tuple(number() for _ in range(outputs)) if biased else None,
             )
-            for inputs, outputs in zip(shape[:-1], shape[1:], strict=True)
+            for inputs, outputs in itertools.pairwise(shape)
         )
     )
 

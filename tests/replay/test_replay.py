@@ -13,49 +13,19 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from ties import PUBLISHED, lipschitz, tie
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.arithmetic import REAL, Deployment
 from fpsynth.errors import InputError
-from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, Format
+from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT64
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.pool import Answer, LibraryPool, Member
 from fpsynth.libraries.registry import NAMES
 from fpsynth.networks.network import Dense, Network
-from fpsynth.replay.replay import Judge, _records, predict, replay
-from fpsynth.witness import Certificate, Replay, Witness
+from fpsynth.replay.replay import _records, predict, replay
+from fpsynth.witness import Replay
 
 BATCHES = (1, 4, 64)
-
-
-def witness_of(weights: tuple[float, float], xa: float, xb: float, dtype: Format = FLOAT32) -> Witness:
-    """Certified at xb, counterexample at xa."""
-    network = Network((Dense(((weights[0],), (weights[1],))),))
-    return Witness(
-        question="tie",
-        format=dtype,
-        network=network,
-        certified=(xb,),
-        counterexample=(xa,),
-        deployment=Deployment(Arithmetic(dtype)),
-        certificate=Certificate("lipschitz", True, abs(Fraction(xb) - Fraction(xa)), Fraction(1)),
-    )
-
-
-PUBLISHED = witness_of(
-    (0.9890594482421875, 0.989059507846832275390625), 0.157976210117340087890625, 0.19721232354640960693359375
-)
-"""The tie of Murray, Breaking a Verified Certifier."""
-
-
-def lipschitz(witness: Witness) -> Judge:
-    """The exact certifier of two linear outputs of one input: margin > |w1 - w0| * distance."""
-    (w0,), (w1,) = witness.network.layers[0].weight
-    bound = abs(Fraction(w1) - Fraction(w0)) * abs(Fraction(witness.certified[0]) - Fraction(witness.counterexample[0]))
-
-    def judge(logits: Sequence[float]) -> bool:
-        return abs(Fraction(logits[0]) - Fraction(logits[1])) > bound
-
-    return judge
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +66,7 @@ def test_the_prediction_is_the_tie() -> None:
 
 def test_predictions_keep_the_sign_of_zero() -> None:
     """A weight of -0: the product with a positive number is -0, which is no +0 in a comparison of bits."""
-    certified, _ = predict(witness_of((-0.0, 0.0), 1.0, 2.0))
+    certified, _ = predict(tie((-0.0, 0.0), 1.0, 2.0))
     assert [math.copysign(1.0, v) for v in certified] == [-1.0, 1.0]
 
 
@@ -113,7 +83,7 @@ def numpy_pool() -> Iterator[LibraryPool]:
 
 def test_no_flip_no_confirmation(numpy_pool: LibraryPool) -> None:
     """The same weights at a point that does not tie."""
-    witness = witness_of((0.5, 0.75), 0.25, 0.5)
+    witness = tie((0.5, 0.75), 0.25, 0.5)
     records = replay(witness, numpy_pool, judge=lambda logits: True)
     assert records
     assert not any(record.confirmed for record in records)
@@ -123,14 +93,14 @@ def test_no_flip_no_confirmation(numpy_pool: LibraryPool) -> None:
 def test_a_flip_that_the_certifier_does_not_cover_is_no_confirmation(numpy_pool: LibraryPool) -> None:
     """Real networks change class somewhere: without a certificate that is no contradiction."""
     network = Network((Dense(((1.0,), (0.5,)), (0.0, 0.25)),))
-    witness = replace(witness_of((0.5, 0.75), 0.25, 1.0), network=network)
+    witness = replace(tie((0.5, 0.75), 0.25, 1.0), network=network)
     records = replay(witness, numpy_pool, judge=lambda logits: abs(Fraction(logits[0]) - Fraction(logits[1])) > Fraction(3, 8))
     assert all(r.class_certified != r.class_counterexample for r in records)
     assert not any(r.confirmed or r.certificate_accepted for r in records)
 
 
 def test_logits_that_overflow_are_never_judged(numpy_pool: LibraryPool) -> None:
-    witness = witness_of((32768.0, 65504.0), 0.5, 4.0, FLOAT16)
+    witness = tie((32768.0, 65504.0), 0.5, 4.0, FLOAT16)
 
     def judge(logits: Sequence[float]) -> bool:
         raise AssertionError("a certifier reads numbers, not infinities")
@@ -143,9 +113,9 @@ def test_logits_that_overflow_are_never_judged(numpy_pool: LibraryPool) -> None:
 def test_float64_ties_are_replayed_in_float64(numpy_pool: LibraryPool) -> None:
     w0 = 0.75
     w1 = math.nextafter(w0, 1)
-    x = next(x for x in (0.5 + k * 2.0**-53 for k in range(1, 99)) if w0 * x == w1 * x)
-    xb = next(y for y in (0.6 + k * 2.0**-53 for k in range(99)) if w0 * y < w1 * y)
-    witness = witness_of((w0, w1), x, xb, FLOAT64)
+    x = next(x for x in (0.7 + k * 2.0**-53 for k in range(99)) if w0 * x == w1 * x)
+    xb = next(y for y in (0.8 + k * 2.0**-53 for k in range(99)) if w0 * y < w1 * y)
+    witness = tie((w0, w1), x, xb, FLOAT64)
     records = replay(witness, numpy_pool, judge=lipschitz(witness))
     assert all(record.confirmed for record in records), records
 
@@ -153,7 +123,7 @@ def test_float64_ties_are_replayed_in_float64(numpy_pool: LibraryPool) -> None:
 def test_what_a_library_cannot_run_is_one_record(numpy_pool: LibraryPool) -> None:
     """Not one per batch size; and the variant that can is still run."""
     pytest.importorskip("ml_dtypes")
-    records = replay(witness_of((1.0, 2.0), 0.5, 1.0, FLOAT8_E5M2), numpy_pool, batches=BATCHES, judge=lambda logits: True)
+    records = replay(tie((1.0, 2.0), 0.5, 1.0, FLOAT8_E5M2), numpy_pool, batches=BATCHES, judge=lambda logits: True)
     refused = [record for record in records if record.not_run]
     assert [(r.variant, r.batch, r.not_run) for r in refused] == [
         ("matmul", 0, "the result for float8_e5m2 comes back in float32")
@@ -199,7 +169,7 @@ def test_bad_batch_sizes(numpy_pool: LibraryPool, batches: tuple[int, ...]) -> N
 
 ALONE = """
 import importlib.util, json, sys
-from test_replay_alone import PUBLISHED, lipschitz
+from ties import PUBLISHED, lipschitz
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.replay.replay import replay
 with LibraryPool() as pool:
@@ -218,19 +188,10 @@ def test_a_machine_with_numpy_alone(tmp_path: Path) -> None:
     installed = Path(numpy.__file__).parents[1]
     for found in installed.glob("numpy*"):
         (packages / found.name).symlink_to(found)
-    # the witness and its judge as above, without pytest
-    source = Path(__file__).read_text()
-    parts = [source[source.index("def witness_of") : source.index("@pytest.fixture")]]
-    imports = [
-        line
-        for line in source.splitlines()
-        if line.startswith(("from ", "import ")) and "pytest" not in line and "fpsynth.replay" not in line
-    ]
-    (tmp_path / "test_replay_alone.py").write_text("\n".join([*imports, "from fpsynth.replay.replay import Judge", *parts]))
-    repository = str(Path(__file__).parents[2])
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
     done = subprocess.run(
         [str(tmp_path / "alone" / "bin" / "python"), "-c", ALONE],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), repository))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
         capture_output=True,
         text=True,
         check=False,

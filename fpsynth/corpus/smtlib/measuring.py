@@ -1,0 +1,119 @@
+"""Times of the solvers on the benchmark files: one process per run, several seeds, one run at a time."""
+
+from __future__ import annotations
+
+import fnmatch
+import platform
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fpsynth.corpus.smtlib.manifest import Progress, load_manifest, save_manifest
+from fpsynth.corpus.smtlib.question import Benchmark
+from fpsynth.corpus.smtlib.table import benchmarks
+from fpsynth.libraries.machine import cores, cpu
+from fpsynth.processes import Message, Worker, WorkerDied
+from fpsynth.solvers.base import package_version
+
+SOLVERS = {"bitwuzla": "bitwuzla", "cvc5": "cvc5", "z3": "z3-solver"}
+"""Engine to the distribution that brings it."""
+WORKER = "fpsynth.corpus.smtlib.worker"
+MEMORY = 2 << 30
+"""Bytes of address space for one solver."""
+_START = 10.0
+"""Seconds that a process may take on top of the limit: it imports the solver and builds the text first."""
+_REFUSALS = ("experimental", "not supported", "unsupported", "not encoded")
+
+
+def run_solver(file: str, engine: str, seed: int, seconds: float) -> Message:
+    """Run one engine on one file in a process of its own (see worker.answer for what it answers)."""
+    with Worker(WORKER, memory=MEMORY) as worker:
+        return ask(worker, file, engine, seed, seconds)
+
+
+def ask(worker: Worker, file: str, engine: str, seed: int, seconds: float) -> Message:
+    """Have a worker run one engine on one file; one that dies or answers too late has answered ``unknown``."""
+    worker.send({"file": file, "engine": engine, "seed": seed, "seconds": seconds, "memory": MEMORY})
+    try:
+        message = worker.receive(seconds + _START)
+    except WorkerDied as death:
+        return {"status": "unknown", "reason": f"died: {death}", "seconds": None, "model": None}
+    late = {"status": "unknown", "reason": "did not stop at its time limit", "seconds": seconds, "model": None}
+    return late if message is None else message
+
+
+def refused(message: Message) -> bool:
+    """Whether the answer says that the solver does not read the file, rather than that it gave up."""
+    return message["status"] == "unknown" and any(word in message["reason"].lower() for word in _REFUSALS)
+
+
+def measure(folder: Path, pattern: str, seconds: float, seeds: Sequence[int], progress: Progress) -> list[str]:
+    """Measure the files whose path matches ``pattern``, writing the manifest after each; return the wrong answers.
+
+    The files must be there as the generator writes them.
+    """
+    wrong: list[str] = []
+    for benchmark in benchmarks():
+        if not fnmatch.fnmatch(benchmark.file, pattern):
+            continue
+        times = {engine: _times(benchmark, engine, seconds, seeds, wrong) for engine in SOLVERS}
+        manifest = load_manifest(folder)
+        manifest["files"][benchmark.file]["times"] = times
+        manifest["measured"] = conditions()
+        save_manifest(folder, manifest)
+        progress(f"{benchmark.file}: " + "; ".join(f"{engine} {summary(entry)}" for engine, entry in times.items()))
+    return wrong
+
+
+def conditions() -> dict[str, Any]:
+    """Versions and machine, without its name and its paths."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": cpu()["cpu"],
+        "cores": cores(),
+        "os": platform.system(),
+        "python": platform.python_version(),
+        "versions": {package: package_version(package) for package in SOLVERS.values()},
+        "memory_limit_bytes": MEMORY,
+        "what": "wall time in seconds of parsing and solving, without the start of the process; the solver's settings are "
+        "those of fpsynth.solvers; medians count a run that gave up as its limit",
+    }
+
+
+def _times(benchmark: Benchmark, engine: str, seconds: float, seeds: Sequence[int], wrong: list[str]) -> dict[str, Any]:
+    runs: list[Message] = []
+    for seed in seeds:
+        message = run_solver(benchmark.file, engine, seed, seconds)
+        if refused(message):
+            return {"refused": message["reason"][:160]}
+        if message["status"] not in (benchmark.question.status, "unknown"):
+            wrong.append(f"{benchmark.file}: {engine} with seed {seed} says {message['status']}")
+        runs.append(message)
+    solved = [run["seconds"] for run in runs if run["status"] == benchmark.question.status]
+    padded = sorted([*solved, *([seconds] * (len(runs) - len(solved)))])
+    reasons = sorted({run["reason"][:160] for run in runs if run["status"] == "unknown"})
+    return {
+        "runs": len(runs),
+        "solved": len(solved),
+        "limit": seconds,
+        "median": _rounded(statistics.median(padded)),
+        "min": _rounded(padded[0]),
+        "max": _rounded(padded[-1]),
+        **({"gave_up": reasons} if reasons else {}),
+    }
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+def summary(entry: dict[str, Any]) -> str:
+    """An entry of the manifest's times in a few words."""
+    if "refused" in entry:
+        return "does not read it"
+    if not entry["solved"]:
+        return f"> {entry['limit']:g} s"
+    late = f", {entry['runs'] - entry['solved']} of {entry['runs']} > {entry['limit']:g} s"
+    return f"{entry['median']:.2f} s ({entry['min']:.2f} to {entry['max']:.2f})" + late * (entry["solved"] < entry["runs"])

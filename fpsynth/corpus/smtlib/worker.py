@@ -1,0 +1,40 @@
+"""The process that runs one engine on one benchmark file, so that it can be timed and stopped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from fpsynth.corpus.smtlib.header import benchmark_text
+from fpsynth.corpus.smtlib.table import benchmarks
+from fpsynth.evaluators.recheck import failures
+from fpsynth.processes import Message, serve
+from fpsynth.solvers.base import ScriptEngine
+from fpsynth.solvers.engines import ENGINES
+
+
+def answer(request: Message) -> Message:
+    """Answer {file, engine, seed, seconds, memory} with {status, reason, seconds, model: {name: hexadecimal float} or null}.
+
+    ``seconds`` is the wall time of parsing and solving the text of the file, the start of the process left out.  A model that
+    fails the exact re-check makes the answer ``unknown``.
+    """
+    (benchmark,) = (b for b in benchmarks() if b.file == request["file"])
+    engine = ENGINES[request["engine"]]
+    assert isinstance(engine, ScriptEngine)
+    script = replace(benchmark.script, text=benchmark_text(benchmark))
+    engine_ready = time.monotonic()
+    outcome = engine.run(script, request["seed"], request["seconds"], request["memory"])
+    spent = time.monotonic() - engine_ready
+    status, reason, model = outcome.status.value, outcome.reason, None
+    if outcome.model is not None:
+        assignment = script.decode(outcome.model)
+        model = {name: float(value).hex() for name, value in assignment.items()}
+        wrong = failures(benchmark.question.problem, assignment)
+        if wrong:
+            status, reason = "unknown", f"its model fails the exact re-check: {wrong[0]}"
+    return {"status": status, "reason": reason, "seconds": spent, "model": model}
+
+
+if __name__ == "__main__":
+    serve(answer)

@@ -1,0 +1,37 @@
+"""Whatever a witness file may hold, it is reported and explained, and no control character of it reaches the terminal."""
+
+from fractions import Fraction
+
+from fpsynth.report.explain import explain
+from fpsynth.report.style import plain
+from fpsynth.report.terminal import tie_report, witness_report
+from fpsynth.synthesis.result import TieResult, Verdict
+from hypothesis import HealthCheck, given, settings
+from witnesses import any_witness
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(any_witness())
+def test_any_witness_is_reported_in_both_alphabets(witness):
+    drawn = witness_report(witness, unicode=True)
+    ascii_only = witness_report(witness, unicode=False)
+    assert ascii_only.isascii()
+    assert [len(line) for line in drawn.splitlines()] == [len(line) for line in ascii_only.splitlines()]
+    assert all(character.isprintable() or character == "\n" for character in drawn)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(any_witness())
+def test_any_witness_is_explained_in_ascii_if_asked(witness):
+    text = explain(witness, unicode=False)
+    assert text.isascii()
+    assert "3  The computation" in text
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(any_witness())
+def test_colour_adds_codes_and_changes_no_text(witness):
+    result = TieResult(Verdict.FOUND, (witness, witness), "", None, Fraction(3), (), 1.0, 2.0, {"dtype": "float32"})
+    coloured = tie_report(result, colour=True)
+    assert "\x1b[" in coloured
+    assert plain(coloured) == tie_report(result, colour=False)

@@ -1,0 +1,45 @@
+"""Tables line up, painted or not, and wrap their last column only."""
+
+from fpsynth.report.style import Style, clean, listed, pad, plain
+from fpsynth.report.tables import table
+
+STYLE = Style(width=60)
+
+
+def test_columns_line_up():
+    lines = table(["a", "b", ""], [["one", "2", "x"], ["three", "44", "y"]], STYLE)
+    assert lines == ["  a       b", "  " + "─" * 14, "  one     2    x", "  three   44   y"]
+
+
+def test_painted_cells_take_their_visible_width():
+    style = Style(colour=True, width=60)
+    rows = [[style.paint("one", "red"), "x"], ["three", "y"]]
+    assert [plain(line) for line in table([], rows, style)] == table([], [["one", "x"], ["three", "y"]], STYLE)
+
+
+def test_the_last_cell_is_wrapped_under_itself():
+    lines = table([], [["name", "word " * 20]], STYLE)
+    assert len(lines) > 1
+    assert all(line.startswith("         word") for line in lines[1:])
+    assert max(map(len, lines)) <= 60
+
+
+def test_a_short_row_takes_the_rest_of_the_line():
+    lines = table(["a", "b", "c"], [["1", "2", "3"], ["x", "a long text across"]], STYLE)
+    assert lines[2:] == ["  1   2   3", "  x   a long text across"]
+
+
+def test_text_from_outside_is_made_harmless():
+    assert clean("a\x1b[1mb\nc\u202e") == "a?[1mb c?"
+    assert len(clean("x" * 1000)) == 400
+
+
+def test_lists_and_padding():
+    assert [listed(w) for w in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert pad("a", 3) == "a  "
+    assert pad("a", 3, right=True) == "  a"
+
+
+def test_the_width_is_kept_within_reason():
+    assert Style(width=5).width == 60
+    assert Style(width=500).width == 120

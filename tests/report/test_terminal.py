@@ -1,0 +1,180 @@
+"""The report shows network, points, number lines, certificate, libraries and search, and says in one sentence what is wrong."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from fpsynth.formats import FLOAT16
+from fpsynth.report.terminal import tie_report, witness_report
+from fpsynth.solvers.race import Attempt
+from fpsynth.synthesis.result import Proof, TieResult, Verdict
+from fpsynth.witness import Certificate, Replay
+from reports import found, known, optimal, random_witness, replayed
+
+
+def _flat(text):
+    """The text with line breaks, frames and runs of blanks as single blanks, so that sentences can be looked for."""
+    return " ".join(text.replace("│", " ").split())
+
+
+def test_the_published_witness_says_what_is_wrong():
+    text = _flat(tie_report(found(known())))
+    assert (
+        "lipschitz-exact certifies that every point closer to b than 0.2499999998 has b's class, 1; a is 0.0392 away, yet "
+        "numpy, torch, tensorflow and onnxruntime all put it in class 0 (jax does not)."
+    ) in text
+    assert "where a has class 1 as well; in float32 both logits of a round to the same number" in text
+
+
+def test_weights_and_points_stand_in_decimal_and_hexadecimal():
+    text = tie_report(found(known()))
+    for number in (
+        *("0.9890594482421875", "0x1.fa66p-1", "0.989059507846832275390625", "0x1.fa6602p-1"),
+        *("0.157976210117340087890625", "0x1.438908p-3", "0.19721232354640960693359375", "0x1.93e40ep-3"),
+    ):
+        assert number in text
+    assert "the next float32 number above w0" in text
+    assert "2633091 float32 numbers below b" in text
+
+
+def test_the_picture_shows_the_tie_at_a_and_none_at_b():
+    text = tie_report(found(known()))
+    assert text.count("y0 = y1 = 0x1.3ffee2p-3") == 1
+    assert "y0 = 0x1.8f78d8p-3" in text
+    assert "y1 = 0x1.8f78dap-3" in text
+    assert text.count("halfway points") == 1  # both pictures have one scale, so one caption does
+
+
+def test_the_optimal_witness_has_its_ratio_as_a_power_of_two_and_its_proof():
+    unsat = [{"engine": "bitwuzla", "encoding": "significands", "seconds": 1.2}, {"engine": "cvc5", "encoding": "fp", "seconds": 3}]
+    proof = Proof("no float32 tie has a ratio above 2^24", "ratio-bound", {"unsat": unsat})
+    text = _flat(tie_report(found(optimal(), proof=proof, upper_bound=Fraction(2**24))))
+    assert "16777216 2^24" in text
+    assert "16.8 km to 1 mm" in text
+    assert "the largest possible: proved" in text
+    assert "its negation is unsat: bitwuzla (significands, 1.2 s) and cvc5 (fp, 3 s)" in text
+    assert "closer to b than 0.9999999995" in text
+    assert "a is 5.96e-8 away" in text
+
+
+def test_an_upper_bound_without_proof_of_optimality():
+    assert "no ratio above 16777216 (2^24) is possible" in tie_report(found(known(), upper_bound=Fraction(2**24)))
+    assert "possible; this one reaches it" in tie_report(found(optimal(), upper_bound=Fraction(2**24)))
+    assert "no upper bound on the ratio is proved" in tie_report(found(known()))
+
+
+def test_libraries_with_one_outcome_share_a_line():
+    lines = [line.split() for line in tie_report(found(known())).splitlines()]
+    assert ["numpy", "2.4.0", "matmul,", "dot", "1,", "4,", "64", "1", "0", "✓", "confirmed"] in lines
+    assert ["jax", "0.10.0", "jit", "1,", "4,", "64", "1", "1", "same", "class"] in lines
+    assert ["mxnet", "not", "run:", "not", "installed"] in lines
+
+
+def test_rows_are_named_where_a_batch_is_split():
+    half = [replace(r, rows=(0, 1, 2, 5)) for r in replayed("torch", "2.13.0", "linear", (6,))]
+    rest = [replace(r, rows=(3, 4)) for r in replayed("torch", "2.13.0", "linear", (6,), class_counterexample=1, confirmed=False)]
+    text = tie_report(found(replace(known(), replays=(*half, *rest))))
+    assert "6 (rows 0-2,5)  1     0     ✓ confirmed" in text
+    assert "6 (rows 3-4)    1     1     same class" in text
+
+
+def test_a_class_that_differs_without_a_certificate_is_not_called_confirmed():
+    replays = replayed("jax", "1", "jit", (1,), certificate_accepted=False, confirmed=False)
+    text = tie_report(found(replace(known(), replays=tuple(replays))))
+    assert "not certified" in text
+    assert "in float32 sequential arithmetic it has class 0, though jax does not show it" in _flat(text)
+
+
+def test_without_replays_the_report_says_how_to_get_them():
+    text = tie_report(found(replace(known(), replays=())))
+    assert "fpsynth replay FILE" in text
+    assert "in float32 sequential arithmetic it has class 0." in _flat(text)
+
+
+def test_the_negative_control():
+    assert "✓ rejects" in tie_report(found(known()))
+    fooled = replace(known(), sound_certificate=Certificate("lipschitz-sound", True, Fraction(1), Fraction(2)))
+    assert "this is a bug" in tie_report(found(fooled))
+    unknown = replace(known(), sound_certificate=None)
+    assert "no negative control" in tie_report(found(unknown))
+
+
+def test_a_certificate_that_does_not_contain_a_refutes_nothing():
+    far = replace(known(), certificate=Certificate("lipschitz-exact", True, Fraction(1, 100), Fraction(1, 4)))
+    text = tie_report(found(far))
+    assert "the ball does not contain a" in text
+    assert "Nothing is wrong" in text
+    assert "What is wrong" not in text
+
+
+def test_several_witnesses_get_a_line_each():
+    text = tie_report(found(known(), optimal(), known()))
+    assert "All 3 witnesses" in text
+    rows = [line.split() for line in text.splitlines() if line.endswith("numpy, torch, tensorflow and onnxruntime")]
+    assert [row[:2] for row in rows] == [["1", "0.0392361"], ["2", "5.96046e-8"], ["3", "0.0392361"]]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 2), (1, 3), (3, 2), (1, 2, 2, 3)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_other_shapes_show_all_weights_and_stay_within_the_width(shape, bias):
+    witness = random_witness(*shape, seed=3, bias=bias)
+    for width in (80, 96):
+        text = tie_report(found(witness), width=width)
+        assert max(map(len, text.splitlines())) <= width
+    for weight in witness.network.entries():
+        assert weight.hex().rstrip("0").split("p")[0].rstrip("0") in text
+
+
+def test_logits_beyond_the_two_in_question_are_named():
+    assert "not drawn" in tie_report(found(random_witness(1, 3)))
+
+
+def test_large_networks_are_summarised():
+    text = tie_report(found(random_witness(20, 30, 5)))
+    assert "750 weights and biases between" in text
+    assert len(text.splitlines()) < 90
+
+
+def test_impossible_comes_with_its_proof():
+    proof = Proof("no certified float16 tie of ratio 5000 or more", "exhaustive", {"weight_pairs": 12, "inputs": 34})
+    result = TieResult(
+        Verdict.IMPOSSIBLE, (), proof.statement, proof, Fraction(2**11), (), 1.0, 2.0, {"dtype": "float16", "shape": (1, 2)}
+    )
+    text = _flat(tie_report(result))
+    assert "tie · float16 · 1,2 IMPOSSIBLE" in text
+    assert "by enumeration: 12 pairs of weights, each at all 34 inputs" in text
+    assert "2048 = 2^11" in text
+
+
+def test_unknown_lists_what_was_tried():
+    attempts = tuple(
+        Attempt("z3", "bitblast", seed, "tie", True, "unknown", "its time limit of 4 s is over", 4.1, 10**8) for seed in range(20)
+    )
+    result = TieResult(Verdict.UNKNOWN, (), "the time limit of 4 s is over", None, None, attempts, 4.0, 4.2, {"seed": 0})
+    text = tie_report(result)
+    assert "UNKNOWN" in text
+    assert "neither a witness nor a proof" in text
+    assert text.count("bitblast") == 12
+    assert "and 8 more" in text
+    assert "seed 0" in text
+
+
+def test_control_characters_from_a_file_do_not_reach_the_terminal():
+    hostile = Replay("evil\x1b[2J", not_run="line\nbreak\x07\u202e")
+    text = witness_report(replace(known(), replays=(hostile,)))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "\u202e" not in text
+    assert "evil?[2J" in text
+
+
+def test_a_nan_logit_is_reported():
+    witness = replace(known(), format=FLOAT16, certified=(65504.0,), counterexample=(1.0,), replays=())
+    from fpsynth.arithmetic import Arithmetic, Deployment
+    from fpsynth.networks.network import Dense, Network
+
+    overflowing = replace(
+        witness, network=Network((Dense(((4.0,), (2.0,))),)), deployment=Deployment(Arithmetic(FLOAT16))
+    )
+    text = witness_report(overflowing)
+    assert "infinity" in text
