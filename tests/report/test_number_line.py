@@ -28,7 +28,9 @@ def _axis(picture):
 
 
 def test_the_published_tie():
-    assert number_line(_products(XA), FLOAT32) == """\
+    assert (
+        number_line(_products(XA), FLOAT32)
+        == """\
                                  w0·x              w1·x
                                   ▼                 ▼
 ───╎─────────────┼─────────────╎─────────────●─────────────╎─────────────┼─────────────╎────
@@ -36,16 +38,20 @@ def test_the_published_tie():
                                   y0 = y1 = 0x1.3ffee2p-3
   ┼ float32 numbers, 1 ulp = 2^-26   ╎ halfway points, where rounding switches
 """
+    )
 
 
 def test_the_published_certified_point():
-    assert number_line(_products(XB), FLOAT32, caption=False) == """\
+    assert (
+        number_line(_products(XB), FLOAT32, caption=False)
+        == """\
                                   w0·x                  w1·x
                                    ▼                     ▼
 ───┼─────────────╎─────────────●─────────────╎─────────────●─────────────╎─────────────┼────
                                ╭───╯                     ╰─╮
                        y0 = 0x1.8f78d8p-3          y1 = 0x1.8f78dap-3
 """
+    )
 
 
 def test_ascii_has_the_same_layout():
@@ -55,7 +61,10 @@ def test_ascii_has_the_same_layout():
 
 
 def test_colour_changes_no_text():
-    marks = [Mark("p", Fraction(1), from_float(1.0), colour="cyan"), Mark("q", Fraction(1025, 1024), from_float(1.0), colour="yellow")]
+    marks = [
+        Mark("p", Fraction(1), from_float(1.0), colour="cyan"),
+        Mark("q", Fraction(1025, 1024), from_float(1.0), colour="yellow"),
+    ]
     coloured = number_line(marks, FLOAT8_E5M2, colour=True)
     assert "\x1b[" in coloured
     assert plain(coloured) == number_line(marks, FLOAT8_E5M2)
@@ -86,8 +95,10 @@ def test_marks_stand_in_order_and_ties_are_shown_iff_rounded_values_are_equal(ca
     assert _axis(picture).count("●") == len({m.rounded for m in marks})
     for i, m in enumerate(marks):
         for other in marks[:i]:
-            together = any(m.name in line and f"{other.name} = " in line and re.search(f"{other.name}( = y\\d)* = {m.name}", line)
-                           for line in picture.splitlines())
+            together = any(
+                m.name in line and f"{other.name} = " in line and re.search(f"{other.name}( = y\\d)* = {m.name}", line)
+                for line in picture.splitlines()
+            )
             assert together == equal(m.rounded, other.rounded)
 
 
@@ -134,7 +145,9 @@ def test_values_far_apart_are_drawn_with_coarse_ticks():
     assert _axis(picture).count("●") == 2
 
 
-@pytest.mark.parametrize("pair", [(1, Fraction(1, 10**30)), (-(10**30), 10**30), (0, Fraction(1, 2**149)), (10**30, 10**30 + 1)])
+@pytest.mark.parametrize(
+    "pair", [(1, Fraction(1, 10**30)), (-(10**30), 10**30), (0, Fraction(1, 2**149)), (10**30, 10**30 + 1)]
+)
 def test_extreme_distances_are_drawn(pair):
     marks = _marks(FLOAT32, pair)
     picture = number_line(marks, FLOAT32)

@@ -3,10 +3,19 @@
 from fractions import Fraction
 
 import pytest
-from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, FORMATS
-from fpsynth.report.numerals import binade, binary, bit_fields, decimal, power_text, rounding_interval, scaled_integer, shortest
-from fpsynth.report.numerals import significant as significant
-from fpsynth.report.numerals import ulp
+from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FORMATS
+from fpsynth.report.numerals import (
+    binade,
+    binary,
+    bit_fields,
+    decimal,
+    power_text,
+    rounding_interval,
+    scaled_integer,
+    shortest,
+    significant,
+    ulp,
+)
 from fpsynth.rounding import Rounding, from_bits, from_float, from_fraction, round_fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,8 +53,6 @@ def test_the_shortest_decimal_comes_back(fmt, data):
     value = from_bits(data.draw(st.integers(0, fmt.max_finite_bits)), fmt)
     text = shortest(float(value), fmt)
     assert round_fraction(Fraction(text), fmt) == value
-    if fmt == FLOAT64:
-        assert len(text.replace(".", "").lstrip("0").split("e")[0]) <= 17
 
 
 @pytest.mark.parametrize("fmt", [FLOAT8_E5M2, FLOAT8_E4M3FN, FLOAT16])
@@ -59,7 +66,14 @@ def test_the_rounding_interval_is_what_rounds_to_the_value(fmt, mode):
             tiny = (high - low) / 1024
             if bits in (1, fmt.max_finite_bits):
                 continue  # next to zero and to infinity the sign of zero and the overflow rules decide
-            for number, inside in ((low, low_in), (low + tiny, True), (high - tiny, True), (high, high_in), (low - tiny, False), (high + tiny, False)):
+            for number, inside in (
+                (low, low_in),
+                (low + tiny, True),
+                (high - tiny, True),
+                (high, high_in),
+                (low - tiny, False),
+                (high + tiny, False),
+            ):
                 assert (round_fraction(number, fmt, mode) == value) == inside, (bits, number)
 
 
@@ -91,10 +105,17 @@ def test_decimals_are_exact_while_they_are_short():
     assert decimal(-0.0) == "-0"
     assert decimal(5e-324) == "≈ 4.9406564584124654e-324"
     assert decimal(Fraction(1, 3)).startswith("≈ 0.3333")
-    assert decimal(1e300).startswith("≈ 1e300") or decimal(1e300).startswith("≈ 1.000000000000000")
+    assert decimal(2.0**100) == "1267650600228229401496703205376"
+    assert decimal(1e300) == "≈ 1.0000000000000001e300"
 
 
 def test_powers_of_two_and_odd_multiples():
     assert [power_text(x) for x in (2.0**24, 2.0**-24, 3.0, 0.0, 1.0)] == ["2^24", "2^-24", "", "", ""]
-    assert [scaled_integer(Fraction(n)) for n in (0, 1, 6, Fraction(-3, 8), Fraction(1, 3))] == ["0", "1", "3 × 2^1", "-3 × 2^-3", "1/3"]
+    assert [scaled_integer(Fraction(n)) for n in (0, 1, 6, Fraction(-3, 8), Fraction(1, 3))] == [
+        "0",
+        "1",
+        "3 × 2^1",
+        "-3 × 2^-3",
+        "1/3",
+    ]
     assert [binade(Fraction(n)) for n in (1, 3, Fraction(1, 3), -8)] == [0, 1, -2, 3]

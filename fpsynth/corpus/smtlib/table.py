@@ -335,7 +335,10 @@ def _objectives() -> Iterator[Question]:
 
 
 def _small() -> Iterator[Question]:
-    for precision, encodings in ((5, (_FP, _BV)), (6, (_BV,))):
+    for precision, known_by, encodings in (
+        (5, Evidence.ENUMERATION, (_FP, _BV)),
+        (6, Evidence.MONOTONE_ENUMERATION, (_BV,)),
+    ):
         fmt = Format(f"p{precision}", 5, precision)
         tie, largest = _tie(fmt), 1 << precision
         about = (
@@ -343,5 +346,5 @@ def _small() -> Iterator[Question]:
             f"{largest}."
         )
         yield tie_question(
-            "small", fmt.name, about, "unsat", Evidence.ENUMERATION, tie, _ratio(largest, True), quick=encodings
+            "small", fmt.name, about, "unsat", known_by, tie, _ratio(largest, True), quick=encodings
         )
