@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from fpsynth.rounding import rounding_named
 
 if TYPE_CHECKING:
     from fpsynth.certifiers.dataset import DatasetCertification
-    from fpsynth.libraries.environments import Environment
+    from fpsynth.libraries.environments import Installation
     from fpsynth.synthesis.check import CheckResult
     from fpsynth.synthesis.result import TieResult
     from fpsynth.witness import Witness
@@ -108,16 +107,6 @@ def tie(
         return run_tie(question, settings, pool=pool, batches=batches, **arguments)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True)
-class Environments:
-    """What this machine is, what is installed on it, and what that can run."""
-
-    machine: dict[str, str]
-    libraries: tuple[Environment, ...]
-    packages: dict[str, str | None]
-    """Solvers and what else fpsynth can use: version, or None where it is not installed."""
-
-
 def certify(
     network: str | os.PathLike[str],
     images: str | os.PathLike[str],
@@ -141,14 +130,11 @@ def certify(
     )
 
 
-def environments(libraries: Sequence[str] = LIBRARIES, *, device: str = "cpu") -> Environments:
+def environments(libraries: Sequence[str] = LIBRARIES, *, device: str = "cpu") -> Installation:
     """Say for each library whether it is installed here, and what it can run; and which solvers there are."""
-    from fpsynth.libraries.environments import environments as found
-    from fpsynth.libraries.machine import machine
-    from fpsynth.solvers.base import package_version
+    from fpsynth.libraries.environments import installation
 
-    packages = ("z3-solver", "bitwuzla", "cvc5", "python-flint", "sympy", "jsonschema", "onnx", "ml_dtypes")
-    return Environments(machine(), tuple(found(libraries, device)), {name: package_version(name) for name in packages})
+    return installation(libraries, device)
 
 
 def check(witness: Witness | str | os.PathLike[str]) -> CheckResult:

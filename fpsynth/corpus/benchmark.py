@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+from fpsynth.confirmation import predict
 from fpsynth.corpus.counterexample import counterexample_text
 from fpsynth.corpus.region import Region, choose_region
 from fpsynth.corpus.vnnlib import REAL, element_type, vnnlib1, vnnlib2
 from fpsynth.errors import InputError
+from fpsynth.evaluators.networks import argmax
 from fpsynth.networks.certifier_text import write_network, write_query
 from fpsynth.networks.onnx import onnx_bytes
-from fpsynth.replay.replay import predict
 from fpsynth.witness import Witness
 from fpsynth.witness.file import text
 from fpsynth.witness.numerals import decimal_text, exact_text
@@ -37,12 +38,12 @@ class Benchmark:
     @cached_property
     def label(self) -> int:
         """The predicted class of the certified point: the one that is certified."""
-        return _argmax(self.logits[0])
+        return argmax(self.logits[0])
 
     @cached_property
     def wrong_label(self) -> int:
         """The predicted class of the counterexample."""
-        return _argmax(self.logits[1])
+        return argmax(self.logits[1])
 
     @cached_property
     def region(self) -> Region:
@@ -112,8 +113,3 @@ class Benchmark:
             *(f"  X_{k} = {decimal_text(x)}" for k, x in enumerate(w.counterexample)),
             "this box lies inside the certified ball and contains both points",
         ]
-
-
-def _argmax(logits: tuple[float, ...]) -> int:
-    """The first position of the largest logit, as in torch, tensorflow and numpy."""
-    return max(range(len(logits)), key=lambda k: (logits[k], -k))

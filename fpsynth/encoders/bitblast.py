@@ -11,8 +11,7 @@ from fpsynth.errors import InputError
 from fpsynth.problems import Problem
 
 OPERATORS = frozenset(
-    "true false not and or xor => = ite distinct concat bvnot bvneg bvand bvor bvxor bvnand bvnor bvxnor bvadd bvsub bvmul bvudiv "
-    "bvurem bvshl bvlshr bvashr bvult bvule bvugt bvuge bvslt bvsle bvsgt bvsge bvcomp bvsdiv bvsrem bvsmod".split()
+    ["true", "false", "not", "and", "or", "xor", "=>", "=", "ite", "distinct", "concat", "bvnot", "bvneg", "bvand", "bvor", "bvxor", "bvnand", "bvnor", "bvxnor", "bvadd", "bvsub", "bvmul", "bvudiv", "bvurem", "bvshl", "bvlshr", "bvashr", "bvult", "bvule", "bvugt", "bvuge", "bvslt", "bvsle", "bvsgt", "bvsge", "bvcomp", "bvsdiv", "bvsrem", "bvsmod"]
 )
 """What the theory of bit-vectors has (SMT-LIB 2.6, FixedSizeBitVectors and logic QF_BV), indexed operators apart."""
 

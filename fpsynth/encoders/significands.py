@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from fpsynth.encoders.dyadic import with_dyadic_constants
 from fpsynth.encoders.fixedpoint import Fixed, FixedPoint, width_for
-from fpsynth.encoders.ranges import NodeRange, Range, analyse, flushed_range, inner_bounds, is_absolute, variable_range
+from fpsynth.encoders.ranges import NodeRange, Range, analyse, inner_bounds, is_absolute, variable_range
 from fpsynth.encoders.script import Script, Unknown
 from fpsynth.encoders.smtlib import Writer, literal
 from fpsynth.errors import InputError

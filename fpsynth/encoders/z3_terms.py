@@ -11,7 +11,7 @@ from fpsynth.encoders.ranges import analyse, value_range
 from fpsynth.errors import MissingPackageError
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.problems import Assignment, Problem
-from fpsynth.rounding import NAN, Kind, Rounding, Value, from_bits, to_bits
+from fpsynth.rounding import NAN, Rounding, Value, from_bits, to_bits
 
 Z3 = Any
 """A term of z3, which has no types of its own."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fpsynth.formats import FORMATS
+from fpsynth.libraries.machine import machine
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.libraries.registry import NAMES
 
@@ -31,6 +33,31 @@ class Environment:
     def dtypes(self) -> tuple[str, ...]:
         """Formats that at least one variant runs without reservation."""
         return tuple(name for name in FORMATS if any(obstacles[name] == "" for obstacles in self.variants.values()))
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What this machine is, what is installed on it, and what that can run."""
+
+    machine: dict[str, str]
+    libraries: tuple[Environment, ...]
+    packages: dict[str, str | None]
+    """Solvers and whatever else fpsynth can use: version, or None where it is not installed."""
+
+
+PACKAGES = ("z3-solver", "bitwuzla", "cvc5", "python-flint", "sympy", "onnx", "ml_dtypes")
+"""Optional packages, beside the libraries, that fpsynth makes use of."""
+
+
+def installation(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float = 120.0) -> Installation:
+    """Describe the machine, the libraries (see ``environments``) and the optional packages."""
+    versions: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return Installation(machine(), tuple(environments(names, device, timeout=timeout)), versions)
 
 
 def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float = 120.0) -> list[Environment]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from fpsynth.witness import Witness
 
 if TYPE_CHECKING:
-    from fpsynth.api import Environments
     from fpsynth.certifiers.dataset import DatasetCertification
+    from fpsynth.libraries.environments import Installation
     from fpsynth.synthesis.check import CheckResult
 
 
@@ -54,7 +54,7 @@ def certify_text(result: DatasetCertification) -> str:
     )
 
 
-def environments_text(found: Environments) -> str:
+def environments_text(found: Installation) -> str:
     """The machine, the packages, and for each library the dtypes that it runs."""
     lines = [f"{name:22}{value}" for name, value in found.machine.items()]
     lines.append("")

@@ -9,26 +9,11 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.witness import Witness, to_json
 
 if TYPE_CHECKING:
-    from fpsynth.api import Environments
+    from fpsynth.libraries.environments import Installation
     from fpsynth.synthesis.check import CheckResult
     from fpsynth.synthesis.result import TieResult
 
-_EMPTY: dict[str, Any] = {
-    name: None
-    for name in (
-        "network",
-        "inputs",
-        "arithmetic",
-        "certificate",
-        "other_certificates",
-        "sound_certifier",
-        "distance",
-        "ratio",
-        "engine",
-        "encoding",
-        "provenance",
-    )
-}
+_EMPTY: dict[str, Any] = dict.fromkeys(("network", "inputs", "arithmetic", "certificate", "other_certificates", "sound_certifier", "distance", "ratio", "engine", "encoding", "provenance"))
 """The members of a witness, where there is none."""
 
 
@@ -71,7 +56,7 @@ def check_json(witness: Witness, result: CheckResult) -> dict[str, Any]:
     }
 
 
-def environments_json(found: Environments) -> dict[str, Any]:
+def environments_json(found: Installation) -> dict[str, Any]:
     """What is installed, and what it can run."""
     return {
         "machine": found.machine,

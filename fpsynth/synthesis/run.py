@@ -12,10 +12,10 @@ from typing import Any
 from fpsynth import __version__
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.certifiers.base import certifier
+from fpsynth.confirmation import replay
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.orders import SEQUENTIAL, Order
-from fpsynth.replay.replay import replay
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.answer import Answer, answer

@@ -52,7 +52,7 @@ def test_variables_that_choose_kernels_are_recorded(monkeypatch: pytest.MonkeyPa
 def test_nothing_heavy_is_imported_by_the_parent() -> None:
     """Versions are known, processes could be started, and no library has been imported."""
     code = (
-        "import sys, fpsynth.libraries.environments, fpsynth.replay.replay, fpsynth.networks.onnx\n"
+        "import sys, fpsynth.libraries.environments, fpsynth.confirmation, fpsynth.networks.onnx\n"
         "from fpsynth.libraries.registry import NAMES, library_named\n"
         "[library_named(name).version() for name in NAMES]\n"
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"

@@ -22,7 +22,7 @@ from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.pool import Answer, LibraryPool, Member
 from fpsynth.libraries.registry import NAMES
 from fpsynth.networks.network import Dense, Network
-from fpsynth.replay.replay import _records, predict, replay
+from fpsynth.confirmation import _records, predict, replay
 from fpsynth.witness import Replay
 
 BATCHES = (1, 4, 64)
@@ -171,7 +171,7 @@ ALONE = """
 import importlib.util, json, sys
 from ties import PUBLISHED, lipschitz
 from fpsynth.libraries.pool import LibraryPool
-from fpsynth.replay.replay import replay
+from fpsynth.confirmation import replay
 with LibraryPool() as pool:
     records = replay(PUBLISHED, pool, batches=(1, 4), judge=lipschitz(PUBLISHED))
 print(json.dumps([[r.library, r.variant, r.batch, r.confirmed, r.not_run] for r in records]))

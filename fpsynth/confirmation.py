@@ -1,4 +1,4 @@
-"""Replay: what libraries do with a witness, and whether that confirms it."""
+"""Confirmation: what libraries do with a witness in a replay, and whether that confirms it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,68 @@
+"""Writes murray_tie.json, the solution printed in Murray, "Breaking a Verified Certifier", as a witness file.
+
+python -m benchmarks.published.murray_tie
+"""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+from fpsynth import __version__
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.evaluators.networks import network_logits
+from fpsynth.formats import FLOAT32
+from fpsynth.networks.network import Dense, Network
+from fpsynth.synthesis.certification import claims, lipschitz_ratio, nearest_sqrt, squared_distance
+from fpsynth.witness import Provenance, Witness, save
+
+PATH = Path(__file__).with_suffix(".json")
+WEIGHTS = ((0.9890594482421875,), (0.989059507846832275390625,))
+CERTIFIED = (0.19721232354640960693359375,)
+COUNTEREXAMPLE = (0.157976210117340087890625,)
+RADIUS = Fraction("0.2471875")
+"""The radius that the certifier was shown to accept: 6.3 times the distance of the points."""
+NOTES = (
+    'weights, inputs and radius as printed in Murray, "Breaking a Verified Certifier", where Z3 found them',
+    "distance, ratio and certificates computed by fpsynth",
+)
+
+
+def witness() -> Witness:
+    """Return the published solution with the claims of fpsynth's certifiers about it."""
+    network, deployment = Network((Dense(WEIGHTS),)), Deployment(Arithmetic(FLOAT32))
+    logits = network_logits(network, CERTIFIED, FLOAT32, deployment)
+    squared = squared_distance(CERTIFIED, COUNTEREXAMPLE)
+    said = claims(network, CERTIFIED, logits, squared, FLOAT32, "lipschitz-exact", RADIUS)
+    if said.rejection:
+        raise AssertionError(f"the published solution is no witness: {said.rejection}")
+    return Witness(
+        question="tie",
+        format=FLOAT32,
+        network=network,
+        certified=CERTIFIED,
+        counterexample=COUNTEREXAMPLE,
+        deployment=deployment,
+        certificate=said.certificate,
+        other_certificates=said.others,
+        sound_certificate=said.sound,
+        distance=nearest_sqrt(squared),
+        ratio=lipschitz_ratio(network, logits, squared, said.certificate.supremum)[0],
+        provenance=Provenance(
+            engine="published",
+            encoding="",
+            seed=0,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions={"fpsynth": __version__, "python": platform.python_version()},
+            seconds_solve=0.0,
+            seconds_total=0.0,
+            notes=NOTES,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    save(witness(), PATH)
+    print(PATH.name)

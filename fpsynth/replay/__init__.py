@@ -1,1 +1,0 @@
-"""Replay: what a witness does in every environment, and what that confirms."""
