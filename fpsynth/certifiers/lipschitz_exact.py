@@ -54,8 +54,8 @@ def spectral_norm_up(
     """Return the certifier's upper bound of the spectral norm of a matrix (rows = outputs) after ``gram`` Gram iterations.
 
     Each iteration replaces G by its Gram matrix divided by an upper bound r of that one's Frobenius norm, with the
-    entries rounded away from zero to 16 decimals; e bounds the Frobenius norm of what the rounding changed.  Afterwards
-    s <- sqrt((s + e) r) undoes the iterations, the latest first.
+    entries rounded away from zero to 16 decimals (negative ones by up to two units); e bounds the Frobenius norm of what
+    the rounding changed.  Afterwards s <- sqrt((s + e) r) undoes the iterations, the latest first.
     """
     matrix, denominator = _common_denominator(weight)
     undo: list[tuple[Fraction, Fraction]] = []
@@ -98,11 +98,22 @@ def _normalised(matrix: IntegerMatrix, denominator: int, scale: Fraction) -> tup
     for i, row in enumerate(matrix):
         for j in range(i, len(row)):
             exact = row[j] * factor
-            entry = _ceil_div(exact, divisor) if exact > 0 else exact // divisor
+            entry = _away_from_zero(exact, divisor)
             rounded[i][j] = rounded[j][i] = entry
             change = entry * divisor - exact
             squares += change * change * (1 if i == j else 2)
     return rounded, sqrt_up(Fraction(squares, (divisor * UNIT) ** 2))
+
+
+def _away_from_zero(numerator: int, denominator: int) -> int:
+    """The quotient as the certifier rounds it: up if positive; down, and one further, if negative and not an integer.
+
+    Its RoundDown takes one away before it takes the floor, as its RoundUp adds one.
+    """
+    if numerator >= 0:
+        return _ceil_div(numerator, denominator)
+    quotient, rest = divmod(numerator, denominator)
+    return quotient - (rest > 0)
 
 
 def gram_matrix(matrix: IntegerMatrix) -> IntegerMatrix:

@@ -108,6 +108,11 @@ def _magnitude(number: Fixed, ops: FixedPoint) -> Fixed:
     return ops.make(f"(ite {ops.negative(number)} (bvnot {fitted}) {fitted})", 0, upper, number.lsb)
 
 
+def _saturates(exact: Range, fmt: Format) -> bool:
+    """Whether rounding toward zero can meet numbers so large that it must stop at the greatest finite one."""
+    return max(-exact.lower, exact.upper) >= fmt.max_finite + power_of_two(fmt.emax - fmt.precision + 1)
+
+
 class _Encoder:
     def __init__(self, writer: Writer, ranges: Mapping[int, NodeRange], leaves: Mapping[str, Fixed]) -> None:
         self.writer, self.ranges, self.leaves = writer, ranges, leaves
@@ -136,9 +141,10 @@ class _Encoder:
 
     def _number(self, node: Expression) -> Fixed:
         known = self.ranges[id(node)]
-        if known.value.special:
+        if known.value.special or (node.format is not None and _saturates(known.exact, node.format)):
             raise InputError(
-                f"the significand encoding has no infinities and NaN, but a {node.op.value} in {node.format} can overflow: narrow the bounds"
+                f"the significand encoding cannot express overflow, which a {node.op.value} in {node.format} may meet; "
+                "narrow the bounds of the variables"
             )
         if node.op is Op.VARIABLE:
             return self.leaves[node.name]

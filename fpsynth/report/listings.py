@@ -17,6 +17,7 @@ def check_text(result: CheckResult) -> str:
     lines = []
     for finding in result.findings:
         lines += [f"{'holds' if finding.holds else 'FAILS':6}{finding.claim}", f"      {finding.detail}"]
+    lines += [f"skipped {line}" for line in result.skipped]
     verdict = "confirmed" if result.confirmed else "NOT confirmed"
     lines.append("")
     lines.append(f"{verdict}: the certified radius is {result.radius_ratio:.10g} times the distance of the two points")

@@ -50,6 +50,7 @@ def check_json(witness: Witness, result: CheckResult) -> dict[str, Any]:
     return {
         "confirmed": result.confirmed,
         "findings": [asdict(finding) for finding in result.findings],
+        "skipped": list(result.skipped),
         "distance": witness.distance,
         "radius_ratio": _finite(result.radius_ratio),
         "ratio": _finite(result.supremum_ratio),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fpsynth.solvers.base import Outcome, ScriptEngine, Status, milliseconds
 
@@ -21,15 +21,14 @@ class Z3(ScriptEngine):
     package: ClassVar[str] = "z3-solver"
 
     def run(self, script: Script, seed: int, seconds: float | None, memory: int | None) -> Outcome:
-        """Solve with the tactic that z3 has for the script's logic."""
+        """Solve with the tactic that suits the script's encoding."""
         import z3
 
         for module in ("smt", "sat"):
             z3.set_param(f"{module}.random_seed", seed)
         if memory is not None:
             z3.set_param("memory_max_size", max(memory - _OVERHEAD, memory // 2) >> 20)
-        # the tactic for QF_FP knows bit-vectors too; QF_BVFP, the exact name of such a mixture, has none of its own
-        solver = z3.SolverFor("QF_BV" if script.logic == "QF_BV" else "QF_FP")
+        solver = _solver(script)
         if seconds is not None:
             solver.set("timeout", milliseconds(seconds))
         try:
@@ -46,3 +45,17 @@ class Z3(ScriptEngine):
             Status.SAT,
             {u.name: model.eval(z3.BitVec(u.name, u.width), True).as_long() for u in script.unknowns},
         )
+
+
+def _solver(script: Script) -> Any:
+    """The quickest of z3's solvers, measured on ties of one input and two outputs, certificate included.
+
+    For significands that is the SMT core, which keeps the products whole: it was 3 to 20 times as fast as bit-blasting at
+    once, which in turn is 10 times as fast on texts that are bit-blasted already.
+    """
+    import z3
+
+    if script.encoding == "significands":
+        return z3.Then("simplify", "propagate-values", "solve-eqs", "elim-uncnstr", "simplify", "smt").solver()
+    # the tactic for QF_FP knows bit-vectors too; QF_BVFP, the exact name of such a mixture, has none of its own
+    return z3.SolverFor("QF_BV" if script.logic == "QF_BV" else "QF_FP")

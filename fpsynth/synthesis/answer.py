@@ -11,7 +11,7 @@ from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis import ratio_bound
 from fpsynth.synthesis.exhaustive import Enumeration, contradiction, enumerate_ties, feasible
 from fpsynth.synthesis.result import Proof, Verdict
-from fpsynth.synthesis.search import Clock, Found, Progress, Settings, find, objective_value, refute
+from fpsynth.synthesis.search import Clock, Found, Progress, Settings, find, objective_bounds, refute
 from fpsynth.synthesis.tie import Bound, TieQuestion, build
 
 Judge = Callable[[Assignment], str]
@@ -19,6 +19,10 @@ Judge = Callable[[Assignment], str]
 
 MAX_REJECTIONS = 12
 """After so many solutions that the certifier itself rejects, the answer is unknown."""
+
+
+OPTIMUM_SECONDS = 15.0
+"""So long, and at most half the time, a solution at the largest conceivable ratio is looked for before any is."""
 
 
 @dataclass
@@ -52,52 +56,73 @@ def answer(
     if why:
         return result.conclude(Verdict.IMPOSSIBLE, why, Proof(why, "contradictory domain", {}))
     limit = ratio_bound.bound(question)
-    if limit is not None and question.min_ratio > limit:
-        proof = _enumerated_proof(question) if feasible(question) else _theorem(question, settings, clock, result, progress)
+    beyond = limit is not None and question.min_ratio > limit
+    if feasible(question) and (prove or beyond):
+        _by_enumeration(question, judge, clock, result)
+        if result.verdict is not Verdict.UNKNOWN:
+            return result
+    elif limit is not None and beyond:
+        proof = _theorem(question, limit, settings, clock, result, progress)
         if proof is None:
-            return result.conclude(Verdict.UNKNOWN, f"no ratio above {limit} is known, but its proof did not end in time")
+            return result.conclude(Verdict.UNKNOWN, f"the proof that no ratio exceeds {limit} did not end in time")
         result.upper_bound = limit
-        return result.conclude(Verdict.IMPOSSIBLE, f"no tie has a ratio above {limit}", proof)
-    if feasible(question) and prove:
-        return _by_enumeration(question, result, judge)
+        return result.conclude(Verdict.IMPOSSIBLE, proof.statement, proof)
     _search(question, settings, judge, limit, clock, result, progress)
     if result.found is not None and prove:
         _prove_optimal(question, settings, judge, limit, clock, result, progress)
     return result
 
 
+def _nothing(question: TieQuestion, demand: str = "") -> str:
+    """The statement that there is no solution (with a further demand), with all that it depends on."""
+    ratio = f" of ratio {float(question.min_ratio):.17g} or more" if question.min_ratio > 1 else ""
+    where = " and ".join(map(str, question.deployments))
+    shape = ",".join(map(str, question.shape))
+    return (
+        f"no weights in {question.weights} and inputs in {question.inputs} give a certified tie{ratio}{demand} "
+        f"of shape {shape} in {where}{_measure(question)}"
+    )
+
+
+def _measure(question: TieQuestion) -> str:
+    """What a statement about hidden layers is relative to: the query knows no spectral norms."""
+    return ", where Frobenius norms bound the Lipschitz constants of hidden layers" if len(question.shape) > 2 else ""
+
+
+def _by_enumeration(question: TieQuestion, judge: Judge, clock: Clock, result: Answer) -> None:
+    """Look at the whole domain: the answer is found or impossible, but unknown where time runs out or the certifier objects."""
+    began = clock.spent
+    outcome = enumerate_ties(question, clock.left)
+    status = "sat" if outcome.best is not None else "unsat" if outcome.complete else "unknown"
+    run = Attempt("exhaustive", "numbers", 0, "tie", True, status, "", clock.spent - began, None)
+    result.attempts.append(run)
+    proof = _enumeration_proof(question, outcome) if outcome.complete else None
+    if outcome.complete:
+        result.upper_bound = outcome.value
+    if outcome.best is None:
+        if proof is None:
+            result.reason = "the enumeration of the domain did not end in time"
+        else:
+            result.conclude(Verdict.IMPOSSIBLE, proof.statement, proof)
+        return
+    rejection = judge(outcome.best)
+    if rejection:
+        result.reason = f"the certifier itself rejects the best solution: {rejection}"
+        return
+    result.found = Found(outcome.best, run, ("found by enumerating the domain",))
+    if proof is None:
+        result.conclude(Verdict.FOUND, "the best tie until time ran out: the enumeration of the domain did not end")
+    else:
+        result.conclude(Verdict.FOUND, proof.statement, proof)
+
+
 def _enumeration_proof(question: TieQuestion, outcome: Enumeration) -> Proof:
     if outcome.value is None:
-        ratio = f" of ratio {float(question.min_ratio):.17g} or more" if question.min_ratio > 1 else ""
-        statement = (
-            f"no weights in {question.weights} and inputs in {question.inputs} give a certified {question.format} tie{ratio}"
-        )
+        statement = _nothing(question)
     else:
         statement = f"the largest {question.objective} is {float(outcome.value):.17g}"
     details = {"weight_pairs": outcome.weight_pairs, "inputs": outcome.inputs, "largest": str(outcome.value)}
     return Proof(statement, "exhaustive", details)
-
-
-def _enumerated_proof(question: TieQuestion) -> Proof | None:
-    outcome = enumerate_ties(question)
-    return _enumeration_proof(question, outcome) if outcome.value is None else None
-
-
-def _by_enumeration(question: TieQuestion, result: Answer, judge: Judge) -> Answer:
-    clock = Clock(0)
-    outcome = enumerate_ties(question)
-    proof = _enumeration_proof(question, outcome)
-    status = "unsat" if outcome.best is None else "sat"
-    run = Attempt("exhaustive", "numbers", 0, "tie", True, status, "", clock.spent, None)
-    result.attempts.append(run)
-    if outcome.best is None:
-        return result.conclude(Verdict.IMPOSSIBLE, proof.statement, proof)
-    rejection = judge(outcome.best)
-    if rejection:
-        return result.conclude(Verdict.UNKNOWN, f"the best solution is rejected by the certifier itself: {rejection}")
-    result.found = Found(outcome.best, run, ("found by enumerating the whole domain",))
-    result.upper_bound = outcome.value
-    return result.conclude(Verdict.FOUND, proof.statement, proof)
 
 
 def _search(
@@ -112,7 +137,7 @@ def _search(
     """Find a solution: at the conjectured optimum if there is one, else anywhere and then larger ones for a while."""
     wants_optimum = question.objective == "ratio" and limit is not None
     if wants_optimum and limit is not None:
-        _accepted(question, [Bound("ratio", limit)], settings, judge, clock.left / 2, result, progress)
+        _accepted(question, [Bound("ratio", limit)], settings, judge, min(clock.left / 2, OPTIMUM_SECONDS), result, progress)
     if result.found is None:
         _accepted(question, [], settings, judge, clock.left, result, progress)
         if result.found is not None:
@@ -138,9 +163,8 @@ def _accepted(
         shifted = replace(settings, seed=settings.seed + 1000 * attempt)
         outcome = find(question, bounds, shifted, clock.left, progress)
         result.attempts += outcome.attempts
-        if outcome.status == "unsat" and not bounds:
-            proof = _refutation(f"no certified {question.format} tie exists on this domain", outcome)
-            result.conclude(Verdict.IMPOSSIBLE, proof.statement, proof)
+        if outcome.status == "unsat":
+            _refuted(question, bounds, outcome, result)
             return
         if outcome.assignment is None or outcome.winner is None:
             result.reason = outcome.reason
@@ -159,6 +183,18 @@ def _accepted(
             progress(result.reason)
 
 
+def _refuted(question: TieQuestion, bounds: list[Bound], outcome: Race, result: Answer) -> None:
+    """Two engines say that there is no solution: none at all, or none that is so large."""
+    if not bounds:
+        proof = _refutation(_nothing(question), outcome)
+        result.conclude(Verdict.IMPOSSIBLE, proof.statement, proof)
+        return
+    (bound,) = bounds
+    if result.upper_bound is None or bound.value < result.upper_bound:
+        demand = f" with a {bound.objective} of {float(bound.value):.17g} or more"
+        result.proof, result.upper_bound = _refutation(_nothing(question, demand), outcome), bound.value
+
+
 def _improve(
     question: TieQuestion, settings: Settings, judge: Judge, clock: Clock, result: Answer, progress: Progress | None
 ) -> None:
@@ -168,7 +204,7 @@ def _improve(
     while budget.left > 0 and factor > Fraction(101, 100):
         assert result.found is not None
         before = result.found
-        value = Fraction(objective_value(question, before.assignment, question.objective))
+        value, _ = objective_bounds(question, before.assignment, question.objective)
         demand = Bound(question.objective, value * factor)
         result.found = None
         patience = min(budget.left, max(1.0, budget.spent))
@@ -189,18 +225,16 @@ def _refutation(statement: str, outcome: Race) -> Proof:
 
 
 def _theorem(
-    question: TieQuestion, settings: Settings, clock: Clock, result: Answer, progress: Progress | None
+    question: TieQuestion, limit: Fraction, settings: Settings, clock: Clock, result: Answer, progress: Progress | None
 ) -> Proof | None:
     """Prove the bound on the ratio (see ratio_bound.py) with two engines."""
-    mode = question.deployments[0].at(0, 0).rounding
+    mode = ratio_bound.magnitude_rounding(question)
     outcome = refute(ratio_bound.theorem(question.format, mode), settings, clock.left, progress)
     result.attempts += outcome.attempts
     if outcome.status != "unsat":
         return None
-    proof = _refutation(
-        f"no one-input, two-output {question.format} tie has a ratio above 2^{question.format.precision}", outcome
-    )
-    return replace(proof, method="ratio-bound")
+    statement = f"no tie of shape 1,2 in {question.deployments[0]} with normal products has a ratio above {limit}"
+    return replace(_refutation(statement, outcome), method="ratio-bound")
 
 
 def _prove_optimal(
@@ -214,18 +248,19 @@ def _prove_optimal(
 ) -> None:
     """Use the time that is left to prove that nothing is larger, or to find what is."""
     if question.objective == "ratio" and limit is not None:
-        proof = _theorem(question, settings, clock, result, progress)
+        proof = _theorem(question, limit, settings, clock, result, progress)
         if proof is not None:
             result.proof, result.upper_bound = proof, limit
-            return
     while clock.left > 0 and result.found is not None:
-        value = Fraction(objective_value(question, result.found.assignment, question.objective))
-        larger = Bound(question.objective, value * (1 + Fraction(1, 10**11)), strict=True)
+        below, above = objective_bounds(question, result.found.assignment, question.objective)
+        if result.upper_bound is not None and below >= result.upper_bound:
+            return
+        larger = Bound(question.objective, above, strict=True)
         outcome = refute(build(question, [larger]), settings, clock.left, progress)
         result.attempts += outcome.attempts
         if outcome.status == "unsat":
-            statement = f"the largest {question.objective} is {float(value):.10g}, up to a relative 1e-11"
-            result.proof, result.upper_bound = _refutation(statement, outcome), larger.value
+            statement = _nothing(question, f" with a {question.objective} above {float(above):.17g}")
+            result.proof, result.upper_bound = _refutation(statement, outcome), above
             return
         if outcome.assignment is None or outcome.winner is None or judge(outcome.assignment):
             return

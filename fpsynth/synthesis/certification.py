@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth.certifiers.base import certifier
+from fpsynth.certifiers.bounds import sqrt_upper
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.evaluators.networks import argmax, network_logits
 from fpsynth.formats import Format
@@ -30,18 +31,40 @@ def squared_distance(a: Sequence[float], b: Sequence[float]) -> Fraction:
 
 
 def nearest_sqrt(square: Fraction) -> float:
-    """The square root of a rational, to within one unit in the last place of float64."""
+    """The square root of a rational, to within one unit in the last place of float64.
+
+    Raises InputError where it is beyond the range of float64.
+    """
     if square == 0:
         return 0.0
     shift = 2 * max(0, 64 - (square.numerator.bit_length() - square.denominator.bit_length()) // 2)
-    return float(Fraction(math.isqrt((square.numerator << shift) // square.denominator), 1 << (shift // 2)))
+    root = Fraction(math.isqrt((square.numerator << shift) // square.denominator), 1 << (shift // 2))
+    try:
+        return float(root)
+    except OverflowError:
+        raise InputError("the distance or the ratio of the certified radius to it exceeds the range of float64") from None
 
 
 def decimal_below(bound: Fraction, digits: int = _DIGITS) -> Fraction:
     """The largest decimal number with so many significant digits that is below ``bound`` > 0."""
-    exponent = math.floor(math.log10(bound.numerator) - math.log10(bound.denominator)) - digits + 1
-    unit = Fraction(10) ** exponent
+    unit = _unit(bound, digits)
     return (math.ceil(bound / unit) - 1) * unit
+
+
+def decimal_above(bound: Fraction, digits: int = _DIGITS) -> Fraction:
+    """The smallest decimal number with so many significant digits that is at least ``bound`` > 0."""
+    unit = _unit(bound, digits)
+    return math.ceil(bound / unit) * unit
+
+
+def _unit(bound: Fraction, digits: int) -> Fraction:
+    """The power of ten with unit * 10**(digits - 1) < bound <= unit * 10**digits."""
+    unit = Fraction(10) ** (math.floor(math.log10(bound.numerator) - math.log10(bound.denominator)) - digits + 1)
+    while bound > unit * 10**digits:  # the logarithms are rounded
+        unit *= 10
+    while bound <= unit * 10 ** (digits - 1):
+        unit /= 10
+    return unit
 
 
 def lipschitz_ratio(
@@ -55,7 +78,7 @@ def lipschitz_ratio(
     if squared == 0:
         return math.inf, None
     if len(network.layers) > 1:
-        return float(supremum / Fraction(nearest_sqrt(squared))), None
+        return nearest_sqrt(supremum**2 / squared), None
     rows, best = network.layers[0].weight, argmax(logits)
     squares = [
         (Fraction(logits[best]) - Fraction(logits[other])) ** 2 / gap
@@ -108,7 +131,7 @@ def claims(
         if name != chosen:
             try:
                 other = certifier(name, network)
-            except MissingPackageError:
+            except InputError:  # not installed, or it cannot read a network with a bias
                 continue
             others.append(
                 Certificate(name, other.accepts(certified, logits, radius), radius, other.supremum(certified, logits))
@@ -132,15 +155,7 @@ def claims(
 
 def _containing(squared: Fraction) -> Fraction:
     """A decimal number at least the distance, hardly more."""
-    root = Fraction(math.nextafter(nearest_sqrt(squared), math.inf))
-    digits = _DIGITS
-    while True:
-        below = decimal_below(root * 2, digits)
-        unit = Fraction(10) ** (math.floor(math.log10(root)) - digits + 1)
-        radius = math.ceil(root / unit) * unit
-        if radius**2 >= squared and below > 0:
-            return radius
-        digits += 4
+    return decimal_above(sqrt_upper(squared)) if squared else squared
 
 
 def _radius(supremum: Fraction, squared: Fraction) -> Fraction:

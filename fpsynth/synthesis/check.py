@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fpsynth.errors import InputError
+from fpsynth.certifiers.base import certifier
+from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.evaluators.networks import argmax, network_logits
 from fpsynth.synthesis.certification import REAL_CERTIFIERS, claims, lipschitz_ratio, nearest_sqrt, squared_distance
 from fpsynth.witness import Witness
+
+MAX_FLOAT = Fraction(sys.float_info.max)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class CheckResult:
     """The certified radius of the file divided by the distance of the points."""
     supremum_ratio: float
     """The same for the largest radius that the exact Lipschitz bound certifies."""
+    skipped: tuple[str, ...] = ()
+    """Claims that could not be computed here, and why."""
 
     @property
     def confirmed(self) -> bool:
@@ -54,6 +60,7 @@ def check(witness: Witness) -> CheckResult:
     said = claims(network, witness.certified, at, squared, fmt, witness.certificate.certifier, radius)
     distance = nearest_sqrt(squared)
     ratio, _ = lipschitz_ratio(network, at, squared, said.certificate.supremum)
+    stated, skipped = _statements(witness, at)
     findings = [
         Finding(
             "the class changes",
@@ -63,15 +70,45 @@ def check(witness: Witness) -> CheckResult:
         Finding(
             f"{witness.certificate.certifier} accepts radius {float(radius):.12g}",
             said.certificate.accepted,
-            f"it accepts exactly the radii below {float(said.certificate.supremum):.17g}",
+            f"it accepts exactly the radii below {_text(said.certificate.supremum)}",
         ),
         Finding("the counterexample lies within that radius", squared <= radius**2, f"its distance is {distance:.12g}"),
         _tie(witness, other),
         *_sound(said.sound.accepted if said.sound else None),
+        *stated,
         Finding("the distance in the file is right", _close(distance, witness.distance), f"{witness.distance!r}"),
         Finding("the ratio in the file is right", _close(ratio, witness.ratio), f"{witness.ratio!r}"),
     ]
-    return CheckResult(tuple(findings), float(radius) / distance if distance else math.inf, ratio)
+    return CheckResult(tuple(findings), float(radius) / distance if distance else math.inf, ratio, skipped)
+
+
+def _statements(witness: Witness, logits: tuple[float, ...]) -> tuple[list[Finding], tuple[str, ...]]:
+    """What the file says that each certifier says; and what cannot be computed here."""
+    findings: list[Finding] = []
+    skipped: list[str] = []
+    stated = [witness.certificate, *witness.other_certificates]
+    for certificate in [*stated, witness.sound_certificate] if witness.sound_certificate else stated:
+        claim = f"what the file says of {certificate.certifier} is right"
+        try:
+            tool = certifier(certificate.certifier, witness.network, format=witness.format)
+            supremum = tool.supremum(witness.certified, logits)
+            accepted = tool.accepts(witness.certified, logits, certificate.radius)
+        except MissingPackageError as missing:
+            skipped.append(f"{claim}: {missing}")
+            continue
+        except InputError as error:
+            findings.append(Finding(claim, False, str(error)))
+            continue
+        holds = accepted == certificate.accepted and _same(supremum, certificate.supremum)
+        verb = "accepts" if accepted else "rejects"
+        detail = f"it {verb} radius {float(certificate.radius):.12g}, and accepts exactly the radii below {_text(supremum)}"
+        findings.append(Finding(claim, holds, detail))
+    return findings, tuple(skipped)
+
+
+def _same(a: Fraction, b: Fraction) -> bool:
+    """Equal, up to what another version of ball arithmetic may round otherwise."""
+    return abs(a - b) <= max(a, b) / 10**9
 
 
 def _tie(witness: Witness, logits: tuple[float, ...]) -> Finding:
@@ -96,4 +133,11 @@ def _sound(accepted: bool | None) -> list[Finding]:
 
 def _close(computed: float, stated: float) -> bool:
     """Equal up to the last place: both are square roots rounded to float64."""
-    return computed == stated or abs(Fraction(computed) - Fraction(stated)) <= Fraction(math.ulp(computed))
+    if computed == stated or not (math.isfinite(computed) and math.isfinite(stated)):
+        return computed == stated
+    return abs(Fraction(computed) - Fraction(stated)) <= Fraction(math.ulp(computed))
+
+
+def _text(number: Fraction) -> str:
+    """The number in a message, whatever its size."""
+    return f"{float(number):.17g}" if number < MAX_FLOAT else "a number beyond float64"

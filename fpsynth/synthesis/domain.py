@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,6 +10,8 @@ from fractions import Fraction
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, power_of_two
 
+MAX_CHARACTERS = 1200
+"""Of a number: all decimals of any float64 fit in."""
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?"
 
 
@@ -34,13 +37,19 @@ class Interval:
 
 
 def _short(number: Fraction) -> str:
-    return str(number) if number.denominator == 1 else repr(float(number))
+    if number.denominator == 1 and abs(number) < 10**16:
+        return str(number)
+    try:
+        return repr(float(number))
+    except OverflowError:
+        return f"{'-' if number < 0 else ''}1e+{math.floor(math.log10(abs(number.numerator)) - math.log10(number.denominator))}"
 
 
 def parse_number(text: str, what: str) -> Fraction:
     """Read a decimal number exactly.  Raises InputError that names ``what`` for anything else."""
-    if not re.fullmatch(_NUMBER, text.strip()):
-        raise InputError(f"{what} {text!r} is not a decimal number")
+    if len(text) > MAX_CHARACTERS or not re.fullmatch(_NUMBER, text.strip(), re.ASCII):
+        shown = text if len(text) <= 60 else f"{text[:57]}..."
+        raise InputError(f"{what} {shown!r} is not a decimal number")
     return Fraction(text.strip())
 
 
@@ -48,10 +57,10 @@ def parse_interval(text: str, what: str) -> Interval:
     """Read LO:HI.  Raises InputError that names ``what`` for another form and for a reversed range."""
     lower, colon, upper = text.partition(":")
     if not colon:
-        raise InputError(f"{what} {text!r} must have the form LO:HI, for example 0.1:1")
+        raise InputError(f"{what} {text[:60]!r} must have the form LO:HI, for example 0.1:1")
     interval = Interval(parse_number(lower, what), parse_number(upper, what))
     if interval.lower > interval.upper:
-        raise InputError(f"{what} {text!r} is reversed: its lower end is above its upper end")
+        raise InputError(f"{what} {text[:60]!r} is reversed: its lower end is above its upper end")
     return interval
 
 

@@ -83,7 +83,7 @@ def feasible(question: TieQuestion) -> bool:
 
 def _bits(low: Fraction, high: Fraction, fmt: Format) -> int:
     """Bits of an integer that holds any difference of two numbers with magnitudes from low to high, in units of the finest."""
-    finest = fmt.lsb_min if low < fmt.min_normal else _exponent(low) - fmt.precision + 1
+    finest = fmt.lsb_min if low < fmt.min_normal else _exponent(low) - fmt.precision
     return max(_exponent(high), fmt.emin) + 3 - finest  # a carry of the rounding, and the sign
 
 

@@ -1,4 +1,4 @@
-"""A theorem for one-input, two-output ties in any precision p >= 5: an upper bound of the ratio of certified radius and distance.
+"""A theorem for one-input, two-output ties in precision p >= 5: an upper bound of the ratio of certified radius and distance.
 
 The bound is 2**p, or 3 * 2**(p-1) where products are rounded away from zero; enumeration attains both for p = 5, 6 and 7.
 
@@ -82,7 +82,11 @@ def theorem(fmt: Format, mode: Rounding) -> Problem:
     w, x = ex.real(ex.variable("w", factor)), ex.real(ex.variable("x", factor))
     product = ex.real(ex.variable("product", wide))
     cases = [_case(product, w, x, k, j, below, factor, mode) for k, j in CASES for below in (True, False)]
-    return Problem(f"ratio above {limit(fmt, mode)} in precision {p}", variables, (*_mccormick(product, w, x, low, high - 1), ex.disjunction(cases)))
+    return Problem(
+        f"ratio above {limit(fmt, mode)} in precision {p}",
+        variables,
+        (*_mccormick(product, w, x, low, high - 1), ex.disjunction(cases)),
+    )
 
 
 def _integer(value: int) -> Expression:
@@ -104,7 +108,7 @@ def _mccormick(product: Expression, w: Expression, x: Expression, low: int, high
 def _case(
     product: Expression, w: Expression, x: Expression, k: int, j: int, below: bool, fmt: Format, mode: Rounding
 ) -> Expression:
-    """Tie at one input, a rounded difference above the limit times j * k at the other; ``below``: the tie is at the lower input."""
+    """Tie at one input, a rounded difference above limit * j * k at the other; ``below``: the tie is at the lower input."""
 
     def rounded(node: Expression) -> Expression:
         return ex.cast(node, fmt, mode)

@@ -27,6 +27,8 @@ from fpsynth.witness import Provenance, Witness
 
 SEED_STRIDE = 1_000_003
 """Distance of the seeds of two witnesses of one corpus."""
+SEEDS = 1 << 31
+"""Seeds are below this number: every solver takes them."""
 _ROBUST_SHARE = 0.5
 """The share of the time limit for a tie that happens in several arithmetics at once."""
 
@@ -73,10 +75,10 @@ def run_tie(
     The time limit covers the search; a replay lasts as long as the libraries need.
     """
     clock = Clock(settings.seconds)
+    certification = Certification(question, chosen)
     if pool is not None:
         pool.start()
     run = _Run()
-    certification = Certification(question, chosen)
     seen: set[tuple[float, ...]] = set()
     misses = 0
     while len(run.witnesses) < count and misses < 20 and clock.left > 0:
@@ -112,7 +114,7 @@ def _answer(
     progress: Progress | None,
 ) -> Answer:
     """One solution: in all deployments at once if there is one soon, else in the one that was asked for."""
-    own = replace(settings, seed=settings.seed + SEED_STRIDE * number, seconds=clock.left)
+    own = replace(settings, seed=(settings.seed + SEED_STRIDE * number) % SEEDS, seconds=clock.left)
     if len(question.deployments) == 1:
         return answer(question, own, certification.judge, prove=prove, progress=progress)
     robust = answer(
@@ -122,6 +124,9 @@ def _answer(
         return robust
     asked = replace(question, deployments=question.deployments[:1])
     plain = answer(asked, replace(own, seconds=clock.left), certification.judge, prove=prove, progress=progress)
+    if plain.found is None and robust.found is not None:  # a solution in several arithmetics is one in each of them
+        robust.attempts += plain.attempts
+        return robust
     plain.attempts = robust.attempts + plain.attempts
     return plain
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth import rounding as r
+from fpsynth.formats import power_of_two
 from fpsynth.problems import Assignment, Problem
 from fpsynth.solvers.base import Engine
 from fpsynth.solvers.race import Attempt, Race, Task, race
@@ -96,7 +97,7 @@ def _window(question: TieQuestion, rng: random.Random) -> Interval:
 
 
 def tasks(question: TieQuestion, bounds: Sequence[Bound], engines: Sequence[Engine], seed: int) -> Iterator[Task]:
-    """Endless tries: the whole problem for each engine once, easier ones with weights fixed at random ever after."""
+    """Endless tries, in rounds: easier problems with weights fixed at random, then the whole one for every engine."""
     whole = build(question, bounds)
     solvers = [(e, encoding) for encoding in ("significands", "bitblast", "fp") for e in engines if encoding in e.encodings]
     samplers = [e for e in engines if not any(e is s for s, _ in solvers)]
@@ -147,10 +148,10 @@ class Found:
     notes: tuple[str, ...]
 
 
-def objective_value(question: TieQuestion, assignment: Assignment, objective: str) -> float:
-    """The objective of a solution as the query measures it, rounded down a little so that it may serve as a bound.
+def objective_bounds(question: TieQuestion, assignment: Assignment, objective: str) -> tuple[Fraction, Fraction]:
+    """Two short numbers around the objective of a solution as the query measures it; equal where it is such a number itself.
 
-    The margin is the smallest over the deployments; with hidden layers the Frobenius norms stand for the spectral ones.
+    The objective is the smallest over the deployments; with hidden layers the Frobenius norms stand for the spectral ones.
     """
     from fpsynth.evaluators.exact import evaluate
     from fpsynth.networks.lowering import lower
@@ -161,11 +162,11 @@ def objective_value(question: TieQuestion, assignment: Assignment, objective: st
     def number(name: str) -> Fraction:
         return assignment[name].fraction()
 
-    distance = sum((number(y.name) - number(x.name)) ** 2 for x, y in zip(a, b, strict=True))
+    distance = sum(((number(y.name) - number(x.name)) ** 2 for x, y in zip(a, b, strict=True)), Fraction(0))
     hidden = Fraction(1)
     for layer in network.layers[:-1]:
         hidden *= sum(number(w.name) ** 2 for row in layer.weight for w in row)
-    worst: list[Fraction] = []
+    squares: list[Fraction] = []
     rows = network.layers[-1].weight
     for deployment in question.deployments:
         logits = [v.fraction() for v in evaluate(lower(network, b, deployment), assignment)]  # type: ignore[union-attr]
@@ -176,6 +177,25 @@ def objective_value(question: TieQuestion, assignment: Assignment, objective: st
             gap = hidden * sum(
                 (number(u.name) - number(v.name)) ** 2 for u, v in zip(rows[CERTIFIED], rows[other], strict=True)
             )
-            value = {"ratio": margin / (gap * distance) if gap else None, "radius": margin / gap if gap else None}
-            worst.append({**value, "margin": margin, "distance": Fraction(distance)}[objective] or Fraction(0))
-    return math.sqrt(min(worst)) * (1 - 1e-12)
+            match objective:  # a solution has a margin, so the gap of its weights is not zero
+                case "ratio":
+                    squares.append(margin / (gap * distance))
+                case "radius":
+                    squares.append(margin / gap)
+                case "margin":
+                    squares.append(margin)
+                case _:
+                    squares.append(distance)
+    return root_bounds(min(squares))
+
+
+def root_bounds(square: Fraction, bits: int = 40) -> tuple[Fraction, Fraction]:
+    """Numbers of so many bits around the square root of ``square`` > 0: equal where it is one, else neighbours.
+
+    Few bits keep what solvers are asked small.
+    """
+    exponent = (square.numerator.bit_length() - square.denominator.bit_length()) // 2 - bits
+    scaled = square / power_of_two(2 * exponent)
+    root = math.isqrt(scaled.numerator // scaled.denominator)
+    unit = power_of_two(exponent)
+    return root * unit, (root if root * root == scaled else root + 1) * unit

@@ -28,6 +28,8 @@ TIED = 0
 """The class at the counterexample: the lowest index among the tied logits."""
 CERTIFIED = 1
 """The class at the certified point."""
+MAX_RATIO = Fraction(10) ** 300
+"""The largest ratio that can be demanded: float64 still holds it."""
 MAX_PARAMETERS = 512
 """Larger networks than this are no toys any more: the exact certificate inside the query would drown every solver."""
 
@@ -56,8 +58,8 @@ class TieQuestion:
             raise InputError(f"a shape with {parameters} weights is too large for a toy network (at most {MAX_PARAMETERS})")
         if self.objective not in OBJECTIVES:
             raise InputError(f"unknown objective {self.objective!r}; choose from {', '.join(OBJECTIVES)}")
-        if self.min_ratio <= 0:
-            raise InputError("the ratio must be above 0")
+        if not 0 < self.min_ratio <= MAX_RATIO:
+            raise InputError(f"the least ratio must be above 0 and at most {float(MAX_RATIO):g}")
         check_interval(self.weights, self.format, "the weights' range")
         check_interval(self.inputs, self.format, "the inputs' range")
 
@@ -149,10 +151,13 @@ def _tied(logits: Sequence[Expression]) -> list[Expression]:
 
 
 def _may_overflow(question: TieQuestion) -> bool:
-    """Whether a sum could exceed half the largest number of the format."""
+    """Whether a sum could exceed half the largest number of the format.
+
+    A sum of n products is rounded n + 1 times at most, the cast from an accumulator included, each time by less than 2u.
+    """
     bound = question.inputs.magnitude
     for sources in question.shape[:-1]:
-        bound *= sources * question.weights.magnitude
+        bound *= sources * question.weights.magnitude * (1 + 2 * question.format.unit_roundoff) ** (sources + 1)
     return 2 * bound > question.format.max_finite
 
 

@@ -36,6 +36,13 @@ def plain_round_up(x):
     return Fraction(scaled.numerator // scaled.denominator + (scaled.denominator != 1), UNIT)
 
 
+def plain_round_down(x):
+    scaled = x * UNIT
+    if scaled.denominator != 1:
+        scaled -= 1
+    return Fraction(scaled.numerator // scaled.denominator, UNIT)
+
+
 def plain_sqrt(x):
     if x == 0:
         return x
@@ -59,7 +66,7 @@ def plain_norm(weight, gram):
         g = [[sum((row[i] * row[j] for row in g), Fraction(0)) for j in size] for i in size]
         r = plain_frobenius(g) if any(entry for row in g for entry in row) else Fraction(1)
         g = [[entry / r for entry in row] for row in g]
-        t = [[plain_round_up(entry) if entry > 0 else -plain_round_up(-entry) for entry in row] for row in g]
+        t = [[plain_round_up(entry) if entry > 0 else plain_round_down(entry) for entry in row] for row in g]
         pushed.insert(0, (r, plain_frobenius([[a - b for a, b in zip(p, q, strict=True)] for p, q in zip(t, g, strict=True)])))
         g = t
     s = plain_frobenius(g)

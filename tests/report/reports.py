@@ -3,13 +3,15 @@
 import random
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
+
+from witnesses import published
 
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, Network
 from fpsynth.rounding import from_float, round_fraction
 from fpsynth.synthesis.result import TieResult, Verdict
 from fpsynth.witness import Certificate, Replay
-from witnesses import published
 
 
 def replayed(library, version, variant, batches=(1, 4, 64), **changes):
@@ -77,7 +79,7 @@ def random_witness(*shape, seed=0, bias=False):
             tuple(tuple(number() for _ in range(inputs)) for _ in range(outputs)),
             tuple(number() for _ in range(outputs)) if bias else None,
         )
-        for inputs, outputs in zip(shape, shape[1:], strict=False)
+        for inputs, outputs in pairwise(shape)
     )
     points = [tuple(abs(number()) for _ in range(shape[0])) for _ in range(2)]
     assert all(from_float(x).is_finite for point in points for x in point)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from reports import known, optimal, random_witness
+
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, Network
@@ -15,7 +17,6 @@ from fpsynth.report.computed import logits, operations, steps
 from fpsynth.report.explain import explain
 from fpsynth.rounding import Rounding, round_fraction, round_value
 from fpsynth.witness import Certificate
-from reports import known, optimal, random_witness
 
 
 def _flat(text):

@@ -2,15 +2,17 @@
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from witnesses import W1, W2, XA, XB
+
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, FORMATS
 from fpsynth.report.number_line import Mark, number_line
 from fpsynth.report.style import plain
 from fpsynth.rounding import NAN, Rounding, Value, equal, from_float, from_fraction, round_fraction
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from witnesses import W1, W2, XA, XB
 
 
 def _marks(fmt, exact, rounding=Rounding.RNE):
@@ -173,7 +175,7 @@ def test_subnormals_are_evenly_spaced_down_to_zero():
     assert "y0 = 0 " in picture
     assert "y1 = 0x1p-149" in picture
     ticks = [k for k, c in enumerate(_axis(picture)) if c in "┼●"]
-    assert len({b - a for a, b in zip(ticks, ticks[1:], strict=False)}) == 1
+    assert len({b - a for a, b in pairwise(ticks)}) == 1
 
 
 def test_overflow_leads_to_infinity_where_the_next_number_would_be():

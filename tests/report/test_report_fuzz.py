@@ -2,12 +2,13 @@
 
 from fractions import Fraction
 
+from hypothesis import HealthCheck, given, settings
+from witnesses import any_witness
+
 from fpsynth.report.explain import explain
 from fpsynth.report.style import plain
 from fpsynth.report.terminal import tie_report, witness_report
 from fpsynth.synthesis.result import TieResult, Verdict
-from hypothesis import HealthCheck, given, settings
-from witnesses import any_witness
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -3,6 +3,9 @@
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FORMATS
 from fpsynth.report.numerals import (
     binade,
@@ -17,8 +20,6 @@ from fpsynth.report.numerals import (
     ulp,
 )
 from fpsynth.rounding import Rounding, from_bits, from_float, from_fraction, round_fraction
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from reports import found, known, optimal, random_witness, replayed
+
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT16
 from fpsynth.networks.network import Dense, Network
@@ -11,7 +13,6 @@ from fpsynth.report.terminal import tie_report, witness_report
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.result import Proof, TieResult, Verdict
 from fpsynth.witness import Certificate, Replay
-from reports import found, known, optimal, random_witness, replayed
 
 
 def _flat(text):
