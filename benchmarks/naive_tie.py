@@ -44,4 +44,4 @@ def main(exponent_bits: int, precision: int, seed: int, limit: float) -> dict[st
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*map(int, sys.argv[1:4]), float(sys.argv[4]))))
+    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))))

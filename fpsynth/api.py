@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 BATCHES = (1, 4, 64)
 """The batch sizes of a replay."""
+MAX_SECONDS = 1_000_000
+MAX_COUNT = 10_000
+MAX_JOBS = 1024
 LIBRARIES = ("numpy", "torch", "tensorflow", "onnxruntime", "jax")
 """The libraries of a replay."""
 
@@ -67,18 +70,17 @@ def tie(
     from fpsynth.synthesis.tie import TieQuestion
 
     fmt, tree, mode = format_named(dtype), parse_order(order), rounding_named(rounding)
-    if timeout <= 0 or count < 1 or (jobs is not None and jobs < 1):
-        raise InputError("the time limit must be above 0, and count and jobs at least 1")
-    if not 0 <= seed < 1 << 31:
-        raise InputError("the seed must be from 0 to 2147483647")
+    _check_limits(timeout, seed, jobs, count)
+    if not all(isinstance(size, int) for size in shape):
+        raise InputError("a shape holds whole numbers, for example (1, 2)")
     question = TieQuestion(
         format=fmt,
         shape=tuple(shape),
         deployments=deployments(fmt, tree, mode, shape) if len(shape) > 1 else (),
-        weights=parse_interval(weights, "the weights' range") if weights else default_weights(fmt),
-        inputs=parse_interval(inputs, "the inputs' range") if inputs else DEFAULT_INPUTS,
+        weights=parse_interval(weights, "the weights' range") if weights is not None else default_weights(fmt),
+        inputs=parse_interval(inputs, "the inputs' range") if inputs is not None else DEFAULT_INPUTS,
         objective=maximise or "ratio",
-        min_ratio=Fraction(min_ratio),
+        min_ratio=_number(min_ratio, "the ratio"),
     )
     improvement = 0.25 * timeout if maximise else 3.0
     settings = Settings(engines_named(solver), seed, timeout, improvement, **({} if jobs is None else {"jobs": jobs}))
@@ -125,9 +127,10 @@ def certify(
     """
     from fpsynth.certifiers.dataset import certify_dataset
 
-    return certify_dataset(
-        os.fspath(network), os.fspath(images), Fraction(eps), certifier, gram, format_named(dtype), limit, progress
-    )
+    radius = _number(eps, "the radius")
+    if radius <= 0:
+        raise InputError("the radius must be above 0")
+    return certify_dataset(os.fspath(network), os.fspath(images), radius, certifier, gram, format_named(dtype), limit, progress)
 
 
 def environments(libraries: Sequence[str] = LIBRARIES, *, device: str = "cpu") -> Installation:
@@ -171,7 +174,33 @@ def explain(witness: Witness | str | os.PathLike[str], *, unicode: bool = True, 
 def _loaded(witness: Witness | str | os.PathLike[str]) -> Witness:
     from fpsynth.witness import Witness, load
 
-    return witness if isinstance(witness, Witness) else load(witness)
+    loaded = witness if isinstance(witness, Witness) else load(witness)
+    if loaded.certificate.radius <= 0:
+        raise InputError("certificate.radius must be above 0: a ball of radius 0 claims nothing")
+    return loaded
+
+
+def _number(number: Fraction | float | str, what: str) -> Fraction:
+    """A number exactly.  Raises InputError that names ``what`` for NaN, infinities and texts that are no number."""
+    from fpsynth.synthesis.domain import parse_number
+
+    if isinstance(number, str):
+        return parse_number(number, what)
+    try:
+        return Fraction(number)
+    except (ValueError, OverflowError):
+        raise InputError(f"{what} must be a finite number, not {number}") from None
+
+
+def _check_limits(timeout: float, seed: int, jobs: int | None, count: int) -> None:
+    if not 0 < timeout <= MAX_SECONDS:
+        raise InputError(f"the time limit must be above 0 and at most {MAX_SECONDS} seconds")
+    if not 1 <= count <= MAX_COUNT:
+        raise InputError(f"the number of witnesses must be from 1 to {MAX_COUNT}")
+    if jobs is not None and not 1 <= jobs <= MAX_JOBS:
+        raise InputError(f"the number of jobs must be from 1 to {MAX_JOBS}")
+    if not 0 <= seed < 1 << 31:
+        raise InputError("the seed must be from 0 to 2147483647")
 
 
 def _check_batches(batches: Sequence[int]) -> None:

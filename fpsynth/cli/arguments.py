@@ -89,7 +89,11 @@ def _tie(parser: argparse.ArgumentParser) -> None:
     add("--shape", default="1,2", metavar="N,...,M", help="inputs, hidden widths (ReLU), outputs (default %(default)s)")
     add("--order", default="sequential", help="of sums: sequential, reverse, pairwise or strided:K (default %(default)s)")
     add("--rounding", default="RNE", help="RNE, RNA, RTP, RTN or RTZ (default %(default)s)")
-    add("--weights", metavar="LO:HI", help="range of the weights, ends included (default 0.1:1; scaled by 2^26 for float64)")
+    add(
+        "--weights",
+        metavar="LO:HI",
+        help="range of the weights, ends included (default 0.1:1; scaled by 2^26 for float64); --weights=-1:1 if negative",
+    )
     add("--inputs", metavar="LO:HI", help="range of the inputs, ends included (default 0.1:1)")
     add(
         "--maximise",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def _tie_code(result: TieResult, arguments: Namespace) -> int:
 
 def _check_out(arguments: Namespace) -> None:
     """Refuse an --out that cannot be written before any time is spent on what should go there."""
-    from fpsynth.files import require_free
+    from fpsynth.files import require_free, shown
 
     if arguments.out is None:
         return
@@ -76,6 +77,10 @@ def _check_out(arguments: Namespace) -> None:
         require_free(arguments.out)
     elif arguments.count > 1:
         raise InputError("--out NAME.json holds one witness: name a folder for a corpus")
+    elif os.path.lexists(arguments.out):
+        raise InputError(f"cannot write {shown(arguments.out)}: it exists")
+    elif not os.path.isdir(os.path.dirname(os.path.abspath(arguments.out))):
+        raise InputError(f"cannot write {shown(arguments.out)}: there is no such folder")
 
 
 def _write(result: TieResult, arguments: Namespace) -> str:

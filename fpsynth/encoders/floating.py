@@ -87,9 +87,10 @@ def sort_for(lsb: int, top: int, bits: int, standard: bool) -> Sort:
         if fits(sort):
             return sort
     exponent_bits = 2
-    while not fits(Sort(exponent_bits, max(bits, 3))):
+    # z3 adds only in sorts with at least as many bits of precision as of exponent, and those are 3 at least
+    while not fits(Sort(exponent_bits, max(bits, 3, exponent_bits))):
         exponent_bits += 1
-    return Sort(exponent_bits, max(bits, 3))
+    return Sort(exponent_bits, max(bits, 3, exponent_bits))
 
 
 class FloatingEncoder(Generic[T]):
@@ -150,10 +151,10 @@ class FloatingEncoder(Generic[T]):
         known = self.ranges[id(node)]
         if node.op is Op.CAST:
             result = self._cast(node, args[0], fmt)
-        elif fmt.has_infinity:
+        elif fmt.has_infinity and (node.op is Op.MUL or fmt.exponent_bits <= fmt.precision):
             result = self.algebra.rounded(OPERATORS[node.op], node.rounding, *args)
         else:
-            result = self._operation_without_infinity(node, args, fmt)
+            result = self._exact_then_rounded(node, args, fmt)
         # known.value has the flushing in it already
         return self._flushed(result, fmt, known.exact) if node.flush else result
 
@@ -165,19 +166,24 @@ class FloatingEncoder(Generic[T]):
             arg = self._ite(self.algebra.apply("fp.isZero", arg), self._zero(sort), arg)
         if source == fmt:
             return arg
-        if fmt.has_infinity:
-            return self.algebra.convert(node.rounding, arg, carrier(fmt))
-        return self._round_without_infinity(self.algebra.named(arg, sort), sort, fmt, node.rounding)
+        return self._into(fmt, node.rounding, arg, sort)
 
-    def _operation_without_infinity(self, node: Expression, args: list[T], fmt: Format) -> T:
+    def _into(self, fmt: Format, mode: Rounding, term: T, sort: Sort | None) -> T:
+        """A number rounded into a format."""
+        if fmt.has_infinity:
+            return self.algebra.convert(mode, term, carrier(fmt))
+        return self._round_without_infinity(self.algebra.named(term, sort), sort, fmt, mode)
+
+    def _exact_then_rounded(self, node: Expression, args: list[T], fmt: Format) -> T:
         """The operation in a sort that holds every exact result of the format, rounded once after that."""
-        low, top, wide = fmt.lsb_min, fmt.emax, carrier(fmt)
-        if node.op is not Op.ADD:  # a sum is exact where it is subnormal, and the carrier rounds it rightly elsewhere
-            bits = 2 * fmt.precision if node.op is Op.MUL else 2 * top + 2 - 2 * low + 2
-            wide = sort_for(min(low, 2 * low), 2 * top + 2, bits, standard=False)
-            args = [self.algebra.convert(Rounding.RNE, arg, wide) for arg in args]
+        low, top = fmt.lsb_min, fmt.emax
+        if node.op is not Op.ADD:
+            low, top = min(low, 2 * low), 2 * top + 1
+        bits = 2 * fmt.precision if node.op is Op.MUL else top + 2 - low
+        wide = sort_for(low, top + 1, bits, standard=False)
+        args = [self.algebra.convert(Rounding.RNE, arg, wide) for arg in args]
         exact = self.algebra.rounded(OPERATORS[node.op], node.rounding, *args)
-        return self._round_without_infinity(self.algebra.named(exact, wide), wide, fmt, node.rounding)
+        return self._into(fmt, node.rounding, exact, wide)
 
     def _round_without_infinity(self, term: T, own: Sort | None, fmt: Format, mode: Rounding) -> T:
         t, sort = self.algebra, carrier(fmt)

@@ -32,8 +32,8 @@ from fpsynth.witness import Witness
 
 MAX_FULL = 60
 """Networks with more operations than this have their hidden layers summarised and their last layer in a table."""
-MAX_ROWS = 240
-"""Of so many operations of the last layer, those of the two logits in question are all that is shown."""
+MAX_ROWS = 120
+"""Where the last layer has more operations, only those of the two logits in question are shown, and at most so many."""
 _EXACT_DIGITS = 56
 
 _WORDS = {
@@ -67,11 +67,12 @@ def explain(witness: Witness, *, unicode: bool = True, colour: bool = False, wid
     lines += style.heading("2  The two points") + points_section(witness, at_b, at_a, style)
     lines += style.heading("3  The computation, operation by operation") + _legend(witness, style)
     lines += _logit_formulas(witness, style)
-    for letter, point, role in (("b", witness.certified, "certified"), ("a", witness.counterexample, "the counterexample")):
-        lines += ["", style.paint(f"  at {letter}, {role}", "bold")]
-        lines += _computation(witness, steps(witness, point, letter), at_b, at_a, style)
-        lines += _outcome(at_b if letter == "b" else at_a, style)
-    lines += style.heading("4  Where the classes part") + _origin(witness, at_b, at_a, style)
+    lines += ["", style.paint("  at b, certified", "bold")]
+    lines += _computation(witness, steps(witness, witness.certified, "b"), at_b, at_a, style) + _outcome(at_b, style)
+    lines += ["", style.paint("  at a, the counterexample", "bold")]
+    found = steps(witness, witness.counterexample, "a")
+    lines += _computation(witness, found, at_b, at_a, style) + _outcome(at_a, style)
+    lines += style.heading("4  Where the classes part") + _origin(witness, found, at_b, at_a, style)
     lines += style.heading("5  The certificate") + _certificate(witness, at_b, style)
     lines += style.heading("6  The contradiction") + style.wrap(sentence(witness, at_b, at_a))
     if refuted(witness, at_b, at_a):
@@ -110,9 +111,10 @@ def _computation(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Lo
         final = [step for step in final if step.output in pair]
         lines += style.wrap(f"last layer: only the operations of {' and '.join(f'y{k}' for k in sorted(pair))} are shown")
     if len(final) > MAX_ROWS:
-        lines += style.wrap(f"of {len(final)} operations the last {MAX_ROWS} of each logit")
-        final = [step for k in sorted(pair) for step in [s for s in final if s.output == k][-MAX_ROWS:]]
-    rows = [[f"{s.name} = {s.formula}", value_decimal(s.result, 20), _hex(s), _error(s)] for s in final]
+        share = MAX_ROWS // len(pair)
+        lines += style.wrap(f"and of those, the last {share} of each")
+        final = [step for k in sorted(pair) for step in [s for s in final if s.output == k][-share:]]
+    rows = [[f"{s.name} = {s.formula}", value_decimal(s.result, 20), value_hex(s.result), _short_error(s)] for s in final]
     return [*lines, "", *table(["last layer", "rounded", "", "error"], rows, style)]
 
 
@@ -147,8 +149,9 @@ def _card(number: int, step: Step, style: Style) -> list[str]:
     return [*lines, *table([], rows, style, indent=6)]
 
 
-def _hex(step: Step) -> str:
-    return value_hex(step.result)
+def _short_error(step: Step) -> str:
+    """The rounding error of an operation as a number."""
+    return _error(step).partition(",")[0]
 
 
 def _error(step: Step) -> str:
@@ -174,13 +177,13 @@ def _outcome(values: Logits, style: Style) -> list[str]:
     return ["", *table(["", "in real numbers", "as computed", ""], rows, style, indent=6)]
 
 
-def _origin(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+def _origin(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Logits, style: Style) -> list[str]:
     """The exact values behind the two logits at a, and the interval of reals that round to what they became."""
     lines = picture(witness, at_b, at_a, style)
     before, after = at_b.rounded_class, at_a.rounded_class
     if before == after:
         return [*lines, "", *style.wrap("The class is the same at both points.")]
-    last = {step.name: step for step in steps(witness, witness.counterexample, "a")}
+    last = {step.name: step for step in found}
     pair = [last[f"y{k}"] for k in sorted((before, after))]
     tied = pair[0].result == pair[1].result and pair[0].result.is_finite
     if not tied:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fpsynth.witness import Witness
@@ -47,7 +48,7 @@ def certify_text(result: DatasetCertification) -> str:
     return "\n".join(
         [
             f"certifier   {result.certifier}, {result.gram} Gram iterations, logits in {result.dtype}",
-            f"certified   {result.certified} of {result.total} at L2 radius {float(result.eps):g} ({result.certified * share:.2f} %)",
+            f"certified   {result.certified} of {result.total} ({result.certified * share:.2f} %) at L2 radius {float(result.eps):g}",
             f"correct     {result.correct} of {result.total} ({result.correct * share:.2f} %)",
             f"both        {result.certified_and_correct} of {result.total}",
             f"time        {result.seconds:.1f} s, of which {result.seconds_lipschitz:.1f} s for the Lipschitz bounds",
@@ -72,7 +73,7 @@ def environments_text(found: Installation) -> str:
     return "\n".join(lines) + "\n" + _table(rows)
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
     """Left-aligned columns; the last one is not padded."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

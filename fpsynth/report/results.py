@@ -13,7 +13,21 @@ if TYPE_CHECKING:
     from fpsynth.synthesis.check import CheckResult
     from fpsynth.synthesis.result import TieResult
 
-_EMPTY: dict[str, Any] = dict.fromkeys(("network", "inputs", "arithmetic", "certificate", "other_certificates", "sound_certifier", "distance", "ratio", "engine", "encoding", "provenance"))
+_EMPTY: dict[str, Any] = dict.fromkeys(
+    (
+        "network",
+        "inputs",
+        "arithmetic",
+        "certificate",
+        "other_certificates",
+        "sound_certifier",
+        "distance",
+        "ratio",
+        "engine",
+        "encoding",
+        "provenance",
+    )
+)
 """The members of a witness, where there is none."""
 
 

@@ -14,8 +14,8 @@ _ROOM = 20
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style, *, indent: int = 2, gap: int = 3) -> list[str]:
     """Lay out rows under a header, with a rule between them; an empty header gives neither.
 
-    Cells may be painted, but what is wrapped may not: cells of the last column that are long and have blanks in them.  A row may be shorter than the others: its last cell then takes
-    the rest of the line.
+    Cells may be painted, but what is wrapped may not: cells of the last column that are long and have blanks in them.  A row
+    may be shorter than the others: its last cell then takes the rest of the line.
     """
     lead, between = " " * indent, " " * gap
     everything = [row for row in (header, *rows) if row]

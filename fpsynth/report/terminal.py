@@ -33,16 +33,20 @@ def tie_report(result: TieResult, *, unicode: bool = True, colour: bool = False,
 def witness_report(witness: Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
     """Return the report on one witness, for example one that was loaded from a file (see ``tie_report``)."""
     style = Style(unicode, colour, width)
-    return style.finish([*title(_what(witness), "witness", style), *_witness(witness, style), *_box(witness, style)])
+    points = logits(witness, witness.certified), logits(witness, witness.counterexample)
+    return style.finish(
+        [*title(_what(witness), "witness", style), *_witness(witness, *points, style), *_box(witness, *points, style)]
+    )
 
 
 def _found(result: TieResult, style: Style) -> list[str]:
     first = result.witnesses[0]
-    lines = [*title(_what(first), "found", style), *_witness(first, style)]
+    points = logits(first, first.certified), logits(first, first.counterexample)
+    lines = [*title(_what(first), "found", style), *_witness(first, *points, style)]
     lines += style.heading("Search") + _search(result, first, style)
     if len(result.witnesses) > 1:
         lines += style.heading(f"All {len(result.witnesses)} witnesses") + _overview(result.witnesses, style)
-    return [*lines, *_box(first, style)]
+    return [*lines, *_box(first, *points, style)]
 
 
 def _what(witness: Witness) -> str:
@@ -61,8 +65,7 @@ def title(what: str, verdict: str, style: Style) -> list[str]:
     return [filled + right, style.paint("━" * style.width, "dim")]
 
 
-def _witness(witness: Witness, style: Style) -> list[str]:
-    at_b, at_a = logits(witness, witness.certified), logits(witness, witness.counterexample)
+def _witness(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
     return [
         *style.heading("Network"),
         *network_section(witness, style),
@@ -77,8 +80,7 @@ def _witness(witness: Witness, style: Style) -> list[str]:
     ]
 
 
-def _box(witness: Witness, style: Style) -> list[str]:
-    at_b, at_a = logits(witness, witness.certified), logits(witness, witness.counterexample)
+def _box(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
     title, colour = ("What is wrong", "red") if refuted(witness, at_b, at_a) else ("Nothing is wrong", "")
     inner = Style(style.unicode, style.colour, max(60, style.width - 4))
     what = [style.paint(line, "bold") for line in inner.wrap(sentence(witness, at_b, at_a), 0)]

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Integers = NDArray[np.int64]
+    Floats = NDArray[np.float64]
 
+_COMPARISONS = (Op.LT, Op.LE, Op.EQ)
 _FIRST_BATCH = 1 << 9
 _LAST_BATCH = 1 << 16
 _MAX_CELLS = 1 << 23
@@ -27,6 +29,8 @@ _MAX_CELLS = 1 << 23
 _RECHECKED = 32
 """Candidates of a batch that are evaluated exactly: that is slow, and where so many fail the filter is blind."""
 _ELITE = 64
+_PATIENCE = 8
+"""Batches without an improvement after which the best draws are forgotten: they are stuck."""
 _NEAR_BITS = 4
 """Pairs of near variables are drawn less than 2**_NEAR_BITS ulps apart."""
 _STEP_BITS = 51
@@ -83,10 +87,12 @@ class _Search:
     low: Integers
     high: Integers
     near: list[tuple[int, int]]
-    elite: Integers | None = None
-    """The draws that fulfil most assertions so far, at most _ELITE."""
-    best: int = -1
-    """How many assertions they fulfil."""
+    elite: Integers
+    """The best draws so far, at most _ELITE, the best first."""
+    fitness: Floats
+    """What each of them is worth (see ``_fitness``)."""
+    stale: int = 0
+    """For how many batches the best of them has been the best."""
 
     @classmethod
     def of(cls, problem: Problem, seed: int) -> _Search:
@@ -109,6 +115,8 @@ class _Search:
             bounds[:, 0],
             bounds[:, 1],
             [(rows[a], rows[b]) for a, b in problem.near],
+            np.zeros((len(spans), 0), np.int64),
+            np.zeros(0),
         )
 
     def batch_sizes(self) -> Iterator[int]:
@@ -122,17 +130,34 @@ class _Search:
 
         from fpsynth.evaluators.arrays import evaluate_arrays, from_index
 
-        draws = self._fresh(size) if self.elite is None else np.hstack([self._fresh(size // 2), self._moved(size - size // 2)])
+        moved = size // 2 if self.elite.size else 0
+        draws = np.hstack([self._fresh(size - moved), self._moved(moved)])
         values = {v.name: from_index(row, v.format) for v, row in zip(self.problem.variables, draws, strict=True)}
-        score = np.zeros(size, np.int64)
-        for truth in evaluate_arrays(self.goals, values) if values else ():
-            score += truth
-        for column in np.flatnonzero(score == len(self.goals))[:_RECHECKED]:
+        sides = [arg for goal in self.goals if goal.op in _COMPARISONS for arg in goal.args]
+        results = [np.broadcast_to(result, (size,)) for result in evaluate_arrays([*self.goals, *sides], values)]
+        truths = results[: len(self.goals)]
+        for column in np.flatnonzero(np.logical_and.reduce([np.full(size, True), *truths]))[:_RECHECKED]:
             assignment = {name: from_float(float(row[column])) for name, row in values.items()}
             if not failures(self.problem, assignment):
                 return assignment
-        self._remember(draws, score)
+        self._remember(draws, self._fitness(truths, results[len(self.goals) :]))
         return None
+
+    def _fitness(self, truths: Sequence[NDArray[np.bool_]], sides: Sequence[Floats]) -> Floats:
+        """One for each goal that is met, less than a half for a comparison that is missed: the more the closer its sides are."""
+        import numpy as np
+
+        fitness = np.zeros(truths[0].shape if truths else (0,))
+        pairs = iter(sides)
+        for goal, truth in zip(self.goals, truths, strict=True):
+            credit = np.zeros(truth.shape)
+            if goal.op in _COMPARISONS:
+                left, right = next(pairs), next(pairs)
+                with np.errstate(all="ignore"):
+                    gap = np.abs(left - right) / np.maximum(np.abs(left), np.abs(right))
+                credit = 1 / (2 + np.log2(1 + np.nan_to_num(gap, nan=2, posinf=2) * 2.0**53))
+            fitness += np.where(truth, 1.0, credit)
+        return fitness
 
     def _fresh(self, size: int) -> Integers:
         """Draws from the whole domain: even over indices (each binade alike) or even over values; near pairs close by."""
@@ -155,7 +180,6 @@ class _Search:
         """The best draws so far, each with one variable moved."""
         import numpy as np
 
-        assert self.elite is not None
         draws = self.elite[:, self.random.integers(0, self.elite.shape[1], size)]
         row, column = self.random.integers(0, len(draws), size), np.arange(size)
         widths = np.array([min(v.format.precision + 2, _STEP_BITS) for v in self.problem.variables])
@@ -169,16 +193,18 @@ class _Search:
         magnitude = np.exp2(self.random.random(size) * bits).astype(np.int64)
         return np.where(self.random.random(size) < 0.5, magnitude, -magnitude)
 
-    def _remember(self, draws: Integers, score: Integers) -> None:
-        """Keep the draws with the highest score, newer ones first, so that the search does not stand still."""
+    def _remember(self, draws: Integers, fitness: Floats) -> None:
+        """Keep the best draws; where they have not improved for long, start over."""
         import numpy as np
 
-        top = int(score.max(initial=-1))
-        if top < self.best:
-            return
-        found = draws[:, np.flatnonzero(score == top)[:_ELITE]]
-        kept = self.elite if self.elite is not None and top == self.best else found[:, :0]
-        self.elite, self.best = np.hstack([found, kept])[:, :_ELITE], top
+        before = self.fitness.max(initial=-1)
+        # newer ones first: among equals the sort keeps them, so that the search drifts instead of standing still
+        everything, worth = np.hstack([draws, self.elite]), np.concatenate([fitness, self.fitness])
+        best = np.argsort(-worth, kind="stable")[:_ELITE]
+        self.elite, self.fitness = everything[:, best], worth[best]
+        self.stale = 0 if self.fitness.max(initial=-1) > before else self.stale + 1
+        if self.stale >= _PATIENCE:
+            self.elite, self.fitness, self.stale = everything[:, :0], worth[:0], 0
 
 
 def _conjuncts(assertions: Sequence[Expression]) -> Iterator[Expression]:

@@ -29,9 +29,12 @@ SOLVED = [benchmark for benchmark in BENCHMARKS if benchmark.question.status == 
 
 # SMT-LIB 2.6: the core theory, FixedSizeBitVectors with the extensions of the logic QF_BV, and FloatingPoint
 STANDARD = set(
-    "true false not and or xor => = ite distinct concat extract zero_extend sign_extend bvnot bvneg bvand bvor bvxor bvadd bvsub "
-    "bvmul bvshl bvlshr bvult bvule bvslt bvsle bvcomp fp to_fp NaN fp.abs fp.neg fp.add fp.mul fp.fma fp.leq fp.lt fp.eq "
-    "fp.isZero fp.isInfinite fp.isNaN fp.isNegative RNE RNA RTP RTN RTZ BitVec FloatingPoint Bool _".split()
+    re.findall(
+        r"\S+",
+        """true false not and or xor => = ite distinct concat extract zero_extend sign_extend bvnot bvneg bvand bvor bvxor bvadd
+        bvsub bvmul bvshl bvlshr bvult bvule bvslt bvsle bvcomp fp to_fp NaN fp.abs fp.neg fp.add fp.mul fp.fma fp.leq fp.lt
+        fp.eq fp.isZero fp.isInfinite fp.isNaN fp.isNegative RNE RNA RTP RTN RTZ BitVec FloatingPoint Bool _""",
+    )
 )
 COMMANDS = ["set-info", "set-logic", "declare-const", "define-fun", "assert", "check-sat", "exit"]
 
@@ -111,8 +114,9 @@ def test_headers_and_commands_are_those_of_smtlib_benchmarks(benchmark, manifest
     source, rest = re.search(r":source \|([^|\\]*)\|\)\n(.*)", text, re.DOTALL).groups()
     assert "Murray" in source
     assert rest.startswith('(set-info :license "https://creativecommons.org/licenses/by/4.0/")\n(set-info :category "')
-    assert re.search(r':category "(crafted|industrial)"\)\n\(set-info :status (sat|unsat)\)\n', rest)[2] == (
-        manifest["files"][benchmark.file]["status"]
+    assert (
+        re.search(r':category "(crafted|industrial)"\)\n\(set-info :status (sat|unsat)\)\n', rest)[2]
+        == (manifest["files"][benchmark.file]["status"])
     )
     assert text.count("(check-sat)") == 1
     assert text.endswith("(check-sat)\n(exit)\n")

@@ -85,7 +85,11 @@ def test_an_engine_that_has_refuted_is_not_asked_again_even_in_endless_supply():
 
 
 def test_the_other_runs_of_an_engine_that_has_refuted_are_stopped():
-    tasks = [Task("refuter", "fp", 0, SOLVABLE), Task("late refuter", "fp", 0, SOLVABLE), Task("late refuter", "fp", 1, SOLVABLE)]
+    tasks = [
+        Task("refuter", "fp", 0, SOLVABLE),
+        Task("late refuter", "fp", 0, SOLVABLE),
+        Task("late refuter", "fp", 1, SOLVABLE),
+    ]
     result = race(tasks, jobs=3, refutations=3, worker="stand_in_worker", seconds=20)
     assert sorted(a.status for a in result.attempts if a.engine == "late refuter") in (["stopped", "unsat"], ["unsat", "unsat"])
     assert result.status == "unknown"

@@ -4,6 +4,8 @@ import itertools
 from fractions import Fraction
 
 import pytest
+from tie_questions import E4P4, E4P4FN, E4P5, E5P3, best, question, scalar_ties
+from tie_questions import numbers as every_number
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.recheck import failures
@@ -12,8 +14,6 @@ from fpsynth.rounding import Rounding
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.exhaustive import contradiction, enumerate_ties, feasible, numbers
 from fpsynth.synthesis.tie import OBJECTIVES, TieQuestion, build
-from tie_questions import E4P4, E4P4FN, E4P5, E5P3, best, question, scalar_ties
-from tie_questions import numbers as every_number
 
 DOMAINS = [
     (E5P3, "0.1:1", "0.1:1"),

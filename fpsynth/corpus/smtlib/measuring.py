@@ -22,9 +22,9 @@ SOLVERS = {"bitwuzla": "bitwuzla", "cvc5": "cvc5", "z3": "z3-solver"}
 WORKER = "fpsynth.corpus.smtlib.worker"
 MEMORY = 2 << 30
 """Bytes of address space for one solver."""
-_START = 10.0
-"""Seconds that a process may take on top of the limit: it imports the solver and builds the text first."""
-_REFUSALS = ("experimental", "not supported", "unsupported", "not encoded")
+_START = 60.0
+"""Seconds that a process may take to start: it imports fpsynth and builds the text."""
+_REFUSALS = ("experimental", "not supported", "unsupported")
 
 
 def run_solver(file: str, engine: str, seed: int, seconds: float) -> Message:
@@ -34,13 +34,14 @@ def run_solver(file: str, engine: str, seed: int, seconds: float) -> Message:
 
 
 def ask(worker: Worker, file: str, engine: str, seed: int, seconds: float) -> Message:
-    """Have a worker run one engine on one file; one that dies or answers too late has answered ``unknown``."""
-    worker.send({"file": file, "engine": engine, "seed": seed, "seconds": seconds, "memory": MEMORY})
+    """Have a worker run one engine on one file; one that dies or is late has answered ``unknown`` and must be killed."""
+    worker.send({"file": file, "engine": engine, "seed": seed})
     try:
-        message = worker.receive(seconds + _START)
+        ready = worker.receive(_START)
+        message = ready and worker.receive(seconds)
     except WorkerDied as death:
         return {"status": "unknown", "reason": f"died: {death}", "seconds": None, "model": None}
-    late = {"status": "unknown", "reason": "did not stop at its time limit", "seconds": seconds, "model": None}
+    late = {"status": "unknown", "reason": "time limit" if ready else "did not start", "seconds": None, "model": None}
     return late if message is None else message
 
 
@@ -77,8 +78,8 @@ def conditions() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {package: package_version(package) for package in SOLVERS.values()},
         "memory_limit_bytes": MEMORY,
-        "what": "wall time in seconds of parsing and solving, without the start of the process; the solver's settings are "
-        "those of fpsynth.solvers; medians count a run that gave up as its limit",
+        "what": "seconds of wall time to parse and solve, without the start of the process; the solvers' settings "
+        "are those of fpsynth.solvers without a time limit: late ones are killed; a median counts a run without an answer as the limit",
     }
 
 
@@ -116,4 +117,5 @@ def summary(entry: dict[str, Any]) -> str:
     if not entry["solved"]:
         return f"> {entry['limit']:g} s"
     late = f", {entry['runs'] - entry['solved']} of {entry['runs']} > {entry['limit']:g} s"
-    return f"{entry['median']:.2f} s ({entry['min']:.2f} to {entry['max']:.2f})" + late * (entry["solved"] < entry["runs"])
+    spread = f"{entry['median']:.2f} s ({entry['min']:.2f} to {entry['max']:.2f})"
+    return spread + late if entry["solved"] < entry["runs"] else spread

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property, partial
 
 from fpsynth.encoders import Script, encode
 from fpsynth.problems import Problem
+from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.tie import Bound, TieQuestion, build
 
 
@@ -97,11 +98,12 @@ def tie_question(
     tie: TieQuestion,
     bounds: tuple[Bound, ...] = (),
     *,
+    narrowed: Mapping[str, Interval] | None = None,
     quick: tuple[str, ...] = (),
     hard: tuple[str, ...] = (),
     theorem: str = "",
 ) -> Question:
-    """A question about a certified tie."""
-    return Question(
-        family, name, about, status, known_by, partial(build, tie, bounds, name=name), quick, hard, tie, bounds, theorem
-    )
+    """A question about a certified tie; ``narrowed`` gives some unknowns bounds of their own."""
+    state = partial(build, tie, bounds, narrowed, name)
+    whole = None if narrowed else tie
+    return Question(family, name, about, status, known_by, state, quick, hard, whole, bounds, theorem)

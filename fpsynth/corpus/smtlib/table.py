@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,7 +27,7 @@ from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import Rounding, round_fraction
 from fpsynth.synthesis import ratio_bound
 from fpsynth.synthesis.domain import DEFAULT_INPUTS, Interval, default_weights
-from fpsynth.synthesis.tie import Bound, TieQuestion
+from fpsynth.synthesis.tie import CERTIFIED, Bound, TieQuestion, weight_name
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ FAMILIES = {
     ),
     "certified": Family(
         "industrial",
-        "Network y = W x without biases.  At a, logits 0 and 1 tie and none exceeds them; at b, logit 1 is ahead of every other "
-        "logit by more than its Lipschitz bound times the distance of a and b (that product is exact), so the certified ball "
-        "around b contains a, where the class is another one.",
+        "Network y = W x without biases.  At a, logits 0 and 1 tie and none exceeds them; at b, logit 1 is ahead of every "
+        "other logit by more than its Lipschitz bound times the distance of a and b (that product is exact), so the certified "
+        "ball around b contains a, where the class is another one.",
     ),
     "largest": Family(
         "industrial",
@@ -83,7 +84,7 @@ FAMILIES = {
 }
 
 _FP, _BV = "fp", "significands"
-_WORDS = {(1, 2): "one input and two outputs"}
+_SCALAR = "one input and two outputs"
 _TENTH = Fraction(1, 10)
 _LARGEST_8_BIT = {FLOAT8_E5M2: 8, FLOAT8_E4M3FN: 32}
 """Largest ratios; with products below the least normal number that of float8_e4m3fn is above 2^p."""
@@ -125,6 +126,28 @@ def _ratio(value: int, strict: bool = False) -> tuple[Bound, ...]:
     return (Bound("ratio", Fraction(value), strict),)
 
 
+def _two_weights(fmt: Format) -> TieQuestion:
+    """Weights among two neighbours near nine tenths of the scale; inputs from 3/4 on, where many products tie."""
+    scale = default_weights(fmt).upper
+    lower = round_fraction(Fraction(9, 10) * scale, fmt, Rounding.RTN).fraction()
+    start = Fraction(3, 4)
+    weights = Interval(lower, lower + scale * power_of_two(-fmt.precision))
+    return _tie(fmt, weights=weights, inputs=Interval(start, start + power_of_two(-8)))
+
+
+def _largest_ratio(fmt: Format) -> int:
+    return _LARGEST_8_BIT.get(fmt, 1 << fmt.precision)
+
+
+def _domain(tie: TieQuestion) -> str:
+    return f"weights in {tie.weights}, inputs in {tie.inputs}"
+
+
+def _network(tie: TieQuestion) -> str:
+    order, shape = tie.deployments[0].default.order, ",".join(map(str, tie.shape))
+    return f"Format {tie.format}, shape {shape} (inputs, hidden widths, outputs), order {order}"
+
+
 def published_problem(fmt: Format, mode: Rounding = Rounding.RNE) -> Problem:
     """The constraints of the published attack in one format."""
     tenth = round_fraction(_TENTH, fmt).fraction()
@@ -152,9 +175,7 @@ def _published() -> Iterator[Question]:
     ]
     for fmt, quick, hard in chosen:
         about = f"Products in {fmt}, rounded to nearest, ties to even."
-        yield Question(
-            "published", fmt.name, about, "sat", Evidence.MODEL, partial(published_problem, fmt), quick, hard
-        )
+        yield Question("published", fmt.name, about, "sat", Evidence.MODEL, partial(published_problem, fmt), quick, hard)
     yield Question(
         "published",
         "float32_towards_zero",
@@ -169,49 +190,51 @@ def _published() -> Iterator[Question]:
 def _certified() -> Iterator[Question]:
     chosen: list[tuple[Format, tuple[str, ...], tuple[str, ...]]] = [
         (FLOAT8_E5M2, (_FP,), ()),
-        (BFLOAT16, (_BV,), ()),
-        (FLOAT16, (_FP, _BV), ()),
+        (FLOAT16, (), (_FP, _BV)),
         (FLOAT32, (), (_FP, _BV)),
         (FLOAT64, (), (_BV,)),
     ]
     for fmt, quick, hard in chosen:
         tie = _tie(fmt)
-        about = f"Format {fmt}, {_WORDS[tie.shape]}; weights in {tie.weights}, inputs in {tie.inputs}."
+        about = f"Format {fmt}, {_SCALAR}; {_domain(tie)}."
         yield tie_question("certified", fmt.name, about, "sat", Evidence.MODEL, tie, quick=quick, hard=hard)
+    for fmt, quick, hard in ((FLOAT16, (_FP, _BV), ()), (FLOAT32, (_FP, _BV), ()), (FLOAT64, (_BV,), (_FP,))):
+        tie = _two_weights(fmt)
+        about = f"Format {fmt}, {_SCALAR}; the weights are among two neighbouring numbers, {_domain(tie)}."
+        yield tie_question("certified", f"{fmt}_two_weights", about, "sat", Evidence.MODEL, tie, quick=quick, hard=hard)
 
 
 def _largest() -> Iterator[Question]:
-    chosen: list[tuple[Format, tuple[str, ...], tuple[str, ...]]] = [
-        (FLOAT8_E4M3FN, (_BV,), ()),
-        (BFLOAT16, (_BV,), ()),
-        (FLOAT16, (_BV,), (_FP,)),
-        (FLOAT32, (), (_BV,)),
-        (FLOAT64, (), (_BV,)),
+    chosen: list[tuple[str, TieQuestion, tuple[str, ...], tuple[str, ...]]] = [
+        ("float8_e4m3fn", _tie(FLOAT8_E4M3FN), (_BV,), ()),
+        ("bfloat16", _tie(BFLOAT16), (), (_BV,)),
+        ("float16", _tie(FLOAT16), (), (_BV,)),
+        ("float32", _tie(FLOAT32), (), (_BV,)),
+        ("float64", _tie(FLOAT64), (), (_BV,)),
+        ("float32_two_weights", _two_weights(FLOAT32), (_BV,), (_FP,)),
     ]
-    for fmt, quick, hard in chosen:
-        tie, largest = _tie(fmt), _LARGEST_8_BIT.get(fmt, 1 << fmt.precision)
-        about = f"Format {fmt}; weights in {tie.weights}, inputs in {tie.inputs}; ratio at least {largest}."
-        yield tie_question(
-            "largest", fmt.name, about, "sat", Evidence.MODEL, tie, _ratio(largest), quick=quick, hard=hard
-        )
+    for name, tie, quick, hard in chosen:
+        about = f"Format {tie.format}; {_domain(tie)}; ratio at least {_largest_ratio(tie.format)}."
+        bounds = _ratio(_largest_ratio(tie.format))
+        yield tie_question("largest", name, about, "sat", Evidence.MODEL, tie, bounds, quick=quick, hard=hard)
 
 
 def _beyond() -> Iterator[Question]:
-    chosen: list[tuple[Format, Evidence, tuple[str, ...], tuple[str, ...]]] = [
-        (FLOAT8_E5M2, Evidence.ENUMERATION, (_FP, _BV), ()),
-        (FLOAT8_E4M3FN, Evidence.ENUMERATION, (_BV,), ()),
-        (BFLOAT16, Evidence.MONOTONE_ENUMERATION, (), (_BV,)),
-        (FLOAT16, Evidence.MONOTONE_ENUMERATION, (), (_BV,)),
-        (FLOAT32, Evidence.THEOREM, (), (_FP, _BV)),
-        (FLOAT64, Evidence.THEOREM, (), (_BV,)),
+    chosen: list[tuple[str, TieQuestion, Evidence, tuple[str, ...], tuple[str, ...]]] = [
+        ("float8_e5m2", _tie(FLOAT8_E5M2), Evidence.ENUMERATION, (_FP, _BV), ()),
+        ("float8_e4m3fn", _tie(FLOAT8_E4M3FN), Evidence.ENUMERATION, (_BV,), ()),
+        ("bfloat16", _tie(BFLOAT16), Evidence.MONOTONE_ENUMERATION, (), (_BV,)),
+        ("float16", _tie(FLOAT16), Evidence.MONOTONE_ENUMERATION, (), (_BV,)),
+        ("float16_two_weights", _two_weights(FLOAT16), Evidence.MONOTONE_ENUMERATION, (_BV,), (_FP,)),
+        ("float32", _tie(FLOAT32), Evidence.THEOREM, (), (_BV,)),
+        ("float32_two_weights", _two_weights(FLOAT32), Evidence.THEOREM, (), (_FP, _BV)),
+        ("float64", _tie(FLOAT64), Evidence.THEOREM, (), (_BV,)),
     ]
-    for fmt, known_by, quick, hard in chosen:
-        tie, largest = _tie(fmt), _LARGEST_8_BIT.get(fmt, 1 << fmt.precision)
-        about = f"Format {fmt}; weights in {tie.weights}, inputs in {tie.inputs}; ratio above {largest}."
-        theorem = f"theorem/{fmt}" if known_by is Evidence.THEOREM else ""
-        yield tie_question(
-            "beyond", fmt.name, about, "unsat", known_by, tie, _ratio(largest, True), quick=quick, hard=hard, theorem=theorem
-        )
+    for name, tie, known_by, quick, hard in chosen:
+        about = f"Format {tie.format}; {_domain(tie)}; ratio above {_largest_ratio(tie.format)}."
+        bounds = _ratio(_largest_ratio(tie.format), True)
+        theorem = f"theorem/{tie.format}" if known_by is Evidence.THEOREM else ""
+        yield tie_question("beyond", name, about, "unsat", known_by, tie, bounds, quick=quick, hard=hard, theorem=theorem)
 
 
 def _theorems() -> Iterator[Question]:
@@ -219,132 +242,130 @@ def _theorems() -> Iterator[Question]:
         (FLOAT16, Rounding.RNE, (_BV,), ()),
         (FLOAT32, Rounding.RNE, (_BV,), (_FP,)),
         (FLOAT32, Rounding.RTP, (_BV,), ()),
-        (FLOAT64, Rounding.RNE, (_BV,), ()),
+        (FLOAT64, Rounding.RNE, (), (_BV,)),
     ]
     for fmt, mode, quick, hard in chosen:
         name = fmt.name if mode is Rounding.RNE else f"{fmt}_{mode.value.lower()}"
         about = f"Precision {fmt.precision}, rounding {mode.value}."
-        yield Question(
-            "theorem",
-            name,
-            about,
-            "unsat",
-            Evidence.REFUTATION,
-            partial(ratio_bound.theorem, fmt, mode),
-            quick,
-            hard,
-        )
+        state = partial(ratio_bound.theorem, fmt, mode)
+        yield Question("theorem", name, about, "unsat", Evidence.REFUTATION, state, quick, hard)
 
 
 def _sums() -> Iterator[Question]:
-    chosen: list[tuple[str, Format, tuple[int, ...], str, int, tuple[str, ...], tuple[str, ...]]] = [
-        ("float16_3_2_sequential", FLOAT16, (3, 2), "sequential", 1, (), (_FP,)),
-        ("float32_3_2_reverse", FLOAT32, (3, 2), "reverse", 1, (), (_BV,)),
-        ("float32_3_2_strided_2", FLOAT32, (3, 2), "strided:2", 1, (), (_FP, _BV)),
-        ("float32_4_2_pairwise_64", FLOAT32, (4, 2), "pairwise", 64, (), (_BV,)),
-        ("float32_2_3_2", FLOAT32, (2, 3, 2), "sequential", 1, (), (_BV,)),
-        ("bfloat16_2_3_3", BFLOAT16, (2, 3, 3), "sequential", 1, (), (_BV,)),
+    chosen: list[tuple[str, Format, tuple[int, ...], str, int, tuple[str, ...]]] = [
+        ("float32_3_2_reverse", FLOAT32, (3, 2), "reverse", 1, (_BV,)),
+        ("float32_3_2_strided_2", FLOAT32, (3, 2), "strided:2", 1, (_FP,)),
+        ("float32_2_3_2", FLOAT32, (2, 3, 2), "sequential", 1, (_BV,)),
+        ("float64_4_2_pairwise_64", FLOAT64, (4, 2), "pairwise", 64, (_FP,)),
     ]
-    for name, fmt, shape, order, ratio, quick, hard in chosen:
+    for name, fmt, shape, order, ratio, hard in chosen:
         tie = _tie(fmt, shape, order)
-        about = (
-            f"Format {fmt}, shape {','.join(map(str, shape))} (inputs, hidden widths, outputs), order {order}; weights in "
-            f"{tie.weights}, inputs in {tie.inputs}; ratio {f'at least {ratio}' if ratio > 1 else 'above 1'}."
-        )
         bounds = _ratio(ratio) if ratio > 1 else ()
-        yield tie_question("sums", name, about, "sat", Evidence.MODEL, tie, bounds, quick=quick, hard=hard)
-    tiny = Format("tiny", 4, 3)
-    tie = _tie(tiny, (2, 2), weights=Interval(Fraction(1), Fraction(2)), inputs=Interval(Fraction(1), Fraction(2)))
-    about = "Three bits of significand, shape 2,2; weights and inputs in 1:2; ratio above 16."
-    yield tie_question("sums", "tiny_2_2", about, "unsat", Evidence.ENUMERATION, tie, _ratio(16, True), quick=(_BV,))
+        about = f"{_network(tie)}; {_domain(tie)}; ratio {f'at least {ratio}' if ratio > 1 else 'above 1'}."
+        yield tie_question("sums", name, about, "sat", Evidence.MODEL, tie, bounds, hard=hard)
+    yield from _fixed_sums()
+    binade = Interval(Fraction(1), Fraction(2))
+    tie = _tie(Format("tiny", 4, 3), (2, 2), weights=binade, inputs=binade)
+    about = f"{_network(tie)}, four bits of exponent and precision 3; {_domain(tie)}; ratio "
+    yield tie_question(
+        "sums", "tiny_2_2_at_largest", f"{about} at least 16.", "sat", Evidence.MODEL, tie, _ratio(16), hard=(_BV,)
+    )
+    yield tie_question(
+        "sums",
+        "tiny_2_2_above_largest",
+        f"{about} above 16.",
+        "unsat",
+        Evidence.ENUMERATION,
+        tie,
+        _ratio(16, True),
+        hard=(_BV,),
+    )
+
+
+def _fixed_sums() -> Iterator[Question]:
+    """Networks whose weights are given: what is left to find is two inputs."""
+    chosen: list[tuple[Format, tuple[int, ...], str, tuple[str, ...], tuple[str, ...]]] = [
+        (FLOAT16, (3, 2), "sequential", (_BV,), (_FP,)),
+        (FLOAT32, (3, 2), "pairwise", (_BV,), ()),
+        (FLOAT32, (2, 3, 2), "sequential", (_BV,), ()),
+    ]
+    for fmt, shape, order, quick, hard in chosen:
+        tie = _tie(fmt, shape, order, inputs=Interval(Fraction(1, 2), Fraction(1)))
+        name = f"{fmt}_{'_'.join(map(str, shape))}_{order}_fixed"
+        about = f"{_network(tie)}; the weights are given, those of logits 0 and 1 a unit apart; inputs in {tie.inputs}."
+        yield tie_question(
+            "sums", name, about, "sat", Evidence.MODEL, tie, narrowed=_fixed_weights(tie), quick=quick, hard=hard
+        )
+
+
+def _fixed_weights(tie: TieQuestion) -> dict[str, Interval]:
+    """Weights of 0.9, 0.8, ... rounded down; the certified row of the last layer is one unit above the tied one, or below."""
+    fixed: dict[str, Interval] = {}
+    last = len(tie.shape) - 2
+    for layer, (sources, outputs) in enumerate(itertools.pairwise(tie.shape)):
+        for j, k in itertools.product(range(outputs), range(sources)):
+            weight = round_fraction(Fraction(9 - (k + (j if layer < last else 0)) % 4, 10), tie.format, Rounding.RTN).fraction()
+            if layer == last and j == CERTIFIED:
+                weight += (1 if k % 2 == 0 else -1) * power_of_two(-tie.format.precision)
+            fixed[weight_name(layer, j, k)] = Interval(weight, weight)
+    return fixed
 
 
 def _domains() -> Iterator[Question]:
     one, half = Fraction(1), Fraction(1, 2)
-    same = Interval(half, half)
-    yield tie_question(
-        "domains",
-        "float32_equal_weights",
-        "Format float32; all weights are 1/2, so no class is ever ahead.",
-        "unsat",
-        Evidence.REFUTATION,
-        _tie(FLOAT32, weights=same),
-        quick=(_FP, _BV),
-    )
-    yield tie_question(
-        "domains",
-        "float64_one_input",
-        "Format float64; inputs are 1/2 only, so a and b coincide.",
-        "unsat",
-        Evidence.REFUTATION,
-        _tie(FLOAT64, weights=Interval(_TENTH, one), inputs=same),
-        quick=(_FP, _BV),
-    )
-    near = Interval(one, 1 + 16 * power_of_two(-23))
-    yield tie_question(
-        "domains",
-        "float32_above_one",
-        "Format float32; weights and inputs are among the seventeen numbers from 1 on, where products are so exact that no two "
-        "tie.",
-        "unsat",
-        Evidence.ENUMERATION,
-        _tie(FLOAT32, weights=near, inputs=near),
-        quick=(_FP, _BV),
-    )
+    same, near = Interval(half, half), Interval(one, 1 + 16 * power_of_two(-23))
+    chosen: list[tuple[str, str, TieQuestion, Evidence, tuple[str, ...], tuple[str, ...]]] = [
+        (
+            "float32_equal_weights",
+            "Format float32; all weights are 1/2, so no class is ever ahead.",
+            _tie(FLOAT32, weights=same),
+            Evidence.REFUTATION,
+            (_BV,),
+            (_FP,),
+        ),
+        (
+            "float64_one_input",
+            "Format float64; inputs are 1/2 only, so a and b coincide.",
+            _tie(FLOAT64, weights=Interval(_TENTH, one), inputs=same),
+            Evidence.REFUTATION,
+            (_BV,),
+            (_FP,),
+        ),
+        (
+            "float32_above_one",
+            "Format float32; weights and inputs are among the seventeen numbers from 1 on, where no two products tie.",
+            _tie(FLOAT32, weights=near, inputs=near),
+            Evidence.ENUMERATION,
+            (_FP, _BV),
+            (),
+        ),
+    ]
+    for name, about, tie, known_by, quick, hard in chosen:
+        yield tie_question("domains", name, about, "unsat", known_by, tie, quick=quick, hard=hard)
     tie = _tie(FLOAT16, inputs=Interval(power_of_two(-23), power_of_two(-14)))
-    yield tie_question(
-        "domains",
-        "float16_subnormal",
-        "Format float16; weights in 0.1:1, inputs from 2^-23 to 2^-14, so products are subnormal; ratio above 2048 = 2^p, which "
-        "normal products cannot reach.",
-        "sat",
-        Evidence.MODEL,
-        tie,
-        _ratio(2048, True),
-        quick=(_BV,),
-    )
-    signed = Interval(-one, one)
-    yield tie_question(
-        "domains",
-        "bfloat16_any_sign",
-        "Format bfloat16; weights in -1:1 and inputs in 0.1:1; ratio at least 128.",
-        "sat",
-        Evidence.MODEL,
-        _tie(BFLOAT16, weights=signed),
-        _ratio(128),
-        hard=(_FP,),
-    )
+    about = f"Format float16; {_domain(tie)}: products are subnormal; ratio above 2048 = 2^p, which normal ones cannot reach."
+    yield tie_question("domains", "float16_subnormal", about, "sat", Evidence.MODEL, tie, _ratio(2048, True), quick=(_BV,))
+    tie = _tie(BFLOAT16, weights=Interval(-one, one))
+    about = f"Format bfloat16; {_domain(tie)}; ratio at least 128."
+    yield tie_question("domains", "bfloat16_any_sign", about, "sat", Evidence.MODEL, tie, _ratio(128), hard=(_FP,))
 
 
 def _objectives() -> Iterator[Question]:
-    farthest, widest = Fraction(14745, 16384), Fraction(3, 512)
-    chosen: list[tuple[Format, str, Fraction, bool, tuple[str, ...], tuple[str, ...]]] = [
-        (FLOAT16, "distance", farthest, False, (), (_BV,)),
-        (FLOAT16, "distance", farthest, True, (), (_BV,)),
-        (BFLOAT16, "margin", widest, False, (_BV,), ()),
-        (BFLOAT16, "margin", widest, True, (), (_BV,)),
-    ]
-    for fmt, objective, value, strict, quick, hard in chosen:
-        tie = _tie(fmt)
-        how = "above" if strict else "at least"
-        about = f"Format {fmt}; weights in {tie.weights}, inputs in {tie.inputs}; {objective} {how} {value}."
-        status, known_by = ("unsat", Evidence.MONOTONE_ENUMERATION) if strict else ("sat", Evidence.MODEL)
-        name = f"{fmt}_{objective}_{'above' if strict else 'at'}_largest"
-        bounds = (Bound(objective, value, strict),)
-        yield tie_question("objectives", name, about, status, known_by, tie, bounds, quick=quick, hard=hard)
+    tie, widest = _tie(BFLOAT16), Fraction(3, 512)
+    about = f"Format bfloat16; {_domain(tie)}; margin"
+    for strict, name, how, status, known_by in (
+        (False, "bfloat16_margin_at_largest", "at least", "sat", Evidence.MODEL),
+        (True, "bfloat16_margin_above_largest", "above", "unsat", Evidence.MONOTONE_ENUMERATION),
+    ):
+        bounds = (Bound("margin", widest, strict),)
+        yield tie_question("objectives", name, f"{about} {how} {widest}.", status, known_by, tie, bounds, hard=(_BV,))
 
 
 def _small() -> Iterator[Question]:
-    for precision, known_by, encodings in (
-        (5, Evidence.ENUMERATION, (_FP, _BV)),
-        (6, Evidence.MONOTONE_ENUMERATION, (_BV,)),
-    ):
+    binade = Interval(Fraction(1, 2), Fraction(1))
+    for precision, quick, hard in ((5, (_BV,), (_FP,)), (6, (_BV,), ())):
         fmt = Format(f"p{precision}", 5, precision)
-        tie, largest = _tie(fmt), 1 << precision
-        about = (
-            f"Five bits of exponent, precision {precision}; weights in {tie.weights}, inputs in {tie.inputs}; ratio above "
-            f"{largest}."
-        )
-        yield tie_question(
-            "small", fmt.name, about, "unsat", known_by, tie, _ratio(largest, True), quick=encodings
-        )
+        tie, largest = _tie(fmt, weights=binade, inputs=binade), 1 << precision
+        about = f"Five bits of exponent, precision {precision}; {_domain(tie)}; ratio above {largest}."
+        bounds = _ratio(largest, True)
+        yield tie_question("small", fmt.name, about, "unsat", Evidence.ENUMERATION, tie, bounds, quick=quick, hard=hard)

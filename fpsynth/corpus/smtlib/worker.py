@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 from fpsynth.corpus.smtlib.header import benchmark_text
@@ -13,19 +14,21 @@ from fpsynth.solvers.base import ScriptEngine
 from fpsynth.solvers.engines import ENGINES
 
 
-def answer(request: Message) -> Message:
-    """Answer {file, engine, seed, seconds, memory} with {status, reason, seconds, model: {name: hexadecimal float} or null}.
+def answer(request: Message) -> Iterator[Message]:
+    """Answer {file, engine, seed}: first {ready}, then {status, reason, seconds, model: {name: hexadecimal float} or null}.
 
-    ``seconds`` is the wall time of parsing and solving the text of the file, the start of the process left out.  A model that
-    fails the exact re-check makes the answer ``unknown``.
+    ``seconds`` is the wall time of parsing and solving the text of the file.  The engine gets no time limit, as some solvers
+    choose their algorithms by it: whoever asks kills this process.  A model that fails the exact re-check makes the answer
+    ``unknown``.
     """
     (benchmark,) = (b for b in benchmarks() if b.file == request["file"])
     engine = ENGINES[request["engine"]]
     assert isinstance(engine, ScriptEngine)
     script = replace(benchmark.script, text=benchmark_text(benchmark))
-    engine_ready = time.monotonic()
-    outcome = engine.run(script, request["seed"], request["seconds"], request["memory"])
-    spent = time.monotonic() - engine_ready
+    yield {"ready": True}
+    start = time.monotonic()
+    outcome = engine.run(script, request["seed"], None, None)
+    spent = time.monotonic() - start
     status, reason, model = outcome.status.value, outcome.reason, None
     if outcome.model is not None:
         assignment = script.decode(outcome.model)
@@ -33,7 +36,7 @@ def answer(request: Message) -> Message:
         wrong = failures(benchmark.question.problem, assignment)
         if wrong:
             status, reason = "unknown", f"its model fails the exact re-check: {wrong[0]}"
-    return {"status": status, "reason": reason, "seconds": spent, "model": model}
+    yield {"status": status, "reason": reason, "seconds": spent, "model": model}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,215 @@
+"""The encoders say what the reference says: z3's evaluator bit for bit, and solvers reading the text."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from collections.abc import Sequence
+from fractions import Fraction as F
+
+import pytest
+from bitvectors import columns_of, holds, tie
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from strategies import EVERY, MICRO, TINY, TINYFN, expressions, operands, values
+
+from fpsynth import expressions as e
+from fpsynth.encoders import Script, encode
+from fpsynth.encoders.z3_terms import evaluate_z3
+from fpsynth.errors import InputError
+from fpsynth.evaluators.exact import evaluate
+from fpsynth.expressions import Expression, Op, constant, eq, mul, topological, variable
+from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, Format
+from fpsynth.problems import Assignment, Problem, Variable
+from fpsynth.rounding import MINUS_ZERO, PLUS_ZERO, Rounding, Value, from_bits
+
+pytest.importorskip("z3", reason="z3 is not installed")
+
+ENCODABLE = tuple(fmt for fmt in EVERY if fmt.precision > 2)
+"""Formats that the floating-point theory of solvers can carry."""
+
+Case = tuple[Expression, dict[str, Value]]
+
+
+@st.composite
+def cases(draw: st.DrawFn, formats: Sequence[Format] = ENCODABLE, size: int = 6) -> Case:
+    """An expression over three variables, visiting two formats, and values that meet badly."""
+    fmt, other = draw(st.sampled_from(formats)), draw(st.sampled_from(formats))
+    variables = [variable(f"v{k}", fmt) for k in range(3)]
+    found = draw(operands(fmt, 3))
+    return draw(expressions(fmt, variables, formats=[other], size=size)), {f"v{k}": v for k, v in enumerate(found)}
+
+
+def same(roots: Sequence[Expression], assignment: Assignment) -> None:
+    wrong = [
+        (root, expected, found)
+        for root, expected, found in zip(roots, evaluate(roots, assignment), evaluate_z3(roots, assignment), strict=True)
+        if expected != found
+    ]
+    assert not wrong, wrong[0]
+
+
+@settings(max_examples=400)
+@given(cases())
+def test_z3_evaluates_every_node_as_the_reference_does(case: Case) -> None:
+    root, assignment = case
+    same(list(topological([root])), assignment)
+
+
+@settings(max_examples=150)
+@given(cases(), st.sampled_from([Op.LT, Op.LE, Op.EQ]), st.integers(-5, 5), st.sampled_from([1, 3, 10]))
+def test_z3_compares_exact_reals_as_the_reference_does(case: Case, op: Op, numerator: int, denominator: int) -> None:
+    root, assignment = case
+    x, y = e.real(root), e.real(variable("v0", next(n.format for n in topological([root]) if n.format)))
+    if "v0" not in {n.name for n in topological([root])}:
+        y = x
+    third = constant(F(numerator, denominator), None)
+    for left in (e.add(x, e.mul(y, third)), e.fma(x, y, third), e.maximum(e.neg(x), y), e.maximum(x, e.neg(x))):
+        same([Expression(op, (left, third)), Expression(op, (third, left)), Expression(op, (left, x))], assignment)
+
+
+def grid(fmt: Format) -> tuple[list[Expression], dict[str, Value]]:
+    """A variable for each of a format's encodings."""
+    assignment = {f"v{bits}": from_bits(bits, fmt) for bits in range(1 << fmt.bits)}
+    return [variable(name, fmt) for name in assignment], assignment
+
+
+@pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.parametrize("fmt", [TINY, TINYFN])
+def test_operations_with_two_arguments_exhaustively(fmt: Format, flush: bool) -> None:
+    leaves, assignment = grid(fmt)
+    modes = list(Rounding) if not flush else [Rounding.RNE, Rounding.RTP]
+    pairs = list(itertools.product(leaves, repeat=2))
+    same([Expression(op, pair, fmt, mode, flush) for op in (Op.ADD, Op.MUL) for mode in modes for pair in pairs], assignment)
+    same([Expression(Op.MAX, pair, fmt, flush=flush) for pair in pairs], assignment)
+
+
+def test_fused_multiply_add_exhaustively() -> None:
+    leaves, assignment = grid(MICRO)
+    for index, mode in enumerate(Rounding):
+        triples = list(itertools.product(leaves, repeat=3))[index::5]
+        same([Expression(Op.FMA, triple, MICRO, mode) for triple in triples], assignment)
+
+
+@pytest.mark.parametrize("fmt", [FLOAT8_E4M3FN, FLOAT8_E5M2])
+def test_operations_of_8_bit_formats(fmt: Format) -> None:
+    leaves, assignment = grid(fmt)
+    for index, mode in enumerate(Rounding):
+        for flush in (False, True):
+            same([Expression(Op.CAST, (leaf,), target, mode, flush) for leaf in leaves for target in (fmt, FLOAT32, TINY)], assignment)
+            pairs = list(itertools.product(leaves, repeat=2))[index * 2 + flush :: 41]
+            same([Expression(op, pair, fmt, mode, flush) for op in (Op.ADD, Op.MUL) for pair in pairs], assignment)
+            triples = [(a, b, leaves[(3 * k) % len(leaves)]) for k, (a, b) in enumerate(pairs[::4])]
+            same([Expression(Op.FMA, triple, fmt, mode, flush) for triple in triples], assignment)
+    same([Expression(op, (leaf, *[constant(0, fmt)] * (op is Op.MAX)), fmt) for op in (Op.NEG, Op.MAX) for leaf in leaves], assignment)
+    wide, known = grid(FLOAT8_E5M2)
+    same([e.cast(leaf, FLOAT8_E4M3FN, mode) for leaf in wide for mode in Rounding], known)
+
+
+# the text, read by solvers: a point problem in which an unknown must be the result
+
+
+def solve_z3(text: str) -> str:
+    import z3
+
+    solver = z3.SolverFor("QF_FP" if "FloatingPoint" in text else "QF_BV")
+    solver.from_string(text.replace("(check-sat)", ""))
+    return str(solver.check())
+
+
+def solve_bitwuzla(text: str) -> str:
+    import bitwuzla
+
+    terms = bitwuzla.TermManager()
+    parser = bitwuzla.Parser(terms, bitwuzla.Options())
+    parser.parse(text.replace("(check-sat)", ""), True, False)
+    return {bitwuzla.Result.SAT: "sat", bitwuzla.Result.UNSAT: "unsat"}.get(parser.bitwuzla().check_sat(), "unknown")
+
+
+def solve_cvc5(text: str) -> str:
+    import cvc5
+
+    solver = cvc5.Solver(cvc5.TermManager())
+    parser = cvc5.InputParser(solver)
+    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, text.replace("(check-sat)", ""), "script")
+    symbols = parser.getSymbolManager()
+    while not (command := parser.nextCommand()).isNull():
+        answer = command.invoke(solver, symbols)
+        assert "error" not in answer, answer
+    return str(solver.checkSat())
+
+
+SOLVERS = {
+    "z3": (solve_z3, ENCODABLE),
+    "bitwuzla": (solve_bitwuzla, (FLOAT16, FLOAT32, FLOAT64)),
+    "cvc5": (solve_cvc5, (FLOAT32, FLOAT64)),
+}
+"""How to ask a solver, and the formats that it has sorts for."""
+
+
+def point_problem(root: Expression, assignment: Assignment, result: Value, differs: bool) -> Problem:
+    """Every variable has one value, up to the sign of zero; the root is, or is not, worth ``result``."""
+    assert root.format is not None
+    formats = {node.name: node.format for node in topological([root]) if node.op is Op.VARIABLE}
+    variables = [Variable(name, fmt, *[assignment[name].fraction()] * 2) for name, fmt in formats.items() if fmt]
+    claim = eq(root, constant(result.fraction(), root.format))
+    return Problem("point", tuple(variables), (e.negation(claim) if differs else claim,))
+
+
+def signless(root: Expression) -> bool:
+    """Whether no constant or variable zero's sign, which a problem leaves open, can be seen: no operation here divides."""
+    return root.format is not None
+
+
+@pytest.mark.parametrize("encoding", ["fp", "bitblast", "significands"])
+@pytest.mark.parametrize("name", list(SOLVERS))
+@settings(max_examples=25)
+@given(data=st.data())
+def test_solvers_read_the_text_as_the_reference_does(name: str, encoding: str, data: st.DataObject) -> None:
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    solve, formats = SOLVERS[name]
+    root, assignment = data.draw(cases(formats if encoding == "fp" else (FLOAT16, FLOAT8_E4M3FN, TINY, FLOAT32), size=3))
+    (result,) = evaluate([root], assignment)
+    assert isinstance(result, Value)
+    if not result.is_finite or not all(v.is_finite for v in assignment.values()):
+        return
+    for differs, status in ((False, "sat"), (True, "unsat")):
+        try:
+            script = encode(point_problem(root, assignment, result, differs), encoding)
+        except InputError as error:
+            assert encoding == "significands"
+            assert "overflow" in str(error)
+            return
+        assert solve(script.text) == status
+
+
+@pytest.mark.parametrize("encoding", ["fp", "bitblast", "significands"])
+@pytest.mark.parametrize("fmt", [TINY, TINYFN, FLOAT8_E4M3FN])
+def test_a_model_of_the_tie_decodes_to_a_solution(fmt: Format, encoding: str) -> None:
+    import z3
+
+    from fpsynth.evaluators.recheck import failures
+
+    problem = tie(fmt)
+    script = encode(problem, encoding)
+    solver = z3.SolverFor("QF_FP" if encoding == "fp" else "QF_BV")
+    solver.from_string(script.text.replace("(check-sat)", ""))
+    status = str(solver.check())
+    if fmt is FLOAT8_E4M3FN:
+        assert status == "sat"
+    if status == "sat":
+        found = {d.name(): solver.model()[d].as_long() for d in solver.model().decls()}
+        assert failures(problem, script.decode({u.name: found.get(u.name, 0) for u in script.unknowns})) == []
+    else:
+        assert status == "unsat"
+        assert not solutions(problem)
+
+
+def solutions(problem: Problem) -> list[Assignment]:
+    """All solutions of a small problem, by trying everything."""
+    from bitvectors import finite_values
+
+    names = [v.name for v in problem.variables]
+    domains = [finite_values(v.format, v.lower, v.upper) for v in problem.variables]
+    rows = [dict(zip(names, row, strict=True)) for row in itertools.product(*domains)]
+    return [row for row in rows if all(evaluate(problem.assertions, row))]
