@@ -34,6 +34,8 @@ MAX_FULL = 60
 """Networks with more operations than this have their hidden layers summarised and their last layer in a table."""
 MAX_ROWS = 120
 """Where the last layer has more operations, only those of the two logits in question are shown, and at most so many."""
+MAX_EXACT = 5000
+"""Networks with more operations than this are bounded in ball arithmetic: exact rationals would take minutes."""
 _EXACT_DIGITS = 56
 
 _WORDS = {
@@ -247,8 +249,12 @@ def _certificate(witness: Witness, at_b: Logits, style: Style) -> list[str]:
         " spectral norms of the hidden layers. So no class can overtake while L d is below its margin, so d < margin / L."
     )
     leads = margins(at_b.floats, top)
+    name = claim.certifier
+    if name == "lipschitz-exact" and operations(witness.network) > MAX_EXACT:
+        name = "lipschitz"
+        lines += style.wrap("For a network of this size the bounds below are those of lipschitz, which are a little smaller.")
     try:
-        tool = certifier(claim.certifier, witness.network)
+        tool = certifier(name, witness.network)
     except InputError as error:
         lines += ["", *style.wrap(f"Its bounds are not computed here: {error}")]
         tool = None
@@ -285,7 +291,7 @@ def _comparison(witness: Witness, tool: LipschitzCertifier, at_b: Logits, style:
             else " No radius is accepted at b."
         )
     )
-    if supremum != claim.supremum:
+    if supremum != claim.supremum and tool.name == claim.certifier:
         text += f" (The witness says {significant(claim.supremum, 17)}: other settings, or another version of the certifier.)"
     return ["", *style.wrap(text)]
 
