@@ -118,6 +118,8 @@ class Step:
         """The rounded result less the exact one, in ulps of the exact one; None where either is not a finite number."""
         if not self.exact.is_finite or not self.result.is_finite:
             return None
+        if self.exact == self.result:
+            return Fraction(0)
         exact = self.exact.fraction()
         return (self.result.fraction() - exact) / ulp(exact, self.format)
 

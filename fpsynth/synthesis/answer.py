@@ -157,6 +157,7 @@ def _accepted(
 ) -> None:
     """Race until a solution passes the certifier itself; store it in ``result``."""
     clock = Clock(seconds)
+    rejected = ""
     for attempt in range(MAX_REJECTIONS):
         if clock.left <= 0:
             break
@@ -167,7 +168,7 @@ def _accepted(
             _refuted(question, bounds, outcome, result)
             return
         if outcome.assignment is None or outcome.winner is None:
-            result.reason = outcome.reason
+            result.reason = rejected or outcome.reason
             return
         rejection = judge(outcome.assignment)
         if not rejection:
@@ -178,9 +179,9 @@ def _accepted(
             )
             result.found = Found(outcome.assignment, outcome.winner, notes)
             return
-        result.reason = f"the certifier itself rejects what the query allows: {rejection}"
+        result.reason = rejected = f"the certifier itself rejects what the query allows: {rejection}"
         if progress:
-            progress(result.reason)
+            progress(rejected)
 
 
 def _refuted(question: TieQuestion, bounds: list[Bound], outcome: Race, result: Answer) -> None:

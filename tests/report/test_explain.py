@@ -9,11 +9,14 @@ from fractions import Fraction
 import pytest
 from reports import known, optimal, random_witness
 
-from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.evaluators.exact import evaluate
+from fpsynth.expressions import constant
 from fpsynth.formats import FLOAT16, FLOAT32
+from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Order
-from fpsynth.report.computed import logits, operations, steps
+from fpsynth.report.computed import exact_logits, logits, operations, steps
 from fpsynth.report.explain import explain
 from fpsynth.rounding import Rounding, round_fraction, round_value
 from fpsynth.witness import Certificate
@@ -143,6 +146,15 @@ def _float16(witness):
 
     points = [tuple(map(short, point)) for point in (witness.certified, witness.counterexample)]
     return replace(witness, format=FLOAT16, network=witness.network.map(short), certified=points[0], counterexample=points[1])
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (3, 2), (2, 3, 2), (3, 4, 4, 3)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_exact_logits_are_those_of_the_interpreter_over_the_reals(shape, bias):
+    witness = random_witness(*shape, seed=11, bias=bias)
+    network = witness.network.map(lambda weight: constant(weight, None))
+    point = [constant(x, None) for x in witness.certified]
+    assert list(exact_logits(witness.network, witness.certified)) == evaluate(lower(network, point, Deployment(REAL)), {})
 
 
 def test_rounding_is_to_nearest_within_half_an_ulp():

@@ -4,19 +4,19 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from tie_questions import E4P4, E5P3, best, question
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
-from fpsynth.synthesis.answer import MAX_REJECTIONS, answer
+from fpsynth.synthesis.answer import answer
 from fpsynth.synthesis.certification import Certification
 from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.run import run_tie
 from fpsynth.synthesis.search import Settings, objective_bounds
 from fpsynth.synthesis.tie import build
-from tie_questions import E4P4, E5P3, best, question
 
 ALL = tuple(ENGINES.values())
 
@@ -155,7 +155,7 @@ def test_sampling_alone_never_proves_anything():
 
 def test_one_engine_alone_proves_nothing_either():
     asked = question(E4P4, "1.25:1.5", "1.5:1.75", min_ratio=17)
-    said = answer(asked, settings(6.0, engines_named("z3")), accept)
+    said = answer(asked, settings(4.0, engines_named("z3")), accept)
     assert said.verdict is Verdict.UNKNOWN
     assert "2 engines must agree" in said.reason
 
@@ -163,10 +163,10 @@ def test_one_engine_alone_proves_nothing_either():
 def test_solutions_that_the_certifier_rejects_are_no_answer():
     # its 16 decimals turn the Lipschitz bound 2**-112 into 1e-12 and more: nothing is certified
     asked = question(FLOAT64, "1e-18:2e-18")
-    said = answer(asked, settings(60.0, engines_named("sampling")), certified(asked))
+    said = answer(asked, settings(4.0, engines_named("sampling")), certified(asked))
     assert said.verdict is Verdict.UNKNOWN
-    assert said.reason.startswith("the certifier itself rejects what the query allows: lipschitz-exact")
-    assert MAX_REJECTIONS <= len(said.attempts) <= 2 * MAX_REJECTIONS
+    assert said.reason.startswith("the certifier itself rejects what the query allows: its radius")
+    assert sum(attempt.status == "sat" for attempt in said.attempts) > 1
     assert Certification(asked, "lipschitz").judge(answer(asked, settings(), accept).found.assignment) == ""
 
 

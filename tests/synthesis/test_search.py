@@ -1,4 +1,4 @@
-"""The search: what is fixed at random stays inside the domain and is the same for the same seed; objectives are bounded soundly."""
+"""The search: what is fixed at random stays in the domain and follows from the seed; objectives are bounded soundly."""
 
 import itertools
 from fractions import Fraction
@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tie_questions import E4P4, E4P5, question
 
 from fpsynth import rounding as r
 from fpsynth.evaluators.recheck import failures
@@ -14,7 +15,6 @@ from fpsynth.solvers.engines import ENGINES
 from fpsynth.synthesis.exhaustive import enumerate_ties
 from fpsynth.synthesis.search import NARROWED, WINDOW, Settings, find, narrow, objective_bounds, refute, root_bounds, tasks
 from fpsynth.synthesis.tie import OBJECTIVES, Bound, build, points, symbolic_network
-from tie_questions import E4P4, E4P5, question
 
 DOMAINS = [
     (FLOAT32, "0.1:1", "0.1:1"),

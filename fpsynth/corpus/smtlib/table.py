@@ -198,7 +198,7 @@ def _certified() -> Iterator[Question]:
         tie = _tie(fmt)
         about = f"Format {fmt}, {_SCALAR}; {_domain(tie)}."
         yield tie_question("certified", fmt.name, about, "sat", Evidence.MODEL, tie, quick=quick, hard=hard)
-    for fmt, quick, hard in ((FLOAT16, (_FP, _BV), ()), (FLOAT32, (_FP, _BV), ()), (FLOAT64, (_BV,), (_FP,))):
+    for fmt, quick, hard in ((FLOAT16, (_FP, _BV), ()), (FLOAT32, (_FP,), (_BV,)), (FLOAT64, (), (_FP, _BV))):
         tie = _two_weights(fmt)
         about = f"Format {fmt}, {_SCALAR}; the weights are among two neighbouring numbers, {_domain(tie)}."
         yield tie_question("certified", f"{fmt}_two_weights", about, "sat", Evidence.MODEL, tie, quick=quick, hard=hard)
@@ -206,12 +206,12 @@ def _certified() -> Iterator[Question]:
 
 def _largest() -> Iterator[Question]:
     chosen: list[tuple[str, TieQuestion, tuple[str, ...], tuple[str, ...]]] = [
-        ("float8_e4m3fn", _tie(FLOAT8_E4M3FN), (_BV,), ()),
+        ("float8_e4m3fn", _tie(FLOAT8_E4M3FN), (), (_BV,)),
         ("bfloat16", _tie(BFLOAT16), (), (_BV,)),
         ("float16", _tie(FLOAT16), (), (_BV,)),
         ("float32", _tie(FLOAT32), (), (_BV,)),
         ("float64", _tie(FLOAT64), (), (_BV,)),
-        ("float32_two_weights", _two_weights(FLOAT32), (_BV,), (_FP,)),
+        ("float32_two_weights", _two_weights(FLOAT32), (), (_FP, _BV)),
     ]
     for name, tie, quick, hard in chosen:
         about = f"Format {tie.format}; {_domain(tie)}; ratio at least {_largest_ratio(tie.format)}."
@@ -221,11 +221,11 @@ def _largest() -> Iterator[Question]:
 
 def _beyond() -> Iterator[Question]:
     chosen: list[tuple[str, TieQuestion, Evidence, tuple[str, ...], tuple[str, ...]]] = [
-        ("float8_e5m2", _tie(FLOAT8_E5M2), Evidence.ENUMERATION, (_FP, _BV), ()),
-        ("float8_e4m3fn", _tie(FLOAT8_E4M3FN), Evidence.ENUMERATION, (_BV,), ()),
+        ("float8_e5m2", _tie(FLOAT8_E5M2), Evidence.ENUMERATION, (_BV,), (_FP,)),
+        ("float8_e4m3fn", _tie(FLOAT8_E4M3FN), Evidence.ENUMERATION, (), (_BV,)),
         ("bfloat16", _tie(BFLOAT16), Evidence.MONOTONE_ENUMERATION, (), (_BV,)),
         ("float16", _tie(FLOAT16), Evidence.MONOTONE_ENUMERATION, (), (_BV,)),
-        ("float16_two_weights", _two_weights(FLOAT16), Evidence.MONOTONE_ENUMERATION, (_BV,), (_FP,)),
+        ("float16_two_weights", _two_weights(FLOAT16), Evidence.MONOTONE_ENUMERATION, (_FP, _BV), ()),
         ("float32", _tie(FLOAT32), Evidence.THEOREM, (), (_BV,)),
         ("float32_two_weights", _two_weights(FLOAT32), Evidence.THEOREM, (), (_FP, _BV)),
         ("float64", _tie(FLOAT64), Evidence.THEOREM, (), (_BV,)),
