@@ -48,7 +48,7 @@ class Cvc5(ScriptEngine):
         if result.isUnsat():
             return Outcome(Status.UNSAT)
         if result.isUnknown():
-            return Outcome(Status.UNKNOWN, reason=str(result.getUnknownExplanation()))
+            return Outcome(Status.UNKNOWN, reason=f"cvc5 gave up: {result.getUnknownExplanation().name.lower()}")
         declared = {term.getSymbol(): term for term in symbols.getDeclaredTerms()}
         return Outcome(
             Status.SAT,

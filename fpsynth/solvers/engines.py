@@ -1,4 +1,4 @@
-"""The engines there are, by name, and the order in which they are tried."""
+"""The engines there are, by name; solvers that are quicker on ties come first, the sampler last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fpsynth.solvers.cvc5 import Cvc5
 from fpsynth.solvers.sampling import Sampling
 from fpsynth.solvers.z3 import Z3
 
-ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (Bitwuzla(), Cvc5(), Z3(), Sampling())}
+ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (Z3(), Bitwuzla(), Cvc5(), Sampling())}
 
 
 def engines_named(name: str) -> tuple[Engine, ...]:

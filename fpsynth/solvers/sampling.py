@@ -144,7 +144,7 @@ class _Search:
         return None
 
     def _fitness(self, truths: Sequence[NDArray[np.bool_]], sides: Sequence[Floats]) -> Floats:
-        """One for each goal that is met, less than a half for a comparison that is missed: the more the closer its sides are."""
+        """One for each goal that is met, less than a half for a comparison that is missed, more where its sides are closer."""
         import numpy as np
 
         fitness = np.zeros(truths[0].shape if truths else (0,))

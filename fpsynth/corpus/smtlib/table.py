@@ -189,7 +189,7 @@ def _published() -> Iterator[Question]:
 
 def _certified() -> Iterator[Question]:
     chosen: list[tuple[Format, tuple[str, ...], tuple[str, ...]]] = [
-        (FLOAT8_E5M2, (_FP,), ()),
+        (FLOAT8_E5M2, (), (_FP,)),
         (FLOAT16, (), (_FP, _BV)),
         (FLOAT32, (), (_FP, _BV)),
         (FLOAT64, (), (_BV,)),
@@ -221,7 +221,7 @@ def _largest() -> Iterator[Question]:
 
 def _beyond() -> Iterator[Question]:
     chosen: list[tuple[str, TieQuestion, Evidence, tuple[str, ...], tuple[str, ...]]] = [
-        ("float8_e5m2", _tie(FLOAT8_E5M2), Evidence.ENUMERATION, (_BV,), (_FP,)),
+        ("float8_e5m2", _tie(FLOAT8_E5M2), Evidence.ENUMERATION, (), (_FP, _BV)),
         ("float8_e4m3fn", _tie(FLOAT8_E4M3FN), Evidence.ENUMERATION, (), (_BV,)),
         ("bfloat16", _tie(BFLOAT16), Evidence.MONOTONE_ENUMERATION, (), (_BV,)),
         ("float16", _tie(FLOAT16), Evidence.MONOTONE_ENUMERATION, (), (_BV,)),
@@ -241,7 +241,7 @@ def _theorems() -> Iterator[Question]:
     chosen: list[tuple[Format, Rounding, tuple[str, ...], tuple[str, ...]]] = [
         (FLOAT16, Rounding.RNE, (_BV,), ()),
         (FLOAT32, Rounding.RNE, (_BV,), (_FP,)),
-        (FLOAT32, Rounding.RTP, (_BV,), ()),
+        (FLOAT32, Rounding.RTP, (), (_BV,)),
         (FLOAT64, Rounding.RNE, (), (_BV,)),
     ]
     for fmt, mode, quick, hard in chosen:
@@ -268,7 +268,7 @@ def _sums() -> Iterator[Question]:
     tie = _tie(Format("tiny", 4, 3), (2, 2), weights=binade, inputs=binade)
     about = f"{_network(tie)}, four bits of exponent and precision 3; {_domain(tie)}; ratio "
     yield tie_question(
-        "sums", "tiny_2_2_at_largest", f"{about} at least 16.", "sat", Evidence.MODEL, tie, _ratio(16), hard=(_BV,)
+        "sums", "tiny_2_2_at_largest", f"{about} at least 16.", "sat", Evidence.MODEL, tie, _ratio(16), quick=(_BV,)
     )
     yield tie_question(
         "sums",
@@ -344,7 +344,7 @@ def _domains() -> Iterator[Question]:
         yield tie_question("domains", name, about, "unsat", known_by, tie, quick=quick, hard=hard)
     tie = _tie(FLOAT16, inputs=Interval(power_of_two(-23), power_of_two(-14)))
     about = f"Format float16; {_domain(tie)}: products are subnormal; ratio above 2048 = 2^p, which normal ones cannot reach."
-    yield tie_question("domains", "float16_subnormal", about, "sat", Evidence.MODEL, tie, _ratio(2048, True), quick=(_BV,))
+    yield tie_question("domains", "float16_subnormal", about, "sat", Evidence.MODEL, tie, _ratio(2048, True), hard=(_BV,))
     tie = _tie(BFLOAT16, weights=Interval(-one, one))
     about = f"Format bfloat16; {_domain(tie)}; ratio at least 128."
     yield tie_question("domains", "bfloat16_any_sign", about, "sat", Evidence.MODEL, tie, _ratio(128), hard=(_FP,))
@@ -363,9 +363,9 @@ def _objectives() -> Iterator[Question]:
 
 def _small() -> Iterator[Question]:
     binade = Interval(Fraction(1, 2), Fraction(1))
-    for precision, quick, hard in ((5, (_BV,), (_FP,)), (6, (_BV,), ())):
+    for precision, hard in ((5, (_FP, _BV)), (6, (_BV,))):
         fmt = Format(f"p{precision}", 5, precision)
         tie, largest = _tie(fmt, weights=binade, inputs=binade), 1 << precision
         about = f"Five bits of exponent, precision {precision}; {_domain(tie)}; ratio above {largest}."
         bounds = _ratio(largest, True)
-        yield tie_question("small", fmt.name, about, "unsat", Evidence.ENUMERATION, tie, bounds, quick=quick, hard=hard)
+        yield tie_question("small", fmt.name, about, "unsat", Evidence.ENUMERATION, tie, bounds, hard=hard)
