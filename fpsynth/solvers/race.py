@@ -110,10 +110,11 @@ def race(
 
     ``tasks`` may be endless: it is read only when a process is free.  A ``sat`` counts once its assignment passes the exact
     re-check against its task's problem; one that fails it becomes an ``unknown`` that names the engine.  The question is
-    ``unsat`` once ``refutations`` different engines have said so on complete tasks; an engine that has is not asked again.
-    The race is ``unknown`` when ``seconds`` are over or the tasks are.  ``memory`` limits each process, in bytes;
-    ``progress`` receives a line per ended attempt; ``worker`` names the module that the processes run.  No process is left
-    behind, however the race ends.  Raises ContradictionError where a solution meets an ``unsat``.
+    ``unsat`` once ``refutations`` different engines have said so on complete tasks, at least one of them without relying on
+    z3's translation into bits (a mistake in it would mislead them all); an engine that has is not asked again.  The race is
+    ``unknown`` when ``seconds`` are over or the tasks are.  ``memory`` limits each process, in bytes; ``progress`` receives a
+    line per ended attempt; ``worker`` names the module that the processes run.  No process is left behind, however the race
+    ends.  Raises ContradictionError where a solution meets an ``unsat``.
     """
     with _Course(iter(tasks), jobs or _processors(), seconds, memory, refutations, progress, worker) as course:
         result = course.run()
@@ -163,7 +164,7 @@ class _Course:
         while self._fill(end):
             for worker in ready(self.running, self._patience(end)):
                 self._hear(worker)
-            if self.winner or len(self._refuters()) >= self.needed:
+            if self.winner or self._refuted():
                 return self._result()
             if end is not None and time.monotonic() >= end:
                 return self._result(f"the time limit of {self.seconds:g} s is over")
@@ -191,7 +192,7 @@ class _Course:
 
     def _next(self) -> Task | None:
         """The next task that can say something new."""
-        refuters = self._refuters()
+        refuters = self._settled()
         for _ in range(_MAX_SKIPPED):
             task = next(self.tasks, None)
             if task is None or not (task.complete and task.engine in refuters):
@@ -226,7 +227,7 @@ class _Course:
 
     def _stop_hopeless(self) -> None:
         """Stop the runners whose time is over, and those of an engine that has refuted the question already."""
-        now, refuters = time.monotonic(), self._refuters()
+        now, refuters = time.monotonic(), self._settled()
         for worker, runner in list(self.running.items()):
             if runner.deadline is not None and now >= runner.deadline:
                 self._retire(worker, "unknown", f"its time limit of {runner.task.seconds:g} s is over")
@@ -261,6 +262,16 @@ class _Course:
         """The engines that have said ``unsat`` on a complete task, the first first."""
         return list(dict.fromkeys(a.engine for a in self.attempts if a.complete and a.status == "unsat"))
 
+    def _refuted(self) -> bool:
+        """Whether enough engines say ``unsat``, and not all of them of what one solver made of the floating-point terms."""
+        refutations = [a for a in self.attempts if a.complete and a.status == "unsat"]
+        return len(self._refuters()) >= self.needed and (self.needed < 2 or not all(map(_bits_by_z3, refutations)))
+
+    def _settled(self) -> list[str]:
+        """The engines that need not be asked again: those whose ``unsat`` does not rest on z3's translation into bits."""
+        refutations = [a for a in self.attempts if a.complete and a.status == "unsat"]
+        return [a.engine for a in refutations if not _bits_by_z3(a)]
+
     def _result(self, reason: str = "") -> Race:
         for worker in list(self.running):
             self._retire(worker, "stopped", reason or "the race was over")
@@ -268,11 +279,18 @@ class _Course:
         if self.winner:
             winner, problem, assignment = self.winner
             return Race("sat", assignment, winner, problem, attempts, "")
-        if len(refuters) >= self.needed:
+        if self._refuted():
             return Race("unsat", None, None, None, attempts, f"{' and '.join(refuters)} answered unsat")
-        if refuters:
+        if len(refuters) >= self.needed:
+            reason += f"; {' and '.join(refuters)} answered unsat, but all of what z3 made of the floating-point terms"
+        elif refuters:
             reason += f"; only {' and '.join(refuters)} answered unsat, and {self.needed} engines must agree"
         return Race("unknown", None, None, None, attempts, reason)
+
+
+def _bits_by_z3(attempt: Attempt) -> bool:
+    """Whether an answer rests on z3's translation of the IEEE-754 theory into bits, whichever engine then solved these."""
+    return attempt.encoding == "bitblast" or (attempt.engine, attempt.encoding) == ("z3", "fp")
 
 
 def _peak_memory(process: int) -> int | None:

@@ -78,6 +78,16 @@ def test_a_solution_and_an_unsat_are_a_loud_contradiction_that_keeps_the_solutio
     assert caught.value.race.assignment is not None
 
 
+def test_two_engines_that_read_the_same_bits_of_z3_are_one_witness():
+    # z3 5.4 translated products in sorts with few exponent bits wrongly, and all engines repeated it from its text
+    bits = [Task(engine, "bitblast", 0, SOLVABLE) for engine in ("refuter", "denier")]
+    shared = race(bits, jobs=2, worker="stand_in_worker", seconds=20)
+    assert shared.status == "unknown"
+    assert "all of what z3 made" in shared.reason
+    own = race([*bits, Task("refuter", "significands", 0, SOLVABLE)], jobs=2, worker="stand_in_worker", seconds=20)
+    assert own.status == "unsat"
+
+
 def test_an_engine_that_has_refuted_is_not_asked_again_even_in_endless_supply():
     tasks = (Task("refuter", "fp", seed, SOLVABLE) for seed in itertools.count())
     result = race(tasks, jobs=1, worker="stand_in_worker")
