@@ -10,9 +10,11 @@ from fpsynth.encoders.z3_terms import load_z3, z3_problem
 from fpsynth.errors import InputError
 from fpsynth.problems import Problem
 
-OPERATORS = frozenset(
-    ["true", "false", "not", "and", "or", "xor", "=>", "=", "ite", "distinct", "concat", "bvnot", "bvneg", "bvand", "bvor", "bvxor", "bvnand", "bvnor", "bvxnor", "bvadd", "bvsub", "bvmul", "bvudiv", "bvurem", "bvshl", "bvlshr", "bvashr", "bvult", "bvule", "bvugt", "bvuge", "bvslt", "bvsle", "bvsgt", "bvsge", "bvcomp", "bvsdiv", "bvsrem", "bvsmod"]
-)
+_CORE = "true false not and or xor => = ite distinct"
+_ARITHMETIC = "bvneg bvadd bvsub bvmul bvudiv bvurem bvsdiv bvsrem bvsmod bvshl bvlshr bvashr"
+_BITWISE = "concat bvnot bvand bvor bvxor bvnand bvnor bvxnor bvcomp"
+_ORDER = "bvult bvule bvugt bvuge bvslt bvsle bvsgt bvsge"
+OPERATORS = frozenset(f"{_CORE} {_ARITHMETIC} {_BITWISE} {_ORDER}".split())
 """What the theory of bit-vectors has (SMT-LIB 2.6, FixedSizeBitVectors and logic QF_BV), indexed operators apart."""
 
 INDEXED = frozenset({"extract", "zero_extend", "sign_extend", "repeat", "rotate_left", "rotate_right"})

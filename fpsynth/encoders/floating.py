@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from fpsynth.encoders.dyadic import with_dyadic_constants
-from fpsynth.encoders.ranges import ZERO, NodeRange, Range, analyse, inner_bounds, is_absolute, variable_range
+from fpsynth.encoders.implied import with_implied
+from fpsynth.encoders.ranges import ZERO, NodeRange, Range, inner_bounds, is_absolute, variable_range
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format, power_of_two
@@ -299,7 +300,7 @@ def encode_problem(problem: Problem, algebra: Algebra[T], standard: bool) -> Flo
         lower, upper = (algebra.number(from_fraction(bound), sort) for bound in bounds)
         constraints += [algebra.apply("fp.leq", lower, leaf), algebra.apply("fp.leq", leaf, upper)]
     roots = with_dyadic_constants(problem.assertions)
-    ranges = analyse(roots, {v.name: variable_range(v) for v in problem.variables})
+    roots, ranges = with_implied(roots, {v.name: variable_range(v) for v in problem.variables})
     constraints += [term for term, _ in FloatingEncoder(algebra, ranges, leaves, standard).encode(roots)]
     return FloatingProblem(unknowns, constraints)
 

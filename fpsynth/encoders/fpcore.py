@@ -43,7 +43,9 @@ def to_fpcore(root: Expression | Problem, name: str) -> str:
     arguments = " ".join(f"(! :precision {_precision(fmt)} {name})" for name, fmt in variables.items())
     head = [f"(FPCore ({arguments})", f' :name "{name}"', " :precision real"]
     if isinstance(root, Problem):
-        head.append(f" :pre (and {' '.join(f'(<= {_rational(v.lower)} {v.name} {_rational(v.upper)})' for v in root.variables)})")
+        head.append(
+            f" :pre (and {' '.join(f'(<= {_rational(v.lower)} {v.name} {_rational(v.upper)})' for v in root.variables)})"
+        )
     results = [names[id(node)] for node in roots]
     body = f"(and {' '.join(results)})" if isinstance(root, Problem) else results[0]
     bindings = "\n        ".join(lines)

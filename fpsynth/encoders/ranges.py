@@ -78,7 +78,9 @@ def variable_range(variable: Variable) -> Range:
 
 def value_range(value: Value, fmt: Format) -> Range:
     """The Range of a known datum of a format."""
-    return point(value.fraction()) if value.is_finite else Range(-fmt.max_finite, fmt.max_finite, fmt.lsb_min, fmt.precision, True)
+    return (
+        point(value.fraction()) if value.is_finite else Range(-fmt.max_finite, fmt.max_finite, fmt.lsb_min, fmt.precision, True)
+    )
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,9 @@ def rounded_range(exact: Range, node: Expression) -> Range:
         return ZERO
     # a saturated result is the largest finite number, whose last bit may be below that of what overflowed
     lsb = min(exact.lsb, fmt.emax - fmt.precision + 1) if overflow else exact.lsb
-    return _on_grid(Range(bounds[0], bounds[1], lsb, min(exact.bits, fmt.precision) if not overflow else fmt.precision, special), fmt)
+    return _on_grid(
+        Range(bounds[0], bounds[1], lsb, min(exact.bits, fmt.precision) if not overflow else fmt.precision, special), fmt
+    )
 
 
 def _on_grid(known: Range, fmt: Format) -> Range:

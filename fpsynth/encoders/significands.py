@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from fpsynth.encoders.dyadic import with_dyadic_constants
 from fpsynth.encoders.fixedpoint import Fixed, FixedPoint, width_for
-from fpsynth.encoders.ranges import NodeRange, Range, analyse, inner_bounds, is_absolute, variable_range
+from fpsynth.encoders.implied import with_implied
+from fpsynth.encoders.ranges import NodeRange, Range, inner_bounds, is_absolute, variable_range
 from fpsynth.encoders.script import Script, Unknown
 from fpsynth.encoders.smtlib import Writer, literal
 from fpsynth.errors import InputError
@@ -29,7 +30,7 @@ def significands_script(problem: Problem) -> Script:
     """
     roots = with_dyadic_constants(problem.assertions)
     known = {v.name: variable_range(v) for v in problem.variables}
-    ranges = analyse(roots, known)
+    roots, ranges = with_implied(roots, known)
     writer = Writer("QF_BV")
     unknowns: list[Unknown] = []
     leaves: dict[str, Fixed] = {}

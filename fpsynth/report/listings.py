@@ -48,7 +48,8 @@ def certify_text(result: DatasetCertification) -> str:
     return "\n".join(
         [
             f"certifier   {result.certifier}, {result.gram} Gram iterations, logits in {result.dtype}",
-            f"certified   {result.certified} of {result.total} ({result.certified * share:.2f} %) at L2 radius {float(result.eps):g}",
+            f"radius      {float(result.eps):g} (L2)",
+            f"certified   {result.certified} of {result.total} ({result.certified * share:.2f} %)",
             f"correct     {result.correct} of {result.total} ({result.correct * share:.2f} %)",
             f"both        {result.certified_and_correct} of {result.total}",
             f"time        {result.seconds:.1f} s, of which {result.seconds_lipschitz:.1f} s for the Lipschitz bounds",

@@ -13,7 +13,7 @@ from fpsynth.corpus.smtlib.enumeration import enumerate_problem
 from fpsynth.corpus.smtlib.evidence import bits_of, model, with_model
 from fpsynth.corpus.smtlib.header import benchmark_text
 from fpsynth.corpus.smtlib.manifest import NAME, differences, load_manifest
-from fpsynth.corpus.smtlib.measuring import SOLVERS, WORKER, ask, refused
+from fpsynth.corpus.smtlib.measuring import SOLVERS, WORKER, CannotStart, ask, refused
 from fpsynth.corpus.smtlib.question import Evidence
 from fpsynth.corpus.smtlib.table import FAMILIES, benchmarks, published_problem, questions
 from fpsynth.errors import InputError
@@ -54,6 +54,15 @@ def test_the_generator_writes_these_very_bytes_and_the_evidence_holds():
     assert differences(ENCODINGS) == []
 
 
+def test_a_worker_that_builds_another_text_says_nothing_about_its_solver():
+    benchmark = QUICK[0]
+    with Worker(WORKER) as worker:
+        worker.send({"file": benchmark.file, "sha256": "0" * 64, "engine": "z3", "seed": 0})
+        assert not worker.receive(60)["ready"]
+    with Worker(WORKER) as worker, pytest.raises(CannotStart, match="ended with status"):
+        ask(worker, replace(benchmark, encoding="bitblast"), "z3", 0, 1)  # no such file: the worker dies
+
+
 def test_it_is_as_varied_as_promised():
     assert len(BENCHMARKS) >= 24
     assert {benchmark.question.status for benchmark in QUICK} == {"sat", "unsat"}
@@ -73,8 +82,8 @@ def test_solvers_agree_with_the_recorded_status_of_the_quick_ones(engine):
     answered = 0
     with Worker(WORKER) as worker:
         for benchmark in QUICK:
-            assert read(benchmark) == benchmark_text(benchmark)  # the worker builds the same text
-            message = ask(worker, benchmark.file, engine, 0, 60)
+            assert read(benchmark) == benchmark_text(benchmark)
+            message = ask(worker, benchmark, engine, 0, 60)
             if refused(message):
                 assert engine != "z3"
                 sorts = set(re.findall(r"FloatingPoint (\d+ \d+)", read(benchmark)))

@@ -96,7 +96,13 @@ def test_casts_narrow_and_widen(mode: Rounding, flush: bool) -> None:
 def test_maximum_negation_and_absolute_value(fmt: Format) -> None:
     a, b = variable("a", fmt), variable("b", fmt)
     bounds = {"a": (F(-8), F(8)), "b": (F(-1), F(8))}
-    for operation in (maximum(a, b), maximum(a, neg(b)), maximum(a, constant(0, fmt)), maximum(neg(a), a), maximum(a, b, flush=True)):
+    for operation in (
+        maximum(a, b),
+        maximum(a, neg(b)),
+        maximum(a, constant(0, fmt)),
+        maximum(neg(a), a),
+        maximum(a, b, flush=True),
+    ):
         result_is_right(operation, bounds, fmt)
 
 

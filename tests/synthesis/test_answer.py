@@ -155,7 +155,7 @@ def test_sampling_alone_never_proves_anything():
 
 def test_one_engine_alone_proves_nothing_either():
     asked = question(E4P4, "1.25:1.5", "1.5:1.75", min_ratio=17)
-    said = answer(asked, settings(4.0, engines_named("z3")), accept)
+    said = answer(asked, settings(2.5, engines_named("z3")), accept)
     assert said.verdict is Verdict.UNKNOWN
     assert "2 engines must agree" in said.reason
 
@@ -163,7 +163,7 @@ def test_one_engine_alone_proves_nothing_either():
 def test_solutions_that_the_certifier_rejects_are_no_answer():
     # its 16 decimals turn the Lipschitz bound 2**-112 into 1e-12 and more: nothing is certified
     asked = question(FLOAT64, "1e-18:2e-18")
-    said = answer(asked, settings(4.0, engines_named("sampling")), certified(asked))
+    said = answer(asked, settings(2.5, engines_named("sampling")), certified(asked))
     assert said.verdict is Verdict.UNKNOWN
     assert said.reason.startswith("the certifier itself rejects what the query allows: its radius")
     assert sum(attempt.status == "sat" for attempt in said.attempts) > 1
@@ -193,7 +193,7 @@ def test_an_enumeration_that_runs_out_of_time_proves_nothing():
 
 def test_a_larger_objective_is_looked_for_and_its_bound_is_never_contradicted():
     asked = question(FLOAT8_E5M2, "0.1:1", "0.1:1", objective="radius")
-    said = answer(asked, settings(10.0, improvement=4.0), certified(asked))
+    said = answer(asked, settings(10.0, improvement=2.0), certified(asked))
     assert said.verdict is Verdict.FOUND
     assert objective_bounds(asked, said.found.assignment, "radius")[0] <= best(asked)
     assert said.upper_bound is None or said.upper_bound > best(asked)  # "no radius of so much or more"

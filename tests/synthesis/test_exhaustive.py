@@ -35,7 +35,7 @@ DOMAINS = [
 @pytest.mark.parametrize(("fmt", "weights", "inputs"), DOMAINS)
 @pytest.mark.parametrize("mode", Rounding)
 def test_the_optimum_is_that_of_looking_at_everything(fmt, weights, inputs, mode):
-    for objective, ratio in itertools.product(OBJECTIVES, (1, Fraction(5, 4), 3, 17)):
+    for objective, ratio in itertools.product(OBJECTIVES, (1, Fraction(5, 4), 17)):
         asked = question(fmt, weights, inputs, objective=objective, min_ratio=ratio, mode=mode)
         assert feasible(asked)
         found = enumerate_ties(asked)

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import pytest
+from tie_questions import E4P4, question
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
@@ -18,13 +19,12 @@ from fpsynth.synthesis.run import deployments, run_tie
 from fpsynth.synthesis.search import Settings
 from fpsynth.synthesis.tie import TieQuestion
 from fpsynth.witness import load, save
-from tie_questions import E4P4, question
 
 ALL = tuple(ENGINES.values())
 
 
-def run(asked, seed=0, seconds=30.0, engines=ALL, count=1, **how):
-    settings = Settings(engines, seed=seed, seconds=seconds, improvement=0.5, jobs=2)
+def run(asked, seed=0, seconds=30.0, engines=ALL, count=1, jobs=2, **how):
+    settings = Settings(engines, seed=seed, seconds=seconds, improvement=0.5, jobs=jobs)
     return run_tie(asked, settings, chosen=how.pop("chosen", "lipschitz-exact"), count=count, **how)
 
 
@@ -80,15 +80,16 @@ def test_count_gives_so_many_different_witnesses():
 
 def test_where_there_are_fewer_than_asked_for_the_result_says_so():
     # the domain has three weights and three inputs
-    result = run(question(E4P4, "1.25:1.5", "1.5:1.75"), count=10, seconds=4.0)
+    result = run(question(E4P4, "1.25:1.5", "1.5:1.75"), count=10, seconds=3.0)
     assert result.verdict is Verdict.FOUND
     assert 1 <= len(result.witnesses) < 10
     assert result.reason == f"only {len(result.witnesses)} of 10 different witnesses were found within the limits"
 
 
-def test_the_same_seed_and_one_engine_give_the_same_witness():
+def test_the_same_seed_and_one_job_of_one_engine_give_the_same_witness():
+    # several jobs race, and which seed wins is a matter of time: the winner's stands in the provenance
     asked = default(FLOAT32)
-    first, second = (run(asked, seed=5, engines=engines_named("sampling")).witnesses[0] for _ in range(2))
+    first, second = (run(asked, seed=5, engines=engines_named("sampling"), jobs=1).witnesses[0] for _ in range(2))
     assert (first.network, first.certified, first.counterexample) == (second.network, second.certified, second.counterexample)
 
 

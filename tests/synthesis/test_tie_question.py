@@ -94,7 +94,7 @@ def root(square):
     return Fraction(n, d) if Fraction(n, d) ** 2 == square else Fraction(math.isqrt(square * 4**60 // 1), 2**60)
 
 
-SHAPES = [((1, 2), 1500), ((3, 2), 2000), ((2, 3, 2), 2500), ((2, 3), 2000)]
+SHAPES = [((1, 2), 1000), ((3, 2), 1200), ((2, 3, 2), 1500), ((2, 3), 1500)]
 
 
 @pytest.mark.parametrize(("shape", "tries"), SHAPES, ids=str)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fpsynth.corpus.smtlib.evidence import NoEvidence
 from fpsynth.corpus.smtlib.manifest import differences, write_collection
-from fpsynth.corpus.smtlib.measuring import measure
+from fpsynth.corpus.smtlib.measuring import CannotStart, measure
 from fpsynth.errors import InputError
 
 
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return _run(options)
-    except (InputError, NoEvidence) as error:
+    except (InputError, NoEvidence, CannotStart) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
 

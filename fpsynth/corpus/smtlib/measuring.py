@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fpsynth.corpus.smtlib.manifest import Progress, load_manifest, save_manifest
+from fpsynth.corpus.smtlib.manifest import Progress, load_manifest, save_manifest, sha256
 from fpsynth.corpus.smtlib.question import Benchmark
 from fpsynth.corpus.smtlib.table import benchmarks
 from fpsynth.libraries.machine import cores, cpu
@@ -27,22 +27,33 @@ _START = 60.0
 _REFUSALS = ("experimental", "not supported", "unsupported")
 
 
-def run_solver(file: str, engine: str, seed: int, seconds: float) -> Message:
-    """Run one engine on one file in a process of its own (see worker.answer for what it answers)."""
+class CannotStart(RuntimeError):
+    """A worker did not come as far as the solver: nothing can be said of the solver."""
+
+
+def run_solver(benchmark: Benchmark, engine: str, seed: int, seconds: float) -> Message:
+    """Run one engine on one file in a process of its own (see ``ask``)."""
     with Worker(WORKER, memory=MEMORY) as worker:
-        return ask(worker, file, engine, seed, seconds)
+        return ask(worker, benchmark, engine, seed, seconds)
 
 
-def ask(worker: Worker, file: str, engine: str, seed: int, seconds: float) -> Message:
-    """Have a worker run one engine on one file; one that dies or is late has answered ``unknown`` and must be killed."""
-    worker.send({"file": file, "engine": engine, "seed": seed})
+def ask(worker: Worker, benchmark: Benchmark, engine: str, seed: int, seconds: float) -> Message:
+    """Have a worker run one engine on one file (see worker.answer for what it answers).
+
+    One that dies or is late has answered ``unknown``, and the worker must be killed.  Raises CannotStart.
+    """
+    worker.send({"file": benchmark.file, "sha256": sha256(benchmark), "engine": engine, "seed": seed})
     try:
-        ready = worker.receive(_START)
-        message = ready and worker.receive(seconds)
+        started = worker.receive(_START)
+    except WorkerDied as death:
+        raise CannotStart(f"{benchmark.file}: {death}") from None
+    if not started or not started["ready"]:
+        raise CannotStart(f"{benchmark.file}: {started['reason'] if started else 'the worker does not start'}")
+    try:
+        message = worker.receive(seconds)
     except WorkerDied as death:
         return {"status": "unknown", "reason": f"died: {death}", "seconds": None, "model": None}
-    late = {"status": "unknown", "reason": "time limit" if ready else "did not start", "seconds": None, "model": None}
-    return late if message is None else message
+    return {"status": "unknown", "reason": "time limit", "seconds": None, "model": None} if message is None else message
 
 
 def refused(message: Message) -> bool:
@@ -53,7 +64,7 @@ def refused(message: Message) -> bool:
 def measure(folder: Path, pattern: str, seconds: float, seeds: Sequence[int], progress: Progress) -> list[str]:
     """Measure the files whose path matches ``pattern``, writing the manifest after each; return the wrong answers.
 
-    The files must be there as the generator writes them.
+    The files must be there as the generator writes them.  Raises CannotStart where a run says nothing about its solver.
     """
     wrong: list[str] = []
     for benchmark in benchmarks():
@@ -88,7 +99,7 @@ def _times(benchmark: Benchmark, engine: str, seconds: float, seeds: Sequence[in
     runs: list[Message] = []
     late = 0
     for seed in seeds:
-        message = run_solver(benchmark.file, engine, seed, seconds)
+        message = run_solver(benchmark, engine, seed, seconds)
         if refused(message):
             return {"refused": message["reason"][:160]}
         if message["status"] not in (benchmark.question.status, "unknown"):
@@ -116,7 +127,7 @@ def summary(entry: dict[str, Any]) -> str:
     if "refused" in entry:
         return "does not read it"
     if entry["median"] >= entry["limit"]:
-        return f"> {entry['limit']:g} s"
+        return f"> {entry['limit']:g} s" if entry["gave_up"] == ["time limit"] else f"no answer ({'; '.join(entry['gave_up'])})"
     late = f", {entry['runs'] - entry['solved']} of {entry['runs']} > {entry['limit']:g} s"
     spread = f"{entry['median']:.2f} s ({entry['min']:.2f} to {entry['max']:.2f})"
     return spread + late if entry["solved"] < entry["runs"] else spread

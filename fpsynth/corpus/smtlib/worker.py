@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from fpsynth.corpus.smtlib.header import benchmark_text
+from fpsynth.corpus.smtlib.manifest import sha256
 from fpsynth.corpus.smtlib.table import benchmarks
 from fpsynth.evaluators.recheck import failures
 from fpsynth.processes import Message, serve
@@ -15,7 +16,7 @@ from fpsynth.solvers.engines import ENGINES
 
 
 def answer(request: Message) -> Iterator[Message]:
-    """Answer {file, engine, seed}: first {ready}, then {status, reason, seconds, model: {name: hexadecimal float} or null}.
+    """Answer {file, sha256, engine, seed}: {ready, reason}, then {status, reason, seconds, model: {name: hex} or null}.
 
     ``seconds`` is the wall time of parsing and solving the text of the file.  The engine gets no time limit, as some solvers
     choose their algorithms by it: whoever asks kills this process.  A model that fails the exact re-check makes the answer
@@ -24,8 +25,11 @@ def answer(request: Message) -> Iterator[Message]:
     (benchmark,) = (b for b in benchmarks() if b.file == request["file"])
     engine = ENGINES[request["engine"]]
     assert isinstance(engine, ScriptEngine)
+    if sha256(benchmark) != request["sha256"]:
+        yield {"ready": False, "reason": "the encoder has changed: this process builds another text"}
+        return
     script = replace(benchmark.script, text=benchmark_text(benchmark))
-    yield {"ready": True}
+    yield {"ready": True, "reason": ""}
     start = time.monotonic()
     outcome = engine.run(script, request["seed"], None, None)
     spent = time.monotonic() - start
