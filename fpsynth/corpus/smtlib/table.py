@@ -168,7 +168,7 @@ def _published() -> Iterator[Question]:
         (FLOAT8_E4M3FN, (_FP, _BV), ()),
         (FLOAT8_E5M2, (_FP, _BV), ()),
         (BFLOAT16, (_FP, _BV), ()),
-        (FLOAT16, (_FP, _BV), ()),
+        (FLOAT16, (_BV,), (_FP,)),
         (TF32, (_BV,), ()),
         (FLOAT32, (), (_FP, _BV)),
         (FLOAT64, (), (_FP, _BV)),
