@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class MissingPackageError(InputError):
     """An optional package that the request needs is not installed; the message names the extra that brings it."""
+
+
+class ContradictionError(RuntimeError):
+    """Two parts that must agree do not: one of them (a solver, a certifier, fpsynth) has a bug.  The message says which."""

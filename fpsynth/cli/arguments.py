@@ -7,16 +7,10 @@ import sys
 from typing import NoReturn
 
 from fpsynth import __version__
+from fpsynth.cli.codes import TEXT
 from fpsynth.errors import InputError
 
 LIBRARIES = "numpy,torch,tensorflow,onnxruntime,jax"
-EXIT_CODES = """\
-exit codes:
-  0    done: found, impossible, or whatever was asked for
-  2    wrong usage or input
-  3    unknown: time or memory ran out
-  4    a result that was found could not be confirmed by replay or re-check
-  130  interrupted (Ctrl-C)"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,7 +53,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="fpsynth",
         description="Synthesise networks and inputs on which a robustness certificate is wrong in floating point.",
-        epilog=EXIT_CODES,
+        epilog=TEXT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"fpsynth {__version__}")
@@ -67,7 +61,7 @@ def build_parser() -> Parser:
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(
-            name, help=text, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+            name, help=text, description=text, epilog=TEXT, formatter_class=argparse.RawDescriptionHelpFormatter
         )
 
     _tie(command("tie", "find a network and two points: certified alike, classified differently because logits tie"))

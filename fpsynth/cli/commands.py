@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpsynth import api
 from fpsynth.cli.arguments import LIBRARIES, integers, names
+from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.errors import InputError
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 Outcome = tuple[int, str | dict[str, Any]]
 """Exit code, and a report or a JSON object."""
-
-DONE, UNKNOWN, UNCONFIRMED = 0, 3, 4
 
 
 def tie(arguments: Namespace, console: Console) -> Outcome:

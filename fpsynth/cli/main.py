@@ -11,11 +11,10 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from fpsynth.cli.arguments import build_parser
+from fpsynth.cli.codes import CONTRADICTION, DONE, INTERRUPTED, WRONG_INPUT
 from fpsynth.cli.console import Console
-from fpsynth.errors import InputError
+from fpsynth.errors import ContradictionError, InputError
 from fpsynth.processes import kill_all
-
-DONE, WRONG_INPUT, UNKNOWN, UNCONFIRMED, INTERRUPTED = 0, 2, 3, 4, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.clear()
         print(f"fpsynth {arguments.command}: error: {error}", file=sys.stderr)
         return WRONG_INPUT
+    except ContradictionError as error:
+        console.clear()
+        print(f"fpsynth {arguments.command}: {error}", file=sys.stderr)
+        return CONTRADICTION
     except KeyboardInterrupt:
         console.clear()
         print("interrupted", file=sys.stderr)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from fpsynth.errors import ContradictionError
 from fpsynth.evaluators.recheck import failures
 from fpsynth.problems import Assignment, Problem, problem_to_json
 from fpsynth.processes import Message, Worker, WorkerDied, ready
@@ -80,7 +81,7 @@ class Race:
         return tuple(attempt for attempt in self.attempts if attempt.complete and attempt.status == "unsat")
 
 
-class ContradictionError(RuntimeError):
+class SolverContradictionError(ContradictionError):
     """One engine said ``unsat`` of a question that another one solved: the former has a bug.
 
     ``race`` holds the result, which is ``sat``: its assignment passed the exact re-check.
@@ -114,12 +115,12 @@ def race(
     z3's translation into bits (a mistake in it would mislead them all); an engine that has is not asked again.  The race is
     ``unknown`` when ``seconds`` are over or the tasks are.  ``memory`` limits each process, in bytes; ``progress`` receives a
     line per ended attempt; ``worker`` names the module that the processes run.  No process is left behind, however the race
-    ends.  Raises ContradictionError where a solution meets an ``unsat``.
+    ends.  Raises SolverContradictionError where a solution meets an ``unsat``.
     """
     with _Course(iter(tasks), jobs or _processors(), seconds, memory, refutations, progress, worker) as course:
         result = course.run()
     if result.status == "sat" and result.refutations:
-        raise ContradictionError(result)
+        raise SolverContradictionError(result)
     return result
 
 

@@ -33,6 +33,8 @@ _PATIENCE = 8
 """Batches without an improvement after which the best draws are forgotten: they are stuck."""
 _NEAR_BITS = 4
 """Pairs of near variables are drawn less than 2**_NEAR_BITS ulps apart."""
+_DRAWS = (0.4, 0.4, 0.2)
+"""Shares of the draws that are even over indices, even over values, and close to a power of two, where rounding changes."""
 _STEP_BITS = 51
 """The best draws are moved by at most 2**_STEP_BITS ulps, so that no index of a float64 leaves 64 bits."""
 
@@ -160,7 +162,7 @@ class _Search:
         return fitness
 
     def _fresh(self, size: int) -> Integers:
-        """Draws from the whole domain: even over indices (each binade alike) or even over values; near pairs close by."""
+        """Draws from the whole domain (see ``_DRAWS``); near pairs close by."""
         import numpy as np
 
         from fpsynth.evaluators.arrays import from_index, round_array, to_index
@@ -170,7 +172,9 @@ class _Search:
             low, high = (float(from_index(bound[row], v.format)[0]) for bound in (self.low, self.high))
             share = self.random.random(size)
             values = to_index(round_array(low * (1 - share) + high * share, v.format), v.format)
-            draws[row] = np.where(self.random.random(size) < 0.5, draws[row], values)
+            binade = 1 << (v.format.precision - 1)
+            edges = (draws[row] + binade // 2) // binade * binade + self._ulps(size, v.format.precision // 2)
+            draws[row] = np.choose(self.random.choice(3, size, p=_DRAWS), [draws[row], values, edges])
         for first, second in self.near:
             beside = draws[first] + self._ulps(size, _NEAR_BITS)
             draws[second] = np.where(self.random.random(size) < 0.75, beside, draws[second])

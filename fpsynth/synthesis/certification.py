@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from fpsynth.certifiers.base import certifier
 from fpsynth.certifiers.bounds import sqrt_upper
-from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.errors import ContradictionError, InputError, MissingPackageError
 from fpsynth.evaluators.networks import argmax, network_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
@@ -182,7 +182,7 @@ class Certification:
     def witness(self, assignment: Assignment, optimum: str = "", provenance: Provenance | None = None) -> tuple[Witness, str]:
         """Return the witness, and why the chosen certifier rejects it (empty if it accepts).
 
-        Raises AssertionError where the floating-point-sound certifier accepts: then one of the two is wrong.
+        Raises ContradictionError where the floating-point-sound certifier accepts: then one of the two is wrong.
         """
         network, counterexample, certified = solution(self.question, assignment)
         deployment, fmt = self.question.deployments[0], self.question.format
@@ -190,7 +190,7 @@ class Certification:
         squared = squared_distance(certified, counterexample)
         said = claims(network, certified, logits, squared, fmt, self.chosen)
         if said.sound is not None and said.sound.accepted:
-            raise AssertionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
+            raise ContradictionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
         witness = Witness(
             question="tie",
             format=fmt,

@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from fpsynth import rounding as r
+from fpsynth.errors import ContradictionError
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import Format
 from fpsynth.problems import Assignment
@@ -95,7 +96,7 @@ def _exponent(number: Fraction) -> int:
 def enumerate_ties(question: TieQuestion, seconds: float | None = None) -> Enumeration:
     """Return the solution with the largest objective; with ``seconds``, what was found until they were over.
 
-    The question must be ``feasible``.  Raises AssertionError where the result fails the exact re-check.
+    The question must be ``feasible``.  Raises ContradictionError where the result fails the exact re-check.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     fmt = question.format
@@ -126,7 +127,7 @@ def enumerate_ties(question: TieQuestion, seconds: float | None = None) -> Enume
     assignment = {name: r.from_float(float(number)) for name, number in chosen.items()}
     wrong = failures(build(question), assignment)
     if wrong:
-        raise AssertionError(f"the enumeration's best solution fails the exact re-check: {wrong[0]}")
+        raise ContradictionError(f"the enumeration's best solution fails the exact re-check: {wrong[0]}")
     return Enumeration(assignment, search.value, pairs, len(inputs), complete)
 
 

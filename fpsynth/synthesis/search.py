@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth import rounding as r
+from fpsynth.encoders import ENCODINGS
 from fpsynth.formats import power_of_two
 from fpsynth.problems import Assignment, Problem
 from fpsynth.solvers.base import Engine
 from fpsynth.solvers.race import Attempt, Race, Task, race
+from fpsynth.solvers.schedule import runners
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.tie import CERTIFIED, TIED, Bound, TieQuestion, build, points, symbolic_network, weight_name
 
@@ -99,20 +101,21 @@ def _window(question: TieQuestion, rng: random.Random) -> Interval:
 def tasks(question: TieQuestion, bounds: Sequence[Bound], engines: Sequence[Engine], seed: int) -> Iterator[Task]:
     """Endless tries, in rounds: easier problems with weights fixed at random, then the whole one for every engine."""
     whole = build(question, bounds)
-    solvers = [(e, encoding) for encoding in ("significands", "bitblast", "fp") for e in engines if encoding in e.encodings]
-    samplers = [e for e in engines if not any(e is s for s, _ in solvers)]
+    every = runners(engines)
+    samplers = [(engine, encoding) for engine, encoding in every if encoding not in ENCODINGS]
+    solvers = [(engine, encoding) for engine, encoding in every if encoding in ENCODINGS]
     quick = [engine for engine, encoding in solvers if encoding == "significands"]
     for round_ in itertools.count():
         slice_ = FIRST_SLICE * 2**round_
-        for sampler in samplers:
-            yield Task(sampler.name, sampler.encodings[0], seed + round_, whole, complete=False, seconds=slice_)
+        for engine, encoding in samplers:
+            yield Task(engine, encoding, seed + round_, whole, complete=False, seconds=slice_)
         for number in range(TRIES):
             try_seed = seed + round_ * TRIES + number
             fixed = build(question, bounds, narrow(question, try_seed), name=NARROWED)
             for engine in quick:
-                yield Task(engine.name, "significands", try_seed, fixed, complete=False, seconds=slice_)
+                yield Task(engine, "significands", try_seed, fixed, complete=False, seconds=slice_)
         for engine, encoding in solvers:
-            yield Task(engine.name, encoding, seed + round_, whole, seconds=2 * slice_)
+            yield Task(engine, encoding, seed + round_, whole, seconds=2 * slice_)
 
 
 def find(
@@ -130,12 +133,8 @@ def find(
 
 def refute(problem: Problem, settings: Settings, seconds: float, progress: Progress | None = None) -> Race:
     """Ask every engine and encoding about a whole problem, until two engines say ``unsat`` or one solution is found."""
-    runs = [
-        Task(e.name, encoding, settings.seed, problem)
-        for encoding in ("significands", "bitblast", "fp")
-        for e in settings.engines
-        if encoding in e.encodings
-    ]
+    every = runners(settings.engines)
+    runs = [Task(engine, encoding, settings.seed, problem) for engine, encoding in every if encoding in ENCODINGS]
     return race(runs, jobs=settings.jobs, seconds=seconds, memory=settings.memory, progress=progress)
 
 

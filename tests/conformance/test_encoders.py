@@ -82,17 +82,18 @@ def grid(fmt: Format) -> tuple[list[Expression], dict[str, Value]]:
 @pytest.mark.parametrize("fmt", [TINY, TINYFN])
 def test_operations_with_two_arguments_exhaustively(fmt: Format, flush: bool) -> None:
     leaves, assignment = grid(fmt)
-    modes = list(Rounding) if not flush else [Rounding.RNE, Rounding.RTP]
     pairs = list(itertools.combinations_with_replacement(leaves, 2))
-    same([Expression(op, pair, fmt, mode, flush) for op in (Op.ADD, Op.MUL) for mode in modes for pair in pairs], assignment)
+    for index, mode in enumerate(Rounding):
+        some = pairs[index % 3 :: 3] if flush else pairs
+        same([Expression(op, pair, fmt, mode, flush) for op in (Op.ADD, Op.MUL) for pair in some], assignment)
     pairs = list(itertools.product(leaves, repeat=2))
     same([Expression(Op.MAX, pair, fmt, flush=flush) for pair in pairs], assignment)
 
 
-def test_fused_multiply_add_exhaustively() -> None:
+def test_fused_multiply_add_on_a_grid() -> None:
     leaves, assignment = grid(MICRO)
     for index, mode in enumerate(Rounding):
-        triples = list(itertools.product(leaves, repeat=3))[index::5]
+        triples = list(itertools.product(leaves, repeat=3))[index::11]
         same([Expression(Op.FMA, triple, MICRO, mode) for triple in triples], assignment)
 
 
@@ -103,7 +104,7 @@ def test_operations_of_8_bit_formats(fmt: Format) -> None:
     for index, (mode, flush) in enumerate(itertools.product(Rounding, (False, True))):
         targets = (fmt, FLOAT32, TINY)
         same([Expression(Op.CAST, (leaf,), target, mode, flush) for leaf in leaves for target in targets], assignment)
-        some = pairs[index::61]
+        some = pairs[index::131]
         same([Expression(op, pair, fmt, mode, flush) for op in (Op.ADD, Op.MUL) for pair in some], assignment)
         triples = [(a, b, leaves[(3 * k) % len(leaves)]) for k, (a, b) in enumerate(some[::4])]
         same([Expression(Op.FMA, triple, fmt, mode, flush) for triple in triples], assignment)
@@ -193,9 +194,8 @@ def test_solvers_read_the_text_as_the_reference_does(name: str, encoding: str, d
         assert script is None or solve(script.text) == status
 
 
-@pytest.mark.parametrize("encoding", ["fp", "bitblast"])
-@pytest.mark.parametrize("mode", list(Rounding))
-def test_z3_bit_blasts_sums_where_the_exponent_is_wide(mode: Rounding, encoding: str) -> None:
+@pytest.mark.parametrize(("encoding", "mode"), [("fp", Rounding.RNE), ("bitblast", Rounding.RTP)])
+def test_z3_bit_blasts_sums_where_the_exponent_is_wide(encoding: str, mode: Rounding) -> None:
     root = e.fma(*SUM_WITH_WIDE_EXPONENT.args, e.add(*SUM_WITH_WIDE_EXPONENT.args, mode), mode)
     assignment = {"v0": from_bits(0b00111101, FLOAT8_E5M2), "v1": from_bits(0b10110111, FLOAT8_E5M2)}
     (result,) = evaluate([root], assignment)

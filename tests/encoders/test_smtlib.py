@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from fractions import Fraction as F
@@ -38,8 +39,8 @@ def test_a_script_is_complete_and_the_same_every_time(fmt: Format, encoding: str
 def test_bitblasting_uses_the_theory_of_bit_vectors_only() -> None:
     text = encode(tie(FLOAT8_E4M3FN), "bitblast").text
     assert "FloatingPoint" not in text
-    used = {line.split(") (")[-1].split()[0] for line in text.splitlines() if line.startswith("(define-fun")}
-    assert {word.lstrip("(") for word in used} <= OPERATORS | INDEXED | {"_"}
+    operators = set(re.findall(r"\(define-fun \w+ \(\) (?:Bool|\(_ BitVec \d+\)) \(([\w=]+|\(_ \w+)", text))
+    assert {word.removeprefix("(_ ") for word in operators} <= OPERATORS | INDEXED
 
 
 def test_decoding_reads_bits() -> None:

@@ -10,7 +10,7 @@ from questions import absorption, alive, children, factoring
 
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT16, FLOAT32
-from fpsynth.solvers.race import ContradictionError, Race, Task, race
+from fpsynth.solvers.race import Race, SolverContradictionError, Task, race
 
 SOLVABLE = absorption(FLOAT16)
 HERE = str(Path(__file__).parent)
@@ -72,7 +72,7 @@ def test_unsat_of_a_part_says_nothing_about_the_whole():
 
 
 def test_a_solution_and_an_unsat_are_a_loud_contradiction_that_keeps_the_solution():
-    with pytest.raises(ContradictionError, match=r"SOLVER BUG: refuter \(fp, seed 0\) answered unsat") as caught:
+    with pytest.raises(SolverContradictionError, match=r"SOLVER BUG: refuter \(fp, seed 0\) answered unsat") as caught:
         run("refuter", "sampling")
     assert caught.value.race.status == "sat"
     assert caught.value.race.assignment is not None

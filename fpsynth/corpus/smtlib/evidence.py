@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -128,8 +129,6 @@ def _by_monotone_enumeration(question: Question) -> Record:
     assert question.tie is not None
     (bound,) = question.bounds
     assert bound.strict
-    from dataclasses import replace
-
     outcome = enumerate_ties(replace(question.tie, objective=bound.objective))
     if outcome.value is not None and outcome.value > bound.value:
         raise NoEvidence(f"{question.key}: the enumeration found a {bound.objective} of {outcome.value}")

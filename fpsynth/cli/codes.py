@@ -1,0 +1,17 @@
+"""The exit codes."""
+
+DONE = 0
+CONTRADICTION = 1
+WRONG_INPUT = 2
+UNKNOWN = 3
+UNCONFIRMED = 4
+INTERRUPTED = 130
+
+TEXT = """\
+exit codes:
+  0    done: found, impossible, or whatever was asked for
+  1    two solvers or certifiers contradict each other: one of them has a bug, please report it
+  2    wrong usage or input
+  3    unknown: time or memory ran out
+  4    a result that was found could not be confirmed by replay or re-check
+  130  interrupted (Ctrl-C)"""
