@@ -16,13 +16,13 @@ import pytest
 from ties import PUBLISHED, lipschitz, tie
 
 from fpsynth.arithmetic import REAL, Deployment
+from fpsynth.confirmation import _records, predict, replay
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT64
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.pool import Answer, LibraryPool, Member
 from fpsynth.libraries.registry import NAMES
 from fpsynth.networks.network import Dense, Network
-from fpsynth.confirmation import _records, predict, replay
 from fpsynth.witness import Replay
 
 BATCHES = (1, 4, 64)

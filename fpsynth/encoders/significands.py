@@ -71,8 +71,8 @@ def _assert_representable(number: Fixed, fmt: Format, ops: FixedPoint) -> None:
     """Where the range spans binades, the bits below the last place of the number's own binade are zero."""
     least, most = _places(number, fmt)
     if most > least:
-        mask = f"(concat {' '.join(_reaches(number, fmt, least, most, ops))})" if most > least + 1 else ""
-        mask = mask or _reaches(number, fmt, least, most, ops)[0]
+        bits = _reaches(number, fmt, least, most, ops)
+        mask = f"(concat {' '.join(bits)})" if len(bits) > 1 else bits[0]
         ops.writer.assertion(f"(= (bvand ((_ extract {most - 1} {least}) {number.term}) {mask}) {literal(0, most - least)})")
 
 
@@ -160,8 +160,7 @@ class _Encoder:
     def _operand(self, node: Expression, position: int) -> Fixed:
         arg = node.args[position]
         number = self.numbers[id(arg)]
-        flushes = node.flush and arg.format is not None and node.op is not Op.NEG
-        return self._flushed(number, arg.format) if flushes and arg.format is not None else number
+        return number if arg.format is None or not node.flush or node.op is Op.NEG else self._flushed(number, arg.format)
 
     def _exact(self, node: Expression, args: list[Fixed]) -> Fixed:
         match node.op:
@@ -244,7 +243,7 @@ class _Encoder:
     def _up(self, exact: Fixed, whole: str, window: str, counts: range, reaches: list[str], mode: Rounding) -> str:
         """A bit: whether the number cut down to its last place goes up by one unit there."""
         halves = [self._bits(whole, count - 1, count - 1) if count else "#b0" for count in counts]
-        rests = ["#b0" if count < 2 else self._any(whole, count - 2) for count in counts]
+        rests = self._rests(whole, counts)
         half, rest = self._selected(halves, reaches, 1), self._selected(rests, reaches, 1)
         sign = self.ops.sign(exact)
         match mode:
@@ -260,9 +259,18 @@ class _Encoder:
                 up = "#b0"
         return self._name(up, 1)
 
-    def _any(self, term: str, high: int) -> str:
-        """A bit: whether any of the bits high..0 is set."""
-        return self._name(f"(bvnot (bvcomp {self._bits(term, high, 0)} {literal(0, high + 1)}))", 1)
+    def _rests(self, whole: str, counts: range) -> list[str]:
+        """For each count a bit: whether any of the count - 1 lowest bits is set."""
+        found: list[str] = []
+        for count in counts:
+            if count < 2:
+                found.append("#b0")
+            elif not found or found[-1] == "#b0":
+                low = self._bits(whole, count - 2, 0)
+                found.append(self._name(f"(bvnot (bvcomp {low} {literal(0, count - 1)}))", 1))
+            else:
+                found.append(self._name(f"(bvor {found[-1]} {self._bits(whole, count - 2, count - 2)})", 1))
+        return found
 
     def _rounded_bound(self, integer: int, lsb: int, fmt: Format, mode: Rounding) -> int:
         """An integer multiple of 2**lsb rounded, in the same unit."""

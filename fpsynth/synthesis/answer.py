@@ -21,6 +21,8 @@ MAX_REJECTIONS = 12
 """After so many solutions that the certifier itself rejects, the answer is unknown."""
 
 
+RACE_SECONDS = 2.0
+"""So long the engines may look for the largest conceivable ratio before a small domain is enumerated instead."""
 OPTIMUM_SECONDS = 15.0
 """So long, and at most half the time, a solution at the largest conceivable ratio is looked for before any is."""
 
@@ -134,15 +136,21 @@ def _search(
     result: Answer,
     progress: Progress | None,
 ) -> None:
-    """Find a solution: at the conjectured optimum if there is one, else anywhere and then larger ones for a while."""
-    wants_optimum = question.objective == "ratio" and limit is not None
-    if wants_optimum and limit is not None:
-        _accepted(question, [Bound("ratio", limit)], settings, judge, min(clock.left / 2, OPTIMUM_SECONDS), result, progress)
-    if result.found is None:
+    """Find a solution: at the conjectured optimum if there is one, else anywhere and then larger ones for a while.
+
+    Where the domain can be enumerated that is done (unless a single engine was asked for) once the race has had its chance.
+    """
+    enumerable = feasible(question) and len(settings.engines) > 1
+    patience = min(clock.left / 2, RACE_SECONDS if enumerable else OPTIMUM_SECONDS)
+    if question.objective == "ratio" and limit is not None:
+        _accepted(question, [Bound("ratio", limit)], settings, judge, patience, result, progress)
+    if result.found is None and enumerable:
+        _by_enumeration(question, judge, clock, result)
+    if result.found is None and result.verdict is Verdict.UNKNOWN:
         _accepted(question, [], settings, judge, clock.left, result, progress)
         if result.found is not None:
             _improve(question, settings, judge, clock, result, progress)
-    if result.found is not None:
+    if result.found is not None and result.verdict is Verdict.UNKNOWN:
         result.conclude(Verdict.FOUND, "a tie within the certified radius")
 
 
