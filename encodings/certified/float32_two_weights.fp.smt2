@@ -13,6 +13,7 @@ every other logit by more than its Lipschitz bound times the distance of a and b
 the certified ball around b contains a, where the class is another one. Format float32, one input and two
 outputs; the weights are among two neighbouring numbers, weights in 0.8999999761581421:0.9000000357627869,
 inputs in 0.75:0.75390625.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "industrial")

@@ -13,6 +13,7 @@ every other logit by more than its Lipschitz bound times the distance of a and b
 the certified ball around b contains a, where the class is another one. Format float64, one input and two
 outputs; the weights are among two neighbouring numbers, weights in 60397977.599999994:60397977.6, inputs in
 0.75:0.75390625.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "industrial")

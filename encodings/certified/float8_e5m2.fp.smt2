@@ -12,6 +12,7 @@ Network y = W x without biases. At a, logits 0 and 1 tie and none exceeds them; 
 every other logit by more than its Lipschitz bound times the distance of a and b (that product is exact), so
 the certified ball around b contains a, where the class is another one. Format float8_e5m2, one input and two
 outputs; weights in 0.1:1, inputs in 0.1:1.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "industrial")

@@ -10,6 +10,7 @@ Publication: Murray, "Breaking a Verified Certifier"
 
 A certified tie (see the family certified) on an unusual domain of weights and inputs. Format bfloat16;
 weights in -1:1, inputs in 0.1:1; ratio at least 128.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "crafted")

@@ -11,6 +11,7 @@ Publication: Murray, "Breaking a Verified Certifier"
 A certified tie (see the family certified) on an unusual domain of weights and inputs. Format float16; weights
 in 0.1:1, inputs in 1.1920928955078125e-07:6.103515625e-05: products are subnormal; ratio above 2048 = 2^p,
 which normal ones cannot reach.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "crafted")

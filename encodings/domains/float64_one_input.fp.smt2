@@ -10,6 +10,7 @@ Publication: Murray, "Breaking a Verified Certifier"
 
 A certified tie (see the family certified) on an unusual domain of weights and inputs. Format float64; inputs
 are 1/2 only, so a and b coincide.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "crafted")

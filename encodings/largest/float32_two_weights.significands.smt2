@@ -11,6 +11,7 @@ Publication: Murray, "Breaking a Verified Certifier"
 A certified tie (see the family certified) of one input and two outputs whose ratio, certified radius over
 distance, is at least the largest one that there is. Format float32; weights in
 0.8999999761581421:0.9000000357627869, inputs in 0.75:0.75390625; ratio at least 16777216.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "industrial")

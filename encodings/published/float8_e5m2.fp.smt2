@@ -11,6 +11,7 @@ Publication: Murray, "Breaking a Verified Certifier"
 The published constraints: 0.1 < w1 < w2 < 1 and 0.1 < xa < xb < 1 (0.1 rounded to nearest), the rounded
 products w1*xa and w2*xa are equal, and the rounded w2*xb exceeds the rounded w1*xb. Products in float8_e5m2,
 rounded to nearest, ties to even.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "industrial")

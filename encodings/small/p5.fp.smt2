@@ -10,6 +10,7 @@ Publication: Murray, "Breaking a Verified Certifier"
 
 A certified tie (see the family certified) in a small invented format, with a ratio just above the largest.
 Five bits of exponent, precision 5; weights in 0.5:1, inputs in 0.5:1; ratio above 32.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "crafted")

@@ -12,6 +12,7 @@ A certified tie (see the family certified) of a network with several inputs, so 
 order, or with a hidden layer and ReLU, whose Frobenius norm then multiplies the Lipschitz bound. Format
 float32, shape 3,2 (inputs, hidden widths, outputs), order strided:2; weights in 0.1:1, inputs in 0.1:1; ratio
 above 1.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "industrial")

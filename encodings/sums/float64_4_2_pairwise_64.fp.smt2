@@ -12,6 +12,7 @@ A certified tie (see the family certified) of a network with several inputs, so 
 order, or with a hidden layer and ReLU, whose Frobenius norm then multiplies the Lipschitz bound. Format
 float64, shape 4,2 (inputs, hidden widths, outputs), order pairwise; weights in 6710886.4:67108864, inputs in
 0.1:1; ratio at least 64.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "industrial")

@@ -11,6 +11,7 @@ Publication: Murray, "Breaking a Verified Certifier"
 The negation of a theorem: with one input, two outputs, normal products and precision p >= 5, no certified tie
 has a ratio above 2^p. The product P of the lower weight and the lower input is a free number within its
 McCormick bounds; the other weight and input are k and j units above. Precision 24, rounding RNE.
+Some assertions may follow from the others: they are there to help solvers.
 |)
 (set-info :license "https://creativecommons.org/licenses/by/4.0/")
 (set-info :category "industrial")

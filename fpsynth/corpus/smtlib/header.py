@@ -47,6 +47,7 @@ def _source(benchmark: Benchmark) -> Iterator[str]:
     yield 'Publication: Murray, "Breaking a Verified Certifier"'
     yield ""
     yield from _wrapped(f"{FAMILIES[question.family].about}  {question.about}")
+    yield "Some assertions may follow from the others: they are there to help solvers."
 
 
 def _wrapped(text: str) -> Iterator[str]:
