@@ -21,6 +21,8 @@ MAX_REJECTIONS = 12
 """After so many solutions that the certifier itself rejects, the answer is unknown."""
 
 
+TINY = 1 << 18
+"""Pairs of a weight and an input up to which a domain is enumerated before any solver is started."""
 RACE_SECONDS = 2.0
 """So long the engines may look for the largest conceivable ratio before a small domain is enumerated instead."""
 OPTIMUM_SECONDS = 15.0
@@ -46,11 +48,18 @@ class Answer:
 
 
 def answer(
-    question: TieQuestion, settings: Settings, judge: Judge, *, prove: bool = False, progress: Progress | None = None
+    question: TieQuestion,
+    settings: Settings,
+    judge: Judge,
+    *,
+    prove: bool = False,
+    vary: bool = False,
+    progress: Progress | None = None,
 ) -> Answer:
     """Answer the question within ``settings.seconds``.
 
-    With ``prove`` the time that is left goes into a proof that no solution has a larger objective.
+    With ``prove`` the time that is left goes into a proof that no solution has a larger objective.  With ``vary`` the answer
+    depends on the seed even where enumerating a tiny domain is quicker, and would give the same solution every time.
     """
     clock = Clock(settings.seconds)
     result = Answer()
@@ -59,7 +68,8 @@ def answer(
         return result.conclude(Verdict.IMPOSSIBLE, why, Proof(why, "contradictory domain", {}))
     limit = ratio_bound.bound(question)
     beyond = limit is not None and question.min_ratio > limit
-    if feasible(question) and (prove or beyond):
+    tiny = feasible(question, TINY) and len(settings.engines) > 1 and not vary
+    if feasible(question) and (prove or beyond or tiny):
         _by_enumeration(question, judge, clock, result)
         if result.verdict is not Verdict.UNKNOWN:
             return result
@@ -69,7 +79,7 @@ def answer(
             return result.conclude(Verdict.UNKNOWN, f"the proof that no ratio exceeds {limit} did not end in time")
         result.upper_bound = limit
         return result.conclude(Verdict.IMPOSSIBLE, proof.statement, proof)
-    _search(question, settings, judge, limit, clock, result, progress)
+    _search(question, settings, judge, limit, clock, result, progress, vary)
     if result.found is not None and prove:
         _prove_optimal(question, settings, judge, limit, clock, result, progress)
     return result
@@ -135,12 +145,13 @@ def _search(
     clock: Clock,
     result: Answer,
     progress: Progress | None,
+    vary: bool,
 ) -> None:
     """Find a solution: at the conjectured optimum if there is one, else anywhere and then larger ones for a while.
 
     Where the domain can be enumerated that is done (unless a single engine was asked for) once the race has had its chance.
     """
-    enumerable = feasible(question) and len(settings.engines) > 1
+    enumerable = feasible(question) and len(settings.engines) > 1 and not vary
     patience = min(clock.left / 2, RACE_SECONDS if enumerable else OPTIMUM_SECONDS)
     if question.objective == "ratio" and limit is not None:
         _accepted(question, [Bound("ratio", limit)], settings, judge, patience, result, progress)

@@ -65,15 +65,15 @@ def contradiction(question: TieQuestion) -> str:
     return ""
 
 
-def feasible(question: TieQuestion) -> bool:
-    """Whether ``enumerate_ties`` takes this question on."""
+def feasible(question: TieQuestion, pairs: int = MAX_NUMBERS**2) -> bool:
+    """Whether ``enumerate_ties`` takes this question on, and it has at most so many pairs of a weight and an input."""
     fmt, weights, inputs = question.format, question.weights, question.inputs
     if not question.scalar or fmt.precision > 11 or len(question.deployments) != 1:
         return False
     if question.deployments[0].at(0, TIED) != question.deployments[0].at(0, CERTIFIED):
         return False
     rows, columns = numbers(weights, fmt), numbers(inputs, fmt)
-    if max(rows, columns) > MAX_NUMBERS:
+    if max(rows, columns) > MAX_NUMBERS or rows * columns > pairs:
         return False
     products = weights.mignitude * inputs.mignitude, weights.magnitude * inputs.magnitude
     ranges = [(weights.mignitude, weights.magnitude), (inputs.mignitude, inputs.magnitude), products]

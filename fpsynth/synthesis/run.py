@@ -116,7 +116,7 @@ def _answer(
     """One solution: in all deployments at once if there is one soon, else in the one that was asked for."""
     own = replace(settings, seed=(settings.seed + SEED_STRIDE * number) % SEEDS, seconds=clock.left)
     if len(question.deployments) == 1:
-        return answer(question, own, certification.judge, prove=prove, progress=progress)
+        return answer(question, own, certification.judge, prove=prove, vary=number > 0, progress=progress)
     robust = answer(
         question, replace(own, seconds=_ROBUST_SHARE * own.seconds), certification.judge, prove=False, progress=progress
     )
