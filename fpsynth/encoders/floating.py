@@ -89,9 +89,14 @@ def sort_for(lsb: int, top: int, bits: int, standard: bool) -> Sort:
             return sort
     exponent_bits = 2
     # z3 adds only in sorts with at least as many bits of precision as of exponent, and those are 3 at least
-    while not fits(Sort(exponent_bits, max(bits, 3, exponent_bits))):
+    while not fits(sort := Sort(exponent_bits, max(bits, 3, exponent_bits))) or sort.precision > _trusted(exponent_bits):
         exponent_bits += 1
-    return Sort(exponent_bits, max(bits, 3, exponent_bits))
+    return sort
+
+
+def _trusted(exponent_bits: int) -> int:
+    """The precision up to which z3 5.4 multiplies subnormals rightly: beyond it, it counts leading zeros in too few bits."""
+    return (1 << (exponent_bits - 1)) + 3
 
 
 class FloatingEncoder(Generic[T]):
