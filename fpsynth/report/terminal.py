@@ -166,7 +166,7 @@ def _optimality(result: TieResult, witness: Witness) -> str:
     if witness.optimum:
         return clean(witness.optimum)
     if result.upper_bound is None:
-        return f"no upper bound on the {noun} is proved: there may be a larger one"
+        return f"the largest {noun} is not known: --prove asks for a proof"
     bound = float(result.upper_bound)
     power = f" ({power_text(bound)})" if power_text(bound) else ""
     value = {"ratio": witness.ratio, "radius": float(witness.certificate.supremum), "distance": distance(witness)}.get(

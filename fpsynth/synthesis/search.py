@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from fpsynth import rounding as r
 from fpsynth.encoders import ENCODINGS
+from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import power_of_two
 from fpsynth.problems import Assignment, Problem
 from fpsynth.solvers.base import Engine
@@ -28,6 +29,8 @@ FIRST_SLICE = 4.0
 WINDOW = 1 << 12
 """So many neighbouring numbers are left to an input in such a try."""
 NARROWED = "tie, weights and high bits of the inputs fixed"
+GLANCE = 0.2
+"""Seconds for a first look of the sampler, before any process is started."""
 TRIES = 4
 """Such tries per engine in each round."""
 
@@ -118,10 +121,28 @@ def tasks(question: TieQuestion, bounds: Sequence[Bound], engines: Sequence[Engi
             yield Task(engine, encoding, seed + round_, whole, seconds=2 * slice_)
 
 
+def glance(problem: Problem, settings: Settings) -> Race | None:
+    """Let the sampler look at a problem for a moment in this very process: what is easy is found before another has started."""
+    for engine in settings.engines:
+        for encoding in engine.encodings:
+            if encoding in ENCODINGS:
+                continue
+            start = time.monotonic()
+            answer = engine.solve(problem, encoding, settings.seed, GLANCE, None)
+            if answer.assignment is not None and not failures(problem, answer.assignment):
+                spent = time.monotonic() - start
+                run = Attempt(engine.name, encoding, settings.seed, problem.name, False, "sat", "", spent, None, 0.0, spent)
+                return Race("sat", answer.assignment, run, problem, (run,), "")
+    return None
+
+
 def find(
     question: TieQuestion, bounds: Sequence[Bound], settings: Settings, seconds: float, progress: Progress | None = None
 ) -> Race:
-    """Race for one solution of the question with further demands."""
+    """Look for one solution of the question with further demands: at a glance, then in a race."""
+    glanced = glance(build(question, bounds), settings)
+    if glanced is not None:
+        return glanced
     return race(
         tasks(question, bounds, settings.engines, settings.seed),
         jobs=settings.jobs,
