@@ -155,9 +155,10 @@ NOTES = f"""\
 Median (least to greatest) wall time in seconds; +n: n runs were not solved and count as the limit.
 "{NAIVE}": 0.1 < w1 < w2 < 1, 0.1 < xa < xb < 1, fpEQ(w1*xa, w2*xa), fpGT(w2*xb, w1*xb) given to z3.Solver() in a fresh process
 with smt.random_seed and sat.random_seed set; encoding and solving, without the start of the process and the import of z3
-(with them: "process").  "{AUTO}": fpsynth.api.tie(dtype, solver="auto", replay=False) in a running process; the sampler looks first,
-then workers are started; answers are re-checked within that time; besides the tie, its query demands certification, at the largest ratio of certified
-radius and distance where that is known ("ratio": the least that was reached).  The other columns: one --solver alone.
+(with them: "process").  "{AUTO}": fpsynth.api.tie(dtype, solver="auto", replay=False) in a running process; the sampler looks
+first, then workers are started; answers are re-checked within that time; besides the tie, its query demands
+certification, at the largest ratio of certified radius and distance where that is known ("ratio": the least that was
+reached).  The other columns: one --solver alone.
 """
 
 

@@ -121,7 +121,7 @@ def tasks(question: TieQuestion, bounds: Sequence[Bound], engines: Sequence[Engi
             yield Task(engine, encoding, seed + round_, whole, seconds=2 * slice_)
 
 
-def glance(problem: Problem, settings: Settings) -> Race | None:
+def glance(problem: Problem, settings: Settings, progress: Progress | None = None) -> Race | None:
     """Let the sampler look at a problem for a moment in this very process: what is easy is found before another has started."""
     for engine in settings.engines:
         for encoding in engine.encodings:
@@ -131,6 +131,8 @@ def glance(problem: Problem, settings: Settings) -> Race | None:
             answer = engine.solve(problem, encoding, settings.seed, GLANCE, None)
             if answer.assignment is not None and not failures(problem, answer.assignment):
                 spent = time.monotonic() - start
+                if progress:
+                    progress(f"{engine.name} ({encoding}, seed {settings.seed}) on {problem.name}: sat after {spent:.2f} s")
                 run = Attempt(engine.name, encoding, settings.seed, problem.name, False, "sat", "", spent, None, 0.0, spent)
                 return Race("sat", answer.assignment, run, problem, (run,), "")
     return None
@@ -140,7 +142,7 @@ def find(
     question: TieQuestion, bounds: Sequence[Bound], settings: Settings, seconds: float, progress: Progress | None = None
 ) -> Race:
     """Look for one solution of the question with further demands: at a glance, then in a race."""
-    glanced = glance(build(question, bounds), settings)
+    glanced = glance(build(question, bounds), settings, progress)
     if glanced is not None:
         return glanced
     return race(

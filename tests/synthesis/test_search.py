@@ -13,7 +13,18 @@ from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.synthesis.exhaustive import enumerate_ties
-from fpsynth.synthesis.search import NARROWED, WINDOW, Settings, find, narrow, objective_bounds, refute, root_bounds, tasks
+from fpsynth.synthesis.search import (
+    NARROWED,
+    WINDOW,
+    Settings,
+    find,
+    glance,
+    narrow,
+    objective_bounds,
+    refute,
+    root_bounds,
+    tasks,
+)
 from fpsynth.synthesis.tie import OBJECTIVES, Bound, build, points, symbolic_network
 
 DOMAINS = [
@@ -122,3 +133,20 @@ def test_refutation_asks_every_solver_about_the_whole_problem():
     outcome = refute(build(asked), Settings(tuple(ENGINES.values()), jobs=2), 30.0)
     assert outcome.status == "unsat"
     assert len({attempt.engine for attempt in outcome.refutations}) == 2
+
+
+def test_a_glance_finds_the_largest_ratio_of_float32_without_a_process_and_follows_from_the_seed():
+    asked = question(FLOAT32)
+    problem = build(asked, [Bound("ratio", Fraction(2**24))])
+    settings = Settings((ENGINES["sampling"],), seed=3)
+    first, second = glance(problem, settings), glance(problem, settings)
+    assert first is not None
+    assert failures(problem, first.assignment) == []
+    assert first.winner.engine == "sampling"
+    assert first.assignment == second.assignment
+
+
+def test_a_glance_leaves_what_it_does_not_find_to_the_race():
+    impossible = build(question(FLOAT32), [Bound("ratio", Fraction(2**24 + 1))])
+    assert glance(impossible, Settings((ENGINES["sampling"],))) is None
+    assert glance(build(question(FLOAT32)), Settings((ENGINES["z3"],))) is None

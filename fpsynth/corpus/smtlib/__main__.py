@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing: compare with what would be written")
     parser.add_argument("--measure", action="store_true", help="run the solvers on the files and record their times")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="with --measure: the files to run (default all)")
+    parser.add_argument("--missing", action="store_true", help="with --measure: only files that have no times yet")
     parser.add_argument("--limit", type=float, default=20.0, metavar="SECONDS", help="per solver and file (default 20)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds per solver and file (default 3)")
     parser.add_argument("--patience", type=float, default=300.0, metavar="SECONDS", help="to establish a status (default 300)")
@@ -42,7 +43,7 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     wrong = differences(options.folder)
     if options.measure and not wrong:
-        wrong = measure(options.folder, options.only, options.limit, range(options.seeds), progress)
+        wrong = measure(options.folder, options.only, options.missing, options.limit, range(options.seeds), progress)
     for line in wrong:
         print(line)
     return 1 if wrong else 0

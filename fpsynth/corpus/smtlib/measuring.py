@@ -61,14 +61,17 @@ def refused(message: Message) -> bool:
     return message["status"] == "unknown" and any(word in message["reason"].lower() for word in _REFUSALS)
 
 
-def measure(folder: Path, pattern: str, seconds: float, seeds: Sequence[int], progress: Progress) -> list[str]:
+def measure(folder: Path, pattern: str, missing: bool, seconds: float, seeds: Sequence[int], progress: Progress) -> list[str]:
     """Measure the files whose path matches ``pattern``, writing the manifest after each; return the wrong answers.
+
+    ``missing``: leave out those that have times already.
 
     The files must be there as the generator writes them.  Raises CannotStart where a run says nothing about its solver.
     """
     wrong: list[str] = []
     for benchmark in benchmarks():
-        if not fnmatch.fnmatch(benchmark.file, pattern):
+        known = load_manifest(folder)["files"][benchmark.file]["times"]
+        if not fnmatch.fnmatch(benchmark.file, pattern) or (missing and known):
             continue
         times = {engine: _times(benchmark, engine, seconds, seeds, wrong) for engine in SOLVERS}
         manifest = load_manifest(folder)
