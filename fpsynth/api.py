@@ -82,7 +82,7 @@ def tie(
         objective=maximise or "ratio",
         min_ratio=_number(min_ratio, "the ratio"),
     )
-    improvement = 0.25 * timeout if maximise else 3.0
+    improvement = (0.25 * timeout if maximise else 3.0) / count  # each witness of a corpus gets its share
     settings = Settings(engines_named(solver), seed, timeout, improvement, **({} if jobs is None else {"jobs": jobs}))
     described = {
         "dtype": dtype,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fpsynth.formats import Format
 from fpsynth.orders import SEQUENTIAL, Order
@@ -67,10 +67,6 @@ class Deployment:
     def at(self, layer: int, output: int) -> Arithmetic:
         """Return the arithmetic of one output position of one layer."""
         return dict(self.exceptions).get((layer, output), self.default)
-
-    def with_default(self, **changes: object) -> Deployment:
-        """Return a copy whose default arithmetic has the given fields replaced."""
-        return replace(self, default=replace(self.default, **changes))  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         return str(self.default) + (f" with {len(self.exceptions)} exceptions" if self.exceptions else "")

@@ -33,6 +33,11 @@ def test_a_tie_is_a_dataclass_with_witnesses():
     assert result.settings["weights"] == "0.1:1"
 
 
+def test_the_witnesses_of_a_corpus_share_the_time_for_improvement():
+    result = quick(dtype="float32", shape=(2, 2), count=8, timeout=15.0)
+    assert len(result.witnesses) == 8
+
+
 def test_a_witness_is_checked_as_an_object_and_as_a_file(tmp_path):
     (witness,) = quick(seed=4).witnesses
     save(witness, tmp_path / "witness.json")

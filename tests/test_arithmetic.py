@@ -36,7 +36,4 @@ def test_a_deployment_is_constant_but_for_its_exceptions() -> None:
     usual, tail = Arithmetic(FLOAT32), Arithmetic(FLOAT32, order=Order("pairwise"))
     deployment = Deployment(usual, (((1, 9), tail),))
     assert [deployment.at(*place) for place in ((0, 9), (1, 8), (1, 9))] == [usual, usual, tail]
-    fused = deployment.with_default(fused=True)
-    assert fused.at(0, 0).fused
-    assert fused.at(1, 9) == tail
     assert str(deployment) == "float32 sequential with 1 exceptions"

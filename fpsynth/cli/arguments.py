@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import NoReturn
 
-from fpsynth import __version__
 from fpsynth.cli.codes import TEXT
 from fpsynth.errors import InputError
+from fpsynth.version import __version__
 
 LIBRARIES = "numpy,torch,tensorflow,onnxruntime,jax"
 

@@ -8,10 +8,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from fpsynth import __version__
 from fpsynth.corpus.benchmark import Benchmark
 from fpsynth.errors import InputError
 from fpsynth.files import write_tree
+from fpsynth.version import __version__
 from fpsynth.witness import Witness
 from fpsynth.witness.numerals import decimal_text, exact_text
 

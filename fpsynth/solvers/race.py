@@ -168,7 +168,7 @@ class _Course:
             if self.winner or self._refuted():
                 return self._result()
             if end is not None and time.monotonic() >= end:
-                return self._result(f"the time limit of {self.seconds:g} s is over")
+                return self._result("the time limit is over")  # of this race, which may be a share of what the user set
             self._stop_hopeless()
         return self._result("every attempt ended without an answer")
 

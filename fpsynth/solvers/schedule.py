@@ -1,13 +1,10 @@
-"""The default schedule of a race: which engine and encoding goes first, and for how long."""
+"""The schedule of a race: which engine and encoding goes first."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from fpsynth.problems import Problem
 from fpsynth.solvers.base import Engine
-from fpsynth.solvers.race import Task
 
 ORDER: tuple[tuple[str, str], ...] = (
     ("sampling", "arrays"),
@@ -29,19 +26,9 @@ float32; cvc5 on anything, not soon.  In float64 the sampler alone is quick whil
 ratio exceeds 2**p, with the products relaxed, is proved on significands in float32 and float64 by bitwuzla in 0.7 and 3, by
 cvc5 in 1.5 and 9, by z3 in 1.7 and 12.
 """
-FIRST_LIMIT = 2.0
-"""Seconds of the first round; run times are heavy-tailed, so each later round brings new seeds and twice the time."""
 
 
 def runners(engines: Sequence[Engine]) -> list[tuple[str, str]]:
     """Return the pairs (engine, encoding) that ``engines`` can run, in ``ORDER``; those that it does not name come last."""
     pairs = [(engine.name, encoding) for engine in engines for encoding in engine.encodings]
     return sorted(pairs, key=lambda pair: ORDER.index(pair) if pair in ORDER else len(ORDER))
-
-
-def default_tasks(problem: Problem, engines: Sequence[Engine], seed: int = 0, *, complete: bool = True) -> Iterator[Task]:
-    """Yield tasks for ``problem`` without end, in rounds: every runner once, with a new seed and twice the time each round."""
-    pairs = runners(engines)
-    for number in itertools.count() if pairs else ():
-        for engine, encoding in pairs:
-            yield Task(engine, encoding, seed + number, problem, complete, FIRST_LIMIT * 2**number)

@@ -133,7 +133,11 @@ def _enumeration_proof(question: TieQuestion, outcome: Enumeration) -> Proof:
         statement = _nothing(question)
     else:
         statement = f"the largest {question.objective} is {float(outcome.value):.17g}"
-    details = {"weight_pairs": outcome.weight_pairs, "inputs": outcome.inputs, "largest": str(outcome.value)}
+    details = {
+        "weight_pairs": outcome.weight_pairs,
+        "inputs": outcome.inputs,
+        "largest": None if outcome.value is None else str(outcome.value),
+    }
     return Proof(statement, "exhaustive", details)
 
 

@@ -10,7 +10,14 @@ from fractions import Fraction
 from fpsynth.certifiers.base import certifier
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.evaluators.networks import argmax, network_logits
-from fpsynth.synthesis.certification import REAL_CERTIFIERS, claims, lipschitz_ratio, nearest_sqrt, squared_distance
+from fpsynth.synthesis.certification import (
+    REAL_CERTIFIERS,
+    claims,
+    lipschitz_ratio,
+    nearest_sqrt,
+    squared_distance,
+    stated_ratio,
+)
 from fpsynth.witness import Witness
 
 MAX_FLOAT = Fraction(sys.float_info.max)
@@ -60,7 +67,8 @@ def check(witness: Witness) -> CheckResult:
     said = claims(network, witness.certified, at, squared, fmt, witness.certificate.certifier, radius)
     distance = nearest_sqrt(squared)
     ratio, _ = lipschitz_ratio(network, at, squared, said.certificate.supremum)
-    stated, skipped = _statements(witness, at)
+    stated = stated_ratio(network, at, squared, said.certificate.supremum)
+    statements, skipped = _statements(witness, at)
     findings = [
         Finding(
             "the class changes",
@@ -75,9 +83,9 @@ def check(witness: Witness) -> CheckResult:
         Finding("the counterexample lies within that radius", squared <= radius**2, f"its distance is {distance:.12g}"),
         _tie(witness, other),
         *_sound(said.sound.accepted if said.sound else None),
-        *stated,
+        *statements,
         Finding("the distance in the file is right", _close(distance, witness.distance), f"{witness.distance!r}"),
-        Finding("the ratio in the file is right", _close(ratio, witness.ratio), f"{witness.ratio!r}"),
+        Finding("the ratio in the file is right", _close(stated, witness.ratio), f"{witness.ratio!r}"),
     ]
     return CheckResult(tuple(findings), float(radius) / distance if distance else math.inf, ratio, skipped)
 

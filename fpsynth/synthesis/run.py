@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fpsynth import __version__
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.certifiers.base import certifier
 from fpsynth.confirmation import replay
@@ -23,6 +22,7 @@ from fpsynth.synthesis.certification import Certification, squared_distance
 from fpsynth.synthesis.result import TieResult, Verdict
 from fpsynth.synthesis.search import Clock, Found, Progress, Settings
 from fpsynth.synthesis.tie import TieQuestion
+from fpsynth.version import __version__
 from fpsynth.witness import Provenance, Witness
 
 SEED_STRIDE = 1_000_003

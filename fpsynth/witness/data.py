@@ -88,7 +88,11 @@ class Witness:
     distance: float = 0.0
     """L2 distance of the two points (the nearest float64)."""
     ratio: float = 0.0
-    """certificate.supremum over the exact Lipschitz bound, divided by the distance (the nearest float64)."""
+    """The certified radius divided by the distance (the nearest float64).
+
+    That radius is the exact margin over the exact Lipschitz bound where the network has one layer and rounding costs the
+    certifier no more than a thousandth of it, else ``certificate.supremum``.
+    """
     objective: str = "ratio"
     optimum: str = ""
     """What is proved about the objective: empty if nothing."""

@@ -24,6 +24,7 @@ from fpsynth.synthesis.certification import (
     lipschitz_ratio,
     nearest_sqrt,
     squared_distance,
+    stated_ratio,
 )
 
 MAGNITUDES = st.builds(
@@ -169,6 +170,30 @@ def test_sixteen_decimals_cost_a_float64_with_weights_near_one_most_of_its_radiu
     further = squared_distance((0.75,), (0.7501,))
     assert "does not contain" in claims(network, (0.75,), logits, further, FLOAT64, "lipschitz-exact").rejection
     assert claims(network, (0.75,), logits, further, FLOAT64, "lipschitz").rejection == ""
+    # so the ratio that is stated is that of the radii it really accepts, and a larger one that was demanded is not met
+    assert (
+        stated_ratio(network, logits, near, ball.certificate.supremum) == lipschitz_ratio(network, logits, near, Fraction(0))[0]
+    )
+    own = stated_ratio(network, logits, near, exact.certificate.supremum)
+    assert own == pytest.approx(float(exact.certificate.supremum) / 2.0**-53)
+
+
+def test_a_ratio_that_only_the_exact_lipschitz_bound_gives_is_not_met():
+    # float64 weights near 1: 2**53 times the distance by the exact bound, but 6.9e10 times by the verified certifier's decimals
+    numbers = {
+        "w0_0_0": float.fromhex("0x1.4f8faef47f4bap-2"),
+        "w0_1_0": float.fromhex("0x1.4f8faef47f4bbp-2"),
+        "a0": float.fromhex("0x1.aa30c85259ed4p-2"),
+        "b0": float.fromhex("0x1.aa30c85259ed3p-2"),
+    }
+    solution = {name: r.from_float(number) for name, number in numbers.items()}
+    for chosen, least, met in [
+        ("lipschitz-exact", 10**9, True),
+        ("lipschitz-exact", 10**15, False),
+        ("lipschitz", 10**15, True),
+    ]:
+        asked = question(FLOAT64, "0.1:1", "0.1:1", min_ratio=least)
+        assert (Certification(asked, chosen).judge(solution) == "") is met
 
 
 def test_with_a_bias_only_the_certifiers_that_read_one_are_asked():
