@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fpsynth import api
 from fpsynth.corpus.smtlib.table import published_problem
 from fpsynth.errors import InputError
 from fpsynth.evaluators.recheck import failures
@@ -31,7 +32,7 @@ from fpsynth.libraries.machine import cores, cpu
 from fpsynth.rounding import from_bits
 from fpsynth.solvers.base import package_version
 from fpsynth.synthesis.run import run_tie  # noqa: F401  (imported before the clock runs: the process is a running one)
-from fpsynth.version import __version__, api
+from fpsynth.version import __version__
 
 FORMATS = ("float32", "float64", "float16", "bfloat16", "tf32", "float8_e5m2")
 """The formats that the published constraints can be stated in: z3 has no sort for float8_e4m3fn."""

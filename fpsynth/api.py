@@ -172,11 +172,14 @@ def explain(witness: Witness | str | os.PathLike[str], *, unicode: bool = True, 
 
 
 def _loaded(witness: Witness | str | os.PathLike[str]) -> Witness:
+    from fpsynth.synthesis.certification import REAL_CERTIFIERS
     from fpsynth.witness import Witness, load
 
     loaded = witness if isinstance(witness, Witness) else load(witness)
     if loaded.certificate.radius <= 0:
         raise InputError("certificate.radius must be above 0: a ball of radius 0 claims nothing")
+    if loaded.certificate.certifier not in REAL_CERTIFIERS:
+        raise InputError(f"certificate.certifier: unknown certifier {loaded.certificate.certifier!r}")
     return loaded
 
 

@@ -47,15 +47,17 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
         device=arguments.device,
         progress=console.progress,
     )
-    written = _write(result, arguments)
+    left_out = _write(result, arguments)
     if arguments.json:
         from fpsynth.report.results import tie_json
 
-        return _tie_code(result, arguments), tie_json(result)
+        return _tie_code(result, arguments), {**tie_json(result), "out": arguments.out, "left_out": left_out}
     from fpsynth.report.terminal import tie_report
 
     report = tie_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
-    return _tie_code(result, arguments), report.rstrip("\n") + written
+    if arguments.out is not None and result.witnesses:
+        report = "\n".join([report.rstrip("\n"), "", f"written: {arguments.out}", *(f"left out: {line}" for line in left_out)])
+    return _tie_code(result, arguments), report
 
 
 def _tie_code(result: TieResult, arguments: Namespace) -> int:
@@ -72,31 +74,38 @@ def _check_out(arguments: Namespace) -> None:
 
     if arguments.out is None:
         return
+    _check_place(arguments.out)
     if not arguments.out.endswith(".json"):
         require_free(arguments.out)
     elif arguments.count > 1:
         raise InputError("--out NAME.json holds one witness: name a folder for a corpus")
     elif os.path.lexists(arguments.out):
         raise InputError(f"cannot write {shown(arguments.out)}: it exists")
-    elif not os.path.isdir(os.path.dirname(os.path.abspath(arguments.out))):
-        raise InputError(f"cannot write {shown(arguments.out)}: there is no such folder")
 
 
-def _write(result: TieResult, arguments: Namespace) -> str:
-    """Write what --out asks for; return a line that says what was written."""
+def _check_place(out: str) -> None:
+    """Refuse a path without a name, and a file whose folder does not exist."""
+    from fpsynth.files import shown
+
+    if not out:
+        raise InputError("--out needs a name")
+    if out.endswith(".json") and not os.path.isdir(os.path.dirname(os.path.abspath(out))):
+        raise InputError(f"cannot write {shown(out)}: there is no such folder")
+
+
+def _write(result: TieResult, arguments: Namespace) -> list[str]:
+    """Write what --out asks for; return what was left out, a line each."""
     if arguments.out is None or not result.witnesses:
-        return ""
+        return []
     from fpsynth.corpus.writer import write_corpus, write_witness_folder
     from fpsynth.witness import save
 
     if arguments.out.endswith(".json"):
         save(result.witnesses[0], arguments.out)
-        return f"\n\nwritten: {arguments.out}"
+        return []
     if arguments.count > 1:
-        left_out = write_corpus(result.witnesses, arguments.out)
-    else:
-        left_out = write_witness_folder(result.witnesses[0], arguments.out)
-    return "\n".join(["", "", f"written: {arguments.out}", *(f"left out: {line}" for line in left_out)])
+        return list(write_corpus(result.witnesses, arguments.out))
+    return list(write_witness_folder(result.witnesses[0], arguments.out))
 
 
 def certify(arguments: Namespace, console: Console) -> Outcome:
@@ -154,6 +163,8 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.witness import save, to_json
 
     batches = integers(arguments.batch, "the batch sizes")
+    if arguments.out is not None:
+        _check_place(arguments.out)
     console.progress("replaying")
     witness = api.replay(
         arguments.file, libraries=names(arguments.library, LIBRARIES), batches=batches, device=arguments.device

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fpsynth.encoders.dyadic import with_dyadic_constants
@@ -129,8 +129,3 @@ def _read(algebra: Z3Algebra, term: Z3, sort: Sort | None) -> Value | bool:
         return NAN
     bits = z3.simplify(z3.fpToIEEEBV(result)).as_long()
     return from_bits(bits, sort.ieee)
-
-
-def read_model(model: Any, unknowns: Mapping[str, Z3]) -> dict[str, int]:
-    """The unsigned integer of each unknown in a z3 model, by the name of the bit-vector constant."""
-    return {term.decl().name(): model.eval(term, model_completion=True).as_long() for term in unknowns.values()}

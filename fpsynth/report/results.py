@@ -23,6 +23,7 @@ _EMPTY: dict[str, Any] = dict.fromkeys(
         "sound_certifier",
         "distance",
         "ratio",
+        "certified_ratio",
         "engine",
         "encoding",
         "provenance",
@@ -34,7 +35,8 @@ _EMPTY: dict[str, Any] = dict.fromkeys(
 def tie_json(result: TieResult) -> dict[str, Any]:
     """One object: the first witness's members (null where none was found) and what the search adds to them."""
     if result.witnesses:
-        body = to_json(result.witnesses[0])
+        first = result.witnesses[0]
+        body = {**to_json(first), "certified_ratio": float(first.certificate.radius) / first.distance}
     else:
         body = {
             **_EMPTY,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +10,7 @@ from types import TracebackType
 
 from fpsynth.errors import ContradictionError
 from fpsynth.evaluators.recheck import failures
+from fpsynth.libraries.machine import cores
 from fpsynth.problems import Assignment, Problem, problem_to_json
 from fpsynth.processes import Message, Worker, WorkerDied, ready
 from fpsynth.rounding import from_float
@@ -117,16 +117,11 @@ def race(
     line per ended attempt; ``worker`` names the module that the processes run.  No process is left behind, however the race
     ends.  Raises SolverContradictionError where a solution meets an ``unsat``.
     """
-    with _Course(iter(tasks), jobs or _processors(), seconds, memory, refutations, progress, worker) as course:
+    with _Course(iter(tasks), jobs or cores(), seconds, memory, refutations, progress, worker) as course:
         result = course.run()
     if result.status == "sat" and result.refutations:
         raise SolverContradictionError(result)
     return result
-
-
-def _processors() -> int:
-    """The number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

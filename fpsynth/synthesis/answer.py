@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from fpsynth.errors import ContradictionError
 from fpsynth.problems import Assignment
 from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis import ratio_bound
@@ -23,6 +24,8 @@ MAX_REJECTIONS = 12
 
 TINY = 1 << 18
 """Pairs of a weight and an input up to which a domain is enumerated before any solver is started."""
+SECOND_SECONDS = 20.0
+"""So long an engine may take to confirm that what an enumeration excludes is unsatisfiable."""
 RACE_SECONDS = 2.0
 """So long the engines may look for the largest conceivable ratio before a small domain is enumerated instead."""
 OPTIMUM_SECONDS = 15.0
@@ -62,6 +65,21 @@ def answer(
     depends on the seed even where enumerating a tiny domain is quicker, and would give the same solution every time.
     """
     clock = Clock(settings.seconds)
+    result = _answer(question, settings, judge, clock, prove, vary, progress)
+    if result.verdict is Verdict.IMPOSSIBLE and result.proof is not None and result.proof.method == "exhaustive":
+        _second(question, result.proof, settings, clock, result, progress)
+    return result
+
+
+def _answer(
+    question: TieQuestion,
+    settings: Settings,
+    judge: Judge,
+    clock: Clock,
+    prove: bool,
+    vary: bool,
+    progress: Progress | None,
+) -> Answer:
     result = Answer()
     why = contradiction(question)
     if why:
@@ -83,6 +101,26 @@ def answer(
     if result.found is not None and prove:
         _prove_optimal(question, settings, judge, limit, clock, result, progress)
     return result
+
+
+def _second(
+    question: TieQuestion, proof: Proof, settings: Settings, clock: Clock, result: Answer, progress: Progress | None
+) -> None:
+    """Have an engine refute what an enumeration excludes, for as long as ``SECOND_SECONDS``: the proof names it.
+
+    Raises ContradictionError where it finds a solution instead.
+    """
+    limit = ratio_bound.bound(question)
+    if limit is not None and question.min_ratio > limit:
+        problem = ratio_bound.theorem(question.format, ratio_bound.magnitude_rounding(question))
+    else:
+        problem = build(question)
+    outcome = refute(problem, settings, min(clock.left, SECOND_SECONDS), progress, needed=1)
+    result.attempts += outcome.attempts
+    if outcome.status == "sat":
+        raise ContradictionError(f"an engine solves {problem.name}, which the enumeration of the domain excludes")
+    seconded = _refutation(proof.statement, outcome).details if outcome.status == "unsat" else {"unsat": []}
+    result.proof = replace(proof, details={**proof.details, **seconded})
 
 
 def _nothing(question: TieQuestion, demand: str = "") -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from fpsynth import rounding as r
 from fpsynth.encoders import ENCODINGS
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import power_of_two
+from fpsynth.libraries.machine import cores
 from fpsynth.problems import Assignment, Problem
 from fpsynth.solvers.base import Engine
 from fpsynth.solvers.race import Attempt, Race, Task, race
@@ -44,7 +44,7 @@ class Settings:
     seconds: float = 60.0
     improvement: float = 3.0
     """Seconds that may be spent on a larger objective once a solution is there."""
-    jobs: int = os.cpu_count() or 1
+    jobs: int = field(default_factory=cores)
     memory: int = 1 << 30
     """Bytes of address space for each solver process."""
 
@@ -154,11 +154,11 @@ def find(
     )
 
 
-def refute(problem: Problem, settings: Settings, seconds: float, progress: Progress | None = None) -> Race:
-    """Ask every engine and encoding about a whole problem, until two engines say ``unsat`` or one solution is found."""
+def refute(problem: Problem, settings: Settings, seconds: float, progress: Progress | None = None, needed: int = 2) -> Race:
+    """Ask every engine and encoding about a whole problem, until ``needed`` engines say ``unsat`` or one solution is found."""
     every = runners(settings.engines)
     runs = [Task(engine, encoding, settings.seed, problem) for engine, encoding in every if encoding in ENCODINGS]
-    return race(runs, jobs=settings.jobs, seconds=seconds, memory=settings.memory, progress=progress)
+    return race(runs, jobs=settings.jobs, seconds=seconds, memory=settings.memory, refutations=needed, progress=progress)
 
 
 @dataclass(frozen=True)

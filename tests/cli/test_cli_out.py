@@ -1,0 +1,52 @@
+"""What --out writes and says, and the figures that stand beside the ratio."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from witnesses import published
+
+from fpsynth.witness import save, to_json
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "fpsynth", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_json_says_what_was_left_out_of_the_folder(tmp_path):
+    done = run("tie", "--dtype", "float8_e5m2", "--no-replay", "--json", "--out", str(tmp_path / "found"))
+    said = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert said["out"] == str(tmp_path / "found")
+    assert any("onnx" in line for line in said["left_out"])  # ONNX has the type, but no matrix product of it
+    assert not (tmp_path / "found" / "network.onnx").exists()
+
+
+def test_the_certified_ratio_is_that_of_the_radius_that_is_printed():
+    said = json.loads(run("tie", "--no-replay", "--json").stdout)
+    assert said["ratio"] == 2**24
+    assert said["certified_ratio"] == said["certificate"]["radius"] / said["distance"]
+    assert 0.999 * 2**24 < said["certified_ratio"] < 2**24
+
+
+@pytest.mark.parametrize("command", [["tie", "--no-replay"], ["replay", "FILE"]])
+@pytest.mark.parametrize("out", ["", "no/such/folder/x.json"])
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path, command, out):
+    save(published(), tmp_path / "w.json")
+    command = [str(tmp_path / "w.json") if word == "FILE" else word for word in command]
+    done = run(*command, "--out", out and str(tmp_path / out))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["check", "replay", "explain"])
+def test_a_certifier_that_nobody_knows_is_refused(tmp_path, command):
+    data = to_json(published())
+    data["certificate"]["certifier"] = "foo"
+    (tmp_path / "w.json").write_text(json.dumps(data))
+    done = run(command, str(tmp_path / "w.json"))
+    assert done.returncode == 2
+    assert "unknown certifier 'foo'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
