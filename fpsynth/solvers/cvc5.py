@@ -29,7 +29,9 @@ class Cvc5(ScriptEngine):
 
         terms = cvc5.TermManager()
         solver = cvc5.Solver(terms)
-        for option, value in (("produce-models", "true"), ("seed", str(seed)), ("sat-random-seed", str(seed))):
+        seeds = {"seed": str(seed), "sat-random-seed": str(seed)}
+        # with a time limit, cvc5 1.4.2 leaves CaDiCaL for a slower solver unless it is named
+        for option, value in {"produce-models": "true", "bv-sat-solver": "cadical", **seeds}.items():
             solver.setOption(option, value)
         if seconds is not None:
             solver.setOption("tlimit-per", str(milliseconds(seconds)))

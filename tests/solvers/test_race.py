@@ -195,7 +195,10 @@ def test_an_interrupted_race_leaves_no_process(sent: signal.Signals):
         assert len(workers) == 2
         time.sleep(0.3)
         process.send_signal(sent)
-        _, error = process.communicate(timeout=5)
+        try:
+            _, error = process.communicate(timeout=5)
+        finally:
+            process.kill()
     assert process.returncode != 0
     assert (b"KeyboardInterrupt" in error) == (sent is signal.SIGINT)
     deadline = time.monotonic() + 1  # the kernel kills them when their parent is gone, and that takes it a moment
