@@ -165,10 +165,17 @@ def replay(
 
 
 def explain(witness: Witness | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False) -> str:
-    """Tell the computation of a witness (or of a witness file) step by step, as text."""
+    """Tell the computation of a witness (or of a witness file) step by step, as text; claims that do not hold come first."""
     from fpsynth.report.explain import explain as told
+    from fpsynth.synthesis.check import check as recheck
 
-    return told(_loaded(witness), unicode=unicode, colour=colour)
+    loaded = _loaded(witness)
+    false = [
+        f"NOT TRUE of this file: {finding.claim} ({finding.detail})"
+        for finding in recheck(loaded).findings
+        if not finding.holds
+    ]
+    return "\n".join([*false, told(loaded, unicode=unicode, colour=colour)])
 
 
 def _loaded(witness: Witness | str | os.PathLike[str]) -> Witness:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fpsynth.cli.codes import TEXT
 from fpsynth.errors import InputError
@@ -15,6 +15,9 @@ LIBRARIES = "numpy,torch,tensorflow,onnxruntime,jax"
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with status 2."""

@@ -13,7 +13,7 @@ class Console:
 
     def __init__(self, verbose: bool = False) -> None:
         self.verbose = verbose
-        self.live = sys.stderr.isatty() and not verbose
+        self.live = sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb"
         self.started = time.monotonic()
         self._shown = False
 

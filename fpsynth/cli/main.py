@@ -19,12 +19,12 @@ from fpsynth.processes import kill_all
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: that of the process) and return the exit code."""
-    from fpsynth.cli.commands import COMMANDS
-
     arguments = build_parser().parse_args(argv)
     console = Console(arguments.verbose)
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        from fpsynth.cli.commands import COMMANDS
+
         code, report = COMMANDS[arguments.command](arguments, console)
         console.clear()
         _print(report)
@@ -43,8 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of our output has gone: nothing is left to say, not even by the interpreter on its way out
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return DONE
+    except OSError as error:
+        _discard_output()
+        print(f"fpsynth {arguments.command}: error: {error.strerror or error}", file=sys.stderr)
+        return WRONG_INPUT
     finally:
         kill_all()
 
@@ -56,6 +60,11 @@ def _print(report: str | dict[str, Any]) -> None:
         json.dump(report, sys.stdout, indent=1, allow_nan=False)
         sys.stdout.write("\n")
     sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere: writing it once more at exit would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -180,12 +180,23 @@ def sentence(witness: Witness, at_b: Logits, at_a: Logits) -> str:
         classes = {r.class_counterexample for r in witness.replays if r.confirmed}
         target = f"it in class {after}" if classes == {after} else "it in another class"
         others = [library for library in ran if library not in confirmed]
-        but = f" ({listed(others)} {'does' if len(others) == 1 else 'do'} not)" if others else ""
+        not_there = [f"{listed(others)} {'does' if len(others) == 1 else 'do'} not"] if others else []
+        but = f" ({'; '.join([*not_there, *_exceptions(witness)])})" if not_there or _exceptions(witness) else ""
         return f"{start}, yet {listed(confirmed)}{every} put{'s' if len(confirmed) == 1 else ''} {target}{but}."
     if before == after:
         return f"In {witness.deployment} arithmetic a and b have the same class, {before}: no contradiction."
     but = f", though {listed(ran)} {'does' if len(ran) == 1 else 'do'} not show it" if ran else ""
     return f"{start}, yet in {witness.deployment} arithmetic it has class {after}{but}."
+
+
+def _exceptions(witness: Witness) -> list[str]:
+    """The libraries that confirm the witness at some batch sizes only, and where they do not."""
+    found = []
+    for library in witness.confirmed_by:
+        missed = sorted({r.batch for r in witness.replays if r.library == library and not r.not_run and not r.confirmed})
+        if missed:
+            found.append(f"{clean(library)} not always at batch {listed([str(batch) for batch in missed])}")
+    return found
 
 
 def cause(witness: Witness, at_b: Logits, at_a: Logits) -> str:
@@ -200,7 +211,11 @@ def cause(witness: Witness, at_b: Logits, at_a: Logits) -> str:
     else:
         how = f"in {fmt} its logits round to numbers in another order"
     if at_a.exact_class == before:
-        return f"The proof is about real numbers, where a has class {before} as well; {how}."
+        name = clean(witness.certificate.certifier)
+        return (
+            f"{name} takes the logits computed at b for exact and reasons about real numbers from there, "
+            f"where a has class {before} as well; {how}."
+        )
     real = f"even without rounding a has class {at_a.exact_class}"
     return f"The proof takes the rounded logits of b for real ones; {real}, and {how}."
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from witnesses import published
@@ -49,4 +50,27 @@ def test_a_certifier_that_nobody_knows_is_refused(tmp_path, command):
     done = run(command, str(tmp_path / "w.json"))
     assert done.returncode == 2
     assert "unknown certifier 'foo'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_explain_says_first_what_is_not_true_of_the_file(tmp_path):
+    data = to_json(published())
+    data["certificate"]["radius"], data["certificate"]["radius_exact"] = 2.0, "2"
+    (tmp_path / "w.json").write_text(json.dumps(data))
+    first = run("explain", str(tmp_path / "w.json")).stdout.splitlines()[0]
+    assert first.startswith("NOT TRUE of this file: lipschitz-exact accepts radius 2")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_output_that_cannot_be_written_is_one_line(tmp_path):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "fpsynth", "tie", "--no-replay"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_option_must_be_spelled_out():
+    done = run("tie", "--dtyp", "float32")
+    assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

@@ -182,3 +182,9 @@ def test_an_overflow_is_reported():
     overflowing = replace(witness, network=Network((Dense(((4.0,), (2.0,))),)), deployment=Deployment(Arithmetic(FLOAT16)))
     text = witness_report(overflowing)
     assert "infinity" in text
+
+
+def test_a_library_that_confirms_at_some_batch_sizes_only_is_said_to():
+    replays = (*replayed("numpy", "2.4.0", "dot", (1, 64)), *replayed("numpy", "2.4.0", "dot", (4,), confirmed=False))
+    text = _flat(tie_report(found(replace(known(), replays=replays))))
+    assert "yet numpy puts it in class 0 (numpy not always at batch 4)." in text
