@@ -187,6 +187,8 @@ def _proof(proof: Proof) -> list[str]:
         lines.append(f"by enumeration: {pairs} pairs of weights, each at all {inputs} inputs; the other pairs tie nowhere")
     elif proof.method == "ratio-bound":
         lines.append("a theorem for one input and two outputs; its five cases were refuted for all weights at once")
+    elif proof.method == "contradictory domain":
+        lines.append("read off the domain; no solver is needed")
     return [*lines, f"its negation is unsat: {listed(runs)}"] if runs else lines
 
 
@@ -221,7 +223,8 @@ def _not_found(result: TieResult, style: Style) -> list[str]:
     if result.proof is not None:
         lines += style.heading("Proof")
         for text in _proof(result.proof):
-            lines += style.wrap(text, 2, 4)
+            if text != clean(result.reason):  # which stands right above
+                lines += style.wrap(text, 2, 4)
     elif result.verdict is Verdict.UNKNOWN:
         lines += style.wrap(
             "That is neither a witness nor a proof that there is none: more time or another seed may decide it."

@@ -188,3 +188,10 @@ def test_a_library_that_confirms_at_some_batch_sizes_only_is_said_to():
     replays = (*replayed("numpy", "2.4.0", "dot", (1, 64)), *replayed("numpy", "2.4.0", "dot", (4,), confirmed=False))
     text = _flat(tie_report(found(replace(known(), replays=replays))))
     assert "yet numpy puts it in class 0 (numpy not always at batch 4)." in text
+
+
+def test_the_statement_of_an_impossible_question_stands_there_once():
+    proof = Proof("no tie there", "contradictory domain", {})
+    text = _flat(tie_report(TieResult(Verdict.IMPOSSIBLE, (), "no tie there", proof, None, (), 0.0, 0.0, {})))
+    assert text.count("no tie there") == 1
+    assert "read off the domain; no solver is needed" in text
