@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -101,12 +102,20 @@ def tie(
         "jobs": settings.jobs,
         "count": count,
     }
-    arguments = {"chosen": certifier, "count": count, "prove": prove, "described": described, "progress": progress}
-    if not replay:
-        return run_tie(question, settings, **arguments)  # type: ignore[arg-type]
-    _check_batches(batches)
-    with LibraryPool(libraries, device) as pool:
-        return run_tie(question, settings, pool=pool, batches=batches, **arguments)  # type: ignore[arg-type]
+    if replay:
+        _check_batches(batches)
+    with LibraryPool(libraries, device) if replay else nullcontext() as pool:
+        return run_tie(
+            question,
+            settings,
+            chosen=certifier,
+            count=count,
+            prove=prove,
+            pool=pool,
+            batches=batches,
+            described=described,
+            progress=progress,
+        )
 
 
 def certify(

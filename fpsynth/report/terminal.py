@@ -186,7 +186,7 @@ def _proof(proof: Proof) -> list[str]:
         pairs, inputs = proof.details.get("weight_pairs"), proof.details.get("inputs")
         lines.append(f"by enumeration: {pairs} pairs of weights, each at all {inputs} inputs; the other pairs tie nowhere")
     elif proof.method == "ratio-bound":
-        lines.append("a theorem for one input and two outputs; its five cases were refuted for all weights at once")
+        lines.append("a theorem for one input and two outputs; its ten cases were refuted for all weights at once")
     elif proof.method == "contradictory domain":
         lines.append("read off the domain; no solver is needed")
     return [*lines, f"its negation is unsat: {listed(runs)}"] if runs else lines

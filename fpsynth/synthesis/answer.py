@@ -108,7 +108,8 @@ def _second(
 ) -> None:
     """Have an engine refute what an enumeration excludes, for as long as ``SECOND_SECONDS``: the proof names it.
 
-    Raises ContradictionError where it finds a solution instead.
+    An enumeration is this program's word alone, so without an engine that agrees the verdict becomes unknown.  Raises
+    ContradictionError where one finds a solution instead.
     """
     limit = ratio_bound.bound(question)
     if limit is not None and question.min_ratio > limit:
@@ -119,8 +120,11 @@ def _second(
     result.attempts += outcome.attempts
     if outcome.status == "sat":
         raise ContradictionError(f"an engine solves {problem.name}, which the enumeration of the domain excludes")
-    seconded = _refutation(proof.statement, outcome).details if outcome.status == "unsat" else {"unsat": []}
-    result.proof = replace(proof, details={**proof.details, **seconded})
+    if outcome.status == "unsat":
+        result.proof = replace(proof, details={**proof.details, **_refutation(proof.statement, outcome).details})
+        return
+    result.proof = None
+    result.conclude(Verdict.UNKNOWN, "the enumeration finds no solution, but no engine confirmed that there is none")
 
 
 def _nothing(question: TieQuestion, demand: str = "") -> str:

@@ -9,8 +9,9 @@ from fractions import Fraction
 
 from fpsynth.certifiers.base import certifier
 from fpsynth.certifiers.bounds import sqrt_upper
+from fpsynth.certifiers.lipschitz_ball import exact_supremum_squared
 from fpsynth.errors import ContradictionError, InputError, MissingPackageError
-from fpsynth.evaluators.networks import argmax, network_logits
+from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.problems import Assignment
@@ -81,15 +82,10 @@ def lipschitz_ratio(
         return math.inf, None
     if len(network.layers) > 1:
         return nearest_sqrt(supremum**2 / squared), None
-    rows, best = network.layers[0].weight, argmax(logits)
-    squares = [
-        (Fraction(logits[best]) - Fraction(logits[other])) ** 2 / gap
-        for other in range(len(rows))
-        if other != best and (gap := squared_distance(rows[best], rows[other]))
-    ]
-    if not squares:
+    try:
+        square = exact_supremum_squared(network, logits) / squared
+    except InputError:  # no difference of two logits depends on the input
         return math.inf, None
-    square = min(squares) / squared
     return nearest_sqrt(square), square
 
 

@@ -60,6 +60,13 @@ def test_a_ratio_above_the_maximum_is_impossible_in_float16_with_its_proof():
     assert len(said.proof.details["unsat"]) >= 1  # an engine seconds what our own enumeration says
 
 
+def test_an_enumeration_that_no_engine_confirms_is_not_called_impossible():
+    said = answer(question(FLOAT8_E5M2, min_ratio=9), settings(10.0, (ENGINES["sampling"],)), accept, prove=True)
+    assert said.verdict is Verdict.UNKNOWN
+    assert said.proof is None
+    assert "no engine confirmed" in said.reason
+
+
 def test_and_in_float32_by_the_theorem_that_two_engines_prove():
     pytest.importorskip("bitwuzla")
     pytest.importorskip("cvc5")
