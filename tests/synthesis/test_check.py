@@ -124,3 +124,9 @@ def test_huge_numbers_are_findings_or_one_line_but_no_crash():
         counterexample=(-65504.0,),
     )
     assert not check(far).confirmed
+
+
+def test_a_claim_that_the_sound_certifier_shares_is_found():
+    # far from any tie: nothing is refuted here, and the negative control says so
+    harmless = replace(TRUE, network=_network(0.25, 1.0), certified=(1.0,), counterexample=(0.75,))
+    assert "the floating-point-sound certifier rejects the smallest ball that contains the counterexample" in failing(harmless)

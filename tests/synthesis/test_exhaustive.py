@@ -90,6 +90,8 @@ def test_it_does_not_take_on_what_it_does_not_describe():
     assert not feasible(question(BFLOAT16, shape=(2, 2)))
     assert not feasible(question(FLOAT16, "0.0001:1", "0.0001:1"))
     assert not feasible(question(FLOAT16, "0.1:1", "0:1"))
+    assert not feasible(question(FLOAT16, "0.1:1", "0:0.0001"))  # with a zero no pair is left out: 2 * 10**10 triples
+    assert feasible(question(FLOAT16, "0.5:0.6", "0:0.0001"))
     assert feasible(question(TF32))
     asked = question(E4P4)
     towards_zero = Arithmetic(E4P4, rounding=Rounding.RTZ)

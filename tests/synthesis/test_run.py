@@ -1,5 +1,6 @@
 """Whole runs: as many different witnesses as asked for, each confirmed by the re-check, none by the sound certifier."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -15,7 +16,7 @@ from fpsynth.solvers.engines import ENGINES, engines_named
 from fpsynth.synthesis.check import check
 from fpsynth.synthesis.domain import Interval, default_weights
 from fpsynth.synthesis.result import Verdict
-from fpsynth.synthesis.run import deployments, run_tie
+from fpsynth.synthesis.run import confirmed, deployments, run_tie
 from fpsynth.synthesis.search import Settings
 from fpsynth.synthesis.tie import TieQuestion
 from fpsynth.witness import load, save
@@ -141,3 +142,17 @@ def test_the_arithmetics_of_libraries_are_asked_for_where_they_may_differ():
     strided = deployments(FLOAT32, parse_order("strided:2"), Rounding.RNE, (3, 2))
     assert strided[0].default == Arithmetic(FLOAT32, order=parse_order("strided:2"))
     assert Arithmetic(FLOAT32) in [d.default for d in strided]
+
+
+def test_a_library_confirms_only_what_is_certified_at_the_logits_that_it_computed():
+    (found,) = run(default(FLOAT32)).witnesses
+    # class 0 as well, but beyond the certified radius: the certifier claims nothing there
+    beyond = replace(found, counterexample=(-4.0,))
+    with LibraryPool(("numpy",)) as pool:
+        assert all(record.confirmed for record in confirmed(found, pool, (1,)).replays)
+        records = confirmed(beyond, pool, (1,)).replays
+    assert records
+    for record in records:
+        assert (record.class_certified, record.class_counterexample) == (1, 0)
+        assert not record.certificate_accepted
+        assert not record.confirmed
