@@ -48,10 +48,17 @@ class Library(ABC):
     """Distributions that bring it, any of which will do."""
     variants: tuple[str, ...]
     """The ways in which it can run a network, each perhaps with an arithmetic of its own."""
+    primitives: tuple[str, ...] = ()
+    """Operations beside the variants: sum, vdot (the dot product of two vectors), conv2d."""
     devices: tuple[str, ...] = ("cpu",)
     """Devices that it may be able to use."""
     dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
     """Formats for which it has a dtype.  Whether a variant can really run one is found out by trying."""
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Everything whose arithmetic can be asked for: the variants (one layer of a network) and the primitives."""
+        return (*self.variants, *self.primitives)
 
     def version(self) -> str | None:
         """The installed version, without importing the library; None if it is absent."""

@@ -16,6 +16,7 @@ class Jax(Library):
     name = "jax"
     packages = ("jax",)
     variants = ("jit", "eager")
+    primitives = ("sum", "vdot", "conv2d")
     devices = ("cpu", "cuda")
     _jitted: Any
     """One function for all networks: those of the same shape are compiled once."""

@@ -21,6 +21,7 @@ class Numpy(Library):
     name = "numpy"
     packages = ("numpy",)
     variants = ("matmul", "dot")
+    primitives = ("sum", "vdot")
 
     def load(self, device: str) -> None:
         """Import numpy, and ml_dtypes where it is installed."""

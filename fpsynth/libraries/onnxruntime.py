@@ -13,6 +13,7 @@ class OnnxRuntime(Library):
     name = "onnxruntime"
     packages = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
     variants = ("gemm", "matmul")
+    primitives = ("sum", "vdot", "conv2d")
 
     def load(self, device: str) -> None:
         """Import onnxruntime and onnx, and run one small network."""

@@ -23,6 +23,7 @@ class TensorFlow(Library):
     name = "tensorflow"
     packages = ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")
     variants = ("keras", "matmul", "function")
+    primitives = ("sum", "vdot", "conv2d")
     devices = ("cpu", "cuda")
     _graph: Any
     """One tf.function for all networks: those of the same shape are traced once."""

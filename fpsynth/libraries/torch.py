@@ -19,6 +19,7 @@ class Torch(Library):
     name = "torch"
     packages = ("torch",)
     variants = ("linear", "matmul")
+    primitives = ("sum", "vdot", "conv2d")
     devices = ("cpu", "cuda")
 
     def load(self, device: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.expressions import Expression, add, cast, constant, fma, maximum, mul
+from fpsynth.expressions import Expression, add, cast, constant, fma, maximum, mul, real
 from fpsynth.networks.network import Dense, Network
 
 
@@ -28,53 +29,89 @@ def _relu(value: Expression, arithmetic: Arithmetic) -> Expression:
 
 
 def _output(layer: Dense[Expression], output: int, values: Sequence[Expression], how: Arithmetic) -> Expression:
-    """One neuron: products summed along the order's tree, the bias first or last, the result rounded into the format."""
+    """One neuron: its products summed by ``_Sum``, the result rounded into the format."""
+    row = [(_operand(w, how), _operand(x, how)) for w, x in zip(layer.weight[output], values, strict=True)]
+    bias = None if layer.bias is None else _widened(layer.bias[output], how)
+    total = _Sum(row, bias, how).total()
+    return cast(total, how.format, how.rounding, how.flush and how.format != how.sum_format)
+
+
+def _widened(node: Expression, how: Arithmetic) -> Expression:
+    if how.format is not None and node.format != how.format:
+        raise ValueError(f"an arithmetic in {how.format} got a number in {node.format or 'the reals'}; cast it first")
     wide = how.sum_format
-
-    def widened(node: Expression) -> Expression:
-        if how.format is not None and node.format != how.format:
-            raise ValueError(f"an arithmetic in {how.format} got a number in {node.format or 'the reals'}; cast it first")
-        return cast(node, wide, how.rounding, how.flush and node.format is not None and node.format != wide)
-
-    row = [(widened(w), widened(x)) for w, x in zip(layer.weight[output], values, strict=True)]
-    bias = None if layer.bias is None else widened(layer.bias[output])
-
-    def product(leaf: int) -> Expression:
-        return mul(*row[leaf], how.rounding, how.flush)
-
-    def plus(left: Expression, right: Expression) -> Expression:
-        return add(left, right, how.rounding, how.flush)
-
-    def join(total: Expression, leaf: int) -> Expression:
-        return fma(*row[leaf], total, how.rounding, how.flush) if how.fused else plus(total, product(leaf))
-
-    tree = how.order.tree(len(row))
-    nodes: dict[int, Expression] = {}
-    # the bias that comes first is the accumulator's starting value: it is added to the leaf that the first step begins with
-    first = tree.steps[0][0] if tree.steps else 0
-
-    def operand(node: int) -> Expression:
-        if node >= tree.leaves:
-            return nodes[node]
-        if node == first and bias is not None and how.bias_first:
-            return join(bias, node)
-        return product(node)
-
-    for step, (left, right) in enumerate(_binary(tree.steps)):
-        if right < tree.leaves:
-            nodes[tree.leaves + step] = join(operand(left), right)
-        elif left < tree.leaves and not (left == first and bias is not None and how.bias_first):
-            nodes[tree.leaves + step] = join(nodes[right], left)
-        else:
-            nodes[tree.leaves + step] = plus(operand(left), operand(right))
-    total = operand(tree.leaves + len(tree.steps) - 1)
-    if bias is not None and not how.bias_first:
-        total = plus(total, bias)
-    return cast(total, how.format, how.rounding, how.flush and how.format != wide)
+    return cast(node, wide, how.rounding, how.flush and node.format is not None and node.format != wide)
 
 
-def _binary(steps: tuple[tuple[int, ...], ...]) -> list[tuple[int, int]]:
-    """The steps as pairs.  Raises ValueError for a fused addition of more than two terms, which has no node of its own yet."""
-    if any(len(step) != 2 for step in steps):
-        raise ValueError("fused additions of more than two terms are not supported")
-    return [(step[0], step[1]) for step in steps]
+def _operand(node: Expression, how: Arithmetic) -> Expression:
+    """A weight or an input as the multiplier reads it."""
+    wide = _widened(node, how)
+    return wide if how.operands is None or how.format is None else cast(cast(wide, how.operands), wide.format)
+
+
+class _Sum:
+    """The sum of one neuron, built along the tree of its order."""
+
+    def __init__(self, row: Sequence[tuple[Expression, Expression]], bias: Expression | None, how: Arithmetic) -> None:
+        self.row, self.how = row, how
+        self.bias_is_leaf = how.bias_leaf and bias is not None
+        self.leaf_bias = bias if self.bias_is_leaf else None
+        self.first_bias = bias if how.bias_first and not self.bias_is_leaf else None
+        self.last_bias = bias if not how.bias_first and not self.bias_is_leaf else None
+        self.tree = how.order.tree(len(row) + self.bias_is_leaf)
+        self.rounded = frozenset(how.rounded)
+        self.nodes: dict[int, Expression] = {}
+        # the bias that comes first is the accumulator's starting value: it is added to the leaf that the first step begins with
+        self.start = self.tree.steps[0][0] if self.tree.steps else 0
+
+    def total(self) -> Expression:
+        """The result in the accumulator's format."""
+        for position, step in enumerate(self.tree.steps):
+            node = self._joined(*step) if len(step) == 2 else self._fused_sum(step)
+            self.nodes[self.tree.leaves + position] = node
+        total = self._value(self.tree.root)
+        return total if self.last_bias is None else self._plus(total, self.last_bias)
+
+    def _product(self, leaf: int) -> Expression:
+        return mul(*self.row[leaf], self.how.rounding, self.how.flush)
+
+    def _plus(self, left: Expression, right: Expression) -> Expression:
+        return add(left, right, self.how.rounding, self.how.flush)
+
+    def _fusible(self, node: int) -> bool:
+        """Whether the node is a product that is still exact when it is added."""
+        starts = node == self.start and self.first_bias is not None
+        return self.how.fused and node < len(self.row) and node not in self.rounded and not starts
+
+    def _value(self, node: int) -> Expression:
+        """A node as a number of the accumulator's format: a partial sum, a rounded product, the bias."""
+        if node >= self.tree.leaves:
+            return self.nodes[node]
+        if node == len(self.row):
+            assert self.leaf_bias is not None
+            return self.leaf_bias
+        if node == self.start and self.first_bias is not None:
+            return self._onto(self.first_bias, node)
+        return self._product(node)
+
+    def _onto(self, total: Expression, leaf: int) -> Expression:
+        """A product added to a partial sum."""
+        if self.how.fused and leaf not in self.rounded:
+            return fma(*self.row[leaf], total, self.how.rounding, self.how.flush)
+        return self._plus(total, self._product(leaf))
+
+    def _joined(self, left: int, right: int) -> Expression:
+        """Two nodes added: of those that are products the later leaf is fused, if it may be, and else the other one."""
+        candidates = sorted((node for node in (left, right) if self._fusible(node)), reverse=True)
+        if not candidates:
+            return self._plus(self._value(left), self._value(right))
+        leaf = candidates[0]
+        return self._onto(self._value(left if leaf == right else right), leaf)
+
+    def _fused_sum(self, step: Sequence[int]) -> Expression:
+        """More than two nodes added exactly and rounded once; products among them are exact where they are fused."""
+        exact = [
+            mul(*(real(factor) for factor in self.row[node])) if self._fusible(node) else real(self._value(node))
+            for node in step
+        ]
+        return cast(reduce(add, exact), self.how.sum_format, self.how.rounding, self.how.flush)
