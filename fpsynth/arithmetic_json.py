@@ -1,0 +1,92 @@
+"""Arithmetics and trees as JSON data, for witness files and reveal files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.errors import InputError
+from fpsynth.formats import format_named
+from fpsynth.orders import Order, Tree, fixed_order, parse_order
+from fpsynth.rounding import rounding_named
+
+Json = dict[str, Any]
+MAX_LEAVES = 65537
+"""Of a tree in a file."""
+
+
+def order_to_json(order: Order) -> str | Json:
+    """A family by name; a tree as its number of leaves and its steps, node ``leaves + s`` being step s."""
+    if order.fixed is None:
+        return str(order)
+    return {"leaves": order.fixed.leaves, "steps": [list(step) for step in order.fixed.steps]}
+
+
+def order_from_json(data: object) -> Order:
+    """Read what ``order_to_json`` wrote.  Raises InputError in one line for anything else."""
+    if isinstance(data, str):
+        return parse_order(data)
+    if not isinstance(data, dict) or set(data) != {"leaves", "steps"}:
+        raise InputError("an order must be a name, or an object with leaves and steps")
+    leaves, steps = data["leaves"], data["steps"]
+    if not _whole(leaves) or not 1 <= leaves <= MAX_LEAVES or not isinstance(steps, list) or len(steps) >= leaves:
+        raise InputError(f"an order must have 1 to {MAX_LEAVES} leaves, and fewer steps than leaves")
+    if not all(isinstance(step, list) and all(map(_whole, step)) for step in steps):
+        raise InputError("each step of an order must be a list of whole numbers")
+    return fixed_order(Tree(leaves, tuple(map(tuple, steps))))
+
+
+def arithmetic_to_json(how: Arithmetic) -> Json:
+    """An arithmetic as an object; every field is written."""
+    return {
+        "format": None if how.format is None else how.format.name,
+        "accumulator": None if how.accumulator is None else how.accumulator.name,
+        "operands": None if how.operands is None else how.operands.name,
+        "rounding": how.rounding.value,
+        "fused": how.fused,
+        "rounded": list(how.rounded),
+        "flush": how.flush,
+        "order": order_to_json(how.order),
+        "bias_first": how.bias_first,
+        "bias_leaf": how.bias_leaf,
+    }
+
+
+def arithmetic_from_json(data: object) -> Arithmetic:
+    """Read what ``arithmetic_to_json`` wrote; only ``format`` is required.  Raises InputError in one line for anything else."""
+    if not isinstance(data, dict) or "format" not in data:
+        raise InputError("an arithmetic must be an object with a format")
+    unknown = set(data) - set(arithmetic_to_json(Arithmetic(None)))
+    if unknown:
+        raise InputError(f"an arithmetic has no field {min(unknown)[:40]!r}")
+    for name in ("fused", "flush", "bias_first", "bias_leaf"):
+        if not isinstance(data.get(name, False), bool):
+            raise InputError(f"{name} must be true or false")
+    rounded = data.get("rounded", [])
+    if not isinstance(rounded, list) or not all(map(_whole, rounded)):
+        raise InputError("rounded must be a list of leaves")
+    formats = {}
+    for name in ("format", "accumulator", "operands"):
+        text = data.get(name)
+        if text is not None and not isinstance(text, str):
+            raise InputError(f"{name} must be the name of a format or null")
+        formats[name] = None if text is None else format_named(text)
+    rounding = data.get("rounding", "RNE")
+    if not isinstance(rounding, str):
+        raise InputError("rounding must be the name of a rounding mode")
+    return Arithmetic(
+        format=formats["format"],
+        accumulator=formats["accumulator"],
+        rounding=rounding_named(rounding),
+        fused=data.get("fused", False),
+        flush=data.get("flush", False),
+        order=order_from_json(data.get("order", "sequential")),
+        bias_first=data.get("bias_first", False),
+        rounded=tuple(rounded),
+        operands=formats["operands"],
+        bias_leaf=data.get("bias_leaf", False),
+    )
+
+
+def _whole(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
