@@ -7,9 +7,40 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.version import __version__
 
 if TYPE_CHECKING:
-    from fpsynth.api import certify, check, environments, explain, replay, tie
+    from fpsynth.api import (
+        certify,
+        check,
+        environments,
+        explain,
+        interval,
+        matrix,
+        order,
+        position,
+        precision,
+        relu,
+        replay,
+        reveal,
+        tie,
+        twin,
+    )
 
-__all__ = ["__version__", "certify", "check", "environments", "explain", "replay", "tie"]
+__all__ = [
+    "__version__",
+    "certify",
+    "check",
+    "environments",
+    "explain",
+    "interval",
+    "matrix",
+    "order",
+    "position",
+    "precision",
+    "relu",
+    "replay",
+    "reveal",
+    "tie",
+    "twin",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
-from fpsynth.orders import SEQUENTIAL, Order, fixed_order, restrict
+from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, restrict
 from fpsynth.rounding import Rounding
 
 
@@ -29,9 +29,11 @@ class Arithmetic:
     bias_first: bool = False
     """The bias starts the sum instead of ending it."""
     rounded: tuple[int, ...] = ()
-    """Leaves whose products are rounded all the same where ``fused`` is set: kernels often treat the ends of a sum otherwise."""
+    """Leaves whose products are rounded all the same where ``fused`` is set: many kernels treat the ends of a sum otherwise."""
     operands: Format | None = None
-    """Format into which weights and inputs are rounded, to nearest even, before they are multiplied (TF32); None: as they are."""
+    """Format into which weights and inputs are rounded to nearest even before they are multiplied (TF32); None: as they are."""
+    products: Format | None = None
+    """Format that a product is rounded into before it enters a wider accumulator; None: it is rounded there only."""
     bias_leaf: bool = False
     """The order has one leaf more than there are products, the last: the bias, wherever in the sum that is."""
 
@@ -48,6 +50,8 @@ class Arithmetic:
             parts.append(f"operands rounded to {self.operands}")
         if self.accumulator not in (None, self.format):
             parts.append(f"accumulated in {self.accumulator}")
+        if self.products is not None:
+            parts.append(f"products rounded to {self.products}")
         order = str(self.order)
         parts.append(order if len(order) <= 80 else f"a tree of {len(order.split(','))} leaves")
         if self.fused:
@@ -65,12 +69,20 @@ REAL = Arithmetic(None)
 """Exact arithmetic: what certifiers reason in."""
 
 
+def holds(wide: Format, narrow: Format) -> bool:
+    """Whether every value of ``narrow``, infinities included, is a value of ``wide``."""
+    finite = wide.precision >= narrow.precision and wide.lsb_min <= narrow.lsb_min and wide.max_finite >= narrow.max_finite
+    return finite and (wide.has_infinity or not narrow.has_infinity)
+
+
 def restricted(how: Arithmetic, terms: int, active: Iterable[int]) -> Arithmetic:
     """The arithmetic of what is left of a sum of ``terms`` products when only the ``active`` ones are not zero.
 
     Its leaf k stands for the k-th active leaf in ascending order.  Adding a zero is exact, so it gives the same numbers (the
     sign of a zero apart).  A fused product whose partner is zero is rounded by that very addition, and so counts as rounded.
-    A bias must be zero, or come last.  Raises InputError where no product is active, and for a bias leaf.
+    There must be no bias, or it must come last; and nothing may overflow, of which steps of more than two nodes make NaN, but
+    the step that is left of one an infinity.  Raises InputError where no product is active, for a bias leaf, and where a
+    fused step of more than two nodes would be left with two unrounded products, which an ordinary fused addition cannot take.
     """
     if how.bias_leaf:
         raise InputError("an arithmetic whose order holds the bias cannot be restricted to some products")
@@ -78,27 +90,26 @@ def restricted(how: Arithmetic, terms: int, active: Iterable[int]) -> Arithmetic
         return how
     tree = how.order.tree(terms)
     small, kept = restrict(tree, active)
-    rounded: list[int] = []
-    if how.fused:
-        present = set(kept)
-        parents = tree.parents()
-        alive = bytearray(tree.leaves + len(tree.steps))
-        for leaf in kept:
-            alive[leaf] = 1
-        for position, step in enumerate(tree.steps):
-            alive[tree.leaves + position] = any(alive[node] for node in step)
-        for k, leaf in enumerate(kept):
-            above = parents[leaf]
-            partners = [node for node in tree.steps[above - tree.leaves] if node != leaf] if above >= 0 else []
-            meets = any(alive[node] for node in partners)
-            if leaf in how.rounded or not meets or _first_of_two(how, leaf, partners, present):
-                rounded.append(k)
+    rounded = _rounded_in(tree, kept, frozenset(how.rounded)) if how.fused else []
     return replace(how, order=fixed_order(small), rounded=tuple(rounded))
 
 
-def _first_of_two(how: Arithmetic, leaf: int, partners: list[int], present: set[int]) -> bool:
-    """Whether the leaf meets one other active leaf that is fused in its stead: of two that may be, the later one is."""
-    return len(partners) == 1 and partners[0] in present and partners[0] not in how.rounded and partners[0] > leaf
+def _rounded_in(tree: Tree, kept: tuple[int, ...], rounded: frozenset[int]) -> list[int]:
+    """Positions among the ``kept`` leaves of those whose products are rounded when the other leaves are zero."""
+    alive = bytearray(tree.leaves + len(tree.steps))
+    for leaf in kept:
+        alive[leaf] = 1
+    exact = set()
+    for node, step in enumerate(tree.steps, tree.leaves):
+        present = [operand for operand in step if alive[operand]]
+        alive[node] = bool(present)
+        if len(present) > 1:
+            fusible = [operand for operand in present if operand < tree.leaves and operand not in rounded]
+            if len(fusible) == len(present) == 2 < len(step):
+                pair = f"the products {fusible[0]} and {fusible[1]}"
+                raise InputError(f"a fused step of {len(step)} nodes cannot be restricted to {pair}")
+            exact.update([max(fusible)] if len(step) == 2 and fusible else fusible)
+    return [k for k, leaf in enumerate(kept) if leaf not in exact]
 
 
 @dataclass(frozen=True)

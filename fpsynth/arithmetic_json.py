@@ -8,11 +8,10 @@ from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
+from fpsynth.orders.nested import MAX_LEAVES
 from fpsynth.rounding import rounding_named
 
 Json = dict[str, Any]
-MAX_LEAVES = 65537
-"""Of a tree in a file."""
 
 
 def order_to_json(order: Order) -> str | Json:
@@ -42,6 +41,7 @@ def arithmetic_to_json(how: Arithmetic) -> Json:
         "format": None if how.format is None else how.format.name,
         "accumulator": None if how.accumulator is None else how.accumulator.name,
         "operands": None if how.operands is None else how.operands.name,
+        "products": None if how.products is None else how.products.name,
         "rounding": how.rounding.value,
         "fused": how.fused,
         "rounded": list(how.rounded),
@@ -66,7 +66,7 @@ def arithmetic_from_json(data: object) -> Arithmetic:
     if not isinstance(rounded, list) or not all(map(_whole, rounded)):
         raise InputError("rounded must be a list of leaves")
     formats = {}
-    for name in ("format", "accumulator", "operands"):
+    for name in ("format", "accumulator", "operands", "products"):
         text = data.get(name)
         if text is not None and not isinstance(text, str):
             raise InputError(f"{name} must be the name of a format or null")
@@ -84,6 +84,7 @@ def arithmetic_from_json(data: object) -> Arithmetic:
         bias_first=data.get("bias_first", False),
         rounded=tuple(rounded),
         operands=formats["operands"],
+        products=formats["products"],
         bias_leaf=data.get("bias_leaf", False),
     )
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+import time
+from dataclasses import replace
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32
-from fpsynth.orders import Order
+import numpy as np
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from strategies import EVERY
+from sums import Neurons, neurons, sum_arithmetics
+
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment, holds, restricted
+from fpsynth.errors import InputError
+from fpsynth.evaluators.bit_patterns import bits_to_floats
+from fpsynth.evaluators.float_arrays import round_array
+from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
+from fpsynth.orders import Order, Tree, fixed_order
 from fpsynth.rounding import Rounding
 
 
@@ -37,3 +48,95 @@ def test_a_deployment_is_constant_but_for_its_exceptions() -> None:
     deployment = Deployment(usual, (((1, 9), tail),))
     assert [deployment.at(*place) for place in ((0, 9), (1, 8), (1, 9))] == [usual, usual, tail]
     assert str(deployment) == "float32 sequential with 1 exceptions"
+
+
+def same_but_for_zeros(whole: Neurons, active: list[int]) -> None:
+    """Assert that a sum in which only ``active`` products are not zero is the restricted sum of those."""
+    part = restricted(whole.how, whole.weights.shape[1], active)
+    wide = any(len(step) > 2 for step in whole.how.order.tree(whole.weights.shape[1]).steps)
+    left = Neurons(part, whole.weights[:, active], whole.inputs[:, active], whole.bias)
+    for k, (full, rest) in enumerate(zip(whole.by_exact(), left.by_exact(), strict=True)):
+        overflown = wide and full.is_nan and not rest.is_finite  # an infinity makes a fused step of many nodes NaN
+        assert full == rest or (full.is_zero and rest.is_zero) or overflown, (
+            str(whole.how),
+            active,
+            whole.weights[k],
+            whole.inputs[k],
+        )
+
+
+@st.composite
+def partly_active(draw: st.DrawFn) -> tuple[Neurons, list[int]]:
+    """Neurons with hostile numbers at some places and zeros of either sign elsewhere; no bias, or one that comes last."""
+    fmt, terms, bias = (
+        draw(st.sampled_from([FLOAT16, BFLOAT16, FLOAT32, FLOAT64])),
+        draw(st.integers(1, 9)),
+        draw(st.booleans()),
+    )
+    how = draw(sum_arithmetics(fmt, terms, bias).filter(lambda how: not how.bias_leaf))
+    if bias:
+        how = replace(how, bias_first=False)
+    active = sorted(draw(st.sets(st.integers(0, terms - 1), min_size=1)))
+    case = neurons(how, terms, 5, bias, draw(st.integers(0, 10**6)), finite=True)
+    others = [k for k in range(terms) if k not in active]
+    case.weights[:, others] = draw(st.sampled_from([0.0, -0.0]))
+    case.inputs[:, others] = 1.0  # a large one, rounded into a narrower format, would be an infinity, and its product NaN
+    return case, active
+
+
+def zeros_at(how: Arithmetic, inputs: list[float]) -> Neurons:
+    x = np.array([inputs])
+    return Neurons(how, np.where(x == 0, 0.0, 1 + 2.0**-12) * np.where(x < 0, -1, 1), np.abs(x), None)
+
+
+X = 1 + 2.0**-12
+"""Its square does not fit into float32."""
+
+
+@settings(max_examples=300)
+@given(partly_active())
+@example((zeros_at(Arithmetic(FLOAT32, fused=True), [0.0, X, -X]), [1, 2]))
+@example((zeros_at(Arithmetic(FLOAT32, fused=True, order=Order("pairwise")), [X, 0.0, 0.0, -X]), [0, 3]))
+@example((zeros_at(Arithmetic(FLOAT32, fused=True, rounded=(1,)), [X, -X, 0.0]), [0, 1]))
+@example((zeros_at(Arithmetic(FLOAT32, fused=True, order=fixed_order(Tree(4, ((0, 1, 2), (4, 3))))), [X, 0, 0, -X]), [0, 3]))
+def test_a_restricted_arithmetic_gives_what_the_whole_sum_gives(case: tuple[Neurons, list[int]]) -> None:
+    whole, active = case
+    try:
+        restricted(whole.how, whole.weights.shape[1], active)
+    except InputError as error:
+        assume("cannot be restricted" not in str(error))
+        raise
+    same_but_for_zeros(whole, active)
+
+
+def test_restrictions_that_no_arithmetic_is_are_refused() -> None:
+    step = Arithmetic(FLOAT32, order=fixed_order(Tree(3, ((0, 1, 2),))), fused=True)
+    with pytest.raises(InputError, match="a fused step of 3 nodes cannot be restricted to the products 0 and 2"):
+        restricted(step, 3, [0, 2])
+    assert restricted(replace(step, rounded=(2,)), 3, [0, 2]).rounded == (1,)
+    assert restricted(replace(step, fused=False), 3, [0, 2]).order.tree(2).steps == ((0, 1),)
+    assert restricted(REAL, 3, [1]) == REAL
+    with pytest.raises(InputError, match="at least one"):
+        restricted(step, 3, [])
+    with pytest.raises(InputError, match="holds the bias"):
+        restricted(Arithmetic(FLOAT32, bias_leaf=True), 3, [0])
+
+
+def test_thousands_of_terms_are_restricted_in_milliseconds() -> None:
+    how = Arithmetic(FLOAT32, fused=True, order=Order("pairwise"))
+    how.order.tree(4096)
+    start = time.perf_counter()
+    for k in range(10):
+        assert restricted(how, 4096, [k, 2000, 4095]).order.tree(3).leaves == 3
+    assert time.perf_counter() - start < 1  # measured: 0.02
+
+
+def test_a_format_holds_another_exactly_if_it_holds_its_values() -> None:
+    small = [fmt for fmt in EVERY if fmt.bits <= 16]
+    for narrow in small:
+        values = bits_to_floats(np.arange(1 << narrow.bits), narrow)
+        for wide in (fmt for fmt in EVERY if fmt.precision <= 24 or fmt == FLOAT64):
+            kept = round_array(values, wide)
+            assert holds(wide, narrow) == np.array_equal(kept, values, equal_nan=True), (wide, narrow)
+    pairs = [(FLOAT64, FLOAT32), (FLOAT32, TF32), (FLOAT32, FLOAT16), (FLOAT16, FLOAT8_E5M2), (FLOAT8_E5M2, FLOAT8_E4M3FN)]
+    assert [holds(*pair) for pair in pairs] == [True, True, True, True, False]

@@ -16,7 +16,8 @@ import pytest
 from ties import PUBLISHED, lipschitz, tie
 
 from fpsynth.arithmetic import REAL, Deployment
-from fpsynth.confirmation import _records, predict, replay
+from fpsynth.confirmation import predict, replay
+from fpsynth.confirmation.ties import _records
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT64
 from fpsynth.libraries.base import Outputs

@@ -7,6 +7,7 @@ import sys
 from typing import Any, NoReturn
 
 from fpsynth.cli.codes import TEXT
+from fpsynth.cli.divergence_arguments import COMMANDS as DIVERGENCES
 from fpsynth.errors import InputError
 from fpsynth.version import __version__
 
@@ -55,7 +56,7 @@ def build_parser() -> Parser:
     """Return the parser of the whole command line."""
     parser = Parser(
         prog="fpsynth",
-        description="Synthesise networks and inputs on which a robustness certificate is wrong in floating point.",
+        description="Synthesise networks and inputs on which a statement about real numbers is wrong in floating point.",
         epilog=TEXT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -68,6 +69,8 @@ def build_parser() -> Parser:
         )
 
     _tie(command("tie", "find a network and two points: certified alike, classified differently because logits tie"))
+    for name, (add_arguments, text) in DIVERGENCES.items():
+        add_arguments(command(name, text))
     _certify(command("certify", "count the images of a data set that a certifier certifies"))
     _environments(command("environments", "list what is installed here and what it can run"))
     _check(command("check", "compute every claim of a witness file again, exactly, without a solver"))

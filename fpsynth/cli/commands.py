@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ from fpsynth import api
 from fpsynth.cli.arguments import LIBRARIES, integers, names
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
+from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
+from fpsynth.cli.places import require_place, require_writable
 from fpsynth.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,27 +71,11 @@ def _tie_code(result: TieResult, arguments: Namespace) -> int:
 
 def _check_out(arguments: Namespace) -> None:
     """Refuse an --out that cannot be written before any time is spent on what should go there."""
-    from fpsynth.files import require_free, shown
-
     if arguments.out is None:
         return
-    _check_place(arguments.out)
-    if not arguments.out.endswith(".json"):
-        require_free(arguments.out)
-    elif arguments.count > 1:
+    if arguments.out.endswith(".json") and arguments.count > 1:
         raise InputError("--out NAME.json holds one witness: name a folder for a corpus")
-    elif os.path.lexists(arguments.out):
-        raise InputError(f"cannot write {shown(arguments.out)}: it exists")
-
-
-def _check_place(out: str) -> None:
-    """Refuse a path without a name, and a file whose folder does not exist."""
-    from fpsynth.files import shown
-
-    if not out:
-        raise InputError("--out needs a name")
-    if out.endswith(".json") and not os.path.isdir(os.path.dirname(os.path.abspath(out))):
-        raise InputError(f"cannot write {shown(out)}: there is no such folder")
+    require_writable(arguments.out)
 
 
 def _write(result: TieResult, arguments: Namespace) -> list[str]:
@@ -164,7 +149,7 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
 
     batches = integers(arguments.batch, "the batch sizes")
     if arguments.out is not None:
-        _check_place(arguments.out)
+        require_place(arguments.out)
     console.progress("replaying")
     witness = api.replay(
         arguments.file, libraries=names(arguments.library, LIBRARIES), batches=batches, device=arguments.device
@@ -196,4 +181,5 @@ COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     "check": check,
     "replay": replay,
     "explain": explain,
+    **DIVERGENCE_COMMANDS,
 }

@@ -1,12 +1,17 @@
-"""Expressions and problems as FPCore 2.0 text, the exchange format of the FPBench tools (fpbench.org/spec/fpcore-2.0.html)."""
+"""Expressions, problems and sums as FPCore 2.0 text, the format of the FPBench tools (fpbench.org/spec/fpcore-2.0.html)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
+from functools import reduce
 
+from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
-from fpsynth.expressions import Expression, Op, topological
+from fpsynth.expressions import Expression, Op, add, cast, real, topological, variable
 from fpsynth.formats import Format
+from fpsynth.networks.lowering import lower
+from fpsynth.networks.network import Dense, Network
 from fpsynth.problems import Problem
 from fpsynth.rounding import Rounding
 
@@ -20,10 +25,11 @@ ROUNDINGS = {
 OPERATORS = {Op.ADD: "+", Op.MUL: "*", Op.FMA: "fma", Op.NEG: "-", Op.LT: "<", Op.LE: "<=", Op.EQ: "==", Op.NOT: "not"}
 
 
-def to_fpcore(root: Expression | Problem, name: str) -> str:
+def to_fpcore(root: Expression | Problem, name: str, arguments: Iterable[Expression] = ()) -> str:
     """Return one FPCore called ``name``: an expression's value, or whether a problem's assertions hold.
 
-    Every node that is used is bound once by let*; a problem's bounds are the precondition.  Raises InputError for flushing
+    Every node that is used is bound once by let*; a problem's bounds are the precondition.  Its arguments are the variables,
+    those given first, the others as they are met.  Raises InputError for flushing
     and for formats without infinity, which FPCore cannot say, and for a name with a quote or a backslash.
     """
     if set(name) & set('"\\\n'):
@@ -31,6 +37,7 @@ def to_fpcore(root: Expression | Problem, name: str) -> str:
     roots = root.assertions if isinstance(root, Problem) else (root,)
     names: dict[int, str] = {}
     variables: dict[str, Format] = {v.name: v.format for v in root.variables} if isinstance(root, Problem) else {}
+    variables |= {v.name: v.format for v in arguments if v.format is not None}
     lines: list[str] = []
     for node in topological(roots):
         if node.op is Op.VARIABLE:
@@ -40,8 +47,8 @@ def to_fpcore(root: Expression | Problem, name: str) -> str:
         else:
             names[id(node)] = f"_{len(lines)}"  # no variable starts with an underscore
             lines.append(f"[_{len(lines)} {_term(node, [names[id(arg)] for arg in node.args])}]")
-    arguments = " ".join(f"(! :precision {_precision(fmt)} {name})" for name, fmt in variables.items())
-    head = [f"(FPCore ({arguments})", f' :name "{name}"', " :precision real"]
+    declared = " ".join(f"(! :precision {_precision(fmt)} {name})" for name, fmt in variables.items())
+    head = [f"(FPCore ({declared})", f' :name "{name}"', " :precision real"]
     if isinstance(root, Problem):
         head.append(
             f" :pre (and {' '.join(f'(<= {_rational(v.lower)} {v.name} {_rational(v.upper)})' for v in root.variables)})"
@@ -50,6 +57,46 @@ def to_fpcore(root: Expression | Problem, name: str) -> str:
     body = f"(and {' '.join(results)})" if isinstance(root, Problem) else results[0]
     bindings = "\n        ".join(lines)
     return "\n".join([*head, f" (let* ({bindings})", f"  {body}))", ""])
+
+
+def sum_to_fpcore(how: Arithmetic, terms: int, name: str) -> str:
+    """The sum x0 + x1 + ... of numbers of ``how``'s format, in its order and accumulator, as one FPCore called ``name``.
+
+    A step that adds more than two nodes is an exact sum, rounded once.  Raises InputError as ``to_fpcore`` does, for an order
+    of another number of terms, and for real numbers, whose sums have no order.
+    """
+    tree = how.order.tree(terms)
+    wide = _format(how)
+    inputs = [variable(f"x{k}", _format(how, values=True)) for k in range(terms)]
+    nodes = [cast(x, wide) for x in inputs]
+    for step in tree.steps:
+        operands = [nodes[node] for node in step]
+        if len(step) == 2:
+            nodes.append(add(operands[0], operands[1], how.rounding, how.flush))
+        else:
+            nodes.append(cast(reduce(add, map(real, operands)), wide, how.rounding, how.flush))
+    return to_fpcore(cast(nodes[-1], how.format, how.rounding, how.flush and wide != how.format), name, inputs)
+
+
+def dot_to_fpcore(how: Arithmetic, terms: int, name: str, *, bias: bool = False) -> str:
+    """The neuron w0 x0 + w1 x1 + ... (+ b) under ``how``, with products rounded or fused as it says, as one FPCore.
+
+    Raises InputError as ``sum_to_fpcore`` does.
+    """
+    fmt = _format(how, values=True)
+    weight = tuple(variable(f"w{k}", fmt) for k in range(terms))
+    biases = (variable("b", fmt),) if bias else ()
+    layer = Dense((weight,), biases or None)
+    point = [variable(f"x{k}", fmt) for k in range(terms)]
+    (result,) = lower(Network((layer,)), point, Deployment(how))
+    return to_fpcore(result, name, (*weight, *point, *biases))
+
+
+def _format(how: Arithmetic, *, values: bool = False) -> Format:
+    fmt = how.format if values else how.sum_format
+    if fmt is None:
+        raise InputError("a sum of real numbers has no order: choose a format")
+    return fmt
 
 
 def _term(node: Expression, args: list[str]) -> str:

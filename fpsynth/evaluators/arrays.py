@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fpsynth.evaluators.bit_patterns import bits_to_floats, floats_to_bits, from_index, grid, to_index
 from fpsynth.evaluators.float_arrays import add_arrays, flush_array, fma_arrays, maximum_arrays, mul_arrays, round_array
+from fpsynth.evaluators.fused_sums import sum_arrays
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format
 
@@ -31,7 +32,9 @@ def evaluate_arrays(roots: Sequence[Expression], assignment: Mapping[str, Array]
     ``assignment`` gives every variable a float64 array of values of its format; their shapes broadcast, and every result has
     the common shape.  Floating-point nodes are float64 arrays, equal to the reference interpreter's values bit for bit (NaN
     payloads aside); boolean nodes are bool arrays.  REAL nodes (format None) are only *approximated*, in float64 to nearest,
-    and so is whatever depends on them: use that as a filter and let the exact re-check decide.
+    and so is whatever depends on them: use that as a filter and let the exact re-check decide.  A floating-point CAST of a real
+    sum of floating-point nodes and of products of two of them, which is how a fused step of many operands is lowered, is not
+    approximated but exact.
 
     Raises KeyError for a variable without an array, and InputError for a format of more than 24 significand bits other than
     float64 or with numbers that float64 does not hold.
@@ -39,16 +42,51 @@ def evaluate_arrays(roots: Sequence[Expression], assignment: Mapping[str, Array]
     given = {name: np.asarray(array, np.float64) for name, array in assignment.items()}
     shape = np.broadcast_shapes(*(array.shape for array in given.values()))
     nodes = list(topological(roots))
-    users = Counter(id(arg) for node in nodes for arg in node.args) + Counter(id(root) for root in roots)
+    sums = {id(node): addends for node in nodes if (addends := _addends(node))}
+    reads = {id(node): [x for addend in sums[id(node)] for x in addend] if id(node) in sums else node.args for node in nodes}
+    users = Counter(id(root) for root in roots)
+    for node in reversed(nodes):
+        users.update(id(arg) for arg in (reads[id(node)] if users[id(node)] else ()))
     worth: dict[int, Array] = {}
     with np.errstate(all="ignore"):
-        for node in nodes:
-            worth[id(node)] = np.asarray(_evaluate(node, [worth[id(arg)] for arg in node.args], given))
-            for arg in node.args:  # big graphs on big arrays: forget what nobody reads any more
+        for node in (node for node in nodes if users[id(node)]):
+            args = [worth[id(arg)] for arg in reads[id(node)]]
+            result = _fused_sum(node, sums[id(node)], args) if id(node) in sums else _evaluate(node, args, given)
+            worth[id(node)] = np.asarray(result)
+            for arg in reads[id(node)]:  # big graphs on big arrays: forget what nobody reads any more
                 users[id(arg)] -= 1
                 if not users[id(arg)]:
                     del worth[id(arg)]
     return [np.broadcast_to(worth[id(root)], shape) for root in roots]
+
+
+def _addends(node: Expression) -> list[tuple[Expression, ...]]:
+    """The floating-point nodes, and pairs of factors, of whose real sum the node is the rounding; none for other nodes."""
+    if node.op is not Op.CAST or node.format is None or node.args[0].format is not None:
+        return []
+    addends: list[tuple[Expression, ...]] = []
+    pending = [node.args[0]]
+    while pending:
+        part = pending.pop()
+        if part.op is Op.ADD:
+            pending += part.args
+            continue
+        factors = part.args if part.op is Op.MUL else (part,)
+        if any(factor.op is not Op.CAST or factor.args[0].format is None for factor in factors):
+            return []
+        addends.append(tuple(factor.args[0] for factor in factors))
+    return addends
+
+
+def _fused_sum(node: Expression, addends: Sequence[tuple[Expression, ...]], args: Sequence[Array]) -> Array:
+    """``args`` are the addends' nodes one after the other."""
+    assert node.format is not None
+    operands = iter(args)
+    parts = [tuple(next(operands) for _ in addend) for addend in addends]
+    numbers = [part[0] for part in parts if len(part) == 1]
+    products = [(part[0], part[1]) for part in parts if len(part) == 2]
+    result = sum_arrays(numbers, products, node.format, node.rounding)
+    return flush_array(result, node.format) if node.flush else result
 
 
 def _evaluate(node: Expression, args: list[Array], given: Mapping[str, Array]) -> Any:

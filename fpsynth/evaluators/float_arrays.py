@@ -22,7 +22,7 @@ from fpsynth.evaluators.bit_patterns import Floats, require_subset_of_float64
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.rounding import Rounding, Value
 
-_HUGE = 2.0**1000
+HUGE = 2.0**1000
 _TINY = 2.0**-900
 _SPLIT_LIMIT = 2.0**900
 """Bounds within which sums, products and their errors are exact in float64, with room to spare."""
@@ -34,7 +34,7 @@ _NATIVE: dict[Format, Any] = {FLOAT32: np.float32, FLOAT16: np.float16}
 Exact = Callable[..., Value]
 
 
-def _quiet(function: Callable[..., Floats]) -> Callable[..., Floats]:
+def quiet(function: Callable[..., Floats]) -> Callable[..., Floats]:
     """Overflow, underflow and NaN are results here, not accidents."""
 
     @functools.wraps(function)
@@ -54,7 +54,7 @@ def require_format(fmt: Format) -> None:
         )
 
 
-@_quiet
+@quiet
 def round_array(x: Floats, fmt: Format, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Floats:
     """Round float64 values (any shape) once into ``fmt``, as ``fpsynth.rounding.round_value`` does.
 
@@ -108,21 +108,21 @@ def flush_array(x: Floats, fmt: Format) -> Floats:
     return np.where(np.abs(x) < float(fmt.min_normal), np.copysign(0.0, x), x)
 
 
-@_quiet
+@quiet
 def add_arrays(a: Floats, b: Floats, fmt: Format, rounding: Rounding = Rounding.RNE) -> Floats:
     """a + b rounded once into ``fmt``; operands are values of ``fmt``, shapes broadcast.  Raises what round_array raises."""
     require_format(fmt)
     if rounding is Rounding.RNE:  # two roundings to nearest even do no harm where 53 >= 2 * precision + 2 (Figueroa 1995)
         return round_array(a + b, fmt)
-    total, error = _two_sum(a, b)
-    rounded = _finish(_signed_zero(total, a, b, rounding), error, fmt, rounding)
-    if _narrow_range(fmt):
+    total, error = two_sum(a, b)
+    rounded = finish(_signed_zero(total, a, b, rounding), error, fmt, rounding)
+    if narrow_range(fmt):
         return rounded
-    unsafe = np.isfinite(a) & np.isfinite(b) & (np.maximum(np.abs(a), np.abs(b)) >= _HUGE)
-    return _repair(rounded, unsafe, lambda x, y: r.exact_add(x, y, rounding), (a, b), fmt, rounding)
+    unsafe = np.isfinite(a) & np.isfinite(b) & (np.maximum(np.abs(a), np.abs(b)) >= HUGE)
+    return repair(rounded, unsafe, lambda x, y: r.exact_add(x, y, rounding), (a, b), fmt, rounding)
 
 
-@_quiet
+@quiet
 def mul_arrays(a: Floats, b: Floats, fmt: Format, rounding: Rounding = Rounding.RNE) -> Floats:
     """a * b rounded once into ``fmt``; operands are values of ``fmt``, shapes broadcast.  Raises what round_array raises."""
     require_format(fmt)
@@ -130,16 +130,16 @@ def mul_arrays(a: Floats, b: Floats, fmt: Format, rounding: Rounding = Rounding.
     if fmt == FLOAT64 and rounding is Rounding.RNE:
         return product
     if fmt == FLOAT64:
-        rounded = _finish(product, _product_error(a, b, product), fmt, rounding)
+        rounded = finish(product, product_error(a, b, product), fmt, rounding)
     else:
         rounded = round_array(product, fmt, rounding)
-    if _narrow_range(fmt):
+    if narrow_range(fmt):
         return rounded
-    unsafe = np.isfinite(a) & np.isfinite(b) & _unsafe_product(a, b, product)
-    return _repair(rounded, unsafe, r.exact_mul, (a, b), fmt, rounding)
+    unsafe = np.isfinite(a) & np.isfinite(b) & unsafe_product(a, b, product)
+    return repair(rounded, unsafe, r.exact_mul, (a, b), fmt, rounding)
 
 
-@_quiet
+@quiet
 def fma_arrays(a: Floats, b: Floats, c: Floats, fmt: Format, rounding: Rounding = Rounding.RNE) -> Floats:
     """a * b + c rounded once into ``fmt``; operands are values of ``fmt``, shapes broadcast.  Raises what round_array raises.
 
@@ -147,34 +147,34 @@ def fma_arrays(a: Floats, b: Floats, c: Floats, fmt: Format, rounding: Rounding 
     """
     require_format(fmt)
     product = np.asarray(a * b)
-    total, error = _two_sum(product, c)
+    total, error = two_sum(product, c)
     if fmt == FLOAT64:
-        high_c, low_c = _two_sum(c, _product_error(a, b, product))
-        high, low = _two_sum(product, high_c)
-        emulated, error = _two_sum(high, _to_odd(*_two_sum(low_c, low)))
+        high_c, low_c = two_sum(c, product_error(a, b, product))
+        high, low = two_sum(product, high_c)
+        emulated, error = two_sum(high, _to_odd(*two_sum(low_c, low)))
         total = np.where(emulated == 0, total, emulated)  # the plain sum has the right sign where all of it is zero
-    rounded = _finish(_signed_zero(total, product, c, rounding), error, fmt, rounding)
-    if _narrow_range(fmt):
+    rounded = finish(_signed_zero(total, product, c, rounding), error, fmt, rounding)
+    if narrow_range(fmt):
         return rounded
     # an infinity or NaN among the operands decides alone, but the product of two numbers may have overflown on the way
     factors, all_numbers = np.isfinite(a) & np.isfinite(b), np.isfinite(a) & np.isfinite(b) & np.isfinite(c)
     rounded = np.where(all_numbers, rounded, np.where(factors, c, product + c))
-    unsafe = all_numbers & (_unsafe_product(a, b, product) | (np.abs(c) >= _HUGE))
-    return _repair(rounded, unsafe, lambda x, y, z: r.exact_add(r.exact_mul(x, y), z, rounding), (a, b, c), fmt, rounding)
+    unsafe = all_numbers & (unsafe_product(a, b, product) | (np.abs(c) >= HUGE))
+    return repair(rounded, unsafe, lambda x, y, z: r.exact_add(r.exact_mul(x, y), z, rounding), (a, b, c), fmt, rounding)
 
 
-@_quiet
+@quiet
 def maximum_arrays(a: Floats, b: Floats) -> Floats:
     """IEEE 754-2019 maximum: NaN if either is NaN, +0 above -0."""
     return np.where(a == b, np.where(np.signbit(a), b, a), np.maximum(a, b))
 
 
-def _narrow_range(fmt: Format) -> bool:
+def narrow_range(fmt: Format) -> bool:
     """Whether every product of two values of ``fmt``, and a sum with it, is well inside the range of float64."""
     return fmt.exponent_bits <= 9 and fmt.precision <= 24
 
 
-def _two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+def two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     """a + b in float64, and the error exactly (Knuth's TwoSum); the error is 0 where the sum is no number."""
     total = np.asarray(a + b)
     virtual = total - a
@@ -189,7 +189,7 @@ def _split(a: Floats) -> tuple[Floats, Floats]:
     return high, a - high
 
 
-def _product_error(a: Floats, b: Floats, product: Floats) -> Floats:
+def product_error(a: Floats, b: Floats, product: Floats) -> Floats:
     """a * b - product exactly (Dekker), where nothing over- or underflows."""
     (a_high, a_low), (b_high, b_low) = _split(a), _split(b)
     error = a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low)
@@ -210,7 +210,7 @@ def _signed_zero(total: Floats, a: Floats, b: Floats, mode: Rounding) -> Floats:
     return np.where((total == 0) & (np.signbit(a) | np.signbit(b)), -0.0, total)
 
 
-def _finish(x: Floats, error: Floats, fmt: Format, mode: Rounding) -> Floats:
+def finish(x: Floats, error: Floats, fmt: Format, mode: Rounding) -> Floats:
     """Round the exact value x + error, x being its float64 rounding to nearest, into ``fmt``."""
     if fmt != FLOAT64:
         return round_array(_to_odd(x, error), fmt, mode)
@@ -224,21 +224,21 @@ def _finish(x: Floats, error: Floats, fmt: Format, mode: Rounding) -> Floats:
     return np.where((neighbour > x) & (error > 0) | (neighbour < x) & (error < 0), neighbour, x)
 
 
-def _unsafe_product(a: Floats, b: Floats, product: Floats) -> Any:
+def unsafe_product(a: Floats, b: Floats, product: Floats) -> Any:
     """Where the float64 product of two numbers, or its error, may be inexact."""
     magnitude = np.abs(product)
     zero = (a == 0) | (b == 0)
-    large = (np.maximum(np.abs(a), np.abs(b)) >= _SPLIT_LIMIT) | (magnitude >= _HUGE)
+    large = (np.maximum(np.abs(a), np.abs(b)) >= _SPLIT_LIMIT) | (magnitude >= HUGE)
     return large | (magnitude < _TINY) & ~zero
 
 
-def _repair(rounded: Floats, unsafe: Any, exact: Exact, operands: tuple[Floats, ...], fmt: Format, mode: Rounding) -> Floats:
+def repair(rounded: Floats, unsafe: Any, exact: Exact, operands: tuple[Floats, ...], fmt: Format, mode: Rounding) -> Floats:
     """Replace the unsafe elements by exactly computed ones."""
     if not np.any(unsafe):
         return rounded
     result = np.array(rounded)
     spread = np.broadcast_arrays(*operands)
-    for place in zip(*np.nonzero(np.broadcast_to(unsafe, result.shape)), strict=True):
+    for place in map(tuple, np.argwhere(np.broadcast_to(unsafe, result.shape))):
         values = [r.from_float(float(x[place])) for x in spread]
         result[place] = float(r.round_value(exact(*values), fmt, mode))
     return result

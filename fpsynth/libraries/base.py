@@ -1,4 +1,4 @@
-"""What a library is to fpsynth: one protocol, one file per library, and the conversions that all of them share."""
+"""What a library is to fpsynth: one protocol, one file per library."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FORMATS, Format
+from fpsynth.libraries.operands import Array as Array
+from fpsynth.libraries.operands import CannotRun as CannotRun
+from fpsynth.libraries.operands import exact_array, numpy_dtype
 from fpsynth.networks.network import Dense, Network
 
 if TYPE_CHECKING:
-    import numpy as np
+    from fpsynth.libraries.kernels import Kernel
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 Rows = Sequence[Sequence[float]]
 """A batch: one row per point, one number per input or output."""
-
-
-class CannotRun(RuntimeError):
-    """A library cannot do what is asked of it here; the message is the reason, one line."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,15 @@ class Outputs:
 
 Runner = Callable[[Rows], Outputs]
 """A network made ready to run: takes a batch."""
+
+Layer: TypeAlias = "tuple[Array, Array | None]"
+"""Weight (outputs, inputs) and bias (outputs,) or None."""
+
+Model = Callable[[Any], Any]
+"""A network whose weights are in the library's memory: an array (batch, inputs) to the library's own tensor of logits."""
+
+Operation: TypeAlias = "Callable[[Array, Array, Array | None], Array]"
+"""Rows (batch, terms), weights (outputs, terms) and a bias (outputs,) or None, to sums (batch, outputs), all of one dtype."""
 
 
 class Library(ABC):
@@ -70,16 +78,95 @@ class Library(ABC):
         return None
 
     @abstractmethod
-    def load(self, device: str) -> None:
-        """Import the library and whatever else it needs.  Raises ImportError, or CannotRun where ``device`` is missing."""
+    def load(self, device: str, threads: int | None = None) -> None:
+        """Import the library and whatever else it needs, and have it use ``threads`` threads (None: as many as it takes).
+
+        Raises ImportError, or CannotRun where ``device`` is missing or the number of threads cannot be chosen.
+        """
 
     @abstractmethod
     def describe(self, device: str) -> dict[str, str]:
         """What may decide the arithmetic here, beside the machine: builds, kernels, threads, settings.  Only after ``load``."""
 
     @abstractmethod
+    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
+        """Return a network made ready: its operands are copied into the library's memory, so that their addresses do not vary.
+
+        ``offset``: put them at addresses that are this modulo 64 instead.  Raises CannotRun where that cannot be chosen.
+        """
+
+    @abstractmethod
+    def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
+        """Return one of ``primitives``; ``offset`` as for ``model``."""
+
+    @abstractmethod
+    def numbers(self, tensor: Any) -> Array:
+        """The library's tensor as an array."""
+
+    @abstractmethod
+    def outputs(self, tensor: Any, dtype: Format) -> Outputs:
+        """The logits in a tensor and the library's own argmax of each row."""
+
+    def operand(self, values: object, dtype: Format) -> Any:
+        """Nested numbers as something that ``model`` takes.  Raises CannotRun where one of them is not of that format."""
+        return exact_array(values, dtype)
+
     def prepare(self, network: Network[float], dtype: Format, variant: str, device: str) -> Runner:
         """Return ``network`` ready to run.  Raises CannotRun; the runner may raise anything the library raises."""
+        layers = [
+            (self.operand(layer.weight, dtype), None if layer.bias is None else self.operand(layer.bias, dtype))
+            for layer in network.layers
+        ]
+        model = self.model(layers, dtype, variant, device)
+        return lambda rows: self.outputs(model(self.operand(rows, dtype)), dtype)
+
+    def operation(self, kernel: Kernel, offset: int | None = None) -> Operation:
+        """Return what computes a kernel's sums, with the very calls and layouts in memory that ``run`` uses for one layer.
+
+        ``sum`` ignores the weights.  ``offset``: bytes, modulo 64, at which the operands begin in memory; None: where the
+        library puts them, which is the same in every call.  Raises CannotRun, after one call with ones.
+        """
+        import numpy as np
+
+        where, dtype = kernel.environment, kernel.dtype
+        self._refuse(where.operation, self.operations, dtype, where.device)
+        if offset is not None and not (0 <= offset < 64 and offset % (dtype.bits // 8) == 0):
+            raise CannotRun(f"an offset of {offset} bytes is not a multiple of a {dtype.name}'s size below 64")
+        if where.operation in ("sum", "vdot") and (kernel.bias or kernel.outputs > 1):
+            raise CannotRun(f"{where.operation} has one output and no bias")
+        if where.operation == "vdot" and where.batch > 1:
+            raise CannotRun("vdot takes one pair of vectors")
+        make = self._layer if where.operation in self.variants else self.primitive
+        compute, expected = attempt(make, kernel, offset), numpy_dtype(dtype)
+        ones = np.ones((where.batch, kernel.terms), expected), np.ones((kernel.outputs, kernel.terms), expected)
+        shape = (where.batch, kernel.outputs)
+        result = attempt(compute, *ones, np.ones(kernel.outputs, expected) if kernel.bias else None)
+        if result.dtype != expected:
+            raise CannotRun(f"the result for {dtype.name} comes back in {result.dtype.name}")
+        if result.shape != shape:
+            raise CannotRun(f"the result has the shape {result.shape}, not {shape}")
+        return compute
+
+    def _layer(self, kernel: Kernel, offset: int | None) -> Operation:
+        """A layer of a network; its weights are converted anew only when they have changed."""
+        where = kernel.environment
+        numbers: tuple[bytes, bytes | None] = b"", None
+        model: Model | None = None
+
+        def compute(rows: Array, weights: Array, bias: Array | None) -> Array:
+            nonlocal numbers, model
+            new = weights.tobytes(), None if bias is None else bias.tobytes()
+            if new != numbers or model is None:
+                if model is None or not self.replace(model, [(weights, bias)]):
+                    model = self.model([(weights, bias)], kernel.dtype, where.operation, where.device, offset)
+                numbers = new
+            return self.numbers(model(rows))
+
+        return compute
+
+    def replace(self, model: Model, layers: Sequence[Layer]) -> bool:
+        """Put other weights of the same shapes into a model.  False, and nothing is done, where a new one costs no more."""
+        return False
 
     def run(self, network: Network[float], rows: Rows, dtype: Format, variant: str, device: str = "cpu") -> Outputs:
         """Run ``network`` on one batch in the library's own ``dtype``.
@@ -89,14 +176,44 @@ class Library(ABC):
         return attempt(self.runner(network, dtype, variant, device), rows)
 
     def runner(self, network: Network[float], dtype: Format, variant: str, device: str = "cpu") -> Runner:
-        """``prepare`` with its arguments checked and every failure turned into CannotRun."""
-        if variant not in self.variants:
-            raise CannotRun(f"{self.name} has no variant {variant}; choose from {', '.join(self.variants)}")
+        """``prepare`` with its arguments checked and every failure turned into CannotRun.
+
+        A primitive runs networks of one layer (sum: one whose weights are all 1) and has numpy's argmax.
+        """
+        if variant in self.primitives:
+            return self._single_layer(network, dtype, variant, device)
+        self._refuse(variant, self.variants, dtype, device)
+        return attempt(self.prepare, network, dtype, variant, device)
+
+    def _single_layer(self, network: Network[float], dtype: Format, primitive: str, device: str) -> Runner:
+        import numpy as np
+
+        from fpsynth.libraries.kernels import Environment, Kernel  # which needs the registry, and that this file
+
+        layer = network.layers[0]
+        if len(network.layers) > 1:
+            raise CannotRun(f"{primitive} computes one layer, and the network has {len(network.layers)}")
+        if primitive == "sum" and any(weight != 1 for row in layer.weight for weight in row):
+            raise CannotRun("sum has no weights: it runs a network whose weights are all 1")
+        self._refuse(primitive, self.primitives, dtype, device)
+        weight = attempt(exact_array, layer.weight, dtype)
+        bias = None if layer.bias is None else attempt(exact_array, layer.bias, dtype)
+
+        def run(rows: Rows) -> Outputs:
+            where = Environment(self.name, primitive, batch=len(rows), device=device)
+            operation = self.operation(Kernel(where, dtype, layer.inputs, layer.outputs, layer.bias is not None))
+            logits = operation(exact_array(rows, dtype), weight, bias)
+            return outputs_of(logits, np.argmax(logits, axis=1).tolist(), dtype)
+
+        return run
+
+    def _refuse(self, wanted: str, known: Sequence[str], dtype: Format, device: str) -> None:
+        if wanted not in known:
+            raise CannotRun(f"{self.name} has no variant {wanted}; choose from {', '.join(known)}")
         if device not in self.devices:
             raise CannotRun(f"{self.name} does not run on {device}")
         if dtype.name not in self.dtypes:
             raise CannotRun(f"{self.name} has no dtype {dtype.name}")
-        return attempt(self.prepare, network, dtype, variant, device)
 
     def abilities(self, device: str = "cpu") -> dict[str, dict[str, str]]:
         """Try every variant on every format: variant, then dtype, to what is in the way (empty if nothing is)."""
@@ -134,35 +251,7 @@ def one_line(error: BaseException, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def numpy_dtype(dtype: Format) -> np.dtype[Any]:
-    """The numpy dtype of a format.  Raises CannotRun where numpy has none, or ml_dtypes, which brings it, is not installed."""
-    import numpy as np
-
-    if dtype.name in ("float16", "float32", "float64"):
-        return np.dtype(dtype.name)
-    try:
-        import ml_dtypes
-    except ImportError:
-        raise CannotRun(f"numpy has no dtype {dtype.name} without the package ml_dtypes") from None
-    if not hasattr(ml_dtypes, dtype.name):
-        raise CannotRun(f"numpy has no dtype {dtype.name}")
-    found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, dtype.name))
-    return found
-
-
-def exact_array(values: object, dtype: Format) -> np.ndarray[Any, Any]:
-    """Nested numbers as an array of ``dtype``.  Raises CannotRun where one of them is not of that format."""
-    import numpy as np
-
-    wide = np.asarray(values, dtype=np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is refused below
-        array = wide.astype(numpy_dtype(dtype))
-    if not np.array_equal(array.astype(np.float64), wide, equal_nan=True):
-        raise CannotRun(f"the network or the points hold numbers that are not {dtype.name}")
-    return array
-
-
-def outputs_of(logits: np.ndarray[Any, Any], classes: Sequence[int], dtype: Format) -> Outputs:
+def outputs_of(logits: Array, classes: Sequence[int], dtype: Format) -> Outputs:
     """Outputs from an array of logits.  Raises CannotRun where the library answered in another dtype than the one asked for."""
     import numpy as np
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FLOAT32, Format
-from fpsynth.libraries.base import CannotRun, Library, Outputs, Rows, Runner, exact_array, outputs_of
+from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.machine import cores
+from fpsynth.libraries.operands import BORDER, filters, images, placed
 from fpsynth.networks.network import Dense, Network
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.kernels import Kernel
 
 
 class Jax(Library):
@@ -21,10 +27,12 @@ class Jax(Library):
     _jitted: Any
     """One function for all networks: those of the same shape are compiled once."""
 
-    def load(self, device: str) -> None:
+    def load(self, device: str, threads: int | None = None) -> None:
         """Import jax with 64-bit types on, and run one small network each way.  Raises CannotRun where it sees no GPU."""
         if device == "cpu":
             os.environ.setdefault("JAX_PLATFORMS", "cpu")  # do not look for accelerators
+        if threads is not None:
+            os.environ["NPROC"] = str(threads)  # XLA takes it for the number of cores when it makes its pool of threads
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax
 
@@ -41,34 +49,66 @@ class Jax(Library):
 
         chosen = _device(device)
         return {
+            "threads": os.environ.get("NPROC", str(cores())),
             "jaxlib": jaxlib.__version__,
             "platform": str(chosen.client.platform_version).splitlines()[0],
             "device_kind": str(chosen.device_kind),
             "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
         }
 
-    def prepare(self, network: Network[float], dtype: Format, variant: str, device: str) -> Runner:
+    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
         """Weights are kept one row per output; they are arguments of the compiled function, lest they be folded into it."""
+        put = _putter(device, offset)
+        held = [(put(weight), None if bias is None else put(bias)) for weight, bias in layers]
+        compiled = self._jitted if variant == "jit" else _forward
+        return lambda rows: compiled(put(rows), held)
+
+    def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
+        """jnp.sum of a vector, or over axis 1 of a batch; jnp.dot of two vectors; lax.conv_general_dilated, channels first."""
         import jax
+        import jax.numpy as jnp
+
+        put = _putter(kernel.environment.device, offset)
+
+        def total(rows: Array, weights: Array, bias: Array | None) -> Array:
+            return self.numbers(jnp.sum(put(rows), axis=1) if len(rows) > 1 else jnp.sum(put(rows[0])))
+
+        def product(rows: Array, weights: Array, bias: Array | None) -> Array:
+            return self.numbers(jnp.dot(put(rows[0]), put(weights[0])))
+
+        def convolution(rows: Array, weights: Array, bias: Array | None) -> Array:
+            layout = ("NCHW", "OIHW", "NCHW")
+            maps = jax.lax.conv_general_dilated(
+                put(images(rows)), put(filters(weights)), (1, 1), "VALID", dimension_numbers=layout
+            )
+            maps = maps if bias is None else maps + put(bias.reshape(-1, 1, 1))
+            return self.numbers(maps)[:, :, BORDER, BORDER]
+
+        chosen = {"sum": total, "vdot": product, "conv2d": convolution}[kernel.environment.operation]
+        return lambda rows, weights, bias: chosen(rows, weights, bias).reshape(len(rows), -1)
+
+    def numbers(self, tensor: Any) -> Array:
+        """The jax array as one of numpy."""
+        import numpy as np
+
+        return np.asarray(tensor)
+
+    def outputs(self, tensor: Any, dtype: Format) -> Outputs:
+        """The logits and jnp.argmax."""
         import jax.numpy as jnp
         import numpy as np
 
-        place = _device(device)
-        layers = [
-            (
-                jax.device_put(exact_array(layer.weight, dtype), place),
-                None if layer.bias is None else jax.device_put(exact_array(layer.bias, dtype), place),
-            )
-            for layer in network.layers
-        ]
+        return outputs_of(np.asarray(tensor), np.asarray(jnp.argmax(tensor, axis=1)).tolist(), dtype)
 
-        compiled = self._jitted if variant == "jit" else _forward
 
-        def run(rows: Rows) -> Outputs:
-            logits = compiled(jax.device_put(exact_array(rows, dtype), place), layers)
-            return outputs_of(np.asarray(logits), np.asarray(jnp.argmax(logits, axis=1)).tolist(), dtype)
+def _putter(device: str, offset: int | None) -> Any:
+    """What puts an array on the device.  On the CPU jax uses an aligned array where it lies, and copies any other."""
+    import jax
 
-        return run
+    if offset is not None:
+        raise CannotRun("jax copies what is not aligned to 64 bytes")
+    where = _device(device)
+    return lambda array: jax.device_put(placed(array), where)
 
 
 def _forward(values: Any, layers: list[tuple[Any, Any]]) -> Any:

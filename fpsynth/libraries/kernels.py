@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from fpsynth.errors import InputError
@@ -13,7 +12,7 @@ from fpsynth.libraries.registry import library_named
 MAX_TERMS = 4096
 _NUMBERS = ("batch", "outputs", "row", "output", "threads")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
-_VALUE = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
+_VALUE = re.compile(r"[A-Za-z0-9_.+=-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -106,10 +105,6 @@ def _with_option(environment: Environment, option: str) -> Environment:
     if name == "device" and value in ("cpu", "cuda"):
         return replace(environment, device=value)
     if name in _NUMBERS and re.fullmatch(r"\d{1,5}", value) and (int(value) > 0 or name in ("row", "output")):
-        return replace(environment, **_number(name, int(value)))
+        return replace(environment, **{name: int(value)})  # type: ignore[arg-type]  # every name in _NUMBERS is a number
     known = ", ".join(f"{known}=N" for known in _NUMBERS)
     raise InputError(f"{option[:60]!r} is no option of an environment; choose from {known}, device=cuda, VARIABLE=VALUE")
-
-
-def _number(name: str, value: int) -> Mapping[str, int]:
-    return {name: value}

@@ -29,6 +29,7 @@ KERNEL_VARIABLES: tuple[str, ...] = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_ENABLE_CUBLAS_TENSOR_OP_MATH_FP32",
     "XLA_FLAGS",
+    "NPROC",
     "JAX_DEFAULT_MATMUL_PRECISION",
     "JAX_ENABLE_X64",
     "NPY_DISABLE_CPU_FEATURES",
@@ -92,6 +93,13 @@ def machine() -> dict[str, str]:
         "libc": " ".join(platform.libc_ver()).strip(),
         **kernel_variables(),
     }
+
+
+def limit_threads(threads: int | None) -> None:
+    """Tell the OpenMP, OpenBLAS and MKL that this process has yet to load how many threads to use; None: as they like."""
+    if threads is not None:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(threads)
 
 
 @cache

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fpsynth.formats import Format
-from fpsynth.libraries.base import Library, Outputs, Rows, Runner, exact_array, outputs_of
-from fpsynth.networks.network import Network
+from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.machine import limit_threads
+from fpsynth.libraries.operands import placed
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.kernels import Kernel
 
 
 class Numpy(Library):
@@ -23,12 +29,15 @@ class Numpy(Library):
     variants = ("matmul", "dot")
     primitives = ("sum", "vdot")
 
-    def load(self, device: str) -> None:
-        """Import numpy, and ml_dtypes where it is installed."""
+    def load(self, device: str, threads: int | None = None) -> None:
+        """Import numpy, and ml_dtypes where it is installed.  By itself OpenBLAS takes a thread per core at most."""
+        limit_threads(threads)
         import numpy  # noqa: F401  (the import is the point)
 
         with contextlib.suppress(ImportError):
             import ml_dtypes  # noqa: F401
+        if threads is not None and _openblas(threads).get("threads", str(threads)) != str(threads):
+            raise CannotRun(f"OpenBLAS does not take {threads} threads")
 
     def describe(self, device: str) -> dict[str, str]:
         """The BLAS that numpy was built with, the kernels and the number of threads it chose here, numpy's own SIMD."""
@@ -44,41 +53,66 @@ class Numpy(Library):
             **_openblas(),
         }
 
-    def prepare(self, network: Network[float], dtype: Format, variant: str, device: str) -> Runner:
+    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
         """Weights are kept one row per output; biases are added afterwards."""
         import numpy as np
 
-        layers = [
-            (exact_array(layer.weight, dtype), None if layer.bias is None else exact_array(layer.bias, dtype))
-            for layer in network.layers
-        ]
+        held = [(placed(weight, offset), None if bias is None else placed(bias, offset)) for weight, bias in layers]
 
-        def run(rows: Rows) -> Outputs:
-            values = exact_array(rows, dtype)
-            for index, (weight, bias) in enumerate(layers):
+        def forward(rows: Array) -> Array:
+            values = placed(rows, offset)
+            for index, (weight, bias) in enumerate(held):
+                if index:
+                    values = placed(np.maximum(values, values.dtype.type(0)), offset)
                 if variant == "matmul":
                     values = np.matmul(values, weight.T)
                 else:
                     values = np.stack([np.dot(weight, row) for row in values])
                 values = values if bias is None else values + bias
-                if index + 1 < len(layers):
-                    values = np.maximum(values, values.dtype.type(0))
-            return outputs_of(values, np.argmax(values, axis=1).tolist(), dtype)
+            return values
 
-        return run
+        return forward
+
+    def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
+        """np.sum of a vector, or over axis 1 of a batch; np.dot of two vectors."""
+        import numpy as np
+
+        def total(rows: Array, weights: Array, bias: Array | None) -> Array:
+            values = placed(rows, offset)
+            return np.asarray(np.sum(values, axis=1) if len(values) > 1 else np.sum(values[0])).reshape(-1, 1)
+
+        def product(rows: Array, weights: Array, bias: Array | None) -> Array:
+            return np.asarray(np.dot(placed(rows[0], offset), placed(weights[0], offset))).reshape(1, 1)
+
+        return total if kernel.environment.operation == "sum" else product
+
+    def numbers(self, tensor: Array) -> Array:
+        """The array itself."""
+        return tensor
+
+    def outputs(self, tensor: Array, dtype: Format) -> Outputs:
+        """The logits and np.argmax."""
+        import numpy as np
+
+        return outputs_of(tensor, np.argmax(tensor, axis=1).tolist(), dtype)
 
 
-def _openblas() -> dict[str, str]:
-    """Which kernels OpenBLAS chose when it was loaded, and how many threads it uses: asked of the library in memory (Linux)."""
+def _openblas(threads: int | None = None) -> dict[str, str]:
+    """Which kernels OpenBLAS chose when it was loaded, and how many threads it uses: asked of the library in memory (Linux).
+
+    ``threads``: have it use as many from now on.  Empty where numpy has another BLAS.
+    """
     maps = Path("/proc/self/maps")
     lines = maps.read_text().splitlines() if maps.exists() else []
     for path in {line.split(maxsplit=5)[5] for line in lines if "openblas" in line.lower()}:
         with contextlib.suppress(OSError):
             loaded = ctypes.CDLL(path)
             for before, after in (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", "")):
-                core = getattr(loaded, f"{before}openblas_get_corename{after}", None)
-                threads = getattr(loaded, f"{before}openblas_get_num_threads{after}", None)
-                if core is not None and threads is not None:
+                names = (f"{before}openblas_{what}{after}" for what in ("get_corename", "get_num_threads", "set_num_threads"))
+                core, number, choose = (getattr(loaded, name, None) for name in names)
+                if core is not None and number is not None and choose is not None:
+                    if threads is not None:
+                        choose(threads)
                     core.restype = ctypes.c_char_p
-                    return {"blas_kernels": core().decode(), "threads": str(threads())}
+                    return {"blas_kernels": core().decode(), "threads": str(number())}
     return {}

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from fpsynth.formats import FLOAT32, Format
-from fpsynth.libraries.base import Library, Outputs, Rows, Runner, exact_array, outputs_of
+from fpsynth.libraries.base import Array, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.machine import limit_threads
+from fpsynth.libraries.onnx_models import convolution_model, network_model, vector_model
+from fpsynth.libraries.operands import BORDER, filters, images, placed
 from fpsynth.networks.network import Dense, Network
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.kernels import Kernel
 
 
 class OnnxRuntime(Library):
-    """``gemm`` and ``matmul``: the two forms of the file that fpsynth writes, run from memory.  The argmax is numpy's."""
+    """``gemm`` and ``matmul``: the two forms of the file that fpsynth writes, run from memory.  The argmax is numpy's.
+
+    It computes on numpy's memory.  The order of its ReduceSum depends on the address modulo 16 at which a row begins: whatever
+    precedes the first multiple of 16 is summed on its own, so that equal rows of a batch can have different sums.
+    """
 
     name = "onnxruntime"
     packages = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
     variants = ("gemm", "matmul")
     primitives = ("sum", "vdot", "conv2d")
 
-    def load(self, device: str) -> None:
-        """Import onnxruntime and onnx, and run one small network."""
+    _threads: int | None = None
+
+    def load(self, device: str, threads: int | None = None) -> None:
+        """Import onnxruntime and onnx, and run one small network.  Every session gets ``threads``."""
+        limit_threads(threads)
+        self._threads = threads
         self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, "gemm", device)([(1.0,)])
 
     def describe(self, device: str) -> dict[str, str]:
         """The build, the execution providers, threads (0 means: one per core), the level of graph optimisation."""
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
+        options = self._options()
         return {
             "providers": " ".join(onnxruntime.get_available_providers()),
             "provider": "CPUExecutionProvider",
@@ -31,20 +48,73 @@ class OnnxRuntime(Library):
             "graph_optimization": str(options.graph_optimization_level).rsplit(".", 1)[-1],
         }
 
-    def prepare(self, network: Network[float], dtype: Format, variant: str, device: str) -> Runner:
-        """A session over the model, with the options that onnxruntime starts with."""
-        import numpy as np
-        import onnxruntime
+    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
+        """A session over the model, with the options that onnxruntime starts with.  ``offset`` is that of the input alone."""
+        session = self._session(network_model(layers, dtype, variant))
 
-        from fpsynth.networks.onnx import onnx_bytes
+        def run(rows: Array) -> Array:
+            (logits,) = session.run(["Y"], {"X": placed(rows, offset)})
+            found: Array = logits
+            return found
+
+        return run
+
+    def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
+        """ReduceSum of a vector, or over axis 1 of a batch; MatMul of two vectors; Conv, whose kernels are in the model.
+
+        ``offset`` is that of what is not in the model.
+        """
+        import numpy as np
+
+        if kernel.environment.operation == "conv2d":
+            return self._convolution(kernel, offset)
+        several = kernel.environment.batch > 1
+        session = self._session(vector_model(kernel))
+
+        def total(rows: Array, weights: Array, bias: Array | None) -> Array:
+            (found,) = session.run(["Y"], {"X": placed(rows if several else rows[0], offset)})
+            return np.asarray(found).reshape(-1, 1)
+
+        def product(rows: Array, weights: Array, bias: Array | None) -> Array:
+            (found,) = session.run(["Y"], {"X": placed(rows[0], offset), "W": placed(weights[0], offset)})
+            return np.asarray(found).reshape(1, 1)
+
+        return total if kernel.environment.operation == "sum" else product
+
+    def _convolution(self, kernel: Kernel, offset: int | None) -> Operation:
+        held: dict[tuple[bytes, bytes | None], Any] = {}
+
+        def compute(rows: Array, weights: Array, bias: Array | None) -> Array:
+            key = weights.tobytes(), None if bias is None else bias.tobytes()
+            if key not in held:
+                held.clear()
+                held[key] = self._session(convolution_model(filters(weights), bias, kernel.dtype))
+            (maps,) = held[key].run(["Y"], {"X": placed(images(rows), offset)})
+            found: Array = maps[:, :, BORDER, BORDER]
+            return found
+
+        return compute
+
+    def numbers(self, tensor: Array) -> Array:
+        """The array itself."""
+        return tensor
+
+    def outputs(self, tensor: Array, dtype: Format) -> Outputs:
+        """The logits and np.argmax."""
+        import numpy as np
+
+        return outputs_of(tensor, np.argmax(tensor, axis=1).tolist(), dtype)
+
+    def _options(self) -> Any:
+        import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        model = onnx_bytes(network, dtype, form=variant)
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        if self._threads is not None:
+            options.intra_op_num_threads = self._threads
+        return options
 
-        def run(rows: Rows) -> Outputs:
-            (logits,) = session.run(["Y"], {"X": exact_array(rows, dtype)})
-            return outputs_of(logits, np.argmax(logits, axis=1).tolist(), dtype)
+    def _session(self, model: bytes) -> Any:
+        import onnxruntime
 
-        return run
+        return onnxruntime.InferenceSession(model, self._options(), providers=["CPUExecutionProvider"])

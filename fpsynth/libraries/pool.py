@@ -70,17 +70,21 @@ class LibraryPool:
         *,
         timeout: float = 120.0,
         environment: Mapping[str, str] | None = None,
+        threads: int | None = None,
     ) -> None:
         """``timeout``: seconds that a library may take to get ready and answer a request.
 
-        ``environment``: variables to set in the processes, such as those that choose kernels.  Raises InputError for an
-        unknown library or device, and for ``cuda`` where there is no GPU.
+        ``environment``: variables to set in the processes, such as those that choose kernels.  ``threads`` that each library
+        may use; None: as many as it takes by itself.  Raises InputError for an unknown library or device, for ``cuda`` where
+        there is no GPU, and for less than one thread.
         """
         if device not in DEVICES:
             raise InputError(f"unknown device {device!r}; choose from {', '.join(DEVICES)}")
         if device == "cuda" and not has_gpu():
             raise InputError("device cuda: no GPU (or no CUDA driver) on this machine; use --device cpu")
-        self.device, self.timeout, self.variables = device, timeout, dict(environment or {})
+        if threads is not None and threads < 1:
+            raise InputError(f"a library cannot work with {threads} threads")
+        self.device, self.timeout, self.variables, self.threads = device, timeout, dict(environment or {}), threads
         self.members: dict[str, Member] = {}
         for name in dict.fromkeys(names):
             library = library_named(name)
@@ -97,7 +101,7 @@ class LibraryPool:
             member = self.members[name]
             if not member.reason and member.worker is None:
                 member.worker = Worker("fpsynth.libraries.worker", environment=self.variables)
-                member.worker.send({"load": name, "device": self.device})
+                member.worker.send({"load": name, "device": self.device, "threads": self.threads})
 
     def wait(self) -> None:
         """Wait until every library is ready or has failed."""

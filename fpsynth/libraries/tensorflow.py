@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FLOAT32, Format
-from fpsynth.libraries.base import CannotRun, Library, Outputs, Rows, Runner, exact_array, numpy_dtype, outputs_of
+from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.machine import limit_threads
+from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype
 from fpsynth.networks.network import Dense, Network
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.kernels import Kernel
 
 
 class TensorFlow(Library):
@@ -28,8 +35,9 @@ class TensorFlow(Library):
     _graph: Any
     """One tf.function for all networks: those of the same shape are traced once."""
 
-    def load(self, device: str) -> None:
+    def load(self, device: str, threads: int | None = None) -> None:
         """Import TensorFlow and Keras, and start its runtime, by running one small network each way."""
+        limit_threads(threads)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # decides what is logged, nothing else
         os.environ["KERAS_BACKEND"] = "tensorflow"
         if device == "cuda":
@@ -37,6 +45,9 @@ class TensorFlow(Library):
         with _without_jax():
             import tensorflow as tf
 
+        if threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
         if device == "cpu":
             with contextlib.suppress(RuntimeError):  # the devices are fixed once something has run
                 tf.config.set_visible_devices([], "GPU")
@@ -65,41 +76,107 @@ class TensorFlow(Library):
             facts["tf32"] = str(tf.config.experimental.tensor_float_32_execution_enabled())
         return facts
 
-    def prepare(self, network: Network[float], dtype: Format, variant: str, device: str) -> Runner:
-        """Weights are kept one row per input, as Keras does."""
+    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
+        """Weights are kept one row per input, as Keras does; the arguments of the graph, lest they be folded into it."""
         import numpy as np
         import tensorflow as tf
 
-        try:
-            tf.matmul(*[tf.constant(exact_array([[1.0]], dtype))] * 2)
-        except (TypeError, tf.errors.InvalidArgumentError):  # its own words fill a page, and differ between variants
-            raise CannotRun(f"tf.matmul does not take {dtype.name}") from None
-        place = "/CPU:0" if device == "cpu" else "/GPU:0"
-        layers = [
-            (
-                np.ascontiguousarray(exact_array(layer.weight, dtype).T),
-                None if layer.bias is None else exact_array(layer.bias, dtype),
-            )
-            for layer in network.layers
-        ]
+        if not _multiplies(dtype.name):
+            raise CannotRun(f"tf.matmul does not take {dtype.name}")
+        place = _place(device, offset)
+        turned = [(np.ascontiguousarray(weight.T), bias) for weight, bias in layers]
         with tf.device(place):
-            forward = _keras(layers, dtype) if variant == "keras" else self._matmul(layers, variant)
+            if variant == "keras":
+                return _Keras(_sequential(turned, dtype), place)
+            held = [(tf.constant(weight), None if bias is None else tf.constant(bias)) for weight, bias in turned]
+            forward = self._graph if variant == "function" else _forward
 
-        def run(rows: Rows) -> Outputs:
+        def run(rows: Array) -> Any:
             with tf.device(place):
-                logits = forward(tf.constant(exact_array(rows, dtype)))
-                classes = tf.argmax(logits, axis=1).numpy().tolist()
-            return outputs_of(logits.numpy(), classes, dtype)
+                return forward(tf.constant(rows), held)
 
         return run
 
-    def _matmul(self, layers: list[tuple[Any, Any]], variant: str) -> Any:
-        """The network as a function of the rows; the weights are arguments of the graph, lest they be folded into it."""
+    def replace(self, model: Model, layers: Sequence[Layer]) -> bool:
+        """Set the weights of a Keras model: making one takes milliseconds."""
+        if not isinstance(model, _Keras):
+            return False
+        _set_weights(model.sequential, [(weight.T, bias) for weight, bias in layers])
+        return True
+
+    def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
+        """tf.reduce_sum of a vector, or over axis 1 of a batch; tf.tensordot of two vectors; tf.nn.conv2d, channels last."""
+        import numpy as np
         import tensorflow as tf
 
-        weights = [(tf.constant(weight), None if bias is None else tf.constant(bias)) for weight, bias in layers]
-        forward = self._graph if variant == "function" else _forward
-        return lambda rows: forward(rows, weights)
+        place = _place(kernel.environment.device, offset)
+
+        def total(rows: Array, weights: Array, bias: Array | None) -> Array:
+            return self.numbers(
+                tf.reduce_sum(tf.constant(rows), axis=1) if len(rows) > 1 else tf.reduce_sum(tf.constant(rows[0]))
+            )
+
+        def product(rows: Array, weights: Array, bias: Array | None) -> Array:
+            return self.numbers(tf.tensordot(tf.constant(rows[0]), tf.constant(weights[0]), 1))
+
+        def convolution(rows: Array, weights: Array, bias: Array | None) -> Array:
+            pixels = tf.constant(np.ascontiguousarray(images(rows).transpose(0, 2, 3, 1)))
+            kernels = tf.constant(np.ascontiguousarray(filters(weights).transpose(2, 3, 1, 0)))
+            maps = tf.nn.conv2d(pixels, kernels, strides=1, padding="VALID")
+            maps = maps if bias is None else tf.nn.bias_add(maps, tf.constant(bias))
+            return self.numbers(maps)[:, BORDER, BORDER]
+
+        chosen = {"sum": total, "vdot": product, "conv2d": convolution}[kernel.environment.operation]
+
+        def run(rows: Array, weights: Array, bias: Array | None) -> Array:
+            with tf.device(place):
+                return chosen(rows, weights, bias).reshape(len(rows), -1)
+
+        return run
+
+    def numbers(self, tensor: Any) -> Array:
+        """The tensor as an array."""
+        import numpy as np
+
+        return np.asarray(tensor.numpy())
+
+    def outputs(self, tensor: Any, dtype: Format) -> Outputs:
+        """The logits and tf.argmax."""
+        import tensorflow as tf
+
+        return outputs_of(tensor.numpy(), tf.argmax(tensor, axis=1).numpy().tolist(), dtype)
+
+
+@cache
+def _multiplies(dtype: str) -> bool:
+    """Whether tf.matmul takes a dtype: found by trying, since its own words fill a page, and differ between variants."""
+    import tensorflow as tf
+
+    try:
+        tf.matmul(*[tf.constant(1, dtype, (1, 1))] * 2)
+    except (TypeError, tf.errors.InvalidArgumentError):
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Keras:
+    """A Keras model on a device."""
+
+    sequential: Any
+    place: str
+
+    def __call__(self, rows: Array) -> Any:
+        import tensorflow as tf
+
+        with tf.device(self.place):
+            return self.sequential(tf.constant(rows))
+
+
+def _place(device: str, offset: int | None) -> str:
+    if offset is not None:
+        raise CannotRun("TensorFlow allocates its tensors itself, at multiples of 64 bytes")
+    return "/CPU:0" if device == "cpu" else "/GPU:0"
 
 
 @contextlib.contextmanager
@@ -115,7 +192,7 @@ def _without_jax() -> Iterator[None]:
         del sys.modules["jax"]
 
 
-def _keras(layers: list[tuple[Any, Any]], dtype: Format) -> Any:
+def _sequential(layers: list[tuple[Any, Any]], dtype: Format) -> Any:
     """A Sequential model with these weights."""
     import tensorflow as tf
 
@@ -131,9 +208,13 @@ def _keras(layers: list[tuple[Any, Any]], dtype: Format) -> Any:
         for index, (weight, bias) in enumerate(layers)
     ]
     model = tf.keras.Sequential([tf.keras.Input((layers[0][0].shape[0],), dtype=dtype.name), *dense])
-    for layer, (weight, bias) in zip(dense, layers, strict=True):
-        layer.set_weights([weight] if bias is None else [weight, bias])
+    _set_weights(model, layers)
     return model
+
+
+def _set_weights(model: Any, layers: Sequence[Layer]) -> None:
+    for layer, (weight, bias) in zip(model.layers, layers, strict=True):
+        layer.set_weights([weight] if bias is None else [weight, bias])
 
 
 def _forward(values: Any, layers: list[tuple[Any, Any]]) -> Any:

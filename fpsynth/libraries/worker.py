@@ -1,6 +1,7 @@
 """The process in which one library runs: imports it when told to, then answers requests to run networks.
 
-Requests, one JSON object each: {"load": name, "device": device}; {"run": {...}} as ``run_request`` makes it; {"probe": true}.
+Requests, one JSON object each: {"load": name, "device": device, "threads": n or null}; {"run": {...}} as ``run_request`` makes
+it; {"probe": true}.
 """
 
 from __future__ import annotations
@@ -55,18 +56,18 @@ class _Server:
 
     def __call__(self, request: Message) -> Iterator[Message] | Message:
         if "load" in request:
-            return self._load(request["load"], request["device"])
+            return self._load(request["load"], request["device"], request.get("threads"))
         assert self.library is not None, "load a library first"
         if "probe" in request:
             return {"abilities": self.library.abilities(self.device), "done": True}
         return self._run(self.library, request["run"])
 
-    def _load(self, name: str, device: str) -> Message:
+    def _load(self, name: str, device: str, threads: int | None) -> Message:
         started = time.monotonic()
         self.library, self.device = library_named(name), device
         gc.disable()  # importing makes many objects and no garbage: a fifth of the time of TensorFlow's import
         try:
-            self.library.load(device)
+            self.library.load(device, threads)
             facts = {**cpu(), **self.library.describe(device), **kernel_variables()}
         except CannotRun as reason:
             return {"failed": str(reason)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
-from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.arithmetic import Arithmetic, Deployment, holds
 from fpsynth.expressions import Expression, add, cast, constant, fma, maximum, mul, real
 from fpsynth.networks.network import Dense, Network
 
@@ -13,8 +13,8 @@ from fpsynth.networks.network import Dense, Network
 def lower(network: Network[Expression], point: Sequence[Expression], deployment: Deployment) -> tuple[Expression, ...]:
     """Return the logits of ``network`` at ``point`` (one expression per output).
 
-    Weights, biases and the point must be of the deployment's format; a deployment in REAL reads any format exactly.  Raises
-    ValueError where a weight, a bias or the point has another format than the arithmetic that reads it.
+    A number is cast exactly where the arithmetic that reads it has a wider format; REAL reads any format exactly.  Raises
+    ValueError where a weight, a bias, the point or an activation has a format whose values that arithmetic does not all hold.
     """
     values = tuple(point)
     for index, layer in enumerate(network.layers):
@@ -37,10 +37,13 @@ def _output(layer: Dense[Expression], output: int, values: Sequence[Expression],
 
 
 def _widened(node: Expression, how: Arithmetic) -> Expression:
-    if how.format is not None and node.format != how.format:
+    """A number in the accumulator's format: first, exactly, in the arithmetic's own."""
+    if how.format is None:
+        return real(node)
+    if node.format is None or not holds(how.format, node.format):
         raise ValueError(f"an arithmetic in {how.format} got a number in {node.format or 'the reals'}; cast it first")
     wide = how.sum_format
-    return cast(node, wide, how.rounding, how.flush and node.format is not None and node.format != wide)
+    return cast(cast(node, how.format), wide, how.rounding, how.flush and wide != how.format)
 
 
 def _operand(node: Expression, how: Arithmetic) -> Expression:
@@ -73,7 +76,11 @@ class _Sum:
         return total if self.last_bias is None else self._plus(total, self.last_bias)
 
     def _product(self, leaf: int) -> Expression:
-        return mul(*self.row[leaf], self.how.rounding, self.how.flush)
+        how = self.how
+        product = mul(*self.row[leaf], how.rounding, how.flush)
+        if how.products is None or how.format is None:
+            return product
+        return cast(cast(product, how.products, how.rounding, how.flush), how.sum_format)
 
     def _plus(self, left: Expression, right: Expression) -> Expression:
         return add(left, right, self.how.rounding, self.how.flush)
@@ -109,9 +116,19 @@ class _Sum:
         return self._onto(self._value(left if leaf == right else right), leaf)
 
     def _fused_sum(self, step: Sequence[int]) -> Expression:
-        """More than two nodes added exactly and rounded once; products among them are exact where they are fused."""
-        exact = [
-            mul(*(real(factor) for factor in self.row[node])) if self._fusible(node) else real(self._value(node))
-            for node in step
-        ]
-        return cast(reduce(add, exact), self.how.sum_format, self.how.rounding, self.how.flush)
+        """More than two nodes added exactly and rounded once; products among them are exact where they are fused.
+
+        The sum is one of real numbers: an exact zero is +0, and an infinity among the nodes makes it NaN.
+        """
+        total = reduce(add, [self._exact(node) for node in step])
+        return cast(total, self.how.sum_format, self.how.rounding, self.how.flush)
+
+    def _exact(self, node: int) -> Expression:
+        """A node as a real number; its subnormal operands are read as zeros where the arithmetic flushes."""
+        if self._fusible(node):
+            weight, value = self.row[node]
+            return mul(self._read(weight), self._read(value))
+        return self._read(self._value(node))
+
+    def _read(self, node: Expression) -> Expression:
+        return real(cast(node, node.format, flush=self.how.flush and node.format is not None))

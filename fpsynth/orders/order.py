@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fpsynth.errors import InputError
-from fpsynth.orders.families import FAMILIES
+from fpsynth.orders.families import FAMILIES, usage
+from fpsynth.orders.nested import nested_text, parse_tree
 from fpsynth.orders.tree import Builder, Tree
 
 
@@ -22,8 +23,10 @@ class Order:
     def tree(self, terms: int) -> Tree:
         """Return the expression tree of a sum of ``terms`` >= 1 terms.
 
-        Raises InputError where the order is one tree and that has another number of leaves.
+        Raises InputError for fewer, and where the order is one tree and that has another number of leaves.
         """
+        if terms < 1:
+            raise InputError(f"a sum needs at least one term, not {terms}")
         if self.fixed is None:
             return _family_tree(self.family, self.parameter, terms)
         if self.fixed.leaves != terms:
@@ -31,9 +34,12 @@ class Order:
         return self.fixed
 
     def __str__(self) -> str:
+        """What ``parse_order`` reads: the family's name and parameter, or the tree as nested lists."""
         if self.fixed is not None:
-            return str(self.fixed).replace("(", "[").replace(")", "]").replace("+", ",")
-        return f"{self.family}:{self.parameter}" if FAMILIES[self.family].parameter else self.family
+            return nested_text(self.fixed)
+        family = FAMILIES[self.family]
+        written = bool(family.parameter) and not (family.optional and not self.parameter)
+        return f"{self.family}:{self.parameter}" if written else self.family
 
 
 def fixed_order(tree: Tree) -> Order:
@@ -52,19 +58,22 @@ SEQUENTIAL = Order()
 
 
 def parse_order(text: str) -> Order:
-    """Read an order such as ``sequential`` or ``strided:4``.
+    """Read an order such as ``sequential``, ``strided:4``, ``[[0,1],[2,3]]`` or ``((0+1)+2)+3``.
 
-    Raises InputError for an unknown family, and for a parameter that is missing, superfluous or too small.
+    Raises InputError for an unknown family, for a parameter that is missing, superfluous or too small, and for text that is
+    no tree (see ``parse_tree``).
     """
-    match = re.fullmatch(r"([a-z]+)(?::(\d{1,6}))?", text)
+    if text.lstrip()[:1] in tuple("[(0123456789"):
+        return fixed_order(parse_tree(text))
+    match = re.fullmatch(r"([a-z]+)(?::([0-9]{1,6}))?", text)
     if match is None or match[1] not in FAMILIES:
-        names = ", ".join(name + (f":{family.parameter}" if family.parameter else "") for name, family in FAMILIES.items())
-        raise InputError(f"unknown order {text[:60]!r}; choose from {names}")
+        names = ", ".join(map(usage, FAMILIES))
+        raise InputError(f"unknown order {text[:60]!r}; choose from {names}, or a tree such as [[0,1],[2,3]]")
     family = FAMILIES[match[1]]
-    if bool(family.parameter) != (match[2] is not None):
-        wants = f"needs a number, as in {match[1]}:4" if family.parameter else "takes no number"
-        raise InputError(f"order {match[1]} {wants}")
-    parameter = int(match[2] or 0)
-    if family.parameter and parameter < family.least:
+    if match[2] is not None and not family.parameter:
+        raise InputError(f"order {match[1]} takes no number")
+    if match[2] is None and family.parameter and not family.optional:
+        raise InputError(f"order {match[1]} needs a number, as in {match[1]}:4")
+    if match[2] is not None and int(match[2]) < family.least:
         raise InputError(f"order {match[1]} needs a number of at least {family.least}")
-    return Order(match[1], parameter)
+    return Order(match[1], int(match[2] or 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fpsynth.errors import InputError
@@ -91,6 +91,22 @@ class Builder:
             level = joined + level[len(level) - len(level) % 2 :]
         return level[0]
 
+    def nested(self, root: int, operands: Callable[[int], Sequence[int]]) -> int:
+        """Add up the nodes below ``root`` of another numbering that has the same leaves, operands first.
+
+        ``operands`` gives the nodes that a node which is no leaf adds up.  Returns the node of the sum.
+        """
+        order, stack = [], [root]
+        while stack:
+            node = stack.pop()
+            if node >= self.leaves:
+                order.append(node)
+                stack.extend(operands(node))
+        renamed: dict[int, int] = {}
+        for node in reversed(order):
+            renamed[node] = self.add(*(renamed.get(operand, operand) for operand in operands(node)))
+        return renamed.get(root, root)
+
     def tree(self) -> Tree:
         """Return the tree.  Raises InputError where the steps do not use every leaf exactly once."""
         return Tree(self.leaves, tuple(self.steps))
@@ -105,10 +121,15 @@ def restrict(tree: Tree, leaves: Iterable[int]) -> tuple[Tree, tuple[int, ...]]:
     kept = tuple(sorted(set(leaves)))
     if not kept or kept[0] < 0 or kept[-1] >= tree.leaves:
         raise InputError("an order is restricted to at least one of its leaves")
+    stands_for = [-1] * (tree.leaves + len(tree.steps))
+    for k, leaf in enumerate(kept):
+        stands_for[leaf] = k
     build = Builder(len(kept))
-    stands_for: dict[int, int] = {leaf: k for k, leaf in enumerate(kept)}
-    for position, step in enumerate(tree.steps):
-        present = [stands_for[node] for node in step if node in stands_for]
-        if present:
-            stands_for[tree.leaves + position] = build.add(*present)
+    for node, step in enumerate(tree.steps, tree.leaves):
+        if len(step) == 2:  # nearly all steps: written out, it halves the time
+            left, right = stands_for[step[0]], stands_for[step[1]]
+            stands_for[node] = left if right < 0 else right if left < 0 else build.add(left, right)
+        else:
+            present = [stands_for[operand] for operand in step if stands_for[operand] >= 0]
+            stands_for[node] = build.add(*present) if present else -1
     return build.tree(), kept

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from operator import mul
 
 from fpsynth import rounding as r
 from fpsynth.evaluators.exact import evaluate
+from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import Format
 from fpsynth.networks.lowering import lower
@@ -55,34 +55,6 @@ def logits(witness: Witness, point: Sequence[float]) -> Logits:
     graph, assignment = _graph(witness, point)
     rounded = evaluate(graph, assignment)
     return Logits(exact_logits(witness.network, point), tuple(value for value in rounded if isinstance(value, Value)))
-
-
-def exact_logits(network: Network[float], point: Sequence[float]) -> tuple[Fraction, ...]:
-    """The logits in exact arithmetic.
-
-    Floats are integers over a power of two; the general interpreter would reduce a fraction to lowest terms after each
-    operation, which takes minutes for 100 000 weights.
-    """
-    values, places = _integers(point)
-    for layer in network.layers:
-        weights, more = _integers([entry for row in layer.weight for entry in row])
-        biases, under = _integers(layer.bias or [0.0] * layer.outputs)
-        places += more
-        shift = max(0, under - places)  # the bias may be finer than the products
-        rows = [weights[k : k + layer.inputs] for k in range(0, len(weights), layer.inputs)]
-        sums = [sum(map(mul, row, values)) << shift for row in rows]
-        places += shift
-        values = [total + (bias << (places - under)) for total, bias in zip(sums, biases, strict=True)]
-        if layer is not network.layers[-1]:
-            values = [max(value, 0) for value in values]
-    return tuple(Fraction(value, 1 << places) for value in values)
-
-
-def _integers(numbers: Sequence[float]) -> tuple[list[int], int]:
-    """The numbers times 2**places, and the least places >= 0 for which all of them are integers."""
-    ratios = [number.as_integer_ratio() for number in numbers]
-    places = max(denominator.bit_length() - 1 for _, denominator in ratios)
-    return [numerator << (places - denominator.bit_length() + 1) for numerator, denominator in ratios], places
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth.certifiers.base import certifier
@@ -18,43 +17,24 @@ from fpsynth.synthesis.certification import (
     squared_distance,
     stated_ratio,
 )
-from fpsynth.witness import Witness
+from fpsynth.synthesis.check_divergence import check_divergence
+from fpsynth.synthesis.findings import CheckResult, Finding
+from fpsynth.witness import Divergence, Witness
+
+__all__ = ["CheckResult", "Finding", "check"]
 
 MAX_FLOAT = Fraction(sys.float_info.max)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One claim and what became of it."""
+def check(witness: Witness | Divergence) -> CheckResult:
+    """Compute everything that a tie or a divergence claims again, exactly, apart from its replays.
 
-    claim: str
-    holds: bool
-    detail: str
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """The outcome of a re-check."""
-
-    findings: tuple[Finding, ...]
-    radius_ratio: float
-    """The certified radius of the file divided by the distance of the points."""
-    supremum_ratio: float
-    """The same for the largest radius that the exact Lipschitz bound certifies."""
-    skipped: tuple[str, ...] = ()
-    """Claims that could not be computed here, and why."""
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether every claim holds."""
-        return all(finding.holds for finding in self.findings)
-
-
-def check(witness: Witness) -> CheckResult:
-    """Compute everything that the witness claims again, exactly, apart from its replays.
-
-    Raises InputError where the witness cannot be computed at all: an unknown certifier, a logit that is NaN.
+    Raises InputError where a tie cannot be computed at all: an unknown certifier, a logit that is NaN.
     """
+    return check_divergence(witness) if isinstance(witness, Divergence) else _check_tie(witness)
+
+
+def _check_tie(witness: Witness) -> CheckResult:
     fmt, network = witness.format, witness.network
     if witness.certificate.certifier not in REAL_CERTIFIERS:
         raise InputError(f"certificate.certifier: unknown certifier {witness.certificate.certifier!r}")

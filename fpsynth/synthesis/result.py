@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.race import Attempt
 from fpsynth.witness import Witness
+from fpsynth.witness.divergence import Divergence
 
 
 class Verdict(enum.Enum):
@@ -49,3 +51,28 @@ class TieResult:
     seconds_total: float
     settings: dict[str, Any]
     """What was asked: dtype, shape, ranges, orders, objective, solver, seed, limits."""
+
+
+@dataclass(frozen=True)
+class DivergenceResult:
+    """The answer to a question about two ways to evaluate a network."""
+
+    question: str
+    verdict: Verdict
+    divergences: tuple[Divergence, ...]
+    reason: str
+    """Why the verdict is what it is, in one line."""
+    proof: Proof | None
+    attempts: tuple[Attempt, ...]
+    seconds_solve: float
+    """Of the search, reveals not included."""
+    seconds_total: float
+    settings: dict[str, Any]
+    """What was asked."""
+    reveals: tuple[Reveal, ...] = ()
+    """Of the environments among the views."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether there is a divergence and every one was confirmed by a library."""
+        return bool(self.divergences) and all(divergence.confirmed_by for divergence in self.divergences)

@@ -107,6 +107,8 @@ class Divergence:
     """What is proved about the measure: empty if nothing."""
     observations: tuple[Observation, ...] = ()
     provenance: Provenance | None = None
+    max_weight: Fraction | None = None
+    """What no weight or bias exceeds in size, where such a bound was asked for."""
 
     @property
     def reference(self) -> View:

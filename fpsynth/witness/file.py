@@ -1,4 +1,4 @@
-"""Witness files: a Witness as one JSON object, and back, trusting nothing."""
+"""Witness files: a tie or a divergence as one JSON object, and back, trusting nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any, NoReturn
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.witness.data import Witness
+from fpsynth.witness.divergence import Divergence
 from fpsynth.witness.numerals import quoted
-from fpsynth.witness.reading import from_json
-from fpsynth.witness.schema import require_valid
-from fpsynth.witness.writing import to_json
+from fpsynth.witness.reading import tie_from_json
+from fpsynth.witness.reading_divergence import divergence_from_json
+from fpsynth.witness.schema import DIVERGENCE_VERSION, require_valid, version_of
+from fpsynth.witness.writing import tie_to_json
+from fpsynth.witness.writing_divergence import divergence_to_json
 
 __all__ = ["MAX_BYTES", "from_json", "load", "parse", "save", "text", "to_json"]
 
@@ -20,19 +23,29 @@ MAX_BYTES = 64 << 20
 """The largest witness file that is read: a network of some 250 000 weights in float32."""
 
 
-def text(witness: Witness) -> str:
+def to_json(witness: Witness | Divergence) -> dict[str, Any]:
+    """Return the tie (version 1) or the divergence (version 2) as JSON data that obeys the shipped schema of its version."""
+    return divergence_to_json(witness) if isinstance(witness, Divergence) else tie_to_json(witness)
+
+
+def from_json(data: object) -> Witness | Divergence:
+    """Return what JSON data describes: a tie or a divergence.  Raises InputError, naming the field, for anything else."""
+    return divergence_from_json(data) if version_of(data) == DIVERGENCE_VERSION else tie_from_json(data)
+
+
+def text(witness: Witness | Divergence) -> str:
     """The witness as JSON text.  Raises InputError for one that could not be read back."""
     data = to_json(witness)
     require_valid(data)
     return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def save(witness: Witness, path: str | os.PathLike[str]) -> None:
+def save(witness: Witness | Divergence, path: str | os.PathLike[str]) -> None:
     """Write a witness file, whole or not at all.  Raises InputError where the path cannot be written."""
     write_atomically(path, text(witness))
 
 
-def load(path: str | os.PathLike[str]) -> Witness:
+def load(path: str | os.PathLike[str]) -> Witness | Divergence:
     """Read a witness file.  Raises InputError with one line, naming the file and the field, for whatever is wrong with it."""
     content = read_limited(path, MAX_BYTES)
     try:
@@ -41,7 +54,7 @@ def load(path: str | os.PathLike[str]) -> Witness:
         raise InputError(f"{shown(path)}: {error}") from None
 
 
-def parse(content: str) -> Witness:
+def parse(content: str) -> Witness | Divergence:
     """Read the text of a witness file.  Raises InputError, naming the field, for whatever is wrong with it."""
     return from_json(_json(content))
 

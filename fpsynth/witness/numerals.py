@@ -7,11 +7,12 @@ import re
 from fractions import Fraction
 
 from fpsynth.errors import InputError
-from fpsynth.formats import Format
+from fpsynth.formats import FLOAT64, Format
 from fpsynth.networks.certifier_text import decimal
-from fpsynth.rounding import Value, dyadic, representable
+from fpsynth.rounding import Value, dyadic, from_fraction, representable
 
 _HEX = re.compile(r"(-?)0x([01])(?:\.([0-9a-f]{1,13}))?p([+-][0-9]{1,4})", re.ASCII)
+_RATIO = re.compile(r"-?[0-9]+/[0-9]*[1-9][0-9]*", re.ASCII)
 _EXACT = re.compile(r"-?[0-9]+(\.[0-9]+|/[0-9]*[1-9][0-9]*)?", re.ASCII)
 MAX_DIGITS = 4000
 """Length of the longest numeral that is read or written: every float64 and every ratio of two fits in it."""
@@ -68,6 +69,27 @@ def parse_exact(text: str) -> Fraction:
     if len(text) > MAX_DIGITS or _EXACT.fullmatch(text) is None:
         raise InputError(f"{quoted(text)} is neither a decimal number without exponent nor a fraction p/q")
     return Fraction(text)
+
+
+def rational_text(number: Fraction) -> str:
+    """The exact number: a hexadecimal float where float64 holds it, else p/q.  Raises InputError beyond ``MAX_DIGITS``."""
+    if number.denominator & (number.denominator - 1) == 0:
+        value = from_fraction(number)
+        if representable(value, FLOAT64):
+            return hex_text(float(value))
+    if max(abs(number.numerator), number.denominator).bit_length() > 10 * MAX_DIGITS // 3:  # which Python need not convert
+        raise InputError("a number of too many digits cannot be written")
+    text = f"{number.numerator}/{number.denominator}"
+    if len(text) > MAX_DIGITS:
+        raise InputError(f"a number of {len(text)} characters cannot be written")
+    return text
+
+
+def parse_rational(text: str) -> Fraction:
+    """Read a hexadecimal float of float64, or p/q.  Raises InputError for anything else."""
+    if len(text) <= MAX_DIGITS and _RATIO.fullmatch(text) is not None:
+        return Fraction(text)
+    return Fraction(parse_hex_in(text, FLOAT64))
 
 
 def quoted(value: object, limit: int = 60) -> str:

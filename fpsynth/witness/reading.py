@@ -1,4 +1,4 @@
-"""Reading: a Witness from JSON data, with every claim that the data makes twice compared."""
+"""Reading: a tie from JSON data, with every claim that the data makes twice compared."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from fpsynth.witness.schema import require_valid
 Json = dict[str, Any]
 
 
-def from_json(data: object) -> Witness:
-    """Return the witness that JSON data describes.
+def tie_from_json(data: object) -> Witness:
+    """Return the tie that JSON data describes.
 
     Raises InputError with one line that names the field for data that does not obey the shipped schema, for shapes that do not
     fit, numbers that the dtype does not represent, and decimals that disagree with their hexadecimal floats.
@@ -28,13 +28,13 @@ def from_json(data: object) -> Witness:
     require_valid(data)
     assert isinstance(data, dict)
     fmt = format_named(data["dtype"])
-    network = _network(data["network"]["layers"], fmt)
+    network = read_network(data["network"]["layers"], fmt)
     return Witness(
         question=data["question"],
         format=fmt,
         network=network,
-        certified=_point(data["inputs"], "certified", fmt, network.shape[0]),
-        counterexample=_point(data["inputs"], "counterexample", fmt, network.shape[0]),
+        certified=read_point(data["inputs"], "certified", fmt, network.shape[0]),
+        counterexample=read_point(data["inputs"], "counterexample", fmt, network.shape[0]),
         deployment=_deployment(data["arithmetic"], fmt, network),
         certificate=_certificate(data["certificate"], "certificate"),
         other_certificates=tuple(
@@ -44,13 +44,13 @@ def from_json(data: object) -> Witness:
         distance=_number(data, "distance"),
         ratio=_number(data, "ratio"),
         objective=data.get("objective", "ratio"),
-        optimum=_optimum(data),
+        optimum=read_optimum(data),
         replays=tuple(_replay(entry, f"replays[{k}]", network.shape[-1]) for k, entry in enumerate(data.get("replays", ()))),
-        provenance=_provenance(data),
+        provenance=read_provenance(data),
     )
 
 
-def _vector(hexes: Sequence[str], decimals: Sequence[str] | None, fmt: Format, where: str, field: str) -> tuple[float, ...]:
+def read_vector(hexes: Sequence[str], decimals: Sequence[str] | None, fmt: Format, where: str, field: str) -> tuple[float, ...]:
     """The numbers of one list, each compared with its decimal expansion if there is one."""
     numbers = []
     for k, text in enumerate(hexes):
@@ -68,7 +68,8 @@ def _vector(hexes: Sequence[str], decimals: Sequence[str] | None, fmt: Format, w
     return tuple(numbers)
 
 
-def _network(layers: Sequence[Json], fmt: Format) -> Network[float]:
+def read_network(layers: Sequence[Json], fmt: Format, least_outputs: int = 2) -> Network[float]:
+    """A network of numbers of ``fmt``.  Raises InputError where shapes do not fit, or it has fewer outputs."""
     result: list[Dense[float]] = []
     for k, layer in enumerate(layers):
         where = f"network.layers[{k}]"
@@ -76,7 +77,7 @@ def _network(layers: Sequence[Json], fmt: Format) -> Network[float]:
         if result and width != result[-1].outputs:
             raise InputError(f"{where}.weight: has {width} columns, the layer before it has {result[-1].outputs} outputs")
         result.append(Dense(_weight(layer, fmt, where, width), _bias(layer, fmt, where)))
-    if result[-1].outputs < 2:
+    if result[-1].outputs < least_outputs:
         raise InputError(f"network.layers[{len(result) - 1}].weight: a classifier needs at least 2 outputs, not 1")
     return Network(tuple(result))
 
@@ -89,7 +90,7 @@ def _weight(layer: Json, fmt: Format, where: str, width: int) -> tuple[tuple[flo
         if len(row) != width:
             raise InputError(f"{where}.weight[{j}]: has {len(row)} numbers, the first row has {width}")
     return tuple(
-        _vector(row, None if decimals is None else decimals[j], fmt, f"{where}.{{}}[{j}]", "weight")
+        read_vector(row, None if decimals is None else decimals[j], fmt, f"{where}.{{}}[{j}]", "weight")
         for j, row in enumerate(rows)
     )
 
@@ -102,13 +103,14 @@ def _bias(layer: Json, fmt: Format, where: str) -> tuple[float, ...] | None:
         return None
     if len(bias) != outputs:
         raise InputError(f"{where}.bias: has {len(bias)} numbers, the layer has {outputs} outputs")
-    return _vector(bias, decimals, fmt, f"{where}.{{}}", "bias")
+    return read_vector(bias, decimals, fmt, f"{where}.{{}}", "bias")
 
 
-def _point(inputs: Json, name: str, fmt: Format, expected: int) -> tuple[float, ...]:
+def read_point(inputs: Json, name: str, fmt: Format, expected: int) -> tuple[float, ...]:
+    """One of the points of ``inputs``.  Raises InputError where it has not ``expected`` numbers."""
     if len(inputs[name]) != expected:
         raise InputError(f"inputs.{name}: has {len(inputs[name])} numbers, the network has {expected} inputs")
-    return _vector(inputs[name], inputs.get(f"{name}_decimal"), fmt, "inputs.{}", name)
+    return read_vector(inputs[name], inputs.get(f"{name}_decimal"), fmt, "inputs.{}", name)
 
 
 def _deployment(data: Json, fmt: Format, network: Network[float]) -> Deployment:
@@ -180,7 +182,8 @@ def _number(data: Json, name: str) -> float:
     return number
 
 
-def _optimum(data: Json) -> str:
+def read_optimum(data: Json) -> str:
+    """What is proved.  Raises InputError where the two places that say so differ."""
     optimum: str = data.get("optimum", "")
     proof = data.get("proof")
     if "proof" in data and (proof["text"] if proof else "") != optimum:
@@ -188,7 +191,8 @@ def _optimum(data: Json) -> str:
     return optimum
 
 
-def _logits(data: Json, where: str, name: str, outputs: int) -> tuple[float, ...]:
+def read_logits(data: Json, where: str, name: str, outputs: int) -> tuple[float, ...]:
+    """What a library computed, infinities and NaN among it; empty if the file does not say."""
     texts = data.get(name, ())
     if texts and len(texts) != outputs:
         raise InputError(f"{where}.{name}: has {len(texts)} numbers, the network has {outputs} outputs")
@@ -216,8 +220,8 @@ def _replay(data: Json, where: str, outputs: int) -> Replay:
         device=data.get("device", ""),
         batch=int(data.get("batch", 0)),
         rows=tuple(int(row) for row in data.get("rows", ())),
-        logits_certified=_logits(data, where, "logits_certified", outputs),
-        logits_counterexample=_logits(data, where, "logits_counterexample", outputs),
+        logits_certified=read_logits(data, where, "logits_certified", outputs),
+        logits_counterexample=read_logits(data, where, "logits_counterexample", outputs),
         class_certified=_class(data, where, "class_certified", outputs),
         class_counterexample=_class(data, where, "class_counterexample", outputs),
         certificate_accepted=data.get("certificate_accepted"),
@@ -227,7 +231,8 @@ def _replay(data: Json, where: str, outputs: int) -> Replay:
     )
 
 
-def _provenance(data: Json) -> Provenance | None:
+def read_provenance(data: Json) -> Provenance | None:
+    """How a witness came to be, if the file says so.  Raises InputError where it says only half of it."""
     names = ("engine", "encoding", "seed", "seconds", "provenance")
     absent = [name for name in names if data.get(name) is None]
     if len(absent) == len(names):

@@ -1,4 +1,4 @@
-"""The schema of witness files, and the part of JSON Schema 2020-12 that it uses, checked without a package."""
+"""The schemas of witness files, and the part of JSON Schema 2020-12 that it uses, checked without a package."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from fpsynth.witness.numerals import quoted
 
 SCHEMA_NAME = "fpsynth-witness"
 SCHEMA_VERSION = 1
+"""Of files that hold a tie."""
+DIVERGENCE_VERSION = 2
+"""Of files that hold a divergence."""
 
 Schema = Mapping[str, Any]
 
@@ -52,50 +55,70 @@ KEYWORDS |= {
 ANNOTATIONS = frozenset(("$schema", "$defs", "title", "description"))
 
 
-@lru_cache(maxsize=1)
 def witness_schema() -> Schema:
-    """Return the shipped JSON Schema of witness files."""
-    text = resources.files("fpsynth.witness").joinpath("witness.schema.json").read_text("utf-8")
-    schema: Schema = json.loads(text)
+    """Return the shipped JSON Schema of witness files of version 1: ties."""
+    return _shipped("witness.schema.json")
+
+
+def divergence_schema() -> Schema:
+    """Return the shipped JSON Schema of witness files of version 2: divergences."""
+    return _shipped("divergence.schema.json")
+
+
+@lru_cache(maxsize=2)
+def _shipped(name: str) -> Schema:
+    schema: Schema = json.loads(resources.files("fpsynth.witness").joinpath(name).read_text("utf-8"))
     return schema
 
 
-def require_valid(data: object) -> None:
-    """Raise InputError, naming the field, unless ``data`` (parsed JSON) obeys the shipped schema."""
-    if isinstance(data, dict):
-        # these two come first: of a file of another kind or of the future nothing else is worth saying
-        if data.get("schema") != SCHEMA_NAME:
-            raise InputError(f"schema: this is not a witness file (it must say {SCHEMA_NAME!r})")
+def version_of(data: object) -> int:
+    """The version that parsed JSON says it is of (1 where what it says is none: the schema then refuses it).
+
+    Raises InputError for data that is no witness, and for versions that are newer than this fpsynth.
+    """
+    if not isinstance(data, dict):
+        _refuse(data, {"title": f"an fpsynth witness, version {SCHEMA_VERSION} or {DIVERGENCE_VERSION}"}, "")
+    elif data.get("schema") != SCHEMA_NAME:
+        raise InputError(f"schema: this is not a witness file (it must say {SCHEMA_NAME!r})")
+    else:
         version = data.get("schema_version")
-        if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
+        if isinstance(version, int) and not isinstance(version, bool) and version > DIVERGENCE_VERSION:
             raise InputError(
-                f"schema_version: {quoted(version)} is newer than {SCHEMA_VERSION}, the newest that this fpsynth reads"
+                f"schema_version: {quoted(version)} is newer than {DIVERGENCE_VERSION}, the newest that this fpsynth reads"
             )
-    _check(data, witness_schema(), "")
+        if _same(version, DIVERGENCE_VERSION):
+            return DIVERGENCE_VERSION
+    return SCHEMA_VERSION
 
 
-def _check(value: object, schema: Schema, where: str) -> None:
-    """Check one value against one schema.  ``where`` is the path of the value, empty for the whole file."""
+def require_valid(data: object) -> None:
+    """Raise InputError, naming the field, unless ``data`` (parsed JSON) obeys the shipped schema of its version."""
+    root = divergence_schema() if version_of(data) == DIVERGENCE_VERSION else witness_schema()
+    _check(data, root, "", root)
+
+
+def _check(value: object, schema: Schema, where: str, root: Schema) -> None:
+    """Check one value against one schema of ``root``.  ``where`` is the path of the value, empty for the whole file."""
     if "$ref" in schema:
-        schema = witness_schema()["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+        schema = root["$defs"][schema["$ref"].removeprefix("#/$defs/")]
     if "anyOf" in schema:
         # every choice in the schema is between null and something: what is wrong is said of the something
         nullable = [choice for choice in schema["anyOf"] if choice.get("type") == "null"]
         others = [choice for choice in schema["anyOf"] if choice.get("type") != "null"]
         if not (nullable and value is None):
             (only,) = others
-            _check(value, only, where)
+            _check(value, only, where, root)
         return
     if not _plain(value, schema):
         _refuse(value, schema, where)
     if isinstance(value, list):
         for index, item in enumerate(value if "items" in schema else ()):
-            _check(item, schema["items"], f"{where}[{index}]")
+            _check(item, schema["items"], f"{where}[{index}]", root)
     elif isinstance(value, dict):
-        _check_object(value, schema, where)
+        _check_object(value, schema, where, root)
 
 
-def _check_object(value: Mapping[str, object], schema: Schema, where: str) -> None:
+def _check_object(value: Mapping[str, object], schema: Schema, where: str, root: Schema) -> None:
     prefix = f"{where}." if where else ""
     for name in schema.get("required", ()):
         if name not in value:
@@ -104,13 +127,13 @@ def _check_object(value: Mapping[str, object], schema: Schema, where: str) -> No
     for name, item in value.items():
         field = prefix + (name if re.fullmatch(r"\w{1,60}", name, re.ASCII) else quoted(name))
         if "propertyNames" in schema:
-            _check(name, schema["propertyNames"], f"{field} (the name)")
+            _check(name, schema["propertyNames"], f"{field} (the name)", root)
         if name in known:
-            _check(item, known[name], field)
+            _check(item, known[name], field, root)
         elif others is False:
             raise InputError(f"{field}: is unknown here")
         elif others is not True:
-            _check(item, others, field)
+            _check(item, others, field, root)
 
 
 def _plain(value: object, schema: Schema) -> bool:

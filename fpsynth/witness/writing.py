@@ -1,4 +1,4 @@
-"""Writing: a Witness as a JSON object."""
+"""Writing: a tie as a JSON object."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import decimal_text, exact_text, hex_text
@@ -17,12 +18,13 @@ MAX_TEXT = 10_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def to_json(witness: Witness) -> dict[str, Any]:
-    """Return the witness as JSON data that obeys the shipped schema.
+def tie_to_json(witness: Witness) -> dict[str, Any]:
+    """Return the tie as JSON data that obeys the shipped schema.
 
     Weights, biases and points are hexadecimal floats with their exact decimal expansions beside them; a radius is the nearest
-    float64 with the exact number beside it.  ``from_json`` gives the same witness, but for texts: a witness is not lost because
-    of what a library says of itself, so control characters become blanks and texts are cut at ``MAX_TEXT`` characters.
+    float64 with the exact number beside it.  ``tie_from_json`` gives the same witness, but for texts: a witness is not lost
+    because of what a library says of itself, so control characters become blanks and texts are cut at ``MAX_TEXT`` characters.
+    Raises InputError for an arithmetic that files of this version cannot describe.
     """
     return {
         "schema": SCHEMA_NAME,
@@ -30,12 +32,12 @@ def to_json(witness: Witness) -> dict[str, Any]:
         "verdict": "found",
         "question": witness.question,
         "dtype": witness.format.name,
-        "network": {"layers": [_layer(layer) for layer in witness.network.layers]},
+        "network": {"layers": [layer_json(layer) for layer in witness.network.layers]},
         "inputs": {
-            "certified": _hexes(witness.certified),
-            "certified_decimal": _decimals(witness.certified),
-            "counterexample": _hexes(witness.counterexample),
-            "counterexample_decimal": _decimals(witness.counterexample),
+            "certified": hexes_of(witness.certified),
+            "certified_decimal": decimals_of(witness.certified),
+            "counterexample": hexes_of(witness.counterexample),
+            "counterexample_decimal": decimals_of(witness.counterexample),
         },
         "arithmetic": _deployment(witness.deployment),
         "certificate": _certificate(witness.certificate),
@@ -45,42 +47,47 @@ def to_json(witness: Witness) -> dict[str, Any]:
         "distance_hex": hex_text(witness.distance),
         "ratio": witness.ratio,
         "ratio_hex": hex_text(witness.ratio),
-        "objective": _text(witness.objective),
-        "optimum": _text(witness.optimum),
-        "proof": {"text": _text(witness.optimum)} if witness.optimum else None,
+        "objective": plain_text(witness.objective),
+        "optimum": plain_text(witness.optimum),
+        "proof": {"text": plain_text(witness.optimum)} if witness.optimum else None,
         "replays": [_replay(r) for r in witness.replays],
-        **_provenance(witness.provenance),
+        **provenance_json(witness.provenance),
     }
 
 
-def _hexes(numbers: Iterable[float]) -> list[str]:
+def hexes_of(numbers: Iterable[float]) -> list[str]:
+    """Each number as ``hex_text`` writes it."""
     return [hex_text(number) for number in numbers]
 
 
-def _decimals(numbers: Iterable[float]) -> list[str]:
+def decimals_of(numbers: Iterable[float]) -> list[str]:
+    """Each number as ``decimal_text`` writes it."""
     return [decimal_text(number) for number in numbers]
 
 
-def _text(text: str) -> str:
+def plain_text(text: str) -> str:
+    """The text as a file may hold it: control characters become blanks, the rest is cut at ``MAX_TEXT`` characters."""
     return _CONTROL.sub(" ", text)[:MAX_TEXT]
 
 
-def _texts(texts: Mapping[str, str]) -> dict[str, str]:
-    return {_text(name): _text(text) for name, text in texts.items()}
+def plain_texts(texts: Mapping[str, str]) -> dict[str, str]:
+    """Names and texts as ``plain_text`` leaves them."""
+    return {plain_text(name): plain_text(text) for name, text in texts.items()}
 
 
-def _layer(layer: Dense[float]) -> dict[str, Any]:
+def layer_json(layer: Dense[float]) -> dict[str, Any]:
+    """A layer: hexadecimal floats with their decimal expansions beside them."""
     return {
-        "weight": [_hexes(row) for row in layer.weight],
-        "weight_decimal": [_decimals(row) for row in layer.weight],
-        "bias": None if layer.bias is None else _hexes(layer.bias),
-        "bias_decimal": None if layer.bias is None else _decimals(layer.bias),
+        "weight": [hexes_of(row) for row in layer.weight],
+        "weight_decimal": [decimals_of(row) for row in layer.weight],
+        "bias": None if layer.bias is None else hexes_of(layer.bias),
+        "bias_decimal": None if layer.bias is None else decimals_of(layer.bias),
     }
 
 
 def _deployment(deployment: Deployment) -> dict[str, Any]:
     return {
-        "description": _text(str(deployment)),
+        "description": plain_text(str(deployment)),
         "default": _arithmetic(deployment.default),
         "exceptions": [
             {"layer": layer, "output": output, "arithmetic": _arithmetic(arithmetic)}
@@ -90,6 +97,10 @@ def _deployment(deployment: Deployment) -> dict[str, Any]:
 
 
 def _arithmetic(arithmetic: Arithmetic) -> dict[str, Any]:
+    if arithmetic.order.fixed or arithmetic.rounded or arithmetic.operands or arithmetic.bias_leaf:
+        raise InputError(
+            f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows families of orders only, fused or not"
+        )
     return {
         "format": None if arithmetic.format is None else arithmetic.format.name,
         "accumulator": None if arithmetic.accumulator is None else arithmetic.accumulator.name,
@@ -103,7 +114,7 @@ def _arithmetic(arithmetic: Arithmetic) -> dict[str, Any]:
 
 def _certificate(certificate: Certificate) -> dict[str, Any]:
     return {
-        "certifier": _text(certificate.certifier),
+        "certifier": plain_text(certificate.certifier),
         "accepted": certificate.accepted,
         "radius": float(certificate.radius),
         "radius_exact": exact_text(certificate.radius),
@@ -114,34 +125,35 @@ def _certificate(certificate: Certificate) -> dict[str, Any]:
 
 def _replay(replay: Replay) -> dict[str, Any]:
     return {
-        "library": _text(replay.library),
-        "version": _text(replay.version),
-        "variant": _text(replay.variant),
-        "device": _text(replay.device),
+        "library": plain_text(replay.library),
+        "version": plain_text(replay.version),
+        "variant": plain_text(replay.variant),
+        "device": plain_text(replay.device),
         "batch": replay.batch,
         "rows": list(replay.rows),
-        "logits_certified": _hexes(replay.logits_certified),
-        "logits_counterexample": _hexes(replay.logits_counterexample),
+        "logits_certified": hexes_of(replay.logits_certified),
+        "logits_counterexample": hexes_of(replay.logits_counterexample),
         "class_certified": replay.class_certified,
         "class_counterexample": replay.class_counterexample,
         "certificate_accepted": replay.certificate_accepted,
         "confirmed": replay.confirmed,
-        "not_run": _text(replay.not_run),
-        "environment": _texts(replay.environment),
+        "not_run": plain_text(replay.not_run),
+        "environment": plain_texts(replay.environment),
     }
 
 
-def _provenance(provenance: Provenance | None) -> dict[str, Any]:
+def provenance_json(provenance: Provenance | None) -> dict[str, Any]:
+    """The members of a file that say how it came to be; all null where that is not known."""
     if provenance is None:
         return dict.fromkeys(("engine", "encoding", "seed", "seconds", "provenance"))
     return {
-        "engine": _text(provenance.engine),
-        "encoding": _text(provenance.encoding),
+        "engine": plain_text(provenance.engine),
+        "encoding": plain_text(provenance.encoding),
         "seed": provenance.seed,
         "seconds": {"solve": provenance.seconds_solve, "total": provenance.seconds_total},
         "provenance": {
             "created": provenance.created,
-            "versions": _texts(provenance.versions),
-            "notes": [_text(note) for note in provenance.notes],
+            "versions": plain_texts(provenance.versions),
+            "notes": [plain_text(note) for note in provenance.notes],
         },
     }

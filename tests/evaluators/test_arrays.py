@@ -107,3 +107,24 @@ def test_nothing_is_warned_about(recwarn: pytest.WarningsRecorder) -> None:
         ]
         evaluate_arrays(roots, dict(zip("xyz", hostile_triples(fmt, 200, 1), strict=True)))
     assert not recwarn.list
+
+
+def test_constants_alone_are_evaluated_exactly_too() -> None:
+    """Arrays without axes, of which numpy knows no nonzero places."""
+    largest = e.constant(FLOAT64.max_finite, FLOAT64)
+    roots = [e.add(largest, largest, r.Rounding.RTZ), e.cast(e.add(e.real(largest), e.real(largest)), FLOAT64, r.Rounding.RTZ)]
+    assert [float(answer) for answer in evaluate_arrays(roots, {})] == [float(FLOAT64.max_finite)] * 2
+
+
+def test_a_rounded_real_sum_of_products_is_exact_and_its_parts_may_be_read_as_well() -> None:
+    large, small = e.variable("large", FLOAT64), e.variable("small", FLOAT64)
+    product = e.mul(e.real(large), e.real(large))
+    total = e.add(e.add(product, e.real(small)), e.mul(e.neg(e.constant(1, None)), product))
+    exact = e.add(e.add(product, e.real(small)), e.mul(e.real(e.neg(large)), e.real(large)))
+    roots = [e.cast(exact, FLOAT32), e.cast(total, FLOAT32), e.cast(exact, FLOAT32, flush=True), product]
+    given = {"large": np.array([1e30, 3.0]), "small": np.array([2.0**-140, 1e300])}
+    answers = evaluate_arrays(roots, given)
+    assert answers[0].tolist() == [2.0**-140, np.inf]
+    assert answers[1].tolist() == [0.0, np.inf]  # a product with a real constant is approximated
+    assert answers[2].tolist() == [0.0, np.inf]
+    assert answers[3].tolist() == [1e30 * 1e30, 9.0]

@@ -16,10 +16,10 @@ from fpsynth import expressions as e
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import Expression, Op, topological
-from fpsynth.formats import FLOAT16, FLOAT32, Format
+from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
-from fpsynth.orders import Order, parse_order
+from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, Value, round_fraction
 
 Numbers = Sequence[Fraction]
@@ -45,11 +45,11 @@ def constants(numbers: Numbers, fmt: Format | None) -> tuple[Expression, ...]:
 
 
 def neuron(w: Numbers, x: Numbers, b: Fraction | None, arithmetic: Arithmetic) -> Any:
-    """The one output of a layer, evaluated exactly."""
+    """The one output of a layer, evaluated exactly; its Value where it is not finite."""
     fmt = arithmetic.format
     layer = Dense((constants(w, fmt),), None if b is None else constants([b], fmt))
     (result,) = evaluate(lower(Network((layer,)), constants(x, fmt), Deployment(arithmetic)), {})
-    return result.fraction() if isinstance(result, Value) else result
+    return result.fraction() if isinstance(result, Value) and result.is_finite else result
 
 
 # h: rounded to float16, s: rounded to float32; products p0 .. p3 of the four terms
@@ -259,6 +259,65 @@ def test_every_output_position_may_have_its_own_arithmetic() -> None:
     deployment = Deployment(how(), (((0, 1), how("reverse")), ((1, 0), how("pairwise"))))
     outputs = evaluate(lower(Network((Dense((row, row, row)),)), constants(x, FLOAT16), deployment), {})
     assert [out.fraction() for out in outputs if isinstance(out, Value)] == [0, 1, 0]  # (2048+1)-2048; (-2048+1)+2048
+
+
+def test_narrower_formats_are_read_exactly() -> None:
+    third = round_fraction(Fraction(1, 3), FLOAT16).fraction()
+    network, point = Network((Dense((constants([third], FLOAT16),)),)), constants([third], FLOAT16)
+    for fmt in (FLOAT16, FLOAT32, FLOAT64):
+        (result,) = evaluate(lower(network, point, Deployment(Arithmetic(fmt))), {})
+        assert isinstance(result, Value)
+        assert result == round_fraction(third**2, fmt)
+    tiny = constants([FLOAT16.min_subnormal], FLOAT16)  # no subnormal of float32: nothing is flushed
+    (result,) = evaluate(
+        lower(Network((Dense((tiny,)),)), constants([1], FLOAT16), Deployment(Arithmetic(FLOAT32, flush=True))), {}
+    )
+    assert isinstance(result, Value)
+    assert result.fraction() == FLOAT16.min_subnormal
+
+
+def test_layers_of_different_formats_follow_one_another_if_they_widen() -> None:
+    third = round_fraction(Fraction(1, 3), FLOAT16).fraction()
+    layer = Dense((constants([third], FLOAT16),))
+    narrow, wide = Arithmetic(FLOAT16), Arithmetic(FLOAT32)
+    (result,) = evaluate(lower(Network((layer, layer)), constants([1], FLOAT16), Deployment(wide, (((0, 0), narrow),))), {})
+    assert isinstance(result, Value)
+    assert result == round_fraction(third**2, FLOAT32)
+    with pytest.raises(ValueError, match="an arithmetic in float16 got a number in float32"):
+        lower(Network((layer, layer)), constants([1], FLOAT16), Deployment(narrow, (((0, 0), wide),)))
+    with pytest.raises(ValueError, match="an arithmetic in bfloat16 got a number in float16"):
+        lower(Network((layer,)), constants([1], FLOAT16), Deployment(Arithmetic(BFLOAT16)))
+
+
+def test_fused_steps_of_three_nodes_round_once() -> None:
+    omega, one, small = Fraction(2048), Fraction(1), Fraction(1, 1024)
+    order = fixed_order(Tree(3, ((0, 1, 2),)))
+    weights, point = [omega, one + small, -omega], [omega / 2048, one + small, one]
+    product = (one + small) ** 2  # needs 21 bits
+    assert neuron(weights, point, None, Arithmetic(FLOAT16, order=order, fused=True)) == half(product)
+    assert neuron(weights, point, None, Arithmetic(FLOAT32, order=order, fused=True)) == product
+    tight = Arithmetic(FLOAT32, order=order, fused=True, rounded=(1,))
+    x = one + Fraction(1, 4096)
+    assert neuron([one, x, -1], [one, x, one], None, tight) == single(x * x) != x * x
+    leaf = Arithmetic(FLOAT16, order=fixed_order(Tree(4, ((0, 3, 1), (4, 2)))), bias_leaf=True)
+    assert neuron(weights, point, -omega, leaf) == half(half(product) - omega)
+
+
+def test_what_fused_steps_flush_and_what_infinities_make_of_them() -> None:
+    order = fixed_order(Tree(3, ((0, 1, 2),)))
+    flushing = Arithmetic(FLOAT16, order=order, fused=True, flush=True)
+    tiny, large = FLOAT16.min_subnormal, FLOAT16.max_finite
+    assert neuron([tiny, 1, -1], [Fraction(1024), 1, 1], None, flushing) == 0
+    assert neuron([tiny, 1, -1], [Fraction(1024), 1, 1], None, Arithmetic(FLOAT16, order=order, fused=True)) == tiny * 1024
+    overflown = neuron([large, 1, 1], [Fraction(2), 1, 1], None, Arithmetic(FLOAT16, order=order))
+    assert isinstance(overflown, Value)
+    assert overflown.is_nan
+
+
+def test_operands_are_rounded_before_they_are_multiplied() -> None:
+    x = 1 + Fraction(1, 2**12)
+    assert neuron([x], [x], x, Arithmetic(FLOAT32, operands=TF32)) == 1 + x  # not the bias
+    assert neuron([x], [x], x, Arithmetic(FLOAT32)) == single(single(x * x) + x)
 
 
 def test_other_formats_than_the_arithmetic_s_are_refused_but_read_exactly_by_real() -> None:

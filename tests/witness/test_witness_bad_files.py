@@ -43,7 +43,7 @@ LAYER = ("network", "layers", 0)
 BAD_BY_SCHEMA = [
     (("schema",), "fpsynth-report"),
     (("schema",), ABSENT),
-    (("schema_version",), 2),
+    (("schema_version",), 3),
     (("schema_version",), 0),
     (("schema_version",), "1"),
     (("schema_version",), True),
@@ -202,7 +202,7 @@ def test_the_sign_of_a_zero_is_part_of_its_decimal():
 
 
 def test_a_newer_version_is_said_to_be_newer():
-    assert "schema_version: 2 is newer than 1" in refused(changed(("schema_version",), 2) | {"unheard_of": 1})
+    assert "schema_version: 3 is newer than 2" in refused(changed(("schema_version",), 3) | {"unheard_of": 1})
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_a_newer_version_is_said_to_be_newer():
         (text(published())[:-40], "truncated or not JSON"),
         ("", "truncated or not JSON"),
         ("{}", "not a witness file"),
-        ("[]", "must be an fpsynth witness, version 1, not a list of 0"),
-        ("null", "must be an fpsynth witness, version 1, not null"),
+        ("[]", "must be an fpsynth witness, version 1 or 2, not a list of 0"),
+        ("null", "must be an fpsynth witness, version 1 or 2, not null"),
         ('{"schema": NaN}', "NaN is not a JSON number"),
         ('{"schema": -Infinity}', "-Infinity is not a JSON number"),
         ('{"schema": 1e999}', "is too large"),

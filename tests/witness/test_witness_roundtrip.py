@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from witnesses import RADIUS, SUPREMUM, any_witness, published
 
+from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
-from fpsynth.formats import FORMATS
+from fpsynth.formats import FLOAT32, FORMATS, TF32
+from fpsynth.orders import Tree, fixed_order
 from fpsynth.rounding import Rounding
 from fpsynth.witness import Replay, from_json, load, save, to_json
 from fpsynth.witness.file import parse, text
@@ -83,6 +85,20 @@ def test_a_witness_that_could_not_be_read_back_is_not_written(tmp_path):
     with pytest.raises(InputError, match="question: must be the name of a question"):
         save(replace(published(), question="Tie!"), tmp_path / "witness.json")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        Arithmetic(FLOAT32, order=fixed_order(Tree(1, ()))),
+        Arithmetic(FLOAT32, fused=True, rounded=(0,)),
+        Arithmetic(FLOAT32, operands=TF32),
+        Arithmetic(FLOAT32, bias_leaf=True),
+    ],
+)
+def test_a_tie_in_an_arithmetic_that_its_file_cannot_describe_is_not_written_as_another_one(how):
+    with pytest.raises(InputError, match="families of orders only"):
+        to_json(replace(published(), deployment=Deployment(how)))
 
 
 def test_what_a_library_says_of_itself_never_costs_the_witness():

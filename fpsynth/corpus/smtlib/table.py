@@ -10,6 +10,7 @@ from functools import partial
 
 from fpsynth import expressions as ex
 from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.corpus.smtlib import divergence_table
 from fpsynth.corpus.smtlib.question import Benchmark, Evidence, Question, tie_question
 from fpsynth.formats import (
     BFLOAT16,
@@ -81,6 +82,7 @@ FAMILIES = {
     "small": Family(
         "crafted", "A certified tie (see the family certified) in a small invented format, with a ratio just above the largest."
     ),
+    **{name: Family("industrial", about) for name, about in divergence_table.FAMILIES.items()},
 }
 
 _FP, _BV = "fp", "significands"
@@ -102,6 +104,7 @@ def questions() -> tuple[Question, ...]:
         *_domains(),
         *_objectives(),
         *_small(),
+        *divergence_table.questions(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Confirmation: what libraries do with a witness in a replay, and whether that confirms it."""
+"""Ties: what libraries do with a witness in a replay, and whether that confirms it."""
 
 from __future__ import annotations
 

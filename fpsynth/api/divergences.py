@@ -1,0 +1,143 @@
+"""order, precision, relu, interval, twin and position: divergences of two ways to evaluate a network, in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Unpack
+
+from fpsynth.errors import InputError
+from fpsynth.formats import format_named
+from fpsynth.synthesis.options import Number, OptionFields, Options, exact_number
+
+if TYPE_CHECKING:
+    from fpsynth.synthesis.result import DivergenceResult
+
+
+def order(
+    a: str = "sequential",
+    b: str = "pairwise",
+    *,
+    terms: int = 8,
+    outputs: int | None = None,
+    predicate: str = "sign",
+    gap: Number | None = None,
+    maximise: bool = False,
+    camouflage: bool = False,
+    silent: Sequence[str] = (),
+    max_weight: Number | None = None,
+    box: str | None = None,
+    threshold: str | None = None,
+    **options: Unpack[OptionFields],
+) -> DivergenceResult:
+    """Find a network and an input on which arithmetics ``a`` and ``b`` disagree.
+
+    ``a``, ``b``: an order (``sequential``, ``strided:8``, ``[[0,1],2]``; with ``,fused`` and the like), ``real``, the path
+    of a reveal file, or an environment such as ``torch:linear:batch=4``, which is revealed first.  ``predicate``: sign,
+    argmax (two classes or more) or gap (with ``gap``: at least that much).  ``maximise``: the largest difference.
+    ``silent``: sides on which the network must do what it does in ``a``.  ``camouflage``: no zeros, nothing conspicuous.
+    ``max_weight``: no weight or bias above it; the difference is amplified by further layers.  ``box``: one range LO:HI for
+    every input, with commas between them, inside which it happens (and nowhere else that is sampled); ``threshold``:
+    FEATURE>VALUE or FEATURE<VALUE likewise.  Further options: see ``Options``.  Raises InputError for what cannot be used.
+    """
+    from fpsynth.synthesis.questions import OrderRequest, run_order
+
+    chosen = Options(**options)
+    request = OrderRequest(
+        question="order",
+        sides=(a, b, *silent),
+        terms=terms,
+        outputs=outputs,
+        predicate="gap" if gap is not None and predicate == "sign" else predicate,
+        gap=None if gap is None else exact_number(gap, "the gap"),
+        maximise=maximise,
+        camouflage=camouflage,
+        max_weight=None if max_weight is None else exact_number(max_weight, "the largest weight"),
+        box=box,
+        threshold=threshold,
+    )
+    return run_order(request, chosen)
+
+
+def precision(
+    a: str = "float32",
+    b: str = "float64",
+    *,
+    order: str = "sequential",
+    terms: int = 8,
+    predicate: str = "sign",
+    gap: Number | None = None,
+    maximise: bool = False,
+    camouflage: bool = False,
+    max_weight: Number | None = None,
+    **options: Unpack[OptionFields],
+) -> DivergenceResult:
+    """Find a network and an input on which formats ``a`` and ``b`` disagree, sums being taken in ``order``.
+
+    The numbers are of the narrower format.  The other arguments are those of ``order``; ``dtype`` has no meaning here.
+    """
+    from fpsynth.synthesis.questions import OrderRequest, precision_sides, run_order
+
+    sides, numbers = precision_sides(format_named(a), format_named(b), order)
+    options["dtype"] = numbers.name
+    request = OrderRequest(
+        question="precision",
+        sides=sides,
+        terms=terms,
+        predicate="gap" if gap is not None and predicate == "sign" else predicate,
+        gap=None if gap is None else exact_number(gap, "the gap"),
+        maximise=maximise,
+        camouflage=camouflage,
+        max_weight=None if max_weight is None else exact_number(max_weight, "the largest weight"),
+        numbers=numbers,
+    )
+    return run_order(request, Options(**options))
+
+
+def relu(a: str = "real", b: str = "tensorflow:matmul", *, terms: int = 8, **options: Unpack[OptionFields]) -> DivergenceResult:
+    """Find a pre-activation that is negative in ``a`` (so that ReLU gives 0) and positive in ``b``, the largest first."""
+    from fpsynth.synthesis.questions import OrderRequest, run_order
+
+    request = OrderRequest(question="relu", sides=(a, b), terms=terms, predicate="relu", maximise=True)
+    return run_order(request, Options(**options))
+
+
+def interval(
+    a: str = "sequential",
+    b: str = "pairwise",
+    *,
+    terms: int = 8,
+    widening: str = "",
+    radius: Number = 0,
+    maximise: bool = False,
+    **options: Unpack[OptionFields],
+) -> DivergenceResult:
+    """Find weights and inputs for which interval arithmetic in order ``a`` does not contain the value in order ``b``.
+
+    ``widening``: empty for outward rounding, ``elina`` for ELINA's.  ``radius``: of the box around the point that the interval
+    is computed for.
+    """
+    from fpsynth.synthesis.questions import run_interval
+
+    chosen = Options(**options)
+    return run_interval((a, b), terms, widening, exact_number(radius, "the radius"), maximise, chosen)
+
+
+def twin(environment: str | None = None, *, terms: int = 64, **options: Unpack[OptionFields]) -> DivergenceResult:
+    """Find two neurons with identical weights whose outputs differ in ``environment`` (None: look for an environment too)."""
+    from fpsynth.synthesis.position_question import run_position
+
+    return run_position("twin", environment, terms, Options(**options))
+
+
+def position(
+    environment: str | None = None, *, kind: str = "permutation", terms: int = 64, **options: Unpack[OptionFields]
+) -> DivergenceResult:
+    """Find a network whose class changes when its neurons are permuted, or with the row of the batch that the sample is in.
+
+    ``kind``: permutation or row.  ``environment``: None looks for one too.
+    """
+    from fpsynth.synthesis.position_question import run_position
+
+    if kind not in ("permutation", "row"):
+        raise InputError(f"unknown kind {kind[:40]!r}; choose from permutation, row")
+    return run_position(kind, environment, terms, Options(**options))

@@ -1,0 +1,105 @@
+"""environments, reveal and matrix, in Python: what the libraries of this machine are, and in which arithmetic they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fpsynth.errors import InputError
+from fpsynth.formats import format_named
+from fpsynth.libraries.registry import NAMES
+from fpsynth.synthesis.options import BATCHES, MAX_VECTORS, Progress, check_batches, check_limits
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.environments import Installation
+    from fpsynth.revealing.result import Reveal
+    from fpsynth.synthesis.matrix import Matrix
+
+MAX_OUTPUTS = 4096
+
+
+def environments(libraries: Sequence[str] = NAMES, *, device: str = "cpu") -> Installation:
+    """Say for each library whether it is installed here, and what it can run; and which solvers there are."""
+    from fpsynth.libraries.environments import installation
+
+    return installation(libraries, device)
+
+
+def reveal(
+    environment: str,
+    *,
+    terms: int = 8,
+    batches: Sequence[int] | None = None,
+    outputs: int = 1,
+    dtype: str = "float32",
+    bias: bool = False,
+    vectors: int = 10_000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Reveal, ...]:
+    """Find out in which arithmetic an environment sums, at each batch size, and check the answer on ``vectors`` vectors.
+
+    ``environment``: LIBRARY:OPERATION[:OPTIONS] such as ``torch:linear:MKL_CBWR=COMPATIBLE``; its own batch=N and outputs=N
+    count where ``batches`` is None, and instead of ``outputs``.  ``terms``: products in each sum, from 1 to 4096.  ``bias``:
+    of a layer with biases.  Raises InputError for what cannot be used, and for what the library refuses.
+    """
+    from fpsynth.libraries.kernels import MAX_TERMS, Kernel, parse_environment
+    from fpsynth.revealing.revealer import Revealer
+
+    parsed = parse_environment(environment)
+    sizes = (parsed.batch,) if batches is None else tuple(dict.fromkeys(batches))
+    check_batches(sizes)
+    check_limits(1, seed, None)
+    width = parsed.outputs or outputs
+    if not 1 <= terms <= MAX_TERMS or not 1 <= width <= MAX_OUTPUTS or not 1 <= vectors <= MAX_VECTORS:
+        raise InputError(f"terms and outputs must be from 1 to {MAX_TERMS}, vectors from 1 to {MAX_VECTORS}")
+    if parsed.operation == "vdot" and sizes != (1,):
+        raise InputError("vdot takes one pair of vectors: batch 1")
+    found = []
+    with Revealer() as revealer:
+        for batch in sizes:
+            if progress:
+                progress(f"revealing {parsed.library}:{parsed.operation} at batch {batch}")
+            if parsed.row >= batch:
+                raise InputError(f"row {parsed.row} is not in a batch of {batch}: rows are counted from 0")
+            placed = replace(parsed, batch=batch, outputs=width)
+            kernel = Kernel(placed, format_named(dtype), terms, width, bias)
+            found.append(revealer.reveal(kernel, vectors=vectors, seed=seed))
+    return tuple(found)
+
+
+def matrix(
+    *,
+    terms: int = 64,
+    outputs: int = 2,
+    dtype: str = "float32",
+    batches: Sequence[int] = BATCHES,
+    libraries: Sequence[str] = NAMES,
+    settings: bool = True,
+    vectors: int = 10_000,
+    seed: int = 0,
+    timeout: float = 60.0,
+    progress: Progress | None = None,
+) -> Matrix:
+    """Reveal every environment of this machine and find a detector for each pair of different arithmetics, both ways round.
+
+    ``settings``: also with the variables that make a library choose the kernels of other processors.  ``timeout``: seconds
+    for the search of one detector.  Raises InputError for what cannot be used.
+    """
+    from fpsynth.synthesis.matrix import run_matrix
+
+    check_batches(batches)
+    check_limits(timeout, seed, None)
+    return run_matrix(
+        format_named(dtype),
+        terms,
+        outputs,
+        libraries,
+        batches,
+        settings,
+        vectors=vectors,
+        seed=seed,
+        timeout=timeout,
+        progress=progress,
+    )

@@ -1,0 +1,77 @@
+"""check, replay and explain, in Python: what can be done with a witness, or with a witness file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fpsynth.errors import InputError
+from fpsynth.libraries.registry import NAMES
+from fpsynth.synthesis.options import BATCHES, check_batches
+
+if TYPE_CHECKING:
+    from fpsynth.synthesis.check import CheckResult
+    from fpsynth.witness import Divergence, Witness
+
+
+def check(witness: Witness | Divergence | str | os.PathLike[str]) -> CheckResult:
+    """Compute every claim of a witness (or of a witness file) again, exactly and without a solver."""
+    from fpsynth.synthesis.check import check as recheck
+
+    return recheck(loaded(witness))
+
+
+def replay(
+    witness: Witness | Divergence | str | os.PathLike[str],
+    *,
+    libraries: Sequence[str] = NAMES,
+    batches: Sequence[int] = BATCHES,
+    device: str = "cpu",
+) -> Witness | Divergence:
+    """Run a witness (or a witness file) in every library; return it with the fresh replays.
+
+    A divergence is run, beside that, in every environment that one of its views names.
+    """
+    from fpsynth.witness import Divergence
+
+    subject = loaded(witness)
+    check_batches(batches)
+    if isinstance(subject, Divergence):
+        from fpsynth.synthesis.divergences import observed
+
+        return observed(subject, libraries, batches, device)
+    from fpsynth.libraries.pool import LibraryPool
+    from fpsynth.synthesis.run import confirmed
+
+    with LibraryPool(libraries, device) as pool:
+        return confirmed(subject, pool, batches)
+
+
+def explain(witness: Witness | Divergence | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False) -> str:
+    """Tell the computation of a witness (or of a witness file) step by step, as text; claims that do not hold come first."""
+    from fpsynth.report.explain import explain as told
+    from fpsynth.synthesis.check import check as recheck
+
+    subject = loaded(witness)
+    false = [
+        f"NOT TRUE of this file: {finding.claim} ({finding.detail})"
+        for finding in recheck(subject).findings
+        if not finding.holds
+    ]
+    return "\n".join([*false, told(subject, unicode=unicode, colour=colour)])
+
+
+def loaded(witness: Witness | Divergence | str | os.PathLike[str]) -> Witness | Divergence:
+    """The witness itself, or what its file holds.  Raises InputError where it claims nothing, or nothing that is known."""
+    from fpsynth.synthesis.certification import REAL_CERTIFIERS
+    from fpsynth.witness import Divergence, Witness, load
+
+    subject = witness if isinstance(witness, Witness | Divergence) else load(witness)
+    if isinstance(subject, Divergence):
+        return subject
+    if subject.certificate.radius <= 0:
+        raise InputError("certificate.radius must be above 0: a ball of radius 0 claims nothing")
+    if subject.certificate.certifier not in REAL_CERTIFIERS:
+        raise InputError(f"certificate.certifier: unknown certifier {subject.certificate.certifier!r}")
+    return subject

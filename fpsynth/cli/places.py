@@ -1,0 +1,25 @@
+"""Places to write to: refused before any time is spent on what should go there."""
+
+from __future__ import annotations
+
+import os
+
+from fpsynth.errors import InputError
+from fpsynth.files import require_free, shown
+
+
+def require_writable(out: str) -> None:
+    """Raise InputError where ``out``, NAME.json or a new folder, has no name, exists, or lies in a folder that does not."""
+    require_place(out)
+    if not out.endswith(".json"):
+        require_free(out)
+    elif os.path.lexists(out):
+        raise InputError(f"cannot write {shown(out)}: it exists")
+
+
+def require_place(out: str) -> None:
+    """Raise InputError for a path without a name, and for a file whose folder does not exist."""
+    if not out:
+        raise InputError("--out needs a name")
+    if out.endswith(".json") and not os.path.isdir(os.path.dirname(os.path.abspath(out))):
+        raise InputError(f"cannot write {shown(out)}: there is no such folder")

@@ -1,0 +1,142 @@
+"""Runs of one network in many environments: the settings worth trying, the sweep of a replay, and a process for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from fpsynth.errors import InputError
+from fpsynth.formats import Format
+from fpsynth.libraries.kernels import Environment
+from fpsynth.libraries.pool import Answer, Call, LibraryPool
+from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.networks.network import Network
+
+BATCHES = (1, 4, 64)
+"""Batch sizes of a replay: a vector, a few rows, and as many as a kernel's blocks hold."""
+
+PROCESSES = 2
+"""Libraries in memory at a time, the one that is asked included; the next is imported meanwhile."""
+
+Settings = tuple[tuple[str, str], ...]
+
+SETTINGS: dict[str, tuple[Settings, ...]] = {
+    "numpy": (  # OpenBLAS's kernels for other CPUs; np.sum is numpy's own and heeds none of them
+        (("OPENBLAS_CORETYPE", "Prescott"),),
+        (("OPENBLAS_CORETYPE", "Nehalem"),),
+        (("OPENBLAS_CORETYPE", "Sandybridge"),),
+        (("OPENBLAS_CORETYPE", "Haswell"),),
+    ),
+    "torch": (  # MKL computes layers, dot products and convolutions of single images; oneDNN the other convolutions
+        (("MKL_CBWR", "COMPATIBLE"),),
+        (("MKL_CBWR", "AVX"),),
+        (("MKL_CBWR", "AVX2"),),
+        (("ONEDNN_MAX_CPU_ISA", "SSE41"),),
+        (("ONEDNN_MAX_CPU_ISA", "AVX"),),
+        (("ONEDNN_MAX_CPU_ISA", "AVX2"),),
+        (("ONEDNN_DEFAULT_FPMATH_MODE", "BF16"),),
+    ),
+    "tensorflow": (  # oneDNN computes float32 and Eigen the rest; without oneDNN Eigen computes everything
+        (("TF_ENABLE_ONEDNN_OPTS", "0"),),
+        (("ONEDNN_MAX_CPU_ISA", "SSE41"),),
+        (("ONEDNN_MAX_CPU_ISA", "AVX2"),),
+        (("ONEDNN_DEFAULT_FPMATH_MODE", "BF16"),),
+    ),
+    "onnxruntime": (),  # its kernels are chosen by the CPU alone
+    "jax": (  # XLA compiles for the CPU that it is told of; float32 convolutions are oneDNN's
+        (("XLA_FLAGS", "--xla_cpu_max_isa=SSE4_2"),),
+        (("XLA_FLAGS", "--xla_cpu_prefer_vector_width=512"),),
+        (("ONEDNN_MAX_CPU_ISA", "SSE41"),),
+    ),
+}
+"""Variables that make a library compute as on another CPU, or in a lower precision, each found to change some of its sums.
+
+Tried on a CPU with AVX-512 and without effect there: MKL_CBWR=AVX512, ATEN_CPU_CAPABILITY, NPY_DISABLE_CPU_FEATURES,
+OPENBLAS_CORETYPE=SapphireRapids, TF_XLA_FLAGS=--tf_xla_auto_jit=2, XLA_FLAGS=--xla_cpu_max_isa=AVX2.
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an environment made of a network."""
+
+    environment: Environment
+    answers: tuple[Answer, ...]
+    """One per point, from a batch that holds nothing but copies of it."""
+    version: str = ""
+    """Of the library; empty if it is not installed."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """CPU, builds, kernels, threads, settings."""
+
+
+def sweep(names: Sequence[str] = NAMES, batches: Sequence[int] = BATCHES, device: str = "cpu") -> list[Environment]:
+    """Every variant of every library that is installed and knows the device, at each of the batch sizes, with no settings.
+
+    Raises InputError for an unknown library.
+    """
+    libraries = [library_named(name) for name in names]
+    return [
+        Environment(library.name, variant, batch=batch, device=device)
+        for library in libraries
+        if library.version() is not None and device in library.devices
+        for variant in library.variants
+        for batch in batches
+    ]
+
+
+def run_in(
+    environments: Sequence[Environment],
+    network: Network[float],
+    dtype: Format,
+    points: Sequence[Sequence[float]],
+    *,
+    timeout: float = 120.0,
+    processes: int = PROCESSES,
+    progress: Callable[[str], None] | None = None,
+) -> list[Run]:
+    """Run ``network`` in every environment, on a batch of copies of each point; return one Run per environment, in their order.
+
+    Environments that can share a process do; at most ``processes`` of them are there at a time, and each may take ``timeout``
+    seconds to get ready and answer.  The row, output and number of outputs that an environment names play no part here: the
+    answers hold all rows and outputs that the network has.  sum, vdot and conv2d run networks of one layer.  Raises InputError
+    where a point does not fit the network, and for cuda without a GPU.
+    """
+    if processes < 1:
+        raise InputError(f"{processes} processes cannot run anything")
+    groups: dict[object, list[int]] = {}
+    for number, environment in enumerate(environments):
+        groups.setdefault(environment.process, []).append(number)
+    shares = list(groups.values())
+    found: dict[int, Run] = {}
+    with ExitStack() as stack:
+        for share, pool in zip(shares, _pools(stack, [environments[s[0]] for s in shares], timeout, processes), strict=True):
+            first = environments[share[0]]
+            if progress is not None:
+                progress(f"running in {' '.join((first.library, *('='.join(pair) for pair in first.settings)))}")
+            calls = [
+                Call(environments[number].operation, (k,) * environments[number].batch)
+                for number in share
+                for k in range(len(points))
+            ]
+            answers = iter(pool.run(network, dtype, points, {first.library: calls})[first.library])
+            member = pool.members[first.library]
+            for number in share:
+                mine = tuple(next(answers) for _ in points)
+                found[number] = Run(environments[number], mine, member.version or "", member.environment)
+    return [found[number] for number in range(len(environments))]
+
+
+def _pools(stack: ExitStack, firsts: Sequence[Environment], timeout: float, processes: int) -> Iterator[LibraryPool]:
+    """A pool for each process, started ahead of its turn, closed after it, and by the stack whatever happens."""
+    pools: list[LibraryPool] = []
+    for turn in range(len(firsts)):
+        for first in firsts[len(pools) : turn + processes]:
+            pools.append(_pool(first, timeout))
+            stack.enter_context(pools[-1])
+        yield pools[turn]
+        pools[turn].close()
+
+
+def _pool(first: Environment, timeout: float) -> LibraryPool:
+    return LibraryPool([first.library], first.device, timeout=timeout, environment=dict(first.settings), threads=first.threads)

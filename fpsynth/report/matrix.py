@@ -1,0 +1,183 @@
+"""The matrix of environments as a table of text, as a picture and as JSON data."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from fpsynth.arithmetic_json import arithmetic_to_json
+from fpsynth.report.style import Style
+from fpsynth.synthesis.matrix import Cell, Matrix
+
+_CELL = 22
+"""Side of a square of the picture, in pixels."""
+_COLOURS = {"confirmed": "#2e7d32", "disobeyed": "#c62828", "missing": "#f9a825", "same": "#e0e0e0"}
+
+
+def class_name(number: int) -> str:
+    """A, B, ..., Z, AA, AB, ..."""
+    name = ""
+    number += 1
+    while number:
+        number, letter = divmod(number - 1, 26)
+        name = chr(ord("A") + letter) + name
+    return name
+
+
+def status(cell: Cell) -> str:
+    """``confirmed``, ``disobeyed`` (a detector was found and a library did something else) or ``missing``."""
+    return "confirmed" if cell.confirmed else "missing" if cell.divergence is None else "disobeyed"
+
+
+def matrix_text(matrix: Matrix, style: Style) -> str:
+    """The classes of environments, the table of pairs, what failed, and the published detectors."""
+    title = f"fpsynth matrix · {matrix.dtype} · {matrix.terms} terms · {matrix.outputs} outputs"
+    lines = [style.paint(title, "bold"), style.paint("━" * style.width, "dim")]
+    lines += style.heading(f"{len(matrix.classes)} different arithmetics in {_revealed(matrix)} environments")
+    for number, members in enumerate(matrix.classes):
+        first = matrix.members[members[0]]
+        found = first.reveal
+        assert found is not None
+        checked = found.at(0, 0).check
+        lines += style.wrap(f"{class_name(number):>3}  {first.arithmetic} · {checked}", 2, 7)
+        lines += style.wrap(", ".join(_short(matrix, k) for k in members), 7, 7)
+    refused = [member for member in matrix.members if member.reveal is None]
+    if refused:
+        lines += style.heading("Not revealed")
+        for member in refused:
+            lines += style.wrap(f"{member.environment}: {member.reason}", 2, 4)
+    lines += style.heading("Detectors: above zero in one arithmetic, below zero in the other")
+    lines += _grid(matrix)
+    lines += style.wrap(
+        "✓ in every environment of both arithmetics, each way round; ✗ an environment disobeyed; ? none found", 2
+    )
+    failed = [cell for cell in matrix.cells if not cell.confirmed]
+    for cell in failed:
+        lines += style.wrap(f"{class_name(cell.first)} {class_name(cell.second)}: {cell.reason}", 4, 8)
+    lines += style.heading("Published detectors (Szász, Bánhelyi and Jelasity, ICML 2025)")
+    for known in matrix.published:
+        total = len(known.fires) + len(known.silent)
+        names = f": {', '.join(known.fires)}" if 0 < len(known.fires) <= 6 else ""
+        lines += style.wrap(f"{known.name} fires in {len(known.fires)} of {total} environments{names}", 2, 4)
+    runs = sum(cell.runs for cell in matrix.cells)
+    total = len(matrix.cells)
+    lines += ["", f"{matrix.confirmed} of {total} pairs confirmed in {runs} runs, {matrix.seconds:.0f} s"]
+    return style.finish(lines)
+
+
+def _revealed(matrix: Matrix) -> int:
+    return sum(member.reveal is not None for member in matrix.members)
+
+
+def _short(matrix: Matrix, index: int) -> str:
+    """The environment without what all share."""
+    return str(matrix.members[index].environment).replace(f",outputs={matrix.outputs}", "")
+
+
+def _grid(matrix: Matrix) -> list[str]:
+    marks = {"confirmed": "✓", "disobeyed": "✗", "missing": "?"}
+    table = {(cell.first, cell.second): marks[status(cell)] for cell in matrix.cells}
+    names = [class_name(k) for k in range(len(matrix.classes))]
+    width = max(map(len, names), default=1) + 1
+    lines = ["  " + " " * width + "".join(name.rjust(width) for name in names)]
+    for i, name in enumerate(names):
+        row = [table.get((min(i, j), max(i, j)), "·").rjust(width) for j in range(len(names))]
+        lines.append("  " + name.rjust(width) + "".join(row))
+    return lines
+
+
+def matrix_svg(matrix: Matrix) -> str:
+    """A standalone picture: a square per pair, coloured by what became of it, with the environments as legend."""
+    count = len(matrix.classes)
+    left, top = 60, 60
+    legend = [
+        f"{class_name(k)}  {', '.join(_short(matrix, m) for m in members[:3])}{' ...' if len(members) > 3 else ''}"
+        for k, members in enumerate(matrix.classes)
+    ]
+    side = left + count * _CELL
+    width, height = side + 40 + max((7 * len(line) for line in legend), default=0), max(side + 60, top + 18 * count + 40)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="monospace" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<text x="10" y="20" font-size="14">{escape(_title(matrix))}</text>',
+    ]
+    table = {(cell.first, cell.second): cell for cell in matrix.cells}
+    for i in range(count):
+        place = left + i * _CELL
+        parts.append(f'<text x="{place + 4}" y="{top - 6}">{class_name(i)}</text>')
+        parts.append(f'<text x="{left - 30}" y="{top + i * _CELL + 15}">{class_name(i)}</text>')
+        for j in range(count):
+            cell = table.get((min(i, j), max(i, j)))
+            kind = "same" if cell is None else status(cell)
+            text = "one arithmetic" if cell is None else f"{class_name(i)} against {class_name(j)}: {kind}"
+            parts.append(
+                f'<rect x="{left + j * _CELL}" y="{top + i * _CELL}" width="{_CELL - 2}" height="{_CELL - 2}" '
+                f'fill="{_COLOURS[kind]}"><title>{escape(text)}</title></rect>'
+            )
+    for k, line in enumerate(legend):
+        parts.append(f'<text x="{side + 30}" y="{top + 14 + 18 * k}">{escape(line)}</text>')
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
+
+
+def _title(matrix: Matrix) -> str:
+    return (
+        f"{matrix.dtype}, {matrix.terms} terms, {matrix.outputs} outputs: a detector confirmed for {matrix.confirmed} of "
+        f"{len(matrix.cells)} pairs of arithmetics"
+    )
+
+
+def matrix_json(matrix: Matrix) -> dict[str, Any]:
+    """The matrix as JSON data: environments with what they are, their classes with the arithmetic, the pairs with detectors."""
+    return {
+        "schema": "fpsynth-matrix",
+        "schema_version": 1,
+        "dtype": matrix.dtype.name,
+        "terms": matrix.terms,
+        "outputs": matrix.outputs,
+        "pairs": len(matrix.cells),
+        "confirmed": matrix.confirmed,
+        "seconds": round(matrix.seconds, 1),
+        "environments": [
+            {
+                "environment": str(member.environment),
+                "reason": member.reason,
+                "class": next((class_name(k) for k, cls in enumerate(matrix.classes) if index in cls), None),
+                "check": None if member.reveal is None else str(member.reveal.at(0, 0).check),
+                "version": "" if member.reveal is None else member.reveal.version,
+                "facts": {} if member.reveal is None else member.reveal.facts,
+            }
+            for index, member in enumerate(matrix.members)
+        ],
+        "classes": {
+            class_name(k): arithmetic_to_json(matrix.members[members[0]].arithmetic) for k, members in enumerate(matrix.classes)
+        },
+        "cells": [
+            {
+                "below_zero_in": class_name(cell.first),
+                "above_zero_in": class_name(cell.second),
+                "status": status(cell),
+                "reason": cell.reason,
+                "runs": cell.runs,
+                "obeyed": cell.obeyed,
+                "detector": None if cell.divergence is None else _detector(cell),
+            }
+            for cell in matrix.cells
+        ],
+        "published": [
+            {"name": known.name, "fires": list(known.fires), "silent": list(known.silent)} for known in matrix.published
+        ],
+    }
+
+
+def _detector(cell: Cell) -> dict[str, Any]:
+    """The weights and inputs of the terms that are not zero."""
+    assert cell.divergence is not None
+    weights, point = cell.divergence.network.layers[0].weight[0], cell.divergence.point
+    active = [k for k, (w, x) in enumerate(zip(weights, point, strict=True)) if w * x != 0]
+    return {
+        "terms": active,
+        "weights": [weights[k].hex() for k in active],
+        "inputs": [point[k].hex() for k in active],
+        "values": [float(view.logits[0]) for view in cell.divergence.views[:2]],
+    }

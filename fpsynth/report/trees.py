@@ -1,0 +1,204 @@
+"""The tree of an order or an arithmetic as text, leaves top to bottom and sums growing to the right."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.errors import InputError
+from fpsynth.orders import Order, Tree
+
+ROWS = 40
+"""Of a drawing, unless told otherwise; what has no room is counted."""
+_SUM = ("┬", "┤", "╯", "│")
+_FUSED_SUM = ("╦", "╣", "╝", "║")
+_ASCII = str.maketrans("─┬┤╯│╦╣╝║●○", "-++'|####*o")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is drawn."""
+
+    tree: Tree
+    label: Callable[[int], str]
+    """What a leaf is called."""
+    fused: frozenset[int] | None
+    """Leaves whose products are not rounded before they are added; None where nothing is said of products."""
+    title: str
+
+    @property
+    def legend(self) -> list[str]:
+        """What the marks mean, for the marks that there are."""
+        lines = []
+        if self.fused is not None:
+            lines.append("● product fused into the addition   ○ product rounded first")
+        if any(len(step) > 2 for step in self.tree.steps):
+            lines.append("╦ more than two nodes added in one rounding")
+        return lines
+
+
+def subject(what: Tree | Order | Arithmetic, terms: int | None = None) -> Subject:
+    """What there is to draw of a tree, an order or an arithmetic, for so many ``terms`` (products, without the bias).
+
+    A tree and an order that is one tree bring their own number.  Raises InputError where the number is missing or does not
+    fit, and for real numbers, whose sums have no order.
+    """
+    if isinstance(what, Tree):
+        return subject(Order("tree", 0, what), terms)
+    order = what.order if isinstance(what, Arithmetic) else what
+    with_bias = isinstance(what, Arithmetic) and what.bias_leaf
+    if terms is None and order.fixed is None:
+        raise InputError(f"order {order} gives a tree for any number of terms: say how many to draw")
+    tree = order.tree(order.fixed.leaves if terms is None and order.fixed else (terms or 0) + with_bias)
+    if isinstance(what, Order):
+        name = f"{what}, " if what.fixed is None else ""
+        return Subject(tree, str, None, f"{name}{_terms(tree.leaves)}")
+    if what.format is None:
+        raise InputError("a sum of real numbers has no order to draw")
+    start = tree.steps[0][0] if tree.steps else 0
+    bias = tree.leaves - 1 if what.bias_leaf else None
+
+    def label(leaf: int) -> str:
+        return "bias" if leaf == bias else f"bias+{leaf}" if what.bias_first and leaf == start and bias is None else str(leaf)
+
+    fused = _fused_leaves(what, tree, start) if what.fused else None
+    return Subject(tree, label, fused, f"{what}, {_terms(tree.leaves - what.bias_leaf)}")
+
+
+def _terms(count: int) -> str:
+    return f"{count} term{'s' if count > 1 else ''}"
+
+
+def _fused_leaves(how: Arithmetic, tree: Tree, start: int) -> frozenset[int]:
+    """The leaves that lowering fuses: in an ordinary step the later of two, and the product that the bias starts."""
+    bias_first = how.bias_first and not how.bias_leaf
+    may = set(range(tree.leaves)) - set(how.rounded) - ({tree.leaves - 1} if how.bias_leaf else set())
+    fused = {start} & may if bias_first else set()
+    for step in tree.steps:
+        candidates = [node for node in step if node in may and not (bias_first and node == start)]
+        fused.update([max(candidates)] if len(step) == 2 and candidates else candidates)
+    return frozenset(fused)
+
+
+def tree_text(
+    what: Tree | Order | Arithmetic, terms: int | None = None, *, width: int = 96, rows: int = ROWS, unicode: bool = True
+) -> str:
+    """Draw what ``subject`` reads, in lines of at most ``width`` >= 40 columns and at most ``rows`` >= 2 rows of leaves.
+
+    Operands end on one bar and the sum leaves at its top.  Subtrees that have no room become one row that says how many
+    leaves it stands for.  Ends in a newline.  Raises InputError as ``subject`` does.
+    """
+    drawn = subject(what, terms)
+    shown = _Shown(drawn, max(rows, 2), max(width, 40))
+    lines = [_cut(drawn.title, max(width, 40)), *shown.lines(), *drawn.legend]
+    text = "\n".join(line.rstrip() for line in lines) + "\n"
+    return text if unicode else text.translate(_ASCII)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+class _Shown:
+    """The part of a tree that is drawn: its top, opened at the largest subtrees first."""
+
+    def __init__(self, drawn: Subject, rows: int, width: int) -> None:
+        self.drawn, self.tree, self.width = drawn, drawn.tree, width
+        self.sizes = [1] * self.tree.leaves
+        for step in self.tree.steps:
+            self.sizes.append(sum([self.sizes[node] for node in step]))
+        self.opened: set[int] = set()
+        mark = 0 if drawn.fused is None else 2
+        longest = max(len(drawn.label(leaf)) for leaf in range(self.tree.leaves)) + mark
+        room = width - 3
+        if self._depth_within(rows, (room - longest) // 2):
+            self._open(rows, (room - longest) // 2)
+        else:  # some rows stand for many leaves, and say so
+            self._open(rows, (room - min(34, width // 2)) // 2)
+
+    def _depth_within(self, rows: int, depth: int) -> bool:
+        """Whether the whole tree has room."""
+        if self.tree.leaves > rows:
+            return False
+        heights = [0] * self.tree.leaves
+        for step in self.tree.steps:
+            heights.append(1 + max(heights[node] for node in step))
+        return heights[-1] <= depth
+
+    def _open(self, rows: int, depth: int) -> None:
+        heap = [(-self.sizes[self.tree.root], self.tree.root, 0)]
+        used = 1
+        while heap:
+            _, node, above = heapq.heappop(heap)
+            if node < self.tree.leaves or above >= depth:
+                continue
+            step = self.tree.steps[node - self.tree.leaves]
+            if used + len(step) - 1 > rows:
+                continue
+            used += len(step) - 1
+            self.opened.add(node)
+            for operand in step:
+                heapq.heappush(heap, (-self.sizes[operand], operand, above + 1))
+
+    def _below(self, node: int) -> list[int]:
+        leaves, stack = [], [node]
+        while stack:
+            item = stack.pop()
+            if item < self.tree.leaves:
+                leaves.append(item)
+            else:
+                stack.extend(self.tree.steps[item - self.tree.leaves])
+        return leaves
+
+    def _name(self, node: int) -> str:
+        if node < self.tree.leaves:
+            product = self.drawn.fused is not None and self.drawn.label(node) != "bias"
+            mark = "" if not product else " ●" if node in (self.drawn.fused or ()) else " ○"
+            return self.drawn.label(node) + mark
+        leaves = self._below(node)
+        first, last = min(leaves), max(leaves)
+        among = f"{first} to {last}" if last - first + 1 == len(leaves) else f"from {first} to {last}, not all"
+        short = f"... {len(leaves)} more leaves"
+        return f"{short} ({among})" if len(short) + len(among) + 3 <= self.width // 2 else short
+
+    def lines(self) -> list[str]:
+        """One line per row: labels to the right, then the bars."""
+        order, rows, stack = [], [], [self.tree.root]
+        while stack:
+            node = stack.pop()
+            if node in self.opened:
+                order.append(node)
+                stack.extend(reversed(self.tree.steps[node - self.tree.leaves]))
+            else:
+                rows.append(node)
+        names = [_cut(self._name(node), self.width // 2) for node in rows]
+        edge = max(map(len, names))
+        place = {node: (row, 0) for row, node in enumerate(rows)}
+        canvas = [dict.fromkeys(range(2), "─") for _ in rows]
+        for node in reversed(order):
+            place[node] = self._join(node, place, canvas)
+        row, height = place[self.tree.root]
+        canvas[row][2 * height + 1] = "─"
+        width = max(max(cells) for cells in canvas) + 1
+        return [
+            f"{n:>{edge}} " + "".join(cells.get(c, " ") for c in range(width)) for n, cells in zip(names, canvas, strict=True)
+        ]
+
+    def _join(self, node: int, place: dict[int, tuple[int, int]], canvas: list[dict[int, str]]) -> tuple[int, int]:
+        """Draw one step; return the row in which its sum goes on, and its height above the rows."""
+        step = self.tree.steps[node - self.tree.leaves]
+        height = 1 + max(place[operand][1] for operand in step)
+        ends = [place[operand][0] for operand in step]
+        top, middle, bottom, bar = _FUSED_SUM if len(step) > 2 else _SUM
+        for row in range(ends[0], ends[-1] + 1):
+            canvas[row][2 * height] = bar
+        for operand in step:
+            row, below = place[operand]
+            for column in range(2 * below + 1, 2 * height):
+                canvas[row][column] = "─"
+            canvas[row][2 * height] = middle
+        canvas[ends[0]][2 * height] = top
+        canvas[ends[-1]][2 * height] = bottom
+        return ends[0], height

@@ -1,0 +1,93 @@
+"""A kernel on the bench: called with operands as arrays, every call counted, probes spread over positions that act alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsynth.libraries.base import Operation, numpy_dtype
+from fpsynth.libraries.kernels import Kernel
+from fpsynth.revealing.vectors import Call, Shape
+
+Array = NDArray[Any]
+Position = tuple[int, int]
+"""(row, output)."""
+
+
+class Bench:
+    """The operation of a kernel, for float64 arrays that hold values of its format."""
+
+    def __init__(self, operation: Operation, kernel: Kernel) -> None:
+        self.operation, self.kernel, self.calls = operation, kernel, 0
+        self._dtype = numpy_dtype(kernel.dtype)
+        where = kernel.environment
+        self.shape = Shape(where.batch, kernel.outputs, kernel.terms, where.operation != "sum", kernel.bias)
+
+    def run(self, call: Call) -> Array:
+        """The results of one call, (batch, outputs) in float64."""
+        self.calls += 1
+        with np.errstate(all="ignore"):
+            bias = None if call.bias is None else call.bias.astype(self._dtype)
+            result = self.operation(call.rows.astype(self._dtype), call.weights.astype(self._dtype), bias)
+            return np.asarray(result).astype(np.float64)
+
+
+class Spread:
+    """Runs sums of given summands at positions that share one arithmetic, as many in a call as there are such positions.
+
+    Summands go into the rows where several rows are alike, into the weights where several outputs are; the other operand is
+    ``factor`` everywhere.
+    """
+
+    def __init__(self, bench: Bench, positions: Sequence[Position], factor: float) -> None:
+        self.bench, self.factor = bench, factor
+        rows: dict[int, list[int]] = {}
+        columns: dict[int, list[int]] = {}
+        for row, output in positions:
+            rows.setdefault(output, []).append(row)
+            columns.setdefault(row, []).append(output)
+        self.output, self.rows = max(rows.items(), key=lambda item: len(item[1]))
+        self.row, self.columns = max(columns.items(), key=lambda item: len(item[1]))
+        self.by_rows = len(self.rows) >= len(self.columns) or not bench.shape.weighted
+
+    @property
+    def width(self) -> int:
+        """Sums per call."""
+        return len(self.rows) if self.by_rows else len(self.columns)
+
+    def sums(self, summands: Array) -> Array:
+        """The result of each row of ``summands`` (number, terms), or (number, terms + 1) with the bias last."""
+        results = np.empty(len(summands))
+        todo = np.arange(len(summands))
+        if self.bench.shape.bias and self.by_rows:  # rows share the bias of a call
+            for bias in np.unique(summands[:, -1]):
+                self._run(summands, todo[summands[:, -1] == bias], results)
+        else:
+            self._run(summands, todo, results)
+        return results
+
+    def _run(self, summands: Array, todo: Array, results: Array) -> None:
+        for start in range(0, len(todo), self.width):
+            chosen = todo[start : start + self.width]
+            results[chosen] = self._call(summands[chosen])
+
+    def _call(self, summands: Array) -> Array:
+        shape = self.bench.shape
+        rows = np.full((shape.batch, shape.terms), self.factor)
+        weights = np.full((shape.outputs, shape.terms), self.factor if shape.weighted else 1.0)
+        bias = np.zeros(shape.outputs) if shape.bias else None
+        values = summands[:, : shape.terms]
+        if self.by_rows:
+            places = self.rows[: len(summands)]
+            rows[places] = values
+            if bias is not None:
+                bias[:] = summands[0, -1]
+            return self.bench.run(Call(rows, weights, bias))[places, self.output]
+        places = self.columns[: len(summands)]
+        weights[places] = values
+        if bias is not None:
+            bias[places] = summands[:, -1]
+        return self.bench.run(Call(rows, weights, bias))[self.row, places]

@@ -1,0 +1,93 @@
+"""What a reveal found: the arithmetic of every position of a kernel's output, how well it explains it, and what it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.errors import InputError
+from fpsynth.libraries.kernels import Kernel
+
+
+@dataclass(frozen=True)
+class Unexplained:
+    """The first vector whose result the revealed arithmetic does not predict."""
+
+    inputs: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float | None
+    library: float
+    """What the library returned."""
+    predicted: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """How many hostile random vectors the arithmetic explains, bit for bit."""
+
+    explained: int
+    total: int
+    first: Unexplained | None = None
+
+    @property
+    def perfect(self) -> bool:
+        """Whether it explains all of them."""
+        return self.explained == self.total > 0
+
+    def __str__(self) -> str:
+        return f"explains {self.explained}/{self.total}"
+
+
+@dataclass(frozen=True)
+class PositionClass:
+    """Positions of the output that share one arithmetic."""
+
+    arithmetic: Arithmetic
+    positions: tuple[tuple[int, int], ...]
+    """Pairs (row, output)."""
+    check: Check
+
+
+@dataclass(frozen=True)
+class Reveal:
+    """The arithmetic of a kernel."""
+
+    kernel: Kernel
+    classes: tuple[PositionClass, ...]
+    """They cover every (row, output), the largest class first."""
+    version: str
+    """Of the library."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """CPU, builds, kernels, threads, settings."""
+    repeats: str = ""
+    """``same`` if the results do not change between repeats, else what changed; empty if it was not tried."""
+    alignment: str = ""
+    """Whether the results depend on the address of the operands in memory, in words; empty if it was not tried."""
+    threads: str = ""
+    """Whether the results depend on the number of threads, in words; empty if it was not tried."""
+    tree_calls: int = 0
+    """Calls of the library that found the trees."""
+    calls: int = 0
+    """All calls of the library."""
+    seconds: float = 0.0
+    """Wall time, without importing the library."""
+    notes: tuple[str, ...] = ()
+    """Whatever is not explained or was not tried, and why."""
+
+    @property
+    def explained(self) -> bool:
+        """Whether every class explains every vector it was checked on."""
+        return all(cls.check.perfect for cls in self.classes)
+
+    def at(self, row: int, output: int) -> PositionClass:
+        """The class of a position.  Raises InputError for a position outside the kernel's output."""
+        for cls in self.classes:
+            if (row, output) in cls.positions:
+                return cls
+        raise InputError(f"{self.kernel.environment} has no row {row}, output {output}")
+
+    def deployment(self, row: int = 0) -> Deployment:
+        """How a one-layer network is evaluated in a row of the batch."""
+        found = [self.at(row, output).arithmetic for output in range(self.kernel.outputs)]
+        default = max(found, key=found.count)
+        return Deployment(default, tuple(((0, j), how) for j, how in enumerate(found) if how != default))

@@ -1,0 +1,121 @@
+"""Reveals on request: a process for each library and its settings, started when it is first needed, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+
+from fpsynth.errors import InputError
+from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel
+from fpsynth.libraries.machine import has_gpu
+from fpsynth.libraries.registry import library_named
+from fpsynth.processes import Message, Worker, WorkerDied
+from fpsynth.revealing.file import kernel_to_json, reveal_from_json
+from fpsynth.revealing.result import Reveal
+
+WORKER = "fpsynth.revealing.worker"
+MAX_POSITIONS = 1 << 16
+"""Rows times outputs of a kernel."""
+
+Process = tuple[str, str, int | None, tuple[tuple[str, str], ...]]
+
+
+class Revealer:
+    """Reveals kernels.  Use it as a context manager, or call ``close``: either way no process is left behind."""
+
+    def __init__(self, *, timeout: float = 600.0) -> None:
+        """``timeout``: seconds that importing a library and revealing one kernel may take, each."""
+        self.timeout = timeout
+        self._workers: dict[Process, Worker] = {}
+        self._found: dict[tuple[Kernel, int, int], Reveal] = {}
+
+    def reveal(self, kernel: Kernel, *, vectors: int = 10_000, seed: int = 0, threads: bool = False) -> Reveal:
+        """Return the arithmetic of a kernel, checked on ``vectors`` hostile random vectors; each kernel is revealed once.
+
+        ``threads``: find out, too, whether another number of threads changes the results.  Raises InputError, in one line,
+        where the library is not installed, refuses the format, the shape or the settings, or dies.
+        """
+        _require_usable(kernel)
+        key = (kernel, vectors, seed)
+        if key not in self._found:
+            answer = self._ask(kernel.environment, {"reveal": kernel_to_json(kernel), "vectors": vectors, "seed": seed})
+            self._found[key] = reveal_from_json(answer["reveal"])
+        if threads and not self._found[key].threads:
+            self._found[key] = replace(self._found[key], threads=self._threads(kernel, seed))
+        return self._found[key]
+
+    def reveal_many(self, kernels: Sequence[Kernel], *, vectors: int = 10_000, seed: int = 0) -> list[Reveal]:
+        """Reveal kernels one after the other."""
+        return [self.reveal(kernel, vectors=vectors, seed=seed) for kernel in kernels]
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers.values():
+            worker.kill()
+        self._workers.clear()
+
+    def __enter__(self) -> Revealer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _threads(self, kernel: Kernel, seed: int) -> str:
+        """Compare with one thread (with two, where one is what was asked for)."""
+        own = kernel.environment.threads
+        other = 2 if own == 1 else 1
+        request = {"digest": kernel_to_json(kernel), "seed": seed}
+        changed = replace(kernel, environment=replace(kernel.environment, threads=other))
+        try:
+            mine = self._ask(kernel.environment, request)["digest"]
+            theirs = self._ask(changed.environment, {**request, "digest": kernel_to_json(changed)})["digest"]
+        except InputError as error:
+            return f"not tried: {error}"
+        what = "thread" if other == 1 else "threads"
+        return f"no effect of {other} {what}" if mine == theirs else f"other results with {other} {what}"
+
+    def _ask(self, environment: Environment, request: Message) -> Message:
+        worker = self._worker(environment)
+        worker.send(request)
+        return self._answer(worker, environment)
+
+    def _worker(self, environment: Environment) -> Worker:
+        process = environment.process
+        if process not in self._workers:
+            worker = Worker(WORKER, environment=dict(environment.settings))
+            self._workers[process] = worker
+            worker.send({"load": environment.library, "device": environment.device, "threads": environment.threads})
+            self._answer(worker, environment)
+        return self._workers[process]
+
+    def _answer(self, worker: Worker, environment: Environment) -> Message:
+        """The next message.  Raises InputError where there is none, or where it says why not."""
+        try:
+            message = worker.receive(self.timeout)
+        except WorkerDied as death:
+            self._forget(environment)
+            raise InputError(f"{environment}: the library crashed ({death})") from None
+        if message is None:
+            self._forget(environment)
+            raise InputError(f"{environment}: no answer within {self.timeout:g} s")
+        if "failed" in message:
+            raise InputError(f"{environment}: {message['failed']}")
+        return message
+
+    def _forget(self, environment: Environment) -> None:
+        worker = self._workers.pop(environment.process, None)
+        if worker is not None:
+            worker.kill()
+
+
+def _require_usable(kernel: Kernel) -> None:
+    environment = kernel.environment
+    if not 1 <= kernel.terms <= MAX_TERMS:
+        raise InputError(f"the number of terms must be from 1 to {MAX_TERMS}, not {kernel.terms}")
+    if kernel.outputs < 1 or environment.batch * kernel.outputs > MAX_POSITIONS:
+        raise InputError(f"batch times outputs must be from 1 to {MAX_POSITIONS}")
+    if library_named(environment.library).version() is None:
+        raise InputError(f"{environment.library} is not installed")
+    if environment.device == "cuda" and not has_gpu():
+        raise InputError("device cuda: no GPU (or no CUDA driver) on this machine; use device=cpu")

@@ -1,0 +1,155 @@
+"""The exact re-check of a divergence: every claim of the file computed again, without a solver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from fpsynth.certifiers.intervals import finite_bounds, network_intervals
+from fpsynth.errors import InputError
+from fpsynth.evaluators.real import exact_logits
+from fpsynth.synthesis.findings import CheckResult, Finding
+from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.prediction import arranged, judged, predicted_logits
+
+Bounds = tuple[tuple[Fraction, Fraction], ...]
+SHOWN = 6
+"""Numbers of a list that stand in a finding."""
+
+
+def check_divergence(divergence: Divergence) -> CheckResult:
+    """Compute everything that the divergence claims again, exactly, apart from what libraries did and what was sampled.
+
+    What every view predicts is computed by the exact interpreter, intervals with outward rounding, and what follows from it
+    is compared with the file.  What cannot be computed (a logit that is infinite, an order that does not fit) is a finding
+    that does not hold.
+    """
+    computed: dict[str, tuple[Fraction, ...]] = {}
+    intervals: dict[str, Bounds] = {}
+    findings: list[Finding] = []
+    for view in divergence.views:
+        try:
+            computed[view.name] = predicted_logits(divergence.network, divergence.point, view)
+            if view.interval or (view is divergence.reference and divergence.predicate.kind == "outside"):
+                intervals[view.name] = _interval_of(divergence, view)
+        except InputError as error:
+            findings.append(Finding(f"what the file predicts for {_named(view)} is right", False, str(error)))
+            continue
+        findings += _prediction(view, computed[view.name], intervals.get(view.name, ()))
+    real = exact_logits(divergence.network, divergence.point)
+    if divergence.real:
+        findings.append(Finding("the logits in exact arithmetic are right", real == divergence.real, listed(real)))
+    reference, deployed = divergence.reference, divergence.deployed
+    if reference.name in computed and deployed.name in computed:
+        findings += _departures(divergence, computed, intervals.get(reference.name, ()))
+    findings += _statements(divergence, real)
+    return CheckResult(tuple(findings), skipped=tuple(_skipped(divergence)))
+
+
+def _interval_of(divergence: Divergence, view: View) -> Bounds:
+    """The interval of every neuron in a view, for the file's box, or else for the point alone; permutation undone."""
+    fmt = view.deployment.default.format
+    if fmt is None:
+        raise InputError("interval arithmetic rounds outward into a format: real arithmetic has none")
+    box = divergence.box or tuple((x, x) for x in divergence.point)
+    ends = network_intervals(arranged(divergence.network, view.permutation), box, fmt, view.deployment, view.widening)
+    bounds = finite_bounds(ends)
+    if bounds is None:
+        raise InputError("an end of an interval is infinite or NaN")
+    if not view.permutation:
+        return bounds
+    return tuple(bounds[view.permutation.index(neuron)] for neuron in range(len(bounds)))
+
+
+def _prediction(view: View, logits: tuple[Fraction, ...], interval: Bounds) -> Iterator[Finding]:
+    """What the file says that one view predicts."""
+    if view.logits or not interval:
+        yield Finding(f"the logits of {_named(view)} are right", logits == view.logits, listed(logits))
+    if interval:
+        ends = ", ".join(f"[{short(low)}, {short(high)}]" for low, high in interval[:SHOWN])
+        yield Finding(f"the intervals of {_named(view)} are right", interval == view.interval, ends)
+
+
+def _departures(divergence: Divergence, computed: dict[str, tuple[Fraction, ...]], bounds: Bounds) -> Iterator[Finding]:
+    """Which views depart from the reference, and how far the deployed one does."""
+    predicate, reference, deployed = divergence.predicate, divergence.reference, divergence.deployed
+    a, b = computed[reference.name], computed[deployed.name]
+    if predicate.kind == "outside" and not bounds:
+        return
+    detail = f"{listed(a)} against {listed(b)}" if predicate.kind != "outside" else f"{listed(b)} is to lie outside"
+    departs = predicate.fires(b, a, bounds)
+    yield Finding(f"{_named(deployed)} departs from {_named(reference)} by {predicate.kind}", departs, detail)
+    measure = predicate.measure(a, b, bounds)
+    yield Finding("the measure is right", measure == divergence.measure, f"the two are {short(measure)} apart")
+    for view in divergence.silent:
+        if view.name in computed:
+            silent = not predicate.fires(computed[view.name], a, bounds)
+            yield Finding(f"{_named(view)} is silent", silent, listed(computed[view.name]))
+
+
+def _statements(divergence: Divergence, real: tuple[Fraction, ...]) -> Iterator[Finding]:
+    """What the question itself promises, beside the predicate."""
+    last, predicate = divergence.network.layers[-1], divergence.predicate
+    if divergence.question == "twin":
+        i, j = predicate.output, predicate.other
+        same = last.weight[i] == last.weight[j] and (last.bias is None or last.bias[i] == last.bias[j])
+        yield Finding(f"neurons {i} and {j} have the same weights", same, f"{last.inputs} weights each")
+        yield Finding(f"outputs {i} and {j} are equal in exact arithmetic", real[i] == real[j], short(real[i]))
+    for view in divergence.views:
+        if view.permutation:
+            yield _unmoved(divergence, view, real)
+    limit = divergence.max_weight
+    if limit is not None:
+        largest = max(abs(Fraction(entry)) for entry in divergence.network.entries())
+        yield Finding(
+            f"no weight or bias is above {short(limit)} in size", largest <= limit, f"the largest is {short(largest)}"
+        )
+    if divergence.box:
+        inside = all(low <= x <= high for x, (low, high) in zip(divergence.point, divergence.box, strict=True))
+        yield Finding("the point lies in the box", inside, f"{len(divergence.box)} ranges")
+    if divergence.observations:
+        told = [judged(predicate, divergence.views, seen.logits) for seen in divergence.observations if seen.logits]
+        said = [(seen.departs, seen.agrees_with) for seen in divergence.observations if seen.logits]
+        yield Finding("the verdicts on the libraries' logits are right", told == said, f"{len(said)} runs")
+
+
+def _unmoved(divergence: Divergence, view: View, real: tuple[Fraction, ...]) -> Finding:
+    """Over the reals the order in which neurons stand changes nothing: computed, not believed."""
+    claim = f"the arrangement of {_named(view)} is a permutation, which changes nothing in exact arithmetic"
+    if sorted(view.permutation) != list(range(len(real))):
+        return Finding(claim, False, f"it does not name each of the {len(real)} neurons once")
+    moved = exact_logits(arranged(divergence.network, view.permutation), divergence.point)
+    same = all(moved[place] == real[neuron] for place, neuron in enumerate(view.permutation))
+    detail = f"{sum(neuron != place for place, neuron in enumerate(view.permutation))} of {len(real)} neurons are moved"
+    return Finding(claim, same, detail)
+
+
+def _skipped(divergence: Divergence) -> Iterator[str]:
+    """What cannot be computed here."""
+    if divergence.sampled is not None:
+        s = divergence.sampled
+        yield (
+            f"sampled: {s.inside_fires} of {s.inside} points inside and {s.outside_fires} of {s.outside} outside were said to "
+            "depart; only the point itself was computed"
+        )
+    if divergence.optimum:
+        yield "optimum: that nothing larger exists is a claim of the search"
+    if divergence.observations:
+        yield f"{len(divergence.observations)} runs of libraries: only running them again can check them (fpsynth replay)"
+
+
+def _named(view: View) -> str:
+    return f"{view.name} ({view.label})"
+
+
+def listed(numbers: Sequence[Fraction]) -> str:
+    """The first few numbers of a list."""
+    return ", ".join(map(short, numbers[:SHOWN])) + (f", ... ({len(numbers)} in all)" if len(numbers) > SHOWN else "")
+
+
+def short(number: Fraction) -> str:
+    """A number in a message: 12 digits, whatever its size."""
+    try:
+        return f"{float(number):.12g}"
+    except OverflowError:
+        return "a number beyond float64"

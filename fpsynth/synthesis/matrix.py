@@ -1,0 +1,317 @@
+"""The matrix: every environment of this machine revealed, and for every pair of different arithmetics a detector of each."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.errors import InputError
+from fpsynth.formats import Format
+from fpsynth.libraries.kernels import Environment, Kernel
+from fpsynth.libraries.pool import Call, LibraryPool
+from fpsynth.libraries.registry import library_named
+from fpsynth.libraries.runs import SETTINGS
+from fpsynth.networks.network import Dense, Network
+from fpsynth.predicates import Predicate
+from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.revealer import Revealer
+from fpsynth.solvers.engines import engines_named
+from fpsynth.synthesis.detectors import NAMES as PUBLISHED
+from fpsynth.synthesis.detectors import detector
+from fpsynth.synthesis.domain import Interval
+from fpsynth.synthesis.flips import FlipQuestion, find_flip
+from fpsynth.synthesis.flips.arithmetics import same
+from fpsynth.synthesis.search import Clock, Settings
+from fpsynth.witness.divergence import Divergence, View
+
+Progress = Callable[[str], None]
+UNIT = Interval(Fraction(-1), Fraction(1))
+"""Where weights and inputs of the detectors lie."""
+READ = 0
+"""The output whose sign is read."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """An environment, and the arithmetic of its output ``READ`` in row 0; or why it has none."""
+
+    environment: Environment
+    reveal: Reveal | None = None
+    reason: str = ""
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The arithmetic of the sum that is read.  Raises InputError where it is not known."""
+        if self.reveal is None:
+            raise InputError(f"{self.environment} was not revealed: {self.reason}")
+        return self.reveal.at(0, READ).arithmetic
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A pair of classes of environments: a network whose output is below zero in the first and above zero in the second.
+
+    Its negation, all weights negated, does the opposite, so that there is a detector for either of them.
+    """
+
+    first: int
+    second: int
+    divergence: Divergence | None
+    reason: str = ""
+    """Why there is no detector, or what disobeyed."""
+    runs: int = 0
+    """Runs of libraries, of the detector and of its negation, in the environments of the two classes."""
+    obeyed: int = 0
+    """Those in which the sign was the predicted one."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether every environment of both classes was run and did what was predicted."""
+        return self.divergence is not None and self.runs == self.obeyed > 0
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a published detector fires: its result in each environment that could run it."""
+
+    name: str
+    fires: tuple[str, ...]
+    silent: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All pairs of environments whose arithmetics differ."""
+
+    dtype: Format
+    terms: int
+    outputs: int
+    members: tuple[Member, ...]
+    classes: tuple[tuple[int, ...], ...]
+    """Positions in ``members`` of environments that share one arithmetic."""
+    cells: tuple[Cell, ...]
+    published: tuple[Published, ...]
+    facts: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What each library says of itself and of the machine, by the environment's text."""
+    seconds: float = 0.0
+
+    @property
+    def confirmed(self) -> int:
+        """The number of pairs with a confirmed detector."""
+        return sum(cell.confirmed for cell in self.cells)
+
+
+def sweep(
+    variants: Mapping[str, Sequence[str]],
+    batches: Sequence[int],
+    settings: Mapping[str, Sequence[tuple[tuple[str, str], ...]]],
+) -> list[Environment]:
+    """Every variant of every library at every batch size, without settings and with each of the given ones."""
+    return [
+        Environment(library, variant, batch=batch, settings=chosen)
+        for library, names in variants.items()
+        for chosen in ((), *settings.get(library, ()))
+        for variant in names
+        for batch in batches
+    ]
+
+
+def reveal_all(
+    environments: Iterable[Environment],
+    dtype: Format,
+    terms: int,
+    outputs: int,
+    vectors: int,
+    seed: int,
+    progress: Progress | None,
+) -> list[Member]:
+    """Reveal each environment in turn; one that cannot be revealed is a member with a reason."""
+    members = []
+    todo = sorted(environments, key=lambda e: (e.library, e.settings))  # those of one process together
+    for process, group in itertools.groupby(todo, key=lambda e: e.process):
+        del process
+        with Revealer() as revealer:
+            for environment in group:
+                if progress:
+                    progress(f"revealing {environment} ({len(members) + 1} of {len(todo)})")
+                placed = replace(environment, outputs=outputs)
+                try:
+                    found = revealer.reveal(Kernel(placed, dtype, terms, outputs), vectors=vectors, seed=seed)
+                except InputError as error:
+                    members.append(Member(placed, None, str(error)))
+                else:
+                    members.append(Member(placed, found))
+    return members
+
+
+def classes_of(members: Sequence[Member], terms: int) -> list[tuple[int, ...]]:
+    """Group the revealed members by arithmetic, the first of each group first."""
+    groups: list[list[int]] = []
+    for index, member in enumerate(members):
+        if member.reveal is None:
+            continue
+        for group in groups:
+            if same(members[group[0]].arithmetic, member.arithmetic, terms):
+                group.append(index)
+                break
+        else:
+            groups.append([index])
+    return [tuple(group) for group in groups]
+
+
+def detectors(
+    members: Sequence[Member],
+    classes: Sequence[Sequence[int]],
+    dtype: Format,
+    terms: int,
+    domain: Interval,
+    settings: Settings,
+    progress: Progress | None,
+) -> list[Cell]:
+    """A detector for each pair of classes."""
+    cells = []
+    for first, second in itertools.combinations(range(len(classes)), 2):
+        views = []
+        for name, role, cls in (("a", "reference", first), ("b", "deployed", second)):
+            member = members[classes[cls][0]]
+            views.append(View(name, str(member.environment), role, Deployment(member.arithmetic)))
+        if progress:
+            progress(f"synthesising {len(cells) + 1}: {views[0].label} against {views[1].label}")
+        question = FlipQuestion(
+            question="order",
+            format=dtype,
+            terms=terms,
+            predicate=Predicate("relu"),
+            views=tuple(views),
+            weights=domain,
+            inputs=Interval(Fraction(-1), Fraction(1)),
+        )
+        result = find_flip(question, settings)
+        cells.append(Cell(first, second, result.divergence, "" if result.divergence else result.reason))
+    return cells
+
+
+def confirm(
+    cells: Sequence[Cell],
+    members: Sequence[Member],
+    classes: Sequence[Sequence[int]],
+    dtype: Format,
+    outputs: int,
+    progress: Progress | None,
+) -> list[Cell]:
+    """Run each detector and its negation in every environment of its two classes."""
+    class_of = {index: number for number, cls in enumerate(classes) for index in cls}
+    runs, obeyed, reasons = [0] * len(cells), [0] * len(cells), [cell.reason for cell in cells]
+    for process, group in itertools.groupby(
+        sorted(class_of, key=lambda k: str(members[k].environment.process)), key=lambda k: members[k].environment.process
+    ):
+        library, device, threads, settings = process
+        if progress:
+            progress(f"running the detectors in {library} {' '.join('='.join(s) for s in settings)}")
+        indices = list(group)
+        with LibraryPool((library,), device, environment=dict(settings), threads=threads) as pool:
+            for number, cell in enumerate(cells):
+                concerned = [k for k in indices if class_of[k] in (cell.first, cell.second)]
+                if cell.divergence is None or not concerned:
+                    continue
+                for sign in (1.0, -1.0):
+                    wanted = {k: sign * (1 if class_of[k] == cell.second else -1) for k in concerned}
+                    got = _signs(
+                        pool, library, cell.divergence, sign, [members[k].environment for k in concerned], outputs, dtype
+                    )
+                    for k, value in zip(concerned, got, strict=True):
+                        runs[number] += 1
+                        if value is not None and value * wanted[k] > 0:
+                            obeyed[number] += 1
+                        elif not reasons[number]:
+                            reasons[number] = f"{members[k].environment} gives {value}"
+    return [replace(cell, runs=runs[n], obeyed=obeyed[n], reason=reasons[n]) for n, cell in enumerate(cells)]
+
+
+def _signs(
+    pool: LibraryPool,
+    library: str,
+    flip: Divergence,
+    sign: float,
+    environments: Sequence[Environment],
+    outputs: int,
+    dtype: Format,
+) -> list[float | None]:
+    """What output ``READ`` is in each environment: the detector stands there, the other outputs have zero weights."""
+    row = tuple(sign * w for w in flip.network.layers[0].weight[0])
+    zero = (0.0,) * len(row)
+    network = Network((Dense(tuple(row if j == READ else zero for j in range(outputs))),))
+    calls = [Call(environment.operation, (0,) * environment.batch) for environment in environments]
+    answers = pool.run(network, dtype, (flip.point,), {library: calls})[library]
+    values = []
+    for environment, answer in zip(environments, answers, strict=True):
+        logits = None if answer.outputs is None else answer.outputs.logits[environment.row][READ]
+        values.append(logits if logits is not None and math.isfinite(logits) else None)
+    return values
+
+
+def published(members: Sequence[Member], dtype: Format, outputs: int, progress: Progress | None) -> list[Published]:
+    """Run the published detectors, as one neuron among ``outputs``, in every environment."""
+    found: dict[str, tuple[list[str], list[str]]] = {name: ([], []) for name in PUBLISHED}
+    order = sorted((m for m in members if m.reveal is not None), key=lambda m: str(m.environment.process))
+    for process, group in itertools.groupby(order, key=lambda m: m.environment.process):
+        library, device, threads, settings = process
+        environments = [member.environment for member in group]
+        if progress:
+            progress(f"running the published detectors in {library}")
+        with LibraryPool((library,), device, environment=dict(settings), threads=threads) as pool:
+            for name in PUBLISHED:
+                known = detector(name, dtype)
+                neuron = known.network.layers[0]
+                zero = (0.0,) * neuron.inputs
+                weight = tuple(neuron.weight[0] if j == READ else zero for j in range(outputs))
+                bias = None if neuron.bias is None else tuple(neuron.bias[0] if j == READ else 0.0 for j in range(outputs))
+                network = Network((Dense(weight, bias),))
+                calls = [Call(e.operation, (0,) * e.batch) for e in environments]
+                answers = pool.run(network, dtype, ((1.0,) * neuron.inputs,), {library: calls})[library]
+                for environment, answer in zip(environments, answers, strict=True):
+                    if answer.outputs is not None:
+                        value = answer.outputs.logits[environment.row][READ]
+                        found[name][0 if known.fires(Fraction(value)) else 1].append(str(environment))
+    return [Published(name, tuple(fires), tuple(silent)) for name, (fires, silent) in found.items()]
+
+
+def run_matrix(
+    dtype: Format,
+    terms: int,
+    outputs: int,
+    libraries: Sequence[str],
+    batches: Sequence[int],
+    settings: bool,
+    *,
+    vectors: int,
+    seed: int,
+    timeout: float,
+    progress: Progress | None = None,
+) -> Matrix:
+    """Reveal, synthesise and confirm (see the top of the file).  Raises InputError where nothing can be revealed."""
+    clock = Clock(timeout)
+    variants = {name: library_named(name).variants for name in libraries if library_named(name).version() is not None}
+    members = reveal_all(
+        sweep(variants, batches, SETTINGS if settings else {}), dtype, terms, outputs, vectors, seed, progress
+    )
+    if all(member.reveal is None for member in members):
+        raise InputError(f"no environment could be revealed: {members[0].reason if members else 'no library is installed'}")
+    classes = classes_of(members, terms)
+    search = Settings(engines_named("auto"), seed, timeout)
+    cells = detectors(members, classes, dtype, terms, UNIT, search, progress)
+    cells = confirm(cells, members, classes, dtype, outputs, progress)
+    return Matrix(
+        dtype=dtype,
+        terms=terms,
+        outputs=outputs,
+        members=tuple(members),
+        classes=tuple(classes),
+        cells=tuple(cells),
+        published=tuple(published(members, dtype, outputs, progress)),
+        seconds=clock.spent,
+    )

@@ -1,0 +1,58 @@
+"""Placing: from one neuron on which two arithmetics disagree to a layer of several neurons in which it stands somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fpsynth.arithmetic import Deployment
+from fpsynth.evaluators.real import exact_logits
+from fpsynth.networks.network import Dense, Network
+from fpsynth.predicates import Predicate
+from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.prediction import with_prediction
+
+Weights = tuple[float, ...]
+
+
+def layer(weights: Weights, point: Sequence[float], outputs: int, output: int, rival: int | None = None) -> tuple[Weights, ...]:
+    """Rows of a layer whose neuron ``output`` has ``weights``.
+
+    With a ``rival`` its neuron has zero weights and all others a single negative product, so that the class is ``output``
+    or ``rival`` as the sum of ``weights`` is above or below zero; without one all others are zero.  Zero products and single
+    products are exact up to one rounding in every arithmetic and keep their sign.
+    """
+    zero = (0.0,) * len(weights)
+    others = zero if rival is None else _negative(weights, point)
+    return tuple(weights if j == output else zero if j == rival else others for j in range(outputs))
+
+
+def assemble(
+    flip: Divergence, rows: Sequence[Weights], question: str, predicate: Predicate, views: Sequence[View]
+) -> Divergence:
+    """The divergence of a one-layer network with these rows, every view evaluated exactly; the rest is as in ``flip``."""
+    network = Network((Dense(tuple(rows)),))
+    filled = tuple(with_prediction(network, flip.point, view) for view in views)
+    reference, deployed = filled[:2]
+    return replace(
+        flip,
+        question=question,
+        network=network,
+        predicate=predicate,
+        views=filled,
+        real=exact_logits(network, flip.point),
+        measure=predicate.measure(reference.logits, deployed.logits, reference.interval),
+    )
+
+
+def one_neuron(view: View, output: int) -> View:
+    """The view of a layer with that one neuron only."""
+    return replace(view, deployment=Deployment(view.deployment.at(0, output)), environment="", row=0)
+
+
+def _negative(weights: Weights, point: Sequence[float]) -> Weights:
+    """Weights with a single product, which is negative: that of the term that weighs most, turned round."""
+    heaviest = max(range(len(weights)), key=lambda k: abs(weights[k] * point[k]))
+    magnitude = abs(weights[heaviest])
+    down = -magnitude if point[heaviest] > 0 else magnitude
+    return tuple(down if k == heaviest else 0.0 for k in range(len(weights)))

@@ -1,0 +1,128 @@
+"""The questions twin and position: positions that a kernel treats differently, looked for in one environment or in several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from fpsynth.arithmetic import Deployment
+from fpsynth.errors import InputError
+from fpsynth.libraries.kernels import Environment, Kernel, parse_environment
+from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.predicates import Predicate
+from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.revealer import Revealer
+from fpsynth.synthesis.divergences import concluded
+from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
+from fpsynth.synthesis.options import Options
+from fpsynth.synthesis.positions import Pair, build, pairs
+from fpsynth.synthesis.questions import UNIT, settings_of
+from fpsynth.synthesis.result import DivergenceResult, Verdict
+from fpsynth.synthesis.search import Clock
+from fpsynth.witness.divergence import Divergence, View
+
+SHAPES = ((1, 10), (4, 10), (1, 3), (64, 10), (4, 5), (1, 7), (10, 17), (64, 33))
+"""(batch, outputs) that are tried where no environment is given: odd numbers, so that kernels have tails."""
+ROW_SHAPES = ((10, 128), (10, 10), (7, 3), (3, 16), (65, 10), (5, 33))
+"""The same for rows of a batch."""
+_FIRST = ("torch", "numpy", "onnxruntime", "tensorflow", "jax")
+
+
+def run_position(kind: str, text: str | None, terms: int, options: Options) -> DivergenceResult:
+    """Answer a question of kind twin, permutation or row.  Raises InputError for an environment that cannot be used."""
+    clock = Clock(options.timeout)
+    candidates = [parse_environment(text)] if text is not None else list(_candidates(kind, options))
+    tried: list[str] = []
+    found: list[Reveal] = []
+    seconds = 0.0
+    for environment in candidates:
+        if environment.outputs is None:
+            raise InputError("say how many neurons the layer has: outputs=N, for example torch:linear:batch=1,outputs=10")
+        if options.progress:
+            options.progress(f"revealing {environment}")
+        try:
+            revealed = _revealed(environment, terms, options)
+        except InputError:
+            if text is not None:
+                raise
+            continue
+        found.append(revealed)
+        searching = Clock(options.timeout)
+        divergence, last = _search(kind, revealed, environment.row, terms, options)
+        seconds += searching.spent
+        if divergence is not None and last is not None:
+            return concluded(
+                "twin" if kind == "twin" else "position",
+                Verdict.FOUND,
+                divergence,
+                f"in {environment}",
+                clock,
+                options,
+                _asked(kind, text, terms),
+                seconds=seconds,
+                attempts=last.attempts,
+                reveals=(revealed,),
+            )
+        tried.append(str(environment))
+        if clock.left <= 0:
+            break
+    where = tried[0] if len(tried) == 1 else f"the {len(tried)} environments that were tried"
+    reason = f"no two positions of {where} were seen to be summed differently" if tried else "no environment could be revealed"
+    return concluded(
+        "twin" if kind == "twin" else "position",
+        Verdict.UNKNOWN,
+        None,
+        reason,
+        clock,
+        options,
+        _asked(kind, text, terms),
+        seconds=seconds,
+        reveals=found,
+    )
+
+
+def _asked(kind: str, text: str | None, terms: int) -> dict[str, object]:
+    return {"kind": kind, "environment": text, "terms": terms}
+
+
+def _candidates(kind: str, options: Options) -> Iterator[Environment]:
+    """Environments that may treat positions differently, in the order in which they are tried."""
+    installed = [name for name in _FIRST if name in options.libraries and library_named(name).version() is not None]
+    for name in [*installed, *(n for n in NAMES if n not in _FIRST and n in options.libraries)]:
+        variant = library_named(name).variants[0]
+        for batch, outputs in ROW_SHAPES if kind == "row" else SHAPES:
+            yield Environment(name, variant, batch=batch, outputs=outputs, device=options.device)
+
+
+def _revealed(environment: Environment, terms: int, options: Options) -> Reveal:
+    assert environment.outputs is not None
+    with Revealer() as revealer:
+        kernel = Kernel(environment, options.format, terms, environment.outputs)
+        return revealer.reveal(kernel, vectors=options.vectors, seed=options.seed)
+
+
+def _search(kind: str, revealed: Reveal, row: int, terms: int, options: Options) -> tuple[Divergence | None, FlipResult | None]:
+    """The first pair of positions for which there is a divergence."""
+    for pair in pairs(revealed, kind, row):
+        result = _flip(revealed, pair, terms, options)
+        if result.divergence is not None:
+            return build(kind, revealed, pair, result.divergence), result
+    return None, None
+
+
+def _flip(revealed: Reveal, pair: Pair, terms: int, options: Options) -> FlipResult:
+    views = []
+    for name, role, place in (("a", "reference", pair.first), ("b", "deployed", pair.second)):
+        how = revealed.at(*place).arithmetic
+        label = str(replace(revealed.kernel.environment, row=place[0], output=place[1]))
+        views.append(View(name, label, role, Deployment(how)))
+    question = FlipQuestion(
+        question="position",
+        format=options.format,
+        terms=terms,
+        predicate=Predicate("relu"),
+        views=tuple(views),
+        weights=options.interval("weights", UNIT),
+        inputs=options.interval("inputs", UNIT),
+    )
+    return find_flip(question, settings_of(options, False, options.timeout))

@@ -1,0 +1,280 @@
+"""From a request to a result: sides resolved and revealed, the engine asked, the answer placed, replayed and concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+
+from fpsynth.errors import InputError
+from fpsynth.formats import Format
+from fpsynth.predicates import Predicate
+from fpsynth.solvers.engines import engines_named
+from fpsynth.synthesis.amplify import amplified
+from fpsynth.synthesis.divergences import concluded
+from fpsynth.synthesis.domain import Interval, parse_interval, parse_number
+from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
+from fpsynth.synthesis.interval import IntervalQuestion, find_outside
+from fpsynth.synthesis.options import Options
+from fpsynth.synthesis.placing import assemble, layer, one_neuron
+from fpsynth.synthesis.result import DivergenceResult, Verdict
+from fpsynth.synthesis.search import Clock, Settings
+from fpsynth.synthesis.sides import Sides, shape_for
+from fpsynth.synthesis.triggers import input_dependent
+from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.prediction import contains
+
+PREDICATES = ("sign", "argmax", "gap", "relu")
+UNIT = Interval(Fraction(-1), Fraction(1))
+IMPROVEMENT = 0.25
+"""The share of the time limit that is spent on a larger difference where that is asked for."""
+
+
+@dataclass(frozen=True)
+class OrderRequest:
+    """What is asked of two sides, apart from the options that every question has."""
+
+    question: str
+    sides: tuple[str, ...]
+    """The reference, the deployed one, then the silent ones, as the user wrote them."""
+    terms: int
+    outputs: int | None = None
+    """Neurons of the layer; None: as many as the question needs."""
+    predicate: str = "sign"
+    gap: Fraction | None = None
+    maximise: bool = False
+    camouflage: bool = False
+    max_weight: Fraction | None = None
+    box: str | None = None
+    """LO:HI,LO:HI,... one range per input."""
+    threshold: str | None = None
+    """FEATURE>VALUE or FEATURE<VALUE, features counted from 0."""
+    numbers: Format | None = None
+    """Format of weights and inputs; None: of the options."""
+
+    def __post_init__(self) -> None:
+        if self.predicate not in PREDICATES:
+            raise InputError(f"unknown predicate {self.predicate[:40]!r}; choose from {', '.join(PREDICATES)}")
+        if (self.predicate == "gap") != (self.gap is not None) and not (self.gap is not None and self.magnified):
+            raise InputError("a gap goes with the predicate gap, and the predicate gap needs one")
+        if self.gap is not None and self.gap <= 0:
+            raise InputError("a gap must be above 0")
+        if self.max_weight is not None and self.max_weight <= 0:
+            raise InputError("the largest weight must be above 0")
+        if self.box is not None and self.threshold is not None:
+            raise InputError("choose one of --box and --threshold")
+        if self.dependent and self.camouflage:
+            raise InputError("an input-dependent detector has zeros: it cannot be camouflaged")
+
+    @property
+    def dependent(self) -> bool:
+        """Whether the divergence is to depend on the input."""
+        return self.box is not None or self.threshold is not None
+
+    @property
+    def magnified(self) -> bool:
+        """Whether further layers amplify the difference."""
+        return self.max_weight is not None or self.dependent
+
+    def described(self) -> dict[str, object]:
+        """The request as a result records it."""
+        names = {"gap": self.gap, "max_weight": self.max_weight}
+        plain = {k: v for k, v in asdict(self).items() if k not in ("question", "numbers", *names)}
+        return {**plain, **{k: None if v is None else float(v) for k, v in names.items()}}
+
+
+def settings_of(options: Options, improve: bool, seconds: float) -> Settings:
+    """The search's settings."""
+    jobs = {} if options.jobs is None else {"jobs": options.jobs}
+    improvement = IMPROVEMENT * options.timeout if improve else 0.0
+    return Settings(engines_named(options.solver), options.seed, seconds, improvement, **jobs)
+
+
+@contextmanager
+def _sides(texts: tuple[str, ...], terms: int, outputs: int, options: Options) -> Iterator[tuple[Sides, tuple[View, ...]]]:
+    """The sides' views of one layer, the libraries' processes ended afterwards (views stay valid)."""
+    if not 1 <= terms <= 4096:
+        raise InputError(f"the number of terms must be from 1 to 4096, not {terms}")
+    shape = shape_for(texts, terms, outputs)
+    with Sides(options.format, shape, vectors=options.vectors, seed=options.seed, progress=options.progress) as sides:
+        names = ["a", "b", *(f"silent{k}" for k in range(1, len(texts) - 1))]
+        roles = ["reference", "deployed", *["silent"] * (len(texts) - 2)]
+        yield sides, tuple(sides.view(text, n, r) for text, n, r in zip(texts, names, roles, strict=True))
+
+
+def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
+    """Answer a request about two arithmetics.  Raises InputError for what cannot be used."""
+    clock = Clock(options.timeout)
+    with _sides(request.sides, request.terms, request.outputs or (2 if request.predicate == "argmax" else 1), options) as made:
+        sides, views = made
+        reveals = tuple(sides.reveals.values())
+    searching = Clock(options.timeout)
+    if request.dependent:
+        found = _dependent(request, options, sides, views)
+        return concluded(
+            request.question,
+            Verdict.FOUND,
+            found,
+            "found by construction",
+            clock,
+            options,
+            request.described(),
+            seconds=searching.spent,
+            reveals=reveals,
+        )
+    result, placed = _flip(request, options, sides, views)
+    if placed is not None and request.max_weight is not None:
+        wanted = request.gap or Fraction(1)
+        placed = amplified(
+            placed, max_weight=request.max_weight, gap=wanted, output="argmax" if request.predicate == "argmax" else "gap"
+        )
+    return concluded(
+        request.question,
+        result.verdict,
+        placed,
+        result.reason,
+        clock,
+        options,
+        request.described(),
+        seconds=searching.spent,
+        proof=result.proof,
+        attempts=result.attempts,
+        reveals=reveals,
+    )
+
+
+def _flip(
+    request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]
+) -> tuple[FlipResult, Divergence | None]:
+    """Ask the engine about one neuron, or about two classes, and put the answer into the layer."""
+    outputs, output = sides.shape.outputs, sides.shape.output
+    classes = request.predicate == "argmax"
+    plain = classes and outputs == 2 and request.max_weight is None  # two neurons that compete; else one against a rival
+    if classes and outputs < 2 and request.max_weight is None:
+        raise InputError("a class needs at least 2 outputs")
+    kind = request.predicate
+    if request.max_weight is not None or (classes and not plain):
+        kind = "relu" if classes else "sign"
+    predicate = Predicate(kind, bound=request.gap or Fraction(0)) if kind == "gap" else Predicate(kind)
+    question = FlipQuestion(
+        question=request.question,
+        format=request.numbers or options.format,
+        terms=request.terms,
+        predicate=predicate,
+        views=views if plain else tuple(one_neuron(view, output) for view in views),
+        weights=options.interval("weights", _bounded(request, options)),
+        inputs=options.interval("inputs", UNIT),
+        maximise=request.maximise,
+        camouflage=request.camouflage,
+    )
+    result = find_flip(question, settings_of(options, request.maximise, options.timeout), options.progress)
+    flip = result.divergence
+    if flip is None or plain:
+        return result, flip
+    rival = (output + 1) % outputs if classes and outputs > 1 and request.max_weight is None else None
+    rows = layer(flip.network.layers[0].weight[0], flip.point, outputs, output, rival)
+    final = Predicate("argmax") if rival is not None else replace(predicate, output=output)
+    return result, assemble(flip, rows, request.question, final, views)
+
+
+def _bounded(request: OrderRequest, options: Options) -> Interval:
+    """The default range of weights: [-1, 1], or less where the largest weight is less."""
+    return (
+        UNIT
+        if request.max_weight is None
+        else Interval(-min(request.max_weight, Fraction(1)), min(request.max_weight, Fraction(1)))
+    )
+
+
+def _dependent(request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]) -> Divergence:
+    """A network that departs in a box of its inputs, or past a threshold, and nowhere else that is sampled."""
+    box = None
+    threshold = None
+    if request.box is not None:
+        ranges = [parse_interval(text, "a side of the box") for text in request.box.split(",")]
+        box = [(side.lower, side.upper) for side in ranges]
+    else:
+        threshold = _threshold(request.threshold or "")
+    return input_dependent(
+        views[0],
+        views[1],
+        fmt=request.numbers or options.format,
+        terms=request.terms,
+        box=box,
+        threshold=threshold,
+        inputs=options.interval("inputs", UNIT),
+        gap=request.gap or Fraction(1),
+        max_weight=request.max_weight,
+        output="argmax" if request.predicate == "argmax" else "gap",
+        outputs=sides.shape.outputs,
+        neuron=sides.shape.output,
+        silent=views[2:],
+        seed=options.seed,
+        question=request.question,
+    )
+
+
+def _threshold(text: str) -> tuple[int, Fraction, int]:
+    """Read FEATURE>VALUE or FEATURE<VALUE."""
+    for mark, side in ((">", 1), ("<", -1)):
+        feature, found, value = text.partition(mark)
+        if found and feature.strip().isascii() and feature.strip().isdigit() and len(feature) < 6:
+            return int(feature), parse_number(value, "the threshold"), side
+    raise InputError(f"the threshold {text[:40]!r} must have the form FEATURE>VALUE or FEATURE<VALUE, for example 0>0.5")
+
+
+def precision_sides(a: Format, b: Format, order: str) -> tuple[tuple[str, str], Format]:
+    """The sides of a question about two formats, and the format of the numbers: the one whose values both have."""
+    if a == b:
+        raise InputError(f"both sides are {a}: choose two formats")
+    sides = (f"{order},format={a}", f"{order},format={b}")
+    for narrow, wide in ((a, b), (b, a)):
+        if contains(wide, narrow):
+            return sides, narrow
+    raise InputError(f"neither {a} nor {b} holds all numbers of the other: a network cannot be given in both")
+
+
+def run_interval(
+    texts: tuple[str, str], terms: int, widening: str, radius: Fraction, maximise: bool, options: Options
+) -> DivergenceResult:
+    """Answer whether interval arithmetic on one side misses the value on the other.  Raises InputError."""
+    clock = Clock(options.timeout)
+    with _sides(texts, terms, 1, options) as made:
+        sides, views = made
+        reveals = tuple(sides.reveals.values())
+    if sides.shape.outputs != 1:
+        raise InputError("interval looks at a layer of one neuron: leave outputs=N out")
+    searching = Clock(options.timeout)
+    question = IntervalQuestion(
+        format=options.format,
+        terms=terms,
+        a=views[0],
+        b=views[1],
+        weights=options.interval("weights", UNIT),
+        inputs=options.interval("inputs", UNIT),
+        widening=widening,
+        radius=radius,
+        maximise=maximise,
+    )
+    result = find_outside(question, settings_of(options, maximise, options.timeout), options.progress)
+    asked: dict[str, object] = {
+        "sides": texts,
+        "terms": terms,
+        "widening": widening,
+        "radius": float(radius),
+        "maximise": maximise,
+    }
+    return concluded(
+        "interval",
+        result.verdict,
+        result.divergence,
+        result.reason,
+        clock,
+        options,
+        asked,
+        seconds=searching.spent,
+        proof=result.proof,
+        attempts=result.attempts,
+        reveals=reveals,
+    )

@@ -1,0 +1,173 @@
+"""Sides of a question: from what a user writes (a family, a tree, a file, an environment, real) to a view of a network."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.arithmetic_json import arithmetic_from_json, order_from_json
+from fpsynth.errors import InputError
+from fpsynth.files import read_limited, shown
+from fpsynth.formats import Format, format_named
+from fpsynth.libraries.kernels import Environment, Kernel, parse_environment
+from fpsynth.libraries.registry import NAMES
+from fpsynth.orders import parse_order
+from fpsynth.revealing.file import reveals_from_json
+from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.revealer import Revealer
+from fpsynth.rounding import rounding_named
+from fpsynth.witness.divergence import View
+
+Progress = Callable[[str], None]
+
+_MODIFIERS = r"(?:fused|flush|bias=first|(?:format|accumulator|operands|rounding)=[A-Za-z0-9_]+)"
+_WITH_MODIFIERS = re.compile(rf"(?P<order>.*?)(?P<modifiers>(?:,{_MODIFIERS})*)", re.DOTALL)
+MAX_FILE = 16 << 20
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The layer that is looked at."""
+
+    terms: int
+    outputs: int
+    output: int
+    """The neuron that is read."""
+
+
+def is_environment(text: str) -> bool:
+    """Whether the text names an environment rather than an arithmetic."""
+    return text.partition(":")[0] in NAMES
+
+
+def shape_for(texts: Sequence[str], terms: int, outputs: int) -> Shape:
+    """The shape of a layer that all environments among ``texts`` can share; ``outputs``: where none of them says.
+
+    Raises InputError where two of them want different numbers of outputs, or look at different ones.
+    """
+    environments = [parse_environment(text) for text in texts if is_environment(text)]
+    wanted = {e.outputs for e in environments if e.outputs is not None}
+    looked_at = {e.output for e in environments if e.output is not None}
+    if len(wanted) > 1 or len(looked_at) > 1:
+        raise InputError("all sides must have the same outputs=N and output=N: they evaluate one network")
+    number, output = min(wanted, default=outputs), min(looked_at, default=0)
+    if output >= number:
+        raise InputError(f"output {output} is not among {number}: outputs are counted from 0")
+    return Shape(terms, number, output)
+
+
+class Sides:
+    """Turns texts into views of a layer, revealing environments on the way.  Use it as a context manager."""
+
+    def __init__(
+        self, fmt: Format, shape: Shape, *, vectors: int = 10_000, seed: int = 0, progress: Progress | None = None
+    ) -> None:
+        """``fmt``: the format of an arithmetic that names none.  ``vectors``: on how many a reveal is checked."""
+        self.format, self.shape, self.vectors, self.seed, self.progress = fmt, shape, vectors, seed, progress
+        self.reveals: dict[str, Reveal] = {}
+        """What was revealed, by the label of the view."""
+        self._revealer = Revealer()
+
+    def view(self, text: str, name: str, role: str) -> View:
+        """Return the view that ``text`` stands for.  Raises InputError that says what cannot be used."""
+        if is_environment(text):
+            environment = parse_environment(text)
+            return self.revealed(environment, name, role, text)
+        if text.endswith(".json"):
+            return self._from_file(text, name, role)
+        return View(name, text, role, Deployment(self.arithmetic(text)))
+
+    def revealed(self, environment: Environment, name: str, role: str, label: str = "") -> View:
+        """The view of an environment, revealed for the layer's shape."""
+        if self.progress:
+            self.progress(f"revealing {environment}")
+        placed = replace(environment, outputs=self.shape.outputs)
+        kernel = Kernel(placed, self.format, self.shape.terms, self.shape.outputs)
+        found = self._revealer.reveal(kernel, vectors=self.vectors, seed=self.seed)
+        self.reveals[label or str(environment)] = found
+        return View(name, label or str(environment), role, found.deployment(environment.row), str(placed), row=environment.row)
+
+    def arithmetic(self, text: str) -> Arithmetic:
+        """Read ``real``, or an order and how its sums are taken: ORDER[,fused][,flush][,accumulator=FORMAT][,rounding=MODE]...
+
+        Raises InputError that says what is wrong.
+        """
+        if text == "real":
+            return REAL
+        match = _WITH_MODIFIERS.fullmatch(text)
+        assert match is not None
+        how = Arithmetic(self.format, order=parse_order(match["order"]))
+        for modifier in filter(None, match["modifiers"].split(",")):
+            how = _modified(how, modifier)
+        how.order.tree(self.shape.terms)
+        return how
+
+    def _from_file(self, path: str, name: str, role: str) -> View:
+        """A reveal file, or an arithmetic or an order as JSON."""
+        try:
+            data = json.loads(read_limited(path, MAX_FILE))
+        except (ValueError, RecursionError):
+            raise InputError(f"{shown(path)} is not JSON") from None
+        try:
+            if isinstance(data, dict) and "reveals" in data:
+                return self._chosen(reveals_from_json(data), path, name, role)
+            how = self._read(data)
+            if how.format is not None:
+                how.order.tree(self.shape.terms)
+        except InputError as error:
+            raise InputError(f"{shown(path)}: {error}") from None
+        return View(name, path, role, Deployment(how))
+
+    def _read(self, data: object) -> Arithmetic:
+        if isinstance(data, dict) and "format" in data:
+            return arithmetic_from_json(data)
+        order = order_from_json(data) if isinstance(data, dict) else parse_order(json.dumps(data))
+        return Arithmetic(self.format, order=order)
+
+    def _chosen(self, reveals: Sequence[Reveal], path: str, name: str, role: str) -> View:
+        """The one reveal of a file that is of the layer's shape."""
+        shape = self.shape
+        fitting = [
+            found
+            for found in reveals
+            if (found.kernel.terms, found.kernel.outputs, found.kernel.dtype) == (shape.terms, shape.outputs, self.format)
+        ]
+        if len(fitting) != 1:
+            has = "no reveal" if not fitting else f"{len(fitting)} reveals"
+            raise InputError(f"has {has} of {shape.terms} terms, {shape.outputs} outputs, {self.format}; one is needed")
+        (found,) = fitting
+        self.reveals[path] = found
+        row = found.kernel.environment.row
+        return View(name, path, role, found.deployment(row), str(found.kernel.environment), row=row)
+
+    def close(self) -> None:
+        """End the processes that the libraries run in."""
+        self._revealer.close()
+
+    def __enter__(self) -> Sides:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _modified(how: Arithmetic, modifier: str) -> Arithmetic:
+    name, _, value = modifier.partition("=")
+    match name:
+        case "fused":
+            return replace(how, fused=True)
+        case "flush":
+            return replace(how, flush=True)
+        case "bias":
+            return replace(how, bias_first=True)
+        case "rounding":
+            return replace(how, rounding=rounding_named(value))
+        case "format":
+            return replace(how, format=format_named(value))
+        case "accumulator":
+            return replace(how, accumulator=format_named(value))
+    return replace(how, operands=format_named(value))

@@ -1,0 +1,102 @@
+"""Three summands of which one arithmetic loses the smallest and another one keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import permutations
+
+from fpsynth.arithmetic import Arithmetic, Deployment, restricted
+from fpsynth.errors import InputError
+from fpsynth.evaluators.exact import evaluate
+from fpsynth.expressions import constant
+from fpsynth.formats import power_of_two
+from fpsynth.networks.lowering import lower
+from fpsynth.networks.network import Dense, Network
+from fpsynth.orders import fixed_order, restrict
+from fpsynth.orders.comparing import difference
+from fpsynth.rounding import Value, from_fraction, representable
+
+
+@dataclass(frozen=True)
+class Swallowing:
+    """Leaves of a sum: -omega stands at ``minus``, omega at ``plus``, the small summand at ``small``; all others are 0."""
+
+    minus: int
+    plus: int
+    small: int
+    omega: Fraction
+    """A power of two."""
+
+
+def swallowing(a: Arithmetic, b: Arithmetic, terms: int, small: Fraction) -> Swallowing:
+    """Where -omega, omega and ``small``, a power of two, must stand for the results of a and b to be ``small`` apart at least.
+
+    Two trees that differ do so on some triple of leaves: one computes (-omega + omega) + small = small there, the other
+    -omega + (omega + small) = 0, for omega = small * 2**p in a format of p bits.  Where the trees are the same, the formats or
+    the roundings may still do it.  Of several ways one is taken in which the results are 0 and ``small``.
+
+    Raises InputError where there are less than three terms, and where no such summands tell a and b apart.
+    """
+    if terms < 3:
+        raise InputError("two arithmetics can lose different summands only in a sum of at least 3 terms")
+    a, b = without_bias(a, terms), without_bias(b, terms)
+    fallback: Swallowing | None = None
+    for active in _triples(a, b, terms):
+        small_a, small_b = restricted(a, terms, active), restricted(b, terms, active)
+        for placed, summands in _placements(small_a, small_b, active, small):
+            x, y = _sum(small_a, summands), _sum(small_b, summands)
+            if x is None or y is None or abs(x - y) < small:
+                continue
+            if {x, y} == {Fraction(0), small}:
+                return placed
+            fallback = fallback or placed
+    if fallback is None:
+        raise InputError("no large and small summands tell the two arithmetics apart: they differ in other ways, or not at all")
+    return fallback
+
+
+def without_bias(how: Arithmetic, terms: int) -> Arithmetic:
+    """The arithmetic of a neuron whose bias is zero or absent, where ``how`` may have a leaf for it."""
+    if not how.bias_leaf:
+        return how
+    tree, _ = restrict(how.order.tree(terms + 1), range(terms))
+    return replace(how, order=fixed_order(tree), bias_leaf=False)
+
+
+def _triples(a: Arithmetic, b: Arithmetic, terms: int) -> list[tuple[int, int, int]]:
+    """Three leaves that are joined differently; some that are far apart and some that are not where all are joined alike."""
+    if a.format is not None and b.format is not None:
+        triple = difference(a.order.tree(terms), b.order.tree(terms))
+        if triple is not None:
+            return [triple.leaves]
+    return list(dict.fromkeys([(0, 1, 2), (0, 1, terms - 1), (0, terms - 2, terms - 1)]))
+
+
+def _placements(
+    a: Arithmetic, b: Arithmetic, active: tuple[int, int, int], small: Fraction
+) -> Iterator[tuple[Swallowing, dict[int, Fraction]]]:
+    """Every arrangement of the three summands, by the place among the active leaves; the smallest omega first."""
+    precisions = {how.sum_format.precision for how in (a, b) if how.sum_format is not None}
+    for exponent in sorted(precision + more for precision in precisions for more in (0, 1)):
+        omega = small * power_of_two(exponent)
+        for minus, plus, last in permutations(range(3)):
+            placed = Swallowing(active[minus], active[plus], active[last], omega)
+            yield placed, {minus: -omega, plus: omega, last: small}
+
+
+def _sum(how: Arithmetic, summands: dict[int, Fraction]) -> Fraction | None:
+    """The sum of three summands, each times 1; None where it is not a number or a summand is not of the sum's format.
+
+    The summands are products of a network that is yet to be built, which are exact in the format of the sum.
+    """
+    wide = replace(how, format=how.sum_format, accumulator=None, operands=None)
+    if wide.format and not all(representable(from_fraction(summand), wide.format) for summand in summands.values()):
+        return None
+    row = tuple(constant(summands[k], wide.format) for k in range(3))
+    one = constant(1, wide.format)
+    (result,) = evaluate(lower(Network((Dense((row,)),)), (one,) * 3, Deployment(wide)), {})
+    if isinstance(result, Value):
+        return result.fraction() if result.is_finite else None
+    return result if isinstance(result, Fraction) else None

@@ -1,0 +1,293 @@
+"""Input-dependent detectors: two arithmetics disagree for the inputs in a box, or past a threshold, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from fpsynth.errors import InputError
+from fpsynth.evaluators.bit_patterns import Floats
+from fpsynth.evaluators.real import exact_logits
+from fpsynth.evaluators.sums import network_outputs
+from fpsynth.formats import Format, power_of_two
+from fpsynth.networks.network import Network
+from fpsynth.predicates import Predicate
+from fpsynth.rounding import from_index, index_range
+from fpsynth.synthesis.amplify import Ending, amplified, evaluated
+from fpsynth.synthesis.domain import Interval
+from fpsynth.synthesis.stacking import Reading, Sketch, Stage, mean, power_at_least, power_at_most, shifted, stage
+from fpsynth.synthesis.swallowing import swallowing
+from fpsynth.witness.divergence import Divergence, Sampled, View
+
+Box = Sequence[tuple[Fraction, Fraction]]
+MAX_SAMPLES = 1 << 20
+_PIECE = 1 << 22
+"""Values of the last hidden layer that are held at a time."""
+
+
+def input_dependent(
+    a: View,
+    b: View,
+    *,
+    fmt: Format,
+    terms: int,
+    box: Box | None = None,
+    threshold: tuple[int, Fraction, int] | None = None,
+    inputs: Interval,
+    features: int | None = None,
+    gap: Fraction = Fraction(1),
+    max_weight: Fraction | None = None,
+    width: int | None = None,
+    output: str = "gap",
+    outputs: int = 1,
+    neuron: int = 0,
+    silent: Sequence[View] = (),
+    samples: int = 20_000,
+    seed: int = 0,
+    question: str = "order",
+) -> Divergence:
+    """A network that two arithmetics evaluate to results ``gap`` apart for the inputs in a box, and to the same outside.
+
+    ``box``: for every input the closed range in which the views depart; or ``threshold``: (input, value, side), for side 1
+    where the input is at least the value, for side -1 where it is at most.  ``inputs``: the range of all inputs, of which there
+    are ``features`` where a threshold is given (by default one more than its position).  ``a``, ``b`` and the views that are
+    ``silent``, which must not depart anywhere, say how a layer of ``terms`` products and ``outputs`` neurons is evaluated, of
+    which ``neuron`` is read.  ``max_weight``: a bound on all weights and biases; ``width``: copies of each value in the layers
+    that amplify; ``output``: one neuron or two classes (see ``amplified``).
+
+    With v the violations ReLU(l - x) and ReLU(x - u), the trigger t = ReLU(c - k * sum(v)) is c in the box and 0 outside, in
+    every arithmetic that rounds monotonically, whatever its order: inside, all terms are zero; outside, the rounded sum is at
+    least its largest term, and k is so large that this is at least c for the number next to the box.  The last layer adds up
+    -omega, omega and the trigger where one arithmetic loses it (see ``swallowing``; the idea is that of Zombori et al., ICLR
+    2021), omega being built out of the biases of zero rows.
+
+    ``samples`` points, inside and outside in equal parts, the faces and the numbers next to them included, are evaluated in
+    all views; the counts are recorded.  The point is the first one inside, the centre; there the exact interpreter is used.
+
+    Raises InputError for an empty box and one that holds every input; where no such summands tell the arithmetics apart;
+    where the format does not hold the numbers; where a face is so near to zero that the numbers next to it are lost (flushed,
+    or scaled away by weights below 1); for operands that are rounded; and where a sampled point behaves otherwise.
+    """
+    region = _region(fmt, box, threshold, inputs, features)
+    sides = (a, b, *silent)
+    hows = [view.deployment.at(0, neuron) for view in sides]
+    if any(how.operands is not None for how in hows):
+        raise InputError("an arithmetic that rounds its operands does not see the faces of a box where they are")
+    small = power_at_least(gap)
+    found = swallowing(hows[0], hows[1], terms, small)
+    natural = min(power_at_least(max(found.omega, small / region.least_violation(fmt))), power_of_two(fmt.emax - 1))
+    by = stage(natural if max_weight is None else max_weight, width)
+    plan = _plan(region, by, small, found.omega, fmt, any(how.flush for how in hows))
+    ending = Ending(found, small, by, plan.depth, fmt)
+    sketch = Sketch(len(region.lower))
+    trigger = plan.trigger(sketch, region, ending.small_level)
+    omega = sketch.chain(0, Reading({}, Fraction(1)), by.factors(ending.large_level, plan.depth), by.width)
+    ending.write(sketch, terms, omega, trigger, outputs, neuron)
+    network = sketch.network(fmt, last_bias=any(how.bias_leaf for how in hows))
+    views = [replace(view, deployment=shifted(view.deployment, plan.depth, outputs)) for view in sides]
+    inside, outside = _points(region, fmt, samples, seed)
+    blank = Divergence(question, fmt, network, _row(inside[0]), Predicate("gap", neuron, bound=gap), (), construction="trigger")
+    flip = evaluated(blank, network, views, blank.predicate, max_weight)
+    if output != "gap":
+        flip = replace(
+            amplified(flip, max_weight=max_weight or natural, gap=gap, width=width, output=output), max_weight=max_weight
+        )
+    sides_of_box = tuple(zip(_row(region.lower), _row(region.upper), strict=True))
+    return replace(flip, box=sides_of_box, sampled=_sampled(flip, inside, outside, seed))
+
+
+@dataclass(frozen=True)
+class _Region:
+    """A box of numbers of a format among all inputs; a side that coincides with the range of the inputs is no face."""
+
+    lower: tuple[Fraction, ...]
+    upper: tuple[Fraction, ...]
+    least: Fraction
+    """Of any input."""
+    greatest: Fraction
+
+    @property
+    def faces(self) -> list[tuple[int, int, Fraction]]:
+        """(input, side, bound): outside where side * (x - bound) > 0."""
+        below = [(k, -1, bound) for k, bound in enumerate(self.lower) if bound > self.least]
+        return below + [(k, 1, bound) for k, bound in enumerate(self.upper) if bound < self.greatest]
+
+    def least_violation(self, fmt: Format) -> Fraction:
+        """The distance of a face from the next number outside, where that is least."""
+        return min(abs(_next(bound, side, fmt) - bound) for _, side, bound in self.faces)
+
+
+def _region(
+    fmt: Format, box: Box | None, threshold: tuple[int, Fraction, int] | None, inputs: Interval, features: int | None
+) -> _Region:
+    least, greatest = _inward(inputs.lower, inputs.upper, fmt)
+    if (box is None) == (threshold is None):
+        raise InputError("an input-dependent detector needs either a box or a threshold")
+    if threshold is not None:
+        k, value, side = threshold
+        count = k + 1 if features is None else features
+        if side not in (1, -1) or not 0 <= k < count:
+            raise InputError(f"a threshold is (input, value, 1 or -1) with an input among {count}")
+        past = (value, greatest) if side == 1 else (least, value)
+        box = [past if j == k else (least, greatest) for j in range(count)]
+    assert box is not None
+    if not box:
+        raise InputError("a box needs a range for at least one input")
+    if any(low < inputs.lower or high > inputs.upper for low, high in box):
+        raise InputError(f"the box reaches beyond the inputs {inputs}")
+    ranges = [_inward(low, high, fmt) for low, high in box]
+    region = _Region(tuple(low for low, _ in ranges), tuple(high for _, high in ranges), least, greatest)
+    if not region.faces:
+        raise InputError("the box holds every input, so that nothing is outside")
+    return region
+
+
+def _inward(lower: Fraction, upper: Fraction, fmt: Format) -> tuple[Fraction, Fraction]:
+    """The least and the greatest number of the format in a range.  Raises InputError where there is none."""
+    first, last = index_range(lower, upper, fmt)
+    if first > last:
+        raise InputError(f"no {fmt} number is between {float(lower)!r} and {float(upper)!r}")
+    return from_index(first, fmt).fraction(), from_index(last, fmt).fraction()
+
+
+def _next(number: Fraction, side: int, fmt: Format) -> Fraction:
+    """The next number of the format above (side 1) or below (side -1)."""
+    index, _ = index_range(number, number, fmt)
+    return from_index(index + side, fmt).fraction()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How the trigger is computed: violations, ``before`` layers that sum and scale them, the trigger, layers that scale it."""
+
+    first: Fraction
+    """The violations' scale in the first layer."""
+    scales: tuple[Fraction, ...]
+    """What each further layer up to the trigger's own multiplies the violations by."""
+    level: Fraction
+    """The trigger's bias c: what it is worth inside at first."""
+    depth: int
+    """Hidden layers in all."""
+    by: Stage
+
+    def trigger(self, sketch: Sketch, region: _Region, level: Fraction) -> Reading:
+        """Append all that comes in front of the last hidden layer; return how that reads the trigger, scaled to ``level``."""
+        violations: list[int] = []
+        for k, side, bound in region.faces:
+            violations += sketch.add(0, {k: side * self.first}, -side * bound * self.first)
+        total = sketch.chain(1, Reading(dict.fromkeys(violations, Fraction(1))), self.scales, self.by.width)
+        at = len(self.scales)
+        trigger = Reading({k: -weight for k, weight in total.row.items()}, self.level)
+        if at + 1 == self.depth:
+            return trigger
+        copies = mean(sketch.add(at, trigger.row, trigger.bias, self.by.width))
+        further = self.depth - at - 1
+        return sketch.chain(at + 1, copies, self.by.factors(level / self.level, further, self.by.width), self.by.width)
+
+
+def _plan(region: _Region, by: Stage, small: Fraction, omega: Fraction, fmt: Format, flush: bool) -> _Plan:
+    """The fewest layers; the trigger's level is lowered where the scaled violations would overflow otherwise."""
+    wanted, least, faces = small / min(by.weight, Fraction(1)), region.least_violation(fmt), region.faces
+    widest: Fraction = max(abs(bound) for _, _, bound in faces)
+    fits: Fraction = power_at_most(by.weight / widest) if widest else Fraction(1)
+    first = min(by.weight, Fraction(1), fits)
+    if first * least < (fmt.min_normal if flush else fmt.min_subnormal):
+        raise InputError("the numbers next to a face of the box are so near to it that the difference is lost: move it from 0")
+    reach = region.greatest - region.least
+    # the factor is below 2 * level / least: times the sum of all violations that is below a quarter of the largest number
+    level = min(wanted, by.weight, power_at_most(fmt.max_finite * least / (8 * reach * len(faces))))
+    if first * reach > fmt.max_finite or level < fmt.min_normal:
+        raise InputError(
+            f"{fmt} does not hold the largest and the least distance from the box at once: narrow the inputs' range"
+        )
+    scale = power_at_least(level / (least * first))
+    before = by.layers(scale)
+    further = by.layers(wanted / level, by.width) if wanted > level else 0
+    depth = max(1 + before + further, by.layers(omega / by.weight))
+    return _Plan(first, tuple(by.factors(scale, before)), level, depth, by)
+
+
+_HOW = (
+    "inside: the centre, two corners, then uniform with every fourth coordinate on a face; outside: one coordinate of an "
+    "inside point moved across a face, to the next number, a few numbers or a random distance further, every other point "
+    "replaced by a uniform one of the inputs' range where that is outside"
+)
+
+
+def _points(region: _Region, fmt: Format, samples: int, seed: int) -> tuple[Floats, Floats]:
+    """Sampled points inside and outside, of the format: arrays of shape (points, inputs)."""
+    import numpy as np
+
+    from fpsynth.evaluators.arrays import from_index as from_indices
+    from fpsynth.evaluators.arrays import round_array, to_index
+
+    if not 8 <= samples <= MAX_SAMPLES:
+        raise InputError(f"between 8 and {MAX_SAMPLES} points can be sampled")
+    draw = np.random.default_rng(seed)
+    lower, upper = np.array(_row(region.lower)), np.array(_row(region.upper))
+    least, greatest = float(region.least), float(region.greatest)
+
+    def between(low: Floats, high: Floats, count: int) -> Floats:
+        drawn = low * (1 - (share := draw.random((count, len(lower))))) + high * share
+        return np.clip(round_array(drawn, fmt), low, high)
+
+    inside = between(lower, upper, samples // 2)
+    on_face = draw.random(inside.shape) < 0.25
+    inside = np.where(on_face, np.where(draw.random(inside.shape) < 0.5, lower, upper), inside)
+    inside[:3] = np.clip(round_array(lower / 2 + upper / 2, fmt), lower, upper), lower, upper
+    count = samples - len(inside)
+    outside = inside[draw.integers(len(inside), size=count)]
+    across = np.array([k for k, _, _ in region.faces])
+    sides = np.array([side for _, side, _ in region.faces])
+    bounds = np.array([float(bound) for _, _, bound in region.faces])
+    face = draw.integers(len(across), size=count)
+    steps = np.where(np.arange(count) % 3 == 0, 1, draw.integers(1, 1000, size=count))
+    moved = from_indices(to_index(bounds[face], fmt) + sides[face] * steps, fmt)
+    end = np.where(sides[face] == 1, greatest, least)
+    moved = np.where(np.arange(count) % 4 == 3, round_array(moved + (end - moved) * draw.random(count), fmt), moved)
+    outside[np.arange(count), across[face]] = np.clip(moved, least, greatest)
+    anywhere = between(np.full(len(lower), least), np.full(len(lower), greatest), count)
+    replaced = ((anywhere < lower) | (anywhere > upper)).any(axis=1) & (np.arange(count) % 2 == 0)
+    return inside, np.where(replaced[:, None], anywhere, outside)
+
+
+def _sampled(flip: Divergence, inside: Floats, outside: Floats, seed: int) -> Sampled:
+    """Where the views depart; raises InputError where that is not inside only, and for the deployed view only."""
+    counts = [_departures(flip, flip.deployed, points) for points in (inside, outside)]
+    if counts != [len(inside), 0]:
+        raise InputError(
+            f"the views depart in {counts[0]} of {len(inside)} inputs in the box and in {counts[1]} of {len(outside)} others"
+        )
+    for view in flip.silent:
+        if any(_departures(flip, view, points) for points in (inside, outside)):
+            raise InputError(f"{view.label}, which must stay silent, departs from {flip.reference.label} in a sampled input")
+    return Sampled(len(inside), counts[0], len(outside), counts[1], seed, _HOW)
+
+
+def _departures(flip: Divergence, view: View, points: Floats) -> int:
+    """At how many of the points the view departs from the reference."""
+    import numpy as np
+
+    size = max(1, _PIECE // max(layer.outputs for layer in flip.network.layers))
+    count, k = 0, flip.predicate.output
+    for start in range(0, len(points), size):
+        a, b = (_outputs(flip.network, points[start : start + size], side) for side in (flip.reference, view))
+        if flip.predicate.kind == "argmax":
+            count += int(np.count_nonzero(a.argmax(axis=1) != b.argmax(axis=1)))
+        else:  # both are zero, the gap or near it, so that their difference is exact
+            count += int(np.count_nonzero(~(np.abs(a[:, k] - b[:, k]) < float(flip.predicate.bound))))
+    return count
+
+
+def _outputs(network: Network[float], points: Floats, view: View) -> Floats:
+    """The logits of a view; exact ones are rounded to float64."""
+    import numpy as np
+
+    if view.deployment.default.format is not None:
+        return network_outputs(network, points, view.deployment)
+    return np.array([[float(logit) for logit in exact_logits(network, point)] for point in points.tolist()])
+
+
+def _row(numbers: Sequence[Fraction] | Floats) -> tuple[float, ...]:
+    return tuple(float(x) for x in numbers)

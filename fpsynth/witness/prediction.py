@@ -1,0 +1,85 @@
+"""What the views of a divergence predict, and what a run of a library is beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.errors import InputError
+from fpsynth.evaluators.networks import network_logits
+from fpsynth.evaluators.real import exact_logits
+from fpsynth.formats import Format
+from fpsynth.networks.network import Dense, Network
+from fpsynth.predicates import Predicate
+from fpsynth.witness.divergence import View
+
+
+def contains(wide: Format, narrow: Format) -> bool:
+    """Whether ``wide`` represents every finite number of ``narrow``."""
+    return wide.precision >= narrow.precision and wide.max_finite >= narrow.max_finite and wide.lsb_min <= narrow.lsb_min
+
+
+def arithmetics(view: View) -> tuple[Arithmetic, ...]:
+    """The arithmetics of a view's deployment, the default first."""
+    return (view.deployment.default, *(how for _, how in view.deployment.exceptions))
+
+
+def arranged(network: Network[float], permutation: Sequence[int]) -> Network[float]:
+    """The network whose last layer's output j computes neuron ``permutation[j]`` (empty: neuron j).
+
+    Raises InputError where that does not name each neuron once.
+    """
+    if not permutation:
+        return network
+    *others, last = network.layers
+    if sorted(permutation) != list(range(last.outputs)):
+        raise InputError(f"a permutation must name each of the {last.outputs} neurons of the last layer once")
+    weight = tuple(last.weight[k] for k in permutation)
+    return Network((*others, Dense(weight, None if last.bias is None else tuple(last.bias[k] for k in permutation))))
+
+
+def undone(logits: Sequence[float], permutation: Sequence[int]) -> tuple[float, ...]:
+    """The logits of an arranged network in the order of the network's own neurons."""
+    if not permutation:
+        return tuple(logits)
+    places = {neuron: place for place, neuron in enumerate(permutation)}
+    return tuple(logits[places[neuron]] for neuron in range(len(logits)))
+
+
+def predicted_logits(network: Network[float], point: Sequence[float], view: View) -> tuple[Fraction, ...]:
+    """The logits of a view at ``point`` by the exact interpreter, one per neuron of the network, permutation undone.
+
+    Raises InputError where the deployment mixes formats, where its orders do not fit the network, and where a logit is
+    infinite or NaN.
+    """
+    formats = {how.format for how in arithmetics(view)}
+    if len(formats) != 1:
+        raise InputError(f"view {view.name}: the arithmetics of one deployment must have one format")
+    (fmt,) = formats
+    if fmt is None:
+        return exact_logits(network, point)
+    logits = undone(network_logits(arranged(network, view.permutation), point, fmt, view.deployment), view.permutation)
+    if not all(map(math.isfinite, logits)):
+        raise InputError(f"view {view.name}: a logit is infinite or NaN in {fmt}")
+    return tuple(Fraction(v) for v in logits)
+
+
+def with_prediction(network: Network[float], point: Sequence[float], view: View) -> View:
+    """The view with its predicted logits.  Raises InputError as ``predicted_logits``."""
+    return replace(view, logits=predicted_logits(network, point, view))
+
+
+def judged(predicate: Predicate, views: Sequence[View], logits: Sequence[float]) -> tuple[bool, tuple[str, ...]]:
+    """Whether computed logits depart from the first view, the reference; and the names of the views that predict them.
+
+    Logits that are not all finite do neither.  Zeros are equal whatever their signs.
+    """
+    if not all(map(math.isfinite, logits)):
+        return False, ()
+    exact, reference = tuple(Fraction(v) for v in logits), views[0]
+    known = bool(reference.interval if predicate.kind == "outside" else reference.logits)
+    departs = known and predicate.fires(exact, reference.logits, reference.interval)
+    return departs, tuple(view.name for view in views if view.logits == exact)

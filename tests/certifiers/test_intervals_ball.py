@@ -1,0 +1,72 @@
+"""Claims of interval_ball.py: one interval that contains the value of every order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import arithmetics, trees, values
+
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.certifiers.interval_ball import order_agnostic_interval
+from fpsynth.errors import InputError
+from fpsynth.evaluators.networks import network_logits
+from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
+from fpsynth.networks.network import Dense, Network
+from fpsynth.orders import fixed_order
+
+
+@pytest.mark.parametrize(("fmt", "omega"), [(FLOAT32, 2.0**24), (FLOAT64, 2.0**53)])
+def test_it_contains_the_bad_value_of_each_published_detector(fmt: object, omega: float) -> None:
+    """Order1 gives 15 in other orders than its own, Order2 and Order3 give 0."""
+    for weights, bad in (
+        (15 * ([omega / 4] * 4 + [1.0] + [-omega / 4] * 4), 15),
+        ([2 / 512] * 512 + [omega, -omega], 0),
+        ([1.0] * 512 + [omega, -omega], 0),
+    ):
+        low, high = order_agnostic_interval(weights, [1.0] * len(weights), Arithmetic(fmt))  # type: ignore[arg-type]
+        assert low <= bad <= high
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_it_contains_the_value_of_every_tree_mode_and_fusing(data: st.DataObject) -> None:
+    fmt = data.draw(st.sampled_from([FLOAT16, BFLOAT16, FLOAT32]))
+    terms = data.draw(st.integers(1, 6))
+    number = values(fmt, finite=True).map(float)
+    weights = data.draw(st.tuples(*[number] * terms))
+    point = data.draw(st.tuples(*[number] * terms))
+    bias = data.draw(st.one_of(st.none(), number))
+    operands = data.draw(st.sampled_from([None, FLOAT8_E5M2]))
+    how = replace(data.draw(arithmetics(fmt)), flush=False, order=fixed_order(data.draw(trees(terms))), operands=operands)
+    try:
+        low, high = order_agnostic_interval(weights, point, how, bias)
+    except InputError:  # a sum, or an operand on the way to float8, may overflow
+        return
+    network = Network((Dense((weights,), None if bias is None else (bias,)),))
+    (value,) = network_logits(network, point, fmt, Deployment(how))
+    assert low <= Fraction(value) <= high
+
+
+def test_what_it_cannot_bound_is_refused() -> None:
+    ones = [1.0] * 3
+    with pytest.raises(InputError, match="real arithmetic"):
+        order_agnostic_interval(ones, ones, REAL)
+    with pytest.raises(InputError, match="flushed"):
+        order_agnostic_interval(ones, ones, Arithmetic(FLOAT32, flush=True))
+    with pytest.raises(InputError, match="do not fit"):
+        order_agnostic_interval(ones, [1.0], Arithmetic(FLOAT32))
+    with pytest.raises(InputError, match="too many"):
+        order_agnostic_interval([1.0] * 256, [1.0] * 256, Arithmetic(BFLOAT16))
+    with pytest.raises(InputError, match="overflow"):
+        order_agnostic_interval([60000.0] * 2, [1.0] * 2, Arithmetic(FLOAT16))
+
+
+def test_the_unit_roundoff_is_that_of_the_accumulator() -> None:
+    weights, point = [1.0] * 64, [1.0] * 64
+    narrow = order_agnostic_interval(weights, point, Arithmetic(FLOAT16))
+    wide = order_agnostic_interval(weights, point, Arithmetic(FLOAT16, accumulator=FLOAT32))
+    assert wide[1] - wide[0] < (narrow[1] - narrow[0]) / 30

@@ -1,0 +1,121 @@
+"""One network in many environments: each in a process with its own settings and threads, few of them at a time."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from fpsynth import processes
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT32
+from fpsynth.libraries.kernels import Environment, parse_environment
+from fpsynth.libraries.pool import LibraryPool
+from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.libraries.runs import BATCHES, run_in, sweep
+from fpsynth.networks.network import Dense, Network
+
+SMALL = Network((Dense(((1.0, 2.0), (2.0, 1.0))),))
+DEEP = Network((Dense(((1.0, 1.0),)), Dense(((2.0,),))))
+
+
+def numbers(seed: int, count: int) -> tuple[float, ...]:
+    draw = random.Random(seed)
+    return tuple(draw.randint(-(1 << 23), 1 << 23) / (1 << draw.randint(20, 24)) for _ in range(count))
+
+
+def test_the_sweep_is_every_variant_of_what_is_installed_at_every_batch_size() -> None:
+    found = sweep()
+    installed = [name for name in NAMES if library_named(name).version() is not None]
+    assert len(found) == len(BATCHES) * sum(len(library_named(name).variants) for name in installed)
+    assert len(set(found)) == len(found)
+    assert {e.batch for e in found} == set(BATCHES)
+    assert all(not e.settings and e.threads is None for e in found)
+    assert sweep(["numpy"], (2,)) == [Environment("numpy", "matmul", 2), Environment("numpy", "dot", 2)]
+    assert sweep(["numpy"], device="cuda") == []
+
+
+def test_each_environment_gets_its_settings_its_batch_and_its_place_in_the_list() -> None:
+    texts = ("numpy:matmul:OPENBLAS_CORETYPE=Haswell", "numpy:dot:batch=4", "numpy:dot:batch=3,OPENBLAS_CORETYPE=Haswell")
+    environments = [parse_environment(text) for text in texts]
+    runs = run_in(environments, SMALL, FLOAT32, [(1.0, 0.0), (0.0, 1.0)])
+    assert [run.environment for run in runs] == environments
+    for run in runs:
+        assert run.version == library_named("numpy").version()
+        assert {name: run.facts.get(name) for name, _ in run.environment.settings} == dict(run.environment.settings)
+        first, second = (answer.outputs for answer in run.answers)
+        assert first is not None
+        assert second is not None
+        assert first.logits == ((1.0, 2.0),) * run.environment.batch
+        assert second.logits == ((2.0, 1.0),) * run.environment.batch
+        assert (first.classes, second.classes) == ((1,) * run.environment.batch, (0,) * run.environment.batch)
+    assert runs[0].facts["OPENBLAS_CORETYPE"] == "Haswell"
+    assert "OPENBLAS_CORETYPE" not in runs[1].facts
+
+
+def test_kernels_for_another_processor_sum_otherwise() -> None:
+    """OpenBLAS's for the Prescott have half of the lanes of any that has AVX."""
+    network = Network((Dense((numbers(1, 64), numbers(2, 64))),))
+    environments = [parse_environment(text) for text in ("numpy:matmul", "numpy:matmul:OPENBLAS_CORETYPE=Prescott")]
+    new, old = run_in(environments, network, FLOAT32, [numbers(3 + k, 64) for k in range(8)])
+    if "avx" not in new.facts["cpu_features"].split() or old.facts.get("blas_kernels") == new.facts.get("blas_kernels"):
+        pytest.skip("the machine has no AVX, or numpy no OpenBLAS that can be told which kernels to use")
+    assert [answer.outputs for answer in new.answers] != [answer.outputs for answer in old.answers]
+    assert None not in [answer.outputs for answer in (*new.answers, *old.answers)]
+
+
+def test_primitives_run_networks_of_one_layer() -> None:
+    ones = Network((Dense(((1.0, 1.0),)),))
+    vdot, total = Environment("numpy", "vdot"), Environment("numpy", "sum", batch=4)
+    for run in run_in([vdot, total], ones, FLOAT32, [(2.0, 3.0)]):
+        assert run.answers[0].outputs is not None
+        assert run.answers[0].outputs.logits == ((5.0,),) * run.environment.batch
+    reasons = [run.answers[0].not_run for run in run_in([vdot, total], SMALL, FLOAT32, [(2.0, 3.0)])]
+    assert reasons == ["vdot has one output and no bias", "sum has no weights: it runs a network whose weights are all 1"]
+    deep = run_in([vdot], DEEP, FLOAT32, [(2.0, 3.0)])[0].answers[0].not_run
+    assert deep == "vdot computes one layer, and the network has 2"
+
+
+def test_no_more_processes_at_a_time_than_allowed() -> None:
+    environments = [parse_environment(f"numpy:matmul:threads={count}") for count in (1, 2, 3, 4)]
+    before, seen = len(processes._running), []
+    runs = run_in(
+        environments, SMALL, FLOAT32, [(1.0, 0.0)], progress=lambda line: seen.append(len(processes._running) - before)
+    )
+    assert seen == [2, 2, 2, 1]
+    assert len(processes._running) == before
+    assert all(run.answers[0].outputs is not None for run in runs)
+
+
+def test_a_library_that_is_absent_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(library_named("jax")), "packages", ("a-distribution-that-nobody-has-installed",))
+    assert all(environment.library != "jax" for environment in sweep())
+    (run,) = run_in([Environment("jax", "jit")], SMALL, FLOAT32, [(1.0, 0.0)])
+    assert (run.version, run.answers[0].not_run) == ("", "not installed")
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(InputError, match="0 processes"):
+        run_in([], SMALL, FLOAT32, [], processes=0)
+    with pytest.raises(InputError, match="2 inputs"):
+        run_in([Environment("numpy", "matmul")], SMALL, FLOAT32, [(1.0,)])
+    with pytest.raises(InputError, match="0 threads"):
+        LibraryPool(["numpy"], threads=0)
+    assert run_in([], SMALL, FLOAT32, []) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_library_works_with_as_many_threads_as_it_is_told(name: str) -> None:
+    if library_named(name).version() is None:
+        pytest.skip(f"{name} is not installed")
+    with LibraryPool([name], threads=3) as pool:
+        pool.wait()
+        member = pool.members[name]
+        assert member.ready, member.reason
+        assert member.environment["threads"] == "3"
+        assert member.worker is not None
+        tasks = Path(f"/proc/{member.worker.process.pid}/task")
+        if name == "jax" and tasks.exists():  # it says nothing about its threads itself
+            names = [(task / "comm").read_text().strip() for task in tasks.iterdir()]
+            assert names.count("tf_XLAEigen") in (0, 3), "XLA's pool (which other versions may call otherwise)"

@@ -1,0 +1,106 @@
+"""The re-check of a divergence: a true one passes, and whichever claim of it is broken is found."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from divergences import BY_HAND, PAIRWISE, classes, observed, outside, position, relu, triple, twin
+
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.formats import FLOAT16, FLOAT32
+from fpsynth.networks.network import Dense, Network
+from fpsynth.orders import Tree, fixed_order
+from fpsynth.synthesis.check import check
+from fpsynth.witness import Sampled
+
+
+def failing(tampered):
+    return [finding.claim for finding in check(tampered).findings if not finding.holds]
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_true_divergence_passes(name):
+    result = check(BY_HAND[name]())
+    assert result.confirmed, result.findings
+    assert len(result.findings) >= 4
+
+
+def with_view(found, place, **changes):
+    views = list(found.views)
+    views[place] = replace(views[place], **changes)
+    return replace(found, views=tuple(views))
+
+
+def with_weight(found, neuron, k, number):
+    (layer,) = found.network.layers
+    rows = [list(row) for row in layer.weight]
+    rows[neuron][k] = number
+    return replace(found, network=Network((Dense(tuple(map(tuple, rows)), layer.bias),)))
+
+
+ONE = (Fraction(1),)
+TAMPERED = {
+    "the logits of a (sequential) are right": with_view(triple(), 0, logits=(Fraction(2),)),
+    "the logits of b (pairwise) are right": with_view(triple(), 1, logits=ONE),
+    "the logits of silent1 (real) are right": with_view(triple(), 2, logits=()),
+    "b (pairwise) departs from a (sequential) by sign": with_view(triple(), 1, deployment=triple().reference.deployment),
+    "silent1 (real) is silent": with_view(triple(), 2, deployment=Deployment(PAIRWISE)),
+    "the measure is right": replace(triple(), measure=Fraction(2)),
+    "the logits in exact arithmetic are right": replace(triple(), real=(Fraction(3),)),
+    "the intervals of a (interval in sequence) are right": with_view(outside(), 0, interval=((Fraction(1, 2), Fraction(1)),)),
+    "neurons 0 and 9 have the same weights": with_weight(twin(), 9, 1, 0.5),
+    "outputs 0 and 9 are equal in exact arithmetic": with_weight(twin(), 9, 1, 0.5),
+    "b (pairwise) departs from a (sequential) by argmax": replace(classes(), point=(0.0,) * 4),
+    "no weight or bias is above 4 in size": replace(triple(), max_weight=Fraction(4)),
+    "the point lies in the box": replace(triple(), box=((0.0, 0.5),) * 4),
+    "the verdicts on the libraries' logits are right": replace(
+        triple(), observations=(replace(observed(triple(), (0.0,)), departs=False),)
+    ),
+    "b (pairwise) departs from a (real) by relu": with_weight(relu(), 0, 3, 4.0),
+}
+
+
+@pytest.mark.parametrize("claim", TAMPERED)
+def test_a_broken_claim_is_found(claim):
+    assert claim in failing(TAMPERED[claim])
+
+
+def test_what_holds_is_not_blamed():
+    assert failing(replace(triple(), measure=Fraction(2))) == ["the measure is right"]
+    assert failing(replace(triple(), max_weight=Fraction(2**24))) == []
+
+
+def test_a_permutation_that_is_none_is_found():
+    assert failing(with_view(position(), 1, permutation=(0, 0)))
+
+
+def test_an_order_that_does_not_fit_is_a_finding():
+    three = Arithmetic(FLOAT32, order=fixed_order(Tree(3, ((0, 1), (3, 2)))))
+    assert "what the file predicts for b (pairwise) is right" in failing(with_view(triple(), 1, deployment=Deployment(three)))
+
+
+def test_a_logit_that_overflows_is_a_finding():
+    huge = replace(with_weight(triple(), 0, 0, 3.0e38), point=(2.0,) * 4)
+    (detail,) = [f.detail for f in check(huge).findings if f.claim == "what the file predicts for a (sequential) is right"]
+    assert "infinite or NaN in float32" in detail
+
+
+def test_mixed_formats_are_a_finding():
+    mixed = Deployment(Arithmetic(FLOAT32), (((0, 0), Arithmetic(FLOAT16)),))
+    assert "what the file predicts for b (pairwise) is right" in failing(with_view(triple(), 1, deployment=mixed))
+
+
+def test_what_was_sampled_or_run_is_said_to_be_skipped():
+    found = replace(
+        triple(),
+        sampled=Sampled(10, 10, 20, 0, 1, "uniformly"),
+        optimum="the largest",
+        observations=(observed(triple(), (0.0,)),),
+    )
+    result = check(found)
+    assert result.confirmed
+    assert [line.split(":")[0] for line in result.skipped] == ["sampled", "optimum", "1 runs of libraries"]
+
+
+def test_4096_terms_are_checked_within_seconds():
+    assert check(triple(4096)).confirmed
