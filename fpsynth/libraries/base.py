@@ -63,6 +63,9 @@ class Library(ABC):
     dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
     """Formats for which it has a dtype.  Whether a variant can really run one is found out by trying."""
 
+    costly_weights: bool = False
+    """Whether other weights cost much more than other inputs, so that probes had better keep them."""
+
     @property
     def operations(self) -> tuple[str, ...]:
         """Everything whose arithmetic can be asked for: the variants (one layer of a network) and the primitives."""

@@ -57,7 +57,8 @@ def matrix_text(matrix: Matrix, style: Style) -> str:
     lines += style.heading("Published detectors (Szász, Bánhelyi and Jelasity, ICML 2025)")
     for known in matrix.published:
         total = len(known.fires) + len(known.silent)
-        names = f": {', '.join(known.fires)}" if 0 < len(known.fires) <= 6 else ""
+        fires = [name.replace(f",outputs={matrix.outputs}", "") for name in known.fires]
+        names = f": {', '.join(fires)}" if 0 < len(fires) <= 6 else ""
         lines += style.wrap(f"{known.name} fires in {len(known.fires)} of {total} environments{names}", 2, 4)
     runs = sum(cell.runs for cell in matrix.cells)
     total = len(matrix.cells)

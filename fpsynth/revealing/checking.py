@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.sums import sum_of_products
+from fpsynth.libraries.registry import library_named
 from fpsynth.revealing.bench import Array, Bench, Position
 from fpsynth.revealing.result import Check, Unexplained
 from fpsynth.revealing.vectors import Call, hostile_calls
 
 _CELLS = 1 << 22
 """Numbers that are evaluated at a time."""
+_SAME_WEIGHTS = 8
+"""Calls with the same weights, where those are costly."""
 LEAST_PER_POSITION = 16
 """Vectors that every position is checked on, however many there are."""
 
@@ -31,8 +34,16 @@ class Run:
 def runs(bench: Bench, positions: int, vectors: int, seed: int) -> list[Run]:
     """So many calls that ``positions`` positions get ``vectors`` vectors, and each of them a few of every kind."""
     calls = max(-(-vectors // positions), LEAST_PER_POSITION)
-    made = hostile_calls(bench.shape, bench.kernel.dtype, seed)
-    return [Run(call, bench.run(call)) for call, _ in zip(made, range(calls), strict=False)]
+    return [Run(call, bench.run(call)) for call, _ in zip(_calls(bench, seed), range(calls), strict=False)]
+
+
+def _calls(bench: Bench, seed: int) -> Iterator[Call]:
+    """Hostile calls; where other weights are costly, several in a row have the same ones."""
+    batch = bench.shape.batch
+    times = _SAME_WEIGHTS if library_named(bench.kernel.environment.library).costly_weights else 1
+    for call in hostile_calls(replace(bench.shape, batch=batch * times), bench.kernel.dtype, seed):
+        for start in range(0, batch * times, batch):
+            yield Call(call.rows[start : start + batch], call.weights, call.bias)
 
 
 def predictions(how: Arithmetic, tried: Sequence[Run], positions: Sequence[Position]) -> Array:

@@ -2,191 +2,240 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import partial, reduce
 
 from fpsynth import expressions as ex
-from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.corpus.smtlib.question import Evidence, Question
 from fpsynth.expressions import Expression
-from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOAT64, TF32, Format
+from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOAT64, TF32, Format, power_of_two
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
-from fpsynth.orders import Tree, parse_order
+from fpsynth.orders import parse_order
 from fpsynth.problems import Problem, Variable
 from fpsynth.synthesis.domain import Interval
 
-_FP, _BV = "fp", "significands"
-_UNIT = Interval(Fraction(-1), Fraction(1))
-_PLAIN = "{} {} numbers v0, v1, ... in {}"
-
 FAMILIES = {
     "order": "The same numbers are added up in two orders, each addition rounded to nearest, ties to even; the results differ "
-    "in the way that is stated.  Any two different orders of three terms or more can be told apart; signs can not always.",
-    "precision": "A sum is evaluated in two formats, on numbers of the narrower one.",
-    "relu": "A sum that is negative in exact arithmetic, so that ReLU of it is 0, is computed as a positive number.",
-    "interval": "The computed value of a sum lies outside the interval that interval arithmetic with outward rounding gives for "
-    "it in another order.",
+    "in the way that is stated.  Three terms in two orders can give 0 and a number above 0, but no opposite signs; four can.",
+    "precision": "A sum is evaluated in the same order in two arithmetics, which differ in the format, in the accumulator, or in "
+    "the rounding of the products before they are added; the results differ in the way that is stated.",
+    "relu": "A sum that is below zero in exact arithmetic, so that ReLU makes it 0, is computed as a number above zero.",
+    "interval": "The computed value of a sum lies outside the interval that interval arithmetic with outward rounding computes "
+    "for it, in the same order or in another.",
 }
 
-
-def questions() -> tuple[Question, ...]:
-    """Every question of the four families."""
-    return (*_orders(), *_precisions(), *_relus(), *_intervals())
+_FP, _BV = "fp", "significands"
+_BOTH = (_FP, _BV)
 
 
-def _unknowns(letter: str, count: int, fmt: Format) -> list[Expression]:
-    return [ex.variable(f"{letter}{k}", fmt) for k in range(count)]
+def _between(low: int, high: int) -> Interval:
+    """The numbers from 2^low to 2^high."""
+    return Interval(power_of_two(low), power_of_two(high))
 
 
-def _variables(names: Sequence[Expression], fmt: Format, domain: Interval) -> tuple[Variable, ...]:
-    return tuple(Variable(v.name, fmt, domain.lower, domain.upper) for v in names)
+def _minus(interval: Interval) -> Interval:
+    return Interval(-interval.upper, -interval.lower)
 
 
-def total(tree: Tree, leaves: Sequence[Expression], into: Format) -> Expression:
-    """The leaves, cast into a format that contains theirs, added up along a tree."""
-    nodes = [ex.cast(leaf, into) for leaf in leaves]
-    for left, right in tree.steps:
-        nodes.append(ex.add(nodes[left], nodes[right]))
-    return nodes[-1]
+_UNIT = (Interval(Fraction(-1), Fraction(1)),)
+_NORMAL = (_between(-4, 0),)
+_UP, _SMALL = _between(-1, 0), _between(-30, -20)
+_CANCEL = (_UP, _SMALL, _minus(_UP), _minus(_SMALL))
+"""Signs and sizes with which a small number is lost where it meets a large one, and stays where the large ones cancel."""
 
 
-def exact_total(leaves: Sequence[Expression]) -> Expression:
-    """The sum of the leaves in the reals."""
-    result = ex.real(leaves[0])
-    for leaf in leaves[1:]:
-        result = ex.add(result, ex.real(leaf))
-    return result
+
+def _signed(terms: int) -> tuple[Interval, ...]:
+    """Weights of alternating signs, then inputs, from 1/2 to 1 in magnitude: no product is subnormal."""
+    return (*((_UP, _minus(_UP))[k % 2] for k in range(terms)), *[_UP] * terms)
+
+
+Two = tuple[Expression, Expression]
+WAYS: Mapping[str, Callable[[Expression, Expression], Expression]] = {
+    "the first is below 0 and the second above": lambda a, b: ex.conjunction([ex.lt(a, _zero(a)), ex.lt(_zero(b), b)]),
+    "the first is 0 and the second above": lambda a, b: ex.conjunction([ex.eq(a, _zero(a)), ex.lt(_zero(b), b)]),
+    "they differ": lambda a, b: ex.negation(ex.eq(a, b)),
+}
+_OPPOSITE, _ZERO, _DIFFER = WAYS
 
 
 def _zero(node: Expression) -> Expression:
     return ex.constant(0, node.format)
 
 
-def _opposite(a: Expression, b: Expression) -> tuple[Expression, ...]:
-    return ex.lt(a, _zero(a)), ex.lt(_zero(b), b)
+@dataclass(frozen=True)
+class Sums:
+    """A sum of so many numbers v0, v1, ... or products w0*x0, w1*x1, ... that is evaluated in two arithmetics."""
+
+    format: Format
+    terms: int
+    first: Arithmetic
+    second: Arithmetic
+    way: str = ""
+    """How the two results differ, a key of WAYS; of an interval question nothing: the second lies outside the first."""
+    domain: tuple[Interval, ...] = _UNIT
+    """Of every number in turn, the weights before the inputs; they begin again where there are fewer."""
+    products: bool = False
+    widening: str = ""
+    """What the interval of the first arithmetic is widened by (see ``fpsynth.certifiers.intervals.WIDENINGS``)."""
+
+    def problem(self, name: str) -> Problem:
+        """The numbers for which the results differ in that way."""
+        letters = "wx" if self.products else "v"
+        rows = [[ex.variable(f"{letter}{k}", self.format) for k in range(self.terms)] for letter in letters]
+        numbers = [v for row in rows for v in row]
+        domains = itertools.cycle(self.domain)
+        variables = [Variable(v.name, self.format, d.lower, d.upper) for v, d in zip(numbers, domains, strict=False)]
+        value = _value(rows, self.second)
+        if self.way:
+            return Problem(name, tuple(variables), (WAYS[self.way](_value(rows, self.first), value),))
+        low, high = _ends(rows, self.first, self.widening)
+        outside = ex.disjunction([ex.lt(value, low), ex.lt(high, value)])
+        return Problem(name, tuple(variables), (outside,))
+
+    def __str__(self) -> str:
+        what = "products w0*x0, w1*x1, ... of numbers" if self.products else "numbers v0, v1, ..."
+        domains = " and ".join(map(str, self.domain)) + (" in turn" if len(self.domain) > 1 else "")
+        if self.way:
+            return f"{self.terms} {what} of {self.format} in {domains}.  First: {self.first}.  Second: {self.second}.  {self.way}."
+        widened = f" and widened as {self.widening}" if self.widening else ""
+        return f"{self.terms} {what} of {self.format} in {domains}.  Interval: {self.first}{widened}.  Value: {self.second}."
 
 
-def _zero_and_more(a: Expression, b: Expression) -> tuple[Expression, ...]:
-    return ex.eq(a, _zero(a)), ex.lt(_zero(b), b)
+def _value(rows: Sequence[Sequence[Expression]], how: Arithmetic) -> Expression:
+    """The sum as an arithmetic evaluates it; a single row is one of numbers that are added as they are."""
+    if len(rows) > 1:
+        weights, inputs = rows
+        return lower(Network((Dense((tuple(weights),)),)), inputs, Deployment(how))[0]
+    if how.format is None:
+        return reduce(ex.add, [ex.real(v) for v in rows[0]])
+    nodes = [ex.cast(v, how.sum_format) for v in rows[0]]
+    for left, right in how.order.tree(len(nodes)).steps:
+        nodes.append(ex.add(nodes[left], nodes[right], how.rounding))
+    return ex.cast(nodes[-1], how.format, how.rounding)
 
 
-def _different(a: Expression, b: Expression) -> tuple[Expression, ...]:
-    return (ex.negation(ex.eq(a, b)),)
+def _ends(rows: Sequence[Sequence[Expression]], how: Arithmetic, widening: str) -> Two:
+    """The interval of the sum; a single row is one of numbers that are multiplied by 1."""
+    inputs = rows[1] if len(rows) > 1 else [ex.constant(1, v.format) for v in rows[0]]
+    network = Network((Dense((tuple(rows[0]),)),))
+    return lower_interval(network, [(x, x) for x in inputs], Deployment(how), widening)[0]
 
 
-_WAYS = {
-    "opposite signs": _opposite,
-    "zero and above zero": _zero_and_more,
-    "different": _different,
-}
+def _in(fmt: Format, order: str = "sequential", accumulator: Format | None = None, fused: bool = False) -> Arithmetic:
+    return Arithmetic(fmt, accumulator, order=parse_order(order), fused=fused)
 
 
-def order_problem(name: str, fmt: Format, terms: int, a: str, b: str, way: str, domain: Interval) -> Problem:
-    """Numbers of which orders a and b give different sums."""
-    v = _unknowns("v", terms, fmt)
-    first, second = (total(parse_order(order).tree(terms), v, fmt) for order in (a, b))
-    return Problem(name, _variables(v, fmt, domain), _WAYS[way](first, second))
+Row = tuple[str, Sums, str, tuple[str, ...], tuple[str, ...]]
+"""Name, sums, status, quick encodings, hard encodings."""
 
 
-def _orders() -> Iterator[Question]:
-    normal = Interval(Fraction(1, 16), Fraction(1))
-    chosen: list[tuple[str, Format, int, str, str, str, Interval, str, tuple[str, ...], tuple[str, ...]]] = [
-        ("float16_3_zero", FLOAT16, 3, "sequential", "[0,[1,2]]", "zero and above zero", _UNIT, "sat", (), (_FP, _BV)),
-        ("float32_3_zero", FLOAT32, 3, "sequential", "[0,[1,2]]", "zero and above zero", _UNIT, "sat", (), (_FP, _BV)),
-        ("float64_3_zero", FLOAT64, 3, "sequential", "[0,[1,2]]", "zero and above zero", _UNIT, "sat", (), (_FP,)),
-        ("float32_3_positive", FLOAT32, 3, "sequential", "reverse", "different", normal, "sat", (), (_FP, _BV)),
-        ("float16_4_signs", FLOAT16, 4, "sequential", "pairwise", "opposite signs", _UNIT, "sat", (), (_FP, _BV)),
-        ("float32_4_signs", FLOAT32, 4, "sequential", "pairwise", "opposite signs", _UNIT, "sat", (), (_FP, _BV)),
-        ("float32_8_signs", FLOAT32, 8, "sequential", "strided:4", "opposite signs", _UNIT, "sat", (), (_FP,)),
-        ("float8_e4m3fn_3_signs", FLOAT8_E4M3FN, 3, "sequential", "reverse", "opposite signs", _UNIT, "unsat", (), (_FP, _BV)),
-        ("float16_3_signs", FLOAT16, 3, "sequential", "reverse", "opposite signs", _UNIT, "unsat", (), (_FP, _BV)),
-        ("bfloat16_3_signs", BFLOAT16, 3, "sequential", "reverse", "opposite signs", normal, "unsat", (), (_FP, _BV)),
+def questions() -> tuple[Question, ...]:
+    """Every question of the four families."""
+    return tuple(_questions())
+
+
+def _questions() -> Iterator[Question]:
+    for family, rows in (("order", _orders()), ("precision", _precisions()), ("relu", _relus()), ("interval", _intervals())):
+        for name, sums, status, quick, hard in rows:
+            known = Evidence.MODEL if status == "sat" else Evidence.REFUTATION
+            yield Question(family, name, str(sums), status, known, partial(sums.problem, name), quick, hard)
+
+
+def _orders() -> list[Row]:
+    def two(fmt: Format, terms: int, a: str, b: str, *rest: object, accumulator: Format | None = None) -> Sums:
+        return Sums(fmt, terms, _in(fmt, a, accumulator), _in(fmt, b, accumulator), *rest)  # type: ignore[arg-type]
+
+    last, rev, seq = "[0,[1,2]]", "reverse", "sequential"
+    return [
+        ("float16_3_zero", two(FLOAT16, 3, seq, last, _ZERO), "sat", (), _BOTH),
+        ("float32_3_zero", two(FLOAT32, 3, seq, last, _ZERO, (_SMALL, _UP, _minus(_UP))), "sat", (), _BOTH),
+        ("float64_3_zero", two(FLOAT64, 3, seq, last, _ZERO, (_between(-60, -50), _UP, _minus(_UP))), "sat", (), _BOTH),
+        ("float32_3_positive", two(FLOAT32, 3, seq, rev, _DIFFER, _NORMAL), "sat", (), _BOTH),
+        ("float32_4_signs", two(FLOAT32, 4, seq, "strided:2", _OPPOSITE, _CANCEL), "sat", (), _BOTH),
+        ("float16_4_signs", two(FLOAT16, 4, seq, "strided:2", _OPPOSITE), "sat", (), _BOTH),
+        ("float32_8_signs", two(FLOAT32, 8, seq, "strided:2", _OPPOSITE, _CANCEL), "sat", (), _BOTH),
+        ("float16_in_float32_4", two(FLOAT16, 4, seq, "pairwise", _DIFFER, accumulator=FLOAT32), "sat", (), _BOTH),
+        ("float16_in_float32_4_exact", two(FLOAT16, 4, seq, "pairwise", _DIFFER, _NORMAL, accumulator=FLOAT32), "unsat", (), _BOTH),
+        ("float8_e4m3fn_3_signs", two(FLOAT8_E4M3FN, 3, seq, rev, _OPPOSITE), "unsat", (), _BOTH),
+        ("bfloat16_3_signs", two(BFLOAT16, 3, seq, rev, _OPPOSITE, (_UP, _minus(_UP), _between(-12, -4))), "unsat", (), _BOTH),
+        ("float16_3_signs", two(FLOAT16, 3, seq, rev, _OPPOSITE, (_UP, _minus(_UP), _between(-12, -4))), "unsat", (), _BOTH),
+        ("float32_3_signs", two(FLOAT32, 3, seq, rev, _OPPOSITE, (_UP, _minus(_UP), _between(-12, -4))), "unsat", (), _BOTH),
+        ("float8_e4m3fn_4_signs", two(FLOAT8_E4M3FN, 4, seq, "pairwise", _OPPOSITE), "unsat", (), _BOTH),
+        ("float64_3_commuted", two(FLOAT64, 3, seq, "[2,[1,0]]", _DIFFER), "unsat", (), _BOTH),
     ]
-    for name, fmt, terms, a, b, way, domain, status, quick, hard in chosen:
-        about = f"{_PLAIN.format(terms, fmt, domain)}; orders {a} and {b}: {way}."
-        known = Evidence.MODEL if status == "sat" else Evidence.REFUTATION
-        state = partial(order_problem, name, fmt, terms, a, b, way, domain)
-        yield Question("order", name, about, status, known, state, quick, hard)
 
 
-def precision_problem(name: str, narrow: Format, wide: Format, terms: int, way: str, domain: Interval) -> Problem:
-    """Numbers of the narrower format whose sums, from left to right, differ in the two formats."""
-    v = _unknowns("v", terms, narrow)
-    tree = parse_order("sequential").tree(terms)
-    first, second = total(tree, v, narrow), total(tree, v, wide)
-    return Problem(name, _variables(v, narrow, domain), _WAYS[way](first, second))
+def _precisions() -> list[Row]:
+    def wider(fmt: Format, wide: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> Sums:
+        return Sums(fmt, terms, _in(fmt), _in(wide), way, domain)
 
+    def fused(fmt: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> Sums:
+        return Sums(fmt, terms, _in(fmt), _in(fmt, fused=True), way, domain, True)
 
-def _precisions() -> Iterator[Question]:
-    chosen: list[tuple[str, Format, Format, int, str, str, tuple[str, ...], tuple[str, ...]]] = [
-        ("float16_float32_3", FLOAT16, FLOAT32, 3, "zero and above zero", "sat", (), (_FP, _BV)),
-        ("bfloat16_float32_3", BFLOAT16, FLOAT32, 3, "zero and above zero", "sat", (), (_FP, _BV)),
-        ("float32_float64_3", FLOAT32, FLOAT64, 3, "zero and above zero", "sat", (), (_FP, _BV)),
-        ("float16_float32_4_signs", FLOAT16, FLOAT32, 4, "opposite signs", "sat", (), (_FP, _BV)),
-        ("tf32_float32_2_signs", TF32, FLOAT32, 2, "opposite signs", "unsat", (), (_FP, _BV)),
-        ("float16_float32_2_zero", FLOAT16, FLOAT32, 2, "zero and above zero", "unsat", (), (_FP, _BV)),
+    def accumulated(fmt: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> Sums:
+        return Sums(fmt, terms, _in(fmt), _in(fmt, accumulator=FLOAT32), way, domain, True)
+
+    def at_once(fmt: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> Sums:
+        whole = "[" + ",".join(map(str, range(terms))) + "]"
+        return Sums(fmt, terms, _in(fmt, fused=True), _in(fmt, whole, fused=True), way, domain, True)
+
+    return [
+        ("float16_float32_3_zero", wider(FLOAT16, FLOAT32, 3, _ZERO), "sat", (), _BOTH),
+        ("bfloat16_float32_3_zero", wider(BFLOAT16, FLOAT32, 3, _ZERO, (_UP, _between(-20, -10), _minus(_UP))), "sat", (), _BOTH),
+        ("float32_float64_3_zero", wider(FLOAT32, FLOAT64, 3, _ZERO, _CANCEL[:3]), "sat", (), _BOTH),
+        ("float32_float64_4_signs", wider(FLOAT32, FLOAT64, 4, _OPPOSITE, _CANCEL), "sat", (), _BOTH),
+        ("float16_float32_4_signs", wider(FLOAT16, FLOAT32, 4, _OPPOSITE), "sat", (), _BOTH),
+        ("bfloat16_accumulated_3", accumulated(BFLOAT16, 3, _OPPOSITE, _signed(3)), "sat", (), _BOTH),
+        ("bfloat16_fused_2_zero", fused(BFLOAT16, 2, _ZERO, _signed(2)), "sat", (), _BOTH),
+        ("float32_fused_2_zero", fused(FLOAT32, 2, _ZERO, _signed(2)), "sat", (), _BOTH),
+        ("bfloat16_at_once_4", at_once(BFLOAT16, 4, _OPPOSITE, _signed(4)), "sat", (), _BOTH),
+        ("float16_float32_2_zero", wider(FLOAT16, FLOAT32, 2, _ZERO), "unsat", (), _BOTH),
+        ("tf32_float32_2_signs", wider(TF32, FLOAT32, 2, _OPPOSITE), "unsat", (), _BOTH),
+        ("tf32_float32_3_signs", wider(TF32, FLOAT32, 3, _OPPOSITE, _CANCEL), "unsat", (), _BOTH),
+        ("float8_e4m3fn_fused_2_signs", fused(FLOAT8_E4M3FN, 2, _OPPOSITE), "unsat", (), _BOTH),
+        ("float8_e4m3fn_at_once_2_signs", at_once(FLOAT8_E4M3FN, 3, _OPPOSITE, _signed(3)), "unsat", (), _BOTH),
+        ("bfloat16_fused_2_signs", fused(BFLOAT16, 2, _OPPOSITE, _signed(2)), "unsat", (), _BOTH),
     ]
-    for name, narrow, wide, terms, way, status, quick, hard in chosen:
-        about = f"{_PLAIN.format(terms, narrow, _UNIT)}, added from left to right in {narrow} and in {wide}: {way}."
-        known = Evidence.MODEL if status == "sat" else Evidence.REFUTATION
-        state = partial(precision_problem, name, narrow, wide, terms, way, _UNIT)
-        yield Question("precision", name, about, status, known, state, quick, hard)
 
 
-def relu_problem(name: str, fmt: Format, terms: int, order: str, products: bool, domain: Interval) -> Problem:
-    """Numbers, or weights and inputs, whose exact sum is below zero and whose computed sum is above."""
-    v, x = _unknowns("v" if not products else "w", terms, fmt), _unknowns("x", terms, fmt)
-    if not products:
-        computed = total(parse_order(order).tree(terms), v, fmt)
-        return Problem(name, _variables(v, fmt, domain), _opposite(exact_total(v), computed))
-    network = Network((Dense((tuple(v),)),))
-    (computed,) = lower(network, x, Deployment(Arithmetic(fmt, order=parse_order(order))))
-    (exact,) = lower(network, x, Deployment(Arithmetic(None, order=parse_order(order))))
-    return Problem(name, _variables([*v, *x], fmt, domain), _opposite(exact, computed))
+def _relus() -> list[Row]:
+    def wrong(fmt: Format, terms: int, how: Arithmetic, domain: tuple[Interval, ...] = _UNIT, products: bool = False) -> Sums:
+        return Sums(fmt, terms, REAL, how, _OPPOSITE, domain, products)
 
-
-def _relus() -> Iterator[Question]:
-    chosen: list[tuple[str, Format, int, str, bool, str, tuple[str, ...], tuple[str, ...]]] = [
-        ("float16_4_sequential", FLOAT16, 4, "sequential", False, "sat", (), (_FP, _BV)),
-        ("float32_4_pairwise", FLOAT32, 4, "pairwise", False, "sat", (), (_FP, _BV)),
-        ("bfloat16_3_products", BFLOAT16, 3, "sequential", True, "sat", (), (_FP,)),
-        ("float16_3_sequential", FLOAT16, 3, "sequential", False, "unsat", (), (_FP, _BV)),
-        ("float8_e4m3fn_2_products", FLOAT8_E4M3FN, 2, "sequential", True, "unsat", (), (_FP, _BV)),
+    cancel = (_UP, _minus(_SMALL), _minus(_UP), _SMALL)
+    return [
+        ("float16_4_sequential", wrong(FLOAT16, 4, _in(FLOAT16)), "sat", (), _BOTH),
+        ("float32_4_sequential", wrong(FLOAT32, 4, _in(FLOAT32), cancel), "sat", (), _BOTH),
+        ("float64_4_sequential", wrong(FLOAT64, 4, _in(FLOAT64), (_UP, _minus(_between(-60, -50)), _minus(_UP), _between(-62, -52))), "sat", (), _BOTH),
+        ("bfloat16_3_products", wrong(BFLOAT16, 3, _in(BFLOAT16), _signed(3), True), "sat", (), _BOTH),
+        ("float16_3_sequential", wrong(FLOAT16, 3, _in(FLOAT16), (_UP, _minus(_UP), _between(-12, -4))), "unsat", (), _BOTH),
+        ("float32_4_pairwise", wrong(FLOAT32, 4, _in(FLOAT32, "pairwise"), cancel), "unsat", (), _BOTH),
+        ("float8_e4m3fn_4_pairwise", wrong(FLOAT8_E4M3FN, 4, _in(FLOAT8_E4M3FN, "pairwise")), "unsat", (), _BOTH),
+        ("float8_e4m3fn_2_products", wrong(FLOAT8_E4M3FN, 2, _in(FLOAT8_E4M3FN), products=True), "unsat", (), _BOTH),
+        ("bfloat16_in_float32_3_products", wrong(BFLOAT16, 3, _in(BFLOAT16, accumulator=FLOAT32), _signed(3), True), "unsat", (), _BOTH),
     ]
-    for name, fmt, terms, order, products, status, quick, hard in chosen:
-        what = f"{terms} products w0*x0, w1*x1, ... of {fmt} numbers in {_UNIT}" if products else _PLAIN.format(terms, fmt, _UNIT)
-        about = f"{what}; order {order}."
-        known = Evidence.MODEL if status == "sat" else Evidence.REFUTATION
-        state = partial(relu_problem, name, fmt, terms, order, products, _UNIT)
-        yield Question("relu", name, about, status, known, state, quick, hard)
 
 
-def interval_problem(name: str, fmt: Format, terms: int, a: str, b: str, domain: Interval, widening: str = "") -> Problem:
-    """Numbers whose sum in order b lies outside the interval computed in order a."""
-    v = _unknowns("v", terms, fmt)
-    ones = [ex.constant(1, fmt)] * terms
-    network = Network((Dense((tuple(v),)),))
-    how = Deployment(Arithmetic(fmt, order=parse_order(a)))
-    ((low, high),) = lower_interval(network, [(one, one) for one in ones], how, widening)
-    value = total(parse_order(b).tree(terms), v, fmt)
-    outside = ex.disjunction([ex.lt(value, low), ex.lt(high, value)])
-    return Problem(name, _variables(v, fmt, domain), (outside,))
+def _intervals() -> list[Row]:
+    def escaping(fmt: Format, terms: int, a: str, b: str, domain: tuple[Interval, ...] = _UNIT, widening: str = "") -> Sums:
+        return Sums(fmt, terms, _in(fmt, a), _in(fmt, b), "", domain, False, widening)
 
-
-def _intervals() -> Iterator[Question]:
-    same = "[[0,1],2]"
-    chosen: list[tuple[str, Format, int, str, str, str, tuple[str, ...], tuple[str, ...]]] = [
-        ("float16_3_other_order", FLOAT16, 3, "sequential", "reverse", "sat", (), (_FP, _BV)),
-        ("float32_3_other_order", FLOAT32, 3, "sequential", "reverse", "sat", (), (_FP, _BV)),
-        ("float32_4_pairwise", FLOAT32, 4, "pairwise", "sequential", "sat", (), (_FP,)),
-        ("float16_3_same_order", FLOAT16, 3, "sequential", same, "unsat", (), (_FP, _BV)),
-        ("bfloat16_3_same_order", BFLOAT16, 3, "sequential", same, "unsat", (), (_FP, _BV)),
+    seq, rev = "sequential", "reverse"
+    three = (_UP, _minus(_UP), _between(-12, -4))
+    return [
+        ("float16_3_other_order", escaping(FLOAT16, 3, seq, rev), "sat", (), _BOTH),
+        ("float32_3_other_order", escaping(FLOAT32, 3, seq, rev, _CANCEL[:3]), "sat", (), _BOTH),
+        ("float32_4_pairwise", escaping(FLOAT32, 4, "pairwise", seq, _NORMAL), "sat", (), _BOTH),
+        ("float8_e4m3fn_3_same_order", escaping(FLOAT8_E4M3FN, 3, seq, seq, _NORMAL), "unsat", (), _BOTH),
+        ("float16_3_same_order", escaping(FLOAT16, 3, seq, seq, _NORMAL), "unsat", (), _BOTH),
+        ("bfloat16_3_same_order", escaping(BFLOAT16, 3, seq, seq, three), "unsat", (), _BOTH),
+        ("float8_e4m3fn_3_elina", escaping(FLOAT8_E4M3FN, 3, seq, rev, widening="elina"), "unsat", (), _BOTH),
+        ("bfloat16_3_elina", escaping(BFLOAT16, 3, seq, rev, three, "elina"), "unsat", (), _BOTH),
     ]
-    for name, fmt, terms, a, b, status, quick, hard in chosen:
-        about = f"{_PLAIN.format(terms, fmt, _UNIT)}; interval in order {a}, value in order {b}."
-        known = Evidence.MODEL if status == "sat" else Evidence.REFUTATION
-        state = partial(interval_problem, name, fmt, terms, a, b, _UNIT)
-        yield Question("interval", name, about, status, known, state, quick, hard)

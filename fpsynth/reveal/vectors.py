@@ -1,0 +1,193 @@
+"""Hostile random operands: what tells two ways of summing apart, deterministic from a seed.
+
+Every row meets every row of weights in one call of a kernel, so what makes products hostile (which leaves cancel, which are
+zero, how exponents are spread) is drawn once per call, and only signs, significands and last bits row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsynth.evaluators.arrays import round_array
+from fpsynth.formats import Format
+
+Array = NDArray[Any]
+_CHUNK = 1 << 20
+"""Numbers drawn at a time."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one call of a kernel takes."""
+
+    batch: int
+    outputs: int
+    terms: int
+    weighted: bool
+    """False for plain sums: the weights are ones."""
+    bias: bool
+
+
+@dataclass(frozen=True)
+class Call:
+    """Operands of one call, float64 arrays that hold values of the format."""
+
+    rows: Array
+    """(batch, terms)."""
+    weights: Array
+    """(outputs, terms)."""
+    bias: Array | None
+    """(outputs,)."""
+
+
+def hostile_calls(shape: Shape, fmt: Format, seed: int, *, shared: bool = False) -> Iterator[Call]:
+    """Endless operands for calls of one shape, the kinds of hostility in turn.
+
+    ``shared``: all rows are equal, and so are all weights and biases: then equal arithmetics give equal results everywhere.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns = (1, 1) if shared else (shape.batch, shape.outputs)
+    count = max(1, min(64, _CHUNK // ((rows + columns) * shape.terms * len(KINDS))))
+    while True:
+        drawn = [_Draw(rng, shape, fmt, count, rows, columns).operands(kind) for kind in KINDS]
+        for k in range(count):
+            for x, w, b in drawn:
+                call = (x[k], w[k], b[k] if shape.bias else None)
+                yield _repeated(call, shape) if shared else Call(*call)
+
+
+def _repeated(call: tuple[Array, Array, Array | None], shape: Shape) -> Call:
+    x, w, b = call
+    bias = None if b is None else np.repeat(b, shape.outputs, axis=0)
+    return Call(np.repeat(x, shape.batch, axis=0), np.repeat(w, shape.outputs, axis=0), bias)
+
+
+class _Draw:
+    """Operands for ``count`` calls at once: rows (count, rows, terms), weights (count, columns, terms), biases (count, columns)."""
+
+    def __init__(self, rng: np.random.Generator, shape: Shape, fmt: Format, count: int, rows: int, columns: int) -> None:
+        self.rng, self.shape, self.fmt, self.count = rng, shape, fmt, count
+        self.sizes = (count, rows, shape.terms), (count, columns, shape.terms), (count, columns)
+        spare = shape.terms.bit_length() + 2
+        self.top = fmt.emax - spare
+        """Sums of so many numbers below 2**top stay finite."""
+
+    def operands(self, kind: Callable[[_Draw], tuple[Array, Array, Array]]) -> tuple[Array, Array, Array]:
+        """One kind of hostility, rounded into the format."""
+        x, w, b = kind(self)
+        if not self.shape.weighted:
+            w = np.ones(self.sizes[1])
+        return self._rounded(x), self._rounded(w), self._rounded(b)
+
+    def _rounded(self, values: Array) -> Array:
+        """Into the format; what overflows becomes 1, so that a single operand is always a number."""
+        rounded = round_array(values, self.fmt)
+        return np.where(np.isfinite(rounded), rounded, 1.0)
+
+    def significands(self, size: tuple[int, ...]) -> Array:
+        """Numbers with random signs in +-[1, 2); a quarter of them have few bits, so that ties are common."""
+        full = self.rng.uniform(1.0, 2.0, size)
+        few = 1.0 + self.rng.integers(0, 4, size) / 4
+        return np.where(self.rng.random(size) < 0.25, few, full) * self.rng.choice((-1.0, 1.0), size)
+
+    def spread(self, width: float, centre: float = 0.0) -> tuple[Array, Array, Array]:
+        """Numbers whose exponents are spread over ``width`` binades around ``centre``, those of a row and a weight apart."""
+        if not self.shape.weighted:
+            width, centre = 2 * width, 2 * centre
+        parts = [
+            self.significands(size) * np.exp2(np.rint(self.rng.uniform(centre - width / 2, centre + width / 2, size)))
+            for size in self.sizes[:2]
+        ]
+        exponents = np.rint(self.rng.uniform(-width, width, self.sizes[2]) + 2 * centre)
+        bias = self.significands(self.sizes[2]) * np.exp2(np.clip(exponents, self.fmt.lsb_min, self.fmt.emax))
+        return parts[0], parts[1], bias
+
+    def paired(self, operands: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """Pairs of leaves whose products nearly cancel: one row is copied with the other sign, a few ulps away."""
+        x, w, b = (np.array(part) for part in operands)
+        n = self.shape.terms
+        half = n // 2
+        ulp = 2.0 ** (1 - self.fmt.precision)
+        for k in range(self.count):
+            order = self.rng.permutation(n)
+            first, second = order[:half], order[half : 2 * half]
+            x[k][:, second] = -x[k][:, first] * (1 + ulp * self.rng.integers(-1, 2, (x.shape[1], half)))
+            w[k][:, second] = w[k][:, first] * (1 + ulp * self.rng.integers(-1, 2, (w.shape[1], half)))
+        return x, w, b
+
+    def thinned(self, operands: tuple[Array, Array, Array], most: int) -> tuple[Array, Array, Array]:
+        """All but a few leaves of the rows are zeros, of either sign."""
+        x, w, b = operands
+        n = self.shape.terms
+        keep = np.zeros((self.count, n), bool)
+        for k in range(self.count):
+            keep[k, self.rng.choice(n, size=min(n, int(self.rng.integers(2, most + 1))), replace=False)] = True
+        return np.where(keep[:, None, :], x, self.rng.choice((-0.0, 0.0), x.shape)), w, b
+
+
+def _plain(draw: _Draw) -> tuple[Array, Array, Array]:
+    x, w, b = (draw.rng.standard_normal(size) for size in draw.sizes)
+    return x, w, b
+
+
+def _cancelling(draw: _Draw) -> tuple[Array, Array, Array]:
+    return draw.paired(draw.spread(3.0))
+
+
+def _wide(draw: _Draw) -> tuple[Array, Array, Array]:
+    return draw.spread(min(draw.top, 2.0 * draw.fmt.precision))
+
+
+def _wide_cancelling(draw: _Draw) -> tuple[Array, Array, Array]:
+    return draw.paired(draw.spread(min(draw.top, 1.0 * draw.fmt.precision)))
+
+
+def _subnormal(draw: _Draw) -> tuple[Array, Array, Array]:
+    """Products around the smallest normal number, most of them below it."""
+    return draw.paired(draw.spread(draw.fmt.precision / 2 + 2, (draw.fmt.emin - draw.fmt.precision / 4) / 2))
+
+
+def _subnormal_operands(draw: _Draw) -> tuple[Array, Array, Array]:
+    """Subnormal rows, weights that bring half of the products back into the normal range."""
+    x, w, b = draw.spread(min(draw.fmt.precision / 2, 12.0))
+    return x * float(draw.fmt.min_normal) * (1 / 4 if draw.shape.weighted else 1), w * 4, b * float(draw.fmt.min_normal)
+
+
+def _sparse(draw: _Draw) -> tuple[Array, Array, Array]:
+    return draw.thinned(draw.paired(draw.spread(min(draw.top, 1.5 * draw.fmt.precision))), 6)
+
+
+def _ties(draw: _Draw) -> tuple[Array, Array, Array]:
+    """Powers of two, half an ulp and a quarter of an ulp apart from each other: sums fall on or beside a tie."""
+    p = draw.fmt.precision
+    steps = np.array([0, 0, 1, -1, -p, -p + 1, -p - 1, -2, -(p // 2)], float)
+    x = draw.rng.choice((-1.0, 1.0), draw.sizes[0]) * np.exp2(draw.rng.choice(steps, draw.sizes[0]))
+    w = draw.rng.choice((1.0, 1.0, 1.0, -1.0, 1.0 + 2.0 ** (1 - p), 1.5), draw.sizes[1])
+    b = draw.rng.choice((-1.0, 1.0), draw.sizes[2]) * np.exp2(draw.rng.choice(steps, draw.sizes[2]))
+    return x, w, b
+
+
+def _large(draw: _Draw) -> tuple[Array, Array, Array]:
+    """Sums near the largest number; some of them overflow."""
+    return draw.spread(2.0, (draw.fmt.emax - draw.shape.terms.bit_length() / 2) / 2 - 0.5)
+
+
+KINDS: tuple[Callable[[_Draw], tuple[Array, Array, Array]], ...] = (
+    _plain,
+    _cancelling,
+    _wide,
+    _wide_cancelling,
+    _subnormal,
+    _sparse,
+    _cancelling,
+    _ties,
+    _subnormal_operands,
+    _sparse,
+    _wide_cancelling,
+    _large,
+)
