@@ -41,8 +41,8 @@ FMT = FLOAT32
 UNIT = Interval(Fraction(-1), Fraction(1))
 TERMS, ORDERS = "3,8,64,512,4096", "pairwise,random:1"
 NAIVE, OURS, Z3 = "naive z3", "fpsynth", "z3, fpsynth's encodings"
-Z3_TERMS = 8
-"""The solvers are asked about so many terms; above, fpsynth makes few terms active."""
+Z3_TERMS = 3
+"""z3 alone is given whole questions of so few terms: more take it as long as the naive encoding."""
 MANY = 64
 """From so many terms on the naive side is run with fewer seeds: it never comes to an end."""
 FEW_SEEDS = 3
@@ -201,14 +201,15 @@ def cases(terms: Sequence[int], orders: Sequence[Order], seeds: int) -> list[Cas
 
 
 NOTES = f"""\
-Median (least to greatest) wall time in seconds; +n: n runs were not solved and count as the limit.  Asked for are float32 numbers
-v_k in [-1, 1] of which the sum from left to right is above zero and the sum in the other order is not, or the other way round.
-Where an order of so few terms is the one from left to right, it is compared with reverse instead.
-"{NAIVE}": every v_k and every addition of both sums as they are (fpAdd), given to z3.Solver() in a fresh process of at most
-{MEMORY >> 30} GiB, with smt.random_seed and sat.random_seed set; encoding and solving, without the start of the process and the import of z3 (with
-them: "process").  "{OURS}": fpsynth.synthesis.flips.find_flip with default engines in a running process, its exact re-check
-included.  "{Z3}": the same question, all terms, to z3 alone in fpsynth's encodings (up to {Z3_TERMS} terms).
-Columns take turns.  Every solution of every column was computed again by the exact interpreter.  "seeds": of each column, in order.
+Median (least to greatest) wall time in seconds; +n: n runs were not solved and count as the limit.  Asked for are float32
+numbers v_k in [-1, 1] of which the sum from left to right is above zero and the sum in the other order is not, or the other
+way round.  Where an order of so few terms is the one from left to right, it is compared with reverse instead.
+"{NAIVE}": every v_k and every addition of both sums as they are (fpAdd), given to z3.Solver() in a fresh process of at
+most {MEMORY >> 30} GiB, with smt.random_seed and sat.random_seed set; encoding and solving, without the start of the process and the
+import of z3 (with them: "process").  "{OURS}": fpsynth.synthesis.flips.find_flip with default engines in a running
+process, its exact re-check included.  "{Z3}": the same question, all terms, to z3 alone in fpsynth's
+encodings, for up to {Z3_TERMS} terms.  Columns take turns; "seeds": of each of them.  Every solution of every column was computed
+again by the exact interpreter.
 """
 
 
@@ -264,13 +265,12 @@ def main(arguments: list[str] | None = None) -> int:
             "limit": options.limit,
             "memory": MEMORY,
         },
-        "cases": [],
     }
-    find_flip(Case(5, parse_order("reverse"), 1).question, Settings(engines_named("auto"), 0, options.limit))  # a running process
-    for case in cases(terms, orders, options.seeds):
-        results["cases"].append(measure_case(case, options.seeds, options.limit))
-        keep(options.out, "order", results, text(results))
-    print(text(results), end="")
+    ours(Case(5, parse_order("reverse"), 1), 0, options.limit)  # what is imported at first use is there when the clock runs
+    results["cases"] = [measure_case(case, options.seeds, options.limit) for case in cases(terms, orders, options.seeds)]
+    table = text(results)
+    print(table, end="")
+    keep(options.out, "order", results, table)
     return 0
 
 

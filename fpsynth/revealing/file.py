@@ -30,8 +30,9 @@ def save_reveals(reveals: Sequence[Reveal], path: PathLike) -> None:
 
 def load_reveals(path: PathLike) -> tuple[Reveal, ...]:
     """Read what ``save_reveals`` wrote.  Raises InputError in one line for anything else."""
+    text = read_limited(path, MAX_BYTES)
     try:
-        data = json.loads(read_limited(path, MAX_BYTES))
+        data = json.loads(text)
     except (ValueError, RecursionError):
         raise InputError(f"{shown(path)} is not JSON") from None
     try:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
+from fpsynth.libraries.pool import LibraryPool
 from fpsynth.libraries.registry import NAMES
 from fpsynth.synthesis.domain import Interval, parse_interval, parse_number
 
@@ -94,6 +95,8 @@ class Options:
         check_batches(self.batches)
         if not 1 <= self.vectors <= MAX_VECTORS:
             raise InputError(f"the number of vectors must be from 1 to {MAX_VECTORS}")
+        if self.replay:  # refused before any time is spent on what should be replayed
+            LibraryPool(self.libraries, self.device)
 
     @property
     def format(self) -> Format:

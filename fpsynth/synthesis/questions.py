@@ -15,6 +15,7 @@ from fpsynth.synthesis.amplify import amplified
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import Interval, parse_interval, parse_number
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
+from fpsynth.synthesis.flips.question import common_format
 from fpsynth.synthesis.interval import IntervalQuestion, find_outside
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import assemble, layer, one_neuron
@@ -23,7 +24,6 @@ from fpsynth.synthesis.search import Clock, Settings
 from fpsynth.synthesis.sides import Sides, shape_for
 from fpsynth.synthesis.triggers import input_dependent
 from fpsynth.witness.divergence import Divergence, View
-from fpsynth.witness.prediction import contains
 
 PREDICATES = ("sign", "argmax", "gap", "relu")
 UNIT = Interval(Fraction(-1), Fraction(1))
@@ -228,11 +228,7 @@ def precision_sides(a: Format, b: Format, order: str) -> tuple[tuple[str, str], 
     """The sides of a question about two formats, and the format of the numbers: the one whose values both have."""
     if a == b:
         raise InputError(f"both sides are {a}: choose two formats")
-    sides = (f"{order},format={a}", f"{order},format={b}")
-    for narrow, wide in ((a, b), (b, a)):
-        if contains(wide, narrow):
-            return sides, narrow
-    raise InputError(f"neither {a} nor {b} holds all numbers of the other: a network cannot be given in both")
+    return (f"{order},format={a}", f"{order},format={b}"), common_format(a, b)
 
 
 def run_interval(

@@ -108,8 +108,9 @@ class Sides:
 
     def _from_file(self, path: str, name: str, role: str) -> View:
         """A reveal file, or an arithmetic or an order as JSON."""
+        text = read_limited(path, MAX_FILE)
         try:
-            data = json.loads(read_limited(path, MAX_FILE))
+            data = json.loads(text)
         except (ValueError, RecursionError):
             raise InputError(f"{shown(path)} is not JSON") from None
         try:

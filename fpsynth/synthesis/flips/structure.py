@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 
+from fpsynth.certifiers.interval_ball import order_agnostic_interval
+from fpsynth.errors import InputError
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 from fpsynth.synthesis.result import Proof
@@ -24,7 +27,7 @@ def impossible(question: FlipQuestion) -> Proof | None:
         if _same(question, view, deployed):
             statement = f"{view.label}, which must be silent, evaluates the same expression as {deployed.label}"
             return Proof(statement, "structural", {"terms": question.terms, "view": view.name})
-    return _three(question) or _one_sign(question)
+    return _three(question) or _one_sign(question) or _narrow(question)
 
 
 def _same(question: FlipQuestion, a: View, b: View) -> bool:
@@ -77,3 +80,42 @@ def _one_sign(question: FlipQuestion) -> Proof | None:
         "structural",
         {"terms": question.terms},
     )
+
+
+def _narrow(question: FlipQuestion) -> Proof | None:
+    """A gap that is larger than all rounding errors together.
+
+    Both results are within a bound of the exact sum that holds for every order and grows with the sum of the products'
+    magnitudes, which the largest weight and the largest input bound (see certifiers/interval_ball.py).
+    """
+    if question.predicate.kind != "gap":
+        return None
+    weight, largest = (
+        _rounded_up(m) for m in (question.weights.magnitude, Fraction(1) if question.ones else question.inputs.magnitude)
+    )
+    exact = question.terms * Fraction(weight) * Fraction(largest)
+    room = Fraction(0)
+    for view in question.views[:2]:
+        how = arithmetics(view, 1)[0]
+        if how.format is None:
+            continue
+        if how.operands is not None:
+            return None  # rounding the operands is no rounding error of the sum: the bound does not count it
+        try:
+            room += order_agnostic_interval([weight] * question.terms, [largest] * question.terms, how)[1] - exact
+        except InputError:
+            return None
+    if question.predicate.bound <= room:
+        return None
+    return Proof(
+        f"no order of {question.terms} products of weights in {question.weights} and inputs in {question.inputs} rounds that "
+        f"far: the two results are never more than {float(room):.3g} apart",
+        "structural",
+        {"terms": question.terms, "bound": str(room)},
+    )
+
+
+def _rounded_up(number: Fraction) -> float:
+    """The number, or the next float64 above it."""
+    nearest = float(number)
+    return nearest if Fraction(nearest) >= number else math.nextafter(nearest, math.inf)

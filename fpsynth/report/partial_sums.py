@@ -1,0 +1,250 @@
+"""What the views of a divergence compute on the way: the values of every layer, and the partial sums of one neuron."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth import rounding as r
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.evaluators.exact import Result, evaluate
+from fpsynth.expressions import Expression, Op, topological, variable
+from fpsynth.formats import FLOAT64, Format
+from fpsynth.networks.lowering import lower
+from fpsynth.networks.network import Dense, Network
+from fpsynth.report.computed import Step
+from fpsynth.rounding import Value
+from fpsynth.witness.divergence import Divergence, View
+
+
+@dataclass(frozen=True)
+class LayerValues:
+    """One layer under one view: Values in a format, Fractions in exact arithmetic."""
+
+    inputs: tuple[Result, ...]
+    sums: tuple[Result, ...]
+    """Before the ReLU, one per neuron of the network, permutation undone."""
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """One neuron under one view."""
+
+    layer: int
+    output: int
+    weights: tuple[float, ...]
+    bias: float | None
+    inputs: tuple[Result, ...]
+    how: Arithmetic
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """The terms whose product is not zero."""
+        return tuple(k for k, (w, x) in enumerate(zip(self.weights, self.inputs, strict=True)) if w and number(x))
+
+
+def number(value: Result) -> Fraction | None:
+    """The number that a node is worth; None for infinities and NaN."""
+    if isinstance(value, Value):
+        return value.fraction() if value.is_finite else None
+    return Fraction(value)
+
+
+def layer_values(divergence: Divergence, view: View) -> list[LayerValues]:
+    """Every layer of the network at the point under a view."""
+    network, how = divergence.network, view.deployment
+    values: tuple[Result, ...] = tuple(_value(x, how.default.format) for x in divergence.point)
+    layers = []
+    for index, layer in enumerate(network.layers):
+        last = index + 1 == len(network.layers)
+        sums = [
+            _evaluate(layer.weight[j], None if layer.bias is None else layer.bias[j], values, arithmetic_of(view, index, j, last))
+            for j in range(layer.outputs)
+        ]
+        layers.append(LayerValues(values, tuple(sums)))
+        values = tuple(_rectified(value, arithmetic_of(view, index, j, last)) for j, value in enumerate(sums))
+    return layers
+
+
+def arithmetic_of(view: View, layer: int, neuron: int, last: bool) -> Arithmetic:
+    """How a view evaluates a neuron of the network, wherever it stands in that view."""
+    place = view.permutation.index(neuron) if last and view.permutation else neuron
+    return view.deployment.at(layer, place)
+
+
+def neuron_of(divergence: Divergence, view: View, layer: int, output: int, values: Sequence[LayerValues]) -> Neuron:
+    """One neuron of the network under a view whose ``layer_values`` are ``values``."""
+    dense, last = divergence.network.layers[layer], layer + 1 == len(divergence.network.layers)
+    bias = None if dense.bias is None else dense.bias[output]
+    return Neuron(layer, output, dense.weight[output], bias, values[layer].inputs, arithmetic_of(view, layer, output, last))
+
+
+def parting(divergence: Divergence, a: Sequence[LayerValues], b: Sequence[LayerValues]) -> tuple[int, int]:
+    """(layer, neuron) where two views part ways first; the output that the predicate reads, where that is one of them."""
+    for index, (left, right) in enumerate(zip(a, b, strict=True)):
+        differ = [j for j, (x, y) in enumerate(zip(left.sums, right.sums, strict=True)) if number(x) != number(y)]
+        if differ:
+            last = index + 1 == len(a)
+            return index, divergence.predicate.output if last and divergence.predicate.output in differ else differ[0]
+    return len(a) - 1, divergence.predicate.output
+
+
+def _value(entry: float, fmt: Format | None) -> Result:
+    return Fraction(entry) if fmt is None else r.from_float(entry)
+
+
+def _rectified(value: Result, how: Arithmetic) -> Result:
+    if not isinstance(value, Value):
+        return max(Fraction(value), Fraction(0))
+    assert how.format is not None
+    return r.maximum(r.flushed(value, how.format) if how.flush else value, r.PLUS_ZERO)
+
+
+def _evaluate(weights: Sequence[float], bias: float | None, inputs: Sequence[Result], how: Arithmetic) -> Result:
+    """The sum of one neuron."""
+    if how.format is None:
+        products = (Fraction(w) * Fraction(x) for w, x in zip(weights, inputs, strict=True) if w and not isinstance(x, Value))
+        return sum(products, Fraction(bias or 0))
+    root, assignment = _graph(weights, bias, inputs, how)
+    return evaluate([root], assignment)[0]
+
+
+def _graph(
+    weights: Sequence[float], bias: float | None, inputs: Sequence[Result], how: Arithmetic
+) -> tuple[Expression, dict[str, Value]]:
+    """One neuron as a graph over w0, x0, w1, ... and b."""
+    fmt = how.format or FLOAT64
+    known = {f"w{k}": r.from_float(w) for k, w in enumerate(weights)}
+    known |= {f"x{k}": x for k, x in enumerate(inputs) if isinstance(x, Value)}
+    row = tuple(variable(f"w{k}", fmt) for k in range(len(weights)))
+    if bias is not None:
+        known["b"] = r.from_float(bias)
+    layer = Dense((row,), None if bias is None else (variable("b", fmt),))
+    (root,) = lower(Network((layer,)), [variable(f"x{k}", fmt) for k in range(len(inputs))], Deployment(how))
+    return root, known
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The sum of one neuron, zeros left out."""
+
+    steps: tuple[Step, ...]
+    """Additions, and whatever else rounds, in order; p3 is the product of term 3, s1, s2, ... are partial sums."""
+    expression: str
+    """The order in which what is not zero is added, such as (p0 + p2) + p3."""
+    result: Value
+
+
+def summed(neuron: Neuron) -> Sum:
+    """Follow the sum of a neuron whose arithmetic is a format, step by step.
+
+    Adding a zero is exact; such steps are left out.
+    """
+    root, known = _graph(neuron.weights, neuron.bias, neuron.inputs, neuron.how)
+    nodes = list(topological([root]))
+    worth = {id(node): value for node, value in zip(nodes, evaluate(nodes, known), strict=True)}
+    trace = _Trace(worth)
+    for node in nodes:
+        trace.take(node)
+    result = worth[id(root)]
+    assert isinstance(result, Value)
+    return Sum(tuple(trace.steps), trace.text(root, top=True), result)
+
+
+class _Trace:
+    """Names the nodes of a sum and lists those that compute something."""
+
+    def __init__(self, worth: dict[int, Result]) -> None:
+        self.worth = worth
+        self.names: dict[int, str] = {}
+        self.texts: dict[int, str] = {}
+        self.steps: list[Step] = []
+
+    def zero(self, node: Expression) -> bool:
+        """Whether nothing but zeros is added up in a node: sums that cancel are none of those."""
+        return id(node) not in self.names
+
+    def _product_of_zero(self, node: Expression) -> bool:
+        return any(number(self.worth[id(arg)]) == 0 for arg in node.args[:2])
+
+    def text(self, node: Expression, top: bool = False) -> str:
+        text = self.texts.get(id(node), "0")
+        return text[1:-1] if top and text.startswith("(") else text
+
+    def take(self, node: Expression) -> None:
+        """Name a node, after its arguments."""
+        match node.op:
+            case Op.VARIABLE if node.name != "b" or number(self.worth[id(node)]) != 0:
+                self._call(node, "bias" if node.name == "b" else node.name)
+            case Op.MUL if not self._product_of_zero(node):
+                self._call(node, f"p{self._term(node)}")
+                if node.format is not None and self.worth[id(node)] != self._exact(node):
+                    self._step(node, (self.names[id(node)],), self.names[id(node)])
+            case Op.CAST:
+                self._cast(node)
+            case Op.ADD | Op.FMA:
+                self._addition(node)
+
+    def _call(self, node: Expression, name: str, text: str = "") -> None:
+        self.names[id(node)], self.texts[id(node)] = name, text or name
+
+    def _term(self, node: Expression) -> str:
+        """The number of the term whose weight a product reads, through casts."""
+        factor = node.args[0]
+        while factor.op is Op.CAST:
+            factor = factor.args[0]
+        return factor.name[1:]
+
+    def _cast(self, node: Expression) -> None:
+        inner = node.args[0]
+        if id(inner) not in self.names:
+            return
+        self._call(node, self.names[id(inner)], self.texts[id(inner)])
+        if node.format is not None and number(self.worth[id(inner)]) != number(self.worth[id(node)]) and inner.op is not Op.VARIABLE:
+            self._next(node, (self.names[id(inner)],), self.texts[id(inner)])
+
+    def _addition(self, node: Expression) -> None:
+        """An addition; one with a zero is no step."""
+        if node.op is Op.FMA:
+            fused, rest = f"p{self._term(node)}", node.args[2]
+            parts = [] if self._product_of_zero(node) else [(fused, fused)]
+            parts = ([] if self.zero(rest) else [(self.names[id(rest)], self.texts[id(rest)])]) + parts
+        else:
+            parts = [(self.names[id(arg)], self.texts[id(arg)]) for arg in node.args if not self.zero(arg)]
+        if not parts:
+            return
+        text = "(" + " + ".join(part for _, part in parts) + ")" if len(parts) > 1 else parts[0][1]
+        if node.format is None:  # an exact sum that one rounding will end
+            self._call(node, " + ".join(name for name, _ in parts), text)
+        elif len(parts) == 1 and self.worth[id(node)] == self._exact(node):
+            self._call(node, *parts[0])
+        else:
+            self._next(node, tuple(name for name, _ in parts), text)
+
+    def _next(self, node: Expression, arguments: tuple[str, ...], text: str) -> None:
+        name = f"s{sum(step.name.startswith('s') for step in self.steps) + 1}"
+        self._call(node, name, text)
+        self._step(node, arguments, name)
+
+    def _step(self, node: Expression, arguments: tuple[str, ...], name: str) -> None:
+        result = self.worth[id(node)]
+        assert node.format is not None
+        assert isinstance(result, Value)
+        op = Op.ADD if len(arguments) > 1 else node.op
+        self.steps.append(Step(0, 0, op, name, arguments, self._exact(node), result, node.format, node.rounding))
+
+    def _exact(self, node: Expression) -> Value:
+        """The result of a node before it is rounded."""
+        values = [self.worth[id(arg)] for arg in node.args]
+        args = [v if isinstance(v, Value) else r.from_fraction(Fraction(v)) for v in values]
+        if node.flush:
+            args = [r.flushed(v, arg.format) if arg.format else v for v, arg in zip(args, node.args, strict=True)]
+        match node.op:
+            case Op.ADD:
+                return r.exact_add(args[0], args[1], node.rounding)
+            case Op.MUL:
+                return r.exact_mul(args[0], args[1])
+            case Op.FMA:
+                return r.exact_add(r.exact_mul(args[0], args[1]), args[2], node.rounding)
+        return args[0]
