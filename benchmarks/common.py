@@ -52,8 +52,8 @@ def shown(entry: dict[str, Any]) -> str:
 
 
 def short(seconds: float) -> str:
-    """Seconds with about three digits."""
-    return f"{seconds:.3f}" if seconds < 1 else f"{seconds:.2f}" if seconds < 10 else f"{seconds:.1f}"
+    """Seconds with three digits."""
+    return f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

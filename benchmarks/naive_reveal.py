@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 
 from fpsynth.formats import power_of_two
-from fpsynth.libraries.base import Library, numpy_dtype
+from fpsynth.libraries.base import Library
 from fpsynth.libraries.kernels import Kernel
+from fpsynth.libraries.operands import numpy_dtype
 from fpsynth.orders import Builder, Tree
 
 Lost = Callable[[int, int], int]

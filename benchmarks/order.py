@@ -42,7 +42,7 @@ UNIT = Interval(Fraction(-1), Fraction(1))
 TERMS, ORDERS = "3,8,64,512,4096", "pairwise,random:1"
 NAIVE, OURS, Z3 = "naive z3", "fpsynth", "z3, fpsynth's encodings"
 Z3_TERMS = 3
-"""z3 alone is given whole questions of so few terms: more take it as long as the naive encoding."""
+"""z3 alone is given whole questions of so few terms at most: what larger ones would take fpsynth does not ask of a solver."""
 MANY = 64
 """From so many terms on the naive side is run with fewer seeds: it never comes to an end."""
 FEW_SEEDS = 3
@@ -121,7 +121,7 @@ def naive(case: Case, seed: int, limit: float) -> Run:
     answer = json.loads(done.stdout)
     if answer["status"] != "sat":
         return Run(seed, False, limit, spent, reason=f"{answer['status']}: {answer['reason']}")
-    _recheck(case, {f"w0_{k}": from_bits(bits, FMT) for k, bits in enumerate(answer["model"])})
+    recheck(case, {f"w0_{k}": from_bits(bits, FMT) for k, bits in enumerate(answer["model"])})
     return Run(seed, True, answer["seconds"], spent, how="z3")
 
 
@@ -133,7 +133,7 @@ def ours(case: Case, seed: int, limit: float) -> Run:
     if result.divergence is None:
         return Run(seed, False, limit, reason=f"{result.verdict.value}: {result.reason}")
     (weights,) = result.divergence.network.layers[0].weight
-    _recheck(case, {f"w0_{k}": from_fraction(Fraction(weight)) for k, weight in enumerate(weights)})
+    recheck(case, {f"w0_{k}": from_fraction(Fraction(weight)) for k, weight in enumerate(weights)})
     return Run(seed, True, spent, how=result.reason.removeprefix("found by "))
 
 
@@ -144,11 +144,11 @@ def z3_alone(case: Case, seed: int, limit: float) -> Run:
     spent = time.monotonic() - start
     if outcome.assignment is None:
         return Run(seed, False, limit, reason=f"{outcome.status}: {outcome.reason}")
-    _recheck(case, outcome.assignment)
+    recheck(case, outcome.assignment)
     return Run(seed, True, spent, how=outcome.winner.encoding if outcome.winner else "")
 
 
-def _recheck(case: Case, assignment: Assignment) -> None:
+def recheck(case: Case, assignment: Assignment) -> None:
     """Compute both sums again, exactly, rounding after each addition."""
     wrong = failures(build(case.question, range(case.terms)), assignment)
     if wrong:
@@ -205,11 +205,11 @@ Median (least to greatest) wall time in seconds; +n: n runs were not solved and 
 numbers v_k in [-1, 1] of which the sum from left to right is above zero and the sum in the other order is not, or the other
 way round.  Where an order of so few terms is the one from left to right, it is compared with reverse instead.
 "{NAIVE}": every v_k and every addition of both sums as they are (fpAdd), given to z3.Solver() in a fresh process of at
-most {MEMORY >> 30} GiB, with smt.random_seed and sat.random_seed set; encoding and solving, without the start of the process and the
-import of z3 (with them: "process").  "{OURS}": fpsynth.synthesis.flips.find_flip with default engines in a running
+most {MEMORY >> 30} GiB, smt.random_seed and sat.random_seed set; encoding and solving, without the start of the process and
+the import of z3 (with them: "process").  "{OURS}": fpsynth.synthesis.flips.find_flip with default engines in a running
 process, its exact re-check included.  "{Z3}": the same question, all terms, to z3 alone in fpsynth's
-encodings, for up to {Z3_TERMS} terms.  Columns take turns; "seeds": of each of them.  Every solution of every column was computed
-again by the exact interpreter.
+encodings, for up to {Z3_TERMS} terms.  Columns take turns; "seeds": of each of them.  Every solution of every column was
+computed again by the exact interpreter.
 """
 
 

@@ -133,12 +133,12 @@ def measure_kernel(environment: Environment, terms: Sequence[int], runs: int, ve
 
 NOTES = """\
 Medians (least to greatest) of wall times in seconds in processes that have the library loaded, one run at a time, in turn.
-"FPRev": the published algorithm, one call per probe, at row 0 and output 0.  "order": the part of fpsynth that does the same, for
-every position of the output; its probes go through a call together where rows or outputs share one arithmetic, which it has
-found out before ("ratio": FPRev's seconds by these).  "unchecked": all of fpsynth.revealing's Revealer.reveal but the check: classes of positions,
-orders, fusing, accumulator, rounding, flushing, repeats and alignment.  "checked": the same with the check on hostile random vectors; "all calls": those of
-this.  "same tree": FPRev and both runs of fpsynth found equal trees in every run.  "explains": vectors of all runs whose results
-the revealed arithmetic gives bit for bit.
+"FPRev": the published algorithm, one call per probe, at row 0, output 0.  "order": the part of fpsynth that does the same for
+every position of the output; where rows or outputs share one arithmetic, which it has found out before, their probes go through
+a call together ("ratio": FPRev's seconds by these).  "unchecked": all of fpsynth.revealing.revealer's Revealer.reveal but the
+check: classes of positions, orders, fusing, accumulator, rounding, flushing, repeats and alignment.  "checked": the same with
+the check on hostile random vectors; "all calls": those of this.  "same tree": FPRev and both searches of fpsynth found equal
+trees in every run.  "explains": vectors of all runs whose results the revealed arithmetic gives bit for bit.
 """
 
 
@@ -187,10 +187,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     results: dict[str, Any] = {"conditions": {**conditions(PACKAGES), "runs": options.runs, "vectors": options.vectors}}
-    results["kernels"] = [measure_kernel(one, terms, options.runs, options.vectors) for one in environments]
-    table = text(results)
-    print(table, end="")
-    keep(options.out, "reveal", results, table)
+    results["kernels"] = []
+    for environment in environments:
+        results["kernels"].append(measure_kernel(environment, terms, options.runs, options.vectors))
+        keep(options.out, "reveal", results, text(results))  # after each kernel: a run takes long
+    print(text(results), end="")
     return 0
 
 

@@ -11,6 +11,7 @@ from fpsynth.errors import InputError
 from fpsynth.expressions import Op
 from fpsynth.report import formulas
 from fpsynth.report.computed import Logits, Step, logits, operations, steps
+from fpsynth.report.divergence_explain import explain_divergence
 from fpsynth.report.numerals import (
     binary,
     bit_fields,
@@ -28,7 +29,7 @@ from fpsynth.report.tables import table
 from fpsynth.report.terminal import picture, title
 from fpsynth.report.verdicts import cause, contains, refuted, sentence
 from fpsynth.rounding import Rounding
-from fpsynth.witness import Witness
+from fpsynth.witness import Divergence, Witness
 
 MAX_FULL = 60
 """Networks with more operations than this have their hidden layers summarised and their last layer in a table."""
@@ -54,13 +55,15 @@ _DIRECTIONS = {
 }
 
 
-def explain(witness: Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
-    """Tell the computation of a witness step by step, as text.
+def explain(witness: Witness | Divergence, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
+    """Tell the computation of a tie or a divergence step by step, as text (of a divergence: see ``explain_divergence``).
 
     For each point every operation: in words, exactly, rounded, in bits, and its error in ulps; then where the tie comes from,
     and how the certified radius follows from the margin and the Lipschitz bound.  Large networks are summarised (see
     ``MAX_FULL``).  Without sympy the formulas are left out, and the text says so.
     """
+    if isinstance(witness, Divergence):
+        return explain_divergence(witness, unicode=unicode, colour=colour, width=width)
     style = Style(unicode, colour, width)
     at_b, at_a = logits(witness, witness.certified), logits(witness, witness.counterexample)
     shape = ",".join(map(str, witness.network.shape))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fpsynth.witness import Witness
+from fpsynth.witness import Divergence, Witness
 
 if TYPE_CHECKING:
     from fpsynth.certifiers.dataset import DatasetCertification
@@ -21,13 +22,18 @@ def check_text(result: CheckResult) -> str:
     lines += [f"skipped {line}" for line in result.skipped]
     verdict = "confirmed" if result.confirmed else "NOT confirmed"
     lines.append("")
+    if math.isnan(result.radius_ratio):  # of a divergence
+        held = sum(finding.holds for finding in result.findings)
+        return "\n".join([*lines, f"{verdict}: {held} of {len(result.findings)} claims hold"])
     lines.append(f"{verdict}: the certified radius is {result.radius_ratio:.10g} times the distance of the two points")
     lines.append(f"(the exact Lipschitz bound certifies every radius below {result.supremum_ratio:.10g} times that distance)")
     return "\n".join(lines)
 
 
-def replay_text(witness: Witness) -> str:
-    """One line per environment."""
+def replay_text(witness: Witness | Divergence) -> str:
+    """One line per environment, then who confirms it."""
+    if isinstance(witness, Divergence):
+        return _divergence_replay_text(witness)
     rows = [("library", "version", "variant", "batch", "rows", "at b", "at a", "verdict")]
     for record in witness.replays:
         if record.not_run:
@@ -40,6 +46,26 @@ def replay_text(witness: Witness) -> str:
         rows.append((record.library, record.version, record.variant, str(record.batch), shown, *classes, verdict))
     names = ", ".join(witness.confirmed_by)
     return _table(rows) + "\n\n" + (f"confirmed by {names}" if names else "confirmed by no library")
+
+
+def _divergence_replay_text(divergence: Divergence) -> str:
+    """One line per set of rows with the same logits; the environments of the views say which view they are."""
+    rows = [("library", "version", "run as", "batch", "rows", "logits", "as view", "verdict")]
+    for seen in divergence.observations:
+        name = (seen.library, seen.version, " ".join([seen.variant, *("=".join(pair) for pair in seen.settings)]).strip())
+        if seen.not_run:
+            rows.append((*name, "", "", "", "", f"not run: {seen.not_run}"))
+            continue
+        shown = "all" if len(seen.rows) == seen.batch else ",".join(map(str, seen.rows[:6])) + "..." * (len(seen.rows) > 6)
+        logits = " ".join(f"{v:.9g}" for v in seen.logits[:4]) + " ..." * (len(seen.logits) > 4)
+        verdict = ("departs" if seen.departs else "does not depart") + (f" (view {seen.view})" if seen.view else "")
+        rows.append((*name, str(seen.batch), shown, logits, ",".join(seen.agrees_with) or "none", verdict))
+    disobeyed = [view.name for view in divergence.views if not divergence.reproduced(view)]
+    names = ", ".join(divergence.confirmed_by)
+    verdict = f"confirmed by {names}" if names else "confirmed by no library"
+    if disobeyed:
+        verdict += f": the environment of view {', '.join(disobeyed)} was not run, or did not give the predicted logits"
+    return _table(rows) + "\n\n" + verdict
 
 
 def certify_text(result: DatasetCertification) -> str:

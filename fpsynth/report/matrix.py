@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from fpsynth.arithmetic_json import arithmetic_to_json
+from fpsynth.libraries.kernels import Environment
 from fpsynth.report.style import Style
 from fpsynth.synthesis.matrix import Cell, Matrix
 
@@ -40,7 +42,8 @@ def matrix_text(matrix: Matrix, style: Style) -> str:
         assert found is not None
         checked = found.at(0, 0).check
         lines += style.wrap(f"{class_name(number):>3}  {first.arithmetic} · {checked}", 2, 7)
-        lines += style.wrap(", ".join(_short(matrix, k) for k in members), 7, 7)
+        for line in gathered([matrix.members[k].environment for k in members]):
+            lines += style.wrap(line, 7, 9)
     refused = [member for member in matrix.members if member.reveal is None]
     if refused:
         lines += style.heading("Not revealed")
@@ -68,6 +71,22 @@ def matrix_text(matrix: Matrix, style: Style) -> str:
 
 def _revealed(matrix: Matrix) -> int:
     return sum(member.reveal is not None for member in matrix.members)
+
+
+def gathered(environments: Sequence[Environment]) -> list[str]:
+    """Environments in few words: a line for each library and its settings, variants with equal batches together."""
+    groups: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for e in environments:
+        settings = " ".join(f"{name}={value}" for name, value in e.settings)
+        groups.setdefault((e.library, settings), {}).setdefault(e.operation, []).append(e.batch)
+    lines = []
+    for (library, settings), variants in groups.items():
+        alike: dict[tuple[int, ...], list[str]] = {}
+        for variant, batches in variants.items():
+            alike.setdefault(tuple(sorted(batches)), []).append(variant)
+        parts = [f"{' '.join(names)} at batch {', '.join(map(str, batches))}" for batches, names in alike.items()]
+        lines.append(f"{library} {'; '.join(parts)}" + (f" with {settings}" if settings else ""))
+    return lines
 
 
 def _short(matrix: Matrix, index: int) -> str:

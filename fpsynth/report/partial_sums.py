@@ -59,7 +59,9 @@ def layer_values(divergence: Divergence, view: View) -> list[LayerValues]:
     for index, layer in enumerate(network.layers):
         last = index + 1 == len(network.layers)
         sums = [
-            _evaluate(layer.weight[j], None if layer.bias is None else layer.bias[j], values, arithmetic_of(view, index, j, last))
+            _evaluate(
+                layer.weight[j], None if layer.bias is None else layer.bias[j], values, arithmetic_of(view, index, j, last)
+            )
             for j in range(layer.outputs)
         ]
         layers.append(LayerValues(values, tuple(sums)))
@@ -201,7 +203,11 @@ class _Trace:
         if id(inner) not in self.names:
             return
         self._call(node, self.names[id(inner)], self.texts[id(inner)])
-        if node.format is not None and number(self.worth[id(inner)]) != number(self.worth[id(node)]) and inner.op is not Op.VARIABLE:
+        if (
+            node.format is not None
+            and number(self.worth[id(inner)]) != number(self.worth[id(node)])
+            and inner.op is not Op.VARIABLE
+        ):
             self._next(node, (self.names[id(inner)],), self.texts[id(inner)])
 
     def _addition(self, node: Expression) -> None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.witness import Witness, to_json
+from fpsynth.witness import Divergence, Witness, to_json
 
 if TYPE_CHECKING:
     from fpsynth.libraries.environments import Installation
@@ -61,16 +61,17 @@ def tie_json(result: TieResult) -> dict[str, Any]:
     }
 
 
-def check_json(witness: Witness, result: CheckResult) -> dict[str, Any]:
+def check_json(witness: Witness | Divergence, result: CheckResult) -> dict[str, Any]:
     """The findings of a re-check."""
-    return {
+    found = {
         "confirmed": result.confirmed,
         "findings": [asdict(finding) for finding in result.findings],
         "skipped": list(result.skipped),
-        "distance": witness.distance,
-        "radius_ratio": _finite(result.radius_ratio),
-        "ratio": _finite(result.supremum_ratio),
     }
+    if isinstance(witness, Divergence):
+        return found
+    ratios = {"radius_ratio": _finite(result.radius_ratio), "ratio": _finite(result.supremum_ratio)}
+    return {**found, "distance": witness.distance, **ratios}
 
 
 def environments_json(found: Installation) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def network_section(witness: Witness, style: Style) -> list[str]:
         return [*_scalar_sketch(network, style), "", *_scalar_weights(network, witness.format, style)]
     # no line ends within a part
     lines = [
-        line.replace("\xa0", " ") for line in style.wrap(" ──▶ ".join(p.replace(" ", "\xa0") for p in _parts(network)), 2, 4)
+        line.replace("\xa0", " ")
+        for line in style.wrap(" ──▶ ".join(p.replace(" ", "\xa0") for p in [*network_parts(network), "argmax"]), 2, 4)
     ]
     count = sum(1 for _ in network.entries())
     if count > MAX_ENTRIES or max(network.shape[:-1]) > 5:
@@ -98,13 +99,13 @@ def _steps_away(steps: int, fmt: Format, other: str) -> str:
     return f"the next {fmt} number {side} {other}" if abs(steps) == 1 else f"{abs(steps)} {fmt} numbers {side} {other}"
 
 
-def _parts(network: Network[float]) -> list[str]:
-    """The layers as they follow each other."""
+def network_parts(network: Network[float]) -> list[str]:
+    """The layers as they follow each other, from the input to the logits."""
     parts = [f"x ({network.shape[0]})"]
     for index, layer in enumerate(network.layers):
         parts.append(f"dense {layer.outputs}×{layer.inputs}" + (" + bias" if layer.bias is not None else ""))
         parts.append("ReLU" if index + 1 < len(network.layers) else f"y ({layer.outputs})")
-    return [*parts, "argmax"]
+    return parts
 
 
 def _summary(network: Network[float], count: int) -> str:

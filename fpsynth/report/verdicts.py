@@ -123,11 +123,11 @@ def _batches(group: Iterable[Replay]) -> str:
     texts = []
     for batch, which in sorted(rows.items()):
         part = which and len(which) < batch
-        texts.append(f"{batch} (row{'s' if len(which) > 1 else ''} {_ranges(which)})" if part else str(batch))
+        texts.append(f"{batch} (row{'s' if len(which) > 1 else ''} {ranges(which)})" if part else str(batch))
     return ", ".join(texts)
 
 
-def _ranges(numbers: Iterable[int]) -> str:
+def ranges(numbers: Iterable[int]) -> str:
     """Whole numbers as ranges: 0-3,5."""
     runs: list[list[int]] = []
     for number in sorted(numbers):

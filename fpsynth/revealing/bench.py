@@ -75,19 +75,22 @@ class Spread:
             results[chosen] = self._call(summands[chosen])
 
     def _call(self, summands: Array) -> Array:
+        bias = summands[:, -1] if self.bench.shape.bias else np.zeros(len(summands))
+        return self.call(summands[:, : self.bench.shape.terms], np.full(self.bench.shape.terms, self.factor), bias)
+
+    def call(self, own: Array, shared: Array, bias: Array) -> Array:
+        """One call: the sums of ``own`` (number, terms) times ``shared`` (terms,), and of ``bias`` (number,).
+
+        At most ``width`` of them; where they go into the rows of one output their biases must be equal.  Rows and outputs that
+        are not needed hold ``shared``.
+        """
         shape = self.bench.shape
-        rows = np.full((shape.batch, shape.terms), self.factor)
-        weights = np.full((shape.outputs, shape.terms), self.factor if shape.weighted else 1.0)
-        bias = np.zeros(shape.outputs) if shape.bias else None
-        values = summands[:, : shape.terms]
-        if self.by_rows:
-            places = self.rows[: len(summands)]
-            rows[places] = values
-            if bias is not None:
-                bias[:] = summands[0, -1]
-            return self.bench.run(Call(rows, weights, bias))[places, self.output]
-        places = self.columns[: len(summands)]
-        weights[places] = values
-        if bias is not None:
-            bias[places] = summands[:, -1]
-        return self.bench.run(Call(rows, weights, bias))[self.row, places]
+        rows = np.tile(shared, (shape.batch, 1))
+        weights = np.tile(shared, (shape.outputs, 1)) if shape.weighted else np.ones((shape.outputs, shape.terms))
+        biases = np.zeros(shape.outputs) if shape.bias else None
+        places = (self.rows if self.by_rows else self.columns)[: len(own)]
+        (rows if self.by_rows else weights)[places] = own
+        if biases is not None:
+            biases[self.output if self.by_rows else places] = bias[0] if self.by_rows else bias
+        results = self.bench.run(Call(rows, weights, biases))
+        return results[places, self.output] if self.by_rows else results[self.row, places]

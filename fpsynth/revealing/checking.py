@@ -2,70 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.sums import sum_of_products
-from fpsynth.libraries.registry import library_named
+from fpsynth.formats import FLOAT64
 from fpsynth.revealing.bench import Array, Bench, Position
 from fpsynth.revealing.result import Check, Unexplained
 from fpsynth.revealing.vectors import Call, hostile_calls
 
 _CELLS = 1 << 22
-"""Numbers that are evaluated at a time."""
-_SAME_WEIGHTS = 8
-"""Calls with the same weights, where those are costly."""
-LEAST_PER_POSITION = 16
-"""Vectors that every position is checked on, however many there are."""
+"""Numbers that are held at a time."""
+_CALLS = 16
+"""Calls that a check makes at least: some of every kind of vector."""
+_KEPT = 24
+"""Vectors that were not explained and are kept, to tell hypotheses apart."""
+_TERMS_PER_ROUND = 32
+"""See ``rarity``."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """A call of the kernel and what it returned."""
+class Answers:
+    """Vectors, and what the library returned for each."""
 
-    call: Call
-    results: Array
-    """(batch, outputs)."""
+    inputs: Array
+    """(vectors, terms)."""
+    weights: Array
+    """(vectors, terms)."""
+    bias: Array | None
+    """(vectors,)."""
+    returned: Array
+    """(vectors,)."""
 
+    def __len__(self) -> int:
+        return len(self.returned)
 
-def runs(bench: Bench, positions: int, vectors: int, seed: int) -> list[Run]:
-    """So many calls that ``positions`` positions get ``vectors`` vectors, and each of them a few of every kind."""
-    calls = max(-(-vectors // positions), LEAST_PER_POSITION)
-    return [Run(call, bench.run(call)) for call, _ in zip(_calls(bench, seed), range(calls), strict=False)]
-
-
-def _calls(bench: Bench, seed: int) -> Iterator[Call]:
-    """Hostile calls; where other weights are costly, several in a row have the same ones."""
-    batch = bench.shape.batch
-    times = _SAME_WEIGHTS if library_named(bench.kernel.environment.library).costly_weights else 1
-    for call in hostile_calls(replace(bench.shape, batch=batch * times), bench.kernel.dtype, seed):
-        for start in range(0, batch * times, batch):
-            yield Call(call.rows[start : start + batch], call.weights, call.bias)
+    def take(self, which: Array) -> Answers:
+        """Those at some indices."""
+        return Answers(self.inputs[which], self.weights[which], None if self.bias is None else self.bias[which], self.returned[which])
 
 
-def predictions(how: Arithmetic, tried: Sequence[Run], positions: Sequence[Position]) -> Array:
-    """What an arithmetic gives in each call, at each position: (calls, positions)."""
+def joined(parts: Sequence[Answers]) -> Answers:
+    """Several as one."""
+    biases = [part.bias for part in parts if part.bias is not None]
+    return Answers(
+        np.concatenate([part.inputs for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate(biases) if biases else None,
+        np.concatenate([part.returned for part in parts]),
+    )
+
+
+def rarity(how: Arithmetic, terms: int) -> int:
+    """In how many rounds of kinds there is one of the kinds that take long to simulate (see ``hostile_calls``).
+
+    Fused float64 sums of subnormal or huge products are simulated with exact integers, a thousand times slower than others.
+    """
+    return max(1, terms // _TERMS_PER_ROUND) if how.fused and how.sum_format == FLOAT64 else 1
+
+
+def answers(
+    bench: Bench, positions: Sequence[Position], vectors: int, seed: int, *, calls: int = _CALLS, rare: int = 1
+) -> Iterator[Answers]:
+    """Exactly so many hostile vectors at positions that share one arithmetic, in ``calls`` calls at least.
+
+    Only the rows and outputs of these positions get operands of their own.  Where a call has more positions than are needed,
+    some are chosen at random.
+    """
     rows, outputs = np.array(positions).T
     own_rows, own_outputs = np.unique(rows), np.unique(outputs)
-    x = np.stack([run.call.rows[own_rows] for run in tried])
-    w = np.stack([run.call.weights[own_outputs] for run in tried])
-    given = tried[0].call.bias is not None
-    bias = np.stack([run.call.bias[own_outputs] for run in tried if run.call.bias is not None]) if given else None
-    if len(own_rows) * len(own_outputs) == len(positions):  # a block of positions: let the operands broadcast
-        block = sum_of_products(how, w[:, None], x[:, :, None], None if bias is None else bias[:, None, :])
-        return np.asarray(block[:, np.searchsorted(own_rows, rows), np.searchsorted(own_outputs, outputs)])
     r, c = np.searchsorted(own_rows, rows), np.searchsorted(own_outputs, outputs)
-    return sum_of_products(how, w[:, c], x[:, r], None if bias is None else bias[:, c])
+    drawn = replace(bench.shape, batch=len(own_rows), outputs=len(own_outputs))
+    calls = max(-(-vectors // len(positions)), min(calls, vectors))
+    share = -(-vectors // calls)
+    random, left = np.random.default_rng(seed), vectors
+    parts: list[Answers] = []
+    for call in islice(hostile_calls(drawn, bench.kernel.dtype, seed, rare=rare), calls):
+        chosen = np.arange(len(positions)) if share == len(positions) else random.permutation(len(positions))[:share]
+        chosen = chosen[:left]
+        left -= len(chosen)
+        results = bench.run(_embedded(call, bench, own_rows, own_outputs))[rows[chosen], outputs[chosen]]
+        x, w = call.rows[r[chosen]], call.weights[c[chosen]]
+        parts.append(Answers(x, w, None if call.bias is None else call.bias[c[chosen]], results))
+        if sum(part.inputs.size for part in parts) >= _CELLS:
+            yield joined(parts)
+            parts = []
+        if not left:
+            break
+    if parts:
+        yield joined(parts)
 
 
-def _chunks(tried: Sequence[Run], positions: int) -> Iterator[Sequence[Run]]:
-    """As many calls at a time as memory allows."""
-    terms = tried[0].call.rows.shape[1]
-    size = max(1, _CELLS // (positions * terms))
-    return (tried[start : start + size] for start in range(0, len(tried), size))
+def _embedded(call: Call, bench: Bench, rows: Array, outputs: Array) -> Call:
+    """The call of the whole kernel; rows and outputs that are not asked about repeat the first that is."""
+    row_of, output_of = np.zeros(bench.shape.batch, np.intp), np.zeros(bench.shape.outputs, np.intp)
+    row_of[rows], output_of[outputs] = np.arange(len(rows)), np.arange(len(outputs))
+    bias = None if call.bias is None else call.bias[output_of]
+    return Call(call.rows[row_of], call.weights[output_of], bias)
 
 
 def same_numbers(a: Array, b: Array) -> Array:
@@ -73,35 +110,41 @@ def same_numbers(a: Array, b: Array) -> Array:
     return (a == b) | (np.isnan(a) & np.isnan(b))
 
 
-def _returned(tried: Sequence[Run], positions: Sequence[Position]) -> Array:
-    rows, outputs = np.array(positions).T
-    return np.stack([run.results[rows, outputs] for run in tried])
+def predicted(how: Arithmetic, given: Answers) -> Array:
+    """What an arithmetic gives for each vector."""
+    return sum_of_products(how, given.weights, given.inputs, given.bias)
 
 
-def explained(how: Arithmetic, tried: Sequence[Run], positions: Sequence[Position]) -> int:
+def explained(how: Arithmetic, given: Answers) -> int:
     """How many of the vectors an arithmetic explains."""
-    return sum(
-        int(same_numbers(predictions(how, part, positions), _returned(part, positions)).sum())
-        for part in _chunks(tried, len(positions))
-    )
+    return int(same_numbers(predicted(how, given), given.returned).sum())
 
 
-def check(how: Arithmetic, tried: Sequence[Run], positions: Sequence[Position]) -> tuple[Check, int]:
-    """The check on all calls; and how many results differ from the prediction in the sign of a zero, which is not counted."""
+def check(how: Arithmetic, asked: Iterable[Answers]) -> tuple[Check, int, Answers | None]:
+    """The check on all vectors.
+
+    Returns, too, how many results differ from the prediction in the sign of a zero, which is not counted as a difference; and
+    some of the vectors that are not explained, None if all are.
+    """
     good, total, zeros, first = 0, 0, 0, None
-    for part in _chunks(tried, len(positions)):
-        predicted, returned = predictions(how, part, positions), _returned(part, positions)
-        same = same_numbers(predicted, returned)
-        good, total = good + int(same.sum()), total + same.size
-        zeros += int((same & (np.signbit(predicted) != np.signbit(returned)) & ~np.isnan(predicted)).sum())
-        if first is None and not same.all():
-            which, place = (int(k[0]) for k in np.nonzero(~same))
-            call, (row, output) = part[which].call, positions[place]
-            first = Unexplained(
-                inputs=tuple(call.rows[row].tolist()),
-                weights=tuple(call.weights[output].tolist()),
-                bias=None if call.bias is None else float(call.bias[output]),
-                library=float(returned[which, place]),
-                predicted=float(predicted[which, place]),
-            )
-    return Check(good, total, first), zeros
+    missed: list[Answers] = []
+    for part in asked:
+        own = predicted(how, part)
+        same = same_numbers(own, part.returned)
+        good, total = good + int(same.sum()), total + len(part)
+        zeros += int((same & (np.signbit(own) != np.signbit(part.returned)) & ~np.isnan(own)).sum())
+        if not same.all() and sum(map(len, missed)) < _KEPT:
+            wrong = np.flatnonzero(~same)
+            first = first or _unexplained(part, int(wrong[0]), float(own[wrong[0]]))
+            missed.append(part.take(wrong[:_KEPT]))
+    return Check(good, total, first), zeros, joined(missed) if missed else None
+
+
+def _unexplained(part: Answers, which: int, own: float) -> Unexplained:
+    return Unexplained(
+        inputs=tuple(part.inputs[which].tolist()),
+        weights=tuple(part.weights[which].tolist()),
+        bias=None if part.bias is None else float(part.bias[which]),
+        library=float(part.returned[which]),
+        predicted=own,
+    )

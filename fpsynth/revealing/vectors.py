@@ -6,6 +6,7 @@ zero, how exponents are spread) is drawn once per call, and only signs, signific
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from fpsynth.evaluators.arrays import round_array
 from fpsynth.formats import Format
 
 Array = NDArray[Any]
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 """Numbers drawn at a time."""
 
 
@@ -45,20 +46,31 @@ class Call:
     """(outputs,)."""
 
 
-def hostile_calls(shape: Shape, fmt: Format, seed: int, *, shared: bool = False) -> Iterator[Call]:
-    """Endless operands for calls of one shape, the kinds of hostility in turn.
+def hostile_calls(shape: Shape, fmt: Format, seed: int, *, shared: bool = False, rare: int = 1) -> Iterator[Call]:
+    """Endless operands for calls of one shape, in rounds: one call of each kind of hostility in turn.
 
     ``shared``: all rows are equal, and so are all weights and biases: then equal arithmetics give equal results everywhere.
+    ``rare``: the kinds in ``AT_THE_LIMITS`` come only in the first of so many rounds.
     """
-    rng = np.random.default_rng(seed)
+    streams = [(kind, _stream(kind, shape, fmt, np.random.default_rng((seed, k)), shared)) for k, kind in enumerate(KINDS)]
+    for number in itertools.count():
+        for kind, stream in streams:
+            if number % rare == 0 or kind not in AT_THE_LIMITS:
+                yield next(stream)
+
+
+def _stream(kind: Kind, shape: Shape, fmt: Format, rng: np.random.Generator, shared: bool) -> Iterator[Call]:
+    """Calls of one kind, drawn several at a time: few at first, since few may be wanted."""
     rows, columns = (1, 1) if shared else (shape.batch, shape.outputs)
-    count = max(1, min(64, _CHUNK // ((rows + columns) * shape.terms * len(KINDS))))
+    most = max(1, _CHUNK // ((rows + columns) * shape.terms))
+    count = 2
     while True:
-        drawn = [_Draw(rng, shape, fmt, count, rows, columns).operands(kind) for kind in KINDS]
+        count = min(most, count)
+        x, w, b = _Draw(rng, shape, fmt, count, rows, columns).operands(kind)
         for k in range(count):
-            for x, w, b in drawn:
-                call = (x[k], w[k], b[k] if shape.bias else None)
-                yield _repeated(call, shape) if shared else Call(*call)
+            call = (x[k], w[k], b[k] if shape.bias else None)
+            yield _repeated(call, shape) if shared else Call(*call)
+        count = min(4 * count, 64)
 
 
 def _repeated(call: tuple[Array, Array, Array | None], shape: Shape) -> Call:
@@ -77,7 +89,7 @@ class _Draw:
         self.top = fmt.emax - spare
         """Sums of so many numbers below 2**top stay finite."""
 
-    def operands(self, kind: Callable[[_Draw], tuple[Array, Array, Array]]) -> tuple[Array, Array, Array]:
+    def operands(self, kind: Kind) -> tuple[Array, Array, Array]:
         """One kind of hostility, rounded into the format."""
         x, w, b = kind(self)
         if not self.shape.weighted:
@@ -177,7 +189,8 @@ def _large(draw: _Draw) -> tuple[Array, Array, Array]:
     return draw.spread(2.0, (draw.fmt.emax - draw.shape.terms.bit_length() / 2) / 2 - 0.5)
 
 
-KINDS: tuple[Callable[[_Draw], tuple[Array, Array, Array]], ...] = (
+Kind = Callable[[_Draw], tuple[Array, Array, Array]]
+KINDS: tuple[Kind, ...] = (
     _plain,
     _cancelling,
     _wide,
@@ -191,3 +204,5 @@ KINDS: tuple[Callable[[_Draw], tuple[Array, Array, Array]], ...] = (
     _wide_cancelling,
     _large,
 )
+AT_THE_LIMITS = (_subnormal, _subnormal_operands, _large)
+"""Kinds whose products or sums are about as small or as large as the format's numbers can be."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -21,7 +22,7 @@ from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.detectors import NAMES as PUBLISHED
-from fpsynth.synthesis.detectors import detector
+from fpsynth.synthesis.detectors import Detector, detector
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
@@ -130,7 +131,7 @@ def reveal_all(
     progress: Progress | None,
 ) -> list[Member]:
     """Reveal each environment in turn; one that cannot be revealed is a member with a reason."""
-    members = []
+    members: list[Member] = []
     todo = sorted(environments, key=lambda e: (e.library, e.settings))  # those of one process together
     for process, group in itertools.groupby(todo, key=lambda e: e.process):
         del process
@@ -173,7 +174,7 @@ def detectors(
     progress: Progress | None,
 ) -> list[Cell]:
     """A detector for each pair of classes."""
-    cells = []
+    cells: list[Cell] = []
     for first, second in itertools.combinations(range(len(classes)), 2):
         views = []
         for name, role, cls in (("a", "reference", first), ("b", "deployed", second)):
@@ -255,8 +256,13 @@ def _signs(
 
 
 def published(members: Sequence[Member], dtype: Format, outputs: int, progress: Progress | None) -> list[Published]:
-    """Run the published detectors, as one neuron among ``outputs``, in every environment."""
-    found: dict[str, tuple[list[str], list[str]]] = {name: ([], []) for name in PUBLISHED}
+    """Run the published detectors, as one neuron among ``outputs``, in every environment; those that the format holds."""
+    known: list[Detector] = []
+    for name in PUBLISHED:
+        with suppress(InputError):
+            known.append(detector(name, dtype))
+    fires: dict[str, list[str]] = {one.name: [] for one in known}
+    silent: dict[str, list[str]] = {one.name: [] for one in known}
     order = sorted((m for m in members if m.reveal is not None), key=lambda m: str(m.environment.process))
     for process, group in itertools.groupby(order, key=lambda m: m.environment.process):
         library, device, threads, settings = process
@@ -264,20 +270,24 @@ def published(members: Sequence[Member], dtype: Format, outputs: int, progress: 
         if progress:
             progress(f"running the published detectors in {library}")
         with LibraryPool((library,), device, environment=dict(settings), threads=threads) as pool:
-            for name in PUBLISHED:
-                known = detector(name, dtype)
-                neuron = known.network.layers[0]
-                zero = (0.0,) * neuron.inputs
-                weight = tuple(neuron.weight[0] if j == READ else zero for j in range(outputs))
-                bias = None if neuron.bias is None else tuple(neuron.bias[0] if j == READ else 0.0 for j in range(outputs))
-                network = Network((Dense(weight, bias),))
+            for one in known:
+                network = _among(one, outputs)
                 calls = [Call(e.operation, (0,) * e.batch) for e in environments]
-                answers = pool.run(network, dtype, ((1.0,) * neuron.inputs,), {library: calls})[library]
+                answers = pool.run(network, dtype, (one.point,), {library: calls})[library]
                 for environment, answer in zip(environments, answers, strict=True):
-                    if answer.outputs is not None:
-                        value = answer.outputs.logits[environment.row][READ]
-                        found[name][0 if known.fires(Fraction(value)) else 1].append(str(environment))
-    return [Published(name, tuple(fires), tuple(silent)) for name, (fires, silent) in found.items()]
+                    value = None if answer.outputs is None else answer.outputs.logits[environment.row][READ]
+                    if value is not None and math.isfinite(value):
+                        (fires if one.fires(Fraction(value)) else silent)[one.name].append(str(environment))
+    return [Published(one.name, tuple(fires[one.name]), tuple(silent[one.name])) for one in known]
+
+
+def _among(one: Detector, outputs: int) -> Network[float]:
+    """The detector as output ``READ`` of a layer whose other neurons have zero weights."""
+    neuron = one.network.layers[0]
+    zero = (0.0,) * neuron.inputs
+    weight = tuple(neuron.weight[0] if j == READ else zero for j in range(outputs))
+    bias = None if neuron.bias is None else tuple(neuron.bias[0] if j == READ else 0.0 for j in range(outputs))
+    return Network((Dense(weight, bias),))
 
 
 def run_matrix(
@@ -296,9 +306,7 @@ def run_matrix(
     """Reveal, synthesise and confirm (see the top of the file).  Raises InputError where nothing can be revealed."""
     clock = Clock(timeout)
     variants = {name: library_named(name).variants for name in libraries if library_named(name).version() is not None}
-    members = reveal_all(
-        sweep(variants, batches, SETTINGS if settings else {}), dtype, terms, outputs, vectors, seed, progress
-    )
+    members = reveal_all(sweep(variants, batches, SETTINGS if settings else {}), dtype, terms, outputs, vectors, seed, progress)
     if all(member.reveal is None for member in members):
         raise InputError(f"no environment could be revealed: {members[0].reason if members else 'no library is installed'}")
     classes = classes_of(members, terms)

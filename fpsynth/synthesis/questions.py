@@ -26,6 +26,7 @@ from fpsynth.synthesis.triggers import input_dependent
 from fpsynth.witness.divergence import Divergence, View
 
 PREDICATES = ("sign", "argmax", "gap", "relu")
+MAX_OUTPUTS = 4096
 UNIT = Interval(Fraction(-1), Fraction(1))
 IMPROVEMENT = 0.25
 """The share of the time limit that is spent on a larger difference where that is asked for."""
@@ -58,6 +59,8 @@ class OrderRequest:
             raise InputError(f"unknown predicate {self.predicate[:40]!r}; choose from {', '.join(PREDICATES)}")
         if (self.predicate == "gap") != (self.gap is not None) and not (self.gap is not None and self.magnified):
             raise InputError("a gap goes with the predicate gap, and the predicate gap needs one")
+        if self.outputs is not None and not 1 <= self.outputs <= MAX_OUTPUTS:
+            raise InputError(f"the number of outputs must be from 1 to {MAX_OUTPUTS}, not {self.outputs}")
         if self.gap is not None and self.gap <= 0:
             raise InputError("a gap must be above 0")
         if self.max_weight is not None and self.max_weight <= 0:

@@ -41,7 +41,8 @@ class Shape:
 
 def is_environment(text: str) -> bool:
     """Whether the text names an environment rather than an arithmetic."""
-    return text.partition(":")[0] in NAMES
+    name, colon, _ = text.partition(":")
+    return bool(colon) and name in NAMES
 
 
 def shape_for(texts: Sequence[str], terms: int, outputs: int) -> Shape:

@@ -38,6 +38,8 @@ class Family:
     category: str
     """SMT-LIB's: industrial for what an application asks, crafted for what was made up."""
     about: str
+    application: str = "robustness certificates of neural networks that floating-point arithmetic contradicts"
+    publication: str = 'Murray, "Breaking a Verified Certifier"'
 
 
 FAMILIES = {
@@ -82,7 +84,10 @@ FAMILIES = {
     "small": Family(
         "crafted", "A certified tie (see the family certified) in a small invented format, with a ratio just above the largest."
     ),
-    **{name: Family("industrial", about) for name, about in divergence_table.FAMILIES.items()},
+    **{
+        name: Family("crafted", about, "neural networks on which two arithmetics disagree", divergence_table.CITED[name])
+        for name, about in divergence_table.FAMILIES.items()
+    },
 }
 
 _FP, _BV = "fp", "significands"

@@ -15,9 +15,9 @@ from fpsynth.evaluators.bit_patterns import from_index, grid
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
-from fpsynth.synthesis.flips.arithmetics import lowered_in
 from fpsynth.networks.network import Dense, Network
 from fpsynth.synthesis.domain import Interval
+from fpsynth.synthesis.flips.arithmetics import lowered_in
 from fpsynth.synthesis.flips.question import FlipQuestion
 from fpsynth.witness.divergence import View
 

@@ -38,8 +38,8 @@ def _same(question: FlipQuestion, a: View, b: View) -> bool:
 def _three(question: FlipQuestion) -> Proof | None:
     """Orders of three equally rounded products never give opposite signs.
 
-    fl(x + y) has the sign of x + y or is zero, and rounding is monotonic: fl(i+j) < -k only if i+j < -k, -k being a number of the
-    format.  So a result below zero needs i+j+k < 0, and one above zero needs i+j+k > 0, in whichever order.
+    fl(x + y) has the sign of x + y or is zero, and rounding is monotonic: fl(i+j) < -k only if i+j < -k, -k being a number of
+    the format.  So a result below zero needs i+j+k < 0, and one above zero needs i+j+k > 0, in whichever order.
     """
     a, b = (arithmetics(view, 1)[0] for view in question.views[:2])
     if question.predicate.kind != "relu" or question.terms > 3 or a.fused or a.flush or a.format is None:
@@ -57,8 +57,8 @@ def _three(question: FlipQuestion) -> Proof | None:
 def _one_sign(question: FlipQuestion) -> Proof | None:
     """Where all products are of one sign and none can underflow or overflow, so is every sum, whatever its order.
 
-    Rounding is monotonic, so a product whose magnitude is from the smallest normal number to the largest one rounds to one of its
-    sign, and so does a sum of numbers of one sign.
+    Rounding is monotonic, so a product whose magnitude is from the smallest normal number to the largest one rounds to one of
+    its sign, and so does a sum of numbers of one sign.
     """
     inputs = Fraction(1) if question.ones else question.inputs.mignitude
     largest = Fraction(1) if question.ones else question.inputs.magnitude

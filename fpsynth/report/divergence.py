@@ -1,0 +1,279 @@
+"""The report of a divergence in the terminal: network, views, what they compute, libraries, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from fpsynth.formats import FLOAT64
+from fpsynth.predicates import argmax
+from fpsynth.report.divergence_words import called, short, wrong
+from fpsynth.report.numerals import decimal, shortest, significant
+from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
+from fpsynth.report.setting import network_parts
+from fpsynth.report.style import Style, clean, listed
+from fpsynth.report.tables import table
+from fpsynth.report.terminal import title
+from fpsynth.report.verdicts import attempt_table, ranges
+from fpsynth.rounding import from_fraction, representable
+from fpsynth.synthesis.result import DivergenceResult, Verdict
+from fpsynth.witness.divergence import Divergence, Observation, View
+from fpsynth.witness.numerals import hex_text
+
+MAX_TERMS = 12
+"""Active terms that are listed and whose order is written out."""
+MAX_OUTPUTS = 4
+"""Logits of a view that are shown beside those that the predicate reads."""
+
+
+def divergence_report(
+    result: DivergenceResult | Divergence, *, unicode: bool = True, colour: bool = False, width: int = 96
+) -> str:
+    """Return the whole report on a question about two arithmetics, or on one divergence such as one loaded from a file.
+
+    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 120.
+    """
+    style = Style(unicode, colour, width)
+    if isinstance(result, Divergence):
+        return style.finish([*title(what(result), "witness", style), *_divergence(result, style), *_box(result, style)])
+    if result.verdict is not Verdict.FOUND or not result.divergences:
+        return style.finish(_not_found(result, style))
+    first = result.divergences[0]
+    lines = [*title(what(first), "found", style), *_divergence(first, style)]
+    lines += style.heading("Search") + _search(result, first, style)
+    return style.finish([*lines, *_box(first, style)])
+
+
+def what(divergence: Divergence) -> str:
+    """What a divergence is about, in a few words."""
+    shape = ",".join(map(str, divergence.network.shape))
+    return f"{divergence.question} · {divergence.predicate.kind} · {divergence.format} · shape {shape}"
+
+
+def _divergence(divergence: Divergence, style: Style) -> list[str]:
+    return [
+        *style.heading("Network"),
+        *network_lines(divergence, style),
+        *style.heading("Ways to evaluate it"),
+        *view_lines(divergence, style),
+        *style.heading("What they compute"),
+        *outcome_lines(divergence, style),
+        *style.heading("Libraries"),
+        *library_lines(divergence, style),
+    ]
+
+
+def _box(divergence: Divergence, style: Style) -> list[str]:
+    inner = Style(style.unicode, style.colour, max(60, style.width - 4))
+    first, *others = wrong(divergence)
+    lines = [style.paint("What is wrong", "red"), *(style.paint(line, "bold") for line in inner.wrap(first, 0))]
+    return ["", *style.box([*lines, *(line for text in others for line in inner.wrap(text, 0))], "red")]
+
+
+def network_lines(divergence: Divergence, style: Style) -> list[str]:
+    """The layers, and the terms of the neuron where the views part ways that are not zero."""
+    neuron = parting_neurons(divergence)[0][1]
+    active = neuron.active
+    lines = style.wrap(" ──▶ ".join(network_parts(divergence.network)), 2, 4)
+    name = neuron_name(divergence, neuron)
+    lines += style.wrap(f"{name}: {len(neuron.weights)} terms, {len(active)} active", 2, 4)
+    rows = []
+    for k in active[:MAX_TERMS]:
+        x = neuron.inputs[k]
+        rows.append([f"p{k} =", *_number(Fraction(neuron.weights[k])), "×", *_number(number(x) or Fraction(0))])
+    if neuron.bias:
+        rows.append(["bias =", *_number(Fraction(neuron.bias)), "", "", ""])
+    if rows:
+        lines += ["", *table([], rows, style, indent=4, gap=2)]
+    if len(active) > MAX_TERMS:
+        lines.append(f"    and {len(active) - MAX_TERMS} more; the witness file has them all")
+    return lines
+
+
+def _number(exact: Fraction) -> list[str]:
+    """A number as a decimal and, where float64 holds it, in hexadecimal."""
+    value = from_fraction(exact) if exact.denominator & (exact.denominator - 1) == 0 else None
+    held = value is not None and representable(value, FLOAT64)
+    return [decimal(exact, 24), hex_text(float(exact)) if held else ""]
+
+
+def parting_neurons(divergence: Divergence) -> list[tuple[View, Neuron]]:
+    """The neuron where the reference and the deployed view part ways, under each of them.
+
+    For two neurons that are to be equal: both of them under the deployed view.
+    """
+    a, b = divergence.reference, divergence.deployed
+    of_a, of_b = layer_values(divergence, a), layer_values(divergence, b)
+    last = len(divergence.network.layers) - 1
+    if divergence.predicate.kind == "equal":
+        pair = divergence.predicate.output, divergence.predicate.other
+        return [(b, neuron_of(divergence, b, last, output, of_b)) for output in pair]
+    layer, output = parting(divergence, of_a, of_b)
+    return [(a, neuron_of(divergence, a, layer, output, of_a)), (b, neuron_of(divergence, b, layer, output, of_b))]
+
+
+def neuron_name(divergence: Divergence, neuron: Neuron) -> str:
+    """y3 for an output, h2.5 for neuron 5 of layer 2."""
+    last = neuron.layer + 1 == len(divergence.network.layers)
+    return f"y{neuron.output}" if last else f"h{neuron.layer}.{neuron.output}"
+
+
+def order_text(neuron: Neuron) -> str:
+    """The order in which a neuron's active terms are added; the arithmetic's own words where they are too many."""
+    if neuron.how.format is None:
+        return "exact"
+    if 0 < len(neuron.active) <= MAX_TERMS:
+        return summed(neuron).expression
+    return clean(str(neuron.how), 80)
+
+
+def view_lines(divergence: Divergence, style: Style) -> list[str]:
+    """Each view: who it is, its arithmetic, where it was revealed, and how it adds the active terms."""
+    lines: list[str] = []
+    neurons = parting_neurons(divergence)
+    for view in divergence.views:
+        role = {"reference": "believed", "deployed": "departs from it"}.get(view.role, "silent")
+        lines.append(f"  {style.paint(view.name, 'bold')}  {called(view)} · {role}")
+        facts = [clean(str(view.deployment), 160)]
+        if view.environment:
+            facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
+        if view.permutation:
+            moved = [f"neuron {k} at output {j}" for j, k in enumerate(view.permutation) if j != k]
+            facts.append("neurons rearranged: " + listed([*moved[:4], *([f"{len(moved) - 4} more"] if len(moved) > 4 else [])]))
+        for fact in facts:
+            lines += style.wrap(fact, 5, 7)
+        for owner, neuron in neurons:
+            if owner.name == view.name:
+                lines += style.wrap(f"{neuron_name(divergence, neuron)} = {order_text(neuron)}", 5, 10)
+    return lines
+
+
+def outcome_lines(divergence: Divergence, style: Style) -> list[str]:
+    """The logits that the predicate reads, exact and in hexadecimal, under every view and over the reals."""
+    outputs = _outputs(divergence)
+    rows = [_outcome(divergence, view, outputs, style) for view in divergence.views]
+    if divergence.real:
+        rows.append(["", "real", *(cell for k in outputs for cell in _number(divergence.real[k])), ""])
+    header = ["", "view", *(cell for k in outputs for cell in (f"y{k}", "")), ""]
+    lines = table(header, rows, style, gap=2)
+    for view in divergence.views:
+        if view.interval:
+            low, high = view.interval[divergence.predicate.output]
+            widened = f", widened as {view.widening} does" if view.widening else ""
+            lines += style.wrap(f"{view.name} is an interval{widened}: [{short(low)}, {short(high)}]")
+    return [*lines, *style.wrap(f"apart by {decimal(divergence.measure)}")]
+
+
+def _outputs(divergence: Divergence) -> list[int]:
+    """The outputs that are shown: those the predicate reads; for a class the winners and a few more."""
+    predicate = divergence.predicate
+    if predicate.kind == "equal":
+        return [predicate.output, predicate.other]
+    if predicate.kind != "argmax":
+        return [predicate.output]
+    winners = [argmax(view.logits) for view in divergence.views if view.logits]
+    return sorted(dict.fromkeys(winners))[:MAX_OUTPUTS]
+
+
+def _outcome(divergence: Divergence, view: View, outputs: Sequence[int], style: Style) -> list[str]:
+    cells = [cell for k in outputs for cell in (_number(view.logits[k]) if view.logits else ["–", ""])]
+    if view.role == "reference" or not view.logits:
+        verdict = ""
+    else:
+        reference = divergence.reference
+        fires = divergence.predicate.fires(view.logits, reference.logits, reference.interval)
+        verdict = style.paint("✗ departs", "red") if fires else style.paint("✓ does not depart", "green")
+    return [view.name, clean(called(view), 34), *cells, verdict]
+
+
+def library_lines(divergence: Divergence, style: Style) -> list[str]:
+    """What each library gave, in the environments of the views first: which view that is, and whether it departs."""
+    if not divergence.observations:
+        return ["  not replayed: fpsynth replay FILE runs it on the libraries that are installed"]
+    outputs = _outputs(divergence)[:2]
+    groups: dict[tuple[str, ...], list[Observation]] = {}
+    unrun: dict[tuple[str, ...], list[Observation]] = {}
+    for seen in sorted(divergence.observations, key=lambda o: o.view == ""):
+        key = (seen.library, seen.version, _setting(seen), seen.view)
+        if seen.not_run:
+            unrun.setdefault((*key, clean(seen.not_run)), []).append(seen)
+        else:
+            logits = ", ".join(shortest(seen.logits[k], FLOAT64) for k in outputs)
+            groups.setdefault((seen.variant, *key, logits, " ".join(seen.agrees_with), str(seen.departs)), []).append(seen)
+    alike: dict[tuple[str, ...], list[str]] = {}  # rows that differ in the variant alone, as one
+    for (variant, library, version, setting, view, logits, agrees, departs), members in groups.items():
+        row = (library, version, setting, _batches(members, view), logits, agrees or "none", departs)
+        alike.setdefault(row, []).append(variant)
+    rows: list[list[str]] = []
+    for (library, version, setting, batches, logits, agrees, departs), variants in alike.items():
+        verdict = style.paint("✗ departs", "red") if departs == "True" else "does not"
+        run_as = ", ".join(map(clean, variants)) + setting
+        rows.append([clean(library), clean(version), run_as, batches, logits, agrees, verdict])
+    for (library, version, setting, _, reason), members in unrun.items():
+        names = ", ".join(dict.fromkeys(clean(o.variant) for o in members if o.variant)) + setting
+        rows.append([clean(library), clean(version), names, f"not run: {reason}"])
+    names = ", ".join(f"y{k}" for k in outputs)
+    return table(["library", "version", "run as", "batch", names, "as view", ""], rows, style, gap=2)
+
+
+def _setting(seen: Observation) -> str:
+    """What was set for a run, as it stands behind its variant."""
+    parts = [f"{name}={value}" for name, value in seen.settings]
+    parts += [f"{seen.threads} threads"] if seen.threads else []
+    parts += [seen.device] if seen.device not in ("", "cpu") else []
+    parts += [seen.environment["dtype"]] if "dtype" in seen.environment else []
+    return clean(f" ({', '.join(parts)})", 80) if parts else ""
+
+
+def _batches(members: Iterable[Observation], view: str) -> str:
+    """Batch sizes, with the rows concerned where they are not all of them; and the view whose environment it is."""
+    rows: dict[int, set[int]] = {}
+    for seen in members:
+        rows.setdefault(seen.batch, set()).update(seen.rows)
+    texts = [
+        f"{batch} (row{'s' if len(which) > 1 else ''} {ranges(which)})" if len(which) < batch else str(batch)
+        for batch, which in sorted(rows.items())
+    ]
+    return ", ".join(texts) + (f" · {view}" if view else "")
+
+
+def _search(result: DivergenceResult, divergence: Divergence, style: Style) -> list[str]:
+    rows: list[list[str]] = []
+    if divergence.construction:
+        rows.append(["detector", clean(divergence.construction)])
+    how = divergence.provenance
+    if how is not None:
+        encoding = f" with {clean(how.encoding)}" if how.encoding else ""
+        rows.append(["found by", f"{clean(how.engine)}{encoding}, seed {how.seed}"])
+        rows += [["", clean(note)] for note in how.notes]
+    rows += [["revealed", f"{found.kernel.environment}: {found.classes[0].check}"] for found in result.reveals if found.classes]
+    rows.append(["time", f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all"])
+    if divergence.sampled is not None:
+        s = divergence.sampled
+        told = (
+            f"departs at {s.inside_fires} of {s.inside} points inside the box and at {s.outside_fires} of {s.outside} outside"
+        )
+        rows.append(["sampled", f"{told}; {clean(s.how)}"])
+    if divergence.max_weight is not None:
+        rows.append(["weights", f"none above {significant(divergence.max_weight, 9)} in size"])
+    if divergence.optimum:
+        rows.append(["optimum", clean(divergence.optimum)])
+    if result.reason:
+        rows.append(["verdict", clean(result.reason)])
+    return table([], rows, style)
+
+
+def _not_found(result: DivergenceResult, style: Style) -> list[str]:
+    """The report of an impossible or unknown question."""
+    lines = title(result.question, result.verdict.value, style)
+    lines += ["", *(style.paint(line, "bold") for line in style.wrap(clean(result.reason)))]
+    if result.proof is not None:
+        lines += style.heading("Proof") + style.wrap(clean(f"{result.proof.statement} ({result.proof.method})"), 2, 4)
+    elif result.verdict is Verdict.UNKNOWN:
+        lines += style.wrap("That is neither a divergence nor a proof that there is none.")
+    if result.attempts:
+        lines += style.heading("Attempts") + attempt_table(result.attempts, style)
+    if result.settings:
+        lines += style.heading("Asked for")
+        lines += style.wrap(clean(", ".join(f"{key} {value}" for key, value in result.settings.items()), 2000))
+    return [*lines, "", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]

@@ -1,0 +1,85 @@
+"""The explanation of a divergence: the partial sums of the neuron where two views part ways first, side after side."""
+
+from __future__ import annotations
+
+from fpsynth.report.computed import Step
+from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines, parting_neurons, view_lines, what
+from fpsynth.report.divergence_words import called, wrong
+from fpsynth.report.numerals import significant, value_decimal, value_hex
+from fpsynth.report.partial_sums import Neuron, number, summed
+from fpsynth.report.style import Style
+from fpsynth.report.tables import table
+from fpsynth.report.terminal import title
+from fpsynth.rounding import Value
+from fpsynth.witness.divergence import Divergence, View
+
+MAX_STEPS = 60
+"""Partial sums of a view that are listed."""
+
+
+def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
+    """Tell step by step where two views of a divergence part ways, as text.
+
+    The first layer in which they differ is taken, and in it the neuron that the predicate reads or else the first that
+    differs: each of its partial sums, exact and rounded, with the rounding error in ulps of the exact result.
+    """
+    style = Style(unicode, colour, width)
+    lines = title(f"{what(divergence)}, explained", "", style)
+    lines += style.heading("1  The network") + network_lines(divergence, style)
+    lines += style.heading("2  The ways to evaluate it") + view_lines(divergence, style)
+    lines += style.heading("3  Where they part ways")
+    if len(divergence.network.layers) > 1:
+        layer = parting_neurons(divergence)[1][1].layer
+        lines += style.wrap(f"They agree in every layer before layer {layer} (counted from 0), and differ there.")
+    for view, neuron in parting_neurons(divergence):
+        lines += ["", *_side(divergence, view, neuron, style)]
+    lines += style.heading("4  What comes out") + outcome_lines(divergence, style)
+    lines += style.heading("5  What is wrong")
+    for sentence in wrong(divergence):
+        lines += style.wrap(sentence)
+    return style.finish(lines)
+
+
+def _side(divergence: Divergence, view: View, neuron: Neuron, style: Style) -> list[str]:
+    """The partial sums of a neuron under one view."""
+    head = f"  {view.name}, {called(view)}: {neuron_name(divergence, neuron)}"
+    if neuron.how.format is None:
+        return [style.paint(head, "bold"), "    exact: nothing is rounded"]
+    found = summed(neuron)
+    steps = found.steps
+    rows = [_row(step) for step in steps[:MAX_STEPS]]
+    lines = [style.paint(head, "bold")]
+    if rows:
+        lines += table(["", "", "exact", "rounded", "", "error"], rows, style, indent=4, gap=2)
+    else:
+        lines.append("    nothing is added: at most one term is not zero")
+    if len(steps) > MAX_STEPS:
+        lines.append(f"    and {len(steps) - MAX_STEPS} more")
+    return [*lines, f"    {neuron_name(divergence, neuron)} = {_decimal(found.result)}   {_hex(found.result)}"]
+
+
+def _row(step: Step) -> list[str]:
+    error = step.error
+    if error is None:
+        told = "overflows"
+    else:
+        told = "exact" if not error else f"{'−' if error < 0 else '+'}{significant(abs(error), 4)} ulp"
+    formula = step.formula if len(step.arguments) > 1 else f"{step.arguments[0]}, rounded to {step.format}"
+    return [step.name, formula, _decimal(step.exact), _decimal(step.result), _hex(step.result), told]
+
+
+def _decimal(value: Value) -> str:
+    exact = number(value)
+    if exact is None or exact == 0:
+        return ("-" if value.negative else "") + ("nan" if value.is_nan else "0" if value.is_finite else "inf")
+    try:
+        return value_decimal(value, 24)
+    except OverflowError:  # an exact sum may need more bits than float64 has
+        return "≈ " + significant(exact, 17)
+
+
+def _hex(value: Value) -> str:
+    try:
+        return value_hex(value)
+    except OverflowError:
+        return ""

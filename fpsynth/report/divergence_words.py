@@ -1,0 +1,109 @@
+"""What is wrong with a divergence, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from fpsynth.predicates import argmax
+from fpsynth.report.numerals import significant
+from fpsynth.report.style import clean, listed
+from fpsynth.witness.divergence import Divergence, View
+
+_DIGITS = 9
+
+
+def short(number: Fraction) -> str:
+    """A number to nine digits."""
+    return significant(number, _DIGITS)
+
+
+def called(view: View) -> str:
+    """A view by the name the user gave it, cut where it is a long tree."""
+    return clean(view.label or view.name, 60)
+
+
+def wrong(divergence: Divergence) -> list[str]:
+    """What is wrong, in sentences: what the views say of the point, why, and what libraries made of it."""
+    return [_what(divergence), _why(divergence), *_libraries(divergence)]
+
+
+def _what(divergence: Divergence) -> str:
+    predicate, a, b = divergence.predicate, divergence.reference, divergence.deployed
+    k, x, y = predicate.output, called(a), called(b)
+    match predicate.kind:
+        case "argmax":
+            before, after = argmax(a.logits), argmax(b.logits)
+            return f"The same network puts the same input into class {before} in {x} and into class {after} in {y}."
+        case "equal":
+            i, j = k, predicate.other
+            return (
+                f"Neurons {i} and {j} have equal outputs in {x}, {short(a.logits[i])}; in {y} they are "
+                f"{short(b.logits[i])} and {short(b.logits[j])}, so a tie is decided by the kernel."
+            )
+        case "relu":
+            return (
+                f"The pre-activation y{k} is {short(a.logits[k])} in {x}, so ReLU gives 0; in {y} it is "
+                f"{short(b.logits[k])}, and ReLU lets it through."
+            )
+        case "outside":
+            low, high = a.interval[k]
+            widened = f", widened as {a.widening} does," if a.widening else ""
+            return (
+                f"Interval arithmetic in {x}{widened} proves that y{k} lies in [{short(low)}, {short(high)}]; in {y} it is "
+                f"{short(b.logits[k])}, outside by {short(divergence.measure)}."
+            )
+        case "sign":
+            return f"y{k} is {short(a.logits[k])} in {x} and {short(b.logits[k])} in {y}: not the same side of zero."
+    return f"y{k} is {short(a.logits[k])} in {x} and {short(b.logits[k])} in {y}, {short(divergence.measure)} apart."
+
+
+def _why(divergence: Divergence) -> str:
+    a, b = divergence.reference, divergence.deployed
+    of_a, of_b = a.deployment.default.format, b.deployment.default.format
+    match divergence.question:
+        case "twin":
+            return "Their weights are the same to the last bit; the kernel sums their products in different orders."
+        case "position" if b.permutation != a.permutation:
+            return "Nothing but the places of the neurons in the last layer was changed, which means nothing over the reals."
+        case "position":
+            return f"The sample is the same; it only stands in row {b.row} of the batch instead of row {a.row}."
+        case "interval":
+            return "Outward rounding covers the order that the interval was computed in, and no other one."
+    if of_a is None or of_b is None:
+        return "Over the reals every order gives the same sum; rounded sums depend on it."
+    if of_a != of_b:
+        return (
+            f"Weights and inputs are numbers of both formats; the partial sums are not, and {of_a} and {of_b} round them apart."
+        )
+    return "Over the reals the two are the same sum; rounded, it depends on the order, and on whether products are fused."
+
+
+def _libraries(divergence: Divergence) -> list[str]:
+    if not divergence.observations:
+        return ["No library has run it yet."]
+    disobeyed = [view for view in divergence.views if not divergence.reproduced(view)]
+    if disobeyed:
+        ran = {o.view for o in divergence.observations if not o.not_run}
+        wrongly = [f"{called(view)} ({view.name})" for view in disobeyed if view.name in ran]
+        absent = [f"{called(view)} ({view.name})" for view in disobeyed if view.name not in ran]
+        parts = [f"{listed(wrongly)} did not give the logits that were predicted"] if wrongly else []
+        parts += [f"{listed(absent)} could not be run here"] if absent else []
+        return [f"Not confirmed: {'; '.join(parts)}."]
+    confirmed = [clean(name) for name in divergence.confirmed_by]
+    if not confirmed:
+        return ["No library that was run departs from the reference: predicted, not confirmed."]
+    return [f"{listed(confirmed)} {_verb(confirmed)} it{_elsewhere(divergence)}."]
+
+
+def _verb(names: Sequence[str]) -> str:
+    return "shows" if len(names) == 1 else "both show" if len(names) == 2 else "all show"
+
+
+def _elsewhere(divergence: Divergence) -> str:
+    """Where else in the sweep the deployed behaviour was seen, and where it was not."""
+    sweep = [o for o in divergence.observations if not o.view and not o.not_run]
+    if not sweep:
+        return ""
+    departing = sum(o.departs for o in sweep)
+    return f" ({departing} of the {len(sweep)} outcomes of the general sweep depart from the reference)"

@@ -1,0 +1,105 @@
+"""Sides: what users write becomes the view that they mean, or one line that says why it cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.arithmetic_json import arithmetic_to_json
+from fpsynth.errors import InputError
+from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
+from fpsynth.orders import parse_order
+from fpsynth.revealing.file import save_reveals
+from fpsynth.rounding import Rounding
+from fpsynth.synthesis.sides import Shape, Sides, is_environment, shape_for
+
+
+@pytest.fixture
+def sides() -> Iterator[Sides]:
+    with Sides(FLOAT32, Shape(4, 1, 0), vectors=200) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("real", REAL),
+        ("sequential", Arithmetic(FLOAT32)),
+        ("strided:2", Arithmetic(FLOAT32, order=parse_order("strided:2"))),
+        ("[[0,1],[2,3]]", Arithmetic(FLOAT32, order=parse_order("[[0,1],[2,3]]"))),
+        ("[[0,1],[2,3]],fused", Arithmetic(FLOAT32, order=parse_order("[[0,1],[2,3]]"), fused=True)),
+        ("sequential,fused,flush", Arithmetic(FLOAT32, fused=True, flush=True)),
+        ("reverse,accumulator=float64", Arithmetic(FLOAT32, order=parse_order("reverse"), accumulator=FLOAT64)),
+        ("sequential,format=bfloat16,rounding=RTZ", Arithmetic(BFLOAT16, rounding=Rounding.RTZ)),
+        ("sequential,operands=tf32", Arithmetic(FLOAT32, operands=TF32)),
+        ("sequential,bias=first", Arithmetic(FLOAT32, bias_first=True)),
+    ],
+)
+def test_arithmetics_are_read(sides: Sides, text: str, how: Arithmetic) -> None:
+    view = sides.view(text, "a", "reference")
+    assert view.deployment == Deployment(how)
+    assert (view.name, view.label, view.role, view.environment) == ("a", text, "reference", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("backwards", "unknown order 'backwards'"),
+        ("sequential,wide", "unknown order"),
+        ("sequential,accumulator=float99", "unknown dtype 'float99'"),
+        ("sequential,rounding=UP", "unknown rounding 'UP'"),
+        ("[[0,1],2]", "a tree of 3 leaves, but the sum has 4 terms"),
+        ("[[0,1],[1,2]]", "repeated"),
+        ("numpy:matmul:batch=x", "is no option of an environment"),
+        ("nowhere.json", "cannot read"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(sides: Sides, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        sides.view(text, "a", "reference")
+    assert "\n" not in str(error.value)
+
+
+def test_an_environment_is_revealed_and_its_reveal_can_be_kept_in_a_file(sides: Sides, tmp_path: Path) -> None:
+    view = sides.view("numpy:matmul:batch=4", "b", "deployed")
+    assert view.environment == "numpy:matmul:batch=4,outputs=1"
+    (found,) = sides.reveals.values()
+    assert found.explained
+    save_reveals([found], tmp_path / "numpy.json")
+    again = sides.view(str(tmp_path / "numpy.json"), "b", "deployed")
+    assert (again.deployment, again.environment) == (view.deployment, view.environment)
+    with (
+        Sides(FLOAT16, Shape(4, 1, 0)) as others,
+        pytest.raises(InputError, match="has no reveal of 4 terms, 1 outputs, float16"),
+    ):
+        others.view(str(tmp_path / "numpy.json"), "b", "deployed")
+
+
+def test_arithmetics_and_orders_are_read_from_json(sides: Sides, tmp_path: Path) -> None:
+    how = Arithmetic(FLOAT32, order=parse_order("pairwise"), fused=True, rounded=(1,))
+    (tmp_path / "how.json").write_text(json.dumps(arithmetic_to_json(how)))
+    assert sides.view(str(tmp_path / "how.json"), "a", "reference").deployment == Deployment(how)
+    (tmp_path / "tree.json").write_text("[[0, 1], [2, 3]]")
+    assert sides.view(str(tmp_path / "tree.json"), "a", "reference").deployment.default.order == parse_order("[[0,1],[2,3]]")
+    (tmp_path / "junk.json").write_text("{")
+    with pytest.raises(InputError, match=r"junk.json is not JSON"):
+        sides.view(str(tmp_path / "junk.json"), "a", "reference")
+
+
+def test_the_shape_is_what_all_environments_agree_on() -> None:
+    assert shape_for(["sequential", "real"], 8, 2) == Shape(8, 2, 0)
+    assert shape_for(["torch:linear:outputs=10,output=9", "torch:linear:batch=4"], 8, 1) == Shape(8, 10, 9)
+    with pytest.raises(InputError, match="all sides must have the same outputs=N"):
+        shape_for(["torch:linear:outputs=10", "torch:linear:outputs=3"], 8, 1)
+    with pytest.raises(InputError, match="output 9 is not among 2"):
+        shape_for(["torch:linear:output=9"], 8, 2)
+
+
+def test_environments_are_told_from_orders_by_the_library() -> None:
+    assert is_environment("numpy:sum")
+    assert not is_environment("numpy")
+    assert not is_environment("strided:4")
