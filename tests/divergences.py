@@ -152,8 +152,9 @@ def _arithmetics(draw, fmt, layer, anywhere):
         draw(_NAMED if anywhere else _NAMED | _trees(leaves)),
         draw(st.booleans()),
         () if anywhere else tuple(draw(st.lists(st.integers(0, leaves - 1), max_size=2, unique=True))),
-        draw(st.none() | st.sampled_from(list(FORMATS.values()))),
-        bias_leaf,
+        operands=draw(st.none() | st.sampled_from(list(FORMATS.values()))),
+        products=draw(st.none() | st.sampled_from(list(FORMATS.values()))),
+        bias_leaf=bias_leaf,
     )
 
 

@@ -65,7 +65,7 @@ def reveal(
                 raise InputError(f"row {parsed.row} is not in a batch of {batch}: rows are counted from 0")
             placed = replace(parsed, batch=batch, outputs=width)
             kernel = Kernel(placed, format_named(dtype), terms, width, bias)
-            found.append(revealer.reveal(kernel, vectors=vectors, seed=seed))
+            found.append(revealer.reveal(kernel, vectors=vectors, seed=seed, threads=True))
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from fpsynth.formats import FLOAT64
 from fpsynth.predicates import argmax
 from fpsynth.report.divergence_words import called, short, wrong
-from fpsynth.report.numerals import decimal, shortest, significant
+from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
 from fpsynth.report.setting import network_parts
 from fpsynth.report.style import Style, clean, listed
@@ -198,7 +198,7 @@ def library_lines(divergence: Divergence, style: Style) -> list[str]:
         if seen.not_run:
             unrun.setdefault((*key, clean(seen.not_run)), []).append(seen)
         else:
-            logits = ", ".join(shortest(seen.logits[k], FLOAT64) for k in outputs)
+            logits = ", ".join(significant(seen.logits[k], 9) for k in outputs)
             groups.setdefault((seen.variant, *key, logits, " ".join(seen.agrees_with), str(seen.departs)), []).append(seen)
     alike: dict[tuple[str, ...], list[str]] = {}  # rows that differ in the variant alone, as one
     for (variant, library, version, setting, view, logits, agrees, departs), members in groups.items():

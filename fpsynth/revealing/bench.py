@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.libraries.base import Operation, numpy_dtype
+from fpsynth.libraries.base import Operation
 from fpsynth.libraries.kernels import Kernel
+from fpsynth.libraries.operands import numpy_dtype
 from fpsynth.revealing.vectors import Call, Shape
 
 Array = NDArray[Any]

@@ -43,7 +43,8 @@ class Answers:
 
     def take(self, which: Array) -> Answers:
         """Those at some indices."""
-        return Answers(self.inputs[which], self.weights[which], None if self.bias is None else self.bias[which], self.returned[which])
+        bias = None if self.bias is None else self.bias[which]
+        return Answers(self.inputs[which], self.weights[which], bias, self.returned[which])
 
 
 def joined(parts: Sequence[Answers]) -> Answers:
@@ -81,6 +82,7 @@ def answers(
     share = -(-vectors // calls)
     random, left = np.random.default_rng(seed), vectors
     parts: list[Answers] = []
+    room = _CELLS
     for call in islice(hostile_calls(drawn, bench.kernel.dtype, seed, rare=rare), calls):
         chosen = np.arange(len(positions)) if share == len(positions) else random.permutation(len(positions))[:share]
         chosen = chosen[:left]
@@ -88,9 +90,10 @@ def answers(
         results = bench.run(_embedded(call, bench, own_rows, own_outputs))[rows[chosen], outputs[chosen]]
         x, w = call.rows[r[chosen]], call.weights[c[chosen]]
         parts.append(Answers(x, w, None if call.bias is None else call.bias[c[chosen]], results))
-        if sum(part.inputs.size for part in parts) >= _CELLS:
+        room -= x.size
+        if room <= 0:
             yield joined(parts)
-            parts = []
+            parts, room = [], _CELLS
         if not left:
             break
     if parts:
@@ -107,7 +110,7 @@ def _embedded(call: Call, bench: Bench, rows: Array, outputs: Array) -> Call:
 
 def same_numbers(a: Array, b: Array) -> Array:
     """Where two arrays hold the same numbers; NaN equals NaN, and the sign of a zero does not count."""
-    return (a == b) | (np.isnan(a) & np.isnan(b))
+    return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))
 
 
 def predicted(how: Arithmetic, given: Answers) -> Array:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.errors import InputError
@@ -132,8 +132,9 @@ def reveal_from_json(data: object) -> Reveal:
         notes=tuple(notes),
     )
     covered = [position for cls in found.classes for position in cls.positions]
-    wanted = {(row, output) for row in range(kernel.environment.batch) for output in range(kernel.outputs)}
-    if len(covered) != len(wanted) or set(covered) != wanted:
+    batch, outputs = kernel.environment.batch, kernel.outputs
+    inside = all(row < batch and output < outputs for row, output in covered)
+    if not inside or not len(set(covered)) == len(covered) == batch * outputs:
         raise InputError("the classes of a reveal must cover every row and output once")
     return found
 
@@ -194,7 +195,7 @@ def _float(text: object, name: str) -> float:
         raise InputError(f"{name} must be a hexadecimal float") from None
 
 
-def _whole(number: object, least: int, most: int) -> bool:
+def _whole(number: object, least: int, most: int) -> TypeGuard[int]:
     return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
 
 

@@ -14,7 +14,7 @@ from fpsynth.libraries.base import CannotRun, Library
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import SEQUENTIAL, fixed_order
 from fpsynth.revealing.bench import Array, Bench, Position
-from fpsynth.revealing.checking import Run, check, runs
+from fpsynth.revealing.checking import answers, check, joined, rarity
 from fpsynth.revealing.masks import tree_of
 from fpsynth.revealing.properties import completed, named, placed_bias
 from fpsynth.revealing.result import Check, PositionClass, Reveal
@@ -27,6 +27,14 @@ _REPEATS = 24
 """Calls that are made twice."""
 _DIGEST = 120
 """Calls whose results stand for an arithmetic when processes are compared."""
+_FEW, _FEW_POSITIONS = 24, 8
+"""Calls, and positions in each, that hypotheses are tried on: two calls of each kind of vector."""
+_ATTEMPTS = 3
+"""Checks that are made where vectors that were not explained tell hypotheses apart."""
+_HYPOTHESES = (
+    "fused and rounded products, flushing of subnormals, wider accumulators, operands rounded to TF32 and bfloat16, the other"
+    " rounding modes, and products fused leaf by leaf"
+)
 MAX_CLASSES = 64
 """More arithmetics than this in one kernel are not revealed one by one."""
 
@@ -48,12 +56,14 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> 
     work = _Work(Bench(library.operation(kernel), kernel), vectors, seed)
     repeats = _repeats(work)
     groups = _groups(work)
+    probed = groups[:MAX_CLASSES]
     if len(groups) > MAX_CLASSES:
-        work.notes.append(f"{len(groups)} groups of positions gave different results; the first {MAX_CLASSES} were revealed")
-        rest = [position for group in groups[MAX_CLASSES - 1 :] for position in group]
-        groups = [*groups[: MAX_CLASSES - 1], rest]
-    tried = runs(work.bench, min(len(group) for group in groups), vectors, seed + 1)
-    classes = _merged([_class(work, group, tried) for group in groups])
+        work.notes.append(
+            f"{len(groups)} groups of positions gave different results; the first {MAX_CLASSES} were revealed, and the others"
+            " are listed and checked with the last of these"
+        )
+        groups = [*groups[: MAX_CLASSES - 1], [position for group in groups[MAX_CLASSES - 1 :] for position in group]]
+    classes = _merged([_class(work, group, alike) for group, alike in zip(groups, probed, strict=True)])
     if repeats != "same":
         work.notes.append("the same operands give different results: the kernel has no one arithmetic")
     alignment = _alignment(work, library, kernel)
@@ -111,23 +121,47 @@ def _groups(work: _Work) -> list[list[Position]]:
     return sorted(found.values(), key=len, reverse=True)
 
 
-def _class(work: _Work, positions: list[Position], tried: Sequence[Run]) -> PositionClass:
-    """The arithmetic of positions that act alike, and its check."""
+def _class(work: _Work, positions: list[Position], alike: list[Position]) -> PositionClass:
+    """The arithmetic of positions, of which those ``alike`` act as one, and its check."""
+    bench, terms = work.bench, work.bench.kernel.terms
+    plain = _summed(work, alike)
+    vectors = _FEW * min(len(alike), _FEW_POSITIONS)
+    few = joined(list(answers(bench, alike, vectors, work.seed + 3, calls=_FEW)))
+    how, tried = completed(bench, plain, few, alike)
+    for attempt in range(_ATTEMPTS):
+        asked = answers(bench, positions, work.vectors, work.seed + 1, rare=rarity(how, terms))
+        result, zeros, missed = check(how, asked)
+        if missed is None or attempt == _ATTEMPTS - 1:
+            break
+        few = joined([few, missed])  # perhaps another hypothesis explains these, too
+        other, tried = completed(bench, plain, few, alike)
+        if other == how:
+            break
+        how = other
+    where = f"row {positions[0][0]}, output {positions[0][1]}"
+    if missed is not None:
+        work.notes.append(
+            f"none of {tried} hypotheses explains {where}: {_HYPOTHESES} were tried on the tree that was found; the best one"
+            f" explains {result.explained} of {result.total} vectors"
+        )
+    if zeros:
+        work.notes.append(f"{where}: {zeros} of {result.total} results differ from the prediction in the sign of a zero alone")
+    return PositionClass(named(how, terms), tuple(positions), result)
+
+
+def _summed(work: _Work, positions: list[Position]) -> Arithmetic:
+    """The tree, and the place of the bias; everything else as in the simplest arithmetic."""
     bench, kernel = work.bench, work.bench.kernel
     before = bench.calls
     try:
         tree = tree_of(bench, positions)
     except Inconsistent as error:
-        work.notes.append(f"no tree was found for row {positions[0][0]}, output {positions[0][1]}: {error}")
-        plain = Arithmetic(kernel.dtype, order=SEQUENTIAL)
-    else:
-        plain = placed_bias(tree, kernel.terms, kernel.dtype) if kernel.bias else Arithmetic(kernel.dtype, order=fixed_order(tree))
-    work.tree_calls += bench.calls - before
-    how = named(completed(bench, plain, tried, positions), kernel.terms)
-    result, zeros = check(how, tried, positions)
-    if zeros:
-        work.notes.append(f"{zeros} of {result.total} results differ from the prediction in the sign of a zero alone")
-    return PositionClass(how, tuple(positions), result)
+        where = f"row {positions[0][0]}, output {positions[0][1]}"
+        work.notes.append(f"no tree was found for {where}: {error}; a sum from left to right was tried instead")
+        return Arithmetic(kernel.dtype, order=SEQUENTIAL)
+    finally:
+        work.tree_calls += bench.calls - before
+    return placed_bias(tree, kernel.terms, kernel.dtype) if kernel.bias else Arithmetic(kernel.dtype, order=fixed_order(tree))
 
 
 def _merged(classes: Sequence[PositionClass]) -> list[PositionClass]:
@@ -139,7 +173,9 @@ def _merged(classes: Sequence[PositionClass]) -> list[PositionClass]:
             merged[cls.arithmetic] = cls
             continue
         both = Check(
-            cls.check.explained + other.check.explained, cls.check.total + other.check.total, other.check.first or cls.check.first
+            cls.check.explained + other.check.explained,
+            cls.check.total + other.check.total,
+            other.check.first or cls.check.first,
         )
         merged[cls.arithmetic] = replace(other, positions=tuple(sorted((*other.positions, *cls.positions))), check=both)
     return list(merged.values())

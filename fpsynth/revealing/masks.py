@@ -35,7 +35,8 @@ def masks(fmt: Format) -> Iterator[Mask]:
     """Masks for a format, the most general first.
 
     Where the format is wide, 1 and its largest power of two; else the least subnormal number, which even a wide accumulator
-    loses beside the largest power of two; and, lest subnormals are flushed, the least normal one with a larger factor.
+    loses beside the largest power of two; and, lest subnormals are flushed, the least normal one, first with a larger factor
+    (for a wide accumulator), then without (for a narrow one, in which the other would overflow).
     """
     top = float(power_of_two(fmt.emax))
     if fmt.emax > 3 * fmt.precision:
@@ -44,6 +45,7 @@ def masks(fmt: Format) -> Iterator[Mask]:
         yield Mask(top, float(fmt.min_subnormal), 1.0)
         factor = float(power_of_two(-fmt.emin))
         yield Mask(top, float(fmt.min_normal), factor)
+        yield Mask(top, float(fmt.min_normal), 1.0)
 
 
 def tree_of(bench: Bench, positions: Sequence[Position]) -> Tree:
@@ -66,6 +68,11 @@ def _tree(bench: Bench, positions: Sequence[Position], mask: Mask) -> Tree:
     capacity = 1 << bench.kernel.dtype.precision  # larger counts are not exact in the result's format
     parts = [range(start, min(start + capacity, leaves)) for start in range(0, leaves, capacity)]
 
+    if mask.unit < bench.kernel.dtype.min_normal:  # lost altogether where subnormals are flushed
+        for part in parts:
+            if _seen(spread, mask, leaves, part, [])[0] != len(part):
+                raise Inconsistent("the units of the probes do not add up")
+
     def lost(pairs: Sequence[Pair]) -> list[int]:
         counts = np.full(len(pairs), leaves)
         for part in parts:
@@ -79,13 +86,13 @@ def _tree(bench: Bench, positions: Sequence[Position], mask: Mask) -> Tree:
 
 
 def _seen(spread: Spread, mask: Mask, leaves: int, part: range, pairs: Sequence[Pair]) -> np.ndarray:
-    """How many units of ``part`` reach the result of each probe."""
-    summands = np.zeros((len(pairs), leaves))
+    """How many units of ``part`` reach the result of each probe; of one without huge numbers where there are no pairs."""
+    summands = np.zeros((max(len(pairs), 1), leaves))
     summands[:, part.start : part.stop] = mask.unit
     if spread.bench.shape.bias:  # the bias is no product
         summands[:, -1] *= mask.factor
     each = np.arange(len(pairs))
-    first, second = np.array(pairs).T
+    first, second = np.array(pairs, np.intp).reshape(-1, 2).T
     for place, sign in ((first, 1.0), (second, -1.0)):
         summands[each, place] = sign * mask.big
         if spread.bench.shape.bias and mask.factor != 1:

@@ -1,23 +1,22 @@
-"""Properties of an arithmetic beside its tree: hypotheses that are tried on a few hostile vectors, and probes of single leaves."""
+"""Properties of an arithmetic beside its tree: hypotheses tried on a few hostile vectors, and probes of single leaves."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import BFLOAT16, FLOAT32, FLOAT64, TF32, Format, power_of_two
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, parse_order, restrict
-from fpsynth.revealing.bench import Bench, Position
-from fpsynth.revealing.checking import Run, explained
+from fpsynth.revealing.bench import Bench, Position, Spread
+from fpsynth.revealing.checking import Answers, explained
 from fpsynth.revealing.trees import canonical
-from fpsynth.revealing.vectors import Call
 from fpsynth.rounding import Rounding
 
-_SMALL = 24
-"""Calls that hypotheses are tried on."""
 _LANES = (2, 4, 8, 16, 32, 64)
 
 
@@ -43,13 +42,18 @@ def named(how: Arithmetic, terms: int) -> Arithmetic:
     wanted = how.order.fixed
     if terms < 3:
         return replace(how, order=SEQUENTIAL) if not how.bias_first or terms == 1 else how
+    sought = canonical(wanted)
     for order in _families():
-        tree = order.tree(terms)
-        if how.bias_first and tree.steps[0][0] != wanted.steps[0][0]:
+        if how.bias_first and order.tree(terms).steps[0][0] != wanted.steps[0][0]:
             continue
-        if canonical(tree) == canonical(wanted):
+        if _canonical(order, terms) == sought:
             return replace(how, order=order)
     return how
+
+
+@lru_cache(maxsize=64)
+def _canonical(order: Order, terms: int) -> Tree:
+    return canonical(order.tree(terms))
 
 
 def _families() -> Iterator[Order]:
@@ -83,28 +87,33 @@ def hypotheses(plain: Arithmetic, weighted: bool) -> Iterator[Arithmetic]:
             yield replace(plain, accumulator=accumulator, rounding=mode)
 
 
-def completed(bench: Bench, plain: Arithmetic, tried: Sequence[Run], positions: Sequence[Position]) -> Arithmetic:
-    """The hypothesis that explains the vectors; where none does, the best one with leaves that were probed one by one."""
-    few = tried[:_SMALL]
-    total = len(few) * len(positions)
-    weighted = bench.shape.weighted
-    best, most = plain, -1
-    for how in hypotheses(plain, weighted):
-        count = explained(how, few, positions)
+def completed(bench: Bench, plain: Arithmetic, few: Answers, positions: Sequence[Position]) -> tuple[Arithmetic, int]:
+    """The hypothesis that explains a few vectors, and how many were tried; where none explains all of them, the best.
+
+    The last hypotheses are those whose leaves were probed one by one.
+    """
+    best, most, tried = plain, -1, 0
+    for how in itertools.chain(hypotheses(plain, bench.shape.weighted), _probed(bench, plain, positions)):
+        tried += 1
+        count = explained(how, few)
         if count > most:
             best, most = how, count
-        if count == total:
-            return how
-    if weighted:
-        for flush in (False, True):
-            probed = replace(best, fused=True, flush=flush, rounded=())
-            probed = replace(probed, rounded=rounded_leaves(bench, probed, positions[0]))
-            if explained(probed, few, positions) > most:
-                return probed
-    return best
+        if count == len(few):
+            break
+    return best, tried
 
 
-def rounded_leaves(bench: Bench, how: Arithmetic, position: Position) -> tuple[int, ...]:
+def _probed(bench: Bench, plain: Arithmetic, positions: Sequence[Position]) -> Iterator[Arithmetic]:
+    """Arithmetics in which some products are fused and others are not, with and without flushing."""
+    if not bench.shape.weighted:
+        return
+    fused = replace(plain, fused=True)
+    fused = replace(fused, rounded=rounded_leaves(bench, fused, positions))
+    yield fused
+    yield replace(fused, flush=True)
+
+
+def rounded_leaves(bench: Bench, how: Arithmetic, positions: Sequence[Position]) -> tuple[int, ...]:
     """The leaves whose products are rounded before they are added, one probe for each leaf.
 
     With h half the precision of the sums, (1 + 2**-h)**2 - (1 + 2**(1-h)) is 2**(-2h) where the product is exact when it is
@@ -113,31 +122,57 @@ def rounded_leaves(bench: Bench, how: Arithmetic, position: Position) -> tuple[i
     """
     fmt = how.sum_format
     assert fmt is not None
-    shape, (row, output) = bench.shape, position
+    terms = bench.shape.terms
     half = fmt.precision // 2 + 1
-    factor = 1 + float(power_of_two(-half))
-    near = 1 + float(power_of_two(1 - half))
-    tree = how.order.tree(shape.terms + (how.bias_leaf and shape.bias))
-    lowest = list(range(tree.leaves))
+    factor, near = 1 + float(power_of_two(-half)), 1 + float(power_of_two(1 - half))
+    spread = Spread(bench, positions, 1.0)
+    tree = how.order.tree(terms + (how.bias_leaf and bench.shape.bias))
+    rounded: set[int] = set()
+    for probes in _together(_partners(tree, terms, how.bias_first and bench.shape.bias), terms, spread.width):
+        own, shared, bias = np.zeros((len(probes), terms)), np.zeros(terms), np.zeros(len(probes))
+        for number, (leaf, other) in enumerate(probes):
+            own[number, leaf] = shared[leaf] = factor
+            if other == terms:
+                bias[number] = -near
+            else:
+                own[number, other], shared[other] = -near, 1.0
+        results = spread.call(own, shared, bias)
+        rounded.update(leaf for (leaf, _), result in zip(probes, results, strict=True) if result == 0)
     for step in tree.steps:
-        lowest.append(min(lowest[node] for node in step))
-    partner: dict[int, list[int]] = {}
-    for step in tree.steps:
-        for node in step:
-            if node < shape.terms:
-                partner[node] = [lowest[other] for other in step if other != node]
-    rounded = set()
-    for leaf in range(shape.terms):
-        others = [other for other in partner.get(leaf, []) if other < shape.terms]
-        if not others:
-            continue
-        rows, weights = np.zeros((shape.batch, shape.terms)), np.ones((shape.outputs, shape.terms))
-        rows[row, leaf], rows[row, others[0]] = factor, -near
-        weights[output, leaf] = factor
-        bias = np.zeros(shape.outputs) if shape.bias else None
-        if bench.run(Call(rows, weights, bias))[row, output] == 0:
-            rounded.add(leaf)
-    for step in tree.steps:
-        if len(step) == 2 and all(node < shape.terms for node in step) and max(step) not in rounded:
+        if len(step) == 2 and all(node < terms for node in step) and max(step) not in rounded:
             rounded.discard(min(step))
     return tuple(sorted(rounded))
+
+
+def _partners(tree: Tree, terms: int, bias_first: bool) -> list[tuple[int, int]]:
+    """For each product a leaf of what it is added to; the leaf ``terms`` is the bias."""
+    lowest = list(range(tree.leaves))
+    partner: dict[int, int] = {}
+    for step in tree.steps:
+        lowest.append(min(lowest[node] for node in step))
+        for node in step:
+            if node < terms:
+                partner[node] = min(lowest[other] for other in step if other != node)
+    if bias_first:
+        partner[tree.steps[0][0] if tree.steps else 0] = terms
+    return sorted(partner.items())
+
+
+def _together(probes: list[tuple[int, int]], terms: int, width: int) -> Iterator[list[tuple[int, int]]]:
+    """Probes that can share a call: no leaf is probed in the one and a partner in the other; a bias has a call to itself."""
+    yield from ([probe] for probe in probes if width == 1 or probe[1] == terms)
+    left = [] if width == 1 else [probe for probe in probes if probe[1] < terms]
+    while left:
+        chosen: list[tuple[int, int]] = []
+        leaves: set[int] = set()
+        others: set[int] = set()
+        later = []
+        for leaf, other in left:
+            if len(chosen) < width and leaf not in others and other not in leaves:
+                chosen.append((leaf, other))
+                leaves.add(leaf)
+                others.add(other)
+            else:
+                later.append((leaf, other))
+        yield chosen
+        left = later

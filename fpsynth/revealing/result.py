@@ -1,4 +1,4 @@
-"""What a reveal found: the arithmetic of every position of a kernel's output, how well it explains it, and what it depends on."""
+"""What a reveal found: the arithmetic of every position of a kernel's output, and how well it explains the results."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class Reveal:
 
     @property
     def explained(self) -> bool:
-        """Whether every class explains every vector it was checked on."""
-        return all(cls.check.perfect for cls in self.classes)
+        """Whether every class explains every vector it was checked on, and the results do not change between repeats."""
+        return self.repeats in ("", "same") and all(cls.check.perfect for cls in self.classes)
 
     def at(self, row: int, output: int) -> PositionClass:
         """The class of a position.  Raises InputError for a position outside the kernel's output."""
@@ -87,7 +87,13 @@ class Reveal:
         raise InputError(f"{self.kernel.environment} has no row {row}, output {output}")
 
     def deployment(self, row: int = 0) -> Deployment:
-        """How a one-layer network is evaluated in a row of the batch."""
+        """How a one-layer network is evaluated in a row of the batch.
+
+        Raises InputError where the results change between repeats, so that no arithmetic stands for them, and for a row that
+        is not in the batch.
+        """
+        if self.repeats not in ("", "same"):
+            raise InputError(f"{self.kernel.environment} has no one arithmetic: {self.repeats}")
         found = [self.at(row, output).arithmetic for output in range(self.kernel.outputs)]
         default = max(found, key=found.count)
         return Deployment(default, tuple(((0, j), how) for j, how in enumerate(found) if how != default))

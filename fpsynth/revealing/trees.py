@@ -140,7 +140,7 @@ def canonical(tree: Tree, first: int | None = None) -> Tree:
             continue
         step = sorted(tree.steps[node - tree.leaves], key=lowest.__getitem__)
         if ready:
-            place[node] = build.add(*(place[operand] for operand in step))
+            place[node] = build.add(*[place[operand] for operand in step])
         else:
             stack.append((node, True))
             stack += [(operand, False) for operand in reversed(step)]

@@ -80,7 +80,7 @@ def _repeated(call: tuple[Array, Array, Array | None], shape: Shape) -> Call:
 
 
 class _Draw:
-    """Operands for ``count`` calls at once: rows (count, rows, terms), weights (count, columns, terms), biases (count, columns)."""
+    """``count`` calls at once: rows (count, rows, terms), weights (count, columns, terms), biases (count, columns)."""
 
     def __init__(self, rng: np.random.Generator, shape: Shape, fmt: Format, count: int, rows: int, columns: int) -> None:
         self.rng, self.shape, self.fmt, self.count = rng, shape, fmt, count
@@ -99,13 +99,13 @@ class _Draw:
     def _rounded(self, values: Array) -> Array:
         """Into the format; what overflows becomes 1, so that a single operand is always a number."""
         rounded = round_array(values, self.fmt)
-        return np.where(np.isfinite(rounded), rounded, 1.0)
+        return np.asarray(np.where(np.isfinite(rounded), rounded, 1.0))
 
     def significands(self, size: tuple[int, ...]) -> Array:
         """Numbers with random signs in +-[1, 2); a quarter of them have few bits, so that ties are common."""
         full = self.rng.uniform(1.0, 2.0, size)
         few = 1.0 + self.rng.integers(0, 4, size) / 4
-        return np.where(self.rng.random(size) < 0.25, few, full) * self.rng.choice((-1.0, 1.0), size)
+        return np.asarray(np.where(self.rng.random(size) < 0.25, few, full) * self.rng.choice((-1.0, 1.0), size))
 
     def spread(self, width: float, centre: float = 0.0) -> tuple[Array, Array, Array]:
         """Numbers whose exponents are spread over ``width`` binades around ``centre``, those of a row and a weight apart."""

@@ -97,7 +97,7 @@ def _deployment(deployment: Deployment) -> dict[str, Any]:
 
 
 def _arithmetic(arithmetic: Arithmetic) -> dict[str, Any]:
-    if arithmetic.order.fixed or arithmetic.rounded or arithmetic.operands or arithmetic.bias_leaf:
+    if arithmetic.order.fixed or arithmetic.rounded or arithmetic.operands or arithmetic.products or arithmetic.bias_leaf:
         raise InputError(
             f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows families of orders only, fused or not"
         )

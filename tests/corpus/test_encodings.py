@@ -38,6 +38,8 @@ STANDARD = set(
 )
 SORTS = {"cvc5": {"8 24", "11 53"}, "bitwuzla": {"5 11", "8 24", "11 53", "15 113"}}
 """The floating-point sorts that these solvers do not refuse; z3 refuses none."""
+SUMS = {"order", "precision", "relu", "interval"}
+"""The families that ask of one sum in two arithmetics."""
 COMMANDS = ["set-info", "set-logic", "declare-const", "define-fun", "assert", "check-sat", "exit"]
 
 
@@ -73,6 +75,20 @@ def test_it_is_as_varied_as_promised():
     assert {q.family for q in questions()} == set(FAMILIES)
     both = [q for q in questions() if len(q.benchmarks()) == 2]
     assert len(both) >= 6
+
+
+@pytest.mark.parametrize("family", sorted(SUMS))
+def test_every_family_of_sums_has_both_answers_in_both_encodings_and_quick_ones(family):
+    files = [benchmark for benchmark in BENCHMARKS if benchmark.question.family == family]
+    assert {benchmark.question.status for benchmark in files} == {"sat", "unsat"}
+    assert {benchmark.question.status for benchmark in files if benchmark.quick} == {"sat", "unsat"}
+    assert {benchmark.encoding for benchmark in files} == {"fp", "significands"}
+
+
+def test_a_third_of_the_sums_is_refuted():
+    files = [benchmark for benchmark in BENCHMARKS if benchmark.question.family in SUMS]
+    assert len(files) >= 24
+    assert 3 * sum(benchmark.question.status == "unsat" for benchmark in files) >= len(files)
 
 
 @pytest.mark.parametrize("engine", SOLVERS)
@@ -125,7 +141,8 @@ def test_headers_and_commands_are_those_of_smtlib_benchmarks(benchmark, manifest
     text = read(benchmark)
     assert text.startswith(f"(set-info :smt-lib-version 2.6)\n(set-logic {benchmark.script.logic})\n(set-info :source |\n")
     source, rest = re.search(r":source \|([^|\\]*)\|\)\n(.*)", text, re.DOTALL).groups()
-    assert "Murray" in source
+    assert f"\nPublication: {FAMILIES[benchmark.question.family].publication}\n" in source
+    assert ("Murray" in source) == (benchmark.question.family not in SUMS)
     assert rest.startswith('(set-info :license "https://creativecommons.org/licenses/by/4.0/")\n(set-info :category "')
     assert (
         re.search(r':category "(crafted|industrial)"\)\n\(set-info :status (sat|unsat)\)\n', rest)[2]

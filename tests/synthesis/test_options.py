@@ -38,10 +38,11 @@ def test_a_library_that_is_not_replayed_need_not_be_known() -> None:
 
 
 def test_ranges_are_read_exactly() -> None:
-    assert Options(weights="0.1:1").interval("weights", Interval(Fraction(0), Fraction(1))) == Interval(Fraction(1, 10), Fraction(1))
-    assert Options().interval("inputs", Interval(Fraction(0), Fraction(1))) == Interval(Fraction(0), Fraction(1))
+    unit = Interval(Fraction(0), Fraction(1))
+    assert Options(weights="0.1:1").interval("weights", unit) == Interval(Fraction(1, 10), Fraction(1))
+    assert Options().interval("inputs", unit) == unit
     with pytest.raises(InputError, match="the range of the weights '2:1' is reversed"):
-        Options(weights="2:1").interval("weights", Interval(Fraction(0), Fraction(1)))
+        Options(weights="2:1").interval("weights", unit)
 
 
 def test_numbers_are_exact_whatever_they_are_given_as() -> None:

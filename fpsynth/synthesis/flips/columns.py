@@ -82,9 +82,7 @@ class Bench:
         self.active = tuple(range(question.terms)) if active is None else tuple(sorted(set(active)))
         count, outputs = len(self.active), question.outputs
         self.names = [[f"w{j}_{k}" for k in range(count)] for j in range(outputs)]
-        network = Network(
-            (Dense(tuple(tuple(variable(name, question.format) for name in row) for row in self.names)),)
-        )
+        network = Network((Dense(tuple(tuple(variable(name, question.format) for name in row) for row in self.names)),))
         point = [variable(f"x{k}", question.format) for k in range(count)]
         self.roots: list[tuple[Expression, ...] | None] = [
             None if self._real(view) else lowered_in(network, point, self.deployment(view)) for view in question.views

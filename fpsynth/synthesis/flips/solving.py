@@ -28,9 +28,7 @@ def build(question: FlipQuestion, active: Sequence[int]) -> Problem:
     It is the question itself where all terms are active.
     """
     count = len(active)
-    rows = tuple(
-        tuple(ex.variable(f"w{j}_{k}", question.format) for k in range(count)) for j in range(question.outputs)
-    )
+    rows = tuple(tuple(ex.variable(f"w{j}_{k}", question.format) for k in range(count)) for j in range(question.outputs))
     inputs = [ex.constant(1, question.format) if question.ones else ex.variable(f"x{k}", question.format) for k in range(count)]
     network = Network((Dense(rows),))
     logits = [lowered_in(network, inputs, _deployment(question, view.deployment, active)) for view in question.views]

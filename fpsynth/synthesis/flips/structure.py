@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.errors import InputError
+from fpsynth.orders import Tree
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 from fpsynth.synthesis.result import Proof
@@ -36,22 +37,48 @@ def _same(question: FlipQuestion, a: View, b: View) -> bool:
 
 
 def _three(question: FlipQuestion) -> Proof | None:
-    """Orders of three equally rounded products never give opposite signs.
+    """Orders that join the same three rounded numbers in two ways never give opposite signs.
 
     fl(x + y) has the sign of x + y or is zero, and rounding is monotonic: fl(i+j) < -k only if i+j < -k, -k being a number of
     the format.  So a result below zero needs i+j+k < 0, and one above zero needs i+j+k > 0, in whichever order.
     """
     a, b = (arithmetics(view, 1)[0] for view in question.views[:2])
-    if question.predicate.kind != "relu" or question.terms > 3 or a.fused or a.flush or a.format is None:
+    if question.predicate.kind != "relu" or a.fused or a.flush or a.format is None:
         return None
     if replace(a, order=b.order, rounded=b.rounded) != b:
         return None
+    if _different_parts(a.order.tree(question.terms), b.order.tree(question.terms)) > 3:
+        return None
     return Proof(
-        "the sum of three rounded products has, if it is not zero, the sign of their exact sum, whatever the order: "
-        "rounding is monotonic",
+        "both views join the same three rounded numbers, whose sum has, if it is not zero, the sign of their exact sum, "
+        "whatever the order: rounding is monotonic",
         "structural",
         {"terms": question.terms},
     )
+
+
+def _different_parts(a: Tree, b: Tree) -> int:
+    """How many of the largest partial sums (or leaves) that both trees have make up the whole."""
+    names: dict[tuple[int, ...], int] = {}
+    of_a, of_b = (_names(tree, names) for tree in (a, b))
+    common = set(of_b)
+    parts, todo = 0, [a.root]
+    while todo:
+        node = todo.pop()
+        if of_a[node] in common:
+            parts += 1
+        else:
+            todo += a.steps[node - a.leaves]
+    return parts
+
+
+def _names(tree: Tree, names: dict[tuple[int, ...], int]) -> list[int]:
+    """A number for each node, the same for equal partial sums of whichever tree."""
+    own = list(range(tree.leaves))
+    for step in tree.steps:
+        key = tuple(sorted(own[node] for node in step))
+        own.append(names.setdefault(key, tree.leaves + len(names)))
+    return own
 
 
 def _one_sign(question: FlipQuestion) -> Proof | None:

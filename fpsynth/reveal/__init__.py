@@ -1,1 +1,0 @@
-"""Reveal: which arithmetic a library uses for a sum, found by probes and checked on hostile random vectors."""
