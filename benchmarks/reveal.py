@@ -112,9 +112,9 @@ def measure(kernel: Kernel, worker: Worker, revealer: Revealer, runs: int, vecto
 
 def measure_kernel(environment: Environment, terms: Sequence[int], runs: int, vectors: int) -> dict[str, Any]:
     """All numbers of terms of one environment; or why it was not run."""
-    entry: dict[str, Any] = {"kernel": str(environment), "terms": [], "not_run": ""}
+    entry: dict[str, Any] = {"kernel": str(environment), "terms": [], "not_run": "", "absent": False}
     if library_named(environment.library).version() is None:
-        return {**entry, "not_run": f"{environment.library} is not installed"}
+        return {**entry, "not_run": f"{environment.library} is not installed", "absent": True}
     try:
         with _worker(environment) as worker, Revealer(timeout=TIMEOUT) as revealer:
             plain = Kernel(environment, FLOAT32, 2, environment.outputs or 1)
@@ -170,7 +170,7 @@ def text(results: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print and write.  Returns 2 for bad input."""
+    """Measure, print and write.  Returns 2 for bad input, 1 where a library that is installed failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reveal", description=__doc__.splitlines()[0])
     parser.add_argument("--kernels", default=" ".join(KERNELS), help="environments, separated by blanks or semicolons")
     parser.add_argument("--terms", default=TERMS, help=f"default {TERMS}")
@@ -192,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
         results["kernels"].append(measure_kernel(environment, terms, options.runs, options.vectors))
         keep(options.out, "reveal", results, text(results))  # after each kernel: a run takes long
     print(text(results), end="")
-    return 0
+    return int(any(entry["not_run"] and not entry["absent"] for entry in results["kernels"]))
 
 
 if __name__ == "__main__":

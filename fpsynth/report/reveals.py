@@ -1,57 +1,93 @@
-"""What a reveal found, as text: the arithmetic of each class of positions, its tree, and how well it explains the library."""
+"""What reveals found, as text: the arithmetic of each class of positions, its tree, and how well it explains the library."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpsynth.report.style import Style
-from fpsynth.report.trees import unicode_tree
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.report.style import Style, clean
+from fpsynth.report.tables import table
+from fpsynth.report.trees import subject, tree_text
 from fpsynth.revealing.result import PositionClass, Reveal, Unexplained
 
-_DRAWN = 64
-"""Terms up to which the tree is drawn."""
+_DRAWN = 4
+"""Trees that are drawn of one kernel; the arithmetics of further positions are named."""
+_ROWS = 40
+"""Rows of a tree's drawing: larger subtrees are folded."""
+_SHOWN = 6
+"""Products of a vector that is not explained that are written out; the file has all of them."""
 
 
 def reveals_text(reveals: Sequence[Reveal], style: Style) -> str:
-    """One section per kernel."""
+    """One section per kernel, in lines of the style's width; several kernels are compared in a table at the end.
+
+    An arithmetic that was drawn already is only referred to.
+    """
+    seen: dict[Arithmetic, str] = {}
     lines: list[str] = []
+    legend: dict[str, None] = {}
     for number, found in enumerate(reveals):
-        lines += ([""] if number else []) + _one(found, style)
+        lines += ([""] if number else []) + _one(found, style, seen, legend)
+    if legend:
+        lines += ["", *(style.paint(f"  {line}", "dim") for line in legend)]
+    if len(reveals) > 1:
+        lines += _compared(reveals, style)
     return style.finish(lines)
 
 
-def _one(found: Reveal, style: Style) -> list[str]:
+def _one(found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[str, None]) -> list[str]:
     kernel = found.kernel
-    what = f"{kernel.environment} · {kernel.dtype} · {kernel.terms} terms"
-    lines = [style.paint(what, "bold"), style.paint("━" * style.width, "dim")]
-    for cls in found.classes:
-        lines += _class(cls, found, style)
-    facts = [
-        ("repeats", found.repeats),
-        ("alignment", found.alignment),
-        ("threads", found.threads),
-        ("library", f"{kernel.environment.library} {found.version}"),
-        ("probes", f"{found.tree_calls} calls for the order, {found.calls} in all, {found.seconds:.2f} s"),
-    ]
-    lines += [""]
-    for name, text in facts:
+    parts = [str(kernel.environment), str(kernel.dtype), f"{kernel.terms} terms"] + (["with bias"] if kernel.bias else [])
+    lines = [style.paint(" · ".join(parts), "bold"), style.paint("━" * style.width, "dim")]
+    for number, cls in enumerate(found.classes):
+        lines += _class(cls, found, style, seen, legend, number < _DRAWN)
+    shown = {
+        "repeats": "the same results" if found.repeats == "same" else found.repeats,
+        "alignment": found.alignment,
+        "threads": found.threads,
+        "library": " · ".join(filter(None, (f"{kernel.environment.library} {found.version}", found.facts.get("cpu", "")))),
+        "effort": f"{found.tree_calls} calls for the order, {found.calls} in all, {found.seconds:.2f} s",
+    }
+    lines.append("")
+    for name, text in shown.items():
         if text:
-            lines += style.wrap(f"{name:<11}{text}", 2, 13)
+            lines += style.wrap(f"{name:<11}{clean(text)}", 2, 13)
     for note in found.notes:
-        lines += style.wrap(f"note       {note}", 2, 13)
+        lines += style.wrap(f"note       {clean(note, 1000)}", 2, 13)
     return lines
 
 
-def _class(cls: PositionClass, found: Reveal, style: Style) -> list[str]:
-    lines = ["", *style.wrap(f"{_positions(cls, found)}: {cls.arithmetic}", 2, 4)]
-    if found.kernel.terms <= _DRAWN:
-        tree = cls.arithmetic.order.tree(found.kernel.terms + (cls.arithmetic.bias_leaf and found.kernel.bias))
-        lines += [f"    {line}" for line in unicode_tree(tree, width=style.width - 4).splitlines()]
+def _class(
+    cls: PositionClass, found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[str, None], draw: bool
+) -> list[str]:
+    how, terms = cls.arithmetic, found.kernel.terms
+    earlier = seen.get(how)
+    lines = ["", *style.wrap(f"{_positions(cls, found)}: {how}" + (f" (as for {earlier})" if earlier else ""), 2, 4)]
+    if draw and not earlier:
+        drawing = tree_text(how, terms, width=style.width - 4, rows=_ROWS, unicode=style.unicode).splitlines()
+        told = subject(how, terms).legend
+        legend.update(dict.fromkeys(told))
+        lines += [f"    {line}" for line in drawing[1 : len(drawing) - len(told)]]
+        seen[how] = f"batch {found.kernel.environment.batch}, {_positions(cls, found)}"
     mark, colour = ("✓", "green") if cls.check.perfect else ("✗", "red")
-    lines.append("    " + style.paint(f"{mark} {cls.check}", colour))
+    lines.append("    " + style.paint(f"{mark} {cls.check}", colour) + " hostile vectors, bit for bit")
     if cls.check.first is not None:
         lines += _unexplained(cls.check.first, style)
     return lines
+
+
+def _compared(reveals: Sequence[Reveal], style: Style) -> list[str]:
+    """How many arithmetics each kernel has, and which positions of which kernels share the largest class's."""
+    letters: dict[Arithmetic, int] = {}
+    rows = []
+    for found in reveals:
+        numbers = [letters.setdefault(cls.arithmetic, len(letters) + 1) for cls in found.classes]
+        checks = [cls.check for cls in found.classes]
+        explained = f"{sum(check.explained for check in checks)}/{sum(check.total for check in checks)}"
+        names = ", ".join(f"#{number}" for number in numbers[:8]) + (", ..." if len(numbers) > 8 else "")
+        rows.append([str(found.kernel.environment.batch), names, explained, str(found.calls), f"{found.seconds:.2f} s"])
+    title = f"{len(letters)} different arithmetic{'s' if len(letters) > 1 else ''}, numbered as they come up above"
+    return style.heading(title) + table(["batch", "arithmetics", "explained", "calls", "time"], rows, style)
 
 
 def _positions(cls: PositionClass, found: Reveal) -> str:
@@ -82,8 +118,13 @@ def _runs(numbers: Sequence[int]) -> str:
 
 
 def _unexplained(first: Unexplained, style: Style) -> list[str]:
-    lines = [f"    the first vector that it does not explain: the library gives {first.library.hex()}, predicted {first.predicted.hex()}"]
-    shown = min(len(first.inputs), 4)
-    terms = ", ".join(f"{w.hex()}*{x.hex()}" for w, x in zip(first.weights[:shown], first.inputs[:shown], strict=True))
-    more = f", and {len(first.inputs) - shown} more" if len(first.inputs) > shown else ""
-    return [*lines, *style.wrap(f"{terms}{more}", 6, 6)]
+    lines = style.wrap(f"the first vector that is not explained: the library gives {first.library.hex()}, predicted", 4, 6)
+    lines[-1] += f" {first.predicted.hex()}"
+    order = sorted(range(len(first.inputs)), key=lambda k: -abs(first.weights[k] * first.inputs[k]))[:_SHOWN]
+    for k in sorted(order):
+        lines.append(f"      {k}: {first.weights[k].hex()} * {first.inputs[k].hex()}")
+    if first.bias is not None:
+        lines.append(f"      bias: {first.bias.hex()}")
+    if len(first.inputs) > _SHOWN:
+        lines.append(f"      and {len(first.inputs) - _SHOWN} smaller products")
+    return lines

@@ -138,10 +138,10 @@ def canonical(tree: Tree, first: int | None = None) -> Tree:
         if node < tree.leaves:
             place[node] = node
             continue
-        step = sorted(tree.steps[node - tree.leaves], key=lowest.__getitem__)
+        operands = sorted(tree.steps[node - tree.leaves], key=lowest.__getitem__)
         if ready:
-            place[node] = build.add(*[place[operand] for operand in step])
+            place[node] = build.add(*(place[operand] for operand in operands))
         else:
             stack.append((node, True))
-            stack += [(operand, False) for operand in reversed(step)]
+            stack += [(operand, False) for operand in reversed(operands)]
     return build.tree()

@@ -114,6 +114,15 @@ def test_an_absent_library_is_said_to_be_absent(tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "reveal.json").read_text())["kernels"][0]["terms"] == []
 
 
+def test_a_library_that_fails_is_not_taken_for_an_absent_one(tmp_path):
+    done = benchmark("--kernels", "numpy:vdot:device=cuda numpy:sum", "--terms", "16", "--runs", 1, "--out", tmp_path)
+    assert done.returncode == 1
+    failed, other = json.loads((tmp_path / "reveal.json").read_text())["kernels"]
+    assert (failed["absent"], failed["terms"]) == (False, [])
+    assert f"numpy:vdot:batch=1,device=cuda: not run, {failed['not_run']}" in done.stdout
+    assert len(other["terms"]) == 1  # the others are run all the same
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
