@@ -29,7 +29,7 @@ def reveals_text(reveals: Sequence[Reveal], style: Style) -> str:
     for number, found in enumerate(reveals):
         lines += ([""] if number else []) + _one(found, style, seen, legend)
     if legend:
-        lines += ["", *(style.paint(f"  {line}", "dim") for line in legend)]
+        lines += ["", *(style.paint(part, "dim") for line in legend for part in style.wrap(line, 2))]
     if len(reveals) > 1:
         lines += _compared(reveals, style)
     return style.finish(lines)
@@ -118,11 +118,11 @@ def _runs(numbers: Sequence[int]) -> str:
 
 
 def _unexplained(first: Unexplained, style: Style) -> list[str]:
-    lines = style.wrap(f"the first vector that is not explained: the library gives {first.library.hex()}, predicted", 4, 6)
-    lines[-1] += f" {first.predicted.hex()}"
-    order = sorted(range(len(first.inputs)), key=lambda k: -abs(first.weights[k] * first.inputs[k]))[:_SHOWN]
-    for k in sorted(order):
-        lines.append(f"      {k}: {first.weights[k].hex()} * {first.inputs[k].hex()}")
+    told = f"the library gives {first.library.hex()}, predicted {first.predicted.hex()}"
+    lines = style.wrap(f"the first vector that is not explained: {told}", 4, 6)
+    largest = sorted(range(len(first.inputs)), key=lambda k: -abs(first.weights[k] * first.inputs[k]))[:_SHOWN]
+    for k in sorted(largest):
+        lines += style.wrap(f"{k}: {first.weights[k].hex()} * {first.inputs[k].hex()}", 6, 8)
     if first.bias is not None:
         lines.append(f"      bias: {first.bias.hex()}")
     if len(first.inputs) > _SHOWN:

@@ -12,11 +12,11 @@ import numpy as np
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.libraries.base import CannotRun, Library
 from fpsynth.libraries.kernels import Kernel
-from fpsynth.orders import SEQUENTIAL, fixed_order
+from fpsynth.orders import fixed_order
 from fpsynth.revealing.bench import Array, Bench, Position
-from fpsynth.revealing.checking import answers, check, joined, rarity
+from fpsynth.revealing.checking import Answers, answers, check, joined, rarity
 from fpsynth.revealing.masks import tree_of
-from fpsynth.revealing.properties import completed, named, placed_bias
+from fpsynth.revealing.properties import completed, guessed, named, placed_bias
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.revealing.trees import Inconsistent
 from fpsynth.revealing.vectors import hostile_calls
@@ -124,9 +124,9 @@ def _groups(work: _Work) -> list[list[Position]]:
 def _class(work: _Work, positions: list[Position], alike: list[Position]) -> PositionClass:
     """The arithmetic of positions, of which those ``alike`` act as one, and its check."""
     bench, terms = work.bench, work.bench.kernel.terms
-    plain = _summed(work, alike)
     vectors = _FEW * min(len(alike), _FEW_POSITIONS)
     few = joined(list(answers(bench, alike, vectors, work.seed + 3, calls=_FEW)))
+    plain = _summed(work, alike, few)
     how, tried = completed(bench, plain, few, alike)
     for attempt in range(_ATTEMPTS):
         asked = answers(bench, positions, work.vectors, work.seed + 1, rare=rarity(how, terms))
@@ -149,7 +149,7 @@ def _class(work: _Work, positions: list[Position], alike: list[Position]) -> Pos
     return PositionClass(named(how, terms), tuple(positions), result)
 
 
-def _summed(work: _Work, positions: list[Position]) -> Arithmetic:
+def _summed(work: _Work, positions: list[Position], few: Answers) -> Arithmetic:
     """The tree, and the place of the bias; everything else as in the simplest arithmetic."""
     bench, kernel = work.bench, work.bench.kernel
     before = bench.calls
@@ -157,8 +157,8 @@ def _summed(work: _Work, positions: list[Position]) -> Arithmetic:
         tree = tree_of(bench, positions)
     except Inconsistent as error:
         where = f"row {positions[0][0]}, output {positions[0][1]}"
-        work.notes.append(f"no tree was found for {where}: {error}; a sum from left to right was tried instead")
-        return Arithmetic(kernel.dtype, order=SEQUENTIAL)
+        work.notes.append(f"no tree was found for {where}: {error}; the named orders were tried instead")
+        return guessed(kernel.dtype, kernel.terms, few)
     finally:
         work.tree_calls += bench.calls - before
     return placed_bias(tree, kernel.terms, kernel.dtype) if kernel.bias else Arithmetic(kernel.dtype, order=fixed_order(tree))

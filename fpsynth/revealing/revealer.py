@@ -73,7 +73,7 @@ class Revealer:
         except InputError as error:
             return f"not tried: {error}"
         what = "thread" if other == 1 else "threads"
-        return f"no effect of {other} {what}" if mine == theirs else f"other results with {other} {what}"
+        return f"{'the same' if mine == theirs else 'other'} results with {other} {what}"
 
     def _ask(self, environment: Environment, request: Message) -> Message:
         worker = self._worker(environment)

@@ -5,13 +5,16 @@ of recursively, so that the probes of a whole level can go through a kernel toge
 numbers at i and j, l(i, j) counts the leaves that do not reach the result: those below the lowest common ancestor of i and j
 where sums of two are rounded.  A step that adds more than two nodes shows in one of two ways: hardware that aligns and
 truncates loses all of its leaves, a step that is exact until its one rounding only those of the two children that hold i and j.
+Masks tell all trees of the first kind apart, but not all of the second: 0+1+(2+3) loses what (0+1)+2+3 loses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
+from fpsynth.errors import InputError
 from fpsynth.orders import Builder, Tree
 
 Pair = tuple[int, int]
@@ -21,6 +24,16 @@ Lost = Callable[[Sequence[Pair]], Sequence[int]]
 
 class Inconsistent(RuntimeError):
     """The answers to the probes are those of no tree: not a sum in a fixed order, or positions that do not share one."""
+
+
+@dataclass
+class _Step:
+    """Nodes that are added in one rounding."""
+
+    operands: list[_Node]
+
+
+_Node: TypeAlias = "int | _Step"
 
 
 @dataclass
@@ -57,13 +70,12 @@ def find_tree(leaves: int, lost: Lost) -> tuple[Tree, int]:
             below += _decode(group, [next(counts) for _ in group.leaves[1:]], leaves)
         level = [group for group in below if len(group.leaves) > 1]
         groups += below
-    build = Builder(leaves)
-    nodes: dict[int, list[int]] = {}
+    nodes: dict[int, list[_Node]] = {}
     for group in reversed(groups):
-        nodes[id(group)] = _assemble(group, nodes, build)
+        nodes[id(group)] = _assemble(group, nodes)
     if len(nodes[id(top)]) != 1:
         raise Inconsistent("the leaves do not come together in one node")
-    return canonical(build.tree()), probes
+    return canonical(_written(nodes[id(top)][0], leaves)), probes
 
 
 def _decode(group: _Group, counts: Sequence[int], leaves: int) -> list[_Group]:
@@ -98,25 +110,43 @@ def _decode(group: _Group, counts: Sequence[int], leaves: int) -> list[_Group]:
     return below
 
 
-def _assemble(group: _Group, nodes: dict[int, list[int]], build: Builder) -> list[int]:
+def _assemble(group: _Group, nodes: dict[int, list[_Node]]) -> list[_Node]:
     """The nodes that a group is, from those of its parts: one, but for the siblings of a step above."""
-    current = group.leaves[0]
+    current: _Node = group.leaves[0]
     for stage in group.stages:
         operands = [current]
         for part, count in stage.children:
             inner = nodes[id(part)]
-            if count > 1:
-                inner = _opened(inner, count, build)
-            operands += inner
-        current = build.add(*operands)
+            operands += inner if count == 1 else _opened(inner, count)
+        current = _Step(operands)
     return [current, *(node for part in group.beside for node in nodes[id(part)])]
 
 
-def _opened(inner: list[int], count: int, build: Builder) -> list[int]:
-    """The operands of the step just built, which stands for several siblings of the step that is to come."""
-    if len(inner) != 1 or inner[0] != build.leaves + len(build.steps) - 1 or len(build.steps[-1]) != count:
+def _opened(inner: list[_Node], count: int) -> list[_Node]:
+    """The operands of a step that stands for several siblings of the step that is to come."""
+    if len(inner) != 1 or not isinstance(inner[0], _Step) or len(inner[0].operands) != count:
         raise Inconsistent("leaves that are lost together do not join together")
-    return list(build.steps.pop())
+    return inner[0].operands
+
+
+def _written(top: _Node, leaves: int) -> Tree:
+    """The nested steps as a tree.  Raises Inconsistent where they do not hold every leaf once."""
+    build = Builder(leaves)
+    places: dict[int, int] = {}
+    stack = [(top, False)]
+    while stack:
+        node, ready = stack.pop()
+        if isinstance(node, int):
+            continue
+        if ready:
+            places[id(node)] = build.add(*(k if isinstance(k, int) else places[id(k)] for k in node.operands))
+        else:
+            stack.append((node, True))
+            stack += [(operand, False) for operand in node.operands]
+    try:
+        return build.tree()
+    except InputError:
+        raise Inconsistent("the probes do not put every leaf in one place") from None
 
 
 def canonical(tree: Tree, first: int | None = None) -> Tree:

@@ -1,0 +1,218 @@
+"""The arithmetic that a kernel was made from is the one that is found, and it explains every vector."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from simulated import Array, kernel, layer, random_tree, reveal_of, revealed
+
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
+from fpsynth.orders import Tree, fixed_order, parse_order
+from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.trees import canonical
+from fpsynth.rounding import Rounding
+from fpsynth.synthesis.flips.arithmetics import same
+
+
+def found(reveal: Reveal) -> Arithmetic:
+    """The one arithmetic of a reveal that explains everything."""
+    assert reveal.explained, (reveal.notes, [str(cls.check) for cls in reveal.classes])
+    assert reveal.repeats == "same"
+    (cls,) = reveal.classes
+    assert cls.check.total == 300
+    return cls.arithmetic
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("fmt", [FLOAT32, FLOAT64])
+def test_random_trees(fmt, seed):
+    rng = np.random.default_rng(seed)
+    terms = int(rng.integers(2, 24))
+    how = Arithmetic(fmt, order=fixed_order(random_tree(rng, terms)), fused=bool(seed % 2))
+    assert same(found(reveal_of(how, terms)), how, terms)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3, 4, 5])
+def test_trees_with_steps_of_many_nodes(seed):
+    rng = np.random.default_rng(seed)
+    terms = int(rng.integers(3, 20))
+    tree = random_tree(rng, terms, arity=5)
+    how = Arithmetic(FLOAT32, order=fixed_order(tree))
+    assert canonical(found(reveal_of(how, terms)).order.tree(terms)) == canonical(tree)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("batch", "outputs"), [(1, 1), (8, 1), (1, 5)])
+def test_some_products_are_rounded_before_fused_additions(seed, batch, outputs):
+    """The probes of single leaves are spread over rows, or over outputs."""
+    rng = np.random.default_rng(seed)
+    terms = int(rng.integers(4, 20))
+    rounded = tuple(k for k in range(terms) if rng.random() < 0.4)
+    how = Arithmetic(FLOAT32, order=fixed_order(random_tree(rng, terms)), fused=True, rounded=rounded, flush=seed == 5)
+    assert same(found(reveal_of(how, terms, batch=batch, outputs=outputs)), how, terms)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        Arithmetic(FLOAT16, accumulator=FLOAT32, order=parse_order("pairwise")),
+        Arithmetic(FLOAT16, order=parse_order("strided:4")),
+        Arithmetic(FLOAT16, flush=True, order=parse_order("strided:2")),
+        Arithmetic(FLOAT16, fused=True),
+        Arithmetic(BFLOAT16, accumulator=FLOAT32, order=parse_order("strided:4")),
+        Arithmetic(BFLOAT16, order=parse_order("pairwise")),
+        Arithmetic(FLOAT32, accumulator=FLOAT64, order=parse_order("reverse")),
+        Arithmetic(FLOAT32, accumulator=FLOAT64, products=FLOAT32, order=parse_order("pairwise")),
+        Arithmetic(FLOAT32, flush=True, order=parse_order("pairwise")),
+        Arithmetic(FLOAT32, flush=True, fused=True),
+        Arithmetic(FLOAT32, operands=TF32),
+        Arithmetic(FLOAT32, operands=BFLOAT16, order=parse_order("pairwise")),
+        Arithmetic(FLOAT32, rounding=Rounding.RTZ, order=parse_order("pairwise")),
+        Arithmetic(FLOAT32, rounding=Rounding.RTP),
+        Arithmetic(FLOAT32, rounding=Rounding.RTN, order=parse_order("strided:4")),
+    ],
+    ids=str,
+)
+def test_what_is_not_the_order(how):
+    assert same(found(reveal_of(how, 12)), how, 12)
+
+
+def test_sums_that_the_result_format_cannot_count():
+    """A bfloat16 holds whole numbers up to 256 only, so that the units of a probe are added in parts."""
+    how = Arithmetic(BFLOAT16, accumulator=FLOAT32, order=parse_order("strided:8"))
+    assert same(found(reveal_of(how, 300)), how, 300)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(("batch", "outputs"), [(1, 1), (4, 3)])
+@pytest.mark.parametrize("place", ["first", "last", "within"])
+def test_the_bias(place, batch, outputs, fused):
+    order = parse_order("pairwise")
+    if place == "within":  # ((0+1)+bias) + ((2+3)+(4+5))
+        order = fixed_order(Tree(7, ((0, 1), (7, 6), (2, 3), (4, 5), (9, 10), (8, 11))))
+    how = Arithmetic(FLOAT32, order=order, bias_first=place == "first", bias_leaf=place == "within", fused=fused)
+    what = kernel(FLOAT32, 6, batch=batch, outputs=outputs, bias=True)
+    got = found(revealed(layer(what, lambda row, output: how), what))
+    assert (got.bias_first, got.bias_leaf, got.fused) == (how.bias_first, how.bias_leaf, fused)
+    assert canonical(got.order.tree(6 + got.bias_leaf)) == canonical(how.order.tree(6 + how.bias_leaf))
+
+
+@pytest.mark.parametrize("rounded", [(), (0,), (0, 1), (2,)])
+def test_a_product_fused_onto_a_bias_that_comes_first(rounded):
+    how = Arithmetic(FLOAT32, bias_first=True, fused=True, rounded=rounded)
+    got = found(reveal_of(how, 5, bias=True, batch=2))
+    assert (got.bias_first, got.rounded) == (True, rounded)
+
+
+@pytest.mark.parametrize("terms", [1, 2, 3])
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_few_terms(terms, fused, bias):
+    how = Arithmetic(FLOAT32, fused=fused)
+    reveal = reveal_of(how, terms, bias=bias)
+    got = found(reveal)
+    assert got.order == how.order
+    if terms > 1 or (bias and got.bias_first):
+        assert got.fused == fused
+
+
+def test_positions_are_sorted_by_what_they_compute():
+    """The last two outputs are a tail, and so is the last row."""
+    main = Arithmetic(FLOAT32, order=parse_order("strided:4"), fused=True)
+    tail = Arithmetic(FLOAT32, fused=True)
+    last = Arithmetic(FLOAT32)
+    what = kernel(FLOAT32, 16, batch=4, outputs=6)
+    reveal = revealed(layer(what, lambda row, output: last if row == 3 else tail if output >= 4 else main), what)
+    assert reveal.explained
+    assert [cls.arithmetic for cls in reveal.classes] == [main, tail, last]
+    assert reveal.classes[0].positions == tuple((row, output) for row in range(3) for output in range(4))
+    assert reveal.at(3, 5).arithmetic == last
+    assert reveal.deployment(0).at(0, 5) == tail
+
+
+def test_more_arithmetics_than_are_revealed_are_listed_with_a_note(monkeypatch):
+    monkeypatch.setattr("fpsynth.revealing.kernel.MAX_CLASSES", 2)
+    orders = ["sequential", "pairwise", "reverse", "strided:4"]
+    what = kernel(FLOAT32, 12, outputs=4)
+    reveal = revealed(layer(what, lambda row, output: Arithmetic(FLOAT32, order=parse_order(orders[output]))), what)
+    assert sum(len(cls.positions) for cls in reveal.classes) == 4
+    assert not reveal.explained
+    assert "4 groups of positions" in reveal.notes[0]
+
+
+@pytest.mark.parametrize(("order", "probes"), [("sequential", 15), ("pairwise", None), ("strided:4", None), ("reverse", 120)])
+def test_no_more_probes_than_fprev_needs(order, probes):
+    """n-1 for a sum from left to right, n(n-1)/2 at most (FPRev, ATC 2025); a batched kernel takes several in a call."""
+    how = Arithmetic(FLOAT32, order=parse_order(order))
+    calls = reveal_of(how, 16).tree_calls
+    assert calls == probes if probes else 15 < calls < 120
+    assert reveal_of(how, 16, batch=8).tree_calls < calls
+
+
+def test_a_plain_sum_has_no_products():
+    what = kernel(FLOAT32, 9, operation="sum")
+    how = Arithmetic(FLOAT32, order=parse_order("pairwise"))
+    assert same(found(revealed(layer(what, lambda row, output: how), what)), how, 9)
+
+
+def test_results_that_change_between_repeats_are_reported_and_not_used():
+    rng = np.random.default_rng(0)
+    what = kernel(FLOAT32, 32)
+
+    def shuffled(rows: Array, weights: Array, bias: Array | None) -> Array:
+        products = (rows[0] * weights[0])[rng.permutation(32)]
+        return np.cumsum(products, dtype=np.float32)[-1:].reshape(1, 1)
+
+    reveal = revealed(shuffled, what, 200)
+    assert "calls gave other results when repeated" in reveal.repeats
+    assert not reveal.explained
+    with pytest.raises(Exception, match="has no one arithmetic"):
+        reveal.deployment()
+
+
+def sorted_sum(products: Array) -> np.float32:
+    """Smallest magnitudes first: the order depends on the numbers."""
+    return np.cumsum(products[np.argsort(np.abs(products))], dtype=np.float32)[-1]
+
+
+def kahan(products: Array) -> np.float32:
+    """Kahan's compensated sum: more operations than a tree has."""
+    total, lost = np.float32(0), np.float32(0)
+    for product in products:
+        term = product - lost
+        grown = total + term
+        lost = (grown - total) - term
+        total = grown
+    return total
+
+
+def with_clipping(products: Array) -> np.float32:
+    """From left to right, but results above 2**20 are cut off."""
+    return min(np.cumsum(products, dtype=np.float32)[-1], np.float32(2.0**20))
+
+
+@pytest.mark.parametrize("function", [sorted_sum, kahan, with_clipping])
+def test_what_is_no_tree_is_not_explained(function):
+    """The reveal says so, with the first vector on which it is wrong, and the number that the library gave for it."""
+    what = kernel(FLOAT32, 12)
+    with np.errstate(all="ignore"):
+        reveal = revealed(lambda rows, weights, bias: np.array([[function(rows[0] * weights[0])]], np.float32), what)
+    assert not reveal.explained
+    (cls,) = reveal.classes
+    assert cls.check.explained < cls.check.total == 300
+    assert any("hypotheses" in note for note in reveal.notes)
+    first = cls.check.first
+    assert first is not None
+    with np.errstate(all="ignore"):
+        again = float(function(np.float32(first.inputs) * np.float32(first.weights)))
+    assert again == first.library or (np.isnan(again) and np.isnan(first.library))
+    assert first.library != first.predicted
+
+
+def test_vectors_that_were_not_explained_decide_between_hypotheses():
+    """Flushing shows in few vectors only where there are few terms: the check then finds the right arithmetic after all."""
+    how = replace(Arithmetic(FLOAT32, fused=True), flush=True)
+    assert found(reveal_of(how, 3)).flush

@@ -1,0 +1,150 @@
+"""Real libraries, revealed in processes of their own: everything explained, refusals in one line, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from fpsynth.errors import InputError
+from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, format_named
+from fpsynth.libraries.kernels import Kernel, parse_environment
+from fpsynth.libraries.registry import library_named
+from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.revealer import Revealer
+
+
+@pytest.fixture(scope="module")
+def revealer():
+    """One process per library for all tests of this file."""
+    with Revealer() as shared:
+        yield shared
+
+
+def of(revealer: Revealer, environment: str, dtype=FLOAT32, terms=8, outputs=1, vectors=300, **more) -> Reveal:
+    """Skip where the library is absent."""
+    where = parse_environment(environment)
+    if library_named(where.library).version() is None:
+        pytest.skip(f"{where.library} is not installed")
+    return revealer.reveal(Kernel(where, dtype, terms, outputs, **more), vectors=vectors)
+
+
+KERNELS = [
+    *((f"{name}:batch={batch}", 3) for name in ("numpy:matmul", "torch:linear", "jax:jit") for batch in (1, 4, 64)),
+    *((f"{name}:batch={batch}", 3) for name in ("tensorflow:matmul", "onnxruntime:gemm") for batch in (1, 64)),
+    ("numpy:sum", 1),
+    ("numpy:vdot", 1),
+    ("torch:sum", 1),
+]
+
+
+@pytest.mark.parametrize("terms", [8, 64])
+@pytest.mark.parametrize(("environment", "outputs"), KERNELS)
+def test_libraries_are_explained(revealer, environment, outputs, terms):
+    found = of(revealer, environment, terms=terms, outputs=outputs)
+    assert found.explained, (found.notes, [str(cls.check) for cls in found.classes])
+    assert all(cls.check.total >= 300 for cls in found.classes)
+    assert found.alignment
+    assert found.calls > found.tree_calls >= 1
+    assert found.tree_calls <= len(found.classes) * terms * (terms - 1) / 2 + 1
+
+
+def test_a_convolution(revealer):
+    assert of(revealer, "torch:conv2d", terms=9, outputs=2).explained
+
+
+@pytest.mark.parametrize("environment", ["numpy:matmul:batch=4", "torch:linear", "tensorflow:matmul"])
+def test_float64(revealer, environment):
+    assert of(revealer, environment, FLOAT64, terms=24).explained
+
+
+@pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16])
+def test_half_precision_sums_have_a_wide_accumulator(revealer, dtype):
+    found = of(revealer, "torch:linear:batch=4", dtype, terms=16)
+    assert found.explained
+    assert found.classes[0].arithmetic.accumulator == FLOAT32
+
+
+def test_numpy_sums_pairwise(revealer):
+    """((0+1)+(2+3))+((4+5)+(6+7)), as numpy's documentation and FPRev (ATC 2025) have it."""
+    found = of(revealer, "numpy:sum", terms=8)
+    assert str(found.classes[0].arithmetic) == "float32 pairwise"
+
+
+def test_a_bias_is_added_at_some_place(revealer):
+    found = of(revealer, "torch:linear:batch=4", terms=8, outputs=3, bias=True)
+    assert found.explained
+
+
+def test_settings_reach_the_library(revealer):
+    """MKL's and OpenBLAS's switches choose other kernels in a process of their own."""
+    plain = of(revealer, "numpy:matmul:batch=4", terms=32, outputs=2)
+    old = of(revealer, "numpy:matmul:batch=4,OPENBLAS_CORETYPE=Nehalem", terms=32, outputs=2)
+    if old.facts.get("blas_kernels", "") == plain.facts.get("blas_kernels", ""):
+        pytest.skip("numpy's BLAS has no kernels of other processors")
+    assert old.explained
+    assert not any(cls.arithmetic.fused for cls in old.classes), "a Nehalem has no fused multiply-add"
+
+
+def test_threads_are_compared_on_request(revealer):
+    plain = of(revealer, "numpy:sum", terms=8)
+    assert plain.threads == ""
+    compared = revealer.reveal(plain.kernel, vectors=300, threads=True)
+    assert compared.threads == "the same results with 1 thread"
+    assert compared.classes == plain.classes
+
+
+@pytest.mark.parametrize(
+    ("environment", "dtype", "terms", "outputs", "says"),
+    [
+        ("numpy:sum", "float32", 0, 1, "number of terms must be from 1 to 4096"),
+        ("numpy:sum", "float32", 4097, 1, "number of terms must be from 1 to 4096"),
+        ("numpy:sum", "float32", 4, 2, "sum has one output"),
+        ("numpy:matmul:batch=64", "float32", 4, 4096, "batch times outputs"),
+        ("numpy:matmul", "tf32", 4, 1, "numpy has no dtype tf32"),
+        ("numpy:matmul", "bfloat16", 4, 1, "float32"),
+        ("numpy:matmul:device=cuda", "float32", 4, 1, "cuda"),
+    ],
+)
+def test_refusals(revealer, environment, dtype, terms, outputs, says):
+    with pytest.raises(InputError, match=says) as refused:
+        of(revealer, environment, format_named(dtype), terms, outputs)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["basic:sum", "numpy:cumsum", "numpy", "numpy:sum:batch=0", "numpy:sum:rows=2"])
+def test_unknown_environments(text):
+    with pytest.raises(InputError):
+        parse_environment(text)
+
+
+def test_a_library_that_is_not_installed(monkeypatch, revealer):
+    monkeypatch.setattr(type(library_named("torch")), "version", lambda self: None)
+    with pytest.raises(InputError, match="torch is not installed"):
+        revealer.reveal(Kernel(parse_environment("torch:linear"), FLOAT32, 4))
+
+
+def test_no_process_is_left_behind():
+    with Revealer() as own:
+        of(own, "numpy:sum", terms=2, vectors=50)
+        (worker,) = own._workers.values()
+        process = worker.process
+        assert process.poll() is None
+    assert process.poll() is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
+
+
+def test_a_library_that_dies_is_one_line_and_can_be_started_again():
+    with Revealer() as own:
+        of(own, "numpy:sum", terms=2, vectors=50)
+        (worker,) = own._workers.values()
+        worker.process.kill()
+        with pytest.raises(InputError, match="crashed"):
+            of(own, "numpy:sum", terms=3, vectors=50)
+        assert of(own, "numpy:sum", terms=3, vectors=50).explained
+
+
+def test_one_that_does_not_answer_is_given_up():
+    with Revealer(timeout=0.001) as own, pytest.raises(InputError, match=r"no answer within 0.001 s"):
+        of(own, "numpy:sum", terms=2)
