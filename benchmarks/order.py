@@ -215,7 +215,7 @@ computed again by the exact interpreter.
 
 def text(results: dict[str, Any]) -> str:
     """The table as text."""
-    rows = [["terms", "against", NAIVE, "process", OURS, Z3, "times faster", "seeds", "found by"]]
+    rows = [["terms", "against", NAIVE, "process", OURS, Z3, "times faster", "seeds", "naive out of", "found by"]]
     for entry in results["cases"]:
         columns = entry["columns"]
         process = spread([run["process_seconds"] for run in columns[NAIVE]["runs"]])["median"]
@@ -229,6 +229,7 @@ def text(results: dict[str, Any]) -> str:
                 _cell(columns[Z3]) if Z3 in columns else "-",
                 f"{'>= ' * entry['at_least']}{entry['median_ratio']:.3g}" if not columns[OURS]["unsolved"] else "-",
                 ", ".join(str(len(column["runs"])) for column in columns.values()),
+                _ran_out(columns[NAIVE]),
                 "; ".join(dict.fromkeys(run["how"] for run in columns[OURS]["runs"] if run["solved"])) or "-",
             ]
         )
@@ -239,6 +240,12 @@ def text(results: dict[str, Any]) -> str:
 
 def _cell(column: dict[str, Any]) -> str:
     return shown(column) + (f" +{column['unsolved']}" if column["unsolved"] else "")
+
+
+def _ran_out(column: dict[str, Any]) -> str:
+    """What the runs that were not solved ran out of, in words."""
+    short_of = ["memory" if "memory" in run["reason"] else "time" for run in column["runs"] if not run["solved"]]
+    return ", ".join(f"{what} {short_of.count(what)}x" for what in dict.fromkeys(short_of)) or "-"
 
 
 def main(arguments: list[str] | None = None) -> int:

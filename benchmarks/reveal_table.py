@@ -1,8 +1,8 @@
 """Reveal what the libraries of this machine compute: one line per kernel, format and number of terms.
 
-    python benchmarks/reveal_table.py [--terms 8,64,784] [--dtypes float32,float64] [--vectors 10000] [--out FOLDER]
+    python benchmarks/reveal_table.py [--terms 8,64] [--dtypes float32] [--libraries numpy,torch] [--out FOLDER] [--name NAME]
 
-Writes reveal_table.txt and reveal_table.json after every kernel, so that what was measured is kept when it is stopped.
+Writes NAME.txt and NAME.json after every kernel, so that what was measured is kept when it is stopped.
 """
 
 from __future__ import annotations
@@ -133,9 +133,10 @@ def table(conditions_said: dict[str, Any], entries: list[dict[str, Any]], vector
         *aligned([header, *map(line, entries)]),
     ]
     notes = [
-        f"{said['kernel']} {said['dtype']} {said['terms']} batch {said['batch']}: {n}"
+        f"{said['kernel']} {said['dtype']} {said['terms']} batch {said['batch']}: {note}"
         for said in revealed
-        for n in said["notes"]
+        for note in said["notes"]
+        if "sign of a zero" not in note  # these are in the JSON
     ]
     return "\n".join([*lines, *(["", "notes", *notes] if notes else [])]) + "\n"
 
@@ -147,6 +148,7 @@ def main() -> int:
     parser.add_argument("--dtypes", default="float32,float64,float16,bfloat16")
     parser.add_argument("--libraries", default=",".join(LAYERS))
     parser.add_argument("--vectors", type=int, default=10_000)
+    parser.add_argument("--name", default="reveal_table", help="of the two files")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     terms = whole_numbers(arguments.terms, "--terms", 1, MAX_TERMS)
@@ -162,7 +164,7 @@ def main() -> int:
             entries.append(entry(kernel, found))
             print("  ".join(line(entries[-1])), flush=True)
             text = table(said, entries, arguments.vectors, time.monotonic() - started)
-            keep(arguments.out, "reveal_table", {**said, "vectors": arguments.vectors, "entries": entries}, text)
+            keep(arguments.out, arguments.name, {**said, "vectors": arguments.vectors, "entries": entries}, text)
     return 0
 
 

@@ -80,7 +80,9 @@ def restricted(how: Arithmetic, terms: int, active: Iterable[int]) -> Arithmetic
 
     Its leaf k stands for the k-th active leaf in ascending order.  Adding a zero is exact, so it gives the same numbers (the
     sign of a zero apart).  A fused product whose partner is zero is rounded by that very addition, and so counts as rounded.
-    There must be no bias, or it must come last; and nothing may overflow, of which steps of more than two nodes make NaN, but
+    There must be no bias, or it must come last: one that comes first, even a zero, takes part in the rounding of the leaf it
+    starts at, and which leaf of a fused pair is rounded then differs.  And nothing may
+    overflow, of which steps of more than two nodes make NaN, but
     the step that is left of one an infinity.  Raises InputError where no product is active, for a bias leaf, and where a
     fused step of more than two nodes would be left with two unrounded products, which an ordinary fused addition cannot take.
     """

@@ -16,6 +16,7 @@ from fpsynth.expressions import Expression, Op
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Order, Tree
+from fpsynth.orders.families import FAMILIES
 from fpsynth.rounding import Rounding, Value
 
 TINY = Format("tiny", 3, 3)
@@ -152,14 +153,13 @@ def conditions(draw: st.DrawFn, fmt: Format, variables: Sequence[Expression], **
 
 
 @st.composite
-def trees(draw: st.DrawFn, leaves: int) -> Tree:
-    """Any binary expression tree over ``leaves`` leaves."""
+def trees(draw: st.DrawFn, leaves: int, most: int = 2) -> Tree:
+    """Any expression tree over ``leaves`` leaves whose steps add up to ``most`` nodes; a binary one unless told otherwise."""
     nodes = list(range(leaves))
     steps: list[tuple[int, ...]] = []
     while len(nodes) > 1:
-        left = nodes.pop(draw(st.integers(0, len(nodes) - 1)))
-        right = nodes.pop(draw(st.integers(0, len(nodes) - 1)))
-        steps.append((left, right))
+        count = min(len(nodes), draw(st.integers(2, most))) if most > 2 else 2
+        steps.append(tuple(nodes.pop(draw(st.integers(0, len(nodes) - 1))) for _ in range(count)))
         nodes.append(leaves + len(steps) - 1)
     return Tree(leaves, tuple(steps))
 
@@ -168,6 +168,15 @@ orders = st.one_of(
     st.sampled_from([Order("sequential"), Order("reverse"), Order("pairwise")]),
     st.builds(Order, st.just("strided"), st.integers(1, 6)),
 )
+
+every_order = st.sampled_from(sorted(FAMILIES)).flatmap(
+    lambda name: st.builds(
+        Order,
+        st.just(name),
+        st.integers(0 if FAMILIES[name].optional else FAMILIES[name].least, 9) if FAMILIES[name].parameter else st.just(0),
+    )
+)
+"""An order of any family, with its parameter where it takes one."""
 
 
 @st.composite

@@ -17,7 +17,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import bits_to_floats
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
-from fpsynth.orders import Order, Tree, fixed_order
+from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding
 
 
@@ -140,3 +140,14 @@ def test_a_format_holds_another_exactly_if_it_holds_its_values() -> None:
             assert holds(wide, narrow) == np.array_equal(kept, values, equal_nan=True), (wide, narrow)
     pairs = [(FLOAT64, FLOAT32), (FLOAT32, TF32), (FLOAT32, FLOAT16), (FLOAT16, FLOAT8_E5M2), (FLOAT8_E5M2, FLOAT8_E4M3FN)]
     assert [holds(*pair) for pair in pairs] == [True, True, True, True, False]
+
+
+def test_a_zero_bias_that_comes_first_is_a_bias_so_that_restricting_may_change_the_sum() -> None:
+    how = Arithmetic(FLOAT32, fused=True, bias_first=True, order=parse_order("reverse"))
+    part = restricted(how, 3, [1, 2])
+    x = np.float64(1 + 2.0**-12)
+    weights, inputs = np.array([[0.0, x, -x]]), np.array([[1.0, x, x]])
+    (whole,) = Neurons(how, weights, inputs, np.zeros(1)).by_exact()
+    (left,) = Neurons(part, weights[:, [1, 2]], inputs[:, [1, 2]], np.zeros(1)).by_exact()
+    assert (float(whole.fraction()), float(left.fraction())) == (2.0**-24, 0.0)
+    same_but_for_zeros(Neurons(how, weights, inputs, None), [1, 2])

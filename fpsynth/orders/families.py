@@ -78,7 +78,7 @@ def _numpy(build: Builder, parameter: int) -> None:
     """The pairwise summation of np.sum over contiguous numbers (pairwise_sum in numpy's loops_utils.h.src).
 
     Fewer than 8 terms: in sequence.  Up to 128: eight strided lanes, joined as neighbours, then the tail one by one.  Above:
-    two halves, the first rounded down to a multiple of 8.  That code is the same for all SIMD instructions that numpy knows.
+    two halves, the first rounded down to a multiple of 8.
     """
 
     def total(terms: Sequence[int]) -> int:

@@ -67,7 +67,9 @@ def parse_tree(text: str) -> Tree:
     """Read nested groups of leaves 0, 1, ..., each leaf once, in [] or (), separated by commas or plus signs.
 
     The outermost brackets may be left out where they would hold two.  A group of three or more is one fused step.  The steps
-    are numbered in the order in which the groups close.  Raises InputError in one line for repeated or missing leaves,
+    are numbered in the order in which the groups close, so a tree whose steps were numbered otherwise comes back equal, but
+    perhaps with another first step, at which a bias that comes first starts.  Raises InputError in one
+    line for repeated or missing leaves,
     unbalanced brackets, groups of one, anything else, and more than MAX_LEAVES leaves.
     """
     if len(text) > _MAX_TEXT:

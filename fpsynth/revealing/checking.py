@@ -17,8 +17,6 @@ from fpsynth.revealing.vectors import Call, hostile_calls
 
 _CELLS = 1 << 22
 """Numbers that are held at a time."""
-_CALLS = 16
-"""Calls that a check makes at least: some of every kind of vector."""
 _KEPT = 24
 """Vectors that were not explained and are kept, to tell hypotheses apart."""
 _TERMS_PER_ROUND = 32
@@ -67,7 +65,7 @@ def rarity(how: Arithmetic, terms: int) -> int:
 
 
 def answers(
-    bench: Bench, positions: Sequence[Position], vectors: int, seed: int, *, calls: int = _CALLS, rare: int = 1
+    bench: Bench, positions: Sequence[Position], vectors: int, seed: int, *, calls: int, rare: int = 1
 ) -> Iterator[Answers]:
     """Exactly so many hostile vectors at positions that share one arithmetic, in ``calls`` calls at least.
 

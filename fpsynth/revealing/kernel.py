@@ -29,6 +29,8 @@ _DIGEST = 120
 """Calls whose results stand for an arithmetic when processes are compared."""
 _FEW, _FEW_POSITIONS = 24, 8
 """Calls, and positions in each, that hypotheses are tried on: two calls of each kind of vector."""
+_CALLS, _MOST_CALLS = 16, 256
+"""Calls that a check makes at least, whatever the number of positions; and where some kinds of vectors are rare."""
 _ATTEMPTS = 3
 """Checks that are made where vectors that were not explained tell hypotheses apart."""
 _HYPOTHESES = (
@@ -129,7 +131,9 @@ def _class(work: _Work, positions: list[Position], alike: list[Position]) -> Pos
     plain = _summed(work, alike, few)
     how, tried = completed(bench, plain, few, alike)
     for attempt in range(_ATTEMPTS):
-        asked = answers(bench, positions, work.vectors, work.seed + 1, rare=rarity(how, terms))
+        rare = rarity(how, terms)
+        calls = max(_CALLS, min(8 * rare, _MOST_CALLS))  # more calls with fewer vectors: fewer of the rare kinds
+        asked = answers(bench, positions, work.vectors, work.seed + 1, calls=calls, rare=rare)
         result, zeros, missed = check(how, asked)
         if missed is None or attempt == _ATTEMPTS - 1:
             break

@@ -60,6 +60,7 @@ def test_a_naive_run_out_of_time_counts_as_its_limit(tmp_path):
     naive = case["columns"][NAIVE]
     assert (naive["median"], naive["unsolved"], naive["rechecked"], case["at_least"]) == (1.0, 1, 0, True)
     assert f">= {case['median_ratio']:.3g}" in done.stdout
+    assert "time 1x" in done.stdout
     assert naive["runs"][0]["process_seconds"] > 1.0
 
 

@@ -1,0 +1,92 @@
+"""Claims of the tree drawings: text fits its width, marks fused leaves and counts what it leaves out; SVG is sound XML."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import every_order, trees
+
+from fpsynth.arithmetic import REAL, Arithmetic
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT32, Format
+from fpsynth.orders import Order, fixed_order, parse_order
+from fpsynth.report.tree_svg import tree_svg
+from fpsynth.report.trees import tree_text
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_a_small_tree_by_hand() -> None:
+    assert tree_text(parse_order("[[0,1],2]")) == "3 terms\n0 ──┬─┬─\n1 ──╯ │\n2 ────╯\n"
+    fused = "3 terms\n0 --#-\n1 --#\n2 --#\n# more than two nodes added in one rounding\n"
+    assert tree_text(parse_order("[0,1,2]"), unicode=False) == fused
+
+
+def test_fused_and_rounded_products_and_the_bias_are_marked() -> None:
+    text = tree_text(Arithmetic(FLOAT32, order=parse_order("sequential"), fused=True, rounded=(2,), bias_leaf=True), 3)
+    names = [line.partition("─")[0].strip() for line in text.splitlines()[1:5]]
+    assert names == ["0 ○", "1 ●", "2 ○", "bias"]
+    assert "● product fused into the addition" in text
+    assert "bias+0 ●" in tree_text(Arithmetic(FLOAT32, fused=True, bias_first=True), 2)
+
+
+@given(every_order, st.integers(1, 300), st.integers(40, 120), st.integers(2, 50), st.booleans())
+def test_the_text_fits_and_its_rows_account_for_every_leaf(
+    order: Order, terms: int, width: int, rows: int, unicode: bool
+) -> None:
+    text = tree_text(order, terms, width=width, rows=rows, unicode=unicode)
+    title, *lines = text.splitlines()
+    assert max(map(len, [title, *lines])) <= width
+    assert len(lines) <= rows
+    assert unicode or text.isascii()
+    hidden = sum(int(count) for count in re.findall(r"\.\.\. (\d+) more leaves", text))
+    assert hidden + sum("more leaves" not in line for line in lines) == terms
+
+
+@given(st.data(), st.integers(1, 64))
+def test_the_picture_of_any_small_tree_names_every_leaf_inside_the_viewport(data: st.DataObject, leaves: int) -> None:
+    how = Arithmetic(FLOAT32, order=fixed_order(data.draw(trees(leaves, most=4))), fused=True)
+    root = ElementTree.fromstring(tree_svg(how))
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    names = [text for text in root.iter(f"{SVG}text") if text.get("text-anchor") == "end"]
+    assert sorted(int(text.text or "") for text in names) == list(range(leaves))
+    heights = sorted(float(text.attrib["y"]) for text in names)
+    assert all(low - high >= 13 for high, low in itertools.pairwise(heights))  # no overlap at 13 pixels
+    assert heights[0] > 24 + 13
+    assert heights[-1] < height - 14 - 13
+    for path in root.iter(f"{SVG}path"):
+        for move, numbers in re.findall(r"([MHV])([-\d. ]+)", path.attrib["d"]):
+            places = [float(number) for number in numbers.split()]
+            assert 0 <= places[0] <= (height if move == "V" else width)
+            assert 0 <= places[-1] <= max(width, height)
+    assert len(list(root.iter(f"{SVG}circle"))) == leaves
+
+
+@pytest.mark.parametrize("order", ["sequential", "random:1", "numpy"])
+def test_a_tree_of_4096_leaves_is_drawn_in_text_and_as_a_picture(order: str) -> None:
+    root = ElementTree.fromstring(tree_svg(parse_order(order), 4096))
+    assert sum(path.attrib["d"].count("V") for path in root.iter(f"{SVG}path")) == 4096  # 4095 steps and the result
+    assert "more leaves" in tree_text(parse_order(order), 4096)
+
+
+def test_a_picture_escapes_what_it_writes() -> None:
+    hostile = Arithmetic(Format("<&>", 8, 24))
+    root = ElementTree.fromstring(tree_svg(hostile, 2))
+    assert "<&>" in (root.findtext(f"{SVG}title") or "")
+
+
+def test_what_cannot_be_drawn_is_refused() -> None:
+    for draw in (tree_text, tree_svg):
+        with pytest.raises(InputError, match="say how many"):
+            draw(parse_order("sequential"))
+        with pytest.raises(InputError, match="no order to draw"):
+            draw(REAL, 3)
+        with pytest.raises(InputError, match="tree of 3 leaves"):
+            draw(parse_order("[[0,1],2]"), 4)
+    with pytest.raises(InputError, match="too large to draw"):
+        tree_svg(parse_order("sequential"), 8193)
