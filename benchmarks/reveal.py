@@ -79,7 +79,7 @@ def _reveal(revealer: Revealer, kernel: Kernel, vectors: int, seed: int) -> tupl
 def measure(kernel: Kernel, worker: Worker, revealer: Revealer, runs: int, vectors: int) -> dict[str, Any]:
     """Run FPRev, fpsynth's search for the order, and the whole reveal without and with the check, in turn."""
     times: dict[str, list[float]] = {"fprev": [], "order": [], "unchecked": [], "checked": []}
-    same, explained, total = True, 0, 0
+    same, explained, total, notes = True, 0, 0, []
     described = kernel_to_json(kernel)
     for seed in range(runs):
         plain = _asked(worker, {"fprev": described})
@@ -93,6 +93,7 @@ def measure(kernel: Kernel, worker: Worker, revealer: Revealer, runs: int, vecto
         same = same and equal(trees[0], trees[1]) and equal(trees[0], trees[2])
         explained += sum(cls.check.explained for cls in found.classes)
         total += sum(cls.check.total for cls in found.classes)
+        notes += [f"seed {seed}: {note}" for note in found.notes]
         for name, seconds in (("fprev", plain["seconds"]), ("order", order["seconds"])):
             times[name].append(seconds)
         times["unchecked"].append(unchecked)
@@ -107,7 +108,7 @@ def measure(kernel: Kernel, worker: Worker, revealer: Revealer, runs: int, vecto
         "same_tree": same,
         "explained": explained,
         "vectors": total,
-        "notes": list(found.notes),
+        "notes": notes,
     }
 
 

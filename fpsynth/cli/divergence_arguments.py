@@ -18,6 +18,7 @@ def tree(parser: argparse.ArgumentParser) -> None:
     add("--as", dest="form", default="unicode", help="unicode, text, svg, fpcore or json (default %(default)s)")
     add("--compare", metavar="ORDER", help="say whether this other order is the same tree, and where they part")
     add("--out", metavar="FILE", help="write it there instead of printing it")
+    _output(parser)
 
 
 def reveal(parser: argparse.ArgumentParser) -> None:

@@ -245,6 +245,8 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
         text = comparison_text(arguments.order, arguments.compare, arguments.terms)
     else:
         text = order_text(arguments.order, arguments.terms, arguments.form, unicode=console.unicode(), width=console.width())
+    if arguments.json and arguments.out is None:
+        return DONE, {"order": arguments.order, "compared_with": arguments.compare, "text": text}
     if arguments.out is None:
         return DONE, text
     write_atomically(arguments.out, text if text.endswith("\n") else text + "\n")

@@ -23,17 +23,20 @@ class Bench:
 
     def __init__(self, operation: Operation, kernel: Kernel) -> None:
         self.operation, self.kernel, self.calls = operation, kernel, 0
-        self._dtype = numpy_dtype(kernel.dtype)
+        self.dtype = numpy_dtype(kernel.dtype)
         where = kernel.environment
         self.shape = Shape(where.batch, kernel.outputs, kernel.terms, where.operation != "sum", kernel.bias)
 
     def run(self, call: Call) -> Array:
         """The results of one call, (batch, outputs) in float64."""
+        bias = None if call.bias is None else call.bias.astype(self.dtype)
+        return self.run_as_they_are(call.rows.astype(self.dtype), call.weights.astype(self.dtype), bias)
+
+    def run_as_they_are(self, rows: Array, weights: Array, bias: Array | None) -> Array:
+        """The results of one call with operands in the kernel's own dtype."""
         self.calls += 1
         with np.errstate(all="ignore"):
-            bias = None if call.bias is None else call.bias.astype(self._dtype)
-            result = self.operation(call.rows.astype(self._dtype), call.weights.astype(self._dtype), bias)
-            return np.asarray(result).astype(np.float64)
+            return np.asarray(self.operation(rows, weights, bias)).astype(np.float64)
 
 
 class Spread:
@@ -53,6 +56,11 @@ class Spread:
         self.output, self.rows = max(rows.items(), key=lambda item: len(item[1]))
         self.row, self.columns = max(columns.items(), key=lambda item: len(item[1]))
         self.by_rows = len(self.rows) >= len(self.columns) or not bench.shape.weighted
+        shape = bench.shape
+        # made once: thousands of calls differ in a few numbers only
+        self._rows = np.full((shape.batch, shape.terms), factor, bench.dtype)
+        self._weights = np.full((shape.outputs, shape.terms), factor if shape.weighted else 1.0, bench.dtype)
+        self._places = np.array(self.rows if self.by_rows else self.columns)
 
     @property
     def width(self) -> int:
@@ -62,6 +70,7 @@ class Spread:
     def sums(self, summands: Array) -> Array:
         """The result of each row of ``summands`` (number, terms), or (number, terms + 1) with the bias last."""
         results = np.empty(len(summands))
+        summands = summands.astype(self.bench.dtype)
         todo = np.arange(len(summands))
         if self.bench.shape.bias and self.by_rows:  # rows share the bias of a call
             for bias in np.unique(summands[:, -1]):
@@ -76,8 +85,14 @@ class Spread:
             results[chosen] = self._call(summands[chosen])
 
     def _call(self, summands: Array) -> Array:
-        bias = summands[:, -1] if self.bench.shape.bias else np.zeros(len(summands))
-        return self.call(summands[:, : self.bench.shape.terms], np.full(self.bench.shape.terms, self.factor), bias)
+        shape = self.bench.shape
+        places = self._places[: len(summands)]
+        (self._rows if self.by_rows else self._weights)[places] = summands[:, : shape.terms]
+        biases = np.zeros(shape.outputs, self.bench.dtype) if shape.bias else None
+        if biases is not None:
+            biases[self.output if self.by_rows else places] = summands[0, -1] if self.by_rows else summands[:, -1]
+        results = self.bench.run_as_they_are(self._rows, self._weights, biases)
+        return results[places, self.output] if self.by_rows else results[self.row, places]
 
     def call(self, own: Array, shared: Array, bias: Array) -> Array:
         """One call: the sums of ``own`` (number, terms) times ``shared`` (terms,), and of ``bias`` (number,).
