@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
@@ -46,7 +47,7 @@ def divergence_report(
 
 def what(divergence: Divergence) -> str:
     """What a divergence is about, in a few words."""
-    shape = ",".join(map(str, divergence.network.shape))
+    shape = ",".join(_counted([str(width) for width in divergence.network.shape]))
     return f"{divergence.question} · {divergence.predicate.kind} · {divergence.format} · shape {shape}"
 
 
@@ -63,6 +64,35 @@ def _divergence(divergence: Divergence, style: Style) -> list[str]:
     ]
 
 
+def _counted(parts: Sequence[str]) -> list[str]:
+    """Runs of three and more equal parts as one, with their number."""
+    runs = [(part, len(list(equal))) for part, equal in itertools.groupby(parts)]
+    return [text for part, number in runs for text in ([f"{number}×{part}"] if number > 2 else [part] * number)]
+
+
+def _layers(parts: Sequence[str]) -> list[str]:
+    """The parts of a network with runs of equal hidden layers, ReLU included, as one."""
+    first, *middle, last = parts
+    pairs = [f"{layer} ──▶ {relu}" for layer, relu in zip(middle[:-1:2], middle[1::2], strict=True)]
+    runs = [(pair, len(list(equal))) for pair, equal in itertools.groupby(pairs)]
+    return [
+        first,
+        *(f"{number} × ({pair})" if number > 2 else " ──▶ ".join([pair] * number) for pair, number in runs),
+        middle[-1],
+        last,
+    ]
+
+
+def _arithmetic(divergence: Divergence, view: View) -> str:
+    """The arithmetic of the layer where the views part ways, and whether other places have others."""
+    if len(divergence.network.layers) == 1:
+        return str(view.deployment)
+    neuron = next((n for owner, n in parting_neurons(divergence) if owner.name == view.name), None)
+    if neuron is None:
+        return str(view.deployment)
+    return f"{neuron.how} in {neuron_name(divergence, neuron)}"
+
+
 def _box(divergence: Divergence, style: Style) -> list[str]:
     inner = Style(style.unicode, style.colour, max(60, style.width - 4))
     first, *others = wrong(divergence)
@@ -74,7 +104,7 @@ def network_lines(divergence: Divergence, style: Style) -> list[str]:
     """The layers, and the terms of the neuron where the views part ways that are not zero."""
     neuron = parting_neurons(divergence)[0][1]
     active = neuron.active
-    lines = style.wrap(" ──▶ ".join(network_parts(divergence.network)), 2, 4)
+    lines = style.wrap(" ──▶ ".join(_layers(network_parts(divergence.network))), 2, 4)
     name = neuron_name(divergence, neuron)
     lines += style.wrap(f"{name}: {len(neuron.weights)} terms, {len(active)} active", 2, 4)
     rows = []
@@ -134,7 +164,7 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
     for view in divergence.views:
         role = {"reference": "believed", "deployed": "departs from it"}.get(view.role, "silent")
         lines.append(f"  {style.paint(view.name, 'bold')}  {called(view)} · {role}")
-        facts = [clean(str(view.deployment), 160)]
+        facts = [clean(_arithmetic(divergence, view), 160)]
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
         if view.permutation:

@@ -53,7 +53,8 @@ def comparison_text(a: str, b: str, terms: int | None) -> str:
     triple = difference(first.tree(number), second.tree(number))
     if triple is None:
         return f"the same tree of {number} terms: {a} and {b} give equal bits, operands of one addition being exchangeable"
-    return f"different trees of {number} terms: of the terms {triple.i}, {triple.j} and {triple.k}, {a} computes {triple.in_a}, {b} {triple.in_b}"
+    leaves = f"{triple.i}, {triple.j} and {triple.k}"
+    return f"different trees of {number} terms: of the terms {leaves}, {a} computes {triple.in_a}, {b} {triple.in_b}"
 
 
 def _read(text: str, terms: int | None) -> tuple[Order, int]:
