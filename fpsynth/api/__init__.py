@@ -1,7 +1,7 @@
 """What ``import fpsynth`` offers: one function per subcommand, dataclasses in return."""
 
 from fpsynth.api.divergences import interval, order, position, precision, relu, twin
-from fpsynth.api.environments import environments, matrix, reveal
+from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.ties import certify, tie
 from fpsynth.api.witnesses import check, explain, replay
 

@@ -59,7 +59,11 @@ def order(parser: argparse.ArgumentParser) -> None:
     add("--a", metavar="SIDE", help=f"the reference: {SIDE} (default sequential)")
     add("--b", metavar="SIDE", help="what departs from it (default pairwise)")
     add("--silent", action="append", metavar="SIDE", help="what must not depart from it (may be repeated)")
-    add("--only-in", metavar="SIDE", help="the same as --b: it departs in this one from all of --a and --silent, and from --b if given")
+    add(
+        "--only-in",
+        metavar="SIDE",
+        help="the same as --b: it departs in this one from all of --a and --silent, and from --b if given",
+    )
     _outputs(parser)
     _flip(parser)
     add("--box", metavar="LO:HI,...", help="a range per input: depart inside this box and nowhere else")
@@ -105,7 +109,9 @@ def twin(parser: argparse.ArgumentParser) -> None:
 
 def position(parser: argparse.ArgumentParser) -> None:
     """Permuted neurons, rows of a batch."""
-    parser.add_argument("--kind", default="permutation", help="permutation (of neurons) or row (of the batch) (default %(default)s)")
+    parser.add_argument(
+        "--kind", default="permutation", help="permutation (of neurons) or row (of the batch) (default %(default)s)"
+    )
     _environment(parser)
 
 
@@ -141,7 +147,11 @@ def _common(parser: argparse.ArgumentParser, dtype: bool = True) -> None:
     add("--timeout", type=float, default=60.0, metavar="SECONDS", help="for the search (default %(default)g)")
     add("--jobs", type=int, metavar="N", help="solver processes at a time (default: one per processor)")
     add("--vectors", type=int, default=10_000, metavar="N", help="hostile vectors that check a reveal (default %(default)s)")
-    add("--out", metavar="FOLDER", help="write the witness and network.onnx into this new folder (or NAME.json: the witness alone)")
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="write the witness and network.onnx into this new folder (or NAME.json: the witness alone)",
+    )
     add("--no-replay", action="store_true", help="do not run the libraries")
     add("--library", action="append", metavar="NAMES", help="libraries of the replay, with commas between them (default all)")
     add("--batch", default="1,4,64", metavar="SIZES", help="batch sizes of the replay (default %(default)s)")

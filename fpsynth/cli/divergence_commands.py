@@ -71,9 +71,7 @@ def precision(arguments: Namespace, console: Console) -> Outcome:
 
 def relu(arguments: Namespace, console: Console) -> Outcome:
     """Below zero here, above zero there."""
-    return _answered(
-        arguments, console, lambda options: api.relu(arguments.a, arguments.b, terms=arguments.terms, **options)
-    )
+    return _answered(arguments, console, lambda options: api.relu(arguments.a, arguments.b, terms=arguments.terms, **options))
 
 
 def interval(arguments: Namespace, console: Console) -> Outcome:
@@ -107,9 +105,7 @@ def position(arguments: Namespace, console: Console) -> Outcome:
     )
 
 
-def _answered(
-    arguments: Namespace, console: Console, ask: Callable[[OptionFields], DivergenceResult]
-) -> Outcome:
+def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionFields], DivergenceResult]) -> Outcome:
     """Ask, write what --out names, report."""
     from fpsynth.cli.places import require_writable
 

@@ -36,7 +36,8 @@ class Bench:
         """The results of one call with operands in the kernel's own dtype."""
         self.calls += 1
         with np.errstate(all="ignore"):
-            return np.asarray(self.operation(rows, weights, bias)).astype(np.float64)
+            results: Array = np.asarray(self.operation(rows, weights, bias)).astype(np.float64)
+        return results
 
 
 class Spread:
@@ -92,7 +93,8 @@ class Spread:
         if biases is not None:
             biases[self.output if self.by_rows else places] = summands[0, -1] if self.by_rows else summands[:, -1]
         results = self.bench.run_as_they_are(self._rows, self._weights, biases)
-        return results[places, self.output] if self.by_rows else results[self.row, places]
+        chosen: Array = results[places, self.output] if self.by_rows else results[self.row, places]
+        return chosen
 
     def call(self, own: Array, shared: Array, bias: Array) -> Array:
         """One call: the sums of ``own`` (number, terms) times ``shared`` (terms,), and of ``bias`` (number,).

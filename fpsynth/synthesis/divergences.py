@@ -43,7 +43,9 @@ def concluded(
                 options.progress("replaying")
             divergence = observed(divergence, options.libraries, options.batches, options.device)
         if divergence.provenance is not None:
-            provenance = replace(divergence.provenance, seconds_total=round(clock.spent, 3))
+            doubts = tuple(_doubt(found) for found in reveals if not found.explained)
+            notes = (*divergence.provenance.notes, *doubts)
+            provenance = replace(divergence.provenance, seconds_total=round(clock.spent, 3), notes=notes)
             divergence = replace(divergence, provenance=provenance)
     return DivergenceResult(
         question=question,
@@ -57,3 +59,9 @@ def concluded(
         settings={**asked, **options.described()},
         reveals=tuple(reveals),
     )
+
+
+def _doubt(found: Reveal) -> str:
+    """What a reveal does not explain, in one line."""
+    checks = ", ".join(str(cls.check) for cls in found.classes)
+    return f"the arithmetic revealed for {found.kernel.environment} {checks} hostile vectors only"

@@ -142,6 +142,7 @@ def reveal_all(
                 placed = replace(environment, outputs=outputs)
                 try:
                     found = revealer.reveal(Kernel(placed, dtype, terms, outputs), vectors=vectors, seed=seed)
+                    found.deployment()  # refuses a kernel that has no one arithmetic
                 except InputError as error:
                     members.append(Member(placed, None, str(error)))
                 else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fpsynth.arithmetic import Deployment
@@ -32,6 +32,20 @@ def run_position(kind: str, text: str | None, terms: int, options: Options) -> D
     """Answer a question of kind twin, permutation or row.  Raises InputError for an environment that cannot be used."""
     clock = Clock(options.timeout)
     candidates = [parse_environment(text)] if text is not None else list(_candidates(kind, options))
+    with Revealer() as revealer:
+        return _answer(kind, text, terms, options, clock, candidates, revealer)
+
+
+def _answer(
+    kind: str,
+    text: str | None,
+    terms: int,
+    options: Options,
+    clock: Clock,
+    candidates: Sequence[Environment],
+    revealer: Revealer,
+) -> DivergenceResult:
+    """Go through the environments until one has two positions for which there is a divergence."""
     tried: list[str] = []
     found: list[Reveal] = []
     seconds = 0.0
@@ -41,7 +55,7 @@ def run_position(kind: str, text: str | None, terms: int, options: Options) -> D
         if options.progress:
             options.progress(f"revealing {environment}")
         try:
-            revealed = _revealed(environment, terms, options)
+            revealed = _revealed(revealer, environment, terms, options)
         except InputError:
             if text is not None:
                 raise
@@ -94,11 +108,13 @@ def _candidates(kind: str, options: Options) -> Iterator[Environment]:
             yield Environment(name, variant, batch=batch, outputs=outputs, device=options.device)
 
 
-def _revealed(environment: Environment, terms: int, options: Options) -> Reveal:
+def _revealed(revealer: Revealer, environment: Environment, terms: int, options: Options) -> Reveal:
+    """The reveal of a layer.  Raises InputError where it cannot be run, and where its results change between repeats."""
     assert environment.outputs is not None
-    with Revealer() as revealer:
-        kernel = Kernel(environment, options.format, terms, environment.outputs)
-        return revealer.reveal(kernel, vectors=options.vectors, seed=options.seed)
+    kernel = Kernel(environment, options.format, terms, environment.outputs)
+    found = revealer.reveal(kernel, vectors=options.vectors, seed=options.seed)
+    found.deployment(environment.row)  # refuses a kernel that has no one arithmetic
+    return found
 
 
 def _search(kind: str, revealed: Reveal, row: int, terms: int, options: Options) -> tuple[Divergence | None, FlipResult | None]:
