@@ -1,46 +1,34 @@
 """The command line: exit codes, what goes to which stream, one JSON object, one line for bad input, nothing left behind."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from command_line import ENVIRONMENT, HARD, fpsynth, refused
 from witnesses import published
 
 from fpsynth.witness import load, save, to_json
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-HARD = ["tie", "--solver", "z3", "--weights", "0.5:0.50001", "--min-ratio", "16777216", "--library", "numpy"]
-"""No solver decides it in seconds: only a few inputs near powers of two are left."""
-
-
-def fpsynth(*arguments, cwd=None):
-    """Run the command line to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "fpsynth", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        cwd=cwd,
-        timeout=100,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def refused(done):
-    """Assert exit code 2, one clear line on standard error, nothing on standard output; return the line."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr) < 400
-    return done.stderr
-
+COMMANDS = [
+    "tie",
+    "order",
+    "precision",
+    "relu",
+    "interval",
+    "twin",
+    "position",
+    "reveal",
+    "matrix",
+    "tree",
+    "certify",
+    "environments",
+    "check",
+    "replay",
+    "explain",
+]
 
 # help
 
@@ -50,13 +38,13 @@ def test_help_is_instant_and_states_the_exit_codes():
     done = fpsynth("--help")
     assert time.monotonic() - began < 1
     assert done.returncode == 0
-    for command in ("tie", "certify", "environments", "check", "replay", "explain"):
+    for command in COMMANDS:
         assert command in done.stdout
     for code in ("0 ", "2 ", "3 ", "4 ", "130"):
         assert f"\n  {code}" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["tie", "certify", "environments", "check", "replay", "explain"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_and_none_of_it_imports_anything_heavy(command):
     code = (
         "import sys\nfrom fpsynth.cli.main import main\n"
@@ -336,118 +324,6 @@ def test_a_huge_file_and_a_missing_one_are_refused(tmp_path):
     assert "larger than" in refused(fpsynth("check", tmp_path / "huge.json"))
     assert "cannot read" in refused(fpsynth("check", tmp_path / "none.json"))
     assert "folder" in refused(fpsynth("replay", tmp_path))
-
-
-# time limits and signals
-
-
-def descendants(process):
-    """Process numbers below a process."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            parents[int(stat.parent.name)] = int(fields[1])
-    below = {process}
-    while grown := {child for child, parent in parents.items() if parent in below} - below:
-        below |= grown
-    return below - {process}
-
-
-def alive(processes):
-    """Those that still run."""
-    running = set()
-    for process in processes:
-        try:
-            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                running.add(process)
-        except OSError:
-            continue
-    return running
-
-
-def gone(processes, seconds=3.0):
-    """Whether they all end within some seconds."""
-    end = time.monotonic() + seconds
-    while alive(processes) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not alive(processes)
-
-
-linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
-
-
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "fpsynth", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-        start_new_session=True,
-    )
-
-
-def workers(process):
-    """Wait until the process has workers, and return all that ever appear until there are some solvers among them."""
-    seen, end = set(), time.monotonic() + 20
-    while len(seen) < 2 and time.monotonic() < end and process.poll() is None:
-        seen |= descendants(process.pid)
-        time.sleep(0.02)
-    assert len(seen) >= 2
-    return seen
-
-
-@linux
-def test_a_time_limit_ends_a_hard_query_and_every_process():
-    began = time.monotonic()
-    process = start(*HARD, "--timeout", "1", "--json")
-    seen = workers(process)
-    while process.poll() is None:
-        seen |= descendants(process.pid)
-        time.sleep(0.01)
-    took = time.monotonic() - began
-    out, err = process.communicate()
-    assert process.returncode == 3, err
-    assert took < 3
-    assert gone(seen)
-    said = json.loads(out)
-    assert said["verdict"] == "unknown"
-    assert "time limit" in said["reason"]
-    assert said["attempts"]
-
-
-@linux
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
-def test_an_interrupt_ends_it_with_130_and_every_process(number, tmp_path):
-    process = start(*HARD, "--timeout", "60", "--out", str(tmp_path / "out"), "--json")
-    seen = workers(process)
-    time.sleep(0.3)
-    seen |= descendants(process.pid)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=5)
-    assert (process.returncode, out, err) == (130, "", "interrupted\n")
-    assert gone(seen)
-    assert list(tmp_path.iterdir()) == []
-
-
-@linux
-def test_a_killed_run_leaves_no_worker():
-    process = start(*HARD, "--timeout", "60")
-    seen = workers(process)
-    process.kill()
-    process.communicate()
-    assert gone(seen)
-
-
-def test_a_closed_pipe_is_no_error():
-    process = start("tie", "--no-replay", "--json", "--solver", "sampling")
-    process.stdout.close()
-    assert process.wait(timeout=30) == 0
-    assert process.stderr.read() == ""
 
 
 def test_a_saved_witness_is_the_published_one(tmp_path):

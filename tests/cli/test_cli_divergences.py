@@ -1,0 +1,169 @@
+"""The commands about arithmetics, each once for real; bad input in one line; what they write can be read again."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+from command_line import fpsynth, refused
+
+from fpsynth.cli.main import main
+
+QUICK = ["--library", "numpy", "--batch", "1,4", "--vectors", "300"]
+QUIET = ["--no-replay", "--vectors", "300"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["order", "--terms", "8", *QUICK], 0, ["FOUND", "sequential", "pairwise", "What is wrong"]),
+        (["precision", *QUICK], 0, ["FOUND", "float64"]),
+        (["relu", "--a", "real", "--b", "numpy:matmul:batch=4", "--terms", "8", *QUICK], 0, ["FOUND", "numpy:matmul:batch=4"]),
+        (["interval", "--terms", "8", *QUICK], 0, ["FOUND", "interval"]),
+        (["interval", "--a", "pairwise", "--b", "pairwise", "--no-replay"], 0, ["IMPOSSIBLE"]),
+        (["order", "--terms", "1", "--no-replay"], 0, ["IMPOSSIBLE", "the same expression"]),
+        (["order", "--gap", "1", "--no-replay"], 0, ["IMPOSSIBLE", "never more than"]),
+        (["order", "--gap", "0.000001", "--timeout", "0.3", "--no-replay"], 3, ["UNKNOWN"]),
+        (["order", "--a", "pairwise", "--b", "[[[[0,1],2],3],[[4,5],[6,7]]]", "--no-replay"], 0, ["FOUND"]),
+        (["twin", "numpy:matmul:batch=4,outputs=3", "--terms", "8", *QUIET], 3, ["UNKNOWN", "no two positions"]),
+        (["reveal", "numpy:sum", "--terms", "8", "--vectors", "300"], 0, ["numpy:sum", "explains 300/300"]),
+    ],
+)
+def test_each_command_reports_and_ends_with_its_code(arguments, code, words, capsys):
+    assert main(arguments) == code
+    text = capsys.readouterr().out
+    for word in words:
+        assert word in text
+
+
+def test_json_is_one_object_and_out_is_read_by_check_replay_and_explain(tmp_path, capsys):
+    out = str(tmp_path / "flip.json")
+    assert main(["order", "--b", "numpy:matmul:batch=4", "--terms", "64", "--json", "--out", out, *QUICK]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["verdict"], data["question"], data["out"]) == ("found", "order", out)
+    assert len(data["reveals"]) == 1
+    assert main(["check", out]) == 0
+    assert "holds" in capsys.readouterr().out
+    again = str(tmp_path / "again.json")
+    assert main(["replay", out, "--library", "numpy", "--batch", "4", "--out", again]) == 0
+    capsys.readouterr()
+    assert main(["explain", again]) == 0
+    assert "sequential" in capsys.readouterr().out
+
+
+def test_a_folder_holds_the_witness_the_network_and_the_point(tmp_path, capsys):
+    folder = tmp_path / "flip"
+    assert main(["order", "--terms", "8", "--no-replay", "--out", str(folder)]) == 0
+    capsys.readouterr()
+    assert sorted(path.name for path in folder.iterdir()) == ["network.onnx", "point.txt", "witness.json"]
+    assert len((folder / "point.txt").read_text().splitlines()) == 8
+    assert main(["order", "--terms", "8", "--no-replay", "--out", str(folder)]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+def test_a_reveal_file_can_stand_for_a_side(tmp_path, capsys):
+    path, wanted = str(tmp_path / "numpy.json"), ["--terms", "64", "--outputs", "2"]
+    assert main(["reveal", "numpy:matmul", *wanted, "--batch", "1,4", "--vectors", "300", "--out", path]) == 0
+    capsys.readouterr()
+    assert main(["order", "--b", path, *wanted, "--no-replay"]) == 2
+    assert "has 2 reveals" in capsys.readouterr().err
+    one = str(tmp_path / "one.json")
+    assert main(["reveal", "numpy:matmul", "--terms", "64", "--batch", "4", "--vectors", "300", "--out", one]) == 0
+    assert main(["order", "--a", "pairwise", "--b", one, "--terms", "64", *QUICK]) == 0
+    assert "numpy:matmul:batch=4" in capsys.readouterr().out
+
+
+def test_the_matrix_is_written_as_text_picture_and_json(tmp_path, capsys):
+    stem = tmp_path / "matrix"
+    arguments = ["matrix", "--terms", "16", "--batch", "1,4", "--library", "numpy", "--no-settings", "--vectors", "300"]
+    assert main([*arguments, "--out", str(stem)]) == 0
+    assert "pairs confirmed" in capsys.readouterr().out
+    data = json.loads(stem.with_suffix(".json").read_text())
+    assert data["pairs"] == data["confirmed"] == len(data["cells"]) > 0
+    ET.parse(stem.with_suffix(".svg"))
+    assert "pairs confirmed" in stem.with_suffix(".txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["numpy", "--terms", "16"], "15"),
+        (["[[0,1],[2,3]]", "--as", "text"], "[[0,1],[2,3]]"),
+        (["pairwise", "--terms", "4", "--as", "json"], '"leaves": 4'),
+        (["strided:4", "--as", "fpcore"], "(FPCore"),
+        (["reverse", "--as", "svg"], "<svg"),
+        (["sequential", "--compare", "pairwise", "--terms", "64"], "different trees of 64 terms"),
+        (["sequential", "--compare", "strided:1"], "the same tree of 8 terms"),
+        (["[[0,1],2]", "--compare", "sequential"], "the same tree of 3 terms"),
+    ],
+)
+def test_orders_are_printed_and_compared(arguments, words, capsys):
+    assert main(["tree", *arguments]) == 0
+    assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["order", "--a", "[[0,1],[1,2]]", "--terms", "3"], "leaf 1 of the order is repeated"),
+        (["order", "--a", "[0,2]", "--terms", "2"], "leaf"),
+        (["order", "--a", "[[0,1],2]", "--terms", "4"], "a tree of 3 leaves, but the sum has 4 terms"),
+        (["order", "--a", "zigzag"], "unknown order 'zigzag'"),
+        (["order", "--b", "torch:foo"], "torch has no operation 'foo'"),
+        (["order", "--b", "numpy:matmul:color=red"], "is no option of an environment"),
+        (["order", "--b", "numpy:matmul:row=1"], "row 1 is not in a batch of 1"),
+        (["order", "--a", "numpy:matmul:outputs=2", "--b", "numpy:dot:outputs=3"], "must have the same outputs=N"),
+        (["order", "--terms", "0"], "from 1 to 4096, not 0"),
+        (["order", "--terms", "5000"], "from 1 to 4096, not 5000"),
+        (["order", "--outputs", "0"], "the number of outputs must be from 1"),
+        (["order", "--predicate", "gap"], "needs one"),
+        (["order", "--gap", "0"], "a gap must be above 0"),
+        (["order", "--weights", "1:0"], "is reversed"),
+        (["order", "--max-weight", "0"], "must be above 0"),
+        (["order", "--box", "0:1", "--threshold", "0>1"], "choose one of"),
+        (["order", "--threshold", "0"], "must have the form FEATURE>VALUE"),
+        (["order", "--a", "nowhere.json"], "cannot read nowhere.json"),
+        (["order", "--dtype", "float31"], "unknown dtype 'float31'"),
+        (["order", "--library", "caffe"], "unknown library 'caffe'"),
+        (["order", "--device", "cuda"], "no GPU"),
+        (["order", "--timeout", "-1"], "the time limit must be above 0"),
+        (["order", "--out", "nowhere/x.json"], "there is no such folder"),
+        (["precision", "--a", "float32", "--b", "float32"], "choose two formats"),
+        (["interval", "--a", "real"], "real arithmetic has none"),
+        (["interval", "--widening", "wide"], "unknown widening 'wide'"),
+        (["twin", "numpy:matmul"], "outputs=N"),
+        (["position", "--kind", "colour"], "unknown kind 'colour'"),
+        (["reveal", "numpy:matmul", "--dtype", "tf32"], "numpy has no dtype tf32"),
+        (["reveal", "numpy:conv2d"], "numpy has no operation 'conv2d'"),
+        (["reveal", "numpy:vdot", "--batch", "4"], "vdot takes one pair of vectors"),
+        (["reveal", "numpy:sum", "--terms", "0"], "terms and outputs must be from 1"),
+        (["reveal", "numpy:sum", "--out", "reveal.txt"], "ends in .json"),
+        (["matrix", "--library", "caffe"], "unknown library 'caffe'"),
+        (["tree", "pairwise", "--as", "png"], "unknown form 'png'"),
+        (["tree", "[[0,1],2]", "--compare", "[[0,1],[2,3]]"], "leaves"),
+    ],
+)
+def test_bad_input_gives_one_line_and_nothing_is_written(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    if arguments == ["order", "--device", "cuda"]:
+        from fpsynth.libraries.machine import has_gpu
+
+        if has_gpu():
+            pytest.skip("there is a GPU")
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert words in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_that_is_not_installed_is_said(monkeypatch, capsys):
+    from fpsynth.libraries.numpy import Numpy
+
+    monkeypatch.setattr(Numpy, "version", lambda self: None)
+    assert main(["order", "--b", "numpy:matmul", "--no-replay"]) == 2
+    assert "numpy is not installed" in capsys.readouterr().err
+
+
+def test_the_process_itself_refuses_with_one_line():
+    assert "unknown order" in refused(fpsynth("order", "--a", "zigzag"))
