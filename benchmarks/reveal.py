@@ -20,7 +20,8 @@ from typing import Any
 from benchmarks.common import RESULTS, aligned, conditions, keep, machine, short, shown, spread, whole_numbers
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel, parse_environment
+from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import library_named
 from fpsynth.orders import Tree
 from fpsynth.orders.comparing import equal

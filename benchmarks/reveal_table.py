@@ -17,7 +17,8 @@ from common import RESULTS, aligned, conditions, keep, machine, short, whole_num
 
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
-from fpsynth.libraries.kernels import MAX_TERMS, Kernel, parse_environment
+from fpsynth.libraries.kernels import MAX_TERMS, Kernel
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 

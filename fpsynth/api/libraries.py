@@ -44,7 +44,8 @@ def reveal(
     count where ``batches`` is None, and instead of ``outputs``.  ``terms``: products in each sum, from 1 to 4096.  ``bias``:
     of a layer with biases.  Raises InputError for what cannot be used, and for what the library refuses.
     """
-    from fpsynth.libraries.kernels import MAX_TERMS, Kernel, parse_environment
+    from fpsynth.libraries.kernels import MAX_TERMS, Kernel
+    from fpsynth.libraries.naming import parse_environment
     from fpsynth.revealing.revealer import Revealer
 
     parsed = parse_environment(environment)

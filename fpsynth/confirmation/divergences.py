@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
-from fpsynth.libraries.kernels import Environment, parse_environment
+from fpsynth.libraries.kernels import Environment
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.pool import Answer, Call, LibraryPool, Member
 from fpsynth.libraries.registry import NAMES, library_named
 from fpsynth.witness.divergence import Divergence, Observation, View

@@ -12,7 +12,8 @@ from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
-from fpsynth.libraries.kernels import MAX_TERMS, Kernel, parse_environment
+from fpsynth.libraries.kernels import MAX_TERMS, Kernel
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
 
 Json = dict[str, Any]

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from fpsynth.arithmetic import Deployment
 from fpsynth.errors import InputError
-from fpsynth.libraries.kernels import Environment, Kernel, parse_environment
+from fpsynth.libraries.kernels import Environment, Kernel
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import NAMES, library_named
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal

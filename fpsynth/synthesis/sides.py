@@ -13,7 +13,8 @@ from fpsynth.arithmetic_json import arithmetic_from_json, order_from_json
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown
 from fpsynth.formats import Format, format_named
-from fpsynth.libraries.kernels import Environment, Kernel, parse_environment
+from fpsynth.libraries.kernels import Environment, Kernel
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import NAMES
 from fpsynth.orders import parse_order
 from fpsynth.revealing.file import reveals_from_json

@@ -26,7 +26,7 @@ class View:
     """``reference`` (a: what is believed), ``deployed`` (b: what departs from it), ``silent`` (must not depart)."""
     deployment: Deployment
     environment: str = ""
-    """The environment that the deployment was revealed from (see libraries/kernels.py); empty for an arithmetic as such."""
+    """The environment that the deployment was revealed from (see libraries/naming.py); empty for an arithmetic as such."""
     row: int = 0
     """The row of the batch."""
     permutation: tuple[int, ...] = ()

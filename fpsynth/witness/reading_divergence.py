@@ -10,7 +10,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.arithmetic_json import arithmetic_from_json
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64, Format, format_named
-from fpsynth.libraries.kernels import parse_environment
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
 from fpsynth.witness.divergence import Divergence, Observation, Sampled, View

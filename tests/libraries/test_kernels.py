@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fpsynth.errors import InputError
-from fpsynth.libraries.kernels import Environment, parse_environment
+from fpsynth.libraries.kernels import Environment
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import NAMES, library_named
 from fpsynth.libraries.runs import SETTINGS, sweep
 

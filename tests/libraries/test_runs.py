@@ -10,7 +10,8 @@ import pytest
 from fpsynth import processes
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.libraries.kernels import Environment, parse_environment
+from fpsynth.libraries.kernels import Environment
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.libraries.registry import NAMES, library_named
 from fpsynth.libraries.runs import BATCHES, run_in, sweep

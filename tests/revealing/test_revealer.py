@@ -8,7 +8,8 @@ import pytest
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, format_named
-from fpsynth.libraries.kernels import Kernel, parse_environment
+from fpsynth.libraries.kernels import Kernel
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import library_named
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
