@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from statistics import median
@@ -51,6 +51,8 @@ class _Work:
     notes: list[str] = field(default_factory=list)
     reason: str = ""
     proof: Proof | None = None
+    winner: Attempt | None = None
+    """The engine's run that found the solution; None where no engine was needed."""
     loose: tuple[Divergence, str] | None = None
     """A solution that hangs on a zero, kept while one with opposite signs is looked for; and what found it."""
 
@@ -76,7 +78,7 @@ def find_flip(question: FlipQuestion, settings: Settings, progress: Progress | N
 
 def _search(work: _Work) -> tuple[Divergence, str] | None:
     """The first solution that is as strict as it can soon be found to be, made larger where that is asked for."""
-    stages = (_closed, _dense, _raced, _camouflaged, _dense_again)
+    stages = (_closed, _dense, _grown_gap, _raced, _camouflaged, _dense_again)
     for stage in stages:
         if work.clock.left <= 0:
             work.reason = work.reason or "the time limit is over"
@@ -143,6 +145,27 @@ def _drawn(work: _Work, clock: Clock, seed: int) -> tuple[Divergence, str] | Non
         size = min(2 * size, bench.capacity)
 
 
+def _grown_gap(work: _Work) -> tuple[Divergence, str] | None:
+    """A gap that random layers do not reach: grown from whatever gap there is."""
+    q = work.question
+    if q.predicate.kind != "gap" or q.terms <= SMALL:
+        return None
+    any_gap = replace(q.predicate, bound=q.format.min_subnormal)
+    share = Clock(work.clock.left / 3)
+    settings = replace(work.settings, improvement=share.left)
+    easy = _Work(replace(q, predicate=any_gap, maximise=True), settings, share, work.progress)
+    found = _closed(easy) or _dense(easy) or easy.loose
+    if found is None:
+        return None
+    grown, how = _larger(easy, found)
+    divergence = exact_divergence(q, grown.network, grown.point)
+    if divergence is None:
+        work.reason = f"the largest gap that was found is {float(grown.measure):.6g}"
+        return None
+    work.notes += easy.notes
+    return divergence, how
+
+
 def _raced(work: _Work) -> tuple[Divergence, str] | None:
     """Ask the engines about few terms; they may prove that there is nothing where these are all terms."""
     q = work.question
@@ -164,7 +187,9 @@ def _raced(work: _Work) -> tuple[Divergence, str] | None:
         return None
     bench, columns = _solved(q, active, outcome)
     assert outcome.winner is not None
-    return _first(work, bench, columns, f"{outcome.winner.engine} ({outcome.winner.encoding})", loose=True)
+    found = _first(work, bench, columns, f"{outcome.winner.engine} ({outcome.winner.encoding})", loose=True)
+    work.winner = outcome.winner if found is not None else None
+    return found
 
 
 def _solved(q: FlipQuestion, active: tuple[int, ...], outcome: Race) -> tuple[Bench, Columns]:
@@ -192,8 +217,6 @@ def _camouflaged(work: _Work) -> tuple[Divergence, str] | None:
     """Where dense layers do not flip: the closed form, with numbers as large as it bears in place of its zeros."""
     if not work.question.camouflage:
         return None
-    from dataclasses import replace
-
     import numpy as np
 
     from fpsynth.synthesis.flips.columns import Bench, Columns
@@ -296,12 +319,10 @@ def _larger(work: _Work, found: tuple[Divergence, str]) -> tuple[Divergence, str
     if larger is None or larger.measure <= divergence.measure:
         return found
     work.notes.append(f"grown from a measure of {float(divergence.measure):.6g} by local search; not proved to be the largest")
-    return larger, how
+    return larger, f"local search from {how}"
 
 
 def _result(work: _Work, found: tuple[Divergence, str] | None) -> FlipResult:
-    from dataclasses import replace
-
     spent = round(work.clock.spent, 3)
     if found is None:
         verdict = Verdict.IMPOSSIBLE if work.proof is not None else Verdict.UNKNOWN
@@ -310,14 +331,13 @@ def _result(work: _Work, found: tuple[Divergence, str] | None) -> FlipResult:
     divergence, how = found
     share = _standing_out(divergence)
     notes = [*work.notes, *_described(work.question, divergence, share)]
-    engine, _, rest = how.partition(" (")
-    searched = work.attempts and rest
+    winner = work.winner
     provenance = Provenance(
-        engine=engine if searched else "construction",
-        encoding=rest.rstrip(")") if searched else how,
-        seed=work.settings.seed,
+        engine=winner.engine if winner else "construction",
+        encoding=winner.encoding if winner else how,
+        seed=winner.seed if winner else work.settings.seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(engine if searched else ""),
+        versions=_versions(winner.engine if winner else ""),
         seconds_solve=spent,
         seconds_total=spent,
         notes=tuple(notes),
