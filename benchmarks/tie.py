@@ -31,7 +31,7 @@ from fpsynth.formats import Format, format_named
 from fpsynth.libraries.machine import cores, cpu
 from fpsynth.rounding import from_bits
 from fpsynth.solvers.base import package_version
-from fpsynth.synthesis.run import run_tie  # noqa: F401  (imported before the clock runs: the process is a running one)
+from fpsynth.synthesis.ties.run import run_tie  # noqa: F401  (imported before the clock runs: the process is a running one)
 from fpsynth.version import __version__
 
 FORMATS = ("float32", "float64", "float16", "bfloat16", "tf32", "float8_e5m2")

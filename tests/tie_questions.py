@@ -10,8 +10,8 @@ from fpsynth.formats import Format
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Rounding
 from fpsynth.synthesis.domain import Interval, parse_interval
-from fpsynth.synthesis.run import deployments
-from fpsynth.synthesis.tie import TieQuestion
+from fpsynth.synthesis.ties.question import TieQuestion
+from fpsynth.synthesis.ties.run import deployments
 
 E5P3 = Format("e5p3", 5, 3)
 E4P4 = Format("e4p4", 4, 4)

@@ -14,7 +14,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, Network
-from fpsynth.synthesis.certification import claims, lipschitz_ratio, nearest_sqrt, squared_distance
+from fpsynth.synthesis.ties.certification import claims, lipschitz_ratio, nearest_sqrt, squared_distance
 from fpsynth.version import __version__
 from fpsynth.witness import Provenance, Witness, save
 

@@ -124,7 +124,7 @@ def interval(
 
 def twin(environment: str | None = None, *, terms: int = 64, **options: Unpack[OptionFields]) -> DivergenceResult:
     """Find two neurons with identical weights whose outputs differ in ``environment`` (None: look for an environment too)."""
-    from fpsynth.synthesis.position_question import run_position
+    from fpsynth.synthesis.positions.answer import run_position
 
     return run_position("twin", environment, terms, Options(**options))
 
@@ -136,7 +136,7 @@ def position(
 
     ``kind``: permutation or row.  ``environment``: None looks for one too.
     """
-    from fpsynth.synthesis.position_question import run_position
+    from fpsynth.synthesis.positions.answer import run_position
 
     if kind not in ("permutation", "row"):
         raise InputError(f"unknown kind {kind[:40]!r}; choose from permutation, row")

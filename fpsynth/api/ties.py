@@ -58,9 +58,9 @@ def tie(
     from fpsynth.libraries.pool import LibraryPool
     from fpsynth.solvers.engines import engines_named
     from fpsynth.synthesis.domain import DEFAULT_INPUTS, default_weights, parse_interval
-    from fpsynth.synthesis.run import deployments, run_tie
     from fpsynth.synthesis.search import Settings
-    from fpsynth.synthesis.tie import TieQuestion
+    from fpsynth.synthesis.ties.question import TieQuestion
+    from fpsynth.synthesis.ties.run import deployments, run_tie
 
     fmt, tree, mode = format_named(dtype), parse_order(order), rounding_named(rounding)
     check_limits(timeout, seed, jobs)

@@ -42,7 +42,7 @@ def replay(
 
         return observed(subject, libraries, batches, device)
     from fpsynth.libraries.pool import LibraryPool
-    from fpsynth.synthesis.run import confirmed
+    from fpsynth.synthesis.ties.run import confirmed
 
     with LibraryPool(libraries, device) as pool:
         return confirmed(subject, pool, batches)
@@ -64,7 +64,7 @@ def explain(witness: Witness | Divergence | str | os.PathLike[str], *, unicode: 
 
 def loaded(witness: Witness | Divergence | str | os.PathLike[str]) -> Witness | Divergence:
     """The witness itself, or what its file holds.  Raises InputError where it claims nothing, or nothing that is known."""
-    from fpsynth.synthesis.certification import REAL_CERTIFIERS
+    from fpsynth.synthesis.ties.certification import REAL_CERTIFIERS
     from fpsynth.witness import Divergence, Witness, load
 
     subject = witness if isinstance(witness, Witness | Divergence) else load(witness)

@@ -9,7 +9,9 @@ from fractions import Fraction
 from fpsynth.certifiers.base import certifier
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.evaluators.networks import argmax, network_logits
-from fpsynth.synthesis.certification import (
+from fpsynth.synthesis.check_divergence import check_divergence
+from fpsynth.synthesis.findings import CheckResult, Finding
+from fpsynth.synthesis.ties.certification import (
     REAL_CERTIFIERS,
     claims,
     lipschitz_ratio,
@@ -17,8 +19,6 @@ from fpsynth.synthesis.certification import (
     squared_distance,
     stated_ratio,
 )
-from fpsynth.synthesis.check_divergence import check_divergence
-from fpsynth.synthesis.findings import CheckResult, Finding
 from fpsynth.witness import Divergence, Witness
 
 __all__ = ["CheckResult", "Finding", "check"]

@@ -21,8 +21,8 @@ from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
-from fpsynth.synthesis.detectors import NAMES as PUBLISHED
-from fpsynth.synthesis.detectors import Detector, detector
+from fpsynth.synthesis.detecting.detectors import NAMES as PUBLISHED
+from fpsynth.synthesis.detecting.detectors import Detector, detector
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.arithmetics import same

@@ -11,18 +11,18 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.predicates import Predicate
 from fpsynth.solvers.engines import engines_named
-from fpsynth.synthesis.amplify import amplified
+from fpsynth.synthesis.detecting.amplify import amplified
+from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import Interval, parse_interval, parse_number
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.question import common_format
-from fpsynth.synthesis.interval import IntervalQuestion, find_outside
+from fpsynth.synthesis.intervals.answer import IntervalQuestion, find_outside
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import assemble, layer, one_neuron
 from fpsynth.synthesis.result import DivergenceResult, Verdict
 from fpsynth.synthesis.search import Clock, Settings
 from fpsynth.synthesis.sides import Sides, shape_for
-from fpsynth.synthesis.triggers import input_dependent
 from fpsynth.witness.divergence import Divergence, View
 
 PREDICATES = ("sign", "argmax", "gap", "relu")

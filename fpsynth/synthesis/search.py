@@ -20,7 +20,7 @@ from fpsynth.solvers.base import Engine
 from fpsynth.solvers.race import Attempt, Race, Task, race
 from fpsynth.solvers.schedule import runners
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.tie import CERTIFIED, TIED, Bound, TieQuestion, build, points, symbolic_network, weight_name
+from fpsynth.synthesis.ties.question import CERTIFIED, TIED, Bound, TieQuestion, build, points, symbolic_network, weight_name
 
 Progress = Callable[[str], None]
 

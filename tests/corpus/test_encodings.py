@@ -182,7 +182,7 @@ def test_a_wrong_status_finds_no_evidence():
 
 
 def evidence_problem(question, bounds):
-    from fpsynth.synthesis.tie import build
+    from fpsynth.synthesis.ties.question import build
 
     return build(question.tie, bounds)
 

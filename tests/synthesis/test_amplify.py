@@ -18,7 +18,7 @@ from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
-from fpsynth.synthesis.amplify import amplified, bounded_detector
+from fpsynth.synthesis.detecting.amplify import amplified, bounded_detector
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import predicted_logits, with_prediction
 

@@ -11,12 +11,12 @@ from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
-from fpsynth.synthesis.answer import answer
-from fpsynth.synthesis.certification import Certification
 from fpsynth.synthesis.result import Verdict
-from fpsynth.synthesis.run import run_tie
 from fpsynth.synthesis.search import Settings, objective_bounds
-from fpsynth.synthesis.tie import build
+from fpsynth.synthesis.ties.answer import answer
+from fpsynth.synthesis.ties.certification import Certification
+from fpsynth.synthesis.ties.question import build
+from fpsynth.synthesis.ties.run import run_tie
 
 ALL = tuple(ENGINES.values())
 

@@ -16,7 +16,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
 from fpsynth.networks.network import Dense, Network
-from fpsynth.synthesis.certification import (
+from fpsynth.synthesis.ties.certification import (
     Certification,
     claims,
     decimal_above,

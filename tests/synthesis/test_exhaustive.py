@@ -12,8 +12,8 @@ from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, TF32
 from fpsynth.rounding import Rounding
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.exhaustive import contradiction, enumerate_ties, feasible, numbers
-from fpsynth.synthesis.tie import OBJECTIVES, TieQuestion, build
+from fpsynth.synthesis.ties.exhaustive import contradiction, enumerate_ties, feasible, numbers
+from fpsynth.synthesis.ties.question import OBJECTIVES, TieQuestion, build
 
 DOMAINS = [
     (E5P3, "0.1:1", "0.1:1"),

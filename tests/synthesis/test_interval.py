@@ -22,8 +22,8 @@ from fpsynth.rounding import Rounding, from_float
 from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.check_divergence import check_divergence
 from fpsynth.synthesis.domain import Interval, parse_interval
-from fpsynth.synthesis.interval import IntervalQuestion, IntervalResult, find_outside
-from fpsynth.synthesis.interval_question import build
+from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
+from fpsynth.synthesis.intervals.question import build
 from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.search import Settings
 from fpsynth.witness.divergence import View

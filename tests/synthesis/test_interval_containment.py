@@ -23,8 +23,8 @@ from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.race import Task, race
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.interval_containment import containment
-from fpsynth.synthesis.interval_question import IntervalQuestion, build
+from fpsynth.synthesis.intervals.containment import containment
+from fpsynth.synthesis.intervals.question import IntervalQuestion, build
 from fpsynth.witness.divergence import View
 
 ORDERS_OF_3 = [fixed_order(Tree(3, steps)) for steps in (((0, 1), (3, 2)), ((1, 2), (0, 3)), ((2, 0), (1, 3)))]

@@ -16,7 +16,7 @@ from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.placing import layer
-from fpsynth.synthesis.positions import Pair, build, pairs
+from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.search import Settings
 from fpsynth.witness.divergence import Divergence, View
 

@@ -12,8 +12,8 @@ from fpsynth.problems import problem_from_json, problem_to_json
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.base import Status
 from fpsynth.solvers.engines import ENGINES
-from fpsynth.synthesis import ratio_bound
-from fpsynth.synthesis.exhaustive import enumerate_ties
+from fpsynth.synthesis.ties import ratio_bound
+from fpsynth.synthesis.ties.exhaustive import enumerate_ties
 
 P5, P6, P7 = Format("e6p5", 6, 5), Format("e6p6", 6, 6), Format("e6p7", 6, 7)
 SIGNS = [("1:7.99", "1:7.99"), ("-7.99:-1", "1:7.99"), ("1:7.99", "-7.99:-1"), ("-7.99:-1", "-7.99:-1")]

@@ -15,7 +15,16 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import FLOAT16, FLOAT32, power_of_two
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Order, Tree, fixed_order
-from fpsynth.synthesis.stacking import Reading, Sketch, any_width, extended, power_at_least, power_at_most, shifted, stage
+from fpsynth.synthesis.detecting.stacking import (
+    Reading,
+    Sketch,
+    any_width,
+    extended,
+    power_at_least,
+    power_at_most,
+    shifted,
+    stage,
+)
 
 
 @given(st.fractions(min_value=Fraction(1, 10**9), max_value=10**9))

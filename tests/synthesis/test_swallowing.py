@@ -17,7 +17,7 @@ from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import fixed_order, parse_order
 from fpsynth.orders.comparing import equal
 from fpsynth.rounding import Rounding
-from fpsynth.synthesis.swallowing import Swallowing, swallowing
+from fpsynth.synthesis.detecting.swallowing import Swallowing, swallowing
 from fpsynth.witness.divergence import View
 from fpsynth.witness.prediction import predicted_logits
 

@@ -16,7 +16,7 @@ from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.rounding import Rounding
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.tie import OBJECTIVES, Bound, TieQuestion, build, solution, symbolic_network, weight_name
+from fpsynth.synthesis.ties.question import OBJECTIVES, Bound, TieQuestion, build, solution, symbolic_network, weight_name
 
 
 def forward(shape, values, point, fmt, mode=Rounding.RNE):

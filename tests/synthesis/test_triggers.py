@@ -18,8 +18,8 @@ from fpsynth.libraries.pool import Call, LibraryPool
 from fpsynth.orders import Builder, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
+from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.triggers import input_dependent
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import predicted_logits
 

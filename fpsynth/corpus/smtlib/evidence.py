@@ -17,9 +17,9 @@ from fpsynth.problems import Assignment
 from fpsynth.rounding import Value, from_float, to_bits
 from fpsynth.solvers.engines import engines_named
 from fpsynth.solvers.race import Attempt, Race, Task, race
-from fpsynth.synthesis import ratio_bound
-from fpsynth.synthesis.exhaustive import enumerate_ties
 from fpsynth.synthesis.search import Settings, find
+from fpsynth.synthesis.ties import ratio_bound
+from fpsynth.synthesis.ties.exhaustive import enumerate_ties
 
 Record = dict[str, Any]
 """Evidence as the manifest holds it."""

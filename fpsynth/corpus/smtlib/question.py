@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from fpsynth.encoders import Script, encode
 from fpsynth.problems import Problem
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.tie import Bound, TieQuestion, build
+from fpsynth.synthesis.ties.question import Bound, TieQuestion, build
 
 
 class Evidence(Enum):

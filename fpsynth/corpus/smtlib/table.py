@@ -26,9 +26,9 @@ from fpsynth.formats import (
 from fpsynth.orders import parse_order
 from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import Rounding, round_fraction
-from fpsynth.synthesis import ratio_bound
 from fpsynth.synthesis.domain import DEFAULT_INPUTS, Interval, default_weights
-from fpsynth.synthesis.tie import CERTIFIED, Bound, TieQuestion, weight_name
+from fpsynth.synthesis.ties import ratio_bound
+from fpsynth.synthesis.ties.question import CERTIFIED, Bound, TieQuestion, weight_name
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from fpsynth.orders.comparing import differences
 from fpsynth.problems import Problem
 from fpsynth.solvers.race import Attempt, Race, Task, race
 from fpsynth.solvers.schedule import runners
-from fpsynth.synthesis.interval_absorption import candidates
-from fpsynth.synthesis.interval_containment import containment
-from fpsynth.synthesis.interval_question import IntervalQuestion, IntervalResult, build, divergence, filled
+from fpsynth.synthesis.intervals.absorption import candidates
+from fpsynth.synthesis.intervals.containment import containment
+from fpsynth.synthesis.intervals.question import IntervalQuestion, IntervalResult, build, divergence, filled
 from fpsynth.synthesis.result import Proof, Verdict
 from fpsynth.synthesis.search import Clock, Progress, Settings, glance
 from fpsynth.version import __version__

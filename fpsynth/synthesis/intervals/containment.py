@@ -26,7 +26,7 @@ from fpsynth.certifiers.interval_expressions import includes
 from fpsynth.formats import Format
 from fpsynth.orders.comparing import equal
 from fpsynth.orders.tree import Tree
-from fpsynth.synthesis.interval_question import IntervalQuestion
+from fpsynth.synthesis.intervals.question import IntervalQuestion
 from fpsynth.synthesis.result import Proof
 
 

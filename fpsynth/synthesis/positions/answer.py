@@ -16,7 +16,7 @@ from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.options import Options
-from fpsynth.synthesis.positions import Pair, build, pairs
+from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.questions import UNIT, settings_of
 from fpsynth.synthesis.result import DivergenceResult, Verdict
 from fpsynth.synthesis.search import Clock

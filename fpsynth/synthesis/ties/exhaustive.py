@@ -21,7 +21,7 @@ from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import Format
 from fpsynth.problems import Assignment
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.tie import CERTIFIED, TIED, TieQuestion, build, weight_name
+from fpsynth.synthesis.ties.question import CERTIFIED, TIED, TieQuestion, build, weight_name
 
 MAX_NUMBERS = 8192
 """Largest number of weights and of inputs that is enumerated."""

@@ -15,7 +15,7 @@ from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.problems import Assignment
-from fpsynth.synthesis.tie import TieQuestion, solution
+from fpsynth.synthesis.ties.question import TieQuestion, solution
 from fpsynth.witness import Certificate, Provenance, Witness
 
 REAL_CERTIFIERS = ("lipschitz-exact", "lipschitz")

@@ -9,11 +9,11 @@ from fractions import Fraction
 from fpsynth.errors import ContradictionError
 from fpsynth.problems import Assignment
 from fpsynth.solvers.race import Attempt, Race
-from fpsynth.synthesis import ratio_bound
-from fpsynth.synthesis.exhaustive import Enumeration, contradiction, enumerate_ties, feasible
 from fpsynth.synthesis.result import Proof, Verdict
 from fpsynth.synthesis.search import Clock, Found, Progress, Settings, find, objective_bounds, refute
-from fpsynth.synthesis.tie import Bound, TieQuestion, build
+from fpsynth.synthesis.ties import ratio_bound
+from fpsynth.synthesis.ties.exhaustive import Enumeration, contradiction, enumerate_ties, feasible
+from fpsynth.synthesis.ties.question import Bound, TieQuestion, build
 
 Judge = Callable[[Assignment], str]
 """Says why the certifier itself rejects a solution; empty if it accepts."""

@@ -14,10 +14,10 @@ from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import from_index, index_range
-from fpsynth.synthesis.amplify import Ending, amplified, evaluated
+from fpsynth.synthesis.detecting.amplify import Ending, amplified, evaluated
+from fpsynth.synthesis.detecting.stacking import Reading, Sketch, Stage, mean, power_at_least, power_at_most, shifted, stage
+from fpsynth.synthesis.detecting.swallowing import swallowing
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.stacking import Reading, Sketch, Stage, mean, power_at_least, power_at_most, shifted, stage
-from fpsynth.synthesis.swallowing import swallowing
 from fpsynth.witness.divergence import Divergence, Sampled, View
 
 Box = Sequence[tuple[Fraction, Fraction]]

@@ -19,7 +19,7 @@ from fpsynth.orders.comparing import differences
 from fpsynth.orders.tree import Tree
 from fpsynth.rounding import Rounding, from_fraction, representable
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.interval_question import IntervalQuestion
+from fpsynth.synthesis.intervals.question import IntervalQuestion
 
 MAX_PAIRS = 600
 """Pairs of leaves that meet early in a, of which the way in b is looked at."""

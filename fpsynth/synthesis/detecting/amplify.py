@@ -12,8 +12,18 @@ from fpsynth.formats import FLOAT32, Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import from_fraction
-from fpsynth.synthesis.stacking import Reading, Sketch, Stage, extended, mean, power_at_least, power_at_most, shifted, stage
-from fpsynth.synthesis.swallowing import Swallowing, swallowing
+from fpsynth.synthesis.detecting.stacking import (
+    Reading,
+    Sketch,
+    Stage,
+    extended,
+    mean,
+    power_at_least,
+    power_at_most,
+    shifted,
+    stage,
+)
+from fpsynth.synthesis.detecting.swallowing import Swallowing, swallowing
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import with_prediction
 

@@ -30,7 +30,7 @@ from fpsynth.expressions import Expression
 from fpsynth.formats import Format, power_of_two
 from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import Rounding
-from fpsynth.synthesis.tie import TieQuestion
+from fpsynth.synthesis.ties.question import TieQuestion
 
 CASES = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2))
 """The pairs (k, j) that the argument above leaves over."""
