@@ -34,7 +34,7 @@ from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.question import MAX_TERMS
 from fpsynth.synthesis.flips.solving import build, solve
-from fpsynth.synthesis.search import Settings
+from fpsynth.synthesis.settings import Settings
 from fpsynth.witness.divergence import View
 
 FMT = FLOAT32

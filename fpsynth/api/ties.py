@@ -58,7 +58,7 @@ def tie(
     from fpsynth.libraries.pool import LibraryPool
     from fpsynth.solvers.engines import engines_named
     from fpsynth.synthesis.domain import DEFAULT_INPUTS, default_weights, parse_interval
-    from fpsynth.synthesis.search import Settings
+    from fpsynth.synthesis.settings import Settings
     from fpsynth.synthesis.ties.question import TieQuestion
     from fpsynth.synthesis.ties.run import deployments, run_tie
 

@@ -10,7 +10,7 @@ from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.result import DivergenceResult, Proof, Verdict
-from fpsynth.synthesis.search import Clock
+from fpsynth.synthesis.settings import Clock
 from fpsynth.witness.divergence import Divergence
 
 

@@ -26,7 +26,7 @@ from fpsynth.synthesis.detecting.detectors import Detector, detector
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
-from fpsynth.synthesis.search import Clock, Settings
+from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.witness.divergence import Divergence, View
 
 Progress = Callable[[str], None]

@@ -21,7 +21,7 @@ from fpsynth.synthesis.intervals.answer import IntervalQuestion, find_outside
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import assemble, layer, one_neuron
 from fpsynth.synthesis.result import DivergenceResult, Verdict
-from fpsynth.synthesis.search import Clock, Settings
+from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.sides import Sides, shape_for
 from fpsynth.witness.divergence import Divergence, View
 

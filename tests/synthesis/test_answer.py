@@ -12,11 +12,12 @@ from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT6
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
 from fpsynth.synthesis.result import Verdict
-from fpsynth.synthesis.search import Settings, objective_bounds
+from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.answer import answer
 from fpsynth.synthesis.ties.certification import Certification
 from fpsynth.synthesis.ties.question import build
 from fpsynth.synthesis.ties.run import run_tie
+from fpsynth.synthesis.ties.search import objective_bounds
 
 ALL = tuple(ENGINES.values())
 

@@ -15,7 +15,7 @@ from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.result import Verdict
-from fpsynth.synthesis.search import Clock
+from fpsynth.synthesis.settings import Clock
 from fpsynth.witness import Provenance
 
 

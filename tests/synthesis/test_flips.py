@@ -21,7 +21,7 @@ from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.result import Verdict
-from fpsynth.synthesis.search import Settings
+from fpsynth.synthesis.settings import Settings
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import predicted_logits
 

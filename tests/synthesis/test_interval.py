@@ -25,7 +25,7 @@ from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
 from fpsynth.synthesis.intervals.question import build
 from fpsynth.synthesis.result import Verdict
-from fpsynth.synthesis.search import Settings
+from fpsynth.synthesis.settings import Settings
 from fpsynth.witness.divergence import View
 from fpsynth.witness.file import parse, text
 

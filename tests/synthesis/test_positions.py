@@ -17,7 +17,7 @@ from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.placing import layer
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
-from fpsynth.synthesis.search import Settings
+from fpsynth.synthesis.settings import Settings
 from fpsynth.witness.divergence import Divergence, View
 
 TERMS = 6

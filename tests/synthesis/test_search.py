@@ -12,20 +12,10 @@ from fpsynth import rounding as r
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.solvers.engines import ENGINES
-from fpsynth.synthesis.search import (
-    NARROWED,
-    WINDOW,
-    Settings,
-    find,
-    glance,
-    narrow,
-    objective_bounds,
-    refute,
-    root_bounds,
-    tasks,
-)
+from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.exhaustive import enumerate_ties
 from fpsynth.synthesis.ties.question import OBJECTIVES, Bound, build, points, symbolic_network
+from fpsynth.synthesis.ties.search import NARROWED, WINDOW, find, glance, narrow, objective_bounds, refute, root_bounds, tasks
 
 DOMAINS = [
     (FLOAT32, "0.1:1", "0.1:1"),

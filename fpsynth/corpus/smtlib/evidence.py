@@ -17,9 +17,10 @@ from fpsynth.problems import Assignment
 from fpsynth.rounding import Value, from_float, to_bits
 from fpsynth.solvers.engines import engines_named
 from fpsynth.solvers.race import Attempt, Race, Task, race
-from fpsynth.synthesis.search import Settings, find
+from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties import ratio_bound
 from fpsynth.synthesis.ties.exhaustive import enumerate_ties
+from fpsynth.synthesis.ties.search import find
 
 Record = dict[str, Any]
 """Evidence as the manifest holds it."""

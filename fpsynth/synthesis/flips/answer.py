@@ -18,7 +18,7 @@ from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis.flips.question import FlipQuestion, FlipResult
 from fpsynth.synthesis.flips.structure import impossible
 from fpsynth.synthesis.result import Proof, Verdict
-from fpsynth.synthesis.search import Clock, Progress, Settings
+from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.version import __version__
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence

@@ -8,7 +8,7 @@ import numpy as np
 
 from fpsynth.synthesis.flips.columns import Bench, Columns, Floats, fitted, joined
 from fpsynth.synthesis.flips.noise import Noise
-from fpsynth.synthesis.search import Clock
+from fpsynth.synthesis.settings import Clock
 
 STALE_ROUNDS = 9
 """Rounds without an improvement after which the search ends."""

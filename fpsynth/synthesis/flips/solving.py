@@ -15,7 +15,8 @@ from fpsynth.solvers.race import Race, Task, race
 from fpsynth.solvers.schedule import runners
 from fpsynth.synthesis.flips.arithmetics import lowered_in
 from fpsynth.synthesis.flips.question import FlipQuestion
-from fpsynth.synthesis.search import Progress, Settings, glance
+from fpsynth.synthesis.settings import Progress, Settings
+from fpsynth.synthesis.ties.search import glance
 
 Logits = Sequence[Expression]
 FIRST_SLICE = 5.0

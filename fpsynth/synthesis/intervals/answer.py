@@ -18,7 +18,8 @@ from fpsynth.synthesis.intervals.absorption import candidates
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion, IntervalResult, build, divergence, filled
 from fpsynth.synthesis.result import Proof, Verdict
-from fpsynth.synthesis.search import Clock, Progress, Settings, glance
+from fpsynth.synthesis.settings import Clock, Progress, Settings
+from fpsynth.synthesis.ties.search import glance
 from fpsynth.version import __version__
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence

@@ -19,7 +19,7 @@ from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.questions import UNIT, settings_of
 from fpsynth.synthesis.result import DivergenceResult, Verdict
-from fpsynth.synthesis.search import Clock
+from fpsynth.synthesis.settings import Clock
 from fpsynth.witness.divergence import Divergence, View
 
 SHAPES = ((1, 10), (4, 10), (1, 3), (64, 10), (4, 5), (1, 7), (10, 17), (64, 33))

@@ -18,10 +18,11 @@ from fpsynth.orders import SEQUENTIAL, Order
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.result import TieResult, Verdict
-from fpsynth.synthesis.search import Clock, Found, Progress, Settings
+from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties.answer import Answer, answer
 from fpsynth.synthesis.ties.certification import Certification, squared_distance
 from fpsynth.synthesis.ties.question import TieQuestion
+from fpsynth.synthesis.ties.search import Found
 from fpsynth.version import __version__
 from fpsynth.witness import Provenance, Witness
 

@@ -6,23 +6,21 @@ import itertools
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth import rounding as r
 from fpsynth.encoders import ENCODINGS
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import power_of_two
-from fpsynth.libraries.machine import cores
 from fpsynth.problems import Assignment, Problem
 from fpsynth.solvers.base import Engine
 from fpsynth.solvers.race import Attempt, Race, Task, race
 from fpsynth.solvers.schedule import runners
 from fpsynth.synthesis.domain import Interval
+from fpsynth.synthesis.settings import Progress, Settings
 from fpsynth.synthesis.ties.question import CERTIFIED, TIED, Bound, TieQuestion, build, points, symbolic_network, weight_name
-
-Progress = Callable[[str], None]
 
 FIRST_SLICE = 4.0
 """Seconds that a first try with some weights fixed may take; each further round of tries doubles it."""
@@ -33,38 +31,6 @@ GLANCE = 0.2
 """Seconds for a first look of the sampler, before any process is started."""
 TRIES = 4
 """Such tries per engine in each round."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Limits and choices of a search, the same for every question."""
-
-    engines: tuple[Engine, ...]
-    seed: int = 0
-    seconds: float = 60.0
-    improvement: float = 3.0
-    """Seconds that may be spent on a larger objective once a solution is there."""
-    jobs: int = field(default_factory=cores)
-    memory: int = 1 << 30
-    """Bytes of address space for each solver process."""
-
-
-class Clock:
-    """Counts down the time limit of one request."""
-
-    def __init__(self, seconds: float) -> None:
-        self.started = time.monotonic()
-        self.deadline = self.started + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds until the limit, at least 0."""
-        return max(0.0, self.deadline - time.monotonic())
-
-    @property
-    def spent(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
 
 
 def narrow(question: TieQuestion, seed: int) -> dict[str, Interval]:
