@@ -88,10 +88,13 @@ def matrix(
     ``settings``: also with the variables that make a library choose the kernels of other processors.  ``timeout``: seconds
     for the search of one detector.  Raises InputError for what cannot be used.
     """
+    from fpsynth.libraries.kernels import MAX_TERMS
     from fpsynth.synthesis.matrix import run_matrix
 
     check_batches(batches)
     check_limits(timeout, seed, None)
+    if not 1 <= terms <= MAX_TERMS or not 1 <= outputs <= MAX_OUTPUTS or not 1 <= vectors <= MAX_VECTORS:
+        raise InputError(f"terms and outputs must be from 1 to {MAX_TERMS}, vectors from 1 to {MAX_VECTORS}")
     return run_matrix(
         format_named(dtype),
         terms,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,9 +21,14 @@ Outcome = tuple[int, str | dict[str, Any]]
 """Exit code, and a report or a JSON object."""
 
 
+MATRIX_FILES = (".json", ".txt", ".svg")
+"""Endings of what ``matrix --out`` writes."""
+
+
 def order(arguments: Namespace, console: Console) -> Outcome:
     """Two orders or environments."""
-    a, b, silent = arguments.a or "sequential", arguments.b or "pairwise", list(arguments.silent or ())
+    a = "sequential" if arguments.a is None else arguments.a
+    b, silent = "pairwise" if arguments.b is None else arguments.b, list(arguments.silent or ())
     if arguments.only_in is not None:
         silent += [arguments.b] if arguments.b is not None else []
         b = arguments.only_in
@@ -112,16 +116,18 @@ def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionField
     if arguments.out is not None:
         require_writable(arguments.out)
     result = ask(_options(arguments, console))
-    written = _write(result, arguments.out)
+    written, left_out = _write(result, arguments.out)
     code = _code(result, replayed=not arguments.no_replay)
     if arguments.json:
         from fpsynth.report.divergence_json import divergence_json
 
-        return code, {**divergence_json(result), "out": written}
+        return code, {**divergence_json(result), "out": written, "left_out": list(left_out)}
     from fpsynth.report.divergence import divergence_report
 
     report = divergence_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
-    return code, report.rstrip("\n") + (f"\n\nwritten: {written}" if written else "")
+    if written is None:
+        return code, report
+    return code, "\n".join([report.rstrip("\n"), "", f"written: {written}", *(f"left out: {line}" for line in left_out)])
 
 
 def _options(arguments: Namespace, console: Console) -> OptionFields:
@@ -150,18 +156,18 @@ def _code(result: DivergenceResult, replayed: bool) -> int:
     return UNCONFIRMED if result.divergences and replayed and not result.confirmed else DONE
 
 
-def _write(result: DivergenceResult, out: str | None) -> str | None:
+def _write(result: DivergenceResult, out: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Write what --out asks for; return where, and what was left out, a line each."""
     if out is None or not result.divergences:
-        return None
+        return None, ()
     if out.endswith(".json"):
         from fpsynth.witness import save
 
         save(result.divergences[0], out)
-    else:
-        from fpsynth.corpus.divergence import write_divergence_folder
+        return out, ()
+    from fpsynth.corpus.divergence import write_divergence_folder
 
-        write_divergence_folder(result.divergences[0], out)
-    return out
+    return out, write_divergence_folder(result.divergences[0], out)
 
 
 def reveal(arguments: Namespace, console: Console) -> Outcome:
@@ -174,6 +180,8 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
         require_writable(arguments.out)
     environment = arguments.environment
     if arguments.threads is not None:
+        if "threads=" in environment:
+            raise InputError("say the number of threads once: as threads=N of the environment, or with --threads")
         environment += ("," if environment.count(":") > 1 else ":") + f"threads={arguments.threads}"
     found = api.reveal(
         environment,
@@ -208,8 +216,11 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.report.matrix import matrix_json, matrix_svg, matrix_text
     from fpsynth.report.style import Style
 
-    if arguments.out is not None and not os.path.isdir(os.path.dirname(os.path.abspath(arguments.out))):
-        raise InputError("--out NAME: there is no such folder")
+    if arguments.out is not None:
+        from fpsynth.cli.places import require_free_file
+
+        for ending in MATRIX_FILES:
+            require_free_file(arguments.out, ending)
     found = api.matrix(
         terms=arguments.terms,
         outputs=arguments.outputs,
@@ -223,9 +234,13 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
         progress=console.progress,
     )
     if arguments.out is not None:
-        write_atomically(f"{arguments.out}.json", json.dumps(matrix_json(found), indent=1, allow_nan=False) + "\n")
-        write_atomically(f"{arguments.out}.txt", matrix_text(found, Style(True, False, 96)))
-        write_atomically(f"{arguments.out}.svg", matrix_svg(found))
+        texts = (
+            json.dumps(matrix_json(found), indent=1, allow_nan=False) + "\n",
+            matrix_text(found, Style(True, False, 96)),
+            matrix_svg(found),
+        )
+        for ending, text in zip(MATRIX_FILES, texts, strict=True):
+            write_atomically(arguments.out + ending, text)
     code = DONE if found.confirmed == len(found.cells) else UNCONFIRMED
     if arguments.json:
         return code, matrix_json(found)
@@ -234,19 +249,21 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
 
 def tree(arguments: Namespace, console: Console) -> Outcome:
     """Print or compare orders."""
+    from fpsynth.cli.places import require_free_file
     from fpsynth.files import write_atomically
     from fpsynth.report.orders import comparison_text, order_text
 
+    if arguments.out is not None:
+        require_free_file(arguments.out)
     if arguments.compare is not None:
         text = comparison_text(arguments.order, arguments.compare, arguments.terms)
     else:
         text = order_text(arguments.order, arguments.terms, arguments.form, unicode=console.unicode(), width=console.width())
-    if arguments.json and arguments.out is None:
-        return DONE, {"order": arguments.order, "compared_with": arguments.compare, "text": text}
-    if arguments.out is None:
-        return DONE, text
-    write_atomically(arguments.out, text if text.endswith("\n") else text + "\n")
-    return DONE, f"written: {arguments.out}"
+    if arguments.out is not None:
+        write_atomically(arguments.out, text if text.endswith("\n") else text + "\n")
+    if arguments.json:
+        return DONE, {"order": arguments.order, "compared_with": arguments.compare, "text": text, "out": arguments.out}
+    return DONE, text if arguments.out is None else f"written: {arguments.out}"
 
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {

@@ -23,3 +23,13 @@ def require_place(out: str) -> None:
         raise InputError("--out needs a name")
     if out.endswith(".json") and not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise InputError(f"cannot write {shown(out)}: there is no such folder")
+
+
+def require_free_file(out: str, ending: str = "") -> None:
+    """Raise InputError where the file ``out`` + ``ending`` has no name, exists, or lies in a folder that does not."""
+    if not os.path.basename(out):
+        raise InputError("--out needs a name")
+    if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
+        raise InputError(f"cannot write {shown(out + ending)}: there is no such folder")
+    if os.path.lexists(out + ending):
+        raise InputError(f"cannot write {shown(out + ending)}: it exists")

@@ -22,7 +22,7 @@ from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import assemble, layer, one_neuron
 from fpsynth.synthesis.result import DivergenceResult, Verdict
 from fpsynth.synthesis.settings import Clock, Settings
-from fpsynth.synthesis.sides import Sides, shape_for
+from fpsynth.synthesis.sides import Sides, is_environment, shape_for
 from fpsynth.witness.divergence import Divergence, View
 
 PREDICATES = ("sign", "argmax", "gap", "relu")
@@ -67,6 +67,10 @@ class OrderRequest:
             raise InputError("the largest weight must be above 0")
         if self.box is not None and self.threshold is not None:
             raise InputError("choose one of --box and --threshold")
+        if self.magnified and self.predicate == "relu":
+            raise InputError("further layers amplify the predicates sign, gap and argmax, not relu")
+        if self.dependent and self.maximise:
+            raise InputError("an input-dependent detector is built, not searched for: it takes a gap, and cannot be maximised")
         if self.dependent and self.camouflage:
             raise InputError("an input-dependent detector has zeros: it cannot be camouflaged")
 
@@ -95,11 +99,13 @@ def settings_of(options: Options, improve: bool, seconds: float) -> Settings:
 
 
 @contextmanager
-def _sides(texts: tuple[str, ...], terms: int, outputs: int, options: Options) -> Iterator[tuple[Sides, tuple[View, ...]]]:
+def _sides(
+    texts: tuple[str, ...], terms: int, outputs: int | None, options: Options, least: int = 1
+) -> Iterator[tuple[Sides, tuple[View, ...]]]:
     """The sides' views of one layer, the libraries' processes ended afterwards (views stay valid)."""
     if not 1 <= terms <= 4096:
         raise InputError(f"the number of terms must be from 1 to 4096, not {terms}")
-    shape = shape_for(texts, terms, outputs)
+    shape = shape_for(texts, terms, outputs, least)
     with Sides(options.format, shape, vectors=options.vectors, seed=options.seed, progress=options.progress) as sides:
         names = ["a", "b", *(f"silent{k}" for k in range(1, len(texts) - 1))]
         roles = ["reference", "deployed", *["silent"] * (len(texts) - 2)]
@@ -109,7 +115,7 @@ def _sides(texts: tuple[str, ...], terms: int, outputs: int, options: Options) -
 def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
     """Answer a request about two arithmetics.  Raises InputError for what cannot be used."""
     clock = Clock(options.timeout)
-    with _sides(request.sides, request.terms, request.outputs or (2 if request.predicate == "argmax" else 1), options) as made:
+    with _sides(request.sides, request.terms, request.outputs, options, 2 if request.predicate == "argmax" else 1) as made:
         sides, views = made
         reveals = tuple(sides.reveals.values())
     searching = Clock(options.timeout)
@@ -231,6 +237,8 @@ def precision_sides(a: Format, b: Format, order: str) -> tuple[tuple[str, str], 
     """The sides of a question about two formats, and the format of the numbers: the one whose values both have."""
     if a == b:
         raise InputError(f"both sides are {a}: choose two formats")
+    if is_environment(order) or order.endswith(".json") or "format=" in order:
+        raise InputError(f"the order {order[:40]!r} must be a family or a tree: the formats are those of --a and --b")
     return (f"{order},format={a}", f"{order},format={b}"), common_format(a, b)
 
 

@@ -46,17 +46,18 @@ def is_environment(text: str) -> bool:
     return bool(colon) and name in NAMES
 
 
-def shape_for(texts: Sequence[str], terms: int, outputs: int) -> Shape:
-    """The shape of a layer that all environments among ``texts`` can share; ``outputs``: where none of them says.
+def shape_for(texts: Sequence[str], terms: int, outputs: int | None, least: int = 1) -> Shape:
+    """The shape of a layer that all environments among ``texts`` can share, of ``outputs`` neurons if that is given.
 
-    Raises InputError where two of them want different numbers of outputs, or look at different ones.
+    Where nobody says how many there are, there are ``least``.  Raises InputError where two of them want different numbers of
+    outputs, or look at different ones.
     """
     environments = [parse_environment(text) for text in texts if is_environment(text)]
-    wanted = {e.outputs for e in environments if e.outputs is not None}
+    wanted = {e.outputs for e in environments if e.outputs is not None} | ({outputs} if outputs is not None else set())
     looked_at = {e.output for e in environments if e.output is not None}
     if len(wanted) > 1 or len(looked_at) > 1:
         raise InputError("all sides must have the same outputs=N and output=N: they evaluate one network")
-    number, output = min(wanted, default=outputs), min(looked_at, default=0)
+    number, output = min(wanted, default=least), min(looked_at, default=0)
     if output >= number:
         raise InputError(f"output {output} is not among {number}: outputs are counted from 0")
     return Shape(terms, number, output)

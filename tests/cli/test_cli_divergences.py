@@ -128,6 +128,18 @@ def test_orders_are_printed_and_compared(arguments, words, capsys):
         (["order", "--timeout", "-1"], "the time limit must be above 0"),
         (["order", "--out", "nowhere/x.json"], "there is no such folder"),
         (["precision", "--a", "float32", "--b", "float32"], "choose two formats"),
+        (["precision", "--order", "torch:linear"], "must be a family or a tree"),
+        (["order", "--a", ""], "unknown order ''"),
+        (["order", "--outputs", "3", "--a", "numpy:matmul:outputs=2"], "must have the same outputs=N"),
+        (["order", "--predicate", "relu", "--max-weight", "0.5"], "not relu"),
+        (["order", "--max-weight", "1e-30"], "amplify nothing"),
+        (["order", "--threshold", "0>9", "--inputs", "0:1"], "is outside the inputs' range 0:1"),
+        (["order", "--box", "0:2", "--inputs", "0:1"], "reaches beyond the inputs"),
+        (["order", "--box", "0:0.5", "--maximise"], "cannot be maximised"),
+        (["reveal", "numpy:matmul:threads=1", "--threads", "2"], "say the number of threads once"),
+        (["matrix", "--vectors", "0"], "vectors from 1 to"),
+        (["matrix", "--out", ""], "--out needs a name"),
+        (["tree", "pairwise", "--out", "nowhere/tree.svg"], "there is no such folder"),
         (["interval", "--a", "real"], "real arithmetic has none"),
         (["interval", "--widening", "wide"], "unknown widening 'wide'"),
         (["twin", "numpy:matmul"], "outputs=N"),
@@ -155,6 +167,39 @@ def test_bad_input_gives_one_line_and_nothing_is_written(arguments, words, tmp_p
     assert err.count("\n") == 1
     assert words in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_that_exists_is_overwritten(tmp_path, capsys):
+    (tmp_path / "mine.json").write_text("mine")
+    (tmp_path / "tree.svg").write_text("mine")
+    assert main(["matrix", "--out", str(tmp_path / "mine")]) == 2
+    assert main(["tree", "pairwise", "--as", "svg", "--out", str(tmp_path / "tree.svg")]) == 2
+    assert "it exists" in capsys.readouterr().err
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"mine.json": "mine", "tree.svg": "mine"}
+
+
+def test_what_could_not_be_written_is_said(tmp_path, capsys):
+    out = str(tmp_path / "e5m2")
+    assert main(["order", "--dtype", "float8_e5m2", "--no-replay", "--out", out]) == 0
+    assert "left out: network.onnx" in capsys.readouterr().out
+
+
+def test_an_order_that_was_written_as_json_can_stand_for_a_side(tmp_path, capsys):
+    path = str(tmp_path / "order.json")
+    assert main(["tree", "pairwise", "--terms", "8", "--as", "json", "--out", path]) == 0
+    assert main(["order", "--b", path, "--no-replay"]) == 0
+    assert "FOUND" in capsys.readouterr().out
+
+
+def test_positions_without_a_flip_are_not_said_to_be_summed_alike(capsys):
+    pytest.importorskip("torch")
+    fixed = ["--weights", "1:1", "--inputs", "1:1", "--timeout", "5"]
+    code = main(["twin", "torch:linear:batch=1,outputs=10", "--terms", "64", *fixed, *QUIET])
+    text = capsys.readouterr().out
+    if "no two positions" in text:
+        pytest.skip("torch sums all positions alike on this processor")
+    assert code == 3
+    assert "no weights and input were found" in " ".join(text.split())
 
 
 def test_a_library_that_is_not_installed_is_said(monkeypatch, capsys):

@@ -92,9 +92,13 @@ def test_arithmetics_and_orders_are_read_from_json(sides: Sides, tmp_path: Path)
 
 def test_the_shape_is_what_all_environments_agree_on() -> None:
     assert shape_for(["sequential", "real"], 8, 2) == Shape(8, 2, 0)
-    assert shape_for(["torch:linear:outputs=10,output=9", "torch:linear:batch=4"], 8, 1) == Shape(8, 10, 9)
+    assert shape_for(["torch:linear:outputs=10,output=9", "torch:linear:batch=4"], 8, None) == Shape(8, 10, 9)
     with pytest.raises(InputError, match="all sides must have the same outputs=N"):
         shape_for(["torch:linear:outputs=10", "torch:linear:outputs=3"], 8, 1)
+    assert shape_for(["numpy:matmul:outputs=2"], 8, None, 1) == Shape(8, 2, 0)
+    assert shape_for(["sequential"], 8, None, 2) == Shape(8, 2, 0)
+    with pytest.raises(InputError, match="all sides must have the same outputs=N"):
+        shape_for(["numpy:matmul:outputs=2"], 8, 3)
     with pytest.raises(InputError, match="output 9 is not among 2"):
         shape_for(["torch:linear:output=9"], 8, 2)
 

@@ -75,6 +75,8 @@ def stage(max_weight: Fraction, width: int | None) -> Stage:
     weight = power_at_most(max_weight)
     if width is None:
         width = max(1, int(2 / weight))
+        if width > 4096:
+            raise InputError(f"weights up to {float(max_weight):g} amplify nothing in layers of at most 4096 neurons")
     if width < 1 or width & (width - 1) or width > 4096:
         raise InputError(f"the width of a layer that amplifies must be a power of two up to 4096, not {width}")
     return Stage(weight, width)

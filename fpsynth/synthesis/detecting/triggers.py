@@ -129,6 +129,8 @@ def _region(
         count = k + 1 if features is None else features
         if side not in (1, -1) or not 0 <= k < count:
             raise InputError(f"a threshold is (input, value, 1 or -1) with an input among {count}")
+        if not inputs.lower <= value <= inputs.upper:
+            raise InputError(f"the threshold {float(value):g} is outside the inputs' range {inputs}")
         past = (value, greatest) if side == 1 else (least, value)
         box = [past if j == k else (least, greatest) for j in range(count)]
     assert box is not None

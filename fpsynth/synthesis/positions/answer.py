@@ -48,6 +48,7 @@ def _answer(
 ) -> DivergenceResult:
     """Go through the environments until one has two positions for which there is a divergence."""
     tried: list[str] = []
+    misses: list[str] = []
     found: list[Reveal] = []
     seconds = 0.0
     for environment in candidates:
@@ -79,10 +80,16 @@ def _answer(
                 reveals=(revealed,),
             )
         tried.append(str(environment))
+        misses += [last.reason] if last is not None else []
         if clock.left <= 0:
             break
     where = tried[0] if len(tried) == 1 else f"the {len(tried)} environments that were tried"
-    reason = f"no two positions of {where} were seen to be summed differently" if tried else "no environment could be revealed"
+    if misses:
+        reason = f"positions are summed differently, but no weights and input were found that show it: {misses[-1]}"
+    elif tried:
+        reason = f"no two positions of {where} were seen to be summed differently"
+    else:
+        reason = "no environment could be revealed"
     return concluded(
         "twin" if kind == "twin" else "position",
         Verdict.UNKNOWN,
@@ -119,15 +126,18 @@ def _revealed(revealer: Revealer, environment: Environment, terms: int, options:
 
 
 def _search(kind: str, revealed: Reveal, row: int, terms: int, options: Options) -> tuple[Divergence | None, FlipResult | None]:
-    """The first pair of positions for which there is a divergence."""
+    """The first pair of positions for which there is a divergence; and the last answer, if any pair was asked about."""
+    clock, result = Clock(options.timeout), None
     for pair in pairs(revealed, kind, row):
-        result = _flip(revealed, pair, terms, options)
+        if clock.left <= 0:
+            break
+        result = _flip(revealed, pair, terms, options, clock.left)
         if result.divergence is not None:
             return build(kind, revealed, pair, result.divergence), result
-    return None, None
+    return None, result
 
 
-def _flip(revealed: Reveal, pair: Pair, terms: int, options: Options) -> FlipResult:
+def _flip(revealed: Reveal, pair: Pair, terms: int, options: Options, seconds: float) -> FlipResult:
     views = []
     for name, role, place in (("a", "reference", pair.first), ("b", "deployed", pair.second)):
         how = revealed.at(*place).arithmetic
@@ -142,4 +152,4 @@ def _flip(revealed: Reveal, pair: Pair, terms: int, options: Options) -> FlipRes
         weights=options.interval("weights", UNIT),
         inputs=options.interval("inputs", UNIT),
     )
-    return find_flip(question, settings_of(options, False, options.timeout))
+    return find_flip(question, settings_of(options, False, seconds))
