@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.arithmetic_json import order_from_json, order_to_json
@@ -14,19 +15,21 @@ from fpsynth.orders import Order, fixed_order, parse_order
 from fpsynth.orders.comparing import difference
 from fpsynth.report.tree_svg import tree_svg
 from fpsynth.report.trees import tree_text
+from fpsynth.revealing.file import reveals_from_json
+from fpsynth.revealing.result import Reveal
 
 FORMS = ("unicode", "text", "svg", "fpcore", "json")
 TERMS = 8
 """Of a family, where nobody says how many."""
 MAX_TERMS = 4096
-_MAX_BYTES = 1 << 20
+_MAX_BYTES = 64 << 20
 
 
 def order_text(order: str, terms: int | None, form: str, *, unicode: bool = True, width: int = 96) -> str:
     """An order in one of FORMS, for so many terms (None: those of its tree, or 8).
 
-    ``order``: what ``parse_order`` reads, or the path of a .json file with an order.  Raises InputError for what cannot be
-    read or drawn, and for an unknown form.
+    ``order``: what ``parse_order`` reads, or the path of a .json file with an order, an arithmetic or a reveal.  Raises
+    InputError for what cannot be read or drawn, and for an unknown form.
     """
     if form not in FORMS:
         raise InputError(f"unknown form {form[:40]!r}; choose from {', '.join(FORMS)}")
@@ -71,6 +74,18 @@ def _brings(text: str) -> bool:
     return (_from_file(text) if text.endswith(".json") else parse_order(text)).fixed is not None
 
 
+def _revealed(reveals: Sequence[Reveal]) -> Order:
+    """The order of a reveal file.  Raises InputError where it holds several: nobody says which one is meant."""
+    orders = {
+        cls.arithmetic.order.tree(found.kernel.terms + (cls.arithmetic.bias_leaf and found.kernel.bias))
+        for found in reveals
+        for cls in found.classes
+    }
+    if len(orders) != 1:
+        raise InputError(f"has {len(orders)} different orders, one is needed: reveal one batch size, and one output")
+    return fixed_order(orders.pop())
+
+
 def _from_file(path: str) -> Order:
     text = read_limited(path, _MAX_BYTES)
     try:
@@ -80,6 +95,8 @@ def _from_file(path: str) -> Order:
     if isinstance(data, dict) and "order" in data:  # an arithmetic
         data = data["order"]
     try:
+        if isinstance(data, dict) and "reveals" in data:
+            return _revealed(reveals_from_json(data))
         return order_from_json(data) if isinstance(data, dict | str) else parse_order(json.dumps(data))
     except InputError as error:
         raise InputError(f"{shown(path)}: {error}") from None

@@ -70,6 +70,10 @@ def test_a_reveal_file_can_stand_for_a_side(tmp_path, capsys):
     assert main(["reveal", "numpy:matmul", "--terms", "64", "--batch", "4", "--vectors", "300", "--out", one]) == 0
     assert main(["order", "--a", "pairwise", "--b", one, "--terms", "64", *QUICK]) == 0
     assert "numpy:matmul:batch=4" in capsys.readouterr().out
+    assert main(["tree", one, "--compare", one]) == 0
+    assert "the same tree of 64 terms" in capsys.readouterr().out
+    assert main(["tree", path]) == 2
+    assert "different orders" in capsys.readouterr().err
 
 
 def test_the_matrix_is_written_as_text_picture_and_json(tmp_path, capsys):
