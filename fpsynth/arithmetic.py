@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from fpsynth.alignment import Alignment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, restrict
@@ -36,6 +37,14 @@ class Arithmetic:
     """Format that a product is rounded into before it enters a wider accumulator; None: it is rounded there only."""
     bias_leaf: bool = False
     """The order has one leaf more than there are products, the last: the bias, wherever in the sum that is."""
+    operand_rounding: Rounding = Rounding.RNE
+    """How weights and inputs are rounded into ``operands``."""
+    alignment: Alignment | None = None
+    """How a step that adds fused products does so, whatever their number: in one aligned sum.  None: exactly, or with an FMA.
+
+    It needs ``fused``: a step that adds at least one product that is not among ``rounded`` aligns all its operands, and every
+    such product is exact until then; steps without one are ordinary additions.
+    """
 
     @property
     def sum_format(self) -> Format | None:
@@ -47,7 +56,8 @@ class Arithmetic:
             return "real"
         parts = [self.format.name]
         if self.operands is not None:
-            parts.append(f"operands rounded to {self.operands}")
+            mode = "" if self.operand_rounding is Rounding.RNE else f" {self.operand_rounding.value}"
+            parts.append(f"operands rounded to {self.operands}{mode}")
         if self.accumulator not in (None, self.format):
             parts.append(f"accumulated in {self.accumulator}")
         if self.products is not None:
@@ -56,6 +66,8 @@ class Arithmetic:
         parts.append(order if len(order) <= 80 else f"a tree of {len(order.split(','))} leaves")
         if self.fused:
             parts.append(f"fused but for {len(self.rounded)} products" if self.rounded else "fused")
+        if self.alignment is not None:
+            parts.append(f"({self.alignment})")
         if self.rounding is not Rounding.RNE:
             parts.append(self.rounding.value)
         if self.flush:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from fpsynth.alignment import Alignment
 from fpsynth.formats import Format
 from fpsynth.rounding import Rounding
 
@@ -24,6 +25,7 @@ class Op(enum.Enum):
     FMA = "fma"  # args a, b, c: a*b + c
     MAX = "max"  # IEEE 754-2019 maximum: NaN if any argument is NaN; +0 above -0
     CAST = "cast"  # into the node's format; into the reals it is exact
+    ALIGNED = "aligned"  # args: numbers of the node's format, then the factors of products, two by two, all of one format
     # comparisons of two numeric nodes of the same format; false if any argument is NaN; -0 equals +0
     LT = "lt"
     LE = "le"
@@ -50,6 +52,7 @@ ARITY: dict[Op, int | None] = {
     Op.FMA: 3,
     Op.MAX: 2,
     Op.CAST: 1,
+    Op.ALIGNED: None,
     Op.LT: 2,
     Op.LE: 2,
     Op.EQ: 2,
@@ -75,6 +78,10 @@ class Expression:
     """Of a variable: unique in its graph, matching [a-z][a-z0-9_]*."""
     value: Fraction | None = None
     """Of a constant: exact; a floating-point constant must be representable in its format (it is +0 when zero)."""
+    alignment: Alignment | None = None
+    """Of an aligned sum: how it is lined up, cut and rounded (``rounding`` plays no part there)."""
+    products: int = 0
+    """Of an aligned sum: how many products there are, hence pairs of factors at the end of ``args``."""
 
     def __post_init__(self) -> None:
         arity = ARITY[self.op]
@@ -88,8 +95,28 @@ class Expression:
                 raise ValueError("cast both sides of a comparison to one format first")
         elif any(arg.op.boolean for arg in self.args):
             raise ValueError(f"{self.op.value} got an argument of the wrong kind")
+        elif self.op is Op.ALIGNED:
+            self._require_aligned()
         elif self.op is not Op.CAST and any(arg.format != self.format for arg in self.args):
             raise ValueError(f"the arguments of {self.op.value} must have the node's own format; cast them first")
+
+    def _require_aligned(self) -> None:
+        if self.alignment is None or self.format is None or not 0 <= 2 * self.products <= len(self.args):
+            raise ValueError("an aligned sum needs an alignment, a format and whole pairs of factors")
+        if any(number.format != self.format for number in self.numbers):
+            raise ValueError("the numbers in an aligned sum must have its own format; cast them first")
+        if not self.args or any(factor.format is None or factor.format != self.args[-1].format for factor in self.factors):
+            raise ValueError("the factors in an aligned sum must have one floating-point format; cast them first")
+
+    @property
+    def numbers(self) -> tuple[Expression, ...]:
+        """Of an aligned sum: the addends that are no products."""
+        return self.args[: len(self.args) - 2 * self.products]
+
+    @property
+    def factors(self) -> tuple[Expression, ...]:
+        """Of an aligned sum: the factors of its products, two by two."""
+        return self.args[len(self.args) - 2 * self.products :]
 
 
 def variable(name: str, format: Format) -> Expression:
@@ -130,6 +157,21 @@ def mul(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: 
 def fma(a: Expression, b: Expression, c: Expression, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
     """a * b + c rounded once into their common format."""
     return Expression(Op.FMA, (a, b, c), a.format, rounding, flush)
+
+
+def aligned(
+    numbers: Sequence[Expression],
+    products: Sequence[tuple[Expression, Expression]],
+    format: Format,
+    alignment: Alignment,
+    flush: bool = False,
+) -> Expression:
+    """What ``fpsynth.alignment.aligned_sum`` gives for numbers of ``format`` and products of pairs of factors of one format.
+
+    With ``flush`` subnormal numbers, factors and results are zeros.
+    """
+    args = (*numbers, *(factor for pair in products for factor in pair))
+    return Expression(Op.ALIGNED, args, format, flush=flush, alignment=alignment, products=len(products))
 
 
 def maximum(a: Expression, b: Expression, flush: bool = False) -> Expression:

@@ -170,8 +170,8 @@ def representable(value: Value, fmt: Format) -> bool:
     return True
 
 
-def _round_significand(significand: int, shift: int, negative: bool, mode: Rounding) -> int:
-    """significand / 2**shift rounded to an integer, for shift > 0."""
+def round_significand(significand: int, shift: int, negative: bool, mode: Rounding) -> int:
+    """significand / 2**shift, of a number of that sign, rounded to an integer, for shift > 0."""
     quotient, rest = significand >> shift, significand & ((1 << shift) - 1)
     half = 1 << (shift - 1)
     if mode is Rounding.RNE:
@@ -225,7 +225,7 @@ def round_value(value: Value, fmt: Format, mode: Rounding = Rounding.RNE, flush:
     if value.exponent >= lsb:
         significand, exponent = value.significand, value.exponent
     else:
-        significand = _round_significand(value.significand, lsb - value.exponent, value.negative, mode)
+        significand = round_significand(value.significand, lsb - value.exponent, value.negative, mode)
         exponent = lsb
     result = dyadic(value.negative, significand, exponent)
     if _exceeds(result, fmt):

@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
-from fpsynth.libraries.kernels import Environment
+from fpsynth.libraries.kernels import Environment, Process
 from fpsynth.libraries.naming import parse_environment
-from fpsynth.libraries.pool import Answer, Call, LibraryPool, Member
+from fpsynth.libraries.pool import Answer, Call, LibraryPool, Member, pool_for
 from fpsynth.libraries.registry import NAMES, library_named
 from fpsynth.witness.divergence import Divergence, Observation, View
 from fpsynth.witness.prediction import arranged, judged, undone
-
-Process = tuple[str, str, int | None, tuple[tuple[str, str], ...]]
-"""Library, device, threads and settings: what one process of a library has (``Environment.process``)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def replay_divergence(
     sizes, names = tuple(dict.fromkeys(batches)), tuple(dict.fromkeys(libraries))
     formats = sweep_formats(divergence)
     sweep = [
-        _Run((name, device, None, ()), variant, batch, dtype)
+        _Run(Process(name, device), variant, batch, dtype)
         for name in names
         for dtype in formats
         for variant in library_named(name).variants
@@ -100,9 +97,8 @@ def _observed(divergence: Divergence, runs: Sequence[_Run], timeout: float) -> I
     for run in runs:
         shared.setdefault(run.process[1:], []).append(run)
     for members in shared.values():
-        _, device, threads, settings = members[0].process
-        names = [run.process[0] for run in members]
-        with LibraryPool(names, device, timeout=timeout, environment=dict(settings), threads=threads) as pool:
+        process, names = members[0].process, [run.process.library for run in members]
+        with pool_for(process, names, timeout=timeout) as pool:
             for dtype, permutation in dict.fromkeys((run.dtype, run.permutation) for run in members):
                 own = [run for run in members if (run.dtype, run.permutation) == (dtype, permutation)]
                 yield from _request(divergence, pool, own)
@@ -112,25 +108,25 @@ def _request(divergence: Divergence, pool: LibraryPool, runs: Sequence[_Run]) ->
     """Runs of one network in one format."""
     calls: dict[str, list[Call]] = {}
     for run in runs:
-        calls.setdefault(run.process[0], []).append(Call(run.variant, (0,) * run.batch))
+        calls.setdefault(run.process.library, []).append(Call(run.variant, (0,) * run.batch))
     network = arranged(divergence.network, runs[0].permutation)
     answers = {name: iter(given) for name, given in pool.run(network, runs[0].dtype, (divergence.point,), calls).items()}
     for run in runs:
-        member, answer = pool.members[run.process[0]], next(answers[run.process[0]])
+        member, answer = pool.members[run.process.library], next(answers[run.process.library])
         yield run, tuple(_records(divergence, run, member, answer))
 
 
 def _records(divergence: Divergence, run: _Run, member: Member, answer: Answer) -> Iterator[Observation]:
     """An observation for each set of rows with the same logits."""
-    _, device, threads, settings = run.process
     blank = Observation(
         library=member.name,
         version=member.version or "",
         variant=run.variant,
-        device=device,
+        device=run.process.device,
         batch=run.batch,
-        threads=threads,
-        settings=settings,
+        threads=run.process.threads,
+        settings=run.process.settings,
+        switches=run.process.switches,
         permutation=run.permutation,
         view=run.view.name if run.view else "",
         environment={**member.environment, "dtype": run.dtype.name},

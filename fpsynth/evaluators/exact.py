@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from fpsynth import rounding as r
+from fpsynth.alignment import aligned_sum
 from fpsynth.expressions import Expression, Op, topological
+from fpsynth.formats import Format
 from fpsynth.rounding import Value
 
 Result = Value | Fraction | bool
@@ -93,6 +95,8 @@ def _floating(node: Expression, args: list[Value | Fraction]) -> Value:
     values = [a for a in args if isinstance(a, Value)]
     if node.op is Op.NEG:
         return r.negate(values[0])
+    if node.op is Op.ALIGNED:
+        return _aligned(node, fmt, values)
     if flush:
         values = [r.flushed(v, fmt) for v in values]
     match node.op:
@@ -107,3 +111,16 @@ def _floating(node: Expression, args: list[Value | Fraction]) -> Value:
         case _:
             raise AssertionError(node.op)
     return r.round_value(exact, fmt, mode, flush)
+
+
+def _aligned(node: Expression, fmt: Format, values: list[Value]) -> Value:
+    """``values``: those of the numbers, then those of the factors, two by two."""
+    assert node.alignment is not None
+    factors = node.factors[0].format if node.products else fmt
+    assert factors is not None
+    split = len(node.numbers)
+    numbers, rest = values[:split], values[split:]
+    if node.flush:
+        numbers, rest = [r.flushed(v, fmt) for v in numbers], [r.flushed(v, factors) for v in rest]
+    total = aligned_sum(numbers, list(zip(rest[::2], rest[1::2], strict=True)), factors, fmt, node.alignment)
+    return r.flushed(total, fmt) if node.flush else total

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from fpsynth.errors import InputError
@@ -65,6 +66,22 @@ class Library(ABC):
 
     costly_weights: bool = False
     """Whether other weights cost much more than other inputs, so that probes had better keep them."""
+
+    switches: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """Settings of its own that decide which kernels run: name to the values that it takes, its default first."""
+
+    def start(self, device: str, threads: int | None, switches: Mapping[str, str]) -> None:
+        """``load``, then set the switches.  Raises what ``load`` does, and CannotRun for a switch or value it has not."""
+        for name, value in switches.items():
+            if value not in self.switches.get(name, ()):
+                raise CannotRun(f"{self.name} has no switch {name}={value}")
+        self.load(device, threads)
+        for name, value in switches.items():
+            self.switch(name, value, device)
+
+    def switch(self, name: str, value: str, device: str) -> None:
+        """Set one of ``switches``.  Raises CannotRun where that cannot be done here."""
+        raise CannotRun(f"{self.name} has no switch {name}={value}")
 
     @property
     def operations(self) -> tuple[str, ...]:

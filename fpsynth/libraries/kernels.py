@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from fpsynth.formats import Format
 
 MAX_TERMS = 4096
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class Process(NamedTuple):
+    """What two environments must share to be run in one process."""
+
+    library: str
+    device: str = "cpu"
+    threads: int | None = None
+    switches: Pairs = ()
+    settings: Pairs = ()
 
 
 @dataclass(frozen=True)
@@ -29,9 +42,11 @@ class Environment:
     """The neuron that is looked at; None: whichever the question reads."""
     threads: int | None = None
     """Threads that the library may use; None: as many as it takes by itself."""
-    settings: tuple[tuple[str, str], ...] = ()
+    settings: Pairs = ()
     """Variables of the process's environment, by name; they are set before the library is imported."""
     device: str = "cpu"
+    switches: Pairs = ()
+    """Switches of the library, by name (see ``Library.switches``), that are set when it has been imported."""
 
     def __str__(self) -> str:
         parts = [f"batch={self.batch}"]
@@ -43,13 +58,13 @@ class Environment:
             parts.append(f"row={self.row}")
         if self.device != "cpu":
             parts.append(f"device={self.device}")
-        parts += [f"{name}={value}" for name, value in self.settings]
+        parts += [f"{name}={value}" for name, value in (*self.switches, *self.settings)]
         return f"{self.library}:{self.operation}:{','.join(parts)}"
 
     @property
-    def process(self) -> tuple[str, str, int | None, tuple[tuple[str, str], ...]]:
-        """What two environments must share to be run in one process: library, device, threads, settings."""
-        return self.library, self.device, self.threads, self.settings
+    def process(self) -> Process:
+        """What two environments must share to be run in one process: library, device, threads, switches, settings."""
+        return Process(self.library, self.device, self.threads, self.switches, self.settings)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from types import TracebackType
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Outputs
+from fpsynth.libraries.kernels import Pairs, Process
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import NAMES, library_named
-from fpsynth.libraries.worker import outputs_from_message, run_request
+from fpsynth.libraries.worker import load_request, outputs_from_message, run_request
 from fpsynth.networks.network import Network
 from fpsynth.processes import Message, Worker, WorkerDied, ready
 
@@ -71,12 +72,13 @@ class LibraryPool:
         timeout: float = 120.0,
         environment: Mapping[str, str] | None = None,
         threads: int | None = None,
+        switches: Pairs = (),
     ) -> None:
         """``timeout``: seconds that a library may take to get ready and answer a request.
 
         ``environment``: variables to set in the processes, such as those that choose kernels.  ``threads`` that each library
-        may use; None: as many as it takes by itself.  Raises InputError for an unknown library or device, for ``cuda`` where
-        there is no GPU, and for less than one thread.
+        may use; None: as many as it takes by itself.  ``switches`` to set in each library.  Raises InputError for an unknown
+        library or device, for ``cuda`` where there is no GPU, and for less than one thread.
         """
         if device not in DEVICES:
             raise InputError(f"unknown device {device!r}; choose from {', '.join(DEVICES)}")
@@ -85,6 +87,7 @@ class LibraryPool:
         if threads is not None and threads < 1:
             raise InputError(f"a library cannot work with {threads} threads")
         self.device, self.timeout, self.variables, self.threads = device, timeout, dict(environment or {}), threads
+        self.switches = switches
         self.members: dict[str, Member] = {}
         for name in dict.fromkeys(names):
             library = library_named(name)
@@ -101,7 +104,7 @@ class LibraryPool:
             member = self.members[name]
             if not member.reason and member.worker is None:
                 member.worker = Worker("fpsynth.libraries.worker", environment=self.variables)
-                member.worker.send({"load": name, "device": self.device, "threads": self.threads})
+                member.worker.send(load_request(name, self.device, self.threads, self.switches))
 
     def wait(self) -> None:
         """Wait until every library is ready or has failed."""
@@ -209,3 +212,15 @@ class LibraryPool:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def pool_for(process: Process, names: Sequence[str] = (), *, timeout: float = 120.0) -> LibraryPool:
+    """The pool of one library's process; or of several libraries, ``names``, whose processes are alike."""
+    return LibraryPool(
+        names or [process.library],
+        process.device,
+        timeout=timeout,
+        environment=dict(process.settings),
+        threads=process.threads,
+        switches=process.switches,
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
-from fpsynth.libraries.pool import Answer, Call, LibraryPool
+from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for
 from fpsynth.libraries.registry import NAMES, library_named
 from fpsynth.networks.network import Network
 
@@ -113,7 +113,9 @@ def run_in(
         for share, pool in zip(shares, _pools(stack, [environments[s[0]] for s in shares], timeout, processes), strict=True):
             first = environments[share[0]]
             if progress is not None:
-                progress(f"running in {' '.join((first.library, *('='.join(pair) for pair in first.settings)))}")
+                progress(
+                    f"running in {' '.join((first.library, *('='.join(pair) for pair in (*first.switches, *first.settings))))}"
+                )
             calls = [
                 Call(environments[number].operation, (k,) * environments[number].batch)
                 for number in share
@@ -132,11 +134,7 @@ def _pools(stack: ExitStack, firsts: Sequence[Environment], timeout: float, proc
     pools: list[LibraryPool] = []
     for turn in range(len(firsts)):
         for first in firsts[len(pools) : turn + processes]:
-            pools.append(_pool(first, timeout))
+            pools.append(pool_for(first.process, timeout=timeout))
             stack.enter_context(pools[-1])
         yield pools[turn]
         pools[turn].close()
-
-
-def _pool(first: Environment, timeout: float) -> LibraryPool:
-    return LibraryPool([first.library], first.device, timeout=timeout, environment=dict(first.settings), threads=first.threads)

@@ -1,7 +1,7 @@
 """The process in which one library runs: imports it when told to, then answers requests to run networks.
 
-Requests, one JSON object each: {"load": name, "device": device, "threads": n or null}; {"run": {...}} as ``run_request`` makes
-it; {"probe": true}.
+Requests, one JSON object each: {"load": name, "device": device, "threads": n or null, "switches": {name: value}};
+{"run": {...}} as ``run_request`` makes it; {"probe": true}.
 """
 
 from __future__ import annotations
@@ -13,10 +13,16 @@ from typing import Any
 
 from fpsynth.formats import FORMATS, Format
 from fpsynth.libraries.base import CannotRun, Library, Outputs, Runner, one_line
+from fpsynth.libraries.kernels import Pairs
 from fpsynth.libraries.machine import cpu, kernel_variables
 from fpsynth.libraries.registry import library_named
 from fpsynth.networks.network import Dense, Network
 from fpsynth.processes import Message, serve
+
+
+def load_request(name: str, device: str, threads: int | None, switches: Pairs) -> Message:
+    """A request to import a library."""
+    return {"load": name, "device": device, "threads": threads, "switches": dict(switches)}
 
 
 def run_request(
@@ -56,19 +62,19 @@ class _Server:
 
     def __call__(self, request: Message) -> Iterator[Message] | Message:
         if "load" in request:
-            return self._load(request["load"], request["device"], request.get("threads"))
+            return self._load(request)
         assert self.library is not None, "load a library first"
         if "probe" in request:
             return {"abilities": self.library.abilities(self.device), "done": True}
         return self._run(self.library, request["run"])
 
-    def _load(self, name: str, device: str, threads: int | None) -> Message:
+    def _load(self, request: Message) -> Message:
         started = time.monotonic()
-        self.library, self.device = library_named(name), device
+        self.library, self.device = library_named(request["load"]), request["device"]
         gc.disable()  # importing makes many objects and no garbage: a fifth of the time of TensorFlow's import
         try:
-            self.library.load(device, threads)
-            facts = {**cpu(), **self.library.describe(device), **kernel_variables()}
+            self.library.start(self.device, request["threads"], request["switches"])
+            facts = {**cpu(), **self.library.describe(self.device), **kernel_variables()}
         except CannotRun as reason:
             return {"failed": str(reason)}
         except Exception as error:  # a broken installation may raise anything

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 
 from fpsynth.arithmetic import Arithmetic, Deployment, holds
-from fpsynth.expressions import Expression, add, cast, constant, fma, maximum, mul, real
+from fpsynth.expressions import Expression, add, aligned, cast, constant, fma, maximum, mul, real
 from fpsynth.networks.network import Dense, Network
 
 
@@ -30,7 +31,7 @@ def _relu(value: Expression, arithmetic: Arithmetic) -> Expression:
 
 def _output(layer: Dense[Expression], output: int, values: Sequence[Expression], how: Arithmetic) -> Expression:
     """One neuron: its products summed by ``_Sum``, the result rounded into the format."""
-    row = [(_operand(w, how), _operand(x, how)) for w, x in zip(layer.weight[output], values, strict=True)]
+    row = list(zip(layer.weight[output], values, strict=True))
     bias = None if layer.bias is None else _widened(layer.bias[output], how)
     total = _Sum(row, bias, how).total()
     return cast(total, how.format, how.rounding, how.flush and how.format != how.sum_format)
@@ -47,16 +48,26 @@ def _widened(node: Expression, how: Arithmetic) -> Expression:
 
 
 def _operand(node: Expression, how: Arithmetic) -> Expression:
-    """A weight or an input as the multiplier reads it."""
+    """A weight or an input as the multiplier reads it, in the accumulator's format."""
     wide = _widened(node, how)
-    return wide if how.operands is None or how.format is None else cast(cast(wide, how.operands), wide.format)
+    if how.operands is None or how.format is None:
+        return wide
+    return cast(cast(wide, how.operands, how.operand_rounding), wide.format)
+
+
+def _factor(node: Expression, how: Arithmetic) -> Expression:
+    """A weight or an input as hardware that aligns reads it: in its own format, which says what its exponent is."""
+    own = _widened(node, replace(how, accumulator=None))
+    return own if how.operands is None else cast(own, how.operands, how.operand_rounding)
 
 
 class _Sum:
     """The sum of one neuron, built along the tree of its order."""
 
     def __init__(self, row: Sequence[tuple[Expression, Expression]], bias: Expression | None, how: Arithmetic) -> None:
-        self.row, self.how = row, how
+        self.how = how
+        self.row = [(_operand(w, how), _operand(x, how)) for w, x in row]
+        self.factors = [(_factor(w, how), _factor(x, how)) for w, x in row] if how.alignment is not None else []
         self.bias_is_leaf = how.bias_leaf and bias is not None
         self.leaf_bias = bias if self.bias_is_leaf else None
         self.first_bias = bias if how.bias_first and not self.bias_is_leaf else None
@@ -70,10 +81,15 @@ class _Sum:
     def total(self) -> Expression:
         """The result in the accumulator's format."""
         for position, step in enumerate(self.tree.steps):
-            node = self._joined(*step) if len(step) == 2 else self._fused_sum(step)
-            self.nodes[self.tree.leaves + position] = node
+            self.nodes[self.tree.leaves + position] = self._step(step)
         total = self._value(self.tree.root)
         return total if self.last_bias is None else self._plus(total, self.last_bias)
+
+    def _step(self, step: Sequence[int]) -> Expression:
+        products = [node for node in step if self._fusible(node)]
+        if products and self.how.alignment is not None:
+            return self._aligned([self._value(node) for node in step if node not in products], products)
+        return self._joined(*step) if len(step) == 2 else self._fused_sum(step)
 
     def _product(self, leaf: int) -> Expression:
         how = self.how
@@ -104,6 +120,8 @@ class _Sum:
     def _onto(self, total: Expression, leaf: int) -> Expression:
         """A product added to a partial sum."""
         if self.how.fused and leaf not in self.rounded:
+            if self.how.alignment is not None:
+                return self._aligned([total], [leaf])
             return fma(*self.row[leaf], total, self.how.rounding, self.how.flush)
         return self._plus(total, self._product(leaf))
 
@@ -114,6 +132,13 @@ class _Sum:
             return self._plus(self._value(left), self._value(right))
         leaf = candidates[0]
         return self._onto(self._value(left if leaf == right else right), leaf)
+
+    def _aligned(self, numbers: Sequence[Expression], leaves: Sequence[int]) -> Expression:
+        """Numbers and products added as hardware that aligns does it."""
+        how = self.how
+        assert how.alignment is not None
+        assert how.sum_format is not None
+        return aligned(numbers, [self.factors[leaf] for leaf in leaves], how.sum_format, how.alignment, how.flush)
 
     def _fused_sum(self, step: Sequence[int]) -> Expression:
         """More than two nodes added exactly and rounded once; products among them are exact where they are fused.

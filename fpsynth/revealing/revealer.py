@@ -7,9 +7,10 @@ from dataclasses import replace
 from types import TracebackType
 
 from fpsynth.errors import InputError
-from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel
+from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel, Process
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import library_named
+from fpsynth.libraries.worker import load_request
 from fpsynth.processes import Message, Worker, WorkerDied
 from fpsynth.revealing.file import kernel_to_json, reveal_from_json
 from fpsynth.revealing.result import Reveal
@@ -17,8 +18,6 @@ from fpsynth.revealing.result import Reveal
 WORKER = "fpsynth.revealing.worker"
 MAX_POSITIONS = 1 << 16
 """Rows times outputs of a kernel."""
-
-Process = tuple[str, str, int | None, tuple[tuple[str, str], ...]]
 
 
 class Revealer:
@@ -85,7 +84,7 @@ class Revealer:
         if process not in self._workers:
             worker = Worker(WORKER, environment=dict(environment.settings))
             self._workers[process] = worker
-            worker.send({"load": environment.library, "device": environment.device, "threads": environment.threads})
+            worker.send(load_request(environment.library, environment.device, environment.threads, environment.switches))
             self._answer(worker, environment)
         return self._workers[process]
 

@@ -1,6 +1,6 @@
 """The process in which a library is revealed: imports it when told to, then reveals kernels; arrays never leave it.
 
-Requests, one JSON object each: {"load": name, "device": device, "threads": number or null};
+Requests, one JSON object each: {"load": name, "device": device, "threads": number or null, "switches": {...}};
 {"reveal": kernel, "vectors": number, "seed": number}; {"digest": kernel, "seed": number}.
 """
 
@@ -42,7 +42,7 @@ class _Server:
         self.library = library_named(request["load"])
         gc.disable()  # importing makes many objects and no garbage
         try:
-            self.library.load(request["device"], request["threads"])
+            self.library.start(request["device"], request["threads"], request["switches"])
         finally:
             gc.enable()
         self.facts = {**cpu(), **self.library.describe(request["device"]), **kernel_variables()}

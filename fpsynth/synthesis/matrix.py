@@ -13,7 +13,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Kernel
-from fpsynth.libraries.pool import Call, LibraryPool
+from fpsynth.libraries.pool import Call, LibraryPool, pool_for
 from fpsynth.libraries.registry import library_named
 from fpsynth.libraries.runs import SETTINGS
 from fpsynth.networks.network import Dense, Network
@@ -211,11 +211,10 @@ def confirm(
     for process, group in itertools.groupby(
         sorted(class_of, key=lambda k: str(members[k].environment.process)), key=lambda k: members[k].environment.process
     ):
-        library, device, threads, settings = process
         if progress:
-            progress(f"running the detectors in {library} {' '.join('='.join(s) for s in settings)}")
+            progress(f"running the detectors in {process.library} {' '.join('='.join(s) for s in process.settings)}")
         indices = list(group)
-        with LibraryPool((library,), device, environment=dict(settings), threads=threads) as pool:
+        with pool_for(process) as pool:
             for number, cell in enumerate(cells):
                 concerned = [k for k in indices if class_of[k] in (cell.first, cell.second)]
                 if cell.divergence is None or not concerned:
@@ -223,7 +222,13 @@ def confirm(
                 for sign in (1.0, -1.0):
                     wanted = {k: sign * (1 if class_of[k] == cell.second else -1) for k in concerned}
                     got = _signs(
-                        pool, library, cell.divergence, sign, [members[k].environment for k in concerned], outputs, dtype
+                        pool,
+                        process.library,
+                        cell.divergence,
+                        sign,
+                        [members[k].environment for k in concerned],
+                        outputs,
+                        dtype,
                     )
                     for k, value in zip(concerned, got, strict=True):
                         runs[number] += 1
@@ -266,15 +271,14 @@ def published(members: Sequence[Member], dtype: Format, outputs: int, progress: 
     silent: dict[str, list[str]] = {one.name: [] for one in known}
     order = sorted((m for m in members if m.reveal is not None), key=lambda m: str(m.environment.process))
     for process, group in itertools.groupby(order, key=lambda m: m.environment.process):
-        library, device, threads, settings = process
         environments = [member.environment for member in group]
         if progress:
-            progress(f"running the published detectors in {library}")
-        with LibraryPool((library,), device, environment=dict(settings), threads=threads) as pool:
+            progress(f"running the published detectors in {process.library}")
+        with pool_for(process) as pool:
             for one in known:
                 network = _among(one, outputs)
                 calls = [Call(e.operation, (0,) * e.batch) for e in environments]
-                answers = pool.run(network, dtype, (one.point,), {library: calls})[library]
+                answers = pool.run(network, dtype, (one.point,), {process.library: calls})[process.library]
                 for environment, answer in zip(environments, answers, strict=True):
                     value = None if answer.outputs is None else answer.outputs.logits[environment.row][READ]
                     if value is not None and math.isfinite(value):

@@ -65,6 +65,8 @@ class Observation:
     threads: int | None = None
     settings: tuple[tuple[str, str], ...] = ()
     """Variables that chose the kernels."""
+    switches: tuple[tuple[str, str], ...] = ()
+    """Switches of the library that were set."""
     permutation: tuple[int, ...] = ()
     """As in ``View``: how the neurons of the last layer were arranged in this run."""
     view: str = ""

@@ -228,6 +228,7 @@ def _observation(data: Json, where: str, outputs: int, predicate: Predicate, vie
         rows=tuple(int(row) for row in data.get("rows", ())),
         threads=None if data.get("threads") is None else int(data["threads"]),
         settings=tuple(data.get("settings", {}).items()),
+        switches=tuple(data.get("switches", {}).items()),
         permutation=_permutation(data, where, outputs),
         view=data.get("view", ""),
         logits=logits,

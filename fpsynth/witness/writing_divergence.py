@@ -105,6 +105,7 @@ def _observation(seen: Observation) -> dict[str, Any]:
         "rows": list(seen.rows),
         "threads": seen.threads,
         "settings": plain_texts(dict(seen.settings)),
+        "switches": plain_texts(dict(seen.switches)),
         "permutation": list(seen.permutation),
         "view": seen.view,
         "logits": hexes_of(seen.logits),
