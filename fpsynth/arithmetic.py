@@ -93,10 +93,11 @@ def restricted(how: Arithmetic, terms: int, active: Iterable[int]) -> Arithmetic
     Its leaf k stands for the k-th active leaf in ascending order.  Adding a zero is exact, so it gives the same numbers (the
     sign of a zero apart).  A fused product whose partner is zero is rounded by that very addition, and so counts as rounded.
     There must be no bias, or it must come last: one that comes first, even a zero, takes part in the rounding of the leaf it
-    starts at, and which leaf of a fused pair is rounded then differs.  And nothing may
-    overflow, of which steps of more than two nodes make NaN, but
-    the step that is left of one an infinity.  Raises InputError where no product is active, for a bias leaf, and where a
-    fused step of more than two nodes would be left with two unrounded products, which an ordinary fused addition cannot take.
+    starts at, and which leaf of a fused pair is rounded then differs.  And nothing may overflow, of which steps of more than
+    two nodes make NaN, but the step that is left of one an infinity; nor underflow where a step aligns.  Raises InputError
+    where no product is active, for a bias leaf, where a fused step of more than two nodes would be left with two unrounded
+    products, which an ordinary fused addition cannot take, and where a step that aligns would be left with partial sums alone,
+    or with one operand that it does not leave as it is.
     """
     if how.bias_leaf:
         raise InputError("an arithmetic whose order holds the bias cannot be restricted to some products")
@@ -104,26 +105,50 @@ def restricted(how: Arithmetic, terms: int, active: Iterable[int]) -> Arithmetic
         return how
     tree = how.order.tree(terms)
     small, kept = restrict(tree, active)
-    rounded = _rounded_in(tree, kept, frozenset(how.rounded)) if how.fused else []
+    rounded = _rounded_in(how, tree, kept) if how.fused else []
     return replace(how, order=fixed_order(small), rounded=tuple(rounded))
 
 
-def _rounded_in(tree: Tree, kept: tuple[int, ...], rounded: frozenset[int]) -> list[int]:
+def _rounded_in(how: Arithmetic, tree: Tree, kept: tuple[int, ...]) -> list[int]:
     """Positions among the ``kept`` leaves of those whose products are rounded when the other leaves are zero."""
     alive = bytearray(tree.leaves + len(tree.steps))
     for leaf in kept:
         alive[leaf] = 1
-    exact = set()
+    exact: set[int] = set()
+    rounded = frozenset(how.rounded)
     for node, step in enumerate(tree.steps, tree.leaves):
         present = [operand for operand in step if alive[operand]]
         alive[node] = bool(present)
-        if len(present) > 1:
-            fusible = [operand for operand in present if operand < tree.leaves and operand not in rounded]
+        if not present:
+            continue
+        fusible = [operand for operand in present if operand < tree.leaves and operand not in rounded]
+        if how.alignment is not None:
+            if any(operand < tree.leaves and operand not in rounded for operand in step):
+                _require_alike(how, present, fusible)
+            exact.update(fusible if len(present) > 1 else ())
+        elif len(present) > 1:
             if len(fusible) == len(present) == 2 < len(step):
                 pair = f"the products {fusible[0]} and {fusible[1]}"
                 raise InputError(f"a fused step of {len(step)} nodes cannot be restricted to {pair}")
             exact.update([max(fusible)] if len(step) == 2 and fusible else fusible)
     return [k for k, leaf in enumerate(kept) if leaf not in exact]
+
+
+def _require_alike(how: Arithmetic, present: list[int], fusible: list[int]) -> None:
+    """Raise InputError where what is left of a step that aligns is another operation, or one that changes a lone operand."""
+    align, factors, wide = how.alignment, how.operands or how.format, how.sum_format
+    assert align is not None
+    assert factors is not None
+    assert wide is not None
+    if len(present) > 1:
+        if not fusible:
+            raise InputError("a step that aligns cannot be restricted to partial sums")
+        return
+    last = None if align.least_exponent is None else align.least_exponent - align.fraction_bits
+    keeps = align.keeps(factors, wide) and (last is None or last <= min(wide.lsb_min, 2 * factors.lsb_min))
+    exact = how.products is None and (2 * factors.precision <= wide.precision or align.rounding is how.rounding)
+    if not keeps or (fusible and not exact):
+        raise InputError("a step that aligns cannot be restricted to one operand, which it changes")
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.orders.nested import MAX_LEAVES
-from fpsynth.rounding import rounding_named
+from fpsynth.rounding import Rounding, rounding_named
 
 Json = dict[str, Any]
 
@@ -49,7 +50,39 @@ def arithmetic_to_json(how: Arithmetic) -> Json:
         "order": order_to_json(how.order),
         "bias_first": how.bias_first,
         "bias_leaf": how.bias_leaf,
+        "operand_rounding": how.operand_rounding.value,
+        "alignment": None if how.alignment is None else alignment_to_json(how.alignment),
     }
+
+
+def alignment_to_json(how: Alignment) -> Json:
+    """An alignment as an object; every field is written."""
+    return {
+        "fraction_bits": how.fraction_bits,
+        "rounding": how.rounding.value,
+        "cut": how.cut.value,
+        "least_exponent": how.least_exponent,
+    }
+
+
+def alignment_from_json(data: object) -> Alignment:
+    """Read what ``alignment_to_json`` wrote; only ``fraction_bits`` is required.  Raises InputError in one line."""
+    if not isinstance(data, dict) or "fraction_bits" not in data:
+        raise InputError("an alignment must be an object with fraction_bits")
+    unknown = set(data) - {"fraction_bits", "rounding", "cut", "least_exponent"}
+    if unknown:
+        raise InputError(f"an alignment has no field {min(unknown)[:40]!r}")
+    least = data.get("least_exponent")
+    if not _whole(data["fraction_bits"]) or not (least is None or (isinstance(least, int) and not isinstance(least, bool))):
+        raise InputError("fraction_bits must be a whole number, and least_exponent one or null")
+    return Alignment(data["fraction_bits"], _mode(data, "rounding", "RTZ"), _mode(data, "cut", "RTZ"), least)
+
+
+def _mode(data: Json, name: str, default: str) -> Rounding:
+    text = data.get(name, default)
+    if not isinstance(text, str):
+        raise InputError(f"{name} must be the name of a rounding mode")
+    return rounding_named(text)
 
 
 def arithmetic_from_json(data: object) -> Arithmetic:
@@ -71,13 +104,10 @@ def arithmetic_from_json(data: object) -> Arithmetic:
         if text is not None and not isinstance(text, str):
             raise InputError(f"{name} must be the name of a format or null")
         formats[name] = None if text is None else format_named(text)
-    rounding = data.get("rounding", "RNE")
-    if not isinstance(rounding, str):
-        raise InputError("rounding must be the name of a rounding mode")
     return Arithmetic(
         format=formats["format"],
         accumulator=formats["accumulator"],
-        rounding=rounding_named(rounding),
+        rounding=_mode(data, "rounding", "RNE"),
         fused=data.get("fused", False),
         flush=data.get("flush", False),
         order=order_from_json(data.get("order", "sequential")),
@@ -86,6 +116,8 @@ def arithmetic_from_json(data: object) -> Arithmetic:
         operands=formats["operands"],
         products=formats["products"],
         bias_leaf=data.get("bias_leaf", False),
+        operand_rounding=_mode(data, "operand_rounding", "RNE"),
+        alignment=None if data.get("alignment") is None else alignment_from_json(data["alignment"]),
     )
 
 

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import arithmetics, every_order, trees
 
+from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import REAL, Arithmetic
 from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json, order_from_json, order_to_json
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, TF32
 from fpsynth.orders import Tree, fixed_order, parse_order
+from fpsynth.rounding import Rounding
 
 
 @given(st.data(), st.integers(1, 9))
@@ -28,6 +30,8 @@ def test_an_arithmetic_is_read_back_as_it_was_written(data: st.DataObject, leave
         products=data.draw(st.sampled_from([None, BFLOAT16])),
         rounded=tuple(data.draw(st.lists(st.integers(0, 9)))),
         bias_leaf=data.draw(st.booleans()),
+        operand_rounding=data.draw(st.sampled_from(list(Rounding))),
+        alignment=data.draw(st.one_of(st.none(), st.builds(Alignment, st.integers(1, 64), st.sampled_from(list(Rounding))))),
     )
     assert arithmetic_from_json(json.loads(json.dumps(arithmetic_to_json(how)))) == how
 
@@ -55,6 +59,15 @@ def test_a_tree_of_4096_leaves() -> None:
         ("format", "float31", "float31"),
         ("format", 32, "format must be the name"),
         ("operands", [], "operands must be the name"),
+        ("operand_rounding", 1, "operand_rounding must be the name"),
+        ("operand_rounding", "RNX", "RNX"),
+        ("alignment", 25, "an alignment must be an object"),
+        ("alignment", {}, "an alignment must be an object with fraction_bits"),
+        ("alignment", {"fraction_bits": True}, "fraction_bits must be a whole number"),
+        ("alignment", {"fraction_bits": 0}, "1 to 64 fraction bits"),
+        ("alignment", {"fraction_bits": 25, "least_exponent": 2.5}, "least_exponent"),
+        ("alignment", {"fraction_bits": 25, "cut": None}, "cut must be the name"),
+        ("alignment", {"fraction_bits": 25, "bits": 1}, "an alignment has no field 'bits'"),
         ("fused", 1, "fused must be true or false"),
         ("bias_leaf", None, "bias_leaf must be true or false"),
         ("rounded", [True], "rounded must be a list"),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.evaluators.aligned_sums import aligned_sum_arrays, factor
 from fpsynth.evaluators.bit_patterns import bits_to_floats, floats_to_bits, from_index, grid, to_index
 from fpsynth.evaluators.float_arrays import add_arrays, flush_array, fma_arrays, maximum_arrays, mul_arrays, round_array
 from fpsynth.evaluators.fused_sums import sum_arrays
@@ -140,12 +141,13 @@ def _real(op: Op, args: list[Array]) -> Any:
 
 
 def _floating(node: Expression, fmt: Format, args: list[Array]) -> Array:
-    source = node.args[0].format
-    if node.flush and source is not None:
-        args = [flush_array(arg, source) for arg in args]
+    if node.flush:
+        args = [arg if of.format is None else flush_array(arg, of.format) for arg, of in zip(args, node.args, strict=True)]
     match node.op:
         case Op.CAST:
             return round_array(args[0], fmt, node.rounding, node.flush)
+        case Op.ALIGNED:
+            return _aligned(node, fmt, args)
         case Op.MAX:
             return maximum_arrays(args[0], args[1])
         case Op.ADD:
@@ -157,3 +159,12 @@ def _floating(node: Expression, fmt: Format, args: list[Array]) -> Array:
         case _:
             raise AssertionError(node.op)
     return flush_array(result, fmt) if node.flush else result
+
+
+def _aligned(node: Expression, fmt: Format, args: list[Array]) -> Array:
+    assert node.alignment is not None
+    factors = (node.factors[0].format if node.products else None) or fmt
+    split = len(node.numbers)
+    read = [factor(arg, factors) for arg in args[split:]]
+    total = aligned_sum_arrays(args[:split], list(zip(read[::2], read[1::2], strict=True)), factors, fmt, node.alignment)
+    return flush_array(total, fmt) if node.flush else total

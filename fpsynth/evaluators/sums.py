@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fpsynth.arithmetic import Arithmetic, Deployment, holds
 from fpsynth.errors import InputError
+from fpsynth.evaluators.aligned_sums import Factor, aligned_sum_arrays, factor
 from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.float_arrays import add_arrays, flush_array, fma_arrays, maximum_arrays, mul_arrays, round_array
 from fpsynth.evaluators.fused_sums import sum_arrays
@@ -157,7 +158,8 @@ class _Level:
     """Rows of partial sums, of rounded products and of the bias."""
     result: Rows
     """Rows into which the sums go: those of an operand."""
-    binary: bool
+    kind: str
+    """``two`` operands, added or fused; ``exact``: more than two, rounded once; ``aligned``."""
 
 
 @dataclass(frozen=True)
@@ -184,20 +186,20 @@ def _plan(how: Arithmetic, terms: int, bias: bool) -> _Plan:
     groups: dict[tuple[int, int, int], list[tuple[list[int], list[int]]]] = {}
     for step in tree.steps:
         products = sorted((node for node in step if node in exact), reverse=True)
-        products = products[:1] if len(step) == 2 else products
+        products = products[:1] if len(step) == 2 and how.alignment is None else products
         rounded.difference_update(products)
         others = [row[node] for node in step if node not in products]
         depth.append(1 + max(depth[node] for node in step))
         row.append((others or products)[0])
         groups.setdefault((depth[-1], len(products), len(others)), []).append((products, others))
-    levels = tuple(_level(groups[key]) for key in sorted(groups))
+    levels = tuple(_level(groups[key], how) for key in sorted(groups))
     return _Plan(levels, _rows(sorted(rounded)), start, row[tree.root], bias_leaf, bias and not first and not bias_leaf)
 
 
-def _level(steps: Sequence[tuple[list[int], list[int]]]) -> _Level:
+def _level(steps: Sequence[tuple[list[int], list[int]]], how: Arithmetic) -> _Level:
     exact, others = ([_rows(column) for column in zip(*side, strict=True)] for side in zip(*steps, strict=True))
-    binary = len(exact) + len(others) == 2
-    return _Level(tuple(exact), tuple(others), (others or exact)[0], binary)
+    kind = "aligned" if exact and how.alignment is not None else "two" if len(exact) + len(others) == 2 else "exact"
+    return _Level(tuple(exact), tuple(others), (others or exact)[0], kind)
 
 
 def _rows(rows: Sequence[int]) -> Rows:
@@ -219,6 +221,8 @@ class _Evaluation:
         assert fmt is not None
         self.how, self.fmt = how, fmt
         self.weights, self.inputs = self._operands(weights), self._operands(inputs)
+        if how.alignment is not None:
+            self.factors = [self._factors(x) for x in (weights, inputs)]
         self.bias = None if bias is None else self._widened(bias)
 
     def _widened(self, x: Floats) -> Floats:
@@ -226,7 +230,16 @@ class _Evaluation:
 
     def _operands(self, x: Floats) -> Floats:
         wide = self._widened(x)
-        return wide if self.how.operands is None else round_array(round_array(wide, self.how.operands), self.fmt)
+        if self.how.operands is None:
+            return wide
+        return round_array(round_array(wide, self.how.operands, self.how.operand_rounding), self.fmt)
+
+    def _factors(self, x: Floats) -> Factor:
+        """Weights or inputs as hardware that aligns reads them: in their own format, which says what their exponents are."""
+        fmt = self.how.operands or self.how.format
+        assert fmt is not None
+        own = x if self.how.operands is None else round_array(x, fmt, self.how.operand_rounding)
+        return factor(flush_array(own, fmt) if self.how.flush else own, fmt)
 
     def _flushed(self, operands: Sequence[Floats]) -> list[Floats]:
         return [flush_array(x, self.fmt) if self.how.flush else x for x in operands]
@@ -260,16 +273,30 @@ class _Evaluation:
 
     def _onto_bias(self, leaf: int) -> Floats:
         if self.how.fused and leaf not in self.how.rounded:
+            if self.how.alignment is not None:
+                return self._aligned([leaf], [self._given_bias()])
             return self._apply(fma_arrays, self.weights[leaf], self.inputs[leaf], self._given_bias())
         return self._apply(add_arrays, self._given_bias(), self._product(leaf))
 
     def _joined(self, level: _Level, worth: Floats) -> Floats:
         others = [worth[rows] for rows in level.others]
+        if level.kind == "aligned":
+            return self._aligned(level.exact, others)
         pairs = [(self.weights[rows], self.inputs[rows]) for rows in level.exact]
-        if not level.binary:
+        if level.kind == "exact":
             pairs = [(w, x) for w, x in (self._flushed(pair) for pair in pairs)]
             total = sum_arrays(self._flushed(others), pairs, self.fmt, self.how.rounding)
             return flush_array(total, self.fmt) if self.how.flush else total
         if not pairs:
             return self._apply(add_arrays, *others)
         return self._apply(fma_arrays, *pairs[0], *others)
+
+    def _aligned(self, exact: Sequence[Any], others: Sequence[Floats]) -> Floats:
+        """Products of leaves and other rows as one aligned sum."""
+        how, fmt = self.how, self.how.operands or self.how.format
+        assert how.alignment is not None
+        assert fmt is not None
+        weights, inputs = self.factors
+        pairs = [(weights.take(rows), inputs.take(rows)) for rows in exact]
+        total = aligned_sum_arrays(self._flushed(others), pairs, fmt, self.fmt, how.alignment)
+        return flush_array(total, self.fmt) if how.flush else total

@@ -74,6 +74,13 @@ def _lanes(build: Builder, parameter: int) -> None:
     build.chain([*lanes, *range(tail, build.leaves)])
 
 
+def _groups(build: Builder, parameter: int) -> None:
+    """Fused groups of K consecutive terms, as a tensor core takes them: each step adds what there is so far and the next K."""
+    sums: tuple[int, ...] = ()
+    for start in range(0, build.leaves, parameter):
+        sums = (build.add(*sums, *range(start, min(start + parameter, build.leaves))),)
+
+
 def _numpy(build: Builder, parameter: int) -> None:
     """The pairwise summation of np.sum over contiguous numbers (pairwise_sum in numpy's loops_utils.h.src).
 
@@ -122,6 +129,7 @@ FAMILIES: dict[str, Family] = {
     "strided": Family(_strided, "LANES"),
     "blocked": Family(_blocked, "BLOCK"),
     "lanes": Family(_lanes, "LANES"),
+    "groups": Family(_groups, "SIZE", least=2),
     "numpy": Family(_numpy),
     "random": Family(_random, "SEED", least=0),
 }
