@@ -2,12 +2,15 @@
 
 import signal
 
-from hypothesis import HealthCheck, settings
-
-settings.register_profile(
-    "suite", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], database=None
-)
-settings.load_profile("suite")
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:  # the tests that need a GPU run where it is not installed
+    pass
+else:
+    settings.register_profile(
+        "suite", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], database=None
+    )
+    settings.load_profile("suite")
 
 
 def pytest_configure() -> None:

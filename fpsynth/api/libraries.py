@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -81,14 +82,18 @@ def matrix(
     vectors: int = 10_000,
     seed: int = 0,
     timeout: float = 60.0,
+    device: str = "cpu",
+    reveals: Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
 ) -> Matrix:
     """Reveal every environment of this machine and find a detector for each pair of different arithmetics, both ways round.
 
-    ``settings``: also with the variables that make a library choose the kernels of other processors.  ``timeout``: seconds
-    for the search of one detector.  Raises InputError for what cannot be used.
+    ``settings``: also with the variables and switches that make a library choose other kernels.  ``timeout``: seconds for the
+    search of one detector.  ``reveals``: reveal files, perhaps of another machine, whose environments are further members.
+    Raises InputError for what cannot be used.
     """
     from fpsynth.libraries.kernels import MAX_TERMS
+    from fpsynth.revealing.file import load_reveals
     from fpsynth.synthesis.matrix import run_matrix
 
     check_batches(batches)
@@ -105,5 +110,7 @@ def matrix(
         vectors=vectors,
         seed=seed,
         timeout=timeout,
+        device=device,
+        reveals=[found for path in reveals for found in load_reveals(path)],
         progress=progress,
     )

@@ -11,7 +11,9 @@ from fpsynth.cli.divergence_arguments import COMMANDS as DIVERGENCES
 from fpsynth.errors import InputError
 from fpsynth.version import __version__
 
-LIBRARIES = "numpy,torch,tensorflow,onnxruntime,jax"
+KNOWN = "numpy,torch,tensorflow,onnxruntime,jax on a CPU, torch,tensorflow,jax,cupy on a GPU"
+"""The libraries of a run where none are named."""
+BATCHES = "1,4,64, on a GPU also 1024"
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,9 +36,27 @@ def integers(text: str, what: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def names(texts: list[str] | None, default: str) -> tuple[str, ...]:
-    """Read names given one by one or with commas between them."""
-    return tuple(name.strip() for text in texts or [default] for name in text.split(","))
+def libraries(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The libraries named one by one or with commas between them; where none are, all that know the device."""
+    if arguments.library:
+        return tuple(name.strip() for text in arguments.library for name in text.split(","))
+    from fpsynth.libraries.registry import names_for
+
+    return names_for(arguments.device)
+
+
+def batches(arguments: argparse.Namespace) -> tuple[int, ...]:
+    """The batch sizes; where none are given, those worth trying on the device."""
+    if arguments.batch is not None:
+        return integers(arguments.batch, "the batch sizes")
+    from fpsynth.libraries.runs import batches_for
+
+    return batches_for(arguments.device)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The option --device."""
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +66,10 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--library", action="append", metavar="NAMES", help=f"libraries, with commas between them (default {LIBRARIES})"
+        "--library", action="append", metavar="NAMES", help=f"libraries, with commas between them (default {KNOWN})"
     )
-    parser.add_argument("--batch", default="1,4,64", metavar="SIZES", help="batch sizes (default %(default)s)")
-    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
+    parser.add_argument("--batch", metavar="SIZES", help=f"batch sizes (default {BATCHES})")
+    add_device(parser)
 
 
 def build_parser() -> Parser:
@@ -143,8 +163,8 @@ def _certify(parser: argparse.ArgumentParser) -> None:
 
 
 def _environments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--library", action="append", metavar="NAMES", help=f"libraries (default {LIBRARIES})")
-    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
+    parser.add_argument("--library", action="append", metavar="NAMES", help=f"libraries (default {KNOWN})")
+    add_device(parser)
     _add_output(parser)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fpsynth import api
-from fpsynth.cli.arguments import LIBRARIES, integers, names
+from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
@@ -43,8 +43,8 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
         jobs=arguments.jobs,
         count=arguments.count,
         replay=not arguments.no_replay,
-        libraries=names(arguments.library, LIBRARIES),
-        batches=integers(arguments.batch, "the batch sizes"),
+        libraries=libraries(arguments),
+        batches=batches(arguments),
         device=arguments.device,
         progress=console.progress,
     )
@@ -117,7 +117,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
 def environments(arguments: Namespace, console: Console) -> Outcome:
     """List the environments."""
     console.progress("importing the libraries and trying every dtype")
-    found = api.environments(names(arguments.library, LIBRARIES), device=arguments.device)
+    found = api.environments(libraries(arguments), device=arguments.device)
     if arguments.json:
         from fpsynth.report.results import environments_json
 
@@ -147,13 +147,11 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
     """Replay a witness file."""
     from fpsynth.witness import save, to_json
 
-    batches = integers(arguments.batch, "the batch sizes")
+    sizes = batches(arguments)
     if arguments.out is not None:
         require_place(arguments.out)
     console.progress("replaying")
-    witness = api.replay(
-        arguments.file, libraries=names(arguments.library, LIBRARIES), batches=batches, device=arguments.device
-    )
+    witness = api.replay(arguments.file, libraries=libraries(arguments), batches=sizes, device=arguments.device)
     if arguments.out:
         save(witness, arguments.out)
     code = DONE if witness.confirmed_by else UNCONFIRMED

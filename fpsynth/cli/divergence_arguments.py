@@ -7,7 +7,11 @@ from collections.abc import Callable
 
 Add = Callable[[argparse.ArgumentParser], None]
 
-SIDE = "an order, real, a reveal file, or an environment such as torch:linear:batch=4"
+SIDE = (
+    "an order, after which come ,fused ,flush ,accumulator=FORMAT ,operands=tf32 ,operand_rounding=RTZ ,rounding=RTP, and for "
+    "the aligned sums of tensor cores ,align=25 ,align_rounding=RNE ,align_cut=RTN; or real, a reveal file, or an environment "
+    "such as torch:linear:batch=4 or torch:linear:device=cuda"
+)
 
 
 def tree(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +28,11 @@ def tree(parser: argparse.ArgumentParser) -> None:
 def reveal(parser: argparse.ArgumentParser) -> None:
     """Reveal an arithmetic."""
     add = parser.add_argument
-    add("environment", metavar="LIBRARY:OPERATION[:OPTIONS]", help="such as torch:linear or torch:linear:MKL_CBWR=COMPATIBLE")
+    add(
+        "environment",
+        metavar="LIBRARY:OPERATION[:OPTIONS]",
+        help="such as torch:linear, torch:linear:MKL_CBWR=COMPATIBLE or torch:linear:device=cuda,tf32=on",
+    )
     add("--terms", type=int, default=8, metavar="N", help="products in each sum, 1 to 4096 (default %(default)s)")
     add("--outputs", type=int, default=1, metavar="N", help="neurons of the layer (default %(default)s)")
     add("--batch", metavar="SIZES", help="batch sizes, with commas between them (default 1)")
@@ -43,12 +51,14 @@ def matrix(parser: argparse.ArgumentParser) -> None:
     add("--terms", type=int, default=64, metavar="N", help="products in each sum (default %(default)s)")
     add("--outputs", type=int, default=2, metavar="N", help="neurons of the layer (default %(default)s)")
     add("--dtype", default="float32", help="(default %(default)s)")
-    add("--batch", default="1,4,64", metavar="SIZES", help="batch sizes (default %(default)s)")
+    add("--batch", metavar="SIZES", help="batch sizes (default 1,4,64, on a GPU also 1024)")
     add("--library", action="append", metavar="NAMES", help="libraries, with commas between them (default all)")
-    add("--no-settings", action="store_true", help="leave out the variables that choose kernels of other processors")
+    add("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
+    add("--no-settings", action="store_true", help="leave out the variables and switches that choose other kernels")
     add("--vectors", type=int, default=10_000, metavar="N", help="hostile random vectors per arithmetic (default %(default)s)")
     add("--seed", type=int, default=0, help="(default %(default)s)")
     add("--timeout", type=float, default=20.0, metavar="SECONDS", help="for each detector (default %(default)g)")
+    add("--reveals", action="append", metavar="FILE.json", help="environments of a reveal file as further members")
     add("--out", metavar="NAME", help="write NAME.json, NAME.txt and NAME.svg")
     _output(parser)
 
@@ -57,7 +67,11 @@ def order(parser: argparse.ArgumentParser) -> None:
     """Two orders or environments."""
     add = parser.add_argument
     add("--a", metavar="SIDE", help=f"the reference: {SIDE} (default sequential)")
-    add("--b", metavar="SIDE", help="what departs from it (default pairwise)")
+    add(
+        "--b",
+        metavar="SIDE",
+        help="what departs from it, such as groups:16,fused,align=25,accumulator=float32 (default pairwise)",
+    )
     add("--silent", action="append", metavar="SIDE", help="what must not depart from it (may be repeated)")
     add(
         "--only-in",
@@ -154,7 +168,7 @@ def _common(parser: argparse.ArgumentParser, dtype: bool = True) -> None:
     )
     add("--no-replay", action="store_true", help="do not run the libraries")
     add("--library", action="append", metavar="NAMES", help="libraries of the replay, with commas between them (default all)")
-    add("--batch", default="1,4,64", metavar="SIZES", help="batch sizes of the replay (default %(default)s)")
+    add("--batch", metavar="SIZES", help="batch sizes of the replay (default 1,4,64, on a GPU also 1024)")
     add("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
     _output(parser)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fpsynth import api
-from fpsynth.cli.arguments import LIBRARIES, integers, names
+from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.errors import InputError
@@ -139,8 +139,8 @@ def _options(arguments: Namespace, console: Console) -> OptionFields:
         "jobs": arguments.jobs,
         "solver": arguments.solver,
         "replay": not arguments.no_replay,
-        "libraries": names(arguments.library, LIBRARIES),
-        "batches": integers(arguments.batch, "the batch sizes"),
+        "libraries": libraries(arguments),
+        "batches": batches(arguments),
         "device": arguments.device,
         "vectors": arguments.vectors,
         "progress": console.progress,
@@ -225,12 +225,14 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
         terms=arguments.terms,
         outputs=arguments.outputs,
         dtype=arguments.dtype,
-        batches=integers(arguments.batch, "the batch sizes"),
-        libraries=names(arguments.library, LIBRARIES),
+        batches=batches(arguments),
+        libraries=libraries(arguments),
         settings=not arguments.no_settings,
         vectors=arguments.vectors,
         seed=arguments.seed,
         timeout=arguments.timeout,
+        device=arguments.device,
+        reveals=arguments.reveals or (),
         progress=console.progress,
     )
     if arguments.out is not None:

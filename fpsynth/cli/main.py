@@ -23,6 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(arguments.verbose)
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        from fpsynth.cli.devices import require_devices
+
+        require_devices(arguments)
         from fpsynth.cli.commands import COMMANDS
 
         code, report = COMMANDS[arguments.command](arguments, console)

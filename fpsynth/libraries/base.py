@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FORMATS, Format
 from fpsynth.libraries.operands import Array as Array
 from fpsynth.libraries.operands import CannotRun as CannotRun
-from fpsynth.libraries.operands import exact_array, numpy_dtype
+from fpsynth.libraries.operands import dtype_name, exact_array, narrowed, numpy_dtype, widened
 from fpsynth.networks.network import Dense, Network
 
 if TYPE_CHECKING:
@@ -64,24 +65,52 @@ class Library(ABC):
     dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
     """Formats for which it has a dtype.  Whether a variant can really run one is found out by trying."""
 
+    takes_patterns: bool = False
+    """Whether operations take arrays of bit patterns of the formats that numpy has no dtype for (see ``numpy_dtype``)."""
+
     costly_weights: bool = False
     """Whether other weights cost much more than other inputs, so that probes had better keep them."""
 
     switches: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     """Settings of its own that decide which kernels run: name to the values that it takes, its default first."""
 
+    switch_devices: Mapping[str, str] = MappingProxyType({})
+    """Switches that work on one device only: name to that device."""
+
+    chosen: Mapping[str, str] = MappingProxyType({})
+    """The switches that ``start`` has set."""
+
     def start(self, device: str, threads: int | None, switches: Mapping[str, str]) -> None:
-        """``load``, then set the switches.  Raises what ``load`` does, and CannotRun for a switch or value it has not."""
+        """``load``, then set the switches.  Raises what ``load`` does, and CannotRun for what it has not."""
+        if device not in self.devices:
+            raise CannotRun(f"{self.name} does not run on {device}, only on {', '.join(self.devices)}")
         for name, value in switches.items():
             if value not in self.switches.get(name, ()):
                 raise CannotRun(f"{self.name} has no switch {name}={value}")
+            if self.switch_devices.get(name, device) != device:
+                raise CannotRun(f"{self.name} has the switch {name} on {self.switch_devices[name]} only")
+        self.chosen = dict(switches)
+        os.environ.update(self.variables(switches))
         self.load(device, threads)
         for name, value in switches.items():
             self.switch(name, value, device)
 
+    def variables(self, switches: Mapping[str, str]) -> Mapping[str, str]:
+        """Variables of the process's environment that switches need before the library is imported."""
+        return {}
+
     def switch(self, name: str, value: str, device: str) -> None:
         """Set one of ``switches``.  Raises CannotRun where that cannot be done here."""
         raise CannotRun(f"{self.name} has no switch {name}={value}")
+
+    def objection(self, operation: str, device: str, switches: Mapping[str, str]) -> str:
+        """Why an operation cannot be computed on a device with these switches, one line; empty where nothing is known."""
+        if device not in self.devices:
+            return f"{self.name} does not run on {device}, only on {', '.join(self.devices)}"
+        for name in switches:
+            if self.switch_devices.get(name, device) != device:
+                return f"{self.name} has the switch {name} on {self.switch_devices[name]} only"
+        return ""
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -157,12 +186,15 @@ class Library(ABC):
         if where.operation == "vdot" and where.batch > 1:
             raise CannotRun("vdot takes one pair of vectors")
         make = self._layer if where.operation in self.variants else self.primitive
-        compute, expected = attempt(make, kernel, offset), numpy_dtype(dtype)
-        ones = np.ones((where.batch, kernel.terms), expected), np.ones((kernel.outputs, kernel.terms), expected)
+        compute, expected = attempt(make, kernel, offset), numpy_dtype(dtype, self.takes_patterns)
         shape = (where.batch, kernel.outputs)
-        result = attempt(compute, *ones, np.ones(kernel.outputs, expected) if kernel.bias else None)
+        rows, weights, bias = (
+            narrowed(np.ones(size), dtype, self.takes_patterns)
+            for size in ((where.batch, kernel.terms), (kernel.outputs, kernel.terms), kernel.outputs)
+        )
+        result = attempt(compute, rows, weights, bias if kernel.bias else None)
         if result.dtype != expected:
-            raise CannotRun(f"the result for {dtype.name} comes back in {result.dtype.name}")
+            raise CannotRun(f"the result for {dtype.name} comes back in {dtype_name(result)}")
         if result.shape != shape:
             raise CannotRun(f"the result has the shape {result.shape}, not {shape}")
         return compute
@@ -216,22 +248,23 @@ class Library(ABC):
         if primitive == "sum" and any(weight != 1 for row in layer.weight for weight in row):
             raise CannotRun("sum has no weights: it runs a network whose weights are all 1")
         self._refuse(primitive, self.primitives, dtype, device)
-        weight = attempt(exact_array, layer.weight, dtype)
-        bias = None if layer.bias is None else attempt(exact_array, layer.bias, dtype)
+        weight = attempt(exact_array, layer.weight, dtype, self.takes_patterns)
+        bias = None if layer.bias is None else attempt(exact_array, layer.bias, dtype, self.takes_patterns)
 
         def run(rows: Rows) -> Outputs:
             where = Environment(self.name, primitive, batch=len(rows), device=device)
             operation = self.operation(Kernel(where, dtype, layer.inputs, layer.outputs, layer.bias is not None))
-            logits = operation(exact_array(rows, dtype), weight, bias)
-            return outputs_of(logits, np.argmax(logits, axis=1).tolist(), dtype)
+            logits = operation(exact_array(rows, dtype, self.takes_patterns), weight, bias)
+            return outputs_of(logits, np.argmax(widened(logits), axis=1).tolist(), dtype)
 
         return run
 
     def _refuse(self, wanted: str, known: Sequence[str], dtype: Format, device: str) -> None:
         if wanted not in known:
             raise CannotRun(f"{self.name} has no variant {wanted}; choose from {', '.join(known)}")
-        if device not in self.devices:
-            raise CannotRun(f"{self.name} does not run on {device}")
+        objection = self.objection(wanted, device, self.chosen)
+        if objection:
+            raise CannotRun(objection)
         if dtype.name not in self.dtypes:
             raise CannotRun(f"{self.name} has no dtype {dtype.name}")
 
@@ -273,9 +306,6 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 
 def outputs_of(logits: Array, classes: Sequence[int], dtype: Format) -> Outputs:
     """Outputs from an array of logits.  Raises CannotRun where the library answered in another dtype than the one asked for."""
-    import numpy as np
-
-    if logits.dtype != numpy_dtype(dtype):
-        raise CannotRun(f"the result for {dtype.name} comes back in {logits.dtype.name}")
-    rows = logits.astype(np.float64).tolist()
-    return Outputs(tuple(tuple(row) for row in rows), tuple(int(c) for c in classes))
+    if dtype_name(logits) != dtype.name:
+        raise CannotRun(f"the result for {dtype.name} comes back in {dtype_name(logits)}")
+    return Outputs(tuple(tuple(row) for row in widened(logits).tolist()), tuple(int(c) for c in classes))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fpsynth.formats import FORMATS
-from fpsynth.libraries.machine import machine
+from fpsynth.libraries.machine import gpu, machine
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.libraries.registry import NAMES
 
@@ -49,7 +49,7 @@ PACKAGES = ("z3-solver", "bitwuzla", "cvc5", "python-flint", "sympy", "onnx", "m
 """Optional packages, beside the libraries, that fpsynth makes use of."""
 
 
-def installation(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float = 120.0) -> Installation:
+def installation(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float | None = None) -> Installation:
     """Describe the machine, the libraries (see ``environments``) and the optional packages."""
     versions: dict[str, str | None] = {}
     for name in PACKAGES:
@@ -57,15 +57,18 @@ def installation(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: 
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = None
-    return Installation(machine(), tuple(environments(names, device, timeout=timeout)), versions)
+    found = tuple(environments(names, device, timeout=timeout))
+    return Installation({**machine(), **(gpu() if device == "cuda" else {})}, found, versions)
 
 
-def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float = 120.0) -> list[Environment]:
+def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float | None = None) -> list[Environment]:
     """Import each library in a process of its own and have it try every variant on every format.
 
-    Takes as long as the slowest import and a few seconds more.  Raises InputError for an unknown name or device.
+    ``timeout``: seconds that a library may take; None: as many as compilers need on the device.  Takes as long as the slowest
+    import and a few seconds more.  Raises InputError for an unknown name or device.
     """
-    with LibraryPool(names, device, timeout=timeout) as pool:
+    seconds = timeout or (400.0 if device == "cuda" else 120.0)
+    with LibraryPool(names, device, timeout=seconds) as pool:
         abilities = pool.abilities()
         return [
             Environment(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FLOAT32, Format
-from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
-from fpsynth.libraries.machine import cores
+from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line, outputs_of
+from fpsynth.libraries.machine import cores, cuda_libraries, cuda_variables, gpu
 from fpsynth.libraries.operands import BORDER, filters, images, placed
 from fpsynth.networks.network import Dense, Network
 
@@ -16,14 +17,35 @@ if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
 
 
+LEVELS = ("highest", "high", "tensorfloat32", "bfloat16", "float32")
+ALGORITHMS = (
+    "F16_F16_F32",
+    "BF16_BF16_F32",
+    "BF16_BF16_F32_X3",
+    "BF16_BF16_F32_X6",
+    "BF16_BF16_F32_X9",
+    "TF32_TF32_F32",
+    "TF32_TF32_F32_X3",
+    "F32_F32_F32",
+)
+"""Of jax.lax.DotAlgorithmPreset: formats of the factors, format of the sum, products that stand for one."""
+
+
 class Jax(Library):
-    """``jit``: the network compiled by XLA as a whole.  ``eager``: each operation compiled by itself."""
+    """``jit``: the network compiled by XLA as a whole.  ``eager``: each operation compiled by itself.
+
+    On a GPU XLA tries kernels and takes the fastest, so that two processes may compute differently: not so with
+    ``deterministic``.
+    """
 
     name = "jax"
     packages = ("jax",)
     variants = ("jit", "eager")
     primitives = ("sum", "vdot", "conv2d")
     devices = ("cpu", "cuda")
+    switches = MappingProxyType({"deterministic": ("off", "on"), "precision": ("default", *LEVELS, *ALGORITHMS)})
+    """``precision``: how products and convolutions of float32 may be computed; by default a GPU may use TF32."""
+    switch_devices = MappingProxyType({"deterministic": "cuda"})
     _jitted: Any
     """One function for all networks: those of the same shape are compiled once."""
 
@@ -42,18 +64,40 @@ class Jax(Library):
         for variant in self.variants:
             self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
 
+    def variables(self, switches: Mapping[str, str]) -> Mapping[str, str]:
+        """XLA reads its flags when it starts."""
+        if "deterministic" not in switches:
+            return {}
+        flag = f"--xla_gpu_deterministic_ops={'true' if switches['deterministic'] == 'on' else 'false'}"
+        return {"XLA_FLAGS": " ".join([*os.environ.get("XLA_FLAGS", "").split(), flag])}
+
+    def switch(self, name: str, value: str, device: str) -> None:
+        """Set jax_default_matmul_precision.  Raises CannotRun where this jax does not know the value."""
+        import jax
+
+        if name == "deterministic":
+            return  # ``variables`` has set it
+        try:
+            jax.config.update("jax_default_matmul_precision", value)
+        except ValueError as error:
+            raise CannotRun(one_line(error)) from None
+
     def describe(self, device: str) -> dict[str, str]:
-        """The XLA client, its device and jax's default precision of products."""
+        """The XLA client, its device and jax's default precision of products; on a GPU what that is and CUDA's libraries."""
         import jax
         import jaxlib
 
         chosen = _device(device)
+        own = {**gpu(), **cuda_libraries(), **cuda_variables()} if device == "cuda" else {}
         return {
+            **own,
             "threads": os.environ.get("NPROC", str(cores())),
             "jaxlib": jaxlib.__version__,
-            "platform": str(chosen.client.platform_version).splitlines()[0],
+            "platform": " ".join(str(chosen.client.platform_version).split())[:120],
             "device_kind": str(chosen.device_kind),
             "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
+            "xla_flags": os.environ.get("XLA_FLAGS", "unset"),
+            "preallocate": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "true"),
         }
 
     def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
@@ -127,5 +171,5 @@ def _device(device: str) -> Any:
 
     try:
         return jax.devices(device)[0]
-    except RuntimeError:
-        raise CannotRun(f"this build of jax sees no device {device}") from None
+    except RuntimeError as error:
+        raise CannotRun(f"this build of jax sees no device {device} ({one_line(error, 120)})") from None

@@ -6,19 +6,21 @@ import re
 from dataclasses import replace
 
 from fpsynth.errors import InputError
-from fpsynth.libraries.kernels import Environment
+from fpsynth.libraries.base import Library
+from fpsynth.libraries.kernels import Environment, Pairs
 from fpsynth.libraries.registry import library_named
 
 _NUMBERS = ("batch", "outputs", "row", "output", "threads")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
-_VALUE = re.compile(r"[A-Za-z0-9_.+=-]{1,64}")
+_VALUE = re.compile(r"[A-Za-z0-9_.+=:-]{1,64}")
 
 
 def parse_environment(text: str) -> Environment:
-    """Read LIBRARY:OPERATION[:batch=N,outputs=N,row=N,output=N,threads=N,device=cuda,VARIABLE=VALUE].
+    """Read LIBRARY:OPERATION[:batch=N,outputs=N,row=N,output=N,threads=N,device=cuda,SWITCH=VALUE,VARIABLE=VALUE].
 
-    ``dot`` stands for vdot where the library has no variant of that name.  Raises InputError that says what is wrong for an
-    unknown library, operation, option, or number.
+    ``dot`` stands for vdot where the library has no variant of that name.  Switches are the library's own, in lower case;
+    variables are those of the process's environment, in upper case.  Raises InputError that says what is wrong for an unknown
+    library, operation, option, number or switch, and for a device or switch with which the operation cannot be computed.
     """
     name, _, rest = text.partition(":")
     operation, _, options = rest.partition(":")
@@ -29,7 +31,10 @@ def parse_environment(text: str) -> Environment:
         raise InputError(f"{name} has no operation {operation[:40]!r}; choose from {', '.join(library.operations)}")
     environment = Environment(name, operation)
     for option in filter(None, options.split(",")):
-        environment = _with_option(environment, option)
+        environment = _with_option(environment, option, library)
+    objection = library.objection(operation, environment.device, dict(environment.switches))
+    if objection:
+        raise InputError(objection)
     if environment.row >= environment.batch:
         raise InputError(f"row {environment.row} is not in a batch of {environment.batch}: rows are counted from 0")
     if environment.outputs is not None and (environment.output or 0) >= environment.outputs:
@@ -41,13 +46,24 @@ def parse_environment(text: str) -> Environment:
     return environment
 
 
-def _with_option(environment: Environment, option: str) -> Environment:
+def _with_option(environment: Environment, option: str, library: Library) -> Environment:
     name, equals, value = option.partition("=")
     if _VARIABLE.fullmatch(name) and equals and _VALUE.fullmatch(value):
-        return replace(environment, settings=tuple(sorted({**dict(environment.settings), name: value}.items())))
+        return replace(environment, settings=_sorted(environment.settings, name, value))
     if name == "device" and value in ("cpu", "cuda"):
         return replace(environment, device=value)
     if name in _NUMBERS and re.fullmatch(r"\d{1,5}", value) and (int(value) > 0 or name in ("row", "output")):
         return replace(environment, **{name: int(value)})  # type: ignore[arg-type]  # every name in _NUMBERS is a number
-    known = ", ".join(f"{known}=N" for known in _NUMBERS)
-    raise InputError(f"{option[:60]!r} is no option of an environment; choose from {known}, device=cuda, VARIABLE=VALUE")
+    if name in library.switches:
+        if value in library.switches[name]:
+            return replace(environment, switches=_sorted(environment.switches, name, value))
+        choices = "|".join(library.switches[name])
+        raise InputError(f"{library.name} has no {name}={value[:40]!r}; choose from {name}={choices}")
+    options = ", ".join([f"{known}=N" for known in _NUMBERS] + ["device=cuda", "VARIABLE=VALUE"])
+    switches = f", and {library.name}'s switches {', '.join(library.switches)}" if library.switches else ""
+    raise InputError(f"{option[:60]!r} is no option of an environment; choose from {options}{switches}")
+
+
+def _sorted(pairs: Pairs, name: str, value: str) -> Pairs:
+    """The pairs by name, this one among them (or instead of the one of its name)."""
+    return tuple(sorted({**dict(pairs), name: value}.items()))

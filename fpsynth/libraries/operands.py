@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fpsynth.formats import Format
+from fpsynth.formats import FORMATS, Format
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,30 +23,79 @@ class CannotRun(RuntimeError):
     """A library cannot do what is asked of it here; the message is the reason, one line."""
 
 
-def numpy_dtype(dtype: Format) -> np.dtype[Any]:
-    """The numpy dtype of a format.  Raises CannotRun where numpy has none, or ml_dtypes, which brings it, is not installed."""
+def numpy_dtype(dtype: Format, patterns: bool = False) -> np.dtype[Any]:
+    """The numpy dtype of a format.  Raises CannotRun where numpy has none, or ml_dtypes, which brings it, is not installed.
+
+    ``patterns``: a dtype that holds the format's bit patterns instead of raising: one unsigned integer in a field that is
+    called like the format.  numpy cannot compute with it, but a library can take such an array's memory for its own.
+    """
     import numpy as np
 
     if dtype.name in ("float16", "float32", "float64"):
         return np.dtype(dtype.name)
+    more = _ml_dtypes()
+    if hasattr(more, dtype.name):
+        found: np.dtype[Any] = np.dtype(getattr(more, dtype.name))
+        return found
+    if not patterns or dtype.bits not in (8, 16, 32, 64):
+        raise CannotRun(f"numpy has no dtype {dtype.name}" + ("" if more else " without the package ml_dtypes"))
+    return np.dtype([(dtype.name, f"u{dtype.bits // 8}")])
+
+
+@cache
+def _ml_dtypes() -> Any:
+    """The package, or None: looked for once, as an import that fails costs more than the conversion of an array."""
     try:
         import ml_dtypes
     except ImportError:
-        raise CannotRun(f"numpy has no dtype {dtype.name} without the package ml_dtypes") from None
-    if not hasattr(ml_dtypes, dtype.name):
-        raise CannotRun(f"numpy has no dtype {dtype.name}")
-    found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, dtype.name))
-    return found
+        return None
+    return ml_dtypes
 
 
-def exact_array(values: object, dtype: Format) -> np.ndarray[Any, Any]:
-    """Nested numbers as an array of ``dtype``.  Raises CannotRun where one of them is not of that format."""
+def dtype_name(array: Array) -> str:
+    """The name of an array's format, also of one that holds bit patterns (see ``numpy_dtype``)."""
+    names = array.dtype.names
+    return str(array.dtype.name) if names is None else str(names[0])
+
+
+def narrowed(values: Array, dtype: Format, patterns: bool = False) -> Array:
+    """Float64 values that are all of ``dtype`` as an array of it; ``patterns`` and CannotRun as in ``numpy_dtype``.
+
+    What is not of the format is rounded where numpy has a dtype for it, and meaningless where it has not.
+    """
+    import numpy as np
+
+    from fpsynth.evaluators.bit_patterns import floats_to_bits
+
+    found = numpy_dtype(dtype, patterns)
+    if found.names is None:
+        return values.astype(found)
+    return np.ascontiguousarray(floats_to_bits(values, dtype).astype(found[0])).view(found).reshape(values.shape)
+
+
+def widened(array: Array) -> Array:
+    """An array of a format, bit patterns too, as float64, which is exact."""
+    import numpy as np
+
+    from fpsynth.evaluators.bit_patterns import bits_to_floats
+
+    if array.dtype.names is None:
+        return array.astype(np.float64)
+    (name,) = array.dtype.names
+    return bits_to_floats(array[name].astype(np.int64), FORMATS[name])
+
+
+def exact_array(values: object, dtype: Format, patterns: bool = False) -> Array:
+    """Nested numbers as an array of ``dtype``.  Raises CannotRun where one of them is not of that format.
+
+    ``patterns`` as in ``numpy_dtype``.
+    """
     import numpy as np
 
     wide = np.asarray(values, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is refused below
-        array = wide.astype(numpy_dtype(dtype))
-    if not np.array_equal(array.astype(np.float64), wide, equal_nan=True):
+        array = narrowed(wide, dtype, patterns)
+    if not np.array_equal(widened(array), wide, equal_nan=True):
         raise CannotRun(f"the network or the points hold numbers that are not {dtype.name}")
     return array
 

@@ -12,13 +12,13 @@ from fpsynth.formats import Format
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.kernels import Pairs, Process
 from fpsynth.libraries.machine import has_gpu
-from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.libraries.registry import NAMES, library_named, names_for
 from fpsynth.libraries.worker import load_request, outputs_from_message, run_request
 from fpsynth.networks.network import Network
 from fpsynth.processes import Message, Worker, WorkerDied, ready
 
 DEVICES = ("cpu", "cuda")
-_SLOWEST_FIRST = ("tensorflow", "torch", "jax", "onnxruntime", "numpy")
+_SLOWEST_FIRST = ("tensorflow", "torch", "jax", "cupy", "onnxruntime", "numpy")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,21 @@ class Member:
             self.worker.kill()
 
 
+def require_device(device: str) -> None:
+    """Raise InputError for an unknown device, and for cuda where there is no GPU."""
+    problem = _device_problem(device)
+    if problem:
+        raise InputError(problem)
+
+
+def _device_problem(device: str) -> str:
+    if device not in DEVICES:
+        return f"unknown device {device!r}; choose from {', '.join(DEVICES)}"
+    if device == "cuda" and not has_gpu():
+        return "device cuda: no GPU (or no CUDA driver) on this machine"
+    return ""
+
+
 class LibraryPool:
     """The libraries called ``names``, each in a process of its own.  Use it as a context manager, which starts them."""
 
@@ -73,29 +88,34 @@ class LibraryPool:
         environment: Mapping[str, str] | None = None,
         threads: int | None = None,
         switches: Pairs = (),
+        need_gpu: bool = True,
     ) -> None:
-        """``timeout``: seconds that a library may take to get ready and answer a request.
+        """``names``: where these are all there are, those that do not know the device are left out.
+
+        ``timeout``: seconds that a library may take to get ready and answer a request.
 
         ``environment``: variables to set in the processes, such as those that choose kernels.  ``threads`` that each library
         may use; None: as many as it takes by itself.  ``switches`` to set in each library.  Raises InputError for an unknown
-        library or device, for ``cuda`` where there is no GPU, and for less than one thread.
+        library or device, for ``cuda`` where there is no GPU (without ``need_gpu`` that is a reason why nothing can be run),
+        and for less than one thread.
         """
-        if device not in DEVICES:
-            raise InputError(f"unknown device {device!r}; choose from {', '.join(DEVICES)}")
-        if device == "cuda" and not has_gpu():
-            raise InputError("device cuda: no GPU (or no CUDA driver) on this machine; use --device cpu")
+        no_gpu = _device_problem(device)
+        if no_gpu and (need_gpu or device not in DEVICES):
+            raise InputError(no_gpu)
         if threads is not None and threads < 1:
             raise InputError(f"a library cannot work with {threads} threads")
         self.device, self.timeout, self.variables, self.threads = device, timeout, dict(environment or {}), threads
         self.switches = switches
         self.members: dict[str, Member] = {}
-        for name in dict.fromkeys(names):
+        for name in dict.fromkeys(names_for(device, names)):
             library = library_named(name)
             member = Member(name, library.variants, library.version())
             if device not in library.devices:
                 member.reason = f"{name} does not run on {device}"
             elif member.version is None:
                 member.reason = "not installed"
+            else:
+                member.reason = no_gpu
             self.members[name] = member
 
     def start(self) -> None:
@@ -215,7 +235,10 @@ class LibraryPool:
 
 
 def pool_for(process: Process, names: Sequence[str] = (), *, timeout: float = 120.0) -> LibraryPool:
-    """The pool of one library's process; or of several libraries, ``names``, whose processes are alike."""
+    """The pool of one library's process; or of several libraries, ``names``, whose processes are alike.
+
+    Where it needs a GPU and there is none, that is the reason why nothing can be run.
+    """
     return LibraryPool(
         names or [process.library],
         process.device,
@@ -223,4 +246,5 @@ def pool_for(process: Process, names: Sequence[str] = (), *, timeout: float = 12
         environment=dict(process.settings),
         threads=process.threads,
         switches=process.switches,
+        need_gpu=False,
     )

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Sequence
 
 from fpsynth.errors import InputError
 from fpsynth.libraries.base import Library
 
-_CLASSES = {"numpy": "Numpy", "torch": "Torch", "tensorflow": "TensorFlow", "onnxruntime": "OnnxRuntime", "jax": "Jax"}
+_CLASSES = {
+    "numpy": "Numpy",
+    "torch": "Torch",
+    "tensorflow": "TensorFlow",
+    "onnxruntime": "OnnxRuntime",
+    "jax": "Jax",
+    "cupy": "CuPy",
+}
 
 NAMES: tuple[str, ...] = tuple(_CLASSES)
 """Every library there is a file for."""
@@ -23,3 +31,10 @@ def library_named(name: str) -> Library:
     module = importlib.import_module(f"fpsynth.libraries.{name}")
     library: Library = getattr(module, _CLASSES[name])()
     return library
+
+
+def names_for(device: str, names: Sequence[str] = NAMES) -> tuple[str, ...]:
+    """``names``; where these are all there are, those of them that know the device: nobody has asked for the others by name."""
+    if tuple(names) != NAMES:
+        return tuple(names)
+    return tuple(name for name in NAMES if device in library_named(name).devices)

@@ -1,20 +1,24 @@
-"""Runs of one network in many environments: the settings worth trying, the sweep of a replay, and a process for each group."""
+"""Runs of one network in many environments: the settings worth trying, the sweep of a replay, a process for each group."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
-from fpsynth.libraries.kernels import Environment
-from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for
+from fpsynth.libraries.cudnn import ALGORITHMS
+from fpsynth.libraries.kernels import Environment, Pairs
+from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for, require_device
 from fpsynth.libraries.registry import NAMES, library_named
 from fpsynth.networks.network import Network
 
 BATCHES = (1, 4, 64)
 """Batch sizes of a replay: a vector, a few rows, and as many as a kernel's blocks hold."""
+
+CUDA_BATCHES = (*BATCHES, 1024)
+"""The same on a GPU, whose blocks hold more."""
 
 PROCESSES = 2
 """Libraries in memory at a time, the one that is asked included; the next is imported meanwhile."""
@@ -49,12 +53,83 @@ SETTINGS: dict[str, tuple[Settings, ...]] = {
         (("XLA_FLAGS", "--xla_cpu_prefer_vector_width=512"),),
         (("ONEDNN_MAX_CPU_ISA", "SSE41"),),
     ),
+    "cupy": (),  # it has no CPU
 }
 """Variables that make a library compute as on another CPU, or in a lower precision, each found to change some of its sums.
 
 Tried on a CPU with AVX-512 and without effect there: MKL_CBWR=AVX512, ATEN_CPU_CAPABILITY, NPY_DISABLE_CPU_FEATURES,
 OPENBLAS_CORETYPE=SapphireRapids, TF_XLA_FLAGS=--tf_xla_auto_jit=2, XLA_FLAGS=--xla_cpu_max_isa=AVX2.
 """
+
+CUDA_SETTINGS: dict[str, tuple[Settings, ...]] = {
+    "torch": (  # cuBLAS splits sums as far as its workspace holds their parts; cuBLASLt chooses for itself
+        (("CUBLAS_WORKSPACE_CONFIG", ":16:8"),),
+        (("TORCH_BLAS_PREFER_CUBLASLT", "1"),),
+    ),
+    "tensorflow": (),
+    "jax": (  # XLA times kernels of its own against those of the libraries
+        (("XLA_FLAGS", "--xla_gpu_autotune_level=0"),),
+        (("XLA_FLAGS", "--xla_gpu_enable_triton_gemm=false"),),
+    ),
+    "cupy": (),
+}
+"""Variables worth trying on a GPU."""
+
+SWITCHES: dict[str, tuple[Pairs, ...]] = {
+    "torch": (
+        (("tf32", "on"),),
+        (("deterministic", "on"),),
+        (("compile", "on"),),
+        (("reduced", "off"),),
+        (("accumulate", "float16"),),
+    ),
+    "tensorflow": ((("tf32", "off"),), (("deterministic", "on"),), (("xla", "on"),)),
+    "jax": (
+        (("deterministic", "on"),),
+        (("precision", "highest"),),
+        (("precision", "BF16_BF16_F32"),),
+        (("precision", "BF16_BF16_F32_X3"),),
+        (("precision", "TF32_TF32_F32_X3"),),
+    ),
+    "cupy": ((("tf32", "on"),), (("accelerators", "none"),)),
+}
+"""Switches worth trying on a GPU."""
+
+CONVOLUTIONS: dict[str, tuple[Pairs, ...]] = {
+    "torch": (
+        (("tf32", "off"),),
+        (("cudnn", "off"),),
+        *((("cudnn", algorithm), ("tf32", value)) for algorithm in ALGORITHMS for value in ("off", "on")),
+    )
+}
+"""The same for conv2d alone."""
+
+
+def batches_for(device: str) -> tuple[int, ...]:
+    """Batch sizes of a replay on a device."""
+    return CUDA_BATCHES if device == "cuda" else BATCHES
+
+
+def variations(environment: Environment) -> list[Environment]:
+    """The environment itself, and with each of the settings and switches worth trying on its device instead of its own.
+
+    Without those with which its operation cannot be computed, as far as that is known beforehand.
+    """
+    name, on_gpu = environment.library, environment.device == "cuda"
+    library = library_named(name)
+    switches = SWITCHES.get(name, ()) if on_gpu else ()
+    if on_gpu and environment.operation == "conv2d":
+        switches += CONVOLUTIONS.get(name, ())
+    settings = (CUDA_SETTINGS if on_gpu else SETTINGS).get(name, ())
+    return [
+        environment,
+        *(
+            replace(environment, switches=pairs, settings=())
+            for pairs in switches
+            if not library.objection(environment.operation, environment.device, dict(pairs))
+        ),
+        *(replace(environment, settings=pairs, switches=()) for pairs in settings),
+    ]
 
 
 @dataclass(frozen=True)
@@ -70,19 +145,24 @@ class Run:
     """CPU, builds, kernels, threads, settings."""
 
 
-def sweep(names: Sequence[str] = NAMES, batches: Sequence[int] = BATCHES, device: str = "cpu") -> list[Environment]:
-    """Every variant of every library that is installed and knows the device, at each of the batch sizes, with no settings.
+def sweep(
+    names: Sequence[str] = NAMES, batches: Sequence[int] | None = None, device: str = "cpu", *, varied: bool = False
+) -> list[Environment]:
+    """Every variant of every library that is installed and knows the device, at each of the batch sizes.
 
+    ``batches``: None for those of the device.  ``varied``: also with each of the settings and switches that are worth trying.
     Raises InputError for an unknown library.
     """
+    sizes = batches_for(device) if batches is None else batches
     libraries = [library_named(name) for name in names]
-    return [
+    plain = [
         Environment(library.name, variant, batch=batch, device=device)
         for library in libraries
         if library.version() is not None and device in library.devices
         for variant in library.variants
-        for batch in batches
+        for batch in sizes
     ]
+    return [varied for one in plain for varied in variations(one)] if varied else plain
 
 
 def run_in(
@@ -104,6 +184,8 @@ def run_in(
     """
     if processes < 1:
         raise InputError(f"{processes} processes cannot run anything")
+    for device in {environment.device for environment in environments}:
+        require_device(device)
     groups: dict[object, list[int]] = {}
     for number, environment in enumerate(environments):
         groups.setdefault(environment.process, []).append(number)

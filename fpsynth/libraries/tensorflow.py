@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
-from fpsynth.libraries.machine import limit_threads
+from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
 from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype
 from fpsynth.networks.network import Dense, Network
 
@@ -32,6 +33,9 @@ class TensorFlow(Library):
     variants = ("keras", "matmul", "function")
     primitives = ("sum", "vdot", "conv2d")
     devices = ("cpu", "cuda")
+    switches = MappingProxyType({"deterministic": ("off", "on"), "tf32": ("on", "off"), "xla": ("off", "on")})
+    """``tf32``: of float32 products and convolutions.  ``xla``: whether the function is compiled by XLA."""
+    switch_devices = MappingProxyType({"tf32": "cuda"})
     _graph: Any
     """One tf.function for all networks: those of the same shape are traced once."""
 
@@ -57,23 +61,47 @@ class TensorFlow(Library):
         for variant in self.variants:
             self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
 
+    def switch(self, name: str, value: str, device: str) -> None:
+        """Set one of ``switches``.  ``xla`` compiles the function anew."""
+        import tensorflow as tf
+
+        if name == "tf32":
+            tf.config.experimental.enable_tensor_float_32_execution(value == "on")
+        elif name == "xla":
+            self._graph = tf.function(_forward, reduce_retracing=False, jit_compile=value == "on")
+        elif value == "on":  # it is off when TensorFlow starts
+            tf.config.experimental.enable_op_determinism()
+
+    def objection(self, operation: str, device: str, switches: Mapping[str, str]) -> str:
+        """XLA compiles the function."""
+        if switches.get("xla") == "on" and operation != "function":
+            return "xla=on is for TensorFlow's variant function only"
+        return super().objection(operation, device, switches)
+
     def describe(self, device: str) -> dict[str, str]:
-        """Keras, oneDNN, threads (0 means: TensorFlow decides), XLA, TF32."""
+        """Keras, oneDNN, threads (0 means: TensorFlow decides), XLA; on a GPU what that is, CUDA's libraries, TF32."""
         import tensorflow as tf
 
         facts = {
             "keras": str(tf.keras.__version__),
             "threads": str(tf.config.threading.get_intra_op_parallelism_threads()),
-            "xla": str(tf.config.optimizer.get_jit() or "off"),
+            "xla": self.chosen.get("xla", str(tf.config.optimizer.get_jit() or "off")),
         }
         with contextlib.suppress(ImportError, AttributeError):  # not public: absent from some versions
             from tensorflow.python.util import _pywrap_util_port
 
             facts["onednn"] = str(bool(_pywrap_util_port.IsMklEnabled()))
         if device == "cuda":
-            gpu = tf.config.list_physical_devices("GPU")[0]
-            facts["gpu"] = str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
-            facts["tf32"] = str(tf.config.experimental.tensor_float_32_execution_enabled())
+            build = tf.sysconfig.get_build_info()
+            facts |= {
+                **gpu(),
+                "built_for_cuda": str(build.get("cuda_version", "unknown")),
+                "built_for_cudnn": str(build.get("cudnn_version", "unknown")),
+                **cuda_libraries(),
+                **cuda_variables(),
+                "tf32": str(tf.config.experimental.tensor_float_32_execution_enabled()),
+                "deterministic": self.chosen.get("deterministic", "off"),
+            }
         return facts
 
     def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FORMATS, Format
-from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs
-from fpsynth.libraries.machine import limit_threads
-from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype, placed
+from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line
+from fpsynth.libraries.cudnn import ALGORITHMS, Cudnn, load_cudnn
+from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
+from fpsynth.libraries.operands import BORDER, dtype_name, filters, images, numpy_dtype, placed
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -26,20 +31,80 @@ class Torch(Library):
     variants = ("linear", "matmul")
     primitives = ("sum", "vdot", "conv2d")
     devices = ("cpu", "cuda")
+    takes_patterns = True
+    switches = MappingProxyType(
+        {
+            "accumulate": ("float32", "float16"),
+            "compile": ("off", "on"),
+            "cudnn": ("default", "off", "benchmark", *ALGORITHMS),
+            "deterministic": ("off", "on"),
+            "reduced": ("on", "off"),
+            "tf32": ("off", "on"),
+        }
+    )
+    """``accumulate``: of float16 products.  ``cudnn``: off, choosing by timing, or one algorithm of conv2d.  ``reduced``:
+    whether cuBLAS may add partial sums in float16 and bfloat16.  ``tf32`` sets products and convolutions alike: by itself
+    torch allows TF32 in convolutions only."""
+    switch_devices = MappingProxyType(dict.fromkeys(("accumulate", "cudnn", "reduced", "tf32"), "cuda"))
+    _compiled = False
+    _algorithm = ""
+    _cudnn: Cudnn | None = None
+
+    def variables(self, switches: Mapping[str, str]) -> Mapping[str, str]:
+        """Deterministic algorithms need cuBLAS's workspace fixed before CUDA starts; one compiler process is enough."""
+        fixed = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if switches.get("deterministic") == "on" else {}
+        compiling = {"TORCHINDUCTOR_COMPILE_THREADS": "1"} if switches.get("compile") == "on" else {}
+        return {name: os.environ.get(name, value) for name, value in {**fixed, **compiling}.items()}
 
     def load(self, device: str, threads: int | None = None) -> None:
-        """Import torch.  Raises CannotRun where it sees no GPU though one is asked for."""
+        """Import torch; on a GPU, multiply there once.  Raises CannotRun where there is none that it can use."""
         limit_threads(threads)
         import torch
 
         if threads is not None:
             torch.set_num_threads(threads)
+        if device != "cuda":
+            return
+        if not torch.cuda.is_available():
+            raise CannotRun(f"this build of torch ({torch.__version__}, CUDA {torch.version.cuda}) sees no GPU")
+        try:
+            one = torch.ones((1, 1), device=device)
+            (one @ one).cpu()
+        except RuntimeError as error:
+            raise CannotRun(f"torch cannot use the GPU: {one_line(error)}") from None
 
-        if device == "cuda" and not torch.cuda.is_available():
-            raise CannotRun("this build of torch sees no GPU")
+    def switch(self, name: str, value: str, device: str) -> None:
+        """Set one of ``switches``.  Raises CannotRun where this torch has not got it."""
+        import torch
+
+        if name == "tf32":
+            _allow_tf32(value == "on")
+        elif name == "deterministic":
+            torch.use_deterministic_algorithms(value == "on")
+        elif name == "compile":
+            self._compiled = value == "on"
+        elif name == "reduced":
+            torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = value == "on"
+            torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = value == "on"
+        elif name == "accumulate":
+            if not hasattr(torch.backends.cuda.matmul, "allow_fp16_accumulation"):
+                raise CannotRun(f"torch {torch.__version__} has no float16 accumulation (2.7 has)")
+            torch.backends.cuda.matmul.allow_fp16_accumulation = value == "float16"
+        else:
+            torch.backends.cudnn.enabled = value != "off"
+            torch.backends.cudnn.benchmark = value == "benchmark"
+            self._algorithm = value if value in ALGORITHMS else ""
+
+    def objection(self, operation: str, device: str, switches: Mapping[str, str]) -> str:
+        """Algorithms of cuDNN are for conv2d."""
+        if switches.get("cudnn") in ALGORITHMS and operation != "conv2d":
+            return f"cudnn={switches['cudnn']} is for torch's conv2d only"
+        if switches.get("cudnn") in ALGORITHMS and switches.get("compile") == "on":
+            return f"cudnn={switches['cudnn']} is called directly and cannot be compiled: leave out compile=on"
+        return super().objection(operation, device, switches)
 
     def describe(self, device: str) -> dict[str, str]:
-        """Versions of MKL and oneDNN, the instruction set torch chose, threads; on a GPU its name and whether TF32 is on."""
+        """Versions of MKL and oneDNN, the instruction set torch chose, threads; the GPU, CUDA's libraries and every switch."""
         import torch
 
         built = [line.strip(" -") for line in torch.__config__.show().splitlines()]
@@ -48,15 +113,11 @@ class Torch(Library):
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
             "mkldnn": str(torch.backends.mkldnn.is_available()),
-            "float32_matmul_precision": torch.get_float32_matmul_precision(),
+            "float32_matmul_precision": _told(torch.get_float32_matmul_precision),
         }
-        if device == "cuda":
-            facts |= {
-                "gpu": torch.cuda.get_device_name(),
-                "cuda": str(torch.version.cuda),
-                "tf32": str(torch.backends.cuda.matmul.allow_tf32),
-            }
-        return facts
+        if self._compiled:
+            facts["compile"] = "on"
+        return {**facts, **_cuda_facts(), "cudnn_algorithm": self._algorithm or "cuDNN chooses"} if device == "cuda" else facts
 
     def operand(self, values: object, dtype: Format) -> Any:
         """Nested numbers as a tensor in the CPU's memory (numpy has no array of bfloat16 without ml_dtypes)."""
@@ -76,20 +137,17 @@ class Torch(Library):
             (_tensor(weight, device, offset), None if bias is None else _tensor(bias, device, offset))
             for weight, bias in layers
         ]
+        forward = self._function(_forward)
 
-        def forward(rows: Any) -> Any:
-            values = _tensor(rows, device, offset)
+        def run(rows: Any) -> Any:
             with torch.inference_mode():
-                for index, (weight, bias) in enumerate(held):
-                    values = torch.relu(values) if index else values
-                    if variant == "linear":
-                        values = torch.nn.functional.linear(values, weight, bias)
-                    else:
-                        values = values @ weight.T
-                        values = values if bias is None else values + bias
-            return values
+                return forward(_tensor(rows, device, offset), held, variant)
 
-        return forward
+        return run
+
+    def _function(self, plain: Any) -> Any:
+        """A function of tensors as it is, or compiled."""
+        return _compiled(plain) if self._compiled else plain
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
         """torch.sum of a vector, or over dimension 1 of a batch; torch.dot; torch.nn.functional.conv2d, channels first."""
@@ -97,22 +155,44 @@ class Torch(Library):
 
         device = kernel.environment.device
 
-        def total(rows: Array, weights: Array, bias: Array | None) -> Array:
-            values = _tensor(rows, device, offset)
-            return self.numbers((torch.sum(values, dim=1) if len(values) > 1 else torch.sum(values[0])).reshape(-1, 1))
+        def total(rows: Array, weights: Array, bias: Array | None) -> Any:
+            return self._function(_total)(_tensor(rows if len(rows) > 1 else rows[0], device, offset))
 
-        def product(rows: Array, weights: Array, bias: Array | None) -> Array:
-            return self.numbers(torch.dot(_tensor(rows[0], device, offset), _tensor(weights[0], device, offset)).reshape(1, 1))
+        def product(rows: Array, weights: Array, bias: Array | None) -> Any:
+            return self._function(torch.dot)(_tensor(rows[0], device, offset), _tensor(weights[0], device, offset))
 
-        def convolution(rows: Array, weights: Array, bias: Array | None) -> Array:
+        def convolution(rows: Array, weights: Array, bias: Array | None) -> Any:
+            pixels, kernels = _tensor(images(rows), device, offset), _tensor(filters(weights), device, offset)
             added = None if bias is None else _tensor(bias, device, offset)
-            with torch.inference_mode():
-                maps = torch.nn.functional.conv2d(
-                    _tensor(images(rows), device, offset), _tensor(filters(weights), device, offset), added
-                )
-            return self.numbers(maps[:, :, BORDER, BORDER].contiguous())
+            if self._algorithm:
+                maps = self._convolved(pixels, kernels)
+                maps = maps if added is None else maps + added.reshape(-1, 1, 1)
+            else:
+                maps = self._function(torch.nn.functional.conv2d)(pixels, kernels, added)
+            return maps[:, :, BORDER, BORDER].contiguous()
 
-        return {"sum": total, "vdot": product, "conv2d": convolution}[kernel.environment.operation]
+        chosen = {"sum": total, "vdot": product, "conv2d": convolution}[kernel.environment.operation]
+
+        def run(rows: Array, weights: Array, bias: Array | None) -> Array:
+            with torch.inference_mode():
+                return self.numbers(chosen(rows, weights, bias).reshape(len(rows), -1))
+
+        return run
+
+    def _convolved(self, pixels: Any, kernels: Any) -> Any:
+        """A convolution by the algorithm that was chosen."""
+        import torch
+
+        if self._cudnn is None:
+            self._cudnn = load_cudnn()
+        return self._cudnn.convolve(
+            pixels,
+            kernels,
+            self._algorithm,
+            tf32=bool(torch.backends.cudnn.allow_tf32),
+            stream=torch.cuda.current_stream().cuda_stream,
+            memory=lambda size: torch.empty(max(size, 1), dtype=torch.uint8, device=pixels.device),
+        )
 
     def numbers(self, tensor: Any) -> Array:
         """The tensor's own memory as an array, where it is on the CPU."""
@@ -128,13 +208,89 @@ class Torch(Library):
         return Outputs(tuple(tuple(row) for row in tensor.cpu().to(torch.float64).tolist()), tuple(classes))
 
 
+def _forward(values: Any, held: Sequence[tuple[Any, Any]], variant: str) -> Any:
+    import torch
+
+    for index, (weight, bias) in enumerate(held):
+        values = torch.relu(values) if index else values
+        if variant == "linear":
+            values = torch.nn.functional.linear(values, weight, bias)
+        else:
+            values = values @ weight.T
+            values = values if bias is None else values + bias
+    return values
+
+
+def _total(values: Any) -> Any:
+    import torch
+
+    return torch.sum(values, dim=1) if values.ndim > 1 else torch.sum(values)
+
+
+@cache
+def _compiled(function: Any) -> Any:
+    """The function compiled anew for each shape, however many there are: beyond its limit torch would run it as it is."""
+    import torch
+
+    for name in ("recompile_limit", "cache_size_limit", "accumulated_recompile_limit", "accumulated_cache_size_limit"):
+        if hasattr(torch._dynamo.config, name):
+            setattr(torch._dynamo.config, name, 1 << 20)
+    return torch.compile(function, fullgraph=True, dynamic=False)
+
+
+def _allow_tf32(allowed: bool) -> None:
+    """In products and in convolutions, which torch allows by itself.
+
+    By the older names where torch has them: they set the newer ones, too, whereas the newer ones leave the older as they were,
+    and torch refuses to go on where the two differ.
+    """
+    import torch
+
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there are newer names
+        if hasattr(matmul, "allow_tf32") and hasattr(cudnn, "allow_tf32"):
+            matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+        else:
+            matmul.fp32_precision = cudnn.conv.fp32_precision = "tf32" if allowed else "ieee"
+
+
+def _told(ask: Callable[[], object]) -> str:
+    """What a setting is; "unknown" where this torch has none of that name, or refuses to tell."""
+    try:
+        return str(ask())
+    except (AttributeError, RuntimeError):
+        return "unknown"
+
+
+def _cuda_facts() -> dict[str, str]:
+    """The GPU, the libraries that compute on it, and everything that can be set."""
+    import torch
+
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    asked: dict[str, Callable[[], object]] = {
+        "built_for_cuda": lambda: torch.version.cuda,
+        "tf32_matmul": lambda: matmul.allow_tf32,
+        "tf32_cudnn": lambda: cudnn.allow_tf32,
+        "fp16_reduced_precision_reduction": lambda: matmul.allow_fp16_reduced_precision_reduction,
+        "bf16_reduced_precision_reduction": lambda: matmul.allow_bf16_reduced_precision_reduction,
+        "fp16_accumulation": lambda: matmul.allow_fp16_accumulation,
+        "blas_library": lambda: str(torch.backends.cuda.preferred_blas_library()).rpartition(".")[2],
+        "deterministic": torch.are_deterministic_algorithms_enabled,
+        "cudnn_enabled": lambda: cudnn.enabled,
+        "cudnn_benchmark": lambda: cudnn.benchmark,
+        "cudnn_deterministic": lambda: cudnn.deterministic,
+    }
+    return {**gpu(), **cuda_libraries(), **cuda_variables(), **{name: _told(ask) for name, ask in asked.items()}}
+
+
 def _array(tensor: Any) -> Array:
     import torch
 
     name = str(tensor.dtype).removeprefix("torch.")
     plain = name in ("float16", "float32", "float64")
     found: Array = (tensor if plain else tensor.view(torch.int16 if tensor.itemsize == 2 else torch.int8)).numpy()
-    return found if plain else found.view(numpy_dtype(FORMATS[name]))
+    return found if plain else found.view(numpy_dtype(FORMATS[name], patterns=True))
 
 
 def _tensor(values: Any, device: str, offset: int | None) -> Any:
@@ -148,7 +304,7 @@ def _tensor(values: Any, device: str, offset: int | None) -> Any:
         raise CannotRun("addresses can only be chosen on the CPU")
     tensor = values if isinstance(values, torch.Tensor) else _shared(values if offset is None else placed(values, offset))
     if device != "cpu":
-        return tensor.to(device)
+        return tensor.contiguous().to(device)
     return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor) if offset is None else tensor
 
 
@@ -156,7 +312,7 @@ def _shared(array: Array) -> Any:
     """The array's memory as a tensor."""
     import torch
 
-    if array.dtype.name in ("float16", "float32", "float64"):
+    name = dtype_name(array)
+    if name in ("float16", "float32", "float64"):
         return torch.from_numpy(array)
-    dtype = getattr(torch, array.dtype.name)
-    return torch.from_numpy(array.view("i2" if array.dtype.itemsize == 2 else "i1")).view(dtype)
+    return torch.from_numpy(array.view("i2" if array.dtype.itemsize == 2 else "i1")).view(getattr(torch, name))

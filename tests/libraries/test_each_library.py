@@ -13,11 +13,11 @@ from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, FORMATS, TF32, Format
 from fpsynth.libraries.pool import Call, LibraryPool
-from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 
-WAYS = [(name, variant) for name in NAMES for variant in library_named(name).variants]
+WAYS = [(name, variant) for name in names_for("cpu") for variant in library_named(name).variants]
 DTYPES = [name for name in FORMATS if name != "tf32"]
 REFUSED = {
     ("numpy", "matmul"): {"bfloat16", "float8_e4m3fn", "float8_e5m2"},
@@ -71,6 +71,8 @@ def present(pool: LibraryPool, name: str) -> None:
 def test_small_integers_are_exact(pool: LibraryPool, name: str, variant: str, dtype: str) -> None:
     """With every intermediate result an integer that the format holds, no order of summation makes a difference."""
     present(pool, name)
+    if name == "numpy" and dtype not in ("float16", "float32", "float64"):
+        pytest.importorskip("ml_dtypes")
     small = dtype.startswith("float8")
     shape, magnitude = ((3, 2, 2), 1) if small else ((4, 3, 5, 2), 1)
     points = [tuple(float(random.Random(7 * k).randint(-1, 1)) for k in range(j, j + shape[0])) for j in range(5)]

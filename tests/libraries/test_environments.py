@@ -11,9 +11,9 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FORMATS
 from fpsynth.libraries.environments import environments
 from fpsynth.libraries.machine import KERNEL_VARIABLES, cpu, kernel_variables, machine
-from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.libraries.registry import NAMES, library_named, names_for
 
-HEAVY = ("numpy", "torch", "tensorflow", "onnxruntime", "onnx", "jax", "ml_dtypes")
+HEAVY = ("numpy", "torch", "tensorflow", "onnxruntime", "onnx", "jax", "cupy", "ml_dtypes")
 
 
 def test_numpy_is_found_with_what_it_can_run() -> None:
@@ -53,7 +53,7 @@ def test_nothing_heavy_is_imported_by_the_parent() -> None:
     """Versions are known, processes could be started, and no library has been imported."""
     code = (
         "import sys, fpsynth.libraries.environments, fpsynth.confirmation, fpsynth.networks.onnx\n"
-        "from fpsynth.libraries.registry import NAMES, library_named\n"
+        "from fpsynth.libraries.registry import NAMES, library_named, names_for\n"
         "[library_named(name).version() for name in NAMES]\n"
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
@@ -63,3 +63,9 @@ def test_nothing_heavy_is_imported_by_the_parent() -> None:
 
 def test_every_library_has_a_file() -> None:
     assert tuple(library_named(name).name for name in NAMES) == NAMES
+
+
+def test_where_nobody_names_libraries_those_that_know_the_device_are_meant() -> None:
+    assert names_for("cpu") == ("numpy", "torch", "tensorflow", "onnxruntime", "jax")
+    assert names_for("cuda") == ("torch", "tensorflow", "jax", "cupy")
+    assert names_for("cuda", ["numpy", "cupy"]) == ("numpy", "cupy")

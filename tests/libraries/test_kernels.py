@@ -8,7 +8,7 @@ from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import Environment
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import NAMES, library_named
-from fpsynth.libraries.runs import SETTINGS, sweep
+from fpsynth.libraries.runs import CUDA_SETTINGS, SETTINGS, SWITCHES, variations
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,27 @@ from fpsynth.libraries.runs import SETTINGS, sweep
             "jax:jit:XLA_FLAGS=--xla_cpu_max_isa=SSE4_2",  # a value with = in it
             Environment("jax", "jit", settings=(("XLA_FLAGS", "--xla_cpu_max_isa=SSE4_2"),)),
         ),
+        (
+            "torch:matmul:CUBLAS_WORKSPACE_CONFIG=:16:8,device=cuda",  # a value with colons in it
+            Environment("torch", "matmul", device="cuda", settings=(("CUBLAS_WORKSPACE_CONFIG", ":16:8"),)),
+        ),
+        (
+            "torch:linear:tf32=on,batch=64,device=cuda,deterministic=on,MKL_CBWR=AVX",  # switches by name, then settings
+            Environment(
+                "torch",
+                "linear",
+                batch=64,
+                device="cuda",
+                switches=(("deterministic", "on"), ("tf32", "on")),
+                settings=(("MKL_CBWR", "AVX"),),
+            ),
+        ),
+        ("torch:linear:compile=on,compile=off", Environment("torch", "linear", switches=(("compile", "off"),))),
+        (
+            "jax:eager:precision=F32_F32_F32,device=cuda",
+            Environment("jax", "eager", device="cuda", switches=(("precision", "F32_F32_F32"),)),
+        ),
+        ("cupy:dot:device=cuda", Environment("cupy", "dot", device="cuda")),
     ],
 )
 def test_texts_of_environments(text: str, environment: Environment) -> None:
@@ -37,9 +58,28 @@ def test_texts_of_environments(text: str, environment: Environment) -> None:
 
 def test_every_environment_of_the_sweep_and_every_setting_can_be_written_and_read() -> None:
     assert set(SETTINGS) == set(NAMES)
-    switched = [Environment(name, library_named(name).variants[0], settings=s) for name in NAMES for s in SETTINGS[name]]
-    for environment in (*sweep(), *switched):
-        assert parse_environment(str(environment)) == environment
+    assert set(SWITCHES) == set(CUDA_SETTINGS) == {name for name in NAMES if "cuda" in library_named(name).devices}
+    for name in NAMES:
+        library = library_named(name)
+        for device in library.devices:
+            for operation in library.operations:
+                found = variations(Environment(name, operation, device=device))
+                assert len(set(found)) == len(found)
+                for environment in found:
+                    assert parse_environment(str(environment)) == environment
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_value_of_every_switch_is_read_on_a_device_that_has_it(name: str) -> None:
+    library = library_named(name)
+    for switch, values in library.switches.items():
+        assert len(set(values)) == len(values) > 1
+        device = library.switch_devices.get(switch, library.devices[-1])
+        for value in values:
+            operations = [o for o in library.operations if not library.objection(o, device, {switch: value})]
+            assert operations, "some operation heeds it"
+            text = str(Environment(name, operations[0], device=device, switches=((switch, value),)))
+            assert parse_environment(text).switches == ((switch, value),)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +96,19 @@ def test_every_environment_of_the_sweep_and_every_setting_can_be_written_and_rea
         ("torch:linear:outputs=2,output=2", "output 2 is not among 2"),
         ("torch:sum:outputs=2", "sum has one output"),
         ("torch:vdot:batch=4", "batch=1"),
+        ("torch:linear:tf32=maybe,device=cuda", r"torch has no tf32='maybe'; choose from tf32=off\|on"),
+        ("torch:linear:precision=high", "'precision=high' is no option.*torch's switches accumulate, compile, cudnn"),
+        ("numpy:matmul:tf32=on", "'tf32=on' is no option of an environment; choose from batch=N"),
+        ("torch:linear:tf32=on", "torch has the switch tf32 on cuda only"),
+        ("torch:linear:cudnn=winograd,device=cuda", "for torch's conv2d only"),
+        ("torch:conv2d:cudnn=fft,device=cuda,compile=on", "cannot be compiled"),
+        ("tensorflow:keras:xla=on", "variant function only"),
+        ("numpy:matmul:device=cuda", "numpy does not run on cuda, only on cpu"),
+        ("cupy:matmul", "cupy does not run on cpu, only on cuda"),
     ],
 )
 def test_what_is_no_environment(text: str, reason: str) -> None:
-    with pytest.raises(InputError, match=reason):
+    with pytest.raises(InputError, match=reason) as refusal:
         parse_environment(text)
+    assert len(str(refusal.value)) < 300
+    assert "\n" not in str(refusal.value)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.libraries.registry import library_named, names_for
 
 CHECK = Path(__file__).with_name("operations_check.py")
 
@@ -29,17 +29,17 @@ def report(name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names_for("cpu"))
 def test_an_operation_computes_bit_for_bit_what_a_one_layer_network_gives(name: str) -> None:
     assert report(name)["differ"] == {variant: [] for variant in library_named(name).variants}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names_for("cpu"))
 def test_every_operation_sums_small_integers_exactly(name: str) -> None:
     assert report(name)["inexact"] == {operation: [] for operation in library_named(name).operations}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names_for("cpu"))
 def test_what_cannot_be_computed_is_refused_with_a_reason(name: str) -> None:
     found, library = report(name), library_named(name)
     assert found["unknown"] == f"{name} has no variant convolve; choose from {', '.join(library.operations)}"
@@ -49,6 +49,6 @@ def test_what_cannot_be_computed_is_refused_with_a_reason(name: str) -> None:
     assert found["odd_offset"] == "an offset of 2 bytes is not a multiple of a float32's size below 64"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names_for("cpu"))
 def test_addresses_can_be_chosen_where_a_library_takes_memory_from_outside(name: str) -> None:
     assert bool(report(name)["offset"]) == (name in ("tensorflow", "jax"))

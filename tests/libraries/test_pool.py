@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -11,12 +12,17 @@ import pytest
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32
+from fpsynth.libraries.kernels import Process
 from fpsynth.libraries.machine import has_gpu
-from fpsynth.libraries.pool import Answer, Call, LibraryPool
+from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for
+from fpsynth.libraries.registry import library_named, names_for
+from fpsynth.libraries.worker import load_request
 from fpsynth.networks.network import Dense, Network
+from fpsynth.processes import Worker
 
 NETWORK = Network((Dense(((1.0,), (2.0,))),))
 CALLS = {"numpy": [Call("matmul", (0,))]}
+NO_GPU = "device cuda: no GPU (or no CUDA driver) on this machine"
 
 
 def alive(pid: int) -> bool:
@@ -144,6 +150,54 @@ def test_bad_arguments() -> None:
 def test_cuda_without_a_gpu_is_one_clear_line() -> None:
     with pytest.raises(InputError, match="no GPU"):
         LibraryPool(["torch"], device="cuda")
+
+
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU")
+def test_the_pool_of_an_environment_on_a_gpu_says_that_there_is_none() -> None:
+    """A witness that was found with a GPU can be replayed without one: what needs it is listed with the reason."""
+    with pool_for(Process("cupy", "cuda", switches=(("tf32", "on"),)), ["cupy", "numpy"]) as pool:
+        answers = pool.run(NETWORK, FLOAT32, [(1.0,)], {"cupy": [Call("matmul", (0,))], **CALLS})
+        assert pool.members["cupy"].worker is None
+    absent = library_named("cupy").version() is None
+    assert answers["cupy"][0].not_run == ("not installed" if absent else NO_GPU)
+    assert answers["numpy"][0].not_run == "numpy does not run on cuda"
+
+
+def test_libraries_that_nobody_named_and_that_do_not_know_the_device_are_left_out() -> None:
+    assert "cupy" not in LibraryPool().members
+    with LibraryPool(["cupy", "numpy"]) as pool:
+        assert pool.members["cupy"].reason == "cupy does not run on cpu"
+
+
+@pytest.mark.parametrize(
+    ("switches", "reason"),
+    [
+        ((("tf32", "on"),), "torch has the switch tf32 on cuda only"),
+        ((("tf32", "maybe"),), "torch has no switch tf32=maybe"),
+        ((("speed", "on"),), "torch has no switch speed=on"),
+    ],
+)
+def test_a_switch_that_a_library_has_not_is_a_reason(switches: tuple[tuple[str, str], ...], reason: str) -> None:
+    if library_named("torch").version() is None:
+        pytest.skip("torch is not installed")
+    with LibraryPool(["torch"], switches=switches) as pool:
+        pool.wait()
+        assert pool.members["torch"].reason == reason
+
+
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU")
+@pytest.mark.parametrize("name", names_for("cuda"))
+def test_a_library_that_is_told_to_use_a_gpu_that_is_not_there_says_so_in_one_line(name: str) -> None:
+    """Whatever the pool has checked before: a build without CUDA on a machine that has a GPU comes here."""
+    if library_named(name).version() is None:
+        pytest.skip(f"{name} is not installed")
+    with Worker("fpsynth.libraries.worker") as worker:
+        worker.send(load_request(name, "cuda", None, ()))
+        message = worker.receive(100)
+    assert message is not None
+    assert re.search("sees no (GPU|device cuda)|cannot use the GPU", message["failed"]), message
+    assert len(message["failed"]) < 250
+    assert "\n" not in message["failed"]
 
 
 @pytest.mark.skipif(not has_gpu(), reason="needs a GPU")

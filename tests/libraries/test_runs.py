@@ -10,11 +10,13 @@ import pytest
 from fpsynth import processes
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
+from fpsynth.libraries.cudnn import ALGORITHMS
 from fpsynth.libraries.kernels import Environment
+from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.pool import LibraryPool
-from fpsynth.libraries.registry import NAMES, library_named
-from fpsynth.libraries.runs import BATCHES, run_in, sweep
+from fpsynth.libraries.registry import library_named, names_for
+from fpsynth.libraries.runs import BATCHES, SETTINGS, batches_for, run_in, sweep, variations
 from fpsynth.networks.network import Dense, Network
 
 SMALL = Network((Dense(((1.0, 2.0), (2.0, 1.0))),))
@@ -28,13 +30,35 @@ def numbers(seed: int, count: int) -> tuple[float, ...]:
 
 def test_the_sweep_is_every_variant_of_what_is_installed_at_every_batch_size() -> None:
     found = sweep()
-    installed = [name for name in NAMES if library_named(name).version() is not None]
+    installed = [name for name in names_for("cpu") if library_named(name).version() is not None]
     assert len(found) == len(BATCHES) * sum(len(library_named(name).variants) for name in installed)
     assert len(set(found)) == len(found)
     assert {e.batch for e in found} == set(BATCHES)
     assert all(not e.settings and e.threads is None for e in found)
     assert sweep(["numpy"], (2,)) == [Environment("numpy", "matmul", 2), Environment("numpy", "dot", 2)]
     assert sweep(["numpy"], device="cuda") == []
+
+
+def test_a_varied_sweep_tries_each_setting_beside_none() -> None:
+    found = sweep(["numpy"], (1, 4), varied=True)
+    assert len(set(found)) == len(found) == 2 * 2 * (1 + len(SETTINGS["numpy"]))
+    assert [e for e in found if not e.settings] == sweep(["numpy"], (1, 4))
+
+
+def test_on_a_gpu_batches_are_larger_and_switches_are_tried() -> None:
+    assert batches_for("cpu") == (1, 4, 64)
+    assert batches_for("cuda") == (1, 4, 64, 1024)
+    linear, conv = (variations(Environment("torch", operation, device="cuda")) for operation in ("linear", "conv2d"))
+    assert {(), (("tf32", "on"),), (("compile", "on"),)} <= {e.switches for e in linear}
+    assert not any("cudnn" in dict(e.switches) for e in linear)
+    chosen = {dict(e.switches).get("cudnn") for e in conv}
+    assert set(ALGORITHMS) <= chosen
+
+
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU")
+def test_environments_on_a_gpu_are_refused_where_there_is_none() -> None:
+    with pytest.raises(InputError, match="no GPU"):
+        run_in([Environment("numpy", "matmul"), Environment("torch", "linear", device="cuda")], SMALL, FLOAT32, [])
 
 
 def test_each_environment_gets_its_settings_its_batch_and_its_place_in_the_list() -> None:
@@ -106,7 +130,7 @@ def test_bad_arguments() -> None:
     assert run_in([], SMALL, FLOAT32, []) == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names_for("cpu"))
 def test_a_library_works_with_as_many_threads_as_it_is_told(name: str) -> None:
     if library_named(name).version() is None:
         pytest.skip(f"{name} is not installed")

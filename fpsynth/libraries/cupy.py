@@ -1,0 +1,127 @@
+"""CuPy: a batch times a matrix (cupy.matmul), or a matrix times each row by itself (cupy.dot), on an NVIDIA GPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from fpsynth.formats import Format
+from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line, outputs_of
+from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
+from fpsynth.libraries.operands import placed
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.kernels import Kernel
+
+_ACCELERATORS = {"cub": "cub", "none": "", "cutensor": "cutensor"}
+
+
+class CuPy(Library):
+    """``matmul``: cupy.matmul(rows, weight.T), one call per layer.  ``dot``: cupy.dot(weight, row), one per layer and row.
+
+    Both are cuBLAS's.  The dot product of two vectors is a sum of their elementwise products: these are rounded first.
+    """
+
+    name = "cupy"
+    packages = ("cupy-cuda13x", "cupy-cuda12x", "cupy-cuda11x", "cupy")
+    variants = ("matmul", "dot")
+    primitives = ("sum", "vdot")
+    devices = ("cuda",)
+    dtypes = ("float16", "bfloat16", "float32", "float64")
+    switches = MappingProxyType({"accelerators": tuple(_ACCELERATORS), "tf32": ("off", "on")})
+    """``accelerators``: what takes sums, instead of CuPy's own kernel (none).  ``tf32``: of cuBLAS's products."""
+
+    def variables(self, switches: Mapping[str, str]) -> Mapping[str, str]:
+        """CuPy reads both from the environment: one when it is imported, the other at its first product."""
+        found = {"CUPY_TF32": "1" if switches["tf32"] == "on" else "0"} if "tf32" in switches else {}
+        chosen = switches.get("accelerators")
+        return found if chosen is None else {**found, "CUPY_ACCELERATORS": _ACCELERATORS[chosen]}
+
+    def switch(self, name: str, value: str, device: str) -> None:
+        """Nothing: ``variables`` has set it."""
+
+    def load(self, device: str, threads: int | None = None) -> None:
+        """Import CuPy and multiply once.  Raises CannotRun where there is no GPU that it can use."""
+        limit_threads(threads)
+        import cupy
+        import numpy as np
+
+        try:
+            one = cupy.asarray(np.ones((2, 2), np.float32))  # a copy: filling an array there would need a compiler
+            cupy.matmul(one, one).get()
+        except Exception as error:  # CUDA, cuBLAS and the loader of libraries have errors of their own
+            raise CannotRun(f"cupy cannot use the GPU: {one_line(error)}") from None
+
+    def describe(self, device: str) -> dict[str, str]:
+        """The GPU, CUDA's libraries, and the variables that choose kernels."""
+        import cupy
+
+        runtime = int(cupy.cuda.runtime.runtimeGetVersion())
+        return {
+            **gpu(),
+            "cuda": f"{runtime // 1000}.{runtime % 1000 // 10}",
+            **cuda_libraries(),
+            **cuda_variables(),
+            "tf32": "on" if os.environ.get("CUPY_TF32", "0") not in ("0", "") else "off",
+            "accelerators": os.environ.get("CUPY_ACCELERATORS", "cub") or "none",
+        }
+
+    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
+        """Weights are kept one row per output; biases are added afterwards."""
+        import cupy
+
+        put = _putter(offset)
+        held = [(put(weight), None if bias is None else put(bias)) for weight, bias in layers]
+
+        def forward(rows: Array) -> Any:
+            values = put(rows)
+            for index, (weight, bias) in enumerate(held):
+                if index:
+                    values = cupy.maximum(values, values.dtype.type(0))
+                if variant == "matmul":
+                    values = cupy.matmul(values, weight.T)
+                else:
+                    values = cupy.stack([cupy.dot(weight, row) for row in values])
+                values = values if bias is None else values + bias
+            return values
+
+        return forward
+
+    def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
+        """cupy.sum of a vector, or over axis 1 of a batch; cupy.dot of two vectors."""
+        import cupy
+
+        put = _putter(offset)
+
+        def total(rows: Array, weights: Array, bias: Array | None) -> Array:
+            found = cupy.sum(put(rows), axis=1) if len(rows) > 1 else cupy.sum(put(rows[0]))
+            return self.numbers(found).reshape(-1, 1)
+
+        def product(rows: Array, weights: Array, bias: Array | None) -> Array:
+            return self.numbers(cupy.dot(put(rows[0]), put(weights[0]))).reshape(1, 1)
+
+        return total if kernel.environment.operation == "sum" else product
+
+    def numbers(self, tensor: Any) -> Array:
+        """A copy in the CPU's memory, when it has been computed."""
+        import numpy as np
+
+        return np.asarray(tensor.get())
+
+    def outputs(self, tensor: Any, dtype: Format) -> Outputs:
+        """The logits and cupy.argmax, of 16-bit formats widened to float32, which is exact."""
+        import cupy
+
+        compared = tensor.astype(cupy.float32) if dtype.bits < 32 else tensor
+        return outputs_of(self.numbers(tensor), cupy.argmax(compared, axis=1).get().tolist(), dtype)
+
+
+def _putter(offset: int | None) -> Any:
+    """What copies an array, row after row, into the GPU's memory."""
+    import cupy
+
+    if offset is not None:
+        raise CannotRun("addresses can only be chosen on the CPU")
+    return lambda array: cupy.asarray(placed(array))
