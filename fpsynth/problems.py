@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from fpsynth.arithmetic_json import alignment_from_json, alignment_to_json
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import FORMATS, Format
 from fpsynth.rounding import Rounding, Value
@@ -58,6 +59,8 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
             entry["name"] = node.name
         if node.value is not None:
             entry["value"] = str(node.value)
+        if node.alignment is not None:
+            entry |= {"alignment": alignment_to_json(node.alignment), "products": node.products}
         index[id(node)] = len(nodes)
         nodes.append(entry)
     return {
@@ -85,6 +88,8 @@ def problem_from_json(data: Mapping[str, Any]) -> Problem:
                 entry.get("flush", False),
                 entry.get("name", ""),
                 Fraction(entry["value"]) if "value" in entry else None,
+                alignment_from_json(entry["alignment"]) if "alignment" in entry else None,
+                entry.get("products", 0),
             )
         )
     variables = tuple(

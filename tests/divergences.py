@@ -9,12 +9,14 @@ from witnesses import _PROVENANCES, _TEXTS, _numbers
 
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.formats import FLOAT32, FLOAT64, FORMATS
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.witness import Divergence, Observation, Sampled, View
 from fpsynth.witness.prediction import judged, predicted_logits, with_prediction
+from fpsynth.witness.reading_divergence import ASKED_WITH
 
 SEQUENTIAL = Arithmetic(FLOAT32)
 PAIRWISE = Arithmetic(FLOAT32, order=parse_order("pairwise"))
@@ -165,7 +167,7 @@ def _views(draw, name, role, fmt, network):
     places = [(k, j) for k, layer in enumerate(layers) for j in range(layer.outputs)]
     chosen = draw(st.lists(st.sampled_from(places), max_size=2, unique=True))
     exceptions = tuple((place, draw(_arithmetics(format_of, layers[place[0]], False))) for place in chosen)
-    environment, row = draw(st.sampled_from([("", 7), ("torch:linear:batch=4", 3), ("numpy:dot:batch=4,row=2,A_B=1", 2)]))
+    environment, row = draw(st.sampled_from([("", 7), ("torch:linear:batch=4", 3), ("numpy:dot:batch=4,row=2,NPROC=1", 2)]))
     return View(
         name,
         draw(_TEXTS),
@@ -202,7 +204,7 @@ def any_divergence(draw):
     bound = draw(st.fractions(min_value=Fraction(1, 100), max_value=10)) if kind == "gap" else Fraction(0)
     predicate = Predicate(kind, draw(st.integers(0, outputs - 1)), outputs - 1, bound)
     made = Divergence(
-        question=draw(st.sampled_from(["order", "twin", "only-in"])),
+        question=draw(st.sampled_from([question for question, kinds in ASKED_WITH.items() if kind in kinds])),
         format=fmt,
         network=network,
         point=draw(st.tuples(*[numbers] * shape[0])),
@@ -226,8 +228,11 @@ def any_divergence(draw):
         "threads": draw(st.none() | st.integers(1, 64)),
         "settings": draw(st.dictionaries(_TEXTS, _TEXTS, max_size=2).map(lambda d: tuple(d.items()))),
         "permutation": tuple(draw(st.just([]) | st.permutations(range(outputs)))),
-        "view": draw(st.sampled_from(["", "a"])),
         "batch": draw(st.integers(1, 4)),
     }
+    if shown[0].environment and draw(st.booleans()):
+        own = parse_environment(shown[0].environment)
+        extra |= {"view": "a", "library": own.library, "variant": own.operation, "batch": own.batch, "threads": own.threads}
+        extra |= {"settings": own.settings, "permutation": shown[0].permutation}
     seen = [observed(made, logits, **extra) for logits in rows]
     return replace(made, observations=(*seen, Observation(draw(_TEXTS), not_run=draw(_TEXTS), environment={"dtype": "x"})))

@@ -22,7 +22,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT64
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.pool import Answer, LibraryPool, Member
-from fpsynth.libraries.registry import NAMES
+from fpsynth.libraries.registry import names_for
 from fpsynth.networks.network import Dense, Network
 from fpsynth.witness import Replay
 
@@ -40,7 +40,7 @@ def published(pool: LibraryPool) -> tuple[Replay, ...]:
     return replay(PUBLISHED, pool, batches=BATCHES, judge=lipschitz(PUBLISHED))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names_for("cpu"))
 def test_the_published_tie_is_confirmed_by_every_library(pool: LibraryPool, published: tuple[Replay, ...], name: str) -> None:
     member = pool.members[name]
     if member.version is None:
@@ -203,5 +203,5 @@ def test_a_machine_with_numpy_alone(tmp_path: Path) -> None:
         ["numpy", variant, batch, True, ""] for variant in ("matmul", "dot") for batch in (1, 4)
     ]
     assert [r for r in records if r[0] != "numpy"] == [
-        [name, "", 0, False, "not installed"] for name in NAMES if name != "numpy"
+        [name, "", 0, False, "not installed"] for name in names_for("cpu") if name != "numpy"
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 from strategies import EVERY, MICRO, TINY, TINYFN
@@ -14,6 +13,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT32, FLOAT64, FORMATS, TF32, Format, format_named, power_of_two
 from fpsynth.rounding import from_bits, to_bits
 
+ml_dtypes = pytest.importorskip("ml_dtypes")
 DTYPES: dict[str, Any] = {name: getattr(np, name, None) or getattr(ml_dtypes, name) for name in FORMATS if name != "tf32"}
 
 

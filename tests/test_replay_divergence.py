@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
+from aligned_arithmetics import tensor_core
+from command_line import fpsynth, refused
 from divergences import PAIRWISE, SEQUENTIAL, classes, divergence, precision, row_of, triple, views
 
 from fpsynth.arithmetic import REAL, Arithmetic
@@ -13,10 +16,11 @@ from fpsynth.confirmation import replay_divergence
 from fpsynth.confirmation.divergences import sweep_formats
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
-from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.libraries.machine import has_gpu
+from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.network import Dense, Network
 from fpsynth.predicates import Predicate
-from fpsynth.witness import Divergence, View
+from fpsynth.witness import Divergence, View, save
 
 
 def needs(name: str) -> None:
@@ -125,7 +129,7 @@ def test_an_environment_that_cannot_be_read_names_its_view() -> None:
         replay_divergence(bad, libraries=[])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names_for("cpu"))
 def test_each_library_is_run_and_its_verdict_follows_from_its_logits(name: str) -> None:
     needs(name)
     found = classes()
@@ -134,6 +138,20 @@ def test_each_library_is_run_and_its_verdict_follows_from_its_logits(name: str) 
     assert ran
     for record in ran:
         assert record.departs == (record.logits[0] < record.logits[1])  # the reference has class 0
+
+
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU")
+def test_a_view_on_a_gpu_is_listed_with_the_reason_where_there_is_none() -> None:
+    """A network that was found with a GPU can be replayed without one; only asking for the GPU is refused."""
+    needs("torch")
+    found = triple(silent=False)
+    environment = "torch:linear:batch=2,device=cuda,tf32=on"
+    view = View("silent1", "on the GPU", "silent", found.reference.deployment, environment)
+    (record,) = replay_divergence(replace(found, views=(*found.views, view)), libraries=[])
+    assert record.not_run == "device cuda: no GPU (or no CUDA driver) on this machine"
+    assert (record.device, record.switches, record.view) == ("cuda", (("tf32", "on"),), "silent1")
+    with pytest.raises(InputError, match="no GPU"):
+        replay_divergence(found, libraries=[], device="cuda")
 
 
 def test_settings_of_an_environment_reach_its_process() -> None:
@@ -152,3 +170,30 @@ def test_threads_of_an_environment_reach_its_process() -> None:
     (record,) = replay_divergence(replace(found, views=(*found.views, view)), libraries=[])
     assert record.threads == 1
     assert record.environment["threads"] == "1"
+
+
+@pytest.mark.skipif(has_gpu(), reason="this machine has a GPU")
+def test_a_witness_of_two_devices_is_checked_told_and_replayed_where_there_is_one(tmp_path: Path) -> None:
+    """A CPU keeps what a tensor core drops; of the replay the run on the GPU is missing, and the exit code says so."""
+    needs("numpy")
+    needs("torch")
+    terms = 16
+    chain = Arithmetic(FLOAT16, accumulator=FLOAT32)
+    network = Network((Dense((row_of(terms, {0: -4096.0, 1: 4096.0, 2: 2.0**-7}),)),))
+    point = tuple(2.0**-7 if k == 2 else 1.0 for k in range(terms))
+    a, b, pairs = views(("a CPU", chain), ("a GPU", tensor_core(terms)), ("pairs", replace(chain, order=PAIRWISE.order)))
+    a = replace(a, environment="numpy:matmul:batch=1")
+    b = replace(b, environment="torch:linear:batch=4,device=cuda,tf32=on")
+    found = divergence(network, point, (a, b, pairs), Predicate("sign"), fmt=FLOAT16)
+    assert [view.logits for view in found.views] == [(Fraction(1, 2**14),), (0,), (Fraction(1, 2**14),)]
+    path = tmp_path / "witness.json"
+    save(found, path)
+    assert fpsynth("check", path).returncode == 0
+    told = fpsynth("explain", path)
+    assert told.returncode == 0
+    assert "aligned to 25 bits" in " ".join(told.stdout.split())
+    played = fpsynth("replay", path, "--library", "numpy", "--batch", "1")
+    assert played.returncode == 4
+    assert "not run: device cuda: no GPU (or no CUDA driver) on this machine" in played.stdout
+    assert "the environment of view b was not run" in played.stdout
+    assert "no GPU" in refused(fpsynth("replay", path, "--device", "cuda"))

@@ -31,8 +31,9 @@ def order(
 ) -> DivergenceResult:
     """Find a network and an input on which arithmetics ``a`` and ``b`` disagree.
 
-    ``a``, ``b``: an order (``sequential``, ``strided:8``, ``[[0,1],2]``; with ``,fused`` and the like), ``real``, the path
-    of a reveal file, or an environment such as ``torch:linear:batch=4``, which is revealed first.  ``predicate``: sign,
+    ``a``, ``b``: an order (``sequential``, ``strided:8``, ``[[0,1],2]``; with ``,fused``, ``,operands=tf32``,
+    ``,operand_rounding=RTZ``, ``,align=25`` and the like, see ``Sides.arithmetic``), ``real``, the path of a reveal file, or an
+    environment such as ``torch:linear:batch=4`` or ``torch:linear:device=cuda``, which is revealed first.  ``predicate``: sign,
     argmax (two classes or more) or gap (with ``gap``: at least that much).  ``maximise``: the largest difference.
     ``silent``: sides on which the network must do what it does in ``a``.  ``camouflage``: no zeros, nothing conspicuous.
     ``max_weight``: no weight or bias above it; the difference is amplified by further layers.  ``box``: one range LO:HI for

@@ -10,7 +10,7 @@ from functools import reduce
 
 from fpsynth import expressions as ex
 from fpsynth.arithmetic import Deployment
-from fpsynth.certifiers.intervals import OUTWARD, Widening, widening_named
+from fpsynth.certifiers.intervals import OUTWARD, Widening, addends_cut, cut_unit, widening_named
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format, power_of_two
@@ -58,11 +58,50 @@ def _ends(node: Expression, args: list[Ends], widening: Widening) -> Ends:
         case Op.CAST if _exact_cast(node) and _is_point(args[0]):
             kept = Expression(Op.CAST, (args[0][0],), node.format)
             return kept, kept
+        case Op.ALIGNED:
+            return _aligned_ends(node, args)
     slack = None if widening is OUTWARD else _slack(node, args, widening)
     corners = _corners(node, args)
     low = [_rounded(node, operands[0], slack and ex.neg(slack), Rounding.RTN) for operands in corners]
     high = [_rounded(node, operands[1], slack, Rounding.RTP) for operands in corners]
     return _least(low), reduce(ex.maximum, high)
+
+
+def _aligned_ends(node: Expression, args: list[Ends]) -> Ends:
+    """The exact sum's ends, widened by what may be cut off (see ``intervals.cut_unit``) and rounded outward."""
+    assert node.alignment is not None
+    single, powers = len(node.numbers), []
+    formats = [arg.format for arg in node.args]
+    known = [_exactly(ends, fmt, node.flush) for ends, fmt in zip(args, formats, strict=True)]
+    for ends, fmt in zip(known, formats, strict=True):
+        assert fmt is not None
+        powers.append(reduce(ex.maximum, [*map(_magnitude, _distinct(ends)), ex.constant(fmt.min_normal, None)]))
+    pairs = range(single, len(args), 2)
+    addends = [*known[:single], *(_product(known[k], known[k + 1]) for k in pairs)]
+    largest = [*powers[:single], *(ex.mul(powers[k], powers[k + 1]) for k in pairs)]
+    if node.alignment.least_exponent is not None:
+        largest.append(ex.constant(power_of_two(node.alignment.least_exponent), None))
+    room = ex.mul(reduce(ex.maximum, largest), ex.constant(addends_cut(node) * cut_unit(node), None))
+    low, high = (reduce(ex.add, ends) for ends in zip(*addends, strict=True))
+    if addends_cut(node):
+        low, high = ex.add(low, ex.neg(room)), ex.add(high, room)
+    return ex.cast(low, node.format, Rounding.RTN, node.flush), ex.cast(high, node.format, Rounding.RTP, node.flush)
+
+
+def _exactly(ends: Ends, fmt: Format | None, flush: bool) -> Ends:
+    """An interval among the real numbers, flushed before; the same node twice for a point."""
+    assert fmt is not None
+    found = [ex.real(_flushed(end, fmt) if flush else end) for end in _distinct(ends)]
+    return found[0], found[-1]
+
+
+def _product(a: Ends, b: Ends) -> Ends:
+    corners = [ex.mul(x, y) for x in _distinct(a) for y in _distinct(b)]
+    return _least(corners), reduce(ex.maximum, corners)
+
+
+def _magnitude(node: Expression) -> Expression:
+    return ex.maximum(node, ex.neg(node))
 
 
 def _corners(node: Expression, args: list[Ends]) -> list[tuple[tuple[Expression, ...], tuple[Expression, ...]]]:
@@ -114,7 +153,7 @@ def _slack(node: Expression, args: list[Ends], widening: Widening) -> Expression
 def _size(ends: Ends, fmt: Format, flush: bool) -> Expression:
     """The largest magnitude in an interval, as a real number."""
     magnitudes = [ex.real(_flushed(end, fmt) if flush else end) for end in _distinct(ends)]
-    return reduce(ex.maximum, [ex.maximum(m, ex.neg(m)) for m in magnitudes])
+    return reduce(ex.maximum, map(_magnitude, magnitudes))
 
 
 def _least(nodes: Sequence[Expression]) -> Expression:

@@ -9,6 +9,9 @@ error, with rounding upward: [a] + [b] by (max|a| + max|b|) * 2**-52 + 2**-1074,
 2**-52 and 2**-1074 are 2**(1-p) and the least subnormal of the format at hand, and each end is rounded once, widening
 included, which is the narrowest reading.  A fused product is widened as a product and as a sum; casts, and sums of more than
 two terms in one step, are rounded outward only.
+
+An aligned sum is not monotone in its addends: a larger one can make others lose more.  Its interval is that of the exact sum,
+widened by all that can be cut off (see ``cut_unit`` and ``addends_cut``), and then rounded outward.
 """
 
 from __future__ import annotations
@@ -136,11 +139,67 @@ def _ends(node: Expression, args: list[Ends], boxes: Mapping[str, Ends], widenin
         case Op.NEG:
             return r.negate(args[0][1]), r.negate(args[0][0])
     args = [_read(node, k, arg) for k, arg in enumerate(args)]
+    if node.op is Op.ALIGNED:
+        return _aligned_ends(node, args)
     slack = None if widening is OUTWARD else widening.slack(node, [_size(arg) for arg in args])
     less = None if slack is None else r.negate(slack)
     low = [_rounded(node, corner, less, Rounding.RTN) for corner in _corners(node, args, 0)]
     high = [_rounded(node, corner, slack, Rounding.RTP) for corner in _corners(node, args, 1)]
     return _least(low), reduce(r.maximum, high)
+
+
+def addends_cut(node: Expression) -> int:
+    """How many addends of an aligned sum may lose something.
+
+    Where that with the largest exponent is kept whole, it is all but one; unless none need have the largest exponent.
+    """
+    alignment, fmt, addends = node.alignment, node.format, len(node.args) - node.products
+    assert alignment is not None
+    assert fmt is not None
+    places = [fmt.precision - 1] if node.numbers else []
+    places += [2 * (factor.format.precision - 1) for factor in node.factors[:1] if factor.format is not None]
+    return addends - (alignment.least_exponent is None and alignment.fraction_bits >= max(places))
+
+
+def cut_unit(node: Expression) -> Fraction:
+    """What one addend of an aligned sum loses at most, relative to 2**(largest exponent).
+
+    That power is at most the largest of max(|c|, 2**emin) over numbers c, of max(|a|, 2**emin) * max(|b|, 2**emin) over
+    products a*b, emin being that of their own format, and of 2**least_exponent.
+    """
+    assert node.alignment is not None
+    return power_of_two(-node.alignment.fraction_bits)
+
+
+def _aligned_ends(node: Expression, args: Sequence[Ends]) -> Ends:
+    assert node.alignment is not None
+    assert node.format is not None
+    single = len(node.numbers)
+    known = [(_real(low), _real(high)) for low, high in args]
+    sizes = [_power(ends, arg.format) for ends, arg in zip(args, node.args, strict=True)]
+    pairs = range(single, len(args), 2)
+    addends = [*known[:single], *(_product(known[k], known[k + 1]) for k in pairs)]
+    low, high = (reduce(r.exact_add, ends) for ends in zip(*addends, strict=True))
+    powers = [*sizes[:single], *(r.exact_mul(sizes[k], sizes[k + 1]) for k in pairs)]
+    if node.alignment.least_exponent is not None:
+        powers.append(r.from_fraction(power_of_two(node.alignment.least_exponent)))
+    room = r.exact_mul(reduce(r.maximum, powers), r.from_fraction(addends_cut(node) * cut_unit(node)))
+    low, high = _real(r.exact_add(low, r.negate(room))), _real(r.exact_add(high, room))
+    return (
+        r.round_value(low, node.format, Rounding.RTN, node.flush),
+        r.round_value(high, node.format, Rounding.RTP, node.flush),
+    )
+
+
+def _power(ends: Ends, fmt: Format | None) -> Value:
+    """A bound on 2**(exponent) of the numbers in an interval."""
+    assert fmt is not None
+    return r.maximum(_size(ends), r.from_fraction(fmt.min_normal))
+
+
+def _product(a: Ends, b: Ends) -> Ends:
+    corners = [r.exact_mul(x, y) for x in a for y in b]
+    return _least(corners), reduce(r.maximum, corners)
 
 
 def _read(node: Expression, position: int, ends: Ends) -> Ends:

@@ -5,6 +5,7 @@ CONTRADICTION = 1
 WRONG_INPUT = 2
 UNKNOWN = 3
 UNCONFIRMED = 4
+CRASHED = 70
 INTERRUPTED = 130
 
 TEXT = """\
@@ -14,4 +15,5 @@ exit codes:
   2    wrong usage or input
   3    unknown: time or memory ran out
   4    a result that was found could not be confirmed by replay or re-check
+  70   a bug of fpsynth's own: please report it
   130  interrupted (Ctrl-C)"""

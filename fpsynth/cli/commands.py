@@ -11,7 +11,7 @@ from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
-from fpsynth.cli.places import require_place, require_writable
+from fpsynth.cli.places import require_new_json, require_writable
 from fpsynth.errors import InputError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
 
     sizes = batches(arguments)
     if arguments.out is not None:
-        require_place(arguments.out)
+        require_new_json(arguments.out)
     console.progress("replaying")
     witness = api.replay(arguments.file, libraries=libraries(arguments), batches=sizes, device=arguments.device)
     if arguments.out:

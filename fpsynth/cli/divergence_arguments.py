@@ -143,7 +143,7 @@ def _outputs(parser: argparse.ArgumentParser) -> None:
 def _flip(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--terms", type=int, default=8, metavar="N", help="inputs of the neuron, 1 to 4096 (default %(default)s)")
-    add("--predicate", default="sign", help="sign, argmax or gap (default %(default)s)")
+    add("--predicate", default="sign", help="sign, argmax, gap or relu (default %(default)s)")
     add("--gap", metavar="G", help="differ by at least G")
     add("--maximise", action="store_true", help="look for a larger difference, with a quarter of the time")
     add("--camouflage", action="store_true", help="no zeros, no product that stands out more than needed")

@@ -172,13 +172,13 @@ def _write(result: DivergenceResult, out: str | None) -> tuple[str | None, tuple
 
 def reveal(arguments: Namespace, console: Console) -> Outcome:
     """Reveal an arithmetic."""
-    from fpsynth.cli.places import require_writable
+    from fpsynth.cli.places import require_new_json
 
     if arguments.out is not None:
-        if not arguments.out.endswith(".json"):
-            raise InputError("--out needs a name that ends in .json")
-        require_writable(arguments.out)
+        require_new_json(arguments.out)
     environment = arguments.environment
+    if arguments.batch is not None and "batch=" in environment:
+        raise InputError("say the batch size once: as batch=N of the environment, or with --batch")
     if arguments.threads is not None:
         if "threads=" in environment:
             raise InputError("say the number of threads once: as threads=N of the environment, or with --threads")

@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
 from fpsynth.cli.arguments import build_parser
-from fpsynth.cli.codes import CONTRADICTION, DONE, INTERRUPTED, WRONG_INPUT
+from fpsynth.cli.codes import CONTRADICTION, CRASHED, DONE, INTERRUPTED, WRONG_INPUT
 from fpsynth.cli.console import Console
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.processes import kill_all
@@ -52,6 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _discard_output()
         print(f"fpsynth {arguments.command}: error: {error.strerror or error}", file=sys.stderr)
         return WRONG_INPUT
+    except Exception as error:  # Python would exit with 1, which says something else here
+        console.clear()
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        print(f"fpsynth {arguments.command}: internal error, please report it with the lines above: {what}", file=sys.stderr)
+        return CRASHED
     finally:
         kill_all()
 

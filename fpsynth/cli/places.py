@@ -17,6 +17,13 @@ def require_writable(out: str) -> None:
         raise InputError(f"cannot write {shown(out)}: it exists")
 
 
+def require_new_json(out: str) -> None:
+    """Raise InputError for a file that does not end in .json, exists, or lies in a folder that does not."""
+    if not out.endswith(".json"):
+        raise InputError("--out needs a name that ends in .json")
+    require_writable(out)
+
+
 def require_place(out: str) -> None:
     """Raise InputError for a path without a name, and for a file whose folder does not exist."""
     if not out:

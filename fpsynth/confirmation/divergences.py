@@ -9,8 +9,8 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Process
 from fpsynth.libraries.naming import parse_environment
-from fpsynth.libraries.pool import Answer, Call, LibraryPool, Member, pool_for
-from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.libraries.pool import Answer, Call, LibraryPool, Member, pool_for, require_device
+from fpsynth.libraries.registry import NAMES, library_named, names_for
 from fpsynth.witness.divergence import Divergence, Observation, View
 from fpsynth.witness.prediction import arranged, judged, undone
 
@@ -45,13 +45,14 @@ def replay_divergence(
     with the point, in the format of the deployed view and in that of the reference where it is another one; then, for each view
     that names an environment, a run in that very environment (whether or not its library is among ``libraries``) with the
     view's permutation.  ``environment["dtype"]`` is the format of the run.  What could not be run is listed with its reason,
-    once per variant or library where all its runs have the same one.  ``timeout``: seconds that a library may take to get
-    ready and answer.  Raises InputError for batch sizes below 1, unknown libraries and devices, and environments that cannot
-    be read.
+    once per variant or library where all its runs have the same one; so is a view's environment on a GPU where there is none.
+    ``timeout``: seconds that a library may take to get ready and answer.  Raises InputError for batch sizes below 1, unknown
+    libraries and devices, a ``device`` that is not there, and environments that cannot be read.
     """
     if not batches or any(batch < 1 for batch in batches):
         raise InputError("batch sizes must be at least 1")
-    sizes, names = tuple(dict.fromkeys(batches)), tuple(dict.fromkeys(libraries))
+    require_device(device)
+    sizes, names = tuple(dict.fromkeys(batches)), tuple(dict.fromkeys(names_for(device, libraries)))
     formats = sweep_formats(divergence)
     sweep = [
         _Run(Process(name, device), variant, batch, dtype)

@@ -104,6 +104,8 @@ def _term(node: Expression, args: list[str]) -> str:
         return f"({node.op.value} {' '.join(args)})" if args else ("TRUE" if node.op is Op.AND else "FALSE")
     if node.op.boolean:
         return f"({OPERATORS[node.op]} {' '.join(args)})"
+    if node.op is Op.ALIGNED:
+        raise InputError("FPCore has no operation that aligns and cuts many addends at once")
     if node.flush:
         raise InputError("FPCore has no way to flush subnormals to zero")
     return f"(! :precision {_precision(node.format)} :round {ROUNDINGS[node.rounding]} {_numeric(node, args)})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from fpsynth.errors import InputError
@@ -102,7 +102,8 @@ def analyse(roots: Sequence[Expression], variables: Mapping[str, Range]) -> dict
         if not node.op.boolean:
             exact = _exact(node, [known[id(arg)].value for arg in node.args], variables)
             rounds = node.format is not None and node.op in (Op.ADD, Op.MUL, Op.FMA, Op.CAST)
-            known[id(node)] = NodeRange(exact, rounded_range(exact, node) if rounds else exact)
+            value = rounded_range(exact, node) if rounds else exact
+            known[id(node)] = NodeRange(exact, _rounded_aligned(exact, node) if node.op is Op.ALIGNED else value)
     return known
 
 
@@ -175,9 +176,11 @@ def _exact(node: Expression, args: list[Range], variables: Mapping[str, Range]) 
         case Op.ADD:
             return _sum(args[0], args[1])
         case Op.MUL:
-            return _product(node, args[0], args[1])
+            return _product(args[0], args[1], node.args[0] is node.args[1])
         case Op.FMA:
-            return _sum(_product(node, args[0], args[1]), args[2])
+            return _sum(_product(args[0], args[1], node.args[0] is node.args[1]), args[2])
+        case Op.ALIGNED:
+            return _aligned(node, args)
     raise AssertionError(node.op)
 
 
@@ -192,13 +195,51 @@ def _sum(a: Range, b: Range) -> Range:
     return _sized(Range(lower, upper, lsb, 0, special))
 
 
-def _product(node: Expression, a: Range, b: Range) -> Range:
+def _aligned(node: Expression, args: list[Range]) -> Range:
+    """The sum of addends after they have been cut, before it is rounded.
+
+    What is cut stays a multiple of the addend's own last place, and moves by less than the last place that is kept beside the
+    largest exponent there can be.
+    """
+    assert node.alignment is not None
+    assert node.format is not None
+    single = len(node.numbers)
+    factors = node.factors[0].format if node.products else None
+    addends = [(known, max(known.top, node.format.emin)) for known in args[:single]]
+    for k in range(single, len(args), 2):
+        (a, b), (left, right) = args[k : k + 2], node.args[k : k + 2]
+        assert factors is not None
+        addends.append((_product(a, b, left is right), max(a.top, factors.emin) + max(b.top, factors.emin)))
+    special = any(known.special for known, _ in addends)
+    live = [(known, exponent) for known, exponent in addends if not known.is_zero]
+    if not live:
+        return Range(Fraction(0), Fraction(0), 0, 1, special)
+    floor = node.alignment.least_exponent
+    largest = max([*(exponent for _, exponent in live), *([] if floor is None else [floor])])
+    last = largest - node.alignment.fraction_bits
+    room = power_of_two(last) * sum(known.lsb < last for known, _ in live)
+    lower, upper = sum(known.lower for known, _ in live) - room, sum(known.upper for known, _ in live) + room
+    if lower == upper == 0 and not special:
+        return ZERO
+    return _sized(Range(lower, upper, min(known.lsb for known, _ in live), 0, special))
+
+
+def _rounded_aligned(exact: Range, node: Expression) -> Range:
+    """The sum in the node's format: too large ones are infinities in every mode."""
+    assert node.alignment is not None
+    assert node.format is not None
+    known = rounded_range(exact, replace(node, rounding=node.alignment.rounding))
+    overflows = max(-exact.lower, exact.upper) >= power_of_two(node.format.emax + 1)
+    return replace(known, special=True) if overflows else known
+
+
+def _product(a: Range, b: Range, same: bool) -> Range:
     special = a.special or b.special
     if a.is_zero or b.is_zero:
         return Range(Fraction(0), Fraction(0), 0, 1, special)
     corners = [x * y for x in (a.lower, a.upper) for y in (b.lower, b.upper)]
     lower = min(corners)
-    if node.args[0] is node.args[1]:
+    if same:
         lower = a.least**2
     known = _sized(Range(lower, max(corners), a.lsb + b.lsb, 0, special))
     return Range(known.lower, known.upper, known.lsb, min(known.bits, a.bits + b.bits), special)

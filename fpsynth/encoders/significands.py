@@ -176,6 +176,8 @@ class _Encoder:
                 return self.ops.mul(args[0], args[1])
             case Op.FMA:
                 return self.ops.add(self.ops.mul(args[0], args[1]), args[2])
+            case Op.ALIGNED:
+                raise InputError("the significand encoding has no aligned sums; use the floating-point encoding")
         raise AssertionError(node.op)
 
     def _flushed(self, number: Fixed, fmt: Format) -> Fixed:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fpsynth.encoders.floating import Sort, bits_name, encode_problem
+from fpsynth.encoders.algebra import Sort
+from fpsynth.encoders.floating import bits_name, encode_problem
 from fpsynth.encoders.script import Script, Unknown
 from fpsynth.problems import Problem
 from fpsynth.rounding import Rounding, Value, to_bits

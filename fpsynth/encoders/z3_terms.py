@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fpsynth.encoders.algebra import Sort, carrier
 from fpsynth.encoders.dyadic import with_dyadic_constants
-from fpsynth.encoders.floating import FloatingEncoder, Sort, carrier, encode_problem
+from fpsynth.encoders.floating import FloatingEncoder, encode_problem
 from fpsynth.encoders.ranges import analyse, value_range
 from fpsynth.errors import MissingPackageError
 from fpsynth.expressions import Expression, Op, topological

@@ -52,6 +52,10 @@ KERNEL_VARIABLES: tuple[str, ...] = (
 )
 """Environment variables that decide which kernels run, or with how many threads: hence in which order sums are taken."""
 
+SETTABLE: frozenset[str] = frozenset(KERNEL_VARIABLES) - {"LD_PRELOAD"}
+"""Those that an environment may name.  An environment may come from a file that somebody else wrote: whatever could have the
+process load or run something else (LD_PRELOAD, PYTHONPATH, plug-ins of the libraries) is not among them."""
+
 _FEATURES = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|fphp|sve|sme(?!p)|bf16|i8mm|neon|vsx")
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import replace
 
 from fpsynth.errors import InputError
 from fpsynth.libraries.base import Library
 from fpsynth.libraries.kernels import Environment, Pairs
+from fpsynth.libraries.machine import SETTABLE
 from fpsynth.libraries.registry import library_named
 
 _NUMBERS = ("batch", "outputs", "row", "output", "threads")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+_FILES = re.compile(r"dump|dir|path|file")
 _VALUE = re.compile(r"[A-Za-z0-9_.+=:-]{1,64}")
 
 
@@ -30,8 +33,13 @@ def parse_environment(text: str) -> Environment:
     if operation not in library.operations:
         raise InputError(f"{name} has no operation {operation[:40]!r}; choose from {', '.join(library.operations)}")
     environment = Environment(name, operation)
+    given: set[str] = set()
     for option in filter(None, options.split(",")):
         environment = _with_option(environment, option, library)
+        twice = option.partition("=")[0]
+        if twice in given:
+            raise InputError(f"{twice} is given twice")
+        given.add(twice)
     objection = library.objection(operation, environment.device, dict(environment.switches))
     if objection:
         raise InputError(objection)
@@ -49,6 +57,7 @@ def parse_environment(text: str) -> Environment:
 def _with_option(environment: Environment, option: str, library: Library) -> Environment:
     name, equals, value = option.partition("=")
     if _VARIABLE.fullmatch(name) and equals and _VALUE.fullmatch(value):
+        _require_harmless(name, value)
         return replace(environment, settings=_sorted(environment.settings, name, value))
     if name == "device" and value in ("cpu", "cuda"):
         return replace(environment, device=value)
@@ -62,6 +71,16 @@ def _with_option(environment: Environment, option: str, library: Library) -> Env
     options = ", ".join([f"{known}=N" for known in _NUMBERS] + ["device=cuda", "VARIABLE=VALUE"])
     switches = f", and {library.name}'s switches {', '.join(library.switches)}" if library.switches else ""
     raise InputError(f"{option[:60]!r} is no option of an environment; choose from {options}{switches}")
+
+
+def _require_harmless(name: str, value: str) -> None:
+    """Raise InputError for a variable that chooses no kernel, or that has a compiler write files."""
+    if name not in SETTABLE:
+        near = difflib.get_close_matches(name, SETTABLE, n=1)
+        hint = f"did you mean {near[0]}?" if near else "MKL_CBWR and XLA_FLAGS are"
+        raise InputError(f"the variable {name} is not one of those that choose kernels: {hint}")
+    if "XLA" in name and _FILES.search(value):
+        raise InputError(f"{name}={value}: options of XLA that read or write files cannot be set here")
 
 
 def _sorted(pairs: Pairs, name: str, value: str) -> Pairs:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fpsynth.errors import InputError, MissingPackageError
-from fpsynth.solvers.base import Engine
+from fpsynth.solvers.base import Engine, ScriptEngine
 from fpsynth.solvers.bitwuzla import Bitwuzla
 from fpsynth.solvers.cvc5 import Cvc5
 from fpsynth.solvers.sampling import Sampling
 from fpsynth.solvers.z3 import Z3
 
 ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (Z3(), Bitwuzla(), Cvc5(), Sampling())}
+
+
+def undecided(reason: str) -> str:
+    """The reason for an answer ``unknown``; where no solver is installed that could decide it, how to get one is added."""
+    if any(engine.available() for engine in ENGINES.values() if isinstance(engine, ScriptEngine)):
+        return reason
+    return f"{reason}; no solver is installed that could decide it: pip install 'fpsynth[solvers]'"
 
 
 def engines_named(name: str) -> tuple[Engine, ...]:

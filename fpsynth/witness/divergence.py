@@ -137,10 +137,18 @@ class Divergence:
     def confirmed_by(self) -> tuple[str, ...]:
         """Libraries in which a run departs from the reference, each once; none while a named environment disobeys.
 
-        Where the deployed view is an environment, only its own library confirms.
+        Where the deployed view is an environment, only its own library confirms; and where it has a format, only runs in it:
+        a run in the reference's format may depart for another reason.
         """
         if not all(self.reproduced(view) for view in self.views):
             return ()
         named = self.deployed.environment.partition(":")[0]
-        runs = [o for o in self.observations if o.departs and (not named or o.view == self.deployed.name)]
+        fmt = self.deployed.deployment.default.format
+        runs = [
+            o
+            for o in self.observations
+            if o.departs
+            and (not named or o.view == self.deployed.name)
+            and (fmt is None or o.environment.get("dtype", fmt.name) == fmt.name)
+        ]
         return tuple(dict.fromkeys(o.library for o in runs))

@@ -31,6 +31,7 @@ def divergence_from_json(data: object) -> Divergence:
     fmt = format_named(data["dtype"])
     network = read_network(data["network"]["layers"], fmt, least_outputs=1)
     predicate = _predicate(data["predicate"], network.shape[-1])
+    _require_known(data["question"], predicate)
     views = _views(data, fmt, network)
     if predicate.kind == "outside" and not views[0].interval:
         raise InputError("views[0].interval: is missing, although the predicate is about intervals")
@@ -108,6 +109,46 @@ def _views(data: Json, fmt: Format, network: Network[float]) -> tuple[View, ...]
     return tuple(views)
 
 
+ASKED_WITH: dict[str, tuple[str, ...]] = {
+    "order": ("sign", "argmax", "gap", "relu", "outside", "equal"),
+    "precision": ("sign", "argmax", "gap", "relu"),
+    "relu": ("relu",),
+    "interval": ("outside",),
+    "twin": ("equal",),
+    "position": ("argmax",),
+}
+"""The questions, and the predicates that each can be asked with."""
+
+
+def _require_known(question: str, predicate: Predicate) -> None:
+    if question not in ASKED_WITH:
+        raise InputError(f"question: is none of {', '.join(ASKED_WITH)}")
+    if predicate.kind not in ASKED_WITH[question]:
+        raise InputError(f"predicate.kind: is {predicate.kind}, which is no matter of the question {question}")
+
+
+def _require_own_label(label: str, environment: str, where: str) -> None:
+    """A label that names an environment stands for what computed the numbers: it must be the view's own."""
+    try:
+        named = parse_environment(label)
+    except InputError:
+        return
+    if not environment or parse_environment(environment).process != named.process:
+        raise InputError(f"{where}.label: names the environment {named}, which is not the view's own")
+
+
+def _require_placed(seen: Observation, view: View, where: str) -> None:
+    """A run that stands for a view's environment was made there."""
+    own = parse_environment(view.environment) if view.environment else None
+    said = (seen.library, seen.variant, seen.device or "cpu", seen.batch, seen.threads, seen.settings, seen.switches)
+    if own is None:
+        raise InputError(f"{where}.view: {view.name} has no environment that a run could be of")
+    if said != (own.library, own.operation, own.device, own.batch, own.threads, own.settings, own.switches):
+        raise InputError(f"{where}.view: the run is not one of {view.name}'s environment {own}")
+    if seen.permutation != view.permutation:
+        raise InputError(f"{where}.permutation: is not that of view {view.name}")
+
+
 def _view(data: Json, where: str, fmt: Format, network: Network[float], table: Sequence[Arithmetic]) -> View:
     outputs = network.shape[-1]
     with _at(f"{where}.deployment"):
@@ -136,6 +177,7 @@ def _view(data: Json, where: str, fmt: Format, network: Network[float], table: S
     if view.widening and not view.interval:
         raise InputError(f"{where}.widening: is said of a view that is no interval")
     _require_environment(view, where)
+    _require_own_label(view.label, view.environment, where)
     return view
 
 
@@ -237,8 +279,13 @@ def _observation(data: Json, where: str, outputs: int, predicate: Predicate, vie
         not_run=data.get("not_run", ""),
         environment=dict(data.get("environment", {})),
     )
-    if seen.view and seen.view not in {view.name for view in views}:
-        raise InputError(f"{where}.view: there is no view {seen.view}")
+    if any(row >= seen.batch for row in seen.rows):
+        raise InputError(f"{where}.rows: holds a row that is not in a batch of {seen.batch}")
+    if seen.view:
+        own = [view for view in views if view.name == seen.view]
+        if not own:
+            raise InputError(f"{where}.view: there is no view {seen.view}")
+        _require_placed(seen, own[0], where)
     departs, agrees = judged(predicate, views, logits) if logits else (False, ())
     if seen.departs != departs:
         raise InputError(f"{where}.departs: is {str(seen.departs).lower()}, but the logits beside it say the opposite")

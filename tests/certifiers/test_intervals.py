@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +16,7 @@ from strategies import FLOAT32, INVENTED, arithmetics, networks, trees, values
 
 from fpsynth import expressions as e
 from fpsynth import rounding as r
+from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.certifiers.intervals import WIDENINGS, Ends, finite_bounds, network_intervals, propagate
@@ -93,6 +96,15 @@ def test_sorting_the_summands_does_not_help_if_every_order_may_occur(descending:
     assert not low <= value <= high
 
 
+alignments = st.builds(
+    Alignment,
+    st.sampled_from([1, 3, 10, 23, 25, 48]),
+    st.sampled_from(Rounding),
+    st.sampled_from(Rounding),
+    st.sampled_from([None, None, -30, 0]),
+)
+
+
 @st.composite
 def arithmetics_on_trees(draw: st.DrawFn, fmt: Format, terms: int) -> Arithmetic:
     """As ``arithmetics``, and on any tree, with steps of three terms and with rounded operands."""
@@ -105,7 +117,8 @@ def arithmetics_on_trees(draw: st.DrawFn, fmt: Format, terms: int) -> Arithmetic
     else:
         tree = draw(trees(terms))
     operands = draw(st.sampled_from([None, BFLOAT16, FLOAT8_E5M2]))
-    return Arithmetic(fmt, how.accumulator, how.rounding, how.fused, order=fixed_order(tree), operands=operands)
+    found = Arithmetic(fmt, how.accumulator, how.rounding, how.fused, order=fixed_order(tree), operands=operands)
+    return replace(found, fused=True, flush=how.flush, alignment=draw(alignments)) if draw(st.booleans()) else found
 
 
 @st.composite
@@ -268,3 +281,50 @@ def test_directed_modes_of_the_deployment_do_not_change_its_interval() -> None:
     exact = [float(np.float32(w)) for w in weights]
     expected = bounds(exact, Arithmetic(FLOAT32))
     assert all(bounds(exact, Arithmetic(FLOAT32, rounding=mode)) == expected for mode in Rounding)
+
+
+MICRO = Format("micro", 2, 3)
+
+
+@pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.parametrize("kept", [2, 3, 4])
+def test_an_aligned_sum_of_intervals_holds_those_of_all_numbers_in_them(kept: int, flush: bool) -> None:
+    """All numbers of a tiny format as two factors, a third factor and a partial sum, in boxes of every kind of end."""
+    numbers = [r.from_index(k, MICRO) for k in range(-r.to_index(r.from_fraction(MICRO.max_finite), MICRO), 0)]
+    numbers += [r.PLUS_ZERO, *map(r.negate, reversed(numbers))]
+    rng = random.Random(kept)
+    leaves = [e.variable(name, MICRO) for name in "cabdx"]
+    for mode, cut, least in ((m, c, x) for m in (Rounding.RTZ, Rounding.RNE) for c in Rounding for x in (None, 1)):
+        how = Alignment(kept, mode, cut, least)
+        root = e.aligned(leaves[:1], [(leaves[1], leaves[2]), (leaves[3], leaves[4])], MICRO, how, flush)
+        boxes = {}
+        for leaf in leaves:
+            low, high = sorted(rng.choices(range(len(numbers)), k=2))
+            boxes[leaf.name] = [low, min(high, low + rng.randrange(4))]
+        ((low, high),) = propagate([root], {name: (numbers[a], numbers[b]) for name, (a, b) in boxes.items()})
+        for choice in itertools.product(*(numbers[a : b + 1] for a, b in boxes.values())):
+            (value,) = evaluate([root], dict(zip(boxes, choice, strict=True)))
+            assert isinstance(value, Value)
+            assert not r.less(value, low), (how, choice)
+            assert not r.less(high, value), (how, choice)
+
+
+def test_an_aligned_sum_is_not_monotone_and_its_interval_knows() -> None:
+    """With c = 2 the small product is kept; with c = 4 it is cut: c grows, the sum does not grow as much."""
+    c, one, small = (e.variable(name, FLOAT16) for name in ("c", "one", "small"))
+    root = e.aligned([c], [(one, small)], FLOAT16, Alignment(10))
+    worth = {"one": r.from_float(1.0), "small": r.from_float(2.0**-8 + 2.0**-9)}
+    assert [float(evaluate([root], worth | {"c": r.from_float(x)})[0]) for x in (2.0, 4.0)] == [2 + 2**-8 + 2**-9, 4 + 2**-8]
+    narrow = replace(root, alignment=Alignment(8))
+    box = {name: (value, value) for name, value in worth.items()} | {"c": (r.from_float(2.0), r.from_float(4.0))}
+    ((low, high),) = propagate([narrow], box)
+    assert low.fraction() <= 2
+    assert high.fraction() >= 4 + Fraction(1, 64)
+
+
+def test_nothing_is_widened_where_nothing_is_cut() -> None:
+    how = Arithmetic(FLOAT16, FLOAT32, fused=True, alignment=Alignment(25), order=fixed_order(Tree(1, ())))
+    assert bounds([1.0 + 2**-10], how) == (1 + Fraction(1, 1024), 1 + Fraction(1, 1024))
+    c = e.variable("c", FLOAT32)
+    value = r.from_float(1 + 2.0**-23)
+    assert propagate([e.aligned([c], [], FLOAT32, Alignment(25))], {"c": (value, value)}) == [(value, value)]

@@ -74,3 +74,29 @@ def test_an_option_must_be_spelled_out():
     done = run("tie", "--dtyp", "float32")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_replay_writes_over_nothing(tmp_path):
+    file = tmp_path / "w.json"
+    save(published(), file)
+    before = file.read_bytes()
+    for out, reason in ((file, "it exists"), (tmp_path / "replayed.txt", "ends in .json")):
+        done = run("replay", str(file), "--library", "numpy", "--batch", "1", "--out", str(out))
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert reason in done.stderr
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_bug_of_its_own_has_an_exit_code_of_its_own(monkeypatch, capsys):
+    from fpsynth.cli import commands, main
+
+    monkeypatch.setattr(commands, "COMMANDS", {"environments": lambda arguments, console: 1 // 0})
+    assert main.main(["environments"]) == 70
+    assert "internal error, please report it" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_reveal_is_told_the_batch_size_once():
+    done = run("reveal", "torch:linear:batch=4", "--batch", "1")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "say the batch size once" in done.stderr

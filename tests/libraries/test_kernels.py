@@ -43,7 +43,7 @@ from fpsynth.libraries.runs import CUDA_SETTINGS, SETTINGS, SWITCHES, variations
                 settings=(("MKL_CBWR", "AVX"),),
             ),
         ),
-        ("torch:linear:compile=on,compile=off", Environment("torch", "linear", switches=(("compile", "off"),))),
+        ("torch:linear:compile=off", Environment("torch", "linear", switches=(("compile", "off"),))),
         (
             "jax:eager:precision=F32_F32_F32,device=cuda",
             Environment("jax", "eager", device="cuda", switches=(("precision", "F32_F32_F32"),)),
@@ -104,6 +104,11 @@ def test_every_value_of_every_switch_is_read_on_a_device_that_has_it(name: str) 
         ("torch:conv2d:cudnn=fft,device=cuda,compile=on", "cannot be compiled"),
         ("tensorflow:keras:xla=on", "variant function only"),
         ("numpy:matmul:device=cuda", "numpy does not run on cuda, only on cpu"),
+        ("torch:linear:batch=1,batch=2", "batch is given twice"),
+        ("torch:linear:PYTHONPATH=evil", "PYTHONPATH is not one of those that choose kernels"),
+        ("torch:linear:LD_PRELOAD=x", "LD_PRELOAD is not one of those that choose kernels"),
+        ("torch:linear:MKL_CBRW=AVX2", "did you mean MKL_CBWR"),
+        ("jax:jit:XLA_FLAGS=--xla_dump_to=x", "read or write files"),
         ("cupy:matmul", "cupy does not run on cpu, only on cuda"),
     ],
 )

@@ -17,11 +17,14 @@ from fpsynth.witness.divergence import Sampled
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.schema import divergence_schema, require_valid
 
+PLACE = "torch:linear:batch=4,threads=2,MKL_CBWR=COMPATIBLE"
+
 
 def good():
     found = classes()
-    named = replace(found.views[1], environment="torch:linear:batch=4", row=2, permutation=(1, 0))
-    seen = observed(found, (0.0, 0.5), threads=2, settings=(("MKL_CBWR", "COMPATIBLE"),), view="b")
+    named = replace(found.views[1], environment=PLACE, row=2, permutation=(1, 0))
+    run = {"library": "torch", "variant": "linear", "batch": 4, "threads": 2, "settings": (("MKL_CBWR", "COMPATIBLE"),)}
+    seen = observed(found, (0.0, 0.5), **run, permutation=(1, 0), view="b")
     return replace(
         found,
         views=(found.views[0], replace(named, logits=found.views[1].logits)),
@@ -138,6 +141,21 @@ BAD_BY_MEANING = [
     (("observations", 0, "logits"), ["0x0p+0"], "the network has 2 outputs"),
     (("observations", 0, "view"), "silent7", "there is no view silent7"),
     (("observations", 0, "permutation"), [1], "does not name each"),
+    (("observations", 0, "permutation"), [0, 1], "is not that of view b"),
+    (("observations", 0, "library"), "jax", "not one of b's environment torch:linear:batch=4"),
+    (("observations", 0, "variant"), "matmul", "not one of b's environment torch:linear:batch=4"),
+    (("observations", 0, "device"), "cuda", "not one of b's environment torch:linear:batch=4"),
+    (("observations", 0, "settings"), {}, "not one of b's environment torch:linear:batch=4"),
+    (("observations", 0, "switches"), {"tf32": "on"}, "not one of b's environment torch:linear:batch=4"),
+    (("observations", 0, "rows"), [0, 99], "a row that is not in a batch of 4"),
+    (("observations", 0, "view"), "a", "a has no environment"),
+    (("question",), "only-in", "question: is none of order"),
+    (("question",), "interval", "predicate.kind: is argmax"),
+    (("question",), "twin", "predicate.kind: is argmax"),
+    (("views", 0, "label"), "tensorflow:matmul:batch=1", "not the view's own"),
+    (("views", 1, "environment"), "torch:linear:batch=4,PYTHONPATH=evil", "PYTHONPATH is not one of those that choose kernels"),
+    (("views", 1, "environment"), "torch:linear:batch=4,LD_PRELOAD=x", "LD_PRELOAD is not one of those that choose kernels"),
+    (("views", 1, "environment"), "jax:jit:XLA_FLAGS=--xla_dump_to=x", "read or write files"),
     (("engine",), "z3", "is missing, although"),
 ]
 

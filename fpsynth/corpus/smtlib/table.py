@@ -10,7 +10,7 @@ from functools import partial
 
 from fpsynth import expressions as ex
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.corpus.smtlib import divergence_table
+from fpsynth.corpus.smtlib import aligned_table, divergence_table
 from fpsynth.corpus.smtlib.question import Benchmark, Evidence, Question, tie_question
 from fpsynth.formats import (
     BFLOAT16,
@@ -88,6 +88,9 @@ FAMILIES = {
         name: Family("crafted", about, "neural networks on which two arithmetics disagree", divergence_table.CITED[name])
         for name, about in divergence_table.FAMILIES.items()
     },
+    aligned_table.FAMILY: Family(
+        "crafted", aligned_table.ABOUT, "neural networks on which two arithmetics disagree", aligned_table.CITED
+    ),
 }
 
 _FP, _BV = "fp", "significands"
@@ -110,6 +113,7 @@ def questions() -> tuple[Question, ...]:
         *_objectives(),
         *_small(),
         *divergence_table.questions(),
+        *aligned_table.questions(),
     )
 
 

@@ -1,0 +1,100 @@
+"""A bare installation: a virtual environment that holds numpy, torch and what these two require, linked, and nothing else."""
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+WANTED = ("numpy", "torch")
+ABSENT = (
+    *("z3", "bitwuzla", "cvc5", "flint", "gmpy2", "tensorflow", "keras", "jax", "jaxlib", "onnx", "onnxruntime"),
+    *("cupy", "ml_dtypes", "scipy", "gfloat", "jsonschema", "hypothesis", "pytest"),
+)
+"""Packages that other parts of fpsynth and its tests use."""
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def closure(wanted=WANTED):
+    """The distributions, by name, that these require without any extra, on this machine."""
+    found = {}
+    todo = list(wanted)
+    while todo:
+        distribution = importlib.metadata.distribution(todo.pop())
+        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
+        if name in found:
+            continue
+        found[name] = distribution
+        for text in distribution.requires or ():
+            required = Requirement(text)
+            if required.marker is None or required.marker.evaluate({"extra": ""}):
+                todo.append(required.name)
+                extras = required.extras
+                todo += [name for extra in extras for name in _of_extra(required.name, extra)]
+    return found
+
+
+def _of_extra(name, extra):
+    requirements = map(Requirement, importlib.metadata.requires(name) or ())
+    return [r.name for r in requirements if r.marker is not None and r.marker.evaluate({"extra": extra})]
+
+
+def make(folder):
+    """Make the environment in ``folder`` and return its python."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    asked = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True, capture_output=True, text=True
+    )
+    packages = Path(asked.stdout.strip())
+    for distribution in closure().values():
+        for first in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__", "bin"}:
+            source, link = Path(str(distribution.locate_file(first))), packages / first
+            if source.exists() and not link.exists():
+                link.symlink_to(source)
+    return python
+
+
+class Bare:
+    """The bare python at work on this source tree."""
+
+    def __init__(self, folder):
+        self.python = make(folder)
+        self.variables = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))},
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def run(self, *arguments, cwd=None, timeout=100):
+        """``python arguments`` to its end."""
+        began = time.monotonic()
+        done = subprocess.run(
+            [str(self.python), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=self.variables,
+            cwd=cwd,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+
+    def fpsynth(self, *arguments, cwd=None, timeout=100):
+        """``python -m fpsynth arguments`` to its end: never with a traceback."""
+        done = self.run("-m", "fpsynth", *arguments, cwd=cwd, timeout=timeout)
+        assert "Traceback" not in done.err + done.out, done.err
+        return done
