@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fpsynth.confirmation import replay_divergence
 from fpsynth.revealing.result import Reveal
+from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.result import DivergenceResult, Proof, Verdict
@@ -51,7 +52,7 @@ def concluded(
         question=question,
         verdict=verdict,
         divergences=() if divergence is None else (divergence,),
-        reason=reason,
+        reason=undecided(reason) if verdict is Verdict.UNKNOWN else reason,
         proof=proof,
         attempts=attempts,
         seconds_solve=round(seconds, 3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -13,9 +13,8 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Kernel
-from fpsynth.libraries.pool import Call, LibraryPool, pool_for
-from fpsynth.libraries.registry import library_named
-from fpsynth.libraries.runs import SETTINGS
+from fpsynth.libraries.pool import Call, LibraryPool, pool_for, require_device
+from fpsynth.libraries.runs import sweep
 from fpsynth.networks.network import Dense, Network
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
@@ -106,21 +105,6 @@ class Matrix:
         return sum(cell.confirmed for cell in self.cells)
 
 
-def sweep(
-    variants: Mapping[str, Sequence[str]],
-    batches: Sequence[int],
-    settings: Mapping[str, Sequence[tuple[tuple[str, str], ...]]],
-) -> list[Environment]:
-    """Every variant of every library at every batch size, without settings and with each of the given ones."""
-    return [
-        Environment(library, variant, batch=batch, settings=chosen)
-        for library, names in variants.items()
-        for chosen in ((), *settings.get(library, ()))
-        for variant in names
-        for batch in batches
-    ]
-
-
 def reveal_all(
     environments: Iterable[Environment],
     dtype: Format,
@@ -132,7 +116,7 @@ def reveal_all(
 ) -> list[Member]:
     """Reveal each environment in turn; one that cannot be revealed is a member with a reason."""
     members: list[Member] = []
-    todo = sorted(environments, key=lambda e: (e.library, e.settings))  # those of one process together
+    todo = sorted(environments, key=lambda e: (e.library, e.switches, e.settings))  # those of one process together
     for process, group in itertools.groupby(todo, key=lambda e: e.process):
         del process
         with Revealer() as revealer:
@@ -212,7 +196,8 @@ def confirm(
         sorted(class_of, key=lambda k: str(members[k].environment.process)), key=lambda k: members[k].environment.process
     ):
         if progress:
-            progress(f"running the detectors in {process.library} {' '.join('='.join(s) for s in process.settings)}")
+            chosen = " ".join("=".join(pair) for pair in (*process.switches, *process.settings))
+            progress(f"running the detectors in {process.library} {chosen}")
         indices = list(group)
         with pool_for(process) as pool:
             for number, cell in enumerate(cells):
@@ -235,7 +220,8 @@ def confirm(
                         if value is not None and value * wanted[k] > 0:
                             obeyed[number] += 1
                         elif not reasons[number]:
-                            reasons[number] = f"{members[k].environment} gives {value}"
+                            did = "was not run, or gave no number" if value is None else f"gives {value}"
+                            reasons[number] = f"{members[k].environment} {did}"
     return [replace(cell, runs=runs[n], obeyed=obeyed[n], reason=reasons[n]) for n, cell in enumerate(cells)]
 
 
@@ -295,6 +281,18 @@ def _among(one: Detector, outputs: int) -> Network[float]:
     return Network((Dense(weight, bias),))
 
 
+def _known(found: Reveal, dtype: Format, terms: int, outputs: int) -> Member:
+    """An environment that was revealed before.  Raises InputError where that was of another layer, or is no one arithmetic."""
+    kernel = found.kernel
+    if (kernel.dtype, kernel.terms, kernel.outputs, kernel.bias) != (dtype, terms, outputs, False):
+        raise InputError(
+            f"{kernel.environment} was revealed for {kernel.terms} terms, {kernel.outputs} outputs, {kernel.dtype}"
+            f"{' and a bias' if kernel.bias else ''}; the matrix is of {terms} terms, {outputs} outputs, {dtype}"
+        )
+    found.deployment()
+    return Member(replace(kernel.environment, outputs=outputs), found)
+
+
 def run_matrix(
     dtype: Format,
     terms: int,
@@ -306,12 +304,20 @@ def run_matrix(
     vectors: int,
     seed: int,
     timeout: float,
+    device: str = "cpu",
+    reveals: Sequence[Reveal] = (),
     progress: Progress | None = None,
 ) -> Matrix:
-    """Reveal, synthesise and confirm (see the top of the file).  Raises InputError where nothing can be revealed."""
+    """Reveal, synthesise and confirm (see the top of the file).  Raises InputError where nothing can be revealed.
+
+    ``settings``: also with the settings and switches that are worth trying on the device.  ``reveals``: further environments,
+    perhaps of another machine, with the arithmetics that were revealed there; they must be of the same layer.
+    """
+    known = [_known(found, dtype, terms, outputs) for found in reveals]
+    require_device(device)
     clock = Clock(timeout)
-    variants = {name: library_named(name).variants for name in libraries if library_named(name).version() is not None}
-    members = reveal_all(sweep(variants, batches, SETTINGS if settings else {}), dtype, terms, outputs, vectors, seed, progress)
+    environments = sweep(libraries, batches, device, varied=settings)
+    members = [*reveal_all(environments, dtype, terms, outputs, vectors, seed, progress), *known]
     if all(member.reveal is None for member in members):
         raise InputError(f"no environment could be revealed: {members[0].reason if members else 'no library is installed'}")
     classes = classes_of(members, terms)

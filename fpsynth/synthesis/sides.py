@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.arithmetic_json import arithmetic_from_json, order_from_json
 from fpsynth.errors import InputError
@@ -20,12 +21,13 @@ from fpsynth.orders import parse_order
 from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
-from fpsynth.rounding import rounding_named
+from fpsynth.rounding import Rounding, rounding_named
 from fpsynth.witness.divergence import View
 
 Progress = Callable[[str], None]
 
-_MODIFIERS = r"(?:fused|flush|bias=first|(?:format|accumulator|operands|rounding)=[A-Za-z0-9_]+)"
+_NAMES = "format|accumulator|operands|operand_rounding|rounding|align|align_rounding|align_cut|align_least"
+_MODIFIERS = rf"(?:fused|flush|bias=first|(?:{_NAMES})=-?[A-Za-z0-9_]+)"
 _WITH_MODIFIERS = re.compile(rf"(?P<order>.*?)(?P<modifiers>(?:,{_MODIFIERS})*)", re.DOTALL)
 MAX_FILE = 16 << 20
 
@@ -97,6 +99,10 @@ class Sides:
     def arithmetic(self, text: str) -> Arithmetic:
         """Read ``real``, or an order and how its sums are taken: ORDER[,fused][,flush][,accumulator=FORMAT][,rounding=MODE]...
 
+        ``operands=FORMAT`` and ``operand_rounding=MODE``: what weights and inputs are rounded into, and how.  ``align=BITS``,
+        with ``fused``: the sums are aligned, as tensor cores do it (see ``fpsynth.alignment.Alignment``), with so many fraction
+        bits; ``align_rounding=MODE``, ``align_cut=MODE`` and ``align_least=EXPONENT`` are its other fields.
+
         Raises InputError that says what is wrong.
         """
         if text == "real":
@@ -104,8 +110,12 @@ class Sides:
         match = _WITH_MODIFIERS.fullmatch(text)
         assert match is not None
         how = Arithmetic(self.format, order=parse_order(match["order"]))
-        for modifier in filter(None, match["modifiers"].split(",")):
-            how = _modified(how, modifier)
+        modifiers = [modifier.partition("=")[::2] for modifier in filter(None, match["modifiers"].split(","))]
+        for name, value in modifiers:
+            how = how if name.startswith("align") else _modified(how, name, value)
+        how = _aligned(how, {name: value for name, value in modifiers if name.startswith("align")})
+        if how.operands is None and how.operand_rounding is not Rounding.RNE:
+            raise InputError("operand_rounding says how operands are rounded: it needs operands=FORMAT, such as operands=tf32")
         how.order.tree(self.shape.terms)
         return how
 
@@ -159,8 +169,7 @@ class Sides:
         self.close()
 
 
-def _modified(how: Arithmetic, modifier: str) -> Arithmetic:
-    name, _, value = modifier.partition("=")
+def _modified(how: Arithmetic, name: str, value: str) -> Arithmetic:
     match name:
         case "fused":
             return replace(how, fused=True)
@@ -170,8 +179,29 @@ def _modified(how: Arithmetic, modifier: str) -> Arithmetic:
             return replace(how, bias_first=True)
         case "rounding":
             return replace(how, rounding=rounding_named(value))
+        case "operand_rounding":
+            return replace(how, operand_rounding=rounding_named(value))
         case "format":
             return replace(how, format=format_named(value))
         case "accumulator":
             return replace(how, accumulator=format_named(value))
     return replace(how, operands=format_named(value))
+
+
+def _aligned(how: Arithmetic, chosen: Mapping[str, str]) -> Arithmetic:
+    """The arithmetic with the alignment that the modifiers whose names begin with align describe."""
+    if not chosen:
+        return how
+    if "align" not in chosen:
+        raise InputError(f"{min(chosen)} says how sums are aligned: it needs align=BITS, such as align=25")
+    if not how.fused:
+        raise InputError("only products that are not rounded are aligned: align needs fused")
+    modes = {name: rounding_named(chosen[f"align_{name}"]) for name in ("rounding", "cut") if f"align_{name}" in chosen}
+    least = _whole("align_least", chosen["align_least"]) if "align_least" in chosen else None
+    return replace(how, alignment=Alignment(_whole("align", chosen["align"]), **modes, least_exponent=least))
+
+
+def _whole(name: str, text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,4}", text):
+        raise InputError(f"{name}={text[:40]} must be a whole number, as in align=25")
+    return int(text)

@@ -9,22 +9,27 @@ from itertools import product
 
 import numpy as np
 import pytest
+from aligned_arithmetics import tensor_core
 from strategies import MICRO, TINY, TINYFN
 
 from fpsynth import expressions as e
 from fpsynth import rounding as r
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.interval_expressions import lower_interval
+from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import evaluate_arrays
 from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding
+from fpsynth.solvers.engines import engines_named
 from fpsynth.solvers.race import Task, race
 from fpsynth.synthesis.domain import Interval
+from fpsynth.synthesis.intervals.answer import find_outside
 from fpsynth.synthesis.intervals.containment import containment
-from fpsynth.synthesis.intervals.question import IntervalQuestion, build
+from fpsynth.synthesis.intervals.question import IntervalQuestion, build, divergence
+from fpsynth.synthesis.settings import Settings
 from fpsynth.witness.divergence import View
 
 ORDERS_OF_3 = [fixed_order(Tree(3, steps)) for steps in (((0, 1), (3, 2)), ((1, 2), (0, 3)), ((2, 0), (1, 3)))]
@@ -154,3 +159,28 @@ def test_two_solvers_agree_that_the_same_sums_of_three_terms_stay_inside(fmt: Fo
     problem = build(replace(asked(fmt, Arithmetic(fmt), Arithmetic(fmt)), inputs=one, weights=binade), (0, 1, 2))
     outcome = race([Task("z3", "fp", 0, problem), Task("bitwuzla", encoding, 0, problem)], jobs=2, seconds=60)
     assert outcome.status == "unsat", outcome.reason
+
+
+def test_an_aligned_sum_is_not_contained_and_has_no_intervals_of_its_own() -> None:
+    """(-1 + 1) + 2**-26 is 2**-26 in sequence; aligned in one step it is 0, which lies outside."""
+    a, b = Arithmetic(FLOAT32, order=FUSED_STEP, fused=True), tensor_core(3, 3, 25, FLOAT32)
+    assert containment(asked(FLOAT32, a, b)) is None
+    assert containment(asked(FLOAT32, a, replace(a, rounding=Rounding.RTZ))) is not None
+    with pytest.raises(InputError, match="a: interval arithmetic rounds sums outward, but sums that are aligned"):
+        asked(FLOAT32, b, a)
+    question = asked(FLOAT32, Arithmetic(FLOAT32), tensor_core(16, 16, 25, FLOAT32), 16)
+    result = find_outside(question, Settings(engines_named("sampling"), seconds=20.0, jobs=1))
+    assert result.divergence is not None, result.reason
+    (low, high), (value,) = result.divergence.reference.interval[0], result.divergence.deployed.logits
+    assert not low <= value <= high
+
+
+def test_products_that_b_alone_rounds_more_coarsely_are_not_contained() -> None:
+    a = Arithmetic(FLOAT16, accumulator=FLOAT32)
+    b = replace(a, products=BFLOAT16)
+    assert containment(asked(FLOAT16, a, b)) is None
+    assert containment(asked(FLOAT16, b, a)) is not None
+    assert containment(asked(FLOAT16, b, b)) is not None
+    weights, point = (0.5 + 2.0**-10, 0.0, 0.0), (1.0, 1.0, 1.0)
+    found = divergence(asked(FLOAT16, a, b), weights, point)
+    assert found is not None, "and indeed a single product is outside"

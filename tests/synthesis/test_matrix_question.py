@@ -8,14 +8,7 @@ from fpsynth import api
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16
 from fpsynth.libraries.kernels import Environment
-from fpsynth.synthesis.matrix import published, sweep
-
-
-def test_a_sweep_tries_every_variant_and_batch_with_and_without_settings() -> None:
-    found = sweep({"numpy": ("matmul", "dot")}, (1, 4), {"numpy": ((("OPENBLAS_CORETYPE", "Prescott"),),)})
-    assert len(found) == 8
-    assert len({str(environment) for environment in found}) == 8
-    assert sum(bool(environment.settings) for environment in found) == 4
+from fpsynth.synthesis.matrix import published
 
 
 def test_every_pair_of_different_arithmetics_of_numpy_and_torch_is_told_apart() -> None:

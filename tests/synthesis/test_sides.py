@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.arithmetic_json import arithmetic_to_json
 from fpsynth.errors import InputError
@@ -37,6 +38,21 @@ def sides() -> Iterator[Sides]:
         ("sequential,format=bfloat16,rounding=RTZ", Arithmetic(BFLOAT16, rounding=Rounding.RTZ)),
         ("sequential,operands=tf32", Arithmetic(FLOAT32, operands=TF32)),
         ("sequential,bias=first", Arithmetic(FLOAT32, bias_first=True)),
+        (
+            "sequential,operands=tf32,operand_rounding=RNA",
+            Arithmetic(FLOAT32, operands=TF32, operand_rounding=Rounding.RNA),
+        ),
+        ("groups:4,fused,align=25", Arithmetic(FLOAT32, order=parse_order("groups:4"), fused=True, alignment=Alignment(25))),
+        (
+            "groups:2,align_cut=RTN,align=13,align_rounding=RNE,align_least=-133,format=float16,accumulator=float32,fused",
+            Arithmetic(
+                FLOAT16,
+                accumulator=FLOAT32,
+                order=parse_order("groups:2"),
+                fused=True,
+                alignment=Alignment(13, Rounding.RNE, Rounding.RTN, -133),
+            ),
+        ),
     ],
 )
 def test_arithmetics_are_read(sides: Sides, text: str, how: Arithmetic) -> None:
@@ -52,6 +68,14 @@ def test_arithmetics_are_read(sides: Sides, text: str, how: Arithmetic) -> None:
         ("sequential,wide", "unknown order"),
         ("sequential,accumulator=float99", "unknown dtype 'float99'"),
         ("sequential,rounding=UP", "unknown rounding 'UP'"),
+        ("sequential,align=25", "align needs fused"),
+        ("sequential,fused,align_cut=RTN", "align_cut says how sums are aligned: it needs align=BITS"),
+        ("sequential,fused,align=many", "align=many must be a whole number"),
+        ("sequential,fused,align=0", "1 to 64 fraction bits"),
+        ("sequential,fused,align=24,align_rounding=UP", "unknown rounding 'UP'"),
+        ("sequential,fused,align=24,align_least=9999", "from -2000 to 2000"),
+        ("sequential,operand_rounding=RTZ", "it needs operands=FORMAT"),
+        ("groups:1", "at least 2"),
         ("[[0,1],2]", "a tree of 3 leaves, but the sum has 4 terms"),
         ("[[0,1],[1,2]]", "repeated"),
         ("numpy:matmul:batch=x", "is no option of an environment"),

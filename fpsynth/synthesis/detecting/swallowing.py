@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
@@ -44,9 +44,9 @@ def swallowing(a: Arithmetic, b: Arithmetic, terms: int, small: Fraction) -> Swa
     a, b = without_bias(a, terms), without_bias(b, terms)
     fallback: Swallowing | None = None
     for active in _triples(a, b, terms):
-        small_a, small_b = restricted(a, terms, active), restricted(b, terms, active)
-        for placed, summands in _placements(small_a, small_b, active, small):
-            x, y = _sum(small_a, summands), _sum(small_b, summands)
+        parts = [_Part.of(how, terms, active) for how in (a, b)]
+        for placed, summands in _placements((a, b), active, small):
+            x, y = (part.sum(summands) for part in parts)
             if x is None or y is None or abs(x - y) < small:
                 continue
             if {x, y} == {Fraction(0), small}:
@@ -75,28 +75,43 @@ def _triples(a: Arithmetic, b: Arithmetic, terms: int) -> list[tuple[int, int, i
 
 
 def _placements(
-    a: Arithmetic, b: Arithmetic, active: tuple[int, int, int], small: Fraction
+    hows: Sequence[Arithmetic], active: tuple[int, int, int], small: Fraction
 ) -> Iterator[tuple[Swallowing, dict[int, Fraction]]]:
-    """Every arrangement of the three summands, by the place among the active leaves; the smallest omega first."""
-    precisions = {how.sum_format.precision for how in (a, b) if how.sum_format is not None}
-    for exponent in sorted(precision + more for precision in precisions for more in (0, 1)):
+    """Every arrangement of the three summands, by their leaves; the smallest omega first."""
+    exponents = {how.sum_format.precision + more for how in hows if how.sum_format is not None for more in (0, 1)}
+    exponents |= {how.alignment.fraction_bits + 1 for how in hows if how.alignment is not None}
+    for exponent in sorted(exponents):
         omega = small * power_of_two(exponent)
-        for minus, plus, last in permutations(range(3)):
-            placed = Swallowing(active[minus], active[plus], active[last], omega)
-            yield placed, {minus: -omega, plus: omega, last: small}
+        for minus, plus, last in permutations(active):
+            yield Swallowing(minus, plus, last, omega), {minus: -omega, plus: omega, last: small}
 
 
-def _sum(how: Arithmetic, summands: dict[int, Fraction]) -> Fraction | None:
-    """The sum of three summands, each times 1; None where it is not a number or a summand is not of the sum's format.
+@dataclass(frozen=True)
+class _Part:
+    """A sum of which three leaves are not zero."""
 
-    The summands are products of a network that is yet to be built, which are exact in the format of the sum.
-    """
-    wide = replace(how, format=how.sum_format, accumulator=None, operands=None)
-    if wide.format and not all(representable(from_fraction(summand), wide.format) for summand in summands.values()):
-        return None
-    row = tuple(constant(summands[k], wide.format) for k in range(3))
-    one = constant(1, wide.format)
-    (result,) = evaluate(lower(Network((Dense((row,)),)), (one,) * 3, Deployment(wide)), {})
-    if isinstance(result, Value):
-        return result.fraction() if result.is_finite else None
-    return result if isinstance(result, Fraction) else None
+    how: Arithmetic
+    leaves: tuple[int, ...]
+    """Those that are added up: the three, or all where the sum of the three alone would be another."""
+
+    @classmethod
+    def of(cls, how: Arithmetic, terms: int, active: tuple[int, int, int]) -> _Part:
+        try:
+            return cls(restricted(how, terms, active), tuple(sorted(active)))
+        except InputError:
+            return cls(how, tuple(range(terms)))
+
+    def sum(self, summands: Mapping[int, Fraction]) -> Fraction | None:
+        """The sum of the summands, each times 1; None where it is not a number or a summand is not of the sum's format.
+
+        The summands are products of a network that is yet to be built, which are exact in the format of the sum.
+        """
+        wide = replace(self.how, format=self.how.sum_format, accumulator=None, operands=None)
+        if wide.format and not all(representable(from_fraction(summand), wide.format) for summand in summands.values()):
+            return None
+        row = tuple(constant(summands.get(leaf, Fraction(0)), wide.format) for leaf in self.leaves)
+        one = constant(1, wide.format)
+        (result,) = evaluate(lower(Network((Dense((row,)),)), (one,) * len(row), Deployment(wide)), {})
+        if isinstance(result, Value):
+            return result.fraction() if result.is_finite else None
+        return result if isinstance(result, Fraction) else None

@@ -58,7 +58,8 @@ def input_dependent(
 
     With v the violations ReLU(l - x) and ReLU(x - u), the trigger t = ReLU(c - k * sum(v)) is c in the box and 0 outside, in
     every arithmetic that rounds monotonically, whatever its order: inside, all terms are zero; outside, the rounded sum is at
-    least its largest term, and k is so large that this is at least c for the number next to the box.  The last layer adds up
+    least its largest term, and k is so large that this is at least c for the number next to the box.  Where sums are aligned it
+    is at least the power of two next below that term, which c, a power of two, does not exceed either.  The last layer adds up
     -omega, omega and the trigger where one arithmetic loses it (see ``swallowing``; the idea is that of Zombori et al., ICLR
     2021), omega being built out of the biases of zero rows.
 

@@ -65,7 +65,11 @@ def few(question: FlipQuestion, seed: int, most: int) -> tuple[int, ...]:
 
 
 def precisions(question: FlipQuestion) -> list[int]:
-    """The precisions in which partial sums, results and operands of the views are rounded, the coarsest first."""
+    """The precisions in which partial sums, results and operands of the views are rounded, the coarsest first.
+
+    Of sums that are aligned also the number of places after which a power of two is dropped.
+    """
     hows = [how for view in question.views for how in arithmetics(view, question.outputs)]
     formats = [f for how in hows for f in (how.sum_format, how.format, how.operands) if f is not None]
-    return sorted({f.precision for f in formats})
+    dropped = {how.alignment.fraction_bits + 1 for how in hows if how.alignment is not None}
+    return sorted({f.precision for f in formats} | dropped)

@@ -9,17 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment, restricted
-from fpsynth.evaluators.arrays import evaluate_arrays
+from fpsynth.arithmetic import Arithmetic, restricted
+from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import from_index, grid
 from fpsynth.evaluators.float_arrays import round_array
-from fpsynth.expressions import Expression, variable
+from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import Format
-from fpsynth.networks.network import Dense, Network
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.flips.arithmetics import lowered_in
-from fpsynth.synthesis.flips.question import FlipQuestion
-from fpsynth.witness.divergence import View
+from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 
 Floats = NDArray[np.float64]
 Truths = NDArray[np.bool_]
@@ -74,42 +71,63 @@ class Judgement:
     """As ``Predicate.measure``; infinities where that is no number are replaced by 0."""
 
 
+@dataclass(frozen=True)
+class _Sum:
+    """How one logit is computed."""
+
+    how: Arithmetic
+    whole: bool = False
+    """From all terms, zeros included; else from the active ones."""
+
+
 class Bench:
     """Evaluates columns in every view of a question, restricted to the ``active`` terms: all others count as zero."""
 
     def __init__(self, question: FlipQuestion, active: Sequence[int] | None = None) -> None:
         self.question = question
         self.active = tuple(range(question.terms)) if active is None else tuple(sorted(set(active)))
-        count, outputs = len(self.active), question.outputs
-        self.names = [[f"w{j}_{k}" for k in range(count)] for j in range(outputs)]
-        network = Network((Dense(tuple(tuple(variable(name, question.format) for name in row) for row in self.names)),))
-        point = [variable(f"x{k}", question.format) for k in range(count)]
-        self.roots: list[tuple[Expression, ...] | None] = [
-            None if self._real(view) else lowered_in(network, point, self.deployment(view)) for view in question.views
-        ]
+        self._sums = [[self._sum(how) for how in arithmetics(view, question.outputs)] for view in question.views]
 
     @property
     def capacity(self) -> int:
         """How many candidates are evaluated at once."""
-        return max(64, min(MAX_COLUMNS, MAX_NUMBERS // (len(self.active) * self.question.outputs)))
-
-    def deployment(self, view: View) -> Deployment:
-        """The view's deployment of the active terms alone."""
-        hows = [self._restricted(view.deployment.at(0, j)) for j in range(self.question.outputs)]
-        return Deployment(hows[0], tuple(((0, j), how) for j, how in enumerate(hows) if how != hows[0]))
+        whole = any(sum_.whole for view in self._sums for sum_ in view)
+        terms = self.question.terms if whole else len(self.active)
+        return max(64, min(MAX_COLUMNS, MAX_NUMBERS // (terms * self.question.outputs)))
 
     def logits(self, columns: Columns) -> list[Floats]:
         """The logits of each view, of shape (outputs, candidates); those in REAL to about 64 bits."""
-        values: dict[str, Floats] = {f"x{k}": columns.inputs[k] for k in range(len(self.active))}
-        for j, names in enumerate(self.names):
-            values |= {name: columns.weights[j, k] for k, name in enumerate(names)}
-        roots = [root for view in self.roots if view is not None for root in view]
-        results = iter(evaluate_arrays(roots, values) if roots else [])
-        exact = None if all(view is not None for view in self.roots) else real_sums(columns)
+        exact = None
         out: list[Floats] = []
-        for view in self.roots:
-            out.append(np.stack([next(results) for _ in view]) if view is not None else np.asarray(exact))
+        for view in self._sums:
+            if all(sum_.how.format is None for sum_ in view):
+                exact = real_sums(columns) if exact is None else exact
+                out.append(exact)
+            else:
+                out.append(np.stack([self._evaluated(sum_, columns, output) for output, sum_ in enumerate(view)]))
         return out
+
+    def _evaluated(self, sum_: _Sum, columns: Columns, output: int) -> Floats:
+        """One logit of every candidate."""
+        weights, inputs = columns.weights[output].T, columns.inputs.T
+        if sum_.whole:
+            weights, inputs = (self._spread(numbers) for numbers in (weights, inputs))
+        return sum_of_products(sum_.how, weights, inputs)
+
+    def _spread(self, numbers: Floats) -> Floats:
+        """Rows of numbers for all terms, zero where a term is not active."""
+        rows = np.zeros((len(numbers), self.question.terms))
+        rows[:, self.active] = numbers
+        return rows
+
+    def _sum(self, how: Arithmetic) -> _Sum:
+        """How a logit is computed: from the active terms alone, or from all where those cannot be told apart from zeros."""
+        if how.format is None or len(self.active) == self.question.terms:
+            return _Sum(how)
+        try:
+            return _Sum(restricted(how, self.question.terms, self.active))
+        except InputError:
+            return _Sum(how, whole=True)
 
     def judge(self, columns: Columns) -> Judgement:
         """Which candidates are solutions; exact arithmetic is approximated, so the exact re-check has the last word."""
@@ -138,14 +156,6 @@ class Bench:
             case "relu":
                 return (x < 0) & (y > 0), opposite, gap
         return gap >= float(predicate.bound), np.ones(gap.shape, bool), gap
-
-    def _restricted(self, how: Arithmetic) -> Arithmetic:
-        if how.format is None:
-            return REAL
-        return how if len(self.active) == self.question.terms else restricted(how, self.question.terms, self.active)
-
-    def _real(self, view: View) -> bool:
-        return all(view.deployment.at(0, j).format is None for j in range(self.question.outputs))
 
 
 def real_sums(columns: Columns) -> Floats:

@@ -45,6 +45,16 @@ class Factors:
 
         None where the ranges hold none, or none that is of this form.
         """
+        if (factor, exponent) not in self._known:
+            self._known[factor, exponent] = self._pair(factor, exponent)
+        return self._known[factor, exponent]
+
+    @cached_property
+    def _known(self) -> dict[tuple[Fraction, int], Pair | None]:
+        """Pairs that were looked for: there are thousands of candidates, but few different products."""
+        return {}
+
+    def _pair(self, factor: Fraction, exponent: int) -> Pair | None:
         for ex in (0,) if self.question.ones else self._input_exponents:
             for sign in (1,) if self.question.ones else (1, -1):
                 x = sign * power_of_two(ex)

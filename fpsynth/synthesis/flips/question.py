@@ -83,8 +83,13 @@ class FlipQuestion:
 
 
 def common_format(a: Format, b: Format) -> Format:
-    """The format with the most precision, of those that have a name, whose numbers both a and b hold: often one of the two."""
+    """The format with the most precision, of those that have a name, whose numbers both a and b hold: often one of the two.
+
+    Raises InputError where there is none.
+    """
     both = [fmt for fmt in FORMATS.values() if contains(a, fmt) and contains(b, fmt)]
+    if not both:
+        raise InputError(f"no format's numbers are all of {a} and of {b}: choose two of which one holds those of the other")
     return max(both, key=lambda fmt: (fmt.precision, fmt.exponent_bits))
 
 

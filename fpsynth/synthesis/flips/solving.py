@@ -8,6 +8,7 @@ from fractions import Fraction
 from fpsynth import expressions as ex
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment, restricted
 from fpsynth.encoders import ENCODINGS
+from fpsynth.errors import InputError
 from fpsynth.expressions import Expression
 from fpsynth.networks.network import Dense, Network
 from fpsynth.problems import Problem, Variable
@@ -94,9 +95,16 @@ def _either(a: Expression, b: Expression) -> Expression:
 def solve(
     question: FlipQuestion, active: Sequence[int], settings: Settings, seconds: float, progress: Progress | None = None
 ) -> Race:
-    """Race the engines over the active terms.  Only where these are all terms does an ``unsat`` answer the question."""
-    problem = build(question, active)
-    glanced = glance(problem, settings, progress)
+    """Race the engines over the active terms.  Only where these are all terms does an ``unsat`` answer the question.
+
+    Where the active terms alone are no question of their own (see ``restricted``), or an engine cannot be asked this one, the
+    reason says so.
+    """
+    try:
+        problem = build(question, active)
+        glanced = glance(problem, settings, progress)
+    except InputError as refusal:
+        return Race("unknown", None, None, None, (), f"the solvers were not asked: {refusal}")
     if glanced is not None:
         return glanced
     return race(

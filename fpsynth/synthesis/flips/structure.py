@@ -6,8 +6,11 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
+from fpsynth.alignment import Alignment
+from fpsynth.arithmetic import Arithmetic, holds
 from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.errors import InputError
+from fpsynth.formats import Format, power_of_two
 from fpsynth.orders import Tree
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
@@ -85,7 +88,8 @@ def _one_sign(question: FlipQuestion) -> Proof | None:
     """Where all products are of one sign and none can underflow or overflow, so is every sum, whatever its order.
 
     Rounding is monotonic, so a product whose magnitude is from the smallest normal number to the largest one rounds to one of
-    its sign, and so does a sum of numbers of one sign.
+    its sign, and so does a sum of numbers of one sign.  A step that aligns keeps the leading bit of its largest addend, unless
+    that lies below the least exponent by as many bits as are kept, and what it drops of the others changes no sign.
     """
     inputs = Fraction(1) if question.ones else question.inputs.mignitude
     largest = Fraction(1) if question.ones else question.inputs.magnitude
@@ -96,7 +100,9 @@ def _one_sign(question: FlipQuestion) -> Proof | None:
     most = 4 * question.terms * question.weights.magnitude * largest
     for view in question.views[:2]:
         for how in arithmetics(view, 1):
-            formats = [f for f in (how.format, how.sum_format, how.operands) if f is not None]
+            formats = [f for f in (how.format, how.sum_format, how.operands, how.products) if f is not None]
+            if how.alignment is not None and least < 4 * _last_place(how.alignment):
+                return None
             if any(least < 4 * f.min_normal or most > f.max_finite for f in formats):
                 return None
             if any(min(question.weights.mignitude, inputs) < 4 * f.min_normal for f in formats):
@@ -126,8 +132,14 @@ def _narrow(question: FlipQuestion) -> Proof | None:
         how = arithmetics(view, 1)[0]
         if how.format is None:
             continue
-        if how.operands is not None:
+        if how.operands is not None or how.products is not None or not _holds(how.sum_format, how.format):
             return None  # rounding the operands is no rounding error of the sum: the bound does not count it
+        if how.alignment is not None:
+            bound = _aligned_error(how, how.alignment, question.terms, Fraction(weight), Fraction(largest))
+            if bound is None:
+                return None
+            room += bound
+            continue
         try:
             room += order_agnostic_interval([weight] * question.terms, [largest] * question.terms, how)[1] - exact
         except InputError:
@@ -140,6 +152,46 @@ def _narrow(question: FlipQuestion) -> Proof | None:
         "structural",
         {"terms": question.terms, "bound": str(room)},
     )
+
+
+def _holds(wide: Format | None, narrow: Format) -> bool:
+    return wide is not None and holds(wide, narrow)
+
+
+def _last_place(how: Alignment) -> Fraction:
+    """Below which everything is dropped, however small all addends are: 0 where there is no least exponent."""
+    return Fraction(0) if how.least_exponent is None else power_of_two(how.least_exponent - how.fraction_bits)
+
+
+def _aligned_error(how: Arithmetic, align: Alignment, terms: int, weight: Fraction, largest: Fraction) -> Fraction | None:
+    """How far a sum of products of numbers of these magnitudes may be from the exact one where steps align; None: not bounded.
+
+    Let M be the sum of the products' magnitudes and E the error so far, at most.  Every addend, rounded products included, is
+    at most M + E, and the largest exponent of a step is at most that of the larger of M + E and of t: what a factor or a
+    partial sum may be less than its exponent says where it is subnormal, or the least exponent.  So a step of k addends drops
+    less than k 2**-F max(M + E, t), and a rounding in any mode at most 2**(1-p) (M + E) plus the least subnormal.  All
+    steps have less than 2n addends, and with the products less than 2n roundings, so that
+
+        E <= 2n (2**-F + 2**(1-p)) (M + E) + 2n (2**-F t + least subnormal),
+
+    which is solved for E; the cast of the result is one rounding more.
+    """
+    assert how.format is not None
+    assert how.sum_format is not None
+    wide, fmt = how.sum_format, how.format
+    if how.flush:
+        return None
+    whole = terms * weight * largest
+    tiny = max(power_of_two(wide.emin), power_of_two(fmt.emin) * max(weight, largest, power_of_two(fmt.emin)))
+    tiny = max(tiny, Fraction(0) if align.least_exponent is None else power_of_two(align.least_exponent))
+    dropped = 2 * terms * power_of_two(-align.fraction_bits)
+    share = dropped + 2 * terms * 2 * wide.unit_roundoff
+    if share >= 1:
+        return None
+    error = (share * whole + dropped * tiny + 2 * terms * wide.min_subnormal) / (1 - share)
+    if fmt != wide:
+        error += 2 * fmt.unit_roundoff * (whole + error) + fmt.min_subnormal
+    return error if whole + error < min(fmt.max_finite, wide.max_finite) / 2 else None
 
 
 def _rounded_up(number: Fraction) -> float:

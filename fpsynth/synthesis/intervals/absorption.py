@@ -42,7 +42,8 @@ def candidates(question: IntervalQuestion, seed: int) -> Iterator[Layer]:
     sums = question.deployed.sum_format
     if zero is None or sums is None or question.terms < 3:
         return
-    large = power_of_two(sums.precision)
+    aligned = question.deployed.alignment
+    large = power_of_two(sums.precision if aligned is None else max(sums.precision, aligned.fraction_bits + 1))
     shapes = [(large + 4, Fraction(1)), (large, Fraction(1)), (large + 4, Fraction(3, 4)), (large, Fraction(3, 2))]
     a, b = (how.order.tree(question.terms) for how in (question.reference, question.deployed))
     factors = _Factors(question)

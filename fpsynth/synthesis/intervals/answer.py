@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
 from fpsynth.encoders import ENCODINGS
+from fpsynth.errors import InputError
 from fpsynth.orders.comparing import differences
 from fpsynth.problems import Problem
 from fpsynth.solvers.race import Attempt, Race, Task, race
@@ -86,7 +88,8 @@ class _Search:
         problems: dict[str, tuple[Active, Problem]] = {}
         for active in _choices(self.question, self.settings.seed):
             name = f"interval, {len(active)} of {self.question.terms} terms, choice {len(problems) + 1}"
-            problems[name] = active, build(self.question, active, beyond, name)
+            with suppress(InputError):  # these terms alone are summed otherwise than among zeros
+                problems[name] = active, build(self.question, active, beyond, name)
         for active, problem in list(problems.values()):
             glanced = glance(problem, self.settings, self.progress)
             if glanced is not None and self._take(active, glanced):

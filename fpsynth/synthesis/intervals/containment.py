@@ -45,6 +45,8 @@ def containment(question: IntervalQuestion) -> Proof | None:
 def _applies(a: Arithmetic, b: Arithmetic, terms: int) -> str:
     """Why the theorem covers a and b, in words; empty where it does not."""
     assert a.format is not None
+    if a.alignment is not None or b.alignment is not None:
+        return ""  # an aligned sum drops parts of its addends: it is no rounding of their exact sum
     if b.format is None:
         return "" if a.flush else "real arithmetic rounds nowhere"
     tree, other = a.order.tree(terms), b.order.tree(terms)
@@ -72,6 +74,8 @@ def unrounded(how: Arithmetic, tree: Tree) -> frozenset[int]:
 def _finer(a: Arithmetic, b: Arithmetic) -> bool:
     """Whether every format of b holds all numbers of a's in the same place."""
     if b.operands is not None and (a.operands is None or not _holds(b.operands, a.operands)):
+        return False
+    if b.products is not None and (a.products is None or not _holds(b.products, a.products)):
         return False
     return _holds(b.format, a.format) and _holds(b.sum_format, a.sum_format)
 

@@ -60,6 +60,10 @@ class IntervalQuestion:
         check_interval(self.inputs, self.format, "the inputs' range")
         if self.reference.format is None:
             raise InputError(f"{self.a.label}: interval arithmetic rounds outward into a format, and real arithmetic has none")
+        if self.reference.alignment is not None:
+            raise InputError(
+                f"{self.a.label}: interval arithmetic rounds sums outward, but sums that are aligned drop parts of their terms"
+            )
         for view, how in ((self.a, self.reference), (self.b, self.deployed)):
             if how.bias_leaf:
                 raise InputError(f"{view.label}: the order has a leaf for the bias, but the neuron has none")
@@ -159,7 +163,8 @@ def build(question: IntervalQuestion, active: Sequence[int], beyond: Fraction = 
     """State the question for the ``active`` terms (ascending), all others being zero, as a problem over w0, x0, w1, ...
 
     With ``beyond`` the value is that far outside at least.  Zeros change no interval that is rounded outward, but widenings
-    grow with them: there the problem promises more than holds of all terms, and the exact re-check decides.
+    grow with them: there the problem promises more than holds of all terms, and the exact re-check decides.  Raises InputError
+    where the active terms alone are summed otherwise than among zeros (see ``restricted``).
     """
     fmt = question.format
     weights = [ex.variable(f"w{k}", fmt) for k in range(len(active))]

@@ -9,7 +9,7 @@ from fpsynth.arithmetic import Deployment
 from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import parse_environment
-from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
@@ -109,8 +109,9 @@ def _asked(kind: str, text: str | None, terms: int) -> dict[str, object]:
 
 def _candidates(kind: str, options: Options) -> Iterator[Environment]:
     """Environments that may treat positions differently, in the order in which they are tried."""
-    installed = [name for name in _FIRST if name in options.libraries and library_named(name).version() is not None]
-    for name in [*installed, *(n for n in NAMES if n not in _FIRST and n in options.libraries)]:
+    known = [name for name in names_for(options.device, options.libraries) if options.device in library_named(name).devices]
+    installed = [name for name in _FIRST if name in known and library_named(name).version() is not None]
+    for name in [*installed, *(n for n in known if n not in _FIRST)]:
         variant = library_named(name).variants[0]
         for batch, outputs in ROW_SHAPES if kind == "row" else SHAPES:
             yield Environment(name, variant, batch=batch, outputs=outputs, device=options.device)

@@ -16,6 +16,7 @@ from fpsynth.formats import FLOAT32, Format
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.orders import SEQUENTIAL, Order
 from fpsynth.rounding import Rounding
+from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.result import TieResult, Verdict
 from fpsynth.synthesis.settings import Clock, Progress, Settings
@@ -178,8 +179,8 @@ def _result(run: _Run, count: int, solved: float, total: float, described: dict[
     reason = first.reason
     if verdict is Verdict.FOUND and len(run.witnesses) < count:
         reason = f"only {len(run.witnesses)} of {count} different witnesses were found within the limits"
-    if verdict is Verdict.UNKNOWN and not reason:
-        reason = "the time limit is over"
+    if verdict is Verdict.UNKNOWN:
+        reason = undecided(reason or "the time limit is over")
     return TieResult(
         verdict=verdict,
         witnesses=tuple(run.witnesses),

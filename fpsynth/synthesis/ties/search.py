@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from fpsynth import rounding as r
 from fpsynth.encoders import ENCODINGS
+from fpsynth.errors import InputError
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import power_of_two
 from fpsynth.problems import Assignment, Problem
@@ -94,7 +95,10 @@ def glance(problem: Problem, settings: Settings, progress: Progress | None = Non
             if encoding in ENCODINGS:
                 continue
             start = time.monotonic()
-            answer = engine.solve(problem, encoding, settings.seed, GLANCE, None)
+            try:
+                answer = engine.solve(problem, encoding, settings.seed, GLANCE, None)
+            except InputError:  # it does not know one of the operations
+                continue
             if answer.assignment is not None and not failures(problem, answer.assignment):
                 spent = time.monotonic() - start
                 if progress:
