@@ -263,7 +263,7 @@ def _entry(kernel: Kernel, found: Reveal | str) -> dict[str, Any]:
         told["text"], told["positions"] = str(cls.arithmetic), len(cls.positions)
         if kernel.terms > 64:
             told.pop("arithmetic")
-    return {**named, **whole}
+    return {**named, "launched": found.facts.get("launched", ""), **whole}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -288,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = Run(clock, given.vectors)
     todo, impossible = kernels(given.device, given.libraries.split(","), terms)
     todo = todo[: given.kernels]
-    for line in impossible:
+    for line in impossible if given.device == "cuda" else ():  # the switches are for a GPU
         print(f"not planned: {line}", file=sys.stderr)
     asked = questions() if given.device == "cuda" else rehearsed()
     witnesses = given.out / f"{given.name}_witnesses"

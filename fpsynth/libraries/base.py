@@ -216,6 +216,10 @@ class Library(ABC):
 
         return compute
 
+    def launched(self, kernel: Kernel) -> tuple[str, ...]:
+        """The GPU's own kernels that one call of the operation launches, by name; none where they are not known."""
+        return ()
+
     def replace(self, model: Model, layers: Sequence[Layer]) -> bool:
         """Put other weights of the same shapes into a model.  False, and nothing is done, where a new one costs no more."""
         return False

@@ -194,6 +194,23 @@ class Torch(Library):
             memory=lambda size: torch.empty(max(size, 1), dtype=torch.uint8, device=pixels.device),
         )
 
+    def launched(self, kernel: Kernel) -> tuple[str, ...]:
+        """Those that torch's profiler sees on a GPU, copies of memory apart."""
+        import numpy as np
+        import torch
+
+        where = kernel.environment
+        if where.device == "cpu":
+            return ()
+        compute, dtype = self.operation(kernel), numpy_dtype(kernel.dtype, patterns=True)
+        bias = np.zeros(kernel.outputs, dtype) if kernel.bias else None
+        operands = np.zeros((where.batch, kernel.terms), dtype), np.zeros((kernel.outputs, kernel.terms), dtype)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+            compute(*operands, bias)
+            torch.cuda.synchronize()
+        names = [event.name for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+        return tuple(dict.fromkeys(name for name in names if not name.startswith(("Memcpy", "Memset"))))
+
     def numbers(self, tensor: Any) -> Array:
         """The tensor's own memory as an array, where it is on the CPU."""
         return _array(tensor.cpu())
