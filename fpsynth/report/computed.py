@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, reduce
 
 from fpsynth import rounding as r
 from fpsynth.evaluators.exact import evaluate
@@ -83,7 +83,7 @@ class Step:
                 return f"{args[0]} × {args[1]} + {args[2]}"
             case Op.MAX:
                 return f"max({args[0]}, {args[1]})"
-        return {Op.MUL: " × ", Op.ADD: " + "}.get(self.op, "").join(args)
+        return {Op.MUL: " × ", Op.ADD: " + ", Op.ALIGNED: " + "}.get(self.op, "").join(args)
 
     @property
     def error(self) -> Fraction | None:
@@ -117,7 +117,11 @@ def steps(witness: Witness, point: Sequence[float], letter: str) -> list[Step]:
             continue
         layer, output = owners[id(node)]
         assert node.format is not None
-        exact, operands = _unrounded(node, arguments), tuple(names.of(arg) for arg in node.args)
+        exact, operands = _unrounded(node, arguments), tuple(map(names.of, node.args))
+        if node.op is Op.ALIGNED:
+            split = len(node.numbers)
+            pairs = zip(operands[split::2], operands[split + 1 :: 2], strict=True)
+            operands = (*operands[:split], *(f"{a} × {b}" for a, b in pairs))
         result.append(
             Step(layer, output, node.op, names.of(node), operands, exact, worth[id(node)], node.format, node.rounding)
         )
@@ -155,6 +159,10 @@ def _unrounded(node: Expression, args: Sequence[Value]) -> Value:
             return r.exact_mul(args[0], args[1])
         case Op.FMA:
             return r.exact_add(r.exact_mul(args[0], args[1]), args[2], node.rounding)
+        case Op.ALIGNED:
+            split = len(node.numbers)
+            products = [r.exact_mul(a, b) for a, b in zip(args[split::2], args[split + 1 :: 2], strict=True)]
+            return reduce(lambda a, b: r.exact_add(a, b, node.rounding), [*args[:split], *products])
         case Op.MAX:
             return r.maximum(args[0], args[1])
         case Op.CAST:

@@ -248,7 +248,7 @@ def library_lines(divergence: Divergence, style: Style) -> list[str]:
 
 def _setting(seen: Observation) -> str:
     """What was set for a run, as it stands behind its variant."""
-    parts = [f"{name}={value}" for name, value in seen.settings]
+    parts = [f"{name}={value}" for name, value in (*seen.switches, *seen.settings)]
     parts += [f"{seen.threads} threads"] if seen.threads else []
     parts += [seen.device] if seen.device not in ("", "cpu") else []
     parts += [seen.environment["dtype"]] if "dtype" in seen.environment else []

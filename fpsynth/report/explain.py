@@ -43,6 +43,7 @@ _WORDS = {
     Op.MUL: "multiply",
     Op.ADD: "add",
     Op.FMA: "multiply and add, rounded once",
+    Op.ALIGNED: "multiply, align, cut and add",
     Op.MAX: "ReLU",
     Op.CAST: "convert",
 }

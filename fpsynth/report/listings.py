@@ -52,7 +52,9 @@ def _divergence_replay_text(divergence: Divergence) -> str:
     """One line per set of rows with the same logits; the environments of the views say which view they are."""
     rows = [("library", "version", "run as", "batch", "rows", "logits", "as view", "verdict")]
     for seen in divergence.observations:
-        name = (seen.library, seen.version, " ".join([seen.variant, *("=".join(pair) for pair in seen.settings)]).strip())
+        chosen = [seen.device] if seen.device not in ("", "cpu") else []
+        chosen += ["=".join(pair) for pair in (*seen.switches, *seen.settings)]
+        name = (seen.library, seen.version, " ".join([seen.variant, *chosen]).strip())
         if seen.not_run:
             rows.append((*name, "", "", "", "", f"not run: {seen.not_run}"))
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 
 from fpsynth import rounding as r
 from fpsynth.arithmetic import Arithmetic, Deployment
@@ -185,7 +186,7 @@ class _Trace:
                     self._step(node, (self.names[id(node)],), self.names[id(node)])
             case Op.CAST:
                 self._cast(node)
-            case Op.ADD | Op.FMA:
+            case Op.ADD | Op.FMA | Op.ALIGNED:
                 self._addition(node)
 
     def _call(self, node: Expression, name: str, text: str = "") -> None:
@@ -193,10 +194,7 @@ class _Trace:
 
     def _term(self, node: Expression) -> str:
         """The number of the term whose weight a product reads, through casts."""
-        factor = node.args[0]
-        while factor.op is Op.CAST:
-            factor = factor.args[0]
-        return factor.name[1:]
+        return _number(node.args[0])
 
     def _cast(self, node: Expression) -> None:
         inner = node.args[0]
@@ -217,7 +215,9 @@ class _Trace:
             parts = [] if self._product_of_zero(node) else [(fused, fused)]
             parts = ([] if self.zero(rest) else [(self.names[id(rest)], self.texts[id(rest)])]) + parts
         else:
-            parts = [(self.names[id(arg)], self.texts[id(arg)]) for arg in node.args if not self.zero(arg)]
+            added = node.numbers if node.op is Op.ALIGNED else node.args
+            parts = [(self.names[id(arg)], self.texts[id(arg)]) for arg in added if not self.zero(arg)]
+            parts += [(name, name) for name in self._aligned_products(node)]
         if not parts:
             return
         text = "(" + " + ".join(part for _, part in parts) + ")" if len(parts) > 1 else parts[0][1]
@@ -227,6 +227,13 @@ class _Trace:
             self._call(node, *parts[0])
         else:
             self._next(node, tuple(name for name, _ in parts), text)
+
+    def _aligned_products(self, node: Expression) -> list[str]:
+        """The products of an aligned sum that are not zero."""
+        if node.op is not Op.ALIGNED:
+            return []
+        pairs = zip(node.factors[::2], node.factors[1::2], strict=True)
+        return [f"p{_number(w)}" for w, x in pairs if all(number(self.worth[id(factor)]) != 0 for factor in (w, x))]
 
     def _next(self, node: Expression, arguments: tuple[str, ...], text: str) -> None:
         name = f"s{sum(step.name.startswith('s') for step in self.steps) + 1}"
@@ -253,4 +260,15 @@ class _Trace:
                 return r.exact_mul(args[0], args[1])
             case Op.FMA:
                 return r.exact_add(r.exact_mul(args[0], args[1]), args[2], node.rounding)
+            case Op.ALIGNED:
+                split = len(node.numbers)
+                products = [r.exact_mul(a, b) for a, b in zip(args[split::2], args[split + 1 :: 2], strict=True)]
+                return reduce(lambda a, b: r.exact_add(a, b, node.rounding), [*args[:split], *products])
         return args[0]
+
+
+def _number(factor: Expression) -> str:
+    """The number of the term whose weight this is, through casts."""
+    while factor.op is Op.CAST:
+        factor = factor.args[0]
+    return factor.name[1:]

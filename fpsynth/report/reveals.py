@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fpsynth.arithmetic import Arithmetic
+from fpsynth.libraries.kernels import Kernel
 from fpsynth.report.style import Style, clean
 from fpsynth.report.tables import table
 from fpsynth.report.trees import subject, tree_text
-from fpsynth.revealing.result import PositionClass, Reveal, Unexplained
+from fpsynth.revealing.result import PositionClass, Reveal, Unexplained, steps_in_words
+from fpsynth.rounding import Rounding
 
 _DRAWN = 4
 """Trees that are drawn of one kernel; the arithmetics of further positions are named."""
@@ -16,6 +18,16 @@ _ROWS = 40
 """Rows of a tree's drawing: larger subtrees are folded."""
 _SHOWN = 6
 """Products of a vector that is not explained that are written out; the file has all of them."""
+_COLUMNS = ("kernel", "n", "batch", "order", "fused", "sums in", "operands", "classes", "explained", "s")
+_DEVICE = {
+    "gpu": "",
+    "compute_capability": "compute capability ",
+    "driver": "driver ",
+    "cuda": "CUDA ",
+    "cublas": "cuBLAS ",
+    "cudnn": "cuDNN ",
+}
+"""Facts of a reveal that say where it was computed, and what stands before them."""
 
 
 def reveals_text(reveals: Sequence[Reveal], style: Style) -> str:
@@ -45,7 +57,7 @@ def _one(found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[
         "repeats": "the same results" if found.repeats == "same" else found.repeats,
         "alignment": found.alignment,
         "threads": found.threads,
-        "library": " · ".join(filter(None, (f"{kernel.environment.library} {found.version}", found.facts.get("cpu", "")))),
+        "library": " · ".join(filter(None, (f"{kernel.environment.library} {found.version}", device_text(found)))),
         "effort": f"{found.tree_calls} calls for the order, {found.calls} in all, {found.seconds:.2f} s",
     }
     lines.append("")
@@ -63,6 +75,8 @@ def _class(
     how, terms = cls.arithmetic, found.kernel.terms
     earlier = seen.get(how)
     lines = ["", *style.wrap(f"{_positions(cls, found)}: {how}" + (f" (as for {earlier})" if earlier else ""), 2, 4)]
+    steps = steps_in_words(how, terms)
+    lines += style.wrap(steps, 4, 6) if steps else []
     if draw and not earlier:
         drawing = tree_text(how, terms, width=style.width - 4, rows=_ROWS, unicode=style.unicode).splitlines()
         told = subject(how, terms).legend
@@ -88,6 +102,105 @@ def _compared(reveals: Sequence[Reveal], style: Style) -> list[str]:
         rows.append([str(found.kernel.environment.batch), names, explained, str(found.calls), f"{found.seconds:.2f} s"])
     title = f"{len(letters)} different arithmetic{'s' if len(letters) > 1 else ''}, numbered as they come up above"
     return style.heading(title) + table(["batch", "arithmetics", "explained", "calls", "time"], rows, style)
+
+
+def device_text(found: Reveal) -> str:
+    """The processor or the GPU that a kernel ran on, and the versions of what computes on it, as far as known."""
+    if found.kernel.environment.device == "cpu":
+        return clean(found.facts.get("cpu", ""))
+    parts = [before + found.facts[name] for name, before in _DEVICE.items() if found.facts.get(name)]
+    return clean(" · ".join(parts)) if parts else found.kernel.environment.device
+
+
+def reveal_table(rows: Sequence[Reveal], width: int = 120) -> str:
+    """One row per kernel, as plain text of at most ``width`` columns (kept between 60 and 120); empty where there is none.
+
+    Order, steps, accumulator and operands are those of the largest class of positions; ``explained`` counts the vectors of all
+    classes.  A step is written 16+1 where it adds sixteen unrounded products and one sum; then follow the fraction bits that
+    the addends are cut to, and how the sum is rounded.
+    """
+    if not rows:
+        return ""
+    style = Style(width=width)
+    return style.finish(table(_COLUMNS, [_table_row(found) for found in rows], style, indent=0, gap=2)).rstrip("\n")
+
+
+def _table_row(found: Reveal) -> list[str]:
+    how, kernel = found.classes[0].arithmetic, found.kernel
+    checks = [cls.check for cls in found.classes]
+    explained = f"{sum(check.explained for check in checks)}/{sum(check.total for check in checks)}"
+    outputs = f" x {kernel.outputs}" if kernel.outputs > 1 else ""
+    return [
+        _kernel_text(kernel),
+        str(kernel.terms),
+        f"{kernel.environment.batch}{outputs}",
+        _order_text(how),
+        fused_text(how, kernel.terms),
+        " ".join([str(how.sum_format or "real"), *([f"products {how.products}"] if how.products else [])]),
+        operands_text(how) or "-",
+        str(len(found.classes)),
+        explained if found.repeats in ("", "same") else f"{explained}, varies",
+        f"{found.seconds:.1f}",
+    ]
+
+
+def _kernel_text(kernel: Kernel) -> str:
+    """Library, operation, format and every setting."""
+    where = kernel.environment
+    parts = [where.library, where.operation, str(kernel.dtype), *(["bias"] if kernel.bias else [])]
+    parts += [where.device] if where.device != "cpu" else []
+    parts += [f"threads={where.threads}"] if where.threads is not None else []
+    return clean(" ".join([*parts, *(f"{name}={value}" for name, value in (*where.switches, *where.settings))]))
+
+
+def _order_text(how: Arithmetic) -> str:
+    """The family, or how large the tree is."""
+    fixed = how.order.fixed
+    bias = " bias first" if how.bias_first else ""
+    if fixed is None:
+        return f"{how.order}{bias}"
+    return (str(how.order) if fixed.leaves <= 8 else f"a tree of {len(fixed.steps)} steps") + bias
+
+
+def fused_text(how: Arithmetic, terms: int) -> str:
+    """How unrounded products are added, in short: ``16+1, 25 bits, RTZ``, ``FMA`` or ``-``.
+
+    16+1: a step adds at most sixteen of them and one number that is rounded already, a partial sum above all; up to three
+    kinds of steps are told.  Raises InputError where the order does not fit ``terms``.
+    """
+    if how.format is None or not how.fused:
+        return "-"
+    kinds = step_kinds(how, terms)
+    shown = ", ".join(f"{products}+{others}" if others else str(products) for products, others in kinds[:3])
+    shown += ", ..." if len(kinds) > 3 else ""
+    if how.alignment is None:
+        wide = any(products + others > 2 for products, others in kinds)
+        return f"exact steps {shown}" if wide else "FMA" + (" in part" if how.rounded else "")
+    align = how.alignment
+    parts = [shown or "none", f"{align.fraction_bits} bits", align.rounding.value]
+    parts += [f"cut {align.cut.value}"] if align.cut is not Rounding.RTZ else []
+    parts += [f"exponents from {align.least_exponent}"] if align.least_exponent is not None else []
+    return ", ".join(parts)
+
+
+def step_kinds(how: Arithmetic, terms: int) -> list[tuple[int, int]]:
+    """Pairs (unrounded products, other operands) of the steps with such products, largest first.
+
+    Of steps with equally many products only the one with the most other operands is listed: a chain's first has none.
+    """
+    tree, rounded = how.order.fixed or how.order.tree(terms + how.bias_leaf), frozenset(how.rounded)
+    first = tree.steps[0][0] if how.bias_first and not how.bias_leaf and tree.steps else -1
+    most: dict[int, int] = {}
+    for step in tree.steps:
+        products = sum(node < terms and node not in rounded and node != first for node in step)
+        if products:
+            most[products] = max(most.get(products, 0), len(step) - products)
+    return sorted(most.items(), reverse=True)
+
+
+def operands_text(how: Arithmetic) -> str:
+    """What weights and inputs are rounded into and how, such as ``tf32 RNA``; empty where they are read as they are."""
+    return "" if how.operands is None else f"{how.operands} {how.operand_rounding.value}"
 
 
 def _positions(cls: PositionClass, found: Reveal) -> str:

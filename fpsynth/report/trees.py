@@ -12,6 +12,8 @@ from fpsynth.orders import Order, Tree
 
 ROWS = 40
 """Of a drawing, unless told otherwise; what has no room is counted."""
+_NAME = 34
+"""Columns for what a row that stands for many leaves is called."""
 _SUM = ("┬", "┤", "╯", "│")
 _FUSED_SUM = ("╦", "╣", "╝", "║")
 _ASCII = str.maketrans("─┬┤╯│╦╣╝║●○", "-++'|####*o")
@@ -35,7 +37,7 @@ class Subject:
         if self.fused is not None:
             lines.append("● product fused into the addition   ○ product rounded first")
         if any(len(step) > 2 for step in self.tree.steps):
-            lines.append("╦ more than two nodes added in one rounding")
+            lines.append("╦ more than two nodes, rounded once")
         return lines
 
 
@@ -116,7 +118,7 @@ class _Shown:
         if self._depth_within(rows, (room - longest) // 2):
             self._open(rows, (room - longest) // 2)
         else:  # some rows stand for many leaves, and say so
-            self._open(rows, (room - min(34, width // 2)) // 2)
+            self._open(rows, (room - min(_NAME, width // 2)) // 2)
 
     def _depth_within(self, rows: int, depth: int) -> bool:
         """Whether the whole tree has room."""
@@ -161,7 +163,7 @@ class _Shown:
         first, last = min(leaves), max(leaves)
         among = f"{first} to {last}" if last - first + 1 == len(leaves) else f"from {first} to {last}, not all"
         short = f"... {len(leaves)} more leaves"
-        return f"{short} ({among})" if len(short) + len(among) + 3 <= self.width // 2 else short
+        return f"{short} ({among})" if len(short) + len(among) + 3 <= min(_NAME, self.width // 2) else short
 
     def lines(self) -> list[str]:
         """One line per row: labels to the right, then the bars."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fpsynth.libraries.base import Operation
 from fpsynth.libraries.kernels import Kernel
-from fpsynth.libraries.operands import numpy_dtype
+from fpsynth.libraries.operands import narrowed, widened
 from fpsynth.revealing.vectors import Call, Shape
 
 Array = NDArray[Any]
@@ -23,21 +23,23 @@ class Bench:
 
     def __init__(self, operation: Operation, kernel: Kernel) -> None:
         self.operation, self.kernel, self.calls = operation, kernel, 0
-        self.dtype = numpy_dtype(kernel.dtype)
         where = kernel.environment
         self.shape = Shape(where.batch, kernel.outputs, kernel.terms, where.operation != "sum", kernel.bias)
 
     def run(self, call: Call) -> Array:
         """The results of one call, (batch, outputs) in float64."""
-        bias = None if call.bias is None else call.bias.astype(self.dtype)
-        return self.run_as_they_are(call.rows.astype(self.dtype), call.weights.astype(self.dtype), bias)
+        bias = None if call.bias is None else self.narrowed(call.bias)
+        return self.run_as_they_are(self.narrowed(call.rows), self.narrowed(call.weights), bias)
 
     def run_as_they_are(self, rows: Array, weights: Array, bias: Array | None) -> Array:
         """The results of one call with operands in the kernel's own dtype."""
         self.calls += 1
         with np.errstate(all="ignore"):
-            results: Array = np.asarray(self.operation(rows, weights, bias)).astype(np.float64)
-        return results
+            return widened(np.asarray(self.operation(rows, weights, bias)))
+
+    def narrowed(self, values: Array) -> Array:
+        """Float64 values of the kernel's format as the operations of its library take them."""
+        return narrowed(values, self.kernel.dtype, patterns=True)
 
 
 class Spread:
@@ -59,8 +61,8 @@ class Spread:
         self.by_rows = len(self.rows) >= len(self.columns) or not bench.shape.weighted
         shape = bench.shape
         # made once: thousands of calls differ in a few numbers only
-        self._rows = np.full((shape.batch, shape.terms), factor, bench.dtype)
-        self._weights = np.full((shape.outputs, shape.terms), factor if shape.weighted else 1.0, bench.dtype)
+        self._rows = bench.narrowed(np.full((shape.batch, shape.terms), factor))
+        self._weights = bench.narrowed(np.full((shape.outputs, shape.terms), factor if shape.weighted else 1.0))
         self._places = np.array(self.rows if self.by_rows else self.columns)
 
     @property
@@ -71,11 +73,11 @@ class Spread:
     def sums(self, summands: Array) -> Array:
         """The result of each row of ``summands`` (number, terms), or (number, terms + 1) with the bias last."""
         results = np.empty(len(summands))
-        summands = summands.astype(self.bench.dtype)
+        biases, summands = summands[:, -1], self.bench.narrowed(summands)
         todo = np.arange(len(summands))
         if self.bench.shape.bias and self.by_rows:  # rows share the bias of a call
-            for bias in np.unique(summands[:, -1]):
-                self._run(summands, todo[summands[:, -1] == bias], results)
+            for bias in np.unique(biases):
+                self._run(summands, todo[biases == bias], results)
         else:
             self._run(summands, todo, results)
         return results
@@ -89,7 +91,7 @@ class Spread:
         shape = self.bench.shape
         places = self._places[: len(summands)]
         (self._rows if self.by_rows else self._weights)[places] = summands[:, : shape.terms]
-        biases = np.zeros(shape.outputs, self.bench.dtype) if shape.bias else None
+        biases = np.zeros(shape.outputs, summands.dtype) if shape.bias else None
         if biases is not None:
             biases[self.output if self.by_rows else places] = summands[0, -1] if self.by_rows else summands[:, -1]
         results = self.bench.run_as_they_are(self._rows, self._weights, biases)

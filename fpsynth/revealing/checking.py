@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 
@@ -19,6 +18,8 @@ _CELLS = 1 << 22
 """Numbers that are held at a time."""
 _KEPT = 24
 """Vectors that were not explained and are kept, to tell hypotheses apart."""
+_ROWS = 64
+"""Rows that get operands of their own in a call, where more are not needed."""
 _TERMS_PER_ROUND = 32
 """See ``rarity``."""
 
@@ -70,24 +71,26 @@ def answers(
     """Exactly so many hostile vectors at positions that share one arithmetic, in ``calls`` calls at least.
 
     Only the rows and outputs of these positions get operands of their own.  Where a call has more positions than are needed,
-    some are chosen at random.
+    some are chosen at random; of many rows, too, since drawing operands takes longer than the call.
     """
     rows, outputs = np.array(positions).T
     own_rows, own_outputs = np.unique(rows), np.unique(outputs)
-    r, c = np.searchsorted(own_rows, rows), np.searchsorted(own_outputs, outputs)
-    drawn = replace(bench.shape, batch=len(own_rows), outputs=len(own_outputs))
     calls = max(-(-vectors // len(positions)), min(calls, vectors))
     share = -(-vectors // calls)
+    used = min(len(own_rows), max(_ROWS, -(-share * len(own_rows) // len(positions))))
+    drawn = replace(bench.shape, batch=used, outputs=len(own_outputs))
     random, left = np.random.default_rng(seed), vectors
     parts: list[Answers] = []
     room = _CELLS
-    for call in islice(hostile_calls(drawn, bench.kernel.dtype, seed, rare=rare), calls):
-        chosen = np.arange(len(positions)) if share == len(positions) else random.permutation(len(positions))[:share]
-        chosen = chosen[:left]
+    for call in hostile_calls(drawn, bench.kernel.dtype, seed, rare=rare):
+        here = np.sort(random.permutation(own_rows)[:used]) if used < len(own_rows) else own_rows
+        able = np.flatnonzero(np.isin(rows, here))
+        chosen = (able if share >= len(able) else random.permutation(able)[:share])[:left]
         left -= len(chosen)
-        results = bench.run(_embedded(call, bench, own_rows, own_outputs))[rows[chosen], outputs[chosen]]
-        x, w = call.rows[r[chosen]], call.weights[c[chosen]]
-        parts.append(Answers(x, w, None if call.bias is None else call.bias[c[chosen]], results))
+        results = bench.run(_embedded(call, bench, here, own_outputs))[rows[chosen], outputs[chosen]]
+        r, c = np.searchsorted(here, rows[chosen]), np.searchsorted(own_outputs, outputs[chosen])
+        x, w = call.rows[r], call.weights[c]
+        parts.append(Answers(x, w, None if call.bias is None else call.bias[c], results))
         room -= x.size
         if room <= 0:
             yield joined(parts)

@@ -14,7 +14,7 @@ from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import MAX_TERMS, Kernel
 from fpsynth.libraries.naming import parse_environment
-from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
+from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained, steps_in_words
 
 Json = dict[str, Any]
 PathLike = str | os.PathLike[str]
@@ -81,6 +81,7 @@ def reveal_to_json(found: Reveal) -> Json:
             {
                 "arithmetic": arithmetic_to_json(cls.arithmetic),
                 "description": str(cls.arithmetic),
+                "steps": steps_in_words(cls.arithmetic, found.kernel.terms),
                 "positions": [list(position) for position in cls.positions],
                 "explained": cls.check.explained,
                 "total": cls.check.total,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 
@@ -15,16 +16,22 @@ from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import fixed_order
 from fpsynth.revealing.bench import Array, Bench, Position
 from fpsynth.revealing.checking import Answers, answers, check, joined, rarity
+from fpsynth.revealing.departures import departure
+from fpsynth.revealing.hypotheses import Best, completed, guessed
 from fpsynth.revealing.masks import tree_of
-from fpsynth.revealing.properties import completed, guessed, named, placed_bias
+from fpsynth.revealing.properties import named, placed_bias
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.revealing.trees import Inconsistent
-from fpsynth.revealing.vectors import hostile_calls
+from fpsynth.revealing.vectors import Call, hostile_calls
 
 _ALIKE = 96
 """Calls with equal rows and equal weights that tell classes of positions apart: eight of each kind of vector."""
+_VECTORS_OF_NONE = 1000
+"""Vectors at most that a kernel is checked on whose results change between repeats."""
 _REPEATS = 24
 """Calls that are made twice."""
+_ROWS = 64
+"""Rows of a call with operands of their own."""
 _DIGEST = 120
 """Calls whose results stand for an arithmetic when processes are compared."""
 _FEW, _FEW_POSITIONS = 24, 8
@@ -33,10 +40,8 @@ _CALLS, _MOST_CALLS = 16, 256
 """Calls that a check makes at least, whatever the number of positions; and where some kinds of vectors are rare."""
 _ATTEMPTS = 3
 """Checks that are made where vectors that were not explained tell hypotheses apart."""
-_HYPOTHESES = (
-    "fused and rounded products, flushing of subnormals, wider accumulators, operands rounded to TF32 and bfloat16, the other"
-    " rounding modes, and products fused leaf by leaf"
-)
+_HELD = 1 << 23
+"""Numbers of the vectors of a check that are kept to be looked at again rather than asked for again."""
 MAX_CLASSES = 64
 """More arithmetics than this in one kernel are not revealed one by one."""
 
@@ -57,7 +62,10 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> 
     started = time.monotonic()
     work = _Work(Bench(library.operation(kernel), kernel), vectors, seed)
     repeats = _repeats(work)
-    groups = _groups(work)
+    if repeats == "same":
+        groups = _groups(work)
+    else:
+        groups, work.vectors = [_positions(work)], min(vectors, _VECTORS_OF_NONE)
     probed = groups[:MAX_CLASSES]
     if len(groups) > MAX_CLASSES:
         work.notes.append(
@@ -67,7 +75,10 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> 
         groups = [*groups[: MAX_CLASSES - 1], [position for group in groups[MAX_CLASSES - 1 :] for position in group]]
     classes = _merged([_class(work, group, alike) for group, alike in zip(groups, probed, strict=True)])
     if repeats != "same":
-        work.notes.append("the same operands give different results: the kernel has no one arithmetic")
+        work.notes.append(
+            "the same operands give different results, as when parts of a sum are added in the order in which they are ready"
+            " (atomic additions): the kernel has no one arithmetic"
+        )
     alignment = _alignment(work, library, kernel)
     return Reveal(
         kernel=kernel,
@@ -85,11 +96,15 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> 
 def digest(library: Library, kernel: Kernel, seed: int) -> str:
     """What stands for the results of a kernel on hostile vectors: equal arithmetics give equal digests."""
     bench = Bench(library.operation(kernel), kernel)
-    calls = zip(hostile_calls(bench.shape, kernel.dtype, seed), range(_DIGEST), strict=False)
     mixed = hashlib.sha256()
-    for call, _ in calls:
+    for call in _calls(bench, seed, _DIGEST):
         mixed.update(_plain(bench.run(call)).tobytes())
     return mixed.hexdigest()
+
+
+def _calls(bench: Bench, seed: int, number: int) -> Iterator[Call]:
+    """So many hostile calls; where there are very many rows, most repeat others."""
+    return islice(hostile_calls(bench.shape, bench.kernel.dtype, seed, distinct=_ROWS), number)
 
 
 def _plain(results: Array) -> Array:
@@ -100,16 +115,19 @@ def _plain(results: Array) -> Array:
 def _repeats(work: _Work) -> str:
     """Whether the same call gives the same results again."""
     changed = 0
-    for call, _ in zip(hostile_calls(work.bench.shape, work.bench.kernel.dtype, work.seed), range(_REPEATS), strict=False):
+    for call in _calls(work.bench, work.seed, _REPEATS):
         first, second = work.bench.run(call), work.bench.run(call)
         changed += _plain(first).tobytes() != _plain(second).tobytes()
     return "same" if not changed else f"{changed} of {_REPEATS} calls gave other results when repeated"
 
 
+def _positions(work: _Work) -> list[Position]:
+    return [(row, output) for row in range(work.bench.shape.batch) for output in range(work.bench.shape.outputs)]
+
+
 def _groups(work: _Work) -> list[list[Position]]:
     """Positions that give equal results for equal operands, the largest group first."""
-    shape = work.bench.shape
-    every = [(row, output) for row in range(shape.batch) for output in range(shape.outputs)]
+    shape, every = work.bench.shape, _positions(work)
     if len(every) == 1:
         return [every]
     results = [
@@ -123,45 +141,85 @@ def _groups(work: _Work) -> list[list[Position]]:
     return sorted(found.values(), key=len, reverse=True)
 
 
+@dataclass
+class _Trial:
+    """What was made of one tree."""
+
+    best: Best
+    check: Check
+    zeros: int
+    missed: Answers | None
+
+
 def _class(work: _Work, positions: list[Position], alike: list[Position]) -> PositionClass:
-    """The arithmetic of positions, of which those ``alike`` act as one, and its check."""
+    """The arithmetic of positions, of which those ``alike`` act as one, and its check.
+
+    Leaves that seem to be the operands of one step are taken for that at first: tensor cores have hundreds of such steps.
+    Where that explains too little, each of them is probed.
+    """
     bench, terms = work.bench, work.bench.kernel.terms
-    vectors = _FEW * min(len(alike), _FEW_POSITIONS)
-    few = joined(list(answers(bench, alike, vectors, work.seed + 3, calls=_FEW)))
-    plain = _summed(work, alike, few)
-    how, tried = completed(bench, plain, few, alike)
-    for attempt in range(_ATTEMPTS):
-        rare = rarity(how, terms)
-        calls = max(_CALLS, min(8 * rare, _MOST_CALLS))  # more calls with fewer vectors: fewer of the rare kinds
-        asked = answers(bench, positions, work.vectors, work.seed + 1, calls=calls, rare=rare)
-        result, zeros, missed = check(how, asked)
-        if missed is None or attempt == _ATTEMPTS - 1:
-            break
-        few = joined([few, missed])  # perhaps another hypothesis explains these, too
-        other, tried = completed(bench, plain, few, alike)
-        if other == how:
-            break
-        how = other
     where = f"row {positions[0][0]}, output {positions[0][1]}"
-    if missed is not None:
+    few = joined(list(answers(bench, alike, _FEW * min(len(alike), _FEW_POSITIONS), work.seed + 3, calls=_FEW)))
+    plain = _summed(work, alike, few, flat=True)
+    trial = _tried(work, plain, positions, alike, few)
+    if trial.missed is not None and any(len(step) > 2 for step in _steps(plain, work)):
+        other = _summed(work, alike, few, flat=False)
+        if other != plain:
+            again = _tried(work, other, positions, alike, joined([few, trial.missed]))
+            trial = max(trial, again, key=lambda one: one.check.explained)
+    best, result = trial.best, trial.check
+    if trial.missed is not None:
         work.notes.append(
-            f"none of {tried} hypotheses explains {where}: {_HYPOTHESES} were tried on the tree that was found; the best one"
+            f"none of {best.tried} hypotheses explains {where}: on the tree that was found {best.words} were tried; the best"
             f" explains {result.explained} of {result.total} vectors"
         )
-    if zeros:
-        work.notes.append(f"{where}: {zeros} of {result.total} results differ from the prediction in the sign of a zero alone")
-    return PositionClass(named(how, terms), tuple(positions), result)
+        told = departure(best.arithmetic, trial.missed)
+        if told:
+            work.notes.append(f"{where}: those that were looked at are explained if {told}, which no arithmetic here says")
+    if trial.zeros:
+        work.notes.append(
+            f"{where}: {trial.zeros} of {result.total} results differ from the prediction in the sign of a zero alone"
+        )
+    return PositionClass(named(best.arithmetic, terms), tuple(positions), result)
 
 
-def _summed(work: _Work, positions: list[Position], few: Answers) -> Arithmetic:
-    """The tree, and the place of the bias; everything else as in the simplest arithmetic."""
+def _steps(how: Arithmetic, work: _Work) -> Sequence[Sequence[int]]:
+    return how.order.tree(work.bench.kernel.terms + (how.bias_leaf and work.bench.kernel.bias)).steps
+
+
+def _tried(work: _Work, plain: Arithmetic, positions: list[Position], alike: list[Position], few: Answers) -> _Trial:
+    """The hypothesis that explains most on the tree of ``plain``, and its check on all vectors."""
+    bench, terms = work.bench, work.bench.kernel.terms
+    best = completed(bench, plain, few, alike)
+    held: dict[int, list[Answers]] = {}
+    for attempt in range(_ATTEMPTS):
+        rare = rarity(best.arithmetic, terms)
+        calls = max(_CALLS, min(8 * rare, _MOST_CALLS))  # more calls with fewer vectors: fewer of the rare kinds
+        asked = answers(bench, positions, work.vectors, work.seed + 1, calls=calls, rare=rare)
+        if work.vectors * terms <= _HELD:
+            asked = iter(held[rare] if rare in held else held.setdefault(rare, list(asked)))
+        trial = _Trial(best, *check(best.arithmetic, asked))
+        if trial.missed is None or attempt == _ATTEMPTS - 1:
+            break
+        few = joined([few, trial.missed])  # perhaps another hypothesis explains these, too
+        other = completed(bench, plain, few, alike)
+        if other.arithmetic == best.arithmetic:
+            trial.best = other
+            break
+        best = other
+    return trial
+
+
+def _summed(work: _Work, positions: list[Position], few: Answers, flat: bool) -> Arithmetic:
+    """The tree, and the place of the bias; everything else as in the simplest arithmetic.  ``flat``: see ``find_tree``."""
     bench, kernel = work.bench, work.bench.kernel
     before = bench.calls
     try:
-        tree = tree_of(bench, positions)
+        tree = tree_of(bench, positions, flat)
     except Inconsistent as error:
         where = f"row {positions[0][0]}, output {positions[0][1]}"
-        work.notes.append(f"no tree was found for {where}: {error}; the named orders were tried instead")
+        transformed = kernel.environment.operation == "conv2d" and "; convolutions by Winograd's algorithm or FFT have none"
+        work.notes.append(f"no tree was found for {where}: {error}{transformed or ''}; the named orders were tried instead")
         return guessed(kernel.dtype, kernel.terms, few)
     finally:
         work.tree_calls += bench.calls - before
@@ -189,12 +247,12 @@ def _alignment(work: _Work, library: Library, kernel: Kernel) -> str:
     """Whether the results depend on where the operands are in memory, as far as that can be chosen."""
     size = kernel.dtype.bits // 8
     offsets = sorted({size, 16, 32, 48} - {0})
-    calls = [c for c, _ in zip(hostile_calls(work.bench.shape, kernel.dtype, work.seed + 2), range(_REPEATS), strict=False)]
-    wanted = [_plain(work.bench.run(call)).tobytes() for call in calls]
     other: list[int] = []
     try:
-        for offset in offsets:
-            moved = Bench(library.operation(kernel, offset), kernel)
+        elsewhere = {offset: Bench(library.operation(kernel, offset), kernel) for offset in offsets}
+        calls = list(_calls(work.bench, work.seed + 2, _REPEATS))
+        wanted = [_plain(work.bench.run(call)).tobytes() for call in calls]
+        for offset, moved in elsewhere.items():
             if [_plain(moved.run(call)).tobytes() for call in calls] != wanted:
                 other.append(offset)
             work.bench.calls += moved.calls

@@ -9,8 +9,8 @@ import numpy as np
 
 from fpsynth.formats import Format, power_of_two
 from fpsynth.orders import Tree
-from fpsynth.revealing.bench import Bench, Position, Spread
-from fpsynth.revealing.trees import Inconsistent, Pair, find_tree
+from fpsynth.revealing.bench import Array, Bench, Position, Spread
+from fpsynth.revealing.trees import Inconsistent, Probe, find_tree
 
 _CELLS = 1 << 22
 """Numbers of probes made at a time."""
@@ -48,57 +48,72 @@ def masks(fmt: Format) -> Iterator[Mask]:
         yield Mask(top, float(fmt.min_normal), 1.0)
 
 
-def tree_of(bench: Bench, positions: Sequence[Position]) -> Tree:
+def tree_of(bench: Bench, positions: Sequence[Position], flat: bool = False) -> Tree:
     """The tree of the sums at ``positions``, which share one arithmetic; the bias, if any, is the last leaf.
 
-    Raises Inconsistent where the probes are those of no tree.
+    ``flat`` is explained at ``find_tree``.  Raises Inconsistent where the probes are those of no tree.
     """
     failure = Inconsistent("no mask fits the format")
     for mask in masks(bench.kernel.dtype):
         try:
-            return _tree(bench, positions, mask)
+            return _Masked(bench, positions, mask).tree(flat)
         except Inconsistent as error:
             failure = error
     raise failure
 
 
-def _tree(bench: Bench, positions: Sequence[Position], mask: Mask) -> Tree:
-    leaves = bench.shape.terms + bench.shape.bias
-    spread = Spread(bench, positions, mask.factor)
-    capacity = 1 << bench.kernel.dtype.precision  # larger counts are not exact in the result's format
-    parts = [range(start, min(start + capacity, leaves)) for start in range(0, leaves, capacity)]
+class _Masked:
+    """The probes of one mask at positions that act alike."""
 
-    if mask.unit < bench.kernel.dtype.min_normal:  # lost altogether where subnormals are flushed
-        for part in parts:
-            if _seen(spread, mask, leaves, part, [])[0] != len(part):
-                raise Inconsistent("the units of the probes do not add up")
+    def __init__(self, bench: Bench, positions: Sequence[Position], mask: Mask) -> None:
+        self.bench, self.mask, self.spread = bench, mask, Spread(bench, positions, mask.factor)
+        self.leaves = bench.shape.terms + bench.shape.bias
+        capacity = 1 << bench.kernel.dtype.precision  # larger counts are not exact in the result's format
+        self.parts = [slice(start, min(start + capacity, self.leaves)) for start in range(0, self.leaves, capacity)]
 
-    def lost(pairs: Sequence[Pair]) -> list[int]:
-        counts = np.full(len(pairs), leaves)
-        for part in parts:
-            size = max(1, _CELLS // leaves)
-            for start in range(0, len(pairs), size):
-                chunk = pairs[start : start + size]
-                counts[start : start + len(chunk)] -= _seen(spread, mask, leaves, part, chunk)
+    def tree(self, flat: bool) -> Tree:
+        """The tree.  Raises Inconsistent."""
+        if self.mask.unit < self.bench.kernel.dtype.min_normal:  # lost altogether where subnormals are flushed
+            for part in self.parts:
+                if self._seen([], part)[0] != part.stop - part.start:
+                    raise Inconsistent("the units of the probes do not add up")
+        return find_tree(self.leaves, self._lost, flat)[0]
+
+    def _lost(self, probes: Sequence[Probe]) -> list[int]:
+        counts = np.empty(len(probes), np.int64)
+        alone = np.array([probe.only is not None for probe in probes], bool)
+        whole, single = np.flatnonzero(~alone), np.flatnonzero(alone)
+        counts[whole], counts[single] = self.leaves, 3
+        for chosen in self._pieces(whole):
+            asked = [probes[k] for k in chosen]
+            for part in self.parts:
+                counts[chosen] -= self._seen(asked, part)
+        for chosen in self._pieces(single):
+            counts[chosen] -= self._seen([probes[k] for k in chosen], None)
         return [int(count) for count in counts]
 
-    return find_tree(leaves, lost)[0]
+    def _pieces(self, chosen: Array) -> Iterator[Array]:
+        size = max(1, _CELLS // self.leaves)
+        return (chosen[start : start + size] for start in range(0, len(chosen), size))
 
+    def _seen(self, probes: Sequence[Probe], part: slice | None) -> Array:
+        """How many units reach the result of each probe; of one without huge numbers where there are no probes.
 
-def _seen(spread: Spread, mask: Mask, leaves: int, part: range, pairs: Sequence[Pair]) -> np.ndarray:
-    """How many units of ``part`` reach the result of each probe; of one without huge numbers where there are no pairs."""
-    summands = np.zeros((max(len(pairs), 1), leaves))
-    summands[:, part.start : part.stop] = mask.unit
-    if spread.bench.shape.bias:  # the bias is no product
-        summands[:, -1] *= mask.factor
-    each = np.arange(len(pairs))
-    first, second = np.array(pairs, np.intp).reshape(-1, 2).T
-    for place, sign in ((first, 1.0), (second, -1.0)):
-        summands[each, place] = sign * mask.big
-        if spread.bench.shape.bias and mask.factor != 1:
-            is_bias = place == leaves - 1
-            summands[each[is_bias], -1] = sign * mask.big
-    counts = spread.sums(summands) / mask.worth
-    if not np.all((counts >= 0) & (counts <= leaves) & (counts == np.rint(counts))):
-        raise Inconsistent("a probe gives what no tree of exact small sums gives")
-    return counts.astype(np.int64)
+        The units stand at the leaves of ``part``; with None, at the one that each probe names.
+        """
+        mask, leaves, bias = self.mask, self.leaves, self.bench.shape.bias
+        summands = np.zeros((max(len(probes), 1), leaves))
+        each = np.arange(len(probes))
+        if part is None:
+            summands[each, np.array([probe.only for probe in probes], np.intp)] = mask.unit
+        else:
+            summands[:, part] = mask.unit
+        if bias:  # it is no product
+            summands[:, -1] *= mask.factor
+        for place, sign in ((0, 1.0), (1, -1.0)):
+            places = np.array([probe[place] for probe in probes], np.intp)
+            summands[each, places] = sign * mask.big
+        counts = self.spread.sums(summands) / mask.worth
+        if not np.all((counts >= 0) & (counts <= leaves) & (counts == np.rint(counts))):
+            raise Inconsistent("a probe gives what no tree of exact small sums gives")
+        return counts.astype(np.int64)

@@ -1,8 +1,7 @@
-"""Properties of an arithmetic beside its tree: hypotheses tried on a few hostile vectors, and probes of single leaves."""
+"""What a tree means: the place of the bias, the name of the order, and the leaves whose products are rounded."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -10,12 +9,10 @@ from functools import lru_cache
 import numpy as np
 
 from fpsynth.arithmetic import Arithmetic
-from fpsynth.formats import BFLOAT16, FLOAT32, FLOAT64, TF32, Format, power_of_two
+from fpsynth.formats import Format, power_of_two
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, parse_order, restrict
 from fpsynth.revealing.bench import Bench, Position, Spread
-from fpsynth.revealing.checking import Answers, explained
 from fpsynth.revealing.trees import canonical
-from fpsynth.rounding import Rounding
 
 _LANES = (2, 4, 8, 16, 32, 64)
 
@@ -43,7 +40,7 @@ def named(how: Arithmetic, terms: int) -> Arithmetic:
     if terms < 3:
         return replace(how, order=SEQUENTIAL) if not how.bias_first or terms == 1 else how
     sought = canonical(wanted)
-    for order in _families():
+    for order in families(max(map(len, wanted.steps))):
         if how.bias_first and order.tree(terms).steps[0][0] != wanted.steps[0][0]:
             continue
         if _canonical(order, terms) == sought:
@@ -56,69 +53,13 @@ def _canonical(order: Order, terms: int) -> Tree:
     return canonical(order.tree(terms))
 
 
-def _families() -> Iterator[Order]:
+def families(most: int = 2) -> Iterator[Order]:
+    """The named orders whose steps add at most so many nodes."""
     names = ["sequential", "pairwise", "reverse"]
     names += [f"{family}:{k}" for family in ("lanes", "strided", "blocked", "pairwise") for k in _LANES]
-    for name in [*names, "numpy"]:
+    grouped = [f"groups:{k}" for k in (most - 1, most)]  # a group and the sum so far; or the only group that there is
+    for name in grouped if most > 2 else [*names, "numpy"]:
         yield parse_order(name)
-
-
-def guessed(fmt: Format, terms: int, few: Answers) -> Arithmetic:
-    """The best of the named orders, for sums that the probes do not see: with directed rounding nothing swallows all."""
-    modes = (Rounding.RNE, Rounding.RTZ, Rounding.RTN, Rounding.RTP)
-    tried = [Arithmetic(fmt, order=order, rounding=mode) for mode in modes for order in _families()]
-    best = max(tried, key=lambda how: explained(how, few))
-    return replace(best, rounding=Rounding.RNE)
-
-
-def hypotheses(plain: Arithmetic, weighted: bool) -> Iterator[Arithmetic]:
-    """What the arithmetic may be beside its tree, the commonest first."""
-    fmt = plain.format
-    assert fmt is not None
-    accumulators: list[Format | None] = [None]
-    if fmt.bits < 32:
-        accumulators = [FLOAT32, None]
-    elif fmt == FLOAT32:
-        accumulators = [None, FLOAT64]
-    for flush in (False, True):
-        for accumulator in accumulators:
-            for fused in (False, True) if weighted else (False,):
-                yield replace(plain, accumulator=accumulator, fused=fused, flush=flush)
-            if accumulator is not None and weighted:
-                yield replace(plain, accumulator=accumulator, products=fmt, flush=flush)
-    if fmt == FLOAT32 and weighted:
-        for operands in (TF32, BFLOAT16):
-            for fused in (False, True):
-                yield replace(plain, operands=operands, fused=fused)
-    for mode in (Rounding.RTZ, Rounding.RTN, Rounding.RTP, Rounding.RNA):
-        for accumulator in accumulators:
-            yield replace(plain, accumulator=accumulator, rounding=mode)
-
-
-def completed(bench: Bench, plain: Arithmetic, few: Answers, positions: Sequence[Position]) -> tuple[Arithmetic, int]:
-    """The hypothesis that explains a few vectors, and how many were tried; where none explains all of them, the best.
-
-    The last hypotheses are those whose leaves were probed one by one.
-    """
-    best, most, tried = plain, -1, 0
-    for how in itertools.chain(hypotheses(plain, bench.shape.weighted), _probed(bench, plain, positions)):
-        tried += 1
-        count = explained(how, few)
-        if count > most:
-            best, most = how, count
-        if count == len(few):
-            break
-    return best, tried
-
-
-def _probed(bench: Bench, plain: Arithmetic, positions: Sequence[Position]) -> Iterator[Arithmetic]:
-    """Arithmetics in which some products are fused and others are not, with and without flushing."""
-    if not bench.shape.weighted:
-        return
-    fused = replace(plain, fused=True)
-    fused = replace(fused, rounded=rounded_leaves(bench, fused, positions))
-    yield fused
-    yield replace(fused, flush=True)
 
 
 def rounded_leaves(bench: Bench, how: Arithmetic, positions: Sequence[Position]) -> tuple[int, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import Kernel
+from fpsynth.rounding import Rounding
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,44 @@ class PositionClass:
     positions: tuple[tuple[int, int], ...]
     """Pairs (row, output)."""
     check: Check
+
+
+def aligned_groups(how: Arithmetic, terms: int) -> dict[int, int]:
+    """How many steps add so many unrounded products in one aligned sum; empty where none does.
+
+    The order is that of ``terms`` products (and of a bias, if it holds one).
+    """
+    if how.alignment is None or not how.fused:
+        return {}
+    rounded, found = frozenset(how.rounded), Counter[int]()
+    tree = how.order.fixed or how.order.tree(terms + how.bias_leaf)
+    first = tree.steps[0][0] if how.bias_first and tree.steps else None
+    for step in tree.steps:
+        products = sum(node < terms and node not in rounded and node != first for node in step)
+        found.update([products] if products else [])
+    return dict(sorted(found.items(), reverse=True))
+
+
+def steps_in_words(how: Arithmetic, terms: int) -> str:
+    """What aligned steps do: how many products each adds, the bits kept beside the accumulator's, cut and rounding."""
+    groups, align, wide = aligned_groups(how, terms), how.alignment, how.sum_format
+    if not groups or align is None or wide is None:
+        return ""
+    sizes = ", ".join(f"{count} of {size} product{'s' if size > 1 else ''}" for size, count in groups.items())
+    extra = align.extra_bits(wide)
+    bits = f"{extra} extra bit{'s' if extra != 1 else ''}" if extra >= 0 else f"{-extra} bits fewer than {wide} has"
+    cut, into = _WORDS[align.cut], _WORDS[align.rounding]
+    least = "" if align.least_exponent is None else f", exponents from {align.least_exponent}"
+    return f"aligned steps: {sizes}; {bits}, cut {cut}, rounded {into} into {wide}{least}"
+
+
+_WORDS = {
+    Rounding.RNE: "to nearest even",
+    Rounding.RNA: "to nearest, ties away from zero",
+    Rounding.RTZ: "toward zero",
+    Rounding.RTP: "upward",
+    Rounding.RTN: "downward",
+}
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ class Revealer:
         """Return the arithmetic of a kernel, checked on ``vectors`` hostile random vectors; each kernel is revealed once.
 
         ``threads``: find out, too, whether another number of threads changes the results.  Raises InputError, in one line,
-        where the library is not installed, refuses the format, the shape or the settings, or dies.
+        where the library is not installed, refuses the format, the shape or the settings, or dies; another kernel can be
+        revealed all the same, since a process that a kernel has broken is started again.
         """
         _require_usable(kernel)
         key = (kernel, vectors, seed)
@@ -85,7 +86,11 @@ class Revealer:
             worker = Worker(WORKER, environment=dict(environment.settings))
             self._workers[process] = worker
             worker.send(load_request(environment.library, environment.device, environment.threads, environment.switches))
-            self._answer(worker, environment)
+            try:
+                self._answer(worker, environment)
+            except InputError:  # it is of no use, and the next kernel may have better luck
+                self._forget(environment)
+                raise
         return self._workers[process]
 
     def _answer(self, worker: Worker, environment: Environment) -> Message:
@@ -99,6 +104,8 @@ class Revealer:
             self._forget(environment)
             raise InputError(f"{environment}: no answer within {self.timeout:g} s")
         if "failed" in message:
+            if message.get("dead"):  # such as a CUDA context after an error: the next kernel gets a new process
+                self._forget(environment)
             raise InputError(f"{environment}: {message['failed']}")
         return message
 

@@ -5,21 +5,31 @@ of recursively, so that the probes of a whole level can go through a kernel toge
 numbers at i and j, l(i, j) counts the leaves that do not reach the result: those below the lowest common ancestor of i and j
 where sums of two are rounded.  A step that adds more than two nodes shows in one of two ways: hardware that aligns and
 truncates loses all of its leaves, a step that is exact until its one rounding only those of the two children that hold i and j.
-Masks tell all trees of the first kind apart, but not all of the second: 0+1+(2+3) loses what (0+1)+2+3 loses.
+Numbers of lost leaves do not tell all trees of the second kind apart (0+1+(2+3) loses as many as (0+1)+2+3 each time): where
+two are possible, one more probe asks whether a certain leaf is among those that are lost.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from fpsynth.errors import InputError
 from fpsynth.orders import Builder, Tree
 
-Pair = tuple[int, int]
-Lost = Callable[[Sequence[Pair]], Sequence[int]]
-"""Takes pairs (i, j) of leaves; gives l(i, j) for each."""
+
+class Probe(NamedTuple):
+    """Huge numbers of opposite signs at two leaves; the others are units, or, with ``only``, zeros but for that one."""
+
+    first: int
+    second: int
+    only: int | None = None
+
+
+Lost = Callable[[Sequence[Probe]], Sequence[int]]
+"""For each probe how many leaves are lost; the two huge ones count, and zeros do not."""
 
 
 class Inconsistent(RuntimeError):
@@ -37,37 +47,51 @@ _Node: TypeAlias = "int | _Step"
 
 
 @dataclass
-class _Stage:
-    """One step on the way from the pivot up: the groups of leaves that join there."""
+class _Class:
+    """Leaves of a group that join its pivot in one step, with as many leaves lost for each."""
 
-    children: list[tuple[_Group, int]] = field(default_factory=list)
-    """Pairs (group, how many nodes of this step the group is)."""
+    leaves: list[int]
+    count: int
+    """Leaves lost when the huge numbers are at the pivot and at one of these."""
+    before: int
+    """Leaves of the pivot and of the classes with smaller counts."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether these are one operand of a step that has no other beside the pivot's, or all of an aligning step's."""
+        return len(self.leaves) == self.count - self.before
 
 
 @dataclass
 class _Group:
-    """Leaves below one node of the tree; or below several nodes of one step, which the group's own probes then tell apart."""
+    """Leaves below one node of the tree; or below several operands of one step, which the group's own probes tell apart."""
 
     leaves: list[int]
-    stages: list[_Stage] = field(default_factory=list)
-    beside: list[_Group] = field(default_factory=list)
-    """Groups that join in the step above this group, as siblings of what holds the pivot."""
+    each: int
+    """Leaves below each of these operands, where it is known; else those of the group."""
+    steps: list[list[_Group]] = field(default_factory=list)
+    """On the way up from the pivot the groups that join in each step."""
+    beside: _Group | None = None
+    """The operands of the step above this group that do not hold the pivot."""
 
 
-def find_tree(leaves: int, lost: Lost) -> tuple[Tree, int]:
-    """The tree of a sum of ``leaves`` >= 1 terms, and the number of probes (pairs) that it took: at most n(n-1)/2.
+def find_tree(leaves: int, lost: Lost, flat: bool = False) -> tuple[Tree, int]:
+    """The tree of a sum of ``leaves`` >= 1 terms, and the number of probes that it took.
 
-    The steps of the tree and their operands are in canonical order (see ``canonical``).  Raises Inconsistent.
+    At most n(n-1)/2, and as many again where steps of more than two operands are exact until they round.  ``flat``: leaves
+    that join at once, and of which the first is no sibling of any other, are taken for single operands without probing the
+    others against one another: the groups of products on tensor cores.  The steps of the tree and their operands are in
+    canonical order (see ``canonical``).  Raises Inconsistent.
     """
-    top = _Group(list(range(leaves)))
+    top = _Group(list(range(leaves)), leaves)
     groups, level, probes = [top], [top], 0
     while level:
-        pairs = [(group.leaves[0], j) for group in level for j in group.leaves[1:]]
-        counts = iter(lost(pairs))
-        probes += len(pairs)
+        classes, asked = _classes(level, lost, leaves)
+        new_step, more = _starts(level, classes, lost)
+        probes += asked + more
         below: list[_Group] = []
-        for group in level:
-            below += _decode(group, [next(counts) for _ in group.leaves[1:]], leaves)
+        for number, group in enumerate(level):
+            below += _joined(group, classes[number], new_step, flat)
         level = [group for group in below if len(group.leaves) > 1]
         groups += below
     nodes: dict[int, list[_Node]] = {}
@@ -78,55 +102,85 @@ def find_tree(leaves: int, lost: Lost) -> tuple[Tree, int]:
     return canonical(_written(nodes[id(top)][0], leaves)), probes
 
 
-def _decode(group: _Group, counts: Sequence[int], leaves: int) -> list[_Group]:
-    """Sort the leaves of a group into stages by what the probes against its pivot lost; return the smaller groups."""
-    size, before = 1, 0  # leaves that have joined the pivot so far; and before the latest step
-    by_count: dict[int, list[int]] = {}
-    for leaf, count in zip(group.leaves[1:], counts, strict=True):
-        if not 2 <= count <= leaves:
-            raise Inconsistent(f"a probe lost {count} of {leaves} leaves")
-        by_count.setdefault(count, []).append(leaf)
+def _classes(level: Sequence[_Group], lost: Lost, leaves: int) -> tuple[list[list[_Class]], int]:
+    """The leaves of each group by what the probes against its pivot lose, fewest first; and the number of probes."""
+    asked = [Probe(group.leaves[0], leaf) for group in level for leaf in group.leaves[1:]]
+    counts = iter(lost(asked))
+    found = []
+    for group in level:
+        by_count: dict[int, list[int]] = {}
+        for leaf, count in zip(group.leaves[1:], counts, strict=False):
+            if not 2 <= count <= leaves:
+                raise Inconsistent(f"a probe lost {count} of {leaves} leaves")
+            by_count.setdefault(count, []).append(leaf)
+        before, classes = 1, []
+        for count in sorted(by_count):
+            classes.append(_Class(by_count[count], count, before))
+            before += len(by_count[count])
+        found.append(classes)
+    return found, len(asked)
+
+
+def _starts(level: Sequence[_Group], classes: Sequence[Sequence[_Class]], lost: Lost) -> tuple[Callable[[_Class], bool], int]:
+    """Whether a class joins in another step than the one before it, where the numbers leave that open; and how many probes.
+
+    In a step that is exact until it rounds, the leaves of a third operand are not lost: those of the class before are then
+    another operand of the same step.
+    """
+    open_ones = [
+        (own, Probe(group.leaves[0], own.leaves[0], only=earlier.leaves[0]))
+        for group, found in zip(level, classes, strict=True)
+        for earlier, own in itertools.pairwise(found)
+        if not own.sure and own.count <= group.each
+    ]
+    if not open_ones:
+        return lambda cls: True, 0
+    answers = lost([probe for _, probe in open_ones])
+    same = {id(own) for (own, _), count in zip(open_ones, answers, strict=True) if count == 2}
+    return lambda cls: id(cls) not in same, len(open_ones)
+
+
+def _joined(group: _Group, classes: Sequence[_Class], new_step: Callable[[_Class], bool], flat: bool) -> list[_Group]:
+    """Say which classes of a group's leaves join the pivot in which step; return the groups that are left to look at."""
+    inside = [cls for cls in classes if cls.count <= group.each]
     below: list[_Group] = []
-    for count in sorted(by_count):
-        part = _Group(by_count[count])
+    before = 1
+    for cls in inside:
+        if new_step(cls):
+            before = cls.before
+            group.steps.append([])
+        width = cls.count - before
+        if width < 1 or len(cls.leaves) % width:
+            raise Inconsistent(f"{len(cls.leaves)} leaves cannot join {before} where {cls.count} are lost")
+        part = _Group(cls.leaves, width)
+        group.steps[-1].append(part)
         below.append(part)
-        width = len(part.leaves)
-        if count > len(group.leaves):  # more is lost than the group holds: the step above it is one with several operands
-            group.beside.append(part)
-            continue
-        if width == count - size:
-            group.stages.append(_Stage([(part, 1)]))
-            before, size = size, count
-        elif before and width % (count - before) == 0:
-            group.stages[-1].children.append((part, width // (count - before)))
-            size += width
-        elif count > size and width % (count - size) == 0:
-            group.stages.append(_Stage([(part, width // (count - size))]))
-            before, size = size, size + width
-        else:
-            raise Inconsistent(f"{width} leaves cannot join {size} where {count} are lost")
-    if size + sum(len(part.leaves) for part in group.beside) != len(group.leaves):
-        raise Inconsistent("a group of leaves is larger than the sum of its parts")
+    beside = [leaf for cls in classes[len(inside) :] for leaf in cls.leaves]
+    if group.each < len(group.leaves) and len(group.leaves) - len(beside) != group.each:
+        raise Inconsistent("an operand has more leaves, or fewer, than its siblings")
+    if beside:
+        below += _siblings(group, beside, flat)
     return below
 
 
+def _siblings(group: _Group, leaves: list[int], flat: bool) -> list[_Group]:
+    """The operands beside the one that holds the pivot, as one group; as one for each leaf where that is taken for granted."""
+    each = group.each if group.each < len(group.leaves) else len(leaves)
+    if not flat or len(leaves) + 1 < len(group.leaves):
+        group.beside = _Group(leaves, each)
+        return [group.beside]
+    chain = [_Group([leaf], 1) for leaf in leaves]
+    for left, right in zip([group, *chain], chain, strict=False):
+        left.beside = right
+    return chain
+
+
 def _assemble(group: _Group, nodes: dict[int, list[_Node]]) -> list[_Node]:
-    """The nodes that a group is, from those of its parts: one, but for the siblings of a step above."""
+    """The nodes that a group is, from those of its parts: one, but for the operands of a step above."""
     current: _Node = group.leaves[0]
-    for stage in group.stages:
-        operands = [current]
-        for part, count in stage.children:
-            inner = nodes[id(part)]
-            operands += inner if count == 1 else _opened(inner, count)
-        current = _Step(operands)
-    return [current, *(node for part in group.beside for node in nodes[id(part)])]
-
-
-def _opened(inner: list[_Node], count: int) -> list[_Node]:
-    """The operands of a step that stands for several siblings of the step that is to come."""
-    if len(inner) != 1 or not isinstance(inner[0], _Step) or len(inner[0].operands) != count:
-        raise Inconsistent("leaves that are lost together do not join together")
-    return inner[0].operands
+    for joining in group.steps:
+        current = _Step([current, *(node for part in joining for node in nodes[id(part)])])
+    return [current] if group.beside is None else [current, *nodes[id(group.beside)]]
 
 
 def _written(top: _Node, leaves: int) -> Tree:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,19 @@ class Call:
     """(outputs,)."""
 
 
-def hostile_calls(shape: Shape, fmt: Format, seed: int, *, shared: bool = False, rare: int = 1) -> Iterator[Call]:
+def hostile_calls(
+    shape: Shape, fmt: Format, seed: int, *, shared: bool = False, rare: int = 1, distinct: int | None = None
+) -> Iterator[Call]:
     """Endless operands for calls of one shape, in rounds: one call of each kind of hostility in turn.
 
     ``shared``: all rows are equal, and so are all weights and biases: then equal arithmetics give equal results everywhere.
-    ``rare``: the kinds in ``AT_THE_LIMITS`` come only in the first of so many rounds.
+    ``rare``: the kinds in ``AT_THE_LIMITS`` come only in the first of so many rounds.  ``distinct``: rows beyond so many repeat
+    the first ones.
     """
+    if distinct is not None and distinct < shape.batch:
+        again = np.arange(shape.batch) % distinct
+        for call in hostile_calls(replace(shape, batch=distinct), fmt, seed, shared=shared, rare=rare):
+            yield replace(call, rows=call.rows[again])
     streams = [(kind, _stream(kind, shape, fmt, np.random.default_rng((seed, k)), shared)) for k, kind in enumerate(KINDS)]
     for number in itertools.count():
         for kind, stream in streams:

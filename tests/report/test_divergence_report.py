@@ -5,9 +5,14 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from divergences import BY_HAND, any_divergence, observed, triple, twin
+from aligned_arithmetics import tensor_core
+from divergences import BY_HAND, any_divergence, divergence, observed, row_of, triple, twin, views
 from hypothesis import given, settings
 
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.formats import FLOAT16, FLOAT32
+from fpsynth.networks.network import Dense, Network
+from fpsynth.predicates import Predicate
 from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_json import divergence_json
 from fpsynth.report.explain import explain
@@ -62,6 +67,21 @@ def test_orders_are_written_out_for_the_active_terms():
 def test_explain_shows_the_sum_that_rounds():
     (row,) = [line for line in explain(triple()).splitlines() if "s1  p2 + p3" in line]
     assert row.split() == ["s1", "p2", "+", "p3", "16777217", "16777216", "0x1p+24", "−0.5", "ulp"]
+
+
+def test_an_aligned_step_is_one_sum_of_all_its_addends():
+    """A chain loses 2^-13 in 2048; a step of sixteen products that keeps 25 bits loses nothing.  Both end in float16."""
+    row = row_of(20, {0: 2048.0, 1: 2.0**-13, 2: -2048.0, 17: 2.0**-14})
+    hows = ("chain", Arithmetic(FLOAT16, accumulator=FLOAT32)), ("core", tensor_core(20))
+    found = divergence(
+        Network((Dense((row,)),)), (1.0,) * 20, views(*hows), Predicate("gap", 0, 0, Fraction(1, 2**20)), fmt=FLOAT16
+    )
+    text = explain(found)
+    assert "y0 = (p0 + p1 + p2) + p17" in text
+    assert "y0 = ((p0 + p1) + p2) + p17" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["s1", "p0", "+", "p1", "+", "p2", "0.0001220703125", "0.0001220703125", "0x1p-13", "exact"] in rows
+    assert "nothing is added" not in text
 
 
 @pytest.mark.parametrize("name", BY_HAND)

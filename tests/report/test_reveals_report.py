@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from aligned_arithmetics import tensor_core
 
 from fpsynth.arithmetic import Arithmetic
-from fpsynth.formats import FLOAT32
+from fpsynth.formats import FLOAT32, TF32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.orders import parse_order
-from fpsynth.report.reveals import reveals_text
+from fpsynth.report.reveals import device_text, fused_text, reveal_table, reveals_text
 from fpsynth.report.style import Style
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
+from fpsynth.rounding import Rounding
 
 MAIN = Arithmetic(FLOAT32, order=parse_order("pairwise"), fused=True, rounded=(0,))
 TAIL = Arithmetic(FLOAT32)
@@ -70,3 +72,49 @@ def test_facts_from_outside_are_made_harmless():
     text = reveals_text([a_reveal(2, threads="\x1b[31mred\nnext", facts={"cpu": "a\x07b"})], Style())
     assert "\x1b" not in text
     assert "\x07" not in text
+
+
+GPU = {"gpu": "NVIDIA H100", "compute_capability": "9.0", "driver": "580.65", "cublas": "13.1", "cudnn": "9.14"}
+CORE = tensor_core(64)
+TF32_CORE = tensor_core(64, 8, 24, FLOAT32, operands=TF32, operand_rounding=Rounding.RNA, cut=Rounding.RTN, least=-133)
+
+
+def on_a_gpu(how: Arithmetic, **said: object) -> Reveal:
+    where = Environment("torch", "linear", batch=4, device="cuda", switches=(("tf32", "on"),))
+    classes = (PositionClass(how, tuple((row, 0) for row in range(4)), Check(99, 100)),)
+    return Reveal(Kernel(where, how.format or FLOAT32, 64), classes, "2.11", GPU, **said)  # type: ignore[arg-type]
+
+
+def test_steps_are_told_in_short():
+    assert fused_text(CORE, 64) == "16+1, 25 bits, RTZ"
+    assert fused_text(tensor_core(20), 20) == "16, 4+1, 25 bits, RTZ"
+    assert fused_text(TF32_CORE, 64) == "8+1, 24 bits, RTZ, cut RTN, exponents from -133"
+    assert fused_text(MAIN, 8) == "FMA in part"
+    assert fused_text(Arithmetic(FLOAT32, fused=True, order=parse_order("[0,1,2]")), 3) == "exact steps 3"
+    assert fused_text(TAIL, 8) == "-"
+
+
+def test_a_tensor_core_is_told_in_words_with_its_device():
+    text = " ".join(reveals_text([on_a_gpu(CORE)], Style()).split())
+    assert "aligned steps: 4 of 16 products; 2 extra bits, cut toward zero, rounded toward zero into float32" in text
+    assert "device=cuda,tf32=on" in text
+    assert device_text(on_a_gpu(CORE)) == ("NVIDIA H100 · compute capability 9.0 · driver 580.65 · cuBLAS 13.1 · cuDNN 9.14")
+    assert "NVIDIA H100" in text
+
+
+def test_the_table_has_a_row_for_each_kernel():
+    head, _, *rows = reveal_table([on_a_gpu(CORE, seconds=1.25), on_a_gpu(TF32_CORE, repeats="2 results")]).splitlines()
+    assert head.split() == ["kernel", "n", "batch", "order", "fused", "sums", "in", "operands", "classes", "explained", "s"]
+    assert rows[0].startswith("torch linear  ")  # and the rest below it
+    assert "16+1, 25 bits" in rows[0]
+    assert rows[0].split()[-4:] == ["-", "1", "99/100", "1.2"]  # 1.25 to nearest even
+    text = " ".join(" ".join(rows).split())
+    assert "tf32 RNA" in text
+    assert "varies" in text
+    assert reveal_table([]) == ""
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+@pytest.mark.parametrize("how", [CORE, TF32_CORE, MAIN])
+def test_the_table_fits(how, width):
+    assert max(map(len, reveal_table([on_a_gpu(how), on_a_gpu(CORE)], width).splitlines())) <= width

@@ -43,3 +43,19 @@ def test_lists_and_padding():
 def test_the_width_is_kept_within_reason():
     assert Style(width=5).width == 60
     assert Style(width=500).width == 120
+
+
+def test_middle_cells_are_wrapped_where_the_last_one_cannot_and_numbers_stay_whole():
+    rows = [["torch", "some words that need a lot of room in the middle", "123456789", "123456789.5"]]
+    lines = table(["library", "run as", "batch", "y0"], rows, STYLE)
+    assert max(map(len, lines)) <= 60
+    assert lines[2].split()[0] == "torch"
+    assert lines[2].endswith("123456789   123456789.5")
+    assert " ".join(" ".join(line[12:32] for line in lines[2:]).split()).startswith("some words that need")
+
+
+def test_rows_become_paragraphs_where_no_columns_fit_and_lose_nothing():
+    cells = ["0x1.123456789abcdp+10", "0x1.123456789abcep+10", "0x1.123456789abcfp+10"]
+    lines = table(["a", "b", "c"], [cells], STYLE)
+    assert max(map(len, lines)) <= 60
+    assert " ".join(lines).split()[-3:] == cells

@@ -14,7 +14,7 @@ from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Library, Operation
 from fpsynth.libraries.kernels import Environment, Kernel
-from fpsynth.libraries.operands import numpy_dtype
+from fpsynth.libraries.operands import narrowed, widened
 from fpsynth.orders import Tree
 from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.result import Reveal
@@ -60,9 +60,9 @@ def layer(what: Kernel, how: Callable[[int, int], Arithmetic]) -> Operation:
         results = np.empty((len(rows), len(weights)))
         for arithmetic, positions in places.items():
             r, c = np.array(positions).T
-            b = None if bias is None else bias[c].astype(np.float64)
-            results[r, c] = sum_of_products(arithmetic, weights[c].astype(np.float64), rows[r].astype(np.float64), b)
-        return results.astype(numpy_dtype(what.dtype))
+            b = None if bias is None else widened(bias[c])
+            results[r, c] = sum_of_products(arithmetic, widened(weights[c]), widened(rows[r]), b)
+        return narrowed(results, what.dtype, patterns=True)
 
     return compute
 

@@ -11,8 +11,11 @@ from simulated import Array, kernel, layer, random_tree, reveal_of, revealed
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.orders import Tree, fixed_order, parse_order
+from fpsynth.revealing.bench import Bench
+from fpsynth.revealing.checking import answers, joined
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.trees import canonical
+from fpsynth.revealing.vectors import Shape, hostile_calls
 from fpsynth.rounding import Rounding
 from fpsynth.synthesis.flips.arithmetics import same
 
@@ -35,7 +38,7 @@ def test_random_trees(fmt, seed):
     assert same(found(reveal_of(how, terms)), how, terms)
 
 
-@pytest.mark.parametrize("seed", [0, 2, 3, 4, 5])
+@pytest.mark.parametrize("seed", range(12))
 def test_trees_with_steps_of_many_nodes(seed):
     rng = np.random.default_rng(seed)
     terms = int(rng.integers(3, 20))
@@ -216,3 +219,32 @@ def test_vectors_that_were_not_explained_decide_between_hypotheses():
     """Flushing shows in few vectors only where there are few terms: the check then finds the right arithmetic after all."""
     how = replace(Arithmetic(FLOAT32, fused=True), flush=True)
     assert found(reveal_of(how, 3)).flush
+
+
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_a_check_on_many_rows_draws_few_of_them_and_as_many_vectors_as_it_says(share):
+    """Positions are chosen at random from call to call, and no vector is asked twice."""
+    rng = np.random.default_rng(0)
+    what = kernel(FLOAT32, 6, batch=300, outputs=3)
+    seen: list[Array] = []
+
+    def compute(rows: Array, weights: Array, bias: Array | None) -> Array:
+        seen.append(rows)
+        return rows @ weights.T
+
+    positions = [(row, output) for row in range(300) for output in range(3) if rng.random() < share]
+    with np.errstate(all="ignore"):
+        parts = joined(list(answers(Bench(compute, what), positions, 1000, 0, calls=16)))
+    assert len(parts) == 1000
+    assert len(seen) >= 16
+    assert all(len(np.unique(rows, axis=0)) <= 64 for rows in seen)
+    both = np.concatenate([parts.inputs, parts.weights], axis=1)
+    assert len(np.unique(both[np.all(parts.inputs != 0, axis=1)], axis=0)) == np.all(parts.inputs != 0, axis=1).sum()
+
+
+def test_rows_beyond_those_that_are_drawn_repeat_them():
+    shape = Shape(batch=10, outputs=2, terms=3, weighted=True, bias=False)
+    few = next(hostile_calls(replace(shape, batch=4), FLOAT32, 5))
+    many = next(hostile_calls(shape, FLOAT32, 5, distinct=4))
+    assert np.array_equal(many.rows, few.rows[[0, 1, 2, 3, 0, 1, 2, 3, 0, 1]])
+    assert np.array_equal(many.weights, few.weights)

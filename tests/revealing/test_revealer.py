@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, format_named
+from fpsynth.libraries.base import CannotRun
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import library_named
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
+from fpsynth.revealing.worker import failure
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +106,7 @@ def test_threads_are_compared_on_request(revealer):
         ("numpy:sum", "float32", 4, 2, "sum has one output"),
         ("numpy:matmul:batch=64", "float32", 4, 4096, "batch times outputs"),
         ("numpy:matmul", "tf32", 4, 1, "numpy has no dtype tf32"),
-        ("numpy:matmul", "bfloat16", 4, 1, "float32"),
+        ("numpy:matmul", "bfloat16", 4, 1, "float32|without the package ml_dtypes"),
         ("numpy:matmul:device=cuda", "float32", 4, 1, "cuda"),
     ],
 )
@@ -149,3 +152,75 @@ def test_a_library_that_dies_is_one_line_and_can_be_started_again():
 def test_one_that_does_not_answer_is_given_up():
     with Revealer(timeout=0.001) as own, pytest.raises(InputError, match=r"no answer within 0.001 s"):
         of(own, "numpy:sum", terms=2)
+
+
+BROKEN = """
+from fpsynth.libraries.numpy import Numpy
+from fpsynth.processes import serve
+from fpsynth.revealing import worker
+
+
+class Gpu(Numpy):
+    broken = False
+
+    def describe(self, device):
+        raise RuntimeError("NVML: not supported")
+
+    def operation(self, kernel, offset=None):
+        compute = super().operation(kernel, offset)
+
+        def failing(rows, weights, bias):
+            self.broken = self.broken or kernel.terms == 13
+            if self.broken:
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+            return compute(rows, weights, bias)
+
+        return failing
+
+
+worker.library_named = lambda name: Gpu()
+serve(worker._Server())
+"""
+"""A process whose library fails for good once it has computed a sum of 13 terms, as a CUDA context does."""
+
+
+def test_a_process_that_a_kernel_has_broken_is_started_again_for_the_next(tmp_path, monkeypatch):
+    (tmp_path / "broken_gpu.py").write_text(BROKEN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("fpsynth.revealing.revealer.WORKER", "broken_gpu")
+    with Revealer() as own:
+        assert of(own, "numpy:sum", terms=3, vectors=50).facts["facts"] == "not known: NVML: not supported"
+        (first,) = own._workers.values()
+        with pytest.raises(InputError, match="an illegal memory access was encountered") as refused:
+            of(own, "numpy:sum", terms=13, vectors=50)
+        assert "\n" not in str(refused.value)
+        assert not own._workers
+        assert of(own, "numpy:sum", terms=4, vectors=50).explained
+        (second,) = own._workers.values()
+        assert second.process.pid != first.process.pid
+
+
+@pytest.mark.parametrize(
+    ("error", "dead"),
+    [
+        (RuntimeError("CUDA error: device-side assert triggered"), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (CannotRun("CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), True),
+        (CannotRun("CUBLAS_STATUS_NOT_SUPPORTED when calling cublasLtMatmul"), False),
+        (CannotRun("torch has no variant sum"), False),
+    ],
+)
+def test_errors_after_which_a_process_is_not_asked_again(error, dead):
+    answer = failure(error)
+    assert answer["dead"] is dead
+    assert str(error) in answer["failed"]
+
+
+def test_a_library_that_cannot_be_loaded_is_asked_again_for_the_next_kernel():
+    """The process that failed is not kept."""
+    with Revealer() as own:
+        for _ in range(2):
+            with pytest.raises(InputError, match="no switch warp=on"):
+                own._ask(replace(parse_environment("numpy:sum"), switches=(("warp", "on"),)), {})
+            assert not own._workers
