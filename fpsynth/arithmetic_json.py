@@ -104,7 +104,7 @@ def arithmetic_from_json(data: object) -> Arithmetic:
         if text is not None and not isinstance(text, str):
             raise InputError(f"{name} must be the name of a format or null")
         formats[name] = None if text is None else format_named(text)
-    return Arithmetic(
+    how = Arithmetic(
         format=formats["format"],
         accumulator=formats["accumulator"],
         rounding=_mode(data, "rounding", "RNE"),
@@ -119,6 +119,9 @@ def arithmetic_from_json(data: object) -> Arithmetic:
         operand_rounding=_mode(data, "operand_rounding", "RNE"),
         alignment=None if data.get("alignment") is None else alignment_from_json(data["alignment"]),
     )
+    if how.alignment is not None and not how.fused:
+        raise InputError("an alignment needs fused: it says how unrounded products are added")
+    return how
 
 
 def _whole(number: object) -> bool:

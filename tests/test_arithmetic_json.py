@@ -19,19 +19,23 @@ from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, TF32
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding
+from fpsynth.witness.schema import divergence_schema
 
 
 @given(st.data(), st.integers(1, 9))
 def test_an_arithmetic_is_read_back_as_it_was_written(data: st.DataObject, leaves: int) -> None:
+    alignment = data.draw(st.one_of(st.none(), st.builds(Alignment, st.integers(1, 64), st.sampled_from(list(Rounding)))))
+    plain = data.draw(arithmetics(FLOAT16))
     how = replace(
-        data.draw(arithmetics(FLOAT16)),
+        plain,
+        fused=plain.fused or alignment is not None,
         order=data.draw(st.one_of(every_order, trees(leaves, most=4).map(fixed_order))),
         operands=data.draw(st.sampled_from([None, TF32])),
         products=data.draw(st.sampled_from([None, BFLOAT16])),
         rounded=tuple(data.draw(st.lists(st.integers(0, 9)))),
         bias_leaf=data.draw(st.booleans()),
         operand_rounding=data.draw(st.sampled_from(list(Rounding))),
-        alignment=data.draw(st.one_of(st.none(), st.builds(Alignment, st.integers(1, 64), st.sampled_from(list(Rounding))))),
+        alignment=alignment,
     )
     assert arithmetic_from_json(json.loads(json.dumps(arithmetic_to_json(how)))) == how
 
@@ -94,6 +98,28 @@ def test_what_is_no_arithmetic_is_refused_in_one_line(field: str, value: Any, pr
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("field", ["fraction_bits", "rounding", "cut", "least_exponent"])
+@pytest.mark.parametrize("value", [None, True, 0, 1, 64, 65, 2000, 2001, -2000, -2001, 2.5, "RNE", "rne", "RTZ", "", [], {}])
+def test_the_schema_and_the_reader_accept_the_same_alignments(field: str, value: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    whole = divergence_schema()
+    schema = {"$ref": "#/$defs/arithmetic", "$defs": whole["$defs"]}
+    data = arithmetic_to_json(Arithmetic(FLOAT16, fused=True, alignment=Alignment(25)))
+    data["alignment"][field] = value
+    try:
+        arithmetic_from_json(data)
+        read = True
+    except InputError:
+        read = False
+    assert jsonschema.Draft202012Validator(schema).is_valid(data) == read
+
+
+def test_a_file_from_before_there_were_alignments_is_read_as_it_was() -> None:
+    data = arithmetic_to_json(Arithmetic(FLOAT16, fused=True))
+    del data["alignment"], data["operand_rounding"]
+    assert arithmetic_from_json(data) == Arithmetic(FLOAT16, fused=True)
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["leaves", "steps"]), inner),
@@ -119,3 +145,8 @@ def _refusal(read: Callable[[object], object], data: object) -> str | None:
     except InputError as error:
         return str(error)
     return None
+
+
+def test_an_alignment_without_fused_products_says_nothing() -> None:
+    with pytest.raises(InputError, match="an alignment needs fused"):
+        arithmetic_from_json({"format": "float16", "alignment": {"fraction_bits": 25}})

@@ -21,8 +21,8 @@ _EXPONENT = np.int64(0x7FF0000000000000)
 _SPARE = 53 - 2
 """Bits of a float64 significand, but for the two by which products may exceed the largest exponent."""
 
-_FAR = 900
-"""Exponents up to this, and the bits below them, are well inside the range of float64."""
+_FAR = 500
+"""Up to this exponent no addend, at least 2**-554, underflows when divided by the last place kept, and so is cut to 0."""
 
 
 def _half_away(x: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from dataclasses import replace
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from strategies import TINY
 from sums import Neurons, neurons, wide_trees
 
-from fpsynth.alignment import Alignment
+from fpsynth.alignment import Alignment, aligned_sum
 from fpsynth.arithmetic import Arithmetic, restricted
 from fpsynth.errors import InputError
+from fpsynth.evaluators.aligned_sums import aligned_sum_arrays, factor
 from fpsynth.evaluators.arrays import evaluate_arrays, round_array
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, Format
@@ -76,6 +78,17 @@ def test_formats_that_float64_does_not_multiply_exactly_are_refused() -> None:
     how = Arithmetic(FLOAT64, fused=True, alignment=Alignment(25), order=parse_order("groups:4"))
     with pytest.raises(InputError, match="float64"):
         sum_of_products(how, np.ones((1, 4)), np.ones((1, 4)))
+
+
+@pytest.mark.parametrize("least", [499, 501, 850, 900])
+@pytest.mark.parametrize(("sign", "down"), [(-1.0, Rounding.RTN), (1.0, Rounding.RTP)])
+def test_what_is_tiny_beside_a_huge_least_exponent_is_cut_away_from_zero(least: int, sign: float, down: Rounding) -> None:
+    # at 850 the quotient by the last place underflowed in float64, and nothing was left to cut
+    how, tiny = Alignment(25, cut=down, least_exponent=least), 2.0**-149
+    wanted = aligned_sum([], [(from_float(sign * tiny), from_float(tiny))], FLOAT32, FLOAT32, how)
+    pair = (factor(np.array([sign * tiny]), FLOAT32), factor(np.array([tiny]), FLOAT32))
+    (got,) = aligned_sum_arrays([], [pair], FLOAT32, FLOAT32, how).tolist()
+    assert got == float(wanted) == sign * math.inf
 
 
 # a tensor core in plain integers: nothing of fpsynth's arithmetic is used below
