@@ -100,3 +100,16 @@ def test_reveal_is_told_the_batch_size_once():
     done = run("reveal", "torch:linear:batch=4", "--batch", "1")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "say the batch size once" in done.stderr
+
+
+def test_what_was_found_and_not_confirmed_has_its_own_exit_code(monkeypatch):
+    from types import SimpleNamespace
+
+    from fpsynth.cli.divergence_commands import _code
+
+    def code(verdict, found, confirmed, replayed):
+        result = SimpleNamespace(verdict=SimpleNamespace(value=verdict), divergences=found, confirmed=confirmed)
+        return _code(result, replayed)
+
+    assert [code("found", (1,), *flags) for flags in ((True, True), (False, True), (False, False))] == [0, 4, 0]
+    assert [code("impossible", (), False, True), code("unknown", (), False, True)] == [0, 3]
