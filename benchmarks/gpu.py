@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ LANES = 12
 """Things done at a time, at most one per processor: a quarter of them are questions, the others reveals."""
 SHARE = 8
 """Kernels that one process reveals before it makes room for another."""
+SAVE_EVERY = 30.0
+"""Seconds between writes of the files while it runs."""
 ROW = 128
 """Characters of a line of the table."""
 
@@ -72,7 +74,17 @@ class Run:
         self.clock, self.vectors = clock, vectors
         self.found: dict[Kernel, Reveal | str] = {}
         self.answers: list[dict[str, Any]] = []
+        self.save: Callable[[], object] | None = None
+        """Writes what there is, every so often: whatever ends the run early does not cost it."""
+        self._saved = 0.0
         self._lock = threading.Lock()
+
+    def _progress(self, line: str) -> None:
+        """Say what has been done, and keep it if that was not done lately."""
+        print(f"{self.clock.seconds:5.0f} s  {line}", file=sys.stderr)
+        if self.save is not None and self.clock.seconds > self._saved + SAVE_EVERY:
+            self._saved = self.clock.seconds
+            self.save()
 
     def share(self, todo: Sequence[Kernel]) -> None:
         """Reveal kernels of one process, one after the other, as long as there is time."""
@@ -90,10 +102,7 @@ class Run:
                 with self._lock:
                     self.found[kernel] = found
                     said = found if isinstance(found, str) else ", ".join(str(cls.check) for cls in found.classes[:3])
-                    print(
-                        f"{self.clock.seconds:5.0f} s  {kernel.environment} {kernel.dtype} {kernel.terms}: {said}",
-                        file=sys.stderr,
-                    )
+                    self._progress(f"{kernel.environment} {kernel.dtype} {kernel.terms}: {said}")
 
     def ask(self, question: Question, folder: Path, terms: Sequence[int], device: str) -> None:
         """Look for a network that answers a question, with more terms where the sides do not differ with few."""
@@ -111,7 +120,7 @@ class Run:
                 | {"silent": list(question.silent)}
                 | said
             )
-            print(f"{self.clock.seconds:5.0f} s  {question.name}: {said['verdict']}", file=sys.stderr)
+            self._progress(f"{question.name}: {said['verdict']}")
 
 
 def _asked(question: Question, folder: Path, terms: int, device: str, seconds: float) -> dict[str, Any]:
@@ -143,7 +152,8 @@ def _asked(question: Question, folder: Path, terms: int, device: str, seconds: f
     said |= {"exit": code, "verdict": found.get("verdict", "?"), "witness": file.name if file.exists() else None}
     if file.exists():
         said["views"] = _views(json.loads(file.read_text()))
-        again = _fpsynth(["replay", str(file), "--library", "torch", "--device", device, "--batch", "1,64", "--json"], seconds)
+        left = seconds - (time.monotonic() - started)
+        again = _fpsynth(["replay", str(file), "--library", "torch", "--device", device, "--batch", "1,64", "--json"], left)
         said["replay_exit"] = again if isinstance(again, str) else again[0]
     return said
 
@@ -263,6 +273,8 @@ def _entry(kernel: Kernel, found: Reveal | str) -> dict[str, Any]:
         told["text"], told["positions"] = str(cls.arithmetic), len(cls.positions)
         if kernel.terms > 64:
             told.pop("arithmetic")
+        if kernel.terms > 784 and told["first"] is not None:
+            told["first"] = {name: told["first"][name] for name in ("library", "predicted")}
     return {**named, "launched": found.facts.get("launched", ""), **whole}
 
 
@@ -294,14 +306,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     witnesses = given.out / f"{given.name}_witnesses"
     witnesses.mkdir(parents=True, exist_ok=True)
     said = conditions(("numpy", "torch", "jax", "cupy-cuda13x", "cupy-cuda12x", "tensorflow", "ml_dtypes"))
+
+    def save() -> str:
+        facts = next((found.facts for found in run.found.values() if isinstance(found, Reveal)), {})
+        try:
+            text = summary(run, todo, said, facts, given.device)
+        except Exception as error:  # what was measured is worth more than the table
+            text = f"the table could not be made ({type(error).__name__}: {error}); the JSON beside it has everything\n"
+        keep(given.out, given.name, results(run, todo, said, facts, given.device), text)
+        return text
+
+    run.save = save
     try:
         carried_out(run, shares(todo), [(question, witnesses, terms or TERMS, given.device) for question in asked])
     except KeyboardInterrupt:
         return 130
-    facts = next((found.facts for found in run.found.values() if isinstance(found, Reveal)), {})
-    text = summary(run, todo, said, facts, given.device)
-    keep(given.out, given.name, results(run, todo, said, facts, given.device), text)
-    print(text, end="")
+    print(save(), end="")
     return 0
 
 
