@@ -25,11 +25,15 @@ MAX_VECTORS = 10_000_000
 def exact_number(number: Number, what: str) -> Fraction:
     """A number exactly.  Raises InputError that names ``what`` for NaN, infinities and texts that are no number."""
     if isinstance(number, str):
-        return parse_number(number, what)
-    try:
-        return Fraction(number)
-    except (ValueError, OverflowError):
-        raise InputError(f"{what} must be a finite number, not {number}") from None
+        exact = parse_number(number, what)
+    else:
+        try:
+            exact = Fraction(number)
+        except (ValueError, OverflowError):
+            raise InputError(f"{what} must be a finite number, not {number}") from None
+    if abs(exact) >= 1 << 1024:
+        raise InputError(f"{what} must be below 2**1024 in size")
+    return exact
 
 
 def check_limits(timeout: float, seed: int, jobs: int | None) -> None:

@@ -128,3 +128,52 @@ def test_contradictory_requests_are_refused(options: dict[str, Any], message: st
     with pytest.raises(InputError, match=message) as error:
         api.order(**options, **QUIET)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["weights", "inputs"])
+@pytest.mark.parametrize("predicate", ["sign", "argmax"])
+def test_where_every_product_is_zero_nothing_departs(name: str, predicate: str) -> None:
+    found = api.order(**{name: "0:0"}, predicate=predicate, replay=False, timeout=3)
+    assert (found.verdict.value, found.proof.statement) == ("impossible", "every product is zero, and so is every sum")
+
+
+def test_numbers_beyond_every_format_are_refused() -> None:
+    with pytest.raises(InputError, match="the gap must be below"):
+        api.order(predicate="gap", gap="1e400", replay=False)
+    with pytest.raises(InputError, match="the radius must be below"):
+        api.interval(radius="1e400", replay=False)
+
+
+def test_formats_of_which_neither_holds_the_other_are_refused() -> None:
+    with pytest.raises(InputError, match="no format's numbers are all of float8_e5m2 and of float8_e4m3fn"):
+        api.precision("float8_e5m2", "float8_e4m3fn", terms=2, replay=False)
+
+
+def test_sampled_points_outside_a_box_are_numbers() -> None:
+    """Steps beyond the greatest number of a small format were NaN."""
+    found = api.order("sequential", "real", dtype="float8_e5m2", box="0.3:0.9", replay=False, timeout=20)
+    (divergence,) = found.divergences
+    assert divergence.sampled.outside_fires == 0
+    assert divergence.sampled.inside_fires == divergence.sampled.inside
+
+
+@pytest.mark.parametrize("bound", ["0.03", "1e-3"])
+def test_networks_that_would_take_forever_to_evaluate_are_refused(bound: str) -> None:
+    with pytest.raises(InputError, match="more than 50000: allow larger weights"):
+        api.order(max_weight=bound, replay=False, timeout=5)
+
+
+def test_roundings_into_a_narrower_accumulator_are_errors_too() -> None:
+    """w = 1.0429..., x = 1.0429... gives 1.078125: 0.0096 from the product, though one rounding moves it by 0.0087 at most."""
+    found = api.order(
+        "real",
+        "sequential,accumulator=bfloat16",
+        terms=1,
+        weights="1:1.05",
+        inputs="1:1.05",
+        predicate="gap",
+        gap="0.009",
+        replay=False,
+        timeout=5,
+    )
+    assert found.verdict.value == "found"

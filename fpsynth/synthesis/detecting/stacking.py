@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from operator import mul
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
@@ -12,6 +13,9 @@ from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import SEQUENTIAL
 from fpsynth.rounding import from_fraction, representable
+
+MAX_WEIGHTS = 50_000
+"""Of a network whose views are evaluated exactly: more take longer than anybody waits."""
 
 
 def power_at_most(number: Fraction) -> Fraction:
@@ -125,10 +129,14 @@ class Sketch:
         return reading.times(factors[-1])
 
     def network(self, fmt: Format, before: Sequence[Dense[float]] = (), *, last_bias: bool = False) -> Network[float]:
-        """The network, after the layers ``before``.  Raises InputError where ``fmt`` lacks one of the numbers.
+        """The network, after the layers ``before``.
 
-        A layer whose biases are all zero gets none, but for the last one with ``last_bias``.
+        Raises InputError where ``fmt`` lacks one of the numbers, and for more than MAX_WEIGHTS weights.  A layer whose biases are all zero gets none, but for the last one with ``last_bias``.
         """
+        widths = [self.inputs, *map(len, self.layers)]
+        size = sum(map(mul, widths, widths[1:]))
+        if size > MAX_WEIGHTS:
+            raise InputError(f"the further layers would hold {size} weights, more than {MAX_WEIGHTS}: allow larger weights")
         width, dense = self.inputs, list(before)
         for index, neurons in enumerate(self.layers):
             forced = last_bias and index + 1 == len(self.layers)

@@ -246,7 +246,8 @@ def _points(region: _Region, fmt: Format, samples: int, seed: int) -> tuple[Floa
     bounds = np.array([float(bound) for _, _, bound in region.faces])
     face = draw.integers(len(across), size=count)
     steps = np.where(np.arange(count) % 3 == 0, 1, draw.integers(1, 1000, size=count))
-    moved = from_indices(to_index(bounds[face], fmt) + sides[face] * steps, fmt)
+    places = to_index(bounds[face], fmt) + sides[face] * steps
+    moved = from_indices(np.clip(places, -fmt.max_finite_bits, fmt.max_finite_bits), fmt)
     end = np.where(sides[face] == 1, greatest, least)
     moved = np.where(np.arange(count) % 4 == 3, round_array(moved + (end - moved) * draw.random(count), fmt), moved)
     outside[np.arange(count), across[face]] = np.clip(moved, least, greatest)

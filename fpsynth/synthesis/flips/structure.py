@@ -31,12 +31,19 @@ def impossible(question: FlipQuestion) -> Proof | None:
         if _same(question, view, deployed):
             statement = f"{view.label}, which must be silent, evaluates the same expression as {deployed.label}"
             return Proof(statement, "structural", {"terms": question.terms, "view": view.name})
-    return _three(question) or _one_sign(question) or _narrow(question)
+    return _nothing(question) or _three(question) or _one_sign(question) or _narrow(question)
 
 
 def _same(question: FlipQuestion, a: View, b: View) -> bool:
     pairs = zip(arithmetics(a, question.outputs), arithmetics(b, question.outputs), strict=True)
     return all(same(x, y, question.terms, question.format) for x, y in pairs)
+
+
+def _nothing(question: FlipQuestion) -> Proof | None:
+    """Where all products are zero, so is every sum, however it is taken: the layer has no bias."""
+    if question.weights.magnitude and (question.ones or question.inputs.magnitude):
+        return None
+    return Proof("every product is zero, and so is every sum", "contradictory domain", {"terms": question.terms})
 
 
 def _three(question: FlipQuestion) -> Proof | None:
