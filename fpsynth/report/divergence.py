@@ -14,7 +14,7 @@ from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number,
 from fpsynth.report.setting import network_parts
 from fpsynth.report.style import Style, clean, listed
 from fpsynth.report.tables import table
-from fpsynth.report.terminal import title
+from fpsynth.report.terminal import setting_text, title
 from fpsynth.report.verdicts import attempt_table, ranges
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.synthesis.result import DivergenceResult, Verdict
@@ -305,5 +305,6 @@ def _not_found(result: DivergenceResult, style: Style) -> list[str]:
         lines += style.heading("Attempts") + attempt_table(result.attempts, style)
     if result.settings:
         lines += style.heading("Asked for")
-        lines += style.wrap(clean(", ".join(f"{key} {value}" for key, value in result.settings.items()), 2000))
+        asked = {key: setting_text(value) for key, value in result.settings.items() if value not in (None, "", (), [])}
+        lines += style.wrap(clean(", ".join(f"{key} {value}" for key, value in asked.items()), 2000))
     return [*lines, "", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]

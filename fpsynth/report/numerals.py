@@ -34,7 +34,7 @@ def significant(number: Fraction | float, digits: int, direction: str = "nearest
 
 
 def decimal(number: Fraction | float, limit: int = 40) -> str:
-    """The exact decimal expansion if it has at most ``limit`` characters, else 17 significant digits after "≈ "."""
+    """The exact decimal expansion if it has at most ``limit`` characters, else 17 digits: after "≈ " unless exact."""
     if isinstance(number, float) and not math.isfinite(number):
         return repr(number)
     if abs(Fraction(number)) < 10**limit and Fraction(number).denominator < 10 ** (2 * limit):
@@ -44,7 +44,8 @@ def decimal(number: Fraction | float, limit: int = 40) -> str:
             text = ""
         if text and len(text) <= limit:
             return text.removesuffix(".0")
-    return "≈ " + significant(number, 17)
+    text = significant(number, 17)
+    return text if Fraction(text) == number else "≈ " + text
 
 
 def shortest(number: float, fmt: Format) -> str:

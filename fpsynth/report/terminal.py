@@ -217,7 +217,7 @@ def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
 def _not_found(result: TieResult, style: Style) -> list[str]:
     """The report of an impossible or unknown question."""
     settings = result.settings
-    name = " · ".join(["tie", *(_setting(settings[key]) for key in ("dtype", "shape") if key in settings)])
+    name = " · ".join(["tie", *(setting_text(settings[key]) for key in ("dtype", "shape") if key in settings)])
     lines = title(name, result.verdict.value, style)
     lines += ["", *(style.paint(line, "bold") for line in style.wrap(clean(result.reason)))]
     if result.proof is not None:
@@ -237,12 +237,13 @@ def _not_found(result: TieResult, style: Style) -> list[str]:
         lines += style.heading("Attempts") + attempt_table(result.attempts, style)
     if settings:
         lines += style.heading("Asked for")
-        lines += style.wrap(", ".join(f"{clean(key)} {_setting(value)}" for key, value in settings.items()))
+        lines += style.wrap(", ".join(f"{clean(key)} {setting_text(value)}" for key, value in settings.items()))
     lines += ["", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]
     return lines
 
 
-def _setting(value: object) -> str:
+def setting_text(value: object) -> str:
+    """A setting as a user would write it: parts of a list with commas between them."""
     if isinstance(value, list | tuple):
-        return ",".join(_setting(part) for part in value)
+        return ",".join(setting_text(part) for part in value)
     return clean(str(value), 80)

@@ -29,6 +29,8 @@ class Subject:
     fused: frozenset[int] | None
     """Leaves whose products are not rounded before they are added; None where nothing is said of products."""
     title: str
+    aligned: bool = False
+    """Steps that add unrounded products line their operands up and cut them."""
 
     @property
     def legend(self) -> list[str]:
@@ -37,7 +39,7 @@ class Subject:
         if self.fused is not None:
             lines.append("● product fused into the addition   ○ product rounded first")
         if any(len(step) > 2 for step in self.tree.steps):
-            lines.append("╦ more than two nodes, rounded once")
+            lines.append(f"╦ more than two nodes, {'cut and ' if self.aligned else ''}rounded once")
         return lines
 
 
@@ -66,7 +68,7 @@ def subject(what: Tree | Order | Arithmetic, terms: int | None = None) -> Subjec
         return "bias" if leaf == bias else f"bias+{leaf}" if what.bias_first and leaf == start and bias is None else str(leaf)
 
     fused = _fused_leaves(what, tree, start) if what.fused else None
-    return Subject(tree, label, fused, f"{what}, {_terms(tree.leaves - what.bias_leaf)}")
+    return Subject(tree, label, fused, f"{what}, {_terms(tree.leaves - what.bias_leaf)}", what.alignment is not None)
 
 
 def _terms(count: int) -> str:
@@ -74,13 +76,14 @@ def _terms(count: int) -> str:
 
 
 def _fused_leaves(how: Arithmetic, tree: Tree, start: int) -> frozenset[int]:
-    """The leaves that lowering fuses: in an ordinary step the later of two, and the product that the bias starts."""
+    """The leaves that lowering fuses: of two the later one, unless the step aligns; and the product that the bias starts."""
     bias_first = how.bias_first and not how.bias_leaf
     may = set(range(tree.leaves)) - set(how.rounded) - ({tree.leaves - 1} if how.bias_leaf else set())
     fused = {start} & may if bias_first else set()
     for step in tree.steps:
         candidates = [node for node in step if node in may and not (bias_first and node == start)]
-        fused.update([max(candidates)] if len(step) == 2 and candidates else candidates)
+        one = len(step) == 2 and candidates and how.alignment is None
+        fused.update([max(candidates)] if one else candidates)
     return frozenset(fused)
 
 

@@ -1,0 +1,77 @@
+"""Why two views disagree, in words that are true of the two."""
+
+from dataclasses import replace
+
+import pytest
+from divergences import divergence, observed, triple, views
+
+from fpsynth.alignment import Alignment
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
+from fpsynth.networks.network import Dense, Network
+from fpsynth.orders import parse_order
+from fpsynth.predicates import Predicate
+from fpsynth.report.divergence_words import differences, wrong
+from fpsynth.report.numerals import decimal
+from fpsynth.report.trees import subject
+from fpsynth.rounding import Rounding
+
+CHAIN = Arithmetic(FLOAT16, FLOAT32, fused=True)
+CORE = replace(CHAIN, order=parse_order("groups:4"), alignment=Alignment(25))
+WIDE = Arithmetic(FLOAT32)
+
+
+def of(a, b):
+    """Four ones in two arithmetics: nothing departs, but the words are about the arithmetics alone."""
+    network = Network((Dense(((1.0,) * 4,)),))
+    return divergence(network, (1.0,) * 4, views(("a", a), ("b", b)), Predicate("sign"), fmt=a.format)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "told"),
+    [
+        (WIDE, replace(WIDE, order=parse_order("pairwise")), ["the order of the sum"]),
+        (WIDE, replace(WIDE, order=parse_order("blocked:4")), []),  # the same tree by another name
+        (WIDE, replace(WIDE, fused=True), ["which products are fused into the addition"]),
+        (WIDE, replace(WIDE, flush=True), ["whether subnormals are flushed to zero"]),
+        (WIDE, replace(WIDE, accumulator=FLOAT64), ["the format of partial sums (float32; float64)"]),
+        (
+            WIDE,
+            replace(WIDE, operands=TF32, operand_rounding=Rounding.RTZ),
+            ["what weights and inputs are rounded to first (nothing; tf32, RTZ)"],
+        ),
+        (
+            CHAIN,
+            CORE,
+            [
+                "the order of the sum",
+                "how products are added (fused, each sum rounded; many at a time, cut 25 bits below the largest exponent, "
+                "2 more than float32 has)",
+            ],
+        ),
+    ],
+)
+def test_only_what_differs_is_named(a, b, told):
+    assert differences(of(a, b)) == told
+
+
+def test_the_count_of_the_sweep_is_of_the_libraries_that_confirm():
+    found = triple()
+    a, b = (tuple(map(float, view.logits)) for view in (found.reference, found.deployed))
+    seen = (observed(found, b), observed(found, a), observed(found, a, library="jax"), observed(found, a, library="torch"))
+    assert wrong(replace(found, observations=seen))[-1].endswith(
+        "numpy shows it (1 of the 2 outcomes of the general sweep there depart from the reference)."
+    )
+
+
+def test_a_decimal_that_is_exact_is_not_called_approximate():
+    assert decimal(-(2.0**-24), 22) == "-5.9604644775390625e-8"
+    assert decimal(1 / 3).startswith("≈ ")
+
+
+def test_steps_that_align_fuse_both_of_two_products():
+    order = parse_order("groups:2")
+    assert subject(Arithmetic(FLOAT16, FLOAT32, order=order, fused=True), 2).fused == {1}
+    aligned = subject(Arithmetic(FLOAT16, FLOAT32, order=order, fused=True, alignment=Alignment(25)), 4)
+    assert aligned.fused == {0, 1, 2, 3}
+    assert "╦ more than two nodes, cut and rounded once" in aligned.legend
