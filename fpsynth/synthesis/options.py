@@ -31,8 +31,8 @@ def exact_number(number: Number, what: str) -> Fraction:
             exact = Fraction(number)
         except (ValueError, OverflowError):
             raise InputError(f"{what} must be a finite number, not {number}") from None
-    if abs(exact) >= 1 << 1024:
-        raise InputError(f"{what} must be below 2**1024 in size")
+    if abs(exact) > 1 << 1023:
+        raise InputError(f"{what} must be at most 2**1023 in size")
     return exact
 
 
