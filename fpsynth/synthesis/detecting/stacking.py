@@ -131,7 +131,8 @@ class Sketch:
     def network(self, fmt: Format, before: Sequence[Dense[float]] = (), *, last_bias: bool = False) -> Network[float]:
         """The network, after the layers ``before``.
 
-        Raises InputError where ``fmt`` lacks one of the numbers, and for more than MAX_WEIGHTS weights.  A layer whose biases are all zero gets none, but for the last one with ``last_bias``.
+        Raises InputError where ``fmt`` lacks one of the numbers, and for more than MAX_WEIGHTS weights.  A layer whose biases
+        are all zero gets none, but for the last one with ``last_bias``.
         """
         widths = [self.inputs, *map(len, self.layers)]
         size = sum(map(mul, widths, widths[1:]))
