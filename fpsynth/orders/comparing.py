@@ -58,7 +58,7 @@ class Triple:
 def equal(a: Tree, b: Tree) -> bool:
     """Whether the trees give the same bits for all terms: a+b is b+a, and the operands of a fused step have no order."""
     names: dict[tuple[int, ...], int] = {}
-    return a.leaves == b.leaves and _names(a, names)[-1] == _names(b, names)[-1]
+    return a.leaves == b.leaves and subtree_names(a, names)[-1] == subtree_names(b, names)[-1]
 
 
 def joined_last(tree: Tree, leaves: tuple[int, int, int]) -> int | None:
@@ -86,7 +86,7 @@ def difference(a: Tree, b: Tree) -> Triple | None:
     """
     _must_match(a, b)
     names: dict[tuple[int, ...], int] = {}
-    in_a, in_b = _names(a, names), _names(b, names)
+    in_a, in_b = subtree_names(a, names), subtree_names(b, names)
     if in_a[-1] == in_b[-1]:
         return None
     known = set(in_b)
@@ -108,7 +108,7 @@ def differences(a: Tree, b: Tree, limit: int, seed: int) -> Iterator[Triple]:
 
 def _drawn(a: Tree, b: Tree, first: Triple, limit: int, draw: SplitMix) -> Iterator[Triple]:
     names: dict[tuple[int, ...], int] = {}
-    in_a, in_b = _names(a, names), _names(b, names)
+    in_a, in_b = subtree_names(a, names), subtree_names(b, names)
     layouts = _Layout(a), _Layout(b)
     places = [(False, node) for node in _unknown(a, in_a, in_b)] + [(True, node) for node in _unknown(b, in_b, in_a)]
     found = {first}
@@ -134,7 +134,7 @@ def _must_match(a: Tree, b: Tree) -> None:
         raise InputError(f"orders of {a.leaves} and of {b.leaves} terms cannot be compared")
 
 
-def _names(tree: Tree, names: dict[tuple[int, ...], int]) -> list[int]:
+def subtree_names(tree: Tree, names: dict[tuple[int, ...], int]) -> list[int]:
     """A number for every node, the same for equal subtrees: of all the trees that share ``names``, exactly."""
     numbers = list(range(tree.leaves))
     for step in tree.steps:

@@ -36,6 +36,10 @@ class Interval:
         return Fraction(0) if self.lower <= 0 <= self.upper else min(abs(self.lower), abs(self.upper))
 
 
+UNIT = Interval(Fraction(-1), Fraction(1))
+"""Where weights and inputs lie unless a question says otherwise."""
+
+
 def _short(number: Fraction) -> str:
     if number.denominator == 1 and abs(number) < 10**16:
         return str(number)

@@ -22,15 +22,13 @@ from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.detecting.detectors import NAMES as PUBLISHED
 from fpsynth.synthesis.detecting.detectors import Detector, detector
-from fpsynth.synthesis.domain import Interval
+from fpsynth.synthesis.domain import UNIT, Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.witness.divergence import Divergence, View
 
 Progress = Callable[[str], None]
-UNIT = Interval(Fraction(-1), Fraction(1))
-"""Where weights and inputs of the detectors lie."""
 READ = 0
 """The output whose sign is read."""
 

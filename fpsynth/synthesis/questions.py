@@ -14,7 +14,7 @@ from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.detecting.amplify import amplified
 from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.divergences import concluded
-from fpsynth.synthesis.domain import Interval, parse_interval, parse_number
+from fpsynth.synthesis.domain import UNIT, Interval, parse_interval, parse_number
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.question import common_format
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, find_outside
@@ -27,7 +27,6 @@ from fpsynth.witness.divergence import Divergence, View
 
 PREDICATES = ("sign", "argmax", "gap", "relu")
 MAX_OUTPUTS = 4096
-UNIT = Interval(Fraction(-1), Fraction(1))
 IMPROVEMENT = 0.25
 """The share of the time limit that is spent on a larger difference where that is asked for."""
 

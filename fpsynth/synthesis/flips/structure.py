@@ -12,6 +12,7 @@ from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, power_of_two
 from fpsynth.orders import Tree
+from fpsynth.orders.comparing import subtree_names
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 from fpsynth.synthesis.result import Proof
@@ -70,7 +71,7 @@ def _three(question: FlipQuestion) -> Proof | None:
 def _different_parts(a: Tree, b: Tree) -> int:
     """How many of the largest partial sums (or leaves) that both trees have make up the whole."""
     names: dict[tuple[int, ...], int] = {}
-    of_a, of_b = (_names(tree, names) for tree in (a, b))
+    of_a, of_b = (subtree_names(tree, names) for tree in (a, b))
     common = set(of_b)
     parts, todo = 0, [a.root]
     while todo:
@@ -80,15 +81,6 @@ def _different_parts(a: Tree, b: Tree) -> int:
         else:
             todo += a.steps[node - a.leaves]
     return parts
-
-
-def _names(tree: Tree, names: dict[tuple[int, ...], int]) -> list[int]:
-    """A number for each node, the same for equal partial sums of whichever tree."""
-    own = list(range(tree.leaves))
-    for step in tree.steps:
-        key = tuple(sorted(own[node] for node in step))
-        own.append(names.setdefault(key, tree.leaves + len(names)))
-    return own
 
 
 def _one_sign(question: FlipQuestion) -> Proof | None:

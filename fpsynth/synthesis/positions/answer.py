@@ -14,10 +14,11 @@ from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.divergences import concluded
+from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
-from fpsynth.synthesis.questions import UNIT, settings_of
+from fpsynth.synthesis.questions import settings_of
 from fpsynth.synthesis.result import DivergenceResult, Verdict
 from fpsynth.synthesis.settings import Clock
 from fpsynth.witness.divergence import Divergence, View
