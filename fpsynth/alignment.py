@@ -66,6 +66,24 @@ def exponent_of(value: Value, fmt: Format) -> int:
     return max(value.exponent + value.significand.bit_length() - 1, fmt.emin)
 
 
+def lined_up(
+    numbers: Sequence[Value], products: Sequence[tuple[Value, Value]], factors: Format, fmt: Format, how: Alignment
+) -> tuple[list[Value], int | None]:
+    """The exact addends of a step, numbers first, and the exponent that they are lined up at; None where all are zero."""
+    exponents = [exponent_of(value, fmt) for value in numbers if _counts(value)]
+    exponents += [exponent_of(a, factors) + exponent_of(b, factors) for a, b in products if _counts(a) and _counts(b)]
+    addends = [*numbers, *(r.exact_mul(a, b) for a, b in products)]
+    if not exponents:
+        return addends, None
+    return addends, max(exponents if how.least_exponent is None else [*exponents, how.least_exponent])
+
+
+def cut_at(value: Value, last: int, how: Alignment) -> Value:
+    """What is left of a finite addend that is cut to a multiple of 2**last."""
+    units = _cut(value, last, how.cut)
+    return r.dyadic(units < 0, abs(units), last)
+
+
 def aligned_sum(
     numbers: Sequence[Value],
     products: Sequence[tuple[Value, Value]],
@@ -77,19 +95,14 @@ def aligned_sum(
 
     An exact zero is +0.  NaN, infinities of both signs and zero times infinity give NaN; infinities of one sign give that one.
     """
-    addends = [(value, exponent_of(value, fmt) if _counts(value) else None) for value in numbers]
-    for a, b in products:
-        exponent = exponent_of(a, factors) + exponent_of(b, factors) if _counts(a) and _counts(b) else None
-        addends.append((r.exact_mul(a, b), exponent))
-    special = [value for value, _ in addends if not value.is_finite]
+    addends, largest = lined_up(numbers, products, factors, fmt, how)
+    special = [value for value in addends if not value.is_finite]
     if special:
         return special[0] if len(set(special)) == 1 and fmt.has_infinity else r.NAN
-    exponents = [exponent for _, exponent in addends if exponent is not None]
-    if not exponents:
+    if largest is None:
         return r.PLUS_ZERO
-    largest = max(exponents if how.least_exponent is None else [*exponents, how.least_exponent])
     last = largest - how.fraction_bits
-    total = sum(_cut(value, last, how.cut) for value, _ in addends)
+    total = sum(_cut(value, last, how.cut) for value in addends)
     if total == 0:
         return r.PLUS_ZERO
     exact = r.dyadic(total < 0, abs(total), last)

@@ -6,7 +6,7 @@ from fpsynth.report.computed import Step
 from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines, parting_neurons, view_lines, what
 from fpsynth.report.divergence_words import called, wrong
 from fpsynth.report.numerals import significant, value_decimal, value_hex
-from fpsynth.report.partial_sums import Neuron, number, summed
+from fpsynth.report.partial_sums import Addend, AlignedStep, Neuron, number, summed
 from fpsynth.report.style import Style
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import title
@@ -15,6 +15,8 @@ from fpsynth.witness.divergence import Divergence, View
 
 MAX_STEPS = 60
 """Partial sums of a view that are listed."""
+MAX_ALIGNED, MAX_ADDENDS = 4, 8
+"""Aligned steps whose addends are listed, and how many of them."""
 
 
 def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
@@ -55,7 +57,29 @@ def _side(divergence: Divergence, view: View, neuron: Neuron, style: Style) -> l
         lines.append("    nothing is added: at most one term is not zero")
     if len(steps) > MAX_STEPS:
         lines.append(f"    and {len(steps) - MAX_STEPS} more")
+    for step in found.aligned[:MAX_ALIGNED]:
+        lines += _aligned(step, style)
+    if len(found.aligned) > MAX_ALIGNED:
+        lines.append(f"    and {len(found.aligned) - MAX_ALIGNED} more such steps")
     return [*lines, f"    {neuron_name(divergence, neuron)} = {_decimal(found.result)}   {_hex(found.result)}"]
+
+
+def _aligned(step: AlignedStep, style: Style) -> list[str]:
+    """What an aligned step loses of its addends before it adds them up; those that lose something first."""
+    addends = sorted(step.addends, key=lambda addend: addend.exact == addend.kept)
+    rows = [[addend.name, _decimal(addend.exact), _decimal(addend.kept), _lost(addend)] for addend in addends[:MAX_ADDENDS]]
+    head = f"    {step.name} lines its addends up at 2^{step.largest} and cuts what is below 2^{step.last}:"
+    lines = [head, *table(["", "addend", "kept", "lost"], rows, style, indent=6, gap=2)]
+    left = addends[MAX_ADDENDS:]
+    if left:
+        cut = sum(addend.exact != addend.kept for addend in left)
+        lines.append(f"      and {len(left)} more, {f'{cut} of them cut' if cut else 'none of them cut'}")
+    return lines
+
+
+def _lost(addend: Addend) -> str:
+    lost = addend.exact.fraction() - addend.kept.fraction()
+    return significant(lost, 6) if lost else "nothing"
 
 
 def _row(step: Step) -> list[str]:
@@ -64,7 +88,10 @@ def _row(step: Step) -> list[str]:
         told = "overflows"
     else:
         told = "exact" if not error else f"{'−' if error < 0 else '+'}{significant(abs(error), 4)} ulp"
-    formula = step.formula if len(step.arguments) > 1 else f"{step.arguments[0]}, rounded to {step.format}"
+    args = step.arguments
+    formula = step.formula if len(args) > 1 else f"{args[0]}, rounded to {step.format}"
+    if len(args) > 4:
+        formula = f"{args[0]} + {args[1]} + ... + {args[-1]} ({len(args)} at once)"
     return [step.name, formula, _decimal(step.exact), _decimal(step.result), _hex(step.result), told]
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import reduce
 
 from fpsynth import rounding as r
+from fpsynth.alignment import cut_at, lined_up
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.exact import Result, evaluate
 from fpsynth.expressions import Expression, Op, topological, variable
@@ -129,6 +130,28 @@ def _graph(
 
 
 @dataclass(frozen=True)
+class Addend:
+    """One of those that an aligned step adds, zeros left out."""
+
+    name: str
+    exact: Value
+    kept: Value
+    """What is left of it when it has been cut."""
+
+
+@dataclass(frozen=True)
+class AlignedStep:
+    """What an aligned step does to its addends before it adds them up."""
+
+    name: str
+    largest: int
+    """The exponent that all are lined up at."""
+    last: int
+    """They become multiples of 2**last."""
+    addends: tuple[Addend, ...]
+
+
+@dataclass(frozen=True)
 class Sum:
     """The sum of one neuron, zeros left out."""
 
@@ -137,6 +160,7 @@ class Sum:
     expression: str
     """The order in which what is not zero is added, such as (p0 + p2) + p3."""
     result: Value
+    aligned: tuple[AlignedStep, ...] = ()
 
 
 def summed(neuron: Neuron) -> Sum:
@@ -152,7 +176,7 @@ def summed(neuron: Neuron) -> Sum:
         trace.take(node)
     result = worth[id(root)]
     assert isinstance(result, Value)
-    return Sum(tuple(trace.steps), trace.text(root, top=True), result)
+    return Sum(tuple(trace.steps), trace.text(root, top=True), result, tuple(trace.aligned))
 
 
 class _Trace:
@@ -163,6 +187,7 @@ class _Trace:
         self.names: dict[int, str] = {}
         self.texts: dict[int, str] = {}
         self.steps: list[Step] = []
+        self.aligned: list[AlignedStep] = []
 
     def zero(self, node: Expression) -> bool:
         """Whether nothing but zeros is added up in a node: sums that cancel are none of those."""
@@ -227,6 +252,24 @@ class _Trace:
             self._call(node, *parts[0])
         else:
             self._next(node, tuple(name for name, _ in parts), text)
+            if node.op is Op.ALIGNED:
+                self._lined_up(node, [name for name, _ in parts])
+
+    def _lined_up(self, node: Expression, names: Sequence[str]) -> None:
+        """Keep what an aligned step does to its addends, unless one of them is no number."""
+        args, split = self._read(node), len(node.numbers)
+        factors = (node.factors[0].format if node.products else None) or node.format
+        assert node.alignment is not None
+        assert node.format is not None
+        assert factors is not None
+        pairs = list(zip(args[split::2], args[split + 1 :: 2], strict=True))
+        addends, largest = lined_up(args[:split], pairs, factors, node.format, node.alignment)
+        live = [value for value in addends if not value.is_zero]
+        if largest is None or len(live) != len(names) or not all(value.is_finite for value in live):
+            return
+        last = largest - node.alignment.fraction_bits
+        told = [Addend(name, value, cut_at(value, last, node.alignment)) for name, value in zip(names, live, strict=True)]
+        self.aligned.append(AlignedStep(self.names[id(node)], largest, last, tuple(told)))
 
     def _aligned_products(self, node: Expression) -> list[str]:
         """The products of an aligned sum that are not zero."""
@@ -247,12 +290,17 @@ class _Trace:
         op = Op.ADD if len(arguments) > 1 else node.op
         self.steps.append(Step(0, 0, op, name, arguments, self._exact(node), result, node.format, node.rounding))
 
-    def _exact(self, node: Expression) -> Value:
-        """The result of a node before it is rounded."""
+    def _read(self, node: Expression) -> list[Value]:
+        """The operands of a node as it reads them."""
         values = [self.worth[id(arg)] for arg in node.args]
         args = [v if isinstance(v, Value) else r.from_fraction(Fraction(v)) for v in values]
-        if node.flush:
-            args = [r.flushed(v, arg.format) if arg.format else v for v, arg in zip(args, node.args, strict=True)]
+        if not node.flush:
+            return args
+        return [r.flushed(v, arg.format) if arg.format else v for v, arg in zip(args, node.args, strict=True)]
+
+    def _exact(self, node: Expression) -> Value:
+        """The result of a node before it is rounded."""
+        args = self._read(node)
         match node.op:
             case Op.ADD:
                 return r.exact_add(args[0], args[1], node.rounding)

@@ -11,8 +11,10 @@ from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
+from fpsynth.report.divergence_explain import explain_divergence
 from fpsynth.report.divergence_words import differences, wrong
 from fpsynth.report.numerals import decimal
+from fpsynth.report.partial_sums import layer_values, neuron_of, summed
 from fpsynth.report.trees import subject
 from fpsynth.rounding import Rounding
 
@@ -75,3 +77,30 @@ def test_steps_that_align_fuse_both_of_two_products():
     aligned = subject(Arithmetic(FLOAT16, FLOAT32, order=order, fused=True, alignment=Alignment(25)), 4)
     assert aligned.fused == {0, 1, 2, 3}
     assert "╦ more than two nodes, cut and rounded once" in aligned.legend
+
+
+def test_what_an_aligned_step_cuts_is_shown():
+    """1, 2**-25 + 2**-26 and -1 in one step: of the second one 2**-25 is kept."""
+    network = Network((Dense(((1.0, 2.0**-12 + 2.0**-13, -1.0, 0.0),)),))
+    found = divergence(
+        network, (1.0, 2.0**-13, 1.0, 1.0), views(("chain", CHAIN), ("core", CORE)), Predicate("sign"), fmt=FLOAT16
+    )
+    values = layer_values(found, found.deployed)
+    (step,) = summed(neuron_of(found, found.deployed, 0, 0, values)).aligned
+    assert (step.largest, step.last) == (0, -25)
+    assert [(a.name, float(a.exact), float(a.kept)) for a in step.addends] == [
+        ("p0", 1.0, 1.0),
+        ("p1", 1.5 * 2.0**-25, 2.0**-25),
+        ("p2", -1.0, -1.0),
+    ]
+    text = explain_divergence(found, unicode=False)
+    assert "s1 lines its addends up at 2^0 and cuts what is below 2^-25:" in text
+    (row,) = [line.split() for line in text.splitlines() if line.split()[:1] == ["p1"] and "1.49012e-8" in line]
+    assert row[-1] == "1.49012e-8"  # 2**-26 is lost
+
+
+def test_many_addends_at_once_are_named_shortly():
+    network = Network((Dense(((1.0,) * 8,)),))
+    wide = replace(CORE, order=parse_order("groups:8"))
+    found = divergence(network, (1.0,) * 8, views(("chain", CHAIN), ("core", wide)), Predicate("sign"), fmt=FLOAT16)
+    assert "p0 + p1 + ... + p7 (8 at once)" in explain_divergence(found, unicode=False)
