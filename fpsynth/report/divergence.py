@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64
 from fpsynth.predicates import argmax
 from fpsynth.report.divergence_words import called, short, wrong
@@ -27,15 +28,26 @@ MAX_OUTPUTS = 4
 """Logits of a view that are shown beside those that the predicate reads."""
 
 
+def require_told(divergence: Divergence) -> None:
+    """Raise InputError where a file does not say what a view computes: reports show it, and only a check computes it."""
+    for view in divergence.views:
+        within = divergence.predicate.kind == "outside" and view is divergence.reference
+        if len(view.interval if within else view.logits) != divergence.network.shape[-1]:
+            what = "interval" if within else "logits"
+            raise InputError(f"view {view.name} has no {what}: fpsynth check says what it should have")
+
+
 def divergence_report(
     result: DivergenceResult | Divergence, *, unicode: bool = True, colour: bool = False, width: int = 96
 ) -> str:
     """Return the whole report on a question about two arithmetics, or on one divergence such as one loaded from a file.
 
-    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 120.
+    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 120.  Raises
+    InputError where a view of a divergence has no logits.
     """
     style = Style(unicode, colour, width)
     if isinstance(result, Divergence):
+        require_told(result)
         return style.finish([*title(what(result), "witness", style), *_divergence(result, style), *_box(result, style)])
     if result.verdict is not Verdict.FOUND or not result.divergences:
         return style.finish(_not_found(result, style))
@@ -225,8 +237,8 @@ def library_lines(divergence: Divergence, style: Style) -> list[str]:
     unrun: dict[tuple[str, ...], list[Observation]] = {}
     for seen in sorted(divergence.observations, key=lambda o: o.view == ""):
         key = (seen.library, seen.version, _setting(seen), seen.view)
-        if seen.not_run:
-            unrun.setdefault((*key, clean(seen.not_run)), []).append(seen)
+        if not seen.logits:
+            unrun.setdefault((*key, clean(seen.not_run or "no logits are recorded")), []).append(seen)
         else:
             logits = ", ".join(significant(seen.logits[k], 9) for k in outputs)
             groups.setdefault((seen.variant, *key, logits, " ".join(seen.agrees_with), str(seen.departs)), []).append(seen)

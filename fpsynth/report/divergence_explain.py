@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fpsynth.report.computed import Step
-from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines, parting_neurons, view_lines, what
+from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines, parting_neurons, require_told, view_lines, what
 from fpsynth.report.divergence_words import called, wrong
 from fpsynth.report.numerals import significant, value_decimal, value_hex
 from fpsynth.report.partial_sums import Addend, AlignedStep, Neuron, number, summed
@@ -24,7 +24,9 @@ def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: 
 
     The first layer in which they differ is taken, and in it the neuron that the predicate reads or else the first that
     differs: each of its partial sums, exact and rounded, with the rounding error in ulps of the exact result.
+    Raises InputError where a view has no logits.
     """
+    require_told(divergence)
     style = Style(unicode, colour, width)
     lines = title(f"{what(divergence)}, explained", "", style)
     lines += style.heading("1  The network") + network_lines(divergence, style)

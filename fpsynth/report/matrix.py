@@ -77,7 +77,8 @@ def gathered(environments: Sequence[Environment]) -> list[str]:
     """Environments in few words: a line for each library and its settings, variants with equal batches together."""
     groups: dict[tuple[str, str], dict[str, list[int]]] = {}
     for e in environments:
-        settings = " ".join(f"{name}={value}" for name, value in (*e.switches, *e.settings))
+        device = [] if e.device == "cpu" else [("device", e.device)]
+        settings = " ".join(f"{name}={value}" for name, value in (*device, *e.switches, *e.settings))
         groups.setdefault((e.library, settings), {}).setdefault(e.operation, []).append(e.batch)
     lines = []
     for (library, settings), variants in groups.items():

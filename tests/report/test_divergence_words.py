@@ -3,14 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from divergences import divergence, observed, triple, views
+from divergences import any_divergence, divergence, observed, triple, views
+from hypothesis import HealthCheck, given, settings
 
 from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic
+from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
+from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_explain import explain_divergence
 from fpsynth.report.divergence_words import differences, wrong
 from fpsynth.report.numerals import decimal
@@ -104,3 +107,24 @@ def test_many_addends_at_once_are_named_shortly():
     wide = replace(CORE, order=parse_order("groups:8"))
     found = divergence(network, (1.0,) * 8, views(("chain", CHAIN), ("core", wide)), Predicate("sign"), fmt=FLOAT16)
     assert "p0 + p1 + ... + p7 (8 at once)" in explain_divergence(found, unicode=False)
+
+
+def test_a_file_that_does_not_say_what_a_view_computes_is_not_explained():
+    found = triple()
+    for number in range(len(found.views)):
+        silent = tuple(replace(view, logits=()) if k == number else view for k, view in enumerate(found.views))
+        for report in (explain_divergence, divergence_report):
+            with pytest.raises(InputError, match=f"view {found.views[number].name} has no logits: fpsynth check"):
+                report(replace(found, views=silent))
+
+
+@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@given(any_divergence())
+def test_whatever_a_file_may_hold_is_told_or_refused_in_one_line(found):
+    for report in (explain_divergence, divergence_report):
+        try:
+            text = report(found, unicode=False)
+        except InputError as error:
+            text = str(error)
+            assert "\n" not in str(error)  # noqa: PT017
+        assert text.isprintable() or "\n" in text
