@@ -1,16 +1,24 @@
-"""Settings of the whole suite: property tests draw the same examples every time and have no deadline."""
+"""Settings of the whole suite: tiers, shared fixtures, and what property tests draw.
+
+Property tests draw the same examples every time, and with FPSYNTH_NIGHTLY=1 others and more of them (see ``profiles.py``).
+"""
 
 import signal
+from pathlib import Path
 
-try:
-    from hypothesis import HealthCheck, settings
-except ImportError:  # the tests that need a GPU run where it is not installed
-    pass
-else:
-    settings.register_profile(
-        "suite", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], database=None
-    )
-    settings.load_profile("suite")
+import profiles
+import pytest
+
+TIERS = {
+    "solvers": ("solvers", "encoders", "synthesis", "conformance/test_encoders.py", "conformance/test_aligned_encoders.py"),
+    "libraries": ("libraries", "revealing", "gpu", "test_confirmation.py", "test_replay_divergence.py"),
+    "whole": ("cli", "bare", "benchmarks", "corpus", "test_api.py", "test_docs.py"),
+}
+"""Folders and files below tests/ of each tier but ``core``, to which all others belong: arithmetic, formats, orders, files, words."""
+
+ROOT = Path(__file__).parent
+
+profiles.load()
 
 
 def pytest_configure() -> None:
@@ -20,3 +28,23 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def tier_of(path: Path) -> str:
+    """The tier of a test file."""
+    place = path.relative_to(ROOT)
+    for tier, places in TIERS.items():
+        if place.parts[0] in places or place.as_posix() in places:
+            return tier
+    return "core"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with its tier, and keep those that share a costly fixture in one process (``--dist loadgroup``)."""
+    for item in items:
+        item.add_marker(tier_of(item.path))
+        definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009  (private, and the only way)
+        if any(
+            one.scope in ("module", "session") and one.baseid.startswith("tests") for several in definitions for one in several
+        ):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -1,0 +1,30 @@
+"""What property tests draw: the same in every run of the suite; with FPSYNTH_NIGHTLY=1 something else every time, and more of it."""
+
+import os
+
+NIGHTLY = "FPSYNTH_NIGHTLY" in os.environ
+_MORE = 20
+
+
+def examples(number: int) -> int:
+    """How many examples a property is tried on, of which an ordinary run tries ``number``."""
+    return _MORE * number if NIGHTLY else number
+
+
+def load() -> None:
+    """Have hypothesis draw as the run asks for.  Nothing where it is not installed: tests that need a GPU run without it."""
+    try:
+        from hypothesis import HealthCheck, settings
+    except ImportError:
+        return
+    ordinary = settings(
+        derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], database=None
+    )
+    settings.register_profile("suite", ordinary)
+    # failures are printed with the line that brings them back, and kept in .hypothesis
+    settings.register_profile(
+        "nightly",
+        settings(ordinary, derandomize=False, max_examples=examples(100), print_blob=True),
+        database=settings().database,
+    )
+    settings.load_profile("nightly" if NIGHTLY else "suite")

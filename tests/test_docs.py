@@ -1,0 +1,52 @@
+"""What the documents say can be done: commands that parse, links that lead somewhere, a picture that is drawn from a witness."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fpsynth.cli.arguments import build_parser
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _commands(text: str) -> list[str]:
+    """The fpsynth commands of the shell blocks, continued lines joined, comments and everything before the command dropped."""
+    blocks = re.findall(r"^```(?:sh|text|bash)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    parts = [part.strip() for line in lines for part in re.split(r"&&|;", line.split("  #")[0])]
+    matches = [re.match(r"(?:\$ )?(?:\S*python3? -m )?fpsynth ([a-z]+ .*)", part) for part in parts]
+    return [match[1] for match in matches if match and "·" not in match[1]]
+
+
+COMMANDS = [(document, command) for document in DOCUMENTS for command in _commands(document.read_text())]
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) > 15
+
+
+@pytest.mark.parametrize(("document", "command"), COMMANDS, ids=lambda value: value.name if isinstance(value, Path) else value)
+def test_commands_parse(document, command):
+    build_parser().parse_args(shlex.split(command))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+        if not target.startswith("https://"):
+            assert (document.parent / target.split("#")[0]).exists(), target
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_the_picture_is_drawn_from_the_witness_that_tie_finds():
+    drawn = runpy.run_path(str(ROOT / "docs" / "draw_tie.py"))["drawn"]
+    assert drawn() == (ROOT / "docs" / "tie.svg").read_text()
