@@ -68,8 +68,8 @@ class Library(ABC):
     takes_patterns: bool = False
     """Whether operations take arrays of bit patterns of the formats that numpy has no dtype for (see ``numpy_dtype``)."""
 
-    costly_weights: bool = False
-    """Whether other weights cost much more than other inputs, so that probes had better keep them."""
+    rows_per_weights: int = 1
+    """How many rows had better meet the same weights: more than one where other weights cost much more than other rows."""
 
     switches: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     """Settings of its own that decide which kernels run: name to the values that it takes, its default first."""

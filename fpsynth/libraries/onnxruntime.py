@@ -27,7 +27,7 @@ class OnnxRuntime(Library):
     packages = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
     variants = ("gemm", "matmul")
     primitives = ("sum", "vdot", "conv2d")
-    costly_weights = True  # they are part of the model: each change takes a new session
+    rows_per_weights = 32  # they are part of the model: each change takes a new session
 
     _threads: int | None = None
 

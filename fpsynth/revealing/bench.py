@@ -21,8 +21,9 @@ Position = tuple[int, int]
 class Bench:
     """The operation of a kernel, for float64 arrays that hold values of its format."""
 
-    def __init__(self, operation: Operation, kernel: Kernel) -> None:
-        self.operation, self.kernel, self.calls = operation, kernel, 0
+    def __init__(self, operation: Operation, kernel: Kernel, rows_per_weights: int = 1) -> None:
+        """``rows_per_weights``: how many rows had better meet the same weights, since others cost much more than a call."""
+        self.operation, self.kernel, self.calls, self.rows_per_weights = operation, kernel, 0, rows_per_weights
         where = kernel.environment
         self.shape = Shape(where.batch, kernel.outputs, kernel.terms, where.operation != "sum", kernel.bias)
 

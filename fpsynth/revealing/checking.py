@@ -12,7 +12,7 @@ from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import FLOAT64
 from fpsynth.revealing.bench import Array, Bench, Position
 from fpsynth.revealing.result import Check, Unexplained
-from fpsynth.revealing.vectors import Call, hostile_calls
+from fpsynth.revealing.vectors import KINDS, Call, hostile_calls
 
 _CELLS = 1 << 22
 """Numbers that are held at a time."""
@@ -20,6 +20,8 @@ _KEPT = 24
 """Vectors that were not explained and are kept, to tell hypotheses apart."""
 _ROWS = 64
 """Rows that get operands of their own in a call, where more are not needed."""
+_ROUNDS = 8
+"""Rounds of all kinds of vectors that there are at least, however much weights cost."""
 _TERMS_PER_ROUND = 32
 """See ``rarity``."""
 
@@ -71,18 +73,21 @@ def answers(
     """Exactly so many hostile vectors at positions that share one arithmetic, in ``calls`` calls at least.
 
     Only the rows and outputs of these positions get operands of their own.  Where a call has more positions than are needed,
-    some are chosen at random; of many rows, too, since drawing operands takes longer than the call.
+    some are chosen at random; of many rows, too, since drawing operands takes longer than the call.  Where weights are costly
+    the same ones meet several batches of rows, one call after the other.
     """
     rows, outputs = np.array(positions).T
     own_rows, own_outputs = np.unique(rows), np.unique(outputs)
     calls = max(-(-vectors // len(positions)), min(calls, vectors))
     share = -(-vectors // calls)
     used = min(len(own_rows), max(_ROWS, -(-share * len(own_rows) // len(positions))))
-    drawn = replace(bench.shape, batch=used, outputs=len(own_outputs))
+    repeated = max(1, min(bench.rows_per_weights // used, calls // (_ROUNDS * len(KINDS))))
+    drawn = replace(bench.shape, batch=used * repeated, outputs=len(own_outputs))
     random, left = np.random.default_rng(seed), vectors
     parts: list[Answers] = []
     room = _CELLS
-    for call in hostile_calls(drawn, bench.kernel.dtype, seed, rare=rare):
+    hostile = hostile_calls(drawn, bench.kernel.dtype, seed, rare=rare)
+    for call in (one for several in hostile for one in _batches(several, used)):
         here = np.sort(random.permutation(own_rows)[:used]) if used < len(own_rows) else own_rows
         able = np.flatnonzero(np.isin(rows, here))
         chosen = (able if share >= len(able) else random.permutation(able)[:share])[:left]
@@ -99,6 +104,12 @@ def answers(
             break
     if parts:
         yield joined(parts)
+
+
+def _batches(call: Call, size: int) -> Iterator[Call]:
+    """The rows of a call in batches of ``size``, each with all the weights."""
+    for start in range(0, len(call.rows), size):
+        yield replace(call, rows=call.rows[start : start + size])
 
 
 def _embedded(call: Call, bench: Bench, rows: Array, outputs: Array) -> Call:

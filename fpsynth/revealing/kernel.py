@@ -60,7 +60,7 @@ class _Work:
 def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> Reveal:
     """Reveal ``kernel`` with a loaded library.  Raises CannotRun where it cannot be run."""
     started = time.monotonic()
-    work = _Work(Bench(library.operation(kernel), kernel), vectors, seed)
+    work = _Work(Bench(library.operation(kernel), kernel, library.rows_per_weights), vectors, seed)
     repeats = _repeats(work)
     if repeats == "same":
         groups = _groups(work)

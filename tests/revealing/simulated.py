@@ -27,6 +27,7 @@ class Simulated:
     """As much of a library as a reveal asks for."""
 
     compute: Operation
+    rows_per_weights: int = 1
 
     def operation(self, kernel: Kernel, offset: int | None = None) -> Operation:
         """The kernel, wherever its operands are in memory."""

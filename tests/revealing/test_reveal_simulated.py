@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
-from simulated import Array, kernel, layer, random_tree, reveal_of, revealed
+from simulated import Array, Simulated, kernel, layer, random_tree, reveal_of, revealed
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
+from fpsynth.libraries.base import Library
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.revealing.bench import Bench
 from fpsynth.revealing.checking import answers, joined
+from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.trees import canonical
 from fpsynth.revealing.vectors import Shape, hostile_calls
@@ -248,3 +251,22 @@ def test_rows_beyond_those_that_are_drawn_repeat_them():
     many = next(hostile_calls(shape, FLOAT32, 5, distinct=4))
     assert np.array_equal(many.rows, few.rows[[0, 1, 2, 3, 0, 1, 2, 3, 0, 1]])
     assert np.array_equal(many.weights, few.weights)
+
+
+def test_weights_that_are_costly_to_change_meet_many_rows() -> None:
+    """A kernel of one row and one output would otherwise be asked with new weights ten thousand times."""
+    how, changes, last = Arithmetic(FLOAT32, order=parse_order("pairwise")), 0, b""
+    what = kernel(FLOAT32, 8)
+    plain = layer(what, lambda row, output: how)
+
+    def compute(rows: Array, weights: Array, bias: Array | None) -> Array:
+        nonlocal changes, last
+        changes, last = changes + (weights.tobytes() != last), weights.tobytes()
+        return plain(rows, weights, bias)
+
+    reveal = reveal_kernel(cast(Library, Simulated(compute, rows_per_weights=32)), what, 4000, 0)
+    (only,) = reveal.classes
+    assert (only.check.explained, only.check.total) == (4000, 4000)
+    assert same(only.arithmetic, how, 8)
+    assert reveal.calls > 4000
+    assert changes < 500
