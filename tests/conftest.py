@@ -14,7 +14,7 @@ TIERS = {
     "libraries": ("libraries", "revealing", "gpu", "test_confirmation.py", "test_replay_divergence.py"),
     "whole": ("cli", "bare", "benchmarks", "corpus", "test_api.py", "test_docs.py"),
 }
-"""Folders and files below tests/ of each tier but ``core``, to which all others belong: arithmetic, formats, orders, files, words."""
+"""Folders and files below tests/ of each tier but ``core``, to which all others belong: formats, orders, networks, words."""
 
 ROOT = Path(__file__).parent
 
