@@ -12,6 +12,7 @@ from fpsynth.formats import Format, format_named
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.rounding import rounding_named
+from fpsynth.witness.calls import named_variant
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import hex_text, parse_exact, parse_hex_in, quoted
 from fpsynth.witness.schema import require_valid
@@ -216,7 +217,7 @@ def _replay(data: Json, where: str, outputs: int) -> Replay:
     return Replay(
         library=data["library"],
         version=data.get("version", ""),
-        variant=data.get("variant", ""),
+        variant=named_variant(data, where),
         device=data.get("device", ""),
         batch=int(data.get("batch", 0)),
         rows=tuple(int(row) for row in data.get("rows", ())),
