@@ -49,6 +49,7 @@ class Jax(Library):
                 "jax.jit(lambda x, W: jnp.matmul({x}, {W}))(x, W)",
                 "jax.jit(lambda x, W, b: jnp.matmul({x}, {W}) + b)(x, W, b)",
                 layouts=BOTH,
+                tried=("NN", "TT"),
             ),
             "eager": Called("jnp.matmul({x}, {W})", layouts=BOTH),
             "sum": Called("jnp.sum(x, axis=1)", one_row="jnp.sum(x[0])"),

@@ -32,9 +32,9 @@ class Numpy(Library):
     primitives = ("sum", "vdot")
     calls = MappingProxyType(
         {
-            "matmul": Called("np.matmul({x}, {W})", layouts=BOTH, strided=True),
-            "dot": Called("np.dot({x}, {W})", layouts=BOTH, strided=True),
-            "dot-rows": Called("np.stack([np.dot({V}, row) for row in {x}])", layouts=BOTH, strided=True),
+            "matmul": Called("np.matmul({x}, {W})", layouts=BOTH, strided=True, tried=("NN", "TT", "NTe")),
+            "dot": Called("np.dot({x}, {W})", layouts=BOTH, strided=True, tried=("NN", "TT")),
+            "dot-rows": Called("np.stack([np.dot({V}, row) for row in {x}])", layouts=BOTH, strided=True, tried=("NN", "TN")),
             "sum": Called("np.sum({x}, axis=1)", one_row="np.sum({x}[0])", layouts=("N", "T"), strided=True),
             "vdot": Called("np.vdot(x[0], W[0])"),
         }

@@ -31,7 +31,9 @@ class OnnxRuntime(Library):
     primitives = ("sum", "vdot", "conv2d")
     calls = MappingProxyType(
         {
-            "gemm": Called("Gemm(x, W{flags})", "Gemm(x, W, b{flags})", layouts=BOTH, flags=(", transA=1", ", transB=1")),
+            "gemm": Called(
+                "Gemm(x, W{flags})", "Gemm(x, W, b{flags})", layouts=BOTH, flags=(", transA=1", ", transB=1"), tried=("TN",)
+            ),
             "matmul": Called("MatMul(x, W)", "Add(MatMul(x, W), b)", layouts=("NN",)),
             "sum": Called("ReduceSum(x, axes=[1], keepdims=0)", one_row="ReduceSum(x[0], axes=[0], keepdims=0)"),
             "vdot": Called("MatMul(x[0], W[0])"),

@@ -35,13 +35,10 @@ def named_environment(data: dict[str, Any], name: str) -> str:
     return text if "call" in data else former_environment(text)
 
 
-def named_variant(data: dict[str, Any], where: str) -> str:
-    """The variant of a run in a file, under its present name.  Raises InputError where the call beside it is another one's."""
-    library, variant = data["library"], data.get("variant", "")
-    if "call" not in data:
-        return former_operation(library, variant)
-    require_call(data, run_call(library, variant, data.get("layout", "")), where)
-    return str(variant)
+def named_variant(data: dict[str, Any]) -> str:
+    """The variant of a run in a file, under its present name."""
+    variant: str = data.get("variant", "")
+    return variant if "call" in data else former_operation(data["library"], variant)
 
 
 def require_call(data: dict[str, Any], call: str, where: str) -> None:

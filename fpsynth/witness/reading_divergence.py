@@ -10,7 +10,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.arithmetic_json import arithmetic_from_json
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64, Format, format_named
-from fpsynth.libraries.naming import parse_environment
+from fpsynth.libraries.naming import parse_environment, run_call
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
 from fpsynth.witness.calls import named_environment, named_variant, require_call, view_call
@@ -179,8 +179,8 @@ def _view(data: Json, where: str, fmt: Format, network: Network[float], table: S
     if view.widening and not view.interval:
         raise InputError(f"{where}.widening: is said of a view that is no interval")
     _require_environment(view, where)
-    require_call(data, view_call(view.environment, fmt, network), where)
     _require_own_label(view.label, view.environment, where)
+    require_call(data, view_call(view.environment, fmt, network), where)
     return view
 
 
@@ -267,7 +267,7 @@ def _observation(data: Json, where: str, outputs: int, predicate: Predicate, vie
     seen = Observation(
         library=data["library"],
         version=data.get("version", ""),
-        variant=named_variant(data, where),
+        variant=named_variant(data),
         device=data.get("device", ""),
         batch=int(data.get("batch", 0)),
         rows=tuple(int(row) for row in data.get("rows", ())),
@@ -295,4 +295,5 @@ def _observation(data: Json, where: str, outputs: int, predicate: Predicate, vie
         raise InputError(f"{where}.departs: is {str(seen.departs).lower()}, but the logits beside it say the opposite")
     if seen.agrees_with != agrees:
         raise InputError(f"{where}.agrees_with: does not name the views whose logits these are ({', '.join(agrees) or 'none'})")
+    require_call(data, run_call(seen.library, seen.variant, seen.layout), where)
     return seen
