@@ -43,8 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test with its tier, and keep those that share a costly fixture in one process (``--dist loadgroup``)."""
     for item in items:
         item.add_marker(tier_of(item.path))
-        definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009  (private, and the only way)
-        if any(
-            one.scope in ("module", "session") and one.baseid.startswith("tests") for several in definitions for one in several
-        ):
+        fixtures = [one for several in item._fixtureinfo.name2fixturedefs.values() for one in several]
+        if any(one.scope in ("module", "session") and one.baseid.startswith("tests") for one in fixtures):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))

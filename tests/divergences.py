@@ -167,7 +167,9 @@ def _views(draw, name, role, fmt, network):
     places = [(k, j) for k, layer in enumerate(layers) for j in range(layer.outputs)]
     chosen = draw(st.lists(st.sampled_from(places), max_size=2, unique=True))
     exceptions = tuple((place, draw(_arithmetics(format_of, layers[place[0]], False))) for place in chosen)
-    environment, row = draw(st.sampled_from([("", 7), ("torch:linear:batch=4", 3), ("numpy:dot:batch=4,row=2,NPROC=1", 2)]))
+    environment, row = draw(
+        st.sampled_from([("", 7), ("torch:linear:batch=4", 3), ("numpy:dot:batch=4,row=2,layout=NN,NPROC=1", 2)])
+    )
     return View(
         name,
         draw(_TEXTS),
@@ -233,6 +235,6 @@ def any_divergence(draw):
     if shown[0].environment and draw(st.booleans()):
         own = parse_environment(shown[0].environment)
         extra |= {"view": "a", "library": own.library, "variant": own.operation, "batch": own.batch, "threads": own.threads}
-        extra |= {"settings": own.settings, "permutation": shown[0].permutation}
+        extra |= {"settings": own.settings, "permutation": shown[0].permutation, "layout": own.layout}
     seen = [observed(made, logits, **extra) for logits in rows]
     return replace(made, observations=(*seen, Observation(draw(_TEXTS), not_run=draw(_TEXTS), environment={"dtype": "x"})))

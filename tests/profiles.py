@@ -1,4 +1,4 @@
-"""What property tests draw: the same in every run of the suite; with FPSYNTH_NIGHTLY=1 something else every time, and more of it."""
+"""What property tests draw: the same in every run; with FPSYNTH_NIGHTLY=1 something else every time, and more of it."""
 
 import os
 
@@ -22,9 +22,6 @@ def load() -> None:
     )
     settings.register_profile("suite", ordinary)
     # failures are printed with the line that brings them back, and kept in .hypothesis
-    settings.register_profile(
-        "nightly",
-        settings(ordinary, derandomize=False, max_examples=examples(100), print_blob=True),
-        database=settings().database,
-    )
+    fresh = settings(ordinary, derandomize=False, max_examples=examples(100), print_blob=True)
+    settings.register_profile("nightly", fresh, database=settings().database)
     settings.load_profile("nightly" if NIGHTLY else "suite")

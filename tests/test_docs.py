@@ -1,4 +1,4 @@
-"""What the documents say can be done: commands that parse, links that lead somewhere, a picture that is drawn from a witness."""
+"""What the documents say can be done: commands that parse, links that lead somewhere, a picture drawn from a witness."""
 
 from __future__ import annotations
 

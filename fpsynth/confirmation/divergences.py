@@ -25,6 +25,8 @@ class _Run:
     dtype: Format
     view: View | None = None
     """The view whose environment it is; None for a run of the general sweep."""
+    layout: str = ""
+    """Of the operands; empty for the variant's own."""
 
     @property
     def permutation(self) -> tuple[int, ...]:
@@ -82,7 +84,7 @@ def _placed(divergence: Divergence, view: View) -> _Run:
     """The run in the environment of a view."""
     environment = _environment(view)
     dtype = view.deployment.default.format or divergence.format
-    return _Run(environment.process, environment.operation, environment.batch, dtype, view)
+    return _Run(environment.process, environment.operation, environment.batch, dtype, view, environment.layout)
 
 
 def _environment(view: View) -> Environment:
@@ -109,7 +111,7 @@ def _request(divergence: Divergence, pool: LibraryPool, runs: Sequence[_Run]) ->
     """Runs of one network in one format."""
     calls: dict[str, list[Call]] = {}
     for run in runs:
-        calls.setdefault(run.process.library, []).append(Call(run.variant, (0,) * run.batch))
+        calls.setdefault(run.process.library, []).append(Call(run.variant, (0,) * run.batch, run.layout))
     network = arranged(divergence.network, runs[0].permutation)
     answers = {name: iter(given) for name, given in pool.run(network, runs[0].dtype, (divergence.point,), calls).items()}
     for run in runs:
@@ -128,6 +130,7 @@ def _records(divergence: Divergence, run: _Run, member: Member, answer: Answer) 
         threads=run.process.threads,
         settings=run.process.settings,
         switches=run.process.switches,
+        layout=run.layout,
         permutation=run.permutation,
         view=run.view.name if run.view else "",
         environment={**member.environment, "dtype": run.dtype.name},

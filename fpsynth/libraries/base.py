@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FORMATS, Format
+from fpsynth.libraries.calls import Called, letters
 from fpsynth.libraries.operands import Array as Array
 from fpsynth.libraries.operands import CannotRun as CannotRun
 from fpsynth.libraries.operands import dtype_name, exact_array, narrowed, numpy_dtype, widened
@@ -60,6 +61,10 @@ class Library(ABC):
     """The ways in which it can run a network, each perhaps with an arithmetic of its own."""
     primitives: tuple[str, ...] = ()
     """Operations beside the variants: sum, vdot (the dot product of two vectors), conv2d."""
+    calls: Mapping[str, Called] = MappingProxyType({})
+    """The call of each operation, and the layouts that it takes."""
+    other_names: Mapping[str, str] = MappingProxyType({})
+    """Further names of operations that users know."""
     devices: tuple[str, ...] = ("cpu",)
     """Devices that it may be able to use."""
     dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2")
@@ -112,6 +117,19 @@ class Library(ABC):
                 return f"{self.name} has the switch {name} on {self.switch_devices[name]} only"
         return ""
 
+    def layout_objection(self, operation: str, layout: str) -> str:
+        """Why the operands of an operation cannot lie so, one line; empty where they can (and where ``layout`` is empty)."""
+        called = self.calls[operation]
+        if not layout or called.takes(layout):
+            return ""
+        if not called.layouts:
+            return f"{self.name}'s {operation} takes no layout"
+        return f"{self.name}'s {operation} has no layout {layout[:20]!r}; choose from {called.choices()}"
+
+    def layout_of(self, operation: str, layout: str) -> tuple[str, str]:
+        """The codes of the rows and of the weights, for ``operands.stored``.  ``layout``: empty for the operation's own."""
+        return letters(layout or self.calls[operation].own)
+
     @property
     def operations(self) -> tuple[str, ...]:
         """Everything whose arithmetic can be asked for: the variants (one layer of a network) and the primitives."""
@@ -138,10 +156,14 @@ class Library(ABC):
         """What may decide the arithmetic here, beside the machine: builds, kernels, threads, settings.  Only after ``load``."""
 
     @abstractmethod
-    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
+    def model(
+        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+    ) -> Model:
         """Return a network made ready: its operands are copied into the library's memory, so that their addresses do not vary.
 
-        ``offset``: put them at addresses that are this modulo 64 instead.  Raises CannotRun where that cannot be chosen.
+        ``offset``: put them at addresses that are this modulo 64 instead.  ``layout``: of the points and of every layer's
+        weights (see ``libraries.calls``); what hidden layers read lies as the library returns it.  Raises CannotRun where the
+        addresses cannot be chosen.
         """
 
     @abstractmethod
@@ -160,13 +182,13 @@ class Library(ABC):
         """Nested numbers as something that ``model`` takes.  Raises CannotRun where one of them is not of that format."""
         return exact_array(values, dtype)
 
-    def prepare(self, network: Network[float], dtype: Format, variant: str, device: str) -> Runner:
+    def prepare(self, network: Network[float], dtype: Format, variant: str, device: str, layout: str = "") -> Runner:
         """Return ``network`` ready to run.  Raises CannotRun; the runner may raise anything the library raises."""
         layers = [
             (self.operand(layer.weight, dtype), None if layer.bias is None else self.operand(layer.bias, dtype))
             for layer in network.layers
         ]
-        model = self.model(layers, dtype, variant, device)
+        model = self.model(layers, dtype, variant, device, layout=layout)
         return lambda rows: self.outputs(model(self.operand(rows, dtype)), dtype)
 
     def operation(self, kernel: Kernel, offset: int | None = None) -> Operation:
@@ -178,7 +200,7 @@ class Library(ABC):
         import numpy as np
 
         where, dtype = kernel.environment, kernel.dtype
-        self._refuse(where.operation, self.operations, dtype, where.device)
+        self._refuse(where.operation, self.operations, dtype, where.device, where.layout)
         if offset is not None and not (0 <= offset < 64 and offset % (dtype.bits // 8) == 0):
             raise CannotRun(f"an offset of {offset} bytes is not a multiple of a {dtype.name}'s size below 64")
         if where.operation in ("sum", "vdot") and (kernel.bias or kernel.outputs > 1):
@@ -210,7 +232,7 @@ class Library(ABC):
             new = weights.tobytes(), None if bias is None else bias.tobytes()
             if new != numbers or model is None:
                 if model is None or not self.replace(model, [(weights, bias)]):
-                    model = self.model([(weights, bias)], kernel.dtype, where.operation, where.device, offset)
+                    model = self.model([(weights, bias)], kernel.dtype, where.operation, where.device, offset, where.layout)
                 numbers = new
             return self.numbers(model(rows))
 
@@ -224,24 +246,26 @@ class Library(ABC):
         """Put other weights of the same shapes into a model.  False, and nothing is done, where a new one costs no more."""
         return False
 
-    def run(self, network: Network[float], rows: Rows, dtype: Format, variant: str, device: str = "cpu") -> Outputs:
+    def run(
+        self, network: Network[float], rows: Rows, dtype: Format, variant: str, device: str = "cpu", layout: str = ""
+    ) -> Outputs:
         """Run ``network`` on one batch in the library's own ``dtype``.
 
-        Raises CannotRun, with the library's own words in one line, where it has no such dtype, variant or device.
+        Raises CannotRun, with the library's own words in one line, where it has no such dtype, variant, device or layout.
         """
-        return attempt(self.runner(network, dtype, variant, device), rows)
+        return attempt(self.runner(network, dtype, variant, device, layout), rows)
 
-    def runner(self, network: Network[float], dtype: Format, variant: str, device: str = "cpu") -> Runner:
+    def runner(self, network: Network[float], dtype: Format, variant: str, device: str = "cpu", layout: str = "") -> Runner:
         """``prepare`` with its arguments checked and every failure turned into CannotRun.
 
         A primitive runs networks of one layer (sum: one whose weights are all 1) and has numpy's argmax.
         """
         if variant in self.primitives:
-            return self._single_layer(network, dtype, variant, device)
-        self._refuse(variant, self.variants, dtype, device)
-        return attempt(self.prepare, network, dtype, variant, device)
+            return self._single_layer(network, dtype, variant, device, layout)
+        self._refuse(variant, self.variants, dtype, device, layout)
+        return attempt(self.prepare, network, dtype, variant, device, layout)
 
-    def _single_layer(self, network: Network[float], dtype: Format, primitive: str, device: str) -> Runner:
+    def _single_layer(self, network: Network[float], dtype: Format, primitive: str, device: str, layout: str) -> Runner:
         import numpy as np
 
         from fpsynth.libraries.kernels import Environment, Kernel  # which needs the registry, and that this file
@@ -251,22 +275,22 @@ class Library(ABC):
             raise CannotRun(f"{primitive} computes one layer, and the network has {len(network.layers)}")
         if primitive == "sum" and any(weight != 1 for row in layer.weight for weight in row):
             raise CannotRun("sum has no weights: it runs a network whose weights are all 1")
-        self._refuse(primitive, self.primitives, dtype, device)
+        self._refuse(primitive, self.primitives, dtype, device, layout)
         weight = attempt(exact_array, layer.weight, dtype, self.takes_patterns)
         bias = None if layer.bias is None else attempt(exact_array, layer.bias, dtype, self.takes_patterns)
 
         def run(rows: Rows) -> Outputs:
-            where = Environment(self.name, primitive, batch=len(rows), device=device)
+            where = Environment(self.name, primitive, batch=len(rows), device=device, layout=layout)
             operation = self.operation(Kernel(where, dtype, layer.inputs, layer.outputs, layer.bias is not None))
             logits = operation(exact_array(rows, dtype, self.takes_patterns), weight, bias)
             return outputs_of(logits, np.argmax(widened(logits), axis=1).tolist(), dtype)
 
         return run
 
-    def _refuse(self, wanted: str, known: Sequence[str], dtype: Format, device: str) -> None:
+    def _refuse(self, wanted: str, known: Sequence[str], dtype: Format, device: str, layout: str) -> None:
         if wanted not in known:
             raise CannotRun(f"{self.name} has no variant {wanted}; choose from {', '.join(known)}")
-        objection = self.objection(wanted, device, self.chosen)
+        objection = self.objection(wanted, device, self.chosen) or self.layout_objection(wanted, layout)
         if objection:
             raise CannotRun(objection)
         if dtype.name not in self.dtypes:

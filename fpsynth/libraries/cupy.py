@@ -1,4 +1,4 @@
-"""CuPy: a batch times a matrix (cupy.matmul), or a matrix times each row by itself (cupy.dot), on an NVIDIA GPU."""
+"""CuPy: a batch times a matrix (cupy.matmul, cupy.dot), or a matrix times each row by itself, on an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line, outputs_of
+from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
-from fpsynth.libraries.operands import placed
+from fpsynth.libraries.operands import placed, stored, viewed
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -19,15 +20,24 @@ _ACCELERATORS = {"cub": "cub", "none": "", "cutensor": "cutensor"}
 
 
 class CuPy(Library):
-    """``matmul``: cupy.matmul(rows, weight.T), one call per layer.  ``dot``: cupy.dot(weight, row), one per layer and row.
+    """``matmul`` and ``dot``: one call per layer.  ``dot-rows``: cupy.dot(weight, row), one per layer and row.
 
-    Both are cuBLAS's.  The dot product of two vectors is a sum of their elementwise products: these are rounded first.
+    All are cuBLAS's.  The dot product of two vectors is a sum of their elementwise products: these are rounded first.
     """
 
     name = "cupy"
     packages = ("cupy-cuda13x", "cupy-cuda12x", "cupy-cuda11x", "cupy")
-    variants = ("matmul", "dot")
+    variants = ("matmul", "dot", "dot-rows")
     primitives = ("sum", "vdot")
+    calls = MappingProxyType(
+        {
+            "matmul": Called("cupy.matmul({x}, {W})", layouts=BOTH, strided=True, tried=("NN",)),
+            "dot": Called("cupy.dot({x}, {W})", layouts=BOTH, strided=True, tried=("NN",)),
+            "dot-rows": Called("cupy.stack([cupy.dot({V}, row) for row in {x}])", layouts=BOTH, strided=True),
+            "sum": Called("cupy.sum({x}, axis=1)", one_row="cupy.sum({x}[0])", layouts=("N", "T"), strided=True),
+            "vdot": Called("cupy.vdot(x[0], W[0])"),
+        }
+    )
     devices = ("cuda",)
     dtypes = ("float16", "bfloat16", "float32", "float64")
     switches = MappingProxyType({"accelerators": tuple(_ACCELERATORS), "tf32": ("off", "on")})
@@ -68,39 +78,46 @@ class CuPy(Library):
             "accelerators": os.environ.get("CUPY_ACCELERATORS", "cub") or "none",
         }
 
-    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
-        """Weights are kept one row per output; biases are added afterwards."""
+    def model(
+        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+    ) -> Model:
+        """Weights are kept one row per output where no layout says otherwise; biases are added afterwards."""
         import cupy
 
         put = _putter(offset)
-        held = [(put(weight), None if bias is None else put(bias)) for weight, bias in layers]
+        first, second = self.layout_of(variant, layout)
+        held = [(viewed(put(stored(weight.T, second)), second), None if bias is None else put(bias)) for weight, bias in layers]
 
         def forward(rows: Array) -> Any:
-            values = put(rows)
+            values = viewed(put(stored(rows, first)), first)
             for index, (weight, bias) in enumerate(held):
                 if index:
                     values = cupy.maximum(values, values.dtype.type(0))
                 if variant == "matmul":
-                    values = cupy.matmul(values, weight.T)
+                    values = cupy.matmul(values, weight)
+                elif variant == "dot":
+                    values = cupy.dot(values, weight)
                 else:
-                    values = cupy.stack([cupy.dot(weight, row) for row in values])
+                    values = cupy.stack([cupy.dot(weight.T, row) for row in values])
                 values = values if bias is None else values + bias
             return values
 
         return forward
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
-        """cupy.sum of a vector, or over axis 1 of a batch; cupy.dot of two vectors."""
+        """cupy.sum of a vector, or over axis 1 of a batch; cupy.vdot of two vectors."""
         import cupy
 
         put = _putter(offset)
+        first, _ = self.layout_of("sum", kernel.environment.layout)
 
         def total(rows: Array, weights: Array, bias: Array | None) -> Array:
-            found = cupy.sum(put(rows), axis=1) if len(rows) > 1 else cupy.sum(put(rows[0]))
+            values = viewed(put(stored(rows, first)), first)
+            found = cupy.sum(values, axis=1) if len(rows) > 1 else cupy.sum(values[0])
             return self.numbers(found).reshape(-1, 1)
 
         def product(rows: Array, weights: Array, bias: Array | None) -> Array:
-            return self.numbers(cupy.dot(put(rows[0]), put(weights[0]))).reshape(1, 1)
+            return self.numbers(cupy.vdot(put(rows[0]), put(weights[0]))).reshape(1, 1)
 
         return total if kernel.environment.operation == "sum" else product
 

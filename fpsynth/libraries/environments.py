@@ -7,9 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fpsynth.formats import FORMATS
+from fpsynth.libraries.calls import full_text
 from fpsynth.libraries.machine import gpu, machine
 from fpsynth.libraries.pool import LibraryPool
-from fpsynth.libraries.registry import NAMES
+from fpsynth.libraries.registry import NAMES, library_named
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What can be asked of a library by name."""
+
+    call: str
+    """With the operands as they are stored."""
+    layouts: tuple[str, ...]
+    """Those that it takes, its own first; none where there is no choice."""
+    strided: bool
+    """Whether s and e may stand after their letters (see ``libraries.calls``)."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,7 @@ class Environment:
     """Why it cannot be used; empty if it can."""
     variants: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variant, then dtype, to what is in the way; an empty string means that it runs."""
+    operations: dict[str, Operation] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     """CPU, builds, kernels, threads, settings."""
     seconds: float = 0.0
@@ -77,8 +91,18 @@ def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: 
                 device=device,
                 absent=member.reason,
                 variants=abilities[member.name],
+                operations=operations_of(member.name),
                 facts=member.environment,
                 seconds=member.seconds,
             )
             for member in pool.members.values()
         ]
+
+
+def operations_of(name: str) -> dict[str, Operation]:
+    """The operations of a library: the call of each, with its operands, and its layouts."""
+    found = {}
+    for operation, called in library_named(name).calls.items():
+        alone = 1 if operation == "vdot" else None
+        found[operation] = Operation(full_text(called, batch=alone, outputs=alone), called.layouts, called.strided)
+    return found

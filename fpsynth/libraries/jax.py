@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line, outputs_of
+from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import cores, cuda_libraries, cuda_variables, gpu
-from fpsynth.libraries.operands import BORDER, filters, images, placed
+from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
 from fpsynth.networks.network import Dense, Network
 
 if TYPE_CHECKING:
@@ -42,6 +43,23 @@ class Jax(Library):
     packages = ("jax",)
     variants = ("jit", "eager")
     primitives = ("sum", "vdot", "conv2d")
+    calls = MappingProxyType(
+        {
+            "jit": Called(
+                "jax.jit(lambda x, W: jnp.matmul({x}, {W}))(x, W)",
+                "jax.jit(lambda x, W, b: jnp.matmul({x}, {W}) + b)(x, W, b)",
+                layouts=BOTH,
+                tried=("NN", "TT"),
+            ),
+            "eager": Called("jnp.matmul({x}, {W})", layouts=BOTH),
+            "sum": Called("jnp.sum(x, axis=1)", one_row="jnp.sum(x[0])"),
+            "vdot": Called("jnp.vdot(x[0], W[0])"),
+            "conv2d": Called(
+                'lax.conv_general_dilated(x, W, (1, 1), "VALID", dimension_numbers=("NCHW", "OIHW", "NCHW"))', images="NCHW"
+            ),
+        }
+    )
+    other_names = MappingProxyType({"matmul": "eager"})
     devices = ("cpu", "cuda")
     switches = MappingProxyType({"deterministic": ("off", "on"), "precision": ("default", *LEVELS, *ALGORITHMS)})
     """``precision``: how products and convolutions of float32 may be computed; by default a GPU may use TF32."""
@@ -60,7 +78,7 @@ class Jax(Library):
 
         jax.config.update("jax_enable_x64", True)  # without it float64 arrays become float32; other types are not touched
         _device(device)
-        self._jitted = jax.jit(_forward)
+        self._jitted = jax.jit(_forward, static_argnums=2)
         for variant in self.variants:
             self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
 
@@ -100,15 +118,21 @@ class Jax(Library):
             "preallocate": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "true"),
         }
 
-    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
-        """Weights are kept one row per output; they are arguments of the compiled function, lest they be folded into it."""
+    def model(
+        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+    ) -> Model:
+        """Weights are kept one row per output where no layout says otherwise.
+
+        They are arguments of the compiled function, lest they be folded into it.
+        """
         put = _putter(device, offset)
-        held = [(put(weight), None if bias is None else put(bias)) for weight, bias in layers]
-        compiled = self._jitted if variant == "jit" else _forward
-        return lambda rows: compiled(put(rows), held)
+        first, second = self.layout_of(variant, layout)
+        held = [(put(stored(weight.T, second)), None if bias is None else put(bias)) for weight, bias in layers]
+        compiled, turned = self._jitted if variant == "jit" else _forward, (first == "T", second == "T")
+        return lambda rows: compiled(put(stored(rows, first)), held, turned)
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
-        """jnp.sum of a vector, or over axis 1 of a batch; jnp.dot of two vectors; lax.conv_general_dilated, channels first."""
+        """jnp.sum of a vector, or over axis 1 of a batch; jnp.vdot of two vectors; lax.conv_general_dilated, channels first."""
         import jax
         import jax.numpy as jnp
 
@@ -118,7 +142,7 @@ class Jax(Library):
             return self.numbers(jnp.sum(put(rows), axis=1) if len(rows) > 1 else jnp.sum(put(rows[0])))
 
         def product(rows: Array, weights: Array, bias: Array | None) -> Array:
-            return self.numbers(jnp.dot(put(rows[0]), put(weights[0])))
+            return self.numbers(jnp.vdot(put(rows[0]), put(weights[0])))
 
         def convolution(rows: Array, weights: Array, bias: Array | None) -> Array:
             layout = ("NCHW", "OIHW", "NCHW")
@@ -155,11 +179,13 @@ def _putter(device: str, offset: int | None) -> Any:
     return lambda array: jax.device_put(placed(array), where)
 
 
-def _forward(values: Any, layers: list[tuple[Any, Any]]) -> Any:
+def _forward(values: Any, layers: list[tuple[Any, Any]], turned: tuple[bool, bool]) -> Any:
+    """``turned``: whether the points and the weights (inputs, outputs) are given as their transposes."""
     import jax.numpy as jnp
 
+    values = values.T if turned[0] else values
     for index, (weight, bias) in enumerate(layers):
-        values = jnp.matmul(values, weight.T)
+        values = jnp.matmul(values, weight.T if turned[1] else weight)
         values = values if bias is None else values + bias
         if index + 1 < len(layers):
             values = jnp.maximum(values, 0)

@@ -47,6 +47,8 @@ class Environment:
     device: str = "cpu"
     switches: Pairs = ()
     """Switches of the library, by name (see ``Library.switches``), that are set when it has been imported."""
+    layout: str = ""
+    """How the operands lie in memory (see ``libraries.calls``); empty: as the operation has them by itself."""
 
     def __str__(self) -> str:
         parts = [f"batch={self.batch}"]
@@ -56,6 +58,8 @@ class Environment:
                 parts.append(f"{name}={number}")
         if self.row:
             parts.append(f"row={self.row}")
+        if self.layout:
+            parts.append(f"layout={self.layout}")
         if self.device != "cpu":
             parts.append(f"device={self.device}")
         parts += [f"{name}={value}" for name, value in (*self.switches, *self.settings)]

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from fpsynth.errors import InputError
 from fpsynth.libraries.base import Library
-from fpsynth.libraries.kernels import Environment, Pairs
+from fpsynth.libraries.calls import call_text, full_text
+from fpsynth.libraries.kernels import Environment, Kernel, Pairs
 from fpsynth.libraries.machine import SETTABLE
-from fpsynth.libraries.registry import library_named
+from fpsynth.libraries.registry import NAMES, library_named
 
 _NUMBERS = ("batch", "outputs", "row", "output", "threads")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
@@ -19,17 +20,17 @@ _VALUE = re.compile(r"[A-Za-z0-9_.+=:-]{1,64}")
 
 
 def parse_environment(text: str) -> Environment:
-    """Read LIBRARY:OPERATION[:batch=N,outputs=N,row=N,output=N,threads=N,device=cuda,SWITCH=VALUE,VARIABLE=VALUE].
+    """Read LIBRARY:OPERATION[:batch=N,outputs=N,row=N,output=N,threads=N,layout=XW,device=cuda,SWITCH=VALUE,VARIABLE=VALUE].
 
-    ``dot`` stands for vdot where the library has no variant of that name.  Switches are the library's own, in lower case;
-    variables are those of the process's environment, in upper case.  Raises InputError that says what is wrong for an unknown
-    library, operation, option, number or switch, and for a device or switch with which the operation cannot be computed.
+    A layout is one of ``libraries.calls``; where none is named it is the operation's own.  Switches are the library's, in lower
+    case; variables are those of the process's environment, in upper case.  Raises InputError that says what is wrong for an
+    unknown library, operation, option, number, layout or switch, and for a device or switch with which the operation cannot
+    be computed.
     """
     name, _, rest = text.partition(":")
     operation, _, options = rest.partition(":")
     library = library_named(name)
-    if operation == "dot" and "dot" not in library.variants:
-        operation = "vdot"
+    operation = library.other_names.get(operation, operation)
     if operation not in library.operations:
         raise InputError(f"{name} has no operation {operation[:40]!r}; choose from {', '.join(library.operations)}")
     environment = Environment(name, operation)
@@ -59,6 +60,12 @@ def _with_option(environment: Environment, option: str, library: Library) -> Env
     if _VARIABLE.fullmatch(name) and equals and _VALUE.fullmatch(value):
         _require_harmless(name, value)
         return replace(environment, settings=_sorted(environment.settings, name, value))
+    if name == "layout" and equals:
+        objection = library.layout_objection(environment.operation, value or "none")
+        if objection:
+            raise InputError(objection)
+        own = library.calls[environment.operation].own
+        return replace(environment, layout="" if value == own else value)
     if name == "device" and value in ("cpu", "cuda"):
         return replace(environment, device=value)
     if name in _NUMBERS and re.fullmatch(r"\d{1,5}", value) and (int(value) > 0 or name in ("row", "output")):
@@ -68,7 +75,7 @@ def _with_option(environment: Environment, option: str, library: Library) -> Env
             return replace(environment, switches=_sorted(environment.switches, name, value))
         choices = "|".join(library.switches[name])
         raise InputError(f"{library.name} has no {name}={value[:40]!r}; choose from {name}={choices}")
-    options = ", ".join([f"{known}=N" for known in _NUMBERS] + ["device=cuda", "VARIABLE=VALUE"])
+    options = ", ".join([f"{known}=N" for known in _NUMBERS] + ["layout=NN", "device=cuda", "VARIABLE=VALUE"])
     switches = f", and {library.name}'s switches {', '.join(library.switches)}" if library.switches else ""
     raise InputError(f"{option[:60]!r} is no option of an environment; choose from {options}{switches}")
 
@@ -86,3 +93,35 @@ def _require_harmless(name: str, value: str) -> None:
 def _sorted(pairs: Pairs, name: str, value: str) -> Pairs:
     """The pairs by name, this one among them (or instead of the one of its name)."""
     return tuple(sorted({**dict(pairs), name: value}.items()))
+
+
+def kernel_call(kernel: Kernel) -> str:
+    """The call that computes a kernel, and its operands: ``np.dot(x, W.T)  x (4, 64) C, W (16, 64) C``."""
+    where = kernel.environment
+    called = library_named(where.library).calls[where.operation]
+    return full_text(called, where.layout, batch=where.batch, terms=kernel.terms, outputs=kernel.outputs, bias=kernel.bias)
+
+
+def run_call(library: str, operation: str, layout: str = "") -> str:
+    """The call of an operation, without sizes; empty for a library, an operation or a layout that is not known."""
+    if library not in NAMES or operation not in (calls := library_named(library).calls):
+        return ""
+    called = calls[operation]
+    return call_text(called, layout) if not layout or called.takes(layout) else ""
+
+
+def former_operation(library: str, operation: str) -> str:
+    """The present name of an operation in a file that does not say its call: dot was not yet a product of matrices there.
+
+    In numpy and cupy it was np.dot(W, row) for each row, elsewhere the product of two vectors.
+    """
+    if operation != "dot" or library not in NAMES:
+        return operation
+    return "dot-rows" if "dot-rows" in library_named(library).operations else "vdot"
+
+
+def former_environment(text: str) -> str:
+    """The text of an environment, perhaps from a file that does not say its call, with the present name of its operation."""
+    library, first, rest = text.partition(":")
+    operation, second, options = rest.partition(":")
+    return f"{library}{first}{former_operation(library, operation)}{second}{options}"

@@ -1,4 +1,4 @@
-"""numpy: a batch times a matrix (np.matmul), or a matrix times each row by itself (np.dot)."""
+"""numpy: a batch times a matrix (np.matmul, np.dot), or a matrix times each row by itself (np.dot again)."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ import contextlib
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import limit_threads
-from fpsynth.libraries.operands import placed
+from fpsynth.libraries.operands import placed, stored, viewed
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
 
 
 class Numpy(Library):
-    """``matmul``: np.matmul(rows, weight.T), one call per layer.  ``dot``: np.dot(weight, row), one call per layer and row.
+    """``matmul`` and ``dot``: one call per layer.  ``dot-rows``: np.dot(weight, row), one call per layer and row.
 
-    numpy has no matmul for the types of ml_dtypes: it widens them to float32 and returns float32.  Its dot accumulates them
-    in float32 and rounds once.
+    (The name matvec would be numpy's own np.matvec.)  numpy has no matmul for the types of ml_dtypes: it widens them to float32
+    and returns float32.  Its dot accumulates them in float32 and rounds once.
     """
 
     name = "numpy"
     packages = ("numpy",)
-    variants = ("matmul", "dot")
+    variants = ("matmul", "dot", "dot-rows")
     primitives = ("sum", "vdot")
+    calls = MappingProxyType(
+        {
+            "matmul": Called("np.matmul({x}, {W})", layouts=BOTH, strided=True, tried=("NN", "TT", "NTe")),
+            "dot": Called("np.dot({x}, {W})", layouts=BOTH, strided=True, tried=("NN", "TT")),
+            "dot-rows": Called("np.stack([np.dot({V}, row) for row in {x}])", layouts=BOTH, strided=True, tried=("NN", "TN")),
+            "sum": Called("np.sum({x}, axis=1)", one_row="np.sum({x}[0])", layouts=("N", "T"), strided=True),
+            "vdot": Called("np.vdot(x[0], W[0])"),
+        }
+    )
 
     def load(self, device: str, threads: int | None = None) -> None:
         """Import numpy, and ml_dtypes where it is installed.  By itself OpenBLAS takes a thread per core at most."""
@@ -53,36 +64,46 @@ class Numpy(Library):
             **_openblas(),
         }
 
-    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
-        """Weights are kept one row per output; biases are added afterwards."""
+    def model(
+        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+    ) -> Model:
+        """Weights are kept one row per output where no layout says otherwise; biases are added afterwards."""
         import numpy as np
 
-        held = [(placed(weight, offset), None if bias is None else placed(bias, offset)) for weight, bias in layers]
+        first, second = self.layout_of(variant, layout)
+        held = [
+            (viewed(placed(stored(weight.T, second), offset), second), None if bias is None else placed(bias, offset))
+            for weight, bias in layers
+        ]
 
         def forward(rows: Array) -> Array:
-            values = placed(rows, offset)
+            values: Array = viewed(placed(stored(rows, first), offset), first)
             for index, (weight, bias) in enumerate(held):
                 if index:
                     values = placed(np.maximum(values, values.dtype.type(0)), offset)
                 if variant == "matmul":
-                    values = np.matmul(values, weight.T)
+                    values = np.matmul(values, weight)
+                elif variant == "dot":
+                    values = np.dot(values, weight)
                 else:
-                    values = np.stack([np.dot(weight, row) for row in values])
+                    values = np.stack([np.dot(weight.T, row) for row in values])
                 values = values if bias is None else values + bias
             return values
 
         return forward
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
-        """np.sum of a vector, or over axis 1 of a batch; np.dot of two vectors."""
+        """np.sum of a vector, or over axis 1 of a batch; np.vdot of two vectors."""
         import numpy as np
 
+        first, _ = self.layout_of("sum", kernel.environment.layout)
+
         def total(rows: Array, weights: Array, bias: Array | None) -> Array:
-            values = placed(rows, offset)
+            values = viewed(placed(stored(rows, first), offset), first)
             return np.asarray(np.sum(values, axis=1) if len(values) > 1 else np.sum(values[0])).reshape(-1, 1)
 
         def product(rows: Array, weights: Array, bias: Array | None) -> Array:
-            return np.asarray(np.dot(placed(rows[0], offset), placed(weights[0], offset))).reshape(1, 1)
+            return np.asarray(np.vdot(placed(rows[0], offset), placed(weights[0], offset))).reshape(1, 1)
 
         return total if kernel.environment.operation == "sum" else product
 

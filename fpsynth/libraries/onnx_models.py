@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
 
 
-def network_model(layers: Sequence[Layer], dtype: Format, form: str) -> bytes:
-    """The model that ``networks.onnx`` writes for these layers; its numbers are put in without a detour by Python's floats."""
+def network_model(layers: Sequence[Layer], dtype: Format, form: str, turned: tuple[bool, bool]) -> bytes:
+    """The model that ``networks.onnx`` writes for these layers; its numbers are put in without a detour by Python's floats.
+
+    ``turned``: whether the points and the weights (inputs, outputs) are given as their transposes.
+    """
     shape = (layers[0][0].shape[1], *(len(weight) for weight, _ in layers))
-    model = _template(shape, tuple(bias is not None for _, bias in layers), dtype, form)
+    model = _template(shape, tuple(bias is not None for _, bias in layers), dtype, form, turned)
     values = {}
     for index, (weight, bias) in enumerate(layers):
-        values[f"W_{index}"] = weight if form == "gemm" else weight.T
+        values[f"W_{index}"] = weight if turned[1] else weight.T
         if bias is not None:
             values[f"b_{index}"] = bias
     for tensor in model.graph.initializer:
@@ -32,7 +35,7 @@ def network_model(layers: Sequence[Layer], dtype: Format, form: str) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _template(shape: tuple[int, ...], biased: tuple[bool, ...], dtype: Format, form: str) -> Any:
+def _template(shape: tuple[int, ...], biased: tuple[bool, ...], dtype: Format, form: str, turned: tuple[bool, bool]) -> Any:
     """A model of that shape, parsed."""
     import onnx
 
@@ -40,7 +43,26 @@ def _template(shape: tuple[int, ...], biased: tuple[bool, ...], dtype: Format, f
         Dense(((0.0,) * inputs,) * outputs, (0.0,) * outputs if bias else None)
         for inputs, outputs, bias in zip(shape, shape[1:], biased, strict=False)
     )
-    return onnx.ModelProto.FromString(onnx_bytes(Network(layers), dtype, form=form))
+    model = onnx.ModelProto.FromString(onnx_bytes(Network(layers), dtype, form=form))
+    return _laid(model, turned) if form == "gemm" else model
+
+
+def _laid(model: Any, turned: tuple[bool, bool]) -> Any:
+    """A model of Gemm nodes, of which the first takes the points, and all take the weights, as ``turned`` says."""
+    from onnx import helper
+
+    products = [node for node in model.graph.node if node.op_type == "Gemm"]
+    if turned[0]:
+        products[0].attribute.append(helper.make_attribute("transA", 1))
+        rows, inputs = model.graph.input[0].type.tensor_type.shape.dim
+        rows.dim_value, inputs.dim_param = inputs.dim_value, "batch"
+    if not turned[1]:
+        for node in products:
+            (transposed,) = [attribute for attribute in node.attribute if attribute.name == "transB"]
+            transposed.i = 0
+        for tensor in model.graph.initializer:
+            tensor.dims[:] = list(tensor.dims)[::-1]
+    return model
 
 
 def vector_model(kernel: Kernel) -> bytes:

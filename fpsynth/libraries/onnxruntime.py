@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.libraries.base import Array, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import limit_threads
 from fpsynth.libraries.onnx_models import convolution_model, network_model, vector_model
-from fpsynth.libraries.operands import BORDER, filters, images, placed
+from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
 from fpsynth.networks.network import Dense, Network
 
 if TYPE_CHECKING:
@@ -27,7 +29,18 @@ class OnnxRuntime(Library):
     packages = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
     variants = ("gemm", "matmul")
     primitives = ("sum", "vdot", "conv2d")
-    rows_per_weights = 32  # they are part of the model: each change takes a new session
+    calls = MappingProxyType(
+        {
+            "gemm": Called(
+                "Gemm(x, W{flags})", "Gemm(x, W, b{flags})", layouts=BOTH, flags=(", transA=1", ", transB=1"), tried=("TN",)
+            ),
+            "matmul": Called("MatMul(x, W)", "Add(MatMul(x, W), b)", layouts=("NN",)),
+            "sum": Called("ReduceSum(x, axes=[1], keepdims=0)", one_row="ReduceSum(x[0], axes=[0], keepdims=0)"),
+            "vdot": Called("MatMul(x[0], W[0])"),
+            "conv2d": Called("Conv(x, W)", "Conv(x, W, b)", images="NCHW"),
+        }
+    )
+    rows_per_weights = 32  # weights are part of the model: each change takes a new session
 
     _threads: int | None = None
 
@@ -49,12 +62,15 @@ class OnnxRuntime(Library):
             "graph_optimization": str(options.graph_optimization_level).rsplit(".", 1)[-1],
         }
 
-    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
+    def model(
+        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+    ) -> Model:
         """A session over the model, with the options that onnxruntime starts with.  ``offset`` is that of the input alone."""
-        session = self._session(network_model(layers, dtype, variant))
+        first, second = self.layout_of(variant, layout)
+        session = self._session(network_model(layers, dtype, variant, (first == "T", second == "T")))
 
         def run(rows: Array) -> Array:
-            (logits,) = session.run(["Y"], {"X": placed(rows, offset)})
+            (logits,) = session.run(["Y"], {"X": placed(stored(rows, first), offset)})
             found: Array = logits
             return found
 

@@ -115,6 +115,35 @@ def placed(array: Array, offset: int | None = None) -> Array:
     return copy
 
 
+def stored(matrix: Any, code: str) -> Any:
+    """A matrix as it lies in memory by the code of a layout (see ``libraries.calls``): transposed, or part of a wider one.
+
+    An array or a tensor, of which a copy, row after row, is to be made.
+    """
+    import numpy as np
+
+    turned = matrix.T if code[0] == "T" else matrix
+    if len(code) == 1:
+        return turned
+    shape = turned.shape[0], 2 * turned.shape[1]
+    wide = np.zeros(shape, turned.dtype) if isinstance(turned, np.ndarray) else turned.new_zeros(shape)
+    part(wide, code)[:] = turned
+    return wide
+
+
+def part(held: Any, code: str) -> Any:
+    """What of a stored matrix is the operand, or its transpose where the code says T: a view."""
+    if code.endswith("s"):
+        return held[:, : held.shape[1] // 2]
+    return held[:, ::2] if code.endswith("e") else held
+
+
+def viewed(held: Any, code: str) -> Any:
+    """The operand that ``stored`` has put into memory: a view."""
+    found = part(held, code)
+    return found.T if code[0] == "T" else found
+
+
 def patch_shape(terms: int) -> tuple[int, int, int]:
     """Channels, kernel rows and kernel columns of a convolution that sums ``terms`` products.
 

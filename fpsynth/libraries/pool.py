@@ -27,6 +27,8 @@ class Call:
 
     variant: str
     rows: tuple[int, ...]
+    layout: str = ""
+    """Of the operands (see ``libraries.calls``); empty for the variant's own."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class LibraryPool:
             raise InputError(f"the network has {network.shape[0]} inputs, but a point has another number of entries")
         answers: dict[str, list[Answer | None]] = {name: [None] * len(calls[name]) for name in calls}
         requests: dict[str, Message | None] = {
-            name: run_request(network, dtype, points, [(c.variant, c.rows) for c in calls[name]]) for name in calls
+            name: run_request(network, dtype, points, [(c.variant, c.rows, c.layout) for c in calls[name]]) for name in calls
         }
 
         def receive(name: str, message: Message) -> None:

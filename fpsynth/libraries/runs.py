@@ -111,7 +111,9 @@ def batches_for(device: str) -> tuple[int, ...]:
 
 
 def variations(environment: Environment) -> list[Environment]:
-    """The environment itself, and with each of the settings and switches worth trying on its device instead of its own.
+    """The environment itself, and with each of the settings, switches and layouts worth trying instead of its own.
+
+    In a batch of one row both letters of x are the same memory: layouts that begin with T are left out there.
 
     Without those with which its operation cannot be computed, as far as that is known beforehand.
     """
@@ -129,6 +131,11 @@ def variations(environment: Environment) -> list[Environment]:
             if not library.objection(environment.operation, environment.device, dict(pairs))
         ),
         *(replace(environment, settings=pairs, switches=()) for pairs in settings),
+        *(
+            replace(environment, layout=layout, settings=(), switches=())
+            for layout in library.calls[environment.operation].tried
+            if layout[0] == "N" or environment.batch > 1
+        ),
     ]
 
 
@@ -150,7 +157,7 @@ def sweep(
 ) -> list[Environment]:
     """Every variant of every library that is installed and knows the device, at each of the batch sizes.
 
-    ``batches``: None for those of the device.  ``varied``: also with each of the settings and switches that are worth trying.
+    ``batches``: None for those of the device.  ``varied``: also with each setting, switch and layout that is worth trying.
     Raises InputError for an unknown library.
     """
     sizes = batches_for(device) if batches is None else batches
@@ -199,7 +206,7 @@ def run_in(
                     f"running in {' '.join((first.library, *('='.join(pair) for pair in (*first.switches, *first.settings))))}"
                 )
             calls = [
-                Call(environments[number].operation, (k,) * environments[number].batch)
+                Call(environments[number].operation, (k,) * environments[number].batch, environments[number].layout)
                 for number in share
                 for k in range(len(points))
             ]

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.calls import Called
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
-from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype
+from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype, stored
 from fpsynth.networks.network import Dense, Network
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
+
+
+_LAYOUTS = ("NN", "NT", "TN", "TT")
+_FLAGS = (", transpose_a=True", ", transpose_b=True")
 
 
 class TensorFlow(Library):
@@ -32,6 +37,29 @@ class TensorFlow(Library):
     packages = ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")
     variants = ("keras", "matmul", "function")
     primitives = ("sum", "vdot", "conv2d")
+    calls = MappingProxyType(
+        {
+            "keras": Called(
+                "keras.Sequential([Dense({outputs}, use_bias=False)])(x)",
+                "keras.Sequential([Dense({outputs})])(x)",
+                layouts=("NN",),
+            ),
+            "matmul": Called("tf.matmul(x, W{flags})", layouts=_LAYOUTS, flags=_FLAGS, tried=("NT",)),
+            "function": Called(
+                "tf.function(lambda x, W: tf.matmul(x, W{flags}))(x, W)",
+                "tf.function(lambda x, W, b: tf.matmul(x, W{flags}) + b)(x, W, b)",
+                layouts=_LAYOUTS,
+                flags=_FLAGS,
+                tried=("NT",),
+            ),
+            "sum": Called("tf.reduce_sum(x, axis=1)", one_row="tf.reduce_sum(x[0])"),
+            "vdot": Called("tf.tensordot(x[0], W[0], 1)"),
+            "conv2d": Called(
+                'tf.nn.conv2d(x, W, 1, "VALID")', 'tf.nn.bias_add(tf.nn.conv2d(x, W, 1, "VALID"), b)', images="NHWC"
+            ),
+        }
+    )
+    other_names = MappingProxyType({"tensordot": "vdot"})
     devices = ("cpu", "cuda")
     switches = MappingProxyType({"deterministic": ("off", "on"), "tf32": ("on", "off"), "xla": ("off", "on")})
     """``tf32``: of float32 products and convolutions.  ``xla``: whether the function is compiled by XLA."""
@@ -104,24 +132,30 @@ class TensorFlow(Library):
             }
         return facts
 
-    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
-        """Weights are kept one row per input, as Keras does; the arguments of the graph, lest they be folded into it."""
+    def model(
+        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+    ) -> Model:
+        """Weights are kept one row per input, as Keras does, where no layout says otherwise.
+
+        They are arguments of the graph, lest they be folded into it.
+        """
         import numpy as np
         import tensorflow as tf
 
         if not _multiplies(dtype.name):
             raise CannotRun(f"tf.matmul does not take {dtype.name}")
         place = _place(device, offset)
-        turned = [(np.ascontiguousarray(weight.T), bias) for weight, bias in layers]
+        first, second = self.layout_of(variant, layout)
+        laid = [(np.ascontiguousarray(stored(weight.T, second)), bias) for weight, bias in layers]
         with tf.device(place):
             if variant == "keras":
-                return _Keras(_sequential(turned, dtype), place)
-            held = [(tf.constant(weight), None if bias is None else tf.constant(bias)) for weight, bias in turned]
+                return _Keras(_sequential(laid, dtype), place)
+            held = [(tf.constant(weight), None if bias is None else tf.constant(bias)) for weight, bias in laid]
             forward = self._graph if variant == "function" else _forward
 
         def run(rows: Array) -> Any:
             with tf.device(place):
-                return forward(tf.constant(rows), held)
+                return forward(tf.constant(np.ascontiguousarray(stored(rows, first))), held, (first == "T", second == "T"))
 
         return run
 
@@ -245,11 +279,12 @@ def _set_weights(model: Any, layers: Sequence[Layer]) -> None:
         layer.set_weights([weight] if bias is None else [weight, bias])
 
 
-def _forward(values: Any, layers: list[tuple[Any, Any]]) -> Any:
+def _forward(values: Any, layers: list[tuple[Any, Any]], turned: tuple[bool, bool]) -> Any:
+    """``turned``: whether the points and the weights (inputs, outputs) are given as their transposes."""
     import tensorflow as tf
 
     for index, (weight, bias) in enumerate(layers):
-        values = tf.matmul(values, weight)
+        values = tf.matmul(values, weight, transpose_a=turned[0] and index == 0, transpose_b=turned[1])
         values = values if bias is None else values + bias
         if index + 1 < len(layers):
             values = tf.nn.relu(values)

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FORMATS, Format
 from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line
+from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.cudnn import ALGORITHMS, Cudnn, load_cudnn
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
-from fpsynth.libraries.operands import BORDER, dtype_name, filters, images, numpy_dtype, placed
+from fpsynth.libraries.operands import BORDER, dtype_name, filters, images, numpy_dtype, part, placed, stored
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
 
 
 class Torch(Library):
-    """``linear``: functional.linear(rows, weight, bias).  ``matmul``: rows @ weight.T + bias.
+    """``linear``: functional.linear, as nn.Linear calls it.  ``matmul``: the operator @, and + for the bias.
 
     torch has linear and @ for 8-bit formats, but no ReLU, addition or argmax: there the class is that of the logits widened
     to float32, which is exact.
@@ -30,6 +31,22 @@ class Torch(Library):
     packages = ("torch",)
     variants = ("linear", "matmul")
     primitives = ("sum", "vdot", "conv2d")
+    calls = MappingProxyType(
+        {
+            "linear": Called(
+                "torch.nn.functional.linear({x}, {V})",
+                "torch.nn.functional.linear({x}, {V}, b)",
+                layouts=BOTH,
+                strided=True,
+                tried=("NN",),
+            ),
+            "matmul": Called("{x} @ {W}", layouts=BOTH, strided=True, tried=("NN",)),
+            "sum": Called("torch.sum({x}, dim=1)", one_row="torch.sum({x}[0])", layouts=("N", "T"), strided=True),
+            "vdot": Called("torch.dot(x[0], W[0])"),
+            "conv2d": Called("torch.nn.functional.conv2d(x, W)", "torch.nn.functional.conv2d(x, W, b)", images="NCHW"),
+        }
+    )
+    other_names = MappingProxyType({"dot": "vdot"})
     devices = ("cpu", "cuda")
     takes_patterns = True
     switches = MappingProxyType(
@@ -129,19 +146,22 @@ class Torch(Library):
             raise CannotRun(f"the network or the points hold numbers that are not {dtype.name}")
         return tensor
 
-    def model(self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None) -> Model:
-        """Weights are kept one row per output, as nn.Linear does."""
+    def model(
+        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+    ) -> Model:
+        """Weights are kept one row per output, as nn.Linear does, where no layout says otherwise."""
         import torch
 
+        first, second = self.layout_of(variant, layout)
         held = [
-            (_tensor(weight, device, offset), None if bias is None else _tensor(bias, device, offset))
+            (_tensor(weight.T, device, offset, second), None if bias is None else _tensor(bias, device, offset))
             for weight, bias in layers
         ]
-        forward = self._function(_forward)
+        forward, turned = self._function(_forward), (first[0] == "T", second[0] == "T")
 
         def run(rows: Any) -> Any:
             with torch.inference_mode():
-                return forward(_tensor(rows, device, offset), held, variant)
+                return forward(_tensor(rows, device, offset, first), held, variant, turned)
 
         return run
 
@@ -154,9 +174,12 @@ class Torch(Library):
         import torch
 
         device = kernel.environment.device
+        first, _ = self.layout_of("sum", kernel.environment.layout if kernel.environment.operation == "sum" else "")
 
         def total(rows: Array, weights: Array, bias: Array | None) -> Any:
-            return self._function(_total)(_tensor(rows if len(rows) > 1 else rows[0], device, offset))
+            values = _tensor(rows, device, offset, first)
+            values = values.T if first[0] == "T" else values
+            return self._function(_total)(values if len(rows) > 1 else values[0])
 
         def product(rows: Array, weights: Array, bias: Array | None) -> Any:
             return self._function(torch.dot)(_tensor(rows[0], device, offset), _tensor(weights[0], device, offset))
@@ -225,15 +248,17 @@ class Torch(Library):
         return Outputs(tuple(tuple(row) for row in tensor.cpu().to(torch.float64).tolist()), tuple(classes))
 
 
-def _forward(values: Any, held: Sequence[tuple[Any, Any]], variant: str) -> Any:
+def _forward(values: Any, held: Sequence[tuple[Any, Any]], variant: str, turned: tuple[bool, bool]) -> Any:
+    """``turned``: whether the transposes of the points and of the weights (inputs, outputs) are given."""
     import torch
 
+    values = values.T if turned[0] else values
     for index, (weight, bias) in enumerate(held):
         values = torch.relu(values) if index else values
         if variant == "linear":
-            values = torch.nn.functional.linear(values, weight, bias)
+            values = torch.nn.functional.linear(values, weight if turned[1] else weight.T, bias)
         else:
-            values = values @ weight.T
+            values = values @ (weight.T if turned[1] else weight)
             values = values if bias is None else values + bias
     return values
 
@@ -310,19 +335,21 @@ def _array(tensor: Any) -> Array:
     return found if plain else found.view(numpy_dtype(FORMATS[name], patterns=True))
 
 
-def _tensor(values: Any, device: str, offset: int | None) -> Any:
+def _tensor(values: Any, device: str, offset: int | None, code: str = "N") -> Any:
     """A copy of an array or a tensor in memory that torch allocates: on the CPU that begins at a multiple of 64 bytes.
 
-    torch.from_numpy would keep numpy's address, upon which MKL's order of summation depends.
+    torch.from_numpy would keep numpy's address, upon which MKL's order of summation depends.  ``code``: of the layout; where
+    it says T, the transpose is returned.
     """
     import torch
 
     if offset is not None and device != "cpu":
         raise CannotRun("addresses can only be chosen on the CPU")
+    values = values if code == "N" else stored(values, code)
     tensor = values if isinstance(values, torch.Tensor) else _shared(values if offset is None else placed(values, offset))
     if device != "cpu":
-        return tensor.contiguous().to(device)
-    return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor) if offset is None else tensor
+        return part(tensor.contiguous().to(device), code)
+    return part(torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor) if offset is None else tensor, code)
 
 
 def _shared(array: Array) -> Any:

@@ -26,9 +26,12 @@ def load_request(name: str, device: str, threads: int | None, switches: Pairs) -
 
 
 def run_request(
-    network: Network[float], dtype: Format, points: Sequence[Sequence[float]], calls: Sequence[tuple[str, Sequence[int]]]
+    network: Network[float], dtype: Format, points: Sequence[Sequence[float]], calls: Sequence[tuple[str, Sequence[int], str]]
 ) -> Message:
-    """A request to run ``network``: each call names a variant and, for each row of its batch, which of the points fills it."""
+    """A request to run ``network``.
+
+    Each call names a variant, for each row of its batch which of the points fills it, and a layout (empty: the variant's own).
+    """
     layers = [
         {
             "weight": [[w.hex() for w in row] for row in layer.weight],
@@ -41,7 +44,7 @@ def run_request(
             "dtype": dtype.name,
             "layers": layers,
             "points": [[float(x).hex() for x in point] for point in points],
-            "calls": [{"variant": variant, "rows": list(rows)} for variant, rows in calls],
+            "calls": [{"variant": variant, "rows": list(rows), "layout": layout} for variant, rows, layout in calls],
         }
     }
 
@@ -87,13 +90,13 @@ class _Server:
         """One message per call, as soon as it is known: should the library crash, what was computed before is not lost."""
         network, dtype = _network(request["layers"]), FORMATS[request["dtype"]]
         points = [[float.fromhex(x) for x in point] for point in request["points"]]
-        ready: dict[str, Runner | CannotRun] = {}
+        ready: dict[tuple[str, str], Runner | CannotRun] = {}
         for index, call in enumerate(request["calls"]):
-            variant = call["variant"]
+            way = call["variant"], call["layout"]
             try:
-                if variant not in ready:
-                    ready[variant] = _prepared(library, network, dtype, variant, self.device)
-                runner = ready[variant]
+                if way not in ready:
+                    ready[way] = _prepared(library, network, dtype, way, self.device)
+                runner = ready[way]
                 if isinstance(runner, CannotRun):
                     raise runner
                 yield {"call": index, **_message(runner([points[k] for k in call["rows"]]))}
@@ -104,9 +107,12 @@ class _Server:
         yield {"done": True}
 
 
-def _prepared(library: Library, network: Network[float], dtype: Format, variant: str, device: str) -> Runner | CannotRun:
+def _prepared(
+    library: Library, network: Network[float], dtype: Format, way: tuple[str, str], device: str
+) -> Runner | CannotRun:
+    variant, layout = way
     try:
-        return library.runner(network, dtype, variant, device)
+        return library.runner(network, dtype, variant, device, layout)
     except CannotRun as reason:
         return reason
 

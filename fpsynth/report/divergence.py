@@ -19,6 +19,7 @@ from fpsynth.report.terminal import setting_text, title
 from fpsynth.report.verdicts import attempt_table, ranges
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.synthesis.result import DivergenceResult, Verdict
+from fpsynth.witness.calls import view_call
 from fpsynth.witness.divergence import Divergence, Observation, View
 from fpsynth.witness.numerals import hex_text
 
@@ -179,6 +180,7 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
         facts = [clean(_arithmetic(divergence, view), 160)]
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
+            facts += [call] if (call := view_call(view.environment, divergence.format, divergence.network)) else []
         if view.permutation:
             moved = [f"neuron {k} at output {j}" for j, k in enumerate(view.permutation) if j != k]
             facts.append("neurons rearranged: " + listed([*moved[:4], *([f"{len(moved) - 4} more"] if len(moved) > 4 else [])]))
@@ -261,6 +263,7 @@ def library_lines(divergence: Divergence, style: Style) -> list[str]:
 def _setting(seen: Observation) -> str:
     """What was set for a run, as it stands behind its variant."""
     parts = [f"{name}={value}" for name, value in (*seen.switches, *seen.settings)]
+    parts += [f"layout={seen.layout}"] if seen.layout else []
     parts += [f"{seen.threads} threads"] if seen.threads else []
     parts += [seen.device] if seen.device not in ("", "cpu") else []
     parts += [seen.environment["dtype"]] if "dtype" in seen.environment else []

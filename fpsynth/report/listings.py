@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fpsynth.witness import Divergence, Witness
 
 if TYPE_CHECKING:
     from fpsynth.certifiers.dataset import DatasetCertification
-    from fpsynth.libraries.environments import Installation
+    from fpsynth.libraries.environments import Environment, Installation
     from fpsynth.synthesis.check import CheckResult
 
 
@@ -54,6 +54,7 @@ def _divergence_replay_text(divergence: Divergence) -> str:
     for seen in divergence.observations:
         chosen = [seen.device] if seen.device not in ("", "cpu") else []
         chosen += ["=".join(pair) for pair in (*seen.switches, *seen.settings)]
+        chosen += [f"layout={seen.layout}"] if seen.layout else []
         name = (seen.library, seen.version, " ".join([seen.variant, *chosen]).strip())
         if seen.not_run:
             rows.append((*name, "", "", "", "", f"not run: {seen.not_run}"))
@@ -85,6 +86,10 @@ def certify_text(result: DatasetCertification) -> str:
     )
 
 
+_LAYOUTS = """layout=XW, for x @ W: N stored row after row, T the transpose is; the first is the operation's own
+s or e after a letter: the left half, or every second column, of an array twice as wide (layout=NeT)"""
+
+
 def environments_text(found: Installation) -> str:
     """The machine, the packages, and for each library the dtypes that it runs."""
     lines = [f"{name:22}{value}" for name, value in found.machine.items()]
@@ -99,7 +104,15 @@ def environments_text(found: Installation) -> str:
             runs = [name for name, why in obstacles.items() if not why]
             rest = [name for name, why in obstacles.items() if why]
             rows.append((library.library, library.version, variant, " ".join(runs), " ".join(rest)))
-    return "\n".join(lines) + "\n" + _table(rows)
+    text = "\n".join(lines) + "\n" + _table(rows)
+    calls = [("operation", "call", "layouts"), *(row for library in found.libraries for row in _calls(library))]
+    return f"{text}\n\n{_table(calls)}\n{_LAYOUTS}"
+
+
+def _calls(library: Environment) -> Iterator[tuple[str, str, str]]:
+    """The call of each operation and the layouts that it takes, its own first."""
+    for operation, called in library.operations.items():
+        yield f"{library.library}:{operation}", called.call, " ".join(called.layouts) + " s e" * called.strided or "-"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

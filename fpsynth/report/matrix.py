@@ -7,7 +7,8 @@ from html import escape
 from typing import Any
 
 from fpsynth.arithmetic_json import arithmetic_to_json
-from fpsynth.libraries.kernels import Environment
+from fpsynth.libraries.kernels import Environment, Kernel
+from fpsynth.libraries.naming import kernel_call
 from fpsynth.report.style import Style
 from fpsynth.synthesis.matrix import Cell, Matrix
 
@@ -77,8 +78,9 @@ def gathered(environments: Sequence[Environment]) -> list[str]:
     """Environments in few words: a line for each library and its settings, variants with equal batches together."""
     groups: dict[tuple[str, str], dict[str, list[int]]] = {}
     for e in environments:
-        device = [] if e.device == "cpu" else [("device", e.device)]
-        settings = " ".join(f"{name}={value}" for name, value in (*device, *e.switches, *e.settings))
+        more = [] if e.device == "cpu" else [("device", e.device)]
+        more += [("layout", e.layout)] if e.layout else []
+        settings = " ".join(f"{name}={value}" for name, value in (*more, *e.switches, *e.settings))
         groups.setdefault((e.library, settings), {}).setdefault(e.operation, []).append(e.batch)
     lines = []
     for (library, settings), variants in groups.items():
@@ -162,6 +164,7 @@ def matrix_json(matrix: Matrix) -> dict[str, Any]:
         "environments": [
             {
                 "environment": str(member.environment),
+                "call": kernel_call(Kernel(member.environment, matrix.dtype, matrix.terms, matrix.outputs)),
                 "reason": member.reason,
                 "class": next((class_name(k) for k, cls in enumerate(matrix.classes) if index in cls), None),
                 "check": None if member.reveal is None else str(member.reveal.at(0, 0).check),

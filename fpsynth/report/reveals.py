@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.libraries.kernels import Kernel
+from fpsynth.libraries.naming import kernel_call
 from fpsynth.report.style import Style, clean
 from fpsynth.report.tables import table
 from fpsynth.report.trees import subject, tree_text
@@ -51,6 +52,7 @@ def _one(found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[
     kernel = found.kernel
     parts = [str(kernel.environment), str(kernel.dtype), f"{kernel.terms} terms"] + (["with bias"] if kernel.bias else [])
     lines = [style.paint(" · ".join(parts), "bold"), style.paint("━" * style.width, "dim")]
+    lines += style.wrap(kernel_call(kernel), 2, 4)
     for number, cls in enumerate(found.classes):
         lines += _class(cls, found, style, seen, legend, number < _DRAWN)
     shown = {
@@ -148,6 +150,7 @@ def _kernel_text(kernel: Kernel) -> str:
     """Library, operation, format and every setting."""
     where = kernel.environment
     parts = [where.library, where.operation, str(kernel.dtype), *(["bias"] if kernel.bias else [])]
+    parts += [f"layout={where.layout}"] if where.layout else []
     parts += [where.device] if where.device != "cpu" else []
     parts += [f"threads={where.threads}"] if where.threads is not None else []
     return clean(" ".join([*parts, *(f"{name}={value}" for name, value in (*where.switches, *where.settings))]))

@@ -13,7 +13,7 @@ from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import MAX_TERMS, Kernel
-from fpsynth.libraries.naming import parse_environment
+from fpsynth.libraries.naming import former_environment, kernel_call, parse_environment
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained, steps_in_words
 
 Json = dict[str, Any]
@@ -53,9 +53,10 @@ def reveals_from_json(data: object) -> tuple[Reveal, ...]:
 
 
 def kernel_to_json(kernel: Kernel) -> Json:
-    """A kernel as an object."""
+    """A kernel as an object, with the call that computes it."""
     return {
         "environment": str(kernel.environment),
+        "call": kernel_call(kernel),
         "dtype": kernel.dtype.name,
         "terms": kernel.terms,
         "outputs": kernel.outputs,
@@ -64,13 +65,18 @@ def kernel_to_json(kernel: Kernel) -> Json:
 
 
 def kernel_from_json(data: object) -> Kernel:
-    """Read what ``kernel_to_json`` wrote.  Raises InputError in one line for anything else."""
+    """Read what ``kernel_to_json`` wrote, perhaps before it wrote calls.  Raises InputError in one line for anything else."""
     if not isinstance(data, dict) or not isinstance(data.get("environment"), str) or not isinstance(data.get("dtype"), str):
         raise InputError("a kernel needs an environment and a dtype")
     terms, outputs, bias = data.get("terms"), data.get("outputs", 1), data.get("bias", False)
     if not _whole(terms, 1, MAX_TERMS) or not _whole(outputs, 1, MAX_TERMS) or not isinstance(bias, bool):
         raise InputError(f"a kernel needs terms and outputs from 1 to {MAX_TERMS}, and bias true or false")
-    return Kernel(parse_environment(data["environment"]), format_named(data["dtype"]), terms, outputs, bias)
+    text, call = data["environment"], data.get("call")
+    environment = parse_environment(former_environment(text) if call is None else text)
+    kernel = Kernel(environment, format_named(data["dtype"]), terms, outputs, bias)
+    if call is not None and call != kernel_call(kernel):
+        raise InputError(f"the call of a kernel in {environment} is {kernel_call(kernel)}, which the file does not say")
+    return kernel
 
 
 def reveal_to_json(found: Reveal) -> Json:

@@ -236,7 +236,7 @@ def _signs(
     row = tuple(sign * w for w in flip.network.layers[0].weight[0])
     zero = (0.0,) * len(row)
     network = Network((Dense(tuple(row if j == READ else zero for j in range(outputs))),))
-    calls = [Call(environment.operation, (0,) * environment.batch) for environment in environments]
+    calls = [Call(environment.operation, (0,) * environment.batch, environment.layout) for environment in environments]
     answers = pool.run(network, dtype, (flip.point,), {library: calls})[library]
     values = []
     for environment, answer in zip(environments, answers, strict=True):
@@ -261,7 +261,7 @@ def published(members: Sequence[Member], dtype: Format, outputs: int, progress: 
         with pool_for(process) as pool:
             for one in known:
                 network = _among(one, outputs)
-                calls = [Call(e.operation, (0,) * e.batch) for e in environments]
+                calls = [Call(e.operation, (0,) * e.batch, e.layout) for e in environments]
                 answers = pool.run(network, dtype, (one.point,), {process.library: calls})[process.library]
                 for environment, answer in zip(environments, answers, strict=True):
                     value = None if answer.outputs is None else answer.outputs.logits[environment.row][READ]

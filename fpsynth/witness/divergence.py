@@ -67,6 +67,8 @@ class Observation:
     """Variables that chose the kernels."""
     switches: tuple[tuple[str, str], ...] = ()
     """Switches of the library that were set."""
+    layout: str = ""
+    """Of the operands (see ``libraries.calls``); empty for the variant's own."""
     permutation: tuple[int, ...] = ()
     """As in ``View``: how the neurons of the last layer were arranged in this run."""
     view: str = ""

@@ -9,9 +9,11 @@ from typing import Any
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
+from fpsynth.libraries.naming import run_call
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.rounding import rounding_named
+from fpsynth.witness.calls import named_variant, require_call
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import hex_text, parse_exact, parse_hex_in, quoted
 from fpsynth.witness.schema import require_valid
@@ -213,10 +215,10 @@ def _class(data: Json, where: str, name: str, outputs: int) -> int | None:
 
 
 def _replay(data: Json, where: str, outputs: int) -> Replay:
-    return Replay(
+    seen = Replay(
         library=data["library"],
         version=data.get("version", ""),
-        variant=data.get("variant", ""),
+        variant=named_variant(data),
         device=data.get("device", ""),
         batch=int(data.get("batch", 0)),
         rows=tuple(int(row) for row in data.get("rows", ())),
@@ -229,6 +231,8 @@ def _replay(data: Json, where: str, outputs: int) -> Replay:
         not_run=data.get("not_run", ""),
         environment=dict(data.get("environment", {})),
     )
+    require_call(data, run_call(seen.library, seen.variant), where)
+    return seen
 
 
 def read_provenance(data: Json) -> Provenance | None:

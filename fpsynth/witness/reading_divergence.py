@@ -10,9 +10,10 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.arithmetic_json import arithmetic_from_json
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64, Format, format_named
-from fpsynth.libraries.naming import parse_environment
+from fpsynth.libraries.naming import parse_environment, run_call
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
+from fpsynth.witness.calls import named_environment, named_variant, require_call, view_call
 from fpsynth.witness.divergence import Divergence, Observation, Sampled, View
 from fpsynth.witness.numerals import parse_hex_in, parse_rational, quoted
 from fpsynth.witness.prediction import arithmetics, contains, judged
@@ -140,10 +141,11 @@ def _require_own_label(label: str, environment: str, where: str) -> None:
 def _require_placed(seen: Observation, view: View, where: str) -> None:
     """A run that stands for a view's environment was made there."""
     own = parse_environment(view.environment) if view.environment else None
-    said = (seen.library, seen.variant, seen.device or "cpu", seen.batch, seen.threads, seen.settings, seen.switches)
+    run = (seen.library, seen.variant, seen.device or "cpu", seen.batch, seen.threads)
+    said = (*run, seen.settings, seen.switches, seen.layout)
     if own is None:
         raise InputError(f"{where}.view: {view.name} has no environment that a run could be of")
-    if said != (own.library, own.operation, own.device, own.batch, own.threads, own.settings, own.switches):
+    if said != (own.library, own.operation, own.device, own.batch, own.threads, own.settings, own.switches, own.layout):
         raise InputError(f"{where}.view: the run is not one of {view.name}'s environment {own}")
     if seen.permutation != view.permutation:
         raise InputError(f"{where}.permutation: is not that of view {view.name}")
@@ -158,10 +160,10 @@ def _view(data: Json, where: str, fmt: Format, network: Network[float], table: S
     _require_each(intervals, f"{where}.interval", outputs)
     view = View(
         name=data["name"],
-        label=data["label"],
+        label=named_environment(data, "label"),
         role=data["role"],
         deployment=deployment,
-        environment=data.get("environment", ""),
+        environment=named_environment(data, "environment"),
         row=int(data.get("row", 0)),
         permutation=permutation,
         logits=_numbers(data, where, "logits", outputs),
@@ -178,6 +180,7 @@ def _view(data: Json, where: str, fmt: Format, network: Network[float], table: S
         raise InputError(f"{where}.widening: is said of a view that is no interval")
     _require_environment(view, where)
     _require_own_label(view.label, view.environment, where)
+    require_call(data, view_call(view.environment, fmt, network), where)
     return view
 
 
@@ -264,13 +267,14 @@ def _observation(data: Json, where: str, outputs: int, predicate: Predicate, vie
     seen = Observation(
         library=data["library"],
         version=data.get("version", ""),
-        variant=data.get("variant", ""),
+        variant=named_variant(data),
         device=data.get("device", ""),
         batch=int(data.get("batch", 0)),
         rows=tuple(int(row) for row in data.get("rows", ())),
         threads=None if data.get("threads") is None else int(data["threads"]),
         settings=tuple(data.get("settings", {}).items()),
         switches=tuple(data.get("switches", {}).items()),
+        layout=data.get("layout", ""),
         permutation=_permutation(data, where, outputs),
         view=data.get("view", ""),
         logits=logits,
@@ -291,4 +295,5 @@ def _observation(data: Json, where: str, outputs: int, predicate: Predicate, vie
         raise InputError(f"{where}.departs: is {str(seen.departs).lower()}, but the logits beside it say the opposite")
     if seen.agrees_with != agrees:
         raise InputError(f"{where}.agrees_with: does not name the views whose logits these are ({', '.join(agrees) or 'none'})")
+    require_call(data, run_call(seen.library, seen.variant, seen.layout), where)
     return seen

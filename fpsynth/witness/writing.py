@@ -8,6 +8,7 @@ from typing import Any
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
+from fpsynth.libraries.naming import run_call
 from fpsynth.networks.network import Dense
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import decimal_text, exact_text, hex_text
@@ -128,6 +129,7 @@ def _replay(replay: Replay) -> dict[str, Any]:
         "library": plain_text(replay.library),
         "version": plain_text(replay.version),
         "variant": plain_text(replay.variant),
+        "call": run_call(plain_text(replay.library), plain_text(replay.variant)),
         "device": plain_text(replay.device),
         "batch": replay.batch,
         "rows": list(replay.rows),

@@ -6,7 +6,9 @@ from typing import Any
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.arithmetic_json import arithmetic_to_json
+from fpsynth.libraries.naming import run_call
 from fpsynth.predicates import Predicate
+from fpsynth.witness.calls import view_call
 from fpsynth.witness.divergence import Divergence, Observation, Sampled, View
 from fpsynth.witness.numerals import rational_text
 from fpsynth.witness.prediction import arithmetics
@@ -38,7 +40,7 @@ def divergence_to_json(divergence: Divergence) -> dict[str, Any]:
         "inputs": {"point": hexes_of(divergence.point), "point_decimal": decimals_of(divergence.point)},
         "predicate": _predicate(divergence.predicate),
         "arithmetics": [arithmetic_to_json(how) for how in table],
-        "views": [_view(view, table) for view in divergence.views],
+        "views": [_view(view, table, divergence) for view in divergence.views],
         "real": [rational_text(number) for number in divergence.real],
         "measure": rational_text(divergence.measure),
         "max_weight": None if divergence.max_weight is None else rational_text(divergence.max_weight),
@@ -60,13 +62,14 @@ def _predicate(predicate: Predicate) -> dict[str, Any]:
     }
 
 
-def _view(view: View, table: Table) -> dict[str, Any]:
+def _view(view: View, table: Table, divergence: Divergence) -> dict[str, Any]:
     return {
         "name": view.name,
         "label": plain_text(view.label),
         "role": view.role,
         "deployment": _deployment(view.deployment, table),
         "environment": plain_text(view.environment),
+        "call": view_call(plain_text(view.environment), divergence.format, divergence.network),
         "row": view.row,
         "permutation": list(view.permutation),
         "logits": [rational_text(number) for number in view.logits],
@@ -106,6 +109,8 @@ def _observation(seen: Observation) -> dict[str, Any]:
         "threads": seen.threads,
         "settings": plain_texts(dict(seen.settings)),
         "switches": plain_texts(dict(seen.switches)),
+        "layout": plain_text(seen.layout),
+        "call": run_call(plain_text(seen.library), plain_text(seen.variant), plain_text(seen.layout)),
         "permutation": list(seen.permutation),
         "view": seen.view,
         "logits": hexes_of(seen.logits),

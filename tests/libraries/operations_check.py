@@ -10,7 +10,10 @@ from typing import Any
 
 from fpsynth.formats import FLOAT32, FLOAT64, FORMATS, TF32, Format
 from fpsynth.libraries.base import CannotRun, Library
+from fpsynth.libraries.calls import Called, letters
 from fpsynth.libraries.kernels import Environment, Kernel
+from fpsynth.libraries.naming import kernel_call
+from fpsynth.libraries.operands import placed, stored
 from fpsynth.libraries.registry import library_named
 from fpsynth.networks.network import Dense, Network
 
@@ -63,6 +66,96 @@ def exact_sums(library: Library, operation: str, dtype: Format) -> list[str]:
     return wrong
 
 
+def all_layouts(called: Called) -> list[str]:
+    """Every combination of letters, and some operands that are not contiguous."""
+    if not called.strided:
+        return list(called.layouts)
+    return [*called.layouts, *(["NsTe", "TeNs", "NTs", "NeT", "TsNe"] if len(called.own) == 2 else ["Ns", "Te", "Ne"])]
+
+
+def printed_calls(library: Library) -> dict[str, Any]:
+    """Which calls were made as they are printed; kernels whose operation, or whose replay, gave other bits than that."""
+    import numpy as np
+
+    numbers, differ, compared = np.random.default_rng(11), [], []
+    for operation, called in library.calls.items():
+        if called.images:
+            continue
+        for layout in all_layouts(called) or [""]:
+            for batch, terms, outputs in ((1, 64, 3), (4, 65, 2), (5, 7, 6)):
+                if operation == "vdot" and batch > 1:
+                    continue
+                outputs = 1 if operation in ("sum", "vdot") else outputs
+                where = Environment(library.name, operation, batch, layout="" if layout == called.own else layout)
+                kernel = Kernel(where, FLOAT32, terms, outputs)
+                rows, weights = (numbers.standard_normal(size).astype("f4") for size in ((batch, terms), (outputs, terms)))
+                weights = np.ones_like(weights) if operation == "sum" else weights
+                found = library.operation(kernel)(rows, weights, None)
+                network = Network((Dense(tuple(map(tuple, weights.tolist()))),))
+                ran = library.run(network, rows.tolist(), FLOAT32, operation, layout=where.layout).logits
+                if tuple(map(tuple, found.tolist())) != ran:
+                    differ.append(f"replay of {kernel}")
+                text, _, told = kernel_call(kernel).partition("  ")
+                by_hand = as_printed(library.name, text, told, called, layout, rows, weights)
+                if by_hand is not None:
+                    compared.append((operation, layout))
+                    if not np.array_equal(by_hand.reshape(found.shape), found):
+                        differ.append(f"{kernel}: {text}")
+    return {"compared": compared, "differ": differ}
+
+
+def as_printed(name: str, text: str, told: str, called: Called, layout: str, rows: Any, weights: Any) -> Any:
+    """What a call gives when it is typed as it is printed; None for what is no text of Python's.
+
+    Raises AssertionError where an operand has not the printed shape.
+    """
+    import numpy as np
+
+    first, second = letters(layout) if layout else ("N", "T")
+    operands = {"x": placed(stored(rows, first)), "W": placed(stored(weights.T, second or "T"))}
+    for operand, array in operands.items():
+        assert f"{operand} {array.shape} C" in told or f"{operand} (" not in told, told
+    if name == "onnxruntime":
+        return one_node(text, **operands)
+    if text.startswith("keras"):
+        return None
+    scope: dict[str, Any] = {"np": np}
+    if name == "torch":
+        import torch
+
+        scope |= {"torch": torch}
+        operands = {key: torch.empty(array.shape).copy_(torch.from_numpy(array)) for key, array in operands.items()}
+    elif name == "tensorflow":
+        import tensorflow as tf
+
+        scope |= {"tf": tf}
+        operands = {key: tf.constant(array) for key, array in operands.items()}
+    elif name == "jax":
+        import jax
+        import jax.numpy as jnp
+
+        scope |= {"jax": jax, "jnp": jnp}
+        operands = {key: jax.device_put(array) for key, array in operands.items()}
+    return np.asarray(eval(text, {**scope, **operands}))
+
+
+def one_node(text: str, x: Any, W: Any) -> Any:
+    """A Gemm with the attributes that are printed, or a MatMul, whose weights are in the model; None for other nodes."""
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    name, _, rest = text.partition("(x, W")
+    if name not in ("Gemm", "MatMul"):
+        return None
+    given = dict(part.split("=") for part in rest.strip("), ").split(", ") if part)
+    node = helper.make_node(name, ["X", "W"], ["Y"], **{key: int(value) for key, value in given.items()})
+    ends = [helper.make_tensor_value_info("X", TensorProto.FLOAT, x.shape)]
+    result = [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [None, None])]
+    graph = helper.make_graph([node], "one", ends, result, [numpy_helper.from_array(W, "W")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"X": x})[0]
+
+
 def refusal(action: Callable[[], Any]) -> str:
     """The reason for which an action cannot be done; empty if it can."""
     try:
@@ -84,6 +177,7 @@ def report(name: str) -> dict[str, Any]:
     return {
         "differ": {variant: same_bits(library, variant, draw) for variant in library.variants},
         "inexact": {op: exact_sums(library, op, FLOAT32) + exact_sums(library, op, FLOAT64) for op in library.operations},
+        "calls": printed_calls(library),
         "unknown": refused("convolve"),
         "tf32": refused(library.variants[0], TF32.name),
         "pairs": refused("vdot", batch=4),

@@ -93,6 +93,23 @@ def test_small_integers_are_exact(pool: LibraryPool, name: str, variant: str, dt
 
 
 @pytest.mark.parametrize(("name", "variant"), WAYS)
+def test_every_layout_computes_the_same_network(pool: LibraryPool, name: str, variant: str) -> None:
+    """With hidden layers and biases: the letter of the points is theirs alone, that of the weights is every layer's."""
+    present(pool, name)
+    called = library_named(name).calls[variant]
+    layouts = [*called.layouts, *(["NsTe", "TeNs", "TsNe"] if called.strided else [])]
+    points = [tuple(float((3 * k + j) % 5 - 2) for k in range(4)) for j in range(5)]
+    network, rows = integers(3, 4, 3, 5, 2, biased=True, magnitude=1), (0, 1, 2, 2, 4)
+    calls = [Call(variant, rows, layout) for layout in layouts]
+    wrong = Call(variant, rows, "NNN")
+    *answers, refused = pool.run(network, FLOAT32, points, {name: [*calls, wrong]})[name]
+    for answer in answers:
+        assert answer.outputs is not None, answer.not_run
+        assert list(answer.outputs.logits) == [exact(network, points[k], FLOAT32) for k in rows]
+    assert refused.not_run.startswith(f"{name}'s {variant} has no layout 'NNN'; choose from")
+
+
+@pytest.mark.parametrize(("name", "variant"), WAYS)
 def test_numbers_keep_their_bits_on_the_way(pool: LibraryPool, name: str, variant: str) -> None:
     """One input, weight 1: signs of zeros, the largest finite number and every last bit come back as they were sent."""
     present(pool, name)

@@ -20,7 +20,11 @@ def test_numpy_is_found_with_what_it_can_run() -> None:
     (found,) = environments(["numpy"])
     assert found.version == library_named("numpy").version()
     assert not found.absent
-    assert set(found.variants) == {"matmul", "dot"}
+    assert set(found.variants) == {"matmul", "dot", "dot-rows"}
+    assert set(found.operations) == {"matmul", "dot", "dot-rows", "sum", "vdot"}
+    assert found.operations["dot"].call == "np.dot(x, W.T)  x (batch, inputs) C, W (outputs, inputs) C"
+    assert found.operations["dot"].layouts == ("NT", "NN", "TN", "TT")
+    assert found.operations["vdot"].layouts == ()
     assert all(set(obstacles) == set(FORMATS) for obstacles in found.variants.values())
     assert {"float16", "float32", "float64"} <= set(found.dtypes)
     assert "tf32" not in found.dtypes

@@ -15,8 +15,17 @@ from fpsynth.libraries.runs import CUDA_SETTINGS, SETTINGS, SWITCHES, variations
     ("text", "environment"),
     [
         ("numpy:sum", Environment("numpy", "sum")),
-        ("numpy:dot", Environment("numpy", "dot")),  # a variant of numpy's own
-        ("torch:dot", Environment("torch", "vdot")),
+        ("numpy:dot", Environment("numpy", "dot")),  # of matrices
+        ("numpy:dot-rows:batch=4", Environment("numpy", "dot-rows", batch=4)),
+        ("torch:dot", Environment("torch", "vdot")),  # torch.dot takes two vectors
+        ("tensorflow:tensordot", Environment("tensorflow", "vdot")),
+        ("jax:matmul", Environment("jax", "eager")),
+        ("numpy:matmul:batch=4,layout=NN", Environment("numpy", "matmul", batch=4, layout="NN")),
+        ("numpy:matmul:layout=NT,batch=4", Environment("numpy", "matmul", batch=4)),  # its own
+        ("tensorflow:matmul:layout=NN", Environment("tensorflow", "matmul")),  # its own, too
+        ("tensorflow:matmul:layout=NT", Environment("tensorflow", "matmul", layout="NT")),
+        ("torch:linear:layout=NeTs,row=2,batch=3", Environment("torch", "linear", batch=3, row=2, layout="NeTs")),
+        ("torch:sum:layout=Te,batch=3", Environment("torch", "sum", batch=3, layout="Te")),
         ("torch:linear:batch=4,row=3", Environment("torch", "linear", batch=4, row=3)),
         ("tensorflow:keras:outputs=10,output=9,threads=1", Environment("tensorflow", "keras", 1, 10, 0, 9, 1)),
         ("jax:jit:batch=64,device=cuda", Environment("jax", "jit", batch=64, device="cuda")),
@@ -110,6 +119,20 @@ def test_every_value_of_every_switch_is_read_on_a_device_that_has_it(name: str) 
         ("torch:linear:MKL_CBRW=AVX2", "did you mean MKL_CBWR"),
         ("jax:jit:XLA_FLAGS=--xla_dump_to=x", "read or write files"),
         ("cupy:matmul", "cupy does not run on cpu, only on cuda"),
+        ("jax:dot", "jax has no operation 'dot'; choose from jit, eager"),  # jnp.dot takes matrices, too
+        ("numpy:matvec", "numpy has no operation 'matvec'; choose from matmul, dot, dot-rows"),
+        ("numpy:dot:layout=XY", "numpy's dot has no layout 'XY'; choose from NT, NN, TN, TT, with s"),
+        ("numpy:dot:layout=nn", "has no layout 'nn'"),
+        ("numpy:dot:layout=N", "has no layout 'N'"),
+        ("numpy:dot:layout=NNN", "has no layout 'NNN'"),
+        ("numpy:dot:layout=", "has no layout"),
+        ("numpy:dot:layout=NN,layout=NN", "layout is given twice"),
+        ("numpy:sum:layout=NN", "numpy's sum has no layout 'NN'; choose from N, T"),
+        ("torch:conv2d:layout=NN", "torch's conv2d takes no layout"),
+        ("numpy:vdot:layout=NN", "numpy's vdot takes no layout"),
+        ("jax:jit:layout=NsT", "jax's jit has no layout 'NsT'; choose from NT, NN, TN, TT$"),
+        ("tensorflow:keras:layout=NT", "tensorflow's keras has no layout 'NT'; choose from NN$"),
+        ("onnxruntime:matmul:layout=NT", "onnxruntime's matmul has no layout 'NT'; choose from NN$"),
     ],
 )
 def test_what_is_no_environment(text: str, reason: str) -> None:

@@ -35,6 +35,18 @@ def test_an_operation_computes_bit_for_bit_what_a_one_layer_network_gives(name: 
 
 
 @pytest.mark.parametrize("name", names_for("cpu"))
+def test_the_call_that_is_printed_gives_the_very_bits(name: str) -> None:
+    """In every layout, on operands stored as they are printed; a replay of one layer gives them, too."""
+    found, library = report(name)["calls"], library_named(name)
+    assert found["differ"] == []
+    layouts = {(operation, layout) for operation, layout in found["compared"]}
+    for operation, called in library.calls.items():
+        if len(called.layouts) > 1:
+            assert {(operation, layout) for layout in called.layouts} <= layouts
+            assert any(operation == other and layout.endswith("e") for other, layout in layouts) == called.strided
+
+
+@pytest.mark.parametrize("name", names_for("cpu"))
 def test_every_operation_sums_small_integers_exactly(name: str) -> None:
     assert report(name)["inexact"] == {operation: [] for operation in library_named(name).operations}
 

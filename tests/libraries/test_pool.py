@@ -112,7 +112,7 @@ def test_one_bad_call_does_not_harm_the_others() -> None:
         calls = {"numpy": [Call("matmul", (0,)), Call("conv", (0,)), Call("dot", (0,))]}
         first, bad, last = pool.run(NETWORK, FLOAT16, [(1.0,)], calls)["numpy"]
         assert first.outputs == last.outputs is not None
-        assert bad.not_run == "numpy has no variant conv; choose from matmul, dot"
+        assert bad.not_run == "numpy has no variant conv; choose from matmul, dot, dot-rows"
 
 
 def test_variables_reach_the_process_and_choose_its_kernels() -> None:

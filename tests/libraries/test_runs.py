@@ -35,14 +35,18 @@ def test_the_sweep_is_every_variant_of_what_is_installed_at_every_batch_size() -
     assert len(set(found)) == len(found)
     assert {e.batch for e in found} == set(BATCHES)
     assert all(not e.settings and e.threads is None for e in found)
-    assert sweep(["numpy"], (2,)) == [Environment("numpy", "matmul", 2), Environment("numpy", "dot", 2)]
+    assert sweep(["numpy"], (2,)) == [Environment("numpy", variant, 2) for variant in ("matmul", "dot", "dot-rows")]
     assert sweep(["numpy"], device="cuda") == []
 
 
-def test_a_varied_sweep_tries_each_setting_beside_none() -> None:
+def test_a_varied_sweep_tries_each_setting_and_layout_beside_none() -> None:
     found = sweep(["numpy"], (1, 4), varied=True)
-    assert len(set(found)) == len(found) == 2 * 2 * (1 + len(SETTINGS["numpy"]))
-    assert [e for e in found if not e.settings] == sweep(["numpy"], (1, 4))
+    laid = {(e.operation, e.batch, e.layout) for e in found if e.layout}
+    matmul = {("matmul", 1, "NN"), ("matmul", 1, "NTe"), ("matmul", 4, "NN"), ("matmul", 4, "NTe"), ("matmul", 4, "TT")}
+    dot = {("dot", 1, "NN"), ("dot", 4, "NN"), ("dot", 4, "TT")}
+    assert laid == matmul | dot | {("dot-rows", 1, "NN"), ("dot-rows", 4, "NN"), ("dot-rows", 4, "TN")}
+    assert len(set(found)) == len(found) == 3 * 2 * (1 + len(SETTINGS["numpy"])) + len(laid)
+    assert [e for e in found if not e.settings and not e.layout] == sweep(["numpy"], (1, 4))
 
 
 def test_on_a_gpu_batches_are_larger_and_switches_are_tried() -> None:
