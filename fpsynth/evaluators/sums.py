@@ -72,7 +72,7 @@ def network_outputs(network: Network[float], points: Floats, deployment: Deploym
             w, b = weights[places], None if biases is None else biases[places]
             _require_readable(how, w, b, values if index == 0 else None, formats)
             sums = sum_of_products(how, w, values[..., None, :], b)
-            outputs[..., places] = _relu(sums, how) if layer is not network.layers[-1] else sums
+            outputs[..., places] = _relu(sums, how) if index + 1 < len(network.layers) else sums
         formats = tuple({deployment.at(index, j).format for j in range(layer.outputs)})
         values = outputs
     return values
