@@ -10,7 +10,7 @@ from fpsynth.alignment import Alignment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, restrict
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,19 @@ class Arithmetic:
     """Format of products and partial sums; None means the same as ``format``."""
     rounding: Rounding = Rounding.RNE
     fused: bool = False
-    """A product is added to a partial sum without being rounded first.  Where two products meet, the later leaf is fused."""
-    flush: bool = False
-    """Subnormal operands and results become zeros of the same sign."""
+    """A product is added to a partial sum without being rounded first.
+
+    Where two products meet, the later leaf is fused onto the other, which is rounded; but where the later one is among
+    ``rounded`` it is the other way round.
+    """
+    flush: Flush = Flush.NEVER
+    """Whether subnormal operands and tiny results become zeros of the same sign; steps that align decide after rounding."""
     order: Order = SEQUENTIAL
     bias_first: bool = False
     """The bias starts the sum instead of ending it."""
     rounded: tuple[int, ...] = ()
-    """Leaves whose products are rounded all the same where ``fused`` is set: many kernels treat the ends of a sum otherwise."""
+    """Leaves whose products are rounded all the same where ``fused`` is set: many kernels treat the ends of a sum otherwise,
+    and some take the second product of a pair first."""
     operands: Format | None = None
     """Format into which weights and inputs are rounded to nearest even before they are multiplied (TF32); None: as they are."""
     products: Format | None = None
@@ -45,6 +50,9 @@ class Arithmetic:
     It needs ``fused``: a step that adds at least one product that is not among ``rounded`` aligns all its operands, and every
     such product is exact until then; steps without one are ordinary additions.
     """
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "flush", Flush(self.flush))  # files and callers may say true or false
 
     @property
     def sum_format(self) -> Format | None:
@@ -71,7 +79,7 @@ class Arithmetic:
         if self.rounding is not Rounding.RNE:
             parts.append(self.rounding.value)
         if self.flush:
-            parts.append("flushed")
+            parts.append("flushed, unbounded" if self.flush is Flush.UNBOUNDED else "flushed")
         if self.bias_first:
             parts.append("bias first")
         return " ".join(parts)

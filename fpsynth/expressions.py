@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from fpsynth.alignment import Alignment
 from fpsynth.formats import Format
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 
 
 class Op(enum.Enum):
@@ -72,8 +72,8 @@ class Expression:
     format: Format | None = None
     """Format of a numeric node; None means a real number (or a truth value, for boolean operations)."""
     rounding: Rounding = Rounding.RNE
-    flush: bool = False
-    """Subnormal operands are read, and subnormal results written, as zeros of the same sign."""
+    flush: Flush = Flush.NEVER
+    """Whether subnormal operands are read, and tiny results written, as zeros of the same sign."""
     name: str = ""
     """Of a variable: unique in its graph, matching [a-z][a-z0-9_]*."""
     value: Fraction | None = None
@@ -107,6 +107,8 @@ class Expression:
             raise ValueError("the numbers in an aligned sum must have its own format; cast them first")
         if not self.args or any(factor.format is None or factor.format != self.args[-1].format for factor in self.factors):
             raise ValueError("the factors in an aligned sum must have one floating-point format; cast them first")
+        if self.flush == Flush.UNBOUNDED:
+            raise ValueError("an aligned sum is flushed after it has been rounded into its format")
 
     @property
     def numbers(self) -> tuple[Expression, ...]:
@@ -139,22 +141,24 @@ def neg(a: Expression) -> Expression:
     return Expression(Op.NEG, (a,), a.format)
 
 
-def add(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+def add(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Expression:
     """a + b rounded once into their common format."""
     return Expression(Op.ADD, (a, b), a.format, rounding, flush)
 
 
-def sub(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+def sub(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Expression:
     """a - b, which IEEE 754 defines as a + (-b)."""
     return add(a, neg(b), rounding, flush)
 
 
-def mul(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+def mul(a: Expression, b: Expression, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Expression:
     """a * b rounded once into their common format."""
     return Expression(Op.MUL, (a, b), a.format, rounding, flush)
 
 
-def fma(a: Expression, b: Expression, c: Expression, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+def fma(
+    a: Expression, b: Expression, c: Expression, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER
+) -> Expression:
     """a * b + c rounded once into their common format."""
     return Expression(Op.FMA, (a, b, c), a.format, rounding, flush)
 
@@ -164,22 +168,22 @@ def aligned(
     products: Sequence[tuple[Expression, Expression]],
     format: Format,
     alignment: Alignment,
-    flush: bool = False,
+    flush: Flush = Flush.NEVER,
 ) -> Expression:
     """What ``fpsynth.alignment.aligned_sum`` gives for numbers of ``format`` and products of pairs of factors of one format.
 
-    With ``flush`` subnormal numbers, factors and results are zeros.
+    With ``flush`` (not UNBOUNDED) subnormal numbers, factors and results are zeros.
     """
     args = (*numbers, *(factor for pair in products for factor in pair))
     return Expression(Op.ALIGNED, args, format, flush=flush, alignment=alignment, products=len(products))
 
 
-def maximum(a: Expression, b: Expression, flush: bool = False) -> Expression:
+def maximum(a: Expression, b: Expression, flush: Flush = Flush.NEVER) -> Expression:
     """The larger of a and b (IEEE 754-2019 maximum)."""
     return Expression(Op.MAX, (a, b), a.format, flush=flush)
 
 
-def cast(a: Expression, format: Format | None, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Expression:
+def cast(a: Expression, format: Format | None, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Expression:
     """a rounded into another format; the node itself where the format is its own already and nothing is flushed."""
     return a if a.format == format and not flush else Expression(Op.CAST, (a,), format, rounding, flush)
 

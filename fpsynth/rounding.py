@@ -34,6 +34,26 @@ def rounding_named(name: str) -> Rounding:
         raise InputError(f"unknown rounding {name!r}; choose from {', '.join(r.value for r in Rounding)}") from None
 
 
+class Flush(enum.IntEnum):
+    """Whether an operation flushes subnormals: it reads subnormal operands, and writes tiny results, as zeros of their sign.
+
+    The value tells what a tiny result is (IEEE 754-2019, 7.5, tininess after rounding).  True and False, which files and
+    callers may say, are equal to ROUNDED and NEVER.
+    """
+
+    NEVER = 0
+    ROUNDED = 1
+    """One that is subnormal once it has been rounded into the format."""
+    UNBOUNDED = 2
+    """One that is below the least normal number once it has been rounded to the precision as if exponents had no limit: what
+    x86 does (SSE, AVX, FMA and AVX512-BF16).  It differs in the last half ulp below the least normal number."""
+
+    @property
+    def of_exact(self) -> Flush:
+        """The same for operations whose tiny results are exact, such as sums of two numbers: there both kinds are one."""
+        return Flush.ROUNDED if self else Flush.NEVER
+
+
 class Kind(enum.Enum):
     """What a floating-point datum is."""
 
@@ -211,17 +231,17 @@ def flushed(value: Value, fmt: Format) -> Value:
     return value
 
 
-def round_value(value: Value, fmt: Format, mode: Rounding = Rounding.RNE, flush: bool = False) -> Value:
-    """Round an exact Value once into ``fmt``; with ``flush`` a subnormal result becomes a zero of its sign.
+def round_value(value: Value, fmt: Format, mode: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Value:
+    """Round an exact Value once into ``fmt``; with ``flush`` a tiny result becomes a zero of its sign (see Flush).
 
-    Whether a result is subnormal is decided after rounding.  An infinity becomes NaN in a format that has none.
+    An infinity becomes NaN in a format that has none.
     """
     if value.is_nan or value.is_zero:
         return value
     if not value.is_finite:
         return value if fmt.has_infinity else NAN
     top = value.exponent + value.significand.bit_length() - 1
-    lsb = max(top - fmt.precision + 1, fmt.lsb_min)
+    lsb = top - fmt.precision + 1 if flush == Flush.UNBOUNDED else max(top - fmt.precision + 1, fmt.lsb_min)
     if value.exponent >= lsb:
         significand, exponent = value.significand, value.exponent
     else:
@@ -233,16 +253,16 @@ def round_value(value: Value, fmt: Format, mode: Rounding = Rounding.RNE, flush:
     return flushed(result, fmt) if flush else result
 
 
-def round_fraction(number: Fraction, fmt: Format, mode: Rounding = Rounding.RNE) -> Value:
-    """Round any rational once into ``fmt`` (zero becomes +0)."""
+def round_fraction(number: Fraction, fmt: Format, mode: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Value:
+    """Round any rational once into ``fmt`` (zero becomes +0); ``flush`` as in ``round_value``."""
     denominator = number.denominator
     if denominator & (denominator - 1) == 0:
-        return round_value(from_fraction(number), fmt, mode)
+        return round_value(from_fraction(number), fmt, mode, flush)
     # keep two bits below the last place and make the lowest of them sticky: the rounding cannot tell the difference
     top = abs(number.numerator).bit_length() - denominator.bit_length()
-    lsb = max(top - fmt.precision - 1, fmt.lsb_min - 2)
+    lsb = top - fmt.precision - 1 if flush == Flush.UNBOUNDED else max(top - fmt.precision - 1, fmt.lsb_min - 2)
     quotient, rest = divmod(abs(number.numerator) * power_of_two(-lsb).numerator, denominator * power_of_two(lsb).numerator)
-    return round_value(dyadic(number < 0, quotient << 1 | (rest != 0), lsb - 1), fmt, mode)
+    return round_value(dyadic(number < 0, quotient << 1 | (rest != 0), lsb - 1), fmt, mode, flush)
 
 
 def negate(a: Value) -> Value:

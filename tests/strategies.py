@@ -17,7 +17,7 @@ from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Order, Tree
 from fpsynth.orders.families import FAMILIES
-from fpsynth.rounding import Rounding, Value
+from fpsynth.rounding import Flush, Rounding, Value
 
 TINY = Format("tiny", 3, 3)
 TINYFN = Format("tinyfn", 3, 3, has_infinity=False)
@@ -126,7 +126,7 @@ def expressions(
     pool: list[Expression] = list(variables)
     places = st.sampled_from([fmt, *formats])
     modes = st.sampled_from(roundings)
-    flushes = st.booleans() if flush else st.just(False)
+    flushes = st.sampled_from(Flush) if flush else st.just(Flush.NEVER)
     for _ in range(draw(st.integers(1, size))):
         place = draw(places)
 
@@ -187,7 +187,7 @@ def arithmetics(draw: st.DrawFn, fmt: Format) -> Arithmetic:
         accumulator=draw(st.sampled_from([None, FLOAT32, fmt])),
         rounding=draw(roundings),
         fused=draw(st.booleans()),
-        flush=draw(st.booleans()),
+        flush=draw(st.sampled_from(Flush)),
         order=draw(orders),
         bias_first=draw(st.booleans()),
     )

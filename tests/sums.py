@@ -18,7 +18,7 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Order, Tree, fixed_order
 from fpsynth.orders.families import FAMILIES
-from fpsynth.rounding import Rounding, Value, from_float
+from fpsynth.rounding import Flush, Rounding, Value, from_float
 
 
 @st.composite
@@ -55,7 +55,7 @@ def sum_arithmetics(draw: st.DrawFn, fmt: Format, terms: int, bias: bool) -> Ari
         accumulator=draw(st.sampled_from([None, None, FLOAT16, FLOAT32, FLOAT64])),
         rounding=draw(st.one_of(st.just(Rounding.RNE), st.sampled_from(list(Rounding)))),
         fused=draw(st.booleans()),
-        flush=draw(st.booleans()),
+        flush=draw(st.sampled_from(Flush)),
         order=draw(some_orders(terms + leaf)),
         bias_first=draw(st.booleans()),
         rounded=tuple(sorted(draw(st.sets(st.integers(0, terms - 1))))),

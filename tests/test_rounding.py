@@ -16,7 +16,7 @@ from strategies import EVERY, MICRO, TINY, TINYFN, TWO_BITS, formats, operands, 
 from fpsynth import rounding as r
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, Format, power_of_two
-from fpsynth.rounding import NAN, Rounding, Value, round_fraction, round_value
+from fpsynth.rounding import NAN, Flush, Rounding, Value, round_fraction, round_value
 
 TABULATED = (TINY, TINYFN, MICRO, TWO_BITS, FLOAT8_E4M3FN, FLOAT8_E5M2)
 
@@ -97,9 +97,9 @@ def test_every_encoding_decodes_to_a_value_that_encodes_to_it(fmt: Format) -> No
         assert r.to_bits(value, fmt) == (fmt.nan_bits if value.is_nan else bits)
 
 
-@given(st.data(), formats, roundings, st.booleans())
+@given(st.data(), formats, roundings, st.sampled_from(Flush))
 def test_rounding_keeps_what_is_representable_but_for_flushed_subnormals(
-    data: st.DataObject, fmt: Format, mode: Rounding, flush: bool
+    data: st.DataObject, fmt: Format, mode: Rounding, flush: Flush
 ) -> None:
     value = data.draw(values(fmt))
     assert round_value(value, fmt, mode) == value
@@ -135,6 +135,32 @@ def test_a_result_that_rounds_up_to_the_smallest_normal_is_not_flushed() -> None
     just_below = r.from_fraction(FLOAT32.min_normal - FLOAT32.min_subnormal / 4)
     assert round_value(just_below, FLOAT32, flush=True).fraction() == FLOAT32.min_normal
     assert round_value(just_below, FLOAT32, Rounding.RTZ, flush=True) == r.PLUS_ZERO
+
+
+@pytest.mark.parametrize("flush", Flush)
+def test_tiny_with_unbounded_exponent_is_what_a_format_with_lower_exponents_rounds_below_the_least_normal(flush: Flush) -> None:
+    """The last half ulp below the least normal number of a small format, in steps of a 64th of an ulp, ties included."""
+    deep = Format("deep", 6, 4)
+    narrow = Format("narrow", 4, 4)
+    for steps in range(-80, 80):
+        value = r.from_fraction(narrow.min_normal + Fraction(steps, 64) * narrow.min_subnormal)
+        for number, mode in itertools.product((value, r.negate(value)), Rounding):
+            unbounded = round_value(number, deep, mode)
+            tiny = abs((unbounded if flush is Flush.UNBOUNDED else round_value(number, narrow, mode)).fraction())
+            flushed = flush and tiny < narrow.min_normal
+            wanted = r.dyadic(number.negative, 0, 0) if flushed else round_value(number, narrow, mode)
+            assert round_value(number, narrow, mode, flush) == wanted
+            assert r.round_fraction(number.fraction(), narrow, mode, flush) == wanted
+            if flush is Flush.UNBOUNDED and not flushed:
+                assert unbounded == wanted
+
+
+def test_thirds_are_flushed_as_their_unbounded_rounding_says() -> None:
+    third = Fraction(1, 3) * FLOAT16.min_subnormal / 2  # within the half ulp in which the two kinds differ
+    near = FLOAT16.min_normal - FLOAT16.min_subnormal / 4 - third
+    assert r.round_fraction(near, FLOAT16, flush=Flush.ROUNDED).fraction() == FLOAT16.min_normal
+    assert r.round_fraction(near, FLOAT16, flush=Flush.UNBOUNDED) == r.PLUS_ZERO
+    assert r.round_fraction(-near, FLOAT16, flush=Flush.UNBOUNDED) == r.MINUS_ZERO
 
 
 @given(st.data(), formats, roundings)

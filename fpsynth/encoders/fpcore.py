@@ -75,7 +75,7 @@ def sum_to_fpcore(how: Arithmetic, terms: int, name: str) -> str:
             nodes.append(add(operands[0], operands[1], how.rounding, how.flush))
         else:
             nodes.append(cast(reduce(add, map(real, operands)), wide, how.rounding, how.flush))
-    return to_fpcore(cast(nodes[-1], how.format, how.rounding, how.flush and wide != how.format), name, inputs)
+    return to_fpcore(cast(nodes[-1], how.format, how.rounding, Flush.NEVER if wide == how.format else how.flush), name, inputs)
 
 
 def dot_to_fpcore(how: Arithmetic, terms: int, name: str, *, bias: bool = False) -> str:

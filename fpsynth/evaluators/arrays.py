@@ -86,8 +86,7 @@ def _fused_sum(node: Expression, addends: Sequence[tuple[Expression, ...]], args
     parts = [tuple(next(operands) for _ in addend) for addend in addends]
     numbers = [part[0] for part in parts if len(part) == 1]
     products = [(part[0], part[1]) for part in parts if len(part) == 2]
-    result = sum_arrays(numbers, products, node.format, node.rounding)
-    return flush_array(result, node.format) if node.flush else result
+    return sum_arrays(numbers, products, node.format, node.rounding, node.flush)
 
 
 def _evaluate(node: Expression, args: list[Array], given: Mapping[str, Array]) -> Any:
@@ -151,14 +150,12 @@ def _floating(node: Expression, fmt: Format, args: list[Array]) -> Array:
         case Op.MAX:
             return maximum_arrays(args[0], args[1])
         case Op.ADD:
-            result = add_arrays(args[0], args[1], fmt, node.rounding)
+            return add_arrays(args[0], args[1], fmt, node.rounding, node.flush)
         case Op.MUL:
-            result = mul_arrays(args[0], args[1], fmt, node.rounding)
+            return mul_arrays(args[0], args[1], fmt, node.rounding, node.flush)
         case Op.FMA:
-            result = fma_arrays(args[0], args[1], args[2], fmt, node.rounding)
-        case _:
-            raise AssertionError(node.op)
-    return flush_array(result, fmt) if node.flush else result
+            return fma_arrays(args[0], args[1], args[2], fmt, node.rounding, node.flush)
+    raise AssertionError(node.op)
 
 
 def _aligned(node: Expression, fmt: Format, args: list[Array]) -> Array:

@@ -88,8 +88,7 @@ def _floating(node: Expression, args: list[Value | Fraction]) -> Value:
     if node.op is Op.CAST:
         (a,) = args
         if isinstance(a, Fraction):
-            rounded = r.round_fraction(a, fmt, mode)
-            return r.flushed(rounded, fmt) if flush else rounded
+            return r.round_fraction(a, fmt, mode, flush)
         source = node.args[0].format
         return r.round_value(r.flushed(a, source) if flush and source is not None else a, fmt, mode, flush)
     values = [a for a in args if isinstance(a, Value)]

@@ -20,7 +20,7 @@ from fpsynth import rounding as r
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats, require_subset_of_float64
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.rounding import Rounding, Value
+from fpsynth.rounding import Flush, Rounding, Value
 
 HUGE = 2.0**1000
 _TINY = 2.0**-900
@@ -55,8 +55,8 @@ def require_format(fmt: Format) -> None:
 
 
 @quiet
-def round_array(x: Floats, fmt: Format, rounding: Rounding = Rounding.RNE, flush: bool = False) -> Floats:
-    """Round float64 values (any shape) once into ``fmt``, as ``fpsynth.rounding.round_value`` does.
+def round_array(x: Floats, fmt: Format, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Floats:
+    """Round float64 values (any shape) once into ``fmt``, and flush them, as ``fpsynth.rounding.round_value`` does.
 
     Raises InputError for a format of more than 24 significand bits other than float64.
     """
@@ -64,18 +64,22 @@ def round_array(x: Floats, fmt: Format, rounding: Rounding = Rounding.RNE, flush
     x = np.asarray(x, np.float64)
     if fmt == FLOAT64:
         return flush_array(x, fmt) if flush else x
-    if rounding is Rounding.RNE and fmt in _NATIVE:
+    if rounding is Rounding.RNE and fmt in _NATIVE and flush != Flush.UNBOUNDED:
         rounded: Floats = x.astype(_NATIVE[fmt]).astype(np.float64)
     else:
-        rounded = _round_narrow(x, fmt, rounding)
+        rounded = _round_narrow(x, fmt, rounding, flush)
     return flush_array(rounded, fmt) if flush else rounded
 
 
-def _round_narrow(x: Floats, fmt: Format, mode: Rounding) -> Floats:
-    """Rounding to the nearest multiple of the ulp of x's binade, ties to even; the other modes correct that by one ulp."""
+def _round_narrow(x: Floats, fmt: Format, mode: Rounding, flush: Flush) -> Floats:
+    """Rounding to the nearest multiple of the ulp of x's binade, ties to even; the other modes correct that by one ulp.
+
+    Where tininess is decided with unbounded exponent, the binade below the least normal number has an ulp of its own.
+    """
     finite = np.isfinite(x)
     magnitude = np.where(finite, np.abs(x), 0.0)
-    binade = np.maximum((magnitude.view(np.int64) & _TOP_EXPONENT).view(np.float64), 2.0**fmt.emin)
+    least = 2.0 ** (fmt.emin - (flush == Flush.UNBOUNDED))
+    binade = np.maximum((magnitude.view(np.int64) & _TOP_EXPONENT).view(np.float64), least)
     ulp = binade * 2.0 ** (1 - fmt.precision)
     rounded = np.rint(magnitude / ulp) * ulp
     if mode is Rounding.RNA:
@@ -109,41 +113,54 @@ def flush_array(x: Floats, fmt: Format) -> Floats:
 
 
 @quiet
-def add_arrays(a: Floats, b: Floats, fmt: Format, rounding: Rounding = Rounding.RNE) -> Floats:
-    """a + b rounded once into ``fmt``; operands are values of ``fmt``, shapes broadcast.  Raises what round_array raises."""
+def add_arrays(a: Floats, b: Floats, fmt: Format, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Floats:
+    """a + b rounded once into ``fmt``, tiny results flushed; operands are values of ``fmt``, shapes broadcast.
+
+    Raises what round_array raises.
+    """
     require_format(fmt)
+    flush = Flush(flush).of_exact
     if rounding is Rounding.RNE:  # two roundings to nearest even do no harm where 53 >= 2 * precision + 2 (Figueroa 1995)
-        return round_array(a + b, fmt)
+        return round_array(a + b, fmt, flush=flush)
     total, error = two_sum(a, b)
-    rounded = finish(_signed_zero(total, a, b, rounding), error, fmt, rounding)
+    rounded = finish(_signed_zero(total, a, b, rounding), error, fmt, rounding, flush)
     if narrow_range(fmt):
         return rounded
     unsafe = np.isfinite(a) & np.isfinite(b) & (np.maximum(np.abs(a), np.abs(b)) >= HUGE)
-    return repair(rounded, unsafe, lambda x, y: r.exact_add(x, y, rounding), (a, b), fmt, rounding)
+    return repair(rounded, unsafe, lambda x, y: r.exact_add(x, y, rounding), (a, b), fmt, rounding, flush)
 
 
 @quiet
-def mul_arrays(a: Floats, b: Floats, fmt: Format, rounding: Rounding = Rounding.RNE) -> Floats:
-    """a * b rounded once into ``fmt``; operands are values of ``fmt``, shapes broadcast.  Raises what round_array raises."""
+def mul_arrays(a: Floats, b: Floats, fmt: Format, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Floats:
+    """a * b rounded once into ``fmt``, tiny results flushed; operands are values of ``fmt``, shapes broadcast.
+
+    Raises what round_array raises.
+    """
     require_format(fmt)
     product = np.asarray(a * b)
     if fmt == FLOAT64 and rounding is Rounding.RNE:
-        return product
+        if flush != Flush.UNBOUNDED:
+            return flush_array(product, fmt) if flush else product
+        rounded = flush_array(product, fmt)
+        unsafe = np.abs(product) == float(fmt.min_normal)  # which may have been less
+        return repair(rounded, unsafe, r.exact_mul, (a, b), fmt, rounding, flush)
     if fmt == FLOAT64:
-        rounded = finish(product, product_error(a, b, product), fmt, rounding)
+        rounded = finish(product, product_error(a, b, product), fmt, rounding, flush)
     else:
-        rounded = round_array(product, fmt, rounding)
+        rounded = round_array(product, fmt, rounding, flush)
     if narrow_range(fmt):
         return rounded
     unsafe = np.isfinite(a) & np.isfinite(b) & unsafe_product(a, b, product)
-    return repair(rounded, unsafe, r.exact_mul, (a, b), fmt, rounding)
+    return repair(rounded, unsafe, r.exact_mul, (a, b), fmt, rounding, flush)
 
 
 @quiet
-def fma_arrays(a: Floats, b: Floats, c: Floats, fmt: Format, rounding: Rounding = Rounding.RNE) -> Floats:
-    """a * b + c rounded once into ``fmt``; operands are values of ``fmt``, shapes broadcast.  Raises what round_array raises.
+def fma_arrays(
+    a: Floats, b: Floats, c: Floats, fmt: Format, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER
+) -> Floats:
+    """a * b + c rounded once into ``fmt``, tiny results flushed; operands are values of ``fmt``, shapes broadcast.
 
-    For float64: Boldo and Melquiond's algorithm Fma_emul.
+    Raises what round_array raises.  For float64: Boldo and Melquiond's algorithm Fma_emul.
     """
     require_format(fmt)
     product = np.asarray(a * b)
@@ -153,14 +170,18 @@ def fma_arrays(a: Floats, b: Floats, c: Floats, fmt: Format, rounding: Rounding 
         high, low = two_sum(product, high_c)
         emulated, error = two_sum(high, _to_odd(*two_sum(low_c, low)))
         total = np.where(emulated == 0, total, emulated)  # the plain sum has the right sign where all of it is zero
-    rounded = finish(_signed_zero(total, product, c, rounding), error, fmt, rounding)
+    rounded = finish(_signed_zero(total, product, c, rounding), error, fmt, rounding, flush)
     if narrow_range(fmt):
         return rounded
     # an infinity or NaN among the operands decides alone, but the product of two numbers may have overflown on the way
     factors, all_numbers = np.isfinite(a) & np.isfinite(b), np.isfinite(a) & np.isfinite(b) & np.isfinite(c)
     rounded = np.where(all_numbers, rounded, np.where(factors, c, product + c))
     unsafe = all_numbers & (unsafe_product(a, b, product) | (np.abs(c) >= HUGE))
-    return repair(rounded, unsafe, lambda x, y, z: r.exact_add(r.exact_mul(x, y), z, rounding), (a, b, c), fmt, rounding)
+
+    def exact(x: Value, y: Value, z: Value) -> Value:
+        return r.exact_add(r.exact_mul(x, y), z, rounding)
+
+    return repair(rounded, unsafe, exact, (a, b, c), fmt, rounding, flush)
 
 
 @quiet
@@ -210,10 +231,18 @@ def _signed_zero(total: Floats, a: Floats, b: Floats, mode: Rounding) -> Floats:
     return np.where((total == 0) & (np.signbit(a) | np.signbit(b)), -0.0, total)
 
 
-def finish(x: Floats, error: Floats, fmt: Format, mode: Rounding) -> Floats:
-    """Round the exact value x + error, x being its float64 rounding to nearest, into ``fmt``."""
+def finish(x: Floats, error: Floats, fmt: Format, mode: Rounding, flush: Flush = Flush.NEVER) -> Floats:
+    """Round the exact value x + error, x being its float64 rounding to nearest, into ``fmt``, and flush it.
+
+    In float64 a tiny x + error is exact, since whatever has bits below 2**-1074 is repaired afterwards.
+    """
     if fmt != FLOAT64:
-        return round_array(_to_odd(x, error), fmt, mode)
+        return round_array(_to_odd(x, error), fmt, mode, flush)
+    rounded = _finished_float64(x, error, mode)
+    return flush_array(rounded, fmt) if flush else rounded
+
+
+def _finished_float64(x: Floats, error: Floats, mode: Rounding) -> Floats:
     if mode is Rounding.RNE:
         return x
     if mode is Rounding.RNA:
@@ -232,7 +261,15 @@ def unsafe_product(a: Floats, b: Floats, product: Floats) -> Any:
     return large | (magnitude < _TINY) & ~zero
 
 
-def repair(rounded: Floats, unsafe: Any, exact: Exact, operands: tuple[Floats, ...], fmt: Format, mode: Rounding) -> Floats:
+def repair(
+    rounded: Floats,
+    unsafe: Any,
+    exact: Exact,
+    operands: tuple[Floats, ...],
+    fmt: Format,
+    mode: Rounding,
+    flush: Flush = Flush.NEVER,
+) -> Floats:
     """Replace the unsafe elements by exactly computed ones."""
     if not np.any(unsafe):
         return rounded
@@ -240,5 +277,5 @@ def repair(rounded: Floats, unsafe: Any, exact: Exact, operands: tuple[Floats, .
     spread = np.broadcast_arrays(*operands)
     for place in map(tuple, np.argwhere(np.broadcast_to(unsafe, result.shape))):
         values = [r.from_float(float(x[place])) for x in spread]
-        result[place] = float(r.round_value(exact(*values), fmt, mode))
+        result[place] = float(r.round_value(exact(*values), fmt, mode, flush))
     return result

@@ -21,14 +21,20 @@ from fpsynth.evaluators.float_arrays import (
     unsafe_product,
 )
 from fpsynth.formats import Format
-from fpsynth.rounding import Rounding, Value
+from fpsynth.rounding import Flush, Rounding, Value
 
 
 @quiet
 def sum_arrays(
-    numbers: Sequence[Floats], products: Sequence[tuple[Floats, Floats]], fmt: Format, rounding: Rounding = Rounding.RNE
+    numbers: Sequence[Floats],
+    products: Sequence[tuple[Floats, Floats]],
+    fmt: Format,
+    rounding: Rounding = Rounding.RNE,
+    flush: Flush = Flush.NEVER,
 ) -> Floats:
     """The sum of all ``numbers`` and ``products`` (at least one in all), exact and then rounded once into ``fmt``.
+
+    With ``flush`` a tiny result becomes a zero of its sign; operands are taken as they are.
 
     Operands are float64 arrays of any values, their shapes broadcast.  An exact zero is +0 in every mode, and the result is
     NaN where an operand is an infinity or NaN: the sum is one of real numbers.  Raises InputError for a format of more than
@@ -49,10 +55,11 @@ def sum_arrays(
         unsafe = unsafe | (np.abs(addend) >= HUGE)
     total, rest, lost = _distilled(addends)
     total, error = two_sum(total, rest)
-    rounded = finish(total, error, fmt, rounding)  # an exact zero is +0, since rest is never -0
+    rounded = finish(total, error, fmt, rounding, flush)  # an exact zero is +0, since rest is never -0
     finite = functools.reduce(np.logical_and, [np.isfinite(x) for x in operands])
     exact = functools.partial(_exact_sum, len(numbers))
-    repaired = repair(np.where(finite, rounded, np.nan), finite & (unsafe | lost), exact, tuple(operands), fmt, rounding)
+    wrong = finite & (unsafe | lost)
+    repaired = repair(np.where(finite, rounded, np.nan), wrong, exact, tuple(operands), fmt, rounding, flush)
     return np.asarray(repaired)
 
 

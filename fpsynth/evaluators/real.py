@@ -16,7 +16,7 @@ def exact_logits(network: Network[float], point: Sequence[float]) -> tuple[Fract
     operation, which takes minutes for 100 000 weights.
     """
     values, places = _integers(point)
-    for layer in network.layers:
+    for index, layer in enumerate(network.layers):
         weights, more = _integers([entry for row in layer.weight for entry in row])
         biases, under = _integers(layer.bias or [0.0] * layer.outputs)
         places += more
@@ -25,7 +25,7 @@ def exact_logits(network: Network[float], point: Sequence[float]) -> tuple[Fract
         sums = [sum(map(mul, row, values)) << shift for row in rows]
         places += shift
         values = [total + (bias << (places - under)) for total, bias in zip(sums, biases, strict=True)]
-        if layer is not network.layers[-1]:
+        if index + 1 < len(network.layers):  # by position: a layer object may be used twice
             values = [max(value, 0) for value in values]
     return tuple(Fraction(value, 1 << places) for value in values)
 

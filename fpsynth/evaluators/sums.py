@@ -72,7 +72,7 @@ def network_outputs(network: Network[float], points: Floats, deployment: Deploym
             w, b = weights[places], None if biases is None else biases[places]
             _require_readable(how, w, b, values if index == 0 else None, formats)
             sums = sum_of_products(how, w, values[..., None, :], b)
-            outputs[..., places] = _relu(sums, how) if layer is not network.layers[-1] else sums
+            outputs[..., places] = _relu(sums, how) if index + 1 < len(network.layers) else sums
         formats = tuple({deployment.at(index, j).format for j in range(layer.outputs)})
         values = outputs
     return values
@@ -245,8 +245,7 @@ class _Evaluation:
         return [flush_array(x, self.fmt) if self.how.flush else x for x in operands]
 
     def _apply(self, operation: Callable[..., Floats], *operands: Floats) -> Floats:
-        result = operation(*self._flushed(operands), self.fmt, self.how.rounding)
-        return flush_array(result, self.fmt) if self.how.flush else result
+        return operation(*self._flushed(operands), self.fmt, self.how.rounding, self.how.flush)
 
     def _product(self, rows: Any) -> Floats:
         product = self._apply(mul_arrays, self.weights[rows], self.inputs[rows])
@@ -285,8 +284,7 @@ class _Evaluation:
         pairs = [(self.weights[rows], self.inputs[rows]) for rows in level.exact]
         if level.kind == "exact":
             pairs = [(w, x) for w, x in (self._flushed(pair) for pair in pairs)]
-            total = sum_arrays(self._flushed(others), pairs, self.fmt, self.how.rounding)
-            return flush_array(total, self.fmt) if self.how.flush else total
+            return sum_arrays(self._flushed(others), pairs, self.fmt, self.how.rounding, self.how.flush)
         if not pairs:
             return self._apply(add_arrays, *others)
         return self._apply(fma_arrays, *pairs[0], *others)

@@ -9,6 +9,7 @@ from functools import reduce
 from fpsynth.arithmetic import Arithmetic, Deployment, holds
 from fpsynth.expressions import Expression, add, aligned, cast, constant, fma, maximum, mul, real
 from fpsynth.networks.network import Dense, Network
+from fpsynth.rounding import Flush
 
 
 def lower(network: Network[Expression], point: Sequence[Expression], deployment: Deployment) -> tuple[Expression, ...]:
@@ -26,7 +27,7 @@ def lower(network: Network[Expression], point: Sequence[Expression], deployment:
 
 
 def _relu(value: Expression, arithmetic: Arithmetic) -> Expression:
-    return maximum(value, constant(0, value.format), flush=arithmetic.flush)
+    return maximum(value, constant(0, value.format), flush=arithmetic.flush.of_exact)
 
 
 def _output(layer: Dense[Expression], output: int, values: Sequence[Expression], how: Arithmetic) -> Expression:
@@ -34,7 +35,7 @@ def _output(layer: Dense[Expression], output: int, values: Sequence[Expression],
     row = list(zip(layer.weight[output], values, strict=True))
     bias = None if layer.bias is None else _widened(layer.bias[output], how)
     total = _Sum(row, bias, how).total()
-    return cast(total, how.format, how.rounding, how.flush and how.format != how.sum_format)
+    return cast(total, how.format, how.rounding, Flush.NEVER if how.format == how.sum_format else how.flush)
 
 
 def _widened(node: Expression, how: Arithmetic) -> Expression:
@@ -44,7 +45,7 @@ def _widened(node: Expression, how: Arithmetic) -> Expression:
     if node.format is None or not holds(how.format, node.format):
         raise ValueError(f"an arithmetic in {how.format} got a number in {node.format or 'the reals'}; cast it first")
     wide = how.sum_format
-    return cast(cast(node, how.format), wide, how.rounding, how.flush and wide != how.format)
+    return cast(cast(node, how.format), wide, how.rounding, Flush.NEVER if wide == how.format else how.flush)
 
 
 def _operand(node: Expression, how: Arithmetic) -> Expression:
@@ -99,7 +100,7 @@ class _Sum:
         return cast(cast(product, how.products, how.rounding, how.flush), how.sum_format)
 
     def _plus(self, left: Expression, right: Expression) -> Expression:
-        return add(left, right, self.how.rounding, self.how.flush)
+        return add(left, right, self.how.rounding, self.how.flush.of_exact)
 
     def _fusible(self, node: int) -> bool:
         """Whether the node is a product that is still exact when it is added."""
@@ -138,7 +139,7 @@ class _Sum:
         how = self.how
         assert how.alignment is not None
         assert how.sum_format is not None
-        return aligned(numbers, [self.factors[leaf] for leaf in leaves], how.sum_format, how.alignment, how.flush)
+        return aligned(numbers, [self.factors[leaf] for leaf in leaves], how.sum_format, how.alignment, how.flush.of_exact)
 
     def _fused_sum(self, step: Sequence[int]) -> Expression:
         """More than two nodes added exactly and rounded once; products among them are exact where they are fused.
@@ -156,4 +157,4 @@ class _Sum:
         return self._read(self._value(node))
 
     def _read(self, node: Expression) -> Expression:
-        return real(cast(node, node.format, flush=self.how.flush and node.format is not None))
+        return real(cast(node, node.format, flush=Flush.NEVER if node.format is None else self.how.flush.of_exact))

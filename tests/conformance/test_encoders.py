@@ -20,7 +20,7 @@ from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import Expression, Op, constant, eq, topological, variable
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.problems import Assignment, Problem, Variable
-from fpsynth.rounding import MINUS_ZERO, PLUS_ZERO, Rounding, Value, from_bits
+from fpsynth.rounding import MINUS_ZERO, PLUS_ZERO, Flush, Rounding, Value, from_bits
 
 pytest.importorskip("z3", reason="z3 is not installed")
 
@@ -78,9 +78,9 @@ def grid(fmt: Format) -> tuple[list[Expression], dict[str, Value]]:
     return [variable(name, fmt) for name in assignment], assignment
 
 
-@pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.parametrize("flush", Flush)
 @pytest.mark.parametrize("fmt", [TINY, TINYFN])
-def test_operations_with_two_arguments_exhaustively(fmt: Format, flush: bool) -> None:
+def test_operations_with_two_arguments_exhaustively(fmt: Format, flush: Flush) -> None:
     leaves, assignment = grid(fmt)
     pairs = list(itertools.combinations_with_replacement(leaves, 2))
     for index, mode in enumerate(Rounding):
@@ -95,13 +95,14 @@ def test_fused_multiply_add_on_a_grid() -> None:
     for index, mode in enumerate(Rounding):
         triples = list(itertools.product(leaves, repeat=3))[index::11]
         same([Expression(Op.FMA, triple, MICRO, mode) for triple in triples], assignment)
+        same([Expression(Op.FMA, triple, MICRO, mode, Flush.UNBOUNDED) for triple in triples[::3]], assignment)
 
 
 @pytest.mark.parametrize("fmt", [FLOAT8_E4M3FN, FLOAT8_E5M2])
 def test_operations_of_8_bit_formats(fmt: Format) -> None:
     leaves, assignment = grid(fmt)
     pairs = list(itertools.product(leaves, repeat=2))
-    for index, (mode, flush) in enumerate(itertools.product(Rounding, (False, True))):
+    for index, (mode, flush) in enumerate(itertools.product(Rounding, Flush)):
         targets = (fmt, FLOAT32, TINY)
         same([Expression(Op.CAST, (leaf,), target, mode, flush) for leaf in leaves for target in targets], assignment)
         some = pairs[index::131]

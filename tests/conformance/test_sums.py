@@ -23,7 +23,7 @@ from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT
 from fpsynth.orders import Order, Tree, fixed_order
 from fpsynth.orders.families import FAMILIES
 from fpsynth.problems import Problem, Variable
-from fpsynth.rounding import Rounding, Value, from_float
+from fpsynth.rounding import Flush, Rounding, Value, from_float
 from fpsynth.solvers.base import Status
 from fpsynth.solvers.bitwuzla import Bitwuzla
 from fpsynth.solvers.z3 import Z3
@@ -149,7 +149,7 @@ def random_arithmetic(rng: random.Random, fmt: Format, terms: int, order: Order 
         accumulator=rng.choice([None, None, FLOAT16, FLOAT32, FLOAT64] if order else [None, FLOAT16]),
         rounding=rng.choice([Rounding.RNE, Rounding.RNE, *Rounding]),
         fused=rng.random() < 0.6,
-        flush=rng.random() < 0.3,
+        flush=rng.choice([Flush.NEVER, Flush.NEVER, Flush.NEVER, Flush.ROUNDED, Flush.UNBOUNDED]),
         order=order or fixed_order(drawn_tree(rng, terms + leaf)),
         bias_first=rng.random() < 0.5,
         rounded=tuple(k for k in range(terms) if rng.random() < 0.2),

@@ -15,7 +15,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import bits_to_floats, round_array
 from fpsynth.evaluators.float_arrays import add_arrays, flush_array, fma_arrays, maximum_arrays, mul_arrays
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.rounding import Rounding, Value
+from fpsynth.rounding import Flush, Rounding, Value
 
 Array = np.ndarray
 PER_ELEMENT: dict[str, tuple[Callable[..., Array], Callable[..., Value]]] = {
@@ -64,16 +64,37 @@ def test_hostile_operands_of_every_format(fmt: Format, op: str, mode: Rounding) 
     agree(vectorised(*operands, fmt, mode), wanted, *operands)
 
 
-@pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.parametrize("flush", Flush)
 @pytest.mark.parametrize("mode", Rounding)
 @pytest.mark.parametrize("fmt", EVERY, ids=str)
-def test_rounding_float64_into_every_format(fmt: Format, mode: Rounding, flush: bool) -> None:
+def test_rounding_float64_into_every_format(fmt: Format, mode: Rounding, flush: Flush) -> None:
     near = hostile_array(fmt, 300, seed=5)
     with np.errstate(all="ignore"):
         ulp = near - np.nextafter(near, 0.0)
         between = [near * factor for factor in (1 + 2.0**-fmt.precision, 1 - 2.0**-fmt.precision, 1.25, 1 + 2.0**-52)]
         x = np.concatenate([near, *between, near + ulp, hostile_array(FLOAT64, 300, seed=6)])
     agree(round_array(x, fmt, mode, flush), [r.round_value(v, fmt, mode, flush) for v in as_values(x)], x)
+
+
+@pytest.mark.parametrize("mode", Rounding)
+@pytest.mark.parametrize("op", PER_ELEMENT)
+@pytest.mark.parametrize("fmt", [TINY, FLOAT16, FLOAT32, FLOAT64, WIDE], ids=str)
+def test_results_around_the_least_normal_number_are_flushed_as_the_reference_does(fmt: Format, op: str, mode: Rounding) -> None:
+    """Products within two ulps of it, and tiny products on top of it: where the two kinds of flushing differ."""
+    vectorised, exact = PER_ELEMENT[op]
+    rng, count = np.random.default_rng(11), 300
+    half = float(fmt.min_normal) ** 0.5
+    a = round_array(rng.uniform(1.0, 1.5, count) * half, fmt)
+    b = round_array(float(fmt.min_normal) / a * (1 + rng.integers(-3, 4, count) * 2.0 ** (-fmt.precision - 1)), fmt)
+    b = np.where(rng.random(count) < 0.5, b * 2.0 ** (-fmt.precision - rng.integers(-1, 3, count)), b)
+    c = rng.choice([-1.0, 0.0, 1.0], count) * float(fmt.min_normal)
+    operands = (np.where(rng.random(count) < 0.5, a, -a), round_array(b, fmt), c)[: 3 if op == "fma" else 2]
+    results = {flush: vectorised(*operands, fmt, mode, flush) for flush in Flush}
+    for flush, got in results.items():
+        wanted = [r.round_value(exact(*xs, mode), fmt, mode, flush) for xs in zip(*map(as_values, operands), strict=True)]
+        agree(got, wanted, *operands)
+    differ = np.any(results[Flush.ROUNDED] != results[Flush.UNBOUNDED])
+    assert differ == (op != "add" and mode not in (Rounding.RTZ,)) or fmt == TINY
 
 
 @pytest.mark.parametrize("fmt", [TINY, TINYFN, FLOAT16, FLOAT64], ids=str)

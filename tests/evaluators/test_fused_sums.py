@@ -11,7 +11,7 @@ from strategies import EVERY
 
 from fpsynth.evaluators.fused_sums import sum_arrays
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.rounding import NAN, Rounding, Value, from_float, round_fraction
+from fpsynth.rounding import NAN, Flush, Rounding, Value, from_float, round_fraction
 
 
 def by_fractions(numbers: list[float], products: list[tuple[float, float]], fmt: Format, mode: Rounding) -> Value:
@@ -44,6 +44,22 @@ def test_small_numbers_between_large_ones_that_cancel_are_kept() -> None:
     assert sum_arrays([huge, huge, np.array([2.0**-1074]), -huge, -huge], [], FLOAT64)[0] == 2.0**-1074
     tiny = np.array([2.0**-600])
     assert sum_arrays([], [(tiny, tiny)], FLOAT64, Rounding.RTP)[0] == 2.0**-1074
+
+
+@pytest.mark.parametrize("mode", Rounding)
+@pytest.mark.parametrize("fmt", [FLOAT16, FLOAT32, FLOAT64])
+def test_sums_around_the_least_normal_number_are_flushed_as_the_reference_does(fmt: Format, mode: Rounding) -> None:
+    """The least normal number and two products of a few quarters of the last place."""
+    rng, rows = np.random.default_rng(2), 200
+    least, half = float(fmt.min_normal), 2.0 ** (fmt.lsb_min // 2)
+    number = rng.choice([-least, least], rows)
+    products = [(rng.integers(-4, 5, rows) * half / 2, np.full(rows, 2.0**fmt.lsb_min / half / 2)) for _ in range(2)]
+    kinds = {flush: sum_arrays([number], products, fmt, mode, flush) for flush in Flush}
+    for flush, got in kinds.items():
+        for k in range(rows):
+            exact = Fraction(number[k]) + sum(Fraction(a[k]) * Fraction(b[k]) for a, b in products)
+            assert from_float(float(got[k])) == round_fraction(exact, fmt, mode, flush)
+    assert np.any(kinds[Flush.ROUNDED] != kinds[Flush.UNBOUNDED]) == (mode is not Rounding.RTZ)
 
 
 def test_an_exact_zero_is_plus_zero_and_shapes_broadcast() -> None:

@@ -1,0 +1,162 @@
+"""A network that uses one layer object several times is the network of equal layers, whoever evaluates or certifies it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.certifiers.dataset import logits
+from fpsynth.certifiers.interval_expressions import lower_interval
+from fpsynth.certifiers.intervals import network_intervals
+from fpsynth.certifiers.lipschitz_ball import hidden_norms
+from fpsynth.certifiers.lipschitz_exact import margin_bounds
+from fpsynth.certifiers.lipschitz_sound import sound_certifier
+from fpsynth.encoders import encode
+from fpsynth.encoders.z3_terms import evaluate_z3
+from fpsynth.evaluators.arrays import evaluate_arrays
+from fpsynth.evaluators.exact import evaluate
+from fpsynth.evaluators.networks import network_logits
+from fpsynth.evaluators.real import exact_logits
+from fpsynth.evaluators.sums import network_outputs
+from fpsynth.expressions import Expression, constant, eq, variable
+from fpsynth.formats import FLOAT32
+from fpsynth.libraries.pool import Call, LibraryPool
+from fpsynth.libraries.registry import library_named, names_for
+from fpsynth.networks.lowering import lower
+from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.npz import ArrayNetwork
+from fpsynth.problems import Problem, Variable
+from fpsynth.rounding import from_float
+from fpsynth.solvers.base import Status
+from fpsynth.solvers.z3 import Z3
+from fpsynth.witness.writing import layer_json
+
+MIXING = Dense(((0.5, -1.0), (-0.5, 2.0)))
+BIASED = Dense(((1.0, -2.0), (-1.0, 0.5)), (-0.25, 0.5))
+NETWORKS = [
+    Network((MIXING, MIXING)),
+    Network((MIXING, MIXING, MIXING)),
+    Network((BIASED, MIXING, BIASED)),
+    Network((MIXING, BIASED, BIASED)),
+]
+POINTS = [(1.0, 1.0), (-1.0, 0.25), (0.5, 0.75), (-2.0, -1.0)]
+HOW = Deployment(Arithmetic(FLOAT32))
+CASES = [(network, point) for network in NETWORKS for point in POINTS]
+
+
+def separate(network: Network[float]) -> Network[float]:
+    """The same network, each layer an object of its own."""
+    return network.map(float)
+
+
+def by_hand(network: Network[float], point: tuple[float, ...]) -> tuple[float, ...]:
+    """Few small binary fractions: nothing is rounded anywhere."""
+    values = np.array(point)
+    for index, layer in enumerate(network.layers):
+        values = np.array(layer.weight) @ values + (0.0 if layer.bias is None else np.array(layer.bias))
+        if index < len(network.layers) - 1:
+            values = np.maximum(values, 0.0)
+    return tuple(values.tolist())
+
+
+def graph(network: Network[float]) -> tuple[Expression, ...]:
+    """The logits over the unknowns x0 and x1."""
+    return lower(network.map(lambda w: constant(w, FLOAT32)), [variable(f"x{k}", FLOAT32) for k in range(2)], HOW)
+
+
+def test_the_cases_tell_networks_with_and_without_relu_apart() -> None:
+    assert by_hand(NETWORKS[0], POINTS[0]) == (-1.5, 3.0)
+    assert np.allclose(np.array(MIXING.weight) @ np.array(MIXING.weight) @ POINTS[0], (-1.75, 3.25))
+
+
+@pytest.mark.parametrize(("network", "point"), CASES)
+def test_every_evaluator(network: Network[float], point: tuple[float, ...]) -> None:
+    wanted = by_hand(network, point)
+    named = {f"x{k}": x for k, x in enumerate(point)}
+    assert network_logits(network, point, FLOAT32, HOW) == wanted
+    assert tuple(network_outputs(network, np.array(point), HOW).tolist()) == wanted
+    assert tuple(map(float, exact_logits(network, point))) == wanted
+    arrays = {name: np.array([x]) for name, x in named.items()}
+    assert tuple(float(a[0]) for a in evaluate_arrays(graph(network), arrays)) == wanted
+    over_reals = lower(network.map(lambda w: constant(w, None)), [constant(x, None) for x in point], Deployment(REAL))
+    assert tuple(map(float, evaluate(over_reals, {}))) == wanted
+
+
+@pytest.mark.parametrize(("network", "point"), CASES)
+def test_every_certifier(network: Network[float], point: tuple[float, ...]) -> None:
+    wanted, other = by_hand(network, point), separate(network)
+    ends = network_intervals(network, [(x, x) for x in point], FLOAT32, HOW)
+    assert [(float(low), float(high)) for low, high in ends] == [(y, y) for y in wanted]
+    box = [(constant(x, FLOAT32), constant(x, FLOAT32)) for x in point]
+    written = lower_interval(network.map(lambda w: constant(w, FLOAT32)), box, HOW)
+    assert [tuple(map(float, evaluate(pair, {}))) for pair in written] == [(y, y) for y in wanted]
+    arrays = ArrayNetwork(
+        tuple(np.array(layer.weight).T for layer in network.layers),
+        tuple(None if layer.bias is None else np.array(layer.bias) for layer in network.layers),
+    )
+    assert tuple(logits(arrays, np.array([point], np.float32))[0].tolist()) == wanted
+    assert sound_certifier(network, FLOAT32, 2).suprema([point], [wanted]) == sound_certifier(other, FLOAT32, 2).suprema(
+        [point], [wanted]
+    )
+    if all(layer.bias is None for layer in network.layers):
+        assert margin_bounds(network, 2) == margin_bounds(other, 2)
+
+
+def test_the_norms_of_rigorous_balls() -> None:
+    pytest.importorskip("flint", reason="python-flint is not installed")
+    for network in NETWORKS:
+        assert hidden_norms(network, 2) == hidden_norms(separate(network), 2)
+
+
+@pytest.mark.parametrize(("network", "point"), CASES)
+def test_what_solvers_read(network: Network[float], point: tuple[float, ...]) -> None:
+    pytest.importorskip("z3", reason="z3 is not installed")
+    assignment = {f"x{k}": from_float(x) for k, x in enumerate(point)}
+    assert [float(v) for v in evaluate_z3(list(graph(network)), assignment)] == list(by_hand(network, point))
+
+
+@pytest.mark.parametrize("encoding", ["fp", "significands"])
+def test_the_text_that_solvers_read(encoding: str) -> None:
+    pytest.importorskip("z3", reason="z3 is not installed")
+    network, point = NETWORKS[0], POINTS[0]
+    variables = tuple(
+        Variable(f"x{k}", FLOAT32, from_float(x).fraction(), from_float(x).fraction()) for k, x in enumerate(point)
+    )
+    for logit, wanted in zip(graph(network), by_hand(network, point), strict=True):
+        for value, status in ((wanted, Status.SAT), (wanted + 0.25, Status.UNSAT)):
+            problem = Problem("shared", variables, (eq(logit, constant(value, FLOAT32)),))
+            assert Z3().run(encode(problem, encoding), 1, 60.0, None).status is status
+
+
+def test_files_write_every_use() -> None:
+    for network in NETWORKS:
+        written = [json.dumps(layer_json(layer)) for layer in network.layers]
+        assert written == [json.dumps(layer_json(layer)) for layer in separate(network).layers]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[LibraryPool]:
+    with LibraryPool() as started:
+        yield started
+
+
+@pytest.mark.parametrize("name", names_for("cpu"))
+def test_every_library(pool: LibraryPool, name: str) -> None:
+    if pool.members[name].version is None:
+        pytest.skip(f"{name} is not installed")
+    calls = [Call(variant, tuple(range(len(POINTS)))) for variant in library_named(name).variants]
+    for network in NETWORKS:
+        wanted = tuple(by_hand(network, point) for point in POINTS)
+        for answer in pool.run(network, FLOAT32, POINTS, {name: calls})[name]:
+            assert answer.outputs is not None, answer.not_run
+            assert answer.outputs.logits == wanted
+
+
+def test_a_library_in_this_process_is_given_the_very_objects() -> None:
+    for network in NETWORKS:
+        wanted = tuple(by_hand(network, point) for point in POINTS)
+        assert library_named("numpy").run(network, POINTS, FLOAT32, "matmul").logits == wanted
