@@ -63,6 +63,12 @@ def _what(divergence: Divergence) -> str:
 def _why(divergence: Divergence) -> str:
     a, b = divergence.reference, divergence.deployed
     of_a, of_b = a.deployment.default.format, b.deployment.default.format
+    measured = [called(view) for view in (a, b) if view.measured]
+    if measured:
+        return (
+            f"What {listed(measured)} gives was measured: the arithmetic that was revealed for it gives something else here, "
+            "so that its runs, not a prediction, are the evidence."
+        )
     match divergence.question:
         case "twin":
             return "Their weights are the same to the last bit; the kernel sums their products in different orders."

@@ -11,13 +11,16 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.predicates import Predicate
 from fpsynth.solvers.engines import engines_named
+from fpsynth.synthesis.comparison import Contest
 from fpsynth.synthesis.detecting.amplify import amplified
 from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import UNIT, Interval, parse_interval, parse_number
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.question import common_format
+from fpsynth.synthesis.grounds import Ground, grounds_of
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, find_outside
+from fpsynth.synthesis.intervals.question import OUTSIDE, box_around, interval_of
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import assemble, layer, one_neuron
 from fpsynth.synthesis.result import DivergenceResult, Verdict
@@ -117,6 +120,7 @@ def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
     with _sides(request.sides, request.terms, request.outputs, options, 2 if request.predicate == "argmax" else 1) as made:
         sides, views = made
         reveals = tuple(sides.reveals.values())
+    grounds = grounds_of(views, sides.reveals, _read(request, sides))
     searching = Clock(options.timeout)
     if request.dependent:
         found = _dependent(request, options, sides, views)
@@ -130,6 +134,7 @@ def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
             request.described(),
             seconds=searching.spent,
             reveals=reveals,
+            grounds=grounds,
         )
     result, placed = _flip(request, options, sides, views)
     if placed is not None and request.max_weight is not None:
@@ -149,6 +154,36 @@ def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
         proof=result.proof,
         attempts=result.attempts,
         reveals=reveals,
+        grounds=grounds,
+        contest=_contest(request, options, sides, views, grounds),
+    )
+
+
+def _read(request: OrderRequest, sides: Sides) -> tuple[int, ...]:
+    """The outputs that an answer depends on: all of them where it is about the class."""
+    return tuple(range(sides.shape.outputs)) if request.predicate == "argmax" else (sides.shape.output,)
+
+
+def _contest(
+    request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...], grounds: tuple[Ground, ...]
+) -> Contest:
+    """What the libraries are compared for where nothing is found; one layer answers no question about further layers."""
+    predicate = None
+    if not request.magnified:
+        predicate = Predicate(request.predicate, sides.shape.output, bound=request.gap or Fraction(0))
+    return Contest(
+        question=request.question,
+        format=request.numbers or options.format,
+        terms=request.terms,
+        outputs=sides.shape.outputs,
+        read=_read(request, sides),
+        views=views,
+        grounds=grounds,
+        weights=options.interval("weights", _bounded(request, options)),
+        inputs=options.interval("inputs", UNIT),
+        predicate=predicate,
+        zeros=not request.camouflage,
+        seed=options.seed,
     )
 
 
@@ -271,6 +306,7 @@ def run_interval(
         "radius": float(radius),
         "maximise": maximise,
     }
+    grounds = grounds_of(views, sides.reveals, (sides.shape.output,))
     return concluded(
         "interval",
         result.verdict,
@@ -283,4 +319,21 @@ def run_interval(
         proof=result.proof,
         attempts=result.attempts,
         reveals=reveals,
+        grounds=grounds,
+        contest=Contest(
+            question="interval",
+            format=question.format,
+            terms=terms,
+            outputs=sides.shape.outputs,
+            read=(sides.shape.output,),
+            views=views,
+            grounds=grounds,
+            weights=question.weights,
+            inputs=question.inputs,
+            predicate=OUTSIDE,
+            bounds=lambda network, point: interval_of(question, network, point),
+            box=lambda point: box_around(question, point) if radius else (),
+            widening=widening,
+            seed=options.seed,
+        ),
     )
