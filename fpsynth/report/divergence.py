@@ -9,7 +9,7 @@ from fractions import Fraction
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64
 from fpsynth.predicates import argmax
-from fpsynth.report.divergence_words import called, short, wrong
+from fpsynth.report.divergence_words import called, place, short, wrong
 from fpsynth.report.grounds import comparison_lines, ground_lines, revealed_rows
 from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
@@ -184,8 +184,8 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
         if view.measured:
             facts.append("its numbers were measured: what was revealed does not give them, so how it adds is not known here")
         if view.permutation:
-            moved = [f"neuron {k} at output {j}" for j, k in enumerate(view.permutation) if j != k]
-            facts.append("neurons rearranged: " + listed([*moved[:4], *([f"{len(moved) - 4} more"] if len(moved) > 4 else [])]))
+            moves = [f"neuron {k} at output {j}" for j, k in enumerate(view.permutation) if j != k]
+            facts.append("neurons rearranged: " + listed([*moves[:4], *([f"{len(moves) - 4} more"] if len(moves) > 4 else [])]))
         for fact in facts:
             lines += style.wrap(fact, 5, 7)
         for owner, neuron in neurons:
@@ -229,7 +229,13 @@ def _outcome(divergence: Divergence, view: View, outputs: Sequence[int], style: 
         reference = divergence.reference
         fires = divergence.predicate.fires(view.logits, reference.logits, reference.interval)
         verdict = style.paint("✗ departs", "red") if fires else style.paint("✓ does not depart", "green")
-    return [view.name, clean(called(view), 34), *cells, verdict]
+    return [view.name, _short_name(divergence, view), *cells, verdict]
+
+
+def _short_name(divergence: Divergence, view: View) -> str:
+    """The view in a cell of a table: its place alone, where the label is the same as the other's or hides what differs."""
+    same = called(divergence.reference) == called(divergence.deployed)
+    return clean((same and place(divergence, view)) or called(view), 34)
 
 
 def library_lines(divergence: Divergence, style: Style) -> list[str]:

@@ -16,6 +16,8 @@ from fpsynth.witness.divergence import View
 
 ENOUGH = 1000
 """Hostile vectors that each arithmetic must have been checked on before anything is called impossible because of it."""
+_DOUBTS = 3
+"""Doubts that a reason names."""
 REVEALED = "in the revealed arithmetics"
 
 
@@ -24,14 +26,18 @@ class Ground:
     """A reveal that a view comes from, and the positions of the kernel's output that are read of it."""
 
     view: str
-    """The view's name."""
+    """The view's name; empty where it is no view's alone."""
     reveal: Reveal
     row: int
     outputs: tuple[int, ...]
+    everywhere: bool = False
+    """Whether all rows are read."""
 
     @cached_property
     def classes(self) -> tuple[PositionClass, ...]:
         """The classes of the positions that are read, each once."""
+        if self.everywhere:
+            return self.reveal.classes
         return tuple(dict.fromkeys(self.reveal.at(self.row, output) for output in self.outputs))
 
     @property
@@ -61,7 +67,8 @@ class Ground:
         return ""
 
     def __str__(self) -> str:
-        return f"{self.environment}, row {self.row}: explains {self.counts}"
+        where = "" if self.everywhere else f", row {self.row}"
+        return f"{self.environment}{where}: explains {self.counts}"
 
 
 def grounds_of(views: Iterable[View], reveals: dict[str, Reveal], outputs: Sequence[int]) -> tuple[Ground, ...]:
@@ -74,6 +81,12 @@ def doubts(grounds: Iterable[Ground]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ground.doubt for ground in grounds if ground.doubt))
 
 
+def _few(told: Sequence[str]) -> list[str]:
+    """The first of many doubts, and how many more there are."""
+    more = len(told) - _DOUBTS
+    return [*told[:_DOUBTS], f"{more} more reveals leave something open"] if more > 1 else list(told)
+
+
 def weighed(
     verdict: Verdict, reason: str, proof: Proof | None, grounds: Sequence[Ground], difference: str = ""
 ) -> tuple[Verdict, str, Proof | None]:
@@ -84,7 +97,7 @@ def weighed(
     """
     if not grounds:
         return verdict, reason, proof
-    open_ = [*doubts(grounds), *([difference] if difference else [])]
+    open_ = [*_few(doubts(grounds)), *([difference] if difference else [])]
     if proof is None:
         return verdict, reason if verdict is Verdict.FOUND else "; ".join([reason, *open_]), None
     statement = f"{REVEALED} {proof.statement}"
