@@ -157,11 +157,8 @@ def classes_of(members: Sequence[Member], terms: int) -> list[tuple[int, ...]]:
         if member.reveal is None:
             continue
         for group in groups:
-            if (
-                member.explained
-                and members[group[0]].explained
-                and same(members[group[0]].arithmetic, member.arithmetic, terms)
-            ):
+            first = members[group[0]]
+            if member.explained and first.explained and same(first.arithmetic, member.arithmetic, terms):
                 group.append(index)
                 break
         else:

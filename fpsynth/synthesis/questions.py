@@ -17,6 +17,7 @@ from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import UNIT, Interval, parse_interval, parse_number
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
+from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import common_format
 from fpsynth.synthesis.grounds import Ground, grounds_of
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, find_outside
@@ -191,7 +192,7 @@ def _flip(
     request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]
 ) -> tuple[FlipResult, Divergence | None]:
     """Ask the engine about one neuron, or about two classes, and put the answer into the layer."""
-    outputs, output = sides.shape.outputs, sides.shape.output
+    outputs, output = sides.shape.outputs, _flipped(request, options, sides, views)
     classes = request.predicate == "argmax"
     plain = classes and outputs == 2 and request.max_weight is None  # two neurons that compete; else one against a rival
     if classes and outputs < 2 and request.max_weight is None:
@@ -213,12 +214,44 @@ def _flip(
     )
     result = find_flip(question, settings_of(options, request.maximise, options.timeout), options.progress)
     flip = result.divergence
+    if flip is None and not plain and (classes or request.max_weight is not None):
+        return _of_one_neuron(result, request, options, views, outputs), None
     if flip is None or plain:
         return result, flip
     rival = (output + 1) % outputs if classes and outputs > 1 and request.max_weight is None else None
     rows = layer(flip.network.layers[0].weight[0], flip.point, outputs, output, rival)
     final = Predicate("argmax") if rival is not None else replace(predicate, output=output)
     return result, assemble(flip, rows, request.question, final, views)
+
+
+def _flipped(request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]) -> int:
+    """The neuron that is to flip: the one that is read, or for a class the first that the two sides sum differently."""
+    shape, (a, b) = sides.shape, views[:2]
+    if request.predicate != "argmax" or not _alike(a, b, shape.output, request, options):
+        return shape.output
+    return next((j for j in range(shape.outputs) if not _alike(a, b, j, request, options)), shape.output)
+
+
+def _alike(a: View, b: View, output: int, request: OrderRequest, options: Options) -> bool:
+    hows = (view.deployment.at(0, output) for view in (a, b))
+    return same(*hows, request.terms, request.numbers or options.format)
+
+
+def _of_one_neuron(
+    result: FlipResult, request: OrderRequest, options: Options, views: tuple[View, ...], outputs: int
+) -> FlipResult:
+    """The answer to a question about classes or further layers, where one neuron against zero has no flip.
+
+    That says something of the whole only where the deployed view sums all neurons as the reference or a silent view does, or
+    where all products are zero.
+    """
+    a, b, *silent = views
+    alike = any(all(_alike(view, b, j, request, options) for j in range(outputs)) for view in (a, *silent))
+    nothing = result.proof is not None and result.proof.method == "contradictory domain"
+    if result.verdict is not Verdict.IMPOSSIBLE or alike or nothing:
+        return result
+    reason = f"{result.reason}; but that is proved of one neuron against zero, and says nothing of several against each other"
+    return replace(result, verdict=Verdict.UNKNOWN, proof=None, reason=reason)
 
 
 def _bounded(request: OrderRequest, options: Options) -> Interval:
