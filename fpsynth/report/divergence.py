@@ -9,9 +9,11 @@ from fractions import Fraction
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64
 from fpsynth.predicates import argmax
-from fpsynth.report.divergence_words import called, short, wrong
+from fpsynth.report.divergence_words import called, place, short, wrong
+from fpsynth.report.grounds import comparison_lines, ground_lines, revealed_rows
 from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
+from fpsynth.report.proofs import proof_lines
 from fpsynth.report.setting import network_parts
 from fpsynth.report.style import Style, clean, listed
 from fpsynth.report.tables import table
@@ -181,13 +183,15 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
             facts += [call] if (call := view_call(view.environment, divergence.format, divergence.network)) else []
+        if view.measured:
+            facts.append("its numbers were measured: what was revealed does not give them, so how it adds is not known here")
         if view.permutation:
-            moved = [f"neuron {k} at output {j}" for j, k in enumerate(view.permutation) if j != k]
-            facts.append("neurons rearranged: " + listed([*moved[:4], *([f"{len(moved) - 4} more"] if len(moved) > 4 else [])]))
+            moves = [f"neuron {k} at output {j}" for j, k in enumerate(view.permutation) if j != k]
+            facts.append("neurons rearranged: " + listed([*moves[:4], *([f"{len(moves) - 4} more"] if len(moves) > 4 else [])]))
         for fact in facts:
             lines += style.wrap(fact, 5, 7)
         for owner, neuron in neurons:
-            if owner.name == view.name:
+            if owner.name == view.name and not view.measured:
                 lines += style.wrap(f"{neuron_name(divergence, neuron)} = {order_text(neuron)}", 5, 10)
     return lines
 
@@ -227,7 +231,13 @@ def _outcome(divergence: Divergence, view: View, outputs: Sequence[int], style: 
         reference = divergence.reference
         fires = divergence.predicate.fires(view.logits, reference.logits, reference.interval)
         verdict = style.paint("✗ departs", "red") if fires else style.paint("✓ does not depart", "green")
-    return [view.name, clean(called(view), 34), *cells, verdict]
+    return [view.name, _short_name(divergence, view), *cells, verdict]
+
+
+def _short_name(divergence: Divergence, view: View) -> str:
+    """The view in a cell of a table: its place alone, where the label is the same as the other's or hides what differs."""
+    same = called(divergence.reference) == called(divergence.deployed)
+    return clean((same and place(divergence, view)) or called(view), 34)
 
 
 def library_lines(divergence: Divergence, style: Style) -> list[str]:
@@ -291,7 +301,9 @@ def _search(result: DivergenceResult, divergence: Divergence, style: Style) -> l
         encoding = f" with {clean(how.encoding)}" if how.encoding else ""
         rows.append(["found by", f"{clean(how.engine)}{encoding}, seed {how.seed}"])
         rows += [["", clean(note)] for note in how.notes]
-    rows += [["revealed", f"{found.kernel.environment}: {found.classes[0].check}"] for found in result.reveals if found.classes]
+    rows += [["revealed", row] for row in revealed_rows(result.grounds)]
+    if result.comparison is not None:
+        rows += [["compared", line] for line in comparison_lines(result.comparison)[:1]]
     rows.append(["time", f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all"])
     if divergence.sampled is not None:
         s = divergence.sampled
@@ -312,10 +324,13 @@ def _not_found(result: DivergenceResult, style: Style) -> list[str]:
     """The report of an impossible or unknown question."""
     lines = title(result.question, result.verdict.value, style)
     lines += ["", *(style.paint(line, "bold") for line in style.wrap(clean(result.reason)))]
-    if result.proof is not None:
-        lines += style.heading("Proof") + style.wrap(clean(f"{result.proof.statement} ({result.proof.method})"), 2, 4)
-    elif result.verdict is Verdict.UNKNOWN:
+    if result.verdict is Verdict.UNKNOWN:
         lines += style.wrap("That is neither a divergence nor a proof that there is none.")
+    lines += ground_lines(result, style)
+    if result.proof is not None:
+        lines += style.heading("Proof")
+        for text in proof_lines(result.proof):
+            lines += style.wrap(text, 2, 4) if text != clean(result.reason) else []  # which stands right above
     if result.attempts:
         lines += style.heading("Attempts") + attempt_table(result.attempts, style)
     if result.settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fpsynth.report.computed import Step
 from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines, parting_neurons, require_told, view_lines, what
 from fpsynth.report.divergence_words import called, wrong
-from fpsynth.report.numerals import significant, value_decimal, value_hex
+from fpsynth.report.numerals import decimal, significant, value_decimal, value_hex
 from fpsynth.report.partial_sums import Addend, AlignedStep, Neuron, number, summed
 from fpsynth.report.style import Style
 from fpsynth.report.tables import table
@@ -49,6 +49,11 @@ def _side(divergence: Divergence, view: View, neuron: Neuron, style: Style) -> l
     head = f"  {view.name}, {called(view)}: {neuron_name(divergence, neuron)}"
     if neuron.how.format is None:
         return [style.paint(head, "bold"), "    exact: nothing is rounded"]
+    if view.measured:
+        told = "measured: the library gave this, and the arithmetic that was revealed for it does not"
+        value = view.logits[neuron.output] if neuron.layer + 1 == len(divergence.network.layers) else None
+        given = [] if value is None else [f"    {neuron_name(divergence, neuron)} = {decimal(value, 24)}"]
+        return [style.paint(head, "bold"), *style.wrap(told, 4), *given]
     found = summed(neuron)
     steps = found.steps
     rows = [_row(step) for step in steps[:MAX_STEPS]]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from fpsynth.report.grounds import comparison_json, ground_json
 from fpsynth.report.numerals import significant
+from fpsynth.report.proofs import proof_json
 from fpsynth.synthesis.result import DivergenceResult
 from fpsynth.witness import to_json
 
@@ -30,14 +32,12 @@ def divergence_json(result: DivergenceResult) -> dict[str, Any]:
     else:
         settings = {name: result.settings.get(name) for name in ("dtype", "seed")}
         body = {**_EMPTY, "question": result.question, **settings, "observations": [], "confirmed_by": []}
-    proof = None
-    if result.proof is not None:
-        proof = {"statement": result.proof.statement, "method": result.proof.method, **result.proof.details}
     return {
         **body,
         "verdict": result.verdict.value,
         "reason": result.reason,
-        "proof": proof,
+        "proof": proof_json(result.proof),
+        "versions": result.versions,
         "seconds": {"solve": result.seconds_solve, "total": result.seconds_total},
         "settings": result.settings,
         "attempts": [asdict(attempt) for attempt in result.attempts],
@@ -47,10 +47,13 @@ def divergence_json(result: DivergenceResult) -> dict[str, Any]:
                 "version": found.version,
                 "classes": len(found.classes),
                 "checks": [str(cls.check) for cls in found.classes],
+                "repeats": found.repeats,
                 "calls": found.calls,
                 "seconds": found.seconds,
             }
             for found in result.reveals
         ],
+        "rests_on": [ground_json(ground) for ground in result.grounds],
+        "comparison": comparison_json(result.comparison),
         "divergences": [to_json(divergence) for divergence in result.divergences[1:]],
     }

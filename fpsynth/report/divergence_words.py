@@ -25,6 +25,33 @@ def called(view: View) -> str:
     return clean(view.label or view.name, 60)
 
 
+def told_apart(divergence: Divergence) -> tuple[str, str]:
+    """The reference and the deployed view by names that differ: with the row, or the neurons moved, where that differs."""
+    a, b = divergence.reference, divergence.deployed
+    of_a, of_b = (", ".join(filter(None, (called(view), place(divergence, view)))) for view in (a, b))
+    return (of_a, of_b) if of_a != of_b else (f"{of_a} ({a.name})", f"{of_b} ({b.name})")
+
+
+def place(divergence: Divergence, view: View) -> str:
+    """What of a view's row and of the places of its neurons is not as in the view that it is held against, in words."""
+    other = divergence.deployed if view is divergence.reference else divergence.reference
+    alike = view.environment.partition(":")[0] == other.environment.partition(":")[0]
+    parts = [f"row {view.row}"] if alike and view.row != other.row and f",row={view.row}" not in called(view) else []
+    if view.permutation != other.permutation:
+        parts.append(moved(view))
+    return ", ".join(parts)
+
+
+def moved(view: View) -> str:
+    """Which neurons a view puts into other places."""
+    pairs = [(where, neuron) for where, neuron in enumerate(view.permutation) if where != neuron]
+    if not pairs:
+        return "neurons as they are"
+    if len(pairs) == 2:
+        return f"neurons {pairs[0][0]} and {pairs[0][1]} exchanged"
+    return f"{len(pairs)} neurons rearranged"
+
+
 def wrong(divergence: Divergence) -> list[str]:
     """What is wrong, in sentences: what the views say of the point, why, and what libraries made of it."""
     return [_what(divergence), _why(divergence), *_libraries(divergence)]
@@ -32,7 +59,7 @@ def wrong(divergence: Divergence) -> list[str]:
 
 def _what(divergence: Divergence) -> str:
     predicate, a, b = divergence.predicate, divergence.reference, divergence.deployed
-    k, x, y = predicate.output, called(a), called(b)
+    k, (x, y) = predicate.output, told_apart(divergence)
     match predicate.kind:
         case "argmax":
             before, after = argmax(a.logits), argmax(b.logits)
@@ -63,6 +90,12 @@ def _what(divergence: Divergence) -> str:
 def _why(divergence: Divergence) -> str:
     a, b = divergence.reference, divergence.deployed
     of_a, of_b = a.deployment.default.format, b.deployment.default.format
+    measured = [called(view) for view in (a, b) if view.measured]
+    if measured:
+        return (
+            f"What {listed(measured)} gives was measured: the arithmetic that was revealed for it gives something else here, "
+            "so that its runs, not a prediction, are the evidence."
+        )
     match divergence.question:
         case "twin":
             return "Their weights are the same to the last bit; the kernel sums their products in different orders."
@@ -148,17 +181,20 @@ def _libraries(divergence: Divergence) -> list[str]:
     confirmed = [clean(name) for name in divergence.confirmed_by]
     if not confirmed:
         return ["No library that was run departs from the reference: predicted, not confirmed."]
-    return [f"{listed(confirmed)} {_verb(confirmed)} it{_elsewhere(divergence)}."]
+    return [f"{listed(confirmed)} {_verb(confirmed)} it{_counted(divergence)}."]
 
 
 def _verb(names: Sequence[str]) -> str:
     return "shows" if len(names) == 1 else "both show" if len(names) == 2 else "all show"
 
 
-def _elsewhere(divergence: Divergence) -> str:
-    """How many runs of the confirming libraries in the sweep depart from the reference, and how many do not."""
-    sweep = [o for o in divergence.observations if not o.view and not o.not_run and o.library in divergence.confirmed_by]
-    if not sweep:
-        return ""
-    departing = sum(o.departs for o in sweep)
-    return f" ({departing} of the {len(sweep)} outcomes of the general sweep there depart from the reference)"
+def _counted(divergence: Divergence) -> str:
+    """How many outcomes of the libraries that confirm depart from the reference: those in the views' environments, too."""
+    confirmed, fmt = divergence.confirmed_by, divergence.deployed.deployment.default.format
+    own = [o for o in divergence.observations if not o.not_run and o.library in confirmed]
+    runs = [o for o in own if fmt is None or o.environment.get("dtype", fmt.name) == fmt.name]
+    departing = sum(o.departs for o in runs)
+    whose = "its" if len(confirmed) == 1 else "their"
+    if len(runs) == 1:
+        return f" ({whose} one outcome departs from the reference)"
+    return f" ({departing} of {whose} {len(runs)} outcomes depart{'s' if departing == 1 else ''} from the reference)"

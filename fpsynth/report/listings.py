@@ -24,7 +24,8 @@ def check_text(result: CheckResult) -> str:
     lines.append("")
     if math.isnan(result.radius_ratio):  # of a divergence
         held = sum(finding.holds for finding in result.findings)
-        return "\n".join([*lines, f"{verdict}: {held} of {len(result.findings)} claims hold"])
+        rests = f"; it rests on what was measured in view {', '.join(result.measured)}" if result.measured else ""
+        return "\n".join([*lines, f"{verdict}: {held} of {len(result.findings)} claims hold{rests}"])
     lines.append(f"{verdict}: the certified radius is {result.radius_ratio:.10g} times the distance of the two points")
     lines.append(f"(the exact Lipschitz bound certifies every radius below {result.supremum_ratio:.10g} times that distance)")
     return "\n".join(lines)

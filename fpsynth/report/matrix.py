@@ -36,7 +36,7 @@ def matrix_text(matrix: Matrix, style: Style) -> str:
     """The classes of environments, the table of pairs, what failed, and the published detectors."""
     title = f"fpsynth matrix · {matrix.dtype} · {matrix.terms} terms · {matrix.outputs} outputs"
     lines = [style.paint(title, "bold"), style.paint("━" * style.width, "dim")]
-    lines += style.heading(f"{len(matrix.classes)} different arithmetics in {_revealed(matrix)} environments")
+    lines += style.heading(_counted(matrix))
     for number, members in enumerate(matrix.classes):
         first = matrix.members[members[0]]
         found = first.reveal
@@ -68,6 +68,14 @@ def matrix_text(matrix: Matrix, style: Style) -> str:
     total = len(matrix.cells)
     lines += ["", f"{matrix.confirmed} of {total} pairs confirmed in {runs} runs, {matrix.seconds:.0f} s"]
     return style.finish(lines)
+
+
+def _counted(matrix: Matrix) -> str:
+    """How many arithmetics there are, and how many environments whose arithmetic is not known to the last bit."""
+    alone = sum(not matrix.members[members[0]].explained for members in matrix.classes)
+    known = len(matrix.classes) - alone
+    text = f"{known} different arithmetic{'s' * (known != 1)} in {_revealed(matrix) - alone} environments"
+    return f"{text}, and {alone} of which no arithmetic explains everything, each by itself" if alone else text
 
 
 def _revealed(matrix: Matrix) -> int:
@@ -168,6 +176,7 @@ def matrix_json(matrix: Matrix) -> dict[str, Any]:
                 "reason": member.reason,
                 "class": next((class_name(k) for k, cls in enumerate(matrix.classes) if index in cls), None),
                 "check": None if member.reveal is None else str(member.reveal.at(0, 0).check),
+                "explained": None if member.reveal is None else member.explained,
                 "version": "" if member.reveal is None else member.reveal.version,
                 "facts": {} if member.reveal is None else member.reveal.facts,
             }

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from fpsynth.report.proofs import proof_json
 from fpsynth.witness import Divergence, Witness, to_json
 
 if TYPE_CHECKING:
@@ -45,14 +46,12 @@ def tie_json(result: TieResult) -> dict[str, Any]:
             "seed": result.settings.get("seed"),
             "replays": [],
         }
-    proof = None
-    if result.proof is not None:
-        proof = {"statement": result.proof.statement, "method": result.proof.method, **result.proof.details}
     return {
         **body,
         "verdict": result.verdict.value,
         "reason": result.reason,
-        "proof": proof,
+        "proof": proof_json(result.proof),
+        "versions": result.versions,
         "upper_bound": None if result.upper_bound is None else float(result.upper_bound),
         "seconds": {"solve": result.seconds_solve, "total": result.seconds_total},
         "settings": result.settings,
@@ -67,6 +66,7 @@ def check_json(witness: Witness | Divergence, result: CheckResult) -> dict[str, 
         "confirmed": result.confirmed,
         "findings": [asdict(finding) for finding in result.findings],
         "skipped": list(result.skipped),
+        "measured": list(result.measured),
     }
     if isinstance(witness, Divergence):
         return found

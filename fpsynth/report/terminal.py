@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 from fpsynth.report.computed import Logits, logits, weight_name
 from fpsynth.report.number_line import Mark, number_line_lines
 from fpsynth.report.numerals import power_text, significant, ulp
+from fpsynth.report.proofs import proof_lines
 from fpsynth.report.setting import class_colour, class_text, distance, network_section, points_section
 from fpsynth.report.style import Style, clean, listed, pad, plain
 from fpsynth.report.tables import table
 from fpsynth.report.verdicts import attempt_table, cause, certificate_section, library_section, refuted, sentence
-from fpsynth.synthesis.result import Proof, TieResult, Verdict
+from fpsynth.synthesis.result import TieResult, Verdict
 from fpsynth.witness import Witness
 
 MAX_WITNESSES = 50
@@ -152,7 +152,7 @@ def _search(result: TieResult, witness: Witness, style: Style) -> list[str]:
     rows.append(["time", f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all"])
     rows.append([clean(witness.objective), _optimality(result, witness)])
     if result.proof is not None:
-        rows += [["", text] for text in _proof(result.proof)]
+        rows += [["", text] for text in proof_lines(result.proof)]
     if result.reason and (result.proof is None or result.reason != result.proof.statement):
         rows.append(["verdict", clean(result.reason)])
     return table([], rows, style)
@@ -174,27 +174,6 @@ def _optimality(result: TieResult, witness: Witness) -> str:
     )
     reached = "; this one reaches it" if value >= bound else ""
     return f"no {noun} above {significant(result.upper_bound, 9, 'up')}{power} is possible{reached}"
-
-
-def _proof(proof: Proof) -> list[str]:
-    """A proof's claim and how it was reached, a line each."""
-    lines = [clean(proof.statement)]
-    runs = [
-        f"{clean(str(run.get('engine')))} ({clean(str(run.get('encoding')))}, {run.get('seconds')} s)" for run in _unsat(proof)
-    ]
-    if proof.method == "exhaustive":
-        pairs, inputs = proof.details.get("weight_pairs"), proof.details.get("inputs")
-        lines.append(f"by enumeration: {pairs} pairs of weights, each at all {inputs} inputs; the other pairs tie nowhere")
-    elif proof.method == "ratio-bound":
-        lines.append("a theorem for one input and two outputs; its ten cases were refuted for all weights at once")
-    elif proof.method == "contradictory domain":
-        lines.append("read off the domain; no solver is needed")
-    return [*lines, f"its negation is unsat: {listed(runs)}"] if runs else lines
-
-
-def _unsat(proof: Proof) -> list[dict[str, Any]]:
-    runs = proof.details.get("unsat", [])
-    return [run for run in runs if isinstance(run, dict)] if isinstance(runs, list | tuple) else []
 
 
 def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
@@ -222,7 +201,7 @@ def _not_found(result: TieResult, style: Style) -> list[str]:
     lines += ["", *(style.paint(line, "bold") for line in style.wrap(clean(result.reason)))]
     if result.proof is not None:
         lines += style.heading("Proof")
-        for text in _proof(result.proof):
+        for text in proof_lines(result.proof):
             if text != clean(result.reason):  # which stands right above
                 lines += style.wrap(text, 2, 4)
     elif result.verdict is Verdict.UNKNOWN:

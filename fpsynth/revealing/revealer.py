@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel, Process
@@ -15,6 +16,11 @@ from fpsynth.processes import Message, Worker, WorkerDied
 from fpsynth.revealing.file import kernel_to_json, reveal_from_json
 from fpsynth.revealing.result import Reveal
 
+if TYPE_CHECKING:
+    from fpsynth.revealing.comparing import Vectors
+
+Operands = tuple[Sequence[float], Sequence[Sequence[float]]]
+"""A point, and the weights of every output."""
 WORKER = "fpsynth.revealing.worker"
 MAX_POSITIONS = 1 << 16
 """Rows times outputs of a kernel."""
@@ -48,6 +54,26 @@ class Revealer:
     def reveal_many(self, kernels: Sequence[Kernel], *, vectors: int = 10_000, seed: int = 0) -> list[Reveal]:
         """Reveal kernels one after the other."""
         return [self.reveal(kernel, vectors=vectors, seed=seed) for kernel in kernels]
+
+    def results(
+        self,
+        kernel: Kernel,
+        rows: Sequence[int],
+        outputs: Sequence[int],
+        *,
+        vectors: Vectors | None = None,
+        operands: Sequence[Operands] = (),
+    ) -> list[list[float]]:
+        """What a kernel returns at ``outputs`` for points that go into ``rows``, one list per point.
+
+        Either for hostile ``vectors``, or for ``operands``: pairs of a point and weights, (outputs, terms).  Raises InputError
+        as ``reveal`` does.
+        """
+        _require_usable(kernel)
+        asked = {"vectors": vectors.to_json()} if vectors is not None else {"operands": [list(pair) for pair in operands]}
+        request = {"results": kernel_to_json(kernel), "rows": list(rows), "outputs": list(outputs), **asked}
+        found: list[list[float]] = self._ask(kernel.environment, request)["results"]
+        return found
 
     def close(self) -> None:
         """End the processes."""

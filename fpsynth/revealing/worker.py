@@ -1,7 +1,9 @@
 """The process in which a library is revealed: imports it when told to, then reveals kernels; arrays never leave it.
 
 Requests, one JSON object each: {"load": name, "device": device, "threads": number or null, "switches": {...}};
-{"reveal": kernel, "vectors": number, "seed": number}; {"digest": kernel, "seed": number}.  The answer to what cannot be done is
+{"reveal": kernel, "vectors": number, "seed": number}; {"digest": kernel, "seed": number};
+{"results": kernel, "rows": [...], "outputs": [...], "vectors": {...} or "operands": [[point, weights], ...]} for what it
+returns (see ``comparing``).  The answer to what cannot be done is
 {"failed": reason, "dead": whether the process had better not be asked again}.
 """
 
@@ -56,6 +58,12 @@ class _Server:
 
             if "digest" in request:
                 return {"digest": digest(self.library, kernel_from_json(request["digest"]), request["seed"])}
+            if "results" in request:
+                from fpsynth.revealing.bench import Bench
+                from fpsynth.revealing.comparing import answered
+
+                kernel = kernel_from_json(request["results"])
+                return answered(Bench(self.library.operation(kernel), kernel), request)
             kernel = kernel_from_json(request["reveal"])
             found = reveal_kernel(self.library, kernel, request["vectors"], request["seed"])
             return {"reveal": {**reveal_to_json(found), "facts": {**self.facts, **_launched(self.library, kernel)}}}

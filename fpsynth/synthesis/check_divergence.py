@@ -21,7 +21,10 @@ def check_divergence(divergence: Divergence) -> CheckResult:
     """Compute everything that the divergence claims again, exactly, apart from what libraries did and what was sampled.
 
     What every view predicts is computed by the exact interpreter, intervals with outward rounding, and what follows from it
-    is compared with the file.  What cannot be computed (a logit that is infinite, an order that does not fit) is a finding
+    is compared with the file.  Logits that were measured are taken as they stand there, and nothing that rests on them is
+    confirmed; that the view's arithmetic gives others is computed.
+
+    What cannot be computed (a logit that is infinite, an order that does not fit) is a finding
     that does not hold.
     """
     computed: dict[str, tuple[Fraction, ...]] = {}
@@ -29,11 +32,16 @@ def check_divergence(divergence: Divergence) -> CheckResult:
     findings: list[Finding] = []
     for view in divergence.views:
         try:
-            computed[view.name] = predicted_logits(divergence.network, divergence.point, view)
+            predicted = predicted_logits(divergence.network, divergence.point, view)
+            computed[view.name] = view.logits if view.measured else predicted
             if view.interval or (view is divergence.reference and divergence.predicate.kind == "outside"):
                 intervals[view.name] = _interval_of(divergence, view)
         except InputError as error:
             findings.append(Finding(f"what the file predicts for {_named(view)} is right", False, str(error)))
+            continue
+        if view.measured:
+            claim = f"the arithmetic of {_named(view)} gives other logits than were measured"
+            findings.append(Finding(claim, predicted != view.logits, listed(predicted)))
             continue
         findings += _prediction(view, computed[view.name], intervals.get(view.name, ()))
     real = exact_logits(divergence.network, divergence.point)
@@ -43,7 +51,8 @@ def check_divergence(divergence: Divergence) -> CheckResult:
     if reference.name in computed and deployed.name in computed:
         findings += _departures(divergence, computed, intervals.get(reference.name, ()))
     findings += _statements(divergence, real)
-    return CheckResult(tuple(findings), skipped=tuple(_skipped(divergence)))
+    measured = tuple(view.name for view in divergence.views if view.measured)
+    return CheckResult(tuple(findings), skipped=tuple(_skipped(divergence)), measured=measured)
 
 
 def _interval_of(divergence: Divergence, view: View) -> Bounds:
@@ -126,6 +135,12 @@ def _unmoved(divergence: Divergence, view: View, real: tuple[Fraction, ...]) -> 
 
 def _skipped(divergence: Divergence) -> Iterator[str]:
     """What cannot be computed here."""
+    for view in divergence.views:
+        if view.measured:
+            yield (
+                f"the logits of {_named(view)} were measured, {listed(view.logits)}: no arithmetic that is known gives them, "
+                "so only running it again can check them, and all that follows from them (fpsynth replay)"
+            )
     if divergence.sampled is not None:
         s = divergence.sampled
         yield (

@@ -9,7 +9,10 @@ from fpsynth.confirmation import replay_divergence
 from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
+from fpsynth.synthesis.comparison import Contest, compared, differing
+from fpsynth.synthesis.grounds import Ground, doubts, weighed
 from fpsynth.synthesis.options import Options
+from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import DivergenceResult, Proof, Verdict
 from fpsynth.synthesis.settings import Clock
 from fpsynth.witness.divergence import Divergence
@@ -34,8 +37,23 @@ def concluded(
     proof: Proof | None = None,
     attempts: tuple[Attempt, ...] = (),
     reveals: Sequence[Reveal] = (),
+    grounds: Sequence[Ground] = (),
+    contest: Contest | None = None,
 ) -> DivergenceResult:
-    """The result, the divergence replayed if that was asked for; ``clock`` has run from the start, reveals included."""
+    """The result, the divergence replayed if that was asked for; ``clock`` has run from the start, reveals included.
+
+    ``grounds``: what the views have of ``reveals``; what is not found is said of their libraries only as far as these bear it
+    (see ``grounds.weighed``), and only once the libraries have been compared directly, as ``contest`` says.
+    """
+    comparison = None
+    if verdict is not Verdict.FOUND and grounds and contest is not None:
+        comparison = compared(contest, options.progress)
+        if comparison.divergence is not None:
+            divergence, verdict, proof = comparison.divergence, Verdict.FOUND, None
+            reason = "found among the hostile vectors on which the libraries were compared directly"
+    difference = "" if comparison is None else differing(comparison)
+    verdict, reason, proof = weighed(verdict, reason, proof, grounds, difference)
+    versions = {**versions_used(attempts=attempts, proof=proof), **{_library(found): found.version for found in reveals}}
     if divergence is not None:
         if proof is not None and not divergence.optimum:
             divergence = replace(divergence, optimum=proof.statement)
@@ -43,11 +61,15 @@ def concluded(
             if options.progress:
                 options.progress("replaying")
             divergence = observed(divergence, options.libraries, options.batches, options.device)
+            versions |= {seen.library: seen.version for seen in divergence.observations if seen.version}
         if divergence.provenance is not None:
-            doubts = tuple(_doubt(found) for found in reveals if not found.explained)
-            notes = (*divergence.provenance.notes, *doubts)
-            provenance = replace(divergence.provenance, seconds_total=round(clock.spent, 3), notes=notes)
-            divergence = replace(divergence, provenance=provenance)
+            own = divergence.provenance
+            notes = (*own.notes, *(doubt for doubt in doubts(grounds) if doubt not in own.notes))
+            known = {**own.versions, **versions}
+            divergence = replace(
+                divergence, provenance=replace(own, seconds_total=round(clock.spent, 3), notes=notes, versions=known)
+            )
+            versions = known
     return DivergenceResult(
         question=question,
         verdict=verdict,
@@ -59,10 +81,11 @@ def concluded(
         seconds_total=round(clock.spent, 3),
         settings={**asked, **options.described()},
         reveals=tuple(reveals),
+        grounds=tuple(grounds),
+        comparison=comparison,
+        versions=versions,
     )
 
 
-def _doubt(found: Reveal) -> str:
-    """What a reveal does not explain, in one line."""
-    checks = ", ".join(str(cls.check) for cls in found.classes)
-    return f"the arithmetic revealed for {found.kernel.environment} {checks} hostile vectors only"
+def _library(found: Reveal) -> str:
+    return found.kernel.environment.library

@@ -20,11 +20,14 @@ from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
+from fpsynth.synthesis.comparison import Contest, compared, differing
 from fpsynth.synthesis.detecting.detectors import NAMES as PUBLISHED
 from fpsynth.synthesis.detecting.detectors import Detector, detector
 from fpsynth.synthesis.domain import UNIT, Interval
-from fpsynth.synthesis.flips import FlipQuestion, find_flip
+from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
+from fpsynth.synthesis.grounds import Ground, doubts, weighed
+from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.witness.divergence import Divergence, View
 
@@ -47,6 +50,18 @@ class Member:
         if self.reveal is None:
             raise InputError(f"{self.environment} was not revealed: {self.reason}")
         return self.reveal.at(0, READ).arithmetic
+
+    @property
+    def ground(self) -> Ground:
+        """What is known of the sum that is read.  Raises InputError where nothing is."""
+        if self.reveal is None:
+            raise InputError(f"{self.environment} was not revealed: {self.reason}")
+        return Ground("", self.reveal, 0, (READ,))
+
+    @property
+    def explained(self) -> bool:
+        """Whether the arithmetic explains every vector that the sum was checked on: else it is called equal to no other."""
+        return self.reveal is not None and self.reveal.repeats in ("", "same") and self.reveal.at(0, READ).check.perfect
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ class Matrix:
     outputs: int
     members: tuple[Member, ...]
     classes: tuple[tuple[int, ...], ...]
-    """Positions in ``members`` of environments that share one arithmetic."""
+    """Positions in ``members`` of environments that share one arithmetic; each that is not explained is one by itself."""
     cells: tuple[Cell, ...]
     published: tuple[Published, ...]
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -133,13 +148,17 @@ def reveal_all(
 
 
 def classes_of(members: Sequence[Member], terms: int) -> list[tuple[int, ...]]:
-    """Group the revealed members by arithmetic, the first of each group first."""
+    """Group the revealed members by arithmetic, the first of each group first.
+
+    One whose arithmetic does not explain every vector computes something else: it is put together with no other.
+    """
     groups: list[list[int]] = []
     for index, member in enumerate(members):
         if member.reveal is None:
             continue
         for group in groups:
-            if same(members[group[0]].arithmetic, member.arithmetic, terms):
+            first = members[group[0]]
+            if member.explained and first.explained and same(first.arithmetic, member.arithmetic, terms):
                 group.append(index)
                 break
         else:
@@ -175,8 +194,48 @@ def detectors(
             inputs=Interval(Fraction(-1), Fraction(1)),
         )
         result = find_flip(question, settings)
-        cells.append(Cell(first, second, result.divergence, "" if result.divergence else result.reason))
+        if result.divergence is not None:
+            cells.append(Cell(first, second, result.divergence))
+            continue
+        grounds = tuple(
+            replace(members[classes[cls][0]].ground, view=view.name) for cls, view in zip((first, second), views, strict=True)
+        )
+        cells.append(_undetected(first, second, question, result, grounds, progress))
     return cells
+
+
+def _undetected(
+    first: int,
+    second: int,
+    question: FlipQuestion,
+    result: FlipResult,
+    grounds: tuple[Ground, ...],
+    progress: Progress | None,
+) -> Cell:
+    """A cell without a detector of the arithmetics.
+
+    It is called impossible in the revealed arithmetics only, and only where these explain everything and the libraries
+    themselves were seen to give the same.
+    """
+    difference, divergence = "", None
+    if result.verdict is Verdict.IMPOSSIBLE and not doubts(grounds):
+        outputs = grounds[0].reveal.kernel.outputs
+        contest = Contest(
+            question=question.question,
+            format=question.format,
+            terms=question.terms,
+            outputs=outputs,
+            read=(READ,),
+            views=question.views,
+            grounds=grounds,
+            weights=question.weights,
+            inputs=question.inputs,
+            predicate=question.predicate,
+        )
+        comparison = compared(contest, progress)
+        difference, divergence = differing(comparison), comparison.divergence
+    verdict, reason, _ = weighed(result.verdict, result.reason, result.proof, grounds, difference)
+    return Cell(first, second, divergence, "" if divergence is not None else f"{verdict.value}: {reason}")
 
 
 def confirm(

@@ -11,13 +11,17 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.predicates import Predicate
 from fpsynth.solvers.engines import engines_named
+from fpsynth.synthesis.comparison import Contest
 from fpsynth.synthesis.detecting.amplify import amplified
 from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import UNIT, Interval, parse_interval, parse_number
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
+from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import common_format
+from fpsynth.synthesis.grounds import Ground, grounds_of
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, find_outside
+from fpsynth.synthesis.intervals.question import OUTSIDE, box_around, interval_of
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import assemble, layer, one_neuron
 from fpsynth.synthesis.result import DivergenceResult, Verdict
@@ -117,6 +121,7 @@ def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
     with _sides(request.sides, request.terms, request.outputs, options, 2 if request.predicate == "argmax" else 1) as made:
         sides, views = made
         reveals = tuple(sides.reveals.values())
+    grounds = grounds_of(views, sides.reveals, _read(request, sides))
     searching = Clock(options.timeout)
     if request.dependent:
         found = _dependent(request, options, sides, views)
@@ -130,6 +135,7 @@ def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
             request.described(),
             seconds=searching.spent,
             reveals=reveals,
+            grounds=grounds,
         )
     result, placed = _flip(request, options, sides, views)
     if placed is not None and request.max_weight is not None:
@@ -149,6 +155,36 @@ def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
         proof=result.proof,
         attempts=result.attempts,
         reveals=reveals,
+        grounds=grounds,
+        contest=_contest(request, options, sides, views, grounds),
+    )
+
+
+def _read(request: OrderRequest, sides: Sides) -> tuple[int, ...]:
+    """The outputs that an answer depends on: all of them where it is about the class."""
+    return tuple(range(sides.shape.outputs)) if request.predicate == "argmax" else (sides.shape.output,)
+
+
+def _contest(
+    request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...], grounds: tuple[Ground, ...]
+) -> Contest:
+    """What the libraries are compared for where nothing is found; one layer answers no question about further layers."""
+    predicate = None
+    if not request.magnified:
+        predicate = Predicate(request.predicate, sides.shape.output, bound=request.gap or Fraction(0))
+    return Contest(
+        question=request.question,
+        format=request.numbers or options.format,
+        terms=request.terms,
+        outputs=sides.shape.outputs,
+        read=_read(request, sides),
+        views=views,
+        grounds=grounds,
+        weights=options.interval("weights", _bounded(request, options)),
+        inputs=options.interval("inputs", UNIT),
+        predicate=predicate,
+        zeros=not request.camouflage,
+        seed=options.seed,
     )
 
 
@@ -156,7 +192,7 @@ def _flip(
     request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]
 ) -> tuple[FlipResult, Divergence | None]:
     """Ask the engine about one neuron, or about two classes, and put the answer into the layer."""
-    outputs, output = sides.shape.outputs, sides.shape.output
+    outputs, output = sides.shape.outputs, _flipped(request, options, sides, views)
     classes = request.predicate == "argmax"
     plain = classes and outputs == 2 and request.max_weight is None  # two neurons that compete; else one against a rival
     if classes and outputs < 2 and request.max_weight is None:
@@ -178,12 +214,44 @@ def _flip(
     )
     result = find_flip(question, settings_of(options, request.maximise, options.timeout), options.progress)
     flip = result.divergence
+    if flip is None and not plain and (classes or request.max_weight is not None):
+        return _of_one_neuron(result, request, options, views, outputs), None
     if flip is None or plain:
         return result, flip
     rival = (output + 1) % outputs if classes and outputs > 1 and request.max_weight is None else None
     rows = layer(flip.network.layers[0].weight[0], flip.point, outputs, output, rival)
     final = Predicate("argmax") if rival is not None else replace(predicate, output=output)
     return result, assemble(flip, rows, request.question, final, views)
+
+
+def _flipped(request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]) -> int:
+    """The neuron that is to flip: the one that is read, or for a class the first that the two sides sum differently."""
+    shape, (a, b) = sides.shape, views[:2]
+    if request.predicate != "argmax" or not _alike(a, b, shape.output, request, options):
+        return shape.output
+    return next((j for j in range(shape.outputs) if not _alike(a, b, j, request, options)), shape.output)
+
+
+def _alike(a: View, b: View, output: int, request: OrderRequest, options: Options) -> bool:
+    hows = (view.deployment.at(0, output) for view in (a, b))
+    return same(*hows, request.terms, request.numbers or options.format)
+
+
+def _of_one_neuron(
+    result: FlipResult, request: OrderRequest, options: Options, views: tuple[View, ...], outputs: int
+) -> FlipResult:
+    """The answer to a question about classes or further layers, where one neuron against zero has no flip.
+
+    That says something of the whole only where the deployed view sums all neurons as the reference or a silent view does, or
+    where all products are zero.
+    """
+    a, b, *silent = views
+    alike = any(all(_alike(view, b, j, request, options) for j in range(outputs)) for view in (a, *silent))
+    nothing = result.proof is not None and result.proof.method == "contradictory domain"
+    if result.verdict is not Verdict.IMPOSSIBLE or alike or nothing:
+        return result
+    reason = f"{result.reason}; but that is proved of one neuron against zero, and says nothing of several against each other"
+    return replace(result, verdict=Verdict.UNKNOWN, proof=None, reason=reason)
 
 
 def _bounded(request: OrderRequest, options: Options) -> Interval:
@@ -271,6 +339,7 @@ def run_interval(
         "radius": float(radius),
         "maximise": maximise,
     }
+    grounds = grounds_of(views, sides.reveals, (sides.shape.output,))
     return concluded(
         "interval",
         result.verdict,
@@ -283,4 +352,21 @@ def run_interval(
         proof=result.proof,
         attempts=result.attempts,
         reveals=reveals,
+        grounds=grounds,
+        contest=Contest(
+            question="interval",
+            format=question.format,
+            terms=terms,
+            outputs=sides.shape.outputs,
+            read=(sides.shape.output,),
+            views=views,
+            grounds=grounds,
+            weights=question.weights,
+            inputs=question.inputs,
+            predicate=OUTSIDE,
+            bounds=lambda network, point: interval_of(question, network, point),
+            box=lambda point: box_around(question, point) if radius else (),
+            widening=widening,
+            seed=options.seed,
+        ),
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.race import Attempt
 from fpsynth.witness import Witness
 from fpsynth.witness.divergence import Divergence
+
+if TYPE_CHECKING:
+    from fpsynth.synthesis.comparison import Comparison
+    from fpsynth.synthesis.grounds import Ground
 
 
 class Verdict(enum.Enum):
@@ -19,6 +23,18 @@ class Verdict(enum.Enum):
     FOUND = "found"
     IMPOSSIBLE = "impossible"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Refutation:
+    """One engine's word that something has no solution: what it takes to ask it again."""
+
+    engine: str
+    version: str
+    """Of the engine's package; empty if it is not known."""
+    encoding: str
+    seed: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -31,7 +47,9 @@ class Proof:
     """exhaustive, contradictory domain, refutation (unsat from two engines) or ratio-bound (a theorem that two engines refute
     every exception of)."""
     details: dict[str, Any]
-    """What was counted, and which engines answered in what time."""
+    """What was counted."""
+    engines: tuple[Refutation, ...] = ()
+    """The engines that refuted the negation of the statement (its exceptions, for ratio-bound); none where none was asked."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,8 @@ class TieResult:
     seconds_total: float
     settings: dict[str, Any]
     """What was asked: dtype, shape, ranges, orders, objective, solver, seed, limits."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of fpsynth, Python, the engines that were asked and the libraries that were run."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +91,12 @@ class DivergenceResult:
     """What was asked."""
     reveals: tuple[Reveal, ...] = ()
     """Of the environments among the views."""
+    grounds: tuple[Ground, ...] = ()
+    """What the views have of these reveals: the classes of positions that the answer rests on."""
+    comparison: Comparison | None = None
+    """Of the libraries themselves, where nothing was found otherwise."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of fpsynth, Python, the engines that were asked and the libraries that were revealed or run."""
 
     @property
     def confirmed(self) -> bool:

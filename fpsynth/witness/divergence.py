@@ -37,6 +37,8 @@ class View:
     """Where the view is interval arithmetic: lower and upper end of every output."""
     widening: str = ""
     """Of interval arithmetic: empty for outward rounding, ``elina`` for ELINA's."""
+    measured: bool = False
+    """The logits are what the environment gave when it was run: its revealed arithmetic, the deployment, gives others."""
 
 
 @dataclass(frozen=True)

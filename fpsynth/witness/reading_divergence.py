@@ -169,6 +169,7 @@ def _view(data: Json, where: str, fmt: Format, network: Network[float], table: S
         logits=_numbers(data, where, "logits", outputs),
         interval=tuple(_ends(ends, f"{where}.interval[{k}]") for k, ends in enumerate(intervals)),
         widening=data.get("widening", ""),
+        measured=data.get("measured", False),
     )
     formats = {how.format for how in arithmetics(view)}
     if len(formats) > 1:
@@ -178,6 +179,8 @@ def _view(data: Json, where: str, fmt: Format, network: Network[float], table: S
             raise InputError(f"{where}.deployment: {how} does not hold every {fmt}, of which the network is")
     if view.widening and not view.interval:
         raise InputError(f"{where}.widening: is said of a view that is no interval")
+    if view.measured and not (view.environment and view.logits):
+        raise InputError(f"{where}.measured: is said of a view without an environment, or without logits")
     _require_environment(view, where)
     _require_own_label(view.label, view.environment, where)
     require_call(data, view_call(view.environment, fmt, network), where)

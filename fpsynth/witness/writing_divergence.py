@@ -75,6 +75,7 @@ def _view(view: View, table: Table, divergence: Divergence) -> dict[str, Any]:
         "logits": [rational_text(number) for number in view.logits],
         "interval": [[rational_text(lower), rational_text(upper)] for lower, upper in view.interval],
         "widening": view.widening,
+        "measured": view.measured,
     }
 
 

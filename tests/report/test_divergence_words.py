@@ -65,7 +65,7 @@ def test_the_count_of_the_sweep_is_of_the_libraries_that_confirm():
     a, b = (tuple(map(float, view.logits)) for view in (found.reference, found.deployed))
     seen = (observed(found, b), observed(found, a), observed(found, a, library="jax"), observed(found, a, library="torch"))
     assert wrong(replace(found, observations=seen))[-1].endswith(
-        "numpy shows it (1 of the 2 outcomes of the general sweep there depart from the reference)."
+        "numpy shows it (1 of its 2 outcomes departs from the reference)."
     )
 
 

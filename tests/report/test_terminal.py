@@ -11,7 +11,7 @@ from fpsynth.formats import FLOAT16
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.terminal import tie_report, witness_report
 from fpsynth.solvers.race import Attempt
-from fpsynth.synthesis.result import Proof, TieResult, Verdict
+from fpsynth.synthesis.result import Proof, Refutation, TieResult, Verdict
 from fpsynth.witness import Certificate, Replay
 
 
@@ -49,16 +49,13 @@ def test_the_picture_shows_the_tie_at_a_and_none_at_b():
 
 
 def test_the_optimal_witness_has_its_ratio_as_a_power_of_two_and_its_proof():
-    unsat = [
-        {"engine": "bitwuzla", "encoding": "significands", "seconds": 1.2},
-        {"engine": "cvc5", "encoding": "fp", "seconds": 3},
-    ]
-    proof = Proof("no float32 tie has a ratio above 2^24", "ratio-bound", {"unsat": unsat})
+    runs = (Refutation("bitwuzla", "0.9.1", "significands", 0, 1.2), Refutation("cvc5", "1.3.4", "fp", 7, 3.0))
+    proof = Proof("no float32 tie has a ratio above 2^24", "ratio-bound", {}, runs)
     text = _flat(tie_report(found(optimal(), proof=proof, upper_bound=Fraction(2**24))))
     assert "16777216 2^24" in text
     assert "16.8 km to 1 mm" in text
     assert "the largest possible: proved" in text
-    assert "its negation is unsat: bitwuzla (significands, 1.2 s) and cvc5 (fp, 3 s)" in text
+    assert "its negation is unsat: bitwuzla 0.9.1 (significands, seed 0, 1.2 s) and cvc5 1.3.4 (fp, seed 7, 3 s)" in text
     assert "closer to b than 0.9999999995" in text
     assert "a is 5.96e-8 away" in text
 

@@ -58,7 +58,7 @@ def test_a_ratio_above_the_maximum_is_impossible_in_float16_with_its_proof():
     assert said.proof.method == "exhaustive"
     assert "of ratio 2049 or more" in said.proof.statement
     assert said.proof.details["weight_pairs"] > 6000
-    assert len(said.proof.details["unsat"]) >= 1  # an engine seconds what our own enumeration says
+    assert len(said.proof.engines) >= 1  # an engine seconds what our own enumeration says
 
 
 def test_an_enumeration_that_no_engine_confirms_is_not_called_impossible():
@@ -75,7 +75,7 @@ def test_and_in_float32_by_the_theorem_that_two_engines_prove():
     assert said.verdict is Verdict.IMPOSSIBLE
     assert said.upper_bound == 2**24
     assert said.proof.method == "ratio-bound"
-    assert len({run["engine"] for run in said.proof.details["unsat"]}) == 2
+    assert len({run.engine for run in said.proof.engines}) == 2
     assert "float32 sequential RTZ" in said.proof.statement
     assert str(2**24) in said.proof.statement
 

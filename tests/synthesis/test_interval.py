@@ -184,7 +184,7 @@ def test_what_two_solvers_refute_is_impossible() -> None:
     result = find_outside(asked, Settings(engines, seconds=40, jobs=2))
     assert result.verdict is Verdict.IMPOSSIBLE, result.reason
     assert result.proof is not None
-    assert {run["engine"] for run in result.proof.details["engines"]} == {"z3", "bitwuzla"}
+    assert {run.engine for run in result.proof.engines} == {"z3", "bitwuzla"}
 
 
 def test_sampling_alone_never_says_impossible() -> None:

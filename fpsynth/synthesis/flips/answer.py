@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,9 +15,9 @@ from fpsynth.networks.network import Dense, Network
 from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis.flips.question import FlipQuestion, FlipResult
 from fpsynth.synthesis.flips.structure import impossible
+from fpsynth.synthesis.proofs import refuted, versions_used
 from fpsynth.synthesis.result import Proof, Verdict
 from fpsynth.synthesis.settings import Clock, Progress, Settings
-from fpsynth.version import __version__
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence
 from fpsynth.witness.prediction import with_prediction
@@ -205,12 +203,8 @@ def _solved(q: FlipQuestion, active: tuple[int, ...], outcome: Race) -> tuple[Be
 
 
 def _refuted(q: FlipQuestion, outcome: Race) -> Proof:
-    engines = [
-        {"engine": run.engine, "encoding": run.encoding, "seconds": round(run.seconds, 3)} for run in outcome.refutations
-    ]
     wanted = f"a gap of {float(q.predicate.bound):.6g}" if q.predicate.kind == "gap" else f"a flip by {q.predicate.kind}"
-    statement = f"no weights in {q.weights} and inputs in {q.inputs} give {wanted} of {q.terms} terms"
-    return Proof(statement, "refutation", {"unsat": engines})
+    return refuted(f"no weights in {q.weights} and inputs in {q.inputs} give {wanted} of {q.terms} terms", outcome)
 
 
 def _camouflaged(work: _Work) -> tuple[Divergence, str] | None:
@@ -337,7 +331,7 @@ def _result(work: _Work, found: tuple[Divergence, str] | None) -> FlipResult:
         encoding=winner.encoding if winner else how,
         seed=winner.seed if winner else work.settings.seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=_versions(winner.engine if winner else ""),
+        versions=versions_used([winner.engine] if winner else [], work.attempts),
         seconds_solve=spent,
         seconds_total=spent,
         notes=tuple(notes),
@@ -353,16 +347,6 @@ def _result(work: _Work, found: tuple[Divergence, str] | None) -> FlipResult:
         strict,
         share,
     )
-
-
-def _versions(engine: str) -> dict[str, str]:
-    versions = {"fpsynth": __version__, "python": platform.python_version()}
-    for package in ("numpy", {"z3": "z3-solver"}.get(engine, engine)):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except (importlib.metadata.PackageNotFoundError, ValueError):
-            continue  # what is fpsynth's own has no package
-    return versions
 
 
 def _products(divergence: Divergence) -> Iterator[Fraction]:

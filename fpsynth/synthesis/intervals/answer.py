@@ -19,10 +19,10 @@ from fpsynth.solvers.schedule import runners
 from fpsynth.synthesis.intervals.absorption import candidates
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion, IntervalResult, build, divergence, filled
+from fpsynth.synthesis.proofs import refuted, versions_used
 from fpsynth.synthesis.result import Proof, Verdict
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties.search import glance
-from fpsynth.version import __version__
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence
 
@@ -165,9 +165,8 @@ class _Search:
         spent = round(self.clock.spent, 3)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         notes = () if not self.question.radius else (f"the interval is that of a box of radius {self.question.radius}",)
-        self.best = replace(
-            found, provenance=Provenance(engine, encoding, seed, created, {"fpsynth": __version__}, spent, spent, notes)
-        )
+        versions = versions_used([engine], self.attempts)
+        self.best = replace(found, provenance=Provenance(engine, encoding, seed, created, versions, spent, spent, notes))
 
     def _refuted(self, outcome: Race) -> Proof | None:
         if outcome.status != "unsat":
@@ -177,10 +176,7 @@ class _Search:
             f"no {question.format} weights in {question.weights} and inputs in {question.inputs} put the value of "
             f"{question.b.label} outside the interval of {question.a.label} ({question.terms} terms)"
         )
-        engines = [
-            {"engine": run.engine, "encoding": run.encoding, "seconds": round(run.seconds, 3)} for run in outcome.refutations
-        ]
-        return Proof(statement, "refutation", {"engines": engines})
+        return refuted(statement, outcome)
 
 
 def _choices(question: IntervalQuestion, seed: int) -> list[Active]:

@@ -123,6 +123,14 @@ def box_around(question: IntervalQuestion, point: Sequence[float]) -> tuple[tupl
     return tuple((float(low), float(high)) for low, high in ends)
 
 
+def interval_of(
+    question: IntervalQuestion, network: Network[float], point: Sequence[float]
+) -> tuple[tuple[Fraction, Fraction], ...] | None:
+    """The interval that a gives for the neuron at a point; None where an end is infinite or NaN."""
+    own, box = question.a.deployment.default.format or question.format, box_around(question, point)
+    return finite_bounds(network_intervals(network, box, own, question.a.deployment, question.widening))
+
+
 def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequence[float]) -> Divergence | None:
     """What these weights and this point come to, evaluated exactly; None where b's value is not outside a's interval.
 
@@ -135,9 +143,7 @@ def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequ
             return None
     network = Network((Dense((tuple(weights),)),))
     a, b = question.a, question.b
-    own = a.deployment.default.format or fmt
-    box = box_around(question, point)
-    bounds = finite_bounds(network_intervals(network, box, own, a.deployment, question.widening))
+    box, bounds = box_around(question, point), interval_of(question, network, point)
     if bounds is None:
         return None
     try:

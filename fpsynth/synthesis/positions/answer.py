@@ -16,6 +16,7 @@ from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
+from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.questions import settings_of
@@ -79,6 +80,7 @@ def _answer(
                 seconds=seconds,
                 attempts=last.attempts,
                 reveals=(revealed,),
+                grounds=_grounds(divergence.views, revealed),
             )
         tried.append(str(environment))
         misses += [last.reason] if last is not None else []
@@ -101,7 +103,14 @@ def _answer(
         _asked(kind, text, terms),
         seconds=seconds,
         reveals=found,
+        grounds=[Ground("", one, one.kernel.environment.row, tuple(range(one.kernel.outputs)), kind == "row") for one in found],
     )
+
+
+def _grounds(views: Sequence[View], revealed: Reveal) -> tuple[Ground, ...]:
+    """What the views have of the reveal: all outputs of their rows."""
+    outputs = tuple(range(revealed.kernel.outputs))
+    return tuple(Ground(view.name, revealed, view.row, outputs) for view in views if view.environment)
 
 
 def _asked(kind: str, text: str | None, terms: int) -> dict[str, object]:

@@ -14,11 +14,11 @@ Zero products and single products are exact up to one rounding in every arithmet
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from fpsynth.arithmetic import REAL, Deployment
-from fpsynth.predicates import Predicate
+from fpsynth.predicates import Predicate, argmax
 from fpsynth.revealing.result import Reveal
 from fpsynth.synthesis.placing import assemble, layer
 from fpsynth.witness.divergence import Divergence, View
@@ -71,7 +71,17 @@ def build(kind: str, found: Reveal, pair: Pair, flip: Divergence) -> Divergence:
         return assemble(flip, rows, "twin", Predicate("equal", output, other), _views(kind, found, pair))
     rival = other if kind == "permutation" else (output + 1) % outputs
     rows = layer(weights, flip.point, outputs, output, rival)
-    return assemble(flip, rows, "position", Predicate("argmax"), _views(kind, found, pair))
+    made = assemble(flip, rows, "position", Predicate("argmax"), _views(kind, found, pair))
+    right = argmax(made.real)
+    if argmax(made.deployed.logits) == right != argmax(made.reference.logits):  # what agrees with the reals is not what departs
+        made = assemble(flip, rows, "position", made.predicate, _exchanged(made.views))
+    return made
+
+
+def _exchanged(views: Sequence[View]) -> tuple[View, ...]:
+    """The two views with their parts exchanged."""
+    a, b = views
+    return replace(b, name=a.name, role=a.role), replace(a, name=b.name, role=b.role)
 
 
 def _views(kind: str, found: Reveal, pair: Pair) -> tuple[View, View]:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from fpsynth.errors import ContradictionError
 from fpsynth.problems import Assignment
 from fpsynth.solvers.race import Attempt, Race
+from fpsynth.synthesis.proofs import refutations, refuted
 from fpsynth.synthesis.result import Proof, Verdict
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties import ratio_bound
@@ -122,7 +123,7 @@ def _second(
     if outcome.status == "sat":
         raise ContradictionError(f"an engine solves {problem.name}, which the enumeration of the domain excludes")
     if outcome.status == "unsat":
-        result.proof = replace(proof, details={**proof.details, **_refutation(proof.statement, outcome).details})
+        result.proof = replace(proof, engines=refutations(outcome))
         return
     result.proof = None
     result.conclude(Verdict.UNKNOWN, "the enumeration finds no solution, but no engine confirmed that there is none")
@@ -253,13 +254,13 @@ def _accepted(
 def _refuted(question: TieQuestion, bounds: list[Bound], outcome: Race, result: Answer) -> None:
     """Two engines say that there is no solution: none at all, or none that is so large."""
     if not bounds:
-        proof = _refutation(_nothing(question), outcome)
+        proof = refuted(_nothing(question), outcome)
         result.conclude(Verdict.IMPOSSIBLE, proof.statement, proof)
         return
     (bound,) = bounds
     if result.upper_bound is None or bound.value < result.upper_bound:
         demand = f" with a {bound.objective} of {float(bound.value):.17g} or more"
-        result.proof, result.upper_bound = _refutation(_nothing(question, demand), outcome), bound.value
+        result.proof, result.upper_bound = refuted(_nothing(question, demand), outcome), bound.value
 
 
 def _improve(
@@ -283,14 +284,6 @@ def _improve(
     result.reason = ""
 
 
-def _refutation(statement: str, outcome: Race) -> Proof:
-    """A proof by two engines that say unsat, as the race recorded it."""
-    engines = [
-        {"engine": run.engine, "encoding": run.encoding, "seconds": round(run.seconds, 3)} for run in outcome.refutations
-    ]
-    return Proof(statement, "refutation", {"unsat": engines})
-
-
 def _theorem(
     question: TieQuestion, limit: Fraction, settings: Settings, clock: Clock, result: Answer, progress: Progress | None
 ) -> Proof | None:
@@ -301,7 +294,7 @@ def _theorem(
     if outcome.status != "unsat":
         return None
     statement = f"no tie of shape 1,2 in {question.deployments[0]} with normal products has a ratio above {limit}"
-    return replace(_refutation(statement, outcome), method="ratio-bound")
+    return refuted(statement, outcome, "ratio-bound")
 
 
 def _prove_optimal(
@@ -327,7 +320,7 @@ def _prove_optimal(
         result.attempts += outcome.attempts
         if outcome.status == "unsat":
             statement = _nothing(question, f" with a {question.objective} above {float(above):.17g}")
-            result.proof, result.upper_bound = _refutation(statement, outcome), above
+            result.proof, result.upper_bound = refuted(statement, outcome), above
             return
         if outcome.assignment is None or outcome.winner is None or judge(outcome.assignment):
             return

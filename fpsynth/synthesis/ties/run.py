@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,13 +16,13 @@ from fpsynth.orders import SEQUENTIAL, Order
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
+from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import TieResult, Verdict
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties.answer import Answer, answer
 from fpsynth.synthesis.ties.certification import Certification, squared_distance
 from fpsynth.synthesis.ties.question import TieQuestion
 from fpsynth.synthesis.ties.search import Found
-from fpsynth.version import __version__
 from fpsynth.witness import Provenance, Witness
 
 SEED_STRIDE = 1_000_003
@@ -102,7 +100,7 @@ def run_tie(
         if progress:
             progress(f"replaying {len(run.witnesses)} witness{'es'[: 2 * (len(run.witnesses) > 1)]}")
         run.witnesses = [confirmed(witness, pool, batches) for witness in run.witnesses]
-    run.witnesses = [_timed(witness, clock.spent) for witness in run.witnesses]
+    run.witnesses = [_concluded(witness, clock.spent) for witness in run.witnesses]
     return _result(run, count, solved, clock.spent, described or {})
 
 
@@ -134,19 +132,12 @@ def _answer(
 
 
 def _witness(certification: Certification, attempt: Answer, found: Found, clock: Clock, progress: Progress | None) -> Witness:
-    packages = ("numpy", {"z3": "z3-solver"}.get(found.winner.engine, found.winner.engine))
-    versions = {"fpsynth": __version__, "python": platform.python_version()}
-    for package in packages:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # engines of fpsynth's own
     provenance = Provenance(
         engine=found.winner.engine,
         encoding=found.winner.encoding,
         seed=found.winner.seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=versions,
+        versions=versions_used([found.winner.engine], attempt.attempts, attempt.proof),
         seconds_solve=round(clock.spent, 3),
         seconds_total=round(clock.spent, 3),
         notes=found.notes,
@@ -168,9 +159,12 @@ def confirmed(witness: Witness, pool: LibraryPool, batches: Sequence[int]) -> Wi
     return replace(witness, replays=replay(witness, pool, batches=batches, judge=judge))
 
 
-def _timed(witness: Witness, seconds: float) -> Witness:
-    assert witness.provenance is not None
-    return replace(witness, provenance=replace(witness.provenance, seconds_total=round(seconds, 3)))
+def _concluded(witness: Witness, seconds: float) -> Witness:
+    """The witness with the time that it took in all, and the versions of the libraries that ran it."""
+    own = witness.provenance
+    assert own is not None
+    versions = {**own.versions, **{seen.library: seen.version for seen in witness.replays if seen.version}}
+    return replace(witness, provenance=replace(own, seconds_total=round(seconds, 3), versions=versions))
 
 
 def _result(run: _Run, count: int, solved: float, total: float, described: dict[str, Any]) -> TieResult:
@@ -191,4 +185,11 @@ def _result(run: _Run, count: int, solved: float, total: float, described: dict[
         seconds_solve=round(solved, 3),
         seconds_total=round(total, 3),
         settings=described,
+        versions=_versions(run),
     )
+
+
+def _versions(run: _Run) -> dict[str, str]:
+    """Of what was asked and what was run, witnesses or none."""
+    libraries = {seen.library: seen.version for witness in run.witnesses for seen in witness.replays if seen.version}
+    return {**versions_used(attempts=run.attempts, proof=run.first.proof), **libraries}

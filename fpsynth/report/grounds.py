@@ -1,0 +1,99 @@
+"""What a statement rests on, as text and as JSON data: reveals with their counts, and what a direct comparison came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fpsynth.report.style import Style, clean, listed
+from fpsynth.synthesis.comparison import Comparison, Difference
+from fpsynth.synthesis.grounds import Ground
+from fpsynth.synthesis.result import DivergenceResult
+
+_SHOWN = 6
+"""Products of a vector that are written out; the JSON has all of them."""
+
+
+def revealed_rows(grounds: Sequence[Ground]) -> list[str]:
+    """A line for each reveal: the environment, the row and how many vectors each class that is read explains."""
+    return list(dict.fromkeys(clean(f"{ground}{_classes(ground)}", 400) for ground in grounds))
+
+
+def _classes(ground: Ground) -> str:
+    """What the counts are of, where a view reads more than one class; and what else there is to be said of the reveal."""
+    parts = [f"{len(ground.classes)} arithmetics in the outputs that are read"] if len(ground.classes) > 1 else []
+    parts += [f"repeats: {ground.reveal.repeats}"] if ground.reveal.repeats not in ("", "same") else []
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def ground_lines(result: DivergenceResult, style: Style) -> list[str]:
+    """The section that says what an answer rests on; nothing where that is no reveal."""
+    if not result.grounds:
+        return []
+    lines = style.heading("Rests on reveals")
+    for row in revealed_rows(result.grounds):
+        lines += style.wrap(row, 2, 4)
+    comparison = result.comparison
+    if comparison is not None:
+        for line in comparison_lines(comparison):
+            lines += style.wrap(line, 2, 4)
+    return lines
+
+
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """What the direct comparison came to, a line for each thing worth saying."""
+    if comparison.not_made:
+        return [f"not compared directly: {clean(comparison.not_made, 300)}"]
+    lines = [f"compared directly: other results on {comparison.differing} of {comparison.vectors} hostile vectors"]
+    if comparison.first is not None:
+        lines += _difference(comparison.first)
+    return lines
+
+
+def _difference(first: Difference) -> list[str]:
+    (a, of_a), (b, of_b) = first.values
+    k = next((k for k, (x, y) in enumerate(zip(of_a, of_b, strict=True)) if x != y), 0)
+    products = sorted(range(len(first.point)), key=lambda j: -abs(first.weights[k][j] * first.point[j]))
+    shown = [f"{first.weights[k][j].hex()} × {first.point[j].hex()}" for j in sorted(products[:_SHOWN])]
+    left = len(first.point) - len(shown)
+    more = [f"{left} smaller product{'s' if left > 1 else ''}"] if left > 0 else []
+    return [f"the first of them: {of_a[k].hex()} in {a}, {of_b[k].hex()} in {b}, of {listed([*shown, *more])}"]
+
+
+def ground_json(ground: Ground) -> dict[str, Any]:
+    """A reveal that a view rests on, with the counts of each class of positions that is read."""
+    return {
+        "view": ground.view,
+        "environment": ground.environment,
+        "row": ground.row,
+        "outputs": list(ground.outputs),
+        "classes": [
+            {
+                "outputs": [output for output in ground.outputs if (ground.row, output) in cls.positions],
+                "explained": cls.check.explained,
+                "total": cls.check.total,
+            }
+            for cls in ground.classes
+        ],
+        "repeats": ground.reveal.repeats,
+        "doubt": ground.doubt,
+    }
+
+
+def comparison_json(comparison: Comparison | None) -> dict[str, Any] | None:
+    """How many vectors were compared and differ, and the first that does, all numbers hexadecimal."""
+    if comparison is None:
+        return None
+    first = comparison.first
+    return {
+        "vectors": comparison.vectors,
+        "differing": comparison.differing,
+        "not_made": comparison.not_made,
+        "first": None
+        if first is None
+        else {
+            "point": [x.hex() for x in first.point],
+            "weights": [[w.hex() for w in row] for row in first.weights],
+            "values": {name: [value.hex() for value in values] for name, values in first.values},
+        },
+    }
