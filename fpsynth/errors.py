@@ -1,8 +1,28 @@
 """The errors that fpsynth raises on purpose, each a single line that says what is wrong and what to do."""
 
+LONGEST = 2000
+"""The longest message of an InputError: what is longer is cut."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with every character that a terminal could obey (line breaks, escape sequences) written as an escape.
+
+    Characters in ``keep`` stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
 
 class InputError(ValueError):
-    """An argument or a file cannot be used; the message is one line fit for a user (exit code 2)."""
+    """An argument or a file cannot be used; the message is one printable line fit for a user (exit code 2).
+
+    Whatever a file or an argument put into the message, its line breaks and escape sequences are written as escapes.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        text = printable(str(message))
+        super().__init__(text if len(text) <= LONGEST else text[: LONGEST - 3] + "...")
 
 
 class MissingPackageError(InputError):

@@ -9,6 +9,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from fpsynth.errors import InputError
 
@@ -20,22 +21,46 @@ def read_bytes_limited(path: PathLike, max_bytes: int) -> bytes:
 
     Raises InputError where it is missing, unreadable or no regular file, and where it holds more than ``max_bytes``.
     """
-    with _one_line(path, "read"):
-        # without O_NONBLOCK the open itself would wait for ever at a named pipe
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-                raise InputError(f"cannot read {shown(path)}: it is {kind}")
-            with open(descriptor, "rb", closefd=False) as file:
-                # the size may grow after it was asked for: the read is limited as well
-                data = file.read(max_bytes + 1) if status.st_size <= max_bytes else None
-        finally:
-            os.close(descriptor)
-    if data is None or len(data) > max_bytes:
-        raise InputError(f"cannot read {shown(path)}: it is larger than {max_bytes} bytes")
+    with opened(path, max_bytes) as file:
+        # the size may have grown since it was asked for: the read is limited as well
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise _too_large(path, max_bytes)
     return data
+
+
+@contextlib.contextmanager
+def opened(path: PathLike, max_bytes: int) -> Iterator[BinaryIO]:
+    """A file to read from; a symbolic link is followed.
+
+    Raises InputError where it is missing, unreadable, no regular file (a device, a named pipe, a folder) or larger than
+    ``max_bytes``, and where the operating system fails to read it.
+    """
+    with _one_line(path, "read"):
+        _require_regular(path, os.stat(path))  # some devices do things when they are opened: they are not even opened
+        # without O_NONBLOCK the open itself would wait for ever at a named pipe that took the file's place
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(descriptor)
+        _require_regular(path, status)
+        if status.st_size > max_bytes:
+            raise _too_large(path, max_bytes)
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"cannot read {shown(path)}: {error.strerror or error}") from None
+    finally:
+        os.close(descriptor)
+
+
+def _require_regular(path: PathLike, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise InputError(f"cannot read {shown(path)}: it is {kind}")
+
+
+def _too_large(path: PathLike, max_bytes: int) -> InputError:
+    return InputError(f"cannot read {shown(path)}: it is larger than {max_bytes} bytes")
 
 
 def read_limited(path: PathLike, max_bytes: int) -> str:

@@ -17,6 +17,7 @@ from fpsynth.certifiers.lipschitz_sound import SoundCertifier
 from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
+from fpsynth.networks.layouts import transposed
 from fpsynth.networks.npz import ArrayNetwork, Images, load_arrays, load_images
 
 _BATCH = 500
@@ -79,7 +80,7 @@ def certify_dataset(
     report = progress or no_progress
     arrays, images = load_arrays(network_path), load_images(images_path)
     if arrays.shape[0] != images.pixels.shape[1]:
-        raise InputError(f"the network has {arrays.shape[0]} inputs but the images have {images.pixels.shape[1]} features")
+        raise InputError(_misfit(arrays, images.pixels.shape[1]))
     deployed = _rounded(arrays, dtype)
     runs = deployed if certifier == "lipschitz-sound" else arrays
     judge = certifiers.certifier(certifier, runs.network(), gram=gram, format=dtype, progress=report)
@@ -99,6 +100,13 @@ def certify_dataset(
         seconds_lipschitz=prepared - start,
         seconds=time.perf_counter() - start,
     )
+
+
+def _misfit(arrays: ArrayNetwork, features: int) -> str:
+    shapes = [(weight.shape[0], weight.shape[1]) for weight in arrays.weights]
+    biases = [None if bias is None else len(bias) for bias in arrays.biases]
+    wrong = f"the network has {arrays.shape[0]} inputs but the images have {features} features"
+    return wrong + transposed(shapes, biases, features)
 
 
 def _rounded(arrays: ArrayNetwork, dtype: Format) -> ArrayNetwork:

@@ -124,7 +124,7 @@ def read_records(text: str) -> list[dict[str, Any]]:
     if len(text) > MAX_CHARACTERS:
         raise InputError(f"more than {MAX_CHARACTERS} characters of records are too many")
     try:
-        records = json.loads(text, parse_float=parse_decimal, parse_int=Fraction, parse_constant=parse_decimal)
+        records = json.loads(text, parse_float=parse_decimal, parse_int=_whole, parse_constant=parse_decimal)
     except (json.JSONDecodeError, RecursionError):
         raise InputError("the certifier's output is not JSON") from None
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
@@ -138,6 +138,12 @@ def read_records(text: str) -> list[dict[str, Any]]:
         if not isinstance(bounds, list) or not all(_numbers(row) for row in bounds):
             raise InputError("lipschitz_bounds must be a matrix of numbers")
     return records
+
+
+def _whole(text: str) -> Fraction:
+    if len(text) > 2000:
+        raise InputError(f"the number {text[:40]}... has too many digits")
+    return Fraction(text)
 
 
 def _numbers(data: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from typing import Any, TypeGuard
@@ -14,6 +13,7 @@ from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import MAX_TERMS, Kernel
 from fpsynth.libraries.naming import former_environment, kernel_call, parse_environment
+from fpsynth.networks.foreign import recognised
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained, steps_in_words
 
 Json = dict[str, Any]
@@ -31,11 +31,13 @@ def save_reveals(reveals: Sequence[Reveal], path: PathLike) -> None:
 
 def load_reveals(path: PathLike) -> tuple[Reveal, ...]:
     """Read what ``save_reveals`` wrote.  Raises InputError in one line for anything else."""
-    text = read_limited(path, MAX_BYTES)
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InputError(f"{shown(path)} is not JSON") from None
+        data = json.loads(read_limited(path, MAX_BYTES))
+    except (ValueError, RecursionError) as error:
+        kind = recognised(path)
+        if kind is not None:
+            raise InputError(f"{shown(path)} is {kind.name}; what is needed is a reveal file of fpsynth") from None
+        raise error if isinstance(error, InputError) else InputError(f"{shown(path)} is not JSON") from None
     try:
         return reveals_from_json(data)
     except InputError as error:
@@ -208,4 +210,4 @@ def _whole(number: object, least: int, most: int) -> TypeGuard[int]:
 
 
 def _number(number: object) -> bool:
-    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number) and number >= 0
+    return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= 1 << 53

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown, write_atomically
+from fpsynth.networks.foreign import recognised
 from fpsynth.witness.data import Witness
 from fpsynth.witness.divergence import Divergence
 from fpsynth.witness.numerals import quoted
@@ -21,6 +22,7 @@ __all__ = ["MAX_BYTES", "from_json", "load", "parse", "save", "text", "to_json"]
 
 MAX_BYTES = 64 << 20
 """The largest witness file that is read: a network of some 250 000 weights in float32."""
+NEEDED = "a witness file (JSON, written by fpsynth with --out)"
 
 
 def to_json(witness: Witness | Divergence) -> dict[str, Any]:
@@ -47,11 +49,15 @@ def save(witness: Witness | Divergence, path: str | os.PathLike[str]) -> None:
 
 def load(path: str | os.PathLike[str]) -> Witness | Divergence:
     """Read a witness file.  Raises InputError with one line, naming the file and the field, for whatever is wrong with it."""
-    content = read_limited(path, MAX_BYTES)
+    content = None
     try:
+        content = read_limited(path, MAX_BYTES)
         return parse(content)
     except InputError as error:
-        raise InputError(f"{shown(path)}: {error}") from None
+        kind = recognised(path)
+        if kind is not None:
+            raise InputError(f"{shown(path)} is {kind.name}; what is needed is {NEEDED}") from None
+        raise InputError(f"{shown(path)}: {error}" if content is not None else str(error)) from None
 
 
 def parse(content: str) -> Witness | Divergence:

@@ -118,8 +118,8 @@ def header(shape, descr="<f8"):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (header((10**6, 10**6)), "more than 1024 MiB"),
-        (header((10**30, 10**30)), "more than 1024 MiB"),
+        (header((10**6, 10**6)), "another size"),
+        (header((10**30, 10**30)), "another size"),
         (header((2, 2)) + b"\0" * 31, "another size"),
         (header((2, 2)) + b"\0" * 33, "another size"),
         (header((-1, -4)) + b"\0" * 32, "another size"),
@@ -157,12 +157,15 @@ def test_truncated_and_foreign_files_are_refused(path, tmp_path):
         path.write_bytes(whole[:k] + bytes([whole[k] ^ 0x55]) + whole[k + 1 :])
         with pytest.raises(InputError):
             load_network(path)
-    path.write_bytes(npy(W0))
+    path.write_bytes(b"neither an archive nor anything else")
     with pytest.raises(InputError, match=r"cannot be read as an \.npz"):
         load_network(path)
-    with pytest.raises(InputError, match="no such file"):
+    path.write_bytes(npy(W0))
+    with pytest.raises(InputError, match=r"is a single array of NumPy \(\.npy\); what is needed is an \.npz file"):
+        load_network(path)
+    with pytest.raises(InputError, match="No such file"):
         load_network(tmp_path / "absent.npz")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="it is a folder"):
         load_network(tmp_path)
 
 

@@ -7,14 +7,26 @@ import json
 import os
 
 import pytest
+from mutations import check, mutated_data, mutated_json
 from simulated import kernel, layer, reveal_of, revealed
 
+from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic
+from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.orders import parse_order
-from fpsynth.revealing.file import load_reveals, reveal_from_json, reveal_to_json, reveals_from_json, save_reveals
+from fpsynth.revealing.file import (
+    SCHEMA,
+    VERSION,
+    load_reveals,
+    reveal_from_json,
+    reveal_to_json,
+    reveals_from_json,
+    save_reveals,
+)
 from fpsynth.revealing.result import Reveal
+from fpsynth.rounding import Rounding
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +121,31 @@ def test_what_does_not_fit_together_is_refused(reveals, change, says):
 def test_an_empty_list_is_refused():
     with pytest.raises(InputError, match="list of reveals"):
         reveals_from_json({"schema": "fpsynth-reveal", "schema_version": 1, "reveals": []})
+
+
+@pytest.mark.parametrize("field", ["seconds", "calls", "tree_calls"])
+@pytest.mark.parametrize("number", [10**400, -1, 1 << 54, True])
+def test_numbers_that_no_reveal_has_are_refused(reveals, field, number):
+    data = json.loads(json.dumps(reveal_to_json(reveals[0])))
+    data[field] = number
+    with pytest.raises(InputError, match="calls and seconds of a reveal"):
+        reveal_from_json(data)
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_damaged_reveal_files(reveals, which, tmp_path):
+    path = tmp_path / "reveals.json"
+    data = {"schema": SCHEMA, "schema_version": VERSION, "reveals": [reveal_to_json(reveals[which])]}
+
+    def written(draw):
+        path.write_text(mutated_json(data, draw), "utf-8", "surrogatepass")
+        return path
+
+    check(f"reveal {which}", written, load_reveals)
+
+
+def test_damaged_arithmetics():
+    aligned = Arithmetic(FLOAT16, accumulator=FLOAT32, fused=True, alignment=Alignment(24, Rounding.RTZ, Rounding.RTZ, -133))
+    data = json.loads(json.dumps(arithmetic_to_json(aligned)))
+    for how in (data, {**data, "order": {"leaves": 4, "steps": [[0, 1], [2, 3], [4, 5]]}, "alignment": None}):
+        check("arithmetic", lambda draw, how=how: mutated_data(how, draw), arithmetic_from_json)
