@@ -37,18 +37,24 @@ def run() -> int:
             if mine:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
             kill_all()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # outside of what ``main`` watches over, or the second one
         if mine:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _say()
         return _INTERRUPTED
 
 
 def _end(*_: object) -> None:
     """End the process: nothing has been started or written yet."""
+    _say()
+    os._exit(_INTERRUPTED)
+
+
+def _say() -> None:
     try:
         os.write(2, b"interrupted\n")
-    finally:
-        os._exit(_INTERRUPTED)
+    except OSError:
+        return
 
 
 def _again(what: "sys.UnraisableHookArgs") -> None:

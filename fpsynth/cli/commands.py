@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from fpsynth import api
@@ -164,10 +165,12 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
 def explain(arguments: Namespace, console: Console) -> Outcome:
     """Explain a witness file."""
     if arguments.json:
+        from fpsynth.report.explain_json import explain_json
         from fpsynth.witness import load
 
-        text = api.explain(load(arguments.file))
-        return DONE, {"file": arguments.file, "text": text}
+        witness = load(arguments.file)
+        false = [asdict(finding) for finding in api.check(witness).findings if not finding.holds]
+        return DONE, labelled("explain", {"file": arguments.file, **explain_json(witness), "not_true": false})
     return DONE, api.explain(arguments.file, unicode=console.unicode(), colour=console.colour())
 
 

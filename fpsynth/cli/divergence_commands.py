@@ -12,7 +12,6 @@ from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome, labelled
-from fpsynth.errors import InputError
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.options import OptionFields
@@ -242,8 +241,6 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
 
     if arguments.out is not None:
         require_free_file(arguments.out)
-    if arguments.compare is not None and arguments.form is not None:
-        raise InputError("--form is how a tree is drawn, and --compare draws none: leave one of them out")
     found = api.tree(arguments.order, terms=arguments.terms, compare=arguments.compare)
     form = arguments.form or "unicode"
     drawn = found.drawn(form, unicode=console.unicode(), width=console.width()) if found.other is None else found.compared()

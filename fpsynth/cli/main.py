@@ -43,9 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Namespace, console: Console) -> tuple[int, str | dict[str, Any]]:
+    from fpsynth.cli.contradictions import require_sense
     from fpsynth.cli.devices import require_devices
 
     require_devices(arguments)
+    require_sense(arguments)
     from fpsynth.cli.commands import COMMANDS
 
     return COMMANDS[arguments.command](arguments, console)
