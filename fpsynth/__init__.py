@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from fpsynth.version import __version__
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
+    from typing import Any
+
     from fpsynth.api import (
         certify,
         check,
         environments,
         explain,
         interval,
+        load,
         matrix,
         order,
         position,
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
         relu,
         replay,
         reveal,
+        save,
         tie,
+        tree,
         twin,
+        write_corpus,
+        write_folder,
     )
 
 __all__ = [
@@ -31,6 +37,7 @@ __all__ = [
     "environments",
     "explain",
     "interval",
+    "load",
     "matrix",
     "order",
     "position",
@@ -38,8 +45,12 @@ __all__ = [
     "relu",
     "replay",
     "reveal",
+    "save",
     "tie",
+    "tree",
     "twin",
+    "write_corpus",
+    "write_folder",
 ]
 
 
@@ -48,5 +59,11 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from fpsynth import api
 
-        return getattr(api, name)
+        found = globals()[name] = getattr(api, name)
+        return found
     raise AttributeError(f"module 'fpsynth' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The functions, imported or not, for ``dir`` and the tab key."""
+    return sorted({*globals(), *__all__})

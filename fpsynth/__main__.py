@@ -1,6 +1,71 @@
-"""``python -m fpsynth``."""
+"""``python -m fpsynth``, and the command ``fpsynth``: the command line, where an interrupt ends it cleanly from the start."""
 
-from fpsynth.cli.main import main
+try:
+    import _thread
+    import os
+    import signal
+    import sys
+except KeyboardInterrupt:  # nothing is there yet to say it with
+    raise SystemExit(130) from None
+
+_INTERRUPTED = 130
+
+
+def run() -> int:
+    """Run the command line of the process and return its exit code.
+
+    An interrupt ends the process at once while modules are imported: as an exception it would be lost, or printed, where it
+    comes in the middle of an import.  Once there is something to clean up it is a KeyboardInterrupt, which ``main`` handles;
+    one that Python could not raise (in a destructor, say) is raised again.  On the way out it comes too late.
+    """
+    mine = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else the caller wants it ignored, as nohup does
+    try:
+        if mine:
+            signal.signal(signal.SIGINT, _end)
+        from fpsynth.cli.streams import open_closed
+
+        open_closed()
+        from fpsynth.cli.main import main
+        from fpsynth.processes import kill_all
+
+        sys.unraisablehook = _again
+        if mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return main()
+        finally:
+            if mine:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            kill_all()
+    except KeyboardInterrupt:  # outside of what ``main`` watches over, or the second one
+        if mine:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _say()
+        return _INTERRUPTED
+
+
+def _end(*_: object) -> None:
+    """End the process: nothing has been started or written yet."""
+    _say()
+    os._exit(_INTERRUPTED)
+
+
+def _say() -> None:
+    try:
+        os.write(2, b"interrupted\n")
+    except OSError:
+        return
+
+
+def _again(what: "sys.UnraisableHookArgs") -> None:
+    """Raise an interrupt again that came where nothing can be raised; say everything else as usual."""
+    if isinstance(what.exc_value, KeyboardInterrupt):
+        import threading
+
+        threading.Timer(0.02, _thread.interrupt_main).start()  # not here: this function's caller ignores it as well
+    else:
+        sys.__unraisablehook__(what)
+
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(run())

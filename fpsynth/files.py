@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ from typing import BinaryIO
 from fpsynth.errors import InputError
 
 PathLike = str | os.PathLike[str]
+_TRIES = 100
 
 
 def read_bytes_limited(path: PathLike, max_bytes: int) -> bytes:
@@ -71,18 +73,22 @@ def read_limited(path: PathLike, max_bytes: int) -> str:
         raise InputError(f"cannot read {shown(path)}: byte {error.start} is not UTF-8 text") from None
 
 
-def write_atomically(path: PathLike, data: str | bytes) -> None:
+def write_atomically(path: PathLike, data: str | bytes, *, new: bool = False) -> None:
     """Write a file so that at any moment the path holds either all of it or what was there before.
 
-    A symbolic link is followed.  Raises InputError where the path cannot be written or is something other than a regular file.
+    A symbolic link is followed.  Raises InputError where the path cannot be written or is something other than a regular file;
+    if ``new``, also where anything is there: of several processes that write one path, one wins and the others are told.
     """
+    if new:
+        write_new_files({os.fspath(path): data})
+        return
     target = Path(os.path.realpath(path))
     with _one_line(path, "write"):
         if target.exists() and not target.is_file():
             raise InputError(f"cannot write {shown(path)}: it is not a regular file")
         temporary = _temporary_beside(target)
         try:
-            _write_new(temporary, data.encode("utf-8") if isinstance(data, str) else data)
+            _write_new(temporary, _bytes(data))
             os.replace(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -90,11 +96,58 @@ def write_atomically(path: PathLike, data: str | bytes) -> None:
         _sync_folder(target.parent)
 
 
+def write_new_files(files: Mapping[str, str | bytes]) -> None:
+    """Write files that do not exist yet, each whole, and all of them or none.
+
+    Raises InputError where one of them exists, perhaps because another process has just written it, or cannot be written.
+    """
+    temporaries: dict[str, Path] = {}
+    placed: list[str] = []
+    try:
+        for path, data in files.items():
+            with _one_line(path, "write"):
+                _refuse_existing(path)
+                temporaries[path] = _temporary_beside(Path(os.path.abspath(path)))
+                _write_new(temporaries[path], _bytes(data))
+        for path, temporary in temporaries.items():
+            with _one_line(path, "write"):
+                _place(temporary, path)
+                placed.append(path)
+                _sync_folder(temporary.parent)
+    except BaseException:
+        for path in placed:
+            os.unlink(path)
+        raise
+    finally:
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _place(temporary: Path, path: str) -> None:
+    """Give a whole file its name, unless something has that name already: in one step, no other process comes between."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        _refuse_existing(path, "it exists by now: something else has written it")
+    except OSError:  # a file system without links: the name is taken first, by an empty file, and then replaced
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            _refuse_existing(path, "it exists by now: something else has written it")
+        os.replace(temporary, path)
+
+
+def _refuse_existing(path: str, why: str = "it exists") -> None:
+    if os.path.lexists(path):
+        raise InputError(f"cannot write {shown(path)}: {why}")
+
+
 def write_tree(folder: PathLike, files: Mapping[str, bytes]) -> None:
     """Write a whole folder so that it appears complete or not at all.  ``files`` maps relative paths with slashes to contents.
 
     Missing parents of the folder appear with it.  Raises InputError where the folder exists and is not empty, or cannot be
-    written; ValueError for a path in ``files`` that leaves the folder.
+    written; ValueError for a path in ``files`` that leaves the folder.  Of several processes that write one folder, one wins
+    and the others are told.
     """
     for name in files:
         if not name or "\\" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
@@ -102,22 +155,38 @@ def write_tree(folder: PathLike, files: Mapping[str, bytes]) -> None:
     with _one_line(folder, "write"):
         target = Path(os.path.realpath(folder))
         require_free(target)
-        top = target  # the highest missing folder: it is renamed into place with everything below it
-        while not top.parent.exists():
-            top = top.parent
-        temporary = _temporary_beside(top)
+        for _ in range(_TRIES):
+            if _written(target, files):
+                return
+            require_free(target)  # else another process has just made a folder on the way: once more, from there
+        raise InputError(f"cannot write {shown(folder)}: other processes keep writing there")
+
+
+def _written(target: Path, files: Mapping[str, bytes]) -> bool:
+    """Write a folder beside its place and rename it there; False where something has come into its place meanwhile."""
+    top = target  # the highest missing folder: it is renamed into place with everything below it
+    while not top.parent.exists():
+        top = top.parent
+    temporary = _temporary_beside(top)
+    try:
+        inside = temporary / target.relative_to(top)
+        inside.mkdir(parents=True)
+        for name, data in files.items():
+            place = inside / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _write_new(place, data)
         try:
-            inside = temporary / target.relative_to(top)
-            inside.mkdir(parents=True)
-            for name, data in files.items():
-                place = inside / name
-                place.parent.mkdir(parents=True, exist_ok=True)
-                _write_new(place, data)
             os.replace(temporary, top)
-        except BaseException:
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
             shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        _sync_folder(top.parent)
+            return False
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync_folder(top.parent)
+    return True
 
 
 def require_free(folder: PathLike) -> None:
@@ -134,6 +203,10 @@ def shown(path: PathLike) -> str:
     """The path as it stands in a message: one line, whatever its name holds."""
     text = os.fspath(path)
     return text if text.isprintable() and text else ascii(text)
+
+
+def _bytes(data: str | bytes) -> bytes:
+    return data.encode("utf-8") if isinstance(data, str) else data
 
 
 def _temporary_beside(path: Path) -> Path:

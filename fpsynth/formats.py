@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, unknown_name
 
 
 def power_of_two(exponent: int) -> Fraction:
@@ -110,12 +109,33 @@ FLOAT8_E5M2 = Format("float8_e5m2", 5, 3)
 
 FORMATS: dict[str, Format] = {f.name: f for f in (FLOAT16, BFLOAT16, FLOAT32, FLOAT64, TF32, FLOAT8_E4M3FN, FLOAT8_E5M2)}
 
+ALIASES: dict[str, str] = {
+    **dict.fromkeys(("fp16", "f16", "half", "binary16"), "float16"),
+    **dict.fromkeys(("bf16", "brain16", "bfp16"), "bfloat16"),
+    **dict.fromkeys(("fp32", "f32", "single", "binary32"), "float32"),
+    **dict.fromkeys(("fp64", "f64", "double", "binary64"), "float64"),
+    **dict.fromkeys(("tfloat32", "tensorfloat32"), "tf32"),
+    **dict.fromkeys(("e4m3fn", "e4m3", "fp8_e4m3fn", "fp8_e4m3", "f8e4m3fn"), "float8_e4m3fn"),
+    **dict.fromkeys(("e5m2", "fp8_e5m2", "f8e5m2"), "float8_e5m2"),
+}
+"""What people also call a format.  (OCP's E4M3 has no infinity: it is the "fn" layout.)"""
+SEVERAL: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("float8", "fp8", "f8", "quarter"), ("float8_e4m3fn", "float8_e5m2")),
+    "float": ("float32", "float64"),  # C's and numpy's
+    "float8_e4m3": ("float8_e4m3fn",),  # ml_dtypes has another format of that name, with an infinity
+}
+"""Names that mean several formats, or one that fpsynth does not have, to what may be meant."""
+
 
 def format_named(name: str) -> Format:
-    """Return the format called ``name``.  Raises InputError that lists the names for an unknown one."""
-    try:
-        return FORMATS[name]
-    except KeyError:
-        near = difflib.get_close_matches(name, FORMATS, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise InputError(f"unknown dtype {name!r}{hint}; choose from {', '.join(FORMATS)}") from None
+    """Return the format called ``name``, by its own name or one of ALIASES.
+
+    Raises InputError that lists the names for an unknown one, and the candidates for one that means several formats.
+    """
+    found = FORMATS.get(ALIASES.get(name, name))
+    if found is not None:
+        return found
+    meant = SEVERAL.get(name.lower()) or ((ALIASES[name.lower()],) if name.lower() in ALIASES else ())
+    if meant:
+        raise InputError(f"unknown dtype {name!r} (did you mean {' or '.join(meant)}?); choose from {', '.join(FORMATS)}")
+    raise unknown_name("dtype", name, FORMATS)

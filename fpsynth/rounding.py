@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, unknown_name
 from fpsynth.formats import Format, power_of_two
 
 
@@ -31,7 +31,7 @@ def rounding_named(name: str) -> Rounding:
     try:
         return Rounding(name)
     except ValueError:
-        raise InputError(f"unknown rounding {name!r}; choose from {', '.join(r.value for r in Rounding)}") from None
+        raise unknown_name("rounding", name, [mode.value for mode in Rounding]) from None
 
 
 class Flush(enum.IntEnum):

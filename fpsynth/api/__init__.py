@@ -1,6 +1,7 @@
-"""What ``import fpsynth`` offers: one function per subcommand, dataclasses in return."""
+"""What ``import fpsynth`` offers: one function per subcommand, dataclasses in return; and files in and out."""
 
 from fpsynth.api.divergences import interval, order, position, precision, relu, twin
+from fpsynth.api.files import load, save, tree, write_corpus, write_folder
 from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.ties import certify, tie
 from fpsynth.api.witnesses import check, explain, replay
@@ -11,6 +12,7 @@ __all__ = [
     "environments",
     "explain",
     "interval",
+    "load",
     "matrix",
     "order",
     "position",
@@ -18,6 +20,10 @@ __all__ = [
     "relu",
     "replay",
     "reveal",
+    "save",
     "tie",
+    "tree",
     "twin",
+    "write_corpus",
+    "write_folder",
 ]

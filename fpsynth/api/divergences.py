@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from fpsynth.errors import InputError
+from fpsynth.api.keywords import OLDER, formerly, objective, options_of
+from fpsynth.errors import unknown_name
 from fpsynth.formats import format_named
-from fpsynth.synthesis.options import Number, OptionFields, Options, exact_number
+from fpsynth.synthesis.options import Number, OptionFields, exact_number
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.result import DivergenceResult
 
+KINDS = ("permutation", "row")
+"""What ``position`` may change."""
 
+
+@formerly(**OLDER)
 def order(
     a: str = "sequential",
-    b: str = "pairwise",
+    b: str | None = None,
     *,
+    only_in: str | None = None,
     terms: int = 8,
     outputs: int | None = None,
-    predicate: str = "sign",
+    predicate: str | None = None,
     gap: Number | None = None,
-    maximise: bool = False,
+    maximise: str | bool | None = None,
     camouflage: bool = False,
     silent: Sequence[str] = (),
     max_weight: Number | None = None,
@@ -33,24 +39,28 @@ def order(
 
     ``a``, ``b``: an order (``sequential``, ``strided:8``, ``[[0,1],2]``; with ``,fused``, ``,operands=tf32``,
     ``,operand_rounding=RTZ``, ``,align=25`` and the like, see ``Sides.arithmetic``), ``real``, the path of a reveal file, or an
-    environment such as ``torch:linear:batch=4`` or ``torch:linear:device=cuda``, which is revealed first.  ``predicate``: sign,
-    argmax (two classes or more) or gap (with ``gap``: at least that much).  ``maximise``: the largest difference.
-    ``silent``: sides on which the network must do what it does in ``a``.  ``camouflage``: no zeros, nothing conspicuous.
-    ``max_weight``: no weight or bias above it; the difference is amplified by further layers.  ``box``: one range LO:HI for
-    every input, with commas between them, inside which it happens (and nowhere else that is sampled); ``threshold``:
-    FEATURE>VALUE or FEATURE<VALUE likewise.  Further options: see ``Options``.  Raises InputError for what cannot be used.
+    environment such as ``torch:linear:batch=4`` or ``torch:linear:device=cuda``, which is revealed first.  ``b`` is pairwise
+    where neither it nor ``only_in`` is given; with ``only_in`` the network departs there, and not in ``b`` either.
+    ``predicate``: sign (the default), argmax (two classes or more) or gap (with ``gap``: at least that much).  ``maximise``:
+    gap, to look for a larger difference.  ``silent``: sides on which the network must do what it does in ``a``.
+    ``camouflage``: no zeros, nothing conspicuous.  ``max_weight``: no weight or bias above it; the difference is amplified by
+    further layers.  ``box``: one range LO:HI for every input, with commas between them, inside which it happens (and nowhere
+    else that is sampled); ``threshold``: FEATURE>VALUE or FEATURE<VALUE likewise.  Further options: see ``Options``.  Raises
+    InputError for what cannot be used.
     """
     from fpsynth.synthesis.questions import OrderRequest, run_order
 
-    chosen = Options(**options)
+    chosen = options_of(options)
+    if only_in is not None:
+        b, silent = only_in, [*silent, *([] if b is None else [b])]
     request = OrderRequest(
         question="order",
-        sides=(a, b, *silent),
+        sides=(a, "pairwise" if b is None else b, *silent),
         terms=terms,
         outputs=outputs,
-        predicate="gap" if gap is not None and predicate == "sign" else predicate,
+        predicate=predicate or ("sign" if gap is None else "gap"),
         gap=None if gap is None else exact_number(gap, "the gap"),
-        maximise=maximise,
+        maximise=objective(maximise, ("gap",)) is not None,
         camouflage=camouflage,
         max_weight=None if max_weight is None else exact_number(max_weight, "the largest weight"),
         box=box,
@@ -59,15 +69,16 @@ def order(
     return run_order(request, chosen)
 
 
+@formerly(**OLDER)
 def precision(
     a: str = "float32",
     b: str = "float64",
     *,
     order: str = "sequential",
     terms: int = 8,
-    predicate: str = "sign",
+    predicate: str | None = None,
     gap: Number | None = None,
-    maximise: bool = False,
+    maximise: str | bool | None = None,
     camouflage: bool = False,
     max_weight: Number | None = None,
     **options: Unpack[OptionFields],
@@ -84,24 +95,26 @@ def precision(
         question="precision",
         sides=sides,
         terms=terms,
-        predicate="gap" if gap is not None and predicate == "sign" else predicate,
+        predicate=predicate or ("sign" if gap is None else "gap"),
         gap=None if gap is None else exact_number(gap, "the gap"),
-        maximise=maximise,
+        maximise=objective(maximise, ("gap",)) is not None,
         camouflage=camouflage,
         max_weight=None if max_weight is None else exact_number(max_weight, "the largest weight"),
         numbers=numbers,
     )
-    return run_order(request, Options(**options))
+    return run_order(request, options_of(options))
 
 
+@formerly(**OLDER)
 def relu(a: str = "real", b: str = "tensorflow:matmul", *, terms: int = 8, **options: Unpack[OptionFields]) -> DivergenceResult:
     """Find a pre-activation that is negative in ``a`` (so that ReLU gives 0) and positive in ``b``, the largest first."""
     from fpsynth.synthesis.questions import OrderRequest, run_order
 
     request = OrderRequest(question="relu", sides=(a, b), terms=terms, predicate="relu", maximise=True)
-    return run_order(request, Options(**options))
+    return run_order(request, options_of(options))
 
 
+@formerly(**OLDER)
 def interval(
     a: str = "sequential",
     b: str = "pairwise",
@@ -109,27 +122,30 @@ def interval(
     terms: int = 8,
     widening: str = "",
     radius: Number = 0,
-    maximise: bool = False,
+    maximise: str | bool | None = None,
     **options: Unpack[OptionFields],
 ) -> DivergenceResult:
     """Find weights and inputs for which interval arithmetic in order ``a`` does not contain the value in order ``b``.
 
     ``widening``: empty for outward rounding, ``elina`` for ELINA's.  ``radius``: of the box around the point that the interval
-    is computed for.
+    is computed for.  ``maximise``: excess, to look for a value farther outside.
     """
     from fpsynth.synthesis.questions import run_interval
 
-    chosen = Options(**options)
-    return run_interval((a, b), terms, widening, exact_number(radius, "the radius"), maximise, chosen)
+    chosen = options_of(options)
+    farther = objective(maximise, ("excess",)) is not None
+    return run_interval((a, b), terms, widening, exact_number(radius, "the radius"), farther, chosen)
 
 
+@formerly(**OLDER)
 def twin(environment: str | None = None, *, terms: int = 64, **options: Unpack[OptionFields]) -> DivergenceResult:
     """Find two neurons with identical weights whose outputs differ in ``environment`` (None: look for an environment too)."""
     from fpsynth.synthesis.positions.answer import run_position
 
-    return run_position("twin", environment, terms, Options(**options))
+    return run_position("twin", environment, terms, options_of(options))
 
 
+@formerly(**OLDER)
 def position(
     environment: str | None = None, *, kind: str = "permutation", terms: int = 64, **options: Unpack[OptionFields]
 ) -> DivergenceResult:
@@ -139,6 +155,6 @@ def position(
     """
     from fpsynth.synthesis.positions.answer import run_position
 
-    if kind not in ("permutation", "row"):
-        raise InputError(f"unknown kind {kind[:40]!r}; choose from permutation, row")
-    return run_position(kind, environment, terms, Options(**options))
+    if kind not in KINDS:
+        raise unknown_name("kind", kind, KINDS)
+    return run_position(kind, environment, terms, options_of(options))

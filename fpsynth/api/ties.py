@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from fpsynth.api.keywords import OLDER, Batches, Libraries, batches_of, formerly, libraries_of, objective
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
-from fpsynth.libraries.registry import NAMES
 from fpsynth.orders import parse_order
 from fpsynth.rounding import rounding_named
-from fpsynth.synthesis.options import BATCHES, Number, Progress, check_batches, check_limits, exact_number
+from fpsynth.synthesis.options import Number, Progress, check_batches, check_limits, exact_number
 
 if TYPE_CHECKING:
     from fpsynth.certifiers.dataset import DatasetCertification
@@ -22,6 +22,7 @@ MAX_COUNT = 10_000
 """Witnesses of one corpus."""
 
 
+@formerly(**OLDER)
 def tie(
     dtype: str = "float32",
     *,
@@ -30,7 +31,7 @@ def tie(
     rounding: str = "RNE",
     weights: str | None = None,
     inputs: str | None = None,
-    maximise: str | None = None,
+    maximise: str | bool | None = None,
     min_ratio: Number = 1,
     prove: bool = False,
     certifier: str = "lipschitz-exact",
@@ -40,8 +41,8 @@ def tie(
     jobs: int | None = None,
     count: int = 1,
     replay: bool = True,
-    libraries: Sequence[str] = NAMES,
-    batches: Sequence[int] = BATCHES,
+    library: Libraries = None,
+    batch: Batches = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> TieResult:
@@ -51,7 +52,7 @@ def tie(
     both ends included (default 0.1:1, weights scaled up for float64).  ``maximise``: ratio, radius, distance or margin; if it
     is given, a quarter of the time limit is spent on it.  ``min_ratio``: least ratio of certified radius and distance.
     ``prove``: use the rest of the time to prove that there is nothing better.  ``timeout``: seconds for the search.
-    ``count``: so many different witnesses.  ``replay``: run them in ``libraries`` at the given ``batches`` on ``device``.
+    ``count``: so many different witnesses.  ``replay``: run them in each ``library`` at each ``batch`` size on ``device``.
 
     Raises InputError for arguments that cannot be used.
     """
@@ -59,7 +60,7 @@ def tie(
     from fpsynth.solvers.engines import engines_named
     from fpsynth.synthesis.domain import DEFAULT_INPUTS, default_weights, parse_interval
     from fpsynth.synthesis.settings import Settings
-    from fpsynth.synthesis.ties.question import TieQuestion
+    from fpsynth.synthesis.ties.question import OBJECTIVES, TieQuestion
     from fpsynth.synthesis.ties.run import deployments, run_tie
 
     fmt, tree, mode = format_named(dtype), parse_order(order), rounding_named(rounding)
@@ -68,19 +69,22 @@ def tie(
         raise InputError(f"the number of witnesses must be from 1 to {MAX_COUNT}")
     if not all(isinstance(size, int) for size in shape):
         raise InputError("a shape holds whole numbers, for example (1, 2)")
+    if prove and count > 1:
+        raise InputError("a proof is about the largest witness: ask for it without count, or for the corpus without prove")
+    sought = objective(maximise, OBJECTIVES)
     question = TieQuestion(
         format=fmt,
         shape=tuple(shape),
         deployments=deployments(fmt, tree, mode, shape) if len(shape) > 1 else (),
         weights=parse_interval(weights, "the weights' range") if weights is not None else default_weights(fmt),
         inputs=parse_interval(inputs, "the inputs' range") if inputs is not None else DEFAULT_INPUTS,
-        objective=maximise or "ratio",
+        objective=sought or "ratio",
         min_ratio=exact_number(min_ratio, "the ratio"),
     )
-    improvement = (0.25 * timeout if maximise else 3.0) / count  # each witness of a corpus gets its share
+    improvement = (0.25 * timeout if sought else 3.0) / count  # each witness of a corpus gets its share
     settings = Settings(engines_named(solver), seed, timeout, improvement, **({} if jobs is None else {"jobs": jobs}))
     described = {
-        "dtype": dtype,
+        "dtype": fmt.name,
         "shape": list(shape),
         "order": order,
         "rounding": rounding,
@@ -96,9 +100,10 @@ def tie(
         "jobs": settings.jobs,
         "count": count,
     }
+    batches = batches_of(batch, device)
     if replay:
         check_batches(batches)
-    with LibraryPool(libraries, device) if replay else nullcontext() as pool:
+    with LibraryPool(libraries_of(library), device) if replay else nullcontext() as pool:
         return run_tie(
             question,
             settings,

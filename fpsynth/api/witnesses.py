@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fpsynth.api.keywords import OLDER, Batches, Libraries, batches_of, formerly, libraries_of
 from fpsynth.errors import InputError
-from fpsynth.libraries.registry import NAMES
-from fpsynth.synthesis.options import BATCHES, check_batches
+from fpsynth.synthesis.options import check_batches
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.check import CheckResult
@@ -22,20 +21,22 @@ def check(witness: Witness | Divergence | str | os.PathLike[str]) -> CheckResult
     return recheck(loaded(witness))
 
 
+@formerly(**OLDER)
 def replay(
     witness: Witness | Divergence | str | os.PathLike[str],
     *,
-    libraries: Sequence[str] = NAMES,
-    batches: Sequence[int] = BATCHES,
+    library: Libraries = None,
+    batch: Batches = None,
     device: str = "cpu",
 ) -> Witness | Divergence:
-    """Run a witness (or a witness file) in every library; return it with the fresh replays.
+    """Run a witness (or a witness file) in each ``library`` at each ``batch`` size; return it with the fresh replays.
 
     A divergence is run, beside that, in every environment that one of its views names.
     """
     from fpsynth.witness import Divergence
 
     subject = loaded(witness)
+    libraries, batches = libraries_of(library), batches_of(batch, device)
     check_batches(batches)
     if isinstance(subject, Divergence):
         from fpsynth.synthesis.divergences import observed

@@ -10,7 +10,7 @@ from fpsynth.certifiers.lipschitz_ball import ball_certifier
 from fpsynth.certifiers.lipschitz_exact import exact_certifier
 from fpsynth.certifiers.lipschitz_sound import SoundCertifier, sound_certifier
 from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, unknown_name
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 
@@ -58,4 +58,4 @@ def certifier(
         if format is None:
             raise InputError("lipschitz-sound needs the format that the network is deployed in")
         return sound_certifier(network, format, gram, report)
-    raise InputError(f"unknown certifier {name!r}; choose from {', '.join(NAMES)}")
+    raise unknown_name("certifier", name, NAMES)

@@ -15,7 +15,7 @@ from fpsynth.certifiers import base as certifiers
 from fpsynth.certifiers.bounds import float_up
 from fpsynth.certifiers.lipschitz_sound import SoundCertifier
 from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, unknown_name
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.layouts import transposed
 from fpsynth.networks.npz import ArrayNetwork, Images, load_arrays, load_images
@@ -70,7 +70,7 @@ def certify_dataset(
     """
     start = time.perf_counter()
     if certifier not in certifiers.NAMES:
-        raise InputError(f"unknown certifier {certifier!r}; choose from {', '.join(certifiers.NAMES)}")
+        raise unknown_name("certifier", certifier, certifiers.NAMES)
     if eps < 0:
         raise InputError(f"the radius must not be negative, as {eps} is")
     if dtype not in (FLOAT16, FLOAT32, FLOAT64):

@@ -16,6 +16,7 @@ from fpsynth.certifiers.margins import Bounds, LipschitzCertifier, Progress, che
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.formats import power_of_two
 from fpsynth.networks.network import Network
+from fpsynth.packages import how_to_install
 
 _BITS = 128
 
@@ -50,7 +51,7 @@ def _flint() -> Any:
     try:
         import flint
     except ImportError:
-        raise MissingPackageError("this certifier needs python-flint: pip install 'fpsynth[certifiers]'") from None
+        raise MissingPackageError(f"this certifier needs python-flint: {how_to_install('python-flint')}") from None
     return flint
 
 

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from typing import Any, NoReturn
 
 from fpsynth.cli.codes import TEXT
 from fpsynth.cli.divergence_arguments import COMMANDS as DIVERGENCES
+from fpsynth.cli.divergence_arguments import add_maximise
+from fpsynth.cli.parser import Parser
 from fpsynth.errors import InputError
 from fpsynth.version import __version__
 
 KNOWN = "numpy,torch,tensorflow,onnxruntime,jax on a CPU, torch,tensorflow,jax,cupy on a GPU"
 """The libraries of a run where none are named."""
 BATCHES = "1,4,64, on a GPU also 1024"
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        """Print the line and exit with status 2."""
-        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
-        sys.exit(2)
 
 
 def integers(text: str, what: str) -> tuple[int, ...]:
@@ -112,14 +100,10 @@ def _tie(parser: argparse.ArgumentParser) -> None:
     add(
         "--weights",
         metavar="LO:HI",
-        help="range of the weights, ends included (default 0.1:1; scaled by 2^26 for float64); --weights=-1:1 if negative",
+        help="range of the weights, ends included (default 0.1:1; scaled by 2^26 for float64)",
     )
     add("--inputs", metavar="LO:HI", help="range of the inputs, ends included (default 0.1:1)")
-    add(
-        "--maximise",
-        metavar="OBJECTIVE",
-        help="ratio, radius, distance or margin (default ratio; if given, with a quarter of the time)",
-    )
+    add_maximise(parser, "ratio, radius, distance or margin")
     add("--min-ratio", default="1", metavar="R", help="least ratio of certified radius and distance (default above 1)")
     add("--prove", action="store_true", help="spend the time that is left on a proof that nothing is larger")
     add(

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from fpsynth import api
 from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
+from fpsynth.cli.outcomes import Outcome, labelled
 from fpsynth.cli.places import require_new_json, require_writable
 from fpsynth.errors import InputError
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.result import TieResult
-
-Outcome = tuple[int, str | dict[str, Any]]
-"""Exit code, and a report or a JSON object."""
 
 
 def tie(arguments: Namespace, console: Console) -> Outcome:
@@ -43,8 +42,8 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
         jobs=arguments.jobs,
         count=arguments.count,
         replay=not arguments.no_replay,
-        libraries=libraries(arguments),
-        batches=batches(arguments),
+        library=libraries(arguments),
+        batch=batches(arguments),
         device=arguments.device,
         progress=console.progress,
     )
@@ -52,7 +51,8 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         from fpsynth.report.results import tie_json
 
-        return _tie_code(result, arguments), {**tie_json(result), "out": arguments.out, "left_out": left_out}
+        data = {**tie_json(result), "out": arguments.out if result.witnesses else None, "left_out": left_out}
+        return _tie_code(result, arguments), labelled("tie", data)
     from fpsynth.report.terminal import tie_report
 
     report = tie_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
@@ -86,7 +86,7 @@ def _write(result: TieResult, arguments: Namespace) -> list[str]:
     from fpsynth.witness import save
 
     if arguments.out.endswith(".json"):
-        save(result.witnesses[0], arguments.out)
+        save(result.witnesses[0], arguments.out, new=True)
         return []
     if arguments.count > 1:
         return list(write_corpus(result.witnesses, arguments.out))
@@ -108,7 +108,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
         progress=console.count,
     )
     if arguments.json:
-        return DONE, result.to_json()
+        return DONE, labelled("certify", result.to_json())
     from fpsynth.report.listings import certify_text
 
     return DONE, certify_text(result)
@@ -121,7 +121,7 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         from fpsynth.report.results import environments_json
 
-        return DONE, environments_json(found)
+        return DONE, labelled("environments", environments_json(found))
     from fpsynth.report.listings import environments_text
 
     return DONE, environments_text(found)
@@ -137,7 +137,7 @@ def check(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         from fpsynth.report.results import check_json
 
-        return code, check_json(witness, result)
+        return code, labelled("check", {"file": arguments.file, **check_json(witness, result)})
     from fpsynth.report.listings import check_text
 
     return code, check_text(result)
@@ -151,9 +151,9 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out is not None:
         require_new_json(arguments.out)
     console.progress("replaying")
-    witness = api.replay(arguments.file, libraries=libraries(arguments), batches=sizes, device=arguments.device)
+    witness = api.replay(arguments.file, library=libraries(arguments), batch=sizes, device=arguments.device)
     if arguments.out:
-        save(witness, arguments.out)
+        save(witness, arguments.out, new=True)
     code = DONE if witness.confirmed_by else UNCONFIRMED
     if arguments.json:
         return code, to_json(witness)
@@ -165,10 +165,12 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
 def explain(arguments: Namespace, console: Console) -> Outcome:
     """Explain a witness file."""
     if arguments.json:
+        from fpsynth.report.explain_json import explain_json
         from fpsynth.witness import load
 
-        text = api.explain(load(arguments.file))
-        return DONE, {"file": arguments.file, "text": text}
+        witness = load(arguments.file)
+        false = [asdict(finding) for finding in api.check(witness).findings if not finding.holds]
+        return DONE, labelled("explain", {"file": arguments.file, **explain_json(witness), "not_true": false})
     return DONE, api.explain(arguments.file, unicode=console.unicode(), colour=console.colour())
 
 

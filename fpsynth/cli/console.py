@@ -5,27 +5,47 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import time
+
+from fpsynth.cli.streams import one_line, say
+
+TICK = 0.5
+"""Seconds between two updates of the live line."""
+PATIENCE = 30.0
+"""Seconds without a line after which a pipe is told what is going on."""
 
 
 class Console:
-    """A live line of progress on a terminal, nothing in a pipe; with ``verbose`` a line per event, wherever it goes."""
+    """A live line of progress on a terminal, at most a line in half a minute in a pipe; with ``verbose`` a line per event.
+
+    A thread keeps the elapsed time up to date while a step is silent.  Call ``close`` when the command is done.
+    """
 
     def __init__(self, verbose: bool = False) -> None:
         self.verbose = verbose
         self.live = sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb"
-        self.started = time.monotonic()
+        self.started = self._said = time.monotonic()
+        self._text, self._since = "", self.started
         self._shown = False
+        self._usable = True
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._ticker: threading.Thread | None = None
 
     def progress(self, text: str) -> None:
-        """Say what is going on."""
-        if self.verbose:
-            print(text, file=sys.stderr, flush=True)
-        elif self.live:
-            width = shutil.get_terminal_size().columns - 1
-            line = f"{time.monotonic() - self.started:5.1f} s  {text}"[:width]
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-            self._shown = True
+        """Say what is going on, from now on until something else is said."""
+        with self._lock:
+            if not _same_step(text, self._text):
+                self._since = time.monotonic()
+            self._text = text
+            if self.verbose:
+                self._line(text)
+            elif self.live:
+                self._show()
+        if self._ticker is None:
+            self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
+            self._ticker.start()
 
     def count(self, text: str, done: int, total: int) -> None:
         """Say how far a long computation is."""
@@ -34,8 +54,45 @@ class Console:
 
     def clear(self) -> None:
         """Take the live line away."""
+        with self._lock:
+            self._clear()
+
+    def close(self) -> None:
+        """Take the live line away and end the thread."""
+        self._ended.set()
+        if self._ticker is not None:
+            self._ticker.join(timeout=1)  # it may be waiting for a terminal that is stopped
+        self.clear()
+
+    def _tick(self) -> None:
+        while self._usable and not self._ended.wait(TICK):
+            with self._lock:
+                if self._ended.is_set():
+                    return
+                if self.live:
+                    self._show()
+                elif time.monotonic() - self._said >= PATIENCE:
+                    self._line(self._now())
+
+    def _now(self) -> str:
+        """The elapsed time, what is going on, and for how long if that is not the same."""
+        now = time.monotonic()
+        took = now - self._since
+        alone = took < 10 or self._since - self.started < 1
+        return f"{now - self.started:5.1f} s  {self._text}" + ("" if alone else f" ({took:.0f} s)")
+
+    def _line(self, text: str) -> None:
+        self._said = time.monotonic()
+        self._usable = self._usable and say(one_line(text))
+
+    def _show(self) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        self._usable = self._usable and say(f"\r\x1b[K{one_line(self._now())[:width]}", end="")
+        self._shown = True
+
+    def _clear(self) -> None:
         if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            say("\r\x1b[K", end="")
             self._shown = False
 
     @staticmethod
@@ -52,3 +109,8 @@ class Console:
     def width() -> int:
         """Columns for a report."""
         return max(80, min(100, shutil.get_terminal_size((92, 24)).columns))
+
+
+def _same_step(a: str, b: str) -> bool:
+    """Whether two texts tell of one step: they differ in how far it is."""
+    return a.rpartition(":")[0] == b.rpartition(":")[0] if " of " in a else a == b

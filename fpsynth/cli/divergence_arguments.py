@@ -19,7 +19,7 @@ def tree(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("order", metavar="ORDER", help="a family such as strided:8, a nested list such as [[0,1],2], or a .json file")
     add("--terms", type=int, metavar="N", help="of a family: terms of the sum (default 8)")
-    add("--as", dest="form", default="unicode", help="unicode, text, svg, fpcore or json (default %(default)s)")
+    add("--form", "--as", metavar="FORM", help="unicode, text, svg, fpcore or json (default unicode)")
     add("--compare", metavar="ORDER", help="say whether this other order is the same tree, and where they part")
     add("--out", metavar="FILE", help="write it there instead of printing it")
     _output(parser)
@@ -34,7 +34,7 @@ def reveal(parser: argparse.ArgumentParser) -> None:
         help="such as torch:linear, torch:linear:MKL_CBWR=COMPATIBLE or torch:linear:device=cuda,tf32=on",
     )
     add("--terms", type=int, default=8, metavar="N", help="products in each sum, 1 to 4096 (default %(default)s)")
-    add("--outputs", type=int, default=1, metavar="N", help="neurons of the layer (default %(default)s)")
+    add("--outputs", type=int, metavar="N", help="neurons of the layer (default 1)")
     add("--batch", metavar="SIZES", help="batch sizes, with commas between them (default 1)")
     add("--dtype", default="float32", help="format of operands and result (default %(default)s)")
     add("--bias", action="store_true", help="of a layer with biases")
@@ -66,7 +66,7 @@ def matrix(parser: argparse.ArgumentParser) -> None:
 def order(parser: argparse.ArgumentParser) -> None:
     """Two orders or environments."""
     add = parser.add_argument
-    add("--a", metavar="SIDE", help=f"the reference: {SIDE} (default sequential)")
+    add("--a", default="sequential", metavar="SIDE", help=f"the reference: {SIDE} (default %(default)s)")
     add(
         "--b",
         metavar="SIDE",
@@ -112,7 +112,7 @@ def interval(parser: argparse.ArgumentParser) -> None:
     add("--terms", type=int, default=8, metavar="N", help="inputs of the neuron (default %(default)s)")
     add("--widening", default="", help="elina: widen as ELINA does (default: round outward)")
     add("--radius", default="0", metavar="R", help="of the box around the point (default %(default)s: the point)")
-    add("--maximise", action="store_true", help="look for a value farther outside")
+    add_maximise(parser, "excess: how far outside the value is")
     _common(parser)
 
 
@@ -143,9 +143,9 @@ def _outputs(parser: argparse.ArgumentParser) -> None:
 def _flip(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--terms", type=int, default=8, metavar="N", help="inputs of the neuron, 1 to 4096 (default %(default)s)")
-    add("--predicate", default="sign", help="sign, argmax, gap or relu (default %(default)s)")
+    add("--predicate", help="sign, argmax, gap or relu (default sign, with --gap gap)")
     add("--gap", metavar="G", help="differ by at least G")
-    add("--maximise", action="store_true", help="look for a larger difference, with a quarter of the time")
+    add_maximise(parser, "gap: how far apart the sides are")
     add("--camouflage", action="store_true", help="no zeros, no product that stands out more than needed")
     add("--max-weight", metavar="W", help="no weight or bias above W; further ReLU layers amplify the difference")
 
@@ -154,7 +154,7 @@ def _common(parser: argparse.ArgumentParser, dtype: bool = True) -> None:
     add = parser.add_argument
     if dtype:
         add("--dtype", default="float32", help="format of numbers and of arithmetics that name none (default %(default)s)")
-    add("--weights", metavar="LO:HI", help="range of the weights, ends included (default -1:1; write --weights=-1:1)")
+    add("--weights", metavar="LO:HI", help="range of the weights, ends included (default -1:1)")
     add("--inputs", metavar="LO:HI", help="range of the inputs, ends included (default -1:1)")
     add("--solver", default="auto", help="auto, z3, bitwuzla, cvc5 or sampling (default %(default)s)")
     add("--seed", type=int, default=0, help="of everything random (default %(default)s)")
@@ -171,6 +171,17 @@ def _common(parser: argparse.ArgumentParser, dtype: bool = True) -> None:
     add("--batch", metavar="SIZES", help="batch sizes of the replay (default 1,4,64, on a GPU also 1024)")
     add("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
     _output(parser)
+
+
+def add_maximise(parser: argparse.ArgumentParser, objectives: str) -> None:
+    """The option --maximise, which means the same everywhere: what is to be as large as can be found."""
+    parser.add_argument(
+        "--maximise",
+        nargs="?",
+        const=True,
+        metavar="OBJECTIVE",
+        help=f"look for a larger one, with a quarter of the time: {objectives} (default: the first)",
+    )
 
 
 def _output(parser: argparse.ArgumentParser) -> None:

@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fpsynth import api
 from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
-from fpsynth.errors import InputError
+from fpsynth.cli.outcomes import Outcome, labelled
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.options import OptionFields
     from fpsynth.synthesis.result import DivergenceResult
-
-Outcome = tuple[int, str | dict[str, Any]]
-"""Exit code, and a report or a JSON object."""
-
 
 MATRIX_FILES = (".json", ".txt", ".svg")
 """Endings of what ``matrix --out`` writes."""
@@ -27,24 +23,20 @@ MATRIX_FILES = (".json", ".txt", ".svg")
 
 def order(arguments: Namespace, console: Console) -> Outcome:
     """Two orders or environments."""
-    a = "sequential" if arguments.a is None else arguments.a
-    b, silent = "pairwise" if arguments.b is None else arguments.b, list(arguments.silent or ())
-    if arguments.only_in is not None:
-        silent += [arguments.b] if arguments.b is not None else []
-        b = arguments.only_in
     return _answered(
         arguments,
         console,
         lambda options: api.order(
-            a,
-            b,
+            arguments.a,
+            arguments.b,
+            only_in=arguments.only_in,
             terms=arguments.terms,
             outputs=arguments.outputs,
             predicate=arguments.predicate,
             gap=arguments.gap,
             maximise=arguments.maximise,
             camouflage=arguments.camouflage,
-            silent=silent,
+            silent=arguments.silent or (),
             max_weight=arguments.max_weight,
             box=arguments.box,
             threshold=arguments.threshold,
@@ -121,7 +113,7 @@ def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionField
     if arguments.json:
         from fpsynth.report.divergence_json import divergence_json
 
-        return code, {**divergence_json(result), "out": written, "left_out": list(left_out)}
+        return code, labelled(arguments.command, {**divergence_json(result), "out": written, "left_out": list(left_out)})
     from fpsynth.report.divergence import divergence_report
 
     report = divergence_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
@@ -139,8 +131,8 @@ def _options(arguments: Namespace, console: Console) -> OptionFields:
         "jobs": arguments.jobs,
         "solver": arguments.solver,
         "replay": not arguments.no_replay,
-        "libraries": libraries(arguments),
-        "batches": batches(arguments),
+        "library": libraries(arguments),
+        "batch": batches(arguments),
         "device": arguments.device,
         "vectors": arguments.vectors,
         "progress": console.progress,
@@ -163,7 +155,7 @@ def _write(result: DivergenceResult, out: str | None) -> tuple[str | None, tuple
     if out.endswith(".json"):
         from fpsynth.witness import save
 
-        save(result.divergences[0], out)
+        save(result.divergences[0], out, new=True)
         return out, ()
     from fpsynth.corpus.divergence import write_divergence_folder
 
@@ -176,20 +168,14 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
 
     if arguments.out is not None:
         require_new_json(arguments.out)
-    environment = arguments.environment
-    if arguments.batch is not None and "batch=" in environment:
-        raise InputError("say the batch size once: as batch=N of the environment, or with --batch")
-    if arguments.threads is not None:
-        if "threads=" in environment:
-            raise InputError("say the number of threads once: as threads=N of the environment, or with --threads")
-        environment += ("," if environment.count(":") > 1 else ":") + f"threads={arguments.threads}"
     found = api.reveal(
-        environment,
+        arguments.environment,
         terms=arguments.terms,
-        batches=None if arguments.batch is None else integers(arguments.batch, "the batch sizes"),
+        batch=None if arguments.batch is None else integers(arguments.batch, "the batch sizes"),
         outputs=arguments.outputs,
         dtype=arguments.dtype,
         bias=arguments.bias,
+        threads=arguments.threads,
         vectors=arguments.vectors,
         seed=arguments.seed,
         progress=console.progress,
@@ -197,12 +183,12 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out is not None:
         from fpsynth.revealing.file import save_reveals
 
-        save_reveals(found, arguments.out)
+        save_reveals(found, arguments.out, new=True)
     code = DONE if all(one.explained for one in found) else UNCONFIRMED
     if arguments.json:
-        from fpsynth.revealing.file import reveal_to_json
+        from fpsynth.revealing.file import reveals_to_json
 
-        return code, {"reveals": [reveal_to_json(one) for one in found], "out": arguments.out}
+        return code, {**reveals_to_json(found), "out": arguments.out}
     from fpsynth.report.reveals import reveals_text
     from fpsynth.report.style import Style
 
@@ -212,7 +198,7 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
 
 def matrix(arguments: Namespace, console: Console) -> Outcome:
     """All environments against each other."""
-    from fpsynth.files import write_atomically
+    from fpsynth.files import write_new_files
     from fpsynth.report.matrix import matrix_json, matrix_svg, matrix_text
     from fpsynth.report.style import Style
 
@@ -225,8 +211,8 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
         terms=arguments.terms,
         outputs=arguments.outputs,
         dtype=arguments.dtype,
-        batches=batches(arguments),
-        libraries=libraries(arguments),
+        batch=batches(arguments),
+        library=libraries(arguments),
         settings=not arguments.no_settings,
         vectors=arguments.vectors,
         seed=arguments.seed,
@@ -241,11 +227,10 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
             matrix_text(found, Style(True, False, 96)),
             matrix_svg(found),
         )
-        for ending, text in zip(MATRIX_FILES, texts, strict=True):
-            write_atomically(arguments.out + ending, text)
+        write_new_files({arguments.out + ending: text for ending, text in zip(MATRIX_FILES, texts, strict=True)})
     code = DONE if found.confirmed == len(found.cells) else UNCONFIRMED
     if arguments.json:
-        return code, matrix_json(found)
+        return code, {**matrix_json(found), "out": arguments.out}
     return code, matrix_text(found, Style(console.unicode(), console.colour(), console.width()))
 
 
@@ -253,19 +238,17 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
     """Print or compare orders."""
     from fpsynth.cli.places import require_free_file
     from fpsynth.files import write_atomically
-    from fpsynth.report.orders import comparison_text, order_text
 
     if arguments.out is not None:
         require_free_file(arguments.out)
-    if arguments.compare is not None:
-        text = comparison_text(arguments.order, arguments.compare, arguments.terms)
-    else:
-        text = order_text(arguments.order, arguments.terms, arguments.form, unicode=console.unicode(), width=console.width())
+    found = api.tree(arguments.order, terms=arguments.terms, compare=arguments.compare)
+    form = arguments.form or "unicode"
+    drawn = found.drawn(form, unicode=console.unicode(), width=console.width()) if found.other is None else found.compared()
     if arguments.out is not None:
-        write_atomically(arguments.out, text if text.endswith("\n") else text + "\n")
+        write_atomically(arguments.out, drawn if drawn.endswith("\n") else drawn + "\n", new=True)
     if arguments.json:
-        return DONE, {"order": arguments.order, "compared_with": arguments.compare, "text": text, "out": arguments.out}
-    return DONE, text if arguments.out is None else f"written: {arguments.out}"
+        return DONE, labelled("tree", {**found.to_json(), "out": arguments.out})
+    return DONE, drawn if arguments.out is None else f"written: {arguments.out}"
 
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {

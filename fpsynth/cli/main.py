@@ -7,74 +7,121 @@ import os
 import signal
 import sys
 import traceback
+from argparse import Namespace
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
 from fpsynth.cli.arguments import build_parser
-from fpsynth.cli.codes import CONTRADICTION, CRASHED, DONE, INTERRUPTED, WRONG_INPUT
+from fpsynth.cli.codes import CONTRADICTION, CRASHED, DONE, INTERRUPTED, UNKNOWN, WRONG_INPUT
 from fpsynth.cli.console import Console
-from fpsynth.errors import ContradictionError, InputError
+from fpsynth.cli.streams import discard, one_line, put, say
+from fpsynth.errors import ContradictionError, InputError, WorkerLostError
 from fpsynth.processes import kill_all
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line ``argv`` (default: that of the process) and return the exit code."""
-    arguments = build_parser().parse_args(argv)
-    console = Console(arguments.verbose)
-    signal.signal(signal.SIGTERM, _terminate)
+    """Run the command line ``argv`` (default: that of the process) and return the exit code.
+
+    Raises SystemExit where the arguments ask for help or cannot be read.
+    """
+    name, console = "fpsynth", None
     try:
-        from fpsynth.cli.devices import require_devices
-
-        require_devices(arguments)
-        from fpsynth.cli.commands import COMMANDS
-
-        code, report = COMMANDS[arguments.command](arguments, console)
-        console.clear()
-        _print(report)
-        return code
-    except InputError as error:
-        console.clear()
-        print(f"fpsynth {arguments.command}: error: {error}", file=sys.stderr)
-        return WRONG_INPUT
-    except ContradictionError as error:
-        console.clear()
-        print(f"fpsynth {arguments.command}: {error}", file=sys.stderr)
-        return CONTRADICTION
-    except KeyboardInterrupt:
-        console.clear()
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # the reader of our output has gone: nothing is left to say, not even by the interpreter on its way out
-        _discard_output()
-        return DONE
-    except OSError as error:
-        _discard_output()
-        print(f"fpsynth {arguments.command}: error: {error.strerror or error}", file=sys.stderr)
-        return WRONG_INPUT
-    except Exception as error:  # Python would exit with 1, which says something else here
-        console.clear()
-        traceback.print_exc()
-        what = f"{type(error).__name__}: {error}"
-        print(f"fpsynth {arguments.command}: internal error, please report it with the lines above: {what}", file=sys.stderr)
-        return CRASHED
+        arguments = build_parser().parse_args(argv)
+        name = f"fpsynth {arguments.command}"
+        signal.signal(signal.SIGTERM, _terminate)
+        console = Console(arguments.verbose)
+        code, report = _run(arguments, console)
+        console.close()
+        return _printed(report, code, name, arguments)
+    except BaseException as error:
+        if console is not None:
+            console.close()
+        return _failed(error, name)
     finally:
         kill_all()
 
 
-def _print(report: str | dict[str, Any]) -> None:
-    if isinstance(report, str):
-        sys.stdout.write(report if report.endswith("\n") else report + "\n")
-    else:
-        json.dump(report, sys.stdout, indent=1, allow_nan=False)
-        sys.stdout.write("\n")
-    sys.stdout.flush()
+def _run(arguments: Namespace, console: Console) -> tuple[int, str | dict[str, Any]]:
+    from fpsynth.cli.contradictions import require_sense
+    from fpsynth.cli.devices import require_devices
+
+    require_devices(arguments)
+    require_sense(arguments)
+    from fpsynth.cli.commands import COMMANDS
+
+    return COMMANDS[arguments.command](arguments, console)
 
 
-def _discard_output() -> None:
-    """Send what is still buffered nowhere: writing it once more at exit would fail once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _printed(report: str | dict[str, Any], code: int, name: str, arguments: Namespace) -> int:
+    """Print the report; return ``code``, or what says that it could not be printed."""
+    text = report if isinstance(report, str) else json.dumps(report, indent=1, allow_nan=False)
+    try:
+        put(text if text.endswith("\n") else text + "\n")
+    except BrokenPipeError:
+        # the reader of our output has gone: nothing is left to say, not even by the interpreter on its way out
+        discard(sys.stdout)
+        return DONE
+    except OSError as error:
+        discard(sys.stdout)
+        written = _written(arguments)
+        kept = f"; what --out asked for is written: {written}" if written else ""
+        say(one_line(f"{name}: error: cannot write to standard output: {error.strerror or error}{kept}"))
+        return WRONG_INPUT
+    return code
+
+
+def _written(arguments: Namespace) -> str:
+    """What --out named, if it is there: before the command ran it was not, or the command would have refused it."""
+    out = getattr(arguments, "out", None)
+    return next((out + ending for ending in ("", ".json") if os.path.lexists(out + ending)), "") if out else ""
+
+
+def _failed(error: BaseException, name: str) -> int:
+    """Say in one line what went wrong, and return the exit code for it."""
+    match error:
+        case SystemExit():
+            raise error
+        case KeyboardInterrupt():
+            say("interrupted")
+            return INTERRUPTED
+        case WorkerLostError():
+            say(one_line(f"{name}: unknown: {error}"))
+            return UNKNOWN
+        case InputError():
+            say(one_line(f"{name}: error: {error}"))
+            return WRONG_INPUT
+        case ContradictionError():
+            say(one_line(f"{name}: {error}"))
+            return CONTRADICTION
+        case MemoryError():
+            say(f"{name}: unknown: memory ran out")
+            return UNKNOWN
+        case ImportError() if _package(error) == "numpy":
+            say(one_line(f"{name}: error: {_without_numpy(error)}"))
+            return WRONG_INPUT
+        case OSError():
+            say(one_line(f"{name}: error: {error.strerror or error}"))
+            return WRONG_INPUT
+    # Python would exit with 1, which says something else here
+    say("".join(traceback.format_exception(error)), end="")
+    what = f"{type(error).__name__}: {error}"
+    say(one_line(f"{name}: internal error, please report it with the lines above: {what}"))
+    return CRASHED
+
+
+def _package(error: ImportError) -> str:
+    """The package that could not be imported."""
+    return (error.name or "").partition(".")[0]
+
+
+def _without_numpy(error: ImportError) -> str:
+    """What to do where numpy is missing or broken: the one package that fpsynth cannot do without."""
+    from fpsynth.packages import how_to_install
+
+    if isinstance(error, ModuleNotFoundError):
+        return f"numpy is not installed: {how_to_install('numpy')}"
+    return f"numpy cannot be imported ({str(error).strip().splitlines()[0]}): {how_to_install('numpy')}"
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

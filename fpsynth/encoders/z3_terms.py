@@ -11,6 +11,7 @@ from fpsynth.encoders.floating import FloatingEncoder, encode_problem
 from fpsynth.encoders.ranges import analyse, value_range
 from fpsynth.errors import MissingPackageError
 from fpsynth.expressions import Expression, Op, topological
+from fpsynth.packages import how_to_install
 from fpsynth.problems import Assignment, Problem
 from fpsynth.rounding import NAN, Rounding, Value, from_bits, to_bits
 
@@ -23,7 +24,7 @@ def load_z3() -> Any:
     try:
         import z3
     except ImportError:
-        raise MissingPackageError("z3 is not installed; pip install 'fpsynth[solvers]'") from None
+        raise MissingPackageError(f"z3 is not installed: {how_to_install('z3')}") from None
     return z3
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Sequence
 
-from fpsynth.errors import InputError
+from fpsynth.errors import unknown_name
 from fpsynth.libraries.base import Library
 
 _CLASSES = {
@@ -25,9 +24,7 @@ NAMES: tuple[str, ...] = tuple(_CLASSES)
 def library_named(name: str) -> Library:
     """Return a library, without importing what it wraps.  Raises InputError that lists the names for an unknown one."""
     if name not in _CLASSES:
-        near = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise InputError(f"unknown library {name!r}{hint}; choose from {', '.join(NAMES)}")
+        raise unknown_name("library", name, NAMES)
     module = importlib.import_module(f"fpsynth.libraries.{name}")
     library: Library = getattr(module, _CLASSES[name])()
     return library

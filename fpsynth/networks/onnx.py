@@ -10,6 +10,7 @@ from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import PathLike, read_bytes_limited, shown
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.network import Dense, Network
+from fpsynth.packages import how_to_install
 
 OPSET = 13
 FORMS = ("gemm", "matmul")
@@ -26,7 +27,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ImportError:
-        raise MissingPackageError("ONNX files need the package onnx: pip install fpsynth[onnx]") from None
+        raise MissingPackageError(f"ONNX files need the package onnx: {how_to_install('onnx')}") from None
     return onnx
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -68,7 +69,9 @@ def parse_order(text: str) -> Order:
     match = re.fullmatch(r"([a-z]+)(?::([0-9]{1,6}))?", text)
     if match is None or match[1] not in FAMILIES:
         names = ", ".join(map(usage, FAMILIES))
-        raise InputError(f"unknown order {text[:60]!r}; choose from {names}, or a tree such as [[0,1],[2,3]]")
+        near = difflib.get_close_matches(text[:60].partition(":")[0], FAMILIES, n=1)
+        hint = f" (did you mean {usage(near[0])}?)" if near else ""
+        raise InputError(f"unknown order {text[:60]!r}{hint}; choose from {names}, or a tree such as [[0,1],[2,3]]")
     family = FAMILIES[match[1]]
     if match[2] is not None and not family.parameter:
         raise InputError(f"order {match[1]} takes no number")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.arithmetic_json import order_from_json, order_to_json
 from fpsynth.encoders.fpcore import sum_to_fpcore
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_limited, shown
 from fpsynth.formats import FLOAT32
-from fpsynth.orders import Order, fixed_order, parse_order
-from fpsynth.orders.comparing import difference
+from fpsynth.orders import Order, Tree, Triple, difference, fixed_order, parse_order
 from fpsynth.report.tree_svg import tree_svg
 from fpsynth.report.trees import tree_text
 from fpsynth.revealing.file import reveals_from_json
@@ -25,39 +26,91 @@ MAX_TERMS = 4096
 _MAX_BYTES = 64 << 20
 
 
-def order_text(order: str, terms: int | None, form: str, *, unicode: bool = True, width: int = 96) -> str:
-    """An order in one of FORMS, for so many terms (None: those of its tree, or 8).
+@dataclass(frozen=True)
+class OrderTree:
+    """An order for a number of terms, and where another one parts from it."""
+
+    text: str
+    """What was asked for."""
+    order: Order
+    terms: int
+    compared_with: str | None = None
+    other: Order | None = None
+    difference: Triple | None = None
+    """Three leaves that the two join differently; None where they are the same tree, or nothing was compared."""
+
+    @property
+    def tree(self) -> Tree:
+        """The tree of the sum."""
+        return self.order.tree(self.terms)
+
+    @property
+    def same(self) -> bool | None:
+        """Whether the two are the same tree, operands of one addition being exchangeable; None where nothing was compared."""
+        return None if self.other is None else self.difference is None
+
+    def drawn(self, form: str = "unicode", *, unicode: bool = True, width: int = 96) -> str:
+        """The order in one of FORMS.  Raises InputError for an unknown form, and for what is too large to be drawn."""
+        if form not in FORMS:
+            raise unknown_name("form", form, FORMS)
+        match form:
+            case "text":
+                return str(fixed_order(self.tree))
+            case "json":
+                return json.dumps(order_to_json(fixed_order(self.tree)))
+            case "svg":
+                return tree_svg(self.order, self.terms)
+            case "fpcore":
+                return sum_to_fpcore(Arithmetic(FLOAT32, order=self.order), self.terms, "sum")
+        return tree_text(self.order, self.terms, width=width, unicode=unicode)
+
+    def compared(self) -> str:
+        """The comparison in a sentence."""
+        names = f"{self.text} and {self.compared_with}"
+        if self.difference is None:
+            return f"the same tree of {self.terms} terms: {names} give equal bits, operands of one addition being exchangeable"
+        at = self.difference
+        leaves, other = f"{at.i}, {at.j} and {at.k}", self.compared_with
+        which = f"of the terms {leaves}, {self.text} computes {at.in_a}, {other} {at.in_b}"
+        return f"different trees of {self.terms} terms: {which}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The trees, by their steps, and the difference as data."""
+        at = self.difference
+        return {
+            "order": self.text,
+            "terms": self.terms,
+            "tree": order_to_json(fixed_order(self.tree)),
+            "depth": depth(self.tree),
+            "compared_with": self.compared_with,
+            "other_tree": None if self.other is None else order_to_json(fixed_order(self.other.tree(self.terms))),
+            "same": self.same,
+            "difference": None if at is None else {"leaves": [at.i, at.j, at.k], "first": at.in_a, "second": at.in_b},
+        }
+
+
+def read_tree(order: str, terms: int | None = None, compare: str | None = None) -> OrderTree:
+    """An order for so many terms (None: those of its tree, or 8), and what it is compared with.
 
     ``order``: what ``parse_order`` reads, or the path of a .json file with an order, an arithmetic or a reveal.  Raises
-    InputError for what cannot be read or drawn, and for an unknown form.
+    InputError for what cannot be read, and for trees of unlike numbers of terms.
     """
-    if form not in FORMS:
-        raise InputError(f"unknown form {form[:40]!r}; choose from {', '.join(FORMS)}")
     read, number = _read(order, terms)
-    tree = read.tree(number)
-    match form:
-        case "text":
-            return str(fixed_order(tree))
-        case "json":
-            return json.dumps(order_to_json(fixed_order(tree)))
-        case "svg":
-            return tree_svg(read, number)
-        case "fpcore":
-            return sum_to_fpcore(Arithmetic(FLOAT32, order=read), number, "sum")
-    return tree_text(read, number, width=width, unicode=unicode)
-
-
-def comparison_text(a: str, b: str, terms: int | None) -> str:
-    """Whether two orders are the same tree, and if not three leaves that they join differently.  Raises InputError."""
-    first, number = _read(a, terms)
-    second, other = _read(b, number if terms is None and _brings(a) else terms)
-    if terms is None and not _brings(a) and other != number:
+    if compare is None:
+        read.tree(number)
+        return OrderTree(order, read, number)
+    second, other = _read(compare, number if terms is None and _brings(order) else terms)
+    if terms is None and not _brings(order):
         number = other
-    triple = difference(first.tree(number), second.tree(number))
-    if triple is None:
-        return f"the same tree of {number} terms: {a} and {b} give equal bits, operands of one addition being exchangeable"
-    leaves = f"{triple.i}, {triple.j} and {triple.k}"
-    return f"different trees of {number} terms: of the terms {leaves}, {a} computes {triple.in_a}, {b} {triple.in_b}"
+    return OrderTree(order, read, number, compare, second, difference(read.tree(number), second.tree(number)))
+
+
+def depth(tree: Tree) -> int:
+    """The number of additions, one after the other, on the longest way from a leaf to the result."""
+    below = [0] * (tree.leaves + len(tree.steps))
+    for position, step in enumerate(tree.steps):
+        below[tree.leaves + position] = 1 + max(below[node] for node in step)
+    return below[-1]
 
 
 def _read(text: str, terms: int | None) -> tuple[Order, int]:

@@ -23,10 +23,14 @@ MAX_BYTES = 64 << 20
 MAX_POSITIONS = 1 << 20
 
 
-def save_reveals(reveals: Sequence[Reveal], path: PathLike) -> None:
-    """Write reveals into a file, atomically.  Raises InputError where that cannot be done."""
-    data = {"schema": SCHEMA, "schema_version": VERSION, "reveals": [reveal_to_json(found) for found in reveals]}
-    write_atomically(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+def save_reveals(reveals: Sequence[Reveal], path: PathLike, *, new: bool = False) -> None:
+    """Write reveals into a file, atomically.  Raises InputError where that cannot be done; if ``new``, or the file exists."""
+    write_atomically(path, json.dumps(reveals_to_json(reveals), indent=1, allow_nan=False) + "\n", new=new)
+
+
+def reveals_to_json(reveals: Sequence[Reveal]) -> Json:
+    """The data of a reveal file."""
+    return {"schema": SCHEMA, "schema_version": VERSION, "reveals": [reveal_to_json(found) for found in reveals]}
 
 
 def load_reveals(path: PathLike) -> tuple[Reveal, ...]:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, MissingPackageError, WorkerLostError
 from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel, Process
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import library_named
 from fpsynth.libraries.worker import load_request
+from fpsynth.packages import how_to_install
 from fpsynth.processes import Message, Worker, WorkerDied
 from fpsynth.revealing.file import kernel_to_json, reveal_from_json
 from fpsynth.revealing.result import Reveal
@@ -125,10 +126,10 @@ class Revealer:
             message = worker.receive(self.timeout)
         except WorkerDied as death:
             self._forget(environment)
-            raise InputError(f"{environment}: the library crashed ({death})") from None
+            raise WorkerLostError(f"{environment}: the library crashed ({death})") from None
         if message is None:
             self._forget(environment)
-            raise InputError(f"{environment}: no answer within {self.timeout:g} s")
+            raise WorkerLostError(f"{environment}: no answer within {self.timeout:g} s")
         if "failed" in message:
             if message.get("dead"):  # such as a CUDA context after an error: the next kernel gets a new process
                 self._forget(environment)
@@ -148,6 +149,6 @@ def _require_usable(kernel: Kernel) -> None:
     if kernel.outputs < 1 or environment.batch * kernel.outputs > MAX_POSITIONS:
         raise InputError(f"batch times outputs must be from 1 to {MAX_POSITIONS}")
     if library_named(environment.library).version() is None:
-        raise InputError(f"{environment.library} is not installed")
+        raise MissingPackageError(f"{environment.library} is not installed: {how_to_install(environment.library)}")
     if environment.device == "cuda" and not has_gpu():
         raise InputError("device cuda: no GPU (or no CUDA driver) on this machine; use device=cpu")

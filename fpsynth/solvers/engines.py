@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.errors import MissingPackageError, unknown_name
+from fpsynth.packages import how_to_install
 from fpsynth.solvers.base import Engine, ScriptEngine
 from fpsynth.solvers.bitwuzla import Bitwuzla
 from fpsynth.solvers.cvc5 import Cvc5
@@ -29,7 +30,7 @@ def engines_named(name: str) -> tuple[Engine, ...]:
     if name == "auto":
         return tuple(engine for engine in ENGINES.values() if engine.available())
     if name not in ENGINES:
-        raise InputError(f"unknown solver {name!r}; choose from auto, {', '.join(ENGINES)}")
+        raise unknown_name("solver", name, ("auto", *ENGINES))
     if ENGINES[name].available() is None:
-        raise MissingPackageError(f"the solver {name} is not installed: pip install 'fpsynth[solvers]'")
+        raise MissingPackageError(f"the solver {name} is not installed: {how_to_install(name)}")
     return (ENGINES[name],)

@@ -53,7 +53,7 @@ def check_batches(batches: Sequence[int]) -> None:
 
 
 class OptionFields(TypedDict, total=False):
-    """The fields of ``Options`` as keyword arguments."""
+    """The fields of ``Options`` as keyword arguments, by the names of the command line's options."""
 
     dtype: str
     weights: str | None
@@ -63,8 +63,8 @@ class OptionFields(TypedDict, total=False):
     jobs: int | None
     solver: str
     replay: bool
-    libraries: Sequence[str]
-    batches: Sequence[int]
+    library: Sequence[str] | str | None
+    batch: Sequence[int] | int | None
     device: str
     vectors: int
     progress: Progress | None
@@ -94,7 +94,7 @@ class Options:
     progress: Progress | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        format_named(self.dtype)
+        object.__setattr__(self, "dtype", format_named(self.dtype).name)  # by its own name, whatever it was called
         check_limits(self.timeout, self.seed, self.jobs)
         check_batches(self.batches)
         if not 1 <= self.vectors <= MAX_VECTORS:

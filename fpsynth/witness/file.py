@@ -42,9 +42,9 @@ def text(witness: Witness | Divergence) -> str:
     return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def save(witness: Witness | Divergence, path: str | os.PathLike[str]) -> None:
-    """Write a witness file, whole or not at all.  Raises InputError where the path cannot be written."""
-    write_atomically(path, text(witness))
+def save(witness: Witness | Divergence, path: str | os.PathLike[str], *, new: bool = False) -> None:
+    """Write a witness file, whole or not at all.  Raises InputError where the path cannot be written; if ``new``, or exists."""
+    write_atomically(path, text(witness), new=new)
 
 
 def load(path: str | os.PathLike[str]) -> Witness | Divergence:

@@ -82,6 +82,8 @@ class Noise:
     def _spread(self, bounds: tuple[float, float], shape: tuple[int, ...]) -> Floats:
         """Magnitudes like those of a trained layer, at most 1 where the range allows that."""
         low, high = bounds
+        if low == high:  # perhaps zero, of which there is no logarithm
+            return np.full(shape, low)
         if low < 0 < high:
             largest = min(-low, high, 1.0)
             return np.clip(self.random.normal(0, largest / 3, shape), -largest, largest)

@@ -15,7 +15,7 @@ from functools import reduce
 
 from fpsynth import expressions as ex
 from fpsynth.arithmetic import Deployment
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, unknown_name
 from fpsynth.expressions import Expression
 from fpsynth.formats import Format
 from fpsynth.networks.lowering import lower
@@ -57,7 +57,7 @@ class TieQuestion:
         if parameters + 2 * self.shape[0] > MAX_PARAMETERS:
             raise InputError(f"a shape with {parameters} weights is too large for a toy network (at most {MAX_PARAMETERS})")
         if self.objective not in OBJECTIVES:
-            raise InputError(f"unknown objective {self.objective!r}; choose from {', '.join(OBJECTIVES)}")
+            raise unknown_name("objective", self.objective, OBJECTIVES)
         if not 0 < self.min_ratio <= MAX_RATIO:
             raise InputError(f"the least ratio must be above 0 and at most {float(MAX_RATIO):g}")
         check_interval(self.weights, self.format, "the weights' range")

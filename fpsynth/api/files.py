@@ -1,0 +1,99 @@
+"""load, save, write_corpus and tree, in Python: what the command line does with files and orders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from fpsynth.errors import InputError
+
+if TYPE_CHECKING:
+    from fpsynth.report.orders import OrderTree
+    from fpsynth.revealing.result import Reveal
+    from fpsynth.synthesis.result import DivergenceResult, TieResult
+    from fpsynth.witness import Divergence, Witness
+
+Path = str | os.PathLike[str]
+
+
+def load(path: Path) -> Witness | Divergence:
+    """Read a witness file: a tie, or a divergence.
+
+    Raises InputError with one line, naming the file and the field, for whatever is wrong with it.  Its claims are taken as
+    they stand: ``fpsynth.check`` computes them again.
+    """
+    from fpsynth.witness import load as read
+
+    return read(path)
+
+
+def save(what: Witness | Divergence | Sequence[Reveal], path: Path) -> None:
+    """Write a witness file, or a reveal file for what ``fpsynth.reveal`` returns, whole or not at all.
+
+    What the path held before is replaced.  Raises InputError where it cannot be written.
+    """
+    from fpsynth.revealing.file import save_reveals
+    from fpsynth.witness import Divergence, Witness
+    from fpsynth.witness import save as write
+
+    if isinstance(what, Witness | Divergence):
+        write(what, path)
+    else:
+        save_reveals(what, path)
+
+
+def write_corpus(found: TieResult | Iterable[TieResult | Witness], folder: Path, *, timeout: int = 60) -> tuple[str, ...]:
+    """Write ties as a corpus in the layout of the VNN competition into a new or empty folder; return what was left out.
+
+    ``found``: a result with its witnesses, or several results and witnesses.  ``timeout``: the limit in seconds that
+    instances.csv states.  The folder appears complete or not at all.  Raises InputError where it is not free or cannot be
+    written, where there are no witnesses, and for divergences, of which ``write_folder`` makes a folder each.
+    """
+    from fpsynth.corpus.writer import write_corpus as write
+    from fpsynth.synthesis.result import TieResult
+    from fpsynth.witness import Witness
+
+    witnesses: list[Witness] = []
+    for one in [found] if isinstance(found, TieResult) else found:
+        if not isinstance(one, TieResult | Witness):
+            raise InputError(f"a corpus holds ties: write_folder writes what is of type {type(one).__name__}")
+        witnesses += one.witnesses if isinstance(one, TieResult) else [one]
+    return write(witnesses, folder, timeout=timeout)
+
+
+def write_folder(found: TieResult | DivergenceResult | Witness | Divergence, folder: Path) -> tuple[str, ...]:
+    """Write one witness, or the first of a result, with its network as ONNX into a new or empty folder, as --out does.
+
+    Returns what was left out, one line each.  Raises InputError where the folder is not free or cannot be written, and for a
+    result without witnesses.
+    """
+    from fpsynth.corpus.divergence import write_divergence_folder
+    from fpsynth.corpus.writer import write_witness_folder
+    from fpsynth.synthesis.result import DivergenceResult, TieResult
+    from fpsynth.witness import Divergence
+
+    several: Sequence[Witness | Divergence]
+    match found:
+        case TieResult():
+            several = found.witnesses
+        case DivergenceResult():
+            several = found.divergences
+        case _:
+            several = [found]
+    if not several:
+        raise InputError("nothing was found that could be written")
+    first = several[0]
+    return write_divergence_folder(first, folder) if isinstance(first, Divergence) else write_witness_folder(first, folder)
+
+
+def tree(order: str, *, terms: int | None = None, compare: str | None = None) -> OrderTree:
+    """Read an order as a tree, and say where another one parts from it.
+
+    ``order``: a family such as ``strided:8``, a nested list such as ``[[0,1],2]``, or the path of a .json file with an order,
+    an arithmetic or a reveal.  ``terms``: of a family (default 8).  ``compare``: another order.  ``drawn`` of what is returned
+    gives text, tree, SVG, FPCore or JSON.  Raises InputError for what cannot be read or compared.
+    """
+    from fpsynth.report.orders import read_tree
+
+    return read_tree(order, terms, compare)

@@ -1,0 +1,20 @@
+"""What a subcommand returns: an exit code, and a report or a JSON object that says what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Outcome = tuple[int, str | dict[str, Any]]
+"""Exit code, and a report or a JSON object."""
+
+VERSION = 1
+"""Of the JSON objects that ``labelled`` names."""
+
+
+def labelled(command: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object of a subcommand, with the name and the version of its schema.
+
+    ``replay``, ``reveal`` and ``matrix`` print what their files hold, with the schema of these files instead.
+    """
+    rest = {name: value for name, value in data.items() if name not in ("schema", "schema_version")}
+    return {"schema": f"fpsynth-{command}", "schema_version": VERSION, **rest}
