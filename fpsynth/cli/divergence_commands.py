@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fpsynth import api
 from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
-from fpsynth.cli.console import Console
+from fpsynth.cli.console import Console, Verbatim
 from fpsynth.errors import InputError
 
 if TYPE_CHECKING:
@@ -265,7 +265,9 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
         write_atomically(arguments.out, text if text.endswith("\n") else text + "\n")
     if arguments.json:
         return DONE, {"order": arguments.order, "compared_with": arguments.compare, "text": text, "out": arguments.out}
-    return DONE, text if arguments.out is None else f"written: {arguments.out}"
+    if arguments.out is not None:
+        return DONE, f"written: {arguments.out}"
+    return DONE, text if arguments.form == "unicode" or arguments.compare is not None else Verbatim(text)
 
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {

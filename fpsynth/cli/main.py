@@ -21,7 +21,7 @@ from fpsynth.processes import kill_all
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: that of the process) and return the exit code."""
     arguments = build_parser().parse_args(argv)
-    console = Console(arguments.verbose)
+    console = Console(arguments.verbose, arguments.width)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         from fpsynth.cli.devices import require_devices
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         code, report = COMMANDS[arguments.command](arguments, console)
         console.clear()
-        _print(report)
+        _print(console.fitted(report))
         return code
     except InputError as error:
         console.clear()

@@ -42,7 +42,7 @@ def divergence_report(
 ) -> str:
     """Return the whole report on a question about two arithmetics, or on one divergence such as one loaded from a file.
 
-    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 120.  Raises
+    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 200.  Raises
     InputError where a view of a divergence has no logits.
     """
     style = Style(unicode, colour, width)
@@ -106,10 +106,10 @@ def _arithmetic(divergence: Divergence, view: View) -> str:
 
 
 def _box(divergence: Divergence, style: Style) -> list[str]:
-    inner = Style(style.unicode, style.colour, max(60, style.width - 4))
+    inner = style.width - 4
     first, *others = wrong(divergence)
-    lines = [style.paint("What is wrong", "red"), *(style.paint(line, "bold") for line in inner.wrap(first, 0))]
-    return ["", *style.box([*lines, *(line for text in others for line in inner.wrap(text, 0))], "red")]
+    lines = [style.paint("What is wrong", "red"), *(style.paint(line, "bold") for line in style.wrap(first, 0, width=inner))]
+    return ["", *style.box([*lines, *(line for text in others for line in style.wrap(text, 0, width=inner))], "red")]
 
 
 def network_lines(divergence: Divergence, style: Style) -> list[str]:
