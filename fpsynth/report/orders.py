@@ -34,7 +34,8 @@ def order_text(order: str, terms: int | None, form: str, *, unicode: bool = True
     if form not in FORMS:
         raise InputError(f"unknown form {form[:40]!r}; choose from {', '.join(FORMS)}")
     read, number = _read(order, terms)
-    tree = read.tree(number)
+    leaves = number + (read.bias > 0)
+    tree = read.tree(leaves)
     match form:
         case "text":
             return str(fixed_order(tree))
@@ -43,7 +44,7 @@ def order_text(order: str, terms: int | None, form: str, *, unicode: bool = True
         case "svg":
             return tree_svg(read, number)
         case "fpcore":
-            return sum_to_fpcore(Arithmetic(FLOAT32, order=read), number, "sum")
+            return sum_to_fpcore(Arithmetic(FLOAT32, order=read), leaves, "sum")
     return tree_text(read, number, width=width, unicode=unicode)
 
 
@@ -53,7 +54,7 @@ def comparison_text(a: str, b: str, terms: int | None) -> str:
     second, other = _read(b, number if terms is None and _brings(a) else terms)
     if terms is None and not _brings(a) and other != number:
         number = other
-    triple = difference(first.tree(number), second.tree(number))
+    triple = difference(first.tree(number + (first.bias > 0)), second.tree(number + (second.bias > 0)))
     if triple is None:
         return f"the same tree of {number} terms: {a} and {b} give equal bits, operands of one addition being exchangeable"
     leaves = f"{triple.i}, {triple.j} and {triple.k}"

@@ -68,13 +68,18 @@ def subject(what: Tree | Order | Arithmetic, terms: int | None = None) -> Subjec
     if isinstance(what, Tree):
         return subject(Order("tree", 0, what), terms)
     order = what.order if isinstance(what, Arithmetic) else what
-    with_bias = isinstance(what, Arithmetic) and what.bias_leaf
+    with_bias = order.bias > 0 or (isinstance(what, Arithmetic) and what.bias_leaf)
     if terms is None and order.fixed is None:
         raise InputError(f"order {order} gives a tree for any number of terms: say how many to draw")
     tree = order.tree(order.fixed.leaves if terms is None and order.fixed else (terms or 0) + with_bias)
     if isinstance(what, Order):
         name = f"{what}, " if what.fixed is None else ""
-        return Subject(tree, str, None, f"{name}{_terms(tree.leaves)}")
+        return Subject(
+            tree,
+            lambda leaf: "bias" if with_bias and leaf == tree.leaves - 1 else str(leaf),
+            None,
+            f"{name}{_terms(tree.leaves - with_bias)}",
+        )
     if what.format is None:
         raise InputError("a sum of real numbers has no order to draw")
     start = tree.steps[0][0] if tree.steps else 0
