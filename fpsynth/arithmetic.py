@@ -72,6 +72,8 @@ class Arithmetic:
             parts.append(f"products rounded to {self.products}")
         order = str(self.order)
         parts.append(order if len(order) <= 80 else f"a tree of {len(order.split(','))} leaves")
+        if self.order.bias:
+            parts.append(f"({self.order.bias_in_words})")
         if self.fused:
             parts.append(f"fused but for {len(self.rounded)} products" if self.rounded else "fused")
         if self.alignment is not None:

@@ -49,7 +49,9 @@ def replay(
         return confirmed(subject, pool, batches)
 
 
-def explain(witness: Witness | Divergence | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False) -> str:
+def explain(
+    witness: Witness | Divergence | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False, width: int = 96
+) -> str:
     """Tell the computation of a witness (or of a witness file) step by step, as text; claims that do not hold come first."""
     from fpsynth.report.explain import explain as told
     from fpsynth.synthesis.check import check as recheck
@@ -60,7 +62,7 @@ def explain(witness: Witness | Divergence | str | os.PathLike[str], *, unicode: 
         for finding in recheck(subject).findings
         if not finding.holds
     ]
-    return "\n".join([*false, told(subject, unicode=unicode, colour=colour)])
+    return "\n".join([*false, told(subject, unicode=unicode, colour=colour, width=width)])
 
 
 def loaded(witness: Witness | Divergence | str | os.PathLike[str]) -> Witness | Divergence:

@@ -6,7 +6,7 @@ import argparse
 
 from fpsynth.cli.codes import TEXT
 from fpsynth.cli.divergence_arguments import COMMANDS as DIVERGENCES
-from fpsynth.cli.divergence_arguments import add_maximise
+from fpsynth.cli.divergence_arguments import add_maximise, add_width
 from fpsynth.cli.parser import Parser
 from fpsynth.errors import InputError
 from fpsynth.version import __version__
@@ -50,6 +50,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output instead of a report")
     parser.add_argument("--verbose", action="store_true", help="log every step on standard error")
+    add_width(parser)
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from fpsynth.cli.places import require_new_json, require_writable
 from fpsynth.errors import InputError
 
 if TYPE_CHECKING:
+    from fpsynth.report.style import Style
     from fpsynth.synthesis.result import TieResult
 
 
@@ -124,7 +125,7 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
         return DONE, labelled("environments", environments_json(found))
     from fpsynth.report.listings import environments_text
 
-    return DONE, environments_text(found)
+    return DONE, environments_text(found, _style(console))
 
 
 def check(arguments: Namespace, console: Console) -> Outcome:
@@ -140,7 +141,7 @@ def check(arguments: Namespace, console: Console) -> Outcome:
         return code, labelled("check", {"file": arguments.file, **check_json(witness, result)})
     from fpsynth.report.listings import check_text
 
-    return code, check_text(result)
+    return code, check_text(result, _style(console))
 
 
 def replay(arguments: Namespace, console: Console) -> Outcome:
@@ -159,7 +160,7 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
         return code, to_json(witness)
     from fpsynth.report.listings import replay_text
 
-    return code, replay_text(witness)
+    return code, replay_text(witness, _style(console))
 
 
 def explain(arguments: Namespace, console: Console) -> Outcome:
@@ -171,7 +172,13 @@ def explain(arguments: Namespace, console: Console) -> Outcome:
         witness = load(arguments.file)
         false = [asdict(finding) for finding in api.check(witness).findings if not finding.holds]
         return DONE, labelled("explain", {"file": arguments.file, **explain_json(witness), "not_true": false})
-    return DONE, api.explain(arguments.file, unicode=console.unicode(), colour=console.colour())
+    return DONE, api.explain(arguments.file, unicode=console.unicode(), colour=console.colour(), width=console.width())
+
+
+def _style(console: Console) -> Style:
+    from fpsynth.report.style import Style
+
+    return Style(console.unicode(), console.colour(), console.width())
 
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {

@@ -7,8 +7,19 @@ import shutil
 import sys
 import threading
 import time
+from typing import Any
 
 from fpsynth.cli.streams import one_line, say
+
+FEWEST, MOST = 60, 200
+"""Columns that a report can be laid out in."""
+_TERMINAL, _PIPE = 100, 80
+"""Columns of a report where nobody says how many: at most so many on a terminal, and in a pipe without COLUMNS."""
+
+
+class Verbatim(str):
+    """Output that other programs read: it is printed as it is, however long its lines."""
+
 
 TICK = 0.5
 """Seconds between two updates of the live line."""
@@ -22,8 +33,9 @@ class Console:
     A thread keeps the elapsed time up to date while a step is silent.  Call ``close`` when the command is done.
     """
 
-    def __init__(self, verbose: bool = False) -> None:
+    def __init__(self, verbose: bool = False, columns: int | None = None) -> None:
         self.verbose = verbose
+        self.columns = columns
         self.live = sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb"
         self.started = self._said = time.monotonic()
         self._text, self._since = "", self.started
@@ -105,10 +117,18 @@ class Console:
         """Whether standard output is a terminal that wants colours (see no-color.org)."""
         return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
-    @staticmethod
-    def width() -> int:
-        """Columns for a report."""
-        return max(80, min(100, shutil.get_terminal_size((92, 24)).columns))
+    def width(self) -> int:
+        """Columns for a report: those asked for; else those of the terminal or of COLUMNS, no more than are read with ease."""
+        return self.columns or max(FEWEST, min(_TERMINAL, shutil.get_terminal_size((_PIPE, 24)).columns))
+
+    def fitted(self, report: str | dict[str, Any]) -> str | dict[str, Any]:
+        """The report with no line wider than ``width``; objects and ``Verbatim`` text as they are."""
+        if not isinstance(report, str) or isinstance(report, Verbatim):
+            return report
+        from fpsynth.report.style import fitted
+
+        width = self.width()
+        return "\n".join(part for line in report.split("\n") for part in fitted(line, width))
 
 
 def _same_step(a: str, b: str) -> bool:

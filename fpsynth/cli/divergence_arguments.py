@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from fpsynth.cli.console import FEWEST, MOST
+
 Add = Callable[[argparse.ArgumentParser], None]
 
 SIDE = (
@@ -184,9 +186,26 @@ def add_maximise(parser: argparse.ArgumentParser, objectives: str) -> None:
     )
 
 
+def add_width(parser: argparse.ArgumentParser) -> None:
+    """The option --width."""
+    parser.add_argument(
+        "--width",
+        type=_columns,
+        metavar="N",
+        help="columns of the report (default: the terminal's, at most 100; in a pipe COLUMNS, else 80)",
+    )
+
+
+def _columns(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and FEWEST <= int(text) <= MOST):
+        raise argparse.ArgumentTypeError(f"must be a whole number from {FEWEST} to {MOST}, not {text[:20]!r}")
+    return int(text)
+
+
 def _output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output instead of a report")
     parser.add_argument("--verbose", action="store_true", help="log every step on standard error")
+    add_width(parser)
 
 
 COMMANDS: dict[str, tuple[Add, str]] = {

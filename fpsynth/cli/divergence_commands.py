@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fpsynth import api
 from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
-from fpsynth.cli.console import Console
+from fpsynth.cli.console import Console, Verbatim
 from fpsynth.cli.outcomes import Outcome, labelled
 
 if TYPE_CHECKING:
@@ -248,7 +248,9 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
         write_atomically(arguments.out, drawn if drawn.endswith("\n") else drawn + "\n", new=True)
     if arguments.json:
         return DONE, labelled("tree", {**found.to_json(), "out": arguments.out})
-    return DONE, drawn if arguments.out is None else f"written: {arguments.out}"
+    if arguments.out is not None:
+        return DONE, f"written: {arguments.out}"
+    return DONE, drawn if form == "unicode" or arguments.compare is not None else Verbatim(drawn)
 
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {

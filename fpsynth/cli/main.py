@@ -30,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         name = f"fpsynth {arguments.command}"
         signal.signal(signal.SIGTERM, _terminate)
-        console = Console(arguments.verbose)
+        console = Console(arguments.verbose, arguments.width)
         code, report = _run(arguments, console)
         console.close()
-        return _printed(report, code, name, arguments)
+        return _printed(console.fitted(report), code, name, arguments)
     except BaseException as error:
         if console is not None:
             console.close()

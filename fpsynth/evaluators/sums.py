@@ -178,7 +178,7 @@ class _Plan:
 def _plan(how: Arithmetic, terms: int, bias: bool) -> _Plan:
     """What ``fpsynth.networks.lowering`` says of one neuron, as operations on rows."""
     bias_leaf = how.bias_leaf and bias
-    tree = how.order.tree(terms + bias_leaf)
+    tree = (how.order if bias_leaf else how.order.without_bias).tree(terms + bias_leaf)
     first = bias and how.bias_first and not bias_leaf
     start = (tree.steps[0][0] if tree.steps else 0) if first else None
     exact = set(range(terms)) - set(how.rounded) - {start} if how.fused else set()

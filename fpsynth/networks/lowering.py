@@ -73,7 +73,8 @@ class _Sum:
         self.leaf_bias = bias if self.bias_is_leaf else None
         self.first_bias = bias if how.bias_first and not self.bias_is_leaf else None
         self.last_bias = bias if not how.bias_first and not self.bias_is_leaf else None
-        self.tree = how.order.tree(len(row) + self.bias_is_leaf)
+        order = how.order if self.bias_is_leaf else how.order.without_bias
+        self.tree = order.tree(len(row) + self.bias_is_leaf)
         self.rounded = frozenset(how.rounded)
         self.nodes: dict[int, Expression] = {}
         # the bias that comes first is the accumulator's starting value: it is added to the leaf that the first step begins with

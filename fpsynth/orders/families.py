@@ -49,6 +49,20 @@ def _pairwise(build: Builder, parameter: int) -> None:
     build.halves(_blocks(build, parameter) if parameter else range(build.leaves))
 
 
+def _halves(build: Builder, parameter: int) -> None:
+    """Folded in halves: of n terms, l takes l + n/2 (of an odd number the middle one waits), until one is left."""
+    folded(build, range(build.leaves))
+
+
+def folded(build: Builder, nodes: Sequence[int]) -> int:
+    """Fold nodes in halves; return the node of the sum."""
+    left = list(nodes)
+    while len(left) > 1:
+        half = (len(left) + 1) // 2
+        left = [build.add(*left[lane::half]) for lane in range(half)]
+    return left[0]
+
+
 def _strided(build: Builder, parameter: int) -> None:
     """K lanes as in a vectorised loop: lane l sums the terms l, l+K, l+2K, ...; then the lanes are added in sequence."""
     lanes = [build.chain(range(lane, build.leaves, parameter)) for lane in range(min(parameter, build.leaves))]
@@ -68,10 +82,7 @@ def _lanes(build: Builder, parameter: int) -> None:
     """
     tail = build.leaves - build.leaves % parameter
     lanes = [build.chain(range(lane, tail, parameter)) for lane in range(parameter if tail else 0)]
-    while len(lanes) > 1:
-        half = (len(lanes) + 1) // 2
-        lanes = [build.add(*lanes[lane::half]) for lane in range(half)]
-    build.chain([*lanes, *range(tail, build.leaves)])
+    build.chain([*([folded(build, lanes)] if lanes else []), *range(tail, build.leaves)])
 
 
 def _groups(build: Builder, parameter: int) -> None:
@@ -131,6 +142,7 @@ FAMILIES: dict[str, Family] = {
     "lanes": Family(_lanes, "LANES"),
     "groups": Family(_groups, "SIZE", least=2),
     "numpy": Family(_numpy),
+    "halves": Family(_halves),
     "random": Family(_random, "SEED", least=0),
 }
 """Every family by name."""

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fpsynth.errors import InputError
 from fpsynth.orders.families import FAMILIES, usage
 from fpsynth.orders.nested import nested_text, parse_tree
 from fpsynth.orders.tree import Builder, Tree
+
+MAX_DEPTH = 4
+"""Orders within orders."""
+_PARTS = {
+    "sequential": "sequential",
+    "blocked": "sequential",
+    "strided": "sequential",
+    "lanes": "halves",
+    "pairwise": "pairwise",
+}
+"""Families that sum parts first, and the order in which they add these up where none is given."""
+_HEAD = re.compile("head:([1-9][0-9]{0,4})-then-")
+_ACROSS = ("blocked", "strided", "lanes")
+_WITHIN = ("blocked", "pairwise")
 
 
 @dataclass(frozen=True)
@@ -20,6 +35,14 @@ class Order:
     family: str = "sequential"
     parameter: int = 0
     fixed: Tree | None = None
+    across: Order | None = None
+    """Of strided, lanes and blocked: the order in which lanes or blocks are added up, where it is not the family's own."""
+    within: Order | None = None
+    """Of blocked and of pairwise with a block: the order within a block, where it is not sequential."""
+    head: int = 0
+    """Of strided and lanes: so many terms come first, in sequence, and the first lane goes on from their sum."""
+    bias: int = 0
+    """The last term is a bias, added after so many terms, blocks or lanes, all in sequence; 0: it is a term like others."""
 
     def tree(self, terms: int) -> Tree:
         """Return the expression tree of a sum of ``terms`` >= 1 terms.
@@ -29,10 +52,21 @@ class Order:
         if terms < 1:
             raise InputError(f"a sum needs at least one term, not {terms}")
         if self.fixed is None:
-            return _family_tree(self.family, self.parameter, terms)
+            return _family_tree(self, terms)
         if self.fixed.leaves != terms:
             raise InputError(f"the order is a tree of {self.fixed.leaves} leaves, but the sum has {terms} terms")
         return self.fixed
+
+    @property
+    def without_bias(self) -> Order:
+        """The order of the same sum where there is no bias."""
+        return replace(self, bias=0) if self.bias else self
+
+    @property
+    def bias_in_words(self) -> str:
+        """Where the bias is added: ``bias after block 1``; empty where it is a term like others."""
+        part = {"blocked": "block", "strided": "lane"}.get(self.family, "term")
+        return f"bias after {part} {self.bias}" if self.bias else ""
 
     def __str__(self) -> str:
         """What ``parse_order`` reads: the family's name and parameter, or the tree as nested lists."""
@@ -40,7 +74,11 @@ class Order:
             return nested_text(self.fixed)
         family = FAMILIES[self.family]
         written = bool(family.parameter) and not (family.optional and not self.parameter)
-        return f"{self.family}:{self.parameter}" if written else self.family
+        parts = [f"head:{self.head}-then-"] if self.head else []
+        parts += [f"{self.family}:{self.parameter}" if written else self.family]
+        parts += [f"/{self.across}"] if self.across is not None else []
+        parts += [f"-of-{self.within}"] if self.within is not None else []
+        return "".join([*parts, *([f"+bias:{self.bias}"] if self.bias else [])])
 
 
 def fixed_order(tree: Tree) -> Order:
@@ -49,23 +87,93 @@ def fixed_order(tree: Tree) -> Order:
 
 
 @lru_cache(maxsize=256)
-def _family_tree(family: str, parameter: int, terms: int) -> Tree:
+def _family_tree(order: Order, terms: int) -> Tree:
     build = Builder(terms)
-    FAMILIES[family].build(build, parameter)
+    if not (order.across or order.within or order.head or order.bias):
+        FAMILIES[order.family].build(build, order.parameter)
+    else:
+        _composed(build, order, range(terms - (order.bias > 0)))
     return build.tree()
+
+
+def _composed(build: Builder, order: Order, terms: range) -> None:
+    """Sum the parts, add these up, then what is left; the bias is a part more."""
+    size, left = order.parameter, terms[:0]
+    head, terms = terms[: order.head], terms[order.head :]
+    if order.family == "lanes":
+        terms, left = terms[: len(terms) - len(terms) % size], terms[len(terms) - len(terms) % size :]
+    if order.family == "sequential":
+        parts = list(terms)
+    elif order.family in ("strided", "lanes"):
+        lanes = [list(terms[lane::size]) for lane in range(min(size, len(terms)))] or [[]]
+        parts = [build.chain(lane) for lane in ([*head, *lanes[0]], *lanes[1:]) if lane]
+    else:
+        blocks = [terms[start : start + size] for start in range(0, len(terms), size)]
+        parts = [_grafted(build, order.within or SEQUENTIAL, block) for block in blocks]
+    if order.bias:
+        parts.insert(min(order.bias, len(parts)), build.leaves - 1)
+    across = order.across or Order(_PARTS[order.family])
+    build.chain([*([_grafted(build, across, parts)] if parts else []), *left])
+
+
+def _grafted(build: Builder, order: Order, nodes: Sequence[int]) -> int:
+    """Add up nodes as an order adds up that many terms."""
+    tree, made = order.tree(len(nodes)), list(nodes)
+    for step in tree.steps:
+        made.append(build.add(*(made[node] for node in step)))
+    return made[-1]
 
 
 SEQUENTIAL = Order()
 
 
 def parse_order(text: str) -> Order:
-    """Read an order such as ``sequential``, ``strided:4``, ``[[0,1],[2,3]]`` or ``((0+1)+2)+3``.
+    """Read an order: a family such as ``strided:4``, a tree such as ``[[0,1],[2,3]]`` or ``((0+1)+2)+3``, or a composed one.
 
-    Raises InputError for an unknown family, for a parameter that is missing, superfluous or too small, and for text that is
-    no tree (see ``parse_tree``).
+    ``strided:8/pairwise``: the lanes (of blocked, the blocks) are added up in that order.  ``blocked:256-of-lanes:8``: each
+    block is summed in that order.  ``head:4-then-lanes:8``: four terms in sequence, and the first lane goes on from their sum.
+    ``blocked:256+bias:1``: the last term is a bias, added after one block.  Raises InputError
+    for an unknown family, for a parameter that is missing, superfluous or too small, for a part that a family does not have,
+    and for text that is no tree (see ``parse_tree``).
     """
     if text.lstrip()[:1] in tuple("[(0123456789"):
         return fixed_order(parse_tree(text))
+    whole, plus, bias = text.rpartition("+bias:")
+    if not plus:
+        whole, bias = text, "0"
+    if not re.fullmatch("[0-9]{1,6}" if not plus else "[1-9][0-9]{0,5}", bias):
+        raise InputError("+bias:N needs the number of terms, blocks or lanes before the bias, at least 1")
+    blocks = whole.split("-of-")
+    if len(blocks) > MAX_DEPTH:
+        raise InputError(f"an order may hold at most {MAX_DEPTH} orders within each other")
+    within = None
+    for part in reversed(blocks):
+        within = _parsed(part, within)
+    assert within is not None
+    if plus and (within.family not in _PARTS or within.across is not None or _PARTS[within.family] != "sequential"):
+        raise InputError("+bias:N goes with sequential, blocked:N and strided:N, whose parts are added in sequence")
+    return replace(within, bias=int(bias))
+
+
+def _parsed(text: str, within: Order | None) -> Order:
+    """One family, the order across its parts if it has one, and the order ``within`` them."""
+    head = _HEAD.match(text)
+    name, slash, across = text[head.end() if head else 0 :].partition("/")
+    order = _family(name)
+    if head is not None and order.family not in ("strided", "lanes"):
+        raise InputError(f"order {order.family} has no lanes that a head could start: strided and lanes have")
+    if slash and order.family not in _ACROSS:
+        raise InputError(f"order {order.family} has no parts to be added up in another order: {', '.join(_ACROSS)} have")
+    if within is not None and (order.family not in _WITHIN or not order.parameter):
+        raise InputError(f"order {order} has no blocks to be summed in another order: {', '.join(map(usage, _WITHIN))} have")
+    inner = None
+    if slash:
+        inner = fixed_order(parse_tree(across)) if across[:1] in ("[", "(") else _family(across)
+    return replace(order, across=inner, within=within, head=int(head[1]) if head else 0)
+
+
+def _family(text: str) -> Order:
+    """A family and its parameter."""
     match = re.fullmatch(r"([a-z]+)(?::([0-9]{1,6}))?", text)
     if match is None or match[1] not in FAMILIES:
         names = ", ".join(map(usage, FAMILIES))

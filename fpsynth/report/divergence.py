@@ -45,7 +45,7 @@ def divergence_report(
 ) -> str:
     """Return the whole report on a question about two arithmetics, or on one divergence such as one loaded from a file.
 
-    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 120.  Raises
+    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 200.  Raises
     InputError where a view of a divergence has no logits.
     """
     style = Style(unicode, colour, width)
@@ -109,10 +109,10 @@ def _arithmetic(divergence: Divergence, view: View) -> str:
 
 
 def _box(divergence: Divergence, style: Style) -> list[str]:
-    inner = Style(style.unicode, style.colour, max(60, style.width - 4))
+    inner = style.width - 4
     first, *others = wrong(divergence)
-    lines = [style.paint("What is wrong", "red"), *(style.paint(line, "bold") for line in inner.wrap(first, 0))]
-    return ["", *style.box([*lines, *(line for text in others for line in inner.wrap(text, 0))], "red")]
+    lines = [style.paint("What is wrong", "red"), *(style.paint(line, "bold") for line in style.wrap(first, 0, width=inner))]
+    return ["", *style.box([*lines, *(line for text in others for line in style.wrap(text, 0, width=inner))], "red")]
 
 
 def network_lines(divergence: Divergence, style: Style) -> list[str]:
@@ -199,11 +199,12 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
 def outcome_lines(divergence: Divergence, style: Style) -> list[str]:
     """The logits that the predicate reads, exact and in hexadecimal, under every view and over the reals."""
     outputs = _outputs(divergence)
-    rows = [_outcome(divergence, view, outputs, style) for view in divergence.views]
+    rows = [row for view in divergence.views for row in _outcome(divergence, view, outputs, style)]
     if divergence.real:
-        rows.append(["", "real", *(cell for k in outputs for cell in _number(divergence.real[k])), ""])
-    header = ["", "view", *(cell for k in outputs for cell in (f"y{k}", "")), ""]
-    lines = table(header, rows, style, gap=2)
+        rows += _logits(["", "real"], [_number(divergence.real[k]) for k in outputs], outputs, "")
+    lines = table(
+        ["", "view", *([""] if len(outputs) > 1 else [f"y{outputs[0]}"]), "", "", ""][: len(rows[0])], rows, style, gap=2
+    )
     for view in divergence.views:
         if view.interval:
             low, high = view.interval[divergence.predicate.output]
@@ -223,21 +224,31 @@ def _outputs(divergence: Divergence) -> list[int]:
     return sorted(dict.fromkeys(winners))[:MAX_OUTPUTS]
 
 
-def _outcome(divergence: Divergence, view: View, outputs: Sequence[int], style: Style) -> list[str]:
-    cells = [cell for k in outputs for cell in (_number(view.logits[k]) if view.logits else ["–", ""])]
+def _outcome(divergence: Divergence, view: View, outputs: Sequence[int], style: Style) -> list[list[str]]:
+    """What a view computes, and behind its first logit whether it departs."""
     if view.role == "reference" or not view.logits:
         verdict = ""
     else:
         reference = divergence.reference
         fires = divergence.predicate.fires(view.logits, reference.logits, reference.interval)
         verdict = style.paint("✗ departs", "red") if fires else style.paint("✓ does not depart", "green")
-    return [view.name, _short_name(divergence, view), *cells, verdict]
+    numbers = [_number(view.logits[k]) if view.logits else ["–", ""] for k in outputs]
+    return _logits([view.name, _short_name(divergence, view)], numbers, outputs, verdict)
 
 
 def _short_name(divergence: Divergence, view: View) -> str:
     """The view in a cell of a table: its place alone, where the label is the same as the other's or hides what differs."""
     same = called(divergence.reference) == called(divergence.deployed)
     return clean((same and place(divergence, view)) or called(view), 34)
+
+
+def _logits(names: Sequence[str], numbers: Sequence[Sequence[str]], outputs: Sequence[int], verdict: str) -> list[list[str]]:
+    """A row for one logit; of several a row for each, so that a decimal and its hexadecimal never part."""
+    if len(outputs) == 1:
+        return [[*names, *numbers[0], verdict]]
+    rows = [["", "", f"y{k}", *number, ""] for k, number in zip(outputs, numbers, strict=True)]
+    rows[0] = [*names, *rows[0][2:-1], verdict]
+    return rows
 
 
 def library_lines(divergence: Divergence, style: Style) -> list[str]:

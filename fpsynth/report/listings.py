@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from fpsynth.report.style import Style
+from fpsynth.report.tables import table
 from fpsynth.witness import Divergence, Witness
 
 if TYPE_CHECKING:
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from fpsynth.synthesis.check import CheckResult
 
 
-def check_text(result: CheckResult) -> str:
+def check_text(result: CheckResult, style: Style | None = None) -> str:
     """One line per claim, then the verdict."""
+    style = style or Style()
     lines = []
     for finding in result.findings:
         lines += [f"{'holds' if finding.holds else 'FAILS':6}{finding.claim}", f"      {finding.detail}"]
@@ -25,51 +28,55 @@ def check_text(result: CheckResult) -> str:
     if math.isnan(result.radius_ratio):  # of a divergence
         held = sum(finding.holds for finding in result.findings)
         rests = f"; it rests on what was measured in view {', '.join(result.measured)}" if result.measured else ""
-        return "\n".join([*lines, f"{verdict}: {held} of {len(result.findings)} claims hold{rests}"])
+        return _text([*lines, f"{verdict}: {held} of {len(result.findings)} claims hold{rests}"], style)
     lines.append(f"{verdict}: the certified radius is {result.radius_ratio:.10g} times the distance of the two points")
     lines.append(f"(the exact Lipschitz bound certifies every radius below {result.supremum_ratio:.10g} times that distance)")
-    return "\n".join(lines)
+    return _text(lines, style)
 
 
-def replay_text(witness: Witness | Divergence) -> str:
+def replay_text(witness: Witness | Divergence, style: Style | None = None) -> str:
     """One line per environment, then who confirms it."""
+    style = style or Style()
     if isinstance(witness, Divergence):
-        return _divergence_replay_text(witness)
-    rows = [("library", "version", "variant", "batch", "rows", "at b", "at a", "verdict")]
+        return _divergence_replay_text(witness, style)
+    header = ["library", "version", "variant", "batch", "rows", "at b", "at a", "verdict"]
+    rows: list[list[str]] = []
     for record in witness.replays:
         if record.not_run:
-            rows.append((record.library, record.version, record.variant, "", "", "", "", f"not run: {record.not_run}"))
+            rows.append([record.library, record.version, record.variant, f"not run: {record.not_run}"])
             continue
         verdict = "confirmed" if record.confirmed else "same class" if record.certificate_accepted else "not certified here"
         all_rows = len(record.rows) == record.batch
         shown = "all" if all_rows else ",".join(map(str, record.rows[:6])) + ("..." if len(record.rows) > 6 else "")
         classes = (str(record.class_certified), str(record.class_counterexample))
-        rows.append((record.library, record.version, record.variant, str(record.batch), shown, *classes, verdict))
+        rows.append([record.library, record.version, record.variant, str(record.batch), shown, *classes, verdict])
     names = ", ".join(witness.confirmed_by)
-    return _table(rows) + "\n\n" + (f"confirmed by {names}" if names else "confirmed by no library")
+    verdict = f"confirmed by {names}" if names else "confirmed by no library"
+    return _text([*table(header, rows, style, indent=0, gap=2), "", verdict], style)
 
 
-def _divergence_replay_text(divergence: Divergence) -> str:
+def _divergence_replay_text(divergence: Divergence, style: Style) -> str:
     """One line per set of rows with the same logits; the environments of the views say which view they are."""
-    rows = [("library", "version", "run as", "batch", "rows", "logits", "as view", "verdict")]
+    header = ["library", "version", "run as", "batch", "rows", "logits", "as view", "verdict"]
+    rows: list[list[str]] = []
     for seen in divergence.observations:
         chosen = [seen.device] if seen.device not in ("", "cpu") else []
         chosen += ["=".join(pair) for pair in (*seen.switches, *seen.settings)]
         chosen += [f"layout={seen.layout}"] if seen.layout else []
         name = (seen.library, seen.version, " ".join([seen.variant, *chosen]).strip())
         if seen.not_run:
-            rows.append((*name, "", "", "", "", f"not run: {seen.not_run}"))
+            rows.append([*name, f"not run: {seen.not_run}"])
             continue
         shown = "all" if len(seen.rows) == seen.batch else ",".join(map(str, seen.rows[:6])) + "..." * (len(seen.rows) > 6)
         logits = " ".join(f"{v:.9g}" for v in seen.logits[:4]) + " ..." * (len(seen.logits) > 4)
         verdict = ("departs" if seen.departs else "does not depart") + (f" (view {seen.view})" if seen.view else "")
-        rows.append((*name, str(seen.batch), shown, logits, ",".join(seen.agrees_with) or "none", verdict))
+        rows.append([*name, str(seen.batch), shown, logits, ",".join(seen.agrees_with) or "none", verdict])
     disobeyed = [view.name for view in divergence.views if not divergence.reproduced(view)]
     names = ", ".join(divergence.confirmed_by)
     verdict = f"confirmed by {names}" if names else "confirmed by no library"
     if disobeyed:
         verdict += f": the environment of view {', '.join(disobeyed)} was not run, or did not give the predicted logits"
-    return _table(rows) + "\n\n" + verdict
+    return _text([*table(header, rows, style, indent=0, gap=2), "", verdict], style)
 
 
 def certify_text(result: DatasetCertification) -> str:
@@ -87,36 +94,39 @@ def certify_text(result: DatasetCertification) -> str:
     )
 
 
-_LAYOUTS = """layout=XW, for x @ W: N stored row after row, T the transpose is; the first is the operation's own
-s or e after a letter: the left half, or every second column, of an array twice as wide (layout=NeT)"""
+_LAYOUTS = (
+    "layout=XW, for x @ W: N stored row after row, T the transpose is; the first is the operation's own",
+    "s or e after a letter: the left half, or every second column, of an array twice as wide (layout=NeT)",
+)
 
 
-def environments_text(found: Installation) -> str:
+def environments_text(found: Installation, style: Style | None = None) -> str:
     """The machine, the packages, and for each library the dtypes that it runs."""
-    lines = [f"{name:22}{value}" for name, value in found.machine.items()]
+    style = style or Style()
+    lines = [line for name, value in found.machine.items() for line in style.wrap(f"{name:22}{value}", 0, 22)]
     lines.append("")
     lines += [f"{name:22}{version or 'not installed'}" for name, version in found.packages.items()]
     lines.append("")
-    rows = [("library", "version", "variant", "runs", "does not run")]
+    rows: list[list[str]] = []
     for library in found.libraries:
         if library.absent:
-            rows.append((library.library, library.version, "", "", library.absent))
+            rows.append([library.library, library.version, library.absent])
         for variant, obstacles in library.variants.items():
             runs = [name for name, why in obstacles.items() if not why]
             rest = [name for name, why in obstacles.items() if why]
-            rows.append((library.library, library.version, variant, " ".join(runs), " ".join(rest)))
-    text = "\n".join(lines) + "\n" + _table(rows)
-    calls = [("operation", "call", "layouts"), *(row for library in found.libraries for row in _calls(library))]
-    return f"{text}\n\n{_table(calls)}\n{_LAYOUTS}"
+            rows.append([library.library, library.version, variant, " ".join(runs), " ".join(rest)])
+    header = ["library", "version", "variant", "runs", "does not run"]
+    lines += [*table(header, rows, style, indent=0, gap=2), ""]
+    calls = [row for library in found.libraries for row in _calls(library)]
+    lines += table(["operation", "call", "layouts"], calls, style, indent=0, gap=2)
+    return _text([*lines, *(part for line in _LAYOUTS for part in style.wrap(line, 0, 2))], style)
 
 
-def _calls(library: Environment) -> Iterator[tuple[str, str, str]]:
+def _calls(library: Environment) -> Iterator[list[str]]:
     """The call of each operation and the layouts that it takes, its own first."""
     for operation, called in library.operations.items():
-        yield f"{library.library}:{operation}", called.call, " ".join(called.layouts) + " s e" * called.strided or "-"
+        yield [f"{library.library}:{operation}", called.call, " ".join(called.layouts) + " s e" * called.strided or "-"]
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Left-aligned columns; the last one is not padded."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+def _text(lines: list[str], style: Style) -> str:
+    return style.finish(lines).rstrip("\n")

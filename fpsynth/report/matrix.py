@@ -51,7 +51,7 @@ def matrix_text(matrix: Matrix, style: Style) -> str:
         for member in refused:
             lines += style.wrap(f"{member.environment}: {member.reason}", 2, 4)
     lines += style.heading("Detectors: above zero in one arithmetic, below zero in the other")
-    lines += _grid(matrix)
+    lines += _grid(matrix, style)
     lines += style.wrap(
         "✓ in every environment of both arithmetics, each way round; ✗ an environment disobeyed; ? none found", 2
     )
@@ -105,15 +105,21 @@ def _short(matrix: Matrix, index: int) -> str:
     return str(matrix.members[index].environment).replace(f",outputs={matrix.outputs}", "")
 
 
-def _grid(matrix: Matrix) -> list[str]:
+def _grid(matrix: Matrix, style: Style) -> list[str]:
+    """Row against column; where the columns have no room side by side they come in several blocks."""
     marks = {"confirmed": "✓", "disobeyed": "✗", "missing": "?"}
     table = {(cell.first, cell.second): marks[status(cell)] for cell in matrix.cells}
     names = [class_name(k) for k in range(len(matrix.classes))]
     width = max(map(len, names), default=1) + 1
-    lines = ["  " + " " * width + "".join(name.rjust(width) for name in names)]
-    for i, name in enumerate(names):
-        row = [table.get((min(i, j), max(i, j)), "·").rjust(width) for j in range(len(names))]
-        lines.append("  " + name.rjust(width) + "".join(row))
+    most = (style.width - 2) // width - 1
+    lines = []
+    for start in range(0, max(len(names), 1), most):
+        columns = range(start, min(start + most, len(names)))
+        lines += [""] if start else []
+        lines.append("  " + " " * width + "".join(names[j].rjust(width) for j in columns))
+        for i, name in enumerate(names):
+            row = [table.get((min(i, j), max(i, j)), "·").rjust(width) for j in columns]
+            lines.append("  " + name.rjust(width) + "".join(row))
     return lines
 
 

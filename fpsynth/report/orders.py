@@ -42,7 +42,7 @@ class OrderTree:
     @property
     def tree(self) -> Tree:
         """The tree of the sum."""
-        return self.order.tree(self.terms)
+        return _sum(self.order, self.terms)
 
     @property
     def same(self) -> bool | None:
@@ -61,7 +61,7 @@ class OrderTree:
             case "svg":
                 return tree_svg(self.order, self.terms)
             case "fpcore":
-                return sum_to_fpcore(Arithmetic(FLOAT32, order=self.order), self.terms, "sum")
+                return sum_to_fpcore(Arithmetic(FLOAT32, order=self.order), self.tree.leaves, "sum")
         return tree_text(self.order, self.terms, width=width, unicode=unicode)
 
     def compared(self) -> str:
@@ -83,7 +83,7 @@ class OrderTree:
             "tree": order_to_json(fixed_order(self.tree)),
             "depth": depth(self.tree),
             "compared_with": self.compared_with,
-            "other_tree": None if self.other is None else order_to_json(fixed_order(self.other.tree(self.terms))),
+            "other_tree": None if self.other is None else order_to_json(fixed_order(_sum(self.other, self.terms))),
             "same": self.same,
             "difference": None if at is None else {"leaves": [at.i, at.j, at.k], "first": at.in_a, "second": at.in_b},
         }
@@ -97,12 +97,17 @@ def read_tree(order: str, terms: int | None = None, compare: str | None = None) 
     """
     read, number = _read(order, terms)
     if compare is None:
-        read.tree(number)
+        _sum(read, number)
         return OrderTree(order, read, number)
     second, other = _read(compare, number if terms is None and _brings(order) else terms)
     if terms is None and not _brings(order):
         number = other
-    return OrderTree(order, read, number, compare, second, difference(read.tree(number), second.tree(number)))
+    return OrderTree(order, read, number, compare, second, difference(_sum(read, number), _sum(second, number)))
+
+
+def _sum(order: Order, terms: int) -> Tree:
+    """The tree of so many terms, and of the bias where the order says where that is added."""
+    return order.tree(terms + (order.bias > 0))
 
 
 def depth(tree: Tree) -> int:

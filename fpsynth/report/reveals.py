@@ -115,7 +115,7 @@ def device_text(found: Reveal) -> str:
 
 
 def reveal_table(rows: Sequence[Reveal], width: int = 120) -> str:
-    """One row per kernel, as plain text of at most ``width`` columns (kept between 60 and 120); empty where there is none.
+    """One row per kernel, as plain text of at most ``width`` columns (kept between 60 and 200); empty where there is none.
 
     Order, steps, accumulator and operands are those of the largest class of positions; ``explained`` counts the vectors of all
     classes.  A step is written 16+1 where it adds sixteen unrounded products and one sum; then follow the fraction bits that

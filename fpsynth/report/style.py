@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-MIN_WIDTH, MAX_WIDTH = 60, 120
+from fpsynth.report.folding import cells, fold
+from fpsynth.report.folding import plain as plain
+
+MIN_WIDTH, MAX_WIDTH = 60, 200
 """Columns that a report is laid out in, whatever the terminal says."""
 
 _CODES = {
@@ -34,7 +35,6 @@ _ASCII = str.maketrans(
         **{"·": "*", "×": "x", "−": "-", "≈": "~", "²": "2", "–": "-"},
     }
 )
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,22 @@ class Style:
         """The text in a colour (``bold``, ``dim``, ``red``, ...; empty for none); unchanged where colours are off."""
         return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.colour and colour and text else text
 
-    def wrap(self, text: str, indent: int = 2, hanging: int | None = None) -> list[str]:
-        """Break unpainted text into lines of the width, the later ones indented by ``hanging`` (the same unless given)."""
-        later = indent if hanging is None else hanging
-        return textwrap.wrap(
-            text,
-            self.width,
-            initial_indent=" " * indent,
-            subsequent_indent=" " * later,
-            break_on_hyphens=False,
-        )
+    def wrap(self, text: str, indent: int = 2, hanging: int | None = None, width: int | None = None) -> list[str]:
+        """Break text into lines of the width, the later ones indented by ``hanging`` (the same unless given).
+
+        Numbers stay with their "≈" and their hexadecimal (see ``fold``); ``width`` is for text inside something narrower.
+        """
+        return fold(text, width or self.width, " " * indent, " " * (indent if hanging is None else hanging))
 
     def heading(self, text: str) -> list[str]:
         """An empty line and a section's title."""
         return ["", self.paint(text, "bold")]
 
     def box(self, lines: Sequence[str], colour: str = "") -> list[str]:
-        """Lines (painted or not) in a frame of the full width."""
+        """Lines (painted or not) in a frame of the full width; longer ones are folded."""
         inner = self.width - 4
         edge = self.paint("│", colour)
+        lines = [part for line in lines for part in (fold(line, inner) or [""])]
         return [
             self.paint("╭" + "─" * (inner + 2) + "╮", colour),
             *(f"{edge} {pad(line, inner)} {edge}" for line in lines),
@@ -78,19 +75,25 @@ class Style:
         ]
 
     def finish(self, lines: Iterable[str]) -> str:
-        """Join lines into the final text, ending in a newline: trailing blanks removed, ASCII where Unicode is off."""
-        text = "\n".join(line.rstrip() for line in lines) + "\n"
+        """Join lines into the final text, ending in a newline: none wider than the width, ASCII where Unicode is off.
+
+        This is the last resort: what knows its layout has folded its lines already.
+        """
+        text = "\n".join(part.rstrip() for line in lines for part in fitted(line, self.width)) + "\n"
         return text if self.unicode else text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
-def plain(text: str) -> str:
-    """The text without ANSI codes."""
-    return _ANSI.sub("", text)
+def fitted(line: str, width: int) -> list[str]:
+    """A line as it is, or where it is wider than ``width`` cells folded, two columns further in than it starts."""
+    if cells(line) <= width:
+        return [line]
+    lead = " " * min(len(line) - len(line.lstrip(" ")), width // 2)
+    return fold(line, width, lead, lead + "  ")
 
 
 def pad(text: str, width: int, right: bool = False) -> str:
     """Fill painted text with blanks to a visible width, on its left with ``right``."""
-    blanks = " " * (width - len(plain(text)))
+    blanks = " " * (width - cells(text))
     return blanks + text if right else text + blanks
 
 

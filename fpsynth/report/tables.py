@@ -1,11 +1,11 @@
-"""Tables of text: columns as wide as they need to be; where lines would be too long cells are wrapped, and never cut."""
+"""Tables of text: columns as wide as they need to be; where lines would be too long cells are wrapped, or rows are stacked."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from fpsynth.report.folding import cells, fold, units
 from fpsynth.report.style import Style, pad, plain
 
 _ROOM = 20
@@ -17,9 +17,10 @@ Row = Sequence[str]
 def table(header: Row, rows: Sequence[Row], style: Style, *, indent: int = 2, gap: int = 3) -> list[str]:
     """Lay out rows under a header, with a rule between them; an empty header gives neither.
 
-    Cells may be painted; painted ones are not wrapped, others at their blanks, those of the last column before the rest.  A row
-    may be shorter than the others: its last cell then takes the rest of the line.  Where wrapped columns have no room either,
-    each row becomes a paragraph.  A line is longer than the style's width only where one word is.
+    Cells may be painted.  They are wrapped at their blanks, those of the last column before the rest, and never within a
+    number and its signs.  A row may be shorter than the others: its last cell then takes the rest of the line.  Where wrapped
+    columns have no room either, each row becomes lines of its own, every cell behind the head of its column (a column without
+    a head continues the one before it, as a hexadecimal number does its decimal).
     """
     lead, between = " " * indent, " " * gap
     everything = [row for row in (header, *rows) if row]
@@ -29,7 +30,7 @@ def table(header: Row, rows: Sequence[Row], style: Style, *, indent: int = 2, ga
     if sum(widths) > room and not _last_wraps(everything, widths, room):
         narrow = _narrowed(everything, widths, room)
         if not narrow:
-            return [line for row in everything for line in style.wrap(between.join(map(plain, row)), indent, indent + 4)]
+            return [line for row in rows for line in _stacked(header, row, widths, style, indent, gap)]
         widths = narrow
         heads = [line for row in heads for line in _folded(row, widths)]
         rows = [line for row in rows for line in (_folded(row, widths) if len(row) == len(widths) else [row])]
@@ -38,7 +39,7 @@ def table(header: Row, rows: Sequence[Row], style: Style, *, indent: int = 2, ga
         lines.append(style.paint(lead + between.join(map(pad, row, widths)).rstrip(), "dim"))
     body = [line for row in rows for line in _row(row, widths, style, lead, between)]
     if header:
-        longest = max((len(plain(line)) for line in (*lines, *body)), default=indent)
+        longest = max((cells(line) for line in (*lines, *body)), default=indent)
         lines.append(style.paint(lead + "─" * (min(longest, style.width) - indent), "dim"))
     return lines + body
 
@@ -50,7 +51,7 @@ def _widths(rows: Sequence[Row]) -> list[int]:
     for row in rows:
         for k, cell in enumerate(row):
             if k + 1 < len(row) or len(row) == columns:
-                widths[k] = max(widths[k], len(plain(cell)))
+                widths[k] = max(widths[k], cells(cell))
     return widths
 
 
@@ -58,16 +59,14 @@ def _last_wraps(rows: Sequence[Row], widths: Sequence[int], room: int) -> bool:
     """Whether it is enough to wrap the cells of the last column, or to put them on lines of their own."""
     left = room - sum(widths[:-1])
     last = [row[-1] for row in rows if len(row) == len(widths)]
-    return room > sum(widths[:-1]) and all(len(cell) > _ROOM and " " in cell for cell in last if len(plain(cell)) > left)
+    return room > sum(widths[:-1]) and all(cells(cell) > _ROOM and " " in cell for cell in last if cells(cell) > left)
 
 
 def _narrowed(rows: Sequence[Row], widths: Sequence[int], room: int) -> list[int]:
     """Widths that fit, the widest columns narrowed first, but none below its longest word; empty where that is not possible."""
     whole = [row for row in rows if len(row) == len(widths)]
     least = [max((_least(row[k]) for row in whole), default=0) for k in range(len(widths))]
-    least = [
-        max(need, *(len(plain(row[k])) for row in rows if k + 1 < len(row) < len(widths)), 0) for k, need in enumerate(least)
-    ]
+    least = [max(need, *(cells(row[k]) for row in rows if k + 1 < len(row) < len(widths)), 0) for k, need in enumerate(least)]
     found = list(widths)
     while sum(found) > room:
         wide = [k for k, width in enumerate(found) if width > least[k]]
@@ -79,25 +78,55 @@ def _narrowed(rows: Sequence[Row], widths: Sequence[int], room: int) -> list[int
 
 def _least(cell: str) -> int:
     """The room that a cell cannot do without."""
-    return len(plain(cell)) if plain(cell) != cell else max(map(len, cell.split()), default=0)
+    return cells(cell) if plain(cell) != cell else max((cells(word) for _, word in units(cell, len(cell))), default=0)
 
 
 def _folded(row: Row, widths: Sequence[int]) -> list[Row]:
     """A row as the lines of its wrapped cells."""
-    cells = [
-        [cell] if len(plain(cell)) <= width else textwrap.wrap(cell, width, break_on_hyphens=False)
-        for cell, width in zip(row, widths, strict=True)
-    ]
-    return list(zip_longest(*cells, fillvalue=""))
+    wrapped = [[cell] if cells(cell) <= width else fold(cell, width) for cell, width in zip(row, widths, strict=True)]
+    return list(zip_longest(*wrapped, fillvalue=""))
 
 
 def _row(row: Row, widths: Sequence[int], style: Style, lead: str, gap: str) -> list[str]:
     start = lead + "".join(pad(cell, width) + gap for cell, width in zip(row[:-1], widths, strict=False))
-    offset = len(plain(start))
-    if offset + len(plain(row[-1])) <= style.width or len(plain(row[-1])) <= _ROOM or " " not in row[-1]:
+    offset = cells(start)
+    if offset + cells(row[-1]) <= style.width:
         return [(start + row[-1]).rstrip()]
-    room = style.width - offset
-    if room < _ROOM:
+    if style.width - offset < _ROOM or len(units(row[-1], style.width)) < 2:
         return [start.rstrip(), *style.wrap(row[-1], len(lead) + 4)]
-    first, *others = textwrap.wrap(row[-1], room, break_on_hyphens=False)
+    first, *others = fold(row[-1], style.width - offset)
     return [start + first, *(" " * offset + text for text in others)]
+
+
+def _stacked(header: Row, row: Row, widths: Sequence[int], style: Style, indent: int, gap: int) -> list[str]:
+    """One row as lines: as many cells side by side as fit, each whole."""
+    lead, between = " " * indent, " " * gap
+    if not header or len(row) < len(widths):
+        return style.wrap(between.join(filter(None, row)), indent, indent + 4)
+    lines, line = [], lead
+    for item in _items(header, row, widths, between):
+        if line != lead and cells(line) + gap + cells(item) <= style.width:
+            line += between + item
+        elif line == lead and cells(line) + cells(item) <= style.width:
+            line += item
+        else:
+            lines += [line] if line.strip() else []
+            *whole, line = style.wrap(item, indent + 4, indent + 6)
+            lines += whole
+    return [*lines, line] if line.strip() else lines
+
+
+def _items(header: Row, row: Row, widths: Sequence[int], gap: str) -> list[str]:
+    """The cells of a row behind the heads of their columns; those without a head belong to the one before."""
+    groups: list[tuple[str, list[str]]] = []
+    for head, cell, width in zip(header, row, widths, strict=True):
+        if groups and not head and groups[-1][0]:
+            groups[-1][1].append(cell)
+        else:
+            groups.append((head, [pad(cell, width) if not head else cell]))
+    items = []
+    for head, parts in groups:
+        text = gap.join(filter(None, parts))
+        if text.strip():
+            items.append(f"{head} {text}" if head else text)
+    return items

@@ -23,7 +23,7 @@ MAX_WITNESSES = 50
 def tie_report(result: TieResult, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
     """Return the whole report on a tie question: found (with every witness), impossible (with the proof) or unknown.
 
-    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 120.
+    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 200.
     """
     style = Style(unicode, colour, width)
     found = result.verdict is Verdict.FOUND and result.witnesses
@@ -82,9 +82,9 @@ def _witness(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list
 
 def _box(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
     title, colour = ("What is wrong", "red") if refuted(witness, at_b, at_a) else ("Nothing is wrong", "")
-    inner = Style(style.unicode, style.colour, max(60, style.width - 4))
-    what = [style.paint(line, "bold") for line in inner.wrap(sentence(witness, at_b, at_a), 0)]
-    why = inner.wrap(cause(witness, at_b, at_a), 0)
+    inner = style.width - 4
+    what = [style.paint(line, "bold") for line in style.wrap(sentence(witness, at_b, at_a), 0, width=inner)]
+    why = style.wrap(cause(witness, at_b, at_a), 0, width=inner)
     return ["", *style.box([style.paint(title, colour), *what, *why], colour)]
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.orders import Order, Tree
+from fpsynth.report.repeats import Rows, folded, unfolded
 
 ROWS = 40
 """Of a drawing, unless told otherwise; what has no room is counted."""
-_NAME = 34
+_NAME = 38
 """Columns for what a row that stands for many leaves is called."""
 _SUM = ("┬", "┤", "╯", "│")
 _FUSED_SUM = ("╦", "╣", "╝", "║")
@@ -31,6 +32,21 @@ class Subject:
     title: str
     aligned: bool = False
     """Steps that add unrounded products line their operands up and cut them."""
+
+    def name(self, leaf: int) -> str:
+        """What a leaf is called, with the mark of its product."""
+        return f"{self.label(leaf)}{self.mark(leaf)}"
+
+    def mark(self, leaf: int) -> str:
+        """Whether a leaf's product is rounded first, where that is said."""
+        if self.fused is None or self.label(leaf) == "bias":
+            return ""
+        return " ●" if leaf in self.fused else " ○"
+
+    def kind(self, leaf: int) -> str:
+        """Leaves that look alike in a drawing have one kind: the bias has its own."""
+        label = self.label(leaf)
+        return self.mark(leaf) if label.isdigit() else label
 
     @property
     def legend(self) -> list[str]:
@@ -52,13 +68,18 @@ def subject(what: Tree | Order | Arithmetic, terms: int | None = None) -> Subjec
     if isinstance(what, Tree):
         return subject(Order("tree", 0, what), terms)
     order = what.order if isinstance(what, Arithmetic) else what
-    with_bias = isinstance(what, Arithmetic) and what.bias_leaf
+    with_bias = order.bias > 0 or (isinstance(what, Arithmetic) and what.bias_leaf)
     if terms is None and order.fixed is None:
         raise InputError(f"order {order} gives a tree for any number of terms: say how many to draw")
     tree = order.tree(order.fixed.leaves if terms is None and order.fixed else (terms or 0) + with_bias)
     if isinstance(what, Order):
         name = f"{what}, " if what.fixed is None else ""
-        return Subject(tree, str, None, f"{name}{_terms(tree.leaves)}")
+        return Subject(
+            tree,
+            lambda leaf: "bias" if with_bias and leaf == tree.leaves - 1 else str(leaf),
+            None,
+            f"{name}{_terms(tree.leaves - with_bias)}",
+        )
     if what.format is None:
         raise InputError("a sum of real numbers has no order to draw")
     start = tree.steps[0][0] if tree.steps else 0
@@ -92,8 +113,9 @@ def tree_text(
 ) -> str:
     """Draw what ``subject`` reads, in lines of at most ``width`` >= 40 columns and at most ``rows`` >= 2 rows of leaves.
 
-    Operands end on one bar and the sum leaves at its top.  Subtrees that have no room become one row that says how many
-    leaves it stands for.  Ends in a newline.  Raises InputError as ``subject`` does.
+    Operands end on one bar and the sum leaves at its top.  Where the whole has no room, operands that repeat are cut short, and
+    subtrees that have no room still become one row that says how many leaves it stands for.  Ends in a newline.  Raises
+    InputError as ``subject`` does.
     """
     drawn = subject(what, terms)
     shown = _Shown(drawn, max(rows, 2), max(width, 40))
@@ -110,18 +132,23 @@ class _Shown:
     """The part of a tree that is drawn: its top, opened at the largest subtrees first."""
 
     def __init__(self, drawn: Subject, rows: int, width: int) -> None:
-        self.drawn, self.tree, self.width = drawn, drawn.tree, width
-        self.sizes = [1] * self.tree.leaves
-        for step in self.tree.steps:
-            self.sizes.append(sum([self.sizes[node] for node in step]))
+        self.width = width
+        self._show(unfolded(drawn.tree, drawn.name))
+        if not self._depth_within(rows, (width - 3 - self.longest) // 2):
+            self._show(folded(drawn.tree, drawn.name, drawn.kind, min(_NAME, width // 2)))
         self.opened: set[int] = set()
-        mark = 0 if drawn.fused is None else 2
-        longest = max(len(drawn.label(leaf)) for leaf in range(self.tree.leaves)) + mark
         room = width - 3
-        if self._depth_within(rows, (room - longest) // 2):
-            self._open(rows, (room - longest) // 2)
+        if self._depth_within(rows, (room - self.longest) // 2):
+            self._open(rows, (room - self.longest) // 2)
         else:  # some rows stand for many leaves, and say so
             self._open(rows, (room - min(_NAME, width // 2)) // 2)
+
+    def _show(self, rows: Rows) -> None:
+        self.tree, self.names, self.held = rows.tree, rows.names, rows.held
+        self.sizes = [len(leaves) for leaves in rows.held]
+        for step in self.tree.steps:
+            self.sizes.append(sum([self.sizes[node] for node in step]))
+        self.longest = max(map(len, rows.names))
 
     def _depth_within(self, rows: int, depth: int) -> bool:
         """Whether the whole tree has room."""
@@ -148,20 +175,19 @@ class _Shown:
                 heapq.heappush(heap, (-self.sizes[operand], operand, above + 1))
 
     def _below(self, node: int) -> list[int]:
-        leaves, stack = [], [node]
+        leaves: list[int] = []
+        stack = [node]
         while stack:
             item = stack.pop()
             if item < self.tree.leaves:
-                leaves.append(item)
+                leaves.extend(self.held[item])
             else:
                 stack.extend(self.tree.steps[item - self.tree.leaves])
         return leaves
 
     def _name(self, node: int) -> str:
         if node < self.tree.leaves:
-            product = self.drawn.fused is not None and self.drawn.label(node) != "bias"
-            mark = "" if not product else " ●" if node in (self.drawn.fused or ()) else " ○"
-            return self.drawn.label(node) + mark
+            return self.names[node]
         leaves = self._below(node)
         first, last = min(leaves), max(leaves)
         among = f"{first} to {last}" if last - first + 1 == len(leaves) else f"from {first} to {last}, not all"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import Format, power_of_two
-from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, parse_order, restrict
+from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, name_with_bias, names_of, parse_order, restrict
 from fpsynth.revealing.bench import Bench, Position, Spread
 from fpsynth.revealing.trees import canonical
 
@@ -33,24 +32,19 @@ def placed_bias(tree: Tree, terms: int, fmt: Format) -> Arithmetic:
 
 
 def named(how: Arithmetic, terms: int) -> Arithmetic:
-    """The same arithmetic with a family's name for its order where one has the same tree."""
-    if how.bias_leaf or how.order.fixed is None:
+    """The same arithmetic with a name for its order where one has the same tree (see ``fpsynth.orders.naming``)."""
+    if how.order.fixed is None:
         return how
     wanted = how.order.fixed
+    if how.bias_leaf:
+        found = name_with_bias(wanted)
+        return how if found is None else replace(how, order=found)
     if terms < 3:
         return replace(how, order=SEQUENTIAL) if not how.bias_first or terms == 1 else how
-    sought = canonical(wanted)
-    for order in families(max(map(len, wanted.steps))):
-        if how.bias_first and order.tree(terms).steps[0][0] != wanted.steps[0][0]:
-            continue
-        if _canonical(order, terms) == sought:
+    for order in names_of(wanted):
+        if not how.bias_first or order.tree(terms).steps[0][0] == wanted.steps[0][0]:
             return replace(how, order=order)
     return how
-
-
-@lru_cache(maxsize=64)
-def _canonical(order: Order, terms: int) -> Tree:
-    return canonical(order.tree(terms))
 
 
 def families(most: int = 2) -> Iterator[Order]:

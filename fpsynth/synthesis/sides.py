@@ -109,7 +109,8 @@ class Sides:
             return REAL
         match = _WITH_MODIFIERS.fullmatch(text)
         assert match is not None
-        how = Arithmetic(self.format, order=parse_order(match["order"]))
+        order = parse_order(match["order"])
+        how = Arithmetic(self.format, order=order, bias_leaf=order.bias > 0)
         modifiers = [modifier.partition("=")[::2] for modifier in filter(None, match["modifiers"].split(","))]
         for name, value in modifiers:
             how = how if name.startswith("align") else _modified(how, name, value)

@@ -1,5 +1,6 @@
 """Tables line up, painted or not, and wrap their last column only."""
 
+from fpsynth.report.folding import cells, fold
 from fpsynth.report.style import Style, clean, listed, pad, plain
 from fpsynth.report.tables import table
 
@@ -42,7 +43,7 @@ def test_lists_and_padding():
 
 def test_the_width_is_kept_within_reason():
     assert Style(width=5).width == 60
-    assert Style(width=500).width == 120
+    assert Style(width=500).width == 200
 
 
 def test_middle_cells_are_wrapped_where_the_last_one_cannot_and_numbers_stay_whole():
@@ -54,8 +55,45 @@ def test_middle_cells_are_wrapped_where_the_last_one_cannot_and_numbers_stay_who
     assert " ".join(" ".join(line[12:32] for line in lines[2:]).split()).startswith("some words that need")
 
 
-def test_rows_become_paragraphs_where_no_columns_fit_and_lose_nothing():
-    cells = ["0x1.123456789abcdp+10", "0x1.123456789abcep+10", "0x1.123456789abcfp+10"]
-    lines = table(["a", "b", "c"], [cells], STYLE)
+def test_rows_are_stacked_where_no_columns_fit_and_lose_nothing():
+    row = ["0x1.123456789abcdp+10", "0x1.123456789abcep+10", "0x1.123456789abcfp+10"]
+    lines = table(["a", "b", "c"], [row], STYLE)
     assert max(map(len, lines)) <= 60
-    assert " ".join(lines).split()[-3:] == cells
+    assert " ".join(lines).split() == [word for pair in zip("abc", row, strict=True) for word in pair]
+
+
+def test_stacked_numbers_keep_their_sign_and_their_hexadecimal():
+    row = [
+        "b",
+        "pairwise",
+        "≈ -2.9802322387695312e-08",
+        "-0x1.0000000000001p-25",
+        "≈ 1.0000000000000002",
+        "0x1.0000000000001p+0",
+    ]
+    lines = table(["", "view", "y0", "", "y1", ""], [row], STYLE)
+    assert lines == [
+        "  b   view pairwise",
+        "      y0 ≈ -2.9802322387695312e-08   -0x1.0000000000001p-25",
+        "      y1 ≈ 1.0000000000000002   0x1.0000000000001p+0",
+    ]
+
+
+def test_folding_keeps_numbers_whole_and_measures_cells():
+    text = "a value ≈ 0.1000000000000000055 0x1.999999999999ap-4 of 東京 and e\u0301 that is long"
+    for width in (24, 30, 45, 60):
+        lines = fold(text, width)
+        assert max(map(cells, lines)) <= width
+        assert not any(line.endswith("≈") for line in lines)
+        assert " ".join(" ".join(lines).split()) == text
+    assert any("0.1000000000000000055 0x1.999999999999ap-4" in line for line in fold(text, 45))
+    assert cells("東京 e\u0301") == 6
+    assert fold("onnxruntime:gemm:batch=64,outputs=64", 20) == ["onnxruntime:gemm:", "batch=64,outputs=64"]
+
+
+def test_a_colour_is_taken_up_again_behind_a_break():
+    style = Style(colour=True, width=60)
+    painted = style.paint("word " * 20, "bold")
+    lines = style.finish([painted]).splitlines()
+    assert len(lines) > 1
+    assert all(line.lstrip().startswith("\x1b[1m") and line.endswith("\x1b[0m") for line in lines)

@@ -47,7 +47,10 @@ def test_the_text_fits_and_its_rows_account_for_every_leaf(
     assert sum("more than two nodes" not in line for line in lines) <= rows
     assert unicode or text.isascii()
     hidden = sum(int(count) for count in re.findall(r"\.\.\. (\d+) more leaves", text))
-    assert hidden + sum("more leaves" not in line and "more than two nodes" not in line for line in lines) == terms
+    hidden += sum(
+        int(leaves or like) for like, leaves in re.findall(r"\.\.\. (\d+) more like this(?: \((\d+) leaves\))?", text)
+    )
+    assert hidden + sum("... " not in line and "more than two nodes" not in line for line in lines) == terms
 
 
 @given(st.data(), st.integers(1, 64))
@@ -73,7 +76,19 @@ def test_the_picture_of_any_small_tree_names_every_leaf_inside_the_viewport(data
 def test_a_tree_of_4096_leaves_is_drawn_in_text_and_as_a_picture(order: str) -> None:
     root = ElementTree.fromstring(tree_svg(parse_order(order), 4096))
     assert sum(path.attrib["d"].count("V") for path in root.iter(f"{SVG}path")) == 4096  # 4095 steps and the result
-    assert "more leaves" in tree_text(parse_order(order), 4096)
+    assert " more l" in tree_text(parse_order(order), 4096)
+
+
+def test_rows_that_repeat_are_folded() -> None:
+    names = [line.partition("──")[0].strip() for line in tree_text(parse_order("blocked:256"), 784, width=76).splitlines()[1:]]
+    like = "... 253 more like this"
+    tails = ["768", "769", "... 13 more like this", "783"]
+    assert names == ["0", "1", like, "255", "256", "257", like, "511", "512", "513", like, "767", *tails]
+    blocks = tree_text(parse_order("blocked:16"), 4096, width=76)
+    assert "... 253 more like this (4048 leaves)" in blocks
+    assert "... 13 more like this" in tree_text(parse_order("groups:16"), 64)
+    biased = Arithmetic(FLOAT32, order=parse_order("sequential"), bias_leaf=True)
+    assert [line.split(" ─")[0].strip() for line in tree_text(biased, 99).splitlines()[-2:]] == ["98", "bias"]
 
 
 def test_a_picture_escapes_what_it_writes() -> None:
