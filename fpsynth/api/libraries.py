@@ -41,7 +41,7 @@ def reveal(
 ) -> tuple[Reveal, ...]:
     """Find out in which arithmetic an environment sums, at each batch size, and check the answer on ``vectors`` vectors.
 
-    ``environment``: LIBRARY:OPERATION[:OPTIONS] such as ``torch:linear:MKL_CBWR=COMPATIBLE``; its own batch=N and outputs=N
+    ``environment``: LIBRARY:OPERATION[:OPTIONS] such as ``torch:linear:MKL_CBWR=AVX2,layout=NN``; its own batch=N and outputs=N
     count where ``batches`` is None, and instead of ``outputs``.  ``terms``: products in each sum, from 1 to 4096.  ``bias``:
     of a layer with biases.  Raises InputError for what cannot be used, and for what the library refuses.
     """
@@ -88,8 +88,9 @@ def matrix(
 ) -> Matrix:
     """Reveal every environment of this machine and find a detector for each pair of different arithmetics, both ways round.
 
-    ``settings``: also with the variables and switches that make a library choose other kernels.  ``timeout``: seconds for the
-    search of one detector.  ``reveals``: reveal files, perhaps of another machine, whose environments are further members.
+    ``settings``: also with the variables, switches and layouts that make a library choose other kernels.  ``timeout``: seconds
+    for the search of one detector.  ``reveals``: reveal files, perhaps of another machine, whose environments are further
+    members.
     Raises InputError for what cannot be used.
     """
     from fpsynth.libraries.kernels import MAX_TERMS
