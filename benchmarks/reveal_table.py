@@ -23,7 +23,7 @@ from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 
 LAYERS = {
-    "numpy": ("matmul", "dot"),
+    "numpy": ("matmul", "dot", "dot-rows"),
     "torch": ("linear", "matmul"),
     "tensorflow": ("matmul",),
     "jax": ("jit", "eager"),

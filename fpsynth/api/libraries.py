@@ -45,7 +45,7 @@ def reveal(
 ) -> tuple[Reveal, ...]:
     """Find out in which arithmetic an environment sums, at each batch size, and check the answer on ``vectors`` vectors.
 
-    ``environment``: LIBRARY:OPERATION[:OPTIONS] such as ``torch:linear:MKL_CBWR=COMPATIBLE``.  ``batch``, ``outputs`` and
+    ``environment``: LIBRARY:OPERATION[:OPTIONS] such as ``torch:linear:layout=NN``.  ``batch``, ``outputs`` and
     ``threads``: where the environment does not say them itself (else 1, 1 and as many as the library takes).  ``terms``:
     products in each sum, from 1 to 4096.  ``bias``: of a layer with biases.  Raises InputError for what cannot be used, and
     for what the library refuses.
@@ -102,8 +102,9 @@ def matrix(
 ) -> Matrix:
     """Reveal every environment of this machine and find a detector for each pair of different arithmetics, both ways round.
 
-    ``settings``: also with the variables and switches that make a library choose other kernels.  ``timeout``: seconds for the
-    search of one detector.  ``reveals``: reveal files, perhaps of another machine, whose environments are further members.
+    ``settings``: also with the variables, switches and layouts that make a library choose other kernels.  ``timeout``: seconds
+    for the search of one detector.  ``reveals``: reveal files, perhaps of another machine, whose environments are further
+    members.
     Raises InputError for what cannot be used.
     """
     from fpsynth.libraries.kernels import MAX_TERMS

@@ -12,7 +12,7 @@ Add = Callable[[argparse.ArgumentParser], None]
 SIDE = (
     "an order, after which come ,fused ,flush ,accumulator=FORMAT ,operands=tf32 ,operand_rounding=RTZ ,rounding=RTP, and for "
     "the aligned sums of tensor cores ,align=25 ,align_rounding=RNE ,align_cut=RTN; or real, a reveal file, or an environment "
-    "such as torch:linear:batch=4 or torch:linear:device=cuda"
+    "such as torch:linear:batch=4, torch:linear:device=cuda or numpy:matmul:batch=4,layout=NN (calls and layouts: environments)"
 )
 
 
@@ -33,7 +33,7 @@ def reveal(parser: argparse.ArgumentParser) -> None:
     add(
         "environment",
         metavar="LIBRARY:OPERATION[:OPTIONS]",
-        help="such as torch:linear, torch:linear:MKL_CBWR=COMPATIBLE or torch:linear:device=cuda,tf32=on",
+        help="such as torch:linear, numpy:dot:layout=NN, torch:linear:MKL_CBWR=COMPATIBLE or torch:linear:device=cuda,tf32=on",
     )
     add("--terms", type=int, default=8, metavar="N", help="products in each sum, 1 to 4096 (default %(default)s)")
     add("--outputs", type=int, metavar="N", help="neurons of the layer (default 1)")

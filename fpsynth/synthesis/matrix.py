@@ -367,8 +367,8 @@ def run_matrix(
 ) -> Matrix:
     """Reveal, synthesise and confirm (see the top of the file).  Raises InputError where nothing can be revealed.
 
-    ``settings``: also with the settings and switches that are worth trying on the device.  ``reveals``: further environments,
-    perhaps of another machine, with the arithmetics that were revealed there; they must be of the same layer.
+    ``settings``: also with the settings, switches and layouts that are worth trying on the device.  ``reveals``: further
+    environments, perhaps of another machine, with the arithmetics that were revealed there; they must be of the same layer.
     """
     known = [_known(found, dtype, terms, outputs) for found in reveals]
     require_device(device)

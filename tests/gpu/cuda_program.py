@@ -62,13 +62,17 @@ def checked(library: Library, operation: str, dtype: Format) -> dict[str, list[s
 
 
 def same_bits(library: Library, variant: str) -> list[str]:
-    """One-layer networks on which ``operation`` and ``run`` differ."""
+    """One-layer networks on which ``operation`` and ``run`` differ, also in every layout."""
     draw, wrong = np.random.default_rng(2), []
-    for terms, outputs, batch in ((8, 2, 1), (64, 10, 4), (36, 3, 64)):
+    called = library.calls[variant]
+    others = [*called.layouts[1:], *(["NsTe", "TeNs"] if called.strided else [])]
+    shapes = ((8, 2, 1, ""), (64, 10, 4, ""), (36, 3, 64, ""), *((64, 10, 4, layout) for layout in others))
+    for terms, outputs, batch, layout in shapes:
         rows, weights = (draw.standard_normal(size).astype(np.float32) for size in ((batch, terms), (outputs, terms)))
-        what = Kernel(Environment(library.name, variant, batch, device="cuda"), FORMATS["float32"], terms, outputs)
+        where = Environment(library.name, variant, batch, device="cuda", layout=layout)
+        what = Kernel(where, FORMATS["float32"], terms, outputs)
         network = Network((Dense(tuple(map(tuple, weights.tolist()))),))
-        ran = library.run(network, rows.tolist(), FORMATS["float32"], variant, "cuda").logits
+        ran = library.run(network, rows.tolist(), FORMATS["float32"], variant, "cuda", layout).logits
         if tuple(map(tuple, library.operation(what)(rows, weights, None).tolist())) != ran:
             wrong.append(str(what))
     return wrong
