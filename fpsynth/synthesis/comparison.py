@@ -8,7 +8,7 @@ measured: its logits are an observation, and only running it again can check the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.formats import Format
 from fpsynth.libraries.machine import cpu
 from fpsynth.libraries.registry import library_named
 from fpsynth.networks.network import Dense, Network
 from fpsynth.predicates import Bounds, Predicate
 from fpsynth.revealing.revealer import Operands, Revealer
-from fpsynth.synthesis.domain import Interval
+from fpsynth.synthesis.contest import Contest, Field, Runner
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.settings import Progress
@@ -35,48 +34,10 @@ if TYPE_CHECKING:
     from fpsynth.revealing.bench import Array
     from fpsynth.revealing.comparing import Vectors
 
-POINTS = 16
-"""Points of a call."""
-MOST_VECTORS = 9600
-"""Hostile vectors that two libraries are compared on."""
-MOST_NUMBERS = 1 << 24
-"""Of all vectors together."""
 CANDIDATES = 24
 """Vectors on which the predicate seems to hold and that are run again, one by one."""
-_CELLS = 1 << 20
-"""Numbers that an arithmetic is evaluated on at a time."""
-
-
-@dataclass(frozen=True)
-class Contest:
-    """What two libraries are compared for: views of one layer, and when what they give is an answer to the question."""
-
-    question: str
-    format: Format
-    """Of weights and inputs."""
-    terms: int
-    outputs: int
-    read: tuple[int, ...]
-    """The outputs that are compared."""
-    views: tuple[View, ...]
-    """The reference, the deployed one, then the silent ones."""
-    grounds: tuple[Ground, ...]
-    weights: Interval
-    inputs: Interval
-    predicate: Predicate | None = None
-    """On the layer's outputs; None where a difference alone is no answer."""
-    bounds: Callable[[Network[float], Sequence[float]], Bounds | None] | None = None
-    """The intervals of the reference at a point, where it is interval arithmetic."""
-    box: Callable[[Sequence[float]], tuple[tuple[float, float], ...]] = lambda point: ()
-    """The box that such an interval is of; empty: the point alone."""
-    widening: str = ""
-    zeros: bool = True
-    """Whether a weight or an input may be zero."""
-    seed: int = 0
-
-    def ground(self, view: View) -> Ground | None:
-        """The reveal that a view comes from, if any."""
-        return next((ground for ground in self.grounds if ground.view == view.name), None)
+INTERVALS = 240
+"""Vectors whose intervals are computed to find such candidates."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +75,6 @@ def differing(comparison: Comparison) -> str:
         f"run directly, the two give other results on {comparison.differing} of {comparison.vectors} hostile vectors, first "
         f"{of_a[k].hex()} in {a} and {of_b[k].hex()} in {b}"
     )
-
-
-Runner = Callable[[Ground, "Vectors | Sequence[Operands]"], "Array"]
-"""What a revealed kernel gives: (points, outputs that are read) for vectors, (points, all outputs) for operands."""
 
 
 def compared(contest: Contest, progress: Progress | None = None) -> Comparison:
@@ -159,18 +116,18 @@ def compare(contest: Contest, run: Runner) -> Comparison:
     for view in (a, b):
         if contest.ground(view) is None and view.deployment.default.format is None:
             return Comparison(not_made=f"{view.label} is no library, and nothing rounds as it does")
-    vectors = _vectors(contest)
-    of_a, of_b = (_values(contest, view, vectors, run) for view in (a, b))
+    field = Field(contest)
+    of_a, of_b = (field.values(view, run) for view in (a, b))
     differing = np.asarray(~same_numbers(of_a, of_b).all(axis=1))
-    numbers = np.flatnonzero(differing)
-    first = None if not len(numbers) else _difference(contest, vectors, int(numbers[0]), of_a, of_b)
-    found = None
+    first, found = None, None
+    if differing.any():
+        first = _difference(contest, field, int(np.flatnonzero(differing)[0]), of_a, of_b)
     if contest.predicate is not None:
-        for number in _promising(contest, vectors, of_a, of_b, differing, run):
-            found = _checked(contest, _operands(vectors, number), run)
+        for operands in _promising(contest, field, of_a, of_b, differing):
+            found = _checked(contest, operands, run)
             if found is not None:
                 break
-    return Comparison(len(differing), len(numbers), first, found)
+    return Comparison(len(differing), int(differing.sum()), first, found)
 
 
 def _run(revealer: Revealer, ground: Ground, asked: Vectors | Sequence[Operands]) -> Array:
@@ -196,92 +153,48 @@ def _rows(ground: Ground) -> list[int]:
     return [ground.row, *(row for row in others if kinds(row) == own)]
 
 
-def _vectors(contest: Contest) -> Vectors:
-    from fpsynth.revealing.comparing import Vectors
-
-    count = max(24, min(MOST_VECTORS, MOST_NUMBERS // (contest.terms * max(1, len(contest.read)))))
-    points = min(POINTS, max(1, count // 24))
-    operations = {ground.reveal.kernel.environment.operation for ground in contest.grounds}
-    return Vectors(
-        dtype=contest.format.name,
-        terms=contest.terms,
-        outputs=len(contest.read),
-        calls=2 * (count // points // 2),
-        points=points,
-        seed=contest.seed,
-        weighted="sum" not in operations,
-        weights=(float(contest.weights.lower), float(contest.weights.upper)),
-        inputs=(float(contest.inputs.lower), float(contest.inputs.upper)),
-    )
-
-
-def _values(contest: Contest, view: View, vectors: Vectors, run: Runner) -> Array:
-    """What a side gives at the outputs that are compared, (vectors, outputs): its library, or else its arithmetic."""
-    import numpy as np
-
-    from fpsynth.evaluators.sums import sum_of_products
-
-    ground = contest.ground(view)
-    if ground is not None:
-        return run(ground, vectors)
-    parts = []
-    for points, weights in _gathered(vectors):
-        hows = [view.deployment.at(0, output) for output in contest.read]
-        columns = [sum_of_products(how, weights[:, k], points) for k, how in enumerate(hows)]
-        parts.append(np.stack(columns, axis=1))
-    return np.concatenate(parts)
-
-
-def _gathered(vectors: Vectors) -> Iterator[tuple[Array, Array]]:
-    """Points (number, terms) and weights (number, outputs, terms), several calls at a time."""
-    import numpy as np
-
-    size = max(1, _CELLS // (vectors.points * vectors.terms * vectors.outputs))
-    calls = list[tuple["Array", "Array"]]()
-    for call in vectors:
-        calls.append((call.rows, np.repeat(call.weights[None], len(call.rows), axis=0)))
-        if len(calls) == size:
-            yield np.concatenate([x for x, _ in calls]), np.concatenate([w for _, w in calls])
-            calls = []
-    if calls:
-        yield np.concatenate([x for x, _ in calls]), np.concatenate([w for _, w in calls])
-
-
-def _operands(vectors: Vectors, number: int) -> Operands:
-    """The vector of a number, with the weights of the outputs that are compared."""
-    from itertools import islice
-
-    which, point = divmod(number, vectors.points)
-    call = next(islice(iter(vectors), which, None))
-    return tuple(call.rows[point].tolist()), tuple(tuple(row) for row in call.weights.tolist())
-
-
-def _difference(contest: Contest, vectors: Vectors, number: int, of_a: Array, of_b: Array) -> Difference:
-    point, weights = _operands(vectors, number)
+def _difference(contest: Contest, field: Field, number: int, of_a: Array, of_b: Array) -> Difference:
+    ((point, weights),) = field.operands([number])
     a, b = contest.views[:2]
     values = ((a.name, tuple(of_a[number].tolist())), (b.name, tuple(of_b[number].tolist())))
     return Difference(tuple(point), tuple(tuple(row) for row in weights), values)
 
 
-def _promising(contest: Contest, vectors: Vectors, of_a: Array, of_b: Array, differing: Array, run: Runner) -> Iterator[int]:
-    """Numbers of vectors within the question's ranges on which the predicate seems to hold."""
+def _promising(contest: Contest, field: Field, of_a: Array, of_b: Array, differing: Array) -> list[Operands]:
+    """Vectors within the question's ranges on which the predicate seems to hold."""
     import numpy as np
 
     predicate = contest.predicate
     assert predicate is not None
-    if predicate.kind == "outside":  # where b departs from its own arithmetic, or from a
-        arithmetic = _values(replace(contest, grounds=()), contest.views[1], vectors, run)
-        seems = differing | (arithmetic != of_b).any(axis=1)
-    else:
-        seems = _fires(predicate, of_a, of_b, contest.read)
-    seems &= np.isfinite(of_a).all(axis=1) & np.isfinite(of_b).all(axis=1)
-    tried = 0
-    for number in np.flatnonzero(seems):
-        if tried >= CANDIDATES:
-            return
-        if _within(contest, _operands(vectors, int(number))):
-            tried += 1
-            yield int(number)
+    usable = field.inside & np.isfinite(of_a).all(axis=1) & np.isfinite(of_b).all(axis=1)
+    if predicate.kind == "outside":
+        return _outside(contest, field, usable, of_b, differing)
+    numbers = np.flatnonzero(usable & _fires(predicate, of_a, of_b, contest.read))
+    return [operands for operands in field.operands(numbers[:CANDIDATES].tolist()) if contest.allows(operands)]
+
+
+def _outside(contest: Contest, field: Field, usable: Array, of_b: Array, differing: Array) -> list[Operands]:
+    """Vectors whose result in b lies outside the interval, sought where b departs from its own arithmetic or from a.
+
+    Intervals are narrowest where hardly anything rounds in the reference: those come first.
+    """
+    import numpy as np
+
+    assert contest.bounds is not None
+    arithmetic, reference = (field.computed(view)[:, 0] for view in (contest.views[1], contest.views[0]))
+    numbers = np.flatnonzero(usable & (differing | (arithmetic != of_b[:, 0])))
+    exact = field.sums()[numbers]
+    with np.errstate(all="ignore"):
+        error = np.abs(reference[numbers] - exact) / np.abs(of_b[numbers, 0] - reference[numbers])
+    numbers = numbers[np.argsort(error, kind="stable")][:INTERVALS]
+    found = []
+    for number, (point, weights) in zip(numbers.tolist(), field.operands(numbers.tolist()), strict=True):
+        network = Network((Dense(tuple(tuple(row) for row in contest.filled(weights))),))
+        bounds = contest.bounds(network, point) if contest.allows((point, weights)) else None
+        low, high = (Fraction(0), Fraction(0)) if bounds is None else bounds[contest.read[0]]
+        if bounds is not None and not low <= Fraction(of_b[number, 0]) <= high:
+            found.append((point, weights))
+    return found[:CANDIDATES]
 
 
 def _fires(predicate: Predicate, a: Array, b: Array, read: Sequence[int]) -> Array:
@@ -299,23 +212,13 @@ def _fires(predicate: Predicate, a: Array, b: Array, read: Sequence[int]) -> Arr
         return np.asarray((a[:, k] > 0) != (b[:, k] > 0))
 
 
-def _within(contest: Contest, operands: Operands) -> bool:
-    point, weights = operands
-    rows = [entry for row in weights for entry in row]
-    inside = all(contest.weights.lower <= w <= contest.weights.upper for w in rows)
-    inside = inside and all(contest.inputs.lower <= x <= contest.inputs.upper for x in point)
-    return inside and (contest.zeros or all((*rows, *point)))
-
-
 def _checked(contest: Contest, operands: Operands, run: Runner) -> Divergence | None:
     """The divergence of one vector, every library run on it alone; None where it is no answer."""
-    point, drawn = operands
-    rows = dict(zip(contest.read, drawn, strict=True))
-    weights = tuple(tuple(rows.get(output, drawn[0])) for output in range(contest.outputs))
-    network, operands, views = Network((Dense(weights),)), (point, weights), []
+    point, weights = operands[0], contest.filled(operands[1])
+    network, views = Network((Dense(tuple(tuple(row) for row in weights)),)), []
     for view in contest.views:
         ground = contest.ground(view)
-        seen = None if ground is None else tuple(float(logit) for logit in run(ground, [operands])[0])
+        seen = None if ground is None else tuple(float(logit) for logit in run(ground, [(point, weights)])[0])
         told = _told(network, point, view, seen)
         if told is None:
             return None

@@ -9,7 +9,8 @@ from fpsynth.confirmation import replay_divergence
 from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
-from fpsynth.synthesis.comparison import Contest, compared, differing
+from fpsynth.synthesis.comparison import compared, differing
+from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.grounds import Ground, doubts, weighed
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.proofs import versions_used

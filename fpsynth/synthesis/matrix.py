@@ -20,7 +20,8 @@ from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
-from fpsynth.synthesis.comparison import Contest, compared, differing
+from fpsynth.synthesis.comparison import compared, differing
+from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.detecting.detectors import NAMES as PUBLISHED
 from fpsynth.synthesis.detecting.detectors import Detector, detector
 from fpsynth.synthesis.domain import UNIT, Interval

@@ -11,7 +11,7 @@ from fpsynth.errors import InputError, unknown_name
 from fpsynth.formats import Format
 from fpsynth.predicates import Predicate
 from fpsynth.solvers.engines import engines_named
-from fpsynth.synthesis.comparison import Contest
+from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.detecting.amplify import amplified
 from fpsynth.synthesis.detecting.stacking import stage
 from fpsynth.synthesis.detecting.triggers import input_dependent
@@ -187,6 +187,7 @@ def _contest(
         predicate=predicate,
         zeros=not request.camouflage,
         seed=options.seed,
+        vectors=options.vectors,
     )
 
 
@@ -370,5 +371,6 @@ def run_interval(
             box=lambda point: box_around(question, point) if radius else (),
             widening=widening,
             seed=options.seed,
+            vectors=options.vectors,
         ),
     )
