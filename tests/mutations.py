@@ -116,7 +116,7 @@ def mutated_data(data: Any, draw: random.Random) -> Any:
             case 1 if isinstance(inner, dict):
                 inner[draw.choice(["x", "\x1b[2J", "a\nb", ""])] = inner.pop(path[-1])
             case _:
-                inner[path[-1]] = draw.choice(VALUES)
+                inner[path[-1]] = copy.deepcopy(draw.choice(VALUES))
     return data
 
 

@@ -126,16 +126,21 @@ def certify(
     gram: int = 11,
     dtype: str = "float32",
     limit: int | None = None,
+    timeout: float | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> DatasetCertification:
     """Count the images of an .npz file that a certifier certifies for a network of an .npz file, at L2 radius ``eps``.
 
-    ``network`` holds W0, W1, ... as (inputs, outputs); ``images`` holds images and labels.  Raises InputError for files and
-    arguments that cannot be used.
+    ``network`` holds W0, W1, ... as (inputs, outputs) and, where there are any, b0, b1, ... as (outputs,); ``images`` holds
+    images (count, ...) and labels (count,).  ``timeout``: seconds for all of it (default: no limit).
+
+    Raises InputError for files and arguments that cannot be used, fpsynth.deadlines.OutOfTimeError where the time is over.
     """
     from fpsynth.certifiers.dataset import certify_dataset
 
     radius = exact_number(eps, "the radius")
     if radius <= 0:
         raise InputError("the radius must be above 0")
-    return certify_dataset(os.fspath(network), os.fspath(images), radius, certifier, gram, format_named(dtype), limit, progress)
+    if timeout is not None:
+        check_limits(timeout, 0, None)
+    return certify_dataset(network, images, radius, certifier, gram, format_named(dtype), limit, progress, timeout)

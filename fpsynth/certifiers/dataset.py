@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,19 @@ import numpy.typing as npt
 
 from fpsynth.certifiers import base as certifiers
 from fpsynth.certifiers.bounds import float_up
+from fpsynth.certifiers.estimates import Estimating
 from fpsynth.certifiers.lipschitz_sound import SoundCertifier
 from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
+from fpsynth.deadlines import require_time, within
 from fpsynth.errors import InputError, unknown_name
+from fpsynth.files import PathLike
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.layouts import transposed
 from fpsynth.networks.npz import ArrayNetwork, Images, load_arrays, load_images
 
 _BATCH = 500
+_BATCH_NUMBERS = 1 << 22
+"""Pixels that are judged at a time: fewer images of many pixels."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +58,48 @@ class DatasetCertification:
 
 
 def certify_dataset(
-    network_path: str | Path,
-    images_path: str | Path,
+    network_path: PathLike,
+    images_path: PathLike,
     eps: Fraction,
     certifier: str = "lipschitz",
     gram: int = 11,
     dtype: Format = FLOAT32,
     limit: int | None = None,
     progress: Progress | None = None,
+    timeout: float | None = None,
 ) -> DatasetCertification:
     """Certify every image (or the first ``limit``) of an .npz file for a network of an .npz file at the radius ``eps``.
 
     The logits are computed by numpy in ``dtype`` (uint8 pixels divided by 255 in it) from weights rounded into it; the
     class is argmax.  ``lipschitz`` and ``lipschitz-exact`` bound the network as the file has it; ``lipschitz-sound`` the
     rounded one, which is the one that runs.  Raises InputError for files that cannot be used (see networks.npz), a negative
-    ``eps``, an unknown certifier, a format that numpy does not have, and a limit below 1.
+    ``eps``, an unknown certifier, a format that numpy does not have, and a limit below 1; OutOfTimeError where ``timeout``,
+    seconds, is over before all images are judged.
     """
+    with within(timeout) if timeout is not None else nullcontext():
+        return _certified(network_path, images_path, eps, certifier, gram, dtype, limit, _watched(progress or no_progress))
+
+
+def _watched(report: Progress) -> Progress:
+    """The same progress report, which ends where the time is over."""
+
+    def watched(stage: str, done: int, total: int) -> None:
+        report(stage, done, total)
+        require_time()
+
+    return watched
+
+
+def _certified(
+    network_path: PathLike,
+    images_path: PathLike,
+    eps: Fraction,
+    certifier: str,
+    gram: int,
+    dtype: Format,
+    limit: int | None,
+    report: Progress,
+) -> DatasetCertification:
     start = time.perf_counter()
     if certifier not in certifiers.NAMES:
         raise unknown_name("certifier", certifier, certifiers.NAMES)
@@ -77,13 +109,13 @@ def certify_dataset(
         raise InputError(f"numpy computes logits in float16, float32 or float64, not {dtype}")
     if limit is not None and limit < 1:
         raise InputError("the number of images must be at least 1")
-    report = progress or no_progress
     arrays, images = load_arrays(network_path), load_images(images_path)
     if arrays.shape[0] != images.pixels.shape[1]:
         raise InputError(_misfit(arrays, images.pixels.shape[1]))
     deployed = _rounded(arrays, dtype)
     runs = deployed if certifier == "lipschitz-sound" else arrays
-    judge = certifiers.certifier(certifier, runs.network(), gram=gram, format=dtype, progress=report)
+    estimating = Estimating(report, _costs(arrays.shape, certifier))
+    judge = certifiers.certifier(certifier, runs.network(), gram=gram, format=dtype, progress=estimating)
     prepared = time.perf_counter()
     accepted, classes = _judged(judge, deployed, images, eps, dtype, limit, report)
     correct = classes == images.labels[: len(classes)]
@@ -100,6 +132,14 @@ def certify_dataset(
         seconds_lipschitz=prepared - start,
         seconds=time.perf_counter() - start,
     )
+
+
+def _costs(shape: tuple[int, ...], certifier: str) -> list[float]:
+    """What each stage of the bounds costs, in multiplications of one Gram iteration."""
+    layers = list(itertools.pairwise(shape[:-1]))
+    if certifier == "lipschitz-exact":  # M^T M has a row per input, whatever the outputs
+        return [float(inputs) ** 3 for inputs, _ in layers]
+    return [float(sum(min(layer) ** 3 for layer in layers))] * (2 if certifier == "lipschitz-sound" else 1)
 
 
 def _misfit(arrays: ArrayNetwork, features: int) -> str:
@@ -136,9 +176,10 @@ def _judged(
     total = min(len(images.pixels), limit or len(images.pixels))
     accepted: list[bool] = []
     classes: list[int] = []
-    for start in range(0, total, _BATCH):
+    batch = max(1, min(_BATCH, _BATCH_NUMBERS // images.pixels.shape[1]))
+    for start in range(0, total, batch):
         report("images", start, total)
-        inputs = _inputs(images.pixels[start : min(start + _BATCH, total)], dtype)
+        inputs = _inputs(images.pixels[start : min(start + batch, total)], dtype)
         outputs = logits(deployed, inputs)
         classes += outputs.argmax(axis=1).tolist()
         accepted += judge.accepts_all(inputs.tolist(), outputs.tolist(), eps)

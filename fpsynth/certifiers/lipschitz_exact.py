@@ -5,8 +5,9 @@ without bias, bounds each hidden layer's spectral norm by Gram iteration and tak
 whose steps are rounded up to 16 decimals.  Both cuts only ever enlarge the bound, which is why they are sound, and why
 they inflate the bound of a network whose weights are close together.
 
-Matrices are kept as Python integers over a common denominator, and a Gram matrix is computed row by row with rows packed
-into single big integers, so that CPython's multiplication does the inner loops.  Only the standard library is needed.
+Matrices are kept as Python integers over a common denominator.  A Gram matrix is computed exactly from parts of the integers
+that are so short that float64 rounds no sum of their products; integers of very many bits are packed, a row of them into one
+big integer, so that CPython's multiplication does the inner loops.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from operator import mul
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from fpsynth.certifiers.margins import Bounds, LipschitzCertifier, Progress, check_network, no_progress
+from fpsynth.deadlines import require_time
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, Network
 
@@ -25,6 +31,7 @@ UNIT = 10**16
 
 _STOP = UNIT // 10**11  # the square root ends with the first step shorter than 1e-11, in units of 1 / UNIT
 _BLOCK = 128  # rows of a Gram matrix computed from one packing
+_MOST_PARTS = 8  # of an entry: beyond that, packing is faster
 
 IntegerMatrix = list[list[int]]
 
@@ -96,6 +103,7 @@ def _normalised(matrix: IntegerMatrix, denominator: int, scale: Fraction) -> tup
     squares = 0
     rounded: IntegerMatrix = [[0] * len(matrix) for _ in matrix]
     for i, row in enumerate(matrix):
+        require_time()
         for j in range(i, len(row)):
             exact = row[j] * factor
             entry = _away_from_zero(exact, divisor)
@@ -117,10 +125,39 @@ def _away_from_zero(numerator: int, denominator: int) -> int:
 
 
 def gram_matrix(matrix: IntegerMatrix) -> IntegerMatrix:
-    """Return M^T M of an integer matrix M, exactly.
+    """Return M^T M of an integer matrix M, exactly.  Raises OutOfTimeError where the time is over (see ``deadlines``)."""
+    bits = max(max(abs(entry) for entry in row) for row in matrix).bit_length() + 1
+    for count in range(1, _MOST_PARTS + 1):
+        # float64 holds every sum of the products of two parts: len(matrix) * count of them, each of 2 * width bits
+        width = (53 - (len(matrix) * count).bit_length()) // 2
+        if width >= 1 and count * width >= bits:
+            return _gram_of_parts(matrix, count, width)
+    return _gram_of_packed_rows(matrix)
 
-    Row i of the product is the sum of M[k][i] times row k of M.  A row is packed into one integer, an entry to a slot
-    wide enough for any sum, so that each such product is one multiplication.
+
+def _gram_of_parts(matrix: IntegerMatrix, count: int, width: int) -> IntegerMatrix:
+    """The Gram matrix from ``count`` parts of ``width`` bits of every entry, the last one with its sign."""
+    rest = np.array(matrix, dtype=np.int64 if count * width < 63 else object)
+    parts = []
+    for _ in range(count - 1):
+        parts.append((rest & ((1 << width) - 1)).astype(np.float64))
+        rest = rest >> width
+    parts.append(rest.astype(np.float64))
+    product: npt.NDArray[Any] | int = 0
+    for place in reversed(range(2 * count - 1)):
+        pairs = [(k, place - k) for k in range(count) if 0 <= place - k < count]
+        total: npt.NDArray[np.float64] = sum(parts[a].T @ parts[b] for a, b in pairs)  # type: ignore[assignment]
+        product = product * (1 << width) + total.astype(np.int64).astype(object)
+        require_time()
+    entries: IntegerMatrix = product.tolist()  # type: ignore[union-attr]
+    return entries
+
+
+def _gram_of_packed_rows(matrix: IntegerMatrix) -> IntegerMatrix:
+    """The Gram matrix: its row i is the sum of M[k][i] times row k of M.
+
+    A row is packed into one integer, an entry to a slot wide enough for any sum, so that each such product is one
+    multiplication.
     """
     columns = [list(column) for column in zip(*matrix, strict=True)]
     size = len(columns)
@@ -130,6 +167,7 @@ def gram_matrix(matrix: IntegerMatrix) -> IntegerMatrix:
     for start in range(0, size, _BLOCK):
         packed = [_pack(row[start:], slot) for row in matrix]  # the product is symmetric: entries left of the block are known
         for i in range(start, min(start + _BLOCK, size)):
+            require_time()
             entries = _unpack(sum(map(mul, columns[i], packed)), slot, size - start)
             for j in range(i, size):
                 product[i][j] = product[j][i] = entries[j - start]

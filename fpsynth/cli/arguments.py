@@ -137,13 +137,30 @@ def _tie(parser: argparse.ArgumentParser) -> None:
 
 def _certify(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--network", required=True, metavar="FILE.npz", help="W0, W1, ... as (inputs, outputs)")
-    add("--images", required=True, metavar="FILE.npz", help="images and labels")
+    add(
+        "--network",
+        required=True,
+        metavar="FILE.npz",
+        help="weights W0, W1, ..., each (inputs, outputs) as in x @ W0, and, where there are any, biases b0, b1, ..., each"
+        " (outputs,); ReLU in between.  torch stores (outputs, inputs): save weight.T",
+    )
+    add(
+        "--images",
+        required=True,
+        metavar="FILE.npz",
+        help="images (count, ...), uint8 (divided by 255) or floats (as they are), and labels (count,)",
+    )
     add("--eps", required=True, metavar="RADIUS", help="L2 radius")
     add("--certifier", default="lipschitz", help="lipschitz, lipschitz-exact or lipschitz-sound (default %(default)s)")
     add("--gram", type=int, default=11, metavar="N", help="Gram iterations for each spectral norm (default %(default)s)")
     add("--dtype", default="float32", help="format in which the logits are computed (default %(default)s)")
     add("--limit", type=int, metavar="N", help="only the first N images")
+    add(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="for all of it; what is not done by then is unknown, exit code 3 (default: no limit)",
+    )
     _add_output(parser)
 
 

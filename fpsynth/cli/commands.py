@@ -96,18 +96,31 @@ def _write(result: TieResult, arguments: Namespace) -> list[str]:
 
 def certify(arguments: Namespace, console: Console) -> Outcome:
     """Certify a data set."""
+    from fpsynth.deadlines import OutOfTimeError
     from fpsynth.synthesis.domain import parse_number
 
-    result = api.certify(
-        arguments.network,
-        arguments.images,
-        parse_number(arguments.eps, "the radius"),
-        certifier=arguments.certifier,
-        gram=arguments.gram,
-        dtype=arguments.dtype,
-        limit=arguments.limit,
-        progress=console.count,
-    )
+    seen = "reading the files"
+
+    def progress(stage: str, done: int, total: int) -> None:
+        nonlocal seen
+        seen = f"{stage}: {done} of {total}"
+        console.count(stage, done, total)
+
+    try:
+        result = api.certify(
+            arguments.network,
+            arguments.images,
+            parse_number(arguments.eps, "the radius"),
+            certifier=arguments.certifier,
+            gram=arguments.gram,
+            dtype=arguments.dtype,
+            limit=arguments.limit,
+            timeout=arguments.timeout,
+            progress=progress,
+        )
+    except OutOfTimeError:
+        reason = f"time ran out after {arguments.timeout:g} s ({seen}): nothing is said of any image"
+        return UNKNOWN, {"verdict": "unknown", "reason": reason} if arguments.json else f"unknown: {reason}"
     if arguments.json:
         return DONE, labelled("certify", result.to_json())
     from fpsynth.report.listings import certify_text

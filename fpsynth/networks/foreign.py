@@ -48,7 +48,7 @@ ZIP = Foreign("a ZIP archive")
 SAVED_MODEL = Foreign("a SavedModel folder of TensorFlow", _FROM_KERAS)
 CERTIFIER = Foreign("a network in the verified certifier's own text")
 
-_TEXT_PICKLE = re.compile(rb"[(\]}]?[dl]?p[0-9]+\n|\([dl]p[0-9]+\n|c[A-Za-z_.]+\n[A-Za-z_]+\n")
+_TEXT_PICKLE = re.compile(rb"[(\]}]?[dl]?p[0-9]+\n|\([dl]p[0-9]+\n|c[A-Za-z_.]+\n[A-Za-z_]+\n|[\](})]q\x00")
 _VNNLIB = re.compile(rb"(?:\s|;[^\n]*\n)*\((?:declare-const|declare-fun|vnnlib-version)\s", re.ASCII)
 _MEMBERS = ((b"/data.pkl", TORCH), (b"model.weights.h5", KERAS), (b".npy", NPZ))
 

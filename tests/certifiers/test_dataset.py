@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from fpsynth.certifiers.dataset import certify_dataset
+from fpsynth.certifiers.estimates import Estimating
+from fpsynth.deadlines import OutOfTimeError
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
 
@@ -83,6 +85,43 @@ def test_files_that_do_not_fit_are_refused(files, tmp_path):
     np.savez(tmp_path / "huge.npz", W0=np.eye(2) * 1e39)
     with pytest.raises(InputError, match="range of float32"):
         certify_dataset(tmp_path / "huge.npz", files[1], Fraction(1))
+
+
+def test_images_that_fit_only_transposed_weights_say_so(files, tmp_path):
+    np.savez(tmp_path / "turned.npz", W0=np.zeros((2, 3)))
+    np.savez(tmp_path / "three.npz", images=np.zeros((1, 3), np.uint8), labels=np.array([0]))
+    with pytest.raises(InputError, match="2 inputs but the images have 3 features; all fits once W0 is transposed"):
+        certify_dataset(tmp_path / "turned.npz", tmp_path / "three.npz", Fraction(1))
+
+
+@pytest.mark.parametrize("name", ["lipschitz", "lipschitz-exact", "lipschitz-sound"])
+def test_nothing_is_said_where_the_time_is_over(files, name):
+    with pytest.raises(OutOfTimeError):
+        certify_dataset(*files, Fraction("0.5"), name, timeout=1e-9)
+    assert certify_dataset(*files, Fraction("0.5"), name, timeout=1000).certified == 3
+
+
+def test_the_time_that_is_left_is_estimated_from_what_is_done():
+    now, said = [0.0], []
+    report = Estimating(lambda *told: said.append(told), [300.0, 100.0], clock=lambda: now[0])
+    for seconds, stage, done in (
+        (5, "one", 0),
+        (25, "one", 1),
+        (125, "one", 2),
+        (125, "two", 0),
+        (165, "two", 2),
+        (200, "images", 1),
+    ):
+        now[0] = seconds
+        report(stage, done, 2)
+    assert said == [
+        ("one", 0, 2),
+        ("one, about 33 s left", 1, 2),  # 20 s for 150 of 400
+        ("one, about 40 s left", 2, 2),
+        ("two, about 40 s left", 0, 2),
+        ("two", 2, 2),
+        ("images", 1, 2),
+    ]
 
 
 mnist = pytest.mark.skipif(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from witnesses import RADIUS, SUPREMUM, W1, W2, XB
 
 from fpsynth.certifiers.lipschitz_exact import exact_certifier, gram_matrix, margin_bounds, spectral_norm_up, sqrt_up
+from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, Network
 
@@ -140,6 +141,23 @@ def test_hidden_layers_multiply_the_bound():
 def test_fractions_are_read_exactly():
     third = Network((Dense(((Fraction(1, 3),), (Fraction(2, 3),))),))
     assert margin_bounds(third)[0][1] == sqrt_up(Fraction(1, 9))
+
+
+@pytest.mark.parametrize("bits", [1, 19, 20, 53, 54, 62, 63, 64, 130, 400, 2000])
+@pytest.mark.parametrize("rows", [1, 3, 65])
+def test_gram_matrices_of_integers_of_any_length_are_exact(bits, rows):
+    draw = random.Random(f"{bits} {rows}")
+    extreme = [2**bits - 1, 1 - 2**bits, -(2 ** (bits - 1)), 0, 1, -1]
+    matrix = [[draw.choice([*extreme, draw.getrandbits(bits), -draw.getrandbits(bits)]) for _ in range(4)] for _ in range(rows)]
+    matrix[0][0] = -(2**bits)
+    columns = list(zip(*matrix, strict=True))
+    assert gram_matrix(matrix) == [[sum(map(int.__mul__, a, b)) for b in columns] for a in columns]
+
+
+def test_a_spectral_norm_ends_where_the_time_is_over():
+    weight = np.random.default_rng(0).normal(size=(8, 300)).tolist()
+    with within(0.0), pytest.raises(OutOfTimeError):
+        spectral_norm_up(weight, 11)
 
 
 def test_progress_covers_every_iteration():
