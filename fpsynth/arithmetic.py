@@ -12,6 +12,9 @@ from fpsynth.formats import Format
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, restrict
 from fpsynth.rounding import Flush, Rounding
 
+_NAMED_LEAVES = 4
+"""Products that are named one by one."""
+
 
 @dataclass(frozen=True)
 class Arithmetic:
@@ -73,7 +76,7 @@ class Arithmetic:
         order = str(self.order)
         parts.append(order if len(order) <= 80 else f"a tree of {len(order.split(','))} leaves")
         if self.fused:
-            parts.append(f"fused but for {len(self.rounded)} products" if self.rounded else "fused")
+            parts.append("fused" + _but_for(self.rounded))
         if self.alignment is not None:
             parts.append(f"({self.alignment})")
         if self.rounding is not Rounding.RNE:
@@ -83,6 +86,14 @@ class Arithmetic:
         if self.bias_first:
             parts.append("bias first")
         return " ".join(parts)
+
+
+def _but_for(leaves: tuple[int, ...]) -> str:
+    """Which products are not fused, in words: by number where they are few."""
+    if not leaves:
+        return ""
+    few = f"product{'s' if len(leaves) > 1 else ''} {', '.join(map(str, leaves))}"
+    return f" but for {few if len(leaves) <= _NAMED_LEAVES else f'{len(leaves)} products'}"
 
 
 REAL = Arithmetic(None)

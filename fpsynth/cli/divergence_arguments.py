@@ -8,7 +8,8 @@ from collections.abc import Callable
 Add = Callable[[argparse.ArgumentParser], None]
 
 SIDE = (
-    "an order, after which come ,fused ,flush ,accumulator=FORMAT ,operands=tf32 ,operand_rounding=RTZ ,rounding=RTP, and for "
+    "an order, after which come ,fused ,rounded=1+3 (products not fused) ,flush or ,flush=unbounded ,accumulator=FORMAT "
+    ",operands=tf32 ,operand_rounding=RTZ ,rounding=RTP, and for "
     "the aligned sums of tensor cores ,align=25 ,align_rounding=RNE ,align_cut=RTN; or real, a reveal file, or an environment "
     "such as torch:linear:batch=4 or torch:linear:device=cuda"
 )
