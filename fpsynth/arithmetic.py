@@ -12,6 +12,9 @@ from fpsynth.formats import Format
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, restrict
 from fpsynth.rounding import Flush, Rounding
 
+_NAMED_LEAVES = 4
+"""Products that are named one by one."""
+
 
 @dataclass(frozen=True)
 class Arithmetic:
@@ -75,7 +78,7 @@ class Arithmetic:
         if self.order.bias:
             parts.append(f"({self.order.bias_in_words})")
         if self.fused:
-            parts.append(f"fused but for {len(self.rounded)} products" if self.rounded else "fused")
+            parts.append("fused" + _but_for(self.rounded))
         if self.alignment is not None:
             parts.append(f"({self.alignment})")
         if self.rounding is not Rounding.RNE:
@@ -85,6 +88,14 @@ class Arithmetic:
         if self.bias_first:
             parts.append("bias first")
         return " ".join(parts)
+
+
+def _but_for(leaves: tuple[int, ...]) -> str:
+    """Which products are not fused, in words: by number where they are few."""
+    if not leaves:
+        return ""
+    few = f"product{'s' if len(leaves) > 1 else ''} {', '.join(map(str, leaves))}"
+    return f" but for {few if len(leaves) <= _NAMED_LEAVES else f'{len(leaves)} products'}"
 
 
 REAL = Arithmetic(None)

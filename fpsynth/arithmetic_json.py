@@ -10,7 +10,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import format_named
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.orders.nested import MAX_LEAVES
-from fpsynth.rounding import Rounding, rounding_named
+from fpsynth.rounding import Flush, Rounding, rounding_named
 
 Json = dict[str, Any]
 
@@ -46,13 +46,27 @@ def arithmetic_to_json(how: Arithmetic) -> Json:
         "rounding": how.rounding.value,
         "fused": how.fused,
         "rounded": list(how.rounded),
-        "flush": how.flush,
+        "flush": flush_to_json(how.flush),
         "order": order_to_json(how.order),
         "bias_first": how.bias_first,
         "bias_leaf": how.bias_leaf,
         "operand_rounding": how.operand_rounding.value,
         "alignment": None if how.alignment is None else alignment_to_json(how.alignment),
     }
+
+
+def flush_to_json(flush: Flush) -> bool | str:
+    """``unbounded``; for the other kinds whether anything is flushed, as files said before there was a third kind."""
+    return "unbounded" if flush == Flush.UNBOUNDED else bool(flush)
+
+
+def flush_from_json(data: object) -> Flush:
+    """Read what ``flush_to_json`` wrote.  Raises InputError in one line for anything else."""
+    if data == "unbounded":
+        return Flush.UNBOUNDED
+    if not isinstance(data, bool):
+        raise InputError('flush must be true, false or "unbounded"')
+    return Flush(data)
 
 
 def alignment_to_json(how: Alignment) -> Json:
@@ -92,7 +106,7 @@ def arithmetic_from_json(data: object) -> Arithmetic:
     unknown = set(data) - set(arithmetic_to_json(Arithmetic(None)))
     if unknown:
         raise InputError(f"an arithmetic has no field {min(unknown)[:40]!r}")
-    for name in ("fused", "flush", "bias_first", "bias_leaf"):
+    for name in ("fused", "bias_first", "bias_leaf"):
         if not isinstance(data.get(name, False), bool):
             raise InputError(f"{name} must be true or false")
     rounded = data.get("rounded", [])
@@ -109,7 +123,7 @@ def arithmetic_from_json(data: object) -> Arithmetic:
         accumulator=formats["accumulator"],
         rounding=_mode(data, "rounding", "RNE"),
         fused=data.get("fused", False),
-        flush=data.get("flush", False),
+        flush=flush_from_json(data.get("flush", False)),
         order=order_from_json(data.get("order", "sequential")),
         bias_first=data.get("bias_first", False),
         rounded=tuple(rounded),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from fpsynth.arithmetic_json import alignment_from_json, alignment_to_json
+from fpsynth.arithmetic_json import alignment_from_json, alignment_to_json, flush_from_json, flush_to_json
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import FORMATS, Format
 from fpsynth.rounding import Rounding, Value
@@ -54,7 +54,7 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
         if node.rounding is not Rounding.RNE:
             entry["rounding"] = node.rounding.value
         if node.flush:
-            entry["flush"] = True
+            entry["flush"] = flush_to_json(node.flush)
         if node.name:
             entry["name"] = node.name
         if node.value is not None:
@@ -85,7 +85,7 @@ def problem_from_json(data: Mapping[str, Any]) -> Problem:
                 tuple(nodes[k] for k in entry.get("args", ())),
                 _format_from_json(entry["format"]) if "format" in entry else None,
                 Rounding(entry.get("rounding", "RNE")),
-                entry.get("flush", False),
+                flush_from_json(entry.get("flush", False)),
                 entry.get("name", ""),
                 Fraction(entry["value"]) if "value" in entry else None,
                 alignment_from_json(entry["alignment"]) if "alignment" in entry else None,

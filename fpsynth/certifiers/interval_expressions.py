@@ -16,7 +16,7 @@ from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 
 Ends = tuple[Expression, Expression]
 """Lower and upper end of an interval; the same node twice for a point."""
@@ -88,7 +88,7 @@ def _aligned_ends(node: Expression, args: list[Ends]) -> Ends:
     return ex.cast(low, node.format, Rounding.RTN, node.flush), ex.cast(high, node.format, Rounding.RTP, node.flush)
 
 
-def _exactly(ends: Ends, fmt: Format | None, flush: bool) -> Ends:
+def _exactly(ends: Ends, fmt: Format | None, flush: Flush) -> Ends:
     """An interval among the real numbers, flushed before; the same node twice for a point."""
     assert fmt is not None
     found = [ex.real(_flushed(end, fmt) if flush else end) for end in _distinct(ends)]
@@ -129,7 +129,7 @@ def _rounded(node: Expression, operands: tuple[Expression, ...], slack: Expressi
 
 
 def _flushed(node: Expression, fmt: Format) -> Expression:
-    return ex.cast(node, fmt, flush=True)
+    return ex.cast(node, fmt, flush=Flush.ROUNDED)  # both kinds are one here
 
 
 def _slack(node: Expression, args: list[Ends], widening: Widening) -> Expression | None:
@@ -150,7 +150,7 @@ def _slack(node: Expression, args: list[Ends], widening: Widening) -> Expression
     return reduce(ex.add, parts) if parts else None
 
 
-def _size(ends: Ends, fmt: Format, flush: bool) -> Expression:
+def _size(ends: Ends, fmt: Format, flush: Flush) -> Expression:
     """The largest magnitude in an interval, as a real number."""
     magnitudes = [ex.real(_flushed(end, fmt) if flush else end) for end in _distinct(ends)]
     return reduce(ex.maximum, map(_magnitude, magnitudes))

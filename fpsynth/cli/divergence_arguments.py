@@ -10,7 +10,8 @@ from fpsynth.cli.console import FEWEST, MOST
 Add = Callable[[argparse.ArgumentParser], None]
 
 SIDE = (
-    "an order, after which come ,fused ,flush ,accumulator=FORMAT ,operands=tf32 ,operand_rounding=RTZ ,rounding=RTP, and for "
+    "an order, after which come ,fused ,rounded=1+3 (products not fused) ,flush or ,flush=unbounded ,accumulator=FORMAT "
+    ",operands=tf32 ,operand_rounding=RTZ ,rounding=RTP, and for "
     "the aligned sums of tensor cores ,align=25 ,align_rounding=RNE ,align_cut=RTN; or real, a reveal file, or an environment "
     "such as torch:linear:batch=4, torch:linear:device=cuda or numpy:matmul:batch=4,layout=NN (calls and layouts: environments)"
 )

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, constant, mul, topological
-from fpsynth.rounding import MINUS_ZERO, flushed, round_fraction
+from fpsynth.rounding import MINUS_ZERO, round_fraction
 
 _Scaled = tuple[Expression, int]
 """A node that is worth an odd positive integer times the node it replaces, and that integer."""
@@ -60,8 +60,7 @@ def _cast(node: Expression) -> Expression:
     assert fmt is not None
     if source.op is Op.CONSTANT:
         assert source.value is not None
-        value = round_fraction(source.value, fmt, node.rounding)
-        value = flushed(value, fmt) if node.flush else value
+        value = round_fraction(source.value, fmt, node.rounding, node.flush)
         if value.is_finite and value != MINUS_ZERO:
             return constant(value.fraction(), fmt)
     raise InputError(f"cannot encode the rounding of a multiple of a rational that is no binary fraction into {fmt}")

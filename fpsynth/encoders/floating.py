@@ -2,7 +2,8 @@
 
 Formats without infinity are no sorts of that theory.  Their values are carried in a sort with one more exponent bit, each
 operation is done exactly in a sort wide enough and rounded once: as the IEEE format of the same widths does where the
-result is below the least normal number, as the carrier does above.  Real numbers are carried in sorts so wide that nothing
+result is below the least normal number, as the carrier does above.  Where a result is flushed if it is tiny with unbounded
+exponent, it is rounded in a sort with one more exponent bit first.  Real numbers are carried in sorts so wide that nothing
 rounds (see ranges.py).
 """
 
@@ -20,7 +21,7 @@ from fpsynth.encoders.ranges import ZERO, NodeRange, Range, inner_bounds, is_abs
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format, power_of_two
 from fpsynth.problems import Problem
-from fpsynth.rounding import MINUS_ZERO, NAN, PLUS_ZERO, Rounding, from_fraction, negate
+from fpsynth.rounding import MINUS_ZERO, NAN, PLUS_ZERO, Flush, Rounding, from_fraction, negate
 
 OPERATORS = {Op.ADD: "fp.add", Op.MUL: "fp.mul", Op.FMA: "fp.fma", Op.LT: "fp.lt", Op.LE: "fp.leq", Op.EQ: "fp.eq"}
 CONNECTIVES = {Op.AND: "and", Op.OR: "or", Op.NOT: "not"}
@@ -82,27 +83,32 @@ class FloatingEncoder(Generic[T]):
         if node.op is Op.MAX:
             return self._maximum(node, args[0], args[1], carrier(fmt))
         known = self.ranges[id(node)]
+        if self._decided_unbounded(node, fmt):
+            return self._flushed_unbounded(node, args, fmt)
         if node.op is Op.ALIGNED:
             read = [operand_range(node, k, self.ranges[id(arg)].value) for k, arg in enumerate(node.args)]
             result = AlignedSum(self.algebra, node, args, read, self.standard).term()
         elif node.op is Op.CAST:
             result = self._cast(node, args[0], fmt)
-        elif fmt.has_infinity and (node.op is Op.MUL or fmt.exponent_bits <= fmt.precision):
+        elif fmt.has_infinity and _directly(node, carrier(fmt)):
             result = self.algebra.rounded(OPERATORS[node.op], node.rounding, *args)
         else:
-            result = self._exact_then_rounded(node, args, fmt)
+            result = self._into(fmt, node.rounding, *self._exactly(node, args, fmt))
         # known.value has the flushing in it already
         return self._flushed(result, fmt, known.exact) if node.flush else result
 
     def _cast(self, node: Expression, arg: T, fmt: Format) -> T:
-        source, sort = node.args[0].format, self.terms[id(node.args[0])][1]
-        if source is None:  # the reals have one zero
+        term, sort = self._source(node, arg)
+        return term if node.args[0].format == fmt else self._into(fmt, node.rounding, term, sort)
+
+    def _source(self, node: Expression, arg: T) -> tuple[T, Sort | None]:
+        """What a cast reads."""
+        sort = self.terms[id(node.args[0])][1]
+        if node.args[0].format is None:  # the reals have one zero
             assert sort is not None
             arg = self.algebra.named(arg, sort)
             arg = self._ite(self.algebra.apply("fp.isZero", arg), self._zero(sort), arg)
-        if source == fmt:
-            return arg
-        return self._into(fmt, node.rounding, arg, sort)
+        return arg, sort
 
     def _into(self, fmt: Format, mode: Rounding, term: T, sort: Sort | None) -> T:
         """A number rounded into a format."""
@@ -110,24 +116,28 @@ class FloatingEncoder(Generic[T]):
             return self.algebra.convert(mode, term, carrier(fmt))
         return self._round_without_infinity(self.algebra.named(term, sort), sort, fmt, mode)
 
-    def _exact_then_rounded(self, node: Expression, args: list[T], fmt: Format) -> T:
-        """The operation in a sort that holds every exact result of the format, rounded once after that."""
+    def _exactly(self, node: Expression, args: list[T], fmt: Format) -> tuple[T, Sort]:
+        """The operation in a sort that holds every exact result of the format, to be rounded once after that."""
         low, top = fmt.lsb_min, fmt.emax
         if node.op is not Op.ADD:
             low, top = min(low, 2 * low), 2 * top + 1
         bits = 2 * fmt.precision if node.op is Op.MUL else top + 2 - low
         wide = sort_for(low, top + 1, bits, standard=False)
         args = [self.algebra.convert(Rounding.RNE, arg, wide) for arg in args]
-        exact = self.algebra.rounded(OPERATORS[node.op], node.rounding, *args)
-        return self._into(fmt, node.rounding, exact, wide)
+        return self.algebra.rounded(OPERATORS[node.op], node.rounding, *args), wide
 
     def _round_without_infinity(self, term: T, own: Sort | None, fmt: Format, mode: Rounding) -> T:
         t, sort = self.algebra, carrier(fmt)
         large = term if own == sort else t.named(t.convert(mode, term, sort), sort)
         small = t.convert(mode, t.convert(mode, term, Sort(fmt.exponent_bits, fmt.precision)), sort)
         subnormal = t.apply("fp.lt", t.apply("fp.abs", large), t.number(from_fraction(fmt.min_normal), sort))
-        too_large = t.apply("fp.lt", t.number(from_fraction(fmt.max_finite), sort), t.apply("fp.abs", large))
-        return self._ite(too_large, self._beyond(large, fmt, mode), self._ite(subnormal, small, large))
+        return self._bounded(large, fmt, mode, self._ite(subnormal, small, large))
+
+    def _bounded(self, large: T, fmt: Format, mode: Rounding, otherwise: T) -> T:
+        """What a number of the carrier becomes that may be beyond the greatest finite one."""
+        t = self.algebra
+        too_large = t.apply("fp.lt", t.number(from_fraction(fmt.max_finite), carrier(fmt)), t.apply("fp.abs", large))
+        return self._ite(too_large, self._beyond(large, fmt, mode), otherwise)
 
     def _beyond(self, term: T, fmt: Format, mode: Rounding) -> T:
         """What a number beyond the greatest finite one becomes: that one where the mode rounds toward zero, else NaN."""
@@ -147,6 +157,29 @@ class FloatingEncoder(Generic[T]):
         tiny = t.apply("fp.lt", t.apply("fp.abs", term), t.number(from_fraction(fmt.min_normal), sort))
         zero = self._ite(t.apply("fp.isNegative", term), t.number(MINUS_ZERO, sort), self._zero(sort))
         return self._ite(tiny, zero, term)
+
+    def _decided_unbounded(self, node: Expression, fmt: Format) -> bool:
+        """Whether it matters that the node decides on tiny results with unbounded exponent: there are some that are rounded."""
+        exact = self.ranges[id(node)].exact
+        rounds = node.op in (Op.MUL, Op.FMA) or (node.op is Op.CAST and node.args[0].format != fmt)
+        return node.flush == Flush.UNBOUNDED and rounds and exact.least < fmt.min_normal and exact.lsb < fmt.lsb_min
+
+    def _flushed_unbounded(self, node: Expression, args: list[T], fmt: Format) -> T:
+        """The result with one more exponent bit, a zero of its sign where that is tiny, and else a number of the format."""
+        t, own = self.algebra, carrier(fmt)
+        deep = Sort(fmt.exponent_bits + 1, fmt.precision)
+        if node.op is Op.CAST:
+            term = t.convert(node.rounding, self._source(node, args[0])[0], deep)
+        elif _directly(node, deep):
+            term = t.rounded(OPERATORS[node.op], node.rounding, *(self._resized(arg, own, deep) for arg in args))
+        else:
+            term = t.convert(node.rounding, self._exactly(node, args, fmt)[0], deep)
+        term = t.named(term, deep)
+        tiny = t.apply("fp.lt", t.apply("fp.abs", term), t.number(from_fraction(fmt.min_normal), deep))
+        zero = self._ite(t.apply("fp.isNegative", term), t.number(MINUS_ZERO, own), self._zero(own))
+        if fmt.has_infinity:
+            return self._ite(tiny, zero, t.convert(node.rounding, term, own))
+        return self._ite(tiny, zero, self._bounded(term, fmt, node.rounding, term))
 
     def _maximum(self, node: Expression, a: T, b: T, sort: Sort) -> T:
         """IEEE 754-2019 maximum; fp.max leaves the sign of zero open and drops NaN."""
@@ -210,6 +243,11 @@ class FloatingEncoder(Generic[T]):
     def _sort_for(self, known: Sequence[Range]) -> Sort:
         known = [r for r in known if not r.is_zero] or [ZERO]
         return sort_for(min(r.lsb for r in known), max(r.top for r in known), max(r.bits for r in known), self.standard)
+
+
+def _directly(node: Expression, sort: Sort) -> bool:
+    """Whether z3 does the operation in the sort: it adds only where there are no fewer bits of precision than of exponent."""
+    return node.op is Op.MUL or sort.exponent_bits <= sort.precision
 
 
 @dataclass(frozen=True)

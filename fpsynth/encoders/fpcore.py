@@ -13,7 +13,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 from fpsynth.problems import Problem
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 
 ROUNDINGS = {
     Rounding.RNE: "nearestEven",

@@ -10,7 +10,7 @@ from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format, power_of_two
 from fpsynth.problems import Variable
-from fpsynth.rounding import Rounding, Value, flushed, from_fraction, round_fraction, round_value
+from fpsynth.rounding import Rounding, Value, from_fraction, round_fraction, round_value
 
 
 @dataclass(frozen=True)
@@ -126,18 +126,19 @@ def operand_range(node: Expression, position: int, known: Range) -> Range:
 def rounded_range(exact: Range, node: Expression) -> Range:
     """The Range of ``exact`` rounded (and flushed) as the floating-point node says.
 
-    Rounding is monotone, so rounding the bounds bounds the results; and it never leaves the grid that a number is on.
+    Rounding and flushing are monotone, so rounding the bounds bounds the results; and rounding never leaves the grid that a
+    number is on.
     """
     fmt = node.format
     assert fmt is not None
     special, bounds, overflow = exact.special, [], False
     for bound in (exact.lower, exact.upper):
-        value = round_value(from_fraction(bound), fmt, node.rounding)
+        value = round_value(from_fraction(bound), fmt, node.rounding, node.flush)
         if not value.is_finite:
             special = True
             bounds.append(fmt.max_finite if bound > 0 else -fmt.max_finite)
         else:
-            bounds.append((flushed(value, fmt) if node.flush else value).fraction())
+            bounds.append(value.fraction())
         overflow = overflow or abs(bound) > fmt.max_finite
     if bounds[0] == bounds[1] == 0 and not special:
         return ZERO

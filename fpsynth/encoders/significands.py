@@ -20,7 +20,7 @@ from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format, power_of_two
 from fpsynth.problems import Problem, Variable
-from fpsynth.rounding import Rounding, dyadic, round_value
+from fpsynth.rounding import Flush, Rounding, dyadic, round_value
 
 
 def significands_script(problem: Problem) -> Script:
@@ -155,6 +155,8 @@ class _Encoder:
         if node.format is None or node.op in (Op.NEG, Op.MAX):
             return exact
         rounded = self._rounded(exact, node.format, node.rounding)
+        if node.flush == Flush.UNBOUNDED and exact.lsb < node.format.lsb_min:
+            return self._flushed_unbounded(exact, rounded, node.format, node.rounding)
         return self._flushed(rounded, node.format) if node.flush else rounded
 
     def _operand(self, node: Expression, position: int) -> Fixed:
@@ -179,6 +181,35 @@ class _Encoder:
             case Op.ALIGNED:
                 raise InputError("the significand encoding has no aligned sums; use the floating-point encoding")
         raise AssertionError(node.op)
+
+    def _flushed_unbounded(self, exact: Fixed, rounded: Fixed, fmt: Format, mode: Rounding) -> Fixed:
+        """Zero where the exact result is below the least normal number once it is rounded with unbounded exponent.
+
+        The ulp there is then half the least subnormal number u: one rounds to the least normal number from u/4 below it on
+        (a tie goes there, too: it is even), away from zero from beyond u/2 below it on, toward zero not at all.
+        """
+        unit = exact.lsb
+        ulp = int(fmt.min_subnormal * power_of_two(-unit)) // 2
+        least = ulp << fmt.precision  # the least normal number
+        above, below = (self._first_kept(least, ulp, mode, negative) for negative in (False, True))
+        lower, upper = exact.lower, exact.upper
+        if lower >= above or upper <= -below:
+            return rounded
+        ops = self.ops
+        small = ops.less(exact, ops.number(above, unit)), ops.less(ops.number(-below, unit), exact)
+        lower, upper = (
+            0 if -below < bound < above else value for bound, value in ((lower, rounded.lower), (upper, rounded.upper))
+        )
+        width = width_for(lower, upper)
+        tiny = f"(and {small[0]} {small[1]})"
+        return ops.make(f"(ite {tiny} {literal(0, width)} {ops.fit(rounded, width)})", lower, upper, rounded.lsb)
+
+    def _first_kept(self, least: int, ulp: int, mode: Rounding, negative: bool) -> int:
+        """The least magnitude, in units, that is not tiny; ``least`` is that of the least normal number."""
+        if mode in (Rounding.RNE, Rounding.RNA):
+            return least - ulp // 2
+        away = mode is not Rounding.RTZ and negative == (mode is Rounding.RTN)
+        return least - ulp + 1 if away else least
 
     def _flushed(self, number: Fixed, fmt: Format) -> Fixed:
         """Zero where the magnitude is below the least normal number."""

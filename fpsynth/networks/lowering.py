@@ -35,7 +35,15 @@ def _output(layer: Dense[Expression], output: int, values: Sequence[Expression],
     row = list(zip(layer.weight[output], values, strict=True))
     bias = None if layer.bias is None else _widened(layer.bias[output], how)
     total = _Sum(row, bias, how).total()
-    return cast(total, how.format, how.rounding, Flush.NEVER if how.format == how.sum_format else how.flush)
+    return cast(total, how.format, how.rounding, _flush_of_result(how))
+
+
+def _flush_of_result(how: Arithmetic) -> Flush:
+    """How the sum is flushed when it is rounded into the format: none of it is tiny there if none is in the accumulator."""
+    fmt, wide = how.format, how.sum_format
+    if fmt is None or wide is None or fmt == wide:
+        return Flush.NEVER
+    return how.flush.of_exact if fmt.emin <= wide.emin else how.flush
 
 
 def _widened(node: Expression, how: Arithmetic) -> Expression:
@@ -76,6 +84,10 @@ class _Sum:
         order = how.order if self.bias_is_leaf else how.order.without_bias
         self.tree = order.tree(len(row) + self.bias_is_leaf)
         self.rounded = frozenset(how.rounded)
+        factors, wide = how.operands or how.format, how.sum_format
+        exact = factors is not None and wide is not None and 2 * factors.precision < wide.precision
+        self.flush_of_product = how.flush.of_exact if exact else how.flush
+        """Products with a bit to spare are no nearer to the least normal number than half the ulp below it."""
         self.nodes: dict[int, Expression] = {}
         # the bias that comes first is the accumulator's starting value: it is added to the leaf that the first step begins with
         self.start = self.tree.steps[0][0] if self.tree.steps else 0
@@ -95,7 +107,7 @@ class _Sum:
 
     def _product(self, leaf: int) -> Expression:
         how = self.how
-        product = mul(*self.row[leaf], how.rounding, how.flush)
+        product = mul(*self.row[leaf], how.rounding, self.flush_of_product)
         if how.products is None or how.format is None:
             return product
         return cast(cast(product, how.products, how.rounding, how.flush), how.sum_format)

@@ -144,7 +144,8 @@ def _differences(a: Arithmetic, b: Arithmetic, terms: int, bias: bool) -> Iterat
     if a.rounding != b.rounding:
         yield f"the rounding ({a.rounding.value}; {b.rounding.value})"
     if a.flush != b.flush:
-        yield "whether subnormals are flushed to zero"
+        both = a.flush and b.flush
+        yield "which results are tiny enough to be flushed to zero" if both else "whether subnormals are flushed to zero"
     if a.bias_first != b.bias_first and bias:
         yield "when the bias is added"
 

@@ -28,7 +28,7 @@ from fpsynth.report.style import Style, clean
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import picture, title
 from fpsynth.report.verdicts import cause, contains, refuted, sentence
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 from fpsynth.witness import Divergence, Witness
 
 MAX_FULL = 60
@@ -99,7 +99,8 @@ def _legend(witness: Witness, style: Style) -> list[str]:
     if wide != witness.format:
         lines += style.wrap(f"Products and partial sums are kept in {wide}, the result is rounded to {witness.format}.")
     if how.flush:
-        lines += style.wrap("Subnormal operands and results are flushed to zero.")
+        tiny = ", tiny being told before the exponent is limited" if how.flush is Flush.UNBOUNDED else ""
+        lines += style.wrap(f"Subnormal operands and results are flushed to zero{tiny}.")
     return lines
 
 

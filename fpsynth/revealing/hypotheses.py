@@ -13,12 +13,12 @@ from fpsynth.orders import Tree
 from fpsynth.revealing.alignments import measured_alignment, measured_operands
 from fpsynth.revealing.bench import Bench, Position
 from fpsynth.revealing.checking import Answers, explained
-from fpsynth.revealing.properties import families, rounded_leaves
-from fpsynth.rounding import Rounding
+from fpsynth.revealing.properties import families, products_that_meet, rounded_leaves
+from fpsynth.rounding import Flush, Rounding
 
 _ORDINARY = (
-    "fused and rounded products, flushing of subnormals, wider accumulators, the other rounding modes, and products fused leaf"
-    " by leaf"
+    "fused and rounded products, flushing of subnormals (tiny after rounding, or with unbounded exponent), wider accumulators,"
+    " the other rounding modes, products fused leaf by leaf, and either product of a pair fused onto the other"
 )
 
 _GUESSED, _LEAST_GUESSED = 1 << 17, 24
@@ -49,12 +49,8 @@ def hypotheses(plain: Arithmetic, weighted: bool) -> Iterator[Arithmetic]:
     """What the arithmetic may be beside its tree where no step aligns, the commonest first."""
     fmt = plain.format
     assert fmt is not None
-    accumulators: list[Format | None] = [None]
-    if fmt.bits < 32:
-        accumulators = [FLOAT32, None]
-    elif fmt == FLOAT32:
-        accumulators = [None, FLOAT64]
-    for flush in (False, True):
+    accumulators = _wider(fmt)
+    for flush in _flushes(weighted):
         for accumulator in accumulators:
             for fused in (False, True) if weighted else (False,):
                 yield replace(plain, accumulator=accumulator, fused=fused, flush=flush)
@@ -63,6 +59,16 @@ def hypotheses(plain: Arithmetic, weighted: bool) -> Iterator[Arithmetic]:
     for mode in (Rounding.RTZ, Rounding.RTN, Rounding.RTP, Rounding.RNA):
         for accumulator in accumulators:
             yield replace(plain, accumulator=accumulator, rounding=mode)
+
+
+def _wider(fmt: Format) -> tuple[Format | None, ...]:
+    """Accumulators of ordinary sums, the commonest first."""
+    return (FLOAT32, None) if fmt.bits < 32 else (None, FLOAT64) if fmt == FLOAT32 else (None,)
+
+
+def _flushes(weighted: bool) -> tuple[Flush, ...]:
+    """How tiny results may be flushed, the commonest first; in plain sums both ways are one."""
+    return (Flush.NEVER, Flush.UNBOUNDED, Flush.ROUNDED) if weighted else (Flush.NEVER, Flush.ROUNDED, Flush.UNBOUNDED)
 
 
 def completed(bench: Bench, plain: Arithmetic, few: Answers, positions: Sequence[Position]) -> Best:
@@ -107,16 +113,20 @@ class _Search:
         self.words.append(_ORDINARY)
         yield from hypotheses(plain, bench.shape.weighted)
         if bench.shape.weighted:
-            yield from self._leaf_by_leaf(plain)
+            yield from self._leaf_by_leaf(plain, tree)
             if not early:
                 yield from self._aligned(plain, tree)
 
-    def _leaf_by_leaf(self, plain: Arithmetic) -> Iterator[Arithmetic]:
-        """Some products are fused and others are not, with and without flushing."""
-        fused = replace(plain, fused=True)
-        fused = replace(fused, rounded=rounded_leaves(self.bench, fused, self.positions))
-        yield fused
-        yield replace(fused, flush=True)
+    def _leaf_by_leaf(self, plain: Arithmetic, tree: Tree) -> Iterator[Arithmetic]:
+        """Some products are fused and others are not, as measured; or of each pair the earlier product onto the later one."""
+        fmt, pairs = plain.format, products_that_meet(tree, self.bench.shape.terms)
+        assert fmt is not None
+        others = tuple(sorted(later for _, later in pairs))
+        for accumulator in _wider(fmt):
+            fused = replace(plain, accumulator=accumulator, fused=True)
+            for rounded in dict.fromkeys((rounded_leaves(self.bench, fused, self.positions), others)):
+                for flush in _flushes(True) if rounded else ():
+                    yield replace(fused, rounded=rounded, flush=flush)
 
     def _aligned(self, plain: Arithmetic, tree: Tree) -> Iterator[Arithmetic]:
         """Aligned sums that keep as many bits as were measured; steps of two may be ordinary all the same."""

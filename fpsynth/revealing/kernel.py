@@ -22,21 +22,21 @@ from fpsynth.revealing.masks import tree_of
 from fpsynth.revealing.properties import named, placed_bias
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.revealing.trees import Inconsistent
-from fpsynth.revealing.vectors import Call, hostile_calls
+from fpsynth.revealing.vectors import KINDS, Call, hostile_calls
 
-_ALIKE = 96
+_ALIKE = 8 * len(KINDS)
 """Calls with equal rows and equal weights that tell classes of positions apart: eight of each kind of vector."""
 _VECTORS_OF_NONE = 1000
 """Vectors at most that a kernel is checked on whose results change between repeats."""
-_REPEATS = 24
+_REPEATS = 2 * len(KINDS)
 """Calls that are made twice."""
 _ROWS = 64
 """Rows of a call with operands of their own."""
-_DIGEST = 120
+_DIGEST = 10 * len(KINDS)
 """Calls whose results stand for an arithmetic when processes are compared."""
-_FEW, _FEW_POSITIONS = 24, 8
+_FEW, _FEW_POSITIONS = 2 * len(KINDS), 8
 """Calls, and positions in each, that hypotheses are tried on: two calls of each kind of vector."""
-_CALLS, _MOST_CALLS = 16, 256
+_CALLS, _MOST_CALLS = 2 * len(KINDS), 256
 """Calls that a check makes at least, whatever the number of positions; and where some kinds of vectors are rare."""
 _ATTEMPTS = 3
 """Checks that are made where vectors that were not explained tell hypotheses apart."""

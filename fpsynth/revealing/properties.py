@@ -59,15 +59,13 @@ def families(most: int = 2) -> Iterator[Order]:
 def rounded_leaves(bench: Bench, how: Arithmetic, positions: Sequence[Position]) -> tuple[int, ...]:
     """The leaves whose products are rounded before they are added, one probe for each leaf.
 
-    With h half the precision of the sums, (1 + 2**-h)**2 - (1 + 2**(1-h)) is 2**(-2h) where the product is exact when it is
-    added, and 0 where it has been rounded.  Of two products that meet the later one is fused by convention: the other one then
-    need not be named.
+    See ``_probe``.  Of two products that meet the later one is fused by convention: the other one then need not be named.
     """
-    fmt = how.sum_format
-    assert fmt is not None
+    probe = _probe(how)
+    if probe is None:
+        return ()
+    factor, near = probe
     terms = bench.shape.terms
-    half = fmt.precision // 2 + 1
-    factor, near = 1 + float(power_of_two(-half)), 1 + float(power_of_two(1 - half))
     spread = Spread(bench, positions, 1.0)
     tree = how.order.tree(terms + (how.bias_leaf and bench.shape.bias))
     rounded: set[int] = set()
@@ -80,12 +78,38 @@ def rounded_leaves(bench: Bench, how: Arithmetic, positions: Sequence[Position])
             else:
                 own[number, other], shared[other] = -near, 1.0
         results = spread.call(own, shared, bias)
-        rounded.update(leaf for (leaf, _), result in zip(probes, results, strict=True) if result == 0)
+        rounded.update(
+            leaf for (leaf, _), result in zip(probes, results, strict=True) if result == 0 or not np.isfinite(result)
+        )
     for number, step in enumerate(tree.steps):
         starts = number == 0 and how.bias_first and bench.shape.bias  # with the bias: its first product is fused onto that
-        if len(step) == 2 and all(node < terms for node in step) and max(step) not in rounded and not starts:
+        if len(step) == 2 and max(step) < terms and max(step) not in rounded and not starts:
             rounded.discard(min(step))
     return tuple(sorted(rounded))
+
+
+def _probe(how: Arithmetic) -> tuple[float, float] | None:
+    """A factor and a number such that its square less the number shows whether the square has been rounded before.
+
+    With h half the precision of the sums, (1 + 2**-h)**2 - (1 + 2**(1-h)) is 2**(-2h) where the product is exact when it is
+    added, and 0 where it has been rounded.  Where factors have too few bits for that, products are exact but for their
+    exponents: the square is twice the largest power of two, which is infinite once it is rounded, and less half of it is finite
+    where it is not.  None where neither can be: then no rounding of a product changes a number.
+    """
+    factors, wide = how.operands or how.format, how.sum_format
+    assert factors is not None
+    assert wide is not None
+    half = wide.precision // 2 + 1
+    if factors.precision > half:
+        return 1 + float(power_of_two(-half)), 1 + float(power_of_two(1 - half))
+    if wide.emax % 2 and (wide.emax + 1) // 2 <= factors.emax and wide.emax <= factors.emax:
+        return float(power_of_two((wide.emax + 1) // 2)), float(power_of_two(wide.emax))
+    return None
+
+
+def products_that_meet(tree: Tree, terms: int) -> list[tuple[int, int]]:
+    """The pairs of products, the earlier leaf first, that a step of two adds."""
+    return [(min(step), max(step)) for step in tree.steps if len(step) == 2 and max(step) < terms]
 
 
 def _partners(tree: Tree, terms: int, bias_first: bool) -> list[tuple[int, int]]:

@@ -67,7 +67,34 @@ def aligned_groups(how: Arithmetic, terms: int) -> dict[int, int]:
 
 
 def steps_in_words(how: Arithmetic, terms: int) -> str:
-    """What aligned steps do: how many products each adds, the bits kept beside the accumulator's, cut and rounding."""
+    """What steps do that the tree and the fused leaves do not tell at first sight; empty where there are none.
+
+    Of aligned ones how many products each adds, the bits kept beside the accumulator's, cut and rounding; else the pairs of
+    products of which the earlier one is fused onto the later one.
+    """
+    return _aligned_in_words(how, terms) or _pairs_in_words(how, terms)
+
+
+def _pairs_in_words(how: Arithmetic, terms: int) -> str:
+    pairs = pairs_reversed(how, terms)
+    if not pairs:
+        return ""
+    first, second = pairs[0]
+    others = f", and so on in {len(pairs)} pairs" if len(pairs) > 1 else ""
+    return f"product {second} is rounded by itself, and product {first} is fused onto it{others}"
+
+
+def pairs_reversed(how: Arithmetic, terms: int) -> list[tuple[int, int]]:
+    """The pairs of products of which the later one is rounded and the earlier one is fused onto it."""
+    if not how.fused or how.alignment is not None:
+        return []
+    tree, rounded = how.order.fixed or how.order.tree(terms + how.bias_leaf), frozenset(how.rounded)
+    first = {tree.steps[0][0]} if how.bias_first and tree.steps else set()  # which is fused onto the bias
+    pairs = [(min(step), max(step)) for step in tree.steps if len(step) == 2 and max(step) < terms and not first & set(step)]
+    return [(low, high) for low, high in pairs if high in rounded and low not in rounded]
+
+
+def _aligned_in_words(how: Arithmetic, terms: int) -> str:
     groups, align, wide = aligned_groups(how, terms), how.alignment, how.sum_format
     if not groups or align is None or wide is None:
         return ""

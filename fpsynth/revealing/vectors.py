@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsynth.evaluators.arrays import round_array
-from fpsynth.formats import Format
+from fpsynth.formats import FLOAT32, Format
 
 Array = NDArray[Any]
 _CHUNK = 1 << 18
@@ -114,6 +114,11 @@ class _Draw:
         few = 1.0 + self.rng.integers(0, 4, size) / 4
         return np.asarray(np.where(self.rng.random(size) < 0.25, few, full) * self.rng.choice((-1.0, 1.0), size))
 
+    def nearly(self, size: tuple[int, ...]) -> Array:
+        """Numbers within three ulps of 1 or of -1, half of them just that."""
+        ulps = np.where(self.rng.random(size) < 0.5, 0, self.rng.integers(-3, 4, size))
+        return np.asarray((1 + ulps * 2.0 ** (1 - self.fmt.precision)) * self.rng.choice((-1.0, 1.0), size))
+
     def spread(self, width: float, centre: float = 0.0) -> tuple[Array, Array, Array]:
         """Numbers whose exponents are spread over ``width`` binades around ``centre``, those of a row and a weight apart."""
         if not self.shape.weighted:
@@ -196,6 +201,36 @@ def _large(draw: _Draw) -> tuple[Array, Array, Array]:
     return draw.spread(2.0, (draw.fmt.emax - draw.shape.terms.bit_length() / 2) / 2 - 0.5)
 
 
+def _threshold(draw: _Draw) -> tuple[Array, Array, Array]:
+    """Few leaves, often ones that meet early, whose products tell how results are flushed, and which of a pair comes first.
+
+    Some are within ulps of the smallest normal number, some about half the ulp of a partial sum there, and some subnormal: a
+    product that is flushed before it is added is lost, and one that is fused onto another is not.
+    """
+    rng, fmt, n = draw.rng, draw.fmt, draw.shape.terms
+    wide = FLOAT32 if fmt.precision < 24 and 2 * fmt.lsb_min < FLOAT32.emin and rng.random() < 0.8 else fmt
+    least, low = wide.emin, (-wide.precision - 2 if draw.shape.weighted else 0)
+    below = rng.choice(
+        [0.0, 0.0, -wide.precision + 1.0, -wide.precision, -wide.precision - 1.0, -1.0, -3.0, -8.0], draw.sizes[0]
+    )
+    share = np.where(below == 0, 1.0, rng.uniform(1.0, 2.0, draw.sizes[0]))
+    common = np.where(rng.random((draw.count, 1, n)) < 0.5, 1.0, rng.uniform(1.0, 2.0, (draw.count, 1, n)))
+    x = draw.nearly(draw.sizes[0]) * share * np.exp2(least - low + below) / common
+    w = draw.nearly(draw.sizes[1]) * common * np.exp2(float(low))
+    return _few_that_meet(draw, x), w, draw.nearly(draw.sizes[2]) * np.exp2(least + rng.integers(-2, 2, draw.sizes[2]))
+
+
+def _few_that_meet(draw: _Draw, x: Array) -> Array:
+    """The rows with all but one to four leaves set to zero: some leaf and others a power of two away."""
+    rng, n = draw.rng, draw.shape.terms
+    first = np.where(rng.random(x.shape[:2]) < 0.5, rng.integers(0, n, x.shape[:2]), rng.integers(0, min(n, 4), x.shape[:2]))
+    keep = np.zeros(x.shape, bool)
+    for steps in range(4):
+        other = first ^ (1 << rng.integers(0, max(1, (n - 1).bit_length()), x.shape[:2])) if steps else first
+        np.put_along_axis(keep, np.minimum(other, n - 1)[..., None], True, axis=2)
+    return np.where(keep | (rng.random(x.shape[:2]) < 0.1)[..., None], x, 0.0)
+
+
 Kind = Callable[[_Draw], tuple[Array, Array, Array]]
 KINDS: tuple[Kind, ...] = (
     _plain,
@@ -210,6 +245,7 @@ KINDS: tuple[Kind, ...] = (
     _sparse,
     _wide_cancelling,
     _large,
+    _threshold,
 )
-AT_THE_LIMITS = (_subnormal, _subnormal_operands, _large)
+AT_THE_LIMITS = (_subnormal, _subnormal_operands, _large, _threshold)
 """Kinds whose products or sums are about as small or as large as the format's numbers can be."""

@@ -21,13 +21,13 @@ from fpsynth.orders import parse_order
 from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
-from fpsynth.rounding import Rounding, rounding_named
+from fpsynth.rounding import Flush, Rounding, rounding_named
 from fpsynth.witness.divergence import View
 
 Progress = Callable[[str], None]
 
 _NAMES = "format|accumulator|operands|operand_rounding|rounding|align|align_rounding|align_cut|align_least"
-_MODIFIERS = rf"(?:fused|flush|bias=first|(?:{_NAMES})=-?[A-Za-z0-9_]+)"
+_MODIFIERS = rf"(?:fused|flush(?:=[A-Za-z0-9_]+)?|bias=first|rounded=[0-9+]+|(?:{_NAMES})=-?[A-Za-z0-9_]+)"
 _WITH_MODIFIERS = re.compile(rf"(?P<order>.*?)(?P<modifiers>(?:,{_MODIFIERS})*)", re.DOTALL)
 MAX_FILE = 16 << 20
 
@@ -99,6 +99,8 @@ class Sides:
     def arithmetic(self, text: str) -> Arithmetic:
         """Read ``real``, or an order and how its sums are taken: ORDER[,fused][,flush][,accumulator=FORMAT][,rounding=MODE]...
 
+        ``rounded=LEAF+LEAF...``, with ``fused``: products that are rounded all the same; where the later one of a pair is, the
+        other one is fused onto it.  ``flush=unbounded``: tiny results are told with unbounded exponent, as on x86.
         ``operands=FORMAT`` and ``operand_rounding=MODE``: what weights and inputs are rounded into, and how.  ``align=BITS``,
         with ``fused``: the sums are aligned, as tensor cores do it (see ``fpsynth.alignment.Alignment``), with so many fraction
         bits; ``align_rounding=MODE``, ``align_cut=MODE`` and ``align_least=EXPONENT`` are its other fields.
@@ -118,6 +120,10 @@ class Sides:
         if how.operands is None and how.operand_rounding is not Rounding.RNE:
             raise InputError("operand_rounding says how operands are rounded: it needs operands=FORMAT, such as operands=tf32")
         how.order.tree(self.shape.terms)
+        if how.rounded and not how.fused:
+            raise InputError("rounded says which products are not fused: it needs fused, as in sequential,fused,rounded=1")
+        if any(leaf >= self.shape.terms for leaf in how.rounded):
+            raise InputError(f"rounded={how.rounded[-1]}: the sum has no such product; they are 0 to {self.shape.terms - 1}")
         return how
 
     def _from_file(self, path: str, name: str, role: str) -> View:
@@ -175,7 +181,9 @@ def _modified(how: Arithmetic, name: str, value: str) -> Arithmetic:
         case "fused":
             return replace(how, fused=True)
         case "flush":
-            return replace(how, flush=True)
+            return replace(how, flush=_flush(value))
+        case "rounded":
+            return replace(how, rounded=_leaves(value))
         case "bias":
             return replace(how, bias_first=True)
         case "rounding":
@@ -187,6 +195,21 @@ def _modified(how: Arithmetic, name: str, value: str) -> Arithmetic:
         case "accumulator":
             return replace(how, accumulator=format_named(value))
     return replace(how, operands=format_named(value))
+
+
+def _flush(text: str) -> Flush:
+    """What ``flush`` or ``flush=unbounded`` says."""
+    kinds = {kind.name.lower(): kind for kind in Flush if kind}
+    if text and text not in kinds:
+        raise InputError(f"flush={text[:40]} says how tiny results are told: choose flush (after rounding) or flush=unbounded")
+    return kinds[text] if text else Flush.ROUNDED
+
+
+def _leaves(text: str) -> tuple[int, ...]:
+    """Leaves with plus signs between them, in ascending order."""
+    if not re.fullmatch(r"[0-9]{1,6}(\+[0-9]{1,6})*", text):
+        raise InputError(f"rounded={text[:40]} must name products by number, as in rounded=1 or rounded=1+3")
+    return tuple(sorted({int(leaf) for leaf in text.split("+")}))
 
 
 def _aligned(how: Arithmetic, chosen: Mapping[str, str]) -> Arithmetic:

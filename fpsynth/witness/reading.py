@@ -12,7 +12,7 @@ from fpsynth.formats import Format, format_named
 from fpsynth.libraries.naming import run_call
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
-from fpsynth.rounding import rounding_named
+from fpsynth.rounding import Flush, rounding_named
 from fpsynth.witness.calls import named_variant, require_call
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import hex_text, parse_exact, parse_hex_in, quoted
@@ -141,7 +141,7 @@ def _arithmetic(data: Json, fmt: Format, where: str) -> Arithmetic:
         accumulator=None if accumulator is None else format_named(accumulator),
         rounding=rounding_named(data.get("rounding", "RNE")),
         fused=data.get("fused", False),
-        flush=data.get("flush", False),
+        flush=Flush(data.get("flush", False)),
         order=order,
         bias_first=data.get("bias_first", False),
     )

@@ -10,6 +10,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.libraries.naming import run_call
 from fpsynth.networks.network import Dense
+from fpsynth.rounding import Flush
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import decimal_text, exact_text, hex_text
 from fpsynth.witness.schema import SCHEMA_NAME, SCHEMA_VERSION
@@ -102,12 +103,16 @@ def _arithmetic(arithmetic: Arithmetic) -> dict[str, Any]:
         raise InputError(
             f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows families of orders only, fused or not"
         )
+    if arithmetic.flush == Flush.UNBOUNDED:
+        raise InputError(
+            f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows results that are flushed after rounding only"
+        )
     return {
         "format": None if arithmetic.format is None else arithmetic.format.name,
         "accumulator": None if arithmetic.accumulator is None else arithmetic.accumulator.name,
         "rounding": arithmetic.rounding.value,
         "fused": arithmetic.fused,
-        "flush": arithmetic.flush,
+        "flush": bool(arithmetic.flush),
         "order": str(arithmetic.order),
         "bias_first": arithmetic.bias_first,
     }

@@ -64,9 +64,8 @@ def test_z3_evaluates_every_node_as_the_reference_does(case: Case) -> None:
 @given(cases(), st.sampled_from([Op.LT, Op.LE, Op.EQ]), st.integers(-5, 5), st.sampled_from([1, 3, 10]))
 def test_z3_compares_exact_reals_as_the_reference_does(case: Case, op: Op, numerator: int, denominator: int) -> None:
     root, assignment = case
-    x, y = e.real(root), e.real(variable("v0", next(n.format for n in topological([root]) if n.format)))
-    if "v0" not in {n.name for n in topological([root])}:
-        y = x
+    x = e.real(root)
+    y = next((e.real(node) for node in topological([root]) if node.name == "v0"), x)
     third = constant(F(numerator, denominator), None)
     for left in (e.add(x, e.mul(y, third)), e.fma(x, y, third), e.maximum(e.neg(x), y), e.maximum(x, e.neg(x))):
         same([Expression(op, (left, third)), Expression(op, (third, left)), Expression(op, (left, x))], assignment)

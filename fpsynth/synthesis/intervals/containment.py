@@ -12,7 +12,8 @@ rounds, every rounding is monotone and changes no number of its format: l = rnd(
 b does not round, l <= e_l <= e = y.  Widened ends are lower or higher still, and the argument is the same.  Overflow: if y is
 finite, so are all numbers of b that it comes from; an end that overflows is infinite or NaN and bounds nothing, or is the
 largest number of a's format toward the inside, which is still a number of b's and beyond which e lies.  Flushing subnormals to
-zero is monotone as well; it is covered where a and b differ in nothing but the rounding mode.
+zero is monotone as well, whether what is tiny is told after rounding or with unbounded exponent (the rounding is then one
+without a least exponent); it is covered where a and b differ in nothing but the rounding mode.
 
 Real arithmetic is the b that rounds nowhere: its sum is the same along every tree.
 """
