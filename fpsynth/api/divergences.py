@@ -58,7 +58,7 @@ def order(
         sides=(a, "pairwise" if b is None else b, *silent),
         terms=terms,
         outputs=outputs,
-        predicate=predicate or ("sign" if gap is None else "gap"),
+        predicate=_predicate(predicate, gap),
         gap=None if gap is None else exact_number(gap, "the gap"),
         maximise=objective(maximise, ("gap",)) is not None,
         camouflage=camouflage,
@@ -95,7 +95,7 @@ def precision(
         question="precision",
         sides=sides,
         terms=terms,
-        predicate=predicate or ("sign" if gap is None else "gap"),
+        predicate=_predicate(predicate, gap),
         gap=None if gap is None else exact_number(gap, "the gap"),
         maximise=objective(maximise, ("gap",)) is not None,
         camouflage=camouflage,
@@ -103,6 +103,13 @@ def precision(
         numbers=numbers,
     )
     return run_order(request, options_of(options))
+
+
+def _predicate(predicate: str | None, gap: Number | None) -> str:
+    """The predicate, where nobody names one that which goes with ``gap``."""
+    if predicate is None:
+        return "sign" if gap is None else "gap"
+    return predicate
 
 
 @formerly(**OLDER)

@@ -73,9 +73,9 @@ def reveal(
         raise InputError("vdot takes one pair of vectors: batch 1")
     found = []
     with Revealer() as revealer:
-        for batch in sizes:
+        for number, batch in enumerate(sizes, start=1):
             if progress:
-                progress(f"revealing {parsed.library}:{parsed.operation} at batch {batch}")
+                progress(f"revealing {parsed.library}:{parsed.operation} at batch {batch} ({number} of {len(sizes)})")
             if parsed.row >= batch:
                 raise InputError(f"row {parsed.row} is not in a batch of {batch}: rows are counted from 0")
             placed = replace(parsed, batch=batch, outputs=width)

@@ -146,6 +146,7 @@ def check(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.witness import load
 
     witness = load(arguments.file)
+    console.progress("computing every claim again")
     result = api.check(witness)
     code = DONE if result.confirmed else UNCONFIRMED
     if arguments.json:
@@ -178,6 +179,7 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
 
 def explain(arguments: Namespace, console: Console) -> Outcome:
     """Explain a witness file."""
+    console.progress("computing every step")
     if arguments.json:
         from fpsynth.report.explain_json import explain_json
         from fpsynth.witness import load

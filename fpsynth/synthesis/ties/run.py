@@ -78,6 +78,8 @@ def run_tie(
     certification = Certification(question, chosen)
     if pool is not None:
         pool.start()
+    if progress:
+        progress(f"searching {'a tie' if count == 1 else f'{count} ties'}, at most {settings.seconds:g} s")
     run = _Run()
     seen: set[tuple[float, ...]] = set()
     misses = 0

@@ -1,0 +1,244 @@
+"""Closed, full and narrow streams, early interrupts, lost workers and missing packages: the right exit code, and one line."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import ENVIRONMENT, descendants, linux, start
+
+from fpsynth.cli import streams
+from fpsynth.cli.main import main
+from fpsynth.witness import load
+
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+shells = pytest.mark.skipif(os.name != "posix", reason="redirections of a POSIX shell")
+PYTHON = f"'{sys.executable}' -m fpsynth"
+
+
+def shell(line, cwd=None, **variables):
+    return subprocess.run(
+        ["sh", "-c", line], capture_output=True, cwd=cwd, env={**ENVIRONMENT, **variables}, timeout=100, stdin=subprocess.DEVNULL
+    )
+
+
+# standard output and error that are closed or full
+
+
+@full
+@shells
+@pytest.mark.parametrize(
+    ("arguments", "streams", "code"),
+    [
+        ("tree pairwise", "2>&-", 0),
+        ("tree pairwise", "2>/dev/full", 0),
+        ("tree pairwise", ">&-", 2),
+        ("tree pairwise", "<&- >&- 2>&-", 2),
+        ("tree pairwise", ">/dev/full 2>/dev/full", 2),
+        ("tree zigzag", "2>&-", 2),
+        ("tree zigzag", "2>/dev/full", 2),
+        ("tree --foo", "2>/dev/full", 2),
+        ("tree --help", ">/dev/full", 2),
+        ("--version", ">&-", 2),
+    ],
+)
+def test_streams_that_are_closed_or_full(arguments, streams, code):
+    done = shell(f"{PYTHON} {arguments} {streams}")
+    assert done.returncode == code, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception" not in done.stderr
+    lost = ">" in streams.replace("2>", "")
+    assert (done.stdout == b"") == (lost or code != 0)
+    assert done.stderr.count(b"\n") == (lost and "2>" not in streams)
+    assert not done.stderr or b"error: cannot write to standard output: " in done.stderr
+
+
+@shells
+def test_what_was_written_is_not_denied_and_holds_no_messages(tmp_path):
+    done = shell(f"{PYTHON} tree pairwise --form json --out order.json >&-", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith(b"what --out asked for is written: order.json\n")
+    assert json.loads((tmp_path / "order.json").read_text())["leaves"] == 8
+    done = shell(f"{PYTHON} tie --solver sampling --no-replay --verbose --out tie.json <&- 2>&-", tmp_path)
+    assert done.returncode == 0
+    assert load(tmp_path / "tie.json").question == "tie"
+
+
+@shells
+def test_a_name_that_standard_output_cannot_show_is_escaped(tmp_path):
+    done = shell(f"{PYTHON} tree pairwise --out bäume.txt", tmp_path, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"written: b\\xe4ume.txt\n"
+    assert (tmp_path / "bäume.txt").exists()
+
+
+@full
+def test_a_stream_that_fails_is_not_tried_again(monkeypatch):
+    with open("/dev/full", "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert not streams.say("lost")
+        assert streams.say("goes nowhere")
+    with open("/dev/full", "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(OSError, match="No space left"):
+            streams.put("lost")
+        streams.discard(stream)
+
+
+def test_a_stream_that_was_closed_here_is_as_good_as_one_that_the_caller_closed(monkeypatch):
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert not streams.say("lost")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        streams.put("lost")
+
+
+def test_a_message_is_one_line_whatever_it_quotes(capsys):
+    assert main(["tree", "zig\nzag\x1b[2J"]) == 2
+    assert main(["check", "no\nsuch\x1bfile"]) == 2
+    with pytest.raises(SystemExit):
+        main(["tree", "pairwise", "--a\nb\x1b"])
+    err = capsys.readouterr().err
+    assert err.count("\n") == 3
+    assert "\x1b" not in err
+
+
+# interrupts
+
+INTERRUPTED = """
+import signal, sys, runpy, atexit
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            {what}
+
+class Dying:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+for name in [name for name in sys.modules if name.partition(".")[0] in ("argparse", "numpy")]:
+    del sys.modules[name]
+sys.meta_path.insert(0, Finder())
+sys.argv = ["fpsynth", "order", "--terms", "64", "--gap", "0.00001", "--timeout", "20", "--no-replay"]
+runpy.run_module("fpsynth", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "what"),
+    [
+        ("argparse", "signal.raise_signal(signal.SIGINT)"),
+        ("fpsynth.cli.commands", "signal.raise_signal(signal.SIGINT)"),
+        ("numpy", "signal.raise_signal(signal.SIGINT)"),
+        ("numpy", "Dying()"),  # where Python cannot raise it
+    ],
+)
+def test_an_interrupt_at_any_time_is_130_and_one_word(module, what):
+    code = INTERRUPTED.format(module=module, what=what)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_an_interrupt_on_the_way_out_comes_too_late():
+    code = (
+        "import atexit, runpy, signal, sys\natexit.register(signal.raise_signal, signal.SIGINT)\n"
+        "sys.argv = ['fpsynth', 'tree', 'pairwise']\nrunpy.run_module('fpsynth', run_name='__main__', alter_sys=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pairwise, 8 terms" in done.stdout
+
+
+@linux
+def test_an_interrupt_that_the_caller_ignores_is_ignored():
+    line = f"trap '' INT; {PYTHON} order --terms 64 --gap 0.00001 --timeout 0.5 --no-replay & sleep 0.3; kill -INT $!; wait $!"
+    done = shell(line)
+    assert done.returncode == 3, done.stderr
+
+
+# workers and packages
+
+
+@linux
+def test_a_killed_worker_means_that_nothing_is_known():
+    process = start("reveal", "numpy:matmul", "--terms", "2000", "--outputs", "3", "--batch", "1,4,64")
+    end = time.monotonic() + 60
+    while not (seen := descendants(process.pid)) and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.01)
+    for worker in seen:
+        os.kill(worker, signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err.count("\n")) == (3, "", 1)
+    assert "fpsynth reveal: unknown: numpy:matmul" in err
+    assert "crashed" in err
+
+
+WITHOUT_NUMPY = """
+import json, sys
+sys.modules["numpy"] = None
+from fpsynth.cli.main import main
+for line in json.loads(sys.argv[1]):
+    try:
+        code = main(line.split())
+    except SystemExit as end:
+        code = end.code
+    print(line, code, file=sys.stderr)
+"""
+
+
+def test_without_numpy_every_command_says_what_to_install():
+    needing = ["tie", "order", "precision", "relu", "interval", "twin", "position", "matrix"]
+    needing += ["certify --network n.npz --images i.npz --eps 1"]
+    command = [sys.executable, "-c", WITHOUT_NUMPY, json.dumps([*needing, "tree pairwise", "tie --help", "--version"])]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False)
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    for line in needing:
+        name = line.split()[0]
+        expected = [f"fpsynth {name}: error: numpy is not installed: pip install numpy", f"{line} 2"]
+        assert [lines.pop(0), lines.pop(0)] == expected
+    assert lines == ["tree pairwise 0", "tie --help 0", "--version 0"]
+
+
+def test_memory_that_runs_out_is_an_unknown(monkeypatch, capsys):
+    from fpsynth.cli import commands
+
+    def hungry(arguments, console):
+        return bytearray(1 << 62)
+
+    monkeypatch.setattr(commands, "COMMANDS", {"environments": hungry})
+    assert main(["environments"]) == 3
+    assert capsys.readouterr().err == "fpsynth environments: unknown: memory ran out\n"
+
+
+# two runs, one name
+
+
+@pytest.mark.parametrize("out", ["flip.json", "flip"])
+def test_of_two_runs_that_write_one_place_one_wins_and_the_other_is_told(out, tmp_path, monkeypatch, capsys):
+    from fpsynth import api
+
+    place, ask = tmp_path / out, api.order
+
+    def slow(*arguments, **options):
+        """While this run searches, another one with the same --out comes to its end."""
+        monkeypatch.setattr(api, "order", ask)
+        assert main(["order", "--terms", "4", "--no-replay", "--out", str(place)]) == 0
+        return ask(*arguments, **options)
+
+    monkeypatch.setattr(api, "order", slow)
+    assert main(["order", "--terms", "8", "--no-replay", "--out", str(place)]) == 2
+    out, err = capsys.readouterr()
+    assert out.count("FOUND") == 1
+    assert err.count("\n") == 1
+    assert f"cannot write {place}" in err
+    assert load(place if place.is_file() else place / "witness.json").network.shape[0] == 4
