@@ -214,7 +214,7 @@ def alike(kind: str, a: Sequence[ExactSum], b: Sequence[ExactSum]) -> str:
 
 
 def near(predicate: Predicate, a: Sequence[ExactSum], b: Sequence[ExactSum]) -> bool:
-    """Whether the results of two exact sums, each rounded once, are always nearer to each other than a gap that is asked for."""
+    """Whether the results of two exact sums, each rounded once, are always nearer to each other than a gap."""
     x, y = a[predicate.output], b[predicate.output]
     if predicate.kind != "gap" or x.summands != y.summands or x.error is None or y.error is None:
         return False

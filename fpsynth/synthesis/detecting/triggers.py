@@ -16,7 +16,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.rounding import from_index, index_range
 from fpsynth.synthesis.detecting.amplify import Ending, amplified, evaluated
 from fpsynth.synthesis.detecting.stacking import Reading, Sketch, Stage, mean, power_at_least, power_at_most, shifted, stage
-from fpsynth.synthesis.detecting.swallowing import swallowing
+from fpsynth.synthesis.detecting.swallowing import require_three, swallowing
 from fpsynth.synthesis.domain import Interval
 from fpsynth.witness.divergence import Divergence, Sampled, View
 
@@ -70,11 +70,11 @@ def input_dependent(
     where the format does not hold the numbers; where a face is so near to zero that the numbers next to it are lost (flushed,
     or scaled away by weights below 1); for operands that are rounded; and where a sampled point behaves otherwise.
     """
-    region = _region(fmt, box, threshold, inputs, features)
     sides = (a, b, *silent)
+    region = require_detectable(
+        sides, neuron=neuron, terms=terms, fmt=fmt, box=box, threshold=threshold, inputs=inputs, features=features
+    )
     hows = [view.deployment.at(0, neuron) for view in sides]
-    if any(how.operands is not None for how in hows):
-        raise InputError("an arithmetic that rounds its operands does not see the faces of a box where they are")
     small = power_at_least(gap)
     found = swallowing(hows[0], hows[1], terms, small)
     natural = min(power_at_least(max(found.omega, small / region.least_violation(fmt))), power_of_two(fmt.emax - 1))
@@ -96,6 +96,28 @@ def input_dependent(
         )
     sides_of_box = tuple(zip(_row(region.lower), _row(region.upper), strict=True))
     return replace(flip, box=sides_of_box, sampled=_sampled(flip, inside, outside, seed))
+
+
+def require_detectable(
+    sides: Sequence[View],
+    *,
+    neuron: int,
+    terms: int,
+    fmt: Format,
+    box: Box | None,
+    threshold: tuple[int, Fraction, int] | None,
+    inputs: Interval,
+    max_weight: Fraction | None = None,
+    features: int | None = None,
+) -> _Region:
+    """The region in which ``input_dependent`` makes sides depart; raises InputError for what can be told without building."""
+    region = _region(fmt, box, threshold, inputs, features)
+    if any(view.deployment.at(0, neuron).operands is not None for view in sides):
+        raise InputError("an arithmetic that rounds its operands does not see the faces of a box where they are")
+    require_three(terms)
+    if max_weight is not None:
+        stage(max_weight, None)
+    return region
 
 
 @dataclass(frozen=True)
