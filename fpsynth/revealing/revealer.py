@@ -25,7 +25,7 @@ class Revealer:
     """Reveals kernels.  Use it as a context manager, or call ``close``: either way no process is left behind."""
 
     def __init__(self, *, timeout: float = 600.0) -> None:
-        """``timeout``: seconds that importing a library and revealing one kernel may take, each (or less: see ``deadlines``)."""
+        """``timeout``: seconds that importing a library and revealing one kernel may take, each; see ``deadlines`` too."""
         self.timeout = timeout
         self._workers: dict[Process, Worker] = {}
         self._found: dict[tuple[Kernel, int, int], Reveal] = {}

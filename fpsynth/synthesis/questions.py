@@ -22,7 +22,7 @@ from fpsynth.synthesis.flips.question import common_format
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
 from fpsynth.synthesis.intervals.placing import in_layer
 from fpsynth.synthesis.options import Options
-from fpsynth.synthesis.placing import assemble, layer, one_neuron
+from fpsynth.synthesis.placing import alone, assemble, layer, one_neuron
 from fpsynth.synthesis.planning import (
     default_weights,
     fitted,
@@ -244,7 +244,9 @@ def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: 
     if flip is None:
         return None
     classes, outputs, output = request.predicate == "argmax", shape.outputs, shape.output
-    if not _plain(request, outputs):
+    if outputs == 1:
+        flip = alone(flip, request.question, views)
+    elif not _plain(request, outputs):
         rival = (output + 1) % outputs if classes and outputs > 1 and request.max_weight is None else None
         rows = layer(flip.network.layers[0].weight[0], flip.point, outputs, output, rival)
         predicate = Predicate("argmax") if rival is not None else replace(flip.predicate, output=output)

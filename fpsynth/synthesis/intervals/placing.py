@@ -9,7 +9,7 @@ from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, Network
 from fpsynth.predicates import Predicate
-from fpsynth.synthesis.placing import assemble, layer
+from fpsynth.synthesis.placing import alone, assemble, layer
 from fpsynth.witness.divergence import Divergence, View
 
 
@@ -19,6 +19,8 @@ def in_layer(found: Divergence, views: Sequence[View], outputs: int, output: int
     ``views``: the sides' views of such a layer, the one that interval arithmetic is in first.  Raises InputError where an end
     of an interval is infinite or NaN.
     """
+    if outputs == 1:
+        return alone(found, "interval", views)
     rows = layer(found.network.layers[0].weight[0], found.point, outputs, output)
     a, b = views
     own, box = a.deployment.default.format or found.format, found.box or tuple((x, x) for x in found.point)
