@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth.alignment import Alignment
+from fpsynth.deadlines import require_time
 from fpsynth.formats import Format
 from fpsynth.rounding import Flush, Rounding
 
@@ -219,7 +220,10 @@ def negation(arg: Expression) -> Expression:
 
 
 def topological(roots: Sequence[Expression]) -> Iterator[Expression]:
-    """Every node below ``roots`` once, arguments before users, without recursion."""
+    """Every node below ``roots`` once, arguments before users, without recursion.
+
+    Raises OutOfTimeError between two nodes: whatever is done with each of them ends in time.
+    """
     done: set[int] = set()
     stack: list[tuple[Expression, bool]] = [(root, False) for root in reversed(roots)]
     while stack:
@@ -228,6 +232,7 @@ def topological(roots: Sequence[Expression]) -> Iterator[Expression]:
             continue
         if expanded:
             done.add(id(node))
+            require_time()
             yield node
         else:
             stack.append((node, True))

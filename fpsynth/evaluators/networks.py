@@ -3,30 +3,62 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 
-from fpsynth.arithmetic import Deployment
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.deadlines import require_time
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
-from fpsynth.expressions import variable
+from fpsynth.expressions import constant, maximum, variable
 from fpsynth.formats import Format
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Network
+from fpsynth.networks.network import Dense, Network
 from fpsynth.rounding import Value, from_float
+
+Numbers = Sequence[tuple[Value, Format]]
+"""Values, each of a format."""
 
 
 def network_logits(network: Network[float], point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
-    """Return the logits at ``point`` in the deployment's arithmetic, a format; weights and point must be of ``fmt``."""
-    names: dict[str, Value] = {}
+    """Return the logits at ``point`` in the deployment's arithmetic, a format; weights and point must be of ``fmt``.
 
-    def known(number: float) -> str:
-        names[f"v{len(names)}"] = from_float(number)
-        return f"v{len(names) - 1}"
+    Neurons of a layer with equal weights, bias and arithmetic are evaluated once.  Raises OutOfTimeError between two neurons.
+    """
+    values: Numbers = [(from_float(x), fmt) for x in point]
+    for index, layer in enumerate(network.layers):
+        last = index + 1 == len(network.layers)
+        known: dict[object, tuple[Value, Format]] = {}
+        outputs = []
+        for output, row in enumerate(layer.weight):
+            how, bias = deployment.at(index, output), None if layer.bias is None else layer.bias[output]
+            key = array("d", row).tobytes(), None if bias is None else bias.hex(), how  # which tell the zeros apart
+            if key not in known:
+                require_time()
+                known[key] = _neuron(row, bias, values, fmt, how, last)
+            outputs.append(known[key])
+        values = outputs
+    return tuple(float(value) for value, _ in values)
 
-    symbolic = network.map(lambda w: variable(known(w), fmt))
-    inputs = [variable(known(x), fmt) for x in point]
-    results = evaluate(lower(symbolic, inputs, deployment), names)
-    return tuple(float(v) for v in results if isinstance(v, Value))
+
+def _neuron(
+    row: Sequence[float], bias: float | None, values: Numbers, fmt: Format, how: Arithmetic, last: bool
+) -> tuple[Value, Format]:
+    """What one neuron gives, after its ReLU unless it is of the last layer; and the format that it is of."""
+    if how.format is None:
+        raise InputError("real arithmetic gives no numbers of a format")
+    worth = {f"w{k}": from_float(weight) for k, weight in enumerate(row)} | {
+        f"x{k}": value for k, (value, _) in enumerate(values)
+    }
+    weights = tuple(variable(f"w{k}", fmt) for k in range(len(row)))
+    if bias is not None:
+        worth["b"] = from_float(bias)
+    neuron = Dense((weights,), None if bias is None else (variable("b", fmt),))
+    inputs = [variable(f"x{k}", of) for k, (_, of) in enumerate(values)]
+    (total,) = lower(Network((neuron,)), inputs, Deployment(how))
+    (result,) = evaluate([total if last else maximum(total, constant(0, how.format), flush=how.flush)], worth)
+    assert isinstance(result, Value)
+    return result, how.format
 
 
 def argmax(logits: Sequence[float]) -> int:

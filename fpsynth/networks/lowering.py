@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import reduce
 
 from fpsynth.arithmetic import Arithmetic, Deployment, holds
+from fpsynth.deadlines import require_time
 from fpsynth.expressions import Expression, add, aligned, cast, constant, fma, maximum, mul, real
 from fpsynth.networks.network import Dense, Network
 from fpsynth.rounding import Flush
@@ -95,6 +96,7 @@ class _Sum:
     def total(self) -> Expression:
         """The result in the accumulator's format."""
         for position, step in enumerate(self.tree.steps):
+            require_time()
             self.nodes[self.tree.leaves + position] = self._step(step)
         total = self._value(self.tree.root)
         return total if self.last_bias is None else self._plus(total, self.last_bias)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from fpsynth.deadlines import require_time, time_left
 from fpsynth.errors import InputError, MissingPackageError, WorkerLostError
 from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel, Process
 from fpsynth.libraries.machine import has_gpu
@@ -31,7 +32,7 @@ class Revealer:
     """Reveals kernels.  Use it as a context manager, or call ``close``: either way no process is left behind."""
 
     def __init__(self, *, timeout: float = 600.0) -> None:
-        """``timeout``: seconds that importing a library and revealing one kernel may take, each."""
+        """``timeout``: seconds that importing a library and revealing one kernel may take, each; see ``deadlines`` too."""
         self.timeout = timeout
         self._workers: dict[Process, Worker] = {}
         self._found: dict[tuple[Kernel, int, int], Reveal] = {}
@@ -41,9 +42,10 @@ class Revealer:
 
         ``threads``: find out, too, whether another number of threads changes the results.  Raises InputError, in one line,
         where the library is not installed, refuses the format, the shape or the settings, or dies; another kernel can be
-        revealed all the same, since a process that a kernel has broken is started again.
+        revealed all the same, since a process that a kernel has broken is started again.  Raises OutOfTimeError where the time
+        that ``deadlines`` gives is over first.
         """
-        _require_usable(kernel)
+        require_usable(kernel)
         key = (kernel, vectors, seed)
         if key not in self._found:
             answer = self._ask(kernel.environment, {"reveal": kernel_to_json(kernel), "vectors": vectors, "seed": seed})
@@ -70,7 +72,7 @@ class Revealer:
         Either for hostile ``vectors``, or for ``operands``: pairs of a point and weights, (outputs, terms).  Raises InputError
         as ``reveal`` does.
         """
-        _require_usable(kernel)
+        require_usable(kernel)
         asked = {"vectors": vectors.to_json()} if vectors is not None else {"operands": [list(pair) for pair in operands]}
         request = {"results": kernel_to_json(kernel), "rows": list(rows), "outputs": list(outputs), **asked}
         found: list[list[float]] = self._ask(kernel.environment, request)["results"]
@@ -122,13 +124,15 @@ class Revealer:
 
     def _answer(self, worker: Worker, environment: Environment) -> Message:
         """The next message.  Raises InputError where there is none, or where it says why not."""
+        seconds = time_left(self.timeout)
         try:
-            message = worker.receive(self.timeout)
+            message = worker.receive(seconds)
         except WorkerDied as death:
             self._forget(environment)
             raise WorkerLostError(f"{environment}: the library crashed ({death})") from None
         if message is None:
             self._forget(environment)
+            require_time()
             raise WorkerLostError(f"{environment}: no answer within {self.timeout:g} s")
         if "failed" in message:
             if message.get("dead"):  # such as a CUDA context after an error: the next kernel gets a new process
@@ -142,13 +146,17 @@ class Revealer:
             worker.kill()
 
 
-def _require_usable(kernel: Kernel) -> None:
+def require_usable(kernel: Kernel) -> None:
+    """Raise InputError for a kernel that cannot be run here, as far as that can be told without running a library."""
     environment = kernel.environment
     if not 1 <= kernel.terms <= MAX_TERMS:
         raise InputError(f"the number of terms must be from 1 to {MAX_TERMS}, not {kernel.terms}")
     if kernel.outputs < 1 or environment.batch * kernel.outputs > MAX_POSITIONS:
         raise InputError(f"batch times outputs must be from 1 to {MAX_POSITIONS}")
-    if library_named(environment.library).version() is None:
+    library = library_named(environment.library)
+    if kernel.dtype.name not in library.dtypes:
+        raise InputError(f"{environment}: {library.name} has no dtype {kernel.dtype}; it has {', '.join(library.dtypes)}")
+    if library.version() is None:
         raise MissingPackageError(f"{environment.library} is not installed: {how_to_install(environment.library)}")
     if environment.device == "cuda" and not has_gpu():
         raise InputError("device cuda: no GPU (or no CUDA driver) on this machine; use device=cpu")

@@ -45,6 +45,13 @@ def assemble(
     )
 
 
+def alone(flip: Divergence, question: str, views: Sequence[View]) -> Divergence:
+    """The divergence as one of these views of the same single neuron, which has been evaluated in them already."""
+    pairs = zip(views, flip.views, strict=True)
+    known = (replace(view, logits=own.logits, interval=own.interval, widening=own.widening) for view, own in pairs)
+    return replace(flip, question=question, views=tuple(known))
+
+
 def one_neuron(view: View, output: int) -> View:
     """The view of a layer with that one neuron only."""
     return replace(view, deployment=Deployment(view.deployment.at(0, output)), environment="", row=0)

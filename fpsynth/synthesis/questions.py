@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from typing import Any
 
-from fpsynth.errors import InputError, unknown_name
+from fpsynth.deadlines import OutOfTimeError, within
+from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.predicates import Predicate
 from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.detecting.amplify import amplified
-from fpsynth.synthesis.detecting.stacking import stage
-from fpsynth.synthesis.detecting.triggers import input_dependent
+from fpsynth.synthesis.detecting.triggers import input_dependent, require_detectable
 from fpsynth.synthesis.divergences import concluded
-from fpsynth.synthesis.domain import UNIT, Interval, parse_interval, parse_number
+from fpsynth.synthesis.domain import UNIT, parse_interval, parse_number
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import common_format
 from fpsynth.synthesis.grounds import Ground, grounds_of
-from fpsynth.synthesis.intervals.answer import IntervalQuestion, find_outside
+from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
+from fpsynth.synthesis.intervals.placing import in_layer
 from fpsynth.synthesis.intervals.question import OUTSIDE, box_around, interval_of
 from fpsynth.synthesis.options import Options
-from fpsynth.synthesis.placing import assemble, layer, one_neuron
+from fpsynth.synthesis.placing import alone, assemble, layer, one_neuron
+from fpsynth.synthesis.planning import (
+    default_weights,
+    fitted,
+    noted,
+    require_further_layers,
+    require_outputs,
+    require_size,
+)
 from fpsynth.synthesis.result import DivergenceResult, Verdict
 from fpsynth.synthesis.settings import Clock, Settings
-from fpsynth.synthesis.sides import Sides, is_environment, shape_for
+from fpsynth.synthesis.sides import Shape, Sides, is_environment, shape_for
 from fpsynth.witness.divergence import Divergence, View
 
 PREDICATES = ("sign", "argmax", "gap", "relu")
 MAX_OUTPUTS = 4096
+LAST_SECONDS = 1.0
+"""For what was found in the last moment: it is put into its layer and evaluated exactly all the same."""
 IMPROVEMENT = 0.25
 """The share of the time limit that is spent on a larger difference where that is asked for."""
 
@@ -60,15 +72,15 @@ class OrderRequest:
 
     def __post_init__(self) -> None:
         if self.predicate not in PREDICATES:
-            raise unknown_name("predicate", self.predicate, PREDICATES)
+            raise InputError(f"unknown predicate {self.predicate[:40]!r}; choose from {', '.join(PREDICATES)}")
         if (self.predicate == "gap") != (self.gap is not None) and not (self.gap is not None and self.magnified):
             raise InputError("a gap goes with the predicate gap, and the predicate gap needs one")
         if self.outputs is not None and not 1 <= self.outputs <= MAX_OUTPUTS:
             raise InputError(f"the number of outputs must be from 1 to {MAX_OUTPUTS}, not {self.outputs}")
         if self.gap is not None and self.gap <= 0:
             raise InputError("a gap must be above 0")
-        if self.max_weight is not None:
-            stage(self.max_weight, None)  # refuses what amplifies nothing before any search
+        if self.max_weight is not None and self.max_weight <= 0:
+            raise InputError("the largest weight must be above 0")
         if self.box is not None and self.threshold is not None:
             raise InputError("choose one of --box and --threshold")
         if self.magnified and self.predicate == "relu":
@@ -92,7 +104,6 @@ class OrderRequest:
         """The request as a result records it."""
         names = {"gap": self.gap, "max_weight": self.max_weight}
         plain = {k: v for k, v in asdict(self).items() if k not in ("question", "numbers", *names)}
-        plain["maximise"] = "gap" if self.maximise else None
         return {**plain, **{k: None if v is None else float(v) for k, v in names.items()}}
 
 
@@ -103,48 +114,60 @@ def settings_of(options: Options, improve: bool, seconds: float) -> Settings:
     return Settings(engines_named(options.solver), options.seed, seconds, improvement, **jobs)
 
 
+Check = Callable[[Shape, Sequence[View]], Options]
+"""What refuses, before anything is measured, what cannot be asked of some sides; it returns the options that fit them."""
+
+
 @contextmanager
 def _sides(
-    texts: tuple[str, ...], terms: int, outputs: int | None, options: Options, least: int = 1
-) -> Iterator[tuple[Sides, tuple[View, ...]]]:
-    """The sides' views of one layer, the libraries' processes ended afterwards (views stay valid)."""
+    texts: tuple[str, ...], terms: int, outputs: int | None, options: Options, check: Check, least: int = 1
+) -> Iterator[tuple[Sides, tuple[View, ...], Options]]:
+    """The sides' views of one layer, the libraries' processes ended afterwards (views stay valid); and the options for them."""
     if not 1 <= terms <= 4096:
         raise InputError(f"the number of terms must be from 1 to 4096, not {terms}")
+    require_outputs(texts, outputs, least, "a class")
     shape = shape_for(texts, terms, outputs, least)
+    require_size(terms, shape.outputs)
     with Sides(options.format, shape, vectors=options.vectors, seed=options.seed, progress=options.progress) as sides:
         names = ["a", "b", *(f"silent{k}" for k in range(1, len(texts) - 1))]
         roles = ["reference", "deployed", *["silent"] * (len(texts) - 2)]
-        yield sides, tuple(sides.view(text, n, r) for text, n, r in zip(texts, names, roles, strict=True))
+        described = list(zip(texts, names, roles, strict=True))
+        fitting = check(shape, [sides.planned(*side) for side in described])
+        yield sides, tuple(sides.view(*side) for side in described), fitting
+
+
+def _checked(request: OrderRequest, options: Options, shape: Shape, views: Sequence[View]) -> Options:
+    """The options for these sides.  Raises InputError for whatever is known to be refused before they are measured."""
+    options = fitted(options, views)
+    if request.magnified:
+        require_further_layers(views, "--max-weight" if request.max_weight is not None else "a box or a threshold")
+    if request.dependent:
+        require_detectable(views, neuron=shape.output, terms=request.terms, **_detector(request, options))
+    else:
+        _question(request, options, shape, views)
+    return options
 
 
 def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
     """Answer a request about two arithmetics.  Raises InputError for what cannot be used."""
-    clock = Clock(options.timeout)
-    with _sides(request.sides, request.terms, request.outputs, options, 2 if request.predicate == "argmax" else 1) as made:
-        sides, views = made
-        reveals = tuple(sides.reveals.values())
-    grounds = grounds_of(views, sides.reveals, _read(request, sides))
-    searching = Clock(options.timeout)
-    if request.dependent:
-        found = _dependent(request, options, sides, views)
-        return concluded(
-            request.question,
-            Verdict.FOUND,
-            found,
-            "found by construction",
-            clock,
-            options,
-            request.described(),
-            seconds=searching.spent,
-            reveals=reveals,
-            grounds=grounds,
-        )
-    result, placed = _flip(request, options, sides, views)
-    if placed is not None and request.max_weight is not None:
-        wanted = request.gap or Fraction(1)
-        placed = amplified(
-            placed, max_weight=request.max_weight, gap=wanted, output="argmax" if request.predicate == "argmax" else "gap"
-        )
+    clock, least = Clock(options.timeout), 2 if request.predicate == "argmax" else 1
+    asked = options
+
+    def check(shape: Shape, views: Sequence[View]) -> Options:
+        return _checked(request, asked, shape, views)
+
+    try:
+        with (
+            within(options.timeout),
+            _sides(request.sides, request.terms, request.outputs, options, check, least) as made,
+        ):
+            sides, views, options = made
+            reveals = tuple(sides.reveals.values())
+    except OutOfTimeError:
+        return _unrevealed(request.question, clock, options, request.described())
+    grounds = grounds_of(views, sides.reveals, _read(request, sides.shape))
+    searching = Clock(clock.left)
+    result, placed = _answer(request, options, sides, views, clock)
     return concluded(
         request.question,
         result.verdict,
@@ -158,31 +181,31 @@ def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
         attempts=result.attempts,
         reveals=reveals,
         grounds=grounds,
-        contest=_contest(request, options, sides, views, grounds),
+        contest=None if request.dependent else _contest(request, options, sides.shape, views, grounds),
     )
 
 
-def _read(request: OrderRequest, sides: Sides) -> tuple[int, ...]:
+def _read(request: OrderRequest, shape: Shape) -> tuple[int, ...]:
     """The outputs that an answer depends on: all of them where it is about the class."""
-    return tuple(range(sides.shape.outputs)) if request.predicate == "argmax" else (sides.shape.output,)
+    return tuple(range(shape.outputs)) if request.predicate == "argmax" else (shape.output,)
 
 
 def _contest(
-    request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...], grounds: tuple[Ground, ...]
+    request: OrderRequest, options: Options, shape: Shape, views: tuple[View, ...], grounds: tuple[Ground, ...]
 ) -> Contest:
     """What the libraries are compared for where nothing is found; one layer answers no question about further layers."""
     predicate = None
     if not request.magnified:
-        predicate = Predicate(request.predicate, sides.shape.output, bound=request.gap or Fraction(0))
+        predicate = Predicate(request.predicate, shape.output, bound=request.gap or Fraction(0))
     return Contest(
         question=request.question,
         format=request.numbers or options.format,
         terms=request.terms,
-        outputs=sides.shape.outputs,
-        read=_read(request, sides),
+        outputs=shape.outputs,
+        read=_read(request, shape),
         views=views,
         grounds=grounds,
-        weights=options.interval("weights", _bounded(request, options)),
+        weights=options.interval("weights", default_weights(request.max_weight)),
         inputs=options.interval("inputs", UNIT),
         predicate=predicate,
         zeros=not request.camouflage,
@@ -191,45 +214,43 @@ def _contest(
     )
 
 
-def _flip(
-    request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]
+def _unrevealed(question: str, clock: Clock, options: Options, asked: dict[str, object]) -> DivergenceResult:
+    """The result where the time was over while the sides were measured."""
+    reason = f"the time limit of {options.timeout:g} s was over before every side was revealed"
+    return concluded(question, Verdict.UNKNOWN, None, reason, clock, options, asked, seconds=0.0)
+
+
+def _answer(
+    request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...], clock: Clock
 ) -> tuple[FlipResult, Divergence | None]:
-    """Ask the engine about one neuron, or about two classes, and put the answer into the layer."""
-    outputs, output = sides.shape.outputs, _flipped(request, options, sides, views)
-    classes = request.predicate == "argmax"
-    plain = classes and outputs == 2 and request.max_weight is None  # two neurons that compete; else one against a rival
-    if classes and outputs < 2 and request.max_weight is None:
-        raise InputError("a class needs at least 2 outputs")
-    kind = request.predicate
-    if request.max_weight is not None or (classes and not plain):
-        kind = "relu" if classes else "sign"
-    predicate = Predicate(kind, bound=request.gap or Fraction(0)) if kind == "gap" else Predicate(kind)
-    question = FlipQuestion(
-        question=request.question,
-        format=request.numbers or options.format,
-        terms=request.terms,
-        predicate=predicate,
-        views=views if plain else tuple(one_neuron(view, output) for view in views),
-        weights=options.interval("weights", _bounded(request, options)),
-        inputs=options.interval("inputs", UNIT),
-        maximise=request.maximise,
-        camouflage=request.camouflage,
-    )
-    result = find_flip(question, settings_of(options, request.maximise, options.timeout), options.progress)
-    flip = result.divergence
-    if flip is None and not plain and (classes or request.max_weight is not None):
-        return _of_one_neuron(result, request, options, views, outputs), None
-    if flip is None or plain:
-        return result, flip
-    rival = (output + 1) % outputs if classes and outputs > 1 and request.max_weight is None else None
-    rows = layer(flip.network.layers[0].weight[0], flip.point, outputs, output, rival)
-    final = Predicate("argmax") if rival is not None else replace(predicate, output=output)
-    return result, assemble(flip, rows, request.question, final, views)
+    """What the search or the construction comes to, and the divergence in the layer or the network that was asked for."""
+    outputs, output = sides.shape.outputs, _flipped(request, options, sides.shape, views)
+    try:
+        if request.dependent:
+            with within(clock.left):
+                built = _dependent(request, options, sides, views)
+            return FlipResult(Verdict.FOUND, built, None, "found by construction"), built
+        with within(clock.left):
+            question = _question(request, options, replace(sides.shape, output=output), views)
+            result = find_flip(question, settings_of(options, request.maximise, clock.left), options.progress)
+        if result.divergence is None and not _plain(request, outputs) and _is_about_more(request):
+            return _of_one_neuron(result, request, options, views, outputs), None
+        with within(max(clock.left, LAST_SECONDS)):
+            placed = _placed(request, replace(sides.shape, output=output), views, result.divergence)
+    except OutOfTimeError:
+        reason = "the time limit was over before the network was built and evaluated exactly"
+        return FlipResult(Verdict.UNKNOWN, None, None, reason), None
+    return result, None if placed is None else _with_notes(placed, noted(views))
 
 
-def _flipped(request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]) -> int:
+def _is_about_more(request: OrderRequest) -> bool:
+    """Whether the question is about classes or further layers, while the engine is asked about one neuron against zero."""
+    return request.predicate == "argmax" or request.max_weight is not None
+
+
+def _flipped(request: OrderRequest, options: Options, shape: Shape, views: tuple[View, ...]) -> int:
     """The neuron that is to flip: the one that is read, or for a class the first that the two sides sum differently."""
-    shape, (a, b) = sides.shape, views[:2]
+    a, b = views[:2]
     if request.predicate != "argmax" or not _alike(a, b, shape.output, request, options):
         return shape.output
     return next((j for j in range(shape.outputs) if not _alike(a, b, j, request, options)), shape.output)
@@ -257,17 +278,61 @@ def _of_one_neuron(
     return replace(result, verdict=Verdict.UNKNOWN, proof=None, reason=reason)
 
 
-def _bounded(request: OrderRequest, options: Options) -> Interval:
-    """The default range of weights: [-1, 1], or less where the largest weight is less."""
-    return (
-        UNIT
-        if request.max_weight is None
-        else Interval(-min(request.max_weight, Fraction(1)), min(request.max_weight, Fraction(1)))
+def _with_notes(divergence: Divergence, notes: Sequence[str]) -> Divergence:
+    """The divergence with further notes on where it comes from, if that is known."""
+    if divergence.provenance is None or not notes:
+        return divergence
+    provenance = replace(divergence.provenance, notes=(*divergence.provenance.notes, *notes))
+    return replace(divergence, provenance=provenance)
+
+
+def _plain(request: OrderRequest, outputs: int) -> bool:
+    """Whether two neurons compete for the class; else one neuron is looked at, against a rival if it is about the class."""
+    return request.predicate == "argmax" and outputs == 2 and request.max_weight is None
+
+
+def _question(request: OrderRequest, options: Options, shape: Shape, views: Sequence[View]) -> FlipQuestion:
+    """What the engine is asked: about one neuron, or about two classes.  Raises InputError for what cannot be asked."""
+    classes, plain = request.predicate == "argmax", _plain(request, shape.outputs)
+    if classes and shape.outputs < 2 and request.max_weight is None:
+        raise InputError("a class needs at least 2 outputs")
+    kind = request.predicate
+    if request.max_weight is not None or (classes and not plain):
+        kind = "relu" if classes else "sign"
+    predicate = Predicate(kind, bound=request.gap or Fraction(0)) if kind == "gap" else Predicate(kind)
+    return FlipQuestion(
+        question=request.question,
+        format=request.numbers or options.format,
+        terms=request.terms,
+        predicate=predicate,
+        views=tuple(views) if plain else tuple(one_neuron(view, shape.output) for view in views),
+        weights=options.interval("weights", default_weights(request.max_weight)),
+        inputs=options.interval("inputs", UNIT),
+        maximise=request.maximise,
+        camouflage=request.camouflage,
     )
 
 
-def _dependent(request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]) -> Divergence:
-    """A network that departs in a box of its inputs, or past a threshold, and nowhere else that is sampled."""
+def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: Divergence | None) -> Divergence | None:
+    """The answer of the engine in the layer that was asked for, amplified by further ones where the weights are bounded."""
+    if flip is None:
+        return None
+    classes, outputs, output = request.predicate == "argmax", shape.outputs, shape.output
+    if outputs == 1:
+        flip = alone(flip, request.question, views)
+    elif not _plain(request, outputs):
+        rival = (output + 1) % outputs if classes and outputs > 1 and request.max_weight is None else None
+        rows = layer(flip.network.layers[0].weight[0], flip.point, outputs, output, rival)
+        predicate = Predicate("argmax") if rival is not None else replace(flip.predicate, output=output)
+        flip = assemble(flip, rows, request.question, predicate, views)
+    if request.max_weight is None:
+        return flip
+    gap = request.gap or Fraction(1)
+    return amplified(flip, max_weight=request.max_weight, gap=gap, output="argmax" if classes else "gap")
+
+
+def _detector(request: OrderRequest, options: Options) -> dict[str, Any]:
+    """Where an input-dependent detector is to depart, and among which numbers: arguments of ``input_dependent``."""
     box = None
     threshold = None
     if request.box is not None:
@@ -275,16 +340,23 @@ def _dependent(request: OrderRequest, options: Options, sides: Sides, views: tup
         box = [(side.lower, side.upper) for side in ranges]
     else:
         threshold = _threshold(request.threshold or "")
+    return {
+        "fmt": request.numbers or options.format,
+        "box": box,
+        "threshold": threshold,
+        "inputs": options.interval("inputs", UNIT),
+        "max_weight": request.max_weight,
+    }
+
+
+def _dependent(request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]) -> Divergence:
+    """A network that departs in a box of its inputs, or past a threshold, and nowhere else that is sampled."""
     return input_dependent(
         views[0],
         views[1],
-        fmt=request.numbers or options.format,
+        **_detector(request, options),
         terms=request.terms,
-        box=box,
-        threshold=threshold,
-        inputs=options.interval("inputs", UNIT),
         gap=request.gap or Fraction(1),
-        max_weight=request.max_weight,
         output="argmax" if request.predicate == "argmax" else "gap",
         outputs=sides.shape.outputs,
         neuron=sides.shape.output,
@@ -316,37 +388,57 @@ def run_interval(
     texts: tuple[str, str], terms: int, widening: str, radius: Fraction, maximise: bool, options: Options
 ) -> DivergenceResult:
     """Answer whether interval arithmetic on one side misses the value on the other.  Raises InputError."""
-    clock = Clock(options.timeout)
-    with _sides(texts, terms, 1, options) as made:
-        sides, views = made
-        reveals = tuple(sides.reveals.values())
-    if sides.shape.outputs != 1:
-        raise InputError("interval looks at a layer of one neuron: leave outputs=N out")
-    searching = Clock(options.timeout)
-    question = IntervalQuestion(
-        format=options.format,
-        terms=terms,
-        a=views[0],
-        b=views[1],
-        weights=options.interval("weights", UNIT),
-        inputs=options.interval("inputs", UNIT),
-        widening=widening,
-        radius=radius,
-        maximise=maximise,
-    )
-    result = find_outside(question, settings_of(options, maximise, options.timeout), options.progress)
+    clock, given = Clock(options.timeout), options
     asked: dict[str, object] = {
         "sides": texts,
         "terms": terms,
         "widening": widening,
         "radius": float(radius),
-        "maximise": "excess" if maximise else None,
+        "maximise": maximise,
     }
+
+    def question(options: Options, shape: Shape, views: Sequence[View]) -> IntervalQuestion:
+        a, b = (one_neuron(view, shape.output) for view in views)
+        return IntervalQuestion(
+            format=options.format,
+            terms=terms,
+            a=a,
+            b=b,
+            weights=options.interval("weights", UNIT),
+            inputs=options.interval("inputs", UNIT),
+            widening=widening,
+            radius=radius,
+            maximise=maximise,
+        )
+
+    def check(shape: Shape, views: Sequence[View]) -> Options:
+        fitting = fitted(given, views)
+        question(fitting, shape, views)
+        return fitting
+
+    try:
+        with within(options.timeout), _sides(texts, terms, None, options, check) as made:
+            sides, views, options = made
+            reveals = tuple(sides.reveals.values())
+    except OutOfTimeError:
+        return _unrevealed("interval", clock, options, asked)
+    searching, found = Clock(clock.left), None
+    try:
+        with within(clock.left):
+            settings = settings_of(options, maximise, clock.left)
+            result = find_outside(question(options, sides.shape, views), settings, options.progress)
+        if result.divergence is not None:
+            with within(max(clock.left, LAST_SECONDS)):
+                found = in_layer(result.divergence, views, sides.shape.outputs, sides.shape.output)
+                found = _with_notes(found, noted(views))
+    except OutOfTimeError:
+        result = IntervalResult(Verdict.UNKNOWN, None, None, "the time limit was over before the layer was evaluated exactly")
     grounds = grounds_of(views, sides.reveals, (sides.shape.output,))
+    whole = replace(question(options, sides.shape, views), a=views[0], b=views[1])
     return concluded(
         "interval",
         result.verdict,
-        result.divergence,
+        found,
         result.reason,
         clock,
         options,
@@ -358,17 +450,17 @@ def run_interval(
         grounds=grounds,
         contest=Contest(
             question="interval",
-            format=question.format,
+            format=whole.format,
             terms=terms,
             outputs=sides.shape.outputs,
             read=(sides.shape.output,),
             views=views,
             grounds=grounds,
-            weights=question.weights,
-            inputs=question.inputs,
-            predicate=OUTSIDE,
-            bounds=lambda network, point: interval_of(question, network, point),
-            box=lambda point: box_around(question, point) if radius else (),
+            weights=whole.weights,
+            inputs=whole.inputs,
+            predicate=replace(OUTSIDE, output=sides.shape.output),
+            bounds=lambda network, point: interval_of(whole, network, point),
+            box=lambda point: box_around(whole, point) if radius else (),
             widening=widening,
             seed=options.seed,
             vectors=options.vectors,

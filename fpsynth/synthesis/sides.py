@@ -20,7 +20,7 @@ from fpsynth.libraries.registry import NAMES
 from fpsynth.orders import parse_order
 from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
-from fpsynth.revealing.revealer import Revealer
+from fpsynth.revealing.revealer import Revealer, require_usable
 from fpsynth.rounding import Flush, Rounding, rounding_named
 from fpsynth.witness.divergence import View
 
@@ -86,15 +86,31 @@ class Sides:
             return self._from_file(text, name, role)
         return View(name, text, role, Deployment(self.arithmetic(text)))
 
+    def planned(self, text: str, name: str, role: str) -> View:
+        """The view that ``text`` stands for, an environment not yet revealed: its arithmetic is that of its format until then.
+
+        Whatever can be told to be unusable without running a library raises InputError, as ``view`` does.
+        """
+        if not is_environment(text):
+            return self.view(text, name, role)
+        kernel = self._kernel(parse_environment(text))
+        require_usable(kernel)
+        environment = kernel.environment
+        return View(name, text, role, Deployment(Arithmetic(self.format)), str(environment), row=environment.row)
+
+    def _kernel(self, environment: Environment) -> Kernel:
+        """The kernel of the layer in an environment."""
+        return Kernel(replace(environment, outputs=self.shape.outputs), self.format, self.shape.terms, self.shape.outputs)
+
     def revealed(self, environment: Environment, name: str, role: str, label: str = "") -> View:
         """The view of an environment, revealed for the layer's shape."""
         if self.progress:
             self.progress(f"revealing {environment}")
-        placed = replace(environment, outputs=self.shape.outputs)
-        kernel = Kernel(placed, self.format, self.shape.terms, self.shape.outputs)
+        kernel = self._kernel(environment)
         found = self._revealer.reveal(kernel, vectors=self.vectors, seed=self.seed)
         self.reveals[label or str(environment)] = found
-        return View(name, label or str(environment), role, found.deployment(environment.row), str(placed), row=environment.row)
+        deployment, placed = found.deployment(environment.row), str(kernel.environment)
+        return View(name, label or str(environment), role, deployment, placed, row=environment.row)
 
     def arithmetic(self, text: str) -> Arithmetic:
         """Read ``real``, or an order and how its sums are taken: ORDER[,fused][,flush][,accumulator=FORMAT][,rounding=MODE]...

@@ -197,8 +197,8 @@ def test_an_order_that_was_written_as_json_can_stand_for_a_side(tmp_path, capsys
 
 def test_positions_without_a_flip_are_not_said_to_be_summed_alike(capsys):
     pytest.importorskip("torch")
-    fixed = ["--weights", "1:1", "--inputs", "1:1", "--timeout", "5"]
-    code = main(["twin", "torch:linear:batch=1,outputs=10", "--terms", "64", *fixed, *QUIET])
+    positive = ["--weights", "0.1:1", "--inputs", "0.1:1"]  # no sum is below zero, however it is taken
+    code = main(["twin", "torch:linear:batch=1,outputs=10", "--terms", "64", *positive, *QUIET])
     text = capsys.readouterr().out
     if "no two positions" in text:
         pytest.skip("torch sums all positions alike on this processor")

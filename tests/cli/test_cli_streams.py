@@ -23,7 +23,12 @@ PYTHON = f"'{sys.executable}' -m fpsynth"
 
 def shell(line, cwd=None, **variables):
     return subprocess.run(
-        ["sh", "-c", line], capture_output=True, cwd=cwd, env={**ENVIRONMENT, **variables}, timeout=100, stdin=subprocess.DEVNULL
+        ["sh", "-c", line],
+        capture_output=True,
+        cwd=cwd,
+        env={**ENVIRONMENT, **variables},
+        timeout=100,
+        stdin=subprocess.DEVNULL,
     )
 
 
@@ -144,7 +149,9 @@ runpy.run_module("fpsynth", run_name="__main__", alter_sys=True)
 )
 def test_an_interrupt_at_any_time_is_130_and_one_word(module, what):
     code = INTERRUPTED.format(module=module, what=what)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
@@ -153,7 +160,9 @@ def test_an_interrupt_on_the_way_out_comes_too_late():
         "import atexit, runpy, signal, sys\natexit.register(signal.raise_signal, signal.SIGINT)\n"
         "sys.argv = ['fpsynth', 'tree', 'pairwise']\nrunpy.run_module('fpsynth', run_name='__main__', alter_sys=True)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "pairwise, 8 terms" in done.stdout
 

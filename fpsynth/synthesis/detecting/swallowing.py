@@ -39,8 +39,7 @@ def swallowing(a: Arithmetic, b: Arithmetic, terms: int, small: Fraction) -> Swa
 
     Raises InputError where there are less than three terms, and where no such summands tell a and b apart.
     """
-    if terms < 3:
-        raise InputError("two arithmetics can lose different summands only in a sum of at least 3 terms")
+    require_three(terms)
     a, b = without_bias(a, terms), without_bias(b, terms)
     fallback: Swallowing | None = None
     for active in _triples(a, b, terms):
@@ -55,6 +54,12 @@ def swallowing(a: Arithmetic, b: Arithmetic, terms: int, small: Fraction) -> Swa
     if fallback is None:
         raise InputError("no large and small summands tell the two arithmetics apart: they differ in other ways, or not at all")
     return fallback
+
+
+def require_three(terms: int) -> None:
+    """Raise InputError where there are too few summands for one to be lost."""
+    if terms < 3:
+        raise InputError("two arithmetics can lose different summands only in a sum of at least 3 terms")
 
 
 def without_bias(how: Arithmetic, terms: int) -> Arithmetic:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from fpsynth.deadlines import time_left
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.real import exact_logits
@@ -16,14 +17,19 @@ from fpsynth.predicates import Predicate
 from fpsynth.rounding import from_index, index_range
 from fpsynth.synthesis.detecting.amplify import Ending, amplified, evaluated
 from fpsynth.synthesis.detecting.stacking import Reading, Sketch, Stage, mean, power_at_least, power_at_most, shifted, stage
-from fpsynth.synthesis.detecting.swallowing import swallowing
+from fpsynth.synthesis.detecting.swallowing import require_three, swallowing
 from fpsynth.synthesis.domain import Interval
 from fpsynth.witness.divergence import Divergence, Sampled, View
 
 Box = Sequence[tuple[Fraction, Fraction]]
 MAX_SAMPLES = 1 << 20
-_PIECE = 1 << 22
-"""Values of the last hidden layer that are held at a time."""
+_FEWEST = 64
+_NUMBERS = 1 << 21
+"""Numbers of the sampled points: fewer points are sampled where each has many inputs."""
+_PIECE = 1 << 20
+"""Products that are held at a time."""
+_EXACT = 1 << 14
+"""Products that are computed exactly between two looks at the time."""
 
 
 def input_dependent(
@@ -64,17 +70,18 @@ def input_dependent(
     2021), omega being built out of the biases of zero rows.
 
     ``samples`` points, inside and outside in equal parts, the faces and the numbers next to them included, are evaluated in
-    all views; the counts are recorded.  The point is the first one inside, the centre; there the exact interpreter is used.
+    all views, fewer where there are thousands of inputs or the time is over; the counts are recorded.  The point is the first
+    one inside, the centre; there the exact interpreter is used.
 
     Raises InputError for an empty box and one that holds every input; where no such summands tell the arithmetics apart;
     where the format does not hold the numbers; where a face is so near to zero that the numbers next to it are lost (flushed,
     or scaled away by weights below 1); for operands that are rounded; and where a sampled point behaves otherwise.
     """
-    region = _region(fmt, box, threshold, inputs, features)
     sides = (a, b, *silent)
+    region = require_detectable(
+        sides, neuron=neuron, terms=terms, fmt=fmt, box=box, threshold=threshold, inputs=inputs, features=features
+    )
     hows = [view.deployment.at(0, neuron) for view in sides]
-    if any(how.operands is not None for how in hows):
-        raise InputError("an arithmetic that rounds its operands does not see the faces of a box where they are")
     small = power_at_least(gap)
     found = swallowing(hows[0], hows[1], terms, small)
     natural = min(power_at_least(max(found.omega, small / region.least_violation(fmt))), power_of_two(fmt.emax - 1))
@@ -96,6 +103,28 @@ def input_dependent(
         )
     sides_of_box = tuple(zip(_row(region.lower), _row(region.upper), strict=True))
     return replace(flip, box=sides_of_box, sampled=_sampled(flip, inside, outside, seed))
+
+
+def require_detectable(
+    sides: Sequence[View],
+    *,
+    neuron: int,
+    terms: int,
+    fmt: Format,
+    box: Box | None,
+    threshold: tuple[int, Fraction, int] | None,
+    inputs: Interval,
+    max_weight: Fraction | None = None,
+    features: int | None = None,
+) -> _Region:
+    """The region in which ``input_dependent`` makes sides depart; raises InputError for what can be told without building."""
+    region = _region(fmt, box, threshold, inputs, features)
+    if any(view.deployment.at(0, neuron).operands is not None for view in sides):
+        raise InputError("an arithmetic that rounds its operands does not see the faces of a box where they are")
+    require_three(terms)
+    if max_weight is not None:
+        stage(max_weight, None)
+    return region
 
 
 @dataclass(frozen=True)
@@ -139,7 +168,8 @@ def _region(
         raise InputError("a box needs a range for at least one input")
     if any(low < inputs.lower or high > inputs.upper for low, high in box):
         raise InputError(f"the box reaches beyond the inputs {inputs}")
-    ranges = [_inward(low, high, fmt) for low, high in box]
+    inward = {(low, high): _inward(low, high, fmt) for low, high in dict.fromkeys((low, high) for low, high in box)}
+    ranges = [inward[low, high] for low, high in box]  # there may be thousands, nearly all alike
     region = _Region(tuple(low for low, _ in ranges), tuple(high for _, high in ranges), least, greatest)
     if not region.faces:
         raise InputError("the box holds every input, so that nothing is outside")
@@ -227,6 +257,7 @@ def _points(region: _Region, fmt: Format, samples: int, seed: int) -> tuple[Floa
 
     if not 8 <= samples <= MAX_SAMPLES:
         raise InputError(f"between 8 and {MAX_SAMPLES} points can be sampled")
+    samples = min(samples, max(_FEWEST, _NUMBERS // len(region.lower)))
     draw = np.random.default_rng(seed)
     lower, upper = np.array(_row(region.lower)), np.array(_row(region.upper))
     least, greatest = float(region.least), float(region.greatest)
@@ -257,31 +288,52 @@ def _points(region: _Region, fmt: Format, samples: int, seed: int) -> tuple[Floa
 
 
 def _sampled(flip: Divergence, inside: Floats, outside: Floats, seed: int) -> Sampled:
-    """Where the views depart; raises InputError where that is not inside only, and for the deployed view only."""
-    counts = [_departures(flip, flip.deployed, points) for points in (inside, outside)]
-    if counts != [len(inside), 0]:
+    """Where the views depart; raises InputError where that is not inside only, and for the deployed view only.
+
+    Points are evaluated until the time is over, a few at least; the counts are of those.
+    """
+    done, departed = [0, 0], [0, 0]
+    size = _piece(flip)
+    for start in range(0, max(len(inside), len(outside)), size):
+        if start and not time_left(1.0):
+            break
+        for k, points in enumerate((inside[start : start + size], outside[start : start + size])):
+            departures = _departures(flip, points)
+            if any(departures[1:]):
+                quiet = flip.silent[next(n for n, count in enumerate(departures[1:]) if count)].label
+                raise InputError(f"{quiet}, which must stay silent, departs from {flip.reference.label} in a sampled input")
+            done[k] += len(points)
+            departed[k] += departures[0]
+    if departed != [done[0], 0]:
         raise InputError(
-            f"the views depart in {counts[0]} of {len(inside)} inputs in the box and in {counts[1]} of {len(outside)} others"
+            f"the views depart in {departed[0]} of {done[0]} inputs in the box and in {departed[1]} of {done[1]} others"
         )
-    for view in flip.silent:
-        if any(_departures(flip, view, points) for points in (inside, outside)):
-            raise InputError(f"{view.label}, which must stay silent, departs from {flip.reference.label} in a sampled input")
-    return Sampled(len(inside), counts[0], len(outside), counts[1], seed, _HOW)
+    return Sampled(done[0], departed[0], done[1], departed[1], seed, _HOW)
 
 
-def _departures(flip: Divergence, view: View, points: Floats) -> int:
-    """At how many of the points the view departs from the reference."""
+def _piece(flip: Divergence) -> int:
+    """So many points are evaluated at a time: what they take of the memory is bounded, and so is the time."""
+    products = max(layer.inputs * layer.outputs for layer in flip.network.layers)
+    exact = any(view.deployment.default.format is None for view in flip.views)
+    if not exact:
+        return max(1, _PIECE // products)
+    return max(1, _EXACT // sum(layer.inputs * layer.outputs for layer in flip.network.layers))
+
+
+def _departures(flip: Divergence, points: Floats) -> list[int]:
+    """At how many of the points the deployed view, and each silent one, departs from the reference."""
     import numpy as np
 
-    size = max(1, _PIECE // max(layer.outputs for layer in flip.network.layers))
-    count, k = 0, flip.predicate.output
-    for start in range(0, len(points), size):
-        a, b = (_outputs(flip.network, points[start : start + size], side) for side in (flip.reference, view))
+    if not len(points):
+        return [0 for _ in flip.views[1:]]
+    k, counts = flip.predicate.output, []
+    a, *others = (_outputs(flip.network, points, view) for view in flip.views)
+    for b in others:
         if flip.predicate.kind == "argmax":
-            count += int(np.count_nonzero(a.argmax(axis=1) != b.argmax(axis=1)))
+            counts.append(int(np.count_nonzero(a.argmax(axis=1) != b.argmax(axis=1))))
         else:  # both are zero, the gap or near it, so that their difference is exact
-            count += int(np.count_nonzero(~(np.abs(a[:, k] - b[:, k]) < float(flip.predicate.bound))))
-    return count
+            counts.append(int(np.count_nonzero(~(np.abs(a[:, k] - b[:, k]) < float(flip.predicate.bound)))))
+    return counts
 
 
 def _outputs(network: Network[float], points: Floats, view: View) -> Floats:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from statistics import median
 from typing import TYPE_CHECKING
 
+from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.networks.network import Dense, Network
@@ -67,10 +68,14 @@ def find_flip(question: FlipQuestion, settings: Settings, progress: Progress | N
     interpreter on the whole layer.  Impossible only with a proof: a structural one, or ``unsat`` from two engines.
     """
     work = _Work(question, settings, Clock(settings.seconds), progress)
-    proof = impossible(question)
-    if proof is not None:
-        return FlipResult(Verdict.IMPOSSIBLE, None, proof, proof.statement, (), round(work.clock.spent, 3))
-    found = _search(work)
+    with within(settings.seconds):
+        try:
+            proof = impossible(question)
+        except OutOfTimeError:
+            return _result(work, None)
+        if proof is not None:
+            return FlipResult(Verdict.IMPOSSIBLE, None, proof, proof.statement, (), round(work.clock.spent, 3))
+        found = _search(work)
     return _result(work, found)
 
 
@@ -81,7 +86,11 @@ def _search(work: _Work) -> tuple[Divergence, str] | None:
         if work.clock.left <= 0:
             work.reason = work.reason or "the time limit is over"
             break
-        found = stage(work)
+        try:
+            found = stage(work)
+        except OutOfTimeError:
+            work.reason = work.reason or "the time limit is over"
+            break
         if work.proof is not None and found is None:
             return None
         if found is not None:
@@ -308,8 +317,11 @@ def _larger(work: _Work, found: tuple[Divergence, str]) -> tuple[Divergence, str
     start = Columns(np.array(divergence.network.layers[0].weight)[:, :, None], np.array(divergence.point)[:, None])
     strict = bool(bench.judge(start).strict[0])
     budget = Clock(min(work.clock.left, work.settings.improvement))
-    best = grown(bench, start, budget, np.random.default_rng(work.settings.seed), strict)
-    larger = _checked(q, bench, best, 0)
+    try:
+        best = grown(bench, start, budget, np.random.default_rng(work.settings.seed), strict)
+        larger = _checked(q, bench, best, 0)
+    except OutOfTimeError:
+        return found
     if larger is None or larger.measure <= divergence.measure:
         return found
     work.notes.append(f"grown from a measure of {float(divergence.measure):.6g} by local search; not proved to be the largest")

@@ -13,6 +13,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format, power_of_two
 from fpsynth.orders import Tree
 from fpsynth.orders.comparing import subtree_names
+from fpsynth.synthesis.exactness import ExactSum, alike, described, exact_sum, near
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 from fpsynth.synthesis.result import Proof
@@ -32,7 +33,7 @@ def impossible(question: FlipQuestion) -> Proof | None:
         if _same(question, view, deployed):
             statement = f"{view.label}, which must be silent, evaluates the same expression as {deployed.label}"
             return Proof(statement, "structural", {"terms": question.terms, "view": view.name})
-    return _nothing(question) or _three(question) or _one_sign(question) or _narrow(question)
+    return _nothing(question) or _three(question) or _one_sign(question) or _narrow(question) or nothing_rounds(question)
 
 
 def _same(question: FlipQuestion, a: View, b: View) -> bool:
@@ -151,6 +152,37 @@ def _narrow(question: FlipQuestion) -> Proof | None:
         "structural",
         {"terms": question.terms, "bound": str(room)},
     )
+
+
+def nothing_rounds(question: FlipQuestion) -> Proof | None:
+    """Where no addition rounds, no order matters (see ``fpsynth.synthesis.exactness``)."""
+    reference, deployed, *silent = (_exact_sums(question, view) for view in question.views)
+    if deployed is None:
+        return None
+    first, second, *others = (view.label for view in question.views)
+    kind = question.predicate.kind
+    found = ("", deployed)
+    if reference is not None and (common := alike(kind, reference, deployed)):
+        found = f"{first} and {second} always give {common}", reference
+    elif reference is not None and near(question.predicate, reference, deployed):
+        found = f"{first} and {second} round the same sum, each once, and are never that far apart", reference
+    for label, sums in zip(others, silent, strict=True):
+        if not found[0] and sums is not None and (common := alike(kind, sums, deployed)):
+            found = f"{label}, which must be silent, and {second} always give {common}", sums
+    statement, sums = found[0], [*found[1], *deployed]
+    if not statement:
+        return None
+    details = {"terms": question.terms, "multiples_of": min(s.last for s in sums), "most": str(max(s.most for s in sums))}
+    return Proof(f"{statement}: {described(sums)}, whatever the order", "structural", details)
+
+
+def _exact_sums(question: FlipQuestion, view: View) -> list[ExactSum] | None:
+    """What each output of a view computes, where all of them add up exactly."""
+    inputs = None if question.ones else question.inputs
+    hows = arithmetics(view, question.outputs)
+    sums = [exact_sum(how, question.terms, question.format, question.weights, inputs) for how in hows]
+    known = [found for found in sums if found is not None]
+    return known if len(known) == len(sums) else None
 
 
 def _holds(wide: Format | None, narrow: Format) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.encoders import ENCODINGS
 from fpsynth.errors import InputError
 from fpsynth.orders.comparing import differences
@@ -47,17 +48,11 @@ def find_outside(question: IntervalQuestion, settings: Settings, progress: Progr
     Impossible comes with a proof: the theorem of ``interval_containment``, or ``unsat`` from two engines on all terms.
     """
     clock = Clock(settings.seconds)
-    proof = containment(question)
-    if proof is not None:
-        return IntervalResult(Verdict.IMPOSSIBLE, None, proof, proof.statement, (), clock.spent)
     search = _Search(question, settings, clock, progress)
-    search.absorb()
-    if search.best is None:
-        refuted = search.solve(Fraction(0), clock.left)
-        if refuted is not None and search.best is None:
-            return IntervalResult(Verdict.IMPOSSIBLE, None, refuted, refuted.statement, tuple(search.attempts), clock.spent)
-    if search.best is not None and question.maximise:
-        search.improve()
+    with within(settings.seconds), suppress(OutOfTimeError):
+        proof = containment(question) or search.run()
+        if proof is not None:
+            return IntervalResult(Verdict.IMPOSSIBLE, None, proof, proof.statement, tuple(search.attempts), clock.spent)
     return search.result()
 
 
@@ -70,6 +65,17 @@ class _Search:
         self.attempts: list[Attempt] = []
         self.rejected = 0
         """Solutions for the active terms that are none for all terms."""
+
+    def run(self) -> Proof | None:
+        """Search; return the proof where two engines say that there is nothing."""
+        self.absorb()
+        if self.best is None:
+            refuted = self.solve(Fraction(0), self.clock.left)
+            if refuted is not None and self.best is None:
+                return refuted
+        if self.best is not None and self.question.maximise:
+            self.improve()
+        return None
 
     def absorb(self) -> None:
         """Try what ``interval_absorption`` constructs; the first that holds, or with ``maximise`` the best."""
@@ -91,6 +97,8 @@ class _Search:
             with suppress(InputError):  # these terms alone are summed otherwise than among zeros
                 problems[name] = active, build(self.question, active, beyond, name)
         for active, problem in list(problems.values()):
+            if not end.left:
+                return None
             glanced = glance(problem, self.settings, self.progress)
             if glanced is not None and self._take(active, glanced):
                 return None

@@ -15,7 +15,8 @@ largest number of a's format toward the inside, which is still a number of b's a
 zero is monotone as well, whether what is tiny is told after rounding or with unbounded exponent (the rounding is then one
 without a least exponent); it is covered where a and b differ in nothing but the rounding mode.
 
-Real arithmetic is the b that rounds nowhere: its sum is the same along every tree.
+Real arithmetic is the b that rounds nowhere: its sum is the same along every tree.  So is a b that adds up exactly (see
+``fpsynth.synthesis.exactness``) and rounds once at the end, into a format that holds every number of a's result.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from fpsynth.certifiers.interval_expressions import includes
 from fpsynth.formats import Format
 from fpsynth.orders.comparing import equal
 from fpsynth.orders.tree import Tree
+from fpsynth.synthesis.exactness import described, exact_sum
 from fpsynth.synthesis.intervals.question import IntervalQuestion
 from fpsynth.synthesis.result import Proof
 
 
 def containment(question: IntervalQuestion) -> Proof | None:
     """The proof that the question has no answer, where the theorem says so; None where it does not apply."""
-    why = _applies(question.reference, question.deployed, question.terms)
+    why = _applies(question.reference, question.deployed, question.terms) or _exact(question)
     if not why:
         return None
     statement = (
@@ -59,6 +61,19 @@ def _applies(a: Arithmetic, b: Arithmetic, terms: int) -> str:
     if not unrounded(a, tree) <= unrounded(b, other) or not _finer(a, b):
         return ""
     return "both sum along one tree, and b rounds nowhere else and nowhere more coarsely than a"
+
+
+def _exact(question: IntervalQuestion) -> str:
+    """Why b's value is the exact sum, rounded once at most, in words; empty where it may be another one."""
+    a, b = question.reference, question.deployed
+    if a.flush or a.alignment is not None:
+        return ""
+    found = exact_sum(b, question.terms, question.format, question.weights, question.inputs)
+    if found is None or found.operands or found.products:
+        return ""
+    if found.result and (found.result[2] or not _holds(b.format, a.format)):
+        return ""
+    return f"in {question.b.label} {described([found])}, whatever the order"
 
 
 def unrounded(how: Arithmetic, tree: Tree) -> frozenset[int]:

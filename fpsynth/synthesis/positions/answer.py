@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from fpsynth.arithmetic import Deployment
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import library_named, names_for
+from fpsynth.libraries.restrictions import restriction
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
-from fpsynth.revealing.revealer import Revealer
+from fpsynth.revealing.revealer import Revealer, require_usable
+from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import UNIT
+from fpsynth.synthesis.exactness import ExactSum, alike, described, exact_sum
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
+from fpsynth.synthesis.planning import require_size
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.questions import settings_of
-from fpsynth.synthesis.result import DivergenceResult, Verdict
+from fpsynth.synthesis.result import DivergenceResult, Proof, Verdict
 from fpsynth.synthesis.settings import Clock
 from fpsynth.witness.divergence import Divergence, View
 
@@ -28,83 +33,137 @@ SHAPES = ((1, 10), (4, 10), (1, 3), (64, 10), (4, 5), (1, 7), (10, 17), (64, 33)
 """(batch, outputs) that are tried where no environment is given: odd numbers, so that kernels have tails."""
 ROW_SHAPES = ((10, 128), (10, 10), (7, 3), (3, 16), (65, 10), (5, 33))
 """The same for rows of a batch."""
+NEEDED = {"twin": 1, "permutation": 1, "row": 2}
+"""Rows of the batch that a question of each kind needs."""
 _FIRST = ("torch", "numpy", "onnxruntime", "tensorflow", "jax")
 
 
 def run_position(kind: str, text: str | None, terms: int, options: Options) -> DivergenceResult:
     """Answer a question of kind twin, permutation or row.  Raises InputError for an environment that cannot be used."""
     clock = Clock(options.timeout)
-    candidates = [parse_environment(text)] if text is not None else list(_candidates(kind, options))
-    with Revealer() as revealer:
-        return _answer(kind, text, terms, options, clock, candidates, revealer)
+    candidates = [_usable(kind, text, terms, options)] if text is not None else list(_candidates(kind, options))
+    stand_in = Arithmetic(options.format)
+    _question([("a", stand_in), ("b", stand_in)], terms, options)  # refuses ranges before anything is measured
+    with within(options.timeout), Revealer() as revealer:
+        found = _gone_through(kind, text is not None, terms, options, clock, candidates, revealer)
+    return concluded(
+        "twin" if kind == "twin" else "position",
+        found.verdict,
+        found.divergence,
+        found.reason,
+        clock,
+        options,
+        _asked(kind, text, terms),
+        seconds=found.seconds,
+        proof=found.proof,
+        attempts=found.attempts,
+        reveals=found.reveals,
+        grounds=found.grounds,
+    )
 
 
-def _answer(
+def _usable(kind: str, text: str, terms: int, options: Options) -> Environment:
+    """The environment that was given.  Raises InputError where it cannot be asked this, which is told without running it."""
+    environment = parse_environment(text)
+    name, least = f"{environment.library}:{environment.operation}", NEEDED[kind]
+    if restriction(environment).one_output:
+        raise InputError(f"{name} has one output: the question needs a layer of at least 2 neurons")
+    if environment.outputs is None:
+        raise InputError("say how many neurons the layer has: outputs=N, for example torch:linear:batch=1,outputs=10")
+    if environment.outputs < 2:
+        raise InputError(f"the question needs a layer of at least 2 neurons, not outputs={environment.outputs}")
+    if environment.batch < least:
+        raise InputError(
+            f"rows of a batch differ where there are at least {least}: say batch=N, as in {name}:batch=10,outputs=10"
+        )
+    require_usable(Kernel(environment, options.format, terms, environment.outputs))
+    require_size(terms, environment.outputs)
+    return environment
+
+
+@dataclass
+class _Answer:
+    """What came of the environments that were gone through."""
+
+    verdict: Verdict = Verdict.UNKNOWN
+    divergence: Divergence | None = None
+    reason: str = ""
+    proof: Proof | None = None
+    attempts: tuple[Attempt, ...] = ()
+    reveals: tuple[Reveal, ...] = ()
+    grounds: tuple[Ground, ...] = ()
+    seconds: float = 0.0
+
+
+def _gone_through(
     kind: str,
-    text: str | None,
+    given: bool,
     terms: int,
     options: Options,
     clock: Clock,
     candidates: Sequence[Environment],
     revealer: Revealer,
-) -> DivergenceResult:
+) -> _Answer:
     """Go through the environments until one has two positions for which there is a divergence."""
     tried: list[str] = []
     misses: list[str] = []
-    found: list[Reveal] = []
-    seconds = 0.0
+    answer = _Answer()
     for environment in candidates:
-        if environment.outputs is None:
-            raise InputError("say how many neurons the layer has: outputs=N, for example torch:linear:batch=1,outputs=10")
         if options.progress:
             options.progress(f"revealing {environment}")
         try:
             revealed = _revealed(revealer, environment, terms, options)
+        except OutOfTimeError:
+            break
         except InputError:
-            if text is not None:
+            if given:
                 raise
             continue
-        found.append(revealed)
-        searching = Clock(options.timeout)
-        divergence, last = _search(kind, revealed, environment.row, terms, options)
-        seconds += searching.spent
+        answer.reveals = (*answer.reveals, revealed)
+        outputs = tuple(range(revealed.kernel.outputs))
+        answer.grounds = (*answer.grounds, Ground("", revealed, environment.row, outputs, kind == "row"))
+        answer.proof = same_everywhere(kind, revealed, environment.row, terms, options) if given else None
+        if answer.proof is not None:
+            answer.verdict, answer.reason = Verdict.IMPOSSIBLE, answer.proof.statement
+            return answer
+        searching = Clock(clock.left)
+        divergence, last = _search(kind, revealed, environment.row, terms, options, clock)
+        answer.seconds += searching.spent
         if divergence is not None and last is not None:
-            return concluded(
-                "twin" if kind == "twin" else "position",
-                Verdict.FOUND,
-                divergence,
-                f"in {environment}",
-                clock,
-                options,
-                _asked(kind, text, terms),
-                seconds=seconds,
-                attempts=last.attempts,
-                reveals=(revealed,),
-                grounds=_grounds(divergence.views, revealed),
-            )
+            answer.verdict, answer.divergence, answer.reason = Verdict.FOUND, divergence, f"in {environment}"
+            answer.attempts, answer.reveals = last.attempts, (revealed,)
+            answer.grounds = _grounds(divergence.views, revealed)
+            return answer
         tried.append(str(environment))
         misses += [last.reason] if last is not None else []
         if clock.left <= 0:
             break
     where = tried[0] if len(tried) == 1 else f"the {len(tried)} environments that were tried"
     if misses:
-        reason = f"positions are summed differently, but no weights and input were found that show it: {misses[-1]}"
+        answer.reason = f"positions are summed differently, but no weights and input were found that show it: {misses[-1]}"
     elif tried:
-        reason = f"no two positions of {where} were seen to be summed differently"
+        answer.reason = f"no two positions of {where} were seen to be summed differently"
+    elif clock.left <= 0:
+        answer.reason = f"the time limit of {options.timeout:g} s was over before an environment was revealed"
     else:
-        reason = "no environment could be revealed"
-    return concluded(
-        "twin" if kind == "twin" else "position",
-        Verdict.UNKNOWN,
-        None,
-        reason,
-        clock,
-        options,
-        _asked(kind, text, terms),
-        seconds=seconds,
-        reveals=found,
-        grounds=[Ground("", one, one.kernel.environment.row, tuple(range(one.kernel.outputs)), kind == "row") for one in found],
-    )
+        answer.reason = "no environment could be revealed"
+    return answer
+
+
+def same_everywhere(kind: str, revealed: Reveal, row: int, terms: int, options: Options) -> Proof | None:
+    """The proof that positions which are summed differently give equal results all the same, where no addition rounds."""
+    different, sums = list(pairs(revealed, kind, row)), list[ExactSum]()
+    if not different or not revealed.explained:
+        return None
+    weights, inputs = options.interval("weights", UNIT), options.interval("inputs", UNIT)
+    for pair in different:
+        hows = [revealed.at(*place).arithmetic for place in (pair.first, pair.second)]
+        both = [found for how in hows if (found := exact_sum(how, terms, options.format, weights, inputs)) is not None]
+        if len(both) < 2 or not alike("equal", both[:1], both[1:]):
+            return None
+        sums += both
+    statement = f"all positions of {revealed.kernel.environment} give the same results: {described(sums)}, whatever the order"
+    return Proof(statement, "structural", {"terms": terms, "multiples_of": min(s.last for s in sums)})
 
 
 def _grounds(views: Sequence[View], revealed: Reveal) -> tuple[Ground, ...]:
@@ -136,31 +195,40 @@ def _revealed(revealer: Revealer, environment: Environment, terms: int, options:
     return found
 
 
-def _search(kind: str, revealed: Reveal, row: int, terms: int, options: Options) -> tuple[Divergence | None, FlipResult | None]:
+def _search(
+    kind: str, revealed: Reveal, row: int, terms: int, options: Options, clock: Clock
+) -> tuple[Divergence | None, FlipResult | None]:
     """The first pair of positions for which there is a divergence; and the last answer, if any pair was asked about."""
-    clock, result = Clock(options.timeout), None
+    result = None
     for pair in pairs(revealed, kind, row):
         if clock.left <= 0:
             break
         result = _flip(revealed, pair, terms, options, clock.left)
         if result.divergence is not None:
-            return build(kind, revealed, pair, result.divergence), result
+            try:
+                return build(kind, revealed, pair, result.divergence), result
+            except OutOfTimeError:
+                break
     return None, result
 
 
 def _flip(revealed: Reveal, pair: Pair, terms: int, options: Options, seconds: float) -> FlipResult:
-    views = []
-    for name, role, place in (("a", "reference", pair.first), ("b", "deployed", pair.second)):
-        how = revealed.at(*place).arithmetic
-        label = str(replace(revealed.kernel.environment, row=place[0], output=place[1]))
-        views.append(View(name, label, role, Deployment(how)))
-    question = FlipQuestion(
+    sides = []
+    for row, output in (pair.first, pair.second):
+        label = str(replace(revealed.kernel.environment, row=row, output=output))
+        sides.append((label, revealed.at(row, output).arithmetic))
+    return find_flip(_question(sides, terms, options), settings_of(options, False, seconds))
+
+
+def _question(sides: Sequence[tuple[str, Arithmetic]], terms: int, options: Options) -> FlipQuestion:
+    """A sum that is below zero in the first of two arithmetics and above it in the second."""
+    (first, a), (second, b) = sides
+    return FlipQuestion(
         question="position",
         format=options.format,
         terms=terms,
         predicate=Predicate("relu"),
-        views=tuple(views),
+        views=(View("a", first, "reference", Deployment(a)), View("b", second, "deployed", Deployment(b))),
         weights=options.interval("weights", UNIT),
         inputs=options.interval("inputs", UNIT),
     )
-    return find_flip(question, settings_of(options, False, seconds))

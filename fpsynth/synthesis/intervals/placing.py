@@ -1,0 +1,32 @@
+"""From one neuron whose value lies outside its interval to a layer of several neurons in which it stands somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fpsynth.certifiers.intervals import finite_bounds, network_intervals
+from fpsynth.errors import InputError
+from fpsynth.networks.network import Dense, Network
+from fpsynth.predicates import Predicate
+from fpsynth.synthesis.placing import alone, assemble, layer
+from fpsynth.witness.divergence import Divergence, View
+
+
+def in_layer(found: Divergence, views: Sequence[View], outputs: int, output: int) -> Divergence:
+    """The divergence of a layer of ``outputs`` neurons, of which ``output`` has the weights that were found, the others zeros.
+
+    ``views``: the sides' views of such a layer, the one that interval arithmetic is in first.  Raises InputError where an end
+    of an interval is infinite or NaN.
+    """
+    if outputs == 1:
+        return alone(found, "interval", views)
+    rows = layer(found.network.layers[0].weight[0], found.point, outputs, output)
+    a, b = views
+    own, box = a.deployment.default.format or found.format, found.box or tuple((x, x) for x in found.point)
+    widening = found.reference.widening
+    bounds = finite_bounds(network_intervals(Network((Dense(rows),)), box, own, a.deployment, widening))
+    if bounds is None:
+        raise InputError("an end of an interval is infinite or NaN")
+    reference = replace(a, interval=bounds, widening=widening)
+    return assemble(found, rows, "interval", Predicate("outside", output), (reference, b))
