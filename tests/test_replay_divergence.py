@@ -44,12 +44,12 @@ def test_every_variant_runs_at_every_batch_and_says_whom_it_agrees_with() -> Non
 
 
 def test_a_view_that_names_an_environment_is_run_there_and_reproduced() -> None:
-    """numpy sums products of four terms left to right: the reference there is what the library does, to the bit."""
+    """Row by row numpy sums products of four terms left to right: the reference there is what the library does, to the bit."""
     found = triple(silent=False)
     a, b = found.views
-    named = replace(found, views=(replace(a, environment="numpy:dot:batch=3", row=2), b))
+    named = replace(found, views=(replace(a, environment="numpy:dot-rows:batch=3", row=2), b))
     records = replay_divergence(named, libraries=[], batches=(1,))
-    assert [(r.library, r.variant, r.batch, r.view, r.device) for r in records] == [("numpy", "dot", 3, "a", "cpu")]
+    assert [(r.library, r.variant, r.batch, r.view, r.device) for r in records] == [("numpy", "dot-rows", 3, "a", "cpu")]
     (record,) = records
     assert 2 in record.rows
     assert record.departs == (record.logits[0] <= 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from fpsynth.libraries.naming import kernel_call
 from fpsynth.report.grounds import comparison_json, ground_json
 from fpsynth.report.numerals import significant
 from fpsynth.report.proofs import proof_json
@@ -44,6 +45,7 @@ def divergence_json(result: DivergenceResult) -> dict[str, Any]:
         "reveals": [
             {
                 "environment": str(found.kernel.environment),
+                "call": kernel_call(found.kernel),
                 "version": found.version,
                 "classes": len(found.classes),
                 "checks": [str(cls.check) for cls in found.classes],

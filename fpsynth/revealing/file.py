@@ -77,12 +77,8 @@ def kernel_from_json(data: object) -> Kernel:
     terms, outputs, bias = data.get("terms"), data.get("outputs", 1), data.get("bias", False)
     if not _whole(terms, 1, MAX_TERMS) or not _whole(outputs, 1, MAX_TERMS) or not isinstance(bias, bool):
         raise InputError(f"a kernel needs terms and outputs from 1 to {MAX_TERMS}, and bias true or false")
-    text, call = data["environment"], data.get("call")
-    environment = parse_environment(former_environment(text) if call is None else text)
-    kernel = Kernel(environment, format_named(data["dtype"]), terms, outputs, bias)
-    if call is not None and call != kernel_call(kernel):
-        raise InputError(f"the call of a kernel in {environment} is {kernel_call(kernel)}, which the file does not say")
-    return kernel
+    text = data["environment"] if "call" in data else former_environment(data["environment"])
+    return Kernel(parse_environment(text), format_named(data["dtype"]), terms, outputs, bias)
 
 
 def reveal_to_json(found: Reveal) -> Json:
@@ -150,6 +146,9 @@ def reveal_from_json(data: object) -> Reveal:
     inside = all(row < batch and output < outputs for row, output in covered)
     if not inside or not len(set(covered)) == len(covered) == batch * outputs:
         raise InputError("the classes of a reveal must cover every row and output once")
+    call = kernel_call(kernel)
+    if data["kernel"].get("call", call) != call:
+        raise InputError(f"the call of a kernel in {kernel.environment} is {call}, which the file does not say")
     return found
 
 
