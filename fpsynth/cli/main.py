@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.codes import CONTRADICTION, CRASHED, DONE, INTERRUPTED, WRONG_INPUT
 from fpsynth.cli.console import Console
-from fpsynth.errors import ContradictionError, InputError
+from fpsynth.errors import ContradictionError, InputError, printable_report
 from fpsynth.processes import kill_all
 
 
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _print(report: str | dict[str, Any]) -> None:
     if isinstance(report, str):
-        sys.stdout.write(report if report.endswith("\n") else report + "\n")
+        sys.stdout.write(printable_report(report if report.endswith("\n") else report + "\n"))
     else:
         json.dump(report, sys.stdout, indent=1, allow_nan=False)
         sys.stdout.write("\n")
