@@ -1,9 +1,11 @@
 """The errors that fpsynth raises on purpose, each a single line that says what is wrong and what to do."""
 
+import re
 from collections.abc import Iterable
 
 LONGEST = 2000
 """The longest message of an InputError: what is longer is cut."""
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -14,6 +16,11 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
+
+def printable_report(text: str) -> str:
+    """The text of a report, with line breaks and colours left as they are and everything else made ``printable``."""
+    return "".join(part if k % 2 else printable(part, "\n") for k, part in enumerate(_COLOUR.split(text)))
 
 
 class InputError(ValueError):

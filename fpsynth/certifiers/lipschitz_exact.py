@@ -29,6 +29,9 @@ from fpsynth.networks.network import Dense, Network
 UNIT = 10**16
 """Numbers are rounded to multiples of 1 / UNIT."""
 
+MAX_INPUTS = 8192
+"""Of a hidden layer: the Gram matrix of so many columns takes some gigabytes."""
+
 _STOP = UNIT // 10**11  # the square root ends with the first step shorter than 1e-11, in units of 1 / UNIT
 _BLOCK = 128  # rows of a Gram matrix computed from one packing
 _MOST_PARTS = 8  # of an entry: beyond that, packing is faster
@@ -62,8 +65,14 @@ def spectral_norm_up(
 
     Each iteration replaces G by its Gram matrix divided by an upper bound r of that one's Frobenius norm, with the
     entries rounded away from zero to 16 decimals (negative ones by up to two units); e bounds the Frobenius norm of what
-    the rounding changed.  Afterwards s <- sqrt((s + e) r) undoes the iterations, the latest first.
+    the rounding changed.  Afterwards s <- sqrt((s + e) r) undoes the iterations, the latest first.  Raises InputError for
+    more than MAX_INPUTS columns, OutOfTimeError where the time is over (see ``deadlines``).
     """
+    if len(weight[0]) > MAX_INPUTS:
+        raise InputError(
+            f"lipschitz-exact computes with a matrix of inputs x inputs: {len(weight[0])} inputs of a layer are more than"
+            f" {MAX_INPUTS}; use lipschitz"
+        )
     matrix, denominator = _common_denominator(weight)
     undo: list[tuple[Fraction, Fraction]] = []
     for done in range(gram):

@@ -15,6 +15,7 @@ from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
 from fpsynth.cli.outcomes import Outcome, labelled
 from fpsynth.cli.places import require_new_json, require_writable
 from fpsynth.errors import InputError
+from fpsynth.files import shown
 
 if TYPE_CHECKING:
     from fpsynth.report.style import Style
@@ -58,7 +59,9 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
 
     report = tie_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
     if arguments.out is not None and result.witnesses:
-        report = "\n".join([report.rstrip("\n"), "", f"written: {arguments.out}", *(f"left out: {line}" for line in left_out)])
+        report = "\n".join(
+            [report.rstrip("\n"), "", f"written: {shown(arguments.out)}", *(f"left out: {line}" for line in left_out)]
+        )
     return _tie_code(result, arguments), report
 
 

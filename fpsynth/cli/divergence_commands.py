@@ -12,6 +12,7 @@ from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console, Verbatim
 from fpsynth.cli.outcomes import Outcome, labelled
+from fpsynth.files import shown
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.options import OptionFields
@@ -120,7 +121,7 @@ def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionField
     report = divergence_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
     if written is None:
         return code, report
-    return code, "\n".join([report.rstrip("\n"), "", f"written: {written}", *(f"left out: {line}" for line in left_out)])
+    return code, "\n".join([report.rstrip("\n"), "", f"written: {shown(written)}", *(f"left out: {line}" for line in left_out)])
 
 
 def _options(arguments: Namespace, console: Console) -> OptionFields:
@@ -194,7 +195,7 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.report.style import Style
 
     text = reveals_text(found, Style(console.unicode(), console.colour(), console.width()))
-    return code, text.rstrip("\n") + (f"\n\nwritten: {arguments.out}" if arguments.out else "")
+    return code, text.rstrip("\n") + (f"\n\nwritten: {shown(arguments.out)}" if arguments.out else "")
 
 
 def matrix(arguments: Namespace, console: Console) -> Outcome:

@@ -16,7 +16,7 @@ from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.codes import CONTRADICTION, CRASHED, DONE, INTERRUPTED, UNKNOWN, WRONG_INPUT
 from fpsynth.cli.console import Console
 from fpsynth.cli.streams import discard, one_line, put, say
-from fpsynth.errors import ContradictionError, InputError, WorkerLostError
+from fpsynth.errors import ContradictionError, InputError, WorkerLostError, printable_report
 from fpsynth.processes import kill_all
 
 
@@ -55,7 +55,7 @@ def _run(arguments: Namespace, console: Console) -> tuple[int, str | dict[str, A
 
 def _printed(report: str | dict[str, Any], code: int, name: str, arguments: Namespace) -> int:
     """Print the report; return ``code``, or what says that it could not be printed."""
-    text = report if isinstance(report, str) else json.dumps(report, indent=1, allow_nan=False)
+    text = printable_report(report) if isinstance(report, str) else json.dumps(report, indent=1, allow_nan=False)
     try:
         put(text if text.endswith("\n") else text + "\n")
     except BrokenPipeError:

@@ -39,8 +39,13 @@ class Header:
 
     @property
     def plain(self) -> bool:
-        """Whether the array holds integers or floating-point numbers."""
-        return _NUMBER.fullmatch(self.type) is not None
+        """Whether the array holds integers or floating-point numbers that this machine knows (it may not know f12, say)."""
+        if _NUMBER.fullmatch(self.type) is None:
+            return False
+        try:
+            return np.dtype(self.type).itemsize == self.item_bytes
+        except TypeError:
+            return False
 
     @property
     def kind(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from fpsynth.errors import InputError
 from fpsynth.files import PathLike, opened, shown
 from fpsynth.networks.archive import MAX_ARCHIVE, DamagedError, MemberReader, read_directory
-from fpsynth.networks.foreign import NPZ, ZIP, recognised
+from fpsynth.networks.foreign import NPZ, ZIP, Foreign, recognised
 from fpsynth.networks.layouts import named_otherwise, transposed
 from fpsynth.networks.network import Dense, Network
 from fpsynth.networks.npy import Header, read_array, read_header
@@ -150,18 +151,23 @@ class _Archive:
 @contextmanager
 def _opened(path: PathLike, takes: str) -> Iterator[_Archive]:
     """The archive; an InputError about it names the path, and what the file is if it is of another kind."""
+    if os.path.isdir(path) and (kind := recognised(path)) is not None:
+        raise _of_another_kind(path, kind, takes)
     with opened(path, MAX_ARCHIVE) as file:
         try:
             yield _Archive(file)
         except DamagedError as error:
             kind = recognised(path)
-            if kind in (None, NPZ, ZIP):
-                raise InputError(f"{shown(path)}: cannot be read as an .npz file ({error})") from None
-            assert kind is not None
-            advice = f"; {kind.advice}" if takes == NETWORK and kind.advice else ""
-            raise InputError(f"{shown(path)} is {kind.name}; what is needed is {takes}{advice}") from None
+            if kind is not None and kind not in (NPZ, ZIP):
+                raise _of_another_kind(path, kind, takes) from None
+            raise InputError(f"{shown(path)}: cannot be read as an .npz file ({error})") from None
         except InputError as error:
             raise InputError(f"{shown(path)}: {error}") from None
+
+
+def _of_another_kind(path: PathLike, kind: Foreign, takes: str) -> InputError:
+    advice = f"; {kind.advice}" if takes == NETWORK and kind.advice else ""
+    return InputError(f"{shown(path)} is {kind.name}; what is needed is {takes}{advice}")
 
 
 def _layer_count(names: Iterable[str]) -> int:

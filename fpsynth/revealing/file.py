@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, printable
 from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import MAX_TERMS, Kernel
@@ -131,15 +131,15 @@ def reveal_from_json(data: object) -> Reveal:
     found = Reveal(
         kernel=kernel,
         classes=tuple(_class(one, kernel) for one in classes),
-        version=texts[0],
-        facts=dict(facts),
-        repeats=texts[1],
-        alignment=texts[2],
-        threads=texts[3],
+        version=printable(texts[0]),
+        facts={printable(name): printable(fact) for name, fact in facts.items()},
+        repeats=printable(texts[1]),
+        alignment=printable(texts[2]),
+        threads=printable(texts[3]),
         tree_calls=counts[0],
         calls=counts[1],
         seconds=float(seconds),
-        notes=tuple(notes),
+        notes=tuple(map(printable, notes)),
     )
     covered = [position for cls in found.classes for position in cls.positions]
     batch, outputs = kernel.environment.batch, kernel.outputs

@@ -154,6 +154,11 @@ def test_gram_matrices_of_integers_of_any_length_are_exact(bits, rows):
     assert gram_matrix(matrix) == [[sum(map(int.__mul__, a, b)) for b in columns] for a in columns]
 
 
+def test_a_layer_of_too_many_inputs_is_refused_before_its_gram_matrix_takes_all_memory():
+    with pytest.raises(InputError, match="8193 inputs of a layer are more than 8192; use lipschitz"):
+        spectral_norm_up([[0.0] * 8193], 11)
+
+
 def test_a_spectral_norm_ends_where_the_time_is_over():
     weight = np.random.default_rng(0).normal(size=(8, 300)).tolist()
     with within(0.0), pytest.raises(OutOfTimeError):

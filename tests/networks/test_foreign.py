@@ -89,6 +89,7 @@ def test_an_onnx_model_is_recognised(tmp_path):
 
 
 def test_files_that_torch_writes_are_recognised(tmp_path):
+    # imports torch in this process, which takes seconds: its archives have records that those of zipfile do not have
     torch = pytest.importorskip("torch", reason="torch is not installed")
     layer = torch.nn.Linear(3, 2)
     for name, new in (("new", True), ("old", False)):
@@ -110,6 +111,8 @@ def test_the_ending_of_a_name_counts_only_where_the_bytes_say_nothing(tmp_path):
     assert recognised(tmp_path / "absent") is None
     (tmp_path / "saved_model.pb").write_bytes(b"")
     assert "SavedModel" in recognised(tmp_path).name
+    with pytest.raises(InputError, match="is a SavedModel folder of TensorFlow; what is needed is an"):
+        load_network(tmp_path)
 
 
 @pytest.mark.parametrize("load", [load_network, load_images])

@@ -167,10 +167,18 @@ def test_bad_headers_are_one_line(path, case):
     assert "the header of 'W0.npy' is damaged" in refused(load_network, path)
 
 
-@pytest.mark.parametrize("kind", ["|O", "|V8", "<c16", "<U2", "|S8", "<M8[s]", "|b1", "<f", "<i3", "f8f8"])
+@pytest.mark.parametrize("kind", ["|O", "|V8", "<c16", "<U2", "|S8", "<M8[s]", "|b1", "<f", "<i3", "f8f8", "<f3", "<f99"])
 def test_nothing_but_numbers_is_read(path, kind):
     archive(path, [("W0.npy", header(GOOD.replace("<f8", kind)) + EYE.tobytes())])
     assert "W0 does not hold plain numbers" in refused(load_network, path)
+
+
+@pytest.mark.parametrize("kind", ["<f12", "<f16", ">f16"])
+def test_long_doubles_are_one_line_whether_numpy_has_them_or_not(path, kind):
+    data = header(GOOD.replace("<f8", kind)) + bytes(4 * int(kind[2:]))
+    archive(path, [("W0.npy", data)])
+    said = refused(load_network, path)
+    assert "wider than float64" in said or "does not hold plain numbers" in said
 
 
 def test_a_member_that_is_there_twice_is_refused(path):
