@@ -12,7 +12,7 @@ from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
-from fpsynth.cli.outcomes import Outcome, labelled
+from fpsynth.cli.outcomes import Outcome, labelled, unconfirmed
 from fpsynth.cli.places import require_new_json, require_writable
 from fpsynth.errors import InputError
 
@@ -64,9 +64,9 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
 def _tie_code(result: TieResult, arguments: Namespace) -> int:
     if result.verdict.value == "unknown":
         return UNKNOWN
-    if result.witnesses and not arguments.no_replay and not all(witness.confirmed_by for witness in result.witnesses):
-        return UNCONFIRMED
-    return DONE
+    if arguments.no_replay or all(witness.confirmed_by for witness in result.witnesses):
+        return DONE
+    return unconfirmed(record.not_run for witness in result.witnesses for record in witness.replays)
 
 
 def _check_out(arguments: Namespace) -> None:
@@ -146,7 +146,7 @@ def check(arguments: Namespace, console: Console) -> Outcome:
 
 def replay(arguments: Namespace, console: Console) -> Outcome:
     """Replay a witness file."""
-    from fpsynth.witness import save, to_json
+    from fpsynth.witness import Divergence, save, to_json
 
     sizes = batches(arguments)
     if arguments.out is not None:
@@ -155,7 +155,8 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
     witness = api.replay(arguments.file, library=libraries(arguments), batch=sizes, device=arguments.device)
     if arguments.out:
         save(witness, arguments.out, new=True)
-    code = DONE if witness.confirmed_by else UNCONFIRMED
+    records = witness.observations if isinstance(witness, Divergence) else witness.replays
+    code = DONE if witness.confirmed_by else unconfirmed(record.not_run for record in records)
     if arguments.json:
         return code, to_json(witness)
     from fpsynth.report.listings import replay_text

@@ -11,7 +11,7 @@ from fpsynth import api
 from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
-from fpsynth.cli.outcomes import Outcome, labelled
+from fpsynth.cli.outcomes import Outcome, labelled, unconfirmed
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.options import OptionFields
@@ -146,7 +146,9 @@ def _options(arguments: Namespace, console: Console) -> OptionFields:
 def _code(result: DivergenceResult, replayed: bool) -> int:
     if result.verdict.value == "unknown":
         return UNKNOWN
-    return UNCONFIRMED if result.divergences and replayed and not result.confirmed else DONE
+    if not result.divergences or not replayed or result.confirmed:
+        return DONE
+    return unconfirmed(seen.not_run for found in result.divergences for seen in getattr(found, "observations", ()))
 
 
 def _write(result: DivergenceResult, out: str | None) -> tuple[str | None, tuple[str, ...]]:

@@ -139,7 +139,9 @@ QUESTIONS = {
 @pytest.mark.parametrize("arguments", QUESTIONS.values(), ids=QUESTIONS)
 def test_what_needs_no_solver_is_found(bare, arguments):
     """Twins and moved neurons may behave alike on another machine: that is an answer too."""
-    done = bare.fpsynth(*arguments, *(LIMITS if not {"--library", "--no-replay"} & {*arguments} else ["--timeout", "10"]), "--json")
+    done = bare.fpsynth(
+        *arguments, *(LIMITS if not {"--library", "--no-replay"} & {*arguments} else ["--timeout", "10"]), "--json"
+    )
     said = json.loads(done.out)
     if arguments[0] in ("twin", "position") and said["verdict"] != "found":
         assert done.code in (0, 3)
