@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import threading
@@ -10,6 +11,8 @@ import time
 
 from fpsynth.cli.streams import one_line, say
 
+_EVENT = re.compile(r": (?:sat|unsat|unknown|stopped) after [0-9.]+ s")
+"""What a race says of an attempt that has ended."""
 TICK = 0.5
 """Seconds between two updates of the live line."""
 PATIENCE = 30.0
@@ -26,7 +29,7 @@ class Console:
         self.verbose = verbose
         self.live = sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb"
         self.started = self._said = time.monotonic()
-        self._text, self._since = "", self.started
+        self._text, self._event, self._since = "", "", self.started
         self._shown = False
         self._usable = True
         self._lock = threading.Lock()
@@ -36,9 +39,12 @@ class Console:
     def progress(self, text: str) -> None:
         """Say what is going on, from now on until something else is said."""
         with self._lock:
-            if not _same_step(text, self._text):
-                self._since = time.monotonic()
-            self._text = text
+            if _EVENT.search(text):  # what came of one attempt: the step goes on
+                self._event = text
+            else:
+                if not _same_step(text, self._text):
+                    self._since = time.monotonic()
+                self._text, self._event = text, ""
             if self.verbose:
                 self._line(text)
             elif self.live:
@@ -79,7 +85,8 @@ class Console:
         now = time.monotonic()
         took = now - self._since
         alone = took < 10 or self._since - self.started < 1
-        return f"{now - self.started:5.1f} s  {self._text}" + ("" if alone else f" ({took:.0f} s)")
+        step = self._text + ("" if alone else f" ({took:.0f} s)")
+        return f"{now - self.started:5.1f} s  {step}" + (f" · {self._event}" if self._event and self._text else self._event)
 
     def _line(self, text: str) -> None:
         self._said = time.monotonic()

@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from fpsynth.cli.arguments import build_parser
-from fpsynth.cli.codes import CONTRADICTION, CRASHED, DONE, INTERRUPTED, UNKNOWN, WRONG_INPUT
+from fpsynth.cli.codes import CONTRADICTION, CRASHED, INTERRUPTED, UNKNOWN, WRONG_INPUT
 from fpsynth.cli.console import Console
-from fpsynth.cli.streams import discard, one_line, put, say
+from fpsynth.cli.streams import discard, one_line, open_closed, put, say
 from fpsynth.errors import ContradictionError, InputError, WorkerLostError
 from fpsynth.processes import kill_all
 
@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     name, console = "fpsynth", None
     try:
+        open_closed()
         arguments = build_parser().parse_args(argv)
         name = f"fpsynth {arguments.command}"
         signal.signal(signal.SIGTERM, _terminate)
@@ -61,7 +62,7 @@ def _printed(report: str | dict[str, Any], code: int, name: str, arguments: Name
     except BrokenPipeError:
         # the reader of our output has gone: nothing is left to say, not even by the interpreter on its way out
         discard(sys.stdout)
-        return DONE
+        return code
     except OSError as error:
         discard(sys.stdout)
         written = _written(arguments)

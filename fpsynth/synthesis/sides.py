@@ -93,6 +93,8 @@ class Sides:
         placed = replace(environment, outputs=self.shape.outputs)
         kernel = Kernel(placed, self.format, self.shape.terms, self.shape.outputs)
         found = self._revealer.reveal(kernel, vectors=self.vectors, seed=self.seed)
+        if self.progress:
+            self.progress(f"searching; {environment} is revealed")
         self.reveals[label or str(environment)] = found
         return View(name, label or str(environment), role, found.deployment(environment.row), str(placed), row=environment.row)
 

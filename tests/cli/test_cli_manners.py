@@ -253,6 +253,16 @@ def test_a_pipe_gets_a_line_now_and_then(quick, monkeypatch):
     assert all(line.endswith(" s  certifying: 99 of 100") for line in lines)
 
 
+def test_what_came_of_an_attempt_stands_beside_the_step_that_goes_on(quick, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    shown = Console()
+    shown.progress("searching, at most 60 s")
+    shown.progress("z3 (fp, seed 0) on a tie: unknown after 2.00 s (its time limit of 2 s is over)")
+    line = waited(sys.stderr, 1)
+    shown.close()
+    assert " s  searching, at most 60 s · z3 (fp, seed 0) on a tie: unknown after 2.00 s" in line
+
+
 def test_a_silent_run_and_one_without_standard_error_have_no_thread(quick, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     Console().close()
