@@ -39,8 +39,8 @@ class Console:
     def progress(self, text: str) -> None:
         """Say what is going on, from now on until something else is said."""
         with self._lock:
-            if _EVENT.search(text):  # what came of one attempt: the step goes on
-                self._event = text
+            if event := _EVENT.search(text):  # what came of one attempt: the step goes on
+                self._event = text.partition(" ")[0] + event[0]
             else:
                 if not _same_step(text, self._text):
                     self._since = time.monotonic()

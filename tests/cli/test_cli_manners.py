@@ -113,8 +113,8 @@ def test_a_format_may_be_called_what_others_call_it(dtype, name, capsys):
         ("tie --order seqential", "unknown order 'seqential' (did you mean sequential?)"),
         ("order --a stride:4", "unknown order 'stride:4' (did you mean strided:LANES?)"),
         ("order --predicate argmx", "unknown predicate 'argmx' (did you mean argmax?)"),
-        ("order --b numpy:matmull", "numpy has no operation 'matmull' (did you mean matmul?)"),
-        ("order --b numpy:matmul:bach=4", "'bach=4' is no option of an environment (did you mean batch?)"),
+        ("order --b numpy:matmull", "(did you mean matmul?)"),
+        ("order --b numpy:matmul:bach=4", "(did you mean batch?)"),
         ("certify --network n --images i --eps 1 --certifier lipshitz", "did you mean lipschitz?"),
         ("tie --certifier lipschitz-exakt", "did you mean lipschitz-exact?"),
         ("position --kind rows", "unknown kind 'rows' (did you mean row?)"),
@@ -260,7 +260,7 @@ def test_what_came_of_an_attempt_stands_beside_the_step_that_goes_on(quick, monk
     shown.progress("z3 (fp, seed 0) on a tie: unknown after 2.00 s (its time limit of 2 s is over)")
     line = waited(sys.stderr, 1)
     shown.close()
-    assert " s  searching, at most 60 s · z3 (fp, seed 0) on a tie: unknown after 2.00 s" in line
+    assert " s  searching, at most 60 s · z3: unknown after 2.00 s\n" in line
 
 
 def test_a_silent_run_and_one_without_standard_error_have_no_thread(quick, monkeypatch):
