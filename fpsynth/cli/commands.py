@@ -12,7 +12,7 @@ from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
-from fpsynth.cli.outcomes import Outcome, labelled, unconfirmed
+from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_new_json, require_writable
 from fpsynth.errors import InputError
 
@@ -52,7 +52,7 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.report.results import tie_json
 
         data = {**tie_json(result), "out": arguments.out if result.witnesses else None, "left_out": left_out}
-        return _tie_code(result, arguments), labelled("tie", data)
+        return _tie_code(result, arguments), data
     from fpsynth.report.terminal import tie_report
 
     report = tie_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
@@ -108,7 +108,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
         progress=console.count,
     )
     if arguments.json:
-        return DONE, labelled("certify", result.to_json())
+        return DONE, result.to_json()
     from fpsynth.report.listings import certify_text
 
     return DONE, certify_text(result)
@@ -121,7 +121,7 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         from fpsynth.report.results import environments_json
 
-        return DONE, labelled("environments", environments_json(found))
+        return DONE, environments_json(found)
     from fpsynth.report.listings import environments_text
 
     return DONE, environments_text(found)
@@ -138,7 +138,7 @@ def check(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         from fpsynth.report.results import check_json
 
-        return code, labelled("check", {"file": arguments.file, **check_json(witness, result)})
+        return code, {"file": arguments.file, **check_json(witness, result)}
     from fpsynth.report.listings import check_text
 
     return code, check_text(result)
@@ -173,7 +173,7 @@ def explain(arguments: Namespace, console: Console) -> Outcome:
 
         witness = load(arguments.file)
         false = [asdict(finding) for finding in api.check(witness).findings if not finding.holds]
-        return DONE, labelled("explain", {"file": arguments.file, **explain_json(witness), "not_true": false})
+        return DONE, {"file": arguments.file, **explain_json(witness), "not_true": false}
     return DONE, api.explain(arguments.file, unicode=console.unicode(), colour=console.colour())
 
 

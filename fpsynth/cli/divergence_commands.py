@@ -11,7 +11,7 @@ from fpsynth import api
 from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
-from fpsynth.cli.outcomes import Outcome, labelled, unconfirmed
+from fpsynth.cli.outcomes import Outcome, unconfirmed
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.options import OptionFields
@@ -114,7 +114,7 @@ def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionField
     if arguments.json:
         from fpsynth.report.divergence_json import divergence_json
 
-        return code, labelled(arguments.command, {**divergence_json(result), "out": written, "left_out": list(left_out)})
+        return code, {**divergence_json(result), "out": written, "left_out": list(left_out)}
     from fpsynth.report.divergence import divergence_report
 
     report = divergence_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
@@ -250,7 +250,7 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out is not None:
         write_atomically(arguments.out, drawn if drawn.endswith("\n") else drawn + "\n", new=True)
     if arguments.json:
-        return DONE, labelled("tree", {**found.to_json(), "out": arguments.out})
+        return DONE, {**found.to_json(), "out": arguments.out}
     return DONE, drawn if arguments.out is None else f"written: {arguments.out}"
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.codes import CONTRADICTION, CRASHED, INTERRUPTED, UNKNOWN, WRONG_INPUT
 from fpsynth.cli.console import Console
+from fpsynth.cli.outcomes import Outcome, labelled
 from fpsynth.cli.streams import discard, one_line, open_closed, put, say
 from fpsynth.errors import ContradictionError, InputError, WorkerLostError
 from fpsynth.processes import kill_all
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         kill_all()
 
 
-def _run(arguments: Namespace, console: Console) -> tuple[int, str | dict[str, Any]]:
+def _run(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.cli.contradictions import require_sense
     from fpsynth.cli.devices import require_devices
 
@@ -51,7 +52,8 @@ def _run(arguments: Namespace, console: Console) -> tuple[int, str | dict[str, A
     require_sense(arguments)
     from fpsynth.cli.commands import COMMANDS
 
-    return COMMANDS[arguments.command](arguments, console)
+    code, report = COMMANDS[arguments.command](arguments, console)
+    return code, report if isinstance(report, str) else labelled(arguments.command, report)
 
 
 def _printed(report: str | dict[str, Any], code: int, name: str, arguments: Namespace) -> int:

@@ -11,14 +11,15 @@ Outcome = tuple[int, str | dict[str, Any]]
 """Exit code, and a report or a JSON object."""
 
 VERSION = 1
-"""Of the JSON objects that ``labelled`` names."""
+"""Of the schemas of the JSON objects that no file holds."""
+_FILES = ("replay", "reveal", "matrix")
+"""Subcommands that print what their files hold, with the schema of these files."""
 
 
 def labelled(command: str, data: dict[str, Any]) -> dict[str, Any]:
-    """The JSON object of a subcommand, with the name and the version of its schema.
-
-    ``replay``, ``reveal`` and ``matrix`` print what their files hold, with the schema of these files instead.
-    """
+    """The JSON object of a subcommand, with the name and the version of its schema."""
+    if command in _FILES and "schema" in data:
+        return data
     rest = {name: value for name, value in data.items() if name not in ("schema", "schema_version")}
     return {"schema": f"fpsynth-{command}", "schema_version": VERSION, **rest}
 
