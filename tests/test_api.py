@@ -1,6 +1,7 @@
 """The library: functions with dataclasses in return, and bad arguments refused before anything is started."""
 
 import dataclasses
+import inspect
 import math
 import subprocess
 import sys
@@ -136,6 +137,60 @@ def test_the_package_offers_its_functions_and_nothing_else():
         assert getattr(fpsynth, name) is (fpsynth.__version__ if name == "__version__" else getattr(api, name))
     with pytest.raises(AttributeError, match="no attribute 'ties'"):
         _ = fpsynth.ties
+
+
+def test_the_functions_are_seen_by_dir_and_the_tab_key():
+    completer = "rlcompleter.Completer({'fpsynth': fpsynth})"
+    code = f"import rlcompleter, fpsynth; print(dir(fpsynth), {completer}.attr_matches('fpsynth.wr'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for name in fpsynth.__all__:
+        assert repr(name) in done.stdout
+    assert "fpsynth.write_corpus(" in done.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in fpsynth.__all__ if name != "__version__"])
+def test_every_function_says_what_it_does_and_has_types(name):
+    function = getattr(fpsynth, name)
+    assert len(function.__doc__) > 40
+    signature = inspect.signature(function)
+    assert signature.return_annotation is not signature.empty
+    assert all(parameter.annotation is not parameter.empty for parameter in signature.parameters.values())
+
+
+def test_witnesses_and_reveals_are_saved_and_loaded(tmp_path):
+    fpsynth.save(published(), tmp_path / "tie.json")
+    assert fpsynth.load(tmp_path / "tie.json") == published()
+    with pytest.raises(InputError, match="none"):
+        fpsynth.load(tmp_path / "none.json")
+    found = fpsynth.reveal("numpy:sum", terms=4, vectors=50, threads=1)
+    fpsynth.save(found, tmp_path / "reveal.json")
+    assert fpsynth.tree(str(tmp_path / "reveal.json")).terms == 4
+
+
+def test_results_are_written_as_a_corpus_and_as_a_folder(tmp_path):
+    result = quick(dtype="float8_e5m2", count=2)
+    fpsynth.write_corpus(result, tmp_path / "corpus")
+    assert len((tmp_path / "corpus" / "manifest.json").read_text()) > 100
+    assert len(list((tmp_path / "corpus" / "witnesses").iterdir())) == 2
+    fpsynth.write_corpus([published(), quick()], tmp_path / "mixed")
+    assert len((tmp_path / "mixed" / "instances.csv").read_text().splitlines()) == 2
+    flip = fpsynth.order(terms=4, replay=False)
+    fpsynth.write_folder(flip, tmp_path / "flip")
+    assert fpsynth.load(tmp_path / "flip" / "witness.json") == flip.divergences[0]
+    with pytest.raises(InputError, match="a corpus holds ties"):
+        fpsynth.write_corpus([flip], tmp_path / "none")
+    with pytest.raises(InputError, match="nothing was found"):
+        fpsynth.write_folder(fpsynth.order(terms=1, replay=False), tmp_path / "none")
+
+
+def test_an_order_is_a_tree():
+    found = fpsynth.tree("sequential", terms=3, compare="[[0,1],2]")
+    assert (found.terms, found.same, found.difference) == (3, True, None)
+    assert str(found.tree) == "((0+1)+2)"
+    assert found.drawn("text") == "[[0,1],2]"
+    assert fpsynth.tree("pairwise").same is None
+    with pytest.raises(InputError, match="unknown form"):
+        found.drawn("png")
 
 
 def test_importing_the_package_imports_nothing_heavy():

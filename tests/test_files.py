@@ -2,12 +2,13 @@
 
 import os
 import stat
+import threading
 
 import pytest
 
 from fpsynth import files
 from fpsynth.errors import InputError
-from fpsynth.files import read_bytes_limited, read_limited, write_atomically, write_tree
+from fpsynth.files import read_bytes_limited, read_limited, write_atomically, write_new_files, write_tree
 
 
 def listing(folder):
@@ -127,3 +128,80 @@ def test_no_file_of_a_tree_lands_outside_it(tmp_path, name):
     with pytest.raises(ValueError, match="does not stay in the folder"):
         write_tree(tmp_path / "a", {name: b""})
     assert listing(tmp_path) == []
+
+
+def raced(write, count=8):
+    """Call ``write(number)`` in so many threads at once; return the numbers of those that were not refused."""
+    start, won, lines = threading.Barrier(count), [], []
+
+    def run(number):
+        start.wait()
+        try:
+            write(number)
+        except InputError as refused:
+            lines.append(str(refused))
+        else:
+            won.append(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) + len(lines) == count
+    assert all(line.isprintable() for line in lines)
+    return won
+
+
+def test_of_those_that_write_one_new_file_one_wins_and_the_others_are_told(tmp_path):
+    (won,) = raced(lambda number: write_atomically(tmp_path / "f", str(number) * 100_000, new=True))
+    assert (tmp_path / "f").read_text() == str(won) * 100_000
+    assert listing(tmp_path) == ["f"]
+
+
+def test_of_those_that_write_one_folder_one_wins_and_nothing_is_mixed(tmp_path):
+    def write(number):
+        write_tree(tmp_path / "a" / "b", {f"{number}.txt": b"", "sub/same.txt": str(number).encode()})
+
+    (won,) = raced(write)
+    assert listing(tmp_path) == ["a", "a/b", f"a/b/{won}.txt", "a/b/sub", "a/b/sub/same.txt"]
+    assert (tmp_path / "a" / "b" / "sub" / "same.txt").read_text() == str(won)
+
+
+def test_folders_that_share_missing_parents_do_not_get_into_each_others_way(tmp_path):
+    won = raced(lambda number: write_tree(tmp_path / "new" / "deep" / str(number), {"x": b""}))
+    assert sorted(won) == list(range(8))
+    assert len(listing(tmp_path)) == 2 + 2 * 8
+
+
+def test_without_links_a_new_file_is_written_all_the_same(tmp_path, monkeypatch):
+    def link(source, target):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(files.os, "link", link)
+    (won,) = raced(lambda number: write_atomically(tmp_path / "f", str(number), new=True))
+    assert (tmp_path / "f").read_text() == str(won)
+    assert listing(tmp_path) == ["f"]
+
+
+def test_several_new_files_are_written_all_or_none(tmp_path):
+    (tmp_path / "b").write_text("mine")
+    names = {str(tmp_path / name): name for name in "abc"}
+    assert refused(write_new_files, names) == f"cannot write {tmp_path / 'b'}: it exists"
+    assert listing(tmp_path) == ["b"]
+    (tmp_path / "b").unlink()
+    write_new_files(names)
+    assert {name: (tmp_path / name).read_text() for name in "abc"} == {"a": "a", "b": "b", "c": "c"}
+
+
+def test_a_file_that_appears_while_others_are_written_takes_them_along(tmp_path, monkeypatch):
+    link = os.link
+
+    def late(source, target):
+        (tmp_path / "b").write_text("mine")
+        link(source, target)
+
+    monkeypatch.setattr(files.os, "link", late)
+    assert "it exists by now" in refused(write_new_files, {str(tmp_path / name): name for name in "ab"})
+    assert listing(tmp_path) == ["b"]
+    assert (tmp_path / "b").read_text() == "mine"

@@ -10,7 +10,18 @@ import pytest
 from strategies import EVERY, MICRO, TINY, TINYFN
 
 from fpsynth.errors import InputError
-from fpsynth.formats import FLOAT8_E4M3FN, FLOAT32, FLOAT64, FORMATS, TF32, Format, format_named, power_of_two
+from fpsynth.formats import (
+    ALIASES,
+    FLOAT8_E4M3FN,
+    FLOAT32,
+    FLOAT64,
+    FORMATS,
+    SEVERAL,
+    TF32,
+    Format,
+    format_named,
+    power_of_two,
+)
 from fpsynth.rounding import from_bits, to_bits
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -76,3 +87,20 @@ def test_power_of_two_is_exact_on_both_sides() -> None:
     assert power_of_two(-1074) == Fraction(5e-324)
     assert power_of_two(1023) == Fraction(2.0**1023)
     assert str(FLOAT64) == "float64"
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_other_names_of_formats_mean_one_format(alias: str) -> None:
+    assert alias not in FORMATS
+    assert format_named(alias) is FORMATS[ALIASES[alias]]
+    if alias.upper() != alias:
+        with pytest.raises(InputError, match=f"did you mean {ALIASES[alias]}"):
+            format_named(alias.upper())
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_a_name_that_may_mean_several_formats_is_answered_with_them(name: str) -> None:
+    assert name not in FORMATS
+    assert name not in ALIASES
+    with pytest.raises(InputError, match=" or ".join(SEVERAL[name])):
+        format_named(name)

@@ -60,6 +60,7 @@ def tie(
     from fpsynth.solvers.engines import engines_named
     from fpsynth.synthesis.domain import DEFAULT_INPUTS, default_weights, parse_interval
     from fpsynth.synthesis.settings import Settings
+    from fpsynth.synthesis.ties.certification import require_refutable
     from fpsynth.synthesis.ties.question import OBJECTIVES, TieQuestion
     from fpsynth.synthesis.ties.run import deployments, run_tie
 
@@ -71,6 +72,7 @@ def tie(
         raise InputError("a shape holds whole numbers, for example (1, 2)")
     if prove and count > 1:
         raise InputError("a proof is about the largest witness: ask for it without count, or for the corpus without prove")
+    require_refutable(certifier)
     sought = objective(maximise, OBJECTIVES)
     question = TieQuestion(
         format=fmt,

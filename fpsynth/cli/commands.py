@@ -12,7 +12,7 @@ from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
-from fpsynth.cli.outcomes import Outcome, labelled
+from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_new_json, require_writable
 from fpsynth.errors import InputError
 from fpsynth.files import shown
@@ -54,7 +54,7 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.report.results import tie_json
 
         data = {**tie_json(result), "out": arguments.out if result.witnesses else None, "left_out": left_out}
-        return _tie_code(result, arguments), labelled("tie", data)
+        return _tie_code(result, arguments), data
     from fpsynth.report.terminal import tie_report
 
     report = tie_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
@@ -68,9 +68,9 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
 def _tie_code(result: TieResult, arguments: Namespace) -> int:
     if result.verdict.value == "unknown":
         return UNKNOWN
-    if result.witnesses and not arguments.no_replay and not all(witness.confirmed_by for witness in result.witnesses):
-        return UNCONFIRMED
-    return DONE
+    if arguments.no_replay or all(witness.confirmed_by for witness in result.witnesses):
+        return DONE
+    return unconfirmed(record.not_run for witness in result.witnesses for record in witness.replays)
 
 
 def _check_out(arguments: Namespace) -> None:
@@ -125,7 +125,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
         reason = f"time ran out after {arguments.timeout:g} s ({seen}): nothing is said of any image"
         return UNKNOWN, {"verdict": "unknown", "reason": reason} if arguments.json else f"unknown: {reason}"
     if arguments.json:
-        return DONE, labelled("certify", result.to_json())
+        return DONE, result.to_json()
     from fpsynth.report.listings import certify_text
 
     return DONE, certify_text(result)
@@ -138,7 +138,7 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         from fpsynth.report.results import environments_json
 
-        return DONE, labelled("environments", environments_json(found))
+        return DONE, environments_json(found)
     from fpsynth.report.listings import environments_text
 
     return DONE, environments_text(found, _style(console))
@@ -155,7 +155,7 @@ def check(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         from fpsynth.report.results import check_json
 
-        return code, labelled("check", {"file": arguments.file, **check_json(witness, result)})
+        return code, {"file": arguments.file, **check_json(witness, result)}
     from fpsynth.report.listings import check_text
 
     return code, check_text(result, _style(console))
@@ -163,7 +163,7 @@ def check(arguments: Namespace, console: Console) -> Outcome:
 
 def replay(arguments: Namespace, console: Console) -> Outcome:
     """Replay a witness file."""
-    from fpsynth.witness import save, to_json
+    from fpsynth.witness import Divergence, save, to_json
 
     sizes = batches(arguments)
     if arguments.out is not None:
@@ -172,7 +172,8 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
     witness = api.replay(arguments.file, library=libraries(arguments), batch=sizes, device=arguments.device)
     if arguments.out:
         save(witness, arguments.out, new=True)
-    code = DONE if witness.confirmed_by else UNCONFIRMED
+    records = witness.observations if isinstance(witness, Divergence) else witness.replays
+    code = DONE if witness.confirmed_by else unconfirmed(record.not_run for record in records)
     if arguments.json:
         return code, to_json(witness)
     from fpsynth.report.listings import replay_text
@@ -189,7 +190,7 @@ def explain(arguments: Namespace, console: Console) -> Outcome:
 
         witness = load(arguments.file)
         false = [asdict(finding) for finding in api.check(witness).findings if not finding.holds]
-        return DONE, labelled("explain", {"file": arguments.file, **explain_json(witness), "not_true": false})
+        return DONE, {"file": arguments.file, **explain_json(witness), "not_true": false}
     return DONE, api.explain(arguments.file, unicode=console.unicode(), colour=console.colour(), width=console.width())
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import threading
 import time
 from typing import Any
 
-from fpsynth.cli.streams import one_line, say
+from fpsynth.cli.streams import say
+from fpsynth.errors import printable
 
+_EVENT = re.compile(r": (?:sat|unsat|unknown|stopped) after [0-9.]+ s")
+"""What a race says of an attempt that has ended."""
 FEWEST, MOST = 60, 200
 """Columns that a report can be laid out in."""
 _TERMINAL, _PIPE = 100, 80
@@ -38,7 +42,7 @@ class Console:
         self.columns = columns
         self.live = sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb"
         self.started = self._said = time.monotonic()
-        self._text, self._since = "", self.started
+        self._text, self._event, self._since = "", "", self.started
         self._shown = False
         self._usable = True
         self._lock = threading.Lock()
@@ -48,9 +52,12 @@ class Console:
     def progress(self, text: str) -> None:
         """Say what is going on, from now on until something else is said."""
         with self._lock:
-            if not _same_step(text, self._text):
-                self._since = time.monotonic()
-            self._text = text
+            if event := _EVENT.search(text):  # what came of one attempt: the step goes on
+                self._event = text.partition(" ")[0] + event[0]
+            else:
+                if not _same_step(text, self._text):
+                    self._since = time.monotonic()
+                self._text, self._event = text, ""
             if self.verbose:
                 self._line(text)
             elif self.live:
@@ -91,15 +98,16 @@ class Console:
         now = time.monotonic()
         took = now - self._since
         alone = took < 10 or self._since - self.started < 1
-        return f"{now - self.started:5.1f} s  {self._text}" + ("" if alone else f" ({took:.0f} s)")
+        step = self._text + ("" if alone else f" ({took:.0f} s)")
+        return f"{now - self.started:5.1f} s  {step}" + (f" · {self._event}" if self._event and self._text else self._event)
 
     def _line(self, text: str) -> None:
         self._said = time.monotonic()
-        self._usable = self._usable and say(one_line(text))
+        self._usable = self._usable and say(printable(text))
 
     def _show(self) -> None:
         width = shutil.get_terminal_size().columns - 1
-        self._usable = self._usable and say(f"\r\x1b[K{one_line(self._now())[:width]}", end="")
+        self._usable = self._usable and say(f"\r\x1b[K{printable(self._now())[:width]}", end="")
         self._shown = True
 
     def _clear(self) -> None:

@@ -11,7 +11,7 @@ from fpsynth import api
 from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console, Verbatim
-from fpsynth.cli.outcomes import Outcome, labelled
+from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.files import shown
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionField
     if arguments.json:
         from fpsynth.report.divergence_json import divergence_json
 
-        return code, labelled(arguments.command, {**divergence_json(result), "out": written, "left_out": list(left_out)})
+        return code, {**divergence_json(result), "out": written, "left_out": list(left_out)}
     from fpsynth.report.divergence import divergence_report
 
     report = divergence_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
@@ -147,7 +147,9 @@ def _options(arguments: Namespace, console: Console) -> OptionFields:
 def _code(result: DivergenceResult, replayed: bool) -> int:
     if result.verdict.value == "unknown":
         return UNKNOWN
-    return UNCONFIRMED if result.divergences and replayed and not result.confirmed else DONE
+    if not result.divergences or not replayed or result.confirmed:
+        return DONE
+    return unconfirmed(seen.not_run for found in result.divergences for seen in getattr(found, "observations", ()))
 
 
 def _write(result: DivergenceResult, out: str | None) -> tuple[str | None, tuple[str, ...]]:
@@ -249,7 +251,7 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out is not None:
         write_atomically(arguments.out, drawn if drawn.endswith("\n") else drawn + "\n", new=True)
     if arguments.json:
-        return DONE, labelled("tree", {**found.to_json(), "out": arguments.out})
+        return DONE, {**found.to_json(), "out": arguments.out}
     if arguments.out is not None:
         return DONE, f"written: {arguments.out}"
     return DONE, drawn if form == "unicode" or arguments.compare is not None else Verbatim(drawn)

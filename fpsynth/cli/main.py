@@ -13,10 +13,12 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from fpsynth.cli.arguments import build_parser
-from fpsynth.cli.codes import CONTRADICTION, CRASHED, DONE, INTERRUPTED, UNKNOWN, WRONG_INPUT
+from fpsynth.cli.codes import CONTRADICTION, CRASHED, INTERRUPTED, UNKNOWN, WRONG_INPUT
 from fpsynth.cli.console import Console
-from fpsynth.cli.streams import discard, one_line, put, say
-from fpsynth.errors import ContradictionError, InputError, WorkerLostError, printable_report
+from fpsynth.cli.outcomes import Outcome, labelled
+from fpsynth.cli.streams import discard, open_closed, put, say
+from fpsynth.deadlines import OutOfTimeError
+from fpsynth.errors import ContradictionError, InputError, WorkerLostError, printable, printable_report
 from fpsynth.processes import kill_all
 
 
@@ -27,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     name, console = "fpsynth", None
     try:
+        open_closed()
         arguments = build_parser().parse_args(argv)
         name = f"fpsynth {arguments.command}"
         signal.signal(signal.SIGTERM, _terminate)
@@ -42,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         kill_all()
 
 
-def _run(arguments: Namespace, console: Console) -> tuple[int, str | dict[str, Any]]:
+def _run(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.cli.contradictions import require_sense
     from fpsynth.cli.devices import require_devices
 
@@ -50,7 +53,8 @@ def _run(arguments: Namespace, console: Console) -> tuple[int, str | dict[str, A
     require_sense(arguments)
     from fpsynth.cli.commands import COMMANDS
 
-    return COMMANDS[arguments.command](arguments, console)
+    code, report = COMMANDS[arguments.command](arguments, console)
+    return code, report if isinstance(report, str) else labelled(arguments.command, report)
 
 
 def _printed(report: str | dict[str, Any], code: int, name: str, arguments: Namespace) -> int:
@@ -61,12 +65,12 @@ def _printed(report: str | dict[str, Any], code: int, name: str, arguments: Name
     except BrokenPipeError:
         # the reader of our output has gone: nothing is left to say, not even by the interpreter on its way out
         discard(sys.stdout)
-        return DONE
+        return code
     except OSError as error:
         discard(sys.stdout)
         written = _written(arguments)
         kept = f"; what --out asked for is written: {written}" if written else ""
-        say(one_line(f"{name}: error: cannot write to standard output: {error.strerror or error}{kept}"))
+        say(printable(f"{name}: error: cannot write to standard output: {error.strerror or error}{kept}"))
         return WRONG_INPUT
     return code
 
@@ -86,27 +90,30 @@ def _failed(error: BaseException, name: str) -> int:
             say("interrupted")
             return INTERRUPTED
         case WorkerLostError():
-            say(one_line(f"{name}: unknown: {error}"))
+            say(printable(f"{name}: unknown: {error}"))
             return UNKNOWN
         case InputError():
-            say(one_line(f"{name}: error: {error}"))
+            say(printable(f"{name}: error: {error}"))
             return WRONG_INPUT
         case ContradictionError():
-            say(one_line(f"{name}: {error}"))
+            say(printable(f"{name}: {error}"))
             return CONTRADICTION
+        case OutOfTimeError():
+            say(f"{name}: unknown: {error}")
+            return UNKNOWN
         case MemoryError():
             say(f"{name}: unknown: memory ran out")
             return UNKNOWN
         case ImportError() if _package(error) == "numpy":
-            say(one_line(f"{name}: error: {_without_numpy(error)}"))
+            say(printable(f"{name}: error: {_without_numpy(error)}"))
             return WRONG_INPUT
         case OSError():
-            say(one_line(f"{name}: error: {error.strerror or error}"))
+            say(printable(f"{name}: error: {error.strerror or error}"))
             return WRONG_INPUT
     # Python would exit with 1, which says something else here
     say("".join(traceback.format_exception(error)), end="")
     what = f"{type(error).__name__}: {error}"
-    say(one_line(f"{name}: internal error, please report it with the lines above: {what}"))
+    say(printable(f"{name}: internal error, please report it with the lines above: {what}"))
     return CRASHED
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from fpsynth.cli.codes import WRONG_INPUT
-from fpsynth.cli.streams import discard, one_line, put, say
+from fpsynth.cli.streams import discard, put, say
+from fpsynth.errors import printable
 
 _NUMBER = re.compile(r"-(\.?\d|inf\b|nan\b)", re.IGNORECASE)
 """How a number or a range below zero begins: ``-1:1``, ``-.5``, ``-0x1p-3``, ``-1:1,0:1``.  No option begins like that."""
@@ -55,7 +56,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with status 2."""
-        say(one_line(f"{self.prog}: error: {message} (see {self.prog} --help)"))
+        say(printable(f"{self.prog}: error: {message} (see {self.prog} --help)"))
         sys.exit(WRONG_INPUT)
 
     def _print_message(self, message: str, file: object = None) -> None:
@@ -66,5 +67,5 @@ class Parser(argparse.ArgumentParser):
             discard(sys.stdout)
         except OSError as error:
             discard(sys.stdout)
-            say(one_line(f"{self.prog}: error: cannot write to standard output: {error.strerror or error}"))
+            say(printable(f"{self.prog}: error: cannot write to standard output: {error.strerror or error}"))
             sys.exit(WRONG_INPUT)

@@ -57,8 +57,3 @@ def discard(stream: TextIO) -> None:
         stream.flush()
     except (OSError, ValueError):  # no descriptor of its own, or closed: nothing is written at exit
         return
-
-
-def one_line(text: str) -> str:
-    """The text with line breaks and whatever else is not printable escaped: a message is one line, whatever it quotes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

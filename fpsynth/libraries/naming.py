@@ -34,7 +34,7 @@ def parse_environment(text: str) -> Environment:
     if operation not in library.operations:
         near = difflib.get_close_matches(operation[:40].lower(), library.operations, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise InputError(f"{name} has no operation {operation[:40]!r}{hint}; choose from {', '.join(library.operations)}")
+        raise InputError(f"{name} has no operation {operation[:40]!r}; choose from {', '.join(library.operations)}{hint}")
     environment = Environment(name, operation)
     given: set[str] = set()
     for option in filter(None, options.split(",")):
@@ -81,7 +81,7 @@ def _with_option(environment: Environment, option: str, library: Library) -> Env
     switches = f", and {library.name}'s switches {', '.join(library.switches)}" if library.switches else ""
     near = difflib.get_close_matches(name[:60].lower(), [*_NUMBERS, "device", *library.switches], n=1)
     hint = f" (did you mean {near[0]}?)" if near and near[0] != name else ""
-    raise InputError(f"{option[:60]!r} is no option of an environment{hint}; choose from {options}{switches}")
+    raise InputError(f"{option[:60]!r} is no option of an environment; choose from {options}{switches}{hint}")
 
 
 def _require_harmless(name: str, value: str) -> None:

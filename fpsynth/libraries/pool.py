@@ -18,6 +18,8 @@ from fpsynth.networks.network import Network
 from fpsynth.processes import Message, Worker, WorkerDied, ready
 
 DEVICES = ("cpu", "cuda")
+LOST = ("crashed: ", "no answer within ")
+"""How the reasons begin of a library that has not answered: what it would have said is not known."""
 _SLOWEST_FIRST = ("tensorflow", "torch", "jax", "cupy", "onnxruntime", "numpy")
 
 
@@ -186,7 +188,7 @@ class LibraryPool:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 for name in waiting:
-                    self.members[name].fail(f"no answer within {self.timeout:g} s")
+                    self.members[name].fail(f"{LOST[1]}{self.timeout:g} s")
                 return
             for worker in ready(owners, remaining):
                 name = owners[worker]
@@ -218,7 +220,7 @@ class LibraryPool:
                 if message.get("done"):
                     return False
         except WorkerDied as death:
-            member.fail(f"crashed: {death}")
+            member.fail(f"{LOST[0]}{death}")
             return False
         return True
 

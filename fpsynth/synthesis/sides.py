@@ -108,6 +108,8 @@ class Sides:
             self.progress(f"revealing {environment}")
         kernel = self._kernel(environment)
         found = self._revealer.reveal(kernel, vectors=self.vectors, seed=self.seed)
+        if self.progress:
+            self.progress(f"searching; {environment} is revealed")
         self.reveals[label or str(environment)] = found
         deployment, placed = found.deployment(environment.row), str(kernel.environment)
         return View(name, label or str(environment), role, deployment, placed, row=environment.row)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from command_line import ENVIRONMENT, descendants, linux, start
+from witnesses import published
 
 from fpsynth.cli import streams
 from fpsynth.cli.main import main
-from fpsynth.witness import load
+from fpsynth.witness import load, save
 
 full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 shells = pytest.mark.skipif(os.name != "posix", reason="redirections of a POSIX shell")
@@ -22,14 +23,13 @@ PYTHON = f"'{sys.executable}' -m fpsynth"
 
 
 def shell(line, cwd=None, **variables):
-    return subprocess.run(
-        ["sh", "-c", line],
-        capture_output=True,
-        cwd=cwd,
-        env={**ENVIRONMENT, **variables},
-        timeout=100,
-        stdin=subprocess.DEVNULL,
-    )
+    environment = {**ENVIRONMENT, **variables}
+    return subprocess.run(["sh", "-c", line], capture_output=True, cwd=cwd, env=environment, timeout=100, check=False)
+
+
+def python(code, *arguments):
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False)
 
 
 # standard output and error that are closed or full
@@ -149,9 +149,7 @@ runpy.run_module("fpsynth", run_name="__main__", alter_sys=True)
 )
 def test_an_interrupt_at_any_time_is_130_and_one_word(module, what):
     code = INTERRUPTED.format(module=module, what=what)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False
-    )
+    done = python(code)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
@@ -160,9 +158,7 @@ def test_an_interrupt_on_the_way_out_comes_too_late():
         "import atexit, runpy, signal, sys\natexit.register(signal.raise_signal, signal.SIGINT)\n"
         "sys.argv = ['fpsynth', 'tree', 'pairwise']\nrunpy.run_module('fpsynth', run_name='__main__', alter_sys=True)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False
-    )
+    done = python(code)
     assert (done.returncode, done.stderr) == (0, "")
     assert "pairwise, 8 terms" in done.stdout
 
@@ -207,8 +203,7 @@ for line in json.loads(sys.argv[1]):
 def test_without_numpy_every_command_says_what_to_install():
     needing = ["tie", "order", "precision", "relu", "interval", "twin", "position", "matrix"]
     needing += ["certify --network n.npz --images i.npz --eps 1"]
-    command = [sys.executable, "-c", WITHOUT_NUMPY, json.dumps([*needing, "tree pairwise", "tie --help", "--version"])]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=100, check=False)
+    done = python(WITHOUT_NUMPY, json.dumps([*needing, "tree pairwise", "tie --help", "--version"]))
     assert done.returncode == 0
     lines = done.stderr.splitlines()
     for line in needing:
@@ -216,6 +211,26 @@ def test_without_numpy_every_command_says_what_to_install():
         expected = [f"fpsynth {name}: error: numpy is not installed: pip install numpy", f"{line} 2"]
         assert [lines.pop(0), lines.pop(0)] == expected
     assert lines == ["tree pairwise 0", "tie --help 0", "--version 0"]
+
+
+@linux
+def test_a_library_that_was_killed_during_a_replay_leaves_open_whether_it_confirms(tmp_path, monkeypatch, capsys):
+    from fpsynth.libraries.pool import LibraryPool
+
+    save(published(), tmp_path / "tie.json")
+    start = LibraryPool.start
+
+    def killed(pool):
+        start(pool)
+        for member in pool.members.values():
+            os.kill(member.worker.process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(LibraryPool, "start", killed)
+    where = ["--library", "numpy", "--batch", "1"]
+    assert main(["replay", str(tmp_path / "tie.json"), *where]) == 3
+    assert main(["tie", "--dtype", "float16", "--solver", "sampling", *where]) == 3
+    assert main(["order", "--terms", "4", *where]) == 3
+    assert capsys.readouterr().out.count("crashed") >= 3
 
 
 def test_memory_that_runs_out_is_an_unknown(monkeypatch, capsys):

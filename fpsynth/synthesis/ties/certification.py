@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,16 @@ _DIGITS = 12
 """Significant digits of the radius that a certifier is asked about."""
 _LOSS = Fraction(1, 1000)
 """The share of its radius that a certifier may lose to rounding its bounds up before a ratio is that of its own radius."""
+
+
+def require_refutable(name: str) -> None:
+    """Raise InputError for a certifier that makes no claims about real numbers, as the sound one, and for an unknown one."""
+    if name in REAL_CERTIFIERS:
+        return
+    near = () if name == "lipschitz-sound" else difflib.get_close_matches(name[:60].lower(), REAL_CERTIFIERS, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    choices = ", ".join(REAL_CERTIFIERS)
+    raise InputError(f"--certifier must be one of {choices} ({hint}the sound one is the negative control), not {name[:60]!r}")
 
 
 def squared_distance(a: Sequence[float], b: Sequence[float]) -> Fraction:
@@ -183,8 +194,7 @@ class Certification:
 
     def __init__(self, question: TieQuestion, chosen: str) -> None:
         """Raises InputError for a certifier that makes no claims about real numbers, as the sound one."""
-        if chosen not in REAL_CERTIFIERS:
-            raise InputError(f"--certifier must be one of {', '.join(REAL_CERTIFIERS)} (the sound one is the negative control)")
+        require_refutable(chosen)
         self.question = question
         self.chosen = chosen
 
