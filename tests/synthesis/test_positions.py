@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
+from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate, argmax
+from fpsynth.report.divergence_words import told_apart, wrong
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.domain import Interval
@@ -68,22 +71,59 @@ def test_twins_tie_in_the_reals_and_differ_where_they_are_summed_differently() -
     assert made.predicate.holds(made.reference.logits, logits)
 
 
+def both_ways(kind: str, found: Reveal) -> list[Divergence]:
+    """What is built for a pair of positions and for the pair turned round, from a flip and its negation."""
+    (pair, *_) = pairs(found, kind)
+    plain, turned = flip(found, pair), Pair(pair.second, pair.first)
+    a, b = plain.views
+    weights = tuple(-w for w in plain.network.layers[0].weight[0])
+    negated = replace(plain, network=Network((Dense((weights,)),)), views=(replace(b, name="a"), replace(a, name="b")))
+    return [build(kind, found, pair, plain), build(kind, found, turned, negated)]
+
+
 def test_changing_the_places_of_two_neurons_changes_the_class() -> None:
     found = revealed(1, 4, {(0, 3)})
-    for pair in pairs(found, "permutation"):
-        made = build("permutation", found, pair, flip(found, pair))
-        assert made.reference.permutation == ()
-        assert sorted(made.deployed.permutation) == [0, 1, 2, 3]
-        assert argmax(made.reference.logits) == pair.second[1]
-        assert argmax(made.deployed.logits) == pair.first[1]
+    for made in both_ways("permutation", found):
+        assert sorted(view.permutation for view in made.views)[0] == ()
+        assert sorted(max(view.permutation for view in made.views)) == [0, 1, 2, 3]
+        assert {argmax(view.logits) for view in made.views} == {0, 3}
         assert made.reference.environment == made.deployed.environment
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"), [("permutation", revealed(1, 4, {(0, 3)})), ("row", revealed(3, 2, {(2, 0), (2, 1)}))]
+)
+def test_what_agrees_with_the_reals_is_not_called_the_departing_one(kind: str, found: Reveal) -> None:
+    """Of a flip and its negation one is positive in the reals, so that the views are exchanged in one of the two."""
+    both = both_ways(kind, found)
+    for made in both:
+        right = argmax(made.real)
+        assert argmax(made.reference.logits) == right or argmax(made.deployed.logits) != right
+        assert [view.name for view in made.views] == ["a", "b"]
+        assert [view.role for view in made.views] == ["reference", "deployed"]
+        assert made.predicate.holds(made.reference.logits, made.deployed.logits)
+    right_place = {(made.reference.permutation, made.reference.row) for made in both}
+    assert len(right_place) == (2 if kind == "permutation" else 1)  # always where the sum is taken as in the first position
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"), [("permutation", revealed(1, 4, {(0, 3)})), ("row", revealed(3, 2, {(2, 0), (2, 1)}))]
+)
+def test_the_report_says_what_differs_of_one_environment(kind: str, found: Reveal) -> None:
+    for made in both_ways(kind, found):
+        names = told_apart(made)
+        assert len(set(names)) == 2
+        said = {"neurons 0 and 3 exchanged", "neurons as they are"} if kind == "permutation" else {"row 0", "row=2"}
+        assert all(any(part in name for name in names) for part in said)
+        sentence = wrong(made)[0]
+        assert all(name in sentence for name in names)
 
 
 def test_the_row_of_the_batch_changes_the_class() -> None:
     found = revealed(3, 2, {(2, 0), (2, 1)})
     pair = next(iter(pairs(found, "row")))
     made = build("row", found, pair, flip(found, pair))
-    assert (made.reference.row, made.deployed.row) == (pair.first[0], pair.second[0])
+    assert {made.reference.row, made.deployed.row} == {pair.first[0], pair.second[0]}
     assert argmax(made.reference.logits) != argmax(made.deployed.logits)
 
 
