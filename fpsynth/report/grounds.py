@@ -45,7 +45,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     if comparison.not_made:
         return [f"not compared directly: {clean(comparison.not_made, 300)}"]
     lines = [
-        f"compared directly on {comparison.vectors} hostile vectors: other results on {comparison.differing}, something else "
+        f"compared directly, on {comparison.vectors} hostile vectors: other results on {comparison.differing}, something else "
         f"than was revealed on {comparison.unexplained}"
     ]
     if comparison.first is not None:

@@ -97,7 +97,7 @@ def test_a_report_of_nothing_found_names_the_reveals_and_the_comparison(written,
     assert main(["order", "--a", path, "--b", path, *WANTED]) == 3
     text = " ".join(capsys.readouterr().out.split())
     assert "Rests on reveals numpy:matmul:batch=4,outputs=1, row 0: explains 998/1000" in text
-    assert "compared directly on " in text
+    assert "compared directly, on " in text
     assert "hostile vectors: other results on 0, something else than was revealed on 0" in text
 
 
