@@ -103,7 +103,7 @@ def compared(contest: Contest, progress: Progress | None = None) -> Comparison:
         progress(f"comparing {' and '.join(view.label for view in contest.views[:2])} directly")
     with Revealer() as revealer:
         try:
-            return compare(contest, lambda ground, asked: _run(revealer, ground, asked))
+            return compare(contest, runner(revealer))
         except InputError as error:
             return Comparison(not_made=str(error))
 
@@ -148,6 +148,11 @@ def compare(contest: Contest, run: Runner) -> Comparison:
             if found is not None:
                 break
     return Comparison(len(differing), int(differing.sum()), int(unexplained.sum()), first, found)
+
+
+def runner(revealer: Revealer) -> Runner:
+    """Runs kernels in the processes of a revealer."""
+    return lambda ground, asked: _run(revealer, ground, asked)
 
 
 def _run(revealer: Revealer, ground: Ground, asked: Vectors | Sequence[Operands]) -> Array:

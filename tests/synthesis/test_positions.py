@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
+from revealing.simulated import layer as simulated_layer
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32
@@ -14,11 +16,17 @@ from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate, argmax
 from fpsynth.report.divergence_words import told_apart, wrong
+from fpsynth.revealing.bench import Bench
+from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal
+from fpsynth.revealing.vectors import Call
 from fpsynth.solvers.engines import engines_named
+from fpsynth.synthesis.check import check
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
+from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import layer
+from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.settings import Settings
 from fpsynth.witness.divergence import Divergence, View
@@ -140,3 +148,34 @@ def test_the_neurons_beside_it_have_no_product_or_a_single_negative_one(rival: i
         else:
             assert len(products) == 1
             assert products[0] < 0
+
+
+def test_neurons_of_one_arithmetic_that_a_library_sums_differently_are_twins_that_were_measured() -> None:
+    """The reveal says that all three are summed from left to right; the last one is not."""
+    told = revealed(2, 3, set())
+    compute = simulated_layer(told.kernel, lambda row, output: OTHER if output == 2 else ONE)
+
+    def run(ground, asked):
+        bench = Bench(compute, told.kernel)
+        calls = asked if isinstance(asked, Vectors) else [Call(np.array([x]), np.array(w), None) for x, w in asked]
+        return results(bench, calls, [ground.row], ground.outputs)
+
+    made = measured_twin(told, 1, Options(vectors=200), run)
+    assert made is not None
+    assert (made.question, made.predicate) == ("twin", Predicate("equal", 0, 2))
+    assert made.real[0] == made.real[2]
+    assert made.deployed.logits[0] != made.deployed.logits[2]
+    assert (made.deployed.measured, made.deployed.row) == (True, 1)
+    outcome = check(made)
+    assert all(finding.holds for finding in outcome.findings)
+    assert not outcome.confirmed
+
+
+def test_neurons_that_are_summed_alike_are_no_twins() -> None:
+    told = revealed(2, 3, set())
+    compute = simulated_layer(told.kernel, lambda row, output: ONE)
+
+    def run(ground, asked):
+        return results(Bench(compute, told.kernel), asked, [0], (0, 1, 2))
+
+    assert measured_twin(told, 0, Options(vectors=200), run) is None

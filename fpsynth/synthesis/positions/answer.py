@@ -13,11 +13,13 @@ from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
+from fpsynth.synthesis.comparison import runner
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
+from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.questions import settings_of
 from fpsynth.synthesis.result import DivergenceResult, Verdict
@@ -67,8 +69,10 @@ def _answer(
         found.append(revealed)
         searching = Clock(options.timeout)
         divergence, last = _search(kind, revealed, environment.row, terms, options)
+        if divergence is None and kind == "twin" and not revealed.explained:
+            divergence = measured_twin(revealed, environment.row, options, runner(revealer))
         seconds += searching.spent
-        if divergence is not None and last is not None:
+        if divergence is not None:
             return concluded(
                 "twin" if kind == "twin" else "position",
                 Verdict.FOUND,
@@ -78,7 +82,7 @@ def _answer(
                 options,
                 _asked(kind, text, terms),
                 seconds=seconds,
-                attempts=last.attempts,
+                attempts=() if last is None else last.attempts,
                 reveals=(revealed,),
                 grounds=_grounds(divergence.views, revealed),
             )
