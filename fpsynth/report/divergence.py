@@ -314,7 +314,7 @@ def _search(result: DivergenceResult, divergence: Divergence, style: Style) -> l
         rows += [["", clean(note)] for note in how.notes]
     rows += [["revealed", row] for row in revealed_rows(result.grounds)]
     if result.comparison is not None:
-        rows += [["compared", line] for line in comparison_lines(result.comparison)[:1]]
+        rows.append(["compared", comparison_lines(result.comparison)[0].removeprefix("compared ")])
     rows.append(["time", f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all"])
     if divergence.sampled is not None:
         s = divergence.sampled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fpsynth.report.computed import Step
 from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines, parting_neurons, require_told, view_lines, what
-from fpsynth.report.divergence_words import called, wrong
+from fpsynth.report.divergence_words import called, place, wrong
 from fpsynth.report.numerals import decimal, significant, value_decimal, value_hex
 from fpsynth.report.partial_sums import Addend, AlignedStep, Neuron, number, summed
 from fpsynth.report.style import Style
@@ -46,7 +46,8 @@ def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: 
 
 def _side(divergence: Divergence, view: View, neuron: Neuron, style: Style) -> list[str]:
     """The partial sums of a neuron under one view."""
-    head = f"  {view.name}, {called(view)}: {neuron_name(divergence, neuron)}"
+    who = ", ".join(filter(None, (called(view), place(divergence, view))))
+    head = f"  {view.name}, {who}: {neuron_name(divergence, neuron)}"
     if neuron.how.format is None:
         return [style.paint(head, "bold"), "    exact: nothing is rounded"]
     if view.measured:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpsynth.report.style import Style, clean, listed
-from fpsynth.synthesis.comparison import Comparison, Difference
+from fpsynth.synthesis.comparison import Comparison, Difference, parting_output
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.result import DivergenceResult
 
@@ -44,7 +44,10 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     """What the direct comparison came to, a line for each thing worth saying."""
     if comparison.not_made:
         return [f"not compared directly: {clean(comparison.not_made, 300)}"]
-    lines = [f"compared directly: other results on {comparison.differing} of {comparison.vectors} hostile vectors"]
+    lines = [
+        f"compared directly, on {comparison.vectors} hostile vectors: other results on {comparison.differing}, something else "
+        f"than was revealed on {comparison.unexplained}"
+    ]
     if comparison.first is not None:
         lines += _difference(comparison.first)
     return lines
@@ -52,12 +55,12 @@ def comparison_lines(comparison: Comparison) -> list[str]:
 
 def _difference(first: Difference) -> list[str]:
     (a, of_a), (b, of_b) = first.values
-    k = next((k for k, (x, y) in enumerate(zip(of_a, of_b, strict=True)) if x != y), 0)
+    k = parting_output(first)
     products = sorted(range(len(first.point)), key=lambda j: -abs(first.weights[k][j] * first.point[j]))
     shown = [f"{first.weights[k][j].hex()} × {first.point[j].hex()}" for j in sorted(products[:_SHOWN])]
     left = len(first.point) - len(shown)
     more = [f"{left} smaller product{'s' if left > 1 else ''}"] if left > 0 else []
-    return [f"the first of them: {of_a[k].hex()} in {a}, {of_b[k].hex()} in {b}, of {listed([*shown, *more])}"]
+    return [f"one of them: {of_a[k].hex()} in {a}, {of_b[k].hex()} in {b}, of {listed([*shown, *more])}"]
 
 
 def ground_json(ground: Ground) -> dict[str, Any]:
@@ -88,6 +91,7 @@ def comparison_json(comparison: Comparison | None) -> dict[str, Any] | None:
     return {
         "vectors": comparison.vectors,
         "differing": comparison.differing,
+        "unexplained": comparison.unexplained,
         "not_made": comparison.not_made,
         "first": None
         if first is None

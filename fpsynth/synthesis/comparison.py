@@ -8,7 +8,7 @@ measured: its logits are an observation, and only running it again can check the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -57,24 +57,40 @@ class Comparison:
 
     vectors: int = 0
     differing: int = 0
+    """On so many of them the two sides give different results."""
+    unexplained: int = 0
+    """On so many some library gives something else than the arithmetic that was revealed for it."""
     first: Difference | None = None
+    """A vector that is unexplained and on which the sides differ, if there is one; else one of which one of these is true."""
     divergence: Divergence | None = None
     """An answer to the question, if the libraries gave one."""
     not_made: str = ""
     """Why there is none, one line; empty where there is."""
 
 
-def differing(comparison: Comparison) -> str:
-    """On how many vectors the two sides differ, in words; empty where they were not seen to."""
-    if not comparison.differing:
+def departing(comparison: Comparison) -> str:
+    """On how many vectors a library departs from what was revealed for it, in words; empty where it was not seen to.
+
+    That two sides differ as their arithmetics say they do is no doubt about these.
+    """
+    if not comparison.unexplained or comparison.first is None:
         return ""
-    assert comparison.first is not None
-    (a, of_a), (b, of_b) = comparison.first.values
-    k = next((k for k, (x, y) in enumerate(zip(of_a, of_b, strict=True)) if x != y), 0)
+    values = ", ".join(f"{_parted(comparison.first, values).hex()} in {name}" for name, values in comparison.first.values)
     return (
-        f"run directly, the two give other results on {comparison.differing} of {comparison.vectors} hostile vectors, first "
-        f"{of_a[k].hex()} in {a} and {of_b[k].hex()} in {b}"
+        f"run directly on {comparison.vectors} hostile vectors, the two give other results on {comparison.differing} and "
+        f"something else than was revealed for them on {comparison.unexplained}, such as {values}"
     )
+
+
+def _parted(first: Difference, values: Sequence[float]) -> float:
+    """The value at the first output at which the sides differ."""
+    return values[parting_output(first)]
+
+
+def parting_output(first: Difference) -> int:
+    """The place among the outputs that were compared of the first at which the two sides differ; 0 where none does."""
+    (_, of_a), (_, of_b) = first.values
+    return next((k for k, (x, y) in enumerate(zip(of_a, of_b, strict=True)) if x != y), 0)
 
 
 def compared(contest: Contest, progress: Progress | None = None) -> Comparison:
@@ -87,7 +103,7 @@ def compared(contest: Contest, progress: Progress | None = None) -> Comparison:
         progress(f"comparing {' and '.join(view.label for view in contest.views[:2])} directly")
     with Revealer() as revealer:
         try:
-            return compare(contest, lambda ground, asked: _run(revealer, ground, asked))
+            return compare(contest, runner(revealer))
         except InputError as error:
             return Comparison(not_made=str(error))
 
@@ -117,17 +133,26 @@ def compare(contest: Contest, run: Runner) -> Comparison:
         if contest.ground(view) is None and view.deployment.default.format is None:
             return Comparison(not_made=f"{view.label} is no library, and nothing rounds as it does")
     field = Field(contest)
-    of_a, of_b = (field.values(view, run) for view in (a, b))
-    differing = np.asarray(~same_numbers(of_a, of_b).all(axis=1))
-    first, found = None, None
-    if differing.any():
-        first = _difference(contest, field, int(np.flatnonzero(differing)[0]), of_a, of_b)
+    given = {view.name: field.values(view, run) for view in contest.views if view in (a, b) or contest.ground(view)}
+    differing = np.asarray(~same_numbers(given[a.name], given[b.name]).all(axis=1))
+    unexplained = np.zeros(len(differing), bool)
+    for view in contest.views:
+        if contest.ground(view) is not None:
+            unexplained |= ~same_numbers(field.computed(view), given[view.name]).all(axis=1)
+    numbers = np.argsort(~differing * 1 + ~unexplained * 2, kind="stable")[:1].tolist()
+    first = _difference(contest, field, numbers[0], given) if (differing | unexplained).any() else None
+    found = None
     if contest.predicate is not None:
-        for operands in _promising(contest, field, of_a, of_b, differing):
+        for operands in _promising(contest, field, given[a.name], given[b.name], differing | unexplained):
             found = _checked(contest, operands, run)
             if found is not None:
                 break
-    return Comparison(len(differing), int(differing.sum()), first, found)
+    return Comparison(len(differing), int(differing.sum()), int(unexplained.sum()), first, found)
+
+
+def runner(revealer: Revealer) -> Runner:
+    """Runs kernels in the processes of a revealer."""
+    return lambda ground, asked: _run(revealer, ground, asked)
 
 
 def _run(revealer: Revealer, ground: Ground, asked: Vectors | Sequence[Operands]) -> Array:
@@ -153,14 +178,13 @@ def _rows(ground: Ground) -> list[int]:
     return [ground.row, *(row for row in others if kinds(row) == own)]
 
 
-def _difference(contest: Contest, field: Field, number: int, of_a: Array, of_b: Array) -> Difference:
+def _difference(contest: Contest, field: Field, number: int, given: Mapping[str, Array]) -> Difference:
     ((point, weights),) = field.operands([number])
-    a, b = contest.views[:2]
-    values = ((a.name, tuple(of_a[number].tolist())), (b.name, tuple(of_b[number].tolist())))
+    values = tuple((view.name, tuple(given[view.name][number].tolist())) for view in contest.views[:2])
     return Difference(tuple(point), tuple(tuple(row) for row in weights), values)
 
 
-def _promising(contest: Contest, field: Field, of_a: Array, of_b: Array, differing: Array) -> list[Operands]:
+def _promising(contest: Contest, field: Field, of_a: Array, of_b: Array, odd: Array) -> list[Operands]:
     """Vectors within the question's ranges on which the predicate seems to hold."""
     import numpy as np
 
@@ -168,21 +192,20 @@ def _promising(contest: Contest, field: Field, of_a: Array, of_b: Array, differi
     assert predicate is not None
     usable = field.inside & np.isfinite(of_a).all(axis=1) & np.isfinite(of_b).all(axis=1)
     if predicate.kind == "outside":
-        return _outside(contest, field, usable, of_b, differing)
+        return _outside(contest, field, usable & odd, of_b)
     numbers = np.flatnonzero(usable & _fires(predicate, of_a, of_b, contest.read))
     return [operands for operands in field.operands(numbers[:CANDIDATES].tolist()) if contest.allows(operands)]
 
 
-def _outside(contest: Contest, field: Field, usable: Array, of_b: Array, differing: Array) -> list[Operands]:
-    """Vectors whose result in b lies outside the interval, sought where b departs from its own arithmetic or from a.
+def _outside(contest: Contest, field: Field, usable: Array, of_b: Array) -> list[Operands]:
+    """Vectors whose result in b lies outside the interval.
 
     Intervals are narrowest where hardly anything rounds in the reference: those come first.
     """
     import numpy as np
 
     assert contest.bounds is not None
-    arithmetic, reference = (field.computed(view)[:, 0] for view in (contest.views[1], contest.views[0]))
-    numbers = np.flatnonzero(usable & (differing | (arithmetic != of_b[:, 0])))
+    reference, numbers = field.computed(contest.views[0])[:, 0], np.flatnonzero(usable)
     exact = field.sums()[numbers]
     with np.errstate(all="ignore"):
         error = np.abs(reference[numbers] - exact) / np.abs(of_b[numbers, 0] - reference[numbers])

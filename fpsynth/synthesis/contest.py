@@ -86,7 +86,9 @@ class Field:
         from fpsynth.revealing.comparing import Vectors
 
         self.contest = contest
-        count = max(24, min(contest.vectors, MOST_VECTORS, MOST_NUMBERS // (contest.terms * max(1, len(contest.read)))))
+        size = contest.terms * len(contest.read)
+        count = min(contest.vectors, MOST_VECTORS, MOST_NUMBERS // size) // max(map(self._slowness, contest.views))
+        count = max(24, count)
         points = min(POINTS, max(1, count // 24))
         operations = {ground.reveal.kernel.environment.operation for ground in contest.grounds}
         self.vectors: Vectors = Vectors(
@@ -101,6 +103,12 @@ class Field:
             inputs=(float(contest.inputs.lower), float(contest.inputs.upper)),
         )
         self.others: list[Operands] = list(dict.fromkeys(self._unexplained()))
+
+    def _slowness(self, view: View) -> int:
+        """How many times fewer vectors are drawn, since they take so long to compute (see ``rarity``)."""
+        from fpsynth.revealing.checking import rarity
+
+        return rarity(view.deployment.default, self.contest.terms)
 
     def _unexplained(self) -> Iterator[Operands]:
         for ground in self.contest.grounds:

@@ -9,7 +9,7 @@ from fpsynth.confirmation import replay_divergence
 from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
-from fpsynth.synthesis.comparison import compared, differing
+from fpsynth.synthesis.comparison import compared, departing
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.grounds import Ground, doubts, weighed
 from fpsynth.synthesis.options import Options
@@ -52,7 +52,7 @@ def concluded(
         if comparison.divergence is not None:
             divergence, verdict, proof = comparison.divergence, Verdict.FOUND, None
             reason = "found among the hostile vectors on which the libraries were compared directly"
-    difference = "" if comparison is None else differing(comparison)
+    difference = "" if comparison is None else departing(comparison)
     verdict, reason, proof = weighed(verdict, reason, proof, grounds, difference)
     versions = {**versions_used(attempts=attempts, proof=proof), **{_library(found): found.version for found in reveals}}
     if divergence is not None:

@@ -20,7 +20,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
-from fpsynth.synthesis.comparison import compared, differing
+from fpsynth.synthesis.comparison import compared, departing
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.detecting.detectors import NAMES as PUBLISHED
 from fpsynth.synthesis.detecting.detectors import Detector, detector
@@ -234,7 +234,7 @@ def _undetected(
             predicate=question.predicate,
         )
         comparison = compared(contest, progress)
-        difference, divergence = differing(comparison), comparison.divergence
+        difference, divergence = departing(comparison), comparison.divergence
     verdict, reason, _ = weighed(result.verdict, result.reason, result.proof, grounds, difference)
     return Cell(first, second, divergence, "" if divergence is not None else f"{verdict.value}: {reason}")
 

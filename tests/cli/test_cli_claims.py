@@ -97,7 +97,8 @@ def test_a_report_of_nothing_found_names_the_reveals_and_the_comparison(written,
     assert main(["order", "--a", path, "--b", path, *WANTED]) == 3
     text = " ".join(capsys.readouterr().out.split())
     assert "Rests on reveals numpy:matmul:batch=4,outputs=1, row 0: explains 998/1000" in text
-    assert "compared directly: other results on 0 of " in text
+    assert "compared directly, on " in text
+    assert "hostile vectors: other results on 0, something else than was revealed on 0" in text
 
 
 def test_a_library_that_departs_from_what_was_revealed_is_found(written, tmp_path, capsys):
@@ -120,9 +121,18 @@ def test_a_difference_that_answers_nothing_is_named_and_nothing_is_impossible(wr
     path = written(arithmetic=BACKWARDS)
     code, data = answer(capsys, "order", "--predicate", "gap", "--gap", "100", "--a", "reverse", "--b", path)
     assert (code, data["verdict"]) == (3, "unknown")
-    assert "run directly, the two give other results on" in data["reason"]
+    assert "the two give other results on" in data["reason"]
     first = data["comparison"]["first"]
     assert (len(first["point"]), len(first["weights"][0]), set(first["values"])) == (TERMS, TERMS, {"a", "b"})
+
+
+def test_a_gap_that_no_order_reaches_is_impossible_though_the_libraries_differ(true_file, capsys):
+    """They differ as their arithmetics say: that is no doubt about the proof."""
+    code, data = answer(capsys, "order", "--gap", "1", "--a", "reverse", "--b", str(true_file))
+    assert (code, data["verdict"]) == (0, "impossible")
+    assert data["comparison"]["differing"] > 0
+    assert data["comparison"]["unexplained"] == 0
+    assert data["reason"].startswith("in the revealed arithmetics no order of 8 products")
 
 
 def test_a_reveal_of_another_machine_is_believed_and_said_not_to_have_been_run(written, capsys):

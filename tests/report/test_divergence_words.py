@@ -15,7 +15,7 @@ from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_explain import explain_divergence
-from fpsynth.report.divergence_words import differences, wrong
+from fpsynth.report.divergence_words import differences, told_apart, wrong
 from fpsynth.report.numerals import decimal
 from fpsynth.report.partial_sums import layer_values, neuron_of, summed
 from fpsynth.report.trees import subject
@@ -67,6 +67,32 @@ def test_the_count_of_the_sweep_is_of_the_libraries_that_confirm():
     assert wrong(replace(found, observations=seen))[-1].endswith(
         "numpy shows it (1 of its 2 outcomes departs from the reference)."
     )
+
+
+def test_a_library_that_shows_it_in_the_views_environment_alone_is_counted_there():
+    """Its general sweep departs nowhere: "0 of the 2 outcomes" would contradict that it shows anything."""
+    found = triple()
+    a, b = (tuple(map(float, view.logits)) for view in (found.reference, found.deployed))
+    reference, deployed, *silent = found.views
+    deployed = replace(deployed, label="numpy:matmul:batch=4", environment="numpy:matmul:batch=4")
+    found = replace(found, views=(reference, deployed, *silent))
+    seen = (observed(found, a), observed(found, a, batch=64), observed(found, b, batch=4, view="b"))
+    sentence = wrong(replace(found, observations=seen))[-1]
+    assert sentence == "numpy shows it (1 of its 3 outcomes departs from the reference)."
+
+
+def test_runs_in_another_format_than_the_one_that_departs_are_not_counted():
+    found = triple()
+    a, b = (tuple(map(float, view.logits)) for view in (found.reference, found.deployed))
+    seen = (observed(found, b), observed(found, a, environment={"dtype": "float64"}))
+    assert wrong(replace(found, observations=seen))[-1] == "numpy shows it (its one outcome departs from the reference)."
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
+@given(any_divergence())
+def test_two_views_never_have_one_name(found):
+    one, other = told_apart(found)
+    assert one != other
 
 
 def test_a_decimal_that_is_exact_is_not_called_approximate():

@@ -23,10 +23,10 @@ from fpsynth.report.explain import explain
 from fpsynth.report.listings import check_text
 from fpsynth.revealing.bench import Bench
 from fpsynth.revealing.comparing import Vectors, results
-from fpsynth.revealing.result import Check, PositionClass, Reveal
+from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
 from fpsynth.revealing.vectors import Call
 from fpsynth.synthesis.check import check
-from fpsynth.synthesis.comparison import compare, differing, elsewhere
+from fpsynth.synthesis.comparison import compare, departing, elsewhere
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.grounds import Ground
@@ -127,7 +127,7 @@ def test_libraries_with_equal_results_do_not_differ() -> None:
     asked = contest(view("a", PAIRWISE, one), view("b", PAIRWISE, other), one, other)
     found = compare(asked, runner(a=lambda row, output: PAIRWISE, b=lambda row, output: PAIRWISE))
     assert found.vectors == 1920
-    assert (found.differing, found.first, found.divergence, differing(found)) == (0, None, None, "")
+    assert (found.differing, found.first, found.divergence, departing(found)) == (0, None, None, "")
 
 
 def test_what_the_arithmetics_predict_is_not_called_measured() -> None:
@@ -137,6 +137,48 @@ def test_what_the_arithmetics_predict_is_not_called_measured() -> None:
     assert found is not None
     assert not any(view.measured for view in found.views)
     assert check(found).confirmed
+
+
+def test_a_difference_that_the_arithmetics_predict_is_no_doubt_about_them() -> None:
+    one, other = ground("a", SEQUENTIAL), ground("b", PAIRWISE)
+    asked = contest(view("a", SEQUENTIAL, one), view("b", PAIRWISE, other), one, other)
+    found = compare(asked, runner(a=lambda row, output: SEQUENTIAL, b=lambda row, output: PAIRWISE))
+    assert found.differing > 0
+    assert (found.unexplained, departing(found)) == (0, "")
+
+
+def test_a_silent_library_is_run_as_well() -> None:
+    told = [ground(name, SEQUENTIAL) for name in ("b", "silent1")]
+    asked = contest(view("a", PAIRWISE), view("b", SEQUENTIAL, told[0]), *told)
+    asked = replace(asked, views=(*asked.views, replace(view("b", SEQUENTIAL, told[1]), name="silent1", role="silent")))
+    found = compare(asked, runner(b=lambda row, output: SEQUENTIAL, silent1=lambda row, output: PAIRWISE))
+    assert found.unexplained > 0
+
+
+def test_a_vector_that_a_reveal_does_not_explain_is_among_those_that_are_compared() -> None:
+    """The only sum that this kernel takes otherwise is one that no hostile vector hits."""
+    point, weights = (3.0, 5.0, 7.0, 11.0, 13.0, 17.0), (1.0,) * TERMS
+    told = ground("b", SEQUENTIAL, explained=9999)
+    (cls,) = told.reveal.classes
+    check_ = replace(cls.check, first=Unexplained(point, weights, None, -1.0, 56.0))
+    told = replace(told, reveal=replace(told.reveal, classes=(replace(cls, check=check_),)))
+    what = told.reveal.kernel
+    plain = layer(what, lambda row, output: SEQUENTIAL)
+
+    def odd(rows, weights, bias):
+        return np.where((rows == np.array(point, rows.dtype)).all(axis=1)[:, None], -1, plain(rows, weights, bias)).astype("f4")
+
+    def run(one, asked):
+        calls = asked if isinstance(asked, Vectors) else [Call(np.array([x]), np.array(w), None) for x, w in asked]
+        return results(Bench(odd, what), calls, [0], [0])
+
+    asked = replace(
+        contest(view("a", SEQUENTIAL), view("b", SEQUENTIAL, told), told), inputs=Interval(Fraction(-20), Fraction(20))
+    )
+    found = compare(asked, run)
+    assert (found.differing, found.unexplained) == (1, 1)
+    assert found.divergence is not None
+    assert found.divergence.point == point
 
 
 def test_a_difference_that_is_no_answer_is_named() -> None:
@@ -149,7 +191,10 @@ def test_a_difference_that_is_no_answer_is_named() -> None:
     assert found.differing > 0
     assert found.first is not None
     assert (len(found.first.point), len(found.first.weights[0])) == (TERMS, TERMS)
-    assert f"other results on {found.differing} of {found.vectors} hostile vectors, first " in differing(found)
+    assert found.unexplained == found.differing  # the other side is the very arithmetic that was revealed
+    assert f"run directly on {found.vectors} hostile vectors, the two give other results on {found.differing}" in departing(
+        found
+    )
 
 
 def test_a_value_outside_the_interval_of_an_order_is_found_in_the_library() -> None:

@@ -190,6 +190,7 @@ def test_what_two_solvers_refute_is_impossible() -> None:
     assert result.proof is not None
     assert result.proof.method == "refutation"
     assert {run.engine for run in result.proof.engines} == {"z3", "bitwuzla"}
+    assert all(run.version and run.encoding and run.seconds > 0 for run in result.proof.engines)
 
 
 def test_sampling_alone_never_says_impossible() -> None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
+from revealing.simulated import layer as simulated_layer
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
+from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate, argmax
+from fpsynth.report.divergence_words import told_apart, wrong
+from fpsynth.revealing.bench import Bench
+from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal
+from fpsynth.revealing.vectors import Call
 from fpsynth.solvers.engines import engines_named
+from fpsynth.synthesis.check import check
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
+from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import layer
+from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.settings import Settings
 from fpsynth.witness.divergence import Divergence, View
@@ -68,22 +79,59 @@ def test_twins_tie_in_the_reals_and_differ_where_they_are_summed_differently() -
     assert made.predicate.holds(made.reference.logits, logits)
 
 
+def both_ways(kind: str, found: Reveal) -> list[Divergence]:
+    """What is built for a pair of positions and for the pair turned round, from a flip and its negation."""
+    (pair, *_) = pairs(found, kind)
+    plain, turned = flip(found, pair), Pair(pair.second, pair.first)
+    a, b = plain.views
+    weights = tuple(-w for w in plain.network.layers[0].weight[0])
+    negated = replace(plain, network=Network((Dense((weights,)),)), views=(replace(b, name="a"), replace(a, name="b")))
+    return [build(kind, found, pair, plain), build(kind, found, turned, negated)]
+
+
 def test_changing_the_places_of_two_neurons_changes_the_class() -> None:
     found = revealed(1, 4, {(0, 3)})
-    for pair in pairs(found, "permutation"):
-        made = build("permutation", found, pair, flip(found, pair))
-        assert made.reference.permutation == ()
-        assert sorted(made.deployed.permutation) == [0, 1, 2, 3]
-        assert argmax(made.reference.logits) == pair.second[1]
-        assert argmax(made.deployed.logits) == pair.first[1]
+    for made in both_ways("permutation", found):
+        assert sorted(view.permutation for view in made.views)[0] == ()
+        assert sorted(max(view.permutation for view in made.views)) == [0, 1, 2, 3]
+        assert {argmax(view.logits) for view in made.views} == {0, 3}
         assert made.reference.environment == made.deployed.environment
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"), [("permutation", revealed(1, 4, {(0, 3)})), ("row", revealed(3, 2, {(2, 0), (2, 1)}))]
+)
+def test_what_agrees_with_the_reals_is_not_called_the_departing_one(kind: str, found: Reveal) -> None:
+    """Of a flip and its negation one is positive in the reals, so that the views are exchanged in one of the two."""
+    both = both_ways(kind, found)
+    for made in both:
+        right = argmax(made.real)
+        assert argmax(made.reference.logits) == right or argmax(made.deployed.logits) != right
+        assert [view.name for view in made.views] == ["a", "b"]
+        assert [view.role for view in made.views] == ["reference", "deployed"]
+        assert made.predicate.holds(made.reference.logits, made.deployed.logits)
+    right_place = {(made.reference.permutation, made.reference.row) for made in both}
+    assert len(right_place) == (2 if kind == "permutation" else 1)  # always where the sum is taken as in the first position
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"), [("permutation", revealed(1, 4, {(0, 3)})), ("row", revealed(3, 2, {(2, 0), (2, 1)}))]
+)
+def test_the_report_says_what_differs_of_one_environment(kind: str, found: Reveal) -> None:
+    for made in both_ways(kind, found):
+        names = told_apart(made)
+        assert len(set(names)) == 2
+        said = {"neurons 0 and 3 exchanged", "neurons as they are"} if kind == "permutation" else {"row 0", "row=2"}
+        assert all(any(part in name for name in names) for part in said)
+        sentence = wrong(made)[0]
+        assert all(name in sentence for name in names)
 
 
 def test_the_row_of_the_batch_changes_the_class() -> None:
     found = revealed(3, 2, {(2, 0), (2, 1)})
     pair = next(iter(pairs(found, "row")))
     made = build("row", found, pair, flip(found, pair))
-    assert (made.reference.row, made.deployed.row) == (pair.first[0], pair.second[0])
+    assert {made.reference.row, made.deployed.row} == {pair.first[0], pair.second[0]}
     assert argmax(made.reference.logits) != argmax(made.deployed.logits)
 
 
@@ -100,3 +148,34 @@ def test_the_neurons_beside_it_have_no_product_or_a_single_negative_one(rival: i
         else:
             assert len(products) == 1
             assert products[0] < 0
+
+
+def test_neurons_of_one_arithmetic_that_a_library_sums_differently_are_twins_that_were_measured() -> None:
+    """The reveal says that all three are summed from left to right; the last one is not."""
+    told = revealed(2, 3, set())
+    compute = simulated_layer(told.kernel, lambda row, output: OTHER if output == 2 else ONE)
+
+    def run(ground, asked):
+        bench = Bench(compute, told.kernel)
+        calls = asked if isinstance(asked, Vectors) else [Call(np.array([x]), np.array(w), None) for x, w in asked]
+        return results(bench, calls, [ground.row], ground.outputs)
+
+    made = measured_twin(told, 1, Options(vectors=200), run)
+    assert made is not None
+    assert (made.question, made.predicate) == ("twin", Predicate("equal", 0, 2))
+    assert made.real[0] == made.real[2]
+    assert made.deployed.logits[0] != made.deployed.logits[2]
+    assert (made.deployed.measured, made.deployed.row) == (True, 1)
+    outcome = check(made)
+    assert all(finding.holds for finding in outcome.findings)
+    assert not outcome.confirmed
+
+
+def test_neurons_that_are_summed_alike_are_no_twins() -> None:
+    told = revealed(2, 3, set())
+    compute = simulated_layer(told.kernel, lambda row, output: ONE)
+
+    def run(ground, asked):
+        return results(Bench(compute, told.kernel), asked, [0], (0, 1, 2))
+
+    assert measured_twin(told, 0, Options(vectors=200), run) is None

@@ -16,6 +16,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer, require_usable
 from fpsynth.solvers.race import Attempt
+from fpsynth.synthesis.comparison import runner
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.exactness import ExactSum, alike, described, exact_sum
@@ -23,6 +24,7 @@ from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.planning import require_size
+from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.questions import settings_of
 from fpsynth.synthesis.result import DivergenceResult, Proof, Verdict
@@ -128,10 +130,12 @@ def _gone_through(
             return answer
         searching = Clock(clock.left)
         divergence, last = _search(kind, revealed, environment.row, terms, options, clock)
+        if divergence is None and kind == "twin" and not revealed.explained:
+            divergence = measured_twin(revealed, environment.row, options, runner(revealer))
         answer.seconds += searching.spent
-        if divergence is not None and last is not None:
+        if divergence is not None:
             answer.verdict, answer.divergence, answer.reason = Verdict.FOUND, divergence, f"in {environment}"
-            answer.attempts, answer.reveals = last.attempts, (revealed,)
+            answer.attempts, answer.reveals = () if last is None else last.attempts, (revealed,)
             answer.grounds = _grounds(divergence.views, revealed)
             return answer
         tried.append(str(environment))
