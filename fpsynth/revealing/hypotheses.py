@@ -136,7 +136,7 @@ class _Search:
                 yield replace(fused, rounded=rounded, flush=flush)
 
     def _earlier_fused(self, plain: Arithmetic, tree: Tree, flushes: Sequence[Flush]) -> Iterator[Arithmetic]:
-        """Of each pair of products that meet the earlier one is fused onto the later one; a guess, for what cannot be measured."""
+        """Of each pair of products that meet the earlier one is fused onto the later: a guess, for what cannot be measured."""
         fmt, pairs = plain.format, products_that_meet(tree, self.bench.shape.terms)
         assert fmt is not None
         rounded = tuple(sorted(later for _, later in pairs))
