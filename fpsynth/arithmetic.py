@@ -84,7 +84,7 @@ class Arithmetic:
         if self.rounding is not Rounding.RNE:
             parts.append(self.rounding.value)
         if self.flush:
-            parts.append("flushed, unbounded" if self.flush is Flush.UNBOUNDED else "flushed")
+            parts.append("flushed (unbounded exponent)" if self.flush is Flush.UNBOUNDED else "flushed")
         if self.bias_first:
             parts.append("bias first")
         return " ".join(parts)

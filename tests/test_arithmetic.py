@@ -18,7 +18,7 @@ from fpsynth.evaluators.bit_patterns import bits_to_floats
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,12 @@ from fpsynth.rounding import Rounding
             Arithmetic(BFLOAT16, FLOAT32, Rounding.RTZ, True, True, Order("strided", 4), True),
             "bfloat16 accumulated in float32 strided:4 fused RTZ flushed bias first",
         ),
+        (
+            Arithmetic(BFLOAT16, FLOAT32, fused=True, flush=Flush.UNBOUNDED, rounded=(1,)),
+            "bfloat16 accumulated in float32 sequential fused but for product 1 flushed (unbounded exponent)",
+        ),
+        (Arithmetic(FLOAT32, fused=True, rounded=(0, 2)), "float32 sequential fused but for products 0, 2"),
+        (Arithmetic(FLOAT32, fused=True, rounded=(0, 1, 2, 3, 4)), "float32 sequential fused but for 5 products"),
     ],
 )
 def test_an_arithmetic_says_what_it_is(arithmetic: Arithmetic, text: str) -> None:

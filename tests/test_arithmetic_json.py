@@ -18,7 +18,7 @@ from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json, or
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, TF32
 from fpsynth.orders import Tree, fixed_order, parse_order
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 from fpsynth.witness.schema import divergence_schema
 
 
@@ -44,6 +44,25 @@ def test_every_field_is_written_and_only_the_format_is_required() -> None:
     assert set(arithmetic_to_json(REAL)) == {field.name for field in fields(Arithmetic)}
     assert arithmetic_from_json(arithmetic_to_json(REAL)) == REAL
     assert arithmetic_from_json({"format": "float32"}) == Arithmetic(FLOAT32)
+
+
+@pytest.mark.parametrize(("data", "flush"), [(False, Flush.NEVER), (True, Flush.ROUNDED), ("unbounded", Flush.UNBOUNDED)])
+def test_files_from_before_there_were_two_kinds_of_flushing_keep_their_meaning(data: object, flush: Flush) -> None:
+    assert arithmetic_to_json(Arithmetic(FLOAT16, flush=flush))["flush"] is data
+    assert arithmetic_from_json({"format": "float16", "flush": data}).flush is flush
+
+
+@pytest.mark.parametrize("value", [None, True, False, "unbounded", "rounded", 0, 1, 2, [], {}])
+def test_the_schema_and_the_reader_accept_the_same_flushing(value: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = {"$ref": "#/$defs/arithmetic", "$defs": divergence_schema()["$defs"]}
+    data = arithmetic_to_json(Arithmetic(FLOAT16)) | {"flush": value}
+    try:
+        arithmetic_from_json(data)
+        read = True
+    except InputError:
+        read = False
+    assert jsonschema.Draft202012Validator(schema).is_valid(data) == read
 
 
 def test_a_tree_keeps_the_numbers_of_its_steps() -> None:
@@ -73,6 +92,8 @@ def test_a_tree_of_4096_leaves() -> None:
         ("alignment", {"fraction_bits": 25, "cut": None}, "cut must be the name"),
         ("alignment", {"fraction_bits": 25, "bits": 1}, "an alignment has no field 'bits'"),
         ("fused", 1, "fused must be true or false"),
+        ("flush", 2, "flush must be true, false"),
+        ("flush", "rounded", "flush must be true, false"),
         ("bias_leaf", None, "bias_leaf must be true or false"),
         ("rounded", [True], "rounded must be a list"),
         ("rounded", [-1], "rounded must be a list"),

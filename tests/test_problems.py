@@ -15,7 +15,7 @@ from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import Expression, topological
 from fpsynth.formats import FLOAT16, FLOAT32, Format
 from fpsynth.problems import Problem, Variable, problem_from_json, problem_to_json
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 
 
 def shape_of(problem: Problem) -> list[object]:
@@ -49,7 +49,7 @@ def test_a_problem_survives_json(data: st.DataObject, fmt: Format) -> None:
 
 def test_shared_nodes_stay_shared_and_real_constants_exact() -> None:
     x = e.variable("x", FLOAT32)
-    square = e.mul(x, x, Rounding.RTZ, flush=True)
+    square = e.mul(x, x, Rounding.RTZ, flush=Flush.ROUNDED)
     third = e.constant(Fraction(1, 3), None)
     problem = Problem(
         "p", (Variable("x", FLOAT32, Fraction(0), Fraction(1)),), (e.lt(e.real(square), third), e.le(square, square))

@@ -53,8 +53,9 @@ def _widened(node: Expression, how: Arithmetic) -> Expression:
         return real(node)
     if node.format is None or not holds(how.format, node.format):
         raise ValueError(f"an arithmetic in {how.format} got a number in {node.format or 'the reals'}; cast it first")
-    wide = how.sum_format
-    return cast(cast(node, how.format), wide, how.rounding, Flush.NEVER if wide == how.format else how.flush)
+    wide = how.sum_format or how.format
+    flush = Flush.NEVER if wide == how.format else how.flush.of_exact if holds(wide, how.format) else how.flush
+    return cast(cast(node, how.format), wide, how.rounding, flush)
 
 
 def _operand(node: Expression, how: Arithmetic) -> Expression:

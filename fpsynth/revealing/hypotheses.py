@@ -13,7 +13,8 @@ from fpsynth.orders import Tree
 from fpsynth.revealing.alignments import measured_alignment, measured_operands
 from fpsynth.revealing.bench import Bench, Position
 from fpsynth.revealing.checking import Answers, explained
-from fpsynth.revealing.properties import families, products_that_meet, rounded_leaves
+from fpsynth.revealing.flushing import measured_flush
+from fpsynth.revealing.properties import families, products_exact, products_that_meet, rounded_leaves
 from fpsynth.rounding import Flush, Rounding
 
 _ORDINARY = (
@@ -45,12 +46,12 @@ def guessed(fmt: Format, terms: int, few: Answers) -> Arithmetic:
     return replace(best, rounding=Rounding.RNE)
 
 
-def hypotheses(plain: Arithmetic, weighted: bool) -> Iterator[Arithmetic]:
+def hypotheses(plain: Arithmetic, weighted: bool, flushes: Sequence[Flush] = tuple(Flush)) -> Iterator[Arithmetic]:
     """What the arithmetic may be beside its tree where no step aligns, the commonest first."""
     fmt = plain.format
     assert fmt is not None
     accumulators = _wider(fmt)
-    for flush in _flushes(weighted):
+    for flush in flushes:
         for accumulator in accumulators:
             for fused in (False, True) if weighted else (False,):
                 yield replace(plain, accumulator=accumulator, fused=fused, flush=flush)
@@ -66,9 +67,10 @@ def _wider(fmt: Format) -> tuple[Format | None, ...]:
     return (FLOAT32, None) if fmt.bits < 32 else (None, FLOAT64) if fmt == FLOAT32 else (None,)
 
 
-def _flushes(weighted: bool) -> tuple[Flush, ...]:
-    """How tiny results may be flushed, the commonest first; in plain sums both ways are one."""
-    return (Flush.NEVER, Flush.UNBOUNDED, Flush.ROUNDED) if weighted else (Flush.NEVER, Flush.ROUNDED, Flush.UNBOUNDED)
+def _flushes(bench: Bench, positions: Sequence[Position], pairs: Sequence[tuple[int, int]]) -> tuple[Flush, ...]:
+    """How tiny results may be flushed: what was measured, then the others, the commonest first."""
+    measured = measured_flush(bench, positions, pairs)
+    return tuple(sorted((Flush.NEVER, Flush.UNBOUNDED, Flush.ROUNDED), key=lambda kind: kind != measured))
 
 
 def completed(bench: Bench, plain: Arithmetic, few: Answers, positions: Sequence[Position]) -> Best:
@@ -111,22 +113,36 @@ class _Search:
             if aligned and wide:
                 return
         self.words.append(_ORDINARY)
-        yield from hypotheses(plain, bench.shape.weighted)
+        flushes = _flushes(bench, self.positions, products_that_meet(tree, bench.shape.terms))
+        exact = bench.shape.weighted and products_exact(plain)
+        if exact:  # vectors show too seldom which products are fused: it is measured first
+            yield from self._leaf_by_leaf(plain, flushes)
+        yield from hypotheses(plain, bench.shape.weighted, flushes)
         if bench.shape.weighted:
-            yield from self._leaf_by_leaf(plain, tree)
+            if not exact:
+                yield from self._leaf_by_leaf(plain, flushes)
+            yield from self._earlier_fused(plain, tree, flushes)
             if not early:
                 yield from self._aligned(plain, tree)
 
-    def _leaf_by_leaf(self, plain: Arithmetic, tree: Tree) -> Iterator[Arithmetic]:
-        """Some products are fused and others are not, as measured; or of each pair the earlier product onto the later one."""
-        fmt, pairs = plain.format, products_that_meet(tree, self.bench.shape.terms)
+    def _leaf_by_leaf(self, plain: Arithmetic, flushes: Sequence[Flush]) -> Iterator[Arithmetic]:
+        """Some products are fused and others are not, as measured."""
+        fmt, terms = plain.format, self.bench.shape.terms
         assert fmt is not None
-        others = tuple(sorted(later for _, later in pairs))
         for accumulator in _wider(fmt):
             fused = replace(plain, accumulator=accumulator, fused=True)
-            for rounded in dict.fromkeys((rounded_leaves(self.bench, fused, self.positions), others)):
-                for flush in _flushes(True) if rounded else ():
-                    yield replace(fused, rounded=rounded, flush=flush)
+            rounded = rounded_leaves(self.bench, fused, self.positions)
+            for flush in flushes if len(rounded) < terms else ():
+                yield replace(fused, rounded=rounded, flush=flush)
+
+    def _earlier_fused(self, plain: Arithmetic, tree: Tree, flushes: Sequence[Flush]) -> Iterator[Arithmetic]:
+        """Of each pair of products that meet the earlier one is fused onto the later: a guess, for what cannot be measured."""
+        fmt, pairs = plain.format, products_that_meet(tree, self.bench.shape.terms)
+        assert fmt is not None
+        rounded = tuple(sorted(later for _, later in pairs))
+        for accumulator in _wider(fmt) if pairs else ():
+            for flush in flushes:
+                yield replace(plain, accumulator=accumulator, fused=True, rounded=rounded, flush=flush)
 
     def _aligned(self, plain: Arithmetic, tree: Tree) -> Iterator[Arithmetic]:
         """Aligned sums that keep as many bits as were measured; steps of two may be ordinary all the same."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fpsynth.arithmetic import Arithmetic
-from fpsynth.formats import Format, power_of_two
+from fpsynth.formats import FLOAT32, Format, power_of_two
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, name_with_bias, names_of, parse_order, restrict
 from fpsynth.revealing.bench import Bench, Position, Spread
 from fpsynth.revealing.trees import canonical
@@ -102,9 +102,16 @@ def _probe(how: Arithmetic) -> tuple[float, float] | None:
     half = wide.precision // 2 + 1
     if factors.precision > half:
         return 1 + float(power_of_two(-half)), 1 + float(power_of_two(1 - half))
-    if wide.emax % 2 and (wide.emax + 1) // 2 <= factors.emax and wide.emax <= factors.emax:
-        return float(power_of_two((wide.emax + 1) // 2)), float(power_of_two(wide.emax))
-    return None
+    return _largest(wide) if wide.emax <= factors.emax else None
+
+
+def products_exact(how: Arithmetic) -> bool:
+    """Whether single-precision accumulators hold every product of the format but for its exponents, which may be too large."""
+    return how.format is not None and _probe(replace(how, accumulator=FLOAT32)) == _largest(FLOAT32)
+
+
+def _largest(wide: Format) -> tuple[float, float]:
+    return float(power_of_two((wide.emax + 1) // 2)), float(power_of_two(wide.emax))
 
 
 def products_that_meet(tree: Tree, terms: int) -> list[tuple[int, int]]:

@@ -210,9 +210,8 @@ def _threshold(draw: _Draw) -> tuple[Array, Array, Array]:
     rng, fmt, n = draw.rng, draw.fmt, draw.shape.terms
     wide = FLOAT32 if fmt.precision < 24 and 2 * fmt.lsb_min < FLOAT32.emin and rng.random() < 0.8 else fmt
     least, low = wide.emin, (-wide.precision - 2 if draw.shape.weighted else 0)
-    below = rng.choice(
-        [0.0, 0.0, -wide.precision + 1.0, -wide.precision, -wide.precision - 1.0, -1.0, -3.0, -8.0], draw.sizes[0]
-    )
+    last = -float(wide.precision)
+    below = rng.choice([0.0, 0.0, last + 1, last, last - 1, -1.0, -3.0, -8.0], draw.sizes[0])
     share = np.where(below == 0, 1.0, rng.uniform(1.0, 2.0, draw.sizes[0]))
     common = np.where(rng.random((draw.count, 1, n)) < 0.5, 1.0, rng.uniform(1.0, 2.0, (draw.count, 1, n)))
     x = draw.nearly(draw.sizes[0]) * share * np.exp2(least - low + below) / common

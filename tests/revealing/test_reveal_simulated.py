@@ -16,10 +16,10 @@ from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.revealing.bench import Bench
 from fpsynth.revealing.checking import answers, joined
 from fpsynth.revealing.kernel import reveal_kernel
-from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.result import Reveal, pairs_reversed, steps_in_words
 from fpsynth.revealing.trees import canonical
 from fpsynth.revealing.vectors import Shape, hostile_calls
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 from fpsynth.synthesis.flips.arithmetics import same
 
 
@@ -84,6 +84,46 @@ def test_some_products_are_rounded_before_fused_additions(seed, batch, outputs):
 )
 def test_what_is_not_the_order(how):
     assert same(found(reveal_of(how, 12)), how, 12)
+
+
+@pytest.mark.parametrize("flush", Flush)
+@pytest.mark.parametrize("terms", [2, 3, 8, 40])
+@pytest.mark.parametrize("later_first", [False, True])
+def test_which_product_of_a_pair_is_fused_onto_which_where_products_are_exact(later_first, terms, flush):
+    """As AVX512-BF16 does it, which takes the second product of each pair first, or the other way round."""
+    order = [j for i in range(0, terms, 2) for j in (i + 1, i) if j < terms] if later_first else list(range(terms))
+    steps = [(order[0], order[1]), *((terms + k, order[k + 2]) for k in range(terms - 2))]
+    rounded = (1,) if later_first else ()
+    how = Arithmetic(BFLOAT16, FLOAT32, fused=True, flush=flush, rounded=rounded, order=fixed_order(Tree(terms, tuple(steps))))
+    got = found(reveal_of(how, terms))
+    assert same(got, how, terms)
+    assert pairs_reversed(got, terms) == ([(0, 1)] if later_first else [])
+
+
+@pytest.mark.parametrize("flush", Flush)
+@pytest.mark.parametrize("fmt", [BFLOAT16, FLOAT16, FLOAT32])
+def test_every_pair_where_products_meet_has_an_order_of_its_own(fmt, flush):
+    """Lanes start with a product each; in some the earlier one is fused onto the later, and in one neither is fused."""
+    how = Arithmetic(fmt, FLOAT32, fused=True, flush=flush, rounded=(3, 4, 6), order=parse_order("pairwise"))
+    got = found(reveal_of(how, 8, batch=3, outputs=2))
+    if fmt == FLOAT16:  # products and their sums with others never leave the range of float32: all the same
+        assert not got.rounded
+        return
+    assert same(got, how, 8)
+    assert pairs_reversed(got, 8) == [(2, 3)]
+    assert "product 3 is rounded by itself, and product 2 is fused onto it" in steps_in_words(got, 8)
+
+
+@pytest.mark.parametrize("fmt", [FLOAT16, BFLOAT16, FLOAT32])
+@pytest.mark.parametrize("flush", [Flush.ROUNDED, Flush.UNBOUNDED])
+@pytest.mark.parametrize("fused", [False, True])
+def test_how_tiny_results_are_told(fmt, flush, fused):
+    """Both ways differ in the last half ulp below the least normal number, where some hostile vectors are."""
+    how = Arithmetic(fmt, FLOAT32, fused=fused, flush=flush, order=parse_order("strided:2"))
+    got = found(reveal_of(how, 12, batch=2))
+    assert got.flush == flush or same(got, how, 12)
+    if fmt == FLOAT32:
+        assert got.flush is flush
 
 
 def test_sums_that_the_result_format_cannot_count():

@@ -15,7 +15,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.orders import parse_order
 from fpsynth.revealing.file import save_reveals
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 from fpsynth.synthesis.sides import Shape, Sides, is_environment, shape_for
 
 
@@ -34,6 +34,10 @@ def sides() -> Iterator[Sides]:
         ("[[0,1],[2,3]]", Arithmetic(FLOAT32, order=parse_order("[[0,1],[2,3]]"))),
         ("[[0,1],[2,3]],fused", Arithmetic(FLOAT32, order=parse_order("[[0,1],[2,3]]"), fused=True)),
         ("sequential,fused,flush", Arithmetic(FLOAT32, fused=True, flush=True)),
+        ("sequential,fused,flush=rounded", Arithmetic(FLOAT32, fused=True, flush=Flush.ROUNDED)),
+        ("sequential,fused,flush=unbounded", Arithmetic(FLOAT32, fused=True, flush=Flush.UNBOUNDED)),
+        ("sequential,rounded=1,fused", Arithmetic(FLOAT32, fused=True, rounded=(1,))),
+        ("pairwise,fused,rounded=3+1", Arithmetic(FLOAT32, order=parse_order("pairwise"), fused=True, rounded=(1, 3))),
         ("reverse,accumulator=float64", Arithmetic(FLOAT32, order=parse_order("reverse"), accumulator=FLOAT64)),
         ("sequential,format=bfloat16,rounding=RTZ", Arithmetic(BFLOAT16, rounding=Rounding.RTZ)),
         ("sequential,operands=tf32", Arithmetic(FLOAT32, operands=TF32)),
@@ -75,6 +79,10 @@ def test_arithmetics_are_read(sides: Sides, text: str, how: Arithmetic) -> None:
         ("sequential,fused,align=24,align_rounding=UP", "unknown rounding 'UP'"),
         ("sequential,fused,align=24,align_least=9999", "from -2000 to 2000"),
         ("sequential,operand_rounding=RTZ", "it needs operands=FORMAT"),
+        ("sequential,rounded=1", "it needs fused"),
+        ("sequential,fused,rounded=4", "the sum has no such product; they are 0 to 3"),
+        ("sequential,fused,rounded=1++2", "must name products by number"),
+        ("sequential,flush=before", "choose flush"),
         ("groups:1", "at least 2"),
         ("[[0,1],2]", "a tree of 3 leaves, but the sum has 4 terms"),
         ("[[0,1],[1,2]]", "repeated"),
