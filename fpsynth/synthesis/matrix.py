@@ -55,7 +55,7 @@ class Member:
 class Cell:
     """A pair of classes of environments: a network whose output is below zero in the first and above zero in the second.
 
-    Its negation, all weights negated (or the input, where a sum has none), does the opposite, so that there is a detector for either of them.
+    Its negation, all weights negated (or the input, where a sum has none), does the opposite: there is a detector for either.
     """
 
     first: int
