@@ -34,6 +34,8 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] =
     (api.order, (A, B), {"box": "0:0.5", "terms": 2}, "only in a sum of at least 3 terms"),
     (api.order, (A, "sequential,operands=tf32"), {"box": "0:0.5"}, "does not see the faces of a box"),
     (api.order, (A, B), {"inputs": "2:1"}, "is reversed"),
+    (api.order, (A, B), {"solver": "foo"}, "foo"),
+    (api.position, ("numpy:matmul:batch=4,outputs=4",), {"solver": "foo"}, "foo"),
     (api.order, (A, "nosuch.json"), {}, "cannot read nosuch.json"),
     (api.order, (A, B), {"silent": ["[[0,1],2]"], "terms": 8}, "8"),
     (api.order, (A, B), {"outputs": 4096, "terms": 4096}, "more than 1048576"),
