@@ -60,7 +60,7 @@ def matrix(parser: argparse.ArgumentParser) -> None:
     add("--no-settings", action="store_true", help="leave out the variables and switches that choose other kernels")
     add("--vectors", type=int, default=10_000, metavar="N", help="hostile random vectors per arithmetic (default %(default)s)")
     add("--seed", type=int, default=0, help="(default %(default)s)")
-    add("--timeout", type=float, default=20.0, metavar="SECONDS", help="for each detector (default %(default)g)")
+    add("--timeout", type=float, default=20.0, metavar="SECONDS", help="for the search of each detector (default %(default)g)")
     add("--reveals", action="append", metavar="FILE.json", help="environments of a reveal file as further members")
     add("--out", metavar="NAME", help="write NAME.json, NAME.txt and NAME.svg")
     _output(parser)
@@ -161,7 +161,13 @@ def _common(parser: argparse.ArgumentParser, dtype: bool = True) -> None:
     add("--inputs", metavar="LO:HI", help="range of the inputs, ends included (default -1:1)")
     add("--solver", default="auto", help="auto, z3, bitwuzla, cvc5 or sampling (default %(default)s)")
     add("--seed", type=int, default=0, help="of everything random (default %(default)s)")
-    add("--timeout", type=float, default=60.0, metavar="SECONDS", help="for the search (default %(default)g)")
+    add(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="for reveals and search together; the replay comes on top (default %(default)g)",
+    )
     add("--jobs", type=int, metavar="N", help="solver processes at a time (default: one per processor)")
     add("--vectors", type=int, default=10_000, metavar="N", help="hostile vectors that check a reveal (default %(default)s)")
     add(

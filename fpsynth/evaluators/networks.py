@@ -20,10 +20,32 @@ Numbers = Sequence[tuple[Value, Format]]
 """Values, each of a format."""
 
 
+MAX_GRAPH = 5000
+"""Weights of a network that the exact interpreter evaluates within two seconds."""
+
+
 def network_logits(network: Network[float], point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
     """Return the logits at ``point`` in the deployment's arithmetic, a format; weights and point must be of ``fmt``.
 
-    Neurons of a layer with equal weights, bias and arithmetic are evaluated once.  Raises OutOfTimeError between two neurons.
+    Networks of more than ``MAX_GRAPH`` weights are evaluated as arrays, which gives the same bits a thousand times faster
+    (tests/conformance holds the two together), unless arrays cannot hold the format.
+    """
+    if sum(layer.inputs * layer.outputs for layer in network.layers) > MAX_GRAPH:
+        import numpy as np
+
+        from fpsynth.evaluators.sums import network_outputs
+
+        try:
+            return tuple(float(v) for v in network_outputs(network, np.array(point), deployment))
+        except InputError:  # the graph says what is wrong, or does without arrays
+            pass
+    return graph_logits(network, point, fmt, deployment)
+
+
+def graph_logits(network: Network[float], point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
+    """The same by the exact interpreter, whatever the network's size: a third of a millisecond for each weight.
+
+    Neurons of a layer with equal weights, bias and arithmetic are evaluated once.  Raises OutOfTimeError when time is over.
     """
     values: Numbers = [(from_float(x), fmt) for x in point]
     for index, layer in enumerate(network.layers):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -60,12 +61,14 @@ def layer_values(divergence: Divergence, view: View) -> list[LayerValues]:
     layers = []
     for index, layer in enumerate(network.layers):
         last = index + 1 == len(network.layers)
-        sums = [
-            _evaluate(
-                layer.weight[j], None if layer.bias is None else layer.bias[j], values, arithmetic_of(view, index, j, last)
-            )
-            for j in range(layer.outputs)
-        ]
+        known: dict[object, Result] = {}  # layers that amplify hold many copies of a neuron
+        sums = []
+        for j, row in enumerate(layer.weight):
+            bias, of_neuron = None if layer.bias is None else layer.bias[j], arithmetic_of(view, index, j, last)
+            key = array("d", row).tobytes(), None if bias is None else bias.hex(), of_neuron  # which tell the zeros apart
+            if key not in known:
+                known[key] = _evaluate(row, bias, values, of_neuron)
+            sums.append(known[key])
         layers.append(LayerValues(values, tuple(sums)))
         values = tuple(_rectified(value, arithmetic_of(view, index, j, last)) for j, value in enumerate(sums))
     return layers

@@ -14,6 +14,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.pool import Call, LibraryPool, pool_for, require_device
+from fpsynth.libraries.restrictions import restriction
 from fpsynth.libraries.runs import sweep
 from fpsynth.networks.network import Dense, Network
 from fpsynth.predicates import Predicate
@@ -28,6 +29,7 @@ from fpsynth.synthesis.domain import UNIT, Interval
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.grounds import Ground, doubts, weighed
+from fpsynth.synthesis.planning import ONES, require_size
 from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.witness.divergence import Divergence, View
@@ -69,7 +71,7 @@ class Member:
 class Cell:
     """A pair of classes of environments: a network whose output is below zero in the first and above zero in the second.
 
-    Its negation, all weights negated, does the opposite, so that there is a detector for either of them.
+    Its negation, all weights negated (or the input, where a sum has none), does the opposite: there is a detector for either.
     """
 
     first: int
@@ -185,13 +187,14 @@ def detectors(
             views.append(View(name, str(member.environment), role, Deployment(member.arithmetic)))
         if progress:
             progress(f"synthesising {len(cells) + 1}: {views[0].label} against {views[1].label}")
+        concerned = [members[k].environment for cls in (first, second) for k in classes[cls]]
         question = FlipQuestion(
             question="order",
             format=dtype,
             terms=terms,
             predicate=Predicate("relu"),
             views=tuple(views),
-            weights=domain,
+            weights=ONES if any(restriction(environment).no_weights for environment in concerned) else domain,
             inputs=Interval(Fraction(-1), Fraction(1)),
         )
         result = find_flip(question, settings)
@@ -292,12 +295,19 @@ def _signs(
     outputs: int,
     dtype: Format,
 ) -> list[float | None]:
-    """What output ``READ`` is in each environment: the detector stands there, the other outputs have zero weights."""
-    row = tuple(sign * w for w in flip.network.layers[0].weight[0])
+    """What output ``READ`` is in each environment: the detector stands there, the other outputs have zero weights.
+
+    With sign -1 it is its negation: that of the weights, or, where all are 1 as those of a sum must be, of the input.
+    """
+    row, point = flip.network.layers[0].weight[0], flip.point
+    if set(row) == {1.0}:
+        point = tuple(sign * x for x in point)
+    else:
+        row = tuple(sign * w for w in row)
     zero = (0.0,) * len(row)
     network = Network((Dense(tuple(row if j == READ else zero for j in range(outputs))),))
     calls = [Call(environment.operation, (0,) * environment.batch, environment.layout) for environment in environments]
-    answers = pool.run(network, dtype, (flip.point,), {library: calls})[library]
+    answers = pool.run(network, dtype, (point,), {library: calls})[library]
     values = []
     for environment, answer in zip(environments, answers, strict=True):
         logits = None if answer.outputs is None else answer.outputs.logits[environment.row][READ]
@@ -372,6 +382,7 @@ def run_matrix(
     environments, perhaps of another machine, with the arithmetics that were revealed there; they must be of the same layer.
     """
     known = [_known(found, dtype, terms, outputs) for found in reveals]
+    require_size(terms, outputs)
     require_device(device)
     clock = Clock(timeout)
     environments = sweep(libraries, batches, device, varied=settings)

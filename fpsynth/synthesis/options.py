@@ -83,7 +83,7 @@ class Options:
     """Range LO:HI of inputs."""
     seed: int = 0
     timeout: float = 60.0
-    """Seconds for the search; reveals and replays take as long as they need."""
+    """Seconds for reveals, search and exact evaluation together; a replay takes as long as it needs."""
     jobs: int | None = None
     solver: str = "auto"
     replay: bool = True

@@ -125,6 +125,7 @@ def _sides(
     """The sides' views of one layer, the libraries' processes ended afterwards (views stay valid); and the options for them."""
     if not 1 <= terms <= 4096:
         raise InputError(f"the number of terms must be from 1 to 4096, not {terms}")
+    engines_named(options.solver)
     require_outputs(texts, outputs, least, "a class")
     shape = shape_for(texts, terms, outputs, least)
     require_size(terms, shape.outputs)

@@ -213,6 +213,21 @@ def test_the_last_rounding_keeps_signs_but_not_classes() -> None:
     assert impossible(question(REAL, how, terms=8, predicate=Predicate("argmax"), **ranges)) is None
 
 
+def test_a_sum_that_the_last_rounding_makes_zero_keeps_no_sign() -> None:
+    tiny = interval("-0.00003", "0.00003")
+    asked = question(REAL, Arithmetic(FLOAT16, accumulator=FLOAT64), terms=2, weights=tiny, inputs=tiny, fmt=FLOAT16)
+    assert nothing_rounds(asked) is None
+    assert find_flip(asked, SAMPLING).verdict is Verdict.FOUND
+
+
+def test_subnormal_factors_have_the_exponent_of_normal_ones_and_are_cut_by_it() -> None:
+    tiny = interval("0.00000005", "0.00000013")  # 2^-24 and 2^-23, which count as 2^-14
+    for bits, exact in ((10, False), (19, False), (20, True)):
+        hows = [Arithmetic(FLOAT16, accumulator=FLOAT32, fused=True, alignment=align) for align in (None, Alignment(bits))]
+        proof = nothing_rounds(question(*hows, terms=2, weights=tiny, inputs=tiny, fmt=FLOAT16))
+        assert (proof is not None) == exact, bits
+
+
 def interval_question(
     a: Arithmetic, b: Arithmetic, terms: int, weights: Interval, inputs: Interval, fmt: Format
 ) -> IntervalQuestion:

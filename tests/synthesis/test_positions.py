@@ -26,6 +26,7 @@ from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import layer
+from fpsynth.synthesis.positions.answer import same_everywhere
 from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.settings import Settings
@@ -179,3 +180,19 @@ def test_neurons_that_are_summed_alike_are_no_twins() -> None:
         return results(Bench(compute, told.kernel), asked, [0], (0, 1, 2))
 
     assert measured_twin(told, 0, Options(vectors=200), run) is None
+
+
+def test_where_no_addition_rounds_no_position_is_summed_otherwise() -> None:
+    found = revealed(2, 4, {(0, 3), (1, 1)})
+    for kind in ("twin", "permutation", "row"):
+        proof = same_everywhere(kind, found, 0, TERMS, Options(weights="0.5:0.5", inputs="6:6", replay=False))
+        assert proof is not None
+        assert "multiple of 2^0, and every sum of them at most 18" in proof.statement
+        assert same_everywhere(kind, found, 0, TERMS, Options(weights="0.5:0.5", inputs="6:7", replay=False)) is None
+
+
+def test_nothing_is_proved_of_positions_that_are_not_explained() -> None:
+    found = revealed(1, 4, {(0, 3)})
+    first, *others = found.classes
+    doubted = replace(found, classes=(replace(first, check=Check(299, 300)), *others))
+    assert same_everywhere("twin", doubted, 0, TERMS, Options(weights="1:1", inputs="1:1", replay=False)) is None

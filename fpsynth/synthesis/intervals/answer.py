@@ -49,10 +49,13 @@ def find_outside(question: IntervalQuestion, settings: Settings, progress: Progr
     """
     clock = Clock(settings.seconds)
     search = _Search(question, settings, clock, progress)
-    with within(settings.seconds), suppress(OutOfTimeError):
-        proof = containment(question) or search.run()
-        if proof is not None:
-            return IntervalResult(Verdict.IMPOSSIBLE, None, proof, proof.statement, tuple(search.attempts), clock.spent)
+    try:
+        with within(settings.seconds):
+            proof = containment(question) or search.run()
+    except OutOfTimeError:
+        proof, search.interrupted = None, True
+    if proof is not None:
+        return IntervalResult(Verdict.IMPOSSIBLE, None, proof, proof.statement, tuple(search.attempts), clock.spent)
     return search.result()
 
 
@@ -63,6 +66,8 @@ class _Search:
         self.question, self.settings, self.clock, self.progress = question, settings, clock, progress
         self.best: Divergence | None = None
         self.attempts: list[Attempt] = []
+        self.interrupted = False
+        """Whether the time was over in the middle of something."""
         self.rejected = 0
         """Solutions for the active terms that are none for all terms."""
 
@@ -134,7 +139,9 @@ class _Search:
         if self.best is not None:
             reason = f"the value lies {float(self.best.measure):.6g} outside the interval"
             return IntervalResult(Verdict.FOUND, self.best, None, reason, attempts, spent)
-        reason = "the time limit is over" if not self.clock.left else "every attempt ended without an answer"
+        reason = (
+            "the time limit is over" if self.interrupted or not self.clock.left else "every attempt ended without an answer"
+        )
         if self.rejected:
             reason += f"; {self.rejected} solutions for some terms fail for all of them, as zeros widen the interval"
         return IntervalResult(Verdict.UNKNOWN, None, None, reason, attempts, spent)

@@ -43,9 +43,8 @@ _FIRST = ("torch", "numpy", "onnxruntime", "tensorflow", "jax")
 def run_position(kind: str, text: str | None, terms: int, options: Options) -> DivergenceResult:
     """Answer a question of kind twin, permutation or row.  Raises InputError for an environment that cannot be used."""
     clock = Clock(options.timeout)
+    _require_askable(terms, options)
     candidates = [_usable(kind, text, terms, options)] if text is not None else list(_candidates(kind, options))
-    stand_in = Arithmetic(options.format)
-    _question([("a", stand_in), ("b", stand_in)], terms, options)  # refuses ranges before anything is measured
     with within(options.timeout), Revealer() as revealer:
         found = _gone_through(kind, text is not None, terms, options, clock, candidates, revealer)
     return concluded(
@@ -62,6 +61,13 @@ def run_position(kind: str, text: str | None, terms: int, options: Options) -> D
         reveals=found.reveals,
         grounds=found.grounds,
     )
+
+
+def _require_askable(terms: int, options: Options) -> None:
+    """Raise InputError, before anything is measured, for engines and ranges that cannot be used."""
+    settings_of(options, False, options.timeout)
+    stand_in = Arithmetic(options.format)
+    _question([("a", stand_in), ("b", stand_in)], terms, options)
 
 
 def _usable(kind: str, text: str, terms: int, options: Options) -> Environment:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import ContradictionError
 from fpsynth.problems import Assignment
 from fpsynth.solvers.race import Attempt, Race
@@ -66,8 +67,13 @@ def answer(
     With ``prove`` the time that is left goes into a proof that no solution has a larger objective.  With ``vary`` the answer
     depends on the seed even where enumerating a tiny domain is quicker, and would give the same solution every time.
     """
-    clock = Clock(settings.seconds)
-    result = _answer(question, settings, judge, clock, prove, vary, progress)
+    clock, result = Clock(settings.seconds), Answer()
+    try:
+        with within(settings.seconds):
+            _answer(question, settings, judge, clock, prove, vary, progress, result)
+    except OutOfTimeError as over:
+        if result.verdict is Verdict.UNKNOWN:
+            result.conclude(Verdict.UNKNOWN if result.found is None else Verdict.FOUND, str(over))
     if result.verdict is Verdict.IMPOSSIBLE and result.proof is not None and result.proof.method == "exhaustive":
         _second(question, result.proof, settings, clock, result, progress)
     return result
@@ -81,8 +87,8 @@ def _answer(
     prove: bool,
     vary: bool,
     progress: Progress | None,
+    result: Answer,
 ) -> Answer:
-    result = Answer()
     why = contradiction(question)
     if why:
         return result.conclude(Verdict.IMPOSSIBLE, why, Proof(why, "contradictory domain", {}))
