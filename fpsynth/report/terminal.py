@@ -197,11 +197,17 @@ def _unsat(proof: Proof) -> list[dict[str, Any]]:
     return [run for run in runs if isinstance(run, dict)] if isinstance(runs, list | tuple) else []
 
 
+def _classes(witness: Witness) -> str:
+    return f"{logits(witness, witness.certified).rounded_class}, {logits(witness, witness.counterexample).rounded_class}"
+
+
 def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
     """One line for each witness."""
     rows = [
         [
             str(k),
+            ",".join(map(str, w.network.shape)),
+            _classes(w),
             significant(distance(w), 6),
             significant(w.certificate.supremum, 8, "down"),
             significant(w.ratio, 9, "down"),
@@ -209,7 +215,7 @@ def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
         ]
         for k, w in enumerate(witnesses[:MAX_WITNESSES], start=1)
     ]
-    lines = table(["", "distance", "certified radius", "ratio", "confirmed by"], rows, style)
+    lines = table(["", "shape", "class at b, a", "distance", "certified radius", "ratio", "confirmed by"], rows, style)
     left_out = len(witnesses) - MAX_WITNESSES
     return [*lines, f"  and {left_out} more"] if left_out > 0 else lines
 
