@@ -67,7 +67,9 @@ class Arithmetic:
         if self.order.bias:
             parts.append(f"({self.order.bias_in_words})")
         if self.fused:
-            parts.append(f"fused but for {len(self.rounded)} products" if self.rounded else "fused")
+            parts.append(
+                f"fused but for {len(self.rounded)} product{'s' * (len(self.rounded) > 1)}" if self.rounded else "fused"
+            )
         if self.alignment is not None:
             parts.append(f"({self.alignment})")
         if self.rounding is not Rounding.RNE:

@@ -24,6 +24,12 @@ from fpsynth.witness.numerals import hex_text
 
 MAX_TERMS = 12
 """Active terms that are listed and whose order is written out."""
+_ACTIVE = " (the others are products with zero, which change no sum)"
+_ROLES = {
+    "reference": "believed: what a certificate or a test was computed with",
+    "deployed": "departs from it",
+    "silent": "silent: must not depart",
+}
 MAX_OUTPUTS = 4
 """Logits of a view that are shown beside those that the predicate reads."""
 
@@ -118,7 +124,9 @@ def network_lines(divergence: Divergence, style: Style) -> list[str]:
     active = neuron.active
     lines = style.wrap(" ──▶ ".join(_layers(network_parts(divergence.network))), 2, 4)
     name = neuron_name(divergence, neuron)
-    lines += style.wrap(f"{name}: {len(neuron.weights)} terms, {len(active)} active", 2, 4)
+    lines += style.wrap(
+        f"{name}: {len(neuron.weights)} terms, {len(active)} active{_ACTIVE if len(active) < len(neuron.weights) else ''}", 2, 4
+    )
     rows = []
     for k in active[:MAX_TERMS]:
         x = neuron.inputs[k]
@@ -174,7 +182,7 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
     lines: list[str] = []
     neurons = parting_neurons(divergence)
     for view in divergence.views:
-        role = {"reference": "believed", "deployed": "departs from it"}.get(view.role, "silent")
+        role = _ROLES.get(view.role, view.role)
         lines.append(f"  {style.paint(view.name, 'bold')}  {called(view)} · {role}")
         facts = [clean(_arithmetic(divergence, view), 160)]
         if view.environment:
