@@ -13,7 +13,7 @@ from fpsynth.report.divergence_words import called, short, wrong
 from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
 from fpsynth.report.setting import network_parts
-from fpsynth.report.style import Style, clean, listed
+from fpsynth.report.style import NO_BREAK, Style, clean, listed, whole
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import setting_text, title
 from fpsynth.report.verdicts import attempt_table, ranges
@@ -122,7 +122,8 @@ def network_lines(divergence: Divergence, style: Style) -> list[str]:
     """The layers, and the terms of the neuron where the views part ways that are not zero."""
     neuron = parting_neurons(divergence)[0][1]
     active = neuron.active
-    lines = style.wrap(" ──▶ ".join(_layers(network_parts(divergence.network))), 2, 4)
+    parts = " ──▶ ".join(_layers([whole(part) for part in network_parts(divergence.network)]))
+    lines = [line.replace(NO_BREAK, " ") for line in style.wrap(parts, 2, 4)]
     name = neuron_name(divergence, neuron)
     lines += style.wrap(
         f"{name}: {len(neuron.weights)} terms, {len(active)} active{_ACTIVE if len(active) < len(neuron.weights) else ''}", 2, 4
