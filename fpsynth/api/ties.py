@@ -26,7 +26,7 @@ MAX_COUNT = 10_000
 def tie(
     dtype: str = "float32",
     *,
-    shape: Sequence[int] = (1, 2),
+    shape: Sequence[int] | None = None,
     order: str = "sequential",
     rounding: str = "RNE",
     weights: str | None = None,
@@ -48,11 +48,13 @@ def tie(
 ) -> TieResult:
     """Find weights and inputs that the certifier accepts although the class changes within the certified radius.
 
-    ``dtype``: name of a format.  ``shape``: (inputs, hidden widths..., outputs).  ``weights`` and ``inputs``: ranges LO:HI,
-    both ends included (default 0.1:1, weights scaled up for float64).  ``maximise``: ratio, radius, distance or margin; if it
-    is given, a quarter of the time limit is spent on it.  ``min_ratio``: least ratio of certified radius and distance.
-    ``prove``: use the rest of the time to prove that there is nothing better.  ``timeout``: seconds for the search.
-    ``count``: so many different witnesses.  ``replay``: run them in each ``library`` at each ``batch`` size on ``device``.
+    ``dtype``: name of a format.  ``shape``: (inputs, hidden widths..., outputs), (1, 2) by default.  ``weights`` and
+    ``inputs``: ranges LO:HI, both ends included (default 0.1:1, weights scaled up for float64).  ``maximise``: ratio, radius,
+    distance or margin; if it is given, a quarter of the time limit is spent on it.  ``min_ratio``: least ratio of certified
+    radius and distance.  ``prove``: use the rest of the time to prove that there is nothing better.  ``timeout``: seconds for
+    the search.  ``count``: so many different witnesses; from the second on they vary in shape, signs and classes as far as
+    ``shape``, ``weights`` and ``inputs`` do not fix them (see ``fpsynth.synthesis.ties.variants``).  ``replay``: run them in
+    each ``library`` at each ``batch`` size on ``device``.
 
     Raises InputError for arguments that cannot be used.
     """
@@ -62,12 +64,15 @@ def tie(
     from fpsynth.synthesis.settings import Settings
     from fpsynth.synthesis.ties.certification import require_refutable
     from fpsynth.synthesis.ties.question import OBJECTIVES, TieQuestion
-    from fpsynth.synthesis.ties.run import deployments, run_tie
+    from fpsynth.synthesis.ties.run import run_tie
+    from fpsynth.synthesis.ties.variants import deployments, variants
 
     fmt, tree, mode = format_named(dtype), parse_order(order), rounding_named(rounding)
     check_limits(timeout, seed, jobs)
     if not 1 <= count <= MAX_COUNT:
         raise InputError(f"the number of witnesses must be from 1 to {MAX_COUNT}")
+    free = {name for name, given in (("shape", shape), ("weights", weights), ("inputs", inputs)) if given is None}
+    shape = (1, 2) if shape is None else shape
     if not all(isinstance(size, int) for size in shape):
         raise InputError("a shape holds whole numbers, for example (1, 2)")
     if prove and count > 1:
@@ -101,6 +106,7 @@ def tie(
         "timeout": timeout,
         "jobs": settings.jobs,
         "count": count,
+        **({"varied": [*sorted(free), "classes"]} if count > 1 else {}),
     }
     batches = batches_of(batch, device)
     if replay:
@@ -116,6 +122,7 @@ def tie(
             batches=batches,
             described=described,
             progress=progress,
+            plan=variants(question, tree, mode, free, seed) if count > 1 else None,
         )
 
 

@@ -95,7 +95,7 @@ def _tie(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="float16, bfloat16, float32, float64, tf32, float8_e4m3fn or float8_e5m2 (default %(default)s)",
     )
-    add("--shape", default="1,2", metavar="N,...,M", help="inputs, hidden widths (ReLU), outputs (default %(default)s)")
+    add("--shape", metavar="N,...,M", help="inputs, hidden widths (ReLU), outputs (default 1,2)")
     add("--order", default="sequential", help="of sums: sequential, reverse, pairwise or strided:K (default %(default)s)")
     add("--rounding", default="RNE", help="RNE, RNA, RTP, RTN or RTZ (default %(default)s)")
     add(
@@ -123,7 +123,12 @@ def _tie(parser: argparse.ArgumentParser) -> None:
     )
     add("--jobs", type=int, metavar="N", help="solver processes at a time (default: one per processor)")
     add(
-        "--count", type=int, default=1, metavar="N", help="so many different witnesses; with --out they are written as a corpus"
+        "--count",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many different witnesses, which vary in inputs, depth, outputs, signs and classes as far as --shape, --weights"
+        " and --inputs do not fix them (no biases: the verified certifier knows none); with --out they are written as a corpus",
     )
     add(
         "--out",

@@ -29,7 +29,7 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
     _check_out(arguments)
     result = api.tie(
         arguments.dtype,
-        shape=integers(arguments.shape, "the shape"),
+        shape=None if arguments.shape is None else integers(arguments.shape, "the shape"),
         order=arguments.order,
         rounding=arguments.rounding,
         weights=arguments.weights,
@@ -50,18 +50,18 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
         progress=console.progress,
     )
     left_out = _write(result, arguments)
+    notes = _notes(result, arguments)
     if arguments.json:
         from fpsynth.report.results import tie_json
 
-        data = {**tie_json(result), "out": arguments.out if result.witnesses else None, "left_out": left_out}
-        return _tie_code(result, arguments), data
+        written = arguments.out if result.witnesses else None
+        return _tie_code(result, arguments), {**tie_json(result), "out": written, "left_out": left_out, "notes": notes}
     from fpsynth.report.terminal import tie_report
 
     report = tie_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
     if arguments.out is not None and result.witnesses:
-        report = "\n".join(
-            [report.rstrip("\n"), "", f"written: {shown(arguments.out)}", *(f"left out: {line}" for line in left_out)]
-        )
+        told = [*(f"left out: {line}" for line in left_out), *(f"note: {line}" for line in notes)]
+        report = "\n".join([report.rstrip("\n"), "", f"written: {shown(arguments.out)}", *told])
     return _tie_code(result, arguments), report
 
 
@@ -80,6 +80,14 @@ def _check_out(arguments: Namespace) -> None:
     if arguments.out.endswith(".json") and arguments.count > 1:
         raise InputError("--out NAME.json holds one witness: name a folder for a corpus")
     require_writable(arguments.out)
+    if arguments.count > 1:
+        from fpsynth.corpus.writer import require_corpus
+        from fpsynth.formats import format_named
+
+        try:
+            require_corpus(format_named(arguments.dtype))
+        except InputError as error:
+            raise InputError(f"a corpus of {arguments.dtype} would have no instance: {error}") from None
 
 
 def _write(result: TieResult, arguments: Namespace) -> list[str]:
@@ -95,6 +103,15 @@ def _write(result: TieResult, arguments: Namespace) -> list[str]:
     if arguments.count > 1:
         return list(write_corpus(result.witnesses, arguments.out))
     return list(write_witness_folder(result.witnesses[0], arguments.out))
+
+
+def _notes(result: TieResult, arguments: Namespace) -> list[str]:
+    """What of the written files cannot be used everywhere."""
+    if arguments.out is None or arguments.out.endswith(".json") or not result.witnesses:
+        return []
+    from fpsynth.corpus.writer import notes
+
+    return list(notes(result.witnesses))
 
 
 def certify(arguments: Namespace, console: Console) -> Outcome:

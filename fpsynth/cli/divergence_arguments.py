@@ -20,7 +20,11 @@ SIDE = (
 def tree(parser: argparse.ArgumentParser) -> None:
     """Print or compare orders."""
     add = parser.add_argument
-    add("order", metavar="ORDER", help="a family such as strided:8, a nested list such as [[0,1],2], or a .json file")
+    add(
+        "order",
+        metavar="ORDER",
+        help="a family such as strided:8, or one within another as in blocked:256-of-lanes:8, a list like [[0,1],2], a file",
+    )
     add("--terms", type=int, metavar="N", help="of a family: terms of the sum (default 8)")
     add("--form", "--as", metavar="FORM", help="unicode, text, svg, fpcore or json (default unicode)")
     add("--compare", metavar="ORDER", help="say whether this other order is the same tree, and where they part")

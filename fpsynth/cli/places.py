@@ -7,10 +7,16 @@ import os
 from fpsynth.errors import InputError
 from fpsynth.files import require_free, shown
 
+_FILES = (".vnnlib", ".onnx", ".txt", ".csv", ".npz", ".svg", ".smt2", ".pt", ".h5", ".keras", ".zip")
+"""Endings of files: whoever names one does not expect a folder of that name."""
+
 
 def require_writable(out: str) -> None:
     """Raise InputError where ``out``, NAME.json or a new folder, has no name, exists, or lies in a folder that does not."""
     require_place(out)
+    ending = os.path.splitext(out)[1]
+    if ending.lower() in _FILES:
+        raise InputError(f"--out names a new folder, or NAME.json for the witness alone: {shown(out)} looks like a file")
     if not out.endswith(".json"):
         require_free(out)
     elif os.path.lexists(out):

@@ -14,7 +14,7 @@ from fpsynth.corpus.vnnlib import REAL, element_type, vnnlib1, vnnlib2
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import argmax
 from fpsynth.networks.certifier_text import write_network, write_query
-from fpsynth.networks.onnx import onnx_bytes
+from fpsynth.networks.onnx import onnx_bytes, require_checked
 from fpsynth.witness import Witness
 from fpsynth.witness.file import text
 from fpsynth.witness.numerals import decimal_text, exact_text
@@ -57,20 +57,53 @@ class Benchmark:
         real = {REAL: "unsat" if self.region.robust_over_reals else "unknown"}
         return real if element is None else {element: "sat", **real}
 
+    def shown_by(self) -> dict[str, str]:
+        """What each of the expected verdicts rests on."""
+        w = self.witness
+        replayed = f"; replayed in {', '.join(w.confirmed_by)}" if w.confirmed_by else "; not shown by a replay"
+        how = f"exact evaluation in {w.deployment}{replayed}"
+        proof = "a proof in exact arithmetic" if self.region.robust_over_reals else "nothing: no proof was found"
+        return {element: proof if element == REAL else how for element in self.expected()}
+
+    def in_onnxruntime(self) -> dict[str, str]:
+        """What ONNX Runtime makes of network and counterexample as they are written: sat only where a replay showed it."""
+        runs = [
+            replay for replay in self.witness.replays if replay.library == "onnxruntime" and replay.variant in ("matmul", "")
+        ]
+        refused = next((replay for replay in runs if replay.not_run), None)
+        if refused is not None:
+            return {"verdict": "unknown", "shown_by": f"onnxruntime {refused.version} did not run it: {refused.not_run}"}
+        alone = [replay for replay in runs if replay.batch == 1]
+        if not alone:
+            return {"verdict": "unknown", "shown_by": "not replayed"}
+        logits = alone[0].logits_counterexample
+        if any(logit >= logits[self.label] for k, logit in enumerate(logits) if k != self.label):
+            return {"verdict": "sat", "shown_by": f"replayed in onnxruntime {alone[0].version}, MatMul, batch 1"}
+        return {"verdict": "unknown", "shown_by": f"onnxruntime {alone[0].version} gives the counterexample class {self.label}"}
+
+    def _verdicts(self) -> list[str]:
+        """The expected verdicts with what shows them, a line each."""
+        shown, runtime = self.shown_by(), self.in_onnxruntime()
+        lines = [f"expected over {element}: {verdict} ({shown[element]})" for element, verdict in self.expected().items()]
+        return [*lines, f"in ONNX Runtime: {runtime['verdict']} ({runtime['shown_by']})"]
+
     def queries2(self) -> dict[str, str]:
         """Element type to the text of the VNN-LIB 2.0 query."""
         outputs = self.witness.network.shape[-1]
         return {
             element: vnnlib2(
-                self.region, outputs, self.label, element, [*self._comments(), f"expected over {element}: {verdict}"]
+                self.region,
+                outputs,
+                self.label,
+                element,
+                [*self._comments(), f"expected over {element}: {verdict} ({self.shown_by()[element]})"],
             )
             for element, verdict in self.expected().items()
         }
 
     def query1(self) -> str:
         """The text of the VNN-LIB 1.0 query."""
-        verdicts = [f"expected over {element}: {verdict}" for element, verdict in self.expected().items()]
-        return vnnlib1(self.region, self.witness.network.shape[-1], self.label, [*self._comments(), *verdicts])
+        return vnnlib1(self.region, self.witness.network.shape[-1], self.label, [*self._comments(), *self._verdicts()])
 
     def files(self, names: Mapping[str, str]) -> tuple[dict[str, bytes], tuple[str, ...]]:
         """Return the files, path to contents, and what was left out, one line each with the reason.
@@ -89,15 +122,28 @@ class Benchmark:
             files[names["vnnlib2"].format(element)] = query.encode("ascii")
         try:
             # a batch of one: the queries speak of tensors of shape [1, n]
-            files[names["onnx"]] = onnx_bytes(w.network, w.format, batch=1)
+            model = onnx_bytes(w.network, w.format, batch=1)
+            require_checked(model)
+            files[names["onnx"]] = model
         except InputError as reason:
             left_out.append(f"{names['onnx']}: {reason}")
+        if element_type(w.format) is None:
+            query = names["vnnlib2"].format(w.format.name)
+            left_out.append(
+                f"{query}: VNN-LIB 2.0 has no element type {w.format.name}, only the query over the reals is written"
+            )
         try:
             network, query = write_network(w.network), write_query(self.logits[0], w.certificate.radius)
             files |= {names["certifier"]: network.encode("ascii"), names["certifier_query"]: f"{query}\n".encode("ascii")}
         except InputError as reason:
             left_out.append(f"{names['certifier']}: {reason}")
         return files, tuple(left_out)
+
+    def notes(self, names: Mapping[str, str]) -> tuple[str, ...]:
+        """What is written, but cannot be used everywhere, a line each."""
+        runtime = self.in_onnxruntime()
+        refused = "did not run it" in runtime["shown_by"]
+        return (f"{names['onnx']}: {runtime['shown_by']}",) if refused else ()
 
     def _comments(self) -> list[str]:
         """What a reader of a query should know."""

@@ -24,7 +24,7 @@ def write_divergence_folder(divergence: Divergence, folder: str | os.PathLike[st
     }
     left_out: tuple[str, ...] = ()
     try:
-        files["network.onnx"] = onnx_bytes(divergence.network, divergence.format)
+        files["network.onnx"] = onnx_bytes(divergence.network, divergence.format, batch=1)
     except (InputError, MissingPackageError) as error:
         left_out = (f"network.onnx: {error}",)
     write_tree(folder, files)

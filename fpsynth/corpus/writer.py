@@ -11,6 +11,8 @@ from typing import Any
 from fpsynth.corpus.benchmark import Benchmark
 from fpsynth.errors import InputError
 from fpsynth.files import write_tree
+from fpsynth.formats import Format
+from fpsynth.networks.onnx import require_format
 from fpsynth.version import __version__
 from fpsynth.witness import Witness
 from fpsynth.witness.numerals import decimal_text, exact_text
@@ -47,6 +49,10 @@ Each query asks for an input of a box around a certified point whose class is an
 tie of two logits counts.  In floating point the counterexample beside it is such an input.  Over the reals there is none
 where the manifest says unsat: that is proved in exact arithmetic.  So a verifier that answers unsat (robust) for the
 floating-point network is wrong, and one that reasons over the reals may be right and still certify a network that fails.
+"shown_by" in the manifest says what each expected verdict rests on: exact evaluation in one order, the libraries that
+were run, or a proof.  "onnxruntime" says sat only where ONNX Runtime was run and gave it; where it has no kernel for the
+format (bfloat16, for one), the network is written all the same, if onnx's checker accepts it, and the reason stands there.
+VNN-LIB 1.0 has no floating-point types: its query states real bounds and means the network as it is stored.
 Other software may sum in another order or round otherwise: "fpsynth replay" shows what yours computes.
 """
 
@@ -60,6 +66,17 @@ def write_witness_folder(witness: Witness, folder: PathLike) -> tuple[str, ...]:
     files, left_out = Benchmark(witness).files(_SINGLE)
     write_tree(folder, files)
     return left_out
+
+
+def notes(witnesses: Sequence[Witness]) -> tuple[str, ...]:
+    """What of the files of these witnesses cannot be used everywhere, each reason once (``*`` is any instance)."""
+    names = _SINGLE if len(witnesses) == 1 else {**_SINGLE, "onnx": "onnx/*.onnx"}
+    return tuple(dict.fromkeys(note for witness in witnesses for note in Benchmark(witness).notes(names)))
+
+
+def require_corpus(fmt: Format) -> None:
+    """Raise InputError where no network of the format can be an instance of a corpus, before any is looked for."""
+    require_format(fmt)
 
 
 def write_corpus(witnesses: Sequence[Witness], folder: PathLike, *, timeout: int = 60) -> tuple[str, ...]:
@@ -84,6 +101,8 @@ def write_corpus(witnesses: Sequence[Witness], folder: PathLike, *, timeout: int
         left_out += missing
         entries.append(_entry(stem, benchmark, names, files, missing))
     rows = [(entry["files"].get("onnx"), entry["files"]["vnnlib"], timeout) for entry in entries]
+    if not any(onnx for onnx, _, _ in rows):
+        raise InputError(f"the corpus would have no instance: {left_out[0]}")
     tree["instances.csv"] = "".join(f"{onnx},{query},{limit}\n" for onnx, query, limit in rows if onnx).encode("ascii")
     tree["README.txt"] = README.format(version=__version__, count=len(entries)).encode("ascii")
     manifest = {
@@ -128,6 +147,8 @@ def _entry(
         "radius": exact_text(witness.certificate.radius),
         "box": {"lower": [decimal_text(b) for b in region.lower], "upper": [decimal_text(b) for b in region.upper]},
         "expected": benchmark.expected(),
+        "shown_by": benchmark.shown_by(),
+        "onnxruntime": benchmark.in_onnxruntime(),
         "confirmed_by": list(witness.confirmed_by),
         "files": {**written, "vnnlib2": {element: names["vnnlib2"].format(element) for element in benchmark.expected()}},
         "left_out": list(left_out),

@@ -153,6 +153,16 @@ def patch_shape(terms: int) -> tuple[int, int, int]:
     return terms // side**2, side, side
 
 
+def patch_text(terms: int) -> str:
+    """Image, kernel and place of the convolution that sums ``terms`` products, as a person says them."""
+    channels, height, width = patch_shape(terms)
+    rows, columns = height + 2 * BORDER, width + 2 * BORDER
+    return (
+        f"image {channels}×{rows}×{columns} (channels, rows, columns), kernel {height}×{width}, stride 1, no padding; the value"
+        f" at row {BORDER}, column {BORDER} (images of other sizes may be summed in another order)"
+    )
+
+
 def images(rows: Array) -> Array:
     """Images (batch, channels, height, width): each holds a row, channel by channel, in its middle, and zeros around that."""
     import numpy as np

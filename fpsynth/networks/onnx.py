@@ -41,9 +41,7 @@ def onnx_bytes(network: Network[float], dtype: Format, *, form: str = "matmul", 
     """
     if form not in FORMS:
         raise InputError(f"unknown ONNX form {form!r}; choose from {', '.join(FORMS)}")
-    if dtype not in _CODES:
-        names = ", ".join(f.name for f in _CODES)
-        raise InputError(f"ONNX (opset {OPSET}) has no {dtype.name} networks; choose from {names}")
+    require_format(dtype)
     helper = _onnx().helper
     nodes: list[Any] = []
     tensors: list[Any] = []
@@ -75,6 +73,23 @@ def onnx_bytes(network: Network[float], dtype: Format, *, form: str = "matmul", 
     model = helper.make_model(graph, producer_name="fpsynth", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=7)
     encoded: bytes = model.SerializeToString(deterministic=True)
     return encoded
+
+
+def require_format(dtype: Format) -> None:
+    """Raise InputError where ONNX has no networks of the format, and MissingPackageError without the package onnx."""
+    if dtype not in _CODES:
+        names = ", ".join(f.name for f in _CODES)
+        raise InputError(f"ONNX (opset {OPSET}) has no {dtype.name} networks; choose from {names}")
+    _onnx()
+
+
+def require_checked(data: bytes) -> None:
+    """Raise InputError where onnx's own checker, shape inference included, does not accept a model."""
+    onnx = _onnx()
+    try:
+        onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    except Exception as error:  # the checker has several kinds, and none in common
+        raise InputError(f"onnx {onnx.__version__} does not accept the model: {str(error).splitlines()[0]}") from None
 
 
 def _tensor(name: str, values: Sequence[Any], dtype: Format) -> Any:

@@ -74,6 +74,11 @@ def _blocked(build: Builder, parameter: int) -> None:
     build.chain(_blocks(build, parameter))
 
 
+def _interleaved(build: Builder, parameter: int) -> None:
+    """One chain that takes every K-th term first: 0, K, 2K, ..., then 1, K+1, ..."""
+    build.chain([term for start in range(parameter) for term in range(start, build.leaves, parameter)])
+
+
 def _lanes(build: Builder, parameter: int) -> None:
     """A vectorised loop with a tail, as compilers make it.
 
@@ -142,6 +147,7 @@ FAMILIES: dict[str, Family] = {
     "lanes": Family(_lanes, "LANES"),
     "groups": Family(_groups, "SIZE", least=2),
     "numpy": Family(_numpy),
+    "interleaved": Family(_interleaved, "STEP"),
     "halves": Family(_halves),
     "random": Family(_random, "SEED", least=0),
 }

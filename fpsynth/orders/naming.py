@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from fpsynth.orders.comparing import equal
 from fpsynth.orders.order import MAX_DEPTH, Order, fixed_order
 from fpsynth.orders.tree import Tree, restrict
 
+_ALIKE = 4
+"""So many names of one block are tried."""
 _SPELT = 16
 """Lanes or blocks whose order is written out where it has no name."""
 _PLAIN = ("sequential", "pairwise", "reverse", "halves")
@@ -65,6 +68,8 @@ def _candidates(tree: Tree, depth: int) -> Iterator[Order]:
     for family in ("lanes", "strided"):
         if stride > 1:
             yield Order(family, stride)
+    if stride > 1:
+        yield Order("interleaved", stride)
     yield from (Order(family, size) for size in sizes for family in ("blocked", "pairwise"))
     head, lanes = _head(tree)
     if lanes:
@@ -74,7 +79,8 @@ def _candidates(tree: Tree, depth: int) -> Iterator[Order]:
         return
     if 1 < stride < tree.leaves:
         across = _quotient(tree, range(stride), depth)
-        yield from (Order(family, stride, across=across) for family in ("strided", "lanes") if across is not None)
+        if across is not None:
+            yield from _lanes(tree, stride, across, depth)
     if lanes and head + lanes <= tree.leaves:
         across = _quotient(tree, range(head, head + lanes), depth)
         yield from (Order(family, lanes, across=across, head=head) for family in ("lanes", "strided") if across is not None)
@@ -95,28 +101,36 @@ def _head(tree: Tree) -> tuple[int, int]:
     return 0, 0
 
 
+def _lanes(tree: Tree, size: int, across: Order, depth: int) -> Iterator[Order]:
+    """So many lanes, named by the first of them."""
+    for family, default in (("strided", Order()), ("lanes", Order("halves"))):
+        last = tree.leaves - (tree.leaves % size if family == "lanes" else 0)
+        outer = None if across == default else across
+        yield Order(family, size, across=outer)
+        within = name_of(restrict(tree, range(0, last, size))[0], depth - 1)
+        if within is not None and within != Order():
+            yield Order(family, size, across=outer, within=within)
+
+
 def _blocks(tree: Tree, size: int, depth: int) -> Iterator[Order]:
     """Blocks of so many terms: named by the first of them, and by one leaf of each."""
-    within = name_of(restrict(tree, range(size))[0], depth - 1)
-    if within is None:
-        return
-    inner = None if within == Order() else within
     across = _quotient(tree, range(0, tree.leaves, size), depth)
-    if across == Order():
-        yield Order("blocked", size, within=inner)
-    elif across == Order("pairwise"):
-        yield Order("pairwise", size, within=inner)
-    elif across is not None:
-        yield Order("blocked", size, across=across, within=inner)
+    if across is None:
+        return
+    family = "pairwise" if across == Order("pairwise") else "blocked"
+    outer = None if across in (Order(), Order("pairwise")) else across
+    # names that are equal for a whole block may differ for the last one, which is shorter
+    for within in itertools.islice(names_of(restrict(tree, range(size))[0], depth - 1), _ALIKE):
+        yield Order(family, size, across=outer, within=None if within == Order() else within)
 
 
 def _quotient(tree: Tree, leaves: range, depth: int) -> Order | None:
-    """How the parts are added up that one leaf each stands for: a family without parts of its own, or the tree of a few."""
+    """How the parts are added up that one leaf each stands for: a named order, or the tree of a few."""
     small, _ = restrict(tree, leaves)
     if small.leaves < 2:
         return Order()
-    named = name_of(small, 1)
-    if named is not None and named.within is None and named.across is None:
+    named = name_of(small, depth - 1)
+    if named is not None:
         return named
     return fixed_order(small) if small.leaves <= _SPELT else None
 

@@ -25,7 +25,7 @@ _PARTS = {
 """Families that sum parts first, and the order in which they add these up where none is given."""
 _HEAD = re.compile("head:([1-9][0-9]{0,4})-then-")
 _ACROSS = ("blocked", "strided", "lanes")
-_WITHIN = ("blocked", "pairwise")
+_WITHIN = ("blocked", "pairwise", "strided", "lanes")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Order:
     across: Order | None = None
     """Of strided, lanes and blocked: the order in which lanes or blocks are added up, where it is not the family's own."""
     within: Order | None = None
-    """Of blocked and of pairwise with a block: the order within a block, where it is not sequential."""
+    """Of those three and of pairwise with a block: the order within a lane or a block, where it is not sequential."""
     head: int = 0
     """Of strided and lanes: so many terms come first, in sequence, and the first lane goes on from their sum."""
     bias: int = 0
@@ -76,7 +76,9 @@ class Order:
         written = bool(family.parameter) and not (family.optional and not self.parameter)
         parts = [f"head:{self.head}-then-"] if self.head else []
         parts += [f"{self.family}:{self.parameter}" if written else self.family]
-        parts += [f"/{self.across}"] if self.across is not None else []
+        if self.across is not None:
+            composed = self.across.across or self.across.within
+            parts.append(f"/({self.across})" if composed else f"/{self.across}")
         parts += [f"-of-{self.within}"] if self.within is not None else []
         return "".join([*parts, *([f"+bias:{self.bias}"] if self.bias else [])])
 
@@ -106,7 +108,8 @@ def _composed(build: Builder, order: Order, terms: range) -> None:
         parts = list(terms)
     elif order.family in ("strided", "lanes"):
         lanes = [list(terms[lane::size]) for lane in range(min(size, len(terms)))] or [[]]
-        parts = [build.chain(lane) for lane in ([*head, *lanes[0]], *lanes[1:]) if lane]
+        lanes[0] = [*head, *lanes[0]]
+        parts = [_grafted(build, order.within or SEQUENTIAL, lane) for lane in lanes if lane]
     else:
         blocks = [terms[start : start + size] for start in range(0, len(terms), size)]
         parts = [_grafted(build, order.within or SEQUENTIAL, block) for block in blocks]
@@ -132,6 +135,7 @@ def parse_order(text: str) -> Order:
 
     ``strided:8/pairwise``: the lanes (of blocked, the blocks) are added up in that order.  ``blocked:256-of-lanes:8``: each
     block is summed in that order.  ``head:4-then-lanes:8``: four terms in sequence, and the first lane goes on from their sum.
+    ``lanes:64/(strided:8-of-pairwise)``: a composed order across lanes stands in parentheses.
     ``blocked:256+bias:1``: the last term is a bias, added after one block.  Raises InputError
     for an unknown family, for a parameter that is missing, superfluous or too small, for a part that a family does not have,
     and for text that is no tree (see ``parse_tree``).
@@ -143,19 +147,38 @@ def parse_order(text: str) -> Order:
         whole, bias = text, "0"
     if not re.fullmatch("[0-9]{1,6}" if not plus else "[1-9][0-9]{0,5}", bias):
         raise InputError("+bias:N needs the number of terms, blocks or lanes before the bias, at least 1")
-    blocks = whole.split("-of-")
-    if len(blocks) > MAX_DEPTH:
-        raise InputError(f"an order may hold at most {MAX_DEPTH} orders within each other")
-    within = None
-    for part in reversed(blocks):
-        within = _parsed(part, within)
-    assert within is not None
+    within = _composite(whole, MAX_DEPTH)
     if plus and (within.family not in _PARTS or within.across is not None or _PARTS[within.family] != "sequential"):
         raise InputError("+bias:N goes with sequential, blocked:N and strided:N, whose parts are added in sequence")
     return replace(within, bias=int(bias))
 
 
-def _parsed(text: str, within: Order | None) -> Order:
+def _composite(text: str, depth: int) -> Order:
+    """A chain of orders within each other."""
+    parts = _outside(text, "-of-")
+    if len(parts) > depth:
+        raise InputError(f"an order may hold at most {MAX_DEPTH} orders within each other")
+    within = None
+    for part in reversed(parts):
+        within = _parsed(part, within, depth - 1)
+    assert within is not None
+    return within
+
+
+def _outside(text: str, mark: str) -> list[str]:
+    """The text split at a mark wherever that is not in parentheses."""
+    parts, start, opened = [], 0, 0
+    for match in re.finditer(rf"[()]|{re.escape(mark)}", text):
+        if match[0] == mark:
+            if not opened:
+                parts.append(text[start : match.start()])
+                start = match.end()
+        else:
+            opened += 1 if match[0] == "(" else -1
+    return [*parts, text[start:]]
+
+
+def _parsed(text: str, within: Order | None, depth: int) -> Order:
     """One family, the order across its parts if it has one, and the order ``within`` them."""
     head = _HEAD.match(text)
     name, slash, across = text[head.end() if head else 0 :].partition("/")
@@ -165,11 +188,20 @@ def _parsed(text: str, within: Order | None) -> Order:
     if slash and order.family not in _ACROSS:
         raise InputError(f"order {order.family} has no parts to be added up in another order: {', '.join(_ACROSS)} have")
     if within is not None and (order.family not in _WITHIN or not order.parameter):
-        raise InputError(f"order {order} has no blocks to be summed in another order: {', '.join(map(usage, _WITHIN))} have")
+        raise InputError(f"order {order} has no parts to be summed in another order: {', '.join(map(usage, _WITHIN))} have")
+    if within is not None and head is not None:
+        raise InputError("a head starts a lane that is summed in sequence, not in another order")
     inner = None
     if slash:
-        inner = fixed_order(parse_tree(across)) if across[:1] in ("[", "(") else _family(across)
+        inner = _across(across, depth)
     return replace(order, across=inner, within=within, head=int(head[1]) if head else 0)
+
+
+def _across(text: str, depth: int) -> Order:
+    """A family, a tree, or a composed order in parentheses."""
+    if re.match(r"\([a-z]", text) and text.endswith(")"):
+        return _composite(text[1:-1], depth)
+    return fixed_order(parse_tree(text)) if text[:1] in ("[", "(") else _family(text)
 
 
 def _family(text: str) -> Order:

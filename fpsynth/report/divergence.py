@@ -15,7 +15,7 @@ from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
 from fpsynth.report.proofs import proof_lines
 from fpsynth.report.setting import network_parts
-from fpsynth.report.style import Style, clean, listed
+from fpsynth.report.style import NO_BREAK, Style, clean, listed, whole
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import setting_text, title
 from fpsynth.report.verdicts import attempt_table, ranges
@@ -27,6 +27,12 @@ from fpsynth.witness.numerals import hex_text
 
 MAX_TERMS = 12
 """Active terms that are listed and whose order is written out."""
+_ACTIVE = " (the others are products with zero, which change no sum)"
+_ROLES = {
+    "reference": "believed: what a certificate or a test was computed with",
+    "deployed": "departs from it",
+    "silent": "silent: must not depart",
+}
 MAX_OUTPUTS = 4
 """Logits of a view that are shown beside those that the predicate reads."""
 
@@ -119,9 +125,12 @@ def network_lines(divergence: Divergence, style: Style) -> list[str]:
     """The layers, and the terms of the neuron where the views part ways that are not zero."""
     neuron = parting_neurons(divergence)[0][1]
     active = neuron.active
-    lines = style.wrap(" ──▶ ".join(_layers(network_parts(divergence.network))), 2, 4)
+    parts = " ──▶ ".join(_layers([whole(part) for part in network_parts(divergence.network)]))
+    lines = [line.replace(NO_BREAK, " ") for line in style.wrap(parts, 2, 4)]
     name = neuron_name(divergence, neuron)
-    lines += style.wrap(f"{name}: {len(neuron.weights)} terms, {len(active)} active", 2, 4)
+    lines += style.wrap(
+        f"{name}: {len(neuron.weights)} terms, {len(active)} active{_ACTIVE if len(active) < len(neuron.weights) else ''}", 2, 4
+    )
     rows = []
     for k in active[:MAX_TERMS]:
         x = neuron.inputs[k]
@@ -177,7 +186,7 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
     lines: list[str] = []
     neurons = parting_neurons(divergence)
     for view in divergence.views:
-        role = {"reference": "believed", "deployed": "departs from it"}.get(view.role, "silent")
+        role = _ROLES.get(view.role, view.role)
         lines.append(f"  {style.paint(view.name, 'bold')}  {called(view)} · {role}")
         facts = [clean(_arithmetic(divergence, view), 160)]
         if view.environment:

@@ -41,10 +41,14 @@ def units(text: str, room: int) -> list[tuple[str, str]]:
         blanks, word = match[1], match[2]
         if found:
             last = plain(found[-1][1])
-            after_sign = last.endswith("≈")
-            pair = _HEXADECIMAL.fullmatch(plain(word)) and _NUMBER.fullmatch(last)
-            if after_sign or (pair and cells(last) + len(blanks) + cells(word) <= room):
+            if last.endswith("≈"):
                 found[-1] = (found[-1][0], found[-1][1] + blanks + word)
+                continue
+            count = 2 if last == "=" and len(found) > 1 else 1  # a number, and perhaps an equals sign
+            before = "".join(gap + part for gap, part in found[-count:]).lstrip(" ")
+            pair = _HEXADECIMAL.fullmatch(plain(word)) and _NUMBER.fullmatch(plain(found[-count][1]))
+            if pair and cells(before) + len(blanks) + cells(word) <= room:
+                found[-count:] = [(found[-count][0], before + blanks + word)]
                 continue
         found.append((blanks, word))
     return found

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import kernel_call
+from fpsynth.libraries.operands import patch_shape, patch_text
 from fpsynth.report.style import Style, clean
 from fpsynth.report.tables import table
 from fpsynth.report.trees import subject, tree_text
@@ -17,6 +18,8 @@ _DRAWN = 4
 """Trees that are drawn of one kernel; the arithmetics of further positions are named."""
 _ROWS = 40
 """Rows of a tree's drawing: larger subtrees are folded."""
+_HOSTILE = "(inputs and weights drawn so that sums in any other order, or rounded otherwise, would most likely show)"
+"""What a hostile vector is, said where the first ones are counted."""
 _SHOWN = 6
 """Products of a vector that is not explained that are written out; the file has all of them."""
 _COLUMNS = ("kernel", "n", "batch", "order", "fused", "sums in", "operands", "classes", "explained", "s")
@@ -53,6 +56,8 @@ def _one(found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[
     parts = [str(kernel.environment), str(kernel.dtype), f"{kernel.terms} terms"] + (["with bias"] if kernel.bias else [])
     lines = [style.paint(" · ".join(parts), "bold"), style.paint("━" * style.width, "dim")]
     lines += style.wrap(kernel_call(kernel), 2, 4)
+    if kernel.environment.operation.startswith("conv"):
+        lines += style.wrap(patch_text(kernel.terms), 2)
     for number, cls in enumerate(found.classes):
         lines += _class(cls, found, style, seen, legend, number < _DRAWN)
     shown = {
@@ -75,7 +80,7 @@ def _class(
     cls: PositionClass, found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[str, None], draw: bool
 ) -> list[str]:
     how, terms = cls.arithmetic, found.kernel.terms
-    earlier = seen.get(how)
+    earlier, first = seen.get(how), not seen
     lines = ["", *style.wrap(f"{_positions(cls, found)}: {how}" + (f" (as for {earlier})" if earlier else ""), 2, 4)]
     steps = steps_in_words(how, terms)
     lines += style.wrap(steps, 4, 6) if steps else []
@@ -87,6 +92,8 @@ def _class(
         seen[how] = f"batch {found.kernel.environment.batch}, {_positions(cls, found)}"
     mark, colour = ("✓", "green") if cls.check.perfect else ("✗", "red")
     lines.append("    " + style.paint(f"{mark} {cls.check}", colour) + " hostile vectors, bit for bit")
+    if first:
+        lines += [style.paint(line, "dim") for line in style.wrap(_HOSTILE, 6)]
     if cls.check.first is not None:
         lines += _unexplained(cls.check.first, style)
     return lines
@@ -149,7 +156,9 @@ def _table_row(found: Reveal) -> list[str]:
 def _kernel_text(kernel: Kernel) -> str:
     """Library, operation, format and every setting."""
     where = kernel.environment
-    parts = [where.library, where.operation, str(kernel.dtype), *(["bias"] if kernel.bias else [])]
+    shape = "x".join(map(str, patch_shape(kernel.terms)))
+    parts = [where.library, where.operation, *([shape] if where.operation.startswith("conv") else [])]
+    parts += [str(kernel.dtype), *(["bias"] if kernel.bias else [])]
     parts += [f"layout={where.layout}"] if where.layout else []
     parts += [where.device] if where.device != "cpu" else []
     parts += [f"threads={where.threads}"] if where.threads is not None else []

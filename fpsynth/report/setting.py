@@ -10,7 +10,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import decimal, power_text, shortest, significant
-from fpsynth.report.style import CLASS_COLOURS, Style
+from fpsynth.report.style import CLASS_COLOURS, NO_BREAK, Style, whole
 from fpsynth.report.tables import table
 from fpsynth.rounding import from_float, to_index
 from fpsynth.witness import Witness
@@ -49,11 +49,8 @@ def network_section(witness: Witness, style: Style) -> list[str]:
     biased = any(layer.bias is not None for layer in network.layers)
     if network.shape[0] == 1 and len(network.layers) == 1 and not biased and network.shape[-1] <= 5:
         return [*_scalar_sketch(network, style), "", *_scalar_weights(network, witness.format, style)]
-    # no line ends within a part
-    lines = [
-        line.replace("\xa0", " ")
-        for line in style.wrap(" ──▶ ".join(p.replace(" ", "\xa0") for p in [*network_parts(network), "argmax"]), 2, 4)
-    ]
+    parts = " ──▶ ".join(map(whole, [*network_parts(network), "argmax"]))
+    lines = [line.replace(NO_BREAK, " ") for line in style.wrap(parts, 2, 4)]
     count = sum(1 for _ in network.entries())
     if count > MAX_ENTRIES or max(network.shape[:-1]) > 5:
         return [*lines, *style.wrap(_summary(network, count))]

@@ -91,6 +91,15 @@ def fitted(line: str, width: int) -> list[str]:
     return fold(line, width, lead, lead + "  ")
 
 
+NO_BREAK = "\xa0"
+"""A blank at which no line ends; to be replaced when lines are made."""
+
+
+def whole(text: str) -> str:
+    """Text in which no line ends."""
+    return text.replace(" ", NO_BREAK)
+
+
 def pad(text: str, width: int, right: bool = False) -> str:
     """Fill painted text with blanks to a visible width, on its left with ``right``."""
     blanks = " " * (width - cells(text))

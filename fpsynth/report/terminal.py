@@ -176,19 +176,29 @@ def _optimality(result: TieResult, witness: Witness) -> str:
     return f"no {noun} above {significant(result.upper_bound, 9, 'up')}{power} is possible{reached}"
 
 
+def _classes(witness: Witness) -> str:
+    """The class at the certified point and at the counterexample."""
+    return " to ".join(str(logits(witness, point).rounded_class) for point in (witness.certified, witness.counterexample))
+
+
 def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
-    """One line for each witness."""
+    """One line for each witness; their shapes and classes where these are not all the same."""
+    shown = witnesses[:MAX_WITNESSES]
+    kinds = [[",".join(map(str, w.network.shape)), _classes(w)] for w in shown]
+    varied = len({tuple(kind) for kind in kinds}) > 1
     rows = [
         [
             str(k),
+            *(kind if varied else []),
             significant(distance(w), 6),
             significant(w.certificate.supremum, 8, "down"),
             significant(w.ratio, 9, "down"),
             listed([clean(name) for name in w.confirmed_by]) or "none",
         ]
-        for k, w in enumerate(witnesses[:MAX_WITNESSES], start=1)
+        for k, (w, kind) in enumerate(zip(shown, kinds, strict=True), start=1)
     ]
-    lines = table(["", "distance", "certified radius", "ratio", "confirmed by"], rows, style)
+    heads = ["shape", "classes"] if varied else []
+    lines = table(["", *heads, "distance", "certified radius", "ratio", "confirmed by"], rows, style)
     left_out = len(witnesses) - MAX_WITNESSES
     return [*lines, f"  and {left_out} more"] if left_out > 0 else lines
 

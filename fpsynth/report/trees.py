@@ -15,6 +15,8 @@ ROWS = 40
 """Of a drawing, unless told otherwise; what has no room is counted."""
 _NAME = 38
 """Columns for what a row that stands for many leaves is called."""
+_WHOLE = 16
+"""Trees of so many leaves are drawn as they are if they have room; of larger ones what repeats is cut short."""
 _SUM = ("┬", "┤", "╯", "│")
 _FUSED_SUM = ("╦", "╣", "╝", "║")
 _ASCII = str.maketrans("─┬┤╯│╦╣╝║●○", "-++'|####*o")
@@ -113,7 +115,7 @@ def tree_text(
 ) -> str:
     """Draw what ``subject`` reads, in lines of at most ``width`` >= 40 columns and at most ``rows`` >= 2 rows of leaves.
 
-    Operands end on one bar and the sum leaves at its top.  Where the whole has no room, operands that repeat are cut short, and
+    Operands end on one bar and the sum leaves at its top.  In large trees, operands that repeat are cut short, and
     subtrees that have no room still become one row that says how many leaves it stands for.  Ends in a newline.  Raises
     InputError as ``subject`` does.
     """
@@ -134,7 +136,7 @@ class _Shown:
     def __init__(self, drawn: Subject, rows: int, width: int) -> None:
         self.width = width
         self._show(unfolded(drawn.tree, drawn.name))
-        if not self._depth_within(rows, (width - 3 - self.longest) // 2):
+        if drawn.tree.leaves > _WHOLE or not self._depth_within(rows, (width - 3 - self.longest) // 2):
             self._show(folded(drawn.tree, drawn.name, drawn.kind, min(_NAME, width // 2)))
         self.opened: set[int] = set()
         room = width - 3

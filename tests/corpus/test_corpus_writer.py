@@ -14,13 +14,13 @@ from witnesses import RADIUS, W1, W2, XA, XB, published
 from fpsynth import files
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.corpus.benchmark import Benchmark
-from fpsynth.corpus.writer import write_corpus, write_witness_folder
+from fpsynth.corpus.writer import notes, require_corpus, write_corpus, write_witness_folder
 from fpsynth.errors import InputError
-from fpsynth.formats import FLOAT8_E5M2, FLOAT16, TF32
+from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, TF32
 from fpsynth.networks.certifier_text import read_network, read_query
 from fpsynth.networks.network import Dense, Network
-from fpsynth.networks.onnx import read_onnx
-from fpsynth.witness import load
+from fpsynth.networks.onnx import onnx_bytes, read_onnx, require_checked
+from fpsynth.witness import Replay, load
 
 ASSIGNMENT = re.compile(r"\(([XY])_(\d+) (-?[0-9]+\.[0-9]+)\)")
 
@@ -154,16 +154,81 @@ def test_the_same_witnesses_give_the_same_bytes(tmp_path):
 
 @pytest.mark.parametrize(("fmt", "queries"), [(FLOAT8_E5M2, ["float8e5m2", "real"]), (TF32, ["real"])])
 def test_what_a_format_cannot_be_written_as_is_left_out_and_said(tmp_path, fmt, queries):
-    left_out = write_corpus([in_format(published(), fmt)], tmp_path / "c")
-    assert len(left_out) == 1
-    assert left_out[0].startswith(f"onnx/tie_{fmt.name}_1x2_000.onnx: ")
+    odd = in_format(published(), fmt)
+    left_out = write_witness_folder(odd, tmp_path / "w")
+    assert left_out[0].startswith("network.onnx: ONNX (opset 13) has no ")
+    untyped = "property.tf32.vnnlib: VNN-LIB 2.0 has no element type tf32, only the query over the reals is written"
+    assert list(left_out[1:]) == [untyped] * (fmt is TF32)
+    assert [name for name in names_in(tmp_path / "w") if name.count(".") == 2] == [f"property.{q}.vnnlib" for q in queries]
+    write_corpus([published(), odd], tmp_path / "c")
     manifest = json.loads((tmp_path / "c" / "manifest.json").read_text())
-    (entry,) = manifest["instances"]
-    assert entry["left_out"] == list(left_out)
+    entry = manifest["instances"][1]
+    assert entry["left_out"][0].startswith(f"onnx/tie_{fmt.name}_1x2_001.onnx: ")
     assert list(entry["files"]["vnnlib2"]) == queries
     assert entry["expected"]["real"] == "unknown"  # the tie at 0 is one over the reals too: no proof of robustness
+    assert entry["shown_by"]["real"] == "nothing: no proof was found"
     assert "onnx" not in entry["files"]
-    assert (tmp_path / "c" / "instances.csv").read_text() == ""
+    assert len((tmp_path / "c" / "instances.csv").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("fmt", [FLOAT8_E5M2, TF32])
+def test_a_corpus_without_instances_is_refused_and_nothing_is_written(tmp_path, fmt):
+    with pytest.raises(InputError, match=f"would have no instance: .*ONNX .opset 13. has no {fmt.name} networks"):
+        write_corpus([in_format(published(), fmt)], tmp_path / "c")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match=f"has no {fmt.name} networks"):
+        require_corpus(fmt)
+    require_corpus(FLOAT16)
+
+
+def in_onnxruntime(**changes):
+    """The replay of a witness in ONNX Runtime: the counterexample's class is 0, as predicted, unless changed."""
+    seen = Replay("onnxruntime", "1.31.0", "matmul", "cpu", 1, (0,), (0.0, 0.5), (0.5, 0.5))
+    return replace(published(), replays=(*published().replays, replace(seen, **changes)))
+
+
+def test_verdicts_say_what_shows_them():
+    benchmark = Benchmark(published())
+    assert benchmark.shown_by() == {
+        "float32": "exact evaluation in float32 sequential; replayed in numpy",
+        "real": "a proof in exact arithmetic",
+    }
+    alone = Benchmark(replace(published(), replays=()))
+    assert alone.shown_by()["float32"] == "exact evaluation in float32 sequential; not shown by a replay"
+    for text in (alone.query1(), alone.queries2()["float32"]):
+        assert "; expected over float32: sat (exact evaluation in float32 sequential; not shown by a replay)" in text
+    assert "; in ONNX Runtime: unknown (not replayed)" in alone.query1()
+
+
+def test_onnx_runtime_says_sat_only_where_it_was_run_and_gave_it():
+    assert Benchmark(published()).in_onnxruntime() == {"verdict": "unknown", "shown_by": "not replayed"}
+    said = Benchmark(in_onnxruntime()).in_onnxruntime()
+    assert said == {"verdict": "sat", "shown_by": "replayed in onnxruntime 1.31.0, MatMul, batch 1"}
+    other = Benchmark(in_onnxruntime(logits_counterexample=(0.25, 0.5))).in_onnxruntime()
+    assert other == {"verdict": "unknown", "shown_by": "onnxruntime 1.31.0 gives the counterexample class 1"}
+    wide = Benchmark(in_onnxruntime(batch=64)).in_onnxruntime()  # not the network that is written
+    assert wide == {"verdict": "unknown", "shown_by": "not replayed"}
+
+
+def test_what_onnx_runtime_refuses_is_written_and_said(tmp_path):
+    refused = in_onnxruntime(not_run="no implementation for MatMul", batch=0, rows=(), variant="")
+    assert write_corpus([refused, refused], tmp_path / "c") == ()
+    manifest = json.loads((tmp_path / "c" / "manifest.json").read_text())
+    reason = "onnxruntime 1.31.0 did not run it: no implementation for MatMul"
+    assert [entry["onnxruntime"]["shown_by"] for entry in manifest["instances"]] == [reason] * 2
+    assert notes([refused, refused]) == (f"onnx/*.onnx: {reason}",)
+    assert notes([in_onnxruntime()]) == ()
+
+
+def test_bfloat16_networks_pass_onnxs_checker_and_a_broken_model_does_not():
+    onnx = pytest.importorskip("onnx")
+    network = Network((Dense(((0.5, 0.25), (0.5, 1.0)), (1.0, 0.5)), Dense(((0.5, 0.25), (0.5, 1.0)))))
+    data = onnx_bytes(network, BFLOAT16, batch=1)
+    require_checked(data)
+    model = onnx.load_from_string(data)
+    model.graph.node[0].op_type = "NoSuchThing"
+    with pytest.raises(InputError, match="does not accept the model"):
+        require_checked(model.SerializeToString())
 
 
 def test_biases_are_beyond_the_certifiers_text(tmp_path):

@@ -59,7 +59,8 @@ def test_the_box_says_what_is_wrong_in_the_words_of_the_question(name):
 
 def test_orders_are_written_out_for_the_active_terms():
     text = divergence_report(triple(64))
-    assert "64 terms, 3 active" in text
+    assert "64 terms, 3 active (the others are products with zero, which change no sum)" in text
+    assert "a  sequential · believed: what a certificate or a test was computed with" in text
     assert "y0 = (p0 + p32) + p33" in text
     assert "y0 = p0 + (p32 + p33)" in text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from aligned_arithmetics import tensor_core
 
@@ -48,6 +50,22 @@ def test_positions_are_named():
     text = reveals_text([a_reveal(8, 4)], Style())
     assert "output 0 to 3, 5: float32 pairwise fused" in text
     assert "output 4: float32 sequential" in text
+
+
+def test_a_convolution_says_image_channels_and_kernel():
+    plain = a_reveal(36)
+    found = replace(plain, kernel=replace(plain.kernel, environment=Environment("torch", "conv2d", outputs=6)))
+    text = " ".join(reveals_text([found], Style()).split())
+    assert "image 4×7×7 (channels, rows, columns), kernel 3×3, stride 1, no padding; the value at row 2, column 2" in text
+    assert "torch conv2d 4x3x3 float32" in reveal_table([found])
+    assert "image" not in reveals_text([plain], Style())
+
+
+def test_a_hostile_vector_is_explained_once_where_it_is_first_counted():
+    text = " ".join(reveals_text([a_reveal(8, 1), a_reveal(8, 4)], Style()).split())
+    assert text.count("hostile vectors, bit for bit") == 4
+    assert text.count("or rounded otherwise, would most likely show") == 1
+    assert text.index("would most likely show") < text.index("output 4")
 
 
 def test_trees_are_drawn_once():

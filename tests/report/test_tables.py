@@ -87,6 +87,7 @@ def test_folding_keeps_numbers_whole_and_measures_cells():
         assert not any(line.endswith("≈") for line in lines)
         assert " ".join(" ".join(lines).split()) == text
     assert any("0.1000000000000000055 0x1.999999999999ap-4" in line for line in fold(text, 45))
+    assert "12.5 = 0x1.9p+3" in " ".join(fold("they are both of them 12.5 = 0x1.9p+3 here", 28)[1:])
     assert cells("東京 e\u0301") == 6
     assert fold("onnxruntime:gemm:batch=64,outputs=64", 20) == ["onnxruntime:gemm:", "batch=64,outputs=64"]
 

@@ -112,6 +112,13 @@ def test_a_certificate_that_does_not_contain_a_refutes_nothing():
     assert "What is wrong" not in text
 
 
+def test_witnesses_of_several_kinds_say_their_shapes_and_classes():
+    text = tie_report(found(known(), replace(random_witness(3, 4, 3, seed=1), replays=())), width=100)
+    rows = [line.split()[:5] for line in text.splitlines() if line.split()[1:2] in (["1,2"], ["3,4,3"])]
+    assert rows[0] == ["1", "1,2", "1", "to", "0"]
+    assert rows[1][:2] == ["2", "3,4,3"]
+
+
 def test_several_witnesses_get_a_line_each():
     text = tie_report(found(known(), optimal(), known()))
     assert "All 3 witnesses" in text

@@ -16,7 +16,7 @@ from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties import ratio_bound
 from fpsynth.synthesis.ties.exhaustive import Enumeration, contradiction, enumerate_ties, feasible
 from fpsynth.synthesis.ties.question import Bound, TieQuestion, build
-from fpsynth.synthesis.ties.search import Found, find, objective_bounds, refute
+from fpsynth.synthesis.ties.search import GLANCE, Found, find, objective_bounds, refute
 
 Judge = Callable[[Assignment], str]
 """Says why the certifier itself rejects a solution; empty if it accepts."""
@@ -275,7 +275,7 @@ def _improve(
     """Ask for more and more until a short budget is used up; steps shrink where a solution is not found at once."""
     budget = Clock(min(clock.left, settings.improvement))
     factor = Fraction(2)
-    while budget.left > 0 and factor > Fraction(101, 100):
+    while budget.left > (0 if factor < 2 else GLANCE / 2) and factor > Fraction(101, 100):  # no first step without time for it
         assert result.found is not None
         before = result.found
         value, _ = objective_bounds(question, before.assignment, question.objective)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,6 +23,8 @@ REAL_CERTIFIERS = ("lipschitz-exact", "lipschitz")
 """The certifiers whose claims a witness can refute: they reason about real numbers."""
 SOUND_FORMATS = ("float16", "bfloat16", "float32", "float64")
 """The formats that the floating-point-sound certifier knows."""
+Solution = tuple[Network[float], tuple[float, ...], tuple[float, ...]]
+"""Network, counterexample, certified point."""
 _DIGITS = 12
 """Significant digits of the radius that a certifier is asked about."""
 _LOSS = Fraction(1, 1000)
@@ -198,12 +200,20 @@ class Certification:
         self.question = question
         self.chosen = chosen
 
-    def witness(self, assignment: Assignment, optimum: str = "", provenance: Provenance | None = None) -> tuple[Witness, str]:
+    def witness(
+        self,
+        assignment: Assignment,
+        optimum: str = "",
+        provenance: Provenance | None = None,
+        arranged: Callable[[Solution], Solution] | None = None,
+    ) -> tuple[Witness, str]:
         """Return the witness, and why the chosen certifier rejects it (empty if it accepts).
 
+        ``arranged`` changes the solution first, in a way that leaves it one.
         Raises ContradictionError where the floating-point-sound certifier accepts: then one of the two is wrong.
         """
-        network, counterexample, certified = solution(self.question, assignment)
+        solved = solution(self.question, assignment)
+        network, counterexample, certified = solved if arranged is None else arranged(solved)
         deployment, fmt = self.question.deployments[0], self.question.format
         logits = network_logits(network, certified, fmt, deployment)
         squared = squared_distance(certified, counterexample)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.certifiers.base import certifier
-from fpsynth.confirmation import replay
-from fpsynth.formats import FLOAT32, Format
+from fpsynth.confirmation import predict, replay
+from fpsynth.evaluators.networks import argmax
 from fpsynth.libraries.pool import LibraryPool
-from fpsynth.orders import SEQUENTIAL, Order
-from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.proofs import versions_used
@@ -23,30 +20,19 @@ from fpsynth.synthesis.ties.answer import Answer, answer
 from fpsynth.synthesis.ties.certification import Certification, squared_distance
 from fpsynth.synthesis.ties.question import TieQuestion
 from fpsynth.synthesis.ties.search import Found
+from fpsynth.synthesis.ties.variants import Variant, deployments
 from fpsynth.witness import Provenance, Witness
+
+__all__ = ["confirmed", "deployments", "run_tie"]
 
 SEED_STRIDE = 1_000_003
 """Distance of the seeds of two witnesses of one corpus."""
 SEEDS = 1 << 31
 """Seeds are below this number: every solver takes them."""
+_LEAST_SHARE = 2.0
+"""Seconds that a variant of a corpus gets at least."""
 _ROBUST_SHARE = 0.5
 """The share of the time limit for a tie that happens in several arithmetics at once."""
-
-
-def deployments(fmt: Format, order: Order, rounding: Rounding, shape: Sequence[int]) -> tuple[Deployment, ...]:
-    """The arithmetic that was asked for, then those in which libraries are likely to run it: fused, or in another order.
-
-    A tie that happens in all of them is confirmed by more libraries.  With one input and no hidden layer all are the same.
-    """
-    asked = Arithmetic(fmt, rounding=rounding, order=order)
-    if tuple(shape[:-1]) == (1,):
-        return (Deployment(asked),)
-    variants = [asked, replace(asked, fused=True)]
-    if fmt.name in ("float16", "bfloat16"):
-        variants.append(replace(asked, accumulator=FLOAT32))
-    if order != SEQUENTIAL and rounding is Rounding.RNE:
-        variants += [replace(a, order=SEQUENTIAL) for a in variants]
-    return tuple(Deployment(a) for a in variants)
 
 
 @dataclass
@@ -69,13 +55,15 @@ def run_tie(
     batches: Sequence[int] = (1, 4, 64),
     described: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    plan: Iterator[Variant] | None = None,
 ) -> TieResult:
     """Answer the question with ``count`` different witnesses, and replay them in the libraries of ``pool``, if any.
 
-    The time limit covers the search; a replay lasts as long as the libraries need.
+    ``plan`` gives the question for each of them, this one first (see ``variants``); without it all answer this one.  The time
+    limit covers the search; a replay lasts as long as the libraries need.
     """
     clock = Clock(settings.seconds)
-    certification = Certification(question, chosen)
+    Certification(question, chosen)  # refuses a certifier before any time is spent
     if pool is not None:
         pool.start()
     if progress:
@@ -83,20 +71,27 @@ def run_tie(
     run = _Run()
     seen: set[tuple[float, ...]] = set()
     misses = 0
-    while len(run.witnesses) < count and misses < 20 and clock.left > 0:
+    while len(run.witnesses) < count and misses < 20 + 2 * count * (plan is not None) and clock.left > 0:
         number = len(run.witnesses) + misses
-        attempt = _answer(question, settings, certification, clock, number, prove and number == 0, progress)
+        variant = Variant(question) if plan is None else next(plan)
+        certification = Certification(variant.question, chosen)
+        seconds = clock.left if plan is None or number == 0 else _share(clock.left, count - len(run.witnesses))
+        attempt = _answer(variant.question, settings, certification, Clock(seconds), number, prove and number == 0, progress)
         run.attempts += attempt.attempts
         if number == 0:
             run.first = attempt
         if attempt.found is None:
-            break
-        witness = _witness(certification, attempt, attempt.found, clock, progress)
-        key = (*witness.network.entries(), *witness.certified, *witness.counterexample)
-        misses += key in seen
-        if key not in seen:
-            seen.add(key)
-            run.witnesses.append(witness)
+            if plan is None or number == 0:
+                break
+            misses += 1
+            continue
+        witness = _witness(certification, attempt, variant, attempt.found, clock)
+        key = () if witness is None else (*witness.network.entries(), *witness.certified, *witness.counterexample)
+        if witness is None or key in seen:
+            misses += 1
+            continue
+        seen.add(key)
+        run.witnesses.append(witness)
     solved = clock.spent
     if pool is not None and run.witnesses:
         if progress:
@@ -104,6 +99,11 @@ def run_tie(
         run.witnesses = [confirmed(witness, pool, batches) for witness in run.witnesses]
     run.witnesses = [_concluded(witness, clock.spent) for witness in run.witnesses]
     return _result(run, count, solved, clock.spent, described or {})
+
+
+def _share(left: float, wanted: int) -> float:
+    """Seconds for one variant among so many that are still wanted: one that is hard may take a few shares."""
+    return min(left, max(_LEAST_SHARE, 4 * left / wanted))
 
 
 def _answer(
@@ -133,7 +133,8 @@ def _answer(
     return plain
 
 
-def _witness(certification: Certification, attempt: Answer, found: Found, clock: Clock, progress: Progress | None) -> Witness:
+def _witness(certification: Certification, attempt: Answer, variant: Variant, found: Found, clock: Clock) -> Witness | None:
+    """The witness of a solution; None where it is none any more once the variant has rearranged it."""
     provenance = Provenance(
         engine=found.winner.engine,
         encoding=found.winner.encoding,
@@ -142,10 +143,15 @@ def _witness(certification: Certification, attempt: Answer, found: Found, clock:
         versions=versions_used([found.winner.engine], attempt.attempts, attempt.proof),
         seconds_solve=round(clock.spent, 3),
         seconds_total=round(clock.spent, 3),
-        notes=found.notes,
+        notes=(*found.notes, *variant.notes),
     )
     optimum = attempt.proof.statement if attempt.proof is not None else ""
-    return certification.witness(found.assignment, optimum, provenance)[0]
+    witness, rejection = certification.witness(found.assignment, optimum, provenance, variant.applied)
+    if variant.notes:
+        at_b, at_a = map(argmax, predict(witness))
+        if rejection or at_b != variant.certified or at_a == at_b:
+            return None
+    return witness
 
 
 def confirmed(witness: Witness, pool: LibraryPool, batches: Sequence[int]) -> Witness:
