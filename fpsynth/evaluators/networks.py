@@ -14,9 +14,30 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network
 from fpsynth.rounding import Value, from_float
 
+MAX_GRAPH = 5000
+"""Weights of a network that the exact interpreter evaluates within two seconds."""
+
 
 def network_logits(network: Network[float], point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
-    """Return the logits at ``point`` in the deployment's arithmetic, a format; weights and point must be of ``fmt``."""
+    """Return the logits at ``point`` in the deployment's arithmetic, a format; weights and point must be of ``fmt``.
+
+    Networks of more than ``MAX_GRAPH`` weights are evaluated as arrays, which gives the same bits a thousand times faster
+    (tests/conformance holds the two together), unless arrays cannot hold the format.
+    """
+    if sum(layer.inputs * layer.outputs for layer in network.layers) > MAX_GRAPH:
+        import numpy as np
+
+        from fpsynth.evaluators.sums import network_outputs
+
+        try:
+            return tuple(float(v) for v in network_outputs(network, np.array(point), deployment))
+        except InputError:  # the graph says what is wrong, or does without arrays
+            pass
+    return graph_logits(network, point, fmt, deployment)
+
+
+def graph_logits(network: Network[float], point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
+    """The same by the exact interpreter, whatever the network's size: a third of a millisecond for each weight."""
     names: dict[str, Value] = {}
 
     def known(number: float) -> str:
