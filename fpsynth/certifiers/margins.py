@@ -20,7 +20,7 @@ Bounds = Sequence[Sequence[Fraction]]
 
 
 class RowsOnDemand(Sequence[Sequence[Fraction]]):
-    """Bounds whose rows are computed when they are read: one point needs one row, and a thousand classes have a million bounds."""
+    """Bounds whose rows are computed when they are read: one point needs one, and a thousand classes have a million bounds."""
 
     def __init__(self, count: int, row: Callable[[int], Sequence[Fraction]]) -> None:
         self._count, self._row = count, row

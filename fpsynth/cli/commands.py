@@ -11,7 +11,8 @@ from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
-from fpsynth.cli.places import require_new_json, require_writable
+from fpsynth.cli.places import require_writable
+from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
 from fpsynth.errors import InputError
 
 if TYPE_CHECKING:
@@ -127,57 +128,10 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
     return DONE, environments_text(found)
 
 
-def check(arguments: Namespace, console: Console) -> Outcome:
-    """Re-check a witness file."""
-    from fpsynth.witness import load
-
-    witness = load(arguments.file)
-    result = api.check(witness)
-    code = DONE if result.confirmed else UNCONFIRMED
-    if arguments.json:
-        from fpsynth.report.results import check_json
-
-        return code, check_json(witness, result)
-    from fpsynth.report.listings import check_text
-
-    return code, check_text(result)
-
-
-def replay(arguments: Namespace, console: Console) -> Outcome:
-    """Replay a witness file."""
-    from fpsynth.witness import save, to_json
-
-    sizes = batches(arguments)
-    if arguments.out is not None:
-        require_new_json(arguments.out)
-    console.progress("replaying")
-    witness = api.replay(arguments.file, libraries=libraries(arguments), batches=sizes, device=arguments.device)
-    if arguments.out:
-        save(witness, arguments.out)
-    code = DONE if witness.confirmed_by else UNCONFIRMED
-    if arguments.json:
-        return code, to_json(witness)
-    from fpsynth.report.listings import replay_text
-
-    return code, replay_text(witness)
-
-
-def explain(arguments: Namespace, console: Console) -> Outcome:
-    """Explain a witness file."""
-    if arguments.json:
-        from fpsynth.witness import load
-
-        text = api.explain(load(arguments.file))
-        return DONE, {"file": arguments.file, "text": text}
-    return DONE, api.explain(arguments.file, unicode=console.unicode(), colour=console.colour())
-
-
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     "tie": tie,
     "certify": certify,
     "environments": environments,
-    "check": check,
-    "replay": replay,
-    "explain": explain,
+    **WITNESS_COMMANDS,
     **DIVERGENCE_COMMANDS,
 }

@@ -119,7 +119,7 @@ def _across(divergence: Divergence, k: int, side: int, count: int) -> Floats:
     kept = np.abs(places) <= divergence.format.max_finite_bits
     points = points[kept]
     points[:, k] = from_indices(places[kept], divergence.format)
-    return points
+    return np.asarray(points)
 
 
 def _fires(divergence: Divergence, view: View, points: Floats) -> np.typing.NDArray[np.bool_]:

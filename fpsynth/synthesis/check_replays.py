@@ -39,7 +39,7 @@ def replay_findings(
 
 
 def repeated(runs: Iterable[tuple[Hashable, Sequence[int]]]) -> list[int]:
-    """Positions of the records (a run, its rows) that hold a row which an earlier record of the same run holds, or one twice."""
+    """Positions of records (a run, its rows) with a row that an earlier record of the same run has, or with one twice."""
     seen: dict[Hashable, set[int]] = {}
     found = []
     for position, (run, rows) in enumerate(runs):
