@@ -10,6 +10,7 @@ from fpsynth.processes import Message, serve
 
 if TYPE_CHECKING:
     from fpsynth.libraries.pool import LibraryPool
+    from fpsynth.synthesis.findings import CheckResult
 
 
 class _Handler:
@@ -45,7 +46,7 @@ class _Handler:
             "holds": result.confirmed,
             "text": check_text(result),
             "data": check_json(witness, result),
-            "brief": f"does not hold: {false[0]}" if false else f"{len(result.findings)} claims hold, {len(result.not_checked)} not checked",
+            "brief": f"does not hold: {false[0]}" if false else _counted(result),
         }
 
     def _explain(self, message: Message) -> Message:
@@ -79,6 +80,10 @@ class _Handler:
             self._pools[key] = LibraryPool(libraries, device)
             self._pools[key].start()
         return self._pools[key]
+
+
+def _counted(result: CheckResult) -> str:
+    return f"{len(result.findings)} claims hold, {len(result.not_checked)} not checked"
 
 
 if __name__ == "__main__":
