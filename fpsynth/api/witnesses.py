@@ -53,16 +53,20 @@ def explain(
     witness: Witness | Divergence | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False, width: int = 96
 ) -> str:
     """Tell the computation of a witness (or of a witness file) step by step, as text; claims that do not hold come first."""
+    return explanation(witness, unicode=unicode, colour=colour, width=width)[0]
+
+
+def explanation(
+    witness: Witness | Divergence | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False, width: int = 96
+) -> tuple[str, CheckResult]:
+    """The text of ``explain``, and the re-check that it begins with."""
     from fpsynth.report.explain import explain as told
     from fpsynth.synthesis.check import check as recheck
 
     subject = loaded(witness)
-    false = [
-        f"NOT TRUE of this file: {finding.claim} ({finding.detail})"
-        for finding in recheck(subject).findings
-        if not finding.holds
-    ]
-    return "\n".join([*false, told(subject, unicode=unicode, colour=colour, width=width)])
+    result = recheck(subject)
+    false = [f"NOT TRUE of this file: {finding.claim} ({finding.detail})" for finding in result.findings if not finding.holds]
+    return "\n".join([*false, told(subject, unicode=unicode, colour=colour, width=width)]), result
 
 
 def loaded(witness: Witness | Divergence | str | os.PathLike[str]) -> Witness | Divergence:

@@ -11,8 +11,18 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from fpsynth.certifiers.bounds import norm_upper
-from fpsynth.certifiers.margins import Bounds, LipschitzCertifier, Progress, check_network, margins, no_progress, top_class
+from fpsynth.certifiers.bounds import sqrt_upper
+from fpsynth.certifiers.margins import (
+    Bounds,
+    LipschitzCertifier,
+    Progress,
+    RowsOnDemand,
+    check_network,
+    margins,
+    no_progress,
+    squared_differences,
+    top_class,
+)
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.formats import power_of_two
 from fpsynth.networks.network import Network
@@ -81,14 +91,8 @@ def margin_bounds(network: Network[float], norms: Sequence[Fraction]) -> Bounds:
     hidden = Fraction(1)
     for norm in norms:
         hidden *= norm
-    rows = [[Fraction(entry) for entry in row] for row in network.layers[-1].weight]
-    count = len(rows)
-    above = {
-        (p, q): hidden * norm_upper(a - b for a, b in zip(rows[q], rows[p], strict=True))
-        for p in range(count)
-        for q in range(p + 1, count)
-    }
-    return tuple(tuple(above.get((min(p, q), max(p, q)), Fraction(0)) for q in range(count)) for p in range(count))
+    squared, count = squared_differences(network.layers[-1].weight), network.layers[-1].outputs
+    return RowsOnDemand(count, lambda p: tuple(hidden * sqrt_upper(squared(p, q)) for q in range(count)))
 
 
 def ball_certifier(network: Network[float], gram: int = 11, progress: Progress = no_progress) -> LipschitzCertifier:

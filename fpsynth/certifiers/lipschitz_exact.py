@@ -21,7 +21,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fpsynth.certifiers.margins import Bounds, LipschitzCertifier, Progress, check_network, no_progress
+from fpsynth.certifiers.margins import (
+    Bounds,
+    LipschitzCertifier,
+    Progress,
+    RowsOnDemand,
+    check_network,
+    no_progress,
+    squared_differences,
+)
 from fpsynth.deadlines import require_time
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, Network
@@ -212,10 +220,8 @@ def margin_bounds(network: Network[float] | Network[Fraction], gram: int = 11, p
     for number, layer in enumerate(layers[:-1], start=1):
         stage = f"spectral norm of layer {number} of {len(layers) - 1}"
         hidden *= spectral_norm_up(layer.weight, gram, progress, stage)
-    rows = [[Fraction(entry) for entry in row] for row in layers[-1].weight]
-    return tuple(
-        tuple(sqrt_up(sum(((a - b) ** 2 for a, b in zip(q, p, strict=True)), Fraction(0))) * hidden for q in rows) for p in rows
-    )
+    squared, count = squared_differences(layers[-1].weight), layers[-1].outputs
+    return RowsOnDemand(count, lambda p: tuple(sqrt_up(squared(p, q)) * hidden for q in range(count)))
 
 
 def exact_certifier(

@@ -49,18 +49,28 @@ truncate).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
+from operator import add
 
 import numpy as np
 import numpy.typing as npt
 
 from fpsynth.certifiers.bounds import norm_upper, round_up, sqrt_upper
 from fpsynth.certifiers.lipschitz_ball import hidden_norms, margin_bounds, spectral_norm_upper
-from fpsynth.certifiers.margins import Bounds, Progress, check_network, check_query, least, margins, no_progress, top_class
+from fpsynth.certifiers.margins import (
+    Bounds,
+    Progress,
+    check_network,
+    check_query,
+    least,
+    margins,
+    no_progress,
+    squared_differences,
+    top_class,
+)
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format, power_of_two
 from fpsynth.networks.network import Dense, Network
@@ -182,7 +192,7 @@ class SoundCertifier:
     """L: as for the certifiers that reason in real numbers."""
     centre: tuple[LayerError, ...]
     """Of the float64 evaluation of the hidden layers."""
-    leads: dict[tuple[int, int], Affine] | None
+    leads: Mapping[tuple[int, int], Affine] | None
     """For (k, i): what the lead of k over i must exceed; None where the network is too wide for the format."""
     overflow: tuple[Affine, ...]
     """What must stay below the largest finite number."""
@@ -321,7 +331,7 @@ def _layer_errors(
 
 def _tables(
     network: Network[float], fmt: Format, hidden: Sequence[LayerError], last: Rounding, bounds: Bounds
-) -> tuple[dict[tuple[int, int], Affine], tuple[Affine, ...]]:
+) -> tuple[Mapping[tuple[int, int], Affine], tuple[Affine, ...]]:
     """Run the recursion once, with the norms at the centre as unknowns."""
     count = len(network.layers)
     growth, zero = Fraction(1), Fraction(0)
@@ -337,10 +347,41 @@ def _tables(
             error = hidden[number]
             growth = round_up(growth * error.norm)
             deviation = (deviation.scaled(error.norm) + computed.scaled(error.relative)).plus(error.absolute)
-    leads: dict[tuple[int, int], Affine] = {}
-    for k, i in combinations(range(network.shape[-1]), 2):
-        leads[k, i] = leads[i, k] = _needed_lead(network.layers[-1], k, i, bounds[i][k], deviation, computed, last)
+    layer = network.layers[-1]
+    norms = _Norms(layer)
+    leads = _Leads(lambda k, i: _needed_lead(layer, norms, k, i, bounds[k][i], deviation, computed, last))
     return leads, tuple(overflow)
+
+
+class _Norms:
+    """What the rows of a layer are, and what two of them are together: squares of norms, exactly."""
+
+    def __init__(self, layer: Dense[float]) -> None:
+        magnitudes = [[abs(entry) for entry in row] for row in layer.weight]
+        self.apart = squared_differences(layer.weight)
+        """|row i - row k|**2."""
+        self.together = squared_differences(magnitudes, add)
+        """The same of the sum of the magnitudes."""
+        self._own: dict[int, Fraction] = {}
+
+    def own(self, k: int) -> Fraction:
+        """An upper bound of |row k|."""
+        if k not in self._own:
+            self._own[k] = sqrt_upper(self.together(k, k) / 4)
+        return self._own[k]
+
+
+class _Leads(dict[tuple[int, int], Affine]):
+    """What the lead of k over i must exceed, the same for i over k: computed when it is asked for."""
+
+    def __init__(self, needed: Callable[[int, int], Affine]) -> None:
+        super().__init__()
+        self._needed = needed
+
+    def __missing__(self, pair: tuple[int, int]) -> Affine:
+        k, i = pair
+        self[k, i] = self[i, k] = self._needed(k, i)  # the row of bounds that is read is that of k
+        return self[k, i]
 
 
 def _largest_sum(layer: Dense[float], computed: Affine, how: Rounding) -> Affine:
@@ -353,15 +394,21 @@ def _largest_sum(layer: Dense[float], computed: Affine, how: Rounding) -> Affine
 
 
 def _needed_lead(
-    layer: Dense[float], k: int, i: int, lipschitz: Fraction, deviation: Affine, computed: Affine, how: Rounding
+    layer: Dense[float],
+    norms: _Norms,
+    k: int,
+    i: int,
+    lipschitz: Fraction,
+    deviation: Affine,
+    computed: Affine,
+    how: Rounding,
 ) -> Affine:
     """eps L + E(0) + E(eps) for the classes k and i."""
-    a, b = ([Fraction(entry) for entry in layer.weight[j]] for j in (k, i))
-    difference = norm_upper(x - y for x, y in zip(a, b, strict=True))
+    difference = sqrt_upper(norms.apart(k, i))
     flush = how.flush * sqrt_upper(Fraction(layer.inputs))
-    together = how.kappa * norm_upper(abs(x) + abs(y) for x, y in zip(a, b, strict=True)) + 2 * flush
+    together = how.kappa * sqrt_upper(norms.together(k, i)) + 2 * flush
     biases = sum((abs(Fraction(layer.bias[j])) for j in (k, i)), Fraction(0)) if layer.bias else Fraction(0)
-    absolute = how.bias * biases + flush * (norm_upper(a) + norm_upper(b)) + 2 * how.tau
+    absolute = how.bias * biases + flush * (norms.own(k) + norms.own(i)) + 2 * how.tau
     error = (deviation.scaled(difference) + computed.scaled(together)).plus(round_up(absolute))
     centre = Affine(error.norms, Fraction(0), error.constant)
     return error + centre + Affine((Fraction(0),) * len(error.norms), round_up(lipschitz, 256), Fraction(0))

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import mul, sub
+from typing import overload
 
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Network
@@ -13,8 +15,51 @@ from fpsynth.networks.network import Network
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps of it are done and how many there are."""
 
-Bounds = tuple[tuple[Fraction, ...], ...]
-"""One row and one column per output: [p][q] bounds how much faster than the input logit q can move against logit p."""
+Bounds = Sequence[Sequence[Fraction]]
+"""One row and one column per output: [p][q] = [q][p] bounds how much faster than the input logit q moves against logit p."""
+
+
+class RowsOnDemand(Sequence[Sequence[Fraction]]):
+    """Bounds whose rows are computed when they are read: one point needs one, and a thousand classes have a million bounds."""
+
+    def __init__(self, count: int, row: Callable[[int], Sequence[Fraction]]) -> None:
+        self._count, self._row = count, row
+        self._known: dict[int, Sequence[Fraction]] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Sequence[Fraction]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Sequence[Fraction]]: ...
+
+    def __getitem__(self, place: int | slice) -> Sequence[Fraction] | Sequence[Sequence[Fraction]]:
+        if isinstance(place, slice):
+            return [self[k] for k in range(self._count)[place]]
+        index = range(self._count)[place]
+        if index not in self._known:
+            self._known[index] = self._row(index)
+        return self._known[index]
+
+
+def squared_differences(
+    weight: Sequence[Sequence[float]] | Sequence[Sequence[Fraction]], combine: Callable[[int, int], int] = sub
+) -> Callable[[int, int], Fraction]:
+    """Return the function (p, q) -> |row q - row p|**2 of a matrix, exactly: in integers over one denominator.
+
+    With ``combine`` (add, say) rows are combined in another way than subtracted, entry by entry.
+    """
+    ratios = [[entry.as_integer_ratio() for entry in row] for row in weight]
+    common = math.lcm(*{denominator for row in ratios for _, denominator in row})
+    rows = [[numerator * (common // denominator) for numerator, denominator in row] for row in ratios]
+
+    def squared(p: int, q: int) -> Fraction:
+        changes = list(map(combine, rows[q], rows[p]))
+        return Fraction(sum(map(mul, changes, changes)), common * common)
+
+    return squared
 
 
 def no_progress(stage: str, done: int, total: int) -> None:
@@ -70,7 +115,7 @@ def least(suprema: Sequence[Fraction | None]) -> Fraction:
 
 @dataclass(frozen=True)
 class LipschitzCertifier:
-    """Accepts (point, radius) if for every class i but the point's own k: bounds[i][k] * radius < logits[k] - logits[i]."""
+    """Accepts (point, radius) if for every class i but the point's own k: bounds[k][i] * radius < logits[k] - logits[i]."""
 
     name: str
     shape: tuple[int, ...]
@@ -84,7 +129,7 @@ class LipschitzCertifier:
         """
         check_query(self.shape, point, logits, radius)
         top = top_class(logits)
-        return top is not None and all(self.bounds[i][top] * radius < lead for i, lead in margins(logits, top))
+        return top is not None and all(self.bounds[top][i] * radius < lead for i, lead in margins(logits, top))
 
     def supremum(self, point: Sequence[float], logits: Sequence[float]) -> Fraction:
         """Return the rational below which every radius, and no other, is accepted; 0 where none is.
@@ -95,17 +140,19 @@ class LipschitzCertifier:
         top = top_class(logits)
         if top is None:
             return Fraction(0)
-        pairs = [(lead, self.bounds[i][top]) for i, lead in margins(logits, top)]
+        pairs = [(lead, self.bounds[top][i]) for i, lead in margins(logits, top)]
         if any(lead <= 0 for lead, _ in pairs):
             return Fraction(0)
         return least([lead / bound if bound else None for lead, bound in pairs])
 
     def accepts_all(self, points: Sequence[Sequence[float]], logits: Sequence[Sequence[float]], radius: Fraction) -> list[bool]:
         """``accepts`` of many points, faster than one by one."""
-        needed = [[bound * radius for bound in row] for row in self.bounds]
+        needed: dict[int, list[Fraction]] = {}
         accepted = []
         for point, row in zip(points, logits, strict=True):
             check_query(self.shape, point, row, radius)
             top = top_class(row)
-            accepted.append(top is not None and all(needed[i][top] < lead for i, lead in margins(row, top)))
+            if top is not None and top not in needed:
+                needed[top] = [bound * radius for bound in self.bounds[top]]
+            accepted.append(top is not None and all(needed[top][i] < lead for i, lead in margins(row, top)))
         return accepted

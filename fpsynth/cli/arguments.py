@@ -176,17 +176,33 @@ def _environments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="witness file")
+    parser.add_argument("file", metavar="FILE|FOLDER", help=f"witness file, {_FOLDER}")
+    _add_limit(parser)
     _add_output(parser)
 
 
 def _replay(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="witness file")
+    parser.add_argument("file", metavar="FILE|FOLDER", help=f"witness file, {_FOLDER}")
     _add_replay(parser)
     parser.add_argument("--out", metavar="FILE", help="write the witness with these replays")
+    _add_limit(parser)
     _add_output(parser)
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="witness file")
+    _add_limit(parser)
     _add_output(parser)
+
+
+_FOLDER = "or a folder with witness files in it or below it, such as a corpus: the exit code is then the largest of theirs"
+
+
+def _add_limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="for each file; when it is over the answer is unknown, exit code 3 (default %(default)g)",
+    )

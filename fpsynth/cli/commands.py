@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from fpsynth import api
 from fpsynth.cli.arguments import batches, integers, libraries
-from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
+from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
 from fpsynth.cli.outcomes import Outcome, unconfirmed
-from fpsynth.cli.places import require_new_json, require_writable
+from fpsynth.cli.places import require_writable
+from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
 from fpsynth.errors import InputError
 from fpsynth.files import shown
 
@@ -161,56 +161,6 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
     return DONE, environments_text(found, _style(console))
 
 
-def check(arguments: Namespace, console: Console) -> Outcome:
-    """Re-check a witness file."""
-    from fpsynth.witness import load
-
-    witness = load(arguments.file)
-    console.progress("computing every claim again")
-    result = api.check(witness)
-    code = DONE if result.confirmed else UNCONFIRMED
-    if arguments.json:
-        from fpsynth.report.results import check_json
-
-        return code, {"file": arguments.file, **check_json(witness, result)}
-    from fpsynth.report.listings import check_text
-
-    return code, check_text(result, _style(console))
-
-
-def replay(arguments: Namespace, console: Console) -> Outcome:
-    """Replay a witness file."""
-    from fpsynth.witness import Divergence, save, to_json
-
-    sizes = batches(arguments)
-    if arguments.out is not None:
-        require_new_json(arguments.out)
-    console.progress("replaying")
-    witness = api.replay(arguments.file, library=libraries(arguments), batch=sizes, device=arguments.device)
-    if arguments.out:
-        save(witness, arguments.out, new=True)
-    records = witness.observations if isinstance(witness, Divergence) else witness.replays
-    code = DONE if witness.confirmed_by else unconfirmed(record.not_run for record in records)
-    if arguments.json:
-        return code, to_json(witness)
-    from fpsynth.report.listings import replay_text
-
-    return code, replay_text(witness, _style(console))
-
-
-def explain(arguments: Namespace, console: Console) -> Outcome:
-    """Explain a witness file."""
-    console.progress("computing every step")
-    if arguments.json:
-        from fpsynth.report.explain_json import explain_json
-        from fpsynth.witness import load
-
-        witness = load(arguments.file)
-        false = [asdict(finding) for finding in api.check(witness).findings if not finding.holds]
-        return DONE, {"file": arguments.file, **explain_json(witness), "not_true": false}
-    return DONE, api.explain(arguments.file, unicode=console.unicode(), colour=console.colour(), width=console.width())
-
-
 def _style(console: Console) -> Style:
     from fpsynth.report.style import Style
 
@@ -221,8 +171,6 @@ COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     "tie": tie,
     "certify": certify,
     "environments": environments,
-    "check": check,
-    "replay": replay,
-    "explain": explain,
+    **WITNESS_COMMANDS,
     **DIVERGENCE_COMMANDS,
 }

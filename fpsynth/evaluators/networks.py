@@ -18,8 +18,8 @@ from fpsynth.rounding import Value, from_float
 
 Numbers = Sequence[tuple[Value, Format]]
 """Values, each of a format."""
-
-
+MAX_GRAPH = 5000
+"""Weights of a network that the exact interpreter evaluates within two seconds."""
 MAX_GRAPH = 5000
 """Weights of a network that the exact interpreter evaluates within two seconds."""
 

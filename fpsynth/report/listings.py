@@ -22,7 +22,8 @@ def check_text(result: CheckResult, style: Style | None = None) -> str:
     lines = []
     for finding in result.findings:
         lines += [f"{'holds' if finding.holds else 'FAILS':6}{finding.claim}", f"      {finding.detail}"]
-    lines += [f"skipped {line}" for line in result.skipped]
+    for entry in result.not_checked:
+        lines += [f"not checked: {entry.claim}", f"      {entry.reason}"]
     verdict = "confirmed" if result.confirmed else "NOT confirmed"
     lines.append("")
     if math.isnan(result.radius_ratio):  # of a divergence

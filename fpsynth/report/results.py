@@ -65,13 +65,13 @@ def check_json(witness: Witness | Divergence, result: CheckResult) -> dict[str, 
     found = {
         "confirmed": result.confirmed,
         "findings": [asdict(finding) for finding in result.findings],
-        "skipped": list(result.skipped),
+        "not_checked": [asdict(entry) for entry in result.not_checked],
         "measured": list(result.measured),
     }
     if isinstance(witness, Divergence):
         return found
     ratios = {"radius_ratio": _finite(result.radius_ratio), "ratio": _finite(result.supremum_ratio)}
-    return {**found, "distance": witness.distance, **ratios}
+    return {**found, "distance": None if "distance" in witness.unsaid else witness.distance, **ratios}
 
 
 def environments_json(found: Installation) -> dict[str, Any]:

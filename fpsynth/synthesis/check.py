@@ -4,121 +4,182 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import cache
 
-from fpsynth.certifiers.base import certifier
+from fpsynth.certifiers.base import Certifier, certifier
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.evaluators.networks import argmax, network_logits
 from fpsynth.synthesis.check_divergence import check_divergence
-from fpsynth.synthesis.findings import CheckResult, Finding
+from fpsynth.synthesis.check_optimum import objective_findings, optimum_findings
+from fpsynth.synthesis.check_replays import replay_findings
+from fpsynth.synthesis.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin, wording
 from fpsynth.synthesis.ties.certification import (
     REAL_CERTIFIERS,
-    claims,
+    SOUND_FORMATS,
+    containing,
     lipschitz_ratio,
     nearest_sqrt,
     squared_distance,
     stated_ratio,
 )
-from fpsynth.witness import Divergence, Witness
+from fpsynth.synthesis.ties.question import OBJECTIVES
+from fpsynth.witness import Certificate, Divergence, Witness
 
-__all__ = ["CheckResult", "Finding", "check"]
+__all__ = ["CheckResult", "Finding", "NotChecked", "check"]
 
 MAX_FLOAT = Fraction(sys.float_info.max)
+Outcome = Iterator[Finding | NotChecked]
 
 
 def check(witness: Witness | Divergence) -> CheckResult:
-    """Compute everything that a tie or a divergence claims again, exactly, apart from its replays.
+    """Compute everything that a tie or a divergence claims again, exactly, apart from what only libraries or solvers can say.
 
-    Raises InputError where a tie cannot be computed at all: an unknown certifier, a logit that is NaN.
+    What is not computed is listed with the reason (``CheckResult.not_checked``).  What a file does not say is not held against
+    it.  Raises InputError where a tie cannot be computed at all: an unknown certifier, a logit that is NaN.
     """
-    return check_divergence(witness) if isinstance(witness, Divergence) else _check_tie(witness)
+    return check_divergence(witness) if isinstance(witness, Divergence) else _Tie(witness).result()
 
 
-def _check_tie(witness: Witness) -> CheckResult:
-    fmt, network = witness.format, witness.network
-    if witness.certificate.certifier not in REAL_CERTIFIERS:
-        raise InputError(f"certificate.certifier: unknown certifier {witness.certificate.certifier!r}")
-    at = network_logits(network, witness.certified, fmt, witness.deployment)
-    other = network_logits(network, witness.counterexample, fmt, witness.deployment)
-    if not all(map(math.isfinite, (*at, *other))):
-        raise InputError("a logit is infinite or NaN in the witness's own arithmetic: nothing can be certified")
-    squared = squared_distance(witness.certified, witness.counterexample)
-    radius = witness.certificate.radius
-    said = claims(network, witness.certified, at, squared, fmt, witness.certificate.certifier, radius)
-    distance = nearest_sqrt(squared)
-    ratio, _ = lipschitz_ratio(network, at, squared, said.certificate.supremum)
-    stated = stated_ratio(network, at, squared, said.certificate.supremum)
-    statements, skipped = _statements(witness, at)
-    findings = [
-        Finding(
+class _Tie:
+    """What is computed of a tie once, and what the file says beside it."""
+
+    def __init__(self, witness: Witness) -> None:
+        self.witness = witness
+        self.chosen = witness.certificate.certifier
+        if self.chosen not in REAL_CERTIFIERS:
+            raise InputError(f"certificate.certifier: unknown certifier {self.chosen!r}")
+        self.at, self.other = (
+            network_logits(witness.network, point, witness.format, witness.deployment)
+            for point in (witness.certified, witness.counterexample)
+        )
+        if not all(map(math.isfinite, (*self.at, *self.other))):
+            raise InputError("a logit is infinite or NaN in the witness's own arithmetic: nothing can be certified")
+        self.squared = squared_distance(witness.certified, witness.counterexample)
+        # a network is prepared once for each certifier, which may take long
+        self.tool = cache(lambda name: certifier(name, witness.network, format=witness.format))
+
+    def supremum(self, logits: Sequence[float]) -> Fraction:
+        """The chosen certifier's, for any logits at the certified point."""
+        tool: Certifier = self.tool(self.chosen)
+        return tool.supremum(self.witness.certified, logits)
+
+    def result(self) -> CheckResult:
+        """Every finding, and what was not checked."""
+        witness, radius = self.witness, self.witness.certificate.radius
+        supremum, distance = self.supremum(self.at), nearest_sqrt(self.squared)
+        ratio, _ = lipschitz_ratio(witness.network, self.at, self.squared, supremum)
+        outcome = [
+            *self._question(),
+            *self._claim(supremum, distance),
+            *self._negative_control(),
+            *self._certificates(),
+            *self._numbers(supremum, distance),
+            *replay_findings(witness, (self.at, self.other), self.supremum, self.squared),
+            *self._words(supremum, distance, ratio),
+        ]
+        findings = tuple(entry for entry in outcome if isinstance(entry, Finding))
+        not_checked = tuple(entry for entry in outcome if isinstance(entry, NotChecked))
+        return CheckResult(findings, float(radius) / distance if distance else math.inf, ratio, not_checked)
+
+    def _question(self) -> Outcome:
+        if self.witness.question != "tie":
+            yield Finding("the question is that of a tie", False, f"it is {self.witness.question}")
+
+    def _claim(self, supremum: Fraction, distance: float) -> Outcome:
+        """The witness itself."""
+        witness, radius, at, other = self.witness, self.witness.certificate.radius, self.at, self.other
+        yield Finding(
             "the class changes",
             argmax(at) != argmax(other),
             f"class {argmax(at)} at the certified point, class {argmax(other)} at the counterexample, in {witness.deployment}",
-        ),
-        Finding(
-            f"{witness.certificate.certifier} accepts radius {float(radius):.12g}",
-            said.certificate.accepted,
-            f"it accepts exactly the radii below {_text(said.certificate.supremum)}",
-        ),
-        Finding("the counterexample lies within that radius", squared <= radius**2, f"its distance is {distance:.12g}"),
-        _tie(witness, other),
-        *_sound(said.sound.accepted if said.sound else None),
-        *statements,
-        Finding("the distance in the file is right", _close(distance, witness.distance), f"{witness.distance!r}"),
-        Finding("the ratio in the file is right", _close(stated, witness.ratio), f"{witness.ratio!r}"),
-    ]
-    if witness.replays:
-        skipped = (
-            *skipped,
-            f"{len(witness.replays)} replays: only running the libraries again can check them (fpsynth replay)",
         )
-    return CheckResult(tuple(findings), float(radius) / distance if distance else math.inf, ratio, skipped)
+        accepted = self.tool(self.chosen).accepts(witness.certified, at, radius)
+        yield Finding(
+            f"{self.chosen} accepts radius {float(radius):.12g}",
+            radius > 0 and accepted,
+            f"it accepts exactly the radii below {_text(supremum)}",
+        )
+        inside = self.squared <= radius**2
+        yield Finding("the counterexample lies within that radius", inside, f"its distance is {distance:.12g}")
+        if witness.question == "tie":
+            best = max(other)
+            tied = [k for k, v in enumerate(other) if v == best]
+            detail = f"classes {tied} share the logit {best.hex()}"
+            yield Finding("the largest logits tie at the counterexample", len(tied) > 1, detail)
 
+    def _negative_control(self) -> Outcome:
+        """The floating-point-sound certifier must reject what is refuted, whether or not the file says so."""
+        witness = self.witness
+        if witness.format.name not in SOUND_FORMATS:
+            return
+        try:
+            tool = self.tool("lipschitz-sound")
+        except MissingPackageError:
+            return
+        accepted = tool.accepts(witness.certified, self.at, containing(self.squared))
+        yield Finding(
+            "the floating-point-sound certifier rejects the smallest ball that contains the counterexample",
+            not accepted,
+            "accepted: one of the two is wrong" if accepted else "rejected",
+        )
 
-def _statements(witness: Witness, logits: tuple[float, ...]) -> tuple[list[Finding], tuple[str, ...]]:
-    """What the file says that each certifier says; and what cannot be computed here."""
-    findings: list[Finding] = []
-    skipped: list[str] = []
-    stated = [witness.certificate, *witness.other_certificates]
-    for certificate in [*stated, witness.sound_certificate] if witness.sound_certificate else stated:
+    def _certificates(self) -> Outcome:
+        """What the file says that each certifier says."""
+        witness, sound = self.witness, self.witness.sound_certificate
+        for certificate in (witness.certificate, *witness.other_certificates, *((sound,) if sound else ())):
+            yield self._certificate(certificate)
+        if sound is not None and sound.certifier != "lipschitz-sound":
+            claim = "what stands under sound_certifier is what lipschitz-sound says"
+            yield Finding(claim, False, f"it is what {sound.certifier} says")
+
+    def _certificate(self, certificate: Certificate) -> Finding | NotChecked:
         claim = f"what the file says of {certificate.certifier} is right"
         try:
-            tool = certifier(certificate.certifier, witness.network, format=witness.format)
-            supremum = tool.supremum(witness.certified, logits)
-            accepted = tool.accepts(witness.certified, logits, certificate.radius)
+            tool = self.tool(certificate.certifier)
+            supremum = tool.supremum(self.witness.certified, self.at)
+            accepted = tool.accepts(self.witness.certified, self.at, certificate.radius)
         except MissingPackageError as missing:
-            skipped.append(f"{claim}: {missing}")
-            continue
+            return NotChecked(claim, str(missing))
         except InputError as error:
-            findings.append(Finding(claim, False, str(error)))
-            continue
+            return Finding(claim, False, str(error))
         # ball arithmetic and float64 may round otherwise in another version or on another machine
         tolerance = 0 if certificate.certifier == "lipschitz-exact" else supremum / 10**9
         holds = accepted == certificate.accepted and abs(supremum - certificate.supremum) <= tolerance
         verb = "accepts" if accepted else "rejects"
         detail = f"it {verb} radius {float(certificate.radius):.12g}, and accepts exactly the radii below {_text(supremum)}"
-        findings.append(Finding(claim, holds, detail))
-    return findings, tuple(skipped)
+        return Finding(claim, holds, detail)
 
+    def _numbers(self, supremum: Fraction, distance: float) -> Outcome:
+        """The distance and the ratio, where the file says them."""
+        witness = self.witness
+        stated = stated_ratio(witness.network, self.at, self.squared, supremum)
+        for name, computed, said in (("distance", distance, witness.distance), ("ratio", stated, witness.ratio)):
+            if name not in witness.unsaid:
+                yield Finding(f"the {name} in the file is right", _close(computed, said), f"{said!r}")
 
-def _tie(witness: Witness, logits: tuple[float, ...]) -> Finding:
-    best = max(logits)
-    tied = [k for k, v in enumerate(logits) if v == best]
-    holds = witness.question != "tie" or len(tied) > 1
-    return Finding("the largest logits tie at the counterexample", holds, f"classes {tied} share the logit {best.hex()}")
-
-
-def _sound(accepted: bool | None) -> list[Finding]:
-    """The negative control: the floating-point-sound certifier must reject what is refuted."""
-    if accepted is None:
-        return []
-    return [
-        Finding(
-            "the floating-point-sound certifier rejects the smallest ball that contains the counterexample",
-            not accepted,
-            "accepted: one of the two is wrong" if accepted else "rejected",
+    def _words(self, supremum: Fraction, distance: float, ratio: float) -> Outcome:
+        """What the file says in words, and what nobody can compute."""
+        witness = self.witness
+        described = wording(
+            "the description of the arithmetic", witness.description, str(witness.deployment), witness.provenance
         )
-    ]
+        if described is not None:
+            yield described
+        yield from objective_findings(witness.objective, OBJECTIVES)
+        yield from optimum_findings(witness.optimum, self._reached(supremum, distance, ratio))
+        if witness.replays:
+            reason = "only running the libraries again can check them (fpsynth replay)"
+            yield NotChecked(f"the libraries, logits and rows of {len(witness.replays)} replays", reason)
+        yield from narrow_accumulators((witness.deployment.default, *(how for _, how in witness.deployment.exceptions)))
+        yield from origin(witness.provenance)
+
+    def _reached(self, supremum: Fraction, distance: float, ratio: float) -> dict[str, Fraction]:
+        """The value of each objective."""
+        first, second, *_ = sorted(self.at, reverse=True)
+        values = {"radius": supremum, "distance": Fraction(distance), "margin": Fraction(first) - Fraction(second)}
+        return {**values, "ratio": Fraction(ratio)} if math.isfinite(ratio) else values
 
 
 def _close(computed: float, stated: float) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from fractions import Fraction
 
 from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.synthesis.findings import CheckResult, Finding
-from fpsynth.witness.divergence import Divergence, View
-from fpsynth.witness.prediction import arranged, judged, predicted_logits
+from fpsynth.synthesis.check_box import box_findings
+from fpsynth.synthesis.check_optimum import optimum_findings
+from fpsynth.synthesis.check_replays import foreign, repeated, told
+from fpsynth.synthesis.check_views import construction_findings, label_findings
+from fpsynth.synthesis.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin
+from fpsynth.witness.divergence import Divergence, Observation, View
+from fpsynth.witness.prediction import arithmetics, arranged, judged, predicted_logits
 
 Bounds = tuple[tuple[Fraction, Fraction], ...]
 SHOWN = 6
@@ -51,8 +55,30 @@ def check_divergence(divergence: Divergence) -> CheckResult:
     if reference.name in computed and deployed.name in computed:
         findings += _departures(divergence, computed, intervals.get(reference.name, ()))
     findings += _statements(divergence, real)
-    measured = tuple(view.name for view in divergence.views if view.measured)
-    return CheckResult(tuple(findings), skipped=tuple(_skipped(divergence)), measured=measured)
+    outcome = [
+        *findings,
+        *_words(divergence, computed),
+        *_measured(divergence),
+        *_observed(divergence),
+        *origin(divergence.provenance),
+    ]
+    return CheckResult(
+        tuple(entry for entry in outcome if isinstance(entry, Finding)),
+        not_checked=tuple(entry for entry in outcome if isinstance(entry, NotChecked)),
+        measured=tuple(view.name for view in divergence.views if view.measured),
+    )
+
+
+def _words(divergence: Divergence, computed: dict[str, tuple[Fraction, ...]]) -> Iterator[Finding | NotChecked]:
+    """Labels, the box, the construction and what is said to be proved."""
+    for view in divergence.views:
+        yield from label_findings(divergence, view)
+    yield from narrow_accumulators(how for view in divergence.views for how in arithmetics(view))
+    if len(computed) == len(divergence.views):
+        yield from box_findings(divergence)
+    yield from construction_findings(divergence)
+    measure = divergence.measure
+    yield from optimum_findings(divergence.optimum, {"measure": measure, "gap": measure, "difference": measure})
 
 
 def _interval_of(divergence: Divergence, view: View) -> Bounds:
@@ -116,10 +142,6 @@ def _statements(divergence: Divergence, real: tuple[Fraction, ...]) -> Iterator[
     if divergence.box:
         inside = all(low <= x <= high for x, (low, high) in zip(divergence.point, divergence.box, strict=True))
         yield Finding("the point lies in the box", inside, f"{len(divergence.box)} ranges")
-    if divergence.observations:
-        told = [judged(predicate, divergence.views, seen.logits) for seen in divergence.observations if seen.logits]
-        said = [(seen.departs, seen.agrees_with) for seen in divergence.observations if seen.logits]
-        yield Finding("the verdicts on the libraries' logits are right", told == said, f"{len(said)} runs")
 
 
 def _unmoved(divergence: Divergence, view: View, real: tuple[Fraction, ...]) -> Finding:
@@ -133,24 +155,43 @@ def _unmoved(divergence: Divergence, view: View, real: tuple[Fraction, ...]) -> 
     return Finding(claim, same, detail)
 
 
-def _skipped(divergence: Divergence) -> Iterator[str]:
-    """What cannot be computed here."""
+def _measured(divergence: Divergence) -> Iterator[NotChecked]:
+    """Logits that no arithmetic gives which is known."""
+    reason = "no arithmetic that is known gives them: only running it again can check them, and what follows (fpsynth replay)"
     for view in divergence.views:
         if view.measured:
-            yield (
-                f"the logits of {_named(view)} were measured, {listed(view.logits)}: no arithmetic that is known gives them, "
-                "so only running it again can check them, and all that follows from them (fpsynth replay)"
-            )
-    if divergence.sampled is not None:
-        s = divergence.sampled
-        yield (
-            f"sampled: {s.inside_fires} of {s.inside} points inside and {s.outside_fires} of {s.outside} outside were said to "
-            "depart; only the point itself was computed"
-        )
-    if divergence.optimum:
-        yield "optimum: that nothing larger exists is a claim of the search"
-    if divergence.observations:
-        yield f"{len(divergence.observations)} runs of libraries: only running them again can check them (fpsynth replay)"
+            yield NotChecked(f"the logits of {_named(view)}, which were measured: {listed(view.logits)}", reason)
+
+
+def _observed(divergence: Divergence) -> Iterator[Finding | NotChecked]:
+    """What the file says of the runs of libraries, as far as that follows from their logits."""
+    seen = divergence.observations
+    if not seen:
+        return
+    told_of = [judged(divergence.predicate, divergence.views, run.logits) for run in seen if run.logits]
+    said = [(run.departs, run.agrees_with) for run in seen if run.logits]
+    yield Finding("the verdicts on the libraries' logits are right", told_of == said, f"{len(said)} runs")
+    faults = [f"observations[{k}]: {fault}" for k, run in enumerate(seen) for fault in _faults(run)]
+    for k in repeated((_run(run), run.rows) for run in seen):
+        faults.append(f"observations[{k}]: a row of this run has a record already")
+    yield Finding("the records of runs do not contradict each other", not faults, told(faults, len(seen), "runs"))
+    reason = "only running the libraries again can check them (fpsynth replay)"
+    yield NotChecked(f"the libraries, logits and rows of {len(seen)} runs", reason)
+
+
+def _faults(seen: Observation) -> Iterator[str]:
+    if seen.not_run and seen.logits:
+        yield "it was not run, and yet it has logits"
+    dtype = seen.environment.get("dtype", "")
+    number = foreign(seen.logits, dtype)
+    if number:
+        yield f"{number} is no {dtype}"
+
+
+def _run(seen: Observation) -> Hashable:
+    """What is the same of all records of one run."""
+    chosen = (seen.threads, seen.settings, seen.switches, seen.layout, seen.permutation, seen.environment.get("dtype", ""))
+    return (seen.library, seen.variant, seen.device, seen.batch, seen.view, *chosen)
 
 
 def _named(view: View) -> str:

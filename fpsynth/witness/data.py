@@ -98,6 +98,10 @@ class Witness:
     """What is proved about the objective: empty if nothing."""
     replays: tuple[Replay, ...] = ()
     provenance: Provenance | None = None
+    description: str = field(default="", compare=False, repr=False)
+    """The arithmetic in the words of the file that this was read from; empty where it has none."""
+    unsaid: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """Which of ``distance`` and ``ratio`` that file does not say."""
 
     @property
     def confirmed_by(self) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ def tie_from_json(data: object) -> Witness:
         optimum=read_optimum(data),
         replays=tuple(_replay(entry, f"replays[{k}]", network.shape[-1]) for k, entry in enumerate(data.get("replays", ()))),
         provenance=read_provenance(data),
+        description=data["arithmetic"].get("description", ""),
+        unsaid=tuple(name for name in ("distance", "ratio") if name not in data),
     )
 
 

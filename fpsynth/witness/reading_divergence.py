@@ -90,7 +90,7 @@ def _predicate(data: Json, outputs: int) -> Predicate:
         if number >= outputs:
             raise InputError(f"predicate.{name}: {number} is no output of a network with {outputs} outputs")
     bound = _rational(data.get("bound", "0/1"), "predicate.bound")
-    if (kind == "gap") != (bound > 0):
+    if not (bound > 0 if kind == "gap" else bound == 0):
         raise InputError(f"predicate.bound: must be {'above' if kind == 'gap' else 'equal to'} 0 where the kind is {kind}")
     return Predicate(kind, output, other, bound)
 

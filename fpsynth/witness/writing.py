@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fpsynth.arithmetic import Arithmetic, Deployment
@@ -45,16 +45,19 @@ def tie_to_json(witness: Witness) -> dict[str, Any]:
         "certificate": _certificate(witness.certificate),
         "other_certificates": [_certificate(c) for c in witness.other_certificates],
         "sound_certifier": None if witness.sound_certificate is None else _certificate(witness.sound_certificate),
-        "distance": witness.distance,
-        "distance_hex": hex_text(witness.distance),
-        "ratio": witness.ratio,
-        "ratio_hex": hex_text(witness.ratio),
+        **_number("distance", witness.distance, witness.unsaid),
+        **_number("ratio", witness.ratio, witness.unsaid),
         "objective": plain_text(witness.objective),
         "optimum": plain_text(witness.optimum),
         "proof": {"text": plain_text(witness.optimum)} if witness.optimum else None,
         "replays": [_replay(r) for r in witness.replays],
         **provenance_json(witness.provenance),
     }
+
+
+def _number(name: str, number: float, unsaid: Sequence[str]) -> dict[str, Any]:
+    """A number and its hexadecimal text; nothing where the file that it comes from did not say it."""
+    return {} if name in unsaid else {name: number, f"{name}_hex": hex_text(number)}
 
 
 def hexes_of(numbers: Iterable[float]) -> list[str]:

@@ -171,6 +171,6 @@ def test_what_was_not_found(verdict):
 def test_a_check_of_a_divergence_counts_its_claims():
     outcome = check(triple())
     assert check_text(outcome).endswith(f"confirmed: {len(outcome.findings)} of {len(outcome.findings)} claims hold")
-    assert set(check_json(triple(), outcome)) == {"confirmed", "findings", "skipped", "measured"}
+    assert set(check_json(triple(), outcome)) == {"confirmed", "findings", "not_checked", "measured"}
     broken = check(replace(twin(), measure=Fraction(5)))
     assert "FAILS the measure is right" in check_text(broken)

@@ -90,7 +90,7 @@ def test_mixed_formats_are_a_finding():
     assert "what the file predicts for b (pairwise) is right" in failing(with_view(triple(), 1, deployment=mixed))
 
 
-def test_what_was_sampled_or_run_is_said_to_be_skipped():
+def test_what_only_libraries_and_solvers_can_say_is_listed_as_not_checked():
     found = replace(
         triple(),
         sampled=Sampled(10, 10, 20, 0, 1, "uniformly"),
@@ -99,7 +99,9 @@ def test_what_was_sampled_or_run_is_said_to_be_skipped():
     )
     result = check(found)
     assert result.confirmed
-    assert [line.split(":")[0] for line in result.skipped] == ["sampled", "optimum", "1 runs of libraries"]
+    claims = [entry.claim for entry in result.not_checked]
+    assert claims == ["sampled", "optimum", "the libraries, logits and rows of 1 runs"]
+    assert all(entry.reason for entry in result.not_checked)
 
 
 def test_4096_terms_are_checked_within_seconds():

@@ -168,14 +168,14 @@ def claims(
             # the negative control is asked about the smallest ball that contains the other point, the easiest claim
             sound = Certificate(
                 "lipschitz-sound",
-                strict.accepts(certified, logits, _containing(squared)),
-                _containing(squared),
+                strict.accepts(certified, logits, containing(squared)),
+                containing(squared),
                 strict.supremum(certified, logits),
             )
     return Claims(Certificate(chosen, accepted, radius, supremum), tuple(others), sound, rejection)
 
 
-def _containing(squared: Fraction) -> Fraction:
+def containing(squared: Fraction) -> Fraction:
     """A decimal number at least the distance, hardly more."""
     return decimal_above(sqrt_upper(squared)) if squared else squared
 

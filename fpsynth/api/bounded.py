@@ -1,0 +1,66 @@
+"""Checks, explanations and replays of files within limits of time and memory: in a process that is killed at its limit."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+from typing import Any
+
+from fpsynth.errors import ContradictionError, InputError
+from fpsynth.processes import Worker, WorkerDied
+
+TIMEOUT = 600.0
+"""Seconds for one file, where nobody says how many."""
+MEMORY = 8 << 30
+"""Bytes of address space that a check or an explanation may take."""
+MAX_TIMEOUT = 1e9
+
+Answer = dict[str, Any]
+"""holds, text, data, brief; or unknown: the reason why there is no answer."""
+
+
+class Bounded:
+    """Answers about witness files, each within ``timeout`` seconds.  Use it as a context manager."""
+
+    def __init__(self, timeout: float = TIMEOUT, memory: int | None = MEMORY) -> None:
+        """``memory``: None where libraries run, which reserve more than they use.  Raises InputError for no time at all."""
+        if not 0 < timeout <= MAX_TIMEOUT or math.isnan(timeout):
+            raise InputError(f"the time limit must be above 0 and at most {MAX_TIMEOUT:g} seconds")
+        self.timeout, self.memory = timeout, memory
+        self._worker: Worker | None = None
+
+    def ask(self, do: str, file: str, **options: Any) -> Answer:
+        """Return the answer about one file, or {"unknown": reason} where a limit is over.
+
+        Raises InputError and ContradictionError with what the process says.
+        """
+        if self._worker is None:
+            self._worker = Worker("fpsynth.api.worker", memory=self.memory)
+        try:
+            self._worker.send({"do": do, "file": file, **options})
+            answer = self._worker.receive(self.timeout)
+        except WorkerDied as died:
+            self.close()
+            if "Error" in str(died) and "MemoryError" not in str(died):
+                raise RuntimeError(str(died)) from None
+            return {"unknown": f"memory ran out, or the process that was to {do} the file was ended from outside"}
+        if answer is None:
+            self.close()
+            return {"unknown": f"the time limit of {self.timeout:g} s is over (--timeout)"}
+        if "wrong" in answer:
+            raise InputError(answer["wrong"])
+        if "contradiction" in answer:
+            raise ContradictionError(answer["contradiction"])
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+    def __enter__(self) -> Bounded:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,105 @@
+"""A process that reads, checks, explains and replays one witness file after the other, and that can be killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from fpsynth.errors import ContradictionError, InputError
+from fpsynth.processes import Message, serve
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.pool import LibraryPool
+    from fpsynth.synthesis.findings import CheckResult
+
+
+class _Handler:
+    """Answers requests; libraries that one replay has started stay for the next."""
+
+    def __init__(self) -> None:
+        self._pools: dict[tuple[Any, ...], LibraryPool] = {}
+
+    def __call__(self, message: Message) -> Message:
+        actions: dict[str, Callable[[Message], Message]] = {
+            "check": self._check,
+            "explain": self._explain,
+            "replay": self._replay,
+        }
+        try:
+            return actions[message["do"]](message)
+        except InputError as error:
+            return {"wrong": str(error)}
+        except ContradictionError as error:
+            return {"contradiction": str(error)}
+        except MemoryError:
+            return {"unknown": "memory ran out"}
+
+    def _check(self, message: Message) -> Message:
+        from fpsynth.api.witnesses import check, loaded
+        from fpsynth.report.listings import check_text
+        from fpsynth.report.results import check_json
+        from fpsynth.report.style import Style
+
+        witness = loaded(message["file"])
+        result = check(witness)
+        false = [finding.claim for finding in result.findings if not finding.holds]
+        return {
+            "holds": result.confirmed,
+            "text": check_text(result, Style(**message["style"])),
+            "data": check_json(witness, result),
+            "brief": f"does not hold: {false[0]}" if false else _counted(result),
+        }
+
+    def _explain(self, message: Message) -> Message:
+        from fpsynth.api.witnesses import check, explanation, loaded
+        from fpsynth.report.explain_json import explain_json
+
+        if not message["json"]:
+            text, result = explanation(message["file"], **message["style"])
+            return {"holds": result.confirmed, "text": text}
+        witness = loaded(message["file"])
+        result = check(witness)
+        false = [asdict(finding) for finding in result.findings if not finding.holds]
+        return {"holds": result.confirmed, "data": {**explain_json(witness), "confirmed": result.confirmed, "not_true": false}}
+
+    def _replay(self, message: Message) -> Message:
+        from fpsynth.api.witnesses import loaded, replay
+        from fpsynth.report.listings import replay_text
+        from fpsynth.report.style import Style
+        from fpsynth.synthesis.ties.run import confirmed
+        from fpsynth.witness import Divergence, to_json
+
+        libraries, batches, device = tuple(message["libraries"]), tuple(message["batches"]), message["device"]
+        subject = loaded(message["file"])
+        if isinstance(subject, Divergence) or not message["keep"]:
+            played = replay(subject, library=libraries, batch=batches, device=device)
+        else:
+            played = confirmed(subject, self._pool(libraries, device), batches)
+        names = ", ".join(played.confirmed_by)
+        brief = f"confirmed by {names}" if names else "confirmed by no library"
+        records = played.observations if isinstance(played, Divergence) else played.replays
+        return {
+            "holds": bool(names),
+            "text": replay_text(played, Style(**message["style"])),
+            "data": to_json(played),
+            "brief": brief,
+            "not_run": [record.not_run for record in records],
+        }
+
+    def _pool(self, libraries: tuple[str, ...], device: str) -> LibraryPool:
+        from fpsynth.libraries.pool import LibraryPool
+
+        key = (libraries, device)
+        if key not in self._pools:
+            self._pools[key] = LibraryPool(libraries, device)
+            self._pools[key].start()
+        return self._pools[key]
+
+
+def _counted(result: CheckResult) -> str:
+    return f"{len(result.findings)} claims hold, {len(result.not_checked)} not checked"
+
+
+if __name__ == "__main__":
+    serve(_Handler())

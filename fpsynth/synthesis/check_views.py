@@ -1,0 +1,131 @@
+"""What a divergence's file says of its views in words: labels that name an arithmetic, and the construction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.errors import InputError
+from fpsynth.expressions import Expression, variable
+from fpsynth.formats import Format
+from fpsynth.libraries.naming import parse_environment
+from fpsynth.libraries.registry import NAMES as LIBRARIES
+from fpsynth.networks.network import Dense, Network
+from fpsynth.synthesis.detecting.detectors import NAMES, detector
+from fpsynth.synthesis.detecting.stacking import any_width
+from fpsynth.synthesis.findings import Finding, NotChecked
+from fpsynth.synthesis.flips.arithmetics import Interned, lowered_in
+from fpsynth.synthesis.sides import Shape, Sides
+from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.numerals import quoted
+
+Outcome = Iterator[Finding | NotChecked]
+
+
+def label_findings(divergence: Divergence, view: View) -> Outcome:
+    """A label that names an arithmetic or an environment is that of the view; other words are not checked."""
+    claim = f"{view.name} is evaluated as its label says"
+    if _names_library(view.label):
+        holds = bool(view.environment) and _same_process(view.label, view.environment)
+        yield Finding(claim, holds, f"{quoted(view.label)}; its environment is {view.environment or 'none'}")
+    else:
+        how = _named(view.label, divergence)
+        if how is None:
+            yield NotChecked(f"the label of view {view.name}", f"{quoted(view.label)} is the name of no arithmetic")
+        else:
+            yield Finding(claim, _evaluates(divergence, view, how), f"{quoted(view.label)}, {view.deployment}")
+    if view.environment:
+        reason = f"that {view.environment} computes in this arithmetic, only a reveal or a replay can check"
+        yield NotChecked(f"the environment of view {view.name}", reason)
+
+
+def _names_library(label: str) -> bool:
+    return label.partition(":")[0].strip() in LIBRARIES
+
+
+def _same_process(label: str, environment: str) -> bool:
+    """Whether a label that begins with a library's name fits the environment; reading has compared those that parse."""
+    try:
+        return parse_environment(label).process == parse_environment(environment).process
+    except InputError:  # only the library, or a way of naming it that this version does not know
+        return label.partition(":")[0].strip() == environment.partition(":")[0]
+
+
+def _named(label: str, divergence: Divergence) -> Arithmetic | None:
+    """The arithmetic that a label names, for the layer of the network that it fits; None where it names none."""
+    for layer in reversed(divergence.network.layers):
+        for terms in dict.fromkeys((layer.inputs, layer.inputs + (layer.bias is not None))):
+            try:
+                return Sides(divergence.format, Shape(terms, layer.outputs, 0)).arithmetic(label)
+            except InputError:
+                continue
+    return None
+
+
+def _evaluates(divergence: Divergence, view: View, how: Arithmetic) -> bool:
+    """Whether every neuron of the network is evaluated in ``how``, or, where that is a tree, from left to right beside it."""
+    named = (how, any_width(how))
+    found = False
+    for index, layer in enumerate(divergence.network.layers):
+        for own in dict.fromkeys(view.deployment.at(index, j) for j in range(layer.outputs)):
+            fits = [_same(own, other, layer.inputs, layer.bias is not None, divergence.format) for other in named]
+            if not any(fits):
+                return False
+            found = found or fits[0]
+    return found
+
+
+@lru_cache(maxsize=256)
+def _same(a: Arithmetic, b: Arithmetic, terms: int, bias: bool, numbers: Format) -> bool:
+    """Whether a neuron is the same expression in both, the order of two operands apart."""
+    if a == b:
+        return True
+    interned = Interned()
+    try:
+        return interned.keys(_neuron(a, terms, bias, numbers)) == interned.keys(_neuron(b, terms, bias, numbers))
+    except (InputError, ValueError):  # an order of another number of terms, a format that does not hold the numbers
+        return False
+
+
+def _neuron(how: Arithmetic, terms: int, bias: bool, numbers: Format) -> tuple[Expression, ...]:
+    row = tuple(variable(f"w{k}", numbers) for k in range(terms))
+    network = Network((Dense((row,), (variable("b", numbers),) if bias else None),))
+    return lowered_in(network, [variable(f"x{k}", numbers) for k in range(terms)], Deployment(how))
+
+
+def construction_findings(divergence: Divergence) -> Outcome:
+    """What the file says of how its network was built, as far as the network shows it."""
+    name = divergence.construction
+    if not name:
+        return
+    claim = f"the network is the detector that the file names: {quoted(name)}"
+    published = next((known for known in NAMES if re.search(rf"\b{known}\b", name, re.IGNORECASE)), None)
+    if published is not None:
+        yield Finding(claim, _is_published(divergence, published), "its weights are compared with those of the publication")
+    elif name == "bounded":
+        holds = divergence.network.shape[0] == 1 and divergence.point == (1.0,) and len(divergence.network.layers) > 1
+        detail = f"{divergence.network.shape[0]} inputs, {len(divergence.network.layers)} layers"
+        yield Finding(f"{claim}, of one input that is 1 and hidden layers", holds, detail)
+        yield NotChecked("construction", "that it was built by this construction is told, not computed")
+    elif name == "trigger":
+        hidden = len(divergence.network.layers) - 1
+        yield Finding(f"{claim}, of hidden layers that read the input", hidden > 0, f"{hidden} hidden layers")
+        if not divergence.box:
+            yield NotChecked("construction", "the file does not say in which box of inputs it departs")
+    else:
+        yield NotChecked("construction", f"this fpsynth knows no detector of the name {quoted(name)}")
+
+
+def _is_published(divergence: Divergence, name: str) -> bool:
+    """Whether the weights of the neuron that is read, in some order and with the bias among them, are those of a detector."""
+    layer, output = divergence.network.layers[-1], divergence.predicate.output
+    if len(divergence.network.layers) > 1:
+        return False
+    own = [*layer.weight[output], *((layer.bias[output],) if layer.bias is not None else ())]
+    try:
+        summands = detector(name, divergence.format, bias=layer.bias is not None).summands
+    except InputError:
+        return False
+    return sorted(filter(None, own)) == sorted(filter(None, summands))
