@@ -127,7 +127,7 @@ def reveal_from_json(data: object) -> Reveal:
     counts = [data.get(name, 0) for name in ("tree_calls", "calls")]
     seconds = data.get("seconds", 0.0)
     if not all(_whole(count, 0, 1 << 53) for count in counts) or not _number(seconds):
-        raise InputError("calls and seconds of a reveal must be numbers that are not negative")
+        raise InputError("calls and seconds of a reveal must be numbers from 0 to 2**53")
     found = Reveal(
         kernel=kernel,
         classes=tuple(_class(one, kernel) for one in classes),

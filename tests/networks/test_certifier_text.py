@@ -162,3 +162,13 @@ def test_debugging_messages_among_the_records_are_kept():
 def test_other_outputs_are_refused(text):
     with pytest.raises(InputError):
         read_records(text)
+
+
+@pytest.mark.parametrize("digits", [2001, 5000, 10_000])
+@pytest.mark.parametrize(
+    "record", ['{{"x": {}}}', '{{"lipschitz_bounds": [[{}]]}}', '{{"radius": {}}}', '{{"x": -{}}}', '{{"x": {}.0}}']
+)
+def test_records_with_numbers_of_too_many_digits_are_refused(record, digits):
+    with pytest.raises(InputError) as caught:
+        read_records("[" + record.format("9" * digits) + "]")
+    assert len(str(caught.value)) < 200

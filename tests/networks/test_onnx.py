@@ -234,3 +234,12 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read_onnx(tmp_path / "large.onnx")
     with pytest.raises(InputError, match="larger than 10 bytes"):
         network_from_onnx(onnx_bytes(TINY, FLOAT32))
+
+
+def test_an_operator_with_line_breaks_in_its_name_is_one_line() -> None:
+    model = onnx.ModelProto.FromString(onnx_bytes(TINY, FLOAT32))
+    model.graph.node[0].op_type = "Mat\r\nMul\x1b[2J"
+    with pytest.raises(InputError) as caught:
+        network_from_onnx(model.SerializeToString())
+    assert "unsupported node Mat\\r\\nMul\\x1b[2J" in str(caught.value)
+    assert str(caught.value).isprintable()
