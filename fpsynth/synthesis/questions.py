@@ -9,12 +9,13 @@ from fractions import Fraction
 from typing import Any
 
 from fpsynth.deadlines import OutOfTimeError, within
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, unknown_name
 from fpsynth.formats import Format
 from fpsynth.predicates import Predicate
 from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.detecting.amplify import amplified
+from fpsynth.synthesis.detecting.stacking import stage
 from fpsynth.synthesis.detecting.triggers import input_dependent, require_detectable
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import UNIT, parse_interval, parse_number
@@ -72,15 +73,15 @@ class OrderRequest:
 
     def __post_init__(self) -> None:
         if self.predicate not in PREDICATES:
-            raise InputError(f"unknown predicate {self.predicate[:40]!r}; choose from {', '.join(PREDICATES)}")
+            raise unknown_name("predicate", self.predicate, PREDICATES)
         if (self.predicate == "gap") != (self.gap is not None) and not (self.gap is not None and self.magnified):
             raise InputError("a gap goes with the predicate gap, and the predicate gap needs one")
         if self.outputs is not None and not 1 <= self.outputs <= MAX_OUTPUTS:
             raise InputError(f"the number of outputs must be from 1 to {MAX_OUTPUTS}, not {self.outputs}")
         if self.gap is not None and self.gap <= 0:
             raise InputError("a gap must be above 0")
-        if self.max_weight is not None and self.max_weight <= 0:
-            raise InputError("the largest weight must be above 0")
+        if self.max_weight is not None:
+            stage(self.max_weight, None)  # refuses what amplifies nothing before any search
         if self.box is not None and self.threshold is not None:
             raise InputError("choose one of --box and --threshold")
         if self.magnified and self.predicate == "relu":
@@ -104,6 +105,7 @@ class OrderRequest:
         """The request as a result records it."""
         names = {"gap": self.gap, "max_weight": self.max_weight}
         plain = {k: v for k, v in asdict(self).items() if k not in ("question", "numbers", *names)}
+        plain["maximise"] = "gap" if self.maximise else None
         return {**plain, **{k: None if v is None else float(v) for k, v in names.items()}}
 
 
@@ -395,7 +397,7 @@ def run_interval(
         "terms": terms,
         "widening": widening,
         "radius": float(radius),
-        "maximise": maximise,
+        "maximise": "excess" if maximise else None,
     }
 
     def question(options: Options, shape: Shape, views: Sequence[View]) -> IntervalQuestion:
