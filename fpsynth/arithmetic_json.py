@@ -133,6 +133,8 @@ def arithmetic_from_json(data: object) -> Arithmetic:
         operand_rounding=_mode(data, "operand_rounding", "RNE"),
         alignment=None if data.get("alignment") is None else alignment_from_json(data["alignment"]),
     )
+    if how.order.bias and not how.bias_leaf:
+        raise InputError(f"order {how.order} places a bias: it needs bias_leaf")
     if how.alignment is not None and not how.fused:
         raise InputError("an alignment needs fused: it says how unrounded products are added")
     return how

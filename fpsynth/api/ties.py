@@ -68,6 +68,8 @@ def tie(
     from fpsynth.synthesis.ties.variants import deployments, variants
 
     fmt, tree, mode = format_named(dtype), parse_order(order), rounding_named(rounding)
+    if tree.bias:
+        raise InputError(f"order {order} places a bias, and networks of ties have none: the verified certifier knows no biases")
     check_limits(timeout, seed, jobs)
     if not 1 <= count <= MAX_COUNT:
         raise InputError(f"the number of witnesses must be from 1 to {MAX_COUNT}")

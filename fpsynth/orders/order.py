@@ -11,7 +11,7 @@ from functools import lru_cache
 from fpsynth.errors import InputError
 from fpsynth.orders.families import FAMILIES, usage
 from fpsynth.orders.nested import nested_text, parse_tree
-from fpsynth.orders.tree import Builder, Tree
+from fpsynth.orders.tree import Builder, Tree, restrict
 
 MAX_DEPTH = 4
 """Orders within orders."""
@@ -56,6 +56,15 @@ class Order:
         if self.fixed.leaves != terms:
             raise InputError(f"the order is a tree of {self.fixed.leaves} leaves, but the sum has {terms} terms")
         return self.fixed
+
+    @property
+    def any_number(self) -> bool:
+        """Whether it gives a tree for any number of terms; lanes that a sum does not fill are left out."""
+        if self.fixed is not None:
+            return False
+        lanes = self.family in ("strided", "lanes") and self.across is not None and self.across.fixed is not None
+        across = self.across is None or self.across.any_number or lanes
+        return across and (self.within is None or self.within.any_number)
 
     @property
     def without_bias(self) -> Order:
@@ -120,8 +129,10 @@ def _composed(build: Builder, order: Order, terms: range) -> None:
 
 
 def _grafted(build: Builder, order: Order, nodes: Sequence[int]) -> int:
-    """Add up nodes as an order adds up that many terms."""
-    tree, made = order.tree(len(nodes)), list(nodes)
+    """Add up nodes as an order adds up that many terms; a tree for more of them without those that there are not."""
+    fewer = order.fixed is not None and len(nodes) < order.fixed.leaves
+    tree = restrict(order.fixed, range(len(nodes)))[0] if fewer and order.fixed else order.tree(len(nodes))
+    made = list(nodes)
     for step in tree.steps:
         made.append(build.add(*(made[node] for node in step)))
     return made[-1]
@@ -194,6 +205,10 @@ def _parsed(text: str, within: Order | None, depth: int) -> Order:
     inner = None
     if slash:
         inner = _across(across, depth)
+        if order.family in ("strided", "lanes") and inner.fixed is not None and inner.fixed.leaves != order.parameter:
+            raise InputError(
+                f"order {order} has {order.parameter} lanes, but the tree across them has {inner.fixed.leaves} leaves"
+            )
     return replace(order, across=inner, within=within, head=int(head[1]) if head else 0)
 
 

@@ -165,7 +165,7 @@ class Sides:
         if isinstance(data, dict) and "format" in data:
             return arithmetic_from_json(data)
         order = order_from_json(data) if isinstance(data, dict) else parse_order(json.dumps(data))
-        return Arithmetic(self.format, order=order)
+        return Arithmetic(self.format, order=order, bias_leaf=order.bias > 0)
 
     def _chosen(self, reveals: Sequence[Reveal], path: str, name: str, role: str) -> View:
         """The one reveal of a file that is of the layer's shape."""

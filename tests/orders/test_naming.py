@@ -7,9 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import every_order, trees
 
-from fpsynth.arithmetic import Arithmetic
+from fpsynth import tie
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.errors import InputError
+from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT32
+from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Order, equal, fixed_order, name_of, name_with_bias, parse_order
 from fpsynth.revealing.properties import named
 from fpsynth.revealing.trees import canonical
@@ -131,12 +135,45 @@ def test_any_tree_is_named_rightly_or_not_at_all(data, leaves):
         ("head:2-then-lanes:4-of-pairwise", "a head starts a lane"),
         ("lanes:4/(lanes:2-of-nonsense)", "unknown order 'nonsense'"),
         ("lanes:4/(lanes:2", "order"),
+        ("strided:4/[[0,1],2]", "has 4 lanes, but the tree across them has 3 leaves"),
         ("strided:4/[[0,1],[2]]", "group of one"),
     ],
 )
 def test_what_is_no_composed_order_is_refused(text, message):
     with pytest.raises(InputError, match=message):
         parse_order(text)
+
+
+@pytest.mark.parametrize("text", ["strided:4/[[0,3],[1,2]]", "lanes:8/(strided:4/halves-of-pairwise)", "blocked:3-of-lanes:2"])
+def test_composed_orders_are_for_any_number_of_terms(text):
+    order = parse_order(text)
+    assert order.any_number
+    assert all(order.tree(terms).leaves == terms for terms in range(1, 40))
+    assert str(parse_order("strided:4/[[0,3],[1,2]]").tree(3)) == "(0+(1+2))"  # the fourth lane is left out
+    assert not parse_order("blocked:3/[[0,1],2]").any_number
+    with pytest.raises(InputError, match="tree of 3 leaves"):
+        parse_order("blocked:3/[[0,1],2]").tree(12)
+
+
+def test_an_arithmetic_whose_order_places_a_bias_says_so():
+    how = Arithmetic(FLOAT32, order=parse_order("blocked:4+bias:1"), bias_leaf=True)
+    data = arithmetic_to_json(how)
+    assert arithmetic_from_json(data) == how
+    with pytest.raises(InputError, match="needs bias_leaf"):
+        arithmetic_from_json({**data, "bias_leaf": False})
+    with pytest.raises(InputError, match="the verified certifier knows no biases"):
+        tie(order="sequential+bias:1", shape=(3, 2))
+
+
+def test_without_a_bias_the_same_arithmetic_sums_the_products_alone():
+    how = Arithmetic(FLOAT32, order=parse_order("blocked:2+bias:1"), bias_leaf=True)
+    row, x = (1.0, 2.0**24, -(2.0**24), 3.0), (1.0,) * 4
+    for bias, plain in ((None, "blocked:2"), ((5.0,), None)):
+        network = Network((Dense((row,), bias),))
+        by_graph = network_logits(network, x, FLOAT32, Deployment(how))
+        tree = plain or "[[[0,1],4],[2,3]]"
+        other = Arithmetic(FLOAT32, order=parse_order(tree), bias_leaf=bias is not None)
+        assert by_graph == network_logits(network, x, FLOAT32, Deployment(other))
 
 
 def test_an_order_that_places_the_bias_computes_the_same_sums_without_one():

@@ -155,10 +155,10 @@ def _number(number: Fraction, fmt: Format) -> float:
 
 
 def any_width(how: Arithmetic) -> Arithmetic:
-    """The arithmetic for a layer of another width: from left to right where its order is a tree of so many leaves."""
+    """The arithmetic for a layer of another width: from left to right where its order is for so many terms only."""
     if how.format is None:
         return how
-    order = SEQUENTIAL if how.order.fixed is not None else how.order
+    order = how.order.without_bias if how.order.any_number else SEQUENTIAL
     return replace(how, order=order, rounded=(), bias_leaf=False)
 
 

@@ -105,7 +105,7 @@ def variants(question: TieQuestion, order: Order, rounding: Rounding, free: Coll
     yield Variant(question)
     rng = random.Random(seed)
     while True:
-        shapes = [question.shape] if "shape" not in free or order.fixed is not None else rng.sample(SHAPES, len(SHAPES))
+        shapes = [question.shape] if "shape" not in free or not order.any_number else rng.sample(SHAPES, len(SHAPES))
         for shape in shapes:
             weights, inputs = _signs(question, len(shape) - 2, free, rng)
             asked = replace(
