@@ -64,7 +64,13 @@ def matrix(parser: argparse.ArgumentParser) -> None:
     add("--no-settings", action="store_true", help="leave out the variables and switches that choose other kernels")
     add("--vectors", type=int, default=10_000, metavar="N", help="hostile random vectors per arithmetic (default %(default)s)")
     add("--seed", type=int, default=0, help="(default %(default)s)")
-    add("--timeout", type=float, default=20.0, metavar="SECONDS", help="for the search of each detector (default %(default)g)")
+    add(
+        "--timeout",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="for the search of each detector; reveals and runs come on top (default %(default)g)",
+    )
     add("--reveals", action="append", metavar="FILE.json", help="environments of a reveal file as further members")
     add("--out", metavar="NAME", help="write NAME.json, NAME.txt and NAME.svg")
     _output(parser)

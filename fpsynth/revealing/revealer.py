@@ -12,6 +12,7 @@ from fpsynth.errors import InputError, MissingPackageError, WorkerLostError
 from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel, Process
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import library_named
+from fpsynth.libraries.restrictions import restriction
 from fpsynth.libraries.worker import load_request
 from fpsynth.packages import how_to_install
 from fpsynth.processes import Message, Worker, WorkerDied
@@ -153,6 +154,8 @@ def require_usable(kernel: Kernel) -> None:
         raise InputError(f"the number of terms must be from 1 to {MAX_TERMS}, not {kernel.terms}")
     if kernel.outputs < 1 or environment.batch * kernel.outputs > MAX_POSITIONS:
         raise InputError(f"batch times outputs must be from 1 to {MAX_POSITIONS}")
+    if restriction(environment).one_output and (kernel.outputs > 1 or kernel.bias):
+        raise InputError(f"{environment.library}:{environment.operation} has one output and no bias")
     library = library_named(environment.library)
     if kernel.dtype.name not in library.dtypes:
         raise InputError(f"{environment}: {library.name} has no dtype {kernel.dtype}; it has {', '.join(library.dtypes)}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from fpsynth.deadlines import OutOfTimeError
 from fpsynth.errors import ContradictionError
 from fpsynth.evaluators.recheck import failures
 from fpsynth.libraries.machine import cores
@@ -155,8 +156,13 @@ class _Course:
             worker.kill()
 
     def run(self) -> Race:
-        """Race to the end."""
-        end = None if self.seconds is None else time.monotonic() + self.seconds
+        """Race to the end, or to that of the time which ``deadlines`` gives."""
+        try:
+            return self._run(None if self.seconds is None else time.monotonic() + self.seconds)
+        except OutOfTimeError as over:  # while a task was made, or a solution was checked
+            return self._result(str(over))
+
+    def _run(self, end: float | None) -> Race:
         while self._fill(end):
             for worker in ready(self.running, self._patience(end)):
                 self._hear(worker)

@@ -10,6 +10,7 @@ from fpsynth.cli.main import main
 
 QUICK = ["--library", "numpy", "--batch", "1,4", "--vectors", "300"]
 QUIET = ["--no-replay", "--vectors", "300"]
+SUMS_OF_HALVES = ["--dtype", "float16", "--terms", "72", "--inputs", "16:99", "--predicate", "gap", "--gap", "2"]
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,18 @@ QUIET = ["--no-replay", "--vectors", "300"]
         (["order", "--terms", "1", "--no-replay"], 0, ["IMPOSSIBLE", "the same expression"]),
         (["order", "--gap", "1", "--no-replay"], 0, ["IMPOSSIBLE", "never more than"]),
         (["order", "--gap", "0.000001", "--timeout", "0.3", "--no-replay"], 3, ["UNKNOWN"]),
+        (["order", "--b", "numpy:matmul", "--timeout", "0.01", *QUIET], 3, ["UNKNOWN", "before every side was revealed"]),
+        (
+            ["interval", "--a", "pairwise", "--b", "numpy:matmul:outputs=5,output=2,batch=4", *QUICK],
+            0,
+            ["FOUND", "8,5", "y2 ="],
+        ),
+        (["order", "--a", "reverse", "--b", "numpy:sum", *QUICK], 0, ["FOUND", "all weights are 1"]),
+        (
+            ["order", "--a", "numpy:sum", "--b", "pairwise,accumulator=float32", *SUMS_OF_HALVES, *QUIET[:1]],
+            0,
+            ["IMPOSSIBLE", "multiple of 2^-6"],
+        ),
         (["order", "--a", "pairwise", "--b", "[[[[0,1],2],3],[[4,5],[6,7]]]", "--no-replay"], 0, ["FOUND"]),
         (["twin", "numpy:matmul:batch=4,outputs=3", "--terms", "8", *QUIET], 3, ["UNKNOWN", "no two positions"]),
         (["reveal", "numpy:sum", "--terms", "8", "--vectors", "300"], 0, ["numpy:sum", "explains 300/300"]),
@@ -145,6 +158,10 @@ def test_orders_are_printed_and_compared(arguments, words, capsys):
         (["matrix", "--out", ""], "--out needs a name"),
         (["tree", "pairwise", "--out", "nowhere/tree.svg"], "there is no such folder"),
         (["interval", "--a", "real"], "real arithmetic has none"),
+        (["interval", "--a", "real", "--b", "onnxruntime:gemm"], "real arithmetic has none"),
+        (["order", "--a", "numpy:vdot", "--b", "numpy:sum", "--weights", "0.5:1"], "numpy:sum has no weights"),
+        (["order", "--a", "numpy:vdot", "--b", "numpy:sum", "--predicate", "argmax"], "a class needs at least 2"),
+        (["position", "numpy:matmul:outputs=3", "--kind", "row"], "say batch=N"),
         (["interval", "--widening", "wide"], "unknown widening 'wide'"),
         (["twin", "numpy:matmul"], "outputs=N"),
         (["position", "--kind", "colour"], "unknown kind 'colour'"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from questions import absorption, alive, children, factoring
 
+from fpsynth.deadlines import require_time, within
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.solvers.race import Race, SolverContradictionError, Task, race
@@ -233,3 +234,13 @@ def test_real_solvers_agree_that_there_is_no_solution():
     result = race([Task(engine, "fp", 0, problem) for engine in ("z3", "bitwuzla")], jobs=2, seconds=30)
     assert result.status == "unsat"
     assert result.reason in ("z3 and bitwuzla answered unsat", "bitwuzla and z3 answered unsat")
+
+
+def test_a_race_ends_with_the_time_that_is_given_even_while_a_task_is_made():
+    def tasks():
+        require_time()
+        yield from ()
+
+    with within(0):
+        result = race(tasks())
+    assert (result.status, result.reason, result.attempts) == ("unknown", "the time limit is over", ())

@@ -9,8 +9,9 @@ import pytest
 
 from fpsynth import api
 from fpsynth.errors import InputError
-from fpsynth.formats import FLOAT32
-from fpsynth.libraries.kernels import Environment
+from fpsynth.formats import FLOAT32, TF32
+from fpsynth.libraries.kernels import Environment, Kernel
+from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.check_divergence import check_divergence
 from fpsynth.synthesis.domain import UNIT
@@ -76,6 +77,21 @@ def test_what_cannot_be_asked_is_refused_before_a_library_is_run(
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert steps == [], "a library was asked"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        (Kernel(Environment("numpy", "vdot"), FLOAT32, 8, 1, bias=True), "numpy:vdot has one output and no bias"),
+        (Kernel(Environment("numpy", "sum"), FLOAT32, 8, 2), "numpy:sum has one output and no bias"),
+        (Kernel(Environment("numpy", "matmul"), TF32, 8), "numpy has no dtype tf32; it has float16,"),
+    ],
+)
+def test_a_kernel_that_no_library_has_starts_no_process(kernel: Kernel, message: str) -> None:
+    with Revealer() as revealer:
+        with pytest.raises(InputError, match=message):
+            revealer.reveal(kernel)
+        assert not revealer._workers
 
 
 def test_where_a_side_is_a_sum_all_weights_are_one_and_the_libraries_show_it() -> None:

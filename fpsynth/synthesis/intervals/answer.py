@@ -102,7 +102,7 @@ class _Search:
             with suppress(InputError):  # these terms alone are summed otherwise than among zeros
                 problems[name] = active, build(self.question, active, beyond, name)
         for active, problem in list(problems.values()):
-            if not end.left:
+            if not self.clock.left:
                 return None
             glanced = glance(problem, self.settings, self.progress)
             if glanced is not None and self._take(active, glanced):

@@ -73,7 +73,7 @@ def answer(
             _answer(question, settings, judge, clock, prove, vary, progress, result)
     except OutOfTimeError as over:
         if result.verdict is Verdict.UNKNOWN:
-            result.conclude(Verdict.UNKNOWN if result.found is None else Verdict.FOUND, str(over))
+            result.conclude(Verdict.UNKNOWN if result.found is None else Verdict.FOUND, result.reason or str(over))
     if result.verdict is Verdict.IMPOSSIBLE and result.proof is not None and result.proof.method == "exhaustive":
         _second(question, result.proof, settings, clock, result, progress)
     return result
