@@ -101,7 +101,13 @@ def test_fused_multiply_add_on_a_grid() -> None:
 def test_operations_of_8_bit_formats(fmt: Format) -> None:
     leaves, assignment = grid(fmt)
     pairs = list(itertools.product(leaves, repeat=2))
-    for index, (mode, flush) in enumerate(itertools.product(Rounding, Flush)):
+    ways = [
+        (mode, flush)
+        for mode in Rounding
+        for flush in Flush
+        if flush is not Flush.ROUNDED or mode in (Rounding.RNE, Rounding.RTZ)
+    ]
+    for index, (mode, flush) in enumerate(ways):
         targets = (fmt, FLOAT32, TINY)
         same([Expression(Op.CAST, (leaf,), target, mode, flush) for leaf in leaves for target in targets], assignment)
         some = pairs[index::131]

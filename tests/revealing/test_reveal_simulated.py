@@ -10,6 +10,7 @@ import pytest
 from simulated import Array, Simulated, kernel, layer, random_tree, reveal_of, revealed
 
 from fpsynth.arithmetic import Arithmetic
+from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.base import Library
 from fpsynth.orders import Tree, fixed_order, parse_order
@@ -256,6 +257,26 @@ def test_what_is_no_tree_is_not_explained(function):
         again = float(function(np.float32(first.inputs) * np.float32(first.weights)))
     assert again == first.library or (np.isnan(again) and np.isnan(first.library))
     assert first.library != first.predicted
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_tail_that_is_summed_in_float64_is_named(fused):
+    """What OpenBLAS does with the terms of a single-precision dot product that its vectors leave over."""
+    what, start = kernel(FLOAT32, 22), 16
+    main = Arithmetic(FLOAT32, order=parse_order("strided:4"), fused=fused)
+
+    def compute(rows: Array, weights: Array, bias: Array | None) -> Array:
+        total = np.zeros(1)
+        with np.errstate(all="ignore"):
+            for product in (rows[0, start:] * weights[0, start:]).tolist():
+                total = total + product
+            first = sum_of_products(main, weights[0, :start].astype(float), rows[0, :start].astype(float))
+            return (total + first).astype(np.float32).reshape(1, 1)
+
+    reveal = revealed(compute, what)
+    assert not reveal.explained
+    told = "the last 6 products are rounded and added up in float64, and the rest of the sum to them at the end"
+    assert any(told in note for note in reveal.notes)
 
 
 def test_vectors_that_were_not_explained_decide_between_hypotheses():
