@@ -168,7 +168,7 @@ def _views(draw, name, role, fmt, network):
     chosen = draw(st.lists(st.sampled_from(places), max_size=2, unique=True))
     exceptions = tuple((place, draw(_arithmetics(format_of, layers[place[0]], False))) for place in chosen)
     environment, row = draw(st.sampled_from([("", 7), ("torch:linear:batch=4", 3), ("numpy:dot:batch=4,row=2,NPROC=1", 2)]))
-    return View(
+    view = View(
         name,
         draw(_TEXTS),
         role,
@@ -185,6 +185,7 @@ def _views(draw, name, role, fmt, network):
             )
         ),
     )
+    return replace(view, measured=bool(view.environment and view.logits) and draw(st.booleans()))
 
 
 @st.composite
