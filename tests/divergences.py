@@ -202,6 +202,7 @@ def any_divergence(draw):
     named = [("a", "reference"), ("b", "deployed"), ("silent1", "silent"), ("silent2", "silent")]
     kinds = ["sign", "argmax", "gap", "relu", *(["equal"] if outputs > 1 else [])]
     shown = tuple(draw(_views(name, role, fmt, network)) for name, role in named[: draw(st.integers(2, 4))])
+    shown = tuple(replace(view, measured=bool(view.environment and view.logits) and draw(st.booleans())) for view in shown)
     kind = draw(st.sampled_from([*kinds, *(["outside"] if shown[0].interval else [])]))
     bound = draw(st.fractions(min_value=Fraction(1, 100), max_value=10)) if kind == "gap" else Fraction(0)
     predicate = Predicate(kind, draw(st.integers(0, outputs - 1)), outputs - 1, bound)

@@ -65,7 +65,7 @@ def concluded(
             versions |= {seen.library: seen.version for seen in divergence.observations if seen.version}
         if divergence.provenance is not None:
             own = divergence.provenance
-            notes = (*own.notes, *(doubt for doubt in doubts(grounds) if doubt not in own.notes))
+            notes = (*own.notes, *doubts(ground for ground in grounds if not ground.explained))
             known = {**own.versions, **versions}
             divergence = replace(
                 divergence, provenance=replace(own, seconds_total=round(clock.spent, 3), notes=notes, versions=known)

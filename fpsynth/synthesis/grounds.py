@@ -51,6 +51,11 @@ class Ground:
         return ", ".join(f"{cls.check.explained}/{cls.check.total}" for cls in self.classes)
 
     @property
+    def explained(self) -> bool:
+        """Whether every vector that was tried is explained, however few they are."""
+        return self.reveal.repeats in ("", "same") and all(cls.check.perfect for cls in self.classes)
+
+    @property
     def doubt(self) -> str:
         """Why nothing can be proved of the library, in words; empty where the reveal explains everything that was tried."""
         unexplained = [cls.check for cls in self.classes if not cls.check.perfect]

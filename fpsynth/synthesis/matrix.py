@@ -64,7 +64,7 @@ class Member:
     @property
     def explained(self) -> bool:
         """Whether the arithmetic explains every vector that the sum was checked on: else it is called equal to no other."""
-        return self.reveal is not None and self.reveal.repeats in ("", "same") and self.reveal.at(0, READ).check.perfect
+        return self.reveal is not None and self.ground.explained
 
 
 @dataclass(frozen=True)

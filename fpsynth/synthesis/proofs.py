@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Iterable
+from functools import cache
 
+from fpsynth.solvers.base import package_version
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis.result import Proof, Refutation
@@ -36,9 +37,12 @@ def versions_used(engines: Iterable[str] = (), attempts: Iterable[Attempt] = (),
     versions = {"fpsynth": __version__, "python": platform.python_version()}
     names = [*engines, *(attempt.engine for attempt in attempts)]
     names += [refutation.engine for refutation in proof.engines] if proof is not None else []
-    for package in ("numpy", *({"z3": "z3-solver"}.get(name, name) for name in names if name in ENGINES)):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except (importlib.metadata.PackageNotFoundError, ValueError):
-            continue  # what is fpsynth's own has no package
-    return versions
+    packages = dict.fromkeys({"z3": "z3-solver"}.get(name, name) for name in names if name in ENGINES)
+    found = {package: _installed(package) for package in ("numpy", *packages)}
+    return {**versions, **{package: version for package, version in found.items() if version}}
+
+
+@cache
+def _installed(package: str) -> str | None:
+    """The version of a package, looked up once: a search asks whenever it finds something better."""
+    return package_version(package)

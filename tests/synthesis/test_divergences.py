@@ -13,6 +13,7 @@ from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.synthesis.divergences import concluded
+from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Clock
@@ -28,10 +29,13 @@ def revealed(explained: int, repeats: str = "same") -> Reveal:
 def test_a_reveal_that_does_not_explain_everything_is_noted_in_the_witness(explained: int, said: bool) -> None:
     made = replace(triple(), provenance=Provenance("z3", "fp", 0, "", {}, 0.0, 0.0, ("found",)))
     options = Options(replay=False)
-    result = concluded("order", Verdict.FOUND, made, "", Clock(1.0), options, {}, seconds=0.0, reveals=(revealed(explained),))
+    found = revealed(explained)
+    rests = {"reveals": (found,), "grounds": (Ground("b", found, 0, (0,)),)}
+    result = concluded("order", Verdict.FOUND, made, "", Clock(1.0), options, {}, seconds=0.0, **rests)
     notes = result.divergences[0].provenance.notes
     assert notes[0] == "found"
-    assert any("explains 99/100 hostile vectors only" in note for note in notes) is said
+    assert any("explains 99 of 100 hostile vectors" in note for note in notes) is said
+    assert len(notes) == 1 + said
 
 
 def test_a_kernel_whose_results_change_has_no_deployment() -> None:

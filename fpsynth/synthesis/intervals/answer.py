@@ -180,7 +180,7 @@ class _Search:
         spent = round(self.clock.spent, 3)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         notes = () if not self.question.radius else (f"the interval is that of a box of radius {self.question.radius}",)
-        versions = versions_used([engine], self.attempts)
+        versions = versions_used([engine])
         self.best = replace(found, provenance=Provenance(engine, encoding, seed, created, versions, spent, spent, notes))
 
     def _refuted(self, outcome: Race) -> Proof | None:
