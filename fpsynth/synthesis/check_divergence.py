@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import fields
 from fractions import Fraction
 
 from fpsynth.certifiers.intervals import finite_bounds, network_intervals
@@ -166,14 +165,10 @@ def _faults(seen: Observation) -> Iterator[str]:
         yield f"{number} is no {dtype}"
 
 
-_OF_A_RECORD = ("version", "rows", "logits", "departs", "agrees_with", "not_run", "environment")
-"""Fields of an observation in which two records of one run may differ."""
-
-
 def _run(seen: Observation) -> Hashable:
     """What is the same of all records of one run."""
-    named = (getattr(seen, field.name) for field in fields(seen) if field.name not in _OF_A_RECORD)
-    return (*named, seen.environment.get("dtype", ""))
+    chosen = (seen.threads, seen.settings, seen.switches, seen.permutation, seen.environment.get("dtype", ""))
+    return (seen.library, seen.variant, seen.device, seen.batch, seen.view, *chosen)
 
 
 def _named(view: View) -> str:
