@@ -9,13 +9,14 @@ from functools import cached_property, reduce
 
 from fpsynth import rounding as r
 from fpsynth.evaluators.exact import evaluate
+from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import Format
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network
 from fpsynth.report.numerals import ulp
-from fpsynth.rounding import Rounding, Value
+from fpsynth.rounding import Rounding, Value, from_float
 from fpsynth.witness import Witness
 
 
@@ -52,9 +53,8 @@ class Logits:
 
 def logits(witness: Witness, point: Sequence[float]) -> Logits:
     """Evaluate the witness's network at a point (one number per input), exactly and in its arithmetic."""
-    graph, assignment = _graph(witness, point)
-    rounded = evaluate(graph, assignment)
-    return Logits(exact_logits(witness.network, point), tuple(value for value in rounded if isinstance(value, Value)))
+    rounded = network_logits(witness.network, point, witness.format, witness.deployment)
+    return Logits(exact_logits(witness.network, point), tuple(map(from_float, rounded)))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -11,7 +12,9 @@ from functools import reduce
 from fpsynth import rounding as r
 from fpsynth.alignment import cut_at, lined_up
 from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import Result, evaluate
+from fpsynth.evaluators.networks import MAX_GRAPH
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import FLOAT64, Format
 from fpsynth.networks.lowering import lower
@@ -61,16 +64,10 @@ def layer_values(divergence: Divergence, view: View) -> list[LayerValues]:
     layers = []
     for index, layer in enumerate(network.layers):
         last = index + 1 == len(network.layers)
-        known: dict[object, Result] = {}  # layers that amplify hold many copies of a neuron
-        sums = []
-        for j, row in enumerate(layer.weight):
-            bias, of_neuron = None if layer.bias is None else layer.bias[j], arithmetic_of(view, index, j, last)
-            key = array("d", row).tobytes(), None if bias is None else bias.hex(), of_neuron  # which tell the zeros apart
-            if key not in known:
-                known[key] = _evaluate(row, bias, values, of_neuron)
-            sums.append(known[key])
+        hows = [arithmetic_of(view, index, j, last) for j in range(layer.outputs)]
+        sums = _sums(layer, values, hows)
         layers.append(LayerValues(values, tuple(sums)))
-        values = tuple(_rectified(value, arithmetic_of(view, index, j, last)) for j, value in enumerate(sums))
+        values = tuple(map(_rectified, sums, hows))
     return layers
 
 
@@ -106,6 +103,51 @@ def _rectified(value: Result, how: Arithmetic) -> Result:
         return max(Fraction(value), Fraction(0))
     assert how.format is not None
     return r.maximum(r.flushed(value, how.format) if how.flush else value, r.PLUS_ZERO)
+
+
+def _sums(layer: Dense[float], inputs: Sequence[Result], hows: Sequence[Arithmetic]) -> list[Result]:
+    """The sums of all neurons of a layer; as whole arrays, or in integers, where the graph would take long."""
+    if layer.inputs * layer.outputs > MAX_GRAPH:
+        if all(how.format is None for how in hows):
+            return list(_exact_sums(layer, inputs))
+        try:
+            return _array_sums(layer, inputs, hows)
+        except (InputError, OverflowError):  # arrays do not hold the format
+            pass
+    known: dict[object, Result] = {}  # layers that amplify hold many copies of a neuron
+    sums = []
+    for j, (row, how) in enumerate(zip(layer.weight, hows, strict=True)):
+        bias = None if layer.bias is None else layer.bias[j]
+        key = array("d", row).tobytes(), None if bias is None else bias.hex(), how  # which tell the zeros apart
+        if key not in known:
+            known[key] = _evaluate(row, bias, inputs, how)
+        sums.append(known[key])
+    return sums
+
+
+def _array_sums(layer: Dense[float], inputs: Sequence[Result], hows: Sequence[Arithmetic]) -> list[Result]:
+    import numpy as np
+
+    from fpsynth.evaluators.sums import sum_of_products
+
+    weights, bias = np.array(layer.weight), None if layer.bias is None else np.array(layer.bias)
+    point, sums = np.array([float(x) for x in inputs]), np.empty(layer.outputs)
+    for how in dict.fromkeys(hows):
+        places = [j for j, other in enumerate(hows) if other == how]
+        sums[places] = sum_of_products(how, weights[places], point, None if bias is None else bias[places])
+    return [r.from_float(v) for v in sums.tolist()]
+
+
+def _exact_sums(layer: Dense[float], inputs: Sequence[Result]) -> Iterator[Fraction]:
+    """In integers over one denominator: a fraction would be reduced to lowest terms after each product."""
+    exact = [Fraction(x) for x in inputs if not isinstance(x, Value)]
+    common = math.lcm(*(x.denominator for x in exact))
+    point = [x.numerator * (common // x.denominator) for x in exact]
+    for j, row in enumerate(layer.weight):
+        ratios = [w.as_integer_ratio() for w in row]
+        below = max(q for _, q in ratios)  # powers of two
+        total = sum(p * (below // q) * x for (p, q), x in zip(ratios, point, strict=True))
+        yield Fraction(total, below * common) + Fraction(layer.bias[j] if layer.bias else 0)
 
 
 def _evaluate(weights: Sequence[float], bias: float | None, inputs: Sequence[Result], how: Arithmetic) -> Result:

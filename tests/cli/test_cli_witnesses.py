@@ -136,17 +136,17 @@ def test_a_time_limit_that_is_none_is_refused(seconds, tmp_path):
 def test_a_file_that_needs_more_memory_than_there_is_is_unknown(tmp_path):
     (tmp_path / "bomb.json").write_text('{"schema": [' + "[]," * 8_000_000 + "[]]}")  # 24 MB become 550 MB
     with Bounded(memory=480 << 20) as process:
-        assert "memory ran out" in process.ask("check", str(tmp_path / "bomb.json"))["unknown"]
+        assert "memory ran out" in process.ask("check", str(tmp_path / "bomb.json"), style={})["unknown"]
         save(triple(), tmp_path / "w.json")
-        assert process.ask("check", str(tmp_path / "w.json"))["holds"]
+        assert process.ask("check", str(tmp_path / "w.json"), style={})["holds"]
 
 
 def test_a_process_that_is_killed_leaves_the_answer_unknown_and_the_next_one_whole(tmp_path):
     save(triple(), tmp_path / "w.json")
     with Bounded() as process:
-        assert process.ask("check", str(tmp_path / "w.json"))["holds"]
+        assert process.ask("check", str(tmp_path / "w.json"), style={})["holds"]
         os.kill(process._worker.process.pid, signal.SIGKILL)
-        assert "ended" in process.ask("check", str(tmp_path / "w.json"))["unknown"]
-        assert process.ask("check", str(tmp_path / "w.json"))["holds"]
+        assert "ended" in process.ask("check", str(tmp_path / "w.json"), style={})["unknown"]
+        assert process.ask("check", str(tmp_path / "w.json"), style={})["holds"]
         with pytest.raises(InputError, match="cannot read"):
-            process.ask("check", str(tmp_path / "none.json"))
+            process.ask("check", str(tmp_path / "none.json"), style={})

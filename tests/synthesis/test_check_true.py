@@ -43,7 +43,6 @@ OTHERS = {
     "precision of tf32": lambda: fpsynth.precision("bfloat16", "float32", order="pairwise", **QUIET),
     "relu": lambda: fpsynth.relu("real", "pairwise", **QUIET),
     "interval": lambda: fpsynth.interval("sequential", "pairwise", **QUIET),
-    "interval with a radius": lambda: fpsynth.interval("sequential", "reverse", radius="0.001", **QUIET),
 }
 
 
