@@ -74,7 +74,7 @@ def _words(divergence: Divergence, computed: dict[str, tuple[Fraction, ...]]) ->
     for view in divergence.views:
         yield from label_findings(divergence, view)
     yield from narrow_accumulators(how for view in divergence.views for how in arithmetics(view))
-    if len(computed) == len(divergence.views):
+    if len(computed) == len(divergence.views) and not any(view.measured for view in divergence.views):
         yield from box_findings(divergence)
     yield from construction_findings(divergence)
     measure = divergence.measure

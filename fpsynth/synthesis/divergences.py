@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fpsynth.confirmation import replay_divergence
+from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
-from fpsynth.synthesis.comparison import compared, departing
+from fpsynth.synthesis.comparison import Comparison, compared, departing
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.grounds import Ground, doubts, weighed
 from fpsynth.synthesis.options import Options
@@ -17,6 +18,9 @@ from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import DivergenceResult, Proof, Verdict
 from fpsynth.synthesis.settings import Clock
 from fpsynth.witness.divergence import Divergence
+
+_COMPARING = 10.0
+"""Seconds that comparing two libraries directly may take however little of the time limit is left."""
 
 
 def observed(divergence: Divergence, libraries: Sequence[str], batches: Sequence[int], device: str) -> Divergence:
@@ -48,7 +52,7 @@ def concluded(
     """
     comparison = None
     if verdict is not Verdict.FOUND and grounds and contest is not None:
-        comparison = compared(contest, options.progress)
+        comparison = _compared(contest, clock, options)
         if comparison.divergence is not None:
             divergence, verdict, proof = comparison.divergence, Verdict.FOUND, None
             reason = "found among the hostile vectors on which the libraries were compared directly"
@@ -86,6 +90,15 @@ def concluded(
         comparison=comparison,
         versions=versions,
     )
+
+
+def _compared(contest: Contest, clock: Clock, options: Options) -> Comparison:
+    """The libraries compared directly, in what is left of the time but for a few seconds at least."""
+    try:
+        with within(max(clock.left, _COMPARING)):
+            return compared(contest, options.progress)
+    except OutOfTimeError as error:
+        return Comparison(not_made=str(error))
 
 
 def _library(found: Reveal) -> str:

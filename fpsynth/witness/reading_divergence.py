@@ -183,6 +183,8 @@ def _view(data: Json, where: str, fmt: Format, network: Network[float], table: S
         raise InputError(f"{where}.measured: is said of a view without an environment, or without logits")
     _require_environment(view, where)
     _require_own_label(view.label, view.environment, where)
+    if data.get("call") and not view.environment:
+        raise InputError(f"{where}.call: is said of a view without an environment")
     require_call(data, view_call(view.environment, fmt, network), where)
     return view
 
