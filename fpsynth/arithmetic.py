@@ -23,7 +23,10 @@ class Arithmetic:
     format: Format | None
     """Format of weights, inputs, activations and logits; None means real numbers."""
     accumulator: Format | None = None
-    """Format of products and partial sums; None means the same as ``format``."""
+    """Format of products and partial sums; None means the same as ``format``.
+
+    Where it does not hold every number of ``format``, weights and inputs are rounded into it before they are multiplied.
+    """
     rounding: Rounding = Rounding.RNE
     fused: bool = False
     """A product is added to a partial sum without being rounded first.
