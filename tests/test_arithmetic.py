@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import EVERY
 from sums import Neurons, neurons, sum_arithmetics
 
@@ -99,7 +100,7 @@ X = 1 + 2.0**-12
 """Its square does not fit into float32."""
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(partly_active())
 @example((zeros_at(Arithmetic(FLOAT32, fused=True), [0.0, X, -X]), [1, 2]))
 @example((zeros_at(Arithmetic(FLOAT32, fused=True, order=Order("pairwise")), [X, 0.0, 0.0, -X]), [0, 3]))

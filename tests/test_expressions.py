@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import expressions as random_expressions
 from strategies import formats
 
@@ -73,7 +74,7 @@ def test_nodes_are_compared_by_identity() -> None:
     assert len({e.neg(X), e.neg(X)}) == 2
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.data(), formats)
 def test_topological_yields_every_node_once_and_arguments_first(data: st.DataObject, fmt: Format) -> None:
     leaves = [e.variable("a", fmt), e.variable("b", fmt)]

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import EVERY, TINYFN, conditions, formats, values
 
 from fpsynth import expressions as e
@@ -29,7 +30,7 @@ def shape_of(problem: Problem) -> list[object]:
     return rows
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.data(), formats)
 def test_a_problem_survives_json(data: st.DataObject, fmt: Format) -> None:
     unknowns = [e.variable("a", fmt), e.variable("b", fmt)]

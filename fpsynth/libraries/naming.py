@@ -79,7 +79,7 @@ def _with_option(environment: Environment, option: str, library: Library) -> Env
         raise InputError(f"{library.name} has no {name}={value[:40]!r}; choose from {name}={choices}")
     options = ", ".join([f"{known}=N" for known in _NUMBERS] + ["layout=NN", "device=cuda", "VARIABLE=VALUE"])
     switches = f", and {library.name}'s switches {', '.join(library.switches)}" if library.switches else ""
-    near = difflib.get_close_matches(name[:60].lower(), [*_NUMBERS, "device", *library.switches], n=1)
+    near = difflib.get_close_matches(name[:60].lower(), [*_NUMBERS, "layout", "device", *library.switches], n=1)
     hint = f" (did you mean {near[0]}?)" if near and near[0] != name else ""
     raise InputError(f"{option[:60]!r} is no option of an environment; choose from {options}{switches}{hint}")
 

@@ -151,7 +151,7 @@ def test_what_needs_no_solver_is_found(bare, arguments):
 
 
 def test_the_matrix_of_two_libraries(bare):
-    limits = ["--terms", "4", "--batch", "1", "--vectors", "200", "--no-settings"]
+    limits = ["--terms", "8", "--batch", "1", "--vectors", "200", "--no-settings"]
     done = bare.fpsynth("matrix", *limits, *LIMITS, "--json")
     assert done.code == 0, done.err
     said = json.loads(done.out)

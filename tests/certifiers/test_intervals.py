@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import FLOAT32, INVENTED, arithmetics, networks, trees, values
 
 from fpsynth import expressions as e
@@ -171,7 +172,7 @@ def reference(network: Network[Value], deployment: Deployment, box: Sequence[End
 
 
 @pytest.mark.parametrize("widening", WIDENINGS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_the_expressions_give_the_bits_of_the_reference(widening: str, data: st.DataObject) -> None:
     fmt = data.draw(st.sampled_from([FLOAT16, BFLOAT16, FLOAT32, FLOAT64, *INVENTED]))
@@ -214,7 +215,7 @@ def test_arrays_evaluate_the_expressions_for_many_points_at_once() -> None:
         assert (float(a), float(b)) == (lows[column], highs[column])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_the_interval_contains_what_its_own_arithmetic_computes_anywhere_in_the_box(data: st.DataObject) -> None:
     fmt = data.draw(st.sampled_from([FLOAT16, BFLOAT16, *INVENTED]))
@@ -232,7 +233,7 @@ def test_the_interval_contains_what_its_own_arithmetic_computes_anywhere_in_the_
             assert not r.less(high, value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_widenings_only_widen(data: st.DataObject) -> None:
     network, deployment, box = data.draw(questions(FLOAT16))

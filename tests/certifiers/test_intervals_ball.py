@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import arithmetics, trees, values
 
 from fpsynth.alignment import Alignment
@@ -33,7 +34,7 @@ def test_it_contains_the_bad_value_of_each_published_detector(fmt: object, omega
         assert low <= bad <= high
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(data=st.data())
 def test_it_contains_the_value_of_every_tree_mode_and_fusing(data: st.DataObject) -> None:
     fmt = data.draw(st.sampled_from([FLOAT16, BFLOAT16, FLOAT32]))
@@ -53,7 +54,7 @@ def test_it_contains_the_value_of_every_tree_mode_and_fusing(data: st.DataObject
     assert low <= Fraction(value) <= high
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(data=st.data())
 def test_it_contains_the_value_of_every_tree_whose_steps_align(data: st.DataObject) -> None:
     fmt = data.draw(st.sampled_from([FLOAT16, BFLOAT16, FLOAT32]))

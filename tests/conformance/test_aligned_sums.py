@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import TINY
 from sums import Neurons, neurons, wide_trees
 
@@ -66,7 +67,7 @@ def aligned_neurons(draw: st.DrawFn) -> Neurons:
     return neurons(how, terms, 4, bias, draw(st.integers(0, 10**6)))
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(aligned_neurons())
 def test_arrays_and_sums_give_the_bits_of_the_reference(case: Neurons) -> None:
     wanted = case.by_exact()
@@ -168,7 +169,7 @@ def test_a_tensor_core_in_plain_integers(name: str, group: int, kept: int) -> No
         assert result == total
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.data())
 def test_a_restricted_sum_gives_what_the_whole_gives_with_zeros(data: st.DataObject) -> None:
     fmt: Format = data.draw(st.sampled_from([FLOAT16, BFLOAT16, FLOAT8_E5M2]))

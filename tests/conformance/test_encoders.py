@@ -10,6 +10,7 @@ import pytest
 from bitvectors import tie
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import EVERY, MICRO, TINY, TINYFN, expressions, operands
 
 from fpsynth import expressions as e
@@ -52,7 +53,7 @@ SUM_WITH_WIDE_EXPONENT = e.add(variable("v0", FLOAT8_E5M2), variable("v1", FLOAT
 """z3 does not bit-blast a sum in a sort with more bits of exponent than of precision: it answers unknown."""
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(cases())
 @example((SUM_WITH_WIDE_EXPONENT, {"v0": PLUS_ZERO, "v1": MINUS_ZERO}))
 def test_z3_evaluates_every_node_as_the_reference_does(case: Case) -> None:
@@ -60,7 +61,7 @@ def test_z3_evaluates_every_node_as_the_reference_does(case: Case) -> None:
     same(list(topological([root])), assignment)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(cases(), st.sampled_from([Op.LT, Op.LE, Op.EQ]), st.integers(-5, 5), st.sampled_from([1, 3, 10]))
 def test_z3_compares_exact_reals_as_the_reference_does(case: Case, op: Op, numerator: int, denominator: int) -> None:
     root, assignment = case
@@ -185,7 +186,7 @@ def script_of(problem: Problem, encoding: str) -> Script | None:
 
 @pytest.mark.parametrize("encoding", ["fp", "bitblast", "significands"])
 @pytest.mark.parametrize("name", list(SOLVERS))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(data=st.data())
 def test_solvers_read_the_text_as_the_reference_does(name: str, encoding: str, data: st.DataObject) -> None:
     pytest.importorskip(name, reason=f"{name} is not installed")

@@ -9,6 +9,7 @@ from gfloat import Domain, FormatInfo, RoundMode
 from hostile import hostile_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import EVERY, TINY, TINYFN, operands
 
 from fpsynth import rounding as r
@@ -65,7 +66,7 @@ def test_rounding_values_midpoints_and_their_neighbours(fmt: Format, mode: Round
 
 
 @pytest.mark.parametrize("fmt", [TINY, TINYFN, FLOAT8_E4M3FN], ids=str)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data(), mode=st.sampled_from(list(Rounding)))
 def test_operations_are_gfloat_s_rounding_of_the_exact_result(data: st.DataObject, fmt: Format, mode: Rounding) -> None:
     a, b, c = data.draw(operands(fmt, 3))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreters import INTERPRETERS
+from profiles import examples
 from strategies import EVERY, FLOAT32, FLOAT64, TINY, TWO_BITS, conditions, expressions, operands
 
 from fpsynth import expressions as e
@@ -23,7 +24,7 @@ def same(name: str, roots: list[Expression], point: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("fmt", EVERY, ids=str)
 @pytest.mark.parametrize("name", OTHERS)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(data=st.data())
 def test_single_operations_on_hostile_operands(name: str, fmt: Format, data: st.DataObject) -> None:
     x, y, z = unknowns = [e.variable(v, fmt) for v in "xyz"]
@@ -36,7 +37,7 @@ def test_single_operations_on_hostile_operands(name: str, fmt: Format, data: st.
 
 @pytest.mark.parametrize("fmt", EVERY, ids=str)
 @pytest.mark.parametrize("name", OTHERS)
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(data=st.data())
 def test_random_expressions(name: str, fmt: Format, data: st.DataObject) -> None:
     unknowns = [e.variable(v, fmt) for v in "xyz"]

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
+from profiles import examples
 from strategies import TINY
 from sums import Neurons, family_orders, neurons, random_neurons
 
@@ -45,7 +46,7 @@ def by_hand(how: Arithmetic, weights: list[float], inputs: list[float]) -> Neuro
     return Neurons(how, np.array([weights]), np.array([inputs]), None)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(random_neurons(FORMATS))
 @example(by_hand(Arithmetic(FLOAT16, order=STEP, fused=True), [2.0**15, 2.0**-24, -(2.0**15)], [2.0**15, 2.0**-24, 2.0**15]))
 @example(by_hand(Arithmetic(FLOAT32, order=STEP, fused=True, flush=True), [2.0**-127, 1, -1], [2.0**10, 1, 1]))
@@ -58,7 +59,7 @@ def test_arrays_and_sums_give_the_bits_of_the_reference(case: Neurons) -> None:
     agree(sum_of_products(case.how, case.weights, case.inputs, case.bias), wanted, case)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(random_neurons(FORMATS, most=5, rows=2))
 def test_z3_gives_the_bits_of_the_reference(case: Neurons) -> None:
     pytest.importorskip("z3", reason="z3 is not installed")

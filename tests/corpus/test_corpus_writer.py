@@ -9,6 +9,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from witnesses import RADIUS, W1, W2, XA, XB, published
 
 from fpsynth import files
@@ -276,7 +277,7 @@ def test_a_corpus_of_nothing_is_refused(tmp_path):
         write_corpus([published()], tmp_path / "c", timeout=0)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=30))
 def test_no_text_in_a_witness_changes_a_query(tmp_path, text):
     witness = replace(published(), certificate=replace(published().certificate, certifier=text))

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from witnesses import RADIUS, XA, XB, published
 
 from fpsynth.corpus.region import choose_region, robust_over_reals
@@ -85,7 +86,7 @@ def test_networks_beyond_the_budget_stay_unproved():
     assert not robust_over_reals(wide, [Fraction(1)] * 200, [Fraction(2)] * 200, 0)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(60))
 @given(st.integers(0, 2**32), st.sampled_from([(1, 2), (2, 3), (3, 2), (2, 3, 2), (1, 2, 2, 3)]))
 def test_the_box_keeps_its_promises_on_random_networks(seed, shape):
     pick = random.Random(seed)

@@ -7,6 +7,7 @@ from fractions import Fraction as F
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import EVERY, expressions, values
 
 from fpsynth.encoders.ranges import analyse, inner_bounds, variable_range
@@ -30,7 +31,7 @@ def bounded(draw: st.DrawFn) -> tuple[object, tuple[Variable, ...], dict[str, Va
     return draw(expressions(fmt, leaves, formats=[draw(st.sampled_from(EVERY))], size=5)), tuple(variables), assignment
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(bounded())
 def test_every_node_is_in_its_range(case: tuple) -> None:
     root, variables, assignment = case

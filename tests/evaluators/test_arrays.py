@@ -9,6 +9,7 @@ import pytest
 from hostile import hostile_triples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import EVERY, SMALL, WIDE, expressions, formats
 
 from fpsynth import expressions as e
@@ -22,7 +23,7 @@ from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 X, Y = e.variable("x", FLOAT32), e.variable("y", FLOAT32)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data(), formats)
 def test_random_graphs_over_hostile_arrays_have_the_bits_of_the_exact_interpreter(data: st.DataObject, fmt: Format) -> None:
     unknowns = [e.variable(name, fmt) for name in "xyz"]

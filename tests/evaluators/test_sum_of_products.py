@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import networks, values
 from sums import neurons, sum_arithmetics
 
@@ -50,7 +51,7 @@ def test_shapes_broadcast_and_pieces_change_nothing(how: Arithmetic, monkeypatch
     assert sum_of_products(how, w, x[:0], b).shape == (0, 6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data(), st.sampled_from([FLOAT16, BFLOAT16, FLOAT32, FLOAT64]))
 def test_networks_of_many_arithmetics_have_the_bits_of_the_reference(data: st.DataObject, fmt: object) -> None:
     network = data.draw(networks(fmt)).map(float)  # type: ignore[arg-type]

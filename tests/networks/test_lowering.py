@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import TINY, values
 
 from fpsynth import expressions as e
@@ -178,7 +179,7 @@ moderate = st.builds(lambda n, k: half(Fraction(n, 2**k)), st.integers(-2047, 20
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(w=st.tuples(*[moderate] * 4), x=st.tuples(*[moderate] * 4), b=moderate)
 def test_a_neuron_is_its_formula(name: str, w: Numbers, x: Numbers, b: Fraction) -> None:
     arithmetic, expected = FORMULAS[name]

@@ -7,6 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import trees
 
 from fpsynth.errors import InputError
@@ -31,7 +32,7 @@ def test_all_pairs_of_binary_trees_of_up_to_five_leaves(leaves: int) -> None:
             assert compared(b, a, triple.leaves) == triple.swapped
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data(), st.integers(1, 9))
 def test_random_trees_with_fused_steps_against_all_triples(data: st.DataObject, leaves: int) -> None:
     a, b = data.draw(trees(leaves, most=4)), data.draw(trees(leaves, most=4))

@@ -8,6 +8,7 @@ import pytest
 from aligned_arithmetics import tensor_core
 from divergences import BY_HAND, any_divergence, divergence, observed, row_of, triple, twin, views
 from hypothesis import given, settings
+from profiles import examples
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT16, FLOAT32
@@ -144,7 +145,7 @@ def test_an_environment_that_was_not_run_is_said_to_be_just_that():
     assert "not run: not installed" in text
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(60))
 @given(any_divergence())
 def test_listings_and_json_of_any_divergence(found):
     assert replay_text(found)

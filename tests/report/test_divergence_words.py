@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from divergences import any_divergence, divergence, observed, triple, views
 from hypothesis import HealthCheck, given, settings
+from profiles import examples
 
 from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic
@@ -88,7 +89,7 @@ def test_runs_in_another_format_than_the_one_that_departs_are_not_counted():
     assert wrong(replace(found, observations=seen))[-1] == "numpy shows it (its one outcome departs from the reference)."
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=examples(15), suppress_health_check=list(HealthCheck))
 @given(any_divergence())
 def test_two_views_never_have_one_name(found):
     one, other = told_apart(found)
@@ -144,7 +145,7 @@ def test_a_file_that_does_not_say_what_a_view_computes_is_not_explained():
                 report(replace(found, views=silent))
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(any_divergence())
 def test_whatever_a_file_may_hold_is_told_or_refused_in_one_line(found):
     for report in (explain_divergence, divergence_report):

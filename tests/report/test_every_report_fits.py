@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import pytest
 from divergences import BY_HAND, any_divergence, classes, observed
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from reports import REPLAYS, found, known, optimal, random_witness
 from strategies import every_order
 from test_matrix_report import MEMBERS, TERMS
@@ -131,20 +132,20 @@ def test_the_environments_fit(width):
     fits(environments_text(Installation(machine, libraries, {"torch": "2.13.0+cpu", "jax": None}), Style(width=width)), width)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25))
 @given(any_witness(), st.sampled_from((60, *WIDTHS)))
 def test_any_witness_fits(witness, width):
     fits(witness_report(witness, width=width), width)
     fits(replay_text(witness, Style(width=width)), width)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20))
 @given(any_witness(), st.sampled_from((60, *WIDTHS)))
 def test_any_explanation_fits(witness, width):
     fits(explain(witness, width=width), width)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25))
 @given(any_divergence(), st.sampled_from((60, *WIDTHS)))
 def test_any_divergence_fits(divergence, width):
     fits(replay_text(divergence, Style(width=width)), width)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from witnesses import W1, W2, XA, XB
 
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, FORMATS
@@ -85,7 +86,7 @@ def _near(draw):
     return fmt, [Fraction(2) ** top * Fraction(3, 2) + unit * Fraction(step, 8) for step in steps]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150))
 @given(_near(), st.sampled_from(Rounding), st.integers(60, 110))
 def test_marks_stand_in_order_and_ties_are_shown_iff_rounded_values_are_equal(case, rounding, width):
     fmt, exact = case
@@ -104,7 +105,7 @@ def test_marks_stand_in_order_and_ties_are_shown_iff_rounded_values_are_equal(ca
             assert together == equal(m.rounded, other.rounded)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(100))
 @given(_near())
 def test_farther_right_is_larger(case):
     fmt, exact = case

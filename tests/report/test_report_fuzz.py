@@ -2,7 +2,8 @@
 
 from fractions import Fraction
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
+from profiles import examples
 from witnesses import any_witness
 
 from fpsynth.report.explain import explain
@@ -11,7 +12,7 @@ from fpsynth.report.terminal import tie_report, witness_report
 from fpsynth.synthesis.result import TieResult, Verdict
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150))
 @given(any_witness())
 def test_any_witness_is_reported_in_both_alphabets(witness):
     drawn = witness_report(witness, unicode=True)
@@ -21,7 +22,7 @@ def test_any_witness_is_reported_in_both_alphabets(witness):
     assert all(character.isprintable() or character == "\n" for character in drawn)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(50))
 @given(any_witness())
 def test_any_witness_is_explained_in_ascii_if_asked(witness):
     text = explain(witness, unicode=False)
@@ -29,7 +30,7 @@ def test_any_witness_is_explained_in_ascii_if_asked(witness):
     assert "3  The computation" in text
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40))
 @given(any_witness())
 def test_colour_adds_codes_and_changes_no_text(witness):
     result = TieResult(Verdict.FOUND, (witness, witness), "", None, Fraction(3), (), 1.0, 2.0, {"dtype": "float32"})

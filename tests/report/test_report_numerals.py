@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FORMATS
 from fpsynth.report.numerals import (
@@ -42,13 +43,13 @@ def test_significant_digits(number, digits, direction, text):
     assert significant(number, digits, direction) == text
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(200))
 @given(st.fractions(min_value=-(10**12), max_value=10**12), st.integers(1, 20))
 def test_rounded_down_is_below_and_rounded_up_above(number, digits):
     assert Fraction(significant(number, digits, "down")) <= number <= Fraction(significant(number, digits, "up"))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(200))
 @given(st.sampled_from(list(FORMATS.values())), st.data())
 def test_the_shortest_decimal_comes_back(fmt, data):
     value = from_bits(data.draw(st.integers(0, fmt.max_finite_bits)), fmt)

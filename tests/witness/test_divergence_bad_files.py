@@ -9,6 +9,7 @@ import pytest
 from divergences import classes, observed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from test_witness_bad_files import _JSON, ABSENT, _mutate, _strings, one_short_line, outcome, shown
 
 from fpsynth.errors import InputError
@@ -196,7 +197,7 @@ def test_one_output_is_enough_for_a_divergence():
     assert from_json(data).network.shape == (4, 1)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(400))
 @given(st.integers(0, 2**32), st.lists(_JSON, min_size=1, max_size=2))
 def test_mutated_data_loads_or_is_refused_in_one_line(seed, values):
     pick, data = random.Random(seed), copy.deepcopy(GOOD)
@@ -206,7 +207,7 @@ def test_mutated_data_loads_or_is_refused_in_one_line(seed, values):
     assert one_short_line(outcome(parse, json.dumps(data)))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(300))
 @given(st.integers(0, 2**32))
 def test_mutated_text_loads_or_is_refused_in_one_line(seed):
     pick, content = random.Random(seed), bytearray(text(good()).encode())
@@ -218,7 +219,7 @@ def test_mutated_text_loads_or_is_refused_in_one_line(seed):
     assert one_short_line(outcome(parse, content.decode("utf-8", errors="replace")))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(300))
 @given(st.integers(0, 2**32), _JSON)
 def test_our_check_of_the_schema_agrees_with_jsonschema(seed, value):
     jsonschema = pytest.importorskip("jsonschema")

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from divergences import BY_HAND, PAIRWISE, any_divergence, divergence, observed, row_of, triple, views
 from hypothesis import given, settings
+from profiles import examples
 from witnesses import published
 
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
@@ -22,7 +23,7 @@ from fpsynth.witness.numerals import parse_rational, rational_text
 from fpsynth.witness.schema import ANNOTATIONS, KEYWORDS, divergence_schema
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150))
 @given(any_divergence())
 def test_what_is_written_is_read_back_bit_for_bit(found):
     again = parse(text(found))
@@ -30,7 +31,7 @@ def test_what_is_written_is_read_back_bit_for_bit(found):
     assert repr(again) == repr(found)  # in which the two zeros differ
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(30))
 @given(any_divergence())
 def test_the_shipped_schema_accepts_what_is_written(found):
     jsonschema = pytest.importorskip("jsonschema")

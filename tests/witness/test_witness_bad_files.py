@@ -9,6 +9,7 @@ import re
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from witnesses import published
 
 from fpsynth.errors import InputError
@@ -288,7 +289,7 @@ def _mutate(node, pick, value):
         return
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(400))
 @given(st.integers(0, 2**32), st.lists(_JSON, min_size=1, max_size=2))
 @example(0, [10**320])
 def test_mutated_data_loads_or_is_refused_in_one_line(seed, values):
@@ -299,7 +300,7 @@ def test_mutated_data_loads_or_is_refused_in_one_line(seed, values):
     assert one_short_line(outcome(parse, json.dumps(data)))
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(400))
 @given(st.integers(0, 2**32))
 def test_mutated_text_loads_or_is_refused_in_one_line(seed):
     pick, content = random.Random(seed), bytearray(text(published()).encode())
@@ -325,7 +326,7 @@ def test_mutated_text_loads_or_is_refused_in_one_line(seed):
     assert one_short_line(outcome(parse, content.decode("utf-8", errors="replace")))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(300))
 @given(st.integers(0, 2**32), _JSON)
 def test_our_check_of_the_schema_agrees_with_jsonschema(seed, value):
     jsonschema = pytest.importorskip("jsonschema")

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
+from profiles import examples
 from witnesses import RADIUS, SUPREMUM, any_witness, published
 
 from fpsynth.arithmetic import Arithmetic, Deployment
@@ -23,7 +24,7 @@ def exact_bits(witness):
     return repr(witness)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150))
 @given(any_witness())
 def test_what_is_written_is_read_back_bit_for_bit(witness):
     again = parse(text(witness))
@@ -31,7 +32,7 @@ def test_what_is_written_is_read_back_bit_for_bit(witness):
     assert exact_bits(again) == exact_bits(witness)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(30))
 @given(any_witness())
 def test_the_shipped_schema_accepts_what_is_written(witness):
     jsonschema = pytest.importorskip("jsonschema")
