@@ -68,7 +68,7 @@ def drawn(rng: random.Random, fmt: Format) -> Arithmetic:
         accumulator=rng.choice((None, WIDER)),
         rounding=rng.choice(MODES),
         fused=rng.random() < 0.8,
-        flush=rng.choice([Flush.NEVER] * 18 + [Flush.ROUNDED, Flush.UNBOUNDED]),
+        flush=(Flush.ROUNDED, Flush.UNBOUNDED, *[Flush.NEVER] * 18)[int(20 * rng.random())],
         order=fixed_order(Tree(3, rng.choice(TREES))),
         rounded=rng.choice(((), (), (0,), (1, 2))),
         operands=rng.choice((None, None, None, Format("coarse", 4, 2))),
