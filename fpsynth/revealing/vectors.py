@@ -115,8 +115,8 @@ class _Draw:
         return np.asarray(np.where(self.rng.random(size) < 0.25, few, full) * self.rng.choice((-1.0, 1.0), size))
 
     def nearly(self, size: tuple[int, ...]) -> Array:
-        """Numbers within three ulps of 1 or of -1, half of them just that."""
-        ulps = np.where(self.rng.random(size) < 0.5, 0, self.rng.integers(-3, 4, size))
+        """Numbers within three ulps of 1 or of -1, most of them just that."""
+        ulps = np.where(self.rng.random(size) < 0.7, 0, self.rng.integers(-3, 4, size))
         return np.asarray((1 + ulps * 2.0 ** (1 - self.fmt.precision)) * self.rng.choice((-1.0, 1.0), size))
 
     def spread(self, width: float, centre: float = 0.0) -> tuple[Array, Array, Array]:
@@ -205,29 +205,33 @@ def _threshold(draw: _Draw) -> tuple[Array, Array, Array]:
     """Few leaves, often ones that meet early, whose products tell how results are flushed, and which of a pair comes first.
 
     Some are within ulps of the smallest normal number, some about half the ulp of a partial sum there, and some subnormal: a
-    product that is flushed before it is added is lost, and one that is fused onto another is not.
+    product that is flushed before it is added is lost, and one that is fused onto another is not.  In half of the rows one is
+    the smallest normal number itself, and others take it less than half an ulp below.
     """
     rng, fmt, n = draw.rng, draw.fmt, draw.shape.terms
     wide = FLOAT32 if fmt.precision < 24 and 2 * fmt.lsb_min < FLOAT32.emin and rng.random() < 0.8 else fmt
     least, low = wide.emin, (-wide.precision - 2 if draw.shape.weighted else 0)
     last = -float(wide.precision)
     below = rng.choice([0.0, 0.0, last + 1, last, last - 1, -1.0, -3.0, -8.0], draw.sizes[0])
+    first, keep = _few_that_meet(draw)
+    below = np.where((rng.random(first.shape) < 0.5)[..., None], last - 1, below)
+    np.put_along_axis(below, first[..., None], 0.0, axis=2)
     share = np.where(below == 0, 1.0, rng.uniform(1.0, 2.0, draw.sizes[0]))
-    common = np.where(rng.random((draw.count, 1, n)) < 0.5, 1.0, rng.uniform(1.0, 2.0, (draw.count, 1, n)))
+    common = np.where(rng.random((draw.count, 1, n)) < 0.7, 1.0, rng.uniform(1.0, 2.0, (draw.count, 1, n)))
     x = draw.nearly(draw.sizes[0]) * share * np.exp2(least - low + below) / common
     w = draw.nearly(draw.sizes[1]) * common * np.exp2(float(low))
-    return _few_that_meet(draw, x), w, draw.nearly(draw.sizes[2]) * np.exp2(least + rng.integers(-2, 2, draw.sizes[2]))
+    return np.where(keep, x, 0.0), w, draw.nearly(draw.sizes[2]) * np.exp2(least + rng.integers(-2, 2, draw.sizes[2]))
 
 
-def _few_that_meet(draw: _Draw, x: Array) -> Array:
-    """The rows with all but one to four leaves set to zero: some leaf and others a power of two away."""
-    rng, n = draw.rng, draw.shape.terms
-    first = np.where(rng.random(x.shape[:2]) < 0.5, rng.integers(0, n, x.shape[:2]), rng.integers(0, min(n, 4), x.shape[:2]))
-    keep = np.zeros(x.shape, bool)
+def _few_that_meet(draw: _Draw) -> tuple[Array, Array]:
+    """For each row a leaf, and which leaves are not zero: that one and up to three a power of two away, or all of them."""
+    rng, n, rows = draw.rng, draw.shape.terms, draw.sizes[0][:2]
+    first = np.where(rng.random(rows) < 0.5, rng.integers(0, n, rows), rng.integers(0, min(n, 4), rows))
+    keep = np.zeros(draw.sizes[0], bool)
     for steps in range(4):
-        other = first ^ (1 << rng.integers(0, max(1, (n - 1).bit_length()), x.shape[:2])) if steps else first
+        other = first ^ (1 << rng.integers(0, max(1, (n - 1).bit_length()), rows)) if steps else first
         np.put_along_axis(keep, np.minimum(other, n - 1)[..., None], True, axis=2)
-    return np.where(keep | (rng.random(x.shape[:2]) < 0.1)[..., None], x, 0.0)
+    return first, keep | (rng.random(rows) < 0.1)[..., None]
 
 
 Kind = Callable[[_Draw], tuple[Array, Array, Array]]

@@ -19,6 +19,7 @@ from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
+from fpsynth.rounding import Flush
 
 FORMATS = [FLOAT16, BFLOAT16, FLOAT32]
 SHAPES = [(1, 2), (3, 2), (8, 3), (2, 3, 2), (3, 4, 3), (2, 3, 3, 2)]
@@ -31,7 +32,7 @@ def random_deployment(rng: random.Random, fmt: Format) -> Deployment:
             fmt,
             accumulator=rng.choice([None, None, FLOAT64 if fmt == FLOAT32 else FLOAT32]),
             fused=rng.random() < 0.5,
-            flush=fmt != FLOAT16 and rng.random() < 0.3,
+            flush=Flush.NEVER if fmt == FLOAT16 or rng.random() < 0.7 else rng.choice([Flush.ROUNDED, Flush.UNBOUNDED]),
             order=parse_order(rng.choice(["sequential", "reverse", "pairwise", "strided:2", "strided:3"])),
             bias_first=rng.random() < 0.5,
         )

@@ -23,7 +23,7 @@ from fpsynth.evaluators.arrays import evaluate_arrays, round_array
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.orders import fixed_order, parse_order
-from fpsynth.rounding import Rounding, Value, from_float
+from fpsynth.rounding import Flush, Rounding, Value, from_float
 
 ROWS = 100_000 if "FPSYNTH_SLOW" in os.environ else 10_000
 
@@ -55,7 +55,7 @@ def aligned_neurons(draw: st.DrawFn) -> Neurons:
         fmt,
         accumulator=draw(st.sampled_from([None, FLOAT32, FLOAT32, FLOAT16])),
         fused=True,
-        flush=draw(st.sampled_from([False, False, True])),
+        flush=draw(st.sampled_from([Flush.NEVER, Flush.NEVER, Flush.ROUNDED, Flush.UNBOUNDED])),
         order=order,
         bias_first=draw(st.booleans()),
         rounded=tuple(sorted(draw(st.sets(st.integers(0, terms - 1), max_size=3)))),

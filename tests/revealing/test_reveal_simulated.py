@@ -15,7 +15,7 @@ from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.base import Library
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.revealing.bench import Bench
-from fpsynth.revealing.checking import answers, joined
+from fpsynth.revealing.checking import answers, explained, joined
 from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.result import Reveal, pairs_reversed, steps_in_words
 from fpsynth.revealing.trees import canonical
@@ -113,6 +113,22 @@ def test_every_pair_where_products_meet_has_an_order_of_its_own(fmt, flush):
     assert same(got, how, 8)
     assert pairs_reversed(got, 8) == [(2, 3)]
     assert "product 3 is rounded by itself, and product 2 is fused onto it" in steps_in_words(got, 8)
+
+
+@pytest.mark.parametrize("terms", [2, 8, 64])
+@pytest.mark.parametrize("fmt", [BFLOAT16, FLOAT32])
+def test_hostile_vectors_tell_pair_orders_and_kinds_of_flushing_apart_often_enough(fmt, terms):
+    """Of the 10000 that a kernel is checked on, whatever its number of terms, dozens."""
+    steps = [(0, 1), *((terms + k, k + 2) for k in range(terms - 2))]
+    right = Arithmetic(
+        fmt, FLOAT32, fused=True, flush=Flush.UNBOUNDED, rounded=(1,), order=fixed_order(Tree(terms, tuple(steps)))
+    )
+    what = kernel(fmt, terms, batch=64, outputs=64)
+    everywhere = [(row, output) for row in range(64) for output in range(64)]
+    given = joined(list(answers(Bench(layer(what, lambda row, output: right), what), everywhere, 10_000, 1, calls=26)))
+    for wrong in (replace(right, rounded=()), replace(right, flush=Flush.ROUNDED)):
+        assert explained(wrong, given) < 10_000 - 20
+    assert explained(right, given) == 10_000
 
 
 @pytest.mark.parametrize("fmt", [FLOAT16, BFLOAT16, FLOAT32])

@@ -22,7 +22,7 @@ from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, TF32, Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.rounding import Rounding
+from fpsynth.rounding import Flush, Rounding
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion
 from fpsynth.synthesis.flips.arithmetics import same
@@ -68,7 +68,7 @@ def drawn(rng: random.Random, fmt: Format) -> Arithmetic:
         accumulator=rng.choice((None, WIDER)),
         rounding=rng.choice(MODES),
         fused=rng.random() < 0.8,
-        flush=rng.random() < 0.1,
+        flush=(Flush.ROUNDED, Flush.UNBOUNDED, *[Flush.NEVER] * 18)[int(20 * rng.random())],
         order=fixed_order(Tree(3, rng.choice(TREES))),
         rounded=rng.choice(((), (), (0,), (1, 2))),
         operands=rng.choice((None, None, None, Format("coarse", 4, 2))),
