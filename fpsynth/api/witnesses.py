@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from fpsynth.api.keywords import OLDER, Batches, Libraries, batches_of, formerly, libraries_of
+from fpsynth.deadlines import within
 from fpsynth.errors import InputError
 from fpsynth.synthesis.options import check_batches
 
@@ -14,11 +16,15 @@ if TYPE_CHECKING:
     from fpsynth.witness import Divergence, Witness
 
 
-def check(witness: Witness | Divergence | str | os.PathLike[str]) -> CheckResult:
-    """Compute every claim of a witness (or of a witness file) again, exactly and without a solver."""
+def check(witness: Witness | Divergence | str | os.PathLike[str], *, timeout: float | None = None) -> CheckResult:
+    """Compute every claim of a witness (or of a witness file) again, exactly and without a solver.
+
+    ``timeout``: seconds, looked at between steps; raises ``fpsynth.deadlines.OutOfTimeError`` where they are over.
+    """
     from fpsynth.synthesis.check import check as recheck
 
-    return recheck(loaded(witness))
+    with _limited(timeout):
+        return recheck(loaded(witness))
 
 
 @formerly(**OLDER)
@@ -28,11 +34,20 @@ def replay(
     library: Libraries = None,
     batch: Batches = None,
     device: str = "cpu",
+    timeout: float | None = None,
 ) -> Witness | Divergence:
     """Run a witness (or a witness file) in each ``library`` at each ``batch`` size; return it with the fresh replays.
 
-    A divergence is run, beside that, in every environment that one of its views names.
+    A divergence is run, beside that, in every environment that one of its views names.  A library that has not answered after
+    ``timeout`` seconds in all, two minutes by itself, counts as not run.
     """
+    with _limited(timeout):
+        return _replayed(witness, library, batch, device)
+
+
+def _replayed(
+    witness: Witness | Divergence | str | os.PathLike[str], library: Libraries, batch: Batches, device: str
+) -> Witness | Divergence:
     from fpsynth.witness import Divergence
 
     subject = loaded(witness)
@@ -50,10 +65,26 @@ def replay(
 
 
 def explain(
-    witness: Witness | Divergence | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False, width: int = 96
+    witness: Witness | Divergence | str | os.PathLike[str],
+    *,
+    unicode: bool = True,
+    colour: bool = False,
+    width: int = 96,
+    timeout: float | None = None,
 ) -> str:
-    """Tell the computation of a witness (or of a witness file) step by step, as text; claims that do not hold come first."""
-    return explanation(witness, unicode=unicode, colour=colour, width=width)[0]
+    """Tell the computation of a witness (or of a witness file) step by step, as text; claims that do not hold come first.
+
+    ``timeout`` as in ``check``.
+    """
+    with _limited(timeout):
+        return explanation(witness, unicode=unicode, colour=colour, width=width)[0]
+
+
+def _limited(timeout: float | None) -> AbstractContextManager[None]:
+    """So many seconds for what follows; None: as many as it takes.  Raises InputError for no time at all."""
+    if timeout is not None and not timeout > 0:
+        raise InputError(f"the time limit must be above 0 seconds, not {timeout}")
+    return nullcontext() if timeout is None else within(timeout)
 
 
 def explanation(

@@ -15,6 +15,7 @@ from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_new_json
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
+from fpsynth.libraries.registry import library_named
 
 if TYPE_CHECKING:
     from fpsynth.corpus.folder import Folder
@@ -46,6 +47,8 @@ def explain(arguments: Namespace, console: Console) -> Outcome:
 
 def replay(arguments: Namespace, console: Console) -> Outcome:
     """Replay a witness file, or all below a folder."""
+    for name in libraries(arguments):
+        library_named(name)  # refuses one that nobody knows before a process is started
     options = {"libraries": libraries(arguments), "batches": batches(arguments), "device": arguments.device}
     options["style"] = _style(console)
     if arguments.out is not None:

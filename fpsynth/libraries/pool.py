@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from fpsynth.deadlines import time_left
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Outputs
@@ -178,7 +179,7 @@ class LibraryPool:
         A request of None asks only for readiness.
         """
         self.start()
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + time_left(self.timeout)
         waiting = {name for name in requests if not self.members[name].reason}
         for name in list(waiting):
             if self.members[name].ready and not self._begin(self.members[name], requests[name]):

@@ -74,15 +74,18 @@ def bomb(tmp_path_factory):
     return path
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the memory from /proc")
 def test_a_bomb_is_refused_before_anything_is_read(bomb):
     code = (
-        "import resource, sys, time\n"
+        "import sys, time\n"
         "from fpsynth.errors import InputError\n"
         "from fpsynth.networks.npz import load_arrays\n"
         "start = time.perf_counter()\n"
         "try:\n    load_arrays(sys.argv[1])\n"
         "except InputError as error:\n    print(error)\n"
-        "print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "seconds = time.perf_counter() - start\n"
+        "(peak,) = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')]\n"
+        "print(seconds, peak)\n"
     )
     here = str(Path(__file__).parents[2])
     done = subprocess.run(
@@ -95,8 +98,8 @@ def test_a_bomb_is_refused_before_anything_is_read(bomb):
     said, figures = done.stdout.splitlines()
     seconds, peak = map(float, figures.split())
     assert said.endswith("the arrays need more than 128 MiB in float64")
-    assert seconds < 1
-    assert peak * (1 if sys.platform == "darwin" else 1024) < 300e6
+    assert seconds < 5  # 41 s were it read
+    assert peak * 1024 < 300e6
 
 
 def test_the_limit_counts_float64_and_labels_as_they_are_read(path, monkeypatch):

@@ -67,7 +67,9 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] =
 ]
 
 
-@pytest.mark.parametrize(("ask", "sides", "options", "message"), REFUSED, ids=lambda value: getattr(value, "__name__", str(value)[:40]))
+@pytest.mark.parametrize(
+    ("ask", "sides", "options", "message"), REFUSED, ids=lambda value: getattr(value, "__name__", str(value)[:40])
+)
 def test_what_cannot_be_asked_is_refused_before_a_library_is_run(
     ask: Callable[..., Any], sides: tuple[Any, ...], options: dict[str, Any], message: str
 ) -> None:
