@@ -268,7 +268,7 @@ def library_lines(divergence: Divergence, style: Style) -> list[str]:
     groups: dict[tuple[str, ...], list[Observation]] = {}
     unrun: dict[tuple[str, ...], list[Observation]] = {}
     for seen in sorted(divergence.observations, key=lambda o: o.view == ""):
-        key = (seen.library, seen.version, _setting(seen), seen.view)
+        key = (seen.library, seen.version, _setting(seen, divergence.format.name), seen.view)
         if not seen.logits:
             unrun.setdefault((*key, clean(seen.not_run or "no logits are recorded")), []).append(seen)
         else:
@@ -290,13 +290,13 @@ def library_lines(divergence: Divergence, style: Style) -> list[str]:
     return table(["library", "version", "run as", "batch", names, "as view", ""], rows, style, gap=2)
 
 
-def _setting(seen: Observation) -> str:
-    """What was set for a run, as it stands behind its variant."""
+def _setting(seen: Observation, usual: str) -> str:
+    """What was set for a run, as it stands behind its variant; its dtype where that is not the ``usual`` one."""
     parts = [f"{name}={value}" for name, value in (*seen.switches, *seen.settings)]
     parts += [f"layout={seen.layout}"] if seen.layout else []
     parts += [f"{seen.threads} threads"] if seen.threads else []
     parts += [seen.device] if seen.device not in ("", "cpu") else []
-    parts += [seen.environment["dtype"]] if "dtype" in seen.environment else []
+    parts += [dtype] if (dtype := seen.environment.get("dtype", usual)) != usual else []
     return clean(f" ({', '.join(parts)})", 80) if parts else ""
 
 

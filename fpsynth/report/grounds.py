@@ -45,8 +45,8 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     if comparison.not_made:
         return [f"not compared directly: {clean(comparison.not_made, 300)}"]
     lines = [
-        f"compared directly, on {comparison.vectors} hostile vectors: other results on {comparison.differing}, something else "
-        f"than was revealed on {comparison.unexplained}"
+        f"compared directly, on {comparison.vectors} hostile vectors, many of them beyond the ranges of the question: other "
+        f"results on {comparison.differing}, something else than was revealed on {comparison.unexplained}"
     ]
     if comparison.first is not None:
         lines += _difference(comparison.first)

@@ -11,6 +11,9 @@ from fpsynth.report.style import Style, pad, plain
 _ROOM = 20
 """Columns that a wrapped cell needs; with fewer it goes to lines of its own.  Shorter cells are never wrapped."""
 
+_SHORT = 18
+"""Cells of so many columns, such as verdicts and pairs of numbers, are never broken."""
+
 Row = Sequence[str]
 
 
@@ -78,7 +81,9 @@ def _narrowed(rows: Sequence[Row], widths: Sequence[int], room: int) -> list[int
 
 def _least(cell: str) -> int:
     """The room that a cell cannot do without."""
-    return cells(cell) if plain(cell) != cell else max((cells(word) for _, word in units(cell, len(cell))), default=0)
+    if plain(cell) != cell or cells(cell) <= _SHORT:
+        return cells(cell)
+    return max((cells(word) for _, word in units(cell, len(cell))), default=0)
 
 
 def _folded(row: Row, widths: Sequence[int]) -> list[Row]:
