@@ -32,11 +32,15 @@ def run() -> int:
         if mine:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            return main()
+            code = main()
         finally:
             if mine:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
             kill_all()
+        if code == _INTERRUPTED:
+            # an interrupt that crossed an exec() has Python, run with -m, end by the signal whatever exit code it is given
+            os._exit(code)
+        return code
     except KeyboardInterrupt:  # outside of what ``main`` watches over, or the second one
         if mine:
             signal.signal(signal.SIGINT, signal.SIG_IGN)

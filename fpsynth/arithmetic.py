@@ -120,8 +120,9 @@ def restricted(how: Arithmetic, terms: int, active: Iterable[int]) -> Arithmetic
     starts at, and which leaf of a fused pair is rounded then differs.  And nothing may overflow, of which steps of more than
     two nodes make NaN, but the step that is left of one an infinity; nor underflow where a step aligns.  Raises InputError
     where no product is active, for a bias leaf, where a fused step of more than two nodes would be left with two unrounded
-    products, which an ordinary fused addition cannot take, and where a step that aligns would be left with partial sums alone,
-    or with one operand that it does not leave as it is.
+    products, which an ordinary fused addition cannot take, where a step that aligns would be left with partial sums alone,
+    or with one operand that it does not leave as it is, and where a product that an addition rounds is not one that is rounded
+    by itself: products may have a format of their own, and what aligns and flushes reads numbers in another one.
     """
     if how.bias_leaf:
         raise InputError("an arithmetic whose order holds the bias cannot be restricted to some products")
@@ -130,6 +131,11 @@ def restricted(how: Arithmetic, terms: int, active: Iterable[int]) -> Arithmetic
     tree = how.order.tree(terms)
     small, kept = restrict(tree, active)
     rounded = _rounded_in(how, tree, kept) if how.fused else []
+    if how.products is not None and any(kept[leaf] not in how.rounded for leaf in rounded):
+        raise InputError("fused products that have a format of their own cannot be restricted to some of them")
+    plain = how.operands is None and holds(how.sum_format or how.format, how.format)
+    if how.alignment is not None and how.flush and not plain:
+        raise InputError("a sum that aligns and flushes numbers of another format cannot be restricted to some products")
     return replace(how, order=fixed_order(small), rounded=tuple(rounded))
 
 

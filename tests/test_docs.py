@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fpsynth.cli.arguments import build_parser
+from fpsynth.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,6 +35,12 @@ def test_there_are_commands():
 @pytest.mark.parametrize(("document", "command"), COMMANDS, ids=lambda value: value.name if isinstance(value, Path) else value)
 def test_commands_parse(document, command):
     build_parser().parse_args(shlex.split(command))
+
+
+@pytest.mark.parametrize("command", [command for _, command in COMMANDS if command.startswith("tree ")])
+def test_trees_are_drawn(command, capsys):
+    assert main(shlex.split(command)) == 0
+    assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -48,7 +48,8 @@ def order(
     else that is sampled); ``threshold``: FEATURE>VALUE or FEATURE<VALUE likewise.  Further options: see ``Options``.  Raises
     InputError for what cannot be used.
     """
-    from fpsynth.synthesis.questions import OrderRequest, run_order
+    from fpsynth.synthesis.questions import run_order
+    from fpsynth.synthesis.requests import OrderRequest
 
     chosen = options_of(options)
     if only_in is not None:
@@ -87,7 +88,8 @@ def precision(
 
     The numbers are of the narrower format.  The other arguments are those of ``order``; ``dtype`` has no meaning here.
     """
-    from fpsynth.synthesis.questions import OrderRequest, precision_sides, run_order
+    from fpsynth.synthesis.questions import precision_sides, run_order
+    from fpsynth.synthesis.requests import OrderRequest
 
     sides, numbers = precision_sides(format_named(a), format_named(b), order)
     options["dtype"] = numbers.name
@@ -115,7 +117,8 @@ def _predicate(predicate: str | None, gap: Number | None) -> str:
 @formerly(**OLDER)
 def relu(a: str = "real", b: str = "tensorflow:matmul", *, terms: int = 8, **options: Unpack[OptionFields]) -> DivergenceResult:
     """Find a pre-activation that is negative in ``a`` (so that ReLU gives 0) and positive in ``b``, the largest first."""
-    from fpsynth.synthesis.questions import OrderRequest, run_order
+    from fpsynth.synthesis.questions import run_order
+    from fpsynth.synthesis.requests import OrderRequest
 
     request = OrderRequest(question="relu", sides=(a, b), terms=terms, predicate="relu", maximise=True)
     return run_order(request, options_of(options))

@@ -6,7 +6,7 @@ import argparse
 
 from fpsynth.cli.codes import TEXT
 from fpsynth.cli.divergence_arguments import COMMANDS as DIVERGENCES
-from fpsynth.cli.divergence_arguments import add_maximise, add_width
+from fpsynth.cli.divergence_arguments import add_maximise, add_output
 from fpsynth.cli.parser import Parser
 from fpsynth.errors import InputError
 from fpsynth.version import __version__
@@ -45,12 +45,6 @@ def batches(arguments: argparse.Namespace) -> tuple[int, ...]:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """The option --device."""
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output instead of a report")
-    parser.add_argument("--verbose", action="store_true", help="log every step on standard error")
-    add_width(parser)
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -137,7 +131,7 @@ def _tie(parser: argparse.ArgumentParser) -> None:
     )
     add("--no-replay", action="store_true", help="do not run the libraries")
     _add_replay(parser)
-    _add_output(parser)
+    add_output(parser)
 
 
 def _certify(parser: argparse.ArgumentParser) -> None:
@@ -166,19 +160,19 @@ def _certify(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="for all of it; what is not done by then is unknown, exit code 3 (default: no limit)",
     )
-    _add_output(parser)
+    add_output(parser)
 
 
 def _environments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--library", action="append", metavar="NAMES", help=f"libraries (default {KNOWN})")
     add_device(parser)
-    _add_output(parser)
+    add_output(parser)
 
 
 def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE|FOLDER", help=f"witness file, {_FOLDER}")
     _add_limit(parser)
-    _add_output(parser)
+    add_output(parser)
 
 
 def _replay(parser: argparse.ArgumentParser) -> None:
@@ -186,13 +180,13 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     _add_replay(parser)
     parser.add_argument("--out", metavar="FILE", help="write the witness with these replays")
     _add_limit(parser)
-    _add_output(parser)
+    add_output(parser)
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="witness file")
     _add_limit(parser)
-    _add_output(parser)
+    add_output(parser)
 
 
 _FOLDER = "or a folder with witness files in it or below it, such as a corpus: the exit code is then the largest of theirs"

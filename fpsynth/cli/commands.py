@@ -18,7 +18,6 @@ from fpsynth.errors import InputError
 from fpsynth.files import shown
 
 if TYPE_CHECKING:
-    from fpsynth.report.style import Style
     from fpsynth.synthesis.result import TieResult
 
 
@@ -152,19 +151,14 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
     """List the environments."""
     console.progress("importing the libraries and trying every dtype")
     found = api.environments(libraries(arguments), device=arguments.device)
+    code = UNKNOWN if found.lost else DONE
     if arguments.json:
         from fpsynth.report.results import environments_json
 
-        return DONE, environments_json(found)
+        return code, environments_json(found)
     from fpsynth.report.listings import environments_text
 
-    return DONE, environments_text(found, _style(console))
-
-
-def _style(console: Console) -> Style:
-    from fpsynth.report.style import Style
-
-    return Style(console.unicode(), console.colour(), console.width())
+    return code, environments_text(found, console.style())
 
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {

@@ -12,11 +12,10 @@ from typing import Any
 
 from fpsynth.cli.streams import say
 from fpsynth.errors import printable
+from fpsynth.report.style import MIN_WIDTH, Style, fitted
 
 _EVENT = re.compile(r": (?:sat|unsat|unknown|stopped) after [0-9.]+ s")
 """What a race says of an attempt that has ended."""
-FEWEST, MOST = 60, 200
-"""Columns that a report can be laid out in."""
 _TERMINAL, _PIPE = 100, 80
 """Columns of a report where nobody says how many: at most so many on a terminal, and in a pipe without COLUMNS."""
 
@@ -127,14 +126,16 @@ class Console:
 
     def width(self) -> int:
         """Columns for a report: those asked for; else those of the terminal or of COLUMNS, no more than are read with ease."""
-        return self.columns or max(FEWEST, min(_TERMINAL, shutil.get_terminal_size((_PIPE, 24)).columns))
+        return self.columns or max(MIN_WIDTH, min(_TERMINAL, shutil.get_terminal_size((_PIPE, 24)).columns))
+
+    def style(self) -> Style:
+        """How a report looks here."""
+        return Style(self.unicode(), self.colour(), self.width())
 
     def fitted(self, report: str | dict[str, Any]) -> str | dict[str, Any]:
         """The report with no line wider than ``width``; objects and ``Verbatim`` text as they are."""
         if not isinstance(report, str) or isinstance(report, Verbatim):
             return report
-        from fpsynth.report.style import fitted
-
         width = self.width()
         return "\n".join(part for line in report.split("\n") for part in fitted(line, width))
 

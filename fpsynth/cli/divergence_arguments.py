@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from fpsynth.cli.console import FEWEST, MOST
+from fpsynth.report.style import MAX_WIDTH, MIN_WIDTH
 
 Add = Callable[[argparse.ArgumentParser], None]
 
@@ -29,7 +29,7 @@ def tree(parser: argparse.ArgumentParser) -> None:
     add("--form", "--as", metavar="FORM", help="unicode, text, svg, fpcore or json (default unicode)")
     add("--compare", metavar="ORDER", help="say whether this other order is the same tree, and where they part")
     add("--out", metavar="FILE", help="write it there instead of printing it")
-    _output(parser)
+    add_output(parser)
 
 
 def reveal(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def reveal(parser: argparse.ArgumentParser) -> None:
     add("--vectors", type=int, default=10_000, metavar="N", help="hostile random vectors of the check (default %(default)s)")
     add("--seed", type=int, default=0, help="of those vectors (default %(default)s)")
     add("--out", metavar="FILE.json", help="write what was found, to be used wherever an order is taken")
-    _output(parser)
+    add_output(parser)
 
 
 def matrix(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def matrix(parser: argparse.ArgumentParser) -> None:
     )
     add("--reveals", action="append", metavar="FILE.json", help="environments of a reveal file as further members")
     add("--out", metavar="NAME", help="write NAME.json, NAME.txt and NAME.svg")
-    _output(parser)
+    add_output(parser)
 
 
 def order(parser: argparse.ArgumentParser) -> None:
@@ -189,7 +189,7 @@ def _common(parser: argparse.ArgumentParser, dtype: bool = True) -> None:
     add("--library", action="append", metavar="NAMES", help="libraries of the replay, with commas between them (default all)")
     add("--batch", metavar="SIZES", help="batch sizes of the replay (default 1,4,64, on a GPU also 1024)")
     add("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
-    _output(parser)
+    add_output(parser)
 
 
 def add_maximise(parser: argparse.ArgumentParser, objectives: str) -> None:
@@ -214,12 +214,13 @@ def add_width(parser: argparse.ArgumentParser) -> None:
 
 
 def _columns(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 5 and FEWEST <= int(text) <= MOST):
-        raise argparse.ArgumentTypeError(f"must be a whole number from {FEWEST} to {MOST}, not {text[:20]!r}")
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and MIN_WIDTH <= int(text) <= MAX_WIDTH):
+        raise argparse.ArgumentTypeError(f"must be a whole number from {MIN_WIDTH} to {MAX_WIDTH}, not {text[:20]!r}")
     return int(text)
 
 
-def _output(parser: argparse.ArgumentParser) -> None:
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """The options about what is printed."""
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output instead of a report")
     parser.add_argument("--verbose", action="store_true", help="log every step on standard error")
     add_width(parser)

@@ -194,9 +194,8 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
 
         return code, {**reveals_to_json(found), "out": arguments.out}
     from fpsynth.report.reveals import reveals_text
-    from fpsynth.report.style import Style
 
-    text = reveals_text(found, Style(console.unicode(), console.colour(), console.width()))
+    text = reveals_text(found, console.style())
     return code, text.rstrip("\n") + (f"\n\nwritten: {shown(arguments.out)}" if arguments.out else "")
 
 
@@ -235,7 +234,7 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
     code = DONE if found.confirmed == len(found.cells) else UNCONFIRMED
     if arguments.json:
         return code, {**matrix_json(found), "out": arguments.out}
-    return code, matrix_text(found, Style(console.unicode(), console.colour(), console.width()))
+    return code, matrix_text(found, console.style())
 
 
 def tree(arguments: Namespace, console: Console) -> Outcome:
@@ -253,7 +252,7 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         return DONE, {**found.to_json(), "out": arguments.out}
     if arguments.out is not None:
-        return DONE, f"written: {arguments.out}"
+        return DONE, f"written: {shown(arguments.out)}"
     return DONE, drawn if form == "unicode" or arguments.compare is not None else Verbatim(drawn)
 
 

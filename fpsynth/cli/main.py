@@ -76,9 +76,10 @@ def _printed(report: str | dict[str, Any], code: int, name: str, arguments: Name
 
 
 def _written(arguments: Namespace) -> str:
-    """What --out named, if it is there: before the command ran it was not, or the command would have refused it."""
+    """What --out named, if it is there: before the command ran it was not, or was an empty folder, or it would be refused."""
     out = getattr(arguments, "out", None)
-    return next((out + ending for ending in ("", ".json") if os.path.lexists(out + ending)), "") if out else ""
+    there = [out + ending for ending in ("", ".json") if os.path.lexists(out + ending)] if out else []
+    return next((path for path in there if not os.path.isdir(path) or os.listdir(path)), "")
 
 
 def _failed(error: BaseException, name: str) -> int:

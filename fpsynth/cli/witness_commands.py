@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.api.bounded import MEMORY, Answer, Bounded
@@ -30,7 +31,7 @@ _OTHERS = {UNKNOWN: "unknown", WRONG_INPUT: "cannot be read", CONTRADICTION: "co
 def check(arguments: Namespace, console: Console) -> Outcome:
     """Re-check a witness file, or all below a folder."""
     console.progress("computing every claim again")
-    style = _style(console)
+    style = asdict(console.style())
     with Bounded(arguments.timeout, MEMORY) as process:
         if os.path.isdir(arguments.file):
             return _folder("check", arguments, console, process, {"style": style})
@@ -41,7 +42,7 @@ def explain(arguments: Namespace, console: Console) -> Outcome:
     """Explain a witness file."""
     console.progress("computing every step")
     with Bounded(arguments.timeout, MEMORY) as process:
-        answer = process.ask("explain", arguments.file, style=_style(console), json=arguments.json)
+        answer = process.ask("explain", arguments.file, style=asdict(console.style()), json=arguments.json)
         return _answered(answer, arguments)
 
 
@@ -50,7 +51,7 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
     for name in libraries(arguments):
         library_named(name)  # refuses one that nobody knows before a process is started
     options = {"libraries": libraries(arguments), "batches": batches(arguments), "device": arguments.device}
-    options["style"] = _style(console)
+    options["style"] = asdict(console.style())
     if arguments.out is not None:
         require_new_json(arguments.out)
     with Bounded(arguments.timeout, memory=None) as process:
@@ -65,10 +66,6 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
 
         save(from_json(answer["data"]), arguments.out, new=True)
     return _answered(answer, arguments)
-
-
-def _style(console: Console) -> dict[str, bool | int]:
-    return {"unicode": console.unicode(), "colour": console.colour(), "width": console.width()}
 
 
 def _answered(answer: Answer, arguments: Namespace) -> Outcome:

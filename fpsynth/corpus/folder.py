@@ -104,8 +104,8 @@ def _below(path: str) -> Iterator[tuple[str, bool]]:
 
 def _says_witness(path: str) -> bool:
     try:
-        with open(path, "rb") as file:  # a regular file, as its folder said
-            return SCHEMA_NAME.encode() in file.read(_HEAD)
+        with open(path, "rb") as file:  # a regular file, as its folder said; its keys may stand in any order
+            return SCHEMA_NAME.encode() in file.read(MAX_BYTES)
     except OSError:
         return False
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Generic
 
 from fpsynth.encoders.algebra import Algebra, Sort, T, carrier, sort_for
-from fpsynth.encoders.ranges import Range, exponent_of
+from fpsynth.encoders.ranges import Range
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression
-from fpsynth.formats import Format, power_of_two
+from fpsynth.formats import Format, floor_log2, power_of_two
 from fpsynth.rounding import MINUS_INFINITY, NAN, PLUS_INFINITY, PLUS_ZERO, Rounding, from_fraction
 
 _MIRRORED = {Rounding.RTN: Rounding.RTP, Rounding.RTP: Rounding.RTN}
@@ -36,7 +36,7 @@ def exponents_of(known: Range, fmt: Format) -> Exponents | None:
     """Of numbers of a format within a range; None where zero is the only number in it."""
     if known.is_zero:
         return None
-    least = exponent_of(known.least) if known.least else fmt.emin
+    least = floor_log2(known.least) if known.least else fmt.emin
     return Exponents(max(least, fmt.emin), max(known.top, fmt.emin), known.least == 0)
 
 

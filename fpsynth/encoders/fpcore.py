@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import reduce
 
-from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, add, cast, real, topological, variable
 from fpsynth.formats import Format
-from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
 from fpsynth.problems import Problem
 from fpsynth.rounding import Flush, Rounding
 
@@ -76,20 +74,6 @@ def sum_to_fpcore(how: Arithmetic, terms: int, name: str) -> str:
         else:
             nodes.append(cast(reduce(add, map(real, operands)), wide, how.rounding, how.flush))
     return to_fpcore(cast(nodes[-1], how.format, how.rounding, Flush.NEVER if wide == how.format else how.flush), name, inputs)
-
-
-def dot_to_fpcore(how: Arithmetic, terms: int, name: str, *, bias: bool = False) -> str:
-    """The neuron w0 x0 + w1 x1 + ... (+ b) under ``how``, with products rounded or fused as it says, as one FPCore.
-
-    Raises InputError as ``sum_to_fpcore`` does.
-    """
-    fmt = _format(how, values=True)
-    weight = tuple(variable(f"w{k}", fmt) for k in range(terms))
-    biases = (variable("b", fmt),) if bias else ()
-    layer = Dense((weight,), biases or None)
-    point = [variable(f"x{k}", fmt) for k in range(terms)]
-    (result,) = lower(Network((layer,)), point, Deployment(how))
-    return to_fpcore(result, name, (*weight, *point, *biases))
 
 
 def _format(how: Arithmetic, *, values: bool = False) -> Format:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fpsynth.encoders.ranges import NodeRange, Range, analyse, exponent_of
+from fpsynth.encoders.ranges import NodeRange, Range, analyse
 from fpsynth.expressions import Expression, Op, add, conjunction, constant, le, lt, mul, neg, real
-from fpsynth.formats import Format, power_of_two
+from fpsynth.formats import Format, floor_log2, power_of_two
 from fpsynth.rounding import Rounding
 
 Ranges = Mapping[int, NodeRange]
@@ -101,7 +101,7 @@ def _rounding_error(node: Expression, known: NodeRange) -> Fraction | None:
         return Fraction(0)
     if largest > fmt.max_finite:
         return None
-    top = exponent_of(largest)
+    top = floor_log2(largest)
     if largest == power_of_two(top):
         top -= 1  # the spacing below a power of two is what counts at the end of the range
     unit = power_of_two(max(top, fmt.emin) - fmt.precision + 1)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological
-from fpsynth.formats import Format, power_of_two
+from fpsynth.formats import Format, floor_log2, power_of_two
 from fpsynth.problems import Variable
 from fpsynth.rounding import Rounding, Value, from_fraction, round_fraction, round_value
 
@@ -34,7 +34,7 @@ class Range:
     @property
     def top(self) -> int:
         """Exponent of the leading bit of the largest magnitude (that of the lowest bit, for zero)."""
-        return self.lsb if self.is_zero else exponent_of(max(-self.lower, self.upper))
+        return self.lsb if self.is_zero else floor_log2(max(-self.lower, self.upper))
 
     @property
     def least(self) -> Fraction:
@@ -43,12 +43,6 @@ class Range:
 
 
 ZERO = Range(Fraction(0), Fraction(0), 0, 1)
-
-
-def exponent_of(number: Fraction) -> int:
-    """floor(log2(number)) of a positive rational."""
-    guess = number.numerator.bit_length() - number.denominator.bit_length()
-    return guess if number >= power_of_two(guess) else guess - 1
 
 
 def point(number: Fraction) -> Range:
@@ -153,8 +147,8 @@ def _on_grid(known: Range, fmt: Format) -> Range:
     """Raise the lowest bit to the last place of the least magnitude, as all values are numbers of ``fmt``."""
     lsb = max(known.lsb, fmt.lsb_min)
     if known.least > 0:
-        lsb = max(lsb, exponent_of(known.least) - fmt.precision + 1)
-    top = exponent_of(max(-known.lower, known.upper)) if not known.is_zero else lsb
+        lsb = max(lsb, floor_log2(known.least) - fmt.precision + 1)
+    top = floor_log2(max(-known.lower, known.upper)) if not known.is_zero else lsb
     return Range(known.lower, known.upper, lsb, max(1, min(known.bits, top - lsb + 1)), known.special)
 
 

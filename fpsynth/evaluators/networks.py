@@ -20,8 +20,6 @@ Numbers = Sequence[tuple[Value, Format]]
 """Values, each of a format."""
 MAX_GRAPH = 5000
 """Weights of a network that the exact interpreter evaluates within two seconds."""
-MAX_GRAPH = 5000
-"""Weights of a network that the exact interpreter evaluates within two seconds."""
 
 
 def network_logits(network: Network[float], point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:

@@ -249,7 +249,10 @@ class _Evaluation:
 
     def _product(self, rows: Any) -> Floats:
         product = self._apply(mul_arrays, self.weights[rows], self.inputs[rows])
-        return product if self.how.products is None else _cast(product, self.how, self.fmt, self.how.products)
+        if self.how.products is None:
+            return product
+        rounded = _cast(product, self.how, self.fmt, self.how.products)
+        return rounded if holds(self.fmt, self.how.products) else round_array(rounded, self.fmt)
 
     def run(self, plan: _Plan) -> Floats:
         """The sum in the accumulator's format."""

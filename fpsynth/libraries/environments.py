@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fpsynth.formats import FORMATS
 from fpsynth.libraries.calls import full_text
 from fpsynth.libraries.machine import gpu, machine
-from fpsynth.libraries.pool import LibraryPool
+from fpsynth.libraries.pool import LOST, LibraryPool
 from fpsynth.libraries.registry import NAMES, library_named
 
 
@@ -57,6 +57,11 @@ class Installation:
     libraries: tuple[Environment, ...]
     packages: dict[str, str | None]
     """Solvers and whatever else fpsynth can use: version, or None where it is not installed."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the process of a library was killed, crashed or took too long, so that what it can run is not known."""
+        return any(library.absent.startswith(LOST) for library in self.libraries)
 
 
 PACKAGES = ("z3-solver", "bitwuzla", "cvc5", "python-flint", "sympy", "onnx", "ml_dtypes")

@@ -20,7 +20,8 @@ from fpsynth.report.tables import table
 from fpsynth.report.terminal import setting_text, title
 from fpsynth.report.verdicts import attempt_table, ranges
 from fpsynth.rounding import from_fraction, representable
-from fpsynth.synthesis.result import DivergenceResult, Verdict
+from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.calls import view_call
 from fpsynth.witness.divergence import Divergence, Observation, View
 from fpsynth.witness.numerals import hex_text

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpsynth.report.style import Style, clean, listed
-from fpsynth.synthesis.comparison import Comparison, Difference, parting_output
+from fpsynth.synthesis.comparison import parting_output
+from fpsynth.synthesis.contest import Comparison, Difference
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.result import DivergenceResult
 

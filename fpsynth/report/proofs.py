@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fpsynth.report.style import clean, listed
-from fpsynth.synthesis.result import Proof, Refutation
+from fpsynth.synthesis.verdicts import Proof, Refutation
 
 
 def proof_lines(proof: Proof) -> list[str]:

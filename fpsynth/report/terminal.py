@@ -13,7 +13,8 @@ from fpsynth.report.setting import class_colour, class_text, distance, network_s
 from fpsynth.report.style import Style, clean, listed, pad, plain
 from fpsynth.report.tables import table
 from fpsynth.report.verdicts import attempt_table, cause, certificate_section, library_section, refuted, sentence
-from fpsynth.synthesis.result import TieResult, Verdict
+from fpsynth.synthesis.result import TieResult
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Witness
 
 MAX_WITNESSES = 50

@@ -11,8 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from fpsynth.encoders.ranges import exponent_of
-from fpsynth.formats import FLOAT32, Format, power_of_two
+from fpsynth.formats import FLOAT32, Format, floor_log2, power_of_two
 from fpsynth.revealing.bench import Bench, Position, Spread
 from fpsynth.rounding import Flush, round_fraction
 
@@ -59,7 +58,7 @@ def _sum(spread: Spread, bench: Bench, products: dict[int, tuple[float, float]])
 
 def _factors(product: Fraction) -> tuple[float, float]:
     """Two numbers, about equally small, with this product, of few bits."""
-    low = power_of_two(exponent_of(abs(product)) // 2)
+    low = power_of_two(floor_log2(abs(product)) // 2)
     return float(product / low), float(low)
 
 

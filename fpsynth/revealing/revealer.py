@@ -55,10 +55,6 @@ class Revealer:
             self._found[key] = replace(self._found[key], threads=self._threads(kernel, seed))
         return self._found[key]
 
-    def reveal_many(self, kernels: Sequence[Kernel], *, vectors: int = 10_000, seed: int = 0) -> list[Reveal]:
-        """Reveal kernels one after the other."""
-        return [self.reveal(kernel, vectors=vectors, seed=seed) for kernel in kernels]
-
     def results(
         self,
         kernel: Kernel,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from fpsynth.libraries.registry import library_named
 from fpsynth.networks.network import Dense, Network
 from fpsynth.predicates import Bounds, Predicate
 from fpsynth.revealing.revealer import Operands, Revealer
-from fpsynth.synthesis.contest import Contest, Field, Runner
+from fpsynth.synthesis.contest import Comparison, Contest, Difference, Field, Runner
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.settings import Progress
@@ -38,34 +38,6 @@ CANDIDATES = 24
 """Vectors on which the predicate seems to hold and that are run again, one by one."""
 INTERVALS = 240
 """Vectors whose intervals are computed to find such candidates."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A vector on which two sides give different results."""
-
-    point: tuple[float, ...]
-    weights: tuple[tuple[float, ...], ...]
-    """Of the outputs that were compared."""
-    values: tuple[tuple[str, tuple[float, ...]], ...]
-    """What each of the two views gave, by its name."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What came of a comparison."""
-
-    vectors: int = 0
-    differing: int = 0
-    """On so many of them the two sides give different results."""
-    unexplained: int = 0
-    """On so many some library gives something else than the arithmetic that was revealed for it."""
-    first: Difference | None = None
-    """A vector that is unexplained and on which the sides differ, if there is one; else one of which one of these is true."""
-    divergence: Divergence | None = None
-    """An answer to the question, if the libraries gave one."""
-    not_made: str = ""
-    """Why there is none, one line; empty where there is."""
 
 
 def departing(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""What two libraries are compared for, and the vectors that they are compared on."""
+"""What two libraries are compared for, the vectors that they are compared on, and what came of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fpsynth.predicates import Bounds, Predicate
 from fpsynth.revealing.revealer import Operands
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.grounds import Ground
-from fpsynth.witness.divergence import View
+from fpsynth.witness.divergence import Divergence, View
 
 if TYPE_CHECKING:
     from fpsynth.revealing.bench import Array
@@ -188,3 +188,31 @@ class Field:
         weights += [np.array([rows], float) for _, rows in self.others]
         if points:
             yield np.concatenate(points), np.concatenate(weights)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A vector on which two sides give different results."""
+
+    point: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...]
+    """Of the outputs that were compared."""
+    values: tuple[tuple[str, tuple[float, ...]], ...]
+    """What each of the two views gave, by its name."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of a comparison."""
+
+    vectors: int = 0
+    differing: int = 0
+    """On so many of them the two sides give different results."""
+    unexplained: int = 0
+    """On so many some library gives something else than the arithmetic that was revealed for it."""
+    first: Difference | None = None
+    """A vector that is unexplained and on which the sides differ, if there is one; else one of which one of these is true."""
+    divergence: Divergence | None = None
+    """An answer to the question, if the libraries gave one."""
+    not_made: str = ""
+    """Why there is none, one line; empty where there is."""

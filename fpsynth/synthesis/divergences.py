@@ -10,13 +10,14 @@ from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
-from fpsynth.synthesis.comparison import Comparison, compared, departing
-from fpsynth.synthesis.contest import Contest
+from fpsynth.synthesis.comparison import compared, departing
+from fpsynth.synthesis.contest import Comparison, Contest
 from fpsynth.synthesis.grounds import Ground, doubts, weighed
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.proofs import versions_used
-from fpsynth.synthesis.result import DivergenceResult, Proof, Verdict
+from fpsynth.synthesis.result import DivergenceResult
 from fpsynth.synthesis.settings import Clock
+from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.divergence import Divergence
 
 _COMPARING = 10.0

@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from fpsynth.arithmetic import Arithmetic, holds
-from fpsynth.formats import Format, power_of_two
+from fpsynth.formats import Format, floor_log2, power_of_two
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Flush, Rounding, from_fraction, from_index, index_range, round_fraction
 from fpsynth.synthesis.domain import Interval
@@ -61,8 +61,8 @@ class Numbers:
         most = round_fraction(self.most, fmt, Rounding.RTP)
         if not most.is_finite:
             return None
-        power = power_of_two(_exponent(self.least))
-        last = max(self.last, fmt.lsb_min, _exponent(self.least) - fmt.precision + 1)
+        power = power_of_two(floor_log2(self.least))
+        last = max(self.last, fmt.lsb_min, floor_log2(self.least) - fmt.precision + 1)
         return Numbers(last, max(power, fmt.min_subnormal), most.fraction(), fmt)
 
 
@@ -115,7 +115,7 @@ def numbers_within(interval: Interval, fmt: Format) -> Numbers | None:
     if low <= 0 <= high:
         return Numbers(fmt.lsb_min, fmt.min_subnormal, most, fmt)
     least = min(abs(low), abs(high))
-    return Numbers(max(fmt.lsb_min, _exponent(least) - fmt.precision + 1), least, most, fmt)
+    return Numbers(max(fmt.lsb_min, floor_log2(least) - fmt.precision + 1), least, most, fmt)
 
 
 def exact_sum(how: Arithmetic, terms: int, numbers: Format, weights: Interval, inputs: Interval | None) -> ExactSum | None:
@@ -184,8 +184,8 @@ def _keeps(how: Arithmetic, factors: Sequence[Numbers], sums: Numbers) -> bool:
         return True
     assert read is not None
     assert wide is not None
-    of_products = sum(max(_exponent(factor.most), read.emin) for factor in factors)
-    largest = max(of_products, _exponent(sums.most), wide.emin)
+    of_products = sum(max(floor_log2(factor.most), read.emin) for factor in factors)
+    largest = max(of_products, floor_log2(sums.most), wide.emin)
     if align.least_exponent is not None:
         largest = max(largest, align.least_exponent)
     return largest - align.fraction_bits <= sums.last
@@ -229,9 +229,3 @@ def described(sums: Sequence[ExactSum]) -> str:
 
 def _short(number: Fraction) -> str:
     return str(number) if number.denominator == 1 and number < 10**16 else f"{float(number):.6g}"
-
-
-def _exponent(number: Fraction) -> int:
-    """floor(log2(number)) of a positive rational."""
-    guess = number.numerator.bit_length() - number.denominator.bit_length()
-    return guess if number >= power_of_two(guess) else guess - 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fpsynth.revealing.result import PositionClass, Reveal
-from fpsynth.synthesis.result import Proof, Verdict
+from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.divergence import View
 
 ENOUGH = 1000

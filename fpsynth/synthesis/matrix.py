@@ -30,8 +30,8 @@ from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.grounds import Ground, doubts, weighed
 from fpsynth.synthesis.planning import ONES, require_size
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Clock, Settings
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import Divergence, View
 
 Progress = Callable[[str], None]

@@ -9,7 +9,7 @@ from functools import cache
 from fpsynth.solvers.base import package_version
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.solvers.race import Attempt, Race
-from fpsynth.synthesis.result import Proof, Refutation
+from fpsynth.synthesis.verdicts import Proof, Refutation
 from fpsynth.version import __version__
 
 

@@ -42,6 +42,9 @@ def named_variant(data: dict[str, Any]) -> str:
 
 
 def require_call(data: dict[str, Any], call: str, where: str) -> None:
-    """Raise InputError where an object of a file names another call than this one; empty: none is known."""
+    """Raise InputError where an object of a file names another call than this one; empty: none is known.
+
+    So the texts of calls are part of the file format: whoever rewords one in ``libraries`` has the former one accepted here.
+    """
     if call and data.get("call", call) != call:
         raise InputError(f"{where}.call: {quoted(data['call'])} is not the call that is named beside it, {call}")

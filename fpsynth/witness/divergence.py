@@ -11,8 +11,6 @@ from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
 from fpsynth.witness.data import Provenance
 
-ROLES = ("reference", "deployed", "silent")
-
 
 @dataclass(frozen=True)
 class View:

@@ -69,6 +69,9 @@ def test_what_was_written_is_not_denied_and_holds_no_messages(tmp_path):
     assert done.returncode == 2
     assert done.stderr.endswith(b"what --out asked for is written: order.json\n")
     assert json.loads((tmp_path / "order.json").read_text())["leaves"] == 8
+    (tmp_path / "empty").mkdir()
+    nothing = "order --a sequential --b pairwise --terms 3 --timeout 5 --no-replay --out empty"  # proved impossible
+    assert b"is written" not in shell(f"{PYTHON} {nothing} >/dev/full", tmp_path).stderr
     done = shell(f"{PYTHON} tie --solver sampling --no-replay --verbose --out tie.json <&- 2>&-", tmp_path)
     assert done.returncode == 0
     assert load(tmp_path / "tie.json").question == "tie"

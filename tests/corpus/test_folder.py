@@ -139,3 +139,11 @@ def test_too_many_files_and_bytes_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(folders, "MAX_BYTES", 100)
     (manifest,) = folder_of(str(tmp_path)).manifests
     assert any("larger than" in fault for fault in manifest.faults)
+
+
+def test_a_witness_file_whose_keys_another_program_has_sorted_is_found(tmp_path):
+    save(triple(), tmp_path / "plain.json")
+    data = json.loads((tmp_path / "plain.json").read_text())
+    later = {"a": "x" * 100_000, **{key: data[key] for key in sorted(data, key=lambda key: key == "schema")}}
+    (tmp_path / "sorted.json").write_text(json.dumps(later))
+    assert names(folder_of(tmp_path), tmp_path) == ["plain.json", "sorted.json"]

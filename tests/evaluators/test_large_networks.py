@@ -88,3 +88,13 @@ def test_the_bounds_of_a_thousand_classes_cost_one_row_and_are_exact():
     assert ball.bounds[3][3] == 0
     assert len(ball.bounds) == 1000
     assert list(ball.bounds[-1:]) == [ball.bounds[999]]
+
+
+@pytest.mark.parametrize("products", [BFLOAT16, FLOAT32])
+def test_products_that_the_accumulator_does_not_hold_are_rounded_into_it_in_both_evaluators(products):
+    """65504 is 65536 in bfloat16, which float16 does not hold: the sum overflows, as arrays and as a graph."""
+    how = Arithmetic(FLOAT16, products=products)
+    network = Network((Dense(((65504.0, -64.0) + (0.0,) * MAX_GRAPH,)),))
+    point = [1.0, 1.0] + [0.0] * MAX_GRAPH
+    given = network, point, FLOAT16, Deployment(how)
+    assert network_logits(*given) == graph_logits(*given) == ((float("inf"),) if products is BFLOAT16 else (65440.0,))

@@ -10,7 +10,8 @@ from witnesses import published
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, Network
 from fpsynth.rounding import from_float, round_fraction
-from fpsynth.synthesis.result import TieResult, Verdict
+from fpsynth.synthesis.result import TieResult
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Certificate, Replay
 
 

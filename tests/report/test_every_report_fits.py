@@ -32,9 +32,10 @@ from fpsynth.report.trees import tree_text
 from fpsynth.revealing.result import Unexplained
 from fpsynth.synthesis.check import check
 from fpsynth.synthesis.matrix import Cell, Matrix, Published, classes_of
-from fpsynth.synthesis.result import DivergenceResult, Proof, TieResult, Verdict
+from fpsynth.synthesis.result import DivergenceResult, TieResult
+from fpsynth.synthesis.verdicts import Proof, Verdict
 
-WIDTHS = (80, 100, 140)
+WIDTHS = (60, 80, 140)
 LONG = "0.1 against 0x1.999999999999ap-4 in some environment of a name as long as torch:linear:batch=64,outputs=1000 " * 3
 
 

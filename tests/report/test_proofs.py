@@ -14,7 +14,8 @@ from fpsynth.report.results import tie_json
 from fpsynth.report.terminal import tie_report
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.synthesis.proofs import versions_used
-from fpsynth.synthesis.result import DivergenceResult, Proof, Refutation, TieResult, Verdict
+from fpsynth.synthesis.result import DivergenceResult, TieResult
+from fpsynth.synthesis.verdicts import Proof, Refutation, Verdict
 
 RUNS = (Refutation("bitwuzla", "0.9.1", "significands", 3, 1.25), Refutation("z3", "", "fp", 0, 3.0))
 PROOF = Proof("no such weights exist", "refutation", {"terms": 2}, RUNS)

@@ -9,7 +9,8 @@ from witnesses import any_witness
 from fpsynth.report.explain import explain
 from fpsynth.report.style import plain
 from fpsynth.report.terminal import tie_report, witness_report
-from fpsynth.synthesis.result import TieResult, Verdict
+from fpsynth.synthesis.result import TieResult
+from fpsynth.synthesis.verdicts import Verdict
 
 
 @settings(max_examples=examples(150))

@@ -11,7 +11,8 @@ from fpsynth.formats import FLOAT16
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.terminal import tie_report, witness_report
 from fpsynth.solvers.race import Attempt
-from fpsynth.synthesis.result import Proof, Refutation, TieResult, Verdict
+from fpsynth.synthesis.result import TieResult
+from fpsynth.synthesis.verdicts import Proof, Refutation, Verdict
 from fpsynth.witness import Certificate, Replay
 
 

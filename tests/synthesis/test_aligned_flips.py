@@ -31,8 +31,8 @@ from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.solving import solve
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Settings
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import load, save
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import predicted_logits

@@ -11,13 +11,13 @@ from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.answer import answer
 from fpsynth.synthesis.ties.certification import Certification
 from fpsynth.synthesis.ties.question import build
 from fpsynth.synthesis.ties.run import run_tie
 from fpsynth.synthesis.ties.search import objective_bounds
+from fpsynth.synthesis.verdicts import Verdict
 
 ALL = tuple(ENGINES.values())
 

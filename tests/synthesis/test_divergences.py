@@ -15,8 +15,8 @@ from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Clock
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Provenance
 
 

@@ -25,8 +25,8 @@ from fpsynth.synthesis.flips.structure import impossible, nothing_rounds
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, find_outside
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import divergence
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Settings
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import View
 
 NARROW, WIDE = Format("narrow", 3, 3), Format("wide", 4, 6)

@@ -18,8 +18,8 @@ from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import common_format
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Settings
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import View
 
 SAMPLING = Settings(engines_named("sampling"), seconds=20.0, jobs=1, improvement=1.0)

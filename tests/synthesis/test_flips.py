@@ -20,8 +20,8 @@ from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Settings
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import predicted_logits
 

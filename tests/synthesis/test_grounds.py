@@ -12,7 +12,7 @@ from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.orders import parse_order
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.synthesis.grounds import ENOUGH, Ground, doubts, weighed
-from fpsynth.synthesis.result import Proof, Verdict
+from fpsynth.synthesis.verdicts import Proof, Verdict
 
 ONE, OTHER = (Arithmetic(FLOAT32, order=parse_order(name)) for name in ("sequential", "pairwise"))
 PROOF = Proof("both views evaluate the same expression: x and y, 8 terms", "structural", {})

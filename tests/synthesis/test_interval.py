@@ -24,8 +24,8 @@ from fpsynth.synthesis.check_divergence import check_divergence
 from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
 from fpsynth.synthesis.intervals.question import build
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Settings
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import View
 from fpsynth.witness.file import parse, text
 

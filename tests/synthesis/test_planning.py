@@ -16,8 +16,8 @@ from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.check_divergence import check_divergence
 from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.matrix import classes_of, confirm, detectors, reveal_all
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Settings
+from fpsynth.synthesis.verdicts import Verdict
 
 A, B = "numpy:matmul", "numpy:matmul:batch=4"
 FEW = {"vectors": 300, "libraries": ["numpy"]}

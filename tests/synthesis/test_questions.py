@@ -10,7 +10,7 @@ import pytest
 from fpsynth import api
 from fpsynth.errors import InputError
 from fpsynth.predicates import argmax
-from fpsynth.synthesis.result import Verdict
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.prediction import predicted_logits
 
 QUIET = {"replay": False, "timeout": 20.0}

@@ -15,10 +15,10 @@ from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
 from fpsynth.synthesis.check import check
 from fpsynth.synthesis.domain import Interval, default_weights
-from fpsynth.synthesis.result import Verdict
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.question import TieQuestion
 from fpsynth.synthesis.ties.run import confirmed, deployments, run_tie
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import load, save
 
 ALL = tuple(ENGINES.values())

@@ -14,7 +14,7 @@ from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.revealer import Revealer
-from fpsynth.synthesis.result import Verdict
+from fpsynth.synthesis.verdicts import Verdict
 
 MOMENT = {"timeout": 0.01, "replay": False}
 

@@ -17,8 +17,8 @@ from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis.flips.question import FlipQuestion, FlipResult
 from fpsynth.synthesis.flips.structure import impossible
 from fpsynth.synthesis.proofs import refuted, versions_used
-from fpsynth.synthesis.result import Proof, Verdict
 from fpsynth.synthesis.settings import Clock, Progress, Settings
+from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence
 from fpsynth.witness.prediction import with_prediction

@@ -11,7 +11,7 @@ from fpsynth.formats import FORMATS, Format
 from fpsynth.predicates import Predicate
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.domain import Interval, check_interval
-from fpsynth.synthesis.result import Proof, Verdict
+from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import contains
 

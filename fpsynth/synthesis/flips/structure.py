@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from fractions import Fraction
 
 from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic, holds
+from fpsynth.certifiers.bounds import float_up
 from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, power_of_two
@@ -16,7 +16,7 @@ from fpsynth.orders.comparing import subtree_names
 from fpsynth.synthesis.exactness import ExactSum, alike, described, exact_sum, near
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
-from fpsynth.synthesis.result import Proof
+from fpsynth.synthesis.verdicts import Proof
 from fpsynth.witness.divergence import View
 
 
@@ -124,7 +124,7 @@ def _narrow(question: FlipQuestion) -> Proof | None:
     if question.predicate.kind != "gap":
         return None
     weight, largest = (
-        _rounded_up(m) for m in (question.weights.magnitude, Fraction(1) if question.ones else question.inputs.magnitude)
+        float_up(m) for m in (question.weights.magnitude, Fraction(1) if question.ones else question.inputs.magnitude)
     )
     exact = question.terms * Fraction(weight) * Fraction(largest)
     room = Fraction(0)
@@ -223,9 +223,3 @@ def _aligned_error(how: Arithmetic, align: Alignment, terms: int, weight: Fracti
     if fmt != wide:
         error += 2 * fmt.unit_roundoff * (whole + error) + fmt.min_subnormal
     return error if whole + error < min(fmt.max_finite, wide.max_finite) / 2 else None
-
-
-def _rounded_up(number: Fraction) -> float:
-    """The number, or the next float64 above it."""
-    nearest = float(number)
-    return nearest if Fraction(nearest) >= number else math.nextafter(nearest, math.inf)

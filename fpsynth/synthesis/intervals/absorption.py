@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations, zip_longest
 
-from fpsynth.formats import power_of_two
+from fpsynth.formats import floor_log2, power_of_two
 from fpsynth.orders.comparing import differences
 from fpsynth.orders.tree import Tree
 from fpsynth.rounding import Rounding, from_fraction, representable
@@ -163,8 +163,8 @@ class _Factors:
         reach = self.question.weights.magnitude * self.question.inputs.magnitude
         if not reach:
             return None
-        top = _floor_log2(reach / largest)
-        start = top if self.question.maximise else min(top, -_floor_log2(largest))
+        top = floor_log2(reach / largest)
+        start = top if self.question.maximise else min(top, -floor_log2(largest))
         for exponent in range(start, start - 64, -1):
             found: dict[Fraction, tuple[float, float]] = {}
             for product in products:
@@ -178,7 +178,7 @@ class _Factors:
 
     def _split(self, product: Fraction) -> tuple[float, float] | None:
         """A weight and an input with this product, the input 1 if that may be and else a power of two."""
-        least = -_floor_log2(self.question.weights.magnitude / abs(product))
+        least = -floor_log2(self.question.weights.magnitude / abs(product))
         for x in (Fraction(1), *(sign * power_of_two(least + k) for k in range(64) for sign in (1, -1))):
             if self._fits(x, self.question.inputs) and self._fits(product / x, self.question.weights):
                 return float(product / x), float(x)
@@ -186,9 +186,3 @@ class _Factors:
 
     def _fits(self, number: Fraction, interval: Interval) -> bool:
         return interval.lower <= number <= interval.upper and representable(from_fraction(number), self.question.format)
-
-
-def _floor_log2(number: Fraction) -> int:
-    """floor(log2(number)) of a positive rational."""
-    guess = number.numerator.bit_length() - number.denominator.bit_length()
-    return guess if number >= power_of_two(guess) else guess - 1

@@ -21,9 +21,9 @@ from fpsynth.synthesis.intervals.absorption import candidates
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion, IntervalResult, build, divergence, filled
 from fpsynth.synthesis.proofs import refuted, versions_used
-from fpsynth.synthesis.result import Proof, Verdict
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties.search import glance
+from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence
 

@@ -30,7 +30,7 @@ from fpsynth.orders.comparing import equal
 from fpsynth.orders.tree import Tree
 from fpsynth.synthesis.exactness import described, exact_sum
 from fpsynth.synthesis.intervals.question import IntervalQuestion
-from fpsynth.synthesis.result import Proof
+from fpsynth.synthesis.verdicts import Proof
 
 
 def containment(question: IntervalQuestion) -> Proof | None:

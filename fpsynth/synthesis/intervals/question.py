@@ -22,7 +22,7 @@ from fpsynth.problems import Assignment, Problem, Variable
 from fpsynth.rounding import Rounding, from_fraction, representable, round_fraction
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.domain import Interval, check_interval
-from fpsynth.synthesis.result import Proof, Verdict
+from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import predicted_logits
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from fpsynth.arithmetic import Arithmetic, Deployment
@@ -27,8 +28,9 @@ from fpsynth.synthesis.planning import require_size
 from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.questions import settings_of
-from fpsynth.synthesis.result import DivergenceResult, Proof, Verdict
+from fpsynth.synthesis.result import DivergenceResult
 from fpsynth.synthesis.settings import Clock
+from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.divergence import Divergence, View
 
 SHAPES = ((1, 10), (4, 10), (1, 3), (64, 10), (4, 5), (1, 7), (10, 17), (64, 33))
@@ -137,7 +139,8 @@ def _gone_through(
         searching = Clock(clock.left)
         divergence, last = _search(kind, revealed, environment.row, terms, options, clock)
         if divergence is None and kind == "twin" and not revealed.explained:
-            divergence = measured_twin(revealed, environment.row, options, runner(revealer))
+            with suppress(OutOfTimeError):
+                divergence = measured_twin(revealed, environment.row, options, runner(revealer))
         answer.seconds += searching.spent
         if divergence is not None:
             answer.verdict, answer.divergence, answer.reason = Verdict.FOUND, divergence, f"in {environment}"

@@ -11,12 +11,12 @@ from fpsynth.errors import ContradictionError
 from fpsynth.problems import Assignment
 from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis.proofs import refutations, refuted
-from fpsynth.synthesis.result import Proof, Verdict
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties import ratio_bound
 from fpsynth.synthesis.ties.exhaustive import Enumeration, contradiction, enumerate_ties, feasible
 from fpsynth.synthesis.ties.question import Bound, TieQuestion, build
 from fpsynth.synthesis.ties.search import GLANCE, Found, find, objective_bounds, refute
+from fpsynth.synthesis.verdicts import Proof, Verdict
 
 Judge = Callable[[Assignment], str]
 """Says why the certifier itself rejects a solution; empty if it accepts."""

@@ -14,13 +14,14 @@ from fpsynth.libraries.pool import LibraryPool
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.proofs import versions_used
-from fpsynth.synthesis.result import TieResult, Verdict
+from fpsynth.synthesis.result import TieResult
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties.answer import Answer, answer
 from fpsynth.synthesis.ties.certification import Certification, squared_distance
 from fpsynth.synthesis.ties.question import TieQuestion
 from fpsynth.synthesis.ties.search import Found
 from fpsynth.synthesis.ties.variants import Variant, deployments
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Provenance, Witness
 
 __all__ = ["confirmed", "deployments", "run_tie"]
