@@ -1,6 +1,7 @@
-"""Settings of the whole suite: tiers, shared fixtures, and what property tests draw.
+"""Settings of the whole suite: tiers, and what property tests draw.
 
 Property tests draw the same examples every time, and with FPSYNTH_NIGHTLY=1 others and more of them (see ``profiles.py``).
+What is costly is shared by the tests of a file, which ``--dist loadfile`` keeps in one process.
 """
 
 import signal
@@ -40,9 +41,6 @@ def tier_of(path: Path) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with its tier, and keep those that share a costly fixture in one process (``--dist loadgroup``)."""
+    """Mark every test with its tier."""
     for item in items:
         item.add_marker(tier_of(item.path))
-        fixtures = [one for several in item._fixtureinfo.name2fixturedefs.values() for one in several]
-        if any(one.scope in ("module", "session") and one.baseid.startswith("tests") for one in fixtures):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -3,6 +3,8 @@
 import os
 
 NIGHTLY = "FPSYNTH_NIGHTLY" in os.environ
+SLOW = NIGHTLY or "FPSYNTH_SLOW" in os.environ
+"""Whether tests that take long are run."""
 _MORE = 20
 
 

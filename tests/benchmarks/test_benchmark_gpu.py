@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from profiles import SLOW
 
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.naming import parse_environment
@@ -67,6 +68,7 @@ def test_without_a_gpu_it_says_so():
     assert "no GPU" in done.stderr
 
 
+@pytest.mark.skipif(not SLOW, reason="takes half a minute (set FPSYNTH_SLOW=1)")
 def test_a_rehearsal_on_the_cpu_reveals_finds_and_keeps(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     small = ("--kernels", 2, "--vectors", 200, "--terms", 8, "--libraries", "torch")

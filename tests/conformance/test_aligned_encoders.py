@@ -48,7 +48,7 @@ PAIRS = [
     (MID, SMALL),
 ]
 """Formats of factors and of sums."""
-CALLS = 2000 if "FPSYNTH_SLOW" in os.environ else 40
+CALLS = 2000 if "FPSYNTH_SLOW" in os.environ else 25
 
 
 def hostile(fmt: Format, rng: random.Random) -> Value:
