@@ -14,7 +14,7 @@ import fpsynth
 from fpsynth import api
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.synthesis.check import CheckResult
+from fpsynth.synthesis.checking.check import CheckResult
 from fpsynth.synthesis.result import TieResult
 from fpsynth.witness import Witness, save
 

@@ -12,7 +12,7 @@ from fpsynth.errors import InputError
 from fpsynth.synthesis.options import check_batches
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.check import CheckResult
+    from fpsynth.synthesis.checking.check import CheckResult
     from fpsynth.witness import Divergence, Witness
 
 
@@ -21,7 +21,7 @@ def check(witness: Witness | Divergence | str | os.PathLike[str], *, timeout: fl
 
     ``timeout``: seconds, looked at between steps; raises ``fpsynth.deadlines.OutOfTimeError`` where they are over.
     """
-    from fpsynth.synthesis.check import check as recheck
+    from fpsynth.synthesis.checking.check import check as recheck
 
     with _limited(timeout):
         return recheck(loaded(witness))
@@ -92,7 +92,7 @@ def explanation(
 ) -> tuple[str, CheckResult]:
     """The text of ``explain``, and the re-check that it begins with."""
     from fpsynth.report.explain import explain as told
-    from fpsynth.synthesis.check import check as recheck
+    from fpsynth.synthesis.checking.check import check as recheck
 
     subject = loaded(witness)
     result = recheck(subject)

@@ -11,7 +11,7 @@ from fpsynth.processes import Message, serve
 
 if TYPE_CHECKING:
     from fpsynth.libraries.pool import LibraryPool
-    from fpsynth.synthesis.findings import CheckResult
+    from fpsynth.synthesis.checking.findings import CheckResult
 
 
 class _Handler:

@@ -13,7 +13,7 @@ from fpsynth.witness import Divergence, Witness
 if TYPE_CHECKING:
     from fpsynth.certifiers.dataset import DatasetCertification
     from fpsynth.libraries.environments import Environment, Installation
-    from fpsynth.synthesis.check import CheckResult
+    from fpsynth.synthesis.checking.check import CheckResult
 
 
 def check_text(result: CheckResult, style: Style | None = None) -> str:

@@ -11,7 +11,7 @@ from fpsynth.witness import Divergence, Witness, to_json
 
 if TYPE_CHECKING:
     from fpsynth.libraries.environments import Installation
-    from fpsynth.synthesis.check import CheckResult
+    from fpsynth.synthesis.checking.check import CheckResult
     from fpsynth.synthesis.result import TieResult
 
 _EMPTY: dict[str, Any] = dict.fromkeys(

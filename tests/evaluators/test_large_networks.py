@@ -17,7 +17,7 @@ from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.witness.file import parse, text
 
 WIDE = 200

@@ -20,7 +20,7 @@ from fpsynth.report.explain import explain
 from fpsynth.report.listings import check_text, replay_text
 from fpsynth.report.partial_sums import layer_values, neuron_of, number, parting, summed
 from fpsynth.report.results import check_json
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.result import DivergenceResult
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness import Observation, to_json

@@ -30,7 +30,7 @@ from fpsynth.report.style import Style
 from fpsynth.report.terminal import tie_report, witness_report
 from fpsynth.report.trees import tree_text
 from fpsynth.revealing.result import Unexplained
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.matrix import Cell, Matrix, Published, classes_of
 from fpsynth.synthesis.result import DivergenceResult, TieResult
 from fpsynth.synthesis.verdicts import Proof, Verdict

@@ -15,7 +15,7 @@ from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Rounding
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.ties.certification import Certification
 from fpsynth.witness import Certificate
 

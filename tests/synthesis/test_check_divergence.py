@@ -10,7 +10,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Tree, fixed_order
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import Sampled
 
 

@@ -17,7 +17,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.detecting.detectors import detector
 from fpsynth.witness import Sampled, from_json, to_json
 from fpsynth.witness.schema import divergence_schema, witness_schema

@@ -5,7 +5,7 @@ from divergences import BY_HAND
 from witnesses import published
 
 import fpsynth
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import from_json, to_json
 
 QUIET = {"replay": False, "timeout": 20.0}

@@ -25,7 +25,7 @@ from fpsynth.revealing.bench import Bench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
 from fpsynth.revealing.vectors import Call
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.comparison import compare, departing, elsewhere
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.domain import Interval

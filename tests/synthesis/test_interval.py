@@ -20,7 +20,7 @@ from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT64, Format
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, from_float
 from fpsynth.solvers.engines import engines_named
-from fpsynth.synthesis.check_divergence import check_divergence
+from fpsynth.synthesis.checking.divergences import check_divergence
 from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
 from fpsynth.synthesis.intervals.question import build

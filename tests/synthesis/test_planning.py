@@ -13,7 +13,7 @@ from fpsynth.formats import FLOAT32, TF32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
-from fpsynth.synthesis.check_divergence import check_divergence
+from fpsynth.synthesis.checking.divergences import check_divergence
 from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.matrix import classes_of, confirm, detectors, reveal_all
 from fpsynth.synthesis.settings import Settings

@@ -21,7 +21,7 @@ from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.revealing.vectors import Call
 from fpsynth.solvers.engines import engines_named
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.options import Options

@@ -13,7 +13,7 @@ from fpsynth.libraries.pool import LibraryPool
 from fpsynth.orders import SEQUENTIAL, parse_order
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval, default_weights
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.question import TieQuestion

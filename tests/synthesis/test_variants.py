@@ -14,7 +14,7 @@ from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import SEQUENTIAL, parse_order
 from fpsynth.rounding import Rounding
-from fpsynth.synthesis.check import check
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.ties.question import TieQuestion
 from fpsynth.synthesis.ties.variants import FREE, SHAPES, Variant, deployments, variants

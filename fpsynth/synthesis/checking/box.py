@@ -15,7 +15,7 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.evaluators.sums import network_outputs
 from fpsynth.formats import Format
 from fpsynth.rounding import from_index, index_range
-from fpsynth.synthesis.findings import Finding, NotChecked
+from fpsynth.synthesis.checking.findings import Finding, NotChecked
 from fpsynth.witness.divergence import Divergence, View
 
 Outcome = Iterator[Finding | NotChecked]

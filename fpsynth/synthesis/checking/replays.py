@@ -9,7 +9,7 @@ from fractions import Fraction
 from fpsynth.evaluators.networks import argmax
 from fpsynth.formats import FORMATS
 from fpsynth.rounding import from_float, representable
-from fpsynth.synthesis.findings import Finding
+from fpsynth.synthesis.checking.findings import Finding
 from fpsynth.witness import Replay, Witness
 
 Logits = Sequence[float]

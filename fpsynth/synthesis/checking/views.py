@@ -13,9 +13,9 @@ from fpsynth.formats import Format
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import NAMES as LIBRARIES
 from fpsynth.networks.network import Dense, Network
+from fpsynth.synthesis.checking.findings import Finding, NotChecked
 from fpsynth.synthesis.detecting.detectors import NAMES, detector
 from fpsynth.synthesis.detecting.stacking import any_width
-from fpsynth.synthesis.findings import Finding, NotChecked
 from fpsynth.synthesis.flips.arithmetics import Interned, lowered_in
 from fpsynth.synthesis.sides import Shape, Sides
 from fpsynth.witness.divergence import Divergence, View

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from fpsynth.synthesis.findings import Finding, NotChecked
+from fpsynth.synthesis.checking.findings import Finding, NotChecked
 from fpsynth.witness.numerals import quoted
 
 _NUMBER = r"(\d{1,400}(?:\.\d{1,400})?(?:e[+-]?\d{1,4})?)(?![\d/])"

@@ -8,11 +8,11 @@ from fractions import Fraction
 from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.synthesis.check_box import box_findings
-from fpsynth.synthesis.check_optimum import optimum_findings
-from fpsynth.synthesis.check_replays import foreign, repeated, told
-from fpsynth.synthesis.check_views import construction_findings, label_findings
-from fpsynth.synthesis.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin
+from fpsynth.synthesis.checking.box import box_findings
+from fpsynth.synthesis.checking.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin
+from fpsynth.synthesis.checking.optimum import optimum_findings
+from fpsynth.synthesis.checking.replays import foreign, repeated, told
+from fpsynth.synthesis.checking.views import construction_findings, label_findings
 from fpsynth.witness.divergence import Divergence, Observation, View
 from fpsynth.witness.prediction import arithmetics, arranged, judged, predicted_logits
 

@@ -11,10 +11,10 @@ from functools import cache
 from fpsynth.certifiers.base import Certifier, certifier
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.evaluators.networks import argmax, network_logits
-from fpsynth.synthesis.check_divergence import check_divergence
-from fpsynth.synthesis.check_optimum import objective_findings, optimum_findings
-from fpsynth.synthesis.check_replays import replay_findings
-from fpsynth.synthesis.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin, wording
+from fpsynth.synthesis.checking.divergences import check_divergence
+from fpsynth.synthesis.checking.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin, wording
+from fpsynth.synthesis.checking.optimum import objective_findings, optimum_findings
+from fpsynth.synthesis.checking.replays import replay_findings
 from fpsynth.synthesis.ties.certification import (
     REAL_CERTIFIERS,
     SOUND_FORMATS,
