@@ -98,7 +98,7 @@ def test_a_report_of_nothing_found_names_the_reveals_and_the_comparison(written,
     text = " ".join(capsys.readouterr().out.split())
     assert "Rests on reveals numpy:matmul:batch=4,outputs=1, row 0: explains 998/1000" in text
     assert "compared directly, on " in text
-    assert "hostile vectors: other results on 0, something else than was revealed on 0" in text
+    assert "beyond the ranges of the question: other results on 0, something else than was revealed on 0" in text
 
 
 def test_a_library_that_departs_from_what_was_revealed_is_found(written, tmp_path, capsys):

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from profiles import SLOW
 
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
@@ -78,7 +79,8 @@ def in_numpy(family, divergence, row=0, dtype=np.float32):
 
 @pytest.mark.parametrize("terms", [3, 8, 64, 512, 4096])
 def test_every_pair_of_families_flips_a_sign_and_numpy_agrees(terms):
-    for a, b in itertools.combinations(FAMILIES, 2):
+    pairs = list(itertools.combinations(FAMILIES, 2))
+    for a, b in pairs if terms < 4096 or SLOW else pairs[::4]:
         asked = question(float32(a), float32(b), terms=terms)
         if same(float32(a), float32(b), terms):
             assert find_flip(asked, SAMPLING).verdict is Verdict.IMPOSSIBLE
