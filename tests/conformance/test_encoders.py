@@ -195,6 +195,8 @@ def test_solvers_read_the_text_as_the_reference_does(name: str, encoding: str, d
     if (name, encoding) == ("cvc5", "bitblast") and not NIGHTLY:
         other = (TINY,)  # a minute for some product in float32
     root, assignment = data.draw(cases(formats if encoding == "fp" else other, size=3))
+    if name != "z3" and encoding == "fp" and any(node.flush is Flush.UNBOUNDED for node in topological([root])):
+        return  # needs a sort with one more exponent bit, which they refuse
     (result,) = evaluate([root], assignment)
     assert isinstance(result, Value)
     if not result.is_finite or not all(v.is_finite for v in assignment.values()):
