@@ -12,6 +12,7 @@ from typing import Any
 
 from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited, shown
+from fpsynth.witness import file as witness_file
 from fpsynth.witness.schema import SCHEMA_NAME
 
 MAX_FILES = 10_000
@@ -22,8 +23,8 @@ MAX_BYTES = 4 << 30
 """Of all that is read to compare it with manifests."""
 MAX_MANIFEST = 64 << 20
 MAX_MEMBER = 1 << 30
-_HEAD = 4096
-"""Bytes within which a witness file says what it is."""
+_PIECE = 1 << 20
+"""Bytes that are looked at in one go, of a file that may be huge."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Folder:
 def folder_of(path: str) -> Folder:
     """Find the witness files and the manifests below a folder; symbolic links below it are not followed.
 
-    A witness file is one named witness.json, one that a manifest names, or any other .json file that says so at its beginning.
+    A witness file is one named witness.json, one that a manifest names, or any other .json file that says so.
     Raises InputError where there is none, where there are too many files or bytes, and where the folder cannot be read.
     """
     witnesses: dict[str, None] = {}
@@ -103,11 +104,18 @@ def _below(path: str) -> Iterator[tuple[str, bool]]:
 
 
 def _says_witness(path: str) -> bool:
+    """Whether the name of the schema stands in as much of a file as a witness may have; its keys may stand in any order."""
+    name, before, left = SCHEMA_NAME.encode(), b"", witness_file.MAX_BYTES
     try:
-        with open(path, "rb") as file:  # a regular file, as its folder said; its keys may stand in any order
-            return SCHEMA_NAME.encode() in file.read(MAX_BYTES)
+        with open(path, "rb") as file:  # a regular file, as its folder said
+            while left > 0 and (piece := file.read(min(left, _PIECE))):
+                seen = before + piece
+                if name in seen:
+                    return True
+                before, left = seen[1 - len(name) :], left - len(piece)
     except OSError:
         return False
+    return False
 
 
 def _manifest(path: str, left: int) -> tuple[Manifest | None, list[str], int]:

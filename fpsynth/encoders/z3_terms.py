@@ -35,6 +35,7 @@ class Z3Algebra:
         """``context``: a z3.Context; None means z3's main one."""
         z3 = load_z3()
         self.z3, self.context = z3, context
+        self._numbers: dict[tuple[int, Sort], Z3] = {}
         modes = {mode.value: getattr(z3, mode.value)(context) for mode in Rounding}
         self.modes = {mode: modes[mode.value] for mode in Rounding}
         self.table: dict[str, Any] = {
@@ -75,8 +76,11 @@ class Z3Algebra:
         """A literal."""
         if value.is_nan:
             return self.z3.fpNaN(self._sort(sort))
-        bits = self.z3.BitVecVal(to_bits(value, sort.ieee), sort.ieee.bits, self.context)
-        return self.z3.simplify(self.z3.fpBVToFP(bits, self._sort(sort), self.context))
+        encoded = to_bits(value, sort.ieee)
+        if (encoded, sort) not in self._numbers:
+            bits = self.z3.BitVecVal(encoded, sort.ieee.bits, self.context)
+            self._numbers[encoded, sort] = self.z3.simplify(self.z3.fpBVToFP(bits, self._sort(sort), self.context))
+        return self._numbers[encoded, sort]
 
     def convert(self, mode: Rounding, term: Z3, sort: Sort) -> Z3:
         """A number rounded into another sort."""
@@ -124,10 +128,10 @@ def evaluate_z3(roots: Sequence[Expression], assignment: Assignment) -> list[Val
 
 def _read(algebra: Z3Algebra, term: Z3, sort: Sort | None) -> Value | bool:
     z3 = algebra.z3
-    result = z3.simplify(term)
     if sort is None:
-        return bool(z3.is_true(result))
-    if z3.is_true(z3.simplify(z3.fpIsNaN(result))):
-        return NAN
-    bits = z3.simplify(z3.fpToIEEEBV(result)).as_long()
-    return from_bits(bits, sort.ieee)
+        return bool(z3.is_true(z3.simplify(term)))
+    bits = z3.simplify(z3.fpToIEEEBV(term))
+    if z3.is_bv_value(bits):
+        return from_bits(bits.as_long(), sort.ieee)
+    assert z3.is_true(z3.simplify(z3.fpIsNaN(term))), "only a NaN has no encoding of its own"
+    return NAN

@@ -2,16 +2,20 @@
 
 import json
 import os
+from importlib.util import find_spec
 
 import pytest
 from bare_python import ABSENT, Bare, closure
 from divergences import precision, triple
+from profiles import slow
 
 import fpsynth
 from fpsynth.witness import save
 
-pytest.importorskip("torch")
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the environment is made of symbolic links")
+pytestmark = [
+    pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed"),
+    pytest.mark.skipif(os.name == "nt", reason="the environment is made of symbolic links"),
+]
 
 LIMITS = ["--library", "torch,numpy", "--timeout", "60"]
 ADVICE = "no solver is installed that could decide it: pip install 'fpsynth[solvers]'"
@@ -61,7 +65,9 @@ def test_help_and_the_environments(bare):
     assert {name for name, version in found["packages"].items() if version} <= {"sympy"}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float8_e5m2"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("float16", marks=slow), "bfloat16", pytest.param("float8_e5m2", marks=slow)]
+)
 def test_torch_is_revealed_in_every_format(bare, dtype):
     done = bare.fpsynth(
         "reveal", "torch:linear:batch=4", "--terms", 8, "--dtype", dtype, "--vectors", 200, "--threads", 1, "--json"
@@ -90,7 +96,7 @@ def test_an_absent_library_is_one_line(bare, library, extra):
     assert (done.code, done.err) == (2, f"fpsynth reveal: error: {said}\n")
 
 
-@pytest.mark.parametrize("name", ["tie", "order", "precision"])
+@pytest.mark.parametrize("name", ["tie", "order", pytest.param("precision", marks=slow)])
 def test_a_witness_file_is_replayed_checked_and_explained(bare, files, name):
     done = bare.fpsynth("replay", files[name], "--json")
     assert done.code == 0, done.err
@@ -140,7 +146,13 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("arguments", QUESTIONS.values(), ids=QUESTIONS)
+OTHERWISE = ("order", "tie in bfloat16")
+"""What is tried elsewhere, in another format or without a library."""
+
+
+@pytest.mark.parametrize(
+    "arguments", [pytest.param(QUESTIONS[key], id=key, marks=slow if key in OTHERWISE else ()) for key in QUESTIONS]
+)
 def test_what_needs_no_solver_is_found(bare, arguments):
     """Twins and moved neurons may behave alike on another machine: that is an answer too."""
     done = bare.fpsynth(

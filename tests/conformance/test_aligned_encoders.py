@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 from collections.abc import Sequence
 from fractions import Fraction
@@ -11,6 +10,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import SLOW, slow
 from strategies import landmarks
 from test_aligned_sums import alignments
 
@@ -48,7 +48,7 @@ PAIRS = [
     (MID, SMALL),
 ]
 """Formats of factors and of sums."""
-CALLS = 2000 if "FPSYNTH_SLOW" in os.environ else 25
+CALLS = 2000 if SLOW else 10
 
 
 def hostile(fmt: Format, rng: random.Random) -> Value:
@@ -115,7 +115,7 @@ def everything(fmt: Format, low: Fraction, high: Fraction) -> list[Value]:
     return [r.from_index(k, fmt) for k in range(first, last + 1)]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=slow), 2, 3, 4, 5])
 def test_ranges_hold_every_aligned_sum_and_solvers_find_no_other(seed: int) -> None:
     """With unknowns: all assignments of a box give the results that the encoding can have, and no result beside them."""
     import z3
@@ -176,7 +176,8 @@ def differing(fmt: Format, terms: int) -> Problem:
 
 
 @pytest.mark.parametrize(
-    ("engine", "encoding", "fmt"), [("z3", "fp", FLOAT16), ("bitwuzla", "fp", FLOAT16), ("sampling", "arrays", BFLOAT16)]
+    ("engine", "encoding", "fmt"),
+    [pytest.param("z3", "fp", FLOAT16, marks=slow), ("bitwuzla", "fp", FLOAT16), ("sampling", "arrays", BFLOAT16)],
 )
 def test_engines_find_a_sign_that_a_tensor_core_turns_round(engine: str, encoding: str, fmt: Format) -> None:
     if ENGINES[engine].available() is None:
@@ -206,7 +207,7 @@ def test_solvers_read_the_text_as_the_reference_does(engine: str, encoding: str,
         pytest.skip(f"{engine} is not installed")
     rng = random.Random(5)
     asked = 0
-    while asked < 2:
+    while asked < 1 + SLOW:
         how = Alignment(rng.choice([3, 13, 23, 25]), rng.choice(list(Rounding)), rng.choice(list(Rounding)))
         root = aligned(1, 2, fmt, FLOAT32 if fmt is FLOAT16 else fmt, how)
         assignment: Assignment = assignment_of(root, rng)

@@ -98,7 +98,7 @@ def test_solvers_agree_with_the_recorded_status_of_the_quick_ones(engine):
         pytest.skip(f"{engine} is not installed")
     answered = 0
     with Worker(WORKER) as worker:
-        for benchmark in QUICK if SLOW else QUICK[list(SOLVERS).index(engine) :: 2]:
+        for benchmark in QUICK if SLOW else QUICK[list(SOLVERS).index(engine) :: 4]:
             assert read(benchmark) == benchmark_text(benchmark)
             message = ask(worker, benchmark, engine, 0, 60)
             if refused(message):
@@ -108,7 +108,7 @@ def test_solvers_agree_with_the_recorded_status_of_the_quick_ones(engine):
             else:
                 assert message["status"] == benchmark.question.status, (benchmark.file, message)
                 answered += 1
-    assert answered >= 12
+    assert answered >= (12 if SLOW else 6)
 
 
 def test_z3_finds_the_recorded_solution_in_every_file_that_has_one(manifest):

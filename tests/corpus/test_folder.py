@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -147,3 +148,23 @@ def test_a_witness_file_whose_keys_another_program_has_sorted_is_found(tmp_path)
     later = {"a": "x" * 100_000, **{key: data[key] for key in sorted(data, key=lambda key: key == "schema")}}
     (tmp_path / "sorted.json").write_text(json.dumps(later))
     assert names(folder_of(tmp_path), tmp_path) == ["plain.json", "sorted.json"]
+
+
+def test_a_huge_file_beside_witnesses_is_looked_at_in_pieces(tmp_path):
+    with open(tmp_path / "huge.json", "wb") as file:
+        file.truncate(1 << 32)
+    save(triple(), tmp_path / "plain.json")
+    tracemalloc.start()
+    try:
+        assert names(folder_of(tmp_path), tmp_path) == ["plain.json"]
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_name_of_the_schema_is_found_across_two_pieces(tmp_path, monkeypatch):
+    for size in (5, 16, 17):
+        monkeypatch.setattr(folders, "_PIECE", size)
+        for before in range(20):
+            (tmp_path / "some.json").write_text(" " * before + '{"schema": "fpsynth-witness"}')
+            assert names(folder_of(tmp_path), tmp_path) == ["some.json"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from profiles import SLOW
 
 from fpsynth.libraries.registry import library_named, names_for
 
@@ -23,7 +24,8 @@ def report(name: str) -> dict[str, Any]:
     if library_named(name).version() is None:
         pytest.skip(f"{name} is not installed")
     path = os.pathsep.join((str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")))
-    done = subprocess.run([sys.executable, CHECK, name], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+    command = [sys.executable, CHECK, name, "all" if SLOW else "some"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

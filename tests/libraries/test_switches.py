@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from profiles import slow
 
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.base import CannotRun
@@ -32,6 +33,7 @@ def run(library: str, variant: str, *switches: tuple[str, str]) -> Run:
     return found
 
 
+@slow
 def test_torch_compiles_every_operation_anew_for_each_shape_and_not_for_each_weight() -> None:
     needs("torch")
     if not any(map(shutil.which, ("g++", "clang++", "c++"))):
