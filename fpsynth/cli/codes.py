@@ -19,4 +19,4 @@ exit codes:
        revealed of a library does not bear a proof
   4    a result that was found could not be confirmed by replay or re-check
   70   a bug of fpsynth's own: please report it
-  130  interrupted (Ctrl-C)"""
+  130  interrupted (Ctrl-C, SIGTERM)"""
