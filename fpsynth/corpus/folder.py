@@ -12,6 +12,7 @@ from typing import Any
 
 from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited, shown
+from fpsynth.witness.file import MAX_BYTES as MAX_WITNESS
 from fpsynth.witness.schema import SCHEMA_NAME
 
 MAX_FILES = 10_000
@@ -22,8 +23,6 @@ MAX_BYTES = 4 << 30
 """Of all that is read to compare it with manifests."""
 MAX_MANIFEST = 64 << 20
 MAX_MEMBER = 1 << 30
-_HEAD = 4096
-"""Bytes within which a witness file says what it is."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def _below(path: str) -> Iterator[tuple[str, bool]]:
 def _says_witness(path: str) -> bool:
     try:
         with open(path, "rb") as file:  # a regular file, as its folder said; its keys may stand in any order
-            return SCHEMA_NAME.encode() in file.read(MAX_BYTES)
+            return SCHEMA_NAME.encode() in file.read(MAX_WITNESS)
     except OSError:
         return False
 

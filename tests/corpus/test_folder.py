@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from divergences import triple
 from ties import tie
 
 from fpsynth.corpus import folder as folders
-from fpsynth.corpus.folder import folder_of
+from fpsynth.corpus.folder import MAX_WITNESS, folder_of
 from fpsynth.corpus.writer import write_corpus
 from fpsynth.errors import InputError
 from fpsynth.witness import save
@@ -147,3 +148,15 @@ def test_a_witness_file_whose_keys_another_program_has_sorted_is_found(tmp_path)
     later = {"a": "x" * 100_000, **{key: data[key] for key in sorted(data, key=lambda key: key == "schema")}}
     (tmp_path / "sorted.json").write_text(json.dumps(later))
     assert names(folder_of(tmp_path), tmp_path) == ["plain.json", "sorted.json"]
+
+
+def test_of_a_huge_file_no_more_is_read_than_a_witness_may_hold(tmp_path):
+    save(triple(), tmp_path / "order.json")
+    with open(tmp_path / "huge.json", "wb") as file:
+        file.truncate(1 << 32)
+    tracemalloc.start()
+    try:
+        assert names(folder_of(str(tmp_path)), tmp_path) == ["order.json"]
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_WITNESS
+    finally:
+        tracemalloc.stop()
