@@ -20,6 +20,7 @@ def run() -> int:
     """
     mine = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else the caller wants it ignored, as nohup does
     try:
+        signal.signal(signal.SIGTERM, _end)  # until ``main`` has its own handler, which ends like Ctrl-C
         if mine:
             signal.signal(signal.SIGINT, _end)
         from fpsynth.cli.streams import open_closed
@@ -34,6 +35,7 @@ def run() -> int:
         try:
             code = main()
         finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             if mine:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
             kill_all()

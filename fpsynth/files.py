@@ -15,6 +15,9 @@ from typing import BinaryIO
 from fpsynth.errors import InputError
 
 PathLike = str | os.PathLike[str]
+TAKEN = "it exists: choose another name, or remove it first"
+"""Why a place that is not free is not written to, and what to do."""
+_BY_NOW = "it exists by now, as something else has written it: choose another name"
 _TRIES = 100
 
 
@@ -128,16 +131,16 @@ def _place(temporary: Path, path: str) -> None:
     try:
         os.link(temporary, path)
     except FileExistsError:
-        _refuse_existing(path, "it exists by now: something else has written it")
+        _refuse_existing(path, _BY_NOW)
     except OSError:  # a file system without links: the name is taken first, by an empty file, and then replaced
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
-            _refuse_existing(path, "it exists by now: something else has written it")
+            _refuse_existing(path, _BY_NOW)
         os.replace(temporary, path)
 
 
-def _refuse_existing(path: str, why: str = "it exists") -> None:
+def _refuse_existing(path: str, why: str = TAKEN) -> None:
     if os.path.lexists(path):
         raise InputError(f"cannot write {shown(path)}: {why}")
 
@@ -194,9 +197,11 @@ def require_free(folder: PathLike) -> None:
     path = Path(folder)
     with _one_line(folder, "write"):
         if path.exists() and not path.is_dir():
-            raise InputError(f"cannot write {shown(folder)}: it is not a folder")
+            raise InputError(f"cannot write {shown(folder)}: {TAKEN} (it is not a folder)")
         if path.is_dir() and any(path.iterdir()):
-            raise InputError(f"cannot write {shown(folder)}: the folder exists and is not empty")
+            raise InputError(
+                f"cannot write {shown(folder)}: the folder exists and is not empty: choose another name, or empty it"
+            )
 
 
 def shown(path: PathLike) -> str:

@@ -19,8 +19,11 @@ EXTRAS = {
 
 
 def how_to_install(package: str) -> str:
-    """The command that installs a package that fpsynth uses."""
+    """The command that installs a package that fpsynth uses.
+
+    That of a checkout comes first: fpsynth is in no index, so its bare name stands for nothing until it is installed.
+    """
     extra = EXTRAS.get(package)
     if extra is None:
         return f"pip install {package}"
-    return f"pip install 'fpsynth[{extra}]' (in a checkout: pip install '.[{extra}]')"
+    return f"pip install -e '.[{extra}]' in the checkout (where fpsynth is installed already: pip install 'fpsynth[{extra}]')"

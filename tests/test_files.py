@@ -113,7 +113,7 @@ def test_an_empty_folder_may_be_filled_and_another_not(tmp_path):
     (tmp_path / "empty").mkdir()
     write_tree(tmp_path / "empty", {"x": b"1"})
     message = refused(write_tree, tmp_path / "empty", {"y": b"2"})
-    assert message == f"cannot write {tmp_path / 'empty'}: the folder exists and is not empty"
+    assert message == f"cannot write {tmp_path / 'empty'}: the folder exists and is not empty: choose another name, or empty it"
     assert "not a folder" in refused(write_tree, tmp_path / "empty" / "x", {"y": b"2"})
     assert listing(tmp_path) == ["empty", "empty/x"]
 
@@ -187,7 +187,7 @@ def test_without_links_a_new_file_is_written_all_the_same(tmp_path, monkeypatch)
 def test_several_new_files_are_written_all_or_none(tmp_path):
     (tmp_path / "b").write_text("mine")
     names = {str(tmp_path / name): name for name in "abc"}
-    assert refused(write_new_files, names) == f"cannot write {tmp_path / 'b'}: it exists"
+    assert refused(write_new_files, names) == f"cannot write {tmp_path / 'b'}: {files.TAKEN}"
     assert listing(tmp_path) == ["b"]
     (tmp_path / "b").unlink()
     write_new_files(names)

@@ -138,7 +138,8 @@ def interval(
     """Find weights and inputs for which interval arithmetic in order ``a`` does not contain the value in order ``b``.
 
     ``widening``: empty for outward rounding, ``elina`` for ELINA's.  ``radius``: of the box around the point that the interval
-    is computed for.  ``maximise``: excess, to look for a value farther outside.
+    is computed for, rounded up to a number of the format; one beyond the rounding errors of the sum, about terms * 2^-23 in
+    float32, leaves practically nothing to be found.  ``maximise``: excess, to look for a value farther outside.
     """
     from fpsynth.synthesis.questions import run_interval
 

@@ -95,5 +95,9 @@ def tree(order: str, *, terms: int | None = None, compare: str | None = None) ->
     gives text, tree, SVG, FPCore or JSON.  Raises InputError for what cannot be read or compared.
     """
     from fpsynth.report.orders import read_tree
+    from fpsynth.synthesis.sides import require_order
 
+    for text in (order, compare):
+        if text is not None and not text.endswith(".json"):
+            require_order(text)
     return read_tree(order, terms, compare)

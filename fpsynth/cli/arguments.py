@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 
 from fpsynth.cli.codes import TEXT
 from fpsynth.cli.divergence_arguments import COMMANDS as DIVERGENCES
@@ -13,6 +14,8 @@ from fpsynth.version import __version__
 
 KNOWN = "numpy,torch,tensorflow,onnxruntime,jax on a CPU, torch,tensorflow,jax,cupy on a GPU"
 """The libraries of a run where none are named."""
+_COLUMNS = 80
+"""Of a help text."""
 BATCHES = "1,4,64, on a GPU also 1024"
 
 
@@ -59,7 +62,9 @@ def build_parser() -> Parser:
     """Return the parser of the whole command line."""
     parser = Parser(
         prog="fpsynth",
-        description="Synthesise networks and inputs on which a statement about real numbers is wrong in floating point.",
+        description=textwrap.fill(
+            "Synthesise networks and inputs on which a statement about real numbers is wrong in floating point.", _COLUMNS
+        ),
         epilog=TEXT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -67,8 +72,9 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
+        filled = textwrap.fill(text, _COLUMNS)  # the formatter leaves it as it is, for the sake of the exit codes
         return commands.add_parser(
-            name, help=text, description=text, epilog=TEXT, formatter_class=argparse.RawDescriptionHelpFormatter
+            name, help=text, description=filled, epilog=TEXT, formatter_class=argparse.RawDescriptionHelpFormatter
         )
 
     _tie(command("tie", "find a network and two points: certified alike, classified differently because logits tie"))

@@ -117,14 +117,21 @@ def relu(parser: argparse.ArgumentParser) -> None:
     _common(parser)
 
 
+_RADIUS = (
+    "of the box around the point (default %(default)s: the point), rounded up to a number of the format; a box that is wider"
+    " than the rounding errors of the sum, about terms * 2^-23 in float32, has an interval that holds practically every value,"
+    " however many the inputs: the answer is then unknown, after all of the time"
+)
+
+
 def interval(parser: argparse.ArgumentParser) -> None:
     """Interval arithmetic."""
     add = parser.add_argument
     add("--a", default="sequential", metavar="SIDE", help=f"interval arithmetic in this order: {SIDE} (default %(default)s)")
     add("--b", default="pairwise", metavar="SIDE", help="the value in this order (default %(default)s)")
     add("--terms", type=int, default=8, metavar="N", help="inputs of the neuron (default %(default)s)")
-    add("--widening", default="", help="elina: widen as ELINA does (default: round outward)")
-    add("--radius", default="0", metavar="R", help="of the box around the point (default %(default)s: the point)")
+    add("--widening", default="", metavar="NAME", help="elina: widen as ELINA does (default: round outward)")
+    add("--radius", default="0", metavar="R", help=_RADIUS)
     add_maximise(parser, "excess: how far outside the value is")
     _common(parser)
 
@@ -230,7 +237,10 @@ COMMANDS: dict[str, tuple[Add, str]] = {
     "order": (order, "find a network on which two orders, or two environments, disagree"),
     "precision": (precision, "find a network on which two formats disagree"),
     "relu": (relu, "find a pre-activation that is negative in one arithmetic and positive in another"),
-    "interval": (interval, "find a value outside the interval that interval arithmetic gives for it"),
+    "interval": (
+        interval,
+        "find a value outside the interval that interval arithmetic (interval bound propagation, IBP) gives for it",
+    ),
     "twin": (twin, "find two neurons with identical weights whose outputs differ"),
     "position": (position, "find a class that changes when neurons are permuted, or with the row of the batch"),
     "reveal": (reveal, "find out in which order and arithmetic a library sums, and check it on hostile vectors"),

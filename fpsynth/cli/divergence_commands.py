@@ -234,7 +234,11 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
     code = DONE if found.confirmed == len(found.cells) else UNCONFIRMED
     if arguments.json:
         return code, {**matrix_json(found), "out": arguments.out}
-    return code, matrix_text(found, console.style())
+    report = matrix_text(found, console.style())
+    if arguments.out is None:
+        return code, report
+    written = ", ".join(shown(arguments.out + ending) for ending in MATRIX_FILES)
+    return code, "\n".join([report.rstrip("\n"), "", f"written: {written}"])
 
 
 def tree(arguments: Namespace, console: Console) -> Outcome:

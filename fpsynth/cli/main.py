@@ -133,5 +133,6 @@ def _without_numpy(error: ImportError) -> str:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    """End like Ctrl-C, so that no process is left behind."""
+    """End like Ctrl-C, so that no process is left behind; only once, as a second one would end the process as it cleans up."""
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

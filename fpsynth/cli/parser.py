@@ -25,8 +25,14 @@ class Parser(argparse.ArgumentParser):
         self._negative_number_matcher = _NUMBER
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse as usual; whatever is not known is refused here, where the subcommand is known."""
+        """Parse as usual; whatever is not known is refused here, where the subcommand is known.
+
+        Where nothing is given at all, the subcommands are listed on standard error.
+        """
         words = list(sys.argv[1:] if args is None else args)
+        if not words and self._subparsers is not None:
+            say(self.format_help().rstrip("\n") + "\n")
+            self.error("no COMMAND is given")
         for word in self._options(words):
             if word.partition("=")[0] not in self._option_string_actions:
                 self.error(f"unrecognized arguments: {word[:60]}{self._near(word)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from fpsynth.errors import InputError
-from fpsynth.files import require_free, shown
+from fpsynth.files import TAKEN, require_free, shown
 
 _FILES = (".vnnlib", ".onnx", ".txt", ".csv", ".npz", ".svg", ".smt2", ".pt", ".h5", ".keras", ".zip")
 """Endings of files: whoever names one does not expect a folder of that name."""
@@ -20,7 +20,7 @@ def require_writable(out: str) -> None:
     if not out.endswith(".json"):
         require_free(out)
     elif os.path.lexists(out):
-        raise InputError(f"cannot write {shown(out)}: it exists")
+        raise InputError(f"cannot write {shown(out)}: {TAKEN}")
 
 
 def require_new_json(out: str) -> None:
@@ -45,4 +45,4 @@ def require_free_file(out: str, ending: str = "") -> None:
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise InputError(f"cannot write {shown(out + ending)}: there is no such folder")
     if os.path.lexists(out + ending):
-        raise InputError(f"cannot write {shown(out + ending)}: it exists")
+        raise InputError(f"cannot write {shown(out + ending)}: {TAKEN}")

@@ -25,6 +25,8 @@ _VERDICTS = {
     "check": {DONE: "confirmed", UNCONFIRMED: "not true"},
     "replay": {DONE: "confirmed", UNCONFIRMED: "not confirmed"},
 }
+MAX_LISTED = 20
+"""Claims that were not checked, so many of which a summary of a folder lists."""
 _OTHERS = {UNKNOWN: "unknown", WRONG_INPUT: "cannot be read", CONTRADICTION: "contradiction"}
 
 
@@ -40,6 +42,13 @@ def check(arguments: Namespace, console: Console) -> Outcome:
 
 def explain(arguments: Namespace, console: Console) -> Outcome:
     """Explain a witness file."""
+    if os.path.isdir(arguments.file):
+        from fpsynth.corpus.folder import some_witness
+
+        inside = shown(some_witness(arguments.file))
+        raise InputError(
+            f"{shown(arguments.file)} is a folder, and one witness is explained at a time: name a file, as in {inside}"
+        )
     console.progress("computing every step")
     with Bounded(arguments.timeout, MEMORY) as process:
         answer = process.ask("explain", arguments.file, style=asdict(console.style()), json=arguments.json)
@@ -65,6 +74,7 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.witness import from_json, save
 
         save(from_json(answer["data"]), arguments.out, new=True)
+        answer["text"] = "\n".join([answer["text"].rstrip("\n"), "", f"written: {shown(arguments.out)}"])
     return _answered(answer, arguments)
 
 
@@ -102,7 +112,8 @@ def _folder(do: str, arguments: Namespace, console: Console, process: Bounded, o
         entries.append({"file": file, "verdict": verdict, "code": code, "told": told, "result": data})
     code = max([entry["code"] for entry in entries] + [UNCONFIRMED for manifest in folder.manifests if manifest.faults])
     if arguments.json:
-        return code, _folder_json(arguments.file, folder, entries)
+        data = _folder_json(arguments.file, folder, entries)
+        return code, data if do == "replay" else {**data, "not_checked": _not_checked_json(arguments.file, entries)}
     return code, _folder_text(arguments.file, folder, entries)
 
 
@@ -124,6 +135,33 @@ def _counts(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
 
 
+def _not_checked(entries: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[str]]:
+    """What the files say that was not computed again, with the reason, and which files say it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        for left in (entry["result"] or {}).get("not_checked", ()):
+            found.setdefault((left["claim"], left["reason"]), []).append(entry["file"])
+    return found
+
+
+def _not_checked_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The claims that were not checked, as ``check`` lists those of one file, the most frequent first."""
+    found = sorted(_not_checked(entries).items(), key=lambda item: -len(item[1]))
+    lines = []
+    for (claim, reason), files in found[:MAX_LISTED]:
+        where = "in all files" if len(files) == len(entries) else f"in {len(files)} of {len(entries)} files"
+        lines += [f"not checked: {claim}", f"      {where}: {reason}"]
+    more = len(found) - MAX_LISTED
+    return ["", *lines, *([f"      and {more} more: --json lists them"] if more > 0 else [])] if lines else []
+
+
+def _not_checked_json(path: str, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"claim": claim, "reason": reason, "files": [os.path.relpath(file, path) for file in files]}
+        for (claim, reason), files in _not_checked(entries).items()
+    ]
+
+
 def _folder_text(path: str, folder: Folder, entries: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for entry in entries:
@@ -134,6 +172,7 @@ def _folder_text(path: str, folder: Folder, entries: Sequence[Mapping[str, Any]]
         if not manifest.faults:
             lines += [f"{'as named':15}{name}", f"      {manifest.files} files have the SHA-256 that it states"]
         lines += [line for fault in manifest.faults for line in (f"{'not as named':15}{name}", f"      {fault}")]
+    lines += _not_checked_lines(entries)
     counts = ", ".join(f"{number} {verdict}" for verdict, number in _counts(entries).items())
     links = f"; {folder.links} symbolic links not followed" if folder.links else ""
     return "\n".join([*lines, "", f"{len(entries)} witness files: {counts}{links}"])

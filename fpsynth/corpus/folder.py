@@ -76,8 +76,20 @@ def folder_of(path: str) -> Folder:
         if len(witnesses) > MAX_FILES:
             raise InputError(f"{shown(path)}: the folder holds more than {MAX_FILES} witness files")
     if not witnesses:
-        raise InputError(f"{shown(path)}: no witness file lies in this folder or below it")
+        raise _without_witness(path)
     return Folder(tuple(sorted(witnesses)), tuple(manifests), links)
+
+
+def some_witness(path: str) -> str:
+    """The path of some witness file below a folder.  Raises InputError where there is none, as ``folder_of`` does."""
+    for name, is_link in _below(path):
+        if not is_link and name.endswith(".json") and os.path.basename(name) != "manifest.json" and _says_witness(name):
+            return name
+    raise _without_witness(path)
+
+
+def _without_witness(path: str) -> InputError:
+    return InputError(f"{shown(path)}: no witness file lies in this folder or below it")
 
 
 def _below(path: str) -> Iterator[tuple[str, bool]]:

@@ -29,31 +29,45 @@ _SINGLE = {
     "certifier_query": "certifier_query.txt",
 }
 
+# in lines of 80 columns at most
 README = """\
 Networks and inputs on which a robustness certificate is wrong in floating point
 ================================================================================
 
-Written by fpsynth {version}; {count} instances, listed in manifest.json with the expected verdicts and the SHA-256 of
-every file.
+Written by fpsynth {version}; {count} instances, listed in manifest.json
+with the expected verdicts and the SHA-256 of every file.
 
-instances.csv      one line per instance, without header: ONNX file, VNN-LIB 1.0 file, time limit in seconds
-onnx/              the networks, opset 13, input X of shape [1, n], output Y of shape [1, m]
+instances.csv      one line per instance, without header: ONNX file, VNN-LIB 1.0
+                   file, time limit in seconds
+onnx/              the networks, opset 13, input X of shape [1, n], output Y of
+                   shape [1, m]
 vnnlib/            the queries in VNN-LIB 1.0
-vnnlib2/           the same queries in VNN-LIB 2.0, in pairs: the format of the network, which demands an answer for the
-                   floating-point network, and real, which permits reasoning over real numbers
-counterexamples/   an input of the box with another class, and its logits as predicted; exact decimals
-witnesses/         the witnesses, which "fpsynth check" and "fpsynth replay" read
-certifier/         the networks and queries in the text format of the CAV 2025 certifier, where it can express them
+vnnlib2/           the same queries in VNN-LIB 2.0, in pairs: the format of the
+                   network, which demands an answer for the floating-point
+                   network, and real, which permits reasoning over real numbers
+counterexamples/   an input of the box with another class, and its logits as
+                   predicted; exact decimals
+witnesses/         the witnesses, which "fpsynth check" and "fpsynth replay"
+                   read
+certifier/         the networks and queries in the text format of the CAV 2025
+                   certifier, where it can express them
 
-Each query asks for an input of a box around a certified point whose class is another one.  The comparison is not strict: a
-tie of two logits counts.  In floating point the counterexample beside it is such an input.  Over the reals there is none
-where the manifest says unsat: that is proved in exact arithmetic.  So a verifier that answers unsat (robust) for the
-floating-point network is wrong, and one that reasons over the reals may be right and still certify a network that fails.
-"shown_by" in the manifest says what each expected verdict rests on: exact evaluation in one order, the libraries that
-were run, or a proof.  "onnxruntime" says sat only where ONNX Runtime was run and gave it; where it has no kernel for the
-format (bfloat16, for one), the network is written all the same, if onnx's checker accepts it, and the reason stands there.
-VNN-LIB 1.0 has no floating-point types: its query states real bounds and means the network as it is stored.
-Other software may sum in another order or round otherwise: "fpsynth replay" shows what yours computes.
+Each query asks for an input of a box around a certified point whose class is
+another one.  The comparison is not strict: a tie of two logits counts.  In
+floating point the counterexample beside it is such an input.  Over the reals
+there is none where the manifest says unsat: that is proved in exact arithmetic.
+So a verifier that answers unsat (robust) for the floating-point network is
+wrong, and one that reasons over the reals may be right and still certify a
+network that fails.
+"shown_by" in the manifest says what each expected verdict rests on: exact
+evaluation in one order, the libraries that were run, or a proof.  "onnxruntime"
+says sat only where ONNX Runtime was run and gave it; where it has no kernel for
+the format (bfloat16, for one), the network is written all the same, if onnx's
+checker accepts it, and the reason stands there.
+VNN-LIB 1.0 has no floating-point types: its query states real bounds and means
+the network as it is stored.
+Other software may sum in another order or round otherwise: "fpsynth replay"
+shows what yours computes.
 """
 
 

@@ -193,7 +193,7 @@ def _parsed(text: str, within: Order | None, depth: int) -> Order:
     """One family, the order across its parts if it has one, and the order ``within`` them."""
     head = _HEAD.match(text)
     name, slash, across = text[head.end() if head else 0 :].partition("/")
-    order = _family(name)
+    order = _family(name or text)
     if head is not None and order.family not in ("strided", "lanes"):
         raise InputError(f"order {order.family} has no lanes that a head could start: strided and lanes have")
     if slash and order.family not in _ACROSS:

@@ -9,6 +9,7 @@ from fpsynth.certifiers.base import certifier
 from fpsynth.certifiers.margins import LipschitzCertifier, margins
 from fpsynth.errors import InputError
 from fpsynth.expressions import Op
+from fpsynth.packages import how_to_install
 from fpsynth.report import formulas
 from fpsynth.report.computed import Logits, Step, logits, operations, steps
 from fpsynth.report.divergence_explain import explain_divergence
@@ -311,7 +312,7 @@ def _logit_formulas(witness: Witness, style: Style) -> list[str]:
 
 def _formula_lines(witness: Witness, leads: Sequence[tuple[int, Fraction]], top: int, style: Style) -> list[str]:
     if not formulas.available():
-        return style.wrap("Formulas are left out: they need sympy (pip install 'fpsynth[explain]').")
+        return style.wrap(f"Formulas are left out: they need sympy: {how_to_install('sympy')}.")
     if any(lead <= 0 for _, lead in leads):
         return style.wrap("A margin is zero: no radius is certified.")
     if len(leads) > 12 or max(witness.network.shape) > 64:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from fpsynth.encoders import Script
 
 
+NOT_ENCODED = "not encoded: "
+"""How the reason begins where an encoding cannot say a problem: no engine and no seed will change that."""
+
+
 class Status(enum.Enum):
     """What an engine says about a problem, in SMT-LIB's words."""
 
@@ -92,7 +96,7 @@ class ScriptEngine(ABC):
         try:
             script = encode(problem, encoding)
         except InputError as refusal:
-            return Answer(Status.UNKNOWN, reason=f"not encoded: {refusal}", encode_seconds=time.monotonic() - start)
+            return Answer(Status.UNKNOWN, reason=f"{NOT_ENCODED}{refusal}", encode_seconds=time.monotonic() - start)
         encoded = time.monotonic()
         left = None if seconds is None else max(seconds - (encoded - start), 0.001)
         outcome = self.run(script, seed, left, memory)

@@ -19,7 +19,7 @@ def undecided(reason: str) -> str:
     """The reason for an answer ``unknown``; where no solver is installed that could decide it, how to get one is added."""
     if any(engine.available() for engine in ENGINES.values() if isinstance(engine, ScriptEngine)):
         return reason
-    return f"{reason}; no solver is installed that could decide it: pip install 'fpsynth[solvers]'"
+    return f"{reason}; no solver is installed that could decide it: {how_to_install('z3')}"
 
 
 def engines_named(name: str) -> tuple[Engine, ...]:

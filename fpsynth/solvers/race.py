@@ -15,6 +15,7 @@ from fpsynth.libraries.machine import cores
 from fpsynth.problems import Assignment, Problem, problem_to_json
 from fpsynth.processes import Message, Worker, WorkerDied, ready
 from fpsynth.rounding import from_float
+from fpsynth.solvers.base import NOT_ENCODED
 
 WORKER = "fpsynth.solvers.worker"
 DEFAULT_MEMORY = 1 << 30
@@ -113,10 +114,11 @@ def race(
     ``tasks`` may be endless: it is read only when a process is free.  A ``sat`` counts once its assignment passes the exact
     re-check against its task's problem; one that fails it becomes an ``unknown`` that names the engine.  The question is
     ``unsat`` once ``refutations`` different engines have said so on complete tasks, at least one of them without relying on
-    z3's translation into bits (a mistake in it would mislead them all); an engine that has is not asked again.  The race is
-    ``unknown`` when ``seconds`` are over or the tasks are.  ``memory`` limits each process, in bytes; ``progress`` receives a
-    line per ended attempt; ``worker`` names the module that the processes run.  No process is left behind, however the race
-    ends.  Raises SolverContradictionError where a solution meets an ``unsat``.
+    z3's translation into bits (a mistake in it would mislead them all); an engine that has is not asked again.  Nor is anyone
+    asked in an encoding that has refused the problem.  The race is ``unknown`` when ``seconds`` are over or the tasks are.
+    ``memory`` limits each process, in bytes; ``progress`` receives a line per ended attempt; ``worker`` names the module that
+    the processes run.  No process is left behind, however the race ends.  Raises SolverContradictionError where a solution
+    meets an ``unsat``.
     """
     with _Course(iter(tasks), jobs or cores(), seconds, memory, refutations, progress, worker) as course:
         result = course.run()
@@ -197,9 +199,16 @@ class _Course:
         refuters = self._settled()
         for _ in range(_MAX_SKIPPED):
             task = next(self.tasks, None)
-            if task is None or not (task.complete and task.engine in refuters):
+            if task is None or not ((task.complete and task.engine in refuters) or self._unencodable(task)):
                 return task
         return None
+
+    def _unencodable(self, task: Task) -> bool:
+        """Whether the encoding has refused this problem already: it does so for every engine and seed."""
+        return any(
+            attempt.reason.startswith(NOT_ENCODED) and (attempt.encoding, attempt.problem) == (task.encoding, task.problem.name)
+            for attempt in self.attempts
+        )
 
     def _patience(self, end: float | None) -> float | None:
         """Seconds until something must be stopped; None: never."""

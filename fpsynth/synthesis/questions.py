@@ -24,7 +24,7 @@ from fpsynth.synthesis.flips.question import common_format
 from fpsynth.synthesis.grounds import Ground, grounds_of
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
 from fpsynth.synthesis.intervals.placing import in_layer
-from fpsynth.synthesis.intervals.question import OUTSIDE, box_around, interval_of
+from fpsynth.synthesis.intervals.question import OUTSIDE, box_around, interval_of, radius_within, rounded_up
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import alone, assemble, layer, one_neuron
 from fpsynth.synthesis.planning import (
@@ -331,11 +331,13 @@ def run_interval(
 ) -> DivergenceResult:
     """Answer whether interval arithmetic on one side misses the value on the other.  Raises InputError."""
     clock, given = Clock(options.timeout), options
+    wanted, radius = radius, radius_within(radius, options.format)
     asked: dict[str, object] = {
         "sides": texts,
         "terms": terms,
         "widening": widening,
-        "radius": float(radius),
+        "radius": float(wanted),
+        "radius_rounded_up": float(radius) if radius != wanted else None,
         "maximise": "excess" if maximise else None,
     }
 
@@ -372,7 +374,7 @@ def run_interval(
         if result.divergence is not None:
             with within(max(clock.left, LAST_SECONDS)):
                 found = in_layer(result.divergence, views, sides.shape.outputs, sides.shape.output)
-                found = _with_notes(found, noted(views))
+                found = _with_notes(found, (*noted(views), *rounded_up(wanted, options.format)))
     except OutOfTimeError:
         result = IntervalResult(Verdict.UNKNOWN, None, None, "the time limit was over before the layer was evaluated exactly")
     grounds = grounds_of(views, sides.reveals, (sides.shape.output,))

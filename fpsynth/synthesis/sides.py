@@ -16,8 +16,9 @@ from fpsynth.files import read_limited, shown
 from fpsynth.formats import Format, format_named
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import parse_environment
-from fpsynth.libraries.registry import NAMES
+from fpsynth.libraries.registry import NAMES, library_named
 from fpsynth.orders import parse_order
+from fpsynth.orders.families import FAMILIES
 from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer, require_usable
@@ -46,6 +47,20 @@ def is_environment(text: str) -> bool:
     """Whether the text names an environment rather than an arithmetic."""
     name, colon, _ = text.partition(":")
     return bool(colon) and name in NAMES
+
+
+def require_order(text: str) -> None:
+    """Raise InputError where a text that is to be an order names an environment, or a library alone: what to do instead."""
+    if is_environment(text):
+        raise InputError(
+            f"{text[:80]} is an environment, and its order is not known before it is revealed: fpsynth reveal {text[:80]}"
+            " --out NAME.json, and then name that file"
+        )
+    if text in NAMES and text not in FAMILIES:
+        operation = library_named(text).operations[0]
+        raise InputError(
+            f"{text} is a library, not an order: what is revealed or compared is an environment, such as {text}:{operation}"
+        )
 
 
 def shape_for(texts: Sequence[str], terms: int, outputs: int | None, least: int = 1) -> Shape:
@@ -129,6 +144,7 @@ class Sides:
             return REAL
         match = _WITH_MODIFIERS.fullmatch(text)
         assert match is not None
+        require_order(match["order"])
         order = parse_order(match["order"])
         how = Arithmetic(self.format, order=order, bias_leaf=order.bias > 0)
         modifiers = [modifier.partition("=")[::2] for modifier in filter(None, match["modifiers"].split(","))]

@@ -10,6 +10,7 @@ from divergences import precision, triple
 from profiles import slow
 
 import fpsynth
+from fpsynth.packages import how_to_install
 from fpsynth.witness import save
 
 pytestmark = [
@@ -18,7 +19,7 @@ pytestmark = [
 ]
 
 LIMITS = ["--library", "torch,numpy", "--timeout", "60"]
-ADVICE = "no solver is installed that could decide it: pip install 'fpsynth[solvers]'"
+ADVICE = "no solver is installed that could decide it: pip install -e '.[solvers]' in the checkout"
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +92,7 @@ def test_numpy_is_revealed_and_refuses_what_it_has_no_dtype_for(bare):
 )
 def test_an_absent_library_is_one_line(bare, library, extra):
     done = bare.fpsynth("reveal", library)
-    how = f"pip install 'fpsynth[{extra}]' (in a checkout: pip install '.[{extra}]')"
-    said = f"{library.partition(':')[0]} is not installed: {how}"
+    said = f"{library.partition(':')[0]} is not installed: {how_to_install(extra)}"
     assert (done.code, done.err) == (2, f"fpsynth reveal: error: {said}\n")
 
 
@@ -199,5 +199,5 @@ def test_what_only_a_solver_decides_is_unknown_and_says_how_to_get_one(bare, arg
 
 def test_a_solver_that_is_asked_for_by_name_is_refused(bare):
     done = bare.fpsynth("tie", "--solver", "z3")
-    said = "the solver z3 is not installed: pip install 'fpsynth[solvers]' (in a checkout: pip install '.[solvers]')"
+    said = f"the solver z3 is not installed: {how_to_install('z3')}"
     assert (done.code, done.err) == (2, f"fpsynth tie: error: {said}\n")

@@ -271,3 +271,13 @@ def test_a_silent_run_and_one_without_standard_error_have_no_thread(quick, monke
     shown.progress("searching")
     shown.progress("replaying")
     shown.close()
+
+
+# help
+
+
+def test_the_help_of_interval_says_what_is_out_of_reach_and_what_ibp_is(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = " ".join(COMMANDS["interval"].format_help().split())
+    assert "(interval bound propagation, IBP)" in text
+    assert "a box that is wider than the rounding errors of the sum" in text

@@ -148,6 +148,8 @@ runpy.run_module("fpsynth", run_name="__main__", alter_sys=True)
         ("fpsynth.cli.commands", "signal.raise_signal(signal.SIGINT)"),
         ("numpy", "signal.raise_signal(signal.SIGINT)"),
         ("numpy", "Dying()"),  # where Python cannot raise it
+        ("argparse", "signal.raise_signal(signal.SIGTERM)"),
+        ("fpsynth.cli.commands", "signal.raise_signal(signal.SIGTERM)"),
     ],
 )
 def test_an_interrupt_at_any_time_is_130_and_one_word(module, what):
@@ -156,9 +158,33 @@ def test_an_interrupt_at_any_time_is_130_and_one_word(module, what):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
-def test_an_interrupt_on_the_way_out_comes_too_late():
+LAST = """
+import builtins
+class Last:
+    def __del__(self, send=signal.raise_signal, number=signal.SIGTERM):
+        send(number)
+builtins.last = Last()
+"""
+"""A request to end that comes when the interpreter has taken its handlers away."""
+
+
+def test_further_requests_to_end_change_nothing():
+    """They come while the first one is answered, one after the other."""
     code = (
-        "import atexit, runpy, signal, sys\natexit.register(signal.raise_signal, signal.SIGINT)\n"
+        f"import runpy, signal, sys\n{LAST}import fpsynth.cli.main as main\n"
+        "say, end = main.say, lambda: signal.raise_signal(signal.SIGTERM)\n"
+        "main._run, main.kill_all, main.say = lambda *_: end(), end, lambda text: (end(), say(text), end())\n"
+        "sys.argv = ['fpsynth', 'tree', 'pairwise']\n"
+        "runpy.run_module('fpsynth', run_name='__main__', alter_sys=True)"
+    )
+    done = python(code)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_on_the_way_out_comes_too_late(name):
+    code = (
+        f"import atexit, runpy, signal, sys\natexit.register(signal.raise_signal, signal.{name})\n{LAST}"
         "sys.argv = ['fpsynth', 'tree', 'pairwise']\nrunpy.run_module('fpsynth', run_name='__main__', alter_sys=True)"
     )
     done = python(code)

@@ -79,6 +79,15 @@ def test_every_subcommand_has_a_width():
     assert all("--width N" in parser.format_help() for parser in commands.choices.values())
 
 
+def test_every_help_fits_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    parser = build_parser()
+    (commands,) = (action for action in parser._actions if action.dest == "command")
+    for each in (parser, *commands.choices.values()):
+        for line in each.format_help().splitlines():
+            assert cells(line) <= 80, line
+
+
 @pytest.mark.parametrize("width", ["59", "201", "-80", "8e1", "", "9" * 300])
 def test_a_width_that_no_report_has_is_refused_in_one_line(width, capsys):
     with pytest.raises(SystemExit) as end:

@@ -12,6 +12,7 @@ from tie_questions import question
 from witnesses import W1, W2, XA, XB
 
 from fpsynth.api.bounded import Bounded
+from fpsynth.cli.witness_commands import MAX_LISTED, _not_checked_lines
 from fpsynth.corpus.writer import write_corpus
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
@@ -67,6 +68,29 @@ def test_the_exit_code_of_a_folder_is_the_largest(folder):
     assert false_one["result"]["confirmed"] is False
     (folder / "false.json").unlink()
     assert fpsynth("check", folder).returncode == 2
+
+
+def test_what_was_not_checked_of_a_folder_is_listed_once_with_the_reason(folder):
+    told = json.loads(fpsynth("check", folder, "--json").stdout)
+    assert told["not_checked"]
+    for left in told["not_checked"]:
+        entry = {"claim": left["claim"], "reason": left["reason"]}
+        assert left["files"] == [file["file"] for file in told["files"] if entry in file["result"]["not_checked"]]
+    summary = fpsynth("check", folder).stdout
+    for left in told["not_checked"]:
+        count = len(left["files"])
+        assert f"not checked: {left['claim']}\n" in summary
+        where = "in all files: " if count == told["witnesses"] else f"in {count} of {told['witnesses']} files: "
+        assert "".join((where + left["reason"]).split()) in "".join(summary.split())
+
+
+def test_a_summary_of_many_kinds_of_claims_has_an_end():
+    kinds = MAX_LISTED + 7
+    result = {"not_checked": [{"claim": f"claim {k}", "reason": "told"} for k in range(kinds)]}
+    lines = _not_checked_lines([{"file": "a", "result": result}, {"file": "b", "result": None}])
+    assert sum(line.startswith("not checked: ") for line in lines) == MAX_LISTED
+    assert lines[-1] == "      and 7 more: --json lists them"
+    assert _not_checked_lines([{"file": "b", "result": None}]) == []
 
 
 def test_a_corpus_whose_files_have_changed_is_not_confirmed(folder):

@@ -146,6 +146,13 @@ def test_a_corpus_has_the_layout_of_the_competition(tmp_path):
         assert load(folder / entry["files"]["witness"]).format.name == entry["dtype"]
 
 
+def test_the_readme_of_a_corpus_fits_80_columns(tmp_path):
+    write_corpus([published()], tmp_path / "corpus")
+    lines = (tmp_path / "corpus" / "README.txt").read_text().splitlines()
+    assert len(lines) > 30
+    assert max(map(len, lines)) <= 80
+
+
 def test_the_same_witnesses_give_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         write_corpus([published()], tmp_path / name)

@@ -114,7 +114,7 @@ def test_unknown_form() -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'fpsynth\[onnx\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install -e '\.\[onnx\]' in the checkout"):
         network_from_onnx(b"")
 
 

@@ -6,7 +6,7 @@ import time
 from fpsynth.problems import Problem
 from fpsynth.processes import serve
 from fpsynth.rounding import from_float
-from fpsynth.solvers.base import Answer, Status
+from fpsynth.solvers.base import NOT_ENCODED, Answer, Status
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.solvers.worker import handler
 
@@ -30,6 +30,8 @@ class StandIn:
                 return Answer(Status.UNSAT)
             case "hesitant":
                 return Answer(Status.UNKNOWN, reason=f"seed {seed} did not help")
+            case "wordless":
+                return Answer(Status.UNKNOWN, reason=f"{NOT_ENCODED}there are no words for it")
             case "crasher":
                 os.abort()
             case "thrower":
@@ -46,5 +48,5 @@ class StandIn:
 
 
 if __name__ == "__main__":
-    names = ("liar", "refuter", "denier", "hesitant", "crasher", "thrower", "glutton", "late refuter", "sleeper")
+    names = ("liar", "refuter", "denier", "hesitant", "wordless", "crasher", "thrower", "glutton", "late refuter", "sleeper")
     serve(handler({**ENGINES, **{name: StandIn(name) for name in names}}))

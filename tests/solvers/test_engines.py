@@ -113,7 +113,7 @@ def test_an_unknown_solver_is_refused_with_the_names_there_are():
 
 def test_a_solver_that_is_not_installed_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(base, "package_version", lambda package: None)
-    with pytest.raises(MissingPackageError, match=r"z3 is not installed: pip install 'fpsynth\[solvers\]'"):
+    with pytest.raises(MissingPackageError, match=r"z3 is not installed: pip install -e '\.\[solvers\]' in the checkout"):
         engines_named("z3")
 
 

@@ -106,6 +106,20 @@ def test_the_other_runs_of_an_engine_that_has_refuted_are_stopped():
     assert result.status == "unknown"
 
 
+def test_an_encoding_that_has_refused_a_problem_is_not_tried_again_by_anyone():
+    other = absorption(FLOAT32)
+    engines = itertools.cycle(("wordless", "hesitant"))
+    tasks = (Task(next(engines), "fp", seed, SOLVABLE if seed < 50 else other) for seed in range(52))
+    attempts = race(tasks, jobs=1, seconds=20, worker="stand_in_worker").attempts
+    assert [(a.engine, a.seed) for a in attempts] == [("wordless", 0), ("wordless", 50)]
+
+
+def test_an_endless_supply_of_what_cannot_be_encoded_ends():
+    tasks = (Task("wordless", "fp", seed, SOLVABLE) for seed in itertools.count())
+    result = race(tasks, jobs=1, seconds=20, worker="stand_in_worker")
+    assert (len(result.attempts), result.reason) == (1, "every attempt ended without an answer")
+
+
 def test_tasks_are_taken_only_when_there_is_room():
     taken = []
 

@@ -10,6 +10,7 @@ import pytest
 from revealing.simulated import layer as simulated_layer
 
 from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.deadlines import OutOfTimeError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.networks.network import Dense, Network
@@ -26,10 +27,12 @@ from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import layer
+from fpsynth.synthesis.positions import answer
 from fpsynth.synthesis.positions.answer import same_everywhere
 from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.settings import Settings
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import Divergence, View
 
 TERMS = 6
@@ -196,3 +199,20 @@ def test_nothing_is_proved_of_positions_that_are_not_explained() -> None:
     first, *others = found.classes
     doubted = replace(found, classes=(replace(first, check=Check(299, 300)), *others))
     assert same_everywhere("twin", doubted, 0, TERMS, Options(weights="1:1", inputs="1:1", replay=False)) is None
+
+
+def test_what_was_revealed_is_kept_where_the_time_ends_among_the_measured_twins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search has ended by then: its answer is that of the question, and not that time ran out."""
+    (cls,) = revealed(1, 2, set()).classes
+    found = replace(revealed(1, 2, set()), classes=(replace(cls, check=Check(0, 1)),))
+    assert not found.explained
+
+    def too_late(*_: object) -> None:
+        raise OutOfTimeError
+
+    monkeypatch.setattr(answer, "_revealed", lambda *_: found)
+    monkeypatch.setattr(answer, "measured_twin", too_late)
+    result = answer.run_position("twin", "numpy:matmul:batch=1,outputs=2", TERMS, Options("float32", timeout=20, replay=False))
+    assert result.verdict is Verdict.UNKNOWN
+    assert result.reveals == (found,)
+    assert "no two positions of numpy:matmul:batch=1,outputs=2 were seen to be summed differently" in result.reason

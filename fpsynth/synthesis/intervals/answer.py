@@ -142,6 +142,12 @@ class _Search:
         reason = (
             "the time limit is over" if self.interrupted or not self.clock.left else "every attempt ended without an answer"
         )
+        reach, radius = self.question.reach, self.question.radius
+        if reach is not None and radius > reach:
+            reason += (
+                f"; a box of radius {float(radius):.6g} is wider than the rounding errors of {self.question.terms} terms, about"
+                f" {float(reach):.2g}: a value outside its interval is practically out of reach"
+            )
         if self.rejected:
             reason += f"; {self.rejected} solutions for some terms fail for all of them, as zeros widen the interval"
         return IntervalResult(Verdict.UNKNOWN, None, None, reason, attempts, spent)
@@ -179,7 +185,9 @@ class _Search:
             return
         spent = round(self.clock.spent, 3)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        notes = () if not self.question.radius else (f"the interval is that of a box of radius {self.question.radius}",)
+        notes = (
+            () if not self.question.radius else (f"the interval is that of a box of radius {float(self.question.radius)!r}",)
+        )
         versions = versions_used([engine])
         self.best = replace(found, provenance=Provenance(engine, encoding, seed, created, versions, spent, spent, notes))
 
@@ -187,9 +195,10 @@ class _Search:
         if outcome.status != "unsat":
             return None
         question = self.question
+        box = f" for the box of radius {float(question.radius)!r}" if question.radius else ""
         statement = (
             f"no {question.format} weights in {question.weights} and inputs in {question.inputs} put the value of "
-            f"{question.b.label} outside the interval of {question.a.label} ({question.terms} terms)"
+            f"{question.b.label} outside the interval of {question.a.label}{box} ({question.terms} terms)"
         )
         return refuted(statement, outcome)
 

@@ -14,7 +14,7 @@ from fpsynth.certifiers.intervals import finite_bounds, network_intervals, widen
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression
-from fpsynth.formats import Format
+from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 from fpsynth.predicates import Predicate
@@ -91,11 +91,45 @@ class IntervalQuestion:
             return self._plain(self.weights), 0.0
         return None
 
+    @property
+    def reach(self) -> Fraction | None:
+        """About the largest radius of a box beyond which rounding may carry b's value; None where b rounds nowhere.
+
+        n roundings of relative error u change a sum of products by n*u*sum|w*x| at most, while the interval of a box extends
+        R*sum|w| beyond the exact sum: only where R <= n*u*max|x| is anything to be expected, but for underflow.
+        """
+        how = self.deployed
+        formats = [fmt for fmt in (how.format, how.sum_format, how.operands, how.products) if fmt is not None]
+        if how.format is None:
+            return None
+        bits = [fmt.precision for fmt in formats] + ([] if how.alignment is None else [how.alignment.fraction_bits])
+        return self.terms * power_of_two(1 - min(bits)) * self.inputs.magnitude
+
     def _plain(self, interval: Interval) -> float:
         """Some unsuspicious number of a range: 1, or its upper end."""
         if interval.lower <= 1 <= interval.upper:
             return 1.0
         return float(round_fraction(interval.upper, self.format, Rounding.RTN))
+
+
+def radius_within(radius: Fraction, fmt: Format) -> Fraction:
+    """The least number of the format that is no smaller than a radius: solvers cannot be asked about others, such as 0.1.
+
+    The interval of the larger box contains that of the one asked for: what lies outside the former is outside the latter.
+    Raises InputError for a radius that is negative, or beyond the format.
+    """
+    if radius < 0:
+        raise InputError(f"the radius of a box cannot be negative, as {float(radius):.6g} is")
+    if radius > fmt.max_finite:
+        raise InputError(f"the radius {float(radius):.6g} exceeds the largest {fmt} number, {float(fmt.max_finite):.6g}")
+    return round_fraction(radius, fmt, Rounding.RTP).fraction()
+
+
+def rounded_up(radius: Fraction, fmt: Format) -> tuple[str, ...]:
+    """What is to be said of a radius that ``radius_within`` makes larger; nothing of others."""
+    return (
+        () if radius_within(radius, fmt) == radius else (f"the radius {float(radius)!r} is no {fmt} number: it is rounded up",)
+    )
 
 
 @dataclass(frozen=True)
