@@ -90,6 +90,6 @@ def test_classes_are_named_like_columns_of_a_sheet() -> None:
 def test_environments_are_gathered_by_library_and_settings() -> None:
     some = [Environment("torch", v, batch=b) for v in ("linear", "matmul") for b in (1, 4)]
     other = Environment("torch", "linear", batch=4, settings=(("MKL_CBWR", "AVX"),))
-    assert gathered([*some, other]) == ["torch linear matmul at batch 1, 4", "torch linear at batch 4 with MKL_CBWR=AVX"]
+    assert gathered([*some, other]) == ["torch linear, matmul at batch 1, 4", "torch linear at batch 4 with MKL_CBWR=AVX"]
     there = Environment("torch", "linear", device="cuda", switches=(("tf32", "on"),))
     assert gathered([some[0], there]) == ["torch linear at batch 1", "torch linear at batch 1 with device=cuda tf32=on"]
