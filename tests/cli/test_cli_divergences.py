@@ -111,6 +111,8 @@ def test_the_matrix_is_written_as_text_picture_and_json(tmp_path, capsys):
         (["sequential", "--compare", "pairwise", "--terms", "64"], "different trees of 64 terms"),
         (["sequential", "--compare", "strided:1"], "the same tree of 8 terms"),
         (["[[0,1],2]", "--compare", "sequential"], "the same tree of 3 terms"),
+        (["reverse", "--compare", "sequential"], "of the terms 0, 6 and 7, reverse computes 0+(6+7),"),
+        (["sequential", "--terms", "1", "--compare", "reverse"], "the same tree of 1 term:"),
     ],
 )
 def test_orders_are_printed_and_compared(arguments, words, capsys):

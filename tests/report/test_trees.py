@@ -93,6 +93,15 @@ def test_rows_that_repeat_are_folded() -> None:
     assert [line.split(" ─")[0].strip() for line in tree_text(biased, 99).splitlines()[-2:]] == ["98", "bias"]
 
 
+def test_a_row_for_leaves_that_have_no_room_makes_sense_as_the_first_one() -> None:
+    """Nothing stands above it that it could be more of."""
+    first = tree_text(parse_order("head:4-then-lanes:8"), 784, width=76).splitlines()[1]
+    assert first.startswith("sum of 2 leaves (0 to 1) ──")
+    assert not any(
+        tree_text(Order("random", seed), 60, width=60).splitlines()[1].strip().startswith("...") for seed in range(20)
+    )
+
+
 def test_a_picture_escapes_what_it_writes() -> None:
     hostile = Arithmetic(Format("<&>", 8, 24))
     root = ElementTree.fromstring(tree_svg(hostile, 2))
