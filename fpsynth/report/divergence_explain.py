@@ -34,7 +34,8 @@ def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: 
     lines += style.heading("3  Where they part ways")
     if len(divergence.network.layers) > 1:
         layer = parting_neurons(divergence)[1][1].layer
-        lines += style.wrap(f"They agree in every layer before layer {layer} (counted from 0), and differ there.")
+        before = f"They agree in every layer before layer {layer} (counted from 0), and differ there."
+        lines += style.wrap(before if layer else "They differ in the first layer, layer 0.")
     for view, neuron in parting_neurons(divergence):
         lines += ["", *_side(divergence, view, neuron, style)]
     lines += style.heading("4  What comes out") + outcome_lines(divergence, style)

@@ -56,7 +56,7 @@ def replay_text(witness: Witness | Divergence, style: Style | None = None) -> st
         rows.append([record.library, record.version, record.variant, str(record.batch), shown, *classes, verdict])
     names = ", ".join(witness.confirmed_by)
     verdict = f"confirmed by {names}" if names else "confirmed by no library"
-    return _text([*table(header, rows, style, indent=0, gap=2), "", verdict], style)
+    return _text([*table(header, rows, style, indent=0, gap=2, words=("version", "operation", "verdict")), "", verdict], style)
 
 
 def _divergence_replay_text(divergence: Divergence, style: Style) -> str:
@@ -80,7 +80,9 @@ def _divergence_replay_text(divergence: Divergence, style: Style) -> str:
     verdict = f"confirmed by {names}" if names else "confirmed by no library"
     if disobeyed:
         verdict += f": the environment of view {', '.join(disobeyed)} was not run, or did not give the predicted logits"
-    return _text([*table(header, rows, style, indent=0, gap=2), "", verdict], style)
+    return _text(
+        [*table(header, rows, style, indent=0, gap=2, words=("version", "run as", "logits", "verdict")), "", verdict], style
+    )
 
 
 def certify_text(result: DatasetCertification) -> str:

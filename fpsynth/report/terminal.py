@@ -48,7 +48,7 @@ def _found(result: TieResult, style: Style) -> list[str]:
     lines += style.heading("Search") + _search(result, first, style)
     if len(result.witnesses) > 1:
         lines += style.heading(f"All {len(result.witnesses)} witnesses")
-        lines += style.wrap("Numbered as the files that --out FOLDER writes end; what stands above is of 000.")
+        lines += style.wrap("Numbered as the files that --out FOLDER writes; what stands above is of 000.")
         lines += _overview(result.witnesses, style)
     return [*lines, *_box(first, *points, style)]
 
@@ -203,7 +203,7 @@ def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
     ]
     heads = ["shape", "classes"] if varied else []
     heads = ["number", *heads, "distance", "certified radius", "ratio", "confirmed by"]
-    lines = table(heads, rows, style, gap=2, words=("confirmed by",))
+    lines = table(heads, rows, style, gap=2, words=("shape", "certified radius", "confirmed by"))
     left_out = len(witnesses) - MAX_WITNESSES
     return [*lines, f"  and {left_out} more"] if left_out > 0 else lines
 

@@ -18,6 +18,8 @@ from fpsynth.predicates import Predicate
 from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_words import wrong
 from fpsynth.report.explain import explain
+from fpsynth.report.listings import replay_text
+from fpsynth.report.style import Style
 from fpsynth.witness import Observation
 
 SEQUENTIAL, PAIRWISE = Arithmetic(FLOAT32), Arithmetic(FLOAT32, order=parse_order("pairwise"))
@@ -127,6 +129,12 @@ def test_the_libraries_are_one_table_at_80_columns(found):
     assert "matmul, dot, dot-rows linear, matmul keras, matmul, function gemm" in flat(
         " ".join(line[start:end] for line in lines[3:])
     )
+
+
+@pytest.mark.parametrize("found", [outside(), classes()], ids=["outside", "classes"])
+def test_a_replay_is_one_table_at_80_columns(found):
+    logits = tuple(-5.96046448e-8 / 3 for _ in range(found.network.shape[-1]))
+    assert replay_text(replayed(found, logits), Style(width=80)).count("run as") == 1
 
 
 def test_later_outputs_of_a_view_keep_its_name_where_rows_are_stacked():

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from reports import found, known, optimal
+from reports import REPLAYS, found, known, optimal, random_witness
 from witnesses import published
 
 from fpsynth.report.explain import explain
@@ -83,6 +83,13 @@ def test_witnesses_have_the_numbers_of_their_files(tmp_path):
     shown = re.findall(r"^  (\d+) ", text[text.index("All 2 witnesses") :], re.MULTILINE)
     assert shown == written == ["000", "001"]
     assert "what stands above is of 000" in flat(text)
+
+
+def test_witnesses_of_any_shape_are_one_table_at_80_columns():
+    ties = [replace(random_witness(*shape), replays=REPLAYS) for shape in ((1, 2), (4, 4), (2, 2, 2, 2))]
+    text = tie_report(found(*ties), width=80)
+    block = text[text.index("All 3 witnesses") :].partition("\n\n")[0]
+    assert block.count("classes") == block.count("ratio") == 1
 
 
 def attempts(*engines, reason="not encoded: more than 512 weights, which no engine here is asked about"):
