@@ -93,11 +93,11 @@ def test_the_matrix_is_written_as_text_picture_and_json(tmp_path, capsys):
     stem = tmp_path / "matrix"
     arguments = ["matrix", "--terms", "16", "--batch", "1,4", "--library", "numpy", "--no-settings", "--vectors", "300"]
     assert main([*arguments, "--out", str(stem)]) == 0
-    assert "pairs confirmed" in capsys.readouterr().out
+    assert "1 of 1 pair confirmed in" in capsys.readouterr().out
     data = json.loads(stem.with_suffix(".json").read_text())
     assert data["pairs"] == data["confirmed"] == len(data["cells"]) > 0
     ET.parse(stem.with_suffix(".svg"))
-    assert "pairs confirmed" in stem.with_suffix(".txt").read_text()
+    assert "1 of 1 pair confirmed in" in stem.with_suffix(".txt").read_text()
 
 
 @pytest.mark.parametrize(
