@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fpsynth.alignment import Alignment
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted, noun
 from fpsynth.formats import Format
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, restrict
 from fpsynth.rounding import Flush, Rounding
@@ -77,7 +77,7 @@ class Arithmetic:
         if self.products is not None:
             parts.append(f"products rounded to {self.products}")
         order = str(self.order)
-        parts.append(order if len(order) <= 80 else f"a tree of {len(order.split(','))} leaves")
+        parts.append(order if len(order) <= 80 else f"a tree of {counted(len(order.split(',')), 'leaf', 'leaves')}")
         if self.order.bias:
             parts.append(f"({self.order.bias_in_words})")
         if self.fused:
@@ -97,8 +97,8 @@ def _but_for(leaves: tuple[int, ...]) -> str:
     """Which products are not fused, in words: by number where they are few."""
     if not leaves:
         return ""
-    few = f"product{'s' if len(leaves) > 1 else ''} {', '.join(map(str, leaves))}"
-    return f" but for {few if len(leaves) <= _NAMED_LEAVES else f'{len(leaves)} products'}"
+    few = f"{noun(len(leaves), 'product')} {', '.join(map(str, leaves))}"
+    return f" but for {few if len(leaves) <= _NAMED_LEAVES else counted(len(leaves), 'product')}"
 
 
 REAL = Arithmetic(None)
@@ -201,4 +201,4 @@ class Deployment:
         return self._table.get((layer, output), self.default)
 
     def __str__(self) -> str:
-        return str(self.default) + (f" with {len(self.exceptions)} exceptions" if self.exceptions else "")
+        return str(self.default) + (f" with {counted(len(self.exceptions), 'exception')}" if self.exceptions else "")

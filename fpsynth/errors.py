@@ -1,4 +1,4 @@
-"""The errors that fpsynth raises on purpose, each a single line that says what is wrong and what to do."""
+"""The errors that fpsynth raises on purpose, each a single line that says what is wrong and what to do; words of such lines."""
 
 import re
 from collections.abc import Iterable
@@ -21,6 +21,16 @@ def printable(text: str, keep: str = "") -> str:
 def printable_report(text: str) -> str:
     """The text of a report, with line breaks and colours left as they are and everything else made ``printable``."""
     return "".join(part if k % 2 else printable(part, "\n") for k, part in enumerate(_COLOUR.split(text)))
+
+
+def noun(number: int, one: str, many: str = "") -> str:
+    """The noun that goes with a number: row of 1, rows of 0 and 2; ``many`` where the plural is not the noun and an s."""
+    return one if number == 1 else many or one + "s"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun, as in "1 row" and "2 rows" (see ``noun``)."""
+    return f"{number} {noun(number, one, many)}"
 
 
 class InputError(ValueError):

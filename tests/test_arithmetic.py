@@ -54,7 +54,7 @@ def test_a_deployment_is_constant_but_for_its_exceptions() -> None:
     usual, tail = Arithmetic(FLOAT32), Arithmetic(FLOAT32, order=Order("pairwise"))
     deployment = Deployment(usual, (((1, 9), tail),))
     assert [deployment.at(*place) for place in ((0, 9), (1, 8), (1, 9))] == [usual, usual, tail]
-    assert str(deployment) == "float32 sequential with 1 exceptions"
+    assert str(deployment) == "float32 sequential with 1 exception"
 
 
 def same_but_for_zeros(whole: Neurons, active: list[int]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fpsynth.certifiers.base import NAMES as CERTIFIERS
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
 
@@ -48,6 +49,16 @@ def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
         if not target.startswith("https://"):
             assert (document.parent / target.split("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["hexadecimal float", "absorption", "closed form", "encoding", "IBP", "Lipschitz bound", "operation", "exact radius"]
+    + [f"`{name}`" for name in (*CERTIFIERS, "C")],
+)
+def test_words_of_the_reports_are_defined(word):
+    rows = (ROOT / "docs" / "words.md").read_text().splitlines()
+    assert any(word in row.split("|")[1] for row in rows if row.startswith("| "))
 
 
 def test_the_readme_is_short():

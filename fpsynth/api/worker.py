@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.errors import ContradictionError, InputError
+from fpsynth.errors import ContradictionError, InputError, counted
 from fpsynth.processes import Message, serve
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _true(result: CheckResult) -> bool:
 
 
 def _counted(result: CheckResult) -> str:
-    return f"{len(result.findings)} claims hold, {len(result.not_checked)} not checked"
+    return f"{counted(len(result.findings), 'claim holds', 'claims hold')}, {len(result.not_checked)} not checked"
 
 
 if __name__ == "__main__":

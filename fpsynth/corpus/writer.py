@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpsynth.corpus.benchmark import Benchmark
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted
 from fpsynth.files import write_tree
 from fpsynth.formats import Format
 from fpsynth.networks.onnx import require_format
@@ -34,7 +34,7 @@ README = """\
 Networks and inputs on which a robustness certificate is wrong in floating point
 ================================================================================
 
-Written by fpsynth {version}; {count} instances, listed in manifest.json
+Written by fpsynth {version}; {count}, listed in manifest.json
 with the expected verdicts and the SHA-256 of every file.
 
 instances.csv      one line per instance, without header: ONNX file, VNN-LIB 1.0
@@ -118,7 +118,7 @@ def write_corpus(witnesses: Sequence[Witness], folder: PathLike, *, timeout: int
     if not any(onnx for onnx, _, _ in rows):
         raise InputError(f"the corpus would have no instance: {left_out[0]}")
     tree["instances.csv"] = "".join(f"{onnx},{query},{limit}\n" for onnx, query, limit in rows if onnx).encode("ascii")
-    tree["README.txt"] = README.format(version=__version__, count=len(entries)).encode("ascii")
+    tree["README.txt"] = README.format(version=__version__, count=counted(len(entries), "instance")).encode("ascii")
     manifest = {
         "schema": "fpsynth-corpus",
         "schema_version": 1,

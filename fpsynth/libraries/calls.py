@@ -87,6 +87,19 @@ def full_text(
     return f"{_call(called, chosen, bias, batch, terms, outputs)}  {', '.join([*operands, *added])}"
 
 
+_MEMORY = {
+    "C": "row after row in memory, the last index moving fastest",
+    "NCHW": "images in memory one after the other, in each its channels, in these rows and columns",
+    "NHWC": "images in memory one after the other, in each its rows and columns, at each of these its channels",
+}
+"""What the letters behind the shape of an operand say."""
+
+
+def memory_words(call: str) -> list[str]:
+    """What the letters behind the shapes in a ``full_text`` mean, those that there are, a line each."""
+    return [f"{code}: {words}" for code, words in _MEMORY.items() if re.search(rf"\) {code}(,|$)", call)]
+
+
 def _call(called: Called, layout: str, bias: bool, batch: int | None, terms: int | None, outputs: int | None) -> str:
     first, second = letters(layout) if layout else ("N", "T")
     columns = {"N": _word(terms, "inputs"), "T": _word(batch, "batch")}[first[0]]

@@ -202,9 +202,8 @@ def run_in(
         for share, pool in zip(shares, _pools(stack, [environments[s[0]] for s in shares], timeout, processes), strict=True):
             first = environments[share[0]]
             if progress is not None:
-                progress(
-                    f"running in {' '.join((first.library, *('='.join(pair) for pair in (*first.switches, *first.settings))))}"
-                )
+                chosen = ("=".join(pair) for pair in (*first.switches, *first.settings))
+                progress(f"running the network in {' '.join((first.library, *chosen))}")
             calls = [
                 Call(environments[number].operation, (k,) * environments[number].batch, environments[number].layout)
                 for number in share

@@ -43,16 +43,26 @@ class Triple:
 
     @property
     def in_a(self) -> str:
-        """How tree a joins them, as text."""
-        return f"{self.i}+{self.j}+{self.k} in one rounding" if self.a_fused else f"({self.i}+{self.j})+{self.k}"
+        """How tree a joins them, as text, ascending: operands of one addition are exchangeable."""
+        return self._fused if self.a_fused else _joined(self.i, self.j, self.k)
 
     @property
     def in_b(self) -> str:
-        """How tree b joins them, as text."""
-        return f"{self.i}+{self.j}+{self.k} in one rounding" if self.b_fused else f"{self.i}+({self.j}+{self.k})"
+        """How tree b joins them, as text, ascending."""
+        return self._fused if self.b_fused else _joined(self.j, self.k, self.i)
+
+    @property
+    def _fused(self) -> str:
+        return f"{'+'.join(map(str, self.leaves))} in one rounding"
 
     def __str__(self) -> str:
         return f"{self.in_a} against {self.in_b}"
+
+
+def _joined(one: int, other: int, last: int) -> str:
+    """Two leaves that are added first and the one that joins them, the smaller operand before the larger."""
+    pair = f"({min(one, other)}+{max(one, other)})"
+    return f"{last}+{pair}" if last < min(one, other) else f"{pair}+{last}"
 
 
 def equal(a: Tree, b: Tree) -> bool:

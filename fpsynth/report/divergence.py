@@ -8,17 +8,19 @@ from fractions import Fraction
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64
+from fpsynth.libraries.calls import memory_words
 from fpsynth.predicates import argmax
+from fpsynth.report.attempts import attempt_lines
 from fpsynth.report.divergence_words import called, place, short, wrong
 from fpsynth.report.grounds import comparison_lines, ground_lines, revealed_rows
 from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
 from fpsynth.report.proofs import proof_lines
 from fpsynth.report.setting import network_parts
-from fpsynth.report.style import NO_BREAK, Style, clean, listed, whole
+from fpsynth.report.style import NO_BREAK, Style, clean, counted, listed, noun, whole
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import setting_text, title
-from fpsynth.report.verdicts import attempt_table, ranges
+from fpsynth.report.verdicts import ranges
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.synthesis.result import DivergenceResult
 from fpsynth.synthesis.verdicts import Verdict
@@ -69,7 +71,7 @@ def divergence_report(
 
 def what(divergence: Divergence) -> str:
     """What a divergence is about, in a few words."""
-    shape = ",".join(_counted([str(width) for width in divergence.network.shape]))
+    shape = ",".join(_runs_counted([str(width) for width in divergence.network.shape]))
     return f"{divergence.question} · {divergence.predicate.kind} · {divergence.format} · shape {shape}"
 
 
@@ -86,7 +88,7 @@ def _divergence(divergence: Divergence, style: Style) -> list[str]:
     ]
 
 
-def _counted(parts: Sequence[str]) -> list[str]:
+def _runs_counted(parts: Sequence[str]) -> list[str]:
     """Runs of three and more equal parts as one, with their number."""
     runs = [(part, len(list(equal))) for part, equal in itertools.groupby(parts)]
     return [text for part, number in runs for text in ([f"{number}×{part}"] if number > 2 else [part] * number)]
@@ -130,7 +132,9 @@ def network_lines(divergence: Divergence, style: Style) -> list[str]:
     lines = [line.replace(NO_BREAK, " ") for line in style.wrap(parts, 2, 4)]
     name = neuron_name(divergence, neuron)
     lines += style.wrap(
-        f"{name}: {len(neuron.weights)} terms, {len(active)} active{_ACTIVE if len(active) < len(neuron.weights) else ''}", 2, 4
+        f"{name}: {counted(len(neuron.weights), 'term')}, {len(active)} active" + _ACTIVE * (len(active) < len(neuron.weights)),
+        2,
+        4,
     )
     rows = []
     for k in active[:MAX_TERMS]:
@@ -139,7 +143,7 @@ def network_lines(divergence: Divergence, style: Style) -> list[str]:
     if neuron.bias:
         rows.append(["bias =", *_number(Fraction(neuron.bias)), "", "", ""])
     if rows:
-        lines += ["", *table([], rows, style, indent=4, gap=2)]
+        lines += ["", *table(["term", "weight", "", "×", "input", ""], rows, style, indent=4, gap=2)]
     if len(active) > MAX_TERMS:
         lines.append(f"    and {len(active) - MAX_TERMS} more; the witness file has them all")
     return lines
@@ -185,36 +189,42 @@ def order_text(neuron: Neuron) -> str:
 def view_lines(divergence: Divergence, style: Style) -> list[str]:
     """Each view: who it is, its arithmetic, where it was revealed, and how it adds the active terms."""
     lines: list[str] = []
+    told: set[str] = set()
     neurons = parting_neurons(divergence)
     for view in divergence.views:
         role = _ROLES.get(view.role, view.role)
-        lines.append(f"  {style.paint(view.name, 'bold')}  {called(view)} · {role}")
+        lines += style.wrap(f"{style.paint(view.name, 'bold')}  {called(view)} · {role}", 2, 4)
         facts = [clean(_arithmetic(divergence, view), 160)]
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
-            facts += [call] if (call := view_call(view.environment, divergence.format, divergence.network)) else []
+            call = view_call(view.environment, divergence.format, divergence.network)
+            facts += [call] if call else []
+            facts += [line for line in memory_words(call) if line not in told]
+            told.update(memory_words(call))
         if view.measured:
             facts.append("its numbers were measured: what was revealed does not give them, so how it adds is not known here")
         if view.permutation:
             moves = [f"neuron {k} at output {j}" for j, k in enumerate(view.permutation) if j != k]
             facts.append("neurons rearranged: " + listed([*moves[:4], *([f"{len(moves) - 4} more"] if len(moves) > 4 else [])]))
         for fact in facts:
-            lines += style.wrap(fact, 5, 7)
+            lines += style.wrap(fact, 6, 8)
         for owner, neuron in neurons:
             if owner.name == view.name and not view.measured:
-                lines += style.wrap(f"{neuron_name(divergence, neuron)} = {order_text(neuron)}", 5, 10)
+                lines += style.wrap(f"{neuron_name(divergence, neuron)} = {order_text(neuron)}", 6, 8)
     return lines
 
 
 def outcome_lines(divergence: Divergence, style: Style) -> list[str]:
-    """The logits that the predicate reads, exact and in hexadecimal, under every view and over the reals."""
+    """The logits that the predicate reads, exact and in hexadecimal, under every view and over the reals, and their classes."""
     outputs = _outputs(divergence)
     rows = [row for view in divergence.views for row in _outcome(divergence, view, outputs, style)]
     if divergence.real:
-        rows += _logits(["", "real"], [_number(divergence.real[k]) for k in outputs], outputs, "")
-    lines = table(
-        ["", "view", *([""] if len(outputs) > 1 else [f"y{outputs[0]}"]), "", "", ""][: len(rows[0])], rows, style, gap=2
-    )
+        numbers = [_number(divergence.real[k]) for k in outputs]
+        rows += _logits(["", "real"], numbers, outputs, _class(divergence, divergence.real))
+    several = len(outputs) > 1
+    heads = ["", "view", *(["output", "value"] if several else [f"y{outputs[0]}"]), "", ""]
+    heads[-1] = "class" if divergence.predicate.kind == "argmax" else ""
+    lines = table(heads, rows, style, gap=2, words=("view",), ditto=2)
     for view in divergence.views:
         if view.interval:
             low, high = view.interval[divergence.predicate.output]
@@ -231,11 +241,19 @@ def _outputs(divergence: Divergence) -> list[int]:
     if predicate.kind != "argmax":
         return [predicate.output]
     winners = [argmax(view.logits) for view in divergence.views if view.logits]
-    return sorted(dict.fromkeys(winners))[:MAX_OUTPUTS]
+    winners += [argmax(divergence.real)] if divergence.real else []
+    return sorted(list(dict.fromkeys(winners))[:MAX_OUTPUTS])
+
+
+def _class(divergence: Divergence, logits: Sequence[Fraction]) -> str:
+    """The class that logits give, and whether by a tie, where the predicate is about classes."""
+    if divergence.predicate.kind != "argmax" or not logits:
+        return ""
+    return f"{argmax(logits)}{', a tie' if list(logits).count(max(logits)) > 1 else ''}"
 
 
 def _outcome(divergence: Divergence, view: View, outputs: Sequence[int], style: Style) -> list[list[str]]:
-    """What a view computes, and behind its first logit whether it departs."""
+    """What a view computes, and behind its first logit its class, and whether it departs."""
     if view.role == "reference" or not view.logits:
         verdict = ""
     else:
@@ -243,7 +261,8 @@ def _outcome(divergence: Divergence, view: View, outputs: Sequence[int], style: 
         fires = divergence.predicate.fires(view.logits, reference.logits, reference.interval)
         verdict = style.paint("✗ departs", "red") if fires else style.paint("✓ does not depart", "green")
     numbers = [_number(view.logits[k]) if view.logits else ["–", ""] for k in outputs]
-    return _logits([view.name, _short_name(divergence, view)], numbers, outputs, verdict)
+    told = "  ".join(filter(None, (_class(divergence, view.logits), verdict)))
+    return _logits([view.name, _short_name(divergence, view)], numbers, outputs, told)
 
 
 def _short_name(divergence: Divergence, view: View) -> str:
@@ -288,14 +307,15 @@ def library_lines(divergence: Divergence, style: Style) -> list[str]:
         names = ", ".join(dict.fromkeys(clean(o.variant) for o in members if o.variant)) + setting
         rows.append([clean(library), clean(version), names, f"not run: {reason}"])
     names = ", ".join(f"y{k}" for k in outputs)
-    return table(["library", "version", "run as", "batch", names, "as view", ""], rows, style, gap=2)
+    heads = ["library", "version", "run as", "batch", names, "as view", ""]
+    return table(heads, rows, style, gap=2, words=("version", "run as", names))
 
 
 def _setting(seen: Observation, usual: str) -> str:
     """What was set for a run, as it stands behind its variant; its dtype where that is not the ``usual`` one."""
     parts = [f"{name}={value}" for name, value in (*seen.switches, *seen.settings)]
     parts += [f"layout={seen.layout}"] if seen.layout else []
-    parts += [f"{seen.threads} threads"] if seen.threads else []
+    parts += [counted(seen.threads, "thread")] if seen.threads else []
     parts += [seen.device] if seen.device not in ("", "cpu") else []
     parts += [dtype] if (dtype := seen.environment.get("dtype", usual)) != usual else []
     return clean(f" ({', '.join(parts)})", 80) if parts else ""
@@ -307,7 +327,7 @@ def _batches(members: Iterable[Observation], view: str) -> str:
     for seen in members:
         rows.setdefault(seen.batch, set()).update(seen.rows)
     texts = [
-        f"{batch} (row{'s' if len(which) > 1 else ''} {ranges(which)})" if len(which) < batch else str(batch)
+        f"{batch} ({noun(len(which), 'row')} {ranges(which)})" if len(which) < batch else str(batch)
         for batch, which in sorted(rows.items())
     ]
     return ", ".join(texts) + (f" · {view}" if view else "")
@@ -329,7 +349,8 @@ def _search(result: DivergenceResult, divergence: Divergence, style: Style) -> l
     if divergence.sampled is not None:
         s = divergence.sampled
         told = (
-            f"departs at {s.inside_fires} of {s.inside} points inside the box and at {s.outside_fires} of {s.outside} outside"
+            f"departs at {s.inside_fires} of {counted(s.inside, 'point')} inside the box and at {s.outside_fires} of"
+            f" {s.outside} outside"
         )
         rows.append(["sampled", f"{told}; {clean(s.how)}"])
     if divergence.max_weight is not None:
@@ -353,7 +374,7 @@ def _not_found(result: DivergenceResult, style: Style) -> list[str]:
         for text in proof_lines(result.proof):
             lines += style.wrap(text, 2, 4) if text != clean(result.reason) else []  # which stands right above
     if result.attempts:
-        lines += style.heading("Attempts") + attempt_table(result.attempts, style)
+        lines += style.heading("Attempts") + attempt_lines(result.attempts, style)
     if result.settings:
         lines += style.heading("Asked for")
         asked = {key: setting_text(value) for key, value in result.settings.items() if value not in (None, "", (), [])}

@@ -7,7 +7,7 @@ from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines,
 from fpsynth.report.divergence_words import called, place, wrong
 from fpsynth.report.numerals import decimal, significant, value_decimal, value_hex
 from fpsynth.report.partial_sums import Addend, AlignedStep, Neuron, number, summed
-from fpsynth.report.style import Style
+from fpsynth.report.style import Style, counted
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import title
 from fpsynth.rounding import Value
@@ -34,7 +34,8 @@ def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: 
     lines += style.heading("3  Where they part ways")
     if len(divergence.network.layers) > 1:
         layer = parting_neurons(divergence)[1][1].layer
-        lines += style.wrap(f"They agree in every layer before layer {layer} (counted from 0), and differ there.")
+        before = f"They agree in every layer before layer {layer} (counted from 0), and differ there."
+        lines += style.wrap(before if layer else "They differ in the first layer, layer 0.")
     for view, neuron in parting_neurons(divergence):
         lines += ["", *_side(divergence, view, neuron, style)]
     lines += style.heading("4  What comes out") + outcome_lines(divergence, style)
@@ -68,7 +69,7 @@ def _side(divergence: Divergence, view: View, neuron: Neuron, style: Style) -> l
     for step in found.aligned[:MAX_ALIGNED]:
         lines += _aligned(step, style)
     if len(found.aligned) > MAX_ALIGNED:
-        lines.append(f"    and {len(found.aligned) - MAX_ALIGNED} more such steps")
+        lines.append(f"    and {counted(len(found.aligned) - MAX_ALIGNED, 'more such step')}")
     return [*lines, f"    {neuron_name(divergence, neuron)} = {_decimal(found.result)}   {_hex(found.result)}"]
 
 

@@ -9,7 +9,7 @@ from fpsynth.arithmetic import Arithmetic
 from fpsynth.orders.comparing import equal
 from fpsynth.predicates import argmax
 from fpsynth.report.numerals import significant
-from fpsynth.report.style import clean, listed
+from fpsynth.report.style import clean, counted, listed, noun
 from fpsynth.witness.divergence import Divergence, View
 
 _DIGITS = 9
@@ -49,12 +49,12 @@ def moved(view: View) -> str:
         return "neurons as they are"
     if len(pairs) == 2:
         return f"neurons {pairs[0][0]} and {pairs[0][1]} exchanged"
-    return f"{len(pairs)} neurons rearranged"
+    return f"{counted(len(pairs), 'neuron')} rearranged"
 
 
 def wrong(divergence: Divergence) -> list[str]:
     """What is wrong, in sentences: what the views say of the point, why, and what libraries made of it."""
-    return [_what(divergence), _why(divergence), *_libraries(divergence)]
+    return [_what(divergence), *_over_the_reals(divergence), _why(divergence), *_libraries(divergence)]
 
 
 def _what(divergence: Divergence) -> str:
@@ -85,6 +85,35 @@ def _what(divergence: Divergence) -> str:
         case "sign":
             return f"y{k} is {short(a.logits[k])} in {x} and {short(b.logits[k])} in {y}: not the same side of zero."
     return f"y{k} is {short(a.logits[k])} in {x} and {short(b.logits[k])} in {y}, {short(divergence.measure)} apart."
+
+
+def _over_the_reals(divergence: Divergence) -> list[str]:
+    """Which of two views agrees with the reals, where they are told apart by the class or the side of zero."""
+    a, b, real, kind = divergence.reference, divergence.deployed, divergence.real, divergence.predicate.kind
+    if kind not in ("argmax", "sign") or not real or None in (a.deployment.default.format, b.deployment.default.format):
+        return []  # a view over the reals has been told of already
+    x, y = told_apart(divergence)
+    k = divergence.predicate.output
+    if kind == "sign":
+        agrees = (real[k] > 0) == (a.logits[k] > 0)
+        fact = f"y{k} is {short(real[k])}"
+        return [f"Over the reals {fact}: the side of zero of {_agreeing(x, y, agrees)}."]
+    best = [j for j, value in enumerate(real) if value == max(real)]
+    if len(best) > 1:
+        tied = listed([f"y{j}" for j in best[:4]] + ["more"] * (len(best) > 4))
+        fact = f"{tied} tie, and argmax takes the lowest index, class {best[0]}"
+    else:
+        fact = f"the class is {best[0]}"
+    if best[0] not in (argmax(a.logits), argmax(b.logits)):
+        return [f"Over the reals {fact}: that is neither's."]
+    return [f"Over the reals {fact}: that of {_agreeing(x, y, best[0] == argmax(a.logits))}."]
+
+
+def _agreeing(x: str, y: str, believed: bool) -> str:
+    """Which view has what the reals have: the believed one, ``x``, or else ``y``, which departs from it."""
+    if believed:
+        return f"{x}; {y} departs from the reals"
+    return f"{y}, so that the departing side is the one that agrees with the reals, and {x} does not"
 
 
 def _why(divergence: Divergence) -> str:
@@ -182,7 +211,10 @@ def _libraries(divergence: Divergence) -> list[str]:
     confirmed = [clean(name) for name in divergence.confirmed_by]
     if not confirmed:
         return ["No library that was run departs from the reference: predicted, not confirmed."]
-    return [f"{listed(confirmed)} {_verb(confirmed)} it{_counted(divergence)}."]
+    told = f"{listed(confirmed)} {_verb(confirmed)} it{_counted(divergence)}"
+    departing = dict.fromkeys(clean(o.library) for o in divergence.observations if not o.not_run and o.departs)
+    others = [name for name in departing if name not in confirmed]
+    return [f"{told}; {listed(others)} {noun(len(others), 'departs', 'depart')} from it, too." if others else f"{told}."]
 
 
 def _verb(names: Sequence[str]) -> str:
@@ -198,4 +230,4 @@ def _counted(divergence: Divergence) -> str:
     whose = "its" if len(confirmed) == 1 else "their"
     if len(runs) == 1:
         return f" ({whose} one outcome departs from the reference)"
-    return f" ({departing} of {whose} {len(runs)} outcomes depart{'s' if departing == 1 else ''} from the reference)"
+    return f" ({departing} of {whose} {len(runs)} outcomes {noun(departing, 'departs', 'depart')} from the reference)"

@@ -17,6 +17,7 @@ from fpsynth.report.numerals import (
     binary,
     bit_fields,
     decimal,
+    radius_text,
     rounding_interval,
     scaled_integer,
     significant,
@@ -25,7 +26,7 @@ from fpsynth.report.numerals import (
     value_hex,
 )
 from fpsynth.report.setting import class_text, distance, network_section, points_section
-from fpsynth.report.style import Style, clean
+from fpsynth.report.style import Style, clean, counted
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import picture, title
 from fpsynth.report.verdicts import cause, contains, refuted, sentence
@@ -129,12 +130,12 @@ def _computation(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Lo
 def _summary(layer: int, found: Sequence[Step]) -> str:
     errors = [abs(step.error) for step in found if step.error is not None]
     inexact = sum(error > 0 for error in errors)
-    neurons = len({step.output for step in found})
+    neurons = counted(len({step.output for step in found}), "neuron")
     closed = sum(step.op is Op.MAX and step.result.is_zero for step in found)
     largest = significant(max(errors, default=Fraction(0)), 3)
     return (
-        f"layer {layer}: {neurons} neurons, {len(found)} operations, {inexact} of them rounded, the largest error {largest}"
-        f" ulp; {closed} neurons are closed by the ReLU"
+        f"layer {layer}: {neurons}, {counted(len(found), 'operation')}, {inexact} of them rounded, the largest error {largest}"
+        f" ulp; {counted(closed, 'neuron is', 'neurons are')} closed by the ReLU"
     )
 
 
@@ -274,7 +275,7 @@ def _bounds_table(tool: LipschitzCertifier, leads: Sequence[tuple[int, Fraction]
     rows = []
     for other, lead in leads[:12]:
         bound = tool.bounds[other][top]
-        radius = significant(lead / bound, 17, "down") if bound else "any"
+        radius = radius_text(lead / bound) if bound else "any"
         rows.append([f"{other}", f"{significant(lead, 10)} = {scaled_integer(lead)}", significant(bound, 17, "up"), radius])
     return table(["class", "margin", "L", "margin / L"], rows, style, indent=4)
 
@@ -287,16 +288,10 @@ def _comparison(witness: Witness, tool: LipschitzCertifier, at_b: Logits, style:
     except InputError as error:
         return style.wrap(str(error))
     where = "contains a" if contains(witness, claim) else "does not contain a"
-    said = "It accepts" if claim.accepted else "It does not accept"
-    text = (
-        f"{said} the radius {significant(claim.radius, 12)}, whose ball {where}: a is"
-        f" {significant(distance(witness), 12)} away."
-        + (
-            f" All radii below {significant(supremum, 12, 'down')} are accepted."
-            if supremum
-            else " No radius is accepted at b."
-        )
-    )
+    said, direction = ("accepts", "down") if claim.accepted else ("does not accept", "up")
+    asked, away = radius_text(claim.radius, direction), significant(distance(witness), 10)
+    text = f"Asked about the radius {asked}, whose ball {where}, {away} away, it {said} it."
+    text += f" It accepts all radii below {radius_text(supremum)}." if supremum else " No radius is accepted at b."
     if supremum != claim.supremum and tool.name == claim.certifier:
         text += f" (The witness says {significant(claim.supremum, 17)}: other settings, or another version of the certifier.)"
     return ["", *style.wrap(text)]

@@ -12,6 +12,8 @@ _HEXADECIMAL = re.compile(r"[-−]?0x[01](?:\.[0-9a-f]*)?p[-+]?[0-9]+[,.;:)\]]*"
 _NUMBER = re.compile(r"≈?[ \xa0]?[-−+]?[0-9][0-9.]*(?:e-?[0-9]+)?")
 _AFTER = ",;/:=·+)]|"
 """Where a word that is longer than a line may be broken."""
+SIGNS = re.compile(rf"(?<=[{re.escape(_AFTER)}])| ")
+"""Between the parts that such words have."""
 
 
 def plain(text: str) -> str:

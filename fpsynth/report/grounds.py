@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fpsynth.report.style import Style, clean, listed
+from fpsynth.report.style import Style, clean, counted, listed
 from fpsynth.synthesis.comparison import parting_output
 from fpsynth.synthesis.contest import Comparison, Difference
 from fpsynth.synthesis.grounds import Ground
@@ -45,9 +45,10 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     """What the direct comparison came to, a line for each thing worth saying."""
     if comparison.not_made:
         return [f"not compared directly: {clean(comparison.not_made, 300)}"]
+    vectors = counted(comparison.vectors, "hostile vector")
     lines = [
-        f"compared directly, on {comparison.vectors} hostile vectors, many of them beyond the ranges of the question: other "
-        f"results on {comparison.differing}, something else than was revealed on {comparison.unexplained}"
+        f"compared directly, on {vectors}, many of them beyond the ranges of the question: other results on "
+        f"{comparison.differing}, something else than was revealed on {comparison.unexplained}"
     ]
     if comparison.first is not None:
         lines += _difference(comparison.first)
@@ -60,7 +61,7 @@ def _difference(first: Difference) -> list[str]:
     products = sorted(range(len(first.point)), key=lambda j: -abs(first.weights[k][j] * first.point[j]))
     shown = [f"{first.weights[k][j].hex()} × {first.point[j].hex()}" for j in sorted(products[:_SHOWN])]
     left = len(first.point) - len(shown)
-    more = [f"{left} smaller product{'s' if left > 1 else ''}"] if left > 0 else []
+    more = [counted(left, "smaller product")] if left > 0 else []
     return [f"one of them: {of_a[k].hex()} in {a}, {of_b[k].hex()} in {b}, of {listed([*shown, *more])}"]
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from fpsynth.libraries.calls import memory_words
+from fpsynth.report.numerals import significant
 from fpsynth.report.style import Style
 from fpsynth.report.tables import table
 from fpsynth.witness import Divergence, Witness
@@ -30,8 +32,9 @@ def check_text(result: CheckResult, style: Style | None = None) -> str:
         held = sum(finding.holds for finding in result.findings)
         rests = f"; it rests on what was measured in view {', '.join(result.measured)}" if result.measured else ""
         return _text([*lines, f"{verdict}: {held} of {len(result.findings)} claims hold{rests}"], style)
-    lines.append(f"{verdict}: the certified radius is {result.radius_ratio:.10g} times the distance of the two points")
-    lines.append(f"(the exact Lipschitz bound certifies every radius below {result.supremum_ratio:.10g} times that distance)")
+    times, most = (significant(number, 10, "down") for number in (result.radius_ratio, result.supremum_ratio))
+    lines.append(f"{verdict}: the certified radius is {times} times the distance of the two points")
+    lines.append(f"(the exact Lipschitz bound certifies every radius below {most} times that distance)")
     return _text(lines, style)
 
 
@@ -40,7 +43,7 @@ def replay_text(witness: Witness | Divergence, style: Style | None = None) -> st
     style = style or Style()
     if isinstance(witness, Divergence):
         return _divergence_replay_text(witness, style)
-    header = ["library", "version", "variant", "batch", "rows", "at b", "at a", "verdict"]
+    header = ["library", "version", "operation", "batch", "rows", "at b", "at a", "verdict"]
     rows: list[list[str]] = []
     for record in witness.replays:
         if record.not_run:
@@ -53,7 +56,7 @@ def replay_text(witness: Witness | Divergence, style: Style | None = None) -> st
         rows.append([record.library, record.version, record.variant, str(record.batch), shown, *classes, verdict])
     names = ", ".join(witness.confirmed_by)
     verdict = f"confirmed by {names}" if names else "confirmed by no library"
-    return _text([*table(header, rows, style, indent=0, gap=2), "", verdict], style)
+    return _text([*table(header, rows, style, indent=0, gap=2, words=("version", "operation", "verdict")), "", verdict], style)
 
 
 def _divergence_replay_text(divergence: Divergence, style: Style) -> str:
@@ -77,7 +80,9 @@ def _divergence_replay_text(divergence: Divergence, style: Style) -> str:
     verdict = f"confirmed by {names}" if names else "confirmed by no library"
     if disobeyed:
         verdict += f": the environment of view {', '.join(disobeyed)} was not run, or did not give the predicted logits"
-    return _text([*table(header, rows, style, indent=0, gap=2), "", verdict], style)
+    return _text(
+        [*table(header, rows, style, indent=0, gap=2, words=("version", "run as", "logits", "verdict")), "", verdict], style
+    )
 
 
 def certify_text(result: DatasetCertification) -> str:
@@ -116,11 +121,12 @@ def environments_text(found: Installation, style: Style | None = None) -> str:
             runs = [name for name, why in obstacles.items() if not why]
             rest = [name for name, why in obstacles.items() if why]
             rows.append([library.library, library.version, variant, " ".join(runs), " ".join(rest)])
-    header = ["library", "version", "variant", "runs", "does not run"]
+    header = ["library", "version", "operation", "runs", "does not run"]
     lines += [*table(header, rows, style, indent=0, gap=2), ""]
     calls = [row for library in found.libraries for row in _calls(library)]
     lines += table(["operation", "call", "layouts"], calls, style, indent=0, gap=2)
-    return _text([*lines, *(part for line in _LAYOUTS for part in style.wrap(line, 0, 2))], style)
+    memory = dict.fromkeys(words for _, call, _ in calls for words in memory_words(call))
+    return _text([*lines, *(part for line in (*_LAYOUTS, *memory) for part in style.wrap(line, 0, 2))], style)
 
 
 def _calls(library: Environment) -> Iterator[list[str]]:

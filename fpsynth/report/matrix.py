@@ -9,7 +9,7 @@ from typing import Any
 from fpsynth.arithmetic_json import arithmetic_to_json
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import kernel_call
-from fpsynth.report.style import Style
+from fpsynth.report.style import Style, counted
 from fpsynth.synthesis.matrix import Cell, Matrix
 
 _CELL = 22
@@ -34,7 +34,8 @@ def status(cell: Cell) -> str:
 
 def matrix_text(matrix: Matrix, style: Style) -> str:
     """The classes of environments, the table of pairs, what failed, and the published detectors."""
-    title = f"fpsynth matrix · {matrix.dtype} · {matrix.terms} terms · {matrix.outputs} outputs"
+    shape = f"{counted(matrix.terms, 'term')} · {counted(matrix.outputs, 'output')}"
+    title = f"fpsynth matrix · {matrix.dtype} · {shape}"
     lines = [style.paint(title, "bold"), style.paint("━" * style.width, "dim")]
     lines += style.heading(_counted(matrix))
     for number, members in enumerate(matrix.classes):
@@ -42,9 +43,9 @@ def matrix_text(matrix: Matrix, style: Style) -> str:
         found = first.reveal
         assert found is not None
         checked = found.at(0, 0).check
-        lines += style.wrap(f"{class_name(number):>3}  {first.arithmetic} · {checked}", 2, 7)
+        lines += style.wrap(f"{class_name(number)}  {first.arithmetic} · {checked}", 2, 4)
         for line in gathered([matrix.members[k].environment for k in members]):
-            lines += style.wrap(line, 7, 9)
+            lines += style.wrap(line, 6, 8)
     refused = [member for member in matrix.members if member.reveal is None]
     if refused:
         lines += style.heading("Not revealed")
@@ -57,16 +58,16 @@ def matrix_text(matrix: Matrix, style: Style) -> str:
     )
     failed = [cell for cell in matrix.cells if not cell.confirmed]
     for cell in failed:
-        lines += style.wrap(f"{class_name(cell.first)} {class_name(cell.second)}: {cell.reason}", 4, 8)
+        lines += style.wrap(f"{class_name(cell.first)} {class_name(cell.second)}: {cell.reason}", 4, 6)
     lines += style.heading("Published detectors (Szász, Bánhelyi and Jelasity, ICML 2025)")
     for known in matrix.published:
         total = len(known.fires) + len(known.silent)
         fires = [name.replace(f",outputs={matrix.outputs}", "") for name in known.fires]
         names = f": {', '.join(fires)}" if 0 < len(fires) <= 6 else ""
-        lines += style.wrap(f"{known.name} fires in {len(known.fires)} of {total} environments{names}", 2, 4)
+        lines += style.wrap(f"{known.name} fires in {len(known.fires)} of {counted(total, 'environment')}{names}", 2, 4)
     runs = sum(cell.runs for cell in matrix.cells)
     total = len(matrix.cells)
-    lines += ["", f"{matrix.confirmed} of {total} pairs confirmed in {runs} runs, {matrix.seconds:.0f} s"]
+    lines += ["", f"{matrix.confirmed} of {counted(total, 'pair')} confirmed in {counted(runs, 'run')}, {matrix.seconds:.0f} s"]
     return style.finish(lines)
 
 
@@ -74,7 +75,8 @@ def _counted(matrix: Matrix) -> str:
     """How many arithmetics there are, and how many environments whose arithmetic is not known to the last bit."""
     alone = sum(not matrix.members[members[0]].explained for members in matrix.classes)
     known = len(matrix.classes) - alone
-    text = f"{known} different arithmetic{'s' * (known != 1)} in {_revealed(matrix) - alone} environments"
+    where = counted(_revealed(matrix) - alone, "environment")
+    text = f"{counted(known, 'arithmetic' if known == 1 else 'different arithmetic')} in {where}"
     return f"{text}, and {alone} of which no arithmetic explains everything, each by itself" if alone else text
 
 
@@ -83,7 +85,7 @@ def _revealed(matrix: Matrix) -> int:
 
 
 def gathered(environments: Sequence[Environment]) -> list[str]:
-    """Environments in few words: a line for each library and its settings, variants with equal batches together."""
+    """Environments in few words: a line for each library and its settings, operations with equal batches together."""
     groups: dict[tuple[str, str], dict[str, list[int]]] = {}
     for e in environments:
         more = [] if e.device == "cpu" else [("device", e.device)]
@@ -91,11 +93,11 @@ def gathered(environments: Sequence[Environment]) -> list[str]:
         settings = " ".join(f"{name}={value}" for name, value in (*more, *e.switches, *e.settings))
         groups.setdefault((e.library, settings), {}).setdefault(e.operation, []).append(e.batch)
     lines = []
-    for (library, settings), variants in groups.items():
+    for (library, settings), operations in groups.items():
         alike: dict[tuple[int, ...], list[str]] = {}
-        for variant, batches in variants.items():
-            alike.setdefault(tuple(sorted(batches)), []).append(variant)
-        parts = [f"{' '.join(names)} at batch {', '.join(map(str, batches))}" for batches, names in alike.items()]
+        for operation, batches in operations.items():
+            alike.setdefault(tuple(sorted(batches)), []).append(operation)
+        parts = [f"{', '.join(names)} at batch {', '.join(map(str, batches))}" for batches, names in alike.items()]
         lines.append(f"{library} {'; '.join(parts)}" + (f" with {settings}" if settings else ""))
     return lines
 
@@ -159,8 +161,8 @@ def matrix_svg(matrix: Matrix) -> str:
 
 def _title(matrix: Matrix) -> str:
     return (
-        f"{matrix.dtype}, {matrix.terms} terms, {matrix.outputs} outputs: a detector confirmed for {matrix.confirmed} of "
-        f"{len(matrix.cells)} pairs of arithmetics"
+        f"{matrix.dtype}, {counted(matrix.terms, 'term')}, {counted(matrix.outputs, 'output')}: a detector confirmed for "
+        f"{matrix.confirmed} of {counted(len(matrix.cells), 'pair')} of arithmetics"
     )
 
 

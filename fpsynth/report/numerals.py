@@ -33,6 +33,19 @@ def significant(number: Fraction | float, digits: int, direction: str = "nearest
     return ("-" if sign else "") + mantissa[0] + ("." + mantissa[1:] if mantissa[1:] else "") + f"e{exponent}"
 
 
+RADIUS_DIGITS = 10
+"""Significant digits of a radius, wherever a report shows one."""
+
+
+def radius_text(radius: Fraction | float, direction: str = "down") -> str:
+    """A radius as every report writes it, rounded so that what is said of it stays true.
+
+    What holds of a radius and of all smaller ones (that it is accepted) is rounded down, what holds of it and of all larger
+    ones (that it is rejected) "up".
+    """
+    return significant(radius, RADIUS_DIGITS, direction)
+
+
 def decimal(number: Fraction | float, limit: int = 40) -> str:
     """The exact decimal expansion if it has at most ``limit`` characters, else 17 digits: after "≈ " unless exact."""
     if isinstance(number, float) and not math.isfinite(number):

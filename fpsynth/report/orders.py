@@ -14,6 +14,7 @@ from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_limited, shown
 from fpsynth.formats import FLOAT32
 from fpsynth.orders import Order, Tree, Triple, difference, fixed_order, parse_order
+from fpsynth.report.style import counted, listed
 from fpsynth.report.tree_svg import tree_svg
 from fpsynth.report.trees import tree_text
 from fpsynth.revealing.file import reveals_from_json
@@ -68,11 +69,12 @@ class OrderTree:
         """The comparison in a sentence."""
         names = f"{self.text} and {self.compared_with}"
         if self.difference is None:
-            return f"the same tree of {self.terms} terms: {names} give equal bits, operands of one addition being exchangeable"
+            terms = counted(self.terms, "term")
+            return f"the same tree of {terms}: {names} give equal bits, operands of one addition being exchangeable"
         at = self.difference
-        leaves, other = f"{at.i}, {at.j} and {at.k}", self.compared_with
+        leaves, other = listed([str(leaf) for leaf in at.leaves]), self.compared_with
         which = f"of the terms {leaves}, {self.text} computes {at.in_a}, {other} {at.in_b}"
-        return f"different trees of {self.terms} terms: {which}"
+        return f"different trees of {counted(self.terms, 'term')}: {which}"
 
     def to_json(self) -> dict[str, Any]:
         """The trees, by their steps, and the difference as data."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fpsynth.report.style import clean, listed
+from fpsynth.report.style import clean, counted, listed
 from fpsynth.synthesis.verdicts import Proof, Refutation
 
 
@@ -15,7 +15,8 @@ def proof_lines(proof: Proof) -> list[str]:
     lines = [clean(proof.statement)]
     if proof.method == "exhaustive":
         pairs, inputs = proof.details.get("weight_pairs"), proof.details.get("inputs")
-        lines.append(f"by enumeration: {pairs} pairs of weights, each at all {inputs} inputs; the other pairs tie nowhere")
+        told = f"{counted(pairs, 'pair')} of weights" if isinstance(pairs, int) else f"{pairs} pairs of weights"
+        lines.append(f"by enumeration: {told}, each at all {inputs} inputs; the other pairs tie nowhere")
     elif proof.method == "ratio-bound":
         lines.append("a theorem for one input and two outputs; its ten cases were refuted for all weights at once")
     elif proof.method == "contradictory domain":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fpsynth.orders import Tree
+from fpsynth.report.style import counted
 
 _LEAST = 6
 """So many operands in a row that are alike are worth folding."""
@@ -134,9 +135,9 @@ class _Folding:
 
     def _run(self, run: tuple[int, ...]) -> int:
         leaves = tuple(leaf for node in run for leaf in self._below(node))
-        told = "" if len(leaves) == len(run) else f" ({len(leaves)} leaves)"
+        told = "" if len(leaves) == len(run) else f" ({counted(len(leaves), 'leaf', 'leaves')})"
         long = f"... {len(run)} more like this{told}"
-        return self._leaf(long if len(long) <= self.room else f"... {len(leaves)} more leaves", leaves)
+        return self._leaf(long if len(long) <= self.room else f"... {counted(len(leaves), 'more leaf', 'more leaves')}", leaves)
 
     def _below(self, node: int) -> list[int]:
         leaves, stack = [], [node]

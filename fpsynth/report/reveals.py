@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fpsynth.arithmetic import Arithmetic
+from fpsynth.libraries.calls import memory_words
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import kernel_call
 from fpsynth.libraries.operands import patch_shape, patch_text
-from fpsynth.report.style import Style, clean
+from fpsynth.report.style import Style, clean, counted
 from fpsynth.report.tables import table
 from fpsynth.report.trees import subject, tree_text
 from fpsynth.revealing.result import PositionClass, Reveal, Unexplained, steps_in_words
@@ -53,19 +54,24 @@ def reveals_text(reveals: Sequence[Reveal], style: Style) -> str:
 
 def _one(found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[str, None]) -> list[str]:
     kernel = found.kernel
-    parts = [str(kernel.environment), str(kernel.dtype), f"{kernel.terms} terms"] + (["with bias"] if kernel.bias else [])
+    parts = [str(kernel.environment), str(kernel.dtype), counted(kernel.terms, "term")] + (["with bias"] if kernel.bias else [])
     lines = [style.paint(" · ".join(parts), "bold"), style.paint("━" * style.width, "dim")]
-    lines += style.wrap(kernel_call(kernel), 2, 4)
+    call = kernel_call(kernel)
+    lines += style.wrap(call, 2, 4)
+    legend.update(dict.fromkeys(memory_words(call)))
     if kernel.environment.operation.startswith("conv"):
         lines += style.wrap(patch_text(kernel.terms), 2)
     for number, cls in enumerate(found.classes):
         lines += _class(cls, found, style, seen, legend, number < _DRAWN)
+    if _moved(found):
+        told = f"✗ alignment matters: {clean(found.alignment)}; what stands above is of operands at such a multiple"
+        lines += ["", *(style.paint(line, "red") for line in style.wrap(told, 2, 4))]
     shown = {
         "repeats": "the same results" if found.repeats == "same" else found.repeats,
-        "alignment": found.alignment,
+        "alignment": found.alignment if not _moved(found) else "",
         "threads": found.threads,
         "library": " · ".join(filter(None, (f"{kernel.environment.library} {found.version}", device_text(found)))),
-        "effort": f"{found.tree_calls} calls for the order, {found.calls} in all, {found.seconds:.2f} s",
+        "effort": f"{counted(found.tree_calls, 'call')} for the order, {found.calls} in all, {found.seconds:.2f} s",
     }
     lines.append("")
     for name, text in shown.items():
@@ -74,6 +80,11 @@ def _one(found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[
     for note in found.notes:
         lines += style.wrap(f"note       {clean(note, 1000)}", 2, 13)
     return lines
+
+
+def _moved(found: Reveal) -> bool:
+    """Whether operands elsewhere in memory gave other results: that limits all that is said, so it stands by itself."""
+    return found.alignment.startswith("other results")
 
 
 def _class(
@@ -109,7 +120,7 @@ def _compared(reveals: Sequence[Reveal], style: Style) -> list[str]:
         explained = f"{sum(check.explained for check in checks)}/{sum(check.total for check in checks)}"
         names = ", ".join(f"#{number}" for number in numbers[:8]) + (", ..." if len(numbers) > 8 else "")
         rows.append([str(found.kernel.environment.batch), names, explained, str(found.calls), f"{found.seconds:.2f} s"])
-    title = f"{len(letters)} different arithmetic{'s' if len(letters) > 1 else ''}, numbered as they come up above"
+    title = f"{counted(len(letters), 'different arithmetic')}, numbered as they come up above"
     return style.heading(title) + table(["batch", "arithmetics", "explained", "calls", "time"], rows, style)
 
 
@@ -171,7 +182,7 @@ def _order_text(how: Arithmetic) -> str:
     bias = " bias first" if how.bias_first else ""
     if fixed is None:
         return f"{how.order}{bias}"
-    return (str(how.order) if fixed.leaves <= 8 else f"a tree of {len(fixed.steps)} steps") + bias
+    return (str(how.order) if fixed.leaves <= 8 else f"a tree of {counted(len(fixed.steps), 'step')}") + bias
 
 
 def fused_text(how: Arithmetic, terms: int) -> str:
@@ -251,5 +262,5 @@ def _unexplained(first: Unexplained, style: Style) -> list[str]:
     if first.bias is not None:
         lines.append(f"      bias: {first.bias.hex()}")
     if len(first.inputs) > _SHOWN:
-        lines.append(f"      and {len(first.inputs) - _SHOWN} smaller products")
+        lines.append(f"      and {counted(len(first.inputs) - _SHOWN, 'smaller product')}")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
@@ -9,8 +10,8 @@ from fpsynth.certifiers.bounds import sqrt_upper
 from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Logits
-from fpsynth.report.numerals import decimal, power_text, shortest, significant
-from fpsynth.report.style import CLASS_COLOURS, NO_BREAK, Style, whole
+from fpsynth.report.numerals import decimal, power_text, radius_text, shortest, significant
+from fpsynth.report.style import CLASS_COLOURS, NO_BREAK, Style, counted, noun, whole
 from fpsynth.report.tables import table
 from fpsynth.rounding import from_float, to_index
 from fpsynth.witness import Witness
@@ -20,6 +21,8 @@ MAX_ENTRIES = 48
 """Networks with more weights than this are summarised."""
 MAX_INPUTS = 8
 """Points with more inputs than this are shown in part."""
+_FLOAT64 = Fraction(1, 1 << 48)
+"""What a radius may differ by from ratio times distance, both float64, without being another one."""
 
 
 def class_colour(number: int | None) -> str:
@@ -108,8 +111,8 @@ def network_parts(network: Network[float]) -> list[str]:
 def _summary(network: Network[float], count: int) -> str:
     entries = list(network.entries())
     return (
-        f"{count} weights and biases between {significant(min(entries), 4)} and {significant(max(entries), 4)};"
-        " the witness file has them all"
+        f"{counted(count, 'weight or bias', 'weights and biases')} between {significant(min(entries), 4)} and"
+        f" {significant(max(entries), 4)}; the witness file has them all"
     )
 
 
@@ -155,7 +158,7 @@ def _points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[
     lines = table(["", "b, certified", "", "a, counterexample", ""], rows, style)
     if len(chosen) < len(pairs):
         lines += style.wrap(
-            f"{len(changed)} of {len(pairs)} inputs differ"
+            f"{len(changed)} of {counted(len(pairs), 'input')} {noun(len(changed), 'differs', 'differ')}"
             + (f"; the first {len(chosen)} of them are shown" if len(changed) > len(chosen) else "")
         )
     return lines
@@ -172,13 +175,18 @@ def _measures(witness: Witness, style: Style) -> list[str]:
     """Distance, radius and ratio, and the ratio in lengths that one can picture."""
     away = distance(witness)
     norm = "|a − b|" if len(witness.certified) == 1 else "‖a − b‖"
-    ratio = witness.ratio or (float(witness.certificate.supremum) / away if away else 0.0)
+    radius = witness.certificate.supremum
+    ratio = witness.ratio or (float(radius) / away if away else 0.0)
     power = power_text(ratio) if ratio >= 4 else ""
     rows = [
         [f"distance {norm}", significant(away, 10), power_text(away)],
-        ["certified radius", significant(witness.certificate.supremum, 10, "down"), "every smaller one is accepted"],
-        ["ratio", style.paint(significant(ratio, 9, "down"), "bold"), " · ".join(filter(None, (power, _picture(ratio))))],
+        ["certified radius", radius_text(radius), "every smaller one is accepted"],
     ]
+    exact = Fraction(ratio) * Fraction(away) if math.isfinite(ratio) else radius
+    if abs(exact - radius) > _FLOAT64 * radius and radius_text(exact) != radius_text(radius):
+        rows.append(["exact radius", radius_text(exact), "without the certifier's rounding; gives the ratio"])
+    told = " · ".join(filter(None, (power, _picture(ratio))))
+    rows.append(["ratio", style.paint(significant(ratio, 9, "down"), "bold"), told])
     return table([], rows, style)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from itertools import zip_longest
 
-from fpsynth.report.folding import cells, fold, units
+from fpsynth.report.folding import SIGNS, cells, fold, units
 from fpsynth.report.style import Style, pad, plain
 
 _ROOM = 20
@@ -17,13 +18,24 @@ _SHORT = 18
 Row = Sequence[str]
 
 
-def table(header: Row, rows: Sequence[Row], style: Style, *, indent: int = 2, gap: int = 3) -> list[str]:
+def table(
+    header: Row,
+    rows: Sequence[Row],
+    style: Style,
+    *,
+    indent: int = 2,
+    gap: int = 3,
+    words: Collection[str] = (),
+    ditto: int = 0,
+) -> list[str]:
     """Lay out rows under a header, with a rule between them; an empty header gives neither.
 
     Cells may be painted.  They are wrapped at their blanks, those of the last column before the rest, and never within a
-    number and its signs.  A row may be shorter than the others: its last cell then takes the rest of the line.  Where wrapped
-    columns have no room either, each row becomes lines of its own, every cell behind the head of its column (a column without
-    a head continues the one before it, as a hexadecimal number does its decimal).
+    number and its signs; short cells only in the columns with the heads ``words``, and there behind signs, too.  A row may be
+    shorter than the others: its last cell then takes the rest of the line.  Where wrapped columns have no room either, each row
+    becomes lines of its own, every cell behind the head of its column (a column without a head continues the one before it, as
+    a hexadecimal number does its decimal).  ``ditto``: so many columns at the left whose cells are those of the row above
+    where all of them are empty, which then has to be said.
     """
     lead, between = " " * indent, " " * gap
     everything = [row for row in (header, *rows) if row]
@@ -31,12 +43,12 @@ def table(header: Row, rows: Sequence[Row], style: Style, *, indent: int = 2, ga
     heads = [header] if header else []
     room = style.width - indent - gap * (len(widths) - 1)
     if sum(widths) > room and not _last_wraps(everything, widths, room):
-        narrow = _narrowed(everything, widths, room)
+        narrow = _narrowed(everything, widths, room) or _narrowed(everything, widths, room, _places(header, words))
         if not narrow:
-            return [line for row in rows for line in _stacked(header, row, widths, style, indent, gap)]
+            return [line for row in _repeated(rows, ditto) for line in _stacked(header, row, widths, style, indent, gap)]
         widths = narrow
-        heads = [line for row in heads for line in _folded(row, widths)]
-        rows = [line for row in rows for line in (_folded(row, widths) if len(row) == len(widths) else [row])]
+        heads = [line for row in heads for line in _folded(row, widths, gap, style.width - indent)]
+        rows = [line for row in rows for line in _folded(row, widths, gap, style.width - indent)]
     lines = []
     for row in heads:
         lines.append(style.paint(lead + between.join(map(pad, row, widths)).rstrip(), "dim"))
@@ -45,6 +57,18 @@ def table(header: Row, rows: Sequence[Row], style: Style, *, indent: int = 2, ga
         longest = max((cells(line) for line in (*lines, *body)), default=indent)
         lines.append(style.paint(lead + "─" * (min(longest, style.width) - indent), "dim"))
     return lines + body
+
+
+def _places(header: Row, words: Collection[str]) -> frozenset[int]:
+    return frozenset(k for k, head in enumerate(header) if head in words)
+
+
+def _repeated(rows: Sequence[Row], ditto: int) -> Iterator[Row]:
+    """The rows, each with what its first cells leave to the row above."""
+    above: Row = ()
+    for row in rows:
+        above = (*above[:ditto], *row[ditto:]) if above and ditto and not any(row[:ditto]) else row
+        yield above
 
 
 def _widths(rows: Sequence[Row]) -> list[int]:
@@ -65,11 +89,18 @@ def _last_wraps(rows: Sequence[Row], widths: Sequence[int], room: int) -> bool:
     return room > sum(widths[:-1]) and all(cells(cell) > _ROOM and " " in cell for cell in last if cells(cell) > left)
 
 
-def _narrowed(rows: Sequence[Row], widths: Sequence[int], room: int) -> list[int]:
-    """Widths that fit, the widest columns narrowed first, but none below its longest word; empty where that is not possible."""
-    whole = [row for row in rows if len(row) == len(widths)]
-    least = [max((_least(row[k]) for row in whole), default=0) for k in range(len(widths))]
-    least = [max(need, *(cells(row[k]) for row in rows if k + 1 < len(row) < len(widths)), 0) for k, need in enumerate(least)]
+def _narrowed(rows: Sequence[Row], widths: Sequence[int], room: int, loose: Collection[int] = frozenset()) -> list[int]:
+    """Widths that fit, the widest columns narrowed first, but none below its longest word; empty where that is not possible.
+
+    In ``loose`` columns every blank is a place to break, and so is every sign.  Of a row that is shorter than the others the
+    last cell takes what is left of the line.
+    """
+    least = [0] * len(widths)
+    for row in rows:
+        whole = len(row) == len(widths)
+        for k, cell in enumerate(row if whole else row[:-1]):
+            need = _pieces(cell) if k in loose else _least(cell) if whole else cells(cell)
+            least[k] = max(least[k], need)
     found = list(widths)
     while sum(found) > room:
         wide = [k for k, width in enumerate(found) if width > least[k]]
@@ -86,9 +117,18 @@ def _least(cell: str) -> int:
     return max((cells(word) for _, word in units(cell, len(cell))), default=0)
 
 
-def _folded(row: Row, widths: Sequence[int]) -> list[Row]:
-    """A row as the lines of its wrapped cells."""
-    wrapped = [[cell] if cells(cell) <= width else fold(cell, width) for cell, width in zip(row, widths, strict=True)]
+def _pieces(cell: str) -> int:
+    """The room that a cell of words needs: its longest word, or part of one up to a sign."""
+    return max(map(cells, re.split(SIGNS, cell)), default=0) if plain(cell) == cell else cells(cell)
+
+
+def _folded(row: Row, widths: Sequence[int], gap: int, room: int) -> list[Row]:
+    """A row as the lines of its wrapped cells; the last of one that is shorter than the others has the rest of ``room``."""
+    places = list(widths[: len(row)])
+    if len(row) < len(widths):
+        left = room - sum(places[:-1]) - gap * len(places[:-1])
+        places[-1] = left if left >= _ROOM else cells(row[-1])
+    wrapped = [[cell] if cells(cell) <= width else fold(cell, width) for cell, width in zip(row, places, strict=True)]
     return list(zip_longest(*wrapped, fillvalue=""))
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from fpsynth.report.attempts import attempt_lines
 from fpsynth.report.computed import Logits, logits, weight_name
 from fpsynth.report.number_line import Mark, number_line_lines
-from fpsynth.report.numerals import power_text, significant, ulp
+from fpsynth.report.numerals import power_text, radius_text, significant, ulp
 from fpsynth.report.proofs import proof_lines
 from fpsynth.report.setting import class_colour, class_text, distance, network_section, points_section
 from fpsynth.report.style import Style, clean, listed, pad, plain
 from fpsynth.report.tables import table
-from fpsynth.report.verdicts import attempt_table, cause, certificate_section, library_section, refuted, sentence
+from fpsynth.report.verdicts import cause, certificate_section, library_section, refuted, sentence
 from fpsynth.synthesis.result import TieResult
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Witness
@@ -46,7 +47,9 @@ def _found(result: TieResult, style: Style) -> list[str]:
     lines = [*title(_what(first), "found", style), *_witness(first, *points, style)]
     lines += style.heading("Search") + _search(result, first, style)
     if len(result.witnesses) > 1:
-        lines += style.heading(f"All {len(result.witnesses)} witnesses") + _overview(result.witnesses, style)
+        lines += style.heading(f"All {len(result.witnesses)} witnesses")
+        lines += style.wrap("Numbered as the files that --out FOLDER writes; what stands above is of 000.")
+        lines += _overview(result.witnesses, style)
     return [*lines, *_box(first, *points, style)]
 
 
@@ -189,17 +192,18 @@ def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
     varied = len({tuple(kind) for kind in kinds}) > 1
     rows = [
         [
-            str(k),
+            f"{k:03d}",  # as the corpus counts its files
             *(kind if varied else []),
             significant(distance(w), 6),
-            significant(w.certificate.supremum, 8, "down"),
+            radius_text(w.certificate.supremum),
             significant(w.ratio, 9, "down"),
             listed([clean(name) for name in w.confirmed_by]) or "none",
         ]
-        for k, (w, kind) in enumerate(zip(shown, kinds, strict=True), start=1)
+        for k, (w, kind) in enumerate(zip(shown, kinds, strict=True))
     ]
     heads = ["shape", "classes"] if varied else []
-    lines = table(["", *heads, "distance", "certified radius", "ratio", "confirmed by"], rows, style)
+    heads = ["number", *heads, "distance", "certified radius", "ratio", "confirmed by"]
+    lines = table(heads, rows, style, gap=2, words=("shape", "certified radius", "confirmed by"))
     left_out = len(witnesses) - MAX_WITNESSES
     return [*lines, f"  and {left_out} more"] if left_out > 0 else lines
 
@@ -224,7 +228,7 @@ def _not_found(result: TieResult, style: Style) -> list[str]:
         lines += style.heading("Proved upper bound")
         lines.append(f"  {significant(result.upper_bound, 12, 'up')}" + (f" = {power}" if power else ""))
     if result.attempts:
-        lines += style.heading("Attempts") + attempt_table(result.attempts, style)
+        lines += style.heading("Attempts") + attempt_lines(result.attempts, style)
     if settings:
         lines += style.heading("Asked for")
         lines += style.wrap(", ".join(f"{clean(key)} {setting_text(value)}" for key, value in settings.items()))

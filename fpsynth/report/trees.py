@@ -10,6 +10,7 @@ from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.orders import Order, Tree
 from fpsynth.report.repeats import Rows, folded, unfolded
+from fpsynth.report.style import counted
 
 ROWS = 40
 """Of a drawing, unless told otherwise; what has no room is counted."""
@@ -95,7 +96,7 @@ def subject(what: Tree | Order | Arithmetic, terms: int | None = None) -> Subjec
 
 
 def _terms(count: int) -> str:
-    return f"{count} term{'s' if count > 1 else ''}"
+    return counted(count, "term")
 
 
 def _fused_leaves(how: Arithmetic, tree: Tree, start: int) -> frozenset[int]:
@@ -193,7 +194,7 @@ class _Shown:
         leaves = self._below(node)
         first, last = min(leaves), max(leaves)
         among = f"{first} to {last}" if last - first + 1 == len(leaves) else f"from {first} to {last}, not all"
-        short = f"... {len(leaves)} more leaves"
+        short = f"sum of {counted(len(leaves), 'leaf', 'leaves')}"  # of leaves that no row shows: it may be the first row
         return f"{short} ({among})" if len(short) + len(among) + 3 <= min(_NAME, self.width // 2) else short
 
     def lines(self) -> list[str]:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fpsynth.report.computed import Logits
-from fpsynth.report.numerals import significant
+from fpsynth.report.numerals import radius_text, significant
 from fpsynth.report.setting import class_text, distance, distance_squared
-from fpsynth.report.style import Style, clean, listed
+from fpsynth.report.style import Style, clean, listed, noun
 from fpsynth.report.tables import table
-from fpsynth.solvers.race import Attempt
 from fpsynth.witness import Certificate, Replay, Witness
-
-MAX_ATTEMPTS = 12
-_RADIUS_DIGITS = 10
 
 
 def contains(witness: Witness, certificate: Certificate) -> bool:
@@ -22,38 +18,30 @@ def contains(witness: Witness, certificate: Certificate) -> bool:
 
 
 def certificate_section(witness: Witness, style: Style) -> list[str]:
-    """One line per certifier: the claim that is refuted, the others, and the floating-point-sound one as negative control."""
-    rows = [_certificate(witness, c, style) for c in (witness.certificate, *witness.other_certificates)]
+    """A line per certifier: which radius it was asked about, and below which it accepts all; then the negative control."""
     sound = witness.sound_certificate
+    claims = [witness.certificate, *witness.other_certificates, *([sound] if sound else [])]
+    head = ["certifier", "at b", "radius asked", "accepts all below", "its ball"]
+    lines = table(head, [_certificate(witness, claim, claim is sound, style) for claim in claims], style, gap=2)
     if sound is None:
-        rows.append(["lipschitz-sound", "–", f"knows no {witness.format}, so there is no negative control"])
+        told = f"lipschitz-sound knows no {witness.format}, so there is no negative control"
     elif sound.accepted:
-        rows.append(
-            [
-                clean(sound.certifier),
-                style.paint("✗ accepts", "red"),
-                significant(sound.radius, _RADIUS_DIGITS),
-                "it claims to be sound in floating point: this is a bug, please report it",
-            ]
-        )
+        told = f"{clean(sound.certifier)} claims to be sound in floating point: this is a bug, please report it"
     else:
-        rows.append(
-            [
-                clean(sound.certifier),
-                style.paint("✓ rejects", "green"),
-                significant(sound.radius, _RADIUS_DIGITS),
-                "negative control: it allows for rounding",
-            ]
-        )
-    return table(["certifier", "verdict at b", "radius", ""], rows, style)
+        told = f"{clean(sound.certifier)} is the negative control: it allows for rounding"
+    return [*lines, *style.wrap(told)]
 
 
-def _certificate(witness: Witness, certificate: Certificate, style: Style) -> list[str]:
-    verdict = style.paint("✗ accepts", "red") if certificate.accepted else "rejects"
-    inside = "the ball contains a" if contains(witness, certificate) else "the ball does not contain a"
-    if not certificate.accepted:
-        inside = f"it accepts radii below {significant(certificate.supremum, 4, 'down')}" if certificate.supremum else ""
-    return [clean(certificate.certifier), verdict, significant(certificate.radius, _RADIUS_DIGITS), inside]
+def _certificate(witness: Witness, claim: Certificate, sound: bool, style: Style) -> list[str]:
+    """What one certifier was asked and said; ``sound`` of the one that has to reject."""
+    rejects = style.paint("✓ rejects", "green") if sound else "rejects"
+    return [
+        clean(claim.certifier),
+        style.paint("✗ accepts", "red") if claim.accepted else rejects,
+        radius_text(claim.radius, "down" if claim.accepted else "up"),
+        radius_text(claim.supremum) if claim.supremum else "none",
+        "contains a" if contains(witness, claim) else "does not contain a",
+    ]
 
 
 def library_section(replays: Sequence[Replay], style: Style) -> list[str]:
@@ -75,7 +63,7 @@ def library_section(replays: Sequence[Replay], style: Style) -> list[str]:
     for (library, version, reason), variants in absent.items():
         names = ", ".join(dict.fromkeys(clean(v) for v in variants if v))
         rows.append([clean(library), clean(version), *([names] if names else []), f"not run: {clean(reason)}"])
-    return table(["library", "version", "run as", "batch", "at b", "at a", ""], rows, style, gap=2)
+    return table(["library", "version", "run as", "batch", "at b", "at a", ""], rows, style, gap=2, words=("version", "run as"))
 
 
 def _outcome(replay: Replay) -> tuple[object, ...]:
@@ -123,7 +111,7 @@ def _batches(group: Iterable[Replay]) -> str:
     texts = []
     for batch, which in sorted(rows.items()):
         part = which and len(which) < batch
-        texts.append(f"{batch} (row{'s' if len(which) > 1 else ''} {ranges(which)})" if part else str(batch))
+        texts.append(f"{batch} ({noun(len(which), 'row')} {ranges(which)})" if part else str(batch))
     return ", ".join(texts)
 
 
@@ -138,25 +126,6 @@ def ranges(numbers: Iterable[int]) -> str:
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
-def attempt_table(attempts: Sequence[Attempt], style: Style) -> list[str]:
-    """What became of the runs of a search, in the order in which they ended; the first ``MAX_ATTEMPTS`` of them."""
-    rows = [
-        [
-            clean(run.engine),
-            clean(run.encoding),
-            str(run.seed),
-            clean(run.problem),
-            run.status,
-            f"{run.seconds:.2f} s",
-            clean(run.reason, 120),
-        ]
-        for run in attempts[:MAX_ATTEMPTS]
-    ]
-    lines = table(["engine", "encoding", "seed", "problem", "answer", "time", ""], rows, style)
-    left_out = len(attempts) - MAX_ATTEMPTS
-    return [*lines, f"  and {left_out} more"] if left_out > 0 else lines
-
-
 def refuted(witness: Witness, at_b: Logits, at_a: Logits) -> bool:
     """Whether the witness contradicts its certificate, in its own arithmetic or in a library."""
     claim = witness.certificate
@@ -167,7 +136,7 @@ def refuted(witness: Witness, at_b: Logits, at_a: Logits) -> bool:
 def sentence(witness: Witness, at_b: Logits, at_a: Logits) -> str:
     """What is wrong, in one plain sentence."""
     claim = witness.certificate
-    reach = significant(claim.supremum, _RADIUS_DIGITS, "down")
+    reach = radius_text(claim.supremum)
     name = clean(claim.certifier)
     before, after = at_b.rounded_class, at_a.rounded_class
     if not claim.accepted or not contains(witness, claim):

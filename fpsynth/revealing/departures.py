@@ -29,7 +29,8 @@ def departure(how: Arithmetic, given: Answers) -> str:
     if fmt == FLOAT32 and how.accumulator is None and how.alignment is None:
         tail = _wide_tail(how, given)
         if tail:
-            return f"the last {tail} products are rounded and added up in float64, and the rest of the sum to them at the end"
+            last = f"the last {f'{tail} products are' if tail > 1 else 'product is'} rounded and added up in float64"
+            return f"{last}, and the rest of the sum to {'them' if tail > 1 else 'it'} at the end"
     if how.alignment is None or how.rounded or fmt.bits >= 32:
         return ""
     wide = replace(how, accumulator=FLOAT32, alignment=replace(how.alignment, rounding=Rounding.RTZ))

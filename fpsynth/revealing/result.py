@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.rounding import Rounding
 
@@ -98,9 +98,9 @@ def _aligned_in_words(how: Arithmetic, terms: int) -> str:
     groups, align, wide = aligned_groups(how, terms), how.alignment, how.sum_format
     if not groups or align is None or wide is None:
         return ""
-    sizes = ", ".join(f"{count} of {size} product{'s' if size > 1 else ''}" for size, count in groups.items())
+    sizes = ", ".join(f"{count} of {counted(size, 'product')}" for size, count in groups.items())
     extra = align.extra_bits(wide)
-    bits = f"{extra} extra bit{'s' if extra != 1 else ''}" if extra >= 0 else f"{-extra} bits fewer than {wide} has"
+    bits = f"{counted(extra, 'extra bit')}" if extra >= 0 else f"{counted(-extra, 'bit')} fewer than {wide} has"
     cut, into = _WORDS[align.cut], _WORDS[align.rounding]
     least = "" if align.least_exponent is None else f", exponents from {align.least_exponent}"
     return f"aligned steps: {sizes}; {bits}, cut {cut}, rounded {into} into {wide}{least}"

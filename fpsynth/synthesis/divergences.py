@@ -65,7 +65,7 @@ def concluded(
             divergence = replace(divergence, optimum=proof.statement)
         if options.replay:
             if options.progress:
-                options.progress("replaying")
+                options.progress("replaying the witness in the libraries")
             divergence = observed(divergence, options.libraries, options.batches, options.device)
             versions |= {seen.library: seen.version for seen in divergence.observations if seen.version}
         if divergence.provenance is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.pool import Call, LibraryPool, pool_for, require_device
@@ -353,9 +353,10 @@ def _known(found: Reveal, dtype: Format, terms: int, outputs: int) -> Member:
     """An environment that was revealed before.  Raises InputError where that was of another layer, or is no one arithmetic."""
     kernel = found.kernel
     if (kernel.dtype, kernel.terms, kernel.outputs, kernel.bias) != (dtype, terms, outputs, False):
+        there = f"{counted(kernel.terms, 'term')}, {counted(kernel.outputs, 'output')}, {kernel.dtype}"
+        here = f"{counted(terms, 'term')}, {counted(outputs, 'output')}, {dtype}"
         raise InputError(
-            f"{kernel.environment} was revealed for {kernel.terms} terms, {kernel.outputs} outputs, {kernel.dtype}"
-            f"{' and a bias' if kernel.bias else ''}; the matrix is of {terms} terms, {outputs} outputs, {dtype}"
+            f"{kernel.environment} was revealed for {there}{' and a bias' if kernel.bias else ''}; the matrix is of {here}"
         )
     found.deployment()
     return Member(replace(kernel.environment, outputs=outputs), found)

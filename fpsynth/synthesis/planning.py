@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.restrictions import Restriction, restriction
 from fpsynth.synthesis.domain import UNIT, Interval
@@ -78,9 +78,8 @@ def require_outputs(texts: Iterable[str], outputs: int | None, needed: int, why:
 def require_size(terms: int, outputs: int) -> None:
     """Raise InputError for a layer of too many weights."""
     if terms * outputs > MAX_WEIGHTS:
-        raise InputError(
-            f"a layer of {outputs} outputs of {terms} terms has {terms * outputs} weights, more than {MAX_WEIGHTS}"
-        )
+        layer = f"a layer of {counted(outputs, 'output')} of {counted(terms, 'term')}"
+        raise InputError(f"{layer} has {counted(terms * outputs, 'weight')}, more than {MAX_WEIGHTS}")
 
 
 def default_weights(max_weight: Fraction | None) -> Interval:

@@ -124,7 +124,7 @@ class Sides:
         kernel = self._kernel(environment)
         found = self._revealer.reveal(kernel, vectors=self.vectors, seed=self.seed)
         if self.progress:
-            self.progress(f"searching; {environment} is revealed")
+            self.progress(f"{environment} is revealed; searching")
         self.reveals[label or str(environment)] = found
         deployment, placed = found.deployment(environment.row), str(kernel.environment)
         return View(name, label or str(environment), role, deployment, placed, row=environment.row)

@@ -93,11 +93,11 @@ def test_the_matrix_is_written_as_text_picture_and_json(tmp_path, capsys):
     stem = tmp_path / "matrix"
     arguments = ["matrix", "--terms", "16", "--batch", "1,4", "--library", "numpy", "--no-settings", "--vectors", "300"]
     assert main([*arguments, "--out", str(stem)]) == 0
-    assert "pairs confirmed" in capsys.readouterr().out
+    assert "1 of 1 pair confirmed in" in capsys.readouterr().out
     data = json.loads(stem.with_suffix(".json").read_text())
     assert data["pairs"] == data["confirmed"] == len(data["cells"]) > 0
     ET.parse(stem.with_suffix(".svg"))
-    assert "pairs confirmed" in stem.with_suffix(".txt").read_text()
+    assert "1 of 1 pair confirmed in" in stem.with_suffix(".txt").read_text()
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,8 @@ def test_the_matrix_is_written_as_text_picture_and_json(tmp_path, capsys):
         (["sequential", "--compare", "pairwise", "--terms", "64"], "different trees of 64 terms"),
         (["sequential", "--compare", "strided:1"], "the same tree of 8 terms"),
         (["[[0,1],2]", "--compare", "sequential"], "the same tree of 3 terms"),
+        (["reverse", "--compare", "sequential"], "of the terms 0, 6 and 7, reverse computes 0+(6+7),"),
+        (["sequential", "--terms", "1", "--compare", "reverse"], "the same tree of 1 term:"),
     ],
 )
 def test_orders_are_printed_and_compared(arguments, words, capsys):

@@ -10,7 +10,7 @@ from divergences import triple
 from ties import tie
 
 from fpsynth.corpus import folder as folders
-from fpsynth.corpus.folder import MAX_WITNESS, folder_of
+from fpsynth.corpus.folder import folder_of
 from fpsynth.corpus.writer import write_corpus
 from fpsynth.errors import InputError
 from fpsynth.witness import save

@@ -21,6 +21,20 @@ def _triples(a: Tree, b: Tree) -> set[Triple]:
     return {triple for triple in every if triple is not None}
 
 
+@pytest.mark.parametrize(
+    ("triple", "in_a", "in_b"),
+    [
+        (Triple(0, 1, 2), "(0+1)+2", "0+(1+2)"),
+        (Triple(7, 6, 0), "0+(6+7)", "(0+6)+7"),
+        (Triple(2, 0, 1), "(0+2)+1", "(0+1)+2"),
+        (Triple(5, 3, 4, a_fused=True), "3+4+5 in one rounding", "(3+4)+5"),
+    ],
+)
+def test_terms_are_written_in_ascending_order(triple: Triple, in_a: str, in_b: str) -> None:
+    assert (triple.in_a, triple.in_b) == (in_a, in_b)
+    assert triple.swapped.in_a == in_b
+
+
 @pytest.mark.parametrize("leaves", range(1, 6))
 def test_all_pairs_of_binary_trees_of_up_to_five_leaves(leaves: int) -> None:
     every = list(all_trees(leaves))

@@ -87,9 +87,33 @@ def test_classes_are_named_like_columns_of_a_sheet() -> None:
     assert [class_name(k) for k in (0, 25, 26, 27, 52, 701, 702)] == ["A", "Z", "AA", "AB", "BA", "ZZ", "AAA"]
 
 
+def test_one_of_a_kind_is_not_told_in_the_plural(matrix: Matrix) -> None:
+    one = replace(
+        matrix,
+        terms=1,
+        outputs=1,
+        members=MEMBERS[:1],
+        classes=((0,),),
+        cells=(Cell(0, 0, None, "no time", runs=1),),
+        published=(Published("Order3", (), ("numpy:matmul",)),),
+    )
+    text = matrix_text(one, Style(True, False, 96))
+    assert "1 term · 1 output" in text
+    assert "1 arithmetic in 1 environment" in text
+    assert "fires in 0 of 1 environment\n" in text
+    assert "0 of 1 pair confirmed in 1 run" in text
+    assert "1 term, 1 output: a detector confirmed for 0 of 1 pair" in matrix_svg(one)
+
+
+def test_what_belongs_to_an_arithmetic_is_indented_as_elsewhere(matrix: Matrix) -> None:
+    lines = matrix_text(matrix, Style(True, False, 96)).splitlines()
+    assert any(line.startswith("      numpy matmul, dot at batch 1") for line in lines)
+    assert any(line.startswith("  A  float32") for line in lines)
+
+
 def test_environments_are_gathered_by_library_and_settings() -> None:
     some = [Environment("torch", v, batch=b) for v in ("linear", "matmul") for b in (1, 4)]
     other = Environment("torch", "linear", batch=4, settings=(("MKL_CBWR", "AVX"),))
-    assert gathered([*some, other]) == ["torch linear matmul at batch 1, 4", "torch linear at batch 4 with MKL_CBWR=AVX"]
+    assert gathered([*some, other]) == ["torch linear, matmul at batch 1, 4", "torch linear at batch 4 with MKL_CBWR=AVX"]
     there = Environment("torch", "linear", device="cuda", switches=(("tf32", "on"),))
     assert gathered([some[0], there]) == ["torch linear at batch 1", "torch linear at batch 1 with device=cuda tf32=on"]

@@ -86,6 +86,26 @@ def test_what_is_not_explained_is_shown_with_its_vector():
     assert "none of 24 hypotheses explains it" in text
 
 
+def test_results_that_depend_on_alignment_are_told_in_a_line_of_their_own():
+    lines = reveals_text(
+        [a_reveal(8, alignment="other results with operands 4 bytes past a multiple of 64")], Style()
+    ).splitlines()
+    (place,) = [
+        k for k, line in enumerate(lines) if line.startswith("  ✗ alignment matters: other results with operands 4 bytes")
+    ]
+    assert lines[place - 1] == ""
+    assert not any(line.startswith("  alignment ") for line in lines)
+    none = reveals_text([a_reveal(8, alignment="no effect of operands 4 bytes past a multiple of 64")], Style())
+    assert "  alignment  no effect of operands" in none
+    assert "matters" not in none
+
+
+def test_the_letter_behind_a_shape_is_explained_once():
+    text = reveals_text([a_reveal(8, 1), a_reveal(8, 4)], Style())
+    assert text.count("(6, 8) C") == 2
+    assert text.count("C: row after row in memory") == 1
+
+
 def test_facts_from_outside_are_made_harmless():
     text = reveals_text([a_reveal(2, threads="\x1b[31mred\nnext", facts={"cpu": "a\x07b"})], Style())
     assert "\x1b" not in text

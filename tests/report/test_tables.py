@@ -98,3 +98,27 @@ def test_a_colour_is_taken_up_again_behind_a_break():
     lines = style.finish([painted]).splitlines()
     assert len(lines) > 1
     assert all(line.lstrip().startswith("\x1b[1m") and line.endswith("\x1b[0m") for line in lines)
+
+
+def test_lists_of_words_are_wrapped_before_rows_are_stacked():
+    row = ["onnxruntime", "1.31.1", "gemm, matmul", "1, 4, 64", "2.98023224e-8", "none", "! departs"]
+    heads = ["library", "version", "run as", "batch", "y0", "as view", ""]
+    style = Style(width=78)
+    assert table(heads, [row], style, gap=2)[0].startswith("  library onnxruntime")
+    lines = table(heads, [row], style, gap=2, words=("run as",))
+    start, end = lines[0].index("run as"), lines[0].index("batch")
+    assert [line[start:end].strip() for line in lines[2:]] == ["gemm,", "matmul"]
+    assert max(map(len, lines)) <= 78
+
+
+def test_a_short_row_beside_wrapped_words_keeps_to_its_columns():
+    heads = ["library", "run as", "batch", "y0"]
+    rows = [
+        ["numpy", "matmul, dot, dot-rows", "1, 4, 64", "0x1.123456789abcdp+10"],
+        ["jax", "eager, function, matmul", "not run: " + "word " * 8],
+    ]
+    lines = table(heads, rows, STYLE, gap=2, words=("run as",))
+    start, end = lines[0].index("run as"), lines[0].index("batch")
+    assert max(map(len, lines)) <= 60
+    assert " ".join(" ".join(line[start:end] for line in lines[2:]).split()) == f"{rows[0][1]} {rows[1][1]}"
+    assert " ".join(" ".join(line[end:] for line in lines[2:]).split()).endswith(rows[1][2].strip())

@@ -46,11 +46,13 @@ def test_the_text_fits_and_its_rows_account_for_every_leaf(
     assert max(map(len, [title, *lines])) <= width
     assert sum("more than two nodes" not in line for line in lines) <= rows
     assert unicode or text.isascii()
-    hidden = sum(int(count) for count in re.findall(r"\.\.\. (\d+) more leaves", text))
+    hidden = sum(int(count) for count in re.findall(r"\.\.\. (\d+) more lea", text))
+    hidden += sum(int(count) for count in re.findall(r"sum of (\d+) lea", text))
     hidden += sum(
         int(leaves or like) for like, leaves in re.findall(r"\.\.\. (\d+) more like this(?: \((\d+) leaves\))?", text)
     )
-    assert hidden + sum("... " not in line and "more than two nodes" not in line for line in lines) == terms
+    counted = ("... ", "sum of ", "more than two nodes")
+    assert hidden + sum(not any(words in line for words in counted) for line in lines) == terms
 
 
 @given(st.data(), st.integers(1, 64))
@@ -76,7 +78,7 @@ def test_the_picture_of_any_small_tree_names_every_leaf_inside_the_viewport(data
 def test_a_tree_of_4096_leaves_is_drawn_in_text_and_as_a_picture(order: str) -> None:
     root = ElementTree.fromstring(tree_svg(parse_order(order), 4096))
     assert sum(path.attrib["d"].count("V") for path in root.iter(f"{SVG}path")) == 4096  # 4095 steps and the result
-    assert " more l" in tree_text(parse_order(order), 4096)
+    assert re.search("more like|sum of", tree_text(parse_order(order), 4096))
 
 
 def test_rows_that_repeat_are_folded() -> None:
@@ -89,6 +91,15 @@ def test_rows_that_repeat_are_folded() -> None:
     assert "... 13 more like this" in tree_text(parse_order("groups:16"), 64)
     biased = Arithmetic(FLOAT32, order=parse_order("sequential"), bias_leaf=True)
     assert [line.split(" ─")[0].strip() for line in tree_text(biased, 99).splitlines()[-2:]] == ["98", "bias"]
+
+
+def test_a_row_for_leaves_that_have_no_room_makes_sense_as_the_first_one() -> None:
+    """Nothing stands above it that it could be more of."""
+    first = tree_text(parse_order("head:4-then-lanes:8"), 784, width=76).splitlines()[1]
+    assert first.startswith("sum of 2 leaves (0 to 1) ──")
+    assert not any(
+        tree_text(Order("random", seed), 60, width=60).splitlines()[1].strip().startswith("...") for seed in range(20)
+    )
 
 
 def test_a_picture_escapes_what_it_writes() -> None:

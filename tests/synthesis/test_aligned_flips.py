@@ -198,7 +198,7 @@ def test_reveals_of_another_machine_are_members_of_the_matrix(tmp_path: Path) ->
     if not has_gpu():
         assert not cell.confirmed
         assert "was not run" in cell.reason
-    with pytest.raises(InputError, match="was revealed for 32 terms, 1 outputs, float16; the matrix is of 32 terms"):
+    with pytest.raises(InputError, match="was revealed for 32 terms, 1 output, float16; the matrix is of 32 terms"):
         api.matrix(dtype="float32", **shape)  # type: ignore[arg-type]
 
 

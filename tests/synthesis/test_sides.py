@@ -139,3 +139,13 @@ def test_environments_are_told_from_orders_by_the_library() -> None:
     assert is_environment("numpy:sum")
     assert not is_environment("numpy")
     assert not is_environment("strided:4")
+
+
+def test_what_is_revealed_stands_before_what_goes_on() -> None:
+    """Elapsed seconds follow the text: they are of the search, not of the reveal."""
+    said: list[str] = []
+    with Sides(FLOAT32, Shape(4, 1, 0), vectors=200, progress=said.append) as made:
+        made.view("numpy:matmul", "a", "reference")
+    assert said[0].startswith("revealing numpy:matmul")
+    assert said[-1].startswith("numpy:matmul")
+    assert said[-1].endswith(" is revealed; searching")

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted
 from fpsynth.evaluators.arrays import from_index as from_indices
 from fpsynth.evaluators.arrays import round_array, to_index
 from fpsynth.evaluators.bit_patterns import Floats
@@ -55,7 +55,7 @@ def _in_the_box(divergence: Divergence) -> Finding:
     points = _inside(divergence, _affordable(divergence))
     fires = _fires(divergence, divergence.deployed, points)
     silent = all(not _fires(divergence, view, points).any() for view in divergence.silent)
-    detail = f"at {int(fires.sum())} of {len(points)} points"
+    detail = f"at {int(fires.sum())} of {counted(len(points), 'point')}"
     if not fires.all():
         detail += f", but not at ({', '.join(f'{x:.9g}' for x in points[int(np.argmin(fires))][:6])})"
     return Finding("the views depart in the whole box, and silent ones do not", bool(fires.all()) and silent, detail)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cache
 
 from fpsynth.certifiers.base import Certifier, certifier
-from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.errors import InputError, MissingPackageError, counted
 from fpsynth.evaluators.networks import argmax, network_logits
 from fpsynth.synthesis.checking.divergences import check_divergence
 from fpsynth.synthesis.checking.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin, wording
@@ -171,7 +171,7 @@ class _Tie:
         yield from optimum_findings(witness.optimum, self._reached(supremum, distance, ratio))
         if witness.replays:
             reason = "only running the libraries again can check them (fpsynth replay)"
-            yield NotChecked(f"the libraries, logits and rows of {len(witness.replays)} replays", reason)
+            yield NotChecked(f"the libraries, logits and rows of {counted(len(witness.replays), 'replay')}", reason)
         yield from narrow_accumulators((witness.deployment.default, *(how for _, how in witness.deployment.exceptions)))
         yield from origin(witness.provenance)
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from fractions import Fraction
 
 from fpsynth.certifiers.intervals import finite_bounds, network_intervals
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.synthesis.checking.box import box_findings
 from fpsynth.synthesis.checking.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin
@@ -128,7 +128,7 @@ def _statements(divergence: Divergence, real: tuple[Fraction, ...]) -> Iterator[
     if divergence.question == "twin":
         i, j = predicate.output, predicate.other
         same = last.weight[i] == last.weight[j] and (last.bias is None or last.bias[i] == last.bias[j])
-        yield Finding(f"neurons {i} and {j} have the same weights", same, f"{last.inputs} weights each")
+        yield Finding(f"neurons {i} and {j} have the same weights", same, f"{counted(last.inputs, 'weight')} each")
         yield Finding(f"outputs {i} and {j} are equal in exact arithmetic", real[i] == real[j], short(real[i]))
     for view in divergence.views:
         if view.permutation:
@@ -141,7 +141,7 @@ def _statements(divergence: Divergence, real: tuple[Fraction, ...]) -> Iterator[
         )
     if divergence.box:
         inside = all(low <= x <= high for x, (low, high) in zip(divergence.point, divergence.box, strict=True))
-        yield Finding("the point lies in the box", inside, f"{len(divergence.box)} ranges")
+        yield Finding("the point lies in the box", inside, counted(len(divergence.box), "range"))
 
 
 def _unmoved(divergence: Divergence, view: View, real: tuple[Fraction, ...]) -> Finding:
@@ -170,13 +170,13 @@ def _observed(divergence: Divergence) -> Iterator[Finding | NotChecked]:
         return
     told_of = [judged(divergence.predicate, divergence.views, run.logits) for run in seen if run.logits]
     said = [(run.departs, run.agrees_with) for run in seen if run.logits]
-    yield Finding("the verdicts on the libraries' logits are right", told_of == said, f"{len(said)} runs")
+    yield Finding("the verdicts on the libraries' logits are right", told_of == said, counted(len(said), "run"))
     faults = [f"observations[{k}]: {fault}" for k, run in enumerate(seen) for fault in _faults(run)]
     for k in repeated((_run(run), run.rows) for run in seen):
         faults.append(f"observations[{k}]: a row of this run has a record already")
-    yield Finding("the records of runs do not contradict each other", not faults, told(faults, len(seen), "runs"))
+    yield Finding("the records of runs do not contradict each other", not faults, told(faults, len(seen), "run"))
     reason = "only running the libraries again can check them (fpsynth replay)"
-    yield NotChecked(f"the libraries, logits and rows of {len(seen)} runs", reason)
+    yield NotChecked(f"the libraries, logits and rows of {counted(len(seen), 'run')}", reason)
 
 
 def _faults(seen: Observation) -> Iterator[str]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
+from fpsynth.errors import counted
 from fpsynth.evaluators.networks import argmax
 from fpsynth.formats import FORMATS
 from fpsynth.rounding import from_float, representable
@@ -35,7 +36,7 @@ def replay_findings(
     for k in repeated(runs):
         faults[k].append("a row of this run has a record already")
     lines = [f"replays[{k}]: {fault}" for k, those in faults.items() for fault in those]
-    yield Finding("what the file says of its replays follows from their logits", not lines, told(lines, len(runs), "replays"))
+    yield Finding("what the file says of its replays follows from their logits", not lines, told(lines, len(runs), "replay"))
 
 
 def repeated(runs: Iterable[tuple[Hashable, Sequence[int]]]) -> list[int]:
@@ -51,9 +52,9 @@ def repeated(runs: Iterable[tuple[Hashable, Sequence[int]]]) -> list[int]:
 
 
 def told(faults: Sequence[str], records: int, what: str) -> str:
-    """The first few faults in a line, or how many records have none."""
+    """The first few faults in a line, or how many records have none; ``what`` is one of them."""
     if not faults:
-        return f"{records} {what}"
+        return counted(records, what)
     return "; ".join(faults[:_SHOWN]) + (f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else "")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted
 from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
 from fpsynth.libraries.naming import parse_environment
@@ -106,7 +106,7 @@ def construction_findings(divergence: Divergence) -> Outcome:
         yield Finding(claim, _is_published(divergence, published), "its weights are compared with those of the publication")
     elif name == "bounded":
         holds = divergence.network.shape[0] == 1 and divergence.point == (1.0,) and len(divergence.network.layers) > 1
-        detail = f"{divergence.network.shape[0]} inputs, {len(divergence.network.layers)} layers"
+        detail = f"{counted(divergence.network.shape[0], 'input')}, {counted(len(divergence.network.layers), 'layer')}"
         yield Finding(f"{claim}, of one input that is 1 and hidden layers", holds, detail)
         yield NotChecked("construction", "that it was built by this construction is told, not computed")
     elif name == "trigger":

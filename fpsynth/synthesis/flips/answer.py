@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from fpsynth.deadlines import OutOfTimeError, within
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted, noun
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.networks.network import Dense, Network
 from fpsynth.solvers.race import Attempt, Race
@@ -378,4 +378,4 @@ def _described(q: FlipQuestion, divergence: Divergence, share: Fraction | None) 
         yield f"no weight or input is zero; the largest product is {float(share):.3g} times the median one"
     else:
         active = sum(product != 0 for product in _products(divergence))
-        yield f"{active} of {q.terms * q.outputs} products are not zero"
+        yield f"{active} of {counted(q.terms * q.outputs, 'product')} {noun(active, 'is', 'are')} not zero"

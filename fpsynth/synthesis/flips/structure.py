@@ -9,7 +9,7 @@ from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic, holds
 from fpsynth.certifiers.bounds import float_up
 from fpsynth.certifiers.interval_ball import order_agnostic_interval
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, counted
 from fpsynth.formats import Format, power_of_two
 from fpsynth.orders import Tree
 from fpsynth.orders.comparing import subtree_names
@@ -25,7 +25,8 @@ def impossible(question: FlipQuestion) -> Proof | None:
     reference, deployed = question.views[:2]
     if _same(question, reference, deployed):
         return Proof(
-            "both views evaluate the same expression: " + f"{reference.label} and {deployed.label}, {question.terms} terms",
+            "both views evaluate the same expression: "
+            f"{reference.label} and {deployed.label}, {counted(question.terms, 'term')}",
             "structural",
             {"terms": question.terms},
         )
@@ -147,8 +148,8 @@ def _narrow(question: FlipQuestion) -> Proof | None:
     if question.predicate.bound <= room:
         return None
     return Proof(
-        f"no order of {question.terms} products of weights in {question.weights} and inputs in {question.inputs} rounds that "
-        f"far: the two results are never more than {float(room):.3g} apart",
+        f"no order of {counted(question.terms, 'product')} of weights in {question.weights} and inputs in {question.inputs}"
+        f" rounds that far: the two results are never more than {float(room):.3g} apart",
         "structural",
         {"terms": question.terms, "bound": str(room)},
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from fpsynth.certifiers.base import certifier
 from fpsynth.confirmation import predict, replay
+from fpsynth.errors import counted
 from fpsynth.evaluators.networks import argmax
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.solvers.engines import undecided
@@ -96,7 +97,7 @@ def run_tie(
     solved = clock.spent
     if pool is not None and run.witnesses:
         if progress:
-            progress(f"replaying {len(run.witnesses)} witness{'es'[: 2 * (len(run.witnesses) > 1)]}")
+            progress(f"replaying {counted(len(run.witnesses), 'witness', 'witnesses')} in the libraries")
         run.witnesses = [confirmed(witness, pool, batches) for witness in run.witnesses]
     run.witnesses = [_concluded(witness, clock.spent) for witness in run.witnesses]
     return _result(run, count, solved, clock.spent, described or {})
