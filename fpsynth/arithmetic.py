@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fpsynth.alignment import Alignment
-from fpsynth.errors import InputError, counted, noun
+from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, restrict
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.wording import counted, noun
 
 _NAMED_LEAVES = 4
 """Products that are named one by one."""

@@ -4,7 +4,8 @@ import pickle
 
 import pytest
 
-from fpsynth.errors import LONGEST, InputError, MissingPackageError, printable, printable_report
+from fpsynth.errors import LONGEST, InputError, MissingPackageError
+from fpsynth.wording import printable, printable_report
 
 
 @pytest.mark.parametrize(

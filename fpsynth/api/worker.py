@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.errors import ContradictionError, InputError, counted
+from fpsynth.errors import ContradictionError, InputError
 from fpsynth.processes import Message, serve
+from fpsynth.wording import counted
 
 if TYPE_CHECKING:
     from fpsynth.libraries.pool import LibraryPool

@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 from fpsynth.cli.streams import say
-from fpsynth.errors import printable
 from fpsynth.report.style import MIN_WIDTH, Style, fitted
+from fpsynth.wording import printable
 
 _EVENT = re.compile(r": (?:sat|unsat|unknown|stopped) after [0-9.]+ s")
 """What a race says of an attempt that has ended."""

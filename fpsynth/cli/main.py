@@ -18,8 +18,9 @@ from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome, labelled
 from fpsynth.cli.streams import discard, open_closed, put, say
 from fpsynth.deadlines import OutOfTimeError
-from fpsynth.errors import ContradictionError, InputError, WorkerLostError, printable, printable_report
+from fpsynth.errors import ContradictionError, InputError, WorkerLostError
 from fpsynth.processes import kill_all
+from fpsynth.wording import printable, printable_report
 
 
 def main(argv: Sequence[str] | None = None) -> int:

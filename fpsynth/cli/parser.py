@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from fpsynth.cli.codes import WRONG_INPUT
 from fpsynth.cli.streams import discard, put, say
-from fpsynth.errors import printable
+from fpsynth.wording import printable
 
 _NUMBER = re.compile(r"-(\.?\d|inf\b|nan\b)", re.IGNORECASE)
 """How a number or a range below zero begins: ``-1:1``, ``-.5``, ``-0x1p-3``, ``-1:1,0:1``.  No option begins like that."""

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpsynth.corpus.benchmark import Benchmark
-from fpsynth.errors import InputError, counted
+from fpsynth.errors import InputError
 from fpsynth.files import write_tree
 from fpsynth.formats import Format
 from fpsynth.networks.onnx import require_format
 from fpsynth.version import __version__
 from fpsynth.witness import Witness
 from fpsynth.witness.numerals import decimal_text, exact_text
+from fpsynth.wording import counted
 
 PathLike = str | os.PathLike[str]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpsynth.report.style import Style, clean, counted, noun
+from fpsynth.report.style import Style, clean
 from fpsynth.report.verdicts import ranges
 from fpsynth.solvers.race import Attempt
+from fpsynth.wording import counted, noun
 
 MAX_GROUPS = 12
 """Different endings that are listed."""

@@ -17,7 +17,7 @@ from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
 from fpsynth.report.proofs import proof_lines
 from fpsynth.report.setting import network_parts
-from fpsynth.report.style import NO_BREAK, Style, clean, counted, listed, noun, whole
+from fpsynth.report.style import NO_BREAK, Style, clean, listed, whole
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import setting_text, title
 from fpsynth.report.verdicts import ranges
@@ -27,6 +27,7 @@ from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.calls import view_call
 from fpsynth.witness.divergence import Divergence, Observation, View
 from fpsynth.witness.numerals import hex_text
+from fpsynth.wording import counted, noun
 
 MAX_TERMS = 12
 """Active terms that are listed and whose order is written out."""

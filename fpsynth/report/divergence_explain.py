@@ -7,11 +7,12 @@ from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines,
 from fpsynth.report.divergence_words import called, place, wrong
 from fpsynth.report.numerals import decimal, significant, value_decimal, value_hex
 from fpsynth.report.partial_sums import Addend, AlignedStep, Neuron, number, summed
-from fpsynth.report.style import Style, counted
+from fpsynth.report.style import Style
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import title
 from fpsynth.rounding import Value
 from fpsynth.witness.divergence import Divergence, View
+from fpsynth.wording import counted
 
 MAX_STEPS = 60
 """Partial sums of a view that are listed."""

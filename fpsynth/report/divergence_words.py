@@ -9,8 +9,9 @@ from fpsynth.arithmetic import Arithmetic
 from fpsynth.orders.comparing import equal
 from fpsynth.predicates import argmax
 from fpsynth.report.numerals import significant
-from fpsynth.report.style import clean, counted, listed, noun
+from fpsynth.report.style import clean, listed
 from fpsynth.witness.divergence import Divergence, View
+from fpsynth.wording import counted, noun
 
 _DIGITS = 9
 

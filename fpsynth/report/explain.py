@@ -26,12 +26,13 @@ from fpsynth.report.numerals import (
     value_hex,
 )
 from fpsynth.report.setting import class_text, distance, network_section, points_section
-from fpsynth.report.style import Style, clean, counted
+from fpsynth.report.style import Style, clean
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import picture, title
 from fpsynth.report.verdicts import cause, contains, refuted, sentence
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.witness import Divergence, Witness
+from fpsynth.wording import counted
 
 MAX_FULL = 60
 """Networks with more operations than this have their hidden layers summarised and their last layer in a table."""

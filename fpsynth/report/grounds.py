@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fpsynth.report.style import Style, clean, counted, listed
+from fpsynth.report.style import Style, clean, listed
 from fpsynth.synthesis.comparison import parting_output
 from fpsynth.synthesis.contest import Comparison, Difference
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.wording import counted
 
 _SHOWN = 6
 """Products of a vector that are written out; the JSON has all of them."""

@@ -9,8 +9,9 @@ from typing import Any
 from fpsynth.arithmetic_json import arithmetic_to_json
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import kernel_call
-from fpsynth.report.style import Style, counted
+from fpsynth.report.style import Style
 from fpsynth.synthesis.matrix import Cell, Matrix
+from fpsynth.wording import counted
 
 _CELL = 22
 """Side of a square of the picture, in pixels."""

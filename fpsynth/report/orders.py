@@ -14,11 +14,12 @@ from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_limited, shown
 from fpsynth.formats import FLOAT32
 from fpsynth.orders import Order, Tree, Triple, difference, fixed_order, parse_order
-from fpsynth.report.style import counted, listed
+from fpsynth.report.style import listed
 from fpsynth.report.tree_svg import tree_svg
 from fpsynth.report.trees import tree_text
 from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
+from fpsynth.wording import counted
 
 FORMS = ("unicode", "text", "svg", "fpcore", "json")
 TERMS = 8

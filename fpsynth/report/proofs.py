@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fpsynth.report.style import clean, counted, listed
+from fpsynth.report.style import clean, listed
 from fpsynth.synthesis.verdicts import Proof, Refutation
+from fpsynth.wording import counted
 
 
 def proof_lines(proof: Proof) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fpsynth.orders import Tree
-from fpsynth.report.style import counted
+from fpsynth.wording import counted
 
 _LEAST = 6
 """So many operands in a row that are alike are worth folding."""

@@ -9,11 +9,12 @@ from fpsynth.libraries.calls import memory_words
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import kernel_call
 from fpsynth.libraries.operands import patch_shape, patch_text
-from fpsynth.report.style import Style, clean, counted
+from fpsynth.report.style import Style, clean
 from fpsynth.report.tables import table
 from fpsynth.report.trees import subject, tree_text
 from fpsynth.revealing.result import PositionClass, Reveal, Unexplained, steps_in_words
 from fpsynth.rounding import Rounding
+from fpsynth.wording import counted
 
 _DRAWN = 4
 """Trees that are drawn of one kernel; the arithmetics of further positions are named."""

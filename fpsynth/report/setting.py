@@ -11,11 +11,12 @@ from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import decimal, power_text, radius_text, shortest, significant
-from fpsynth.report.style import CLASS_COLOURS, NO_BREAK, Style, counted, noun, whole
+from fpsynth.report.style import CLASS_COLOURS, NO_BREAK, Style, whole
 from fpsynth.report.tables import table
 from fpsynth.rounding import from_float, to_index
 from fpsynth.witness import Witness
 from fpsynth.witness.numerals import hex_text
+from fpsynth.wording import counted, noun
 
 MAX_ENTRIES = 48
 """Networks with more weights than this are summarised."""

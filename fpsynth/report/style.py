@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fpsynth.errors import counted as counted
-from fpsynth.errors import noun as noun
 from fpsynth.report.folding import cells, fold
 from fpsynth.report.folding import plain as plain
 

@@ -10,7 +10,7 @@ from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.orders import Order, Tree
 from fpsynth.report.repeats import Rows, folded, unfolded
-from fpsynth.report.style import counted
+from fpsynth.wording import counted
 
 ROWS = 40
 """Of a drawing, unless told otherwise; what has no room is counted."""

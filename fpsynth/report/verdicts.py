@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import radius_text, significant
 from fpsynth.report.setting import class_text, distance, distance_squared
-from fpsynth.report.style import Style, clean, listed, noun
+from fpsynth.report.style import Style, clean, listed
 from fpsynth.report.tables import table
 from fpsynth.witness import Certificate, Replay, Witness
+from fpsynth.wording import noun
 
 
 def contains(witness: Witness, certificate: Certificate) -> bool:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
-from fpsynth.errors import InputError, printable
+from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import MAX_TERMS, Kernel
 from fpsynth.libraries.naming import former_environment, kernel_call, parse_environment
 from fpsynth.networks.foreign import recognised
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained, steps_in_words
+from fpsynth.wording import printable
 
 Json = dict[str, Any]
 PathLike = str | os.PathLike[str]

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.errors import InputError, counted
+from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.rounding import Rounding
+from fpsynth.wording import counted
 
 
 @dataclass(frozen=True)

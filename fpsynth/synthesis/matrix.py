@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.errors import InputError, counted
+from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.pool import Call, LibraryPool, pool_for, require_device
@@ -33,6 +33,7 @@ from fpsynth.synthesis.planning import ONES, require_size
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import Divergence, View
+from fpsynth.wording import counted
 
 Progress = Callable[[str], None]
 READ = 0

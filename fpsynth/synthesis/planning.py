@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from fpsynth.errors import InputError, counted
+from fpsynth.errors import InputError
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.restrictions import Restriction, restriction
 from fpsynth.synthesis.domain import UNIT, Interval
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.sides import is_environment
 from fpsynth.witness.divergence import View
+from fpsynth.wording import counted
 
 ONES = Interval(Fraction(1), Fraction(1))
 MAX_WEIGHTS = 1 << 20

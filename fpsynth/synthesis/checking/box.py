@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from fpsynth.errors import InputError, counted
+from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import from_index as from_indices
 from fpsynth.evaluators.arrays import round_array, to_index
 from fpsynth.evaluators.bit_patterns import Floats
@@ -17,6 +17,7 @@ from fpsynth.formats import Format
 from fpsynth.rounding import from_index, index_range
 from fpsynth.synthesis.checking.findings import Finding, NotChecked
 from fpsynth.witness.divergence import Divergence, View
+from fpsynth.wording import counted
 
 Outcome = Iterator[Finding | NotChecked]
 POINTS, LEAST = 1024, 16

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cache
 
 from fpsynth.certifiers.base import Certifier, certifier
-from fpsynth.errors import InputError, MissingPackageError, counted
+from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.evaluators.networks import argmax, network_logits
 from fpsynth.synthesis.checking.divergences import check_divergence
 from fpsynth.synthesis.checking.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin, wording
@@ -26,6 +26,7 @@ from fpsynth.synthesis.ties.certification import (
 )
 from fpsynth.synthesis.ties.question import OBJECTIVES
 from fpsynth.witness import Certificate, Divergence, Witness
+from fpsynth.wording import counted
 
 __all__ = ["CheckResult", "Finding", "NotChecked", "check"]
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from fpsynth.errors import counted
 from fpsynth.evaluators.networks import argmax
 from fpsynth.formats import FORMATS
 from fpsynth.rounding import from_float, representable
 from fpsynth.synthesis.checking.findings import Finding
 from fpsynth.witness import Replay, Witness
+from fpsynth.wording import counted
 
 Logits = Sequence[float]
 LIBRARY_FORMATS = ("float16", "bfloat16", "float32", "float64")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.errors import InputError, counted
+from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
 from fpsynth.libraries.naming import parse_environment
@@ -20,6 +20,7 @@ from fpsynth.synthesis.flips.arithmetics import Interned, lowered_in
 from fpsynth.synthesis.sides import Shape, Sides
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.numerals import quoted
+from fpsynth.wording import counted
 
 Outcome = Iterator[Finding | NotChecked]
 

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from fpsynth.deadlines import OutOfTimeError, within
-from fpsynth.errors import InputError, counted, noun
+from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.networks.network import Dense, Network
 from fpsynth.solvers.race import Attempt, Race
@@ -22,6 +22,7 @@ from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence
 from fpsynth.witness.prediction import with_prediction
+from fpsynth.wording import counted, noun
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.flips.columns import Bench, Columns

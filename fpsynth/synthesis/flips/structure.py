@@ -9,7 +9,7 @@ from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic, holds
 from fpsynth.certifiers.bounds import float_up
 from fpsynth.certifiers.interval_ball import order_agnostic_interval
-from fpsynth.errors import InputError, counted
+from fpsynth.errors import InputError
 from fpsynth.formats import Format, power_of_two
 from fpsynth.orders import Tree
 from fpsynth.orders.comparing import subtree_names
@@ -18,6 +18,7 @@ from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 from fpsynth.synthesis.verdicts import Proof
 from fpsynth.witness.divergence import View
+from fpsynth.wording import counted
 
 
 def impossible(question: FlipQuestion) -> Proof | None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from fpsynth.certifiers.base import certifier
 from fpsynth.confirmation import predict, replay
-from fpsynth.errors import counted
 from fpsynth.evaluators.networks import argmax
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.solvers.engines import undecided
@@ -24,6 +23,7 @@ from fpsynth.synthesis.ties.search import Found
 from fpsynth.synthesis.ties.variants import Variant, deployments
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Provenance, Witness
+from fpsynth.wording import counted
 
 __all__ = ["confirmed", "deployments", "run_tie"]
 
