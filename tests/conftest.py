@@ -4,6 +4,7 @@ Property tests draw the same examples every time, and with FPSYNTH_NIGHTLY=1 oth
 What is costly is shared by the tests of a file, which ``--dist loadfile`` keeps in one process.
 """
 
+import os
 import signal
 from pathlib import Path
 
@@ -23,10 +24,12 @@ profiles.load()
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C through to the programs under test, even where the tests run in the background of a script.
+    """Let Ctrl-C through to the programs under test, and have them keep what they compile.
 
-    There a shell starts them with SIGINT ignored, and whatever they start inherits that.
+    Where tests run in the background of a script, its shell starts them with SIGINT ignored, and whatever they start inherits
+    that.  Hundreds of processes import this package: where they may not keep it compiled, that is half of their time.
     """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -192,7 +192,7 @@ def test_a_witness_of_two_devices_is_checked_told_and_replayed_where_there_is_on
     told = fpsynth("explain", path)
     assert told.returncode == 0
     assert "aligned to 25 bits" in " ".join(told.stdout.split())
-    played = fpsynth("replay", path, "--library", "numpy", "--batch", "1")
+    played = fpsynth("replay", path, "--library", "numpy", "--batch", "1", "--width", "200")
     assert played.returncode == 4
     said = " ".join(played.stdout.split())
     assert "not run: device cuda: no GPU (or no CUDA driver) on this machine" in said

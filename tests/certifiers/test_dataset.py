@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from profiles import slow
 
 from fpsynth.certifiers.dataset import certify_dataset
 from fpsynth.certifiers.estimates import Estimating
@@ -146,6 +147,7 @@ def test_published_figures_of_the_8x128_network():
 
 
 @mnist
+@slow
 def test_fewer_images_of_the_8x128_network_are_certified_soundly():
     pytest.importorskip("flint", reason="python-flint is not installed")
     plain = certify_dataset(MNIST, IMAGES, Fraction("0.3"), gram=5, limit=1000)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from command_line import ENVIRONMENT, HARD, fpsynth, refused
+from profiles import slow
 from witnesses import published
 
 from fpsynth.witness import load, save, to_json
@@ -299,8 +300,17 @@ def _wrong_files():
     }
 
 
-@pytest.mark.parametrize("name", _wrong_files())
-@pytest.mark.parametrize("command", ["check", "replay", "explain"])
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        *(("check", name) for name in _wrong_files()),
+        *(
+            pytest.param(command, name, marks=() if k < 2 else slow)
+            for command in ("replay", "explain")
+            for k, name in enumerate(_wrong_files())
+        ),
+    ],
+)
 def test_a_file_that_is_no_witness_gives_one_line(name, command, tmp_path, capsys):
     from fpsynth.cli.main import main
 

@@ -198,7 +198,12 @@ def fixed(values: Sequence[Value], root: Expression, result: Value, *, differs: 
     return Problem("fixed", tuple(variables), (e.negation(claim) if differs else claim,))
 
 
-CARRIED = [("z3", "fp", SMALL), ("bitwuzla", "fp", FLOAT16), ("cvc5", "fp", FLOAT32), ("bitwuzla", "bitblast", SMALL)]
+CARRIED = [
+    pytest.param("z3", "fp", SMALL, marks=slow),
+    ("bitwuzla", "fp", FLOAT16),
+    ("cvc5", "fp", FLOAT32),
+    ("bitwuzla", "bitblast", SMALL),
+]
 
 
 @pytest.mark.parametrize(("engine", "encoding", "fmt"), CARRIED)

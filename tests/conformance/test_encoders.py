@@ -10,7 +10,7 @@ import pytest
 from bitvectors import tie
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from profiles import NIGHTLY, examples
+from profiles import NIGHTLY, examples, slow
 from strategies import EVERY, MICRO, TINY, TINYFN, expressions, operands
 
 from fpsynth import expressions as e
@@ -208,7 +208,7 @@ def test_solvers_read_the_text_as_the_reference_does(name: str, encoding: str, d
         assert script is None or solve(script.text) == status
 
 
-@pytest.mark.parametrize(("encoding", "mode"), [("fp", Rounding.RNE), ("bitblast", Rounding.RTP)])
+@pytest.mark.parametrize(("encoding", "mode"), [("fp", Rounding.RNE), pytest.param("bitblast", Rounding.RTP, marks=slow)])
 def test_z3_bit_blasts_sums_where_the_exponent_is_wide(encoding: str, mode: Rounding) -> None:
     root = e.fma(*SUM_WITH_WIDE_EXPONENT.args, e.add(*SUM_WITH_WIDE_EXPONENT.args, mode), mode)
     assignment = {"v0": from_bits(0b00111101, FLOAT8_E5M2), "v1": from_bits(0b10110111, FLOAT8_E5M2)}
@@ -219,7 +219,7 @@ def test_z3_bit_blasts_sums_where_the_exponent_is_wide(encoding: str, mode: Roun
 
 
 @pytest.mark.parametrize("encoding", ["fp", "bitblast", "significands"])
-@pytest.mark.parametrize("fmt", [TINY, TINYFN, FLOAT8_E4M3FN])
+@pytest.mark.parametrize("fmt", [TINY, pytest.param(TINYFN, marks=slow), FLOAT8_E4M3FN])
 def test_a_model_of_the_tie_decodes_to_a_solution(fmt: Format, encoding: str) -> None:
     import z3
 

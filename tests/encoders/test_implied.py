@@ -7,6 +7,7 @@ from fractions import Fraction as F
 
 import pytest
 from bitvectors import finite_values, tie
+from profiles import slow
 from strategies import MICRO, TINY, TINYFN
 
 from fpsynth.encoders.implied import implied
@@ -16,6 +17,8 @@ from fpsynth.expressions import Expression, cast, conjunction, eq, lt, mul, vari
 from fpsynth.formats import FLOAT16, FLOAT32, Format
 from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import Rounding
+
+MODES = [pytest.param(mode, marks=slow if mode in (Rounding.RNA, Rounding.RTP) else ()) for mode in Rounding]
 
 
 def consequence(problem: Problem) -> Expression:
@@ -36,7 +39,7 @@ def follows(problem: Problem) -> int:
     return solutions
 
 
-@pytest.mark.parametrize("mode", list(Rounding))
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("fmt", "inputs"), [(TINYFN, (F(1, 2), F(2))), (TINY, (F(-3), F(-1))), (TINY, (F(-1, 4), F(1, 4)))])
 def test_equal_and_ordered_products(fmt: Format, inputs: tuple[F, F], mode: Rounding) -> None:
     w1, w2, x = variable("w1", fmt), variable("w2", fmt), variable("x", fmt)
@@ -48,7 +51,7 @@ def test_equal_and_ordered_products(fmt: Format, inputs: tuple[F, F], mode: Roun
         assert follows(Problem("p", variables, (conjunction([lt(one, other)]),))) > 0
 
 
-@pytest.mark.parametrize("mode", list(Rounding))
+@pytest.mark.parametrize("mode", MODES)
 def test_products_rounded_twice(mode: Rounding) -> None:
     w1, w2, x = (variable(name, TINY) for name in ("w1", "w2", "x"))
     variables = tuple(Variable(name, TINY, F(1, 2), F(7, 4)) for name in ("w1", "w2", "x"))

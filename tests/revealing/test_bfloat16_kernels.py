@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from profiles import slow
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.sums import sum_of_products
@@ -21,7 +21,7 @@ from fpsynth.revealing.result import pairs_reversed
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.rounding import Flush
 
-TERMS = [2, 8, 64, *([4, 1000] if "FPSYNTH_SLOW" in os.environ else [])]
+TERMS = [2, 64, *(pytest.param(terms, marks=slow) for terms in (4, 8, 1000))]
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 import pytest
+from profiles import slow
 from simulated import Array, Simulated, kernel, layer, random_tree, reveal_of, revealed
 
 from fpsynth.arithmetic import Arithmetic
@@ -88,7 +89,7 @@ def test_what_is_not_the_order(how):
 
 
 @pytest.mark.parametrize("flush", Flush)
-@pytest.mark.parametrize("terms", [2, 3, 8, 40])
+@pytest.mark.parametrize("terms", [2, 3, 8, pytest.param(40, marks=slow)])
 @pytest.mark.parametrize("later_first", [False, True])
 def test_which_product_of_a_pair_is_fused_onto_which_where_products_are_exact(later_first, terms, flush):
     """As AVX512-BF16 does it, which takes the second product of each pair first, or the other way round."""

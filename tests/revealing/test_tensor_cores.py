@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from profiles import slow
 from simulated import Array, kernel, layer, revealed
 from tensor_cores import TensorCore
 
@@ -114,7 +115,7 @@ def test_the_least_exponent_shows_in_float32():
 
 
 @pytest.mark.parametrize("core", [HALF, AMPERE, BRAIN, TENSOR_FLOAT], ids=str)
-@pytest.mark.parametrize(("splits", "interleaved"), [(2, 1), (1, 2), (3, 2)])
+@pytest.mark.parametrize(("splits", "interleaved"), [pytest.param(2, 1, marks=slow), pytest.param(1, 2, marks=slow), (3, 2)])
 def test_split_sums_and_permuted_terms(core, splits, interleaved):
     """Partial sums of a split sum are added by ordinary additions; groups may take every so many-th term."""
     core = replace(core, splits=splits, interleaved=interleaved)

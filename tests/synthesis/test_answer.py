@@ -4,6 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from profiles import slow
 from tie_questions import E4P4, E5P3, best, question
 
 from fpsynth.arithmetic import Arithmetic, Deployment
@@ -131,7 +132,7 @@ def test_impossible_in_two_arithmetics_at_once_says_so():
     assert "in e4p4 sequential and e4p4 sequential RTZ" in said.proof.statement
 
 
-@pytest.mark.parametrize("prove", [False, True])
+@pytest.mark.parametrize("prove", [pytest.param(False, marks=slow), True])
 def test_and_says_nothing_of_the_one_that_was_asked_for(prove):
     result = run_tie(_at_once(), settings(), chosen="lipschitz-exact", prove=prove)
     assert result.verdict is Verdict.FOUND
