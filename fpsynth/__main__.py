@@ -2,6 +2,7 @@
 
 try:
     import _thread
+    import functools
     import os
     import signal
     import sys
@@ -29,7 +30,7 @@ def run() -> int:
         from fpsynth.cli.main import main
         from fpsynth.processes import kill_all
 
-        sys.unraisablehook = _again
+        sys.unraisablehook = functools.partial(_again, signal.SIGINT if mine else signal.SIGTERM)
         if mine:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
@@ -63,14 +64,29 @@ def _say() -> None:
         return
 
 
-def _again(what: "sys.UnraisableHookArgs") -> None:
-    """Raise an interrupt again that came where nothing can be raised; say everything else as usual."""
+def _again(number: "signal.Signals", what: "sys.UnraisableHookArgs") -> None:
+    """Raise an interrupt again, as signal ``number``, that came where nothing can be raised; say everything else as usual."""
     if isinstance(what.exc_value, KeyboardInterrupt):
         import threading
 
-        threading.Timer(0.02, _thread.interrupt_main).start()  # not here: this function's caller ignores it as well
+        if number == signal.SIGTERM:  # which is ignored since it came
+            from fpsynth.cli.main import terminate
+
+            signal.signal(number, terminate)
+        threading.Timer(0.02, _interrupt, (number,)).start()  # not here: this function's caller ignores it as well
     else:
         sys.__unraisablehook__(what)
+
+
+def _interrupt(number: "signal.Signals") -> None:
+    """Send the main thread a signal: a true one, where there are such, also ends what the thread waits for."""
+    import threading
+
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        signal.pthread_kill(main_thread, number)
+    else:
+        _thread.interrupt_main(number)
 
 
 if __name__ == "__main__":

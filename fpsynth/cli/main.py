@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         open_closed()
         arguments = build_parser().parse_args(argv)
         name = f"fpsynth {arguments.command}"
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, terminate)
         console = Console(arguments.verbose, arguments.width)
         code, report = _run(arguments, console)
         console.close()
@@ -133,7 +133,7 @@ def _without_numpy(error: ImportError) -> str:
     return f"numpy cannot be imported ({str(error).strip().splitlines()[0]}): {how_to_install('numpy')}"
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+def terminate(number: int, frame: FrameType | None) -> NoReturn:
     """End like Ctrl-C, so that no process is left behind; only once, as a second one would end the process as it cleans up."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

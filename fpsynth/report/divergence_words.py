@@ -96,12 +96,16 @@ def _over_the_reals(divergence: Divergence) -> list[str]:
     x, y = told_apart(divergence)
     k = divergence.predicate.output
     if kind == "sign":
-        agrees = (real[k] > 0) == (a.logits[k] > 0)
         fact = f"y{k} is {short(real[k])}"
+        if real[k] == 0:  # on neither side
+            return [f"Over the reals {fact}: that is neither's." if a.logits[k] and b.logits[k] else f"Over the reals {fact}."]
+        agrees = (real[k] > 0) == (a.logits[k] > 0)
         return [f"Over the reals {fact}: the side of zero of {_agreeing(x, y, agrees)}."]
     best = [j for j, value in enumerate(real) if value == max(real)]
     if len(best) > 1:
         tied = listed([f"y{j}" for j in best[:4]] + ["more"] * (len(best) > 4))
+        if a.permutation or b.permutation:  # which index is the lowest depends on the order of the neurons
+            return [f"Over the reals {tied} tie."]
         fact = f"{tied} tie, and argmax takes the lowest index, class {best[0]}"
     else:
         fact = f"the class is {best[0]}"

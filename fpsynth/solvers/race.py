@@ -148,6 +148,8 @@ class _Course:
     module: str
     running: dict[Worker, _Runner] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
+    refused: list[tuple[str, Problem]] = field(default_factory=list)
+    """Encodings, and the problems that they cannot express."""
     winner: tuple[Attempt, Problem, Assignment] | None = None
 
     def __enter__(self) -> _Course:
@@ -205,10 +207,8 @@ class _Course:
 
     def _unencodable(self, task: Task) -> bool:
         """Whether the encoding has refused this problem already: it does so for every engine and seed."""
-        return any(
-            attempt.reason.startswith(NOT_ENCODED) and (attempt.encoding, attempt.problem) == (task.encoding, task.problem.name)
-            for attempt in self.attempts
-        )
+        # the problem itself: several may have one name
+        return any(encoding == task.encoding and problem is task.problem for encoding, problem in self.refused)
 
     def _patience(self, end: float | None) -> float | None:
         """Seconds until something must be stopped; None: never."""
@@ -265,6 +265,8 @@ class _Course:
         )
         del self.running[worker]
         self.attempts.append(attempt)
+        if reason.startswith(NOT_ENCODED):
+            self.refused.append((task.encoding, task.problem))
         if self.progress:
             self.progress(f"{task}: {status} after {attempt.seconds:.2f} s" + (f" ({reason})" if reason else ""))
         return attempt

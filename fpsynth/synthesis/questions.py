@@ -24,7 +24,7 @@ from fpsynth.synthesis.flips.question import common_format
 from fpsynth.synthesis.grounds import Ground, grounds_of
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
 from fpsynth.synthesis.intervals.placing import in_layer
-from fpsynth.synthesis.intervals.question import OUTSIDE, box_around, interval_of, radius_within, rounded_up
+from fpsynth.synthesis.intervals.question import OUTSIDE, box_around, interval_of, radius_within, rounded_up, told_of_radius
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import alone, assemble, layer, one_neuron
 from fpsynth.synthesis.planning import (
@@ -377,6 +377,7 @@ def run_interval(
                 found = _with_notes(found, (*noted(views), *rounded_up(wanted, options.format)))
     except OutOfTimeError:
         result = IntervalResult(Verdict.UNKNOWN, None, None, "the time limit was over before the layer was evaluated exactly")
+    result = told_of_radius(result, wanted, options.format)
     grounds = grounds_of(views, sides.reveals, (sides.shape.output,))
     whole = replace(question(options, sides.shape, views), a=views[0], b=views[1])
     return concluded(

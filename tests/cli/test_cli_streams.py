@@ -181,6 +181,21 @@ def test_further_requests_to_end_change_nothing():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
+def test_a_request_to_end_in_a_destructor_is_not_lost_where_interrupts_are_ignored():
+    """As in a script that starts it in the background."""
+    code = (
+        "import runpy, signal, sys, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nimport fpsynth.cli.main as main\n"
+        "class Asks:\n    def __del__(self):\n        signal.raise_signal(signal.SIGTERM)\n"
+        "def run(*_):\n    Asks()\n    time.sleep(20)\nmain._run = run\n"
+        "sys.argv = ['fpsynth', 'tree', 'pairwise']\n"
+        "runpy.run_module('fpsynth', run_name='__main__', alter_sys=True)"
+    )
+    began = time.monotonic()
+    done = python(code)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+    assert time.monotonic() - began < 15
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_on_the_way_out_comes_too_late(name):
     code = (

@@ -83,6 +83,23 @@ def test_the_side_of_zero_over_the_reals_is_told_too():
     assert not any(line.startswith("Over the reals y0") for line in wrong(twin()))
 
 
+def test_zero_over_the_reals_lies_on_neither_side():
+    found = triple()
+    zero = replace(found, real=(Fraction(0),))
+    neither = replace(
+        zero, views=tuple(replace(view, logits=(Fraction(1) * s,)) for view, s in zip(zero.views, (1, -1), strict=False))
+    )
+    assert "Over the reals y0 is 0: that is neither's." in wrong(neither)
+    assert not any("the side of zero of" in line for line in [*wrong(zero), *wrong(neither)])
+
+
+def test_where_neurons_are_moved_a_tie_over_the_reals_is_no_ones_class():
+    found = classes()
+    b = replace(found.deployed, permutation=(1, 0))
+    tied = replace(found, views=(found.reference, b), real=(Fraction(1), Fraction(1)))
+    assert "Over the reals y0 and y1 tie." in wrong(tied)
+
+
 def with_environment(found):
     a, b, *silent = found.views
     return replace(found, views=(a, replace(b, environment="torch:linear:batch=1"), *silent))

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,14 @@ def test_an_encoding_that_has_refused_a_problem_is_not_tried_again_by_anyone():
     tasks = (Task(next(engines), "fp", seed, SOLVABLE if seed < 50 else other) for seed in range(52))
     attempts = race(tasks, jobs=1, seconds=20, worker="stand_in_worker").attempts
     assert [(a.engine, a.seed) for a in attempts] == [("wordless", 0), ("wordless", 50)]
+
+
+def test_problems_of_one_name_are_each_tried():
+    """As those are that have weights fixed at random: whether an encoding refuses one depends on its weights."""
+    other = replace(absorption(FLOAT32), name=SOLVABLE.name)
+    tasks = [Task("wordless", "fp", 0, SOLVABLE), Task("wordless", "fp", 1, other), Task("wordless", "fp", 2, SOLVABLE)]
+    attempts = race(tasks, jobs=1, seconds=20, worker="stand_in_worker").attempts
+    assert [a.seed for a in attempts] == [0, 1]
 
 
 def test_an_endless_supply_of_what_cannot_be_encoded_ends():

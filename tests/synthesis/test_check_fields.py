@@ -210,6 +210,17 @@ def test_a_description_in_other_words_is_false_unless_another_version_wrote_it(t
     assert any("0.0.9" in entry.reason for entry in result.not_checked)
 
 
+def test_a_description_that_counts_one_exceptions_is_still_right(tie):
+    """As the version before wrote it that had the same number."""
+    first = tie.deployment.default
+    placed = replace(tie, deployment=replace(tie.deployment, exceptions=(((0, 0), first),)), description="")
+    now = str(placed.deployment)
+    assert now.endswith("with 1 exception")
+    for said, right in ((now, True), (now + "s", True), (now.replace("1", "2"), False)):
+        wrong = "the description of the arithmetic is right" in failing(replace(placed, description=said))
+        assert wrong != right, said
+
+
 def test_numbers_that_a_file_does_not_say_are_not_held_against_it_and_not_made_up(tie):
     data = to_json(tie)
     for name in ("distance", "distance_hex", "ratio", "ratio_hex"):

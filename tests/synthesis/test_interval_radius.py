@@ -12,6 +12,7 @@ from fpsynth.orders import parse_order
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.question import IntervalQuestion, radius_within, rounded_up
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import View
 
 FAST = {"replay": False, "jobs": 1, "seed": 0}
@@ -69,3 +70,11 @@ def test_how_far_rounding_reaches() -> None:
     assert asked(pairwise, 16, "0:4").reach == Fraction(64, 2**23)
     assert asked(Arithmetic(FLOAT32, products=FLOAT16, order=parse_order("pairwise")), 8).reach == Fraction(8, 2**10)
     assert asked(REAL, 8).reach is None
+
+
+def test_where_nothing_is_found_the_answer_says_which_box_it_is_about():
+    """The proof of a larger box, whose interval is wider, is none of the smaller one."""
+    result = fpsynth.interval("sequential", "sequential", terms=1, radius="0.1", replay=False)
+    assert result.verdict is Verdict.IMPOSSIBLE
+    assert "the radius 0.1 is no float32 number" in result.proof.statement
+    assert "of the smaller box nothing is said" in result.proof.statement

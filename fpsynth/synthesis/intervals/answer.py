@@ -146,7 +146,7 @@ class _Search:
         if reach is not None and radius > reach:
             reason += (
                 f"; a box of radius {float(radius):.6g} is wider than the rounding errors of {self.question.terms} terms, about"
-                f" {float(reach):.2g}: a value outside its interval is practically out of reach"
+                f" {float(reach):.2g}: but for underflow, a value outside its interval is practically out of reach"
             )
         if self.rejected:
             reason += f"; {self.rejected} solutions for some terms fail for all of them, as zeros widen the interval"

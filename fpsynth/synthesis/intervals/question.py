@@ -125,6 +125,16 @@ def radius_within(radius: Fraction, fmt: Format) -> Fraction:
     return round_fraction(radius, fmt, Rounding.RTP).fraction()
 
 
+def told_of_radius(result: IntervalResult, radius: Fraction, fmt: Format) -> IntervalResult:
+    """The result of the box of ``radius_within``, which says so where nothing was found: a smaller box is another question."""
+    larger = rounded_up(radius, fmt)
+    if not larger or result.divergence is not None:
+        return result
+    note = f"{larger[0]}; of the smaller box nothing is said"
+    proof = result.proof and replace(result.proof, statement=f"{result.proof.statement} ({note})")
+    return replace(result, proof=proof, reason=f"{result.reason}; {note}")
+
+
 def rounded_up(radius: Fraction, fmt: Format) -> tuple[str, ...]:
     """What is to be said of a radius that ``radius_within`` makes larger; nothing of others."""
     return (
