@@ -12,8 +12,18 @@ import profiles
 import pytest
 
 TIERS = {
-    "solvers": ("solvers", "encoders", "synthesis", "conformance/test_encoders.py", "conformance/test_aligned_encoders.py"),
-    "libraries": ("libraries", "revealing", "gpu", "test_confirmation.py", "test_replay_divergence.py"),
+    "solvers": (
+        *("solvers", "encoders", "synthesis", "certifiers"),
+        *("conformance/test_encoders.py", "conformance/test_aligned_encoders.py", "conformance/test_sums.py"),
+    ),
+    "libraries": (
+        "conformance/test_shared_layers.py",
+        "libraries",
+        "revealing",
+        "gpu",
+        "test_confirmation.py",
+        "test_replay_divergence.py",
+    ),
     "whole": ("cli", "bare", "benchmarks", "corpus", "test_api.py", "test_docs.py"),
 }
 """Folders and files below tests/ of each tier but ``core``, to which all others belong: formats, orders, networks, words."""
