@@ -17,6 +17,7 @@ from fpsynth.cli.places import require_new_json
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
 from fpsynth.libraries.registry import library_named
+from fpsynth.wording import counted
 
 if TYPE_CHECKING:
     from fpsynth.corpus.folder import Folder
@@ -170,12 +171,15 @@ def _folder_text(path: str, folder: Folder, entries: Sequence[Mapping[str, Any]]
     for manifest in folder.manifests:
         name = shown(os.path.relpath(manifest.path, path))
         if not manifest.faults:
-            lines += [f"{'as named':15}{name}", f"      {manifest.files} files have the SHA-256 that it states"]
+            lines += [
+                f"{'as named':15}{name}",
+                f"      {counted(manifest.files, 'file has', 'files have')} the SHA-256 that it states",
+            ]
         lines += [line for fault in manifest.faults for line in (f"{'not as named':15}{name}", f"      {fault}")]
     lines += _not_checked_lines(entries)
     counts = ", ".join(f"{number} {verdict}" for verdict, number in _counts(entries).items())
-    links = f"; {folder.links} symbolic links not followed" if folder.links else ""
-    return "\n".join([*lines, "", f"{len(entries)} witness files: {counts}{links}"])
+    links = f"; {counted(folder.links, 'symbolic link')} not followed" if folder.links else ""
+    return "\n".join([*lines, "", f"{counted(len(entries), 'witness file')}: {counts}{links}"])
 
 
 def _folder_json(path: str, folder: Folder, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
