@@ -169,16 +169,17 @@ builtins.last = Last()
 
 
 def test_further_requests_to_end_change_nothing():
-    """They come while the first one is answered, one after the other."""
+    """They come while the first one is answered, one after the other: what is begun then is not broken off."""
     code = (
         f"import runpy, signal, sys\n{LAST}import fpsynth.cli.main as main\n"
         "say, end = main.say, lambda: signal.raise_signal(signal.SIGTERM)\n"
-        "main._run, main.kill_all, main.say = lambda *_: end(), end, lambda text: (end(), say(text), end())\n"
+        "main._run, main.say = lambda *_: end(), lambda text: (end(), say(text), end())\n"
+        "main.kill_all = lambda: (end(), print('all are killed'))\n"
         "sys.argv = ['fpsynth', 'tree', 'pairwise']\n"
         "runpy.run_module('fpsynth', run_name='__main__', alter_sys=True)"
     )
     done = python(code)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "all are killed\n", "interrupted\n")
 
 
 def test_a_request_to_end_in_a_destructor_is_not_lost_where_interrupts_are_ignored():
