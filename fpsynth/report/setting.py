@@ -183,7 +183,7 @@ def _measures(witness: Witness, style: Style) -> list[str]:
         [f"distance {norm}", significant(away, 10), power_text(away)],
         ["certified radius", radius_text(radius), "every smaller one is accepted"],
     ]
-    exact = Fraction(ratio) * Fraction(away) if math.isfinite(ratio) else radius
+    exact = Fraction(ratio) * Fraction(away) if away and math.isfinite(ratio) else radius
     if abs(exact - radius) > _FLOAT64 * radius and radius_text(exact) != radius_text(radius):
         rows.append(["exact radius", radius_text(exact), "without the certifier's rounding; gives the ratio"])
     told = " · ".join(filter(None, (power, _picture(ratio))))

@@ -49,6 +49,11 @@ def test_a_ratio_of_the_certified_radius_itself_needs_no_other_one():
     assert "exact radius" not in witness_report(replace(own, ratio=0.0))
 
 
+def test_without_a_distance_no_exact_radius_is_made_up():
+    """As in a file whose points are one: the ratio times the distance is no radius then."""
+    assert "exact radius" not in witness_report(short_of_one(distance=0.0))
+
+
 def test_a_radius_is_one_number_wherever_it_stands():
     """None is rounded up: 0.999999999999 and 1 - 1e-13 would both be 1, which the certifier does not accept."""
     text = witness_report(short_of_one())

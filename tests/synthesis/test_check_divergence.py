@@ -100,7 +100,7 @@ def test_what_only_libraries_and_solvers_can_say_is_listed_as_not_checked():
     result = check(found)
     assert result.confirmed
     claims = [entry.claim for entry in result.not_checked]
-    assert claims == ["sampled", "optimum", "the libraries, logits and rows of 1 run"]
+    assert claims == ["sampled", "optimum", "the libraries, logits and rows of the runs"]
     assert all(entry.reason for entry in result.not_checked)
 
 
