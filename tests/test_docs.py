@@ -68,3 +68,17 @@ def test_the_readme_is_short():
 def test_the_picture_is_drawn_from_the_witness_that_tie_finds():
     drawn = runpy.run_path(str(ROOT / "docs" / "draw_tie.py"))["drawn"]
     assert drawn() == (ROOT / "docs" / "tie.svg").read_text()
+
+
+def test_the_check_that_is_shown_is_what_check_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "ties.md").read_text("utf-8")
+    (shown,) = re.findall(r"```text\n\$ python -m fpsynth (check .*?)```", text, re.DOTALL)
+    command, _, printed = shown.partition("\n")
+    monkeypatch.chdir(ROOT)
+    assert main([*shlex.split(command), "--width", "96"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    first, last = (part.splitlines() for part in printed.split("...\n"))
+    assert said[: len(first)] == first
+    assert said[-len(last) :] == last
