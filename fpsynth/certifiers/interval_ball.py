@@ -23,9 +23,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic, holds
+from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
-from fpsynth.formats import Format, power_of_two
+from fpsynth.formats import Format, holds, power_of_two
 from fpsynth.rounding import Rounding, from_float, round_value
 
 

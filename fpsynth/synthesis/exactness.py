@@ -28,8 +28,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic, holds
-from fpsynth.formats import Format, floor_log2, power_of_two
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.formats import Format, floor_log2, holds, power_of_two
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Flush, Rounding, from_fraction, from_index, index_range, round_fraction
 from fpsynth.synthesis.domain import Interval

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
 
-from fpsynth.arithmetic import Arithmetic, Deployment, restricted
+from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
@@ -17,6 +17,7 @@ from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import fixed_order, restrict
 from fpsynth.orders.comparing import difference
 from fpsynth.rounding import Value, from_fraction, representable
+from fpsynth.sums.building import restricted
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from fpsynth.arithmetic import Arithmetic, Deployment, holds
+from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.expressions import Expression, Op, cast, topological, variable
-from fpsynth.formats import FLOAT64, Format
+from fpsynth.formats import FLOAT64, Format, holds
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 

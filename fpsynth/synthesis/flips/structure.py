@@ -6,11 +6,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic, holds
+from fpsynth.arithmetic import Arithmetic
 from fpsynth.certifiers.bounds import float_up
 from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.errors import InputError
-from fpsynth.formats import Format, power_of_two
+from fpsynth.formats import Format, holds, power_of_two
 from fpsynth.orders import Tree
 from fpsynth.orders.comparing import subtree_names
 from fpsynth.synthesis.exactness import ExactSum, alike, described, exact_sum, near
