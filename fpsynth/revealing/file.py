@@ -15,6 +15,7 @@ from fpsynth.libraries.kernels import MAX_TERMS, Kernel
 from fpsynth.libraries.naming import former_environment, kernel_call, parse_environment
 from fpsynth.networks.foreign import recognised
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained, steps_in_words
+from fpsynth.sums.building import program_of
 from fpsynth.wording import printable
 
 Json = dict[str, Any]
@@ -168,7 +169,7 @@ def _class(data: object, kernel: Kernel) -> PositionClass:
     how = arithmetic_from_json(data.get("arithmetic"))
     if how.format != kernel.dtype:
         raise InputError(f"the arithmetic of a class is in {how.format or 'the reals'}, the kernel in {kernel.dtype}")
-    how.order.tree(kernel.terms + (how.bias_leaf and kernel.bias))
+    program_of(how, kernel.terms, kernel.bias)
     first = None if data.get("first") is None else _unexplained_from_json(data["first"])
     return PositionClass(how, tuple((row, output) for row, output in positions), Check(explained, total, first))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fpsynth.errors import InputError
+from fpsynth.formats import Format, holds
 from fpsynth.orders import Tree
 from fpsynth.rounding import Flush
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind, last_format
@@ -95,13 +96,13 @@ class _Restricting:
             return
         if node >= len(self.leaves):
             own = self.steps[node - len(self.leaves)]
-            self.steps[node - len(self.leaves)] = replace(own, rounds=_followed(self.whole, own.rounds, step.rounds))
+            self.steps[node - len(self.leaves)] = replace(own, rounds=_followed(self.whole, own.rounds, step.rounds, 1))
             return
         leaf = self.leaves[node]
         if leaf.kind is LeafKind.PRODUCT:
-            self.leaves[node] = replace(leaf, rounds=_followed(self.whole, leaf.rounds, step.rounds))
+            self.leaves[node] = replace(leaf, rounds=_followed(self.whole, leaf.rounds, step.rounds, 1))
         else:
-            self.leaves[node] = replace(leaf, reads=_followed(self.whole, leaf.reads, step.rounds))
+            self.leaves[node] = replace(leaf, reads=_followed(self.whole, leaf.reads, step.rounds, 0))
 
     def _require_kept(self, node: int, step: Step) -> None:
         """Raise InputError where a step that aligns changes an operand that is alone in it."""
@@ -118,19 +119,27 @@ class _Restricting:
             raise InputError("a step that aligns cannot be restricted to one operand, which it changes")
 
 
-def _followed(program: Program, before: tuple[Round, ...], after: Sequence[Round]) -> tuple[Round, ...]:
+def _followed(program: Program, before: tuple[Round, ...], after: Sequence[Round], own: int) -> tuple[Round, ...]:
     """Roundings of a number, and then those of a step in which it is alone, without those that change nothing.
 
-    A step widens its operands first, and flushes them in its own format then.
+    A step widens its operands first, and flushes them in its own format then.  The first ``own`` of those before are no casts
+    of a number but the rounding of an operation.
     """
     assert program.format is not None
     rounds = list(before)
     for one in after:
-        now = rounds[-1].format if rounds else program.format
-        if now != one.format:
-            if one is after[0] and one.flush:
-                rounds.append(Round(one.format))
-            rounds.append(one)
-        elif one.flush and not (rounds and rounds[-1].flush):
-            rounds.append(one)
+        if one is after[0] and one.flush:
+            _append(rounds, Round(one.format), program.format, own)
+        _append(rounds, one, program.format, own)
     return tuple(rounds)
+
+
+def _append(rounds: list[Round], one: Round, fmt: Format, own: int) -> None:
+    """One rounding more of a number of ``fmt``; numbers that are widened just to be rounded need not be widened."""
+    widened = len(rounds) > own and holds(rounds[-1].format, last_format(fmt, tuple(rounds[:-1])))
+    if widened and not (one.flush or rounds[-1].flush):
+        rounds.pop()
+    if one.flush and rounds and rounds[-1].flush and rounds[-1].format == one.format:
+        return
+    if one.flush or one.format != last_format(fmt, tuple(rounds)):
+        rounds.append(one)
