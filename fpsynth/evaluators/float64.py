@@ -26,9 +26,10 @@ def float64_outputs(network: Network, points: NDArray[np.float64]) -> Floats:
             return _summed(structure, values)
         return _selected(structure, values) if isinstance(structure, Selection) else viewed(structure, values)
 
-    values = network.run(flat_points(network, points), step)
+    values: Floats = network.run(flat_points(network, points), step)
     lead = np.asarray(points).shape[: np.ndim(points) - len(network.input_shape)]
-    return np.asarray(values.reshape(*lead, *network.output_shape))
+    shaped: Floats = values.reshape(*lead, *network.output_shape)
+    return shaped
 
 
 def _summed(sums: Sums, values: Floats) -> Floats:

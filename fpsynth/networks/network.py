@@ -14,7 +14,7 @@ from fpsynth.networks.graph import INPUT, Graph, Node, stack_nodes
 from fpsynth.networks.layers import Dense
 from fpsynth.networks.template import Template
 
-__all__ = ["INPUT", "Dense", "Network", "Node", "dense_relu", "known"]
+__all__ = ["INPUT", "Dense", "Network", "Node", "dense_relu", "with_numbers"]
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ def dense_relu(layers: Sequence[Dense | tuple[Any, Any]]) -> Network:
     return Network(*stack_nodes(layers))
 
 
-def known(unknown: Template[T], function: Callable[[T], float]) -> Network:
+def with_numbers(unknown: Template[T], function: Callable[[T], float]) -> Network:
     """The network that a template becomes once ``function`` gives every entry its number."""
     nodes = tuple(replace(node, layer=node.layer.filled(function)) for node in unknown.nodes)
     return Network(nodes, unknown.input_shape, unknown.output)

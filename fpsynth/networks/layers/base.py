@@ -143,6 +143,8 @@ def frozen(values: Any, what: str, dimensions: int | None = None) -> NDArray[Any
 
     Raises InputError where the numbers are ragged, empty, of another number of dimensions, or do not fit into float64.
     """
+    if _kept(values) and (dimensions is None or values.ndim == dimensions) and values.size:
+        return values  # type: ignore[no-any-return]
     try:
         array = np.array(values)
     except ValueError:  # ragged
@@ -155,6 +157,15 @@ def frozen(values: Any, what: str, dimensions: int | None = None) -> NDArray[Any
         array = _floats(array, what)
     array.setflags(write=False)
     return array
+
+
+def _kept(values: Any) -> bool:
+    """Whether an array of floats may be kept without a copy: neither it nor what it is a view of can be written."""
+    while isinstance(values, np.ndarray) and not values.flags.writeable and values.dtype in (np.float32, np.float64):
+        if values.base is None:
+            return True
+        values = values.base
+    return False
 
 
 _FORMS: dict[int | None, str] = {1: "row", 2: "rectangle", 3: "box"}

@@ -14,7 +14,7 @@ from fpsynth.networks.layers.base import Layer, Names, frozen, require_shape, si
 from fpsynth.networks.layers.structure import Shape, Sums, taps
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Dense(Layer):
     """y = W x + b for each row x along the last axis of an input (..., inputs); the output is (..., outputs)."""
 
@@ -23,16 +23,17 @@ class Dense(Layer):
     parameters = ("weight", "bias")
 
     weight: NDArray[Any]
-    """(outputs, inputs); anything that numpy makes such an array of."""
-    bias: NDArray[Any] | None = None
+    """(outputs, inputs)."""
+    bias: NDArray[Any] | None
     """(outputs,), or None."""
 
-    def __post_init__(self) -> None:
-        weight = frozen(self.weight, "a layer's weight", 2)
-        bias = None if self.bias is None else frozen(self.bias, "a layer's bias", 1)
-        if bias is not None and len(bias) != len(weight):
-            raise InputError(f"a layer with {len(weight)} outputs has a bias of {len(bias)} numbers")
-        self._set(weight=weight, bias=bias)
+    def __init__(self, weight: Any, bias: Any = None) -> None:
+        """From anything that numpy makes arrays of, or nested sequences of a template's objects."""
+        rows = frozen(weight, "a layer's weight", 2)
+        numbers = None if bias is None else frozen(bias, "a layer's bias", 1)
+        if numbers is not None and len(numbers) != len(rows):
+            raise InputError(f"a layer with {len(rows)} outputs has a bias of {len(numbers)} numbers")
+        self._set(weight=rows, bias=numbers)
 
     @property
     def inputs(self) -> int:
