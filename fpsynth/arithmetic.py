@@ -9,7 +9,7 @@ from fpsynth.alignment import Alignment
 from fpsynth.formats import Format
 from fpsynth.orders import SEQUENTIAL, Order
 from fpsynth.rounding import Flush, Rounding
-from fpsynth.sums.program import Program
+from fpsynth.sums.program import Program, Round
 from fpsynth.sums.words import program_in_words
 from fpsynth.wording import counted, noun
 
@@ -70,9 +70,14 @@ class Arithmetic:
         return self.accumulator or self.format
 
     @property
-    def activation_flush(self) -> Flush:
-        """How ReLU, which comes after the sum, reads subnormal numbers."""
-        return (self.flush if self.given is None else self.given.flush).of_exact
+    def unit(self) -> Round | None:
+        """How an operation beside the sums rounds and flushes: ReLU, a quotient, the product of a slope; None for REAL."""
+        if self.format is None:
+            return None
+        if self.given is None:
+            return Round(self.format, self.rounding, self.flush)
+        last = self.given.result or (self.given.steps[-1].rounds if self.given.steps else self.given.leaves[0].rounds)
+        return Round(self.format, last[-1].mode, self.given.flush)
 
     def __str__(self) -> str:
         if self.format is None:

@@ -9,7 +9,7 @@ from fpsynth.deadlines import OutOfTimeError, require_time, time_left, within
 from fpsynth.evaluators.networks import graph_logits
 from fpsynth.expressions import topological, variable
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
 
 def test_without_a_limit_there_is_time_without_end() -> None:
@@ -30,7 +30,7 @@ def test_the_earlier_end_counts_and_the_outer_one_comes_back() -> None:
 
 
 def test_graphs_and_networks_are_not_walked_beyond_the_end() -> None:
-    network = Network((Dense(((1.0, 2.0), (2.0, 1.0))),))
+    network = dense_relu((Dense(((1.0, 2.0), (2.0, 1.0))),))
     with within(0):
         with pytest.raises(OutOfTimeError):
             list(topological([variable("x", FLOAT32)]))

@@ -89,7 +89,7 @@ class Benchmark:
 
     def queries2(self) -> dict[str, str]:
         """Element type to the text of the VNN-LIB 2.0 query."""
-        outputs = self.witness.network.shape[-1]
+        outputs = self.witness.network.widths[-1]
         return {
             element: vnnlib2(
                 self.region,
@@ -103,7 +103,7 @@ class Benchmark:
 
     def query1(self) -> str:
         """The text of the VNN-LIB 1.0 query."""
-        return vnnlib1(self.region, self.witness.network.shape[-1], self.label, [*self._comments(), *self._verdicts()])
+        return vnnlib1(self.region, self.witness.network.widths[-1], self.label, [*self._comments(), *self._verdicts()])
 
     def files(self, names: Mapping[str, str]) -> tuple[dict[str, bytes], tuple[str, ...]]:
         """Return the files, path to contents, and what was left out, one line each with the reason.
@@ -148,7 +148,7 @@ class Benchmark:
     def _comments(self) -> list[str]:
         """What a reader of a query should know."""
         w = self.witness
-        shape = ",".join(map(str, w.network.shape))
+        shape = ",".join(map(str, w.network.widths))
         squares = sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(w.certified, w.counterexample, strict=True))
         assert squares <= w.certificate.radius**2
         return [

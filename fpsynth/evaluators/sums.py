@@ -6,17 +6,13 @@ operation on several rows, and each sum takes the row of one of its operands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
-from fpsynth.evaluators.float_arrays import flush_array, maximum_arrays, round_array
 from fpsynth.evaluators.programs import program_sums
-from fpsynth.formats import Format, holds
-from fpsynth.networks.network import Network
+from fpsynth.formats import Format
 from fpsynth.sums.building import program_of
 
 _PIECE = 1 << 22
@@ -47,60 +43,10 @@ def sum_of_products(how: Arithmetic, weights: Floats, inputs: Floats, bias: Floa
     return result
 
 
-def network_outputs(network: Network[float], points: Floats, deployment: Deployment) -> Floats:
-    """Return the logits, of shape (..., outputs), of ``network`` at float64 ``points`` of shape (..., inputs).
-
-    Every layer is followed by ReLU but the last; each neuron is evaluated in its own arithmetic of ``deployment``.  The bits
-    are those of the exact interpreter.  Raises InputError for exact arithmetic, for points of another length than the
-    network's, and where an arithmetic reads a number that its format does not hold.
-    """
-    values = np.asarray(points, np.float64)
-    if values.ndim < 1 or values.shape[-1] != network.layers[0].inputs:
-        raise InputError(f"the network has {network.layers[0].inputs} inputs, but the points are of shape {values.shape}")
-    formats: tuple[Format | None, ...] = (None,)
-    for index, layer in enumerate(network.layers):
-        outputs = np.empty((*values.shape[:-1], layer.outputs))
-        weights, biases = np.array(layer.weight), None if layer.bias is None else np.array(layer.bias)
-        for how, places in _alike(deployment, index, layer.outputs).items():
-            w, b = weights[places], None if biases is None else biases[places]
-            _require_readable(how, w, b, values if index == 0 else None, formats)
-            sums = sum_of_products(how, w, values[..., None, :], b)
-            outputs[..., places] = _relu(sums, how) if index + 1 < len(network.layers) else sums
-        formats = tuple({deployment.at(index, j).format for j in range(layer.outputs)})
-        values = outputs
-    return values
-
-
 def _required(how: Arithmetic) -> Format:
     if how.format is None:
         raise InputError("arrays are not evaluated in exact arithmetic; use the exact interpreter")
     return how.format
-
-
-def _alike(deployment: Deployment, layer: int, outputs: int) -> dict[Arithmetic, list[int]]:
-    """The output positions of a layer by their arithmetic."""
-    places: dict[Arithmetic, list[int]] = {}
-    for output in range(outputs):
-        places.setdefault(deployment.at(layer, output), []).append(output)
-    return places
-
-
-def _require_readable(
-    how: Arithmetic, weights: Floats, bias: Floats | None, points: Floats | None, before: Sequence[Format | None]
-) -> None:
-    """Raise InputError for a number that the arithmetic reads and its format does not hold."""
-    fmt = _required(how)
-    for what, numbers in (("weights", weights), ("biases", bias), ("points", points)):
-        if numbers is not None and not np.array_equal(round_array(numbers, fmt), numbers, equal_nan=True):
-            raise InputError(f"the {what} are not all numbers of {fmt}; round them first")
-    for source in before:
-        if source is not None and not holds(fmt, source):
-            raise InputError(f"an arithmetic in {fmt} got a number in {source}; cast it first")
-
-
-def _relu(values: Floats, how: Arithmetic) -> Floats:
-    fmt = _required(how)
-    return maximum_arrays(flush_array(values, fmt) if how.activation_flush else values, np.zeros(()))
 
 
 def _pieces(shape: tuple[int, ...], terms: int) -> list[tuple[slice, ...]]:

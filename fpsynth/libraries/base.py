@@ -16,7 +16,7 @@ from fpsynth.libraries.calls import Called, letters
 from fpsynth.libraries.operands import Array as Array
 from fpsynth.libraries.operands import CannotRun as CannotRun
 from fpsynth.libraries.operands import dtype_name, exact_array, narrowed, numpy_dtype, widened
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -182,11 +182,11 @@ class Library(ABC):
         """Nested numbers as something that ``model`` takes.  Raises CannotRun where one of them is not of that format."""
         return exact_array(values, dtype)
 
-    def prepare(self, network: Network[float], dtype: Format, variant: str, device: str, layout: str = "") -> Runner:
+    def prepare(self, network: Network, dtype: Format, variant: str, device: str, layout: str = "") -> Runner:
         """Return ``network`` ready to run.  Raises CannotRun; the runner may raise anything the library raises."""
         layers = [
             (self.operand(layer.weight, dtype), None if layer.bias is None else self.operand(layer.bias, dtype))
-            for layer in network.layers
+            for layer in network.dense_layers
         ]
         model = self.model(layers, dtype, variant, device, layout=layout)
         return lambda rows: self.outputs(model(self.operand(rows, dtype)), dtype)
@@ -246,16 +246,14 @@ class Library(ABC):
         """Put other weights of the same shapes into a model.  False, and nothing is done, where a new one costs no more."""
         return False
 
-    def run(
-        self, network: Network[float], rows: Rows, dtype: Format, variant: str, device: str = "cpu", layout: str = ""
-    ) -> Outputs:
+    def run(self, network: Network, rows: Rows, dtype: Format, variant: str, device: str = "cpu", layout: str = "") -> Outputs:
         """Run ``network`` on one batch in the library's own ``dtype``.
 
         Raises CannotRun, with the library's own words in one line, where it has no such dtype, variant, device or layout.
         """
         return attempt(self.runner(network, dtype, variant, device, layout), rows)
 
-    def runner(self, network: Network[float], dtype: Format, variant: str, device: str = "cpu", layout: str = "") -> Runner:
+    def runner(self, network: Network, dtype: Format, variant: str, device: str = "cpu", layout: str = "") -> Runner:
         """``prepare`` with its arguments checked and every failure turned into CannotRun.
 
         A primitive runs networks of one layer (sum: one whose weights are all 1) and has numpy's argmax.
@@ -265,15 +263,15 @@ class Library(ABC):
         self._refuse(variant, self.variants, dtype, device, layout)
         return attempt(self.prepare, network, dtype, variant, device, layout)
 
-    def _single_layer(self, network: Network[float], dtype: Format, primitive: str, device: str, layout: str) -> Runner:
+    def _single_layer(self, network: Network, dtype: Format, primitive: str, device: str, layout: str) -> Runner:
         import numpy as np
 
         from fpsynth.libraries.kernels import Environment, Kernel  # which needs the registry, and that this file
 
-        layer = network.layers[0]
-        if len(network.layers) > 1:
-            raise CannotRun(f"{primitive} computes one layer, and the network has {len(network.layers)}")
-        if primitive == "sum" and any(weight != 1 for row in layer.weight for weight in row):
+        layer = network.dense_layers[0]
+        if len(network.dense_layers) > 1:
+            raise CannotRun(f"{primitive} computes one layer, and the network has {len(network.dense_layers)}")
+        if primitive == "sum" and (layer.weight != 1).any():
             raise CannotRun("sum has no weights: it runs a network whose weights are all 1")
         self._refuse(primitive, self.primitives, dtype, device, layout)
         weight = attempt(exact_array, layer.weight, dtype, self.takes_patterns)
@@ -306,10 +304,10 @@ class Library(ABC):
         plain = Dense(((1.0, 2.0), (2.0, 1.0)))
         biased = Dense(plain.weight, (1.0, 2.0))
         try:
-            self.run(Network((biased, biased)), [(1.0, 2.0)], dtype, variant, device)
+            self.run(dense_relu((biased, biased)), [(1.0, 2.0)], dtype, variant, device)
         except CannotRun as reason:
             try:
-                self.run(Network((plain,)), [(1.0, 2.0)], dtype, variant, device)
+                self.run(dense_relu((plain,)), [(1.0, 2.0)], dtype, variant, device)
             except CannotRun as simpler:
                 return str(simpler)
             return f"only without hidden layers and biases ({reason})"

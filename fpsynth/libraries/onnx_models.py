@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Layer
 from fpsynth.libraries.operands import Array, CannotRun
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.onnx import OPSET, onnx_bytes
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _template(shape: tuple[int, ...], biased: tuple[bool, ...], dtype: Format, f
         Dense(((0.0,) * inputs,) * outputs, (0.0,) * outputs if bias else None)
         for inputs, outputs, bias in zip(shape, shape[1:], biased, strict=False)
     )
-    model = onnx.ModelProto.FromString(onnx_bytes(Network(layers), dtype, form=form))
+    model = onnx.ModelProto.FromString(onnx_bytes(dense_relu(layers), dtype, form=form))
     return _laid(model, turned) if form == "gemm" else model
 
 

@@ -12,7 +12,7 @@ from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import limit_threads
 from fpsynth.libraries.onnx_models import convolution_model, network_model, vector_model
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -48,7 +48,7 @@ class OnnxRuntime(Library):
         """Import onnxruntime and onnx, and run one small network.  Every session gets ``threads``."""
         limit_threads(threads)
         self._threads = threads
-        self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, "gemm", device)([(1.0,)])
+        self.prepare(dense_relu((Dense(((1.0,), (2.0,))),)), FLOAT32, "gemm", device)([(1.0,)])
 
     def describe(self, device: str) -> dict[str, str]:
         """The build, the execution providers, threads (0 means: one per core), the level of graph optimisation."""

@@ -137,7 +137,7 @@ class LibraryPool:
 
     def run(
         self,
-        network: Network[float],
+        network: Network,
         dtype: Format,
         points: Sequence[Sequence[float]],
         calls: Mapping[str, Sequence[Call]],
@@ -146,8 +146,8 @@ class LibraryPool:
 
         Raises InputError where a point has another number of entries than the network has inputs.
         """
-        if any(len(point) != network.shape[0] for point in points):
-            raise InputError(f"the network has {network.shape[0]} inputs, but a point has another number of entries")
+        if any(len(point) != network.widths[0] for point in points):
+            raise InputError(f"the network has {network.widths[0]} inputs, but a point has another number of entries")
         answers: dict[str, list[Answer | None]] = {name: [None] * len(calls[name]) for name in calls}
         requests: dict[str, Message | None] = {
             name: run_request(network, dtype, points, [(c.variant, c.rows, c.layout) for c in calls[name]]) for name in calls

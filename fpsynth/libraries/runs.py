@@ -174,7 +174,7 @@ def sweep(
 
 def run_in(
     environments: Sequence[Environment],
-    network: Network[float],
+    network: Network,
     dtype: Format,
     points: Sequence[Sequence[float]],
     *,

@@ -16,7 +16,7 @@ from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Oper
 from fpsynth.libraries.calls import Called
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
 from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype, stored
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -87,7 +87,7 @@ class TensorFlow(Library):
             raise CannotRun("this build of TensorFlow sees no GPU")
         self._graph = tf.function(_forward, reduce_retracing=False)
         for variant in self.variants:
-            self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
+            self.prepare(dense_relu((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
 
     def switch(self, name: str, value: str, device: str) -> None:
         """Set one of ``switches``.  ``xla`` compiles the function anew."""

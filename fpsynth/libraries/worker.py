@@ -16,7 +16,7 @@ from fpsynth.libraries.base import CannotRun, Library, Outputs, Runner, one_line
 from fpsynth.libraries.kernels import Pairs
 from fpsynth.libraries.machine import cpu, kernel_variables
 from fpsynth.libraries.registry import library_named
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Network, dense_relu
 from fpsynth.processes import Message, serve
 
 
@@ -26,7 +26,7 @@ def load_request(name: str, device: str, threads: int | None, switches: Pairs) -
 
 
 def run_request(
-    network: Network[float], dtype: Format, points: Sequence[Sequence[float]], calls: Sequence[tuple[str, Sequence[int], str]]
+    network: Network, dtype: Format, points: Sequence[Sequence[float]], calls: Sequence[tuple[str, Sequence[int], str]]
 ) -> Message:
     """A request to run ``network``.
 
@@ -34,10 +34,10 @@ def run_request(
     """
     layers = [
         {
-            "weight": [[w.hex() for w in row] for row in layer.weight],
-            "bias": None if layer.bias is None else [b.hex() for b in layer.bias],
+            "weight": [[w.hex() for w in row] for row in layer.weight.tolist()],
+            "bias": None if layer.bias is None else [b.hex() for b in layer.bias.tolist()],
         }
-        for layer in network.map(float).layers
+        for layer in network.dense_layers
     ]
     return {
         "run": {
@@ -107,9 +107,7 @@ class _Server:
         yield {"done": True}
 
 
-def _prepared(
-    library: Library, network: Network[float], dtype: Format, way: tuple[str, str], device: str
-) -> Runner | CannotRun:
+def _prepared(library: Library, network: Network, dtype: Format, way: tuple[str, str], device: str) -> Runner | CannotRun:
     variant, layout = way
     try:
         return library.runner(network, dtype, variant, device, layout)
@@ -117,10 +115,12 @@ def _prepared(
         return reason
 
 
-def _network(layers: list[dict[str, Any]]) -> Network[float]:
-    return Network(
-        tuple(Dense(tuple(map(tuple, layer["weight"])), layer["bias"] and tuple(layer["bias"])) for layer in layers)
-    ).map(float.fromhex)
+def _network(layers: list[dict[str, Any]]) -> Network:
+    return dense_relu([(_floats(layer["weight"]), layer["bias"] and _floats(layer["bias"])) for layer in layers])
+
+
+def _floats(texts: Any) -> Any:
+    return [_floats(text) if isinstance(text, list) else float.fromhex(text) for text in texts]
 
 
 def _message(outputs: Outputs) -> Message:

@@ -2,35 +2,151 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from typing import Any
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.expressions import Expression, constant, maximum
-from fpsynth.networks.network import Dense, Network
+from fpsynth.errors import InputError
+from fpsynth.expressions import Expression, add, cast, constant, maximum, mul, neg, real
+from fpsynth.formats import Format
+from fpsynth.networks.layers.structure import PADDING, Addends, Normalisation, Selection, Sums, View, moved
+from fpsynth.networks.network import Network, Node
+from fpsynth.networks.template import Template
+from fpsynth.rounding import Flush, Rounding, from_float, representable
 from fpsynth.sums.building import program_of
 from fpsynth.sums.graph import sum_graph
 
 
-def lower(network: Network[Expression], point: Sequence[Expression], deployment: Deployment) -> tuple[Expression, ...]:
-    """Return the logits of ``network`` at ``point`` (one expression per output).
+@dataclass(frozen=True)
+class _Computed:
+    """A number in the graph, and the arithmetic that computed it: None for the network's input and for what a pad writes."""
 
-    A number is cast exactly where the arithmetic that reads it has a wider format; REAL reads any format exactly.  Raises
-    ValueError where a weight, a bias, the point or an activation has a format whose values that arithmetic does not all hold.
+    node: Expression
+    how: Arithmetic | None = None
+
+
+def lower(
+    network: Network | Template[Expression], point: Sequence[Expression], deployment: Deployment
+) -> tuple[Expression, ...]:
+    """Return the logits of ``network`` at ``point``: one expression per output, and one per input, both row-major.
+
+    A number is cast exactly where the arithmetic that reads it has a wider format; REAL reads any format exactly; a network's
+    parameters are constants of the format that reads them.  Taps in a padding read +0; inputs that are added as they are, are
+    products with 1; a divided sum is rounded, divided, and rounded again (a zero gives +0, what is not finite NaN).  A
+    selection is computed in the arithmetic of its first number.  Raises ValueError where a weight, a bias, the point or an
+    activation has a format whose values that arithmetic does not all hold, and InputError for a batch normalisation without
+    an exact value.
     """
-    values = tuple(point)
-    for index, layer in enumerate(network.layers):
-        values = tuple(_output(layer, j, values, deployment.at(index, j)) for j in range(layer.outputs))
-        if index + 1 < len(network.layers):
-            values = tuple(_relu(v, deployment.at(index, j)) for j, v in enumerate(values))
-    return values
+    graph = network.logits
+
+    def step(node: Node, inputs: Sequence[Sequence[_Computed]]) -> Sequence[_Computed]:
+        values = [value for part in inputs for value in part]
+        structure = graph.structure(node.name)
+        if isinstance(structure, Sums):
+            index = graph.sums.index(node.name)
+            return [
+                _sum(node.name, structure.addends(output), values, deployment.at(index, output), structure.normalisation)
+                for output in range(structure.outputs)
+            ]
+        return _selected(structure, values) if isinstance(structure, Selection) else _viewed(structure, values)
+
+    given: Sequence[_Computed] = [_Computed(x) for x in point]
+    return tuple(value.node for value in graph.run(given, step))
 
 
-def _relu(value: Expression, arithmetic: Arithmetic) -> Expression:
-    return maximum(value, constant(0, value.format), flush=arithmetic.activation_flush)
+def _viewed(view: View, values: Sequence[_Computed]) -> Sequence[_Computed]:
+    if view.read is None:
+        return values
+    reference = values[0]
+    fill = _Computed(_constant(view.fill, reference.node.format), reference.how)
+    return [fill if k == PADDING else values[k] for k in view.read.tolist()]
 
 
-def _output(layer: Dense[Expression], output: int, values: Sequence[Expression], arithmetic: Arithmetic) -> Expression:
-    """One neuron: its products summed as the arithmetic's program says."""
-    row = list(zip(layer.weight[output], values, strict=True))
-    bias = None if layer.bias is None else layer.bias[output]
-    return sum_graph(program_of(arithmetic, len(row), bias is not None), row, bias)
+def _selected(selection: Selection, values: Sequence[_Computed]) -> list[_Computed]:
+    result = []
+    for group in range(selection.groups):
+        read = moved(selection.taps.at(slice(None)), group * selection.group_stride)
+        for row in read.tolist():
+            given = [values[k] for k in row if k != PADDING]
+            result.append(_Computed(selected(selection, [(x.node, x.how) for x in given]), given[0].how))
+    return result
+
+
+def selected(selection: Selection, values: Sequence[tuple[Expression, Arithmetic | None]]) -> Expression:
+    """The largest of the values, between the bounds, and multiplied where it is negative, in the arithmetic of the first.
+
+    Raises ValueError where the values are of several formats, or a bound or slope is not of theirs.
+    """
+    (first, how), fmt = values[0], values[0][0].format
+    if any(node.format != fmt for node, _ in values):
+        raise ValueError("a selection among numbers of several formats; cast them first")
+    unit = None if how is None else how.unit
+    flush = Flush.NEVER if unit is None else unit.flush.of_exact
+    node = reduce(lambda a, b: maximum(a, b, flush), [node for node, _ in values[1:]], first)
+    if selection.floor is not None:
+        node = maximum(node, _constant(selection.floor, fmt), flush)
+    if selection.ceiling is not None:
+        node = neg(maximum(neg(node), _constant(-selection.ceiling, fmt), flush))
+    if selection.slope is not None:  # the slope is between 0 and 1: the product is the larger one where x is negative
+        mode, kind = (Rounding.RNE, Flush.NEVER) if unit is None else (unit.mode, unit.flush)
+        product = mul(_constant(selection.slope, fmt), node, mode, kind)
+        node = maximum(node, product, flush)
+    return node
+
+
+def _constant(value: float | Fraction, fmt: Format | None) -> Expression:
+    """A number of a network, the zero below 0 included."""
+    if value == 0 and isinstance(value, float) and math.copysign(1.0, value) < 0:
+        return neg(constant(0, fmt))
+    if fmt is not None and not representable(from_float(float(value)), fmt):
+        raise ValueError(f"{value} is no number of {fmt}; round it first")
+    return constant(value, fmt)
+
+
+def _entry(entry: Any, how: Arithmetic) -> Expression:
+    """A parameter as an expression: a template's already is one."""
+    return entry if isinstance(entry, Expression) else _constant(float(entry), how.format)
+
+
+def _sum(
+    name: str, addends: Addends, values: Sequence[_Computed], how: Arithmetic, normalisation: Normalisation | None
+) -> _Computed:
+    """One sum of a layer, divided and normalised where it is."""
+    one, zero = constant(1, how.format), constant(0, how.format)
+    weights = [one] * len(addends.read) if addends.weights is None else [_entry(w, how) for w in addends.weights]
+    inputs = [zero if k == PADDING else values[k].node for k in addends.read.tolist()]
+    bias = None if addends.bias is None else _entry(addends.bias, how)
+    node = neuron(list(zip(weights, inputs, strict=True)), bias, how)
+    if addends.divisor != 1:
+        node = divided(node, addends.divisor, how)
+    if normalisation is not None:
+        node = _normalised(name, node, addends.group, how, normalisation)
+    return _Computed(node, how)
+
+
+def neuron(row: Sequence[tuple[Expression, Expression]], bias: Expression | None, how: Arithmetic) -> Expression:
+    """The sum of one neuron: products of pairs (weight, input) and a bias, as the arithmetic's program says."""
+    return sum_graph(program_of(how, len(row), bias is not None), row, bias)
+
+
+def divided(node: Expression, divisor: float, how: Arithmetic) -> Expression:
+    """A number over a constant, rounded once into the arithmetic's format; a zero gives +0, what is not finite NaN."""
+    unit = how.unit
+    read = node if unit is None else cast(node, unit.format, flush=unit.flush.of_exact)
+    quotient = mul(real(read), constant(1 / Fraction(divisor), None))
+    return quotient if unit is None else cast(quotient, unit.format, unit.mode, unit.flush)
+
+
+def _normalised(name: str, node: Expression, group: int, how: Arithmetic, normalisation: Normalisation) -> Expression:
+    """Raises InputError where an arithmetic would have to say how, or where the factor is irrational."""
+    if how.format is not None:
+        raise InputError(f"{name}: no arithmetic says how a batch normalisation is computed; fold it first")
+    low, high = normalisation.factor(group)
+    if low != high:
+        raise InputError(f"{name}: a batch normalisation multiplies by an irrational number, which has no exact value")
+    shift = Fraction(float(normalisation.shift[group])) - Fraction(float(normalisation.mean[group])) * low
+    return add(mul(node, constant(low, None)), constant(shift, None))

@@ -17,7 +17,7 @@ from fpsynth.files import PathLike, opened, shown
 from fpsynth.networks.archive import MAX_ARCHIVE, DamagedError, MemberReader, read_directory
 from fpsynth.networks.foreign import NPZ, ZIP, Foreign, recognised
 from fpsynth.networks.layouts import named_otherwise, transposed
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Network, dense_relu
 from fpsynth.networks.npy import Header, read_array, read_header
 
 MAX_BYTES = 1 << 27
@@ -32,30 +32,6 @@ IMAGES = "an .npz file of NumPy with images (count, ...) and labels (count,)"
 
 
 @dataclass(frozen=True)
-class ArrayNetwork:
-    """A ReLU network as float64 arrays: y = x @ weight + bias."""
-
-    weights: tuple[Array, ...]
-    """One (inputs, outputs) array per layer."""
-    biases: tuple[Array | None, ...]
-    """One (outputs,) array per layer, or None."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(inputs, hidden widths..., outputs)."""
-        return (self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights))
-
-    def network(self) -> Network[float]:
-        """The same as a Network of Python floats."""
-        return Network(
-            tuple(
-                Dense(tuple(map(tuple, weight.T.tolist())), None if bias is None else tuple(bias.tolist()))
-                for weight, bias in zip(self.weights, self.biases, strict=True)
-            )
-        )
-
-
-@dataclass(frozen=True)
 class Images:
     """Labelled images, flattened."""
 
@@ -65,12 +41,7 @@ class Images:
     """(images,): the true classes."""
 
 
-def load_network(path: PathLike) -> Network[float]:
-    """Read a network as ``load_arrays`` does and return it as a Network."""
-    return load_arrays(path).network()
-
-
-def load_arrays(path: PathLike) -> ArrayNetwork:
+def load_network(path: PathLike) -> Network:
     """Read W0, W1, ..., each (inputs, outputs), and b0, b1, ... where there are any, as float64.
 
     Other arrays of the file are left alone.  Raises InputError for a file that is no .npz, damaged or too large, and for
@@ -83,7 +54,7 @@ def load_arrays(path: PathLike) -> ArrayNetwork:
         if sum(header.count for header in headers.values()) * 8 > MAX_BYTES:
             raise InputError(f"the arrays need more than {MAX_BYTES >> 20} MiB in float64")
         arrays = {name: _as_float64(archive.read(name), name) for name in headers}
-    return ArrayNetwork(tuple(arrays[f"W{k}"] for k in range(count)), tuple(arrays.get(f"b{k}") for k in range(count)))
+    return dense_relu([(arrays[f"W{k}"].T, arrays.get(f"b{k}")) for k in range(count)])
 
 
 def load_images(path: PathLike) -> Images:
@@ -217,4 +188,5 @@ def _as_float64(array: npt.NDArray[Any], name: str) -> Array:
         raise InputError(f"{name} holds numbers that are not finite")
     if array.dtype.kind in "iu" and np.abs(result).max(initial=0.0) > 2.0**53:
         raise InputError(f"{name} holds integers beyond 2**53")
+    result.setflags(write=False)  # which spares the network a copy
     return result

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import PathLike, read_bytes_limited, shown
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Network, dense_relu
 from fpsynth.packages import how_to_install
 
 OPSET = 13
@@ -31,7 +30,7 @@ def _onnx() -> Any:
     return onnx
 
 
-def onnx_bytes(network: Network[float], dtype: Format, *, form: str = "matmul", batch: int | None = None) -> bytes:
+def onnx_bytes(network: Network, dtype: Format, *, form: str = "matmul", batch: int | None = None) -> bytes:
     """Return the network as an ONNX model, opset 13: input X (batch, inputs), output Y (batch, outputs), all of ``dtype``.
 
     ``form`` gemm: a Gemm node per layer with one row of weights per output (as torch exports nn.Linear); matmul: a MatMul
@@ -46,10 +45,10 @@ def onnx_bytes(network: Network[float], dtype: Format, *, form: str = "matmul", 
     nodes: list[Any] = []
     tensors: list[Any] = []
     value = "X"
-    for index, layer in enumerate(network.layers):
-        last = index + 1 == len(network.layers)
+    for index, layer in enumerate(network.dense_layers):
+        last = index + 1 == len(network.dense_layers)
         result = "Y" if last else f"pre_{index}"
-        weight = layer.weight if form == "gemm" else tuple(zip(*layer.weight, strict=True))
+        weight = layer.weight if form == "gemm" else layer.weight.T
         tensors.append(_tensor(f"W_{index}", weight, dtype))
         bias = [] if layer.bias is None else [f"b_{index}"]
         if layer.bias is not None:
@@ -67,7 +66,7 @@ def onnx_bytes(network: Network[float], dtype: Format, *, form: str = "matmul", 
     rows = "batch" if batch is None else batch
     ends = [
         helper.make_tensor_value_info(name, _CODES[dtype], [rows, size])
-        for name, size in (("X", network.shape[0]), ("Y", network.shape[-1]))
+        for name, size in (("X", network.widths[0]), ("Y", network.widths[-1]))
     ]
     graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], tensors)
     model = helper.make_model(graph, producer_name="fpsynth", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=7)
@@ -92,7 +91,7 @@ def require_checked(data: bytes) -> None:
         raise InputError(f"onnx {onnx.__version__} does not accept the model: {str(error).splitlines()[0]}") from None
 
 
-def _tensor(name: str, values: Sequence[Any], dtype: Format) -> Any:
+def _tensor(name: str, values: Any, dtype: Format) -> Any:
     """An initializer with the numbers in raw form."""
     import numpy as np
 
@@ -108,12 +107,12 @@ def _tensor(name: str, values: Sequence[Any], dtype: Format) -> Any:
     return _onnx().helper.make_tensor(name, _CODES[dtype], wide.shape, raw, raw=True)
 
 
-def read_onnx(path: PathLike) -> tuple[Network[float], Format]:
+def read_onnx(path: PathLike) -> tuple[Network, Format]:
     """Read an ONNX file of at most MAX_BYTES bytes; see ``network_from_onnx``."""
     return network_from_onnx(read_bytes_limited(path, MAX_BYTES), shown(path))
 
 
-def network_from_onnx(data: bytes, name: str = "the ONNX model") -> tuple[Network[float], Format]:
+def network_from_onnx(data: bytes, name: str = "the ONNX model") -> tuple[Network, Format]:
     """Parse a chain of dense layers with Relu between them; return it and the format of its weights.
 
     Nothing is executed and no other file is opened.  Raises InputError for anything but Gemm (alpha = beta = 1, transA = 0),
@@ -147,7 +146,7 @@ class _Reader:
         """Whether the last layer may still get a bias: nothing but a MatMul has followed the last Relu."""
         self.rectified = True
 
-    def read(self) -> tuple[Network[float], Format]:
+    def read(self) -> tuple[Network, Format]:
         inputs = [value for value in self.graph.input if value.name not in self.tensors]
         if len(inputs) != 1 or len(self.graph.output) != 1 or len(self.tensors) != len(self.graph.initializer):
             raise InputError("a model needs one input, one output and weights with names of their own")
@@ -160,15 +159,11 @@ class _Reader:
             raise InputError("the nodes are no chain from the input to an output without Relu")
         if len(self.formats) != 1:
             raise InputError("the weights are of more than one type")
-        layers = tuple(
-            Dense(tuple(map(tuple, weight.tolist())), None if bias is None else tuple(bias.tolist()))
-            for weight, bias in self.layers
-        )
-        network, dtype = Network(layers), self.formats.pop()
+        network, dtype = dense_relu(self.layers), self.formats.pop()
         declared = inputs[0].type.tensor_type
         sizes = [dim.dim_value for dim in declared.shape.dim]
-        if declared.elem_type != _CODES[dtype] or len(sizes) != 2 or sizes[1] not in (0, network.shape[0]):
-            raise InputError(f"the input is no batch of {network.shape[0]} numbers of type {dtype.name}")
+        if declared.elem_type != _CODES[dtype] or len(sizes) != 2 or sizes[1] not in (0, network.widths[0]):
+            raise InputError(f"the input is no batch of {network.widths[0]} numbers of type {dtype.name}")
         return network, dtype
 
     def _follow(self, node: Any, value: str) -> str:

@@ -128,10 +128,10 @@ def steps(witness: Witness, point: Sequence[float], letter: str) -> list[Step]:
     return result
 
 
-def operations(network: Network[float]) -> int:
+def operations(network: Network) -> int:
     """The number of operations that ``steps`` would list for a network, ReLU included, when nothing is fused."""
-    dense = sum(layer.outputs * (2 * layer.inputs - 1 + (layer.bias is not None)) for layer in network.layers)
-    return dense + sum(layer.outputs for layer in network.layers[:-1])
+    dense = sum(layer.outputs * (2 * layer.inputs - 1 + (layer.bias is not None)) for layer in network.dense_layers)
+    return dense + sum(layer.outputs for layer in network.dense_layers[:-1])
 
 
 def _graph(witness: Witness, point: Sequence[float]) -> tuple[tuple[Expression, ...], dict[str, Value]]:
@@ -170,16 +170,16 @@ def _unrounded(node: Expression, args: Sequence[Value]) -> Value:
     raise AssertionError(node.op)
 
 
-def _places(network: Network[float]) -> Iterator[tuple[int, int, int | None]]:
+def _places(network: Network) -> Iterator[tuple[int, int, int | None]]:
     """(layer, output, input) of every entry of a network, in ``entries`` order; input None for a bias."""
-    for index, layer in enumerate(network.layers):
+    for index, layer in enumerate(network.dense_layers):
         for j in range(layer.outputs):
             yield from ((index, j, k) for k in range(layer.inputs))
         if layer.bias is not None:
             yield from ((index, j, None) for j in range(layer.outputs))
 
 
-def _owners(nodes: Sequence[Expression], network: Network[float]) -> dict[int, tuple[int, int]]:
+def _owners(nodes: Sequence[Expression], network: Network) -> dict[int, tuple[int, int]]:
     """Which neuron (layer, output) computes a node: the latest one among its arguments'; inputs belong to none (-1, k)."""
     places = list(_places(network))
     owners: dict[int, tuple[int, int]] = {}
@@ -197,13 +197,13 @@ class _Names:
 
     def __init__(
         self,
-        network: Network[float],
+        network: Network,
         roots: Sequence[Expression],
         nodes: Sequence[Expression],
         owners: dict[int, tuple[int, int]],
         letter: str,
     ) -> None:
-        self.several = len(network.layers) > 2
+        self.several = len(network.dense_layers) > 2
         self.names: dict[int, str] = {}
         self.finals: set[int] = set()
         self.owners = owners
@@ -212,7 +212,7 @@ class _Names:
         for node in nodes:
             if node.op is Op.VARIABLE:
                 number = int(node.name[1:])
-                one_input = network.shape[0] == 1
+                one_input = network.widths[0] == 1
                 self.names[id(node)] = (
                     weight_name(network, *places[number])
                     if node.name[0] == "w"
@@ -250,9 +250,9 @@ class _Names:
         return self.names[id(node)]
 
 
-def weight_name(network: Network[float], layer: int, output: int, source: int | None) -> str:
+def weight_name(network: Network, layer: int, output: int, source: int | None) -> str:
     """What a weight, or with ``source`` None a bias, is called: w1 in a network of one input and one layer, else w[1,0]."""
-    prefix = "" if len(network.layers) == 1 else f"{layer}"
+    prefix = "" if len(network.dense_layers) == 1 else f"{layer}"
     if source is None:
         return f"b{prefix}[{output}]"
-    return f"w{output}" if network.shape[0] == 1 and not prefix else f"w{prefix}[{output},{source}]"
+    return f"w{output}" if network.widths[0] == 1 and not prefix else f"w{prefix}[{output},{source}]"

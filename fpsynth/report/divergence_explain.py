@@ -33,7 +33,7 @@ def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: 
     lines += style.heading("1  The network") + network_lines(divergence, style)
     lines += style.heading("2  The ways to evaluate it") + view_lines(divergence, style)
     lines += style.heading("3  Where they part ways")
-    if len(divergence.network.layers) > 1:
+    if len(divergence.network.dense_layers) > 1:
         layer = parting_neurons(divergence)[1][1].layer
         before = f"They agree in every layer before layer {layer} (counted from 0), and differ there."
         lines += style.wrap(before if layer else "They differ in the first layer, layer 0.")
@@ -54,7 +54,7 @@ def _side(divergence: Divergence, view: View, neuron: Neuron, style: Style) -> l
         return [style.paint(head, "bold"), "    exact: nothing is rounded"]
     if view.measured:
         told = "measured: the library gave this, and the arithmetic that was revealed for it does not"
-        value = view.logits[neuron.output] if neuron.layer + 1 == len(divergence.network.layers) else None
+        value = view.logits[neuron.output] if neuron.layer + 1 == len(divergence.network.dense_layers) else None
         given = [] if value is None else [f"    {neuron_name(divergence, neuron)} = {decimal(value, 24)}"]
         return [style.paint(head, "bold"), *style.wrap(told, 4), *given]
     found = summed(neuron)

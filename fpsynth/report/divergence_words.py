@@ -154,7 +154,7 @@ def _why(divergence: Divergence) -> str:
 def differences(divergence: Divergence) -> list[str]:
     """In what the arithmetics of the two views differ, for the first neuron of which they do; nothing that is not so."""
     a, b = divergence.reference.deployment, divergence.deployed.deployment
-    for index, layer in enumerate(divergence.network.layers):
+    for index, layer in enumerate(divergence.network.dense_layers):
         for output in range(layer.outputs):
             one, other = a.at(index, output), b.at(index, output)
             if one != other:

@@ -70,7 +70,7 @@ def explain(witness: Witness | Divergence, *, unicode: bool = True, colour: bool
         return explain_divergence(witness, unicode=unicode, colour=colour, width=width)
     style = Style(unicode, colour, width)
     at_b, at_a = logits(witness, witness.certified), logits(witness, witness.counterexample)
-    shape = ",".join(map(str, witness.network.shape))
+    shape = ",".join(map(str, witness.network.widths))
     lines = title(f"{witness.question} explained · {witness.deployment} · shape {shape}", "", style)
     lines += style.heading("1  The network") + network_section(witness, style)
     lines += style.heading("2  The two points") + points_section(witness, at_b, at_a, style)
@@ -111,7 +111,7 @@ def _computation(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Lo
     """The operations at one point: a card for each, or for large networks a summary and a table."""
     if operations(witness.network) <= MAX_FULL:
         return [line for number, step in enumerate(found, start=1) for line in _card(number, step, style)]
-    last = len(witness.network.layers) - 1
+    last = len(witness.network.dense_layers) - 1
     lines = [""]
     for layer in range(last):
         lines += style.wrap(_summary(layer, [step for step in found if step.layer == layer]))
@@ -311,9 +311,9 @@ def _formula_lines(witness: Witness, leads: Sequence[tuple[int, Fraction]], top:
         return style.wrap(f"Formulas are left out: they need sympy: {how_to_install('sympy')}.")
     if any(lead <= 0 for _, lead in leads):
         return style.wrap("A margin is zero: no radius is certified.")
-    if len(leads) > 12 or max(witness.network.shape) > 64:
+    if len(leads) > 12 or max(witness.network.widths) > 64:
         return style.wrap("Formulas are left out for a network of this size.")
     head = f"In algebra, k = {top} the class at b and i another one, without the certifier's own rounding"
-    symbols = [f"s{n} the spectral norm of layer {n}" for n in range(len(witness.network.layers) - 1)]
+    symbols = [f"s{n} the spectral norm of layer {n}" for n in range(len(witness.network.dense_layers) - 1)]
     lines = style.wrap(head + (f", and {', '.join(symbols)}" if symbols else "") + ":")
     return [*lines, "", *formulas.radius_formulas(witness.network, leads, top, style)]

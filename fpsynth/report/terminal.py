@@ -54,7 +54,7 @@ def _found(result: TieResult, style: Style) -> list[str]:
 
 
 def _what(witness: Witness) -> str:
-    shape = ",".join(map(str, witness.network.shape))
+    shape = ",".join(map(str, witness.network.widths))
     return f"{witness.question} · {witness.deployment} · shape {shape}"
 
 
@@ -100,7 +100,7 @@ def picture(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[
     pair = sorted({at_b.rounded_class, at_a.rounded_class})
     if len(pair) == 1:
         pair = sorted([pair[0], *(k for k in range(len(at_a.rounded)) if k != pair[0])][:2])
-    how = witness.deployment.at(len(witness.network.layers) - 1, pair[0])
+    how = witness.deployment.at(len(witness.network.dense_layers) - 1, pair[0])
     blocks = []
     for letter, values in (("a", at_a), ("b", at_b)):
         marks = [
@@ -125,7 +125,11 @@ def _undrawn(values: Logits, pair: Sequence[int]) -> list[str]:
 
 def _exact_name(witness: Witness, output: int, letter: str) -> str:
     """What the exact logit is called: w0·a for a product, else y0."""
-    if witness.network.shape[0] == 1 and len(witness.network.layers) == 1 and witness.network.layers[0].bias is None:
+    if (
+        witness.network.widths[0] == 1
+        and len(witness.network.dense_layers) == 1
+        and witness.network.dense_layers[0].bias is None
+    ):
         return f"{weight_name(witness.network, 0, output, 0)}·{letter}"
     return f"exact y{output}"
 
@@ -188,7 +192,7 @@ def _classes(witness: Witness) -> str:
 def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
     """One line for each witness; their shapes and classes where these are not all the same."""
     shown = witnesses[:MAX_WITNESSES]
-    kinds = [[",".join(map(str, w.network.shape)), _classes(w)] for w in shown]
+    kinds = [[",".join(map(str, w.network.widths)), _classes(w)] for w in shown]
     varied = len({tuple(kind) for kind in kinds}) > 1
     rows = [
         [

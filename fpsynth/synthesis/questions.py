@@ -264,7 +264,7 @@ def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: 
         flip = alone(flip, request.question, views)
     elif not _plain(request, outputs):
         rival = (output + 1) % outputs if classes and outputs > 1 and request.max_weight is None else None
-        rows = layer(flip.network.layers[0].weight[0], flip.point, outputs, output, rival)
+        rows = layer(flip.network.dense_layers[0].weight[0].tolist(), flip.point, outputs, output, rival)
         predicate = Predicate("argmax") if rival is not None else replace(flip.predicate, output=output)
         flip = assemble(flip, rows, request.question, predicate, views)
     if request.max_weight is None:

@@ -31,7 +31,7 @@ def divergence_from_json(data: object) -> Divergence:
     assert isinstance(data, dict)
     fmt = format_named(data["dtype"])
     network = read_network(data["network"]["layers"], fmt, least_outputs=1)
-    predicate = _predicate(data["predicate"], network.shape[-1])
+    predicate = _predicate(data["predicate"], network.widths[-1])
     _require_known(data["question"], predicate)
     views = _views(data, fmt, network)
     if predicate.kind == "outside" and not views[0].interval:
@@ -40,17 +40,17 @@ def divergence_from_json(data: object) -> Divergence:
         question=data["question"],
         format=fmt,
         network=network,
-        point=read_point(data["inputs"], "point", fmt, network.shape[0]),
+        point=read_point(data["inputs"], "point", fmt, network.widths[0]),
         predicate=predicate,
         views=views,
-        real=_numbers(data, "", "real", network.shape[-1]),
+        real=_numbers(data, "", "real", network.widths[-1]),
         measure=_rational(data.get("measure", "0/1"), "measure"),
-        box=_box(data.get("box", ()), network.shape[0]),
+        box=_box(data.get("box", ()), network.widths[0]),
         sampled=_sampled(data.get("sampled")),
         construction=data.get("construction", ""),
         optimum=data.get("optimum", ""),
         observations=tuple(
-            _observation(entry, f"observations[{k}]", network.shape[-1], predicate, views)
+            _observation(entry, f"observations[{k}]", network.widths[-1], predicate, views)
             for k, entry in enumerate(data.get("observations", ()))
         ),
         provenance=read_provenance(data),
@@ -95,7 +95,7 @@ def _predicate(data: Json, outputs: int) -> Predicate:
     return Predicate(kind, output, other, bound)
 
 
-def _views(data: Json, fmt: Format, network: Network[float]) -> tuple[View, ...]:
+def _views(data: Json, fmt: Format, network: Network) -> tuple[View, ...]:
     table: list[Arithmetic] = []
     for k, entry in enumerate(data["arithmetics"]):
         with _at(f"arithmetics[{k}]"):
@@ -151,8 +151,8 @@ def _require_placed(seen: Observation, view: View, where: str) -> None:
         raise InputError(f"{where}.permutation: is not that of view {view.name}")
 
 
-def _view(data: Json, where: str, fmt: Format, network: Network[float], table: Sequence[Arithmetic]) -> View:
-    outputs = network.shape[-1]
+def _view(data: Json, where: str, fmt: Format, network: Network, table: Sequence[Arithmetic]) -> View:
+    outputs = network.widths[-1]
     with _at(f"{where}.deployment"):
         deployment = _deployment(data["deployment"], network, table)
     permutation = _permutation(data, where, outputs)
@@ -213,17 +213,17 @@ def _ends(data: Sequence[str], where: str) -> tuple[Fraction, Fraction]:
     return lower, upper
 
 
-def _deployment(data: Json, network: Network[float], table: Sequence[Arithmetic]) -> Deployment:
+def _deployment(data: Json, network: Network, table: Sequence[Arithmetic]) -> Deployment:
     exceptions: dict[tuple[int, int], Arithmetic] = {}
     for k, entry in enumerate(data.get("exceptions", ())):
         layer, output = int(entry["layer"]), int(entry["output"])
-        if layer >= len(network.layers) or output >= network.layers[layer].outputs:
+        if layer >= len(network.dense_layers) or output >= network.dense_layers[layer].outputs:
             raise InputError(f"exceptions[{k}]: the network has no output {output} in a layer {layer}")
         if (layer, output) in exceptions:
             raise InputError(f"exceptions[{k}]: output {output} of layer {layer} is named twice")
         exceptions[layer, output] = _entry(table, entry["arithmetic"], f"exceptions[{k}].arithmetic")
     deployment = Deployment(_entry(table, data["default"], "default"), tuple(exceptions.items()))
-    for index, layer_of in enumerate(network.layers):
+    for index, layer_of in enumerate(network.dense_layers):
         for how in dict.fromkeys(deployment.at(index, j) for j in range(layer_of.outputs)):
             _require_fit(how, layer_of.inputs, layer_of.bias is not None)
     return deployment

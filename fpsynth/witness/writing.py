@@ -34,7 +34,7 @@ def tie_to_json(witness: Witness) -> dict[str, Any]:
         "verdict": "found",
         "question": witness.question,
         "dtype": witness.format.name,
-        "network": {"layers": [layer_json(layer) for layer in witness.network.layers]},
+        "network": {"layers": [layer_json(layer) for layer in witness.network.dense_layers]},
         "inputs": {
             "certified": hexes_of(witness.certified),
             "certified_decimal": decimals_of(witness.certified),
@@ -80,13 +80,13 @@ def plain_texts(texts: Mapping[str, str]) -> dict[str, str]:
     return {plain_text(name): plain_text(text) for name, text in texts.items()}
 
 
-def layer_json(layer: Dense[float]) -> dict[str, Any]:
+def layer_json(layer: Dense) -> dict[str, Any]:
     """A layer: hexadecimal floats with their decimal expansions beside them."""
     return {
-        "weight": [hexes_of(row) for row in layer.weight],
-        "weight_decimal": [decimals_of(row) for row in layer.weight],
-        "bias": None if layer.bias is None else hexes_of(layer.bias),
-        "bias_decimal": None if layer.bias is None else decimals_of(layer.bias),
+        "weight": [hexes_of(row) for row in layer.weight.tolist()],
+        "weight_decimal": [decimals_of(row) for row in layer.weight.tolist()],
+        "bias": None if layer.bias is None else hexes_of(layer.bias.tolist()),
+        "bias_decimal": None if layer.bias is None else decimals_of(layer.bias.tolist()),
     }
 
 

@@ -17,7 +17,7 @@ from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import fixed_order, parse_order
 from fpsynth.rounding import Rounding, from_float, round_value
 
@@ -49,7 +49,7 @@ def test_it_contains_the_value_of_every_tree_mode_and_fusing(data: st.DataObject
         low, high = order_agnostic_interval(weights, point, how, bias)
     except InputError:  # a sum, or an operand on the way to float8, may overflow
         return
-    network = Network((Dense((weights,), None if bias is None else (bias,)),))
+    network = dense_relu((Dense((weights,), None if bias is None else (bias,)),))
     (value,) = network_logits(network, point, fmt, Deployment(how))
     assert low <= Fraction(value) <= high
 
@@ -77,7 +77,7 @@ def test_it_contains_the_value_of_every_tree_whose_steps_align(data: st.DataObje
         low, high = order_agnostic_interval(weights, point, how, bias)
     except InputError:
         return
-    network = Network((Dense((weights,), None if bias is None else (bias,)),))
+    network = dense_relu((Dense((weights,), None if bias is None else (bias,)),))
     (value,) = network_logits(network, point, fmt, Deployment(how))
     assert low <= Fraction(value) <= high
 
@@ -88,7 +88,7 @@ def test_aligned_sums_lose_more_than_rounding_does_and_the_bound_knows() -> None
     how = Arithmetic(
         FLOAT16, FLOAT32, fused=True, alignment=Alignment(4), order=parse_order("[" + ",".join(map(str, range(64))) + "]")
     )
-    (value,) = network_logits(Network((Dense((tuple(weights),)),)), ones, FLOAT16, Deployment(how))
+    (value,) = network_logits(dense_relu((Dense((tuple(weights),)),)), ones, FLOAT16, Deployment(how))
     assert value == 1
     plain = order_agnostic_interval(weights, ones, replace(how, alignment=None))
     assert not plain[0] <= value <= plain[1]
@@ -96,7 +96,7 @@ def test_aligned_sums_lose_more_than_rounding_does_and_the_bound_knows() -> None
         order_agnostic_interval(weights, ones, how)
     kept = replace(how, alignment=Alignment(9))
     low, high = order_agnostic_interval(weights, ones, kept)
-    assert low <= Fraction(network_logits(Network((Dense((tuple(weights),)),)), ones, FLOAT16, Deployment(kept))[0]) <= high
+    assert low <= Fraction(network_logits(dense_relu((Dense((tuple(weights),)),)), ones, FLOAT16, Deployment(kept))[0]) <= high
 
 
 def test_what_it_cannot_bound_is_refused() -> None:

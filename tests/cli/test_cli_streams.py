@@ -317,4 +317,4 @@ def test_of_two_runs_that_write_one_place_one_wins_and_the_other_is_told(out, tm
     assert out.count("FOUND") == 1
     assert err.count("\n") == 1
     assert f"cannot write {place}" in err
-    assert load(place if place.is_file() else place / "witness.json").network.shape[0] == 4
+    assert load(place if place.is_file() else place / "witness.json").network.widths[0] == 4

@@ -17,10 +17,10 @@ from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.libraries.worker import load_request
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.processes import Worker
 
-NETWORK = Network((Dense(((1.0,), (2.0,))),))
+NETWORK = dense_relu((Dense(((1.0,), (2.0,))),))
 CALLS = {"numpy": [Call("matmul", (0,))]}
 NO_GPU = "device cuda: no GPU (or no CUDA driver) on this machine"
 
@@ -128,7 +128,7 @@ def test_variables_reach_the_process_and_choose_its_kernels() -> None:
 
 def test_a_large_network_passes_through() -> None:
     """More than a pipe holds, in both directions."""
-    wide = Network((Dense(tuple((1.0 / (k + 1),) for k in range(5000))),)).map(lambda w: float.fromhex(w.hex()))
+    wide = dense_relu((Dense(tuple((1.0 / (k + 1),) for k in range(5000))),)).map(lambda w: float.fromhex(w.hex()))
     rounded = wide.map(lambda w: float(int(w * 2**10)) / 2**10)
     with LibraryPool(["numpy"]) as pool:
         answer = pool.run(rounded, FLOAT32, [(1.0,), (0.5,)], {"numpy": [Call("matmul", (0, 1) * 50)]})["numpy"][0]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
-from fpsynth.networks import npz
 from fpsynth.networks.npz import load_arrays, load_images, load_network
 
 W0 = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -36,12 +35,12 @@ def npy(array, **kwargs):
 def test_columns_become_outputs(path, save):
     save(path, W0=W0, W1=W1, b1=np.array([0.25, -1.0]), lipschitz=np.zeros((2, 2)))
     network = load_network(path)
-    assert network.shape == (2, 3, 2)
-    assert network.layers[0].weight == ((1.0, 4.0), (2.0, 5.0), (3.0, 6.0))
-    assert network.layers[0].bias is None
-    assert network.layers[1].bias == (0.25, -1.0)
+    assert network.widths == (2, 3, 2)
+    assert network.dense_layers[0].weight == ((1.0, 4.0), (2.0, 5.0), (3.0, 6.0))
+    assert network.dense_layers[0].bias is None
+    assert network.dense_layers[1].bias == (0.25, -1.0)
     arrays = load_arrays(path)
-    assert arrays.shape == network.shape
+    assert arrays.shape == network.widths
     assert arrays.network() == network
 
 

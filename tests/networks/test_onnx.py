@@ -14,7 +14,7 @@ import pytest
 
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.networks.onnx import FORMS, network_from_onnx, onnx_bytes, read_onnx
 from fpsynth.rounding import from_bits
 
@@ -22,10 +22,10 @@ onnx = pytest.importorskip("onnx")
 helper: Any = onnx.helper
 
 DTYPES = (FLOAT16, BFLOAT16, FLOAT32, FLOAT64)
-TINY = Network((Dense(((1.0, -2.0), (0.5, 3.0))),))
+TINY = dense_relu((Dense(((1.0, -2.0), (0.5, 3.0))),))
 
 
-def any_network(dtype: Format, *shape: int, biased: bool) -> Network[float]:
+def any_network(dtype: Format, *shape: int, biased: bool) -> Network:
     """Bit patterns drawn at random: subnormals, zeros of both signs and huge numbers among them."""
     draw = random.Random(f"{dtype}{shape}{biased}")
 
@@ -43,7 +43,7 @@ def any_network(dtype: Format, *shape: int, biased: bool) -> Network[float]:
     )
 
 
-def bits(network: Network[float]) -> list[str]:
+def bits(network: Network) -> list[str]:
     return [entry.hex() for entry in network.entries()]
 
 
@@ -83,7 +83,7 @@ def test_onnxruntime_runs_them(form: str, batch: int | None) -> None:
     runtime = pytest.importorskip("onnxruntime")
     import numpy as np
 
-    network = Network((Dense(((1.0, -2.0), (0.5, 3.0)), (1.0, -1.0)), Dense(((1.0, 2.0), (-1.0, 0.0)))))
+    network = dense_relu((Dense(((1.0, -2.0), (0.5, 3.0)), (1.0, -1.0)), Dense(((1.0, 2.0), (-1.0, 0.0)))))
     data = onnx_bytes(network, FLOAT32, form=form, batch=batch)
     session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].shape == ["batch" if batch is None else batch, 2]
@@ -104,7 +104,7 @@ def test_formats_that_onnx_cannot_run_are_refused(dtype: Format) -> None:
 )
 def test_numbers_are_never_rounded(dtype: Format, number: float) -> None:
     with pytest.raises(InputError, match="not finite"):
-        onnx_bytes(Network((Dense(((number,),)),)), dtype)
+        onnx_bytes(dense_relu((Dense(((number,),)),)), dtype)
 
 
 def test_unknown_form() -> None:
@@ -149,7 +149,7 @@ def test_numbers_kept_in_lists(code: int) -> None:
 def test_a_bias_may_stand_on_the_left_and_have_two_dimensions() -> None:
     nodes = [node("MatMul", "X", "W", to="p"), node("Add", "b", "p")]
     network, _ = network_from_onnx(model(nodes, [weight(), weight("b", (1, 2), (5.0, 6.0))]))
-    assert network.layers[0].bias == (5.0, 6.0)
+    assert network.dense_layers[0].bias == (5.0, 6.0)
 
 
 def external() -> Any:

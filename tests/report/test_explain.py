@@ -14,7 +14,7 @@ from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Order
 from fpsynth.report.computed import exact_logits, logits, operations, steps
 from fpsynth.report.explain import explain
@@ -80,7 +80,7 @@ def test_several_inputs_have_a_radius_with_a_root():
     shown = re.search(r"≈ ([0-9.]+)\n", text.split("In algebra")[1])
     values = logits(witness, witness.certified)
     margin = abs(Fraction(values.floats[0]) - Fraction(values.floats[1]))
-    rows = witness.network.layers[0].weight
+    rows = witness.network.dense_layers[0].weight
     square = sum((Fraction(u) - Fraction(v)) ** 2 for u, v in zip(*rows, strict=True))
     assert abs(Fraction(shown[1]) ** 2 * square - margin**2) < Fraction(1, 10**15)
 
@@ -95,8 +95,8 @@ def test_a_narrow_hidden_layer_has_an_exact_spectral_norm():
     text = explain(witness).split("In algebra")[1]
     shown = float(re.search(r"≈ ([0-9.]+)\n", text)[1])
     values = logits(witness, witness.certified).floats
-    last = np.array(witness.network.layers[1].weight)
-    hidden = np.linalg.norm(np.array(witness.network.layers[0].weight), 2)
+    last = np.array(witness.network.dense_layers[1].weight)
+    hidden = np.linalg.norm(np.array(witness.network.dense_layers[0].weight), 2)
     assert shown == pytest.approx(abs(values[0] - values[1]) / (np.linalg.norm(last[0] - last[1]) * hidden), rel=1e-9)
 
 
@@ -197,7 +197,7 @@ def test_overflow_is_named():
         known(),
         format=FLOAT16,
         deployment=Deployment(Arithmetic(FLOAT16)),
-        network=Network((Dense(((4.0,), (2.0,))),)),
+        network=dense_relu((Dense(((4.0,), (2.0,))),)),
         certified=(65504.0,),
         counterexample=(1.0,),
     )

@@ -19,7 +19,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import from_index, grid
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, TF32, Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Flush, Rounding
@@ -156,7 +156,7 @@ def test_a_gap_beyond_what_alignment_drops_is_refuted_and_one_it_gives_is_not(fm
 
 def sums(how: Arithmetic, w: tuple[float, ...], x: tuple[float, ...]) -> Fraction:
     """By the exact interpreter."""
-    return predicted_logits(Network((Dense((w,)),)), x, View("a", "a", "reference", Deployment(how)))[0]
+    return predicted_logits(dense_relu((Dense((w,)),)), x, View("a", "a", "reference", Deployment(how)))[0]
 
 
 def test_the_same_means_the_same_alignment_and_the_same_rounding_of_operands() -> None:

@@ -19,7 +19,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, TF32, Format
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.machine import has_gpu
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.file import save_reveals
@@ -134,7 +134,7 @@ def test_three_summands_of_which_one_of_them_loses_the_smallest(a: Arithmetic, b
     placed = swallowing(a, b, 40, small)
     row = [0.0] * 40
     row[placed.minus], row[placed.plus], row[placed.small] = float(-placed.omega), float(placed.omega), float(small)
-    layer = Network((Dense((tuple(row),)),))
+    layer = dense_relu((Dense((tuple(row),)),))
     values = {predicted_logits(layer, (1.0,) * 40, View("a", "a", "reference", Deployment(how)))[0] for how in (a, b)}
     assert values == {Fraction(0), small}
 

@@ -194,7 +194,7 @@ def test_one_output_is_enough_for_a_divergence():
         view.update(logits=view["logits"][:1], permutation=[])
         del view["call"]  # which says how many outputs there are
     data.update(real=data["real"][:1], observations=[])
-    assert from_json(data).network.shape == (4, 1)
+    assert from_json(data).network.widths == (4, 1)
 
 
 @settings(max_examples=examples(400))

@@ -15,7 +15,7 @@ from fpsynth.corpus.smtlib.question import Evidence, Question
 from fpsynth.expressions import Expression
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOAT64, TF32, Format, power_of_two
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import template
 from fpsynth.orders import parse_order
 from fpsynth.problems import Problem, Variable
 from fpsynth.synthesis.domain import Interval
@@ -125,7 +125,7 @@ def _value(rows: Sequence[Sequence[Expression]], how: Arithmetic) -> Expression:
     """The sum as an arithmetic evaluates it; a single row is one of numbers that are added as they are."""
     if len(rows) > 1:
         weights, inputs = rows
-        return lower(Network((Dense((tuple(weights),)),)), inputs, Deployment(how))[0]
+        return lower(template([((tuple(weights),), None)]), inputs, Deployment(how))[0]
     if how.format is None:
         return reduce(ex.add, [ex.real(v) for v in rows[0]])
     nodes = [ex.cast(v, how.sum_format) for v in rows[0]]
@@ -137,7 +137,7 @@ def _value(rows: Sequence[Sequence[Expression]], how: Arithmetic) -> Expression:
 def _ends(rows: Sequence[Sequence[Expression]], how: Arithmetic, widening: str) -> Two:
     """The interval of the sum; a single row is one of numbers that are multiplied by 1."""
     inputs = rows[1] if len(rows) > 1 else [ex.constant(1, v.format) for v in rows[0]]
-    network = Network((Dense((tuple(rows[0]),)),))
+    network = template([((tuple(rows[0]),), None)])
     return lower_interval(network, [(x, x) for x in inputs], Deployment(how), widening)[0]
 
 

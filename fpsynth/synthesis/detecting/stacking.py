@@ -10,7 +10,7 @@ from operator import mul
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, power_of_two
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import SEQUENTIAL
 from fpsynth.rounding import from_fraction, representable
 
@@ -128,7 +128,7 @@ class Sketch:
             reading = mean(self.add(layer + position, scaled.row, scaled.bias, width))
         return reading.times(factors[-1])
 
-    def network(self, fmt: Format, before: Sequence[Dense[float]] = (), *, last_bias: bool = False) -> Network[float]:
+    def network(self, fmt: Format, before: Sequence[Dense] = (), *, last_bias: bool = False) -> Network:
         """The network, after the layers ``before``.
 
         Raises InputError where ``fmt`` lacks one of the numbers, and for more than MAX_WEIGHTS weights.  A layer whose biases
@@ -145,7 +145,7 @@ class Sketch:
             bias = tuple(_number(bias, fmt) for _, bias in neurons)
             dense.append(Dense(weight, bias if any(bias) or forced else None))
             width = len(neurons)
-        return Network(tuple(dense))
+        return dense_relu(tuple(dense))
 
 
 def _number(number: Fraction, fmt: Format) -> float:
@@ -167,9 +167,9 @@ def shifted(deployment: Deployment, layer: int, outputs: int) -> Deployment:
     return _with(deployment, {(layer, j): deployment.at(0, j) for j in range(outputs)})
 
 
-def extended(deployment: Deployment, network: Network[float]) -> Deployment:
+def extended(deployment: Deployment, network: Network) -> Deployment:
     """The deployment of ``network`` followed by further layers, which are evaluated alike but for orders of a fixed width."""
-    places = [(index, j) for index, layer in enumerate(network.layers) for j in range(layer.outputs)]
+    places = [(index, j) for index, layer in enumerate(network.dense_layers) for j in range(layer.outputs)]
     return _with(deployment, {place: deployment.at(*place) for place in places})
 
 

@@ -13,7 +13,7 @@ from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
 from fpsynth.formats import power_of_two
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import template
 from fpsynth.orders import fixed_order, restrict
 from fpsynth.orders.comparing import difference
 from fpsynth.rounding import Value, from_fraction, representable
@@ -117,7 +117,7 @@ class _Part:
             return None
         row = tuple(constant(summands.get(leaf, Fraction(0)), wide.format) for leaf in self.leaves)
         one = constant(1, wide.format)
-        (result,) = evaluate(lower(Network((Dense((row,)),)), (one,) * len(row), Deployment(wide)), {})
+        (result,) = evaluate(lower(template([((row,), None)]), (one,) * len(row), Deployment(wide)), {})
         if isinstance(result, Value):
             return result.fraction() if result.is_finite else None
         return result if isinstance(result, Fraction) else None

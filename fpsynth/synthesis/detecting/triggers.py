@@ -9,8 +9,8 @@ from fractions import Fraction
 from fpsynth.deadlines import time_left
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.evaluators.sums import network_outputs
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
@@ -313,11 +313,11 @@ def _sampled(flip: Divergence, inside: Floats, outside: Floats, seed: int) -> Sa
 
 def _piece(flip: Divergence) -> int:
     """So many points are evaluated at a time: what they take of the memory is bounded, and so is the time."""
-    products = max(layer.inputs * layer.outputs for layer in flip.network.layers)
+    products = max(layer.inputs * layer.outputs for layer in flip.network.dense_layers)
     exact = any(view.deployment.default.format is None for view in flip.views)
     if not exact:
         return max(1, _PIECE // products)
-    return max(1, _EXACT // sum(layer.inputs * layer.outputs for layer in flip.network.layers))
+    return max(1, _EXACT // sum(layer.inputs * layer.outputs for layer in flip.network.dense_layers))
 
 
 def _departures(flip: Divergence, points: Floats) -> list[int]:
@@ -336,7 +336,7 @@ def _departures(flip: Divergence, points: Floats) -> list[int]:
     return counts
 
 
-def _outputs(network: Network[float], points: Floats, view: View) -> Floats:
+def _outputs(network: Network, points: Floats, view: View) -> Floats:
     """The logits of a view; exact ones are rounded to float64."""
     import numpy as np
 

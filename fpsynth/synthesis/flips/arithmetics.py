@@ -10,7 +10,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.expressions import Expression, Op, cast, topological, variable
 from fpsynth.formats import FLOAT64, Format, holds
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import Template, template
 
 _COMMUTATIVE = (Op.ADD, Op.MUL, Op.MAX)
 
@@ -51,10 +51,10 @@ def lowered(how: Arithmetic, terms: int, numbers: Format) -> Expression:
     """The sum of ``terms`` products of the unknowns w0, x0, w1, x1, ... of a format, in an arithmetic."""
     row = tuple(variable(f"w{k}", numbers) for k in range(terms))
     point = [variable(f"x{k}", numbers) for k in range(terms)]
-    return lowered_in(Network((Dense((row,)),)), point, Deployment(how))[0]
+    return lowered_in(template([((row,), None)]), point, Deployment(how))[0]
 
 
-def lowered_in(network: Network[Expression], point: Sequence[Expression], deployment: Deployment) -> tuple[Expression, ...]:
+def lowered_in(network: Template[Expression], point: Sequence[Expression], deployment: Deployment) -> tuple[Expression, ...]:
     """The logits of a network whose numbers are of a narrower format than the deployment's, which holds them exactly."""
     fmt = deployment.default.format
     if fmt is None:

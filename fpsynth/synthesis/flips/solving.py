@@ -10,7 +10,7 @@ from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.encoders import ENCODINGS
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import template
 from fpsynth.problems import Problem, Variable
 from fpsynth.solvers.race import Race, Task, race
 from fpsynth.solvers.schedule import runners
@@ -33,7 +33,7 @@ def build(question: FlipQuestion, active: Sequence[int]) -> Problem:
     count = len(active)
     rows = tuple(tuple(ex.variable(f"w{j}_{k}", question.format) for k in range(count)) for j in range(question.outputs))
     inputs = [ex.constant(1, question.format) if question.ones else ex.variable(f"x{k}", question.format) for k in range(count)]
-    network = Network((Dense(rows),))
+    network = template([(rows, None)])
     logits = [lowered_in(network, inputs, _deployment(question, view.deployment, active)) for view in question.views]
     reference, deployed, *silent = logits
     assertions = [*_finite(question, logits), _holds(question, reference, deployed)]

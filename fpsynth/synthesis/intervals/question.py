@@ -16,7 +16,8 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
+from fpsynth.networks.template import template
 from fpsynth.predicates import Predicate
 from fpsynth.problems import Assignment, Problem, Variable
 from fpsynth.rounding import Rounding, from_fraction, representable, round_fraction
@@ -169,7 +170,7 @@ def box_around(question: IntervalQuestion, point: Sequence[float]) -> tuple[tupl
 
 
 def interval_of(
-    question: IntervalQuestion, network: Network[float], point: Sequence[float]
+    question: IntervalQuestion, network: Network, point: Sequence[float]
 ) -> tuple[tuple[Fraction, Fraction], ...] | None:
     """The interval that a gives for the neuron at a point; None where an end is infinite or NaN."""
     own, box = question.a.deployment.default.format or question.format, box_around(question, point)
@@ -186,7 +187,7 @@ def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequ
         exact = [Fraction(x) for x in numbers]
         if any(not interval.lower <= x <= interval.upper or not representable(from_fraction(x), fmt) for x in exact):
             return None
-    network = Network((Dense((tuple(weights),)),))
+    network = dense_relu((Dense((tuple(weights),)),))
     a, b = question.a, question.b
     box, bounds = box_around(question, point), interval_of(question, network, point)
     if bounds is None:
@@ -265,7 +266,7 @@ def _interval(
         box = [(_read([low], how)[0], _read([high], how)[0]) for low, high in ends]
     else:
         box = [(x, x) for x in _read(point, how)]
-    network = Network((Dense((tuple(_read(weights, how)),)),))
+    network = template([((tuple(_read(weights, how)),), None)])
     return lower_interval(network, box, _sum(question, how, active), question.widening)[0]
 
 
@@ -277,7 +278,7 @@ def _value(
     question: IntervalQuestion, weights: Sequence[Expression], point: Sequence[Expression], active: Sequence[int]
 ) -> Expression:
     how = question.deployed
-    network = Network((Dense((tuple(_read(weights, how)),)),))
+    network = template([((tuple(_read(weights, how)),), None)])
     return lower(network, _read(point, how), _sum(question, how, active))[0]
 
 

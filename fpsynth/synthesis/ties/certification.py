@@ -23,7 +23,7 @@ REAL_CERTIFIERS = ("lipschitz-exact", "lipschitz")
 """The certifiers whose claims a witness can refute: they reason about real numbers."""
 SOUND_FORMATS = ("float16", "bfloat16", "float32", "float64")
 """The formats that the floating-point-sound certifier knows."""
-Solution = tuple[Network[float], tuple[float, ...], tuple[float, ...]]
+Solution = tuple[Network, tuple[float, ...], tuple[float, ...]]
 """Network, counterexample, certified point."""
 _DIGITS = 12
 """Significant digits of the radius that a certifier is asked about."""
@@ -84,7 +84,7 @@ def _unit(bound: Fraction, digits: int) -> Fraction:
 
 
 def lipschitz_ratio(
-    network: Network[float], logits: Sequence[float], squared: Fraction, supremum: Fraction
+    network: Network, logits: Sequence[float], squared: Fraction, supremum: Fraction
 ) -> tuple[float, Fraction | None]:
     """Return the ratio of certified radius and distance (a float64), and its square where it is known exactly.
 
@@ -93,7 +93,7 @@ def lipschitz_ratio(
     """
     if squared == 0:
         return math.inf, None
-    if len(network.layers) > 1:
+    if len(network.dense_layers) > 1:
         return nearest_sqrt(supremum**2 / squared), None
     try:
         square = exact_supremum_squared(network, logits) / squared
@@ -102,7 +102,7 @@ def lipschitz_ratio(
     return nearest_sqrt(square), square
 
 
-def stated_ratio(network: Network[float], logits: Sequence[float], squared: Fraction, supremum: Fraction) -> float:
+def stated_ratio(network: Network, logits: Sequence[float], squared: Fraction, supremum: Fraction) -> float:
     """Return the ratio that a witness states (a float64): ``lipschitz_ratio`` where the certifier's own radii come up to it.
 
     The verified certifier cuts its bounds to 16 decimals.  Where that costs more than a thousandth, as for float64 weights
@@ -124,7 +124,7 @@ class Claims:
 
 
 def claims(
-    network: Network[float],
+    network: Network,
     certified: Sequence[float],
     logits: Sequence[float],
     squared: Fraction,

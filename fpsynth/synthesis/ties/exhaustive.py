@@ -150,10 +150,10 @@ def _products(question: TieQuestion, weights: Any, inputs: Any) -> Any:
     from fpsynth.evaluators.arrays import evaluate_arrays
     from fpsynth.expressions import variable
     from fpsynth.networks.lowering import lower
-    from fpsynth.networks.network import Dense, Network
+    from fpsynth.networks.template import template
 
     w, x = variable("w", question.format), variable("x", question.format)
-    (product,) = lower(Network((Dense(((w,),)),)), (x,), question.deployments[0])
+    (product,) = lower(template([(((w,),), None)]), (x,), question.deployments[0])
     (result,) = evaluate_arrays([product], {"w": weights[:, None], "x": inputs[None, :]})
     return result
 
