@@ -125,20 +125,31 @@ REAL = Arithmetic(None)
 class Deployment:
     """How a whole network is evaluated: a function from (layer, output position) to an arithmetic.
 
-    A constant is the usual case; kernels of real libraries need the exceptions (tails, blocks of outputs).
+    A constant is the usual case; kernels of real libraries need one for each layer, and exceptions (tails, blocks of outputs).
     """
 
     default: Arithmetic
     exceptions: tuple[tuple[tuple[int, int], Arithmetic], ...] = ()
-    """Pairs ((layer, output), arithmetic), layers and outputs counted from 0."""
+    """Pairs ((layer, output), arithmetic): layers that add and their flat output positions, counted from 0."""
+    layers: tuple[tuple[int, Arithmetic], ...] = ()
+    """Pairs (layer, arithmetic) of layers whose outputs have another arithmetic than the default, exceptions apart."""
 
     @cached_property
     def _table(self) -> dict[tuple[int, int], Arithmetic]:
         return dict(self.exceptions)
 
+    @cached_property
+    def _layers(self) -> dict[int, Arithmetic]:
+        return dict(self.layers)
+
+    def of_layer(self, layer: int) -> Arithmetic:
+        """The arithmetic of a layer's outputs, exceptions apart."""
+        return self._layers.get(layer, self.default)
+
     def at(self, layer: int, output: int) -> Arithmetic:
         """Return the arithmetic of one output position of one layer."""
-        return self._table.get((layer, output), self.default)
+        return self._table.get((layer, output)) or self.of_layer(layer)
 
     def __str__(self) -> str:
-        return str(self.default) + (f" with {counted(len(self.exceptions), 'exception')}" if self.exceptions else "")
+        count = len(self.exceptions) + len(self.layers)
+        return str(self.default) + (f" with {counted(count, 'exception')}" if count else "")

@@ -109,14 +109,15 @@ class _Layer:
     def _alike(self) -> dict[Arithmetic, NDArray[np.int64] | None]:
         """The output positions by their arithmetic; None for all of them."""
         places: dict[Arithmetic, list[int]] = {}
+        usual = self.deployment.of_layer(self.index)
         for (layer, output), how in self.deployment.exceptions:
-            if layer == self.index and how != self.deployment.default:
+            if layer == self.index and how != usual:
                 places.setdefault(how, []).append(output)
         if not places:
-            return {self.deployment.default: None}
+            return {usual: None}
         rest = np.setdiff1d(np.arange(self.sums.outputs), [p for some in places.values() for p in some])
         parts = {how: np.unique(outputs) for how, outputs in places.items()}
-        return {self.deployment.default: rest, **parts} if len(rest) else dict(parts)
+        return {usual: rest, **parts} if len(rest) else dict(parts)
 
     def _require_readable(self, how: Arithmetic, outputs: NDArray[np.int64] | None, values: _Values) -> None:
         """Raise InputError for a number that the arithmetic reads and its format does not hold."""

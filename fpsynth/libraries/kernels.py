@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from fpsynth.formats import Format
+from fpsynth.libraries.layer_shapes import LayerShape
 
 MAX_TERMS = 4096
 
@@ -82,3 +83,12 @@ class Kernel:
     outputs: int = 1
     """Sums per row: neurons of the layer, 1 for sum and vdot, channels of a convolution."""
     bias: bool = False
+    layer: LayerShape | None = None
+    """The layer that the operation computes; None: a dense layer, or the operation's own sum."""
+    position: int = 0
+    """Of such a layer the place among its ``Sums.positions`` that is looked at; its outputs are the classes of one group there."""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its summands are products with weights."""
+        return self.layer.sums.weight is not None if self.layer is not None else self.environment.operation != "sum"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
@@ -12,6 +13,7 @@ from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import MAX_TERMS, Kernel
+from fpsynth.libraries.layer_shapes import layer_shape_from_json
 from fpsynth.libraries.naming import former_environment, kernel_call, parse_environment
 from fpsynth.networks.foreign import recognised
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained, steps_in_words
@@ -69,6 +71,7 @@ def kernel_to_json(kernel: Kernel) -> Json:
         "terms": kernel.terms,
         "outputs": kernel.outputs,
         "bias": kernel.bias,
+        **({} if kernel.layer is None else {"layer": kernel.layer.to_json(), "position": kernel.position}),
     }
 
 
@@ -80,7 +83,13 @@ def kernel_from_json(data: object) -> Kernel:
     if not _whole(terms, 1, MAX_TERMS) or not _whole(outputs, 1, MAX_TERMS) or not isinstance(bias, bool):
         raise InputError(f"a kernel needs terms and outputs from 1 to {MAX_TERMS}, and bias true or false")
     text = data["environment"] if "call" in data else former_environment(data["environment"])
-    return Kernel(parse_environment(text), format_named(data["dtype"]), terms, outputs, bias)
+    kernel = Kernel(parse_environment(text), format_named(data["dtype"]), terms, outputs, bias)
+    if data.get("layer") is None:
+        return kernel
+    layer = layer_shape_from_json(data["layer"])
+    if not _whole(data.get("position"), 0, layer.sums.positions - 1) or layer.sums.terms != terms:
+        raise InputError("a kernel of a layer needs one of the layer's positions, and as many terms as that has taps")
+    return replace(kernel, layer=layer, position=data["position"])
 
 
 def reveal_to_json(found: Reveal) -> Json:
