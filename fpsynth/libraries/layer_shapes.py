@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -14,7 +15,7 @@ from fpsynth.networks.layers import LAYERS, Layer, Shape, Sums
 from fpsynth.networks.network import Network, Node
 
 Json = dict[str, Any]
-Attribute: TypeAlias = "None | bool | int | float | str | tuple[Attribute, ...]"
+Attribute: TypeAlias = "bool | int | float | str | tuple[Attribute, ...] | None"
 NODE = "layer"
 """The name of the one node."""
 
@@ -116,9 +117,9 @@ def _sizes(data: object, what: str) -> tuple[int, ...]:
         or not all(type(size) is int and 0 < size < 1 << 24 for size in data)
     ):
         raise InputError(f"{what} of a layer must be a list of sizes")
-    if int(np.prod(data, dtype=object)) > 1 << 28:
+    if math.prod(sizes) > 1 << 28:
         raise InputError(f"{what} of a layer is too large")
-    return tuple(data)
+    return tuple(sizes)
 
 
 def _attribute(data: object, depth: int = 0) -> Attribute:

@@ -8,7 +8,7 @@ from fpsynth.networks.layers.base import Layer, Names
 from fpsynth.networks.layers.convolution import Convolution
 from fpsynth.networks.layers.dense import Dense
 from fpsynth.networks.layers.elementwise import Add, AddConstant, DivideConstant, MultiplyConstant, SubtractConstant
-from fpsynth.networks.layers.normalisation import BatchNormalisation
+from fpsynth.networks.layers.normalisation import Affine, BatchNormalisation
 from fpsynth.networks.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
 from fpsynth.networks.layers.selections import Argmax, Clip, LeakyReLU, ReLU, Softmax
 from fpsynth.networks.layers.structure import PADDING, Selection, Shape, Structure, Sums, Taps, View
@@ -18,6 +18,7 @@ _SUMS: tuple[type[Layer], ...] = (
     Dense,
     Convolution,
     BatchNormalisation,
+    Affine,
     AveragePooling,
     GlobalAveragePooling,
     Add,
@@ -37,6 +38,7 @@ __all__ = [
     "PADDING",
     "Add",
     "AddConstant",
+    "Affine",
     "Argmax",
     "AveragePooling",
     "BatchNormalisation",

@@ -57,3 +57,40 @@ class BatchNormalisation(Layer):
         normalisation = Normalisation(self.mean, self.variance, self.scale, self.shift, self.epsilon)
         read = taps(np.arange(plane)[:, None])
         return Sums(read, groups=channels, group_stride=plane, normalisation=normalisation)
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(Layer):
+    """y = scale x + shift for each channel of (channels, ...): a product and a bias, which an arithmetic fuses or not.
+
+    No format has it: it is what a batch normalisation is computed as (see ``networks.rewriting``).
+    """
+
+    kind = "affine"
+    names = Names()
+    parameters = ("scale", "shift")
+
+    scale: NDArray[Any]
+    """Both: (channels,)."""
+    shift: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        self._set(**{name: frozen(getattr(self, name), f"the {name} of an affine layer", 1) for name in self.parameters})
+        if len(self.scale) != len(self.shift):
+            raise InputError("scale and shift of an affine layer must be of one length")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """That of the input."""
+        (shape,) = inputs
+        require_shape(shape, None, "an affine layer")
+        if shape[0] != len(self.scale):
+            raise InputError(f"it scales {len(self.scale)} channels, but {shape[0]} come in")
+        return shape
+
+    def structure(self, *inputs: Shape) -> Sums:
+        """A group for each channel; sums of one product and a bias."""
+        ((channels, *sizes),) = inputs
+        plane = math.prod(sizes)
+        read = taps(np.arange(plane)[:, None])
+        weight, bias = self.scale.reshape(channels, 1, 1), self.shift.reshape(channels, 1)
+        return Sums(read, groups=channels, group_stride=plane, weight=weight, bias=bias)
