@@ -110,12 +110,8 @@ def layer_shape_from_json(data: object) -> LayerShape:
 
 
 def _sizes(data: object, what: str) -> tuple[int, ...]:
-    if (
-        not isinstance(data, list)
-        or not data
-        or len(data) > 6
-        or not all(type(size) is int and 0 < size < 1 << 24 for size in data)
-    ):
+    sizes = data if isinstance(data, list) and len(data) <= 6 else []
+    if not sizes or not all(type(size) is int and 0 < size < 1 << 24 for size in sizes):
         raise InputError(f"{what} of a layer must be a list of sizes")
     if math.prod(sizes) > 1 << 28:
         raise InputError(f"{what} of a layer is too large")
