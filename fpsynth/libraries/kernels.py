@@ -86,7 +86,7 @@ class Kernel:
     layer: LayerShape | None = None
     """The layer that the operation computes; None: a dense layer, or the operation's own sum."""
     position: int = 0
-    """Of such a layer the place among its ``Sums.positions`` that is looked at; the outputs are the classes of a group there."""
+    """Of such a layer the one of its ``Sums.positions`` that is looked at; the outputs are the classes of a group there."""
 
     @property
     def weighted(self) -> bool:
