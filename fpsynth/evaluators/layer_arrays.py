@@ -37,9 +37,7 @@ def arrays_refuse(task: Task) -> str:
     return "a fused multiply-add of float64 needs more than float64 products" if fused else ""
 
 
-def array_sums(
-    task: Task, inputs: FloatArray, addends: Sequence[FloatArray], namespace: Any = np, device: Any = None
-) -> Sums:
+def array_sums(task: Task, inputs: FloatArray, addends: Sequence[FloatArray], namespace: Any = np, device: Any = None) -> Sums:
     """The sums of a task for ``inputs`` (rows, inputs) and ``addends`` (rows, positions, channels), all as they are read.
 
     ``namespace``: an array API namespace whose functions take ``out`` (numpy, ``array_api_compat.torch``); arrays go to its
@@ -76,7 +74,7 @@ class _Tiles:
         self.careful = self.wide and not _products_are_large(inputs, task.weights)
         weights = task.weights.T.astype(padded.dtype)[:, :, None, None]
         self.weights = self._there(np.ascontiguousarray(weights))
-        self.buffers: tuple[Any, ...] = ()
+        self.stack: list[Any] = []
 
     def _there(self, x: Any) -> Any:
         return self.xp.asarray(x) if self.device is None else self.xp.asarray(x, device=self.device)
@@ -90,8 +88,8 @@ class _Tiles:
         self._prepare((len(self.task.weights), len(taps), self.rows))
         numbers = [] if self.task.bias is None else [self._there(self.task.bias[:, None, None])]
         numbers += [self._there(np.ascontiguousarray(addend.transpose(2, 1, 0))) for addend in addends]
-        single = taps[0].tolist() if len(taps) == 1 else None
-        columns = None if single is not None else self._there(np.ascontiguousarray(taps.T.astype(np.int64)))
+        single = len(taps) == 1
+        columns = taps[0].tolist() if single else self._there(np.ascontiguousarray(taps.T.astype(np.int64)))
         top = 0
         for code, which in self.task.schedule.operations.tolist():
             if code == Code.NUMBER:
@@ -103,20 +101,19 @@ class _Tiles:
                 self.xp.add(self.stack[top - 1], self.stack[top], out=self.stack[top - 1])
                 self._flush(self.stack[top - 1])
                 continue
-            x = self.inputs[single[which]] if single is not None else self.xp.take(self.inputs, columns[which], axis=0)
+            x = self.inputs[columns[which]] if single else self.xp.take(self.inputs, columns[which], axis=0)
             top += self._product(code, top, self.weights[which], x)
         return self._back(self.stack[0]), self._back(self.edges)
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
         """Buffers for a tile of that shape."""
-        if not self.buffers or self.stack[0].shape != shape:
+        if not self.stack or self.stack[0].shape != shape:
             dtype = self.task.dtype
             self.stack = [self._there(np.empty(shape, dtype)) for _ in range(self.task.schedule.depth + 1)]
             self.total = self._there(np.empty(shape, np.float64))
             self.bits = self.total.view(self.xp.int64)
             self.low = self._there(np.empty(shape, np.int64))
             self.mask = self._there(np.empty(shape, bool))
-            self.buffers = (self.stack, self.total)
         self.edges = self._there(np.zeros(shape if self.task.schedule.flush is Flush.UNBOUNDED else (1, 1, 1), bool))
 
     def _product(self, code: int, top: int, weight: Any, x: Any) -> int:

@@ -1,4 +1,4 @@
-"""Layers as ``program_sums`` evaluates them: any sum program, many passes of float64 for each operation; what others are held to."""
+"""Layers as ``program_sums`` evaluates them: any sum program, in many passes of float64; what other ways are held to."""
 
 from __future__ import annotations
 

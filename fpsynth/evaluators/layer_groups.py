@@ -67,17 +67,17 @@ class LayerSums:
     @property
     def terms(self) -> int:
         """How many taps each sum has."""
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     @property
     def channels(self) -> int:
         """How many sums there are at each position."""
-        return self.weights.shape[0]
+        return int(self.weights.shape[0])
 
     @property
     def positions(self) -> int:
         """At how many positions sums are taken."""
-        return self.gather.shape[0]
+        return int(self.gather.shape[0])
 
     @property
     def addends(self) -> int:

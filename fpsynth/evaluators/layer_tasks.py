@@ -72,7 +72,7 @@ def as_read(x: FloatArray, fmt: Format, reads: Reads, schedule: Schedule) -> Flo
         source = one.format
     with np.errstate(all="ignore"):
         x = np.ascontiguousarray(x, dtype)
-    return flush_array(x, schedule.format).astype(dtype) if schedule.flush else x
+    return flush_array(x.astype(np.float64), schedule.format).astype(dtype) if schedule.flush else x
 
 
 def outputs_of(task: Task, sums: FloatArray, dtype: np.dtype[np.floating]) -> FloatArray:

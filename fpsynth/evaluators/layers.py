@@ -6,7 +6,7 @@ Groups of outputs that one program gives (``layer_groups``) are evaluated in blo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -71,19 +71,26 @@ def layer_sums(
     def block(start: int) -> None:
         rows = slice(start, start + size)
         for one in chosen:
-            part = group_outputs(
-                layer, one.group, one.task, one.evaluate, inputs[rows], [addend[rows] for addend in addends]
-            )
+            part = group_outputs(layer, one.group, one.task, one.evaluate, inputs[rows], [addend[rows] for addend in addends])
             if part.shape[1:] == outputs.shape[1:]:
                 outputs[rows] = part
             else:
                 outputs[rows, one.group.positions[:, None], one.group.channels] = part
 
     size = _block(layer, inputs, threads)
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        list(pool.map(block, range(0, len(inputs), size)))
+    _for_each(block, range(0, len(inputs), size), threads)
     used = {one.way for one in chosen}
     return LayerOutputs(outputs, tuple(way for way in Way if way in used), tuple(refused))
+
+
+def _for_each(work: Callable[[int], None], starts: range, threads: int) -> None:
+    """Threads of our own: the loops let go of Python's lock, and numba's threads do not survive a fork."""
+    if threads <= 1:
+        for start in starts:
+            work(start)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, starts))
 
 
 def _require_shapes(layer: LayerSums, inputs: FloatArray, addends: Sequence[FloatArray]) -> None:
