@@ -14,6 +14,7 @@ EXTRAS = {
     "cvc5": "solvers",
     "python-flint": "certifiers",
     "sympy": "explain",
+    "numba": "fast",
 }
 """Package to the extra of fpsynth that brings it."""
 

@@ -118,18 +118,18 @@ class _Evaluation:
         for leaf, rows in self.plan.rounded:
             worth[rows] = self._product(leaf, rows)
         for position, number in enumerate(self.numbers, program.terms):
-            worth[position] = _rounded(number, self.format, program.leaves[position].reads)
+            worth[position] = rounded(number, self.format, program.leaves[position].reads)
         for level in self.plan.levels:
             own, *rest = level.step.rounds
-            worth[level.result] = _rounded(self._joined(level, own, worth), own.format, rest)
+            worth[level.result] = rounded(self._joined(level, own, worth), own.format, rest)
         root = program.node_formats[program.tree.root]
         assert root is not None
-        return _rounded(worth[self.plan.root], root, program.result)
+        return rounded(worth[self.plan.root], root, program.result)
 
     def _factors_of(self, reads: Reads) -> tuple[Floats, Floats]:
         """Weights and inputs as leaves read them."""
         if reads not in self._read:
-            weights, inputs = (_rounded(numbers, self.format, reads) for numbers in self.operands)
+            weights, inputs = (rounded(numbers, self.format, reads) for numbers in self.operands)
             self._read[reads] = weights, inputs
         return self._read[reads]
 
@@ -145,7 +145,7 @@ class _Evaluation:
     def _product(self, leaf: Leaf, rows: Any) -> Floats:
         first, *rest = leaf.rounds
         weights, inputs = (numbers[rows] for numbers in self._factors_of(leaf.reads))
-        return _rounded(_applied(mul_arrays, first, weights, inputs), first.format, rest)
+        return rounded(_applied(mul_arrays, first, weights, inputs), first.format, rest)
 
     def _joined(self, level: _Level, own: Round, worth: Floats) -> Floats:
         """The sums of equal steps, in the format of their first rounding."""
@@ -190,7 +190,7 @@ def _applied(operation: Callable[..., Floats], into: Round, *operands: Floats) -
     return operation(*operands, into.format, into.mode, into.flush)
 
 
-def _rounded(x: Floats, source: Format, rounds: Sequence[Round]) -> Floats:
+def rounded(x: Floats, source: Format, rounds: Sequence[Round]) -> Floats:
     """Numbers of a format rounded, one rounding after the other."""
     for one in rounds:
         if one.flush:
