@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -13,15 +14,21 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.float_arrays import flush_array, maximum_arrays, mul_arrays, narrow_range, round_array
-from fpsynth.evaluators.gathering import blocks, flat_points, gathered, read_by, viewed
-from fpsynth.evaluators.sums import sum_of_products
+from fpsynth.evaluators.gathering import flat_points, gathered, viewed
+from fpsynth.evaluators.layer_groups import LayerSums, Padding
+from fpsynth.evaluators.layers import layer_sums
+from fpsynth.evaluators.programs import program_sums
 from fpsynth.formats import FLOAT64, Format, holds
 from fpsynth.networks.layers.structure import PADDING, Indices, Selection, Sums, View, moved
 from fpsynth.networks.network import Network, Node
 from fpsynth.rounding import Flush, Rounding
-from fpsynth.sums.program import Round
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import Program, Round
 
-Flags = NDArray[np.bool_]
+_ROWS = 1024
+"""Points that are held at a time."""
+_LARGE = 1 << 24
+"""Products from which threads are worth it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,9 @@ def network_outputs(network: Network, points: Floats, deployment: Deployment) ->
             return _Layer(node.name, structure, deployment, graph.sums.index(node.name)).computed(values)
         return _selected(structure, values) if isinstance(structure, Selection) else _moved(structure, values)
 
-    values = graph.run(_Values(flat_points(graph, points)), step).numbers
+    flat = flat_points(graph, points)
+    starts = range(0, max(1, len(flat)), _ROWS)
+    values = np.concatenate([graph.run(_Values(flat[start : start + _ROWS]), step).numbers for start in starts])
     lead = np.asarray(points).shape[: np.ndim(points) - len(graph.input_shape)]
     return values.reshape(*lead, *graph.output_shape)
 
@@ -94,17 +103,46 @@ class _Layer:
     def computed(self, values: _Values) -> _Values:
         """All of its outputs."""
         if self.sums.normalisation is not None:
-            raise InputError(f"{self.name}: no arithmetic says how a batch normalisation is computed; fold it first")
+            raise InputError(f"{self.name}: no arithmetic says how a batch normalisation is computed; rewrite it first")
         alike = self._alike()
-        numbers = np.empty((len(values.numbers), self.sums.outputs))
-        which = None if len(alike) == 1 else np.empty(self.sums.outputs, np.int16)
-        for number, (how, outputs) in enumerate(alike.items()):
+        for how, outputs in alike.items():
             self._require_readable(how, outputs, values)
-            for chosen, places, totals in self._totals(how, outputs, values.numbers):
-                numbers[chosen.start : chosen.stop, places] = totals
-            if which is not None:
-                which[slice(None) if outputs is None else outputs] = number
-        return _Values(numbers, tuple(alike), which)
+        which = np.zeros(self.sums.outputs, np.int16)
+        for number, outputs in enumerate(alike.values()):
+            which[slice(None) if outputs is None else outputs] = number
+        totals = self._totals(tuple(alike), which, values.numbers)
+        numbers = totals.transpose(0, 3, 1, 2) if self.sums.classes_last else totals.transpose(0, 1, 2, 3)
+        flat = np.ascontiguousarray(numbers).reshape(len(totals), -1)
+        for how, outputs in alike.items() if self.sums.divisor is not None else ():
+            places = np.arange(self.sums.outputs) if outputs is None else outputs
+            position = np.array([self.sums.place(int(output))[2] for output in places], np.intp)
+            flat[:, places] = self._divided(flat[:, places], how, position)
+        return _Values(flat, tuple(alike), which if len(alike) > 1 else None)
+
+    def _totals(self, hows: Sequence[Arithmetic], which: NDArray[np.int16], numbers: Floats) -> Floats:
+        """The sums before they are divided: (points, groups, classes, positions)."""
+        sums, points = self.sums, len(numbers)
+        biased = sums.bias is not None
+        programs = tuple(program_of(how, sums.terms, biased) for how in hows)
+        group, of_class, position = np.ogrid[: sums.groups, : sums.classes, : sums.positions]
+        kinds = which[sums.flat(group, of_class, position)].astype(np.int32)
+        first = sums.taps.at(slice(None))
+        if sums.terms == 1:
+            return self._single(programs, kinds, first[:, 0], numbers)
+        result = np.empty((points, sums.groups, sums.classes, sums.positions))
+        threads = _cores() if points * sums.outputs * sums.terms > _LARGE else 1
+        for number in range(sums.groups):
+            weight = np.ones((1, sums.terms)) if sums.weight is None else sums.weight[number]
+            layer = LayerSums(
+                moved(first, number * sums.group_stride),
+                weight.astype(np.float64),
+                sums.bias[number].astype(np.float64) if sums.bias is not None else None,
+                programs,
+                kinds[number].T,
+                Padding.MULTIPLIED,
+            )
+            result[:, number] = layer_sums(layer, numbers, threads=threads).outputs.transpose(0, 2, 1)
+        return result
 
     def _alike(self) -> dict[Arithmetic, NDArray[np.int64] | None]:
         """The output positions by their arithmetic; None for all of them."""
@@ -138,47 +176,22 @@ class _Layer:
         group, of_class, _ = self.sums.place(int(output))
         return group * self.sums.classes + of_class
 
-    def _totals(
-        self, how: Arithmetic, outputs: NDArray[np.int64] | None, numbers: Floats
-    ) -> Iterator[tuple[slice, NDArray[np.int64], Floats]]:
-        """Points, flat output positions of any shape, and their sums of shape (points, *shape), a piece at a time."""
-        wanted = None if outputs is None else np.isin(np.arange(self.sums.outputs), outputs)
-        for chosen, groups, places in blocks(self.sums, len(numbers)):
-            flat = self._flat(groups, places)
-            flags = np.ones(flat.shape, bool) if wanted is None else wanted[flat]
-            if not flags.any():
-                continue
-            read, given = read_by(self.sums, groups, places), numbers[chosen]
-            some = np.nonzero(flags.any(axis=(0, 2)))[0]
-            if flags[:, some].all():  # all of some classes: they share what they read
-                inputs = gathered(given, read, 0.0)[:, :, None]
-                yield chosen, flat[:, some], self._products(how, groups, some, inputs, places)
-            else:
-                yield chosen, flat[flags], self._one_by_one(how, flags, groups, places, given, read)
-
-    def _flat(self, groups: slice, places: slice) -> NDArray[np.int64]:
-        """Flat output positions of a block: (groups, classes, positions)."""
-        of_group = np.arange(groups.start, groups.stop)[:, None, None]
-        position = np.arange(places.start, places.stop)[None, None, :]
-        return np.asarray(self.sums.flat(of_group, np.arange(self.sums.classes)[None, :, None], position))
-
-    def _products(self, how: Arithmetic, groups: slice, classes: NDArray[np.intp], inputs: Floats, places: slice) -> Floats:
-        """``inputs`` (points, groups, 1, positions, terms) summed for some classes: (points, groups, classes, positions)."""
-        weight, bias = self.sums.weight, self.sums.bias
-        w = np.ones((1, 1, 1, self.sums.terms)) if weight is None else weight[groups][:, classes, None].astype(np.float64)
-        b = None if bias is None else bias[groups][:, classes, None].astype(np.float64)
-        return self._divided(sum_of_products(how, w, inputs, b), how, places)
-
-    def _one_by_one(
-        self, how: Arithmetic, flags: Flags, groups: slice, places: slice, numbers: Floats, read: Indices
-    ) -> Floats:
-        """Single outputs among a block: (points, outputs)."""
-        of_group, of_class, position = np.nonzero(flags)
-        weight, bias = self.sums.weight, self.sums.bias
-        w = np.ones((1, self.sums.terms)) if weight is None else weight[groups][of_group, of_class].astype(np.float64)
-        b = None if bias is None else bias[groups][of_group, of_class].astype(np.float64)
-        totals = sum_of_products(how, w, gathered(numbers, read[of_group, position], 0.0), b)
-        return self._divided(totals, how, position + places.start)
+    def _single(self, programs: Sequence[Program], kinds: Indices, first: Indices, numbers: Floats) -> Floats:
+        """Sums of one product each, all groups at once: (points, groups, classes, positions)."""
+        sums = self.sums
+        read = np.stack([moved(first, group * sums.group_stride) for group in range(sums.groups)])
+        shape = (sums.groups, sums.classes, sums.positions)
+        inputs = np.broadcast_to(gathered(numbers, read, 0.0)[:, :, None], (len(numbers), *shape))
+        weight = np.ones((1, 1, 1)) if sums.weight is None else sums.weight.astype(np.float64)
+        weights = np.broadcast_to(weight, shape)
+        bias = None if sums.bias is None else np.broadcast_to(sums.bias.astype(np.float64)[:, :, None], shape)
+        result = np.empty(inputs.shape)
+        for number, program in enumerate(programs):
+            chosen = kinds == number
+            added = [] if bias is None else [bias[chosen]]
+            with np.errstate(all="ignore"):
+                result[:, chosen] = program_sums(program, weights[chosen][None, None], inputs[:, chosen][None], added)
+        return result
 
     def _divided(self, totals: Floats, how: Arithmetic, places: slice | NDArray[np.intp]) -> Floats:
         """Sums whose last axis is positions, over their divisors."""
@@ -236,6 +249,11 @@ def _chosen(selection: Selection, read: Indices, numbers: Floats, how: Arithmeti
         product = slope * result if unit is None else mul_arrays(slope, result, unit.format, unit.mode, unit.flush)
         result = larger(result, product)
     return result
+
+
+def _cores() -> int:
+    """How many threads may run at once."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _unit_of(how: Arithmetic) -> Round:
