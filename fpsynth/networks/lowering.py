@@ -42,6 +42,8 @@ def lower(
     an exact value.
     """
     graph = network.logits
+    if len(point) != math.prod(graph.input_shape):
+        raise ValueError(f"a network of {math.prod(graph.input_shape)} inputs got a point of {len(point)} numbers")
 
     def step(node: Node, inputs: Sequence[Sequence[_Computed]]) -> Sequence[_Computed]:
         values = [value for part in inputs for value in part]
