@@ -45,7 +45,8 @@ def parse_network_environment(text: str) -> Environment:
     """Read LIBRARY[:batch=N,threads=N,...], where a whole network is run: the options of ``parse_environment`` without one
     layer's outputs and output.
 
-    One of the library's variants may be named between them; otherwise it is the first, which ``str`` leaves out.  Raises InputError as ``parse_environment`` does.
+    One of the library's variants may be named between them; otherwise it is the first, which ``str``
+    leaves out.  Raises InputError as ``parse_environment`` does.
     """
     name, _, rest = text.partition(":")
     library = library_named(name)
