@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 from fpsynth.errors import InputError
 from fpsynth.formats import FORMATS, Format
 from fpsynth.libraries.calls import Called, letters
+from fpsynth.libraries.graphs import HeldModel, Numbers, operands_of
 from fpsynth.libraries.operands import Array as Array
 from fpsynth.libraries.operands import CannotRun as CannotRun
 from fpsynth.libraries.operands import dtype_name, exact_array, narrowed, numpy_dtype, widened
@@ -41,11 +42,8 @@ class Outputs:
 Runner = Callable[[Rows], Outputs]
 """A network made ready to run: takes a batch."""
 
-Layer: TypeAlias = "tuple[Array, Array | None]"
-"""Weight (outputs, inputs) and bias (outputs,) or None."""
-
 Model = Callable[[Any], Any]
-"""A network whose weights are in the library's memory: an array (batch, inputs) to the library's own tensor of logits."""
+"""A network whose numbers are in the library's memory: flat points (batch, inputs) to the library's own tensor of logits."""
 
 Operation: TypeAlias = "Callable[[Array, Array, Array | None], Array]"
 """Rows (batch, terms), weights (outputs, terms) and a bias (outputs,) or None, to sums (batch, outputs), all of one dtype."""
@@ -157,13 +155,22 @@ class Library(ABC):
 
     @abstractmethod
     def model(
-        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+        self,
+        network: Network,
+        numbers: Numbers,
+        dtype: Format,
+        variant: str,
+        device: str,
+        offset: int | None = None,
+        layout: str = "",
     ) -> Model:
         """Return a network made ready: its operands are copied into the library's memory, so that their addresses do not vary.
 
-        ``offset``: put them at addresses that are this modulo 64 instead.  ``layout``: of the points and of every layer's
-        weights (see ``libraries.calls``); what hidden layers read lies as the library returns it.  Raises CannotRun where the
-        addresses cannot be chosen.
+        ``network`` says which layers there are, without an argmax or softmax at its end; its own numbers play no part, but
+        ``numbers``, arrays (or what ``operand`` makes) of ``dtype``.  ``offset``: put operands at addresses that are this
+        modulo 64 instead.  ``layout``: of the points and of the weights of all dense layers (see ``libraries.calls``); what
+        hidden layers read lies as the library returns it.  Raises CannotRun for layers that the variant has not, with the
+        node's name, and where the addresses cannot be chosen.
         """
 
     @abstractmethod
@@ -184,23 +191,23 @@ class Library(ABC):
 
     def prepare(self, network: Network, dtype: Format, variant: str, device: str, layout: str = "") -> Runner:
         """Return ``network`` ready to run.  Raises CannotRun; the runner may raise anything the library raises."""
-        layers = [
-            (self.operand(layer.weight, dtype), None if layer.bias is None else self.operand(layer.bias, dtype))
-            for layer in network.dense_layers
-        ]
-        model = self.model(layers, dtype, variant, device, layout=layout)
+        logits = network.logits
+        numbers = operands_of(logits, lambda array: self.operand(array, dtype))
+        model = self.model(logits, numbers, dtype, variant, device, layout=layout)
         return lambda rows: self.outputs(model(self.operand(rows, dtype)), dtype)
 
     def operation(self, kernel: Kernel, offset: int | None = None) -> Operation:
         """Return what computes a kernel's sums, with the very calls and layouts in memory that ``run`` uses for one layer.
 
-        ``sum`` ignores the weights.  ``offset``: bytes, modulo 64, at which the operands begin in memory; None: where the
-        library puts them, which is the same in every call.  Raises CannotRun, after one call with ones.
+        Of a real layer it computes the whole, and returns the sums at the kernel's position (see ``layer_kernels``).  Kernels
+        that are not ``weighted`` ignore the weights.  ``offset``: bytes, modulo 64, at which the operands begin in memory;
+        None: where the library puts them, which is the same in every call.  Raises CannotRun, after one call with ones.
         """
         import numpy as np
 
         where, dtype = kernel.environment, kernel.dtype
-        self._refuse(where.operation, self.operations, dtype, where.device, where.layout)
+        known = self.operations if kernel.layer is None else self.variants
+        self._refuse(where.operation, known, dtype, where.device, where.layout)
         if offset is not None and not (0 <= offset < 64 and offset % (dtype.bits // 8) == 0):
             raise CannotRun(f"an offset of {offset} bytes is not a multiple of a {dtype.name}'s size below 64")
         if where.operation in ("sum", "vdot") and (kernel.bias or kernel.outputs > 1):
@@ -222,19 +229,26 @@ class Library(ABC):
         return compute
 
     def _layer(self, kernel: Kernel, offset: int | None) -> Operation:
-        """A layer of a network; its weights are converted anew only when they have changed."""
-        where = kernel.environment
-        numbers: tuple[bytes, bytes | None] = b"", None
+        """A layer of a network; its numbers are converted anew only when they have changed."""
+        from fpsynth.libraries.layer_kernels import (
+            layer_kernel,  # which needs kernels, and they the registry, and that this file
+        )
+
+        where, placing = kernel.environment, layer_kernel(kernel)
+        held: tuple[bytes | None, bytes | None] | None = None
         model: Model | None = None
 
         def compute(rows: Array, weights: Array, bias: Array | None) -> Array:
-            nonlocal numbers, model
-            new = weights.tobytes(), None if bias is None else bias.tobytes()
-            if new != numbers or model is None:
-                if model is None or not self.replace(model, [(weights, bias)]):
-                    model = self.model([(weights, bias)], kernel.dtype, where.operation, where.device, offset, where.layout)
-                numbers = new
-            return self.numbers(model(rows))
+            nonlocal held, model
+            new = weights.tobytes() if kernel.weighted else None, None if bias is None else bias.tobytes()
+            if new != held or model is None:
+                numbers = placing.numbers(weights, bias)
+                if model is None or not self.replace(model, numbers):
+                    model = self.model(
+                        placing.network, numbers, kernel.dtype, where.operation, where.device, offset, where.layout
+                    )
+                held = new
+            return placing.sums(self.numbers(model(placing.inputs(rows))))
 
         return compute
 
@@ -242,9 +256,12 @@ class Library(ABC):
         """The GPU's own kernels that one call of the operation launches, by name; none where they are not known."""
         return ()
 
-    def replace(self, model: Model, layers: Sequence[Layer]) -> bool:
-        """Put other weights of the same shapes into a model.  False, and nothing is done, where a new one costs no more."""
-        return False
+    def replace(self, model: Model, numbers: Numbers) -> bool:
+        """Put other numbers of the same shapes into a model.  False, and nothing is done, where it takes a new one."""
+        if not isinstance(model, HeldModel):
+            return False
+        model.put(numbers)
+        return True
 
     def run(self, network: Network, rows: Rows, dtype: Format, variant: str, device: str = "cpu", layout: str = "") -> Outputs:
         """Run ``network`` on one batch in the library's own ``dtype``.

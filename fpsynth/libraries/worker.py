@@ -9,14 +9,14 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from fpsynth.formats import FORMATS, Format
 from fpsynth.libraries.base import CannotRun, Library, Outputs, Runner, one_line
 from fpsynth.libraries.kernels import Pairs
 from fpsynth.libraries.machine import cpu, kernel_variables
 from fpsynth.libraries.registry import library_named
-from fpsynth.networks.network import Network, dense_relu
+from fpsynth.libraries.sending import network_from_message, network_message
+from fpsynth.networks.network import Network
 from fpsynth.processes import Message, serve
 
 
@@ -32,17 +32,10 @@ def run_request(
 
     Each call names a variant, for each row of its batch which of the points fills it, and a layout (empty: the variant's own).
     """
-    layers = [
-        {
-            "weight": [[w.hex() for w in row] for row in layer.weight.tolist()],
-            "bias": None if layer.bias is None else [b.hex() for b in layer.bias.tolist()],
-        }
-        for layer in network.dense_layers
-    ]
     return {
         "run": {
             "dtype": dtype.name,
-            "layers": layers,
+            "network": network_message(network),
             "points": [[float(x).hex() for x in point] for point in points],
             "calls": [{"variant": variant, "rows": list(rows), "layout": layout} for variant, rows, layout in calls],
         }
@@ -88,7 +81,7 @@ class _Server:
 
     def _run(self, library: Library, request: Message) -> Iterator[Message]:
         """One message per call, as soon as it is known: should the library crash, what was computed before is not lost."""
-        network, dtype = _network(request["layers"]), FORMATS[request["dtype"]]
+        network, dtype = network_from_message(request["network"]), FORMATS[request["dtype"]]
         points = [[float.fromhex(x) for x in point] for point in request["points"]]
         ready: dict[tuple[str, str], Runner | CannotRun] = {}
         for index, call in enumerate(request["calls"]):
@@ -113,14 +106,6 @@ def _prepared(library: Library, network: Network, dtype: Format, way: tuple[str,
         return library.runner(network, dtype, variant, device, layout)
     except CannotRun as reason:
         return reason
-
-
-def _network(layers: list[dict[str, Any]]) -> Network:
-    return dense_relu([(_floats(layer["weight"]), layer["bias"] and _floats(layer["bias"])) for layer in layers])
-
-
-def _floats(texts: Any) -> Any:
-    return [_floats(text) if isinstance(text, list) else float.fromhex(text) for text in texts]
 
 
 def _message(outputs: Outputs) -> Message:
