@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Layer
 from fpsynth.libraries.operands import Array, CannotRun
-from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.onnx import OPSET, onnx_bytes
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ def network_model(layers: Sequence[Layer], dtype: Format, form: str, turned: tup
 def _template(shape: tuple[int, ...], biased: tuple[bool, ...], dtype: Format, form: str, turned: tuple[bool, bool]) -> Any:
     """A model of that shape, parsed."""
     import onnx
+
+    from fpsynth.networks.network import Dense, dense_relu
 
     layers = tuple(
         Dense(((0.0,) * inputs,) * outputs, (0.0,) * outputs if bias else None)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import PathLike, read_bytes_limited, shown
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.networks.network import Network, dense_relu
 from fpsynth.packages import how_to_install
+
+if TYPE_CHECKING:
+    from fpsynth.networks.network import Network
 
 OPSET = 13
 FORMS = ("gemm", "matmul")
@@ -159,6 +161,8 @@ class _Reader:
             raise InputError("the nodes are no chain from the input to an output without Relu")
         if len(self.formats) != 1:
             raise InputError("the weights are of more than one type")
+        from fpsynth.networks.network import dense_relu
+
         network, dtype = dense_relu(self.layers), self.formats.pop()
         declared = inputs[0].type.tensor_type
         sizes = [dim.dim_value for dim in declared.shape.dim]
