@@ -37,10 +37,16 @@ LEFT_OUT: dict[str, Callable[[Json], Json]] = {
     "seconds": _masked,  # of a search, of a reveal
     "versions": _masked,  # of packages, in a provenance
     "version": _masked,  # of a library, in a run or a reveal
+    "attempts": _masked,  # what solvers raced, how far they came, in which time and memory
+    "engines": _masked,  # which of them won the race to a proof
+    "jobs": _masked,  # processors
+    "encode_seconds": _masked,
+    "solve_seconds": _masked,
     "facts": _masked,  # processor and settings, in a reveal
     "environment": _kept,  # the same in a run
     "file": _base,
     "folder": _base,
+    "out": _base,
     "written": _base,
 }
 """Keys, and what becomes of their values."""
