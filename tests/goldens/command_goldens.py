@@ -1,7 +1,7 @@
 """Goldens of commands: what those of the documents print with ``--json``, and more that any machine answers alike.
 
-No library is run: ``--no-replay`` is added where a replay would follow.  What a search reaches depends on its time wherever it goes on
-looking for more, so that only searches are here that end by themselves.
+No library is run: ``--no-replay`` is added where a replay would follow.  What a search reaches depends on its time wherever it
+goes on looking for more, or takes seconds; here are only those that are seeded and end by themselves, long before their time.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ FOLDER = HERE / "commands"
 
 _REVEALS = "reveals a library, whose arithmetic depends on the machine (see reveal_goldens.py)"
 _RUNS = "runs libraries, whose results depend on the machine"
+_TWO_BATCHES = "order --a torch:linear:batch=1 --b torch:linear:batch=4 --terms 8 --predicate argmax --max-weight 1"
 LEFT_OUT = {
     "tie --count 20 --out corpus": "looks for larger ratios in the time that there is: its numbers vary",
     "replay corpus": _RUNS,
     "interval --a sequential --b torch:linear:batch=1 --terms 16": _REVEALS,
     "reveal torch:linear --terms 784 --outputs 10 --batch 1,64": _REVEALS,
-    "order --a torch:linear:batch=1 --b torch:linear:batch=4 --terms 8 --predicate argmax --max-weight 1": _REVEALS,
-    "order --a torch:linear:batch=1 --b torch:linear:batch=4 --terms 8 --predicate argmax --max-weight 1 --library torch": _REVEALS,
+    _TWO_BATCHES: _REVEALS,
+    f"{_TWO_BATCHES} --library torch": _REVEALS,
     "matrix --out matrix": _REVEALS,
     "reveal torch:linear:device=cuda,tf32=on --terms 784 --outputs 16 --batch 1,64": "needs a GPU",
     "order --a torch:linear:batch=64,outputs=16 --only-in torch:linear:batch=64,outputs=16,device=cuda"
@@ -84,7 +85,6 @@ order --terms 256 --b random:1 --out wide.json
 order --terms 64 --b lanes:8 --seed 5
 order --weights 1:1 --inputs 1:1
 order --weights 0.5:1 --inputs 1:1 --dtype float8_e5m2
-order --a groups:4,fused,align=25,accumulator=float32 --b groups:4,fused,align=25,align_cut=RTN,accumulator=float32 --dtype float16
 precision
 precision --a bfloat16 --b float32 --order pairwise
 precision --a float16 --b float64 --gap 0.125
@@ -124,13 +124,6 @@ check nowhere.json
     if line
 )
 """Commands beside those of the documents; some are refused."""
-SLOW = frozenset(
-    {
-        "order --a groups:4,fused,align=25,accumulator=float32"
-        " --b groups:4,fused,align=25,align_cut=RTN,accumulator=float32 --dtype float16",
-    }
-)
-"""What takes seconds."""
 ALL = tuple(command for command in dict.fromkeys((*DOCUMENTED, *FURTHER)) if command not in LEFT_OUT)
 
 _REPLAYED = ("tie", "order", "precision", "relu", "interval")

@@ -39,9 +39,7 @@ def test_explain_says_what_it_said(name):
     require_golden(goldens.golden_of("explain", name), goldens.explained(name))
 
 
-@pytest.mark.parametrize(
-    "name", ["tie_float16", "any_tie_00", *(pytest.param(name, marks=slow) for name in goldens.NAMES[::8])]
-)
+@pytest.mark.parametrize("name", ["tie_float16", "any_tie_00", *(pytest.param(n, marks=slow) for n in goldens.NAMES[::8])])
 def test_a_file_by_itself_is_checked_as_in_a_folder(name):
     require_golden(goldens.golden_of("check", name), goldens.checked_alone(name))
 
