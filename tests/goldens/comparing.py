@@ -58,6 +58,7 @@ def _short(value: Json) -> str:
 
 def require_same(golden: Json, now: Json, name: str) -> None:
     """Fail with the first places that differ."""
+    __tracebackhide__ = True  # pytest would print both values
     differences = list(parts(golden, now))
     if not differences:
         return
@@ -71,5 +72,6 @@ _ADVICE = "Explain the difference, then rewrite the golden: see tests/goldens/RE
 
 def require_golden(path: Path, now: Json) -> None:
     """Fail where a golden is missing, or has something else than there is now."""
+    __tracebackhide__ = True
     assert path.exists(), f"there is no golden {os.path.relpath(path)}: write it as tests/goldens/README.md says"
     require_same(read(path), now, os.path.relpath(path))

@@ -18,8 +18,8 @@ NAMES = tuple(sorted(path.stem for path in FILES.glob("*.json")))
 DAMAGED = WITNESSES / "damaged.json"
 """Changes: a file, a path in its JSON, and the value that is put there (where none is given, the entry is removed)."""
 QUICK = (
-    *("tie_float16", "tie_hidden", "tie_replayed", "hand_tie_exception", "order_aligned", "order_amplified", "order_threshold"),
-    *("hand_gap_flush_unbounded", "hand_gap_tree", "interval_radius", "twin", "position_permutation", "order_environments"),
+    *("tie_hidden", "hand_tie_exception", "order_aligned", "order_amplified", "order_threshold"),
+    *("hand_gap_flush_unbounded", "interval_radius", "twin", "position_permutation"),
 )
 """Witnesses that are explained in an ordinary run as well: each takes a process of its own."""
 
