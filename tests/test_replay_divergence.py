@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from aligned_arithmetics import tensor_core
-from command_line import fpsynth, refused
+from command_line import fpsynth_here as fpsynth
+from command_line import refused
 from divergences import PAIRWISE, SEQUENTIAL, classes, divergence, precision, row_of, triple, views
 
 from fpsynth.arithmetic import REAL, Arithmetic
