@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.formats import FLOAT32, Format
+from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, one_line, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.graphs import (
@@ -24,7 +24,7 @@ from fpsynth.libraries.graphs import (
 from fpsynth.libraries.machine import cores, cuda_libraries, cuda_variables, gpu
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
 from fpsynth.networks.layers import Dense, Layer
-from fpsynth.networks.network import Network, dense_relu
+from fpsynth.networks.network import Network
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -92,7 +92,7 @@ class Jax(Library):
         jax.config.update("jax_enable_x64", True)  # without it float64 arrays become float32; other types are not touched
         _device(device)
         for variant in self.variants:
-            self.prepare(dense_relu((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
+            self.try_out(variant, device)
 
     def variables(self, switches: Mapping[str, str]) -> Mapping[str, str]:
         """XLA reads its flags when it starts."""

@@ -192,7 +192,7 @@ def test_z3_evaluates_the_expressions_to_the_same_bits(widening: str) -> None:
         how = Arithmetic(FLOAT16, fused=fused, order=parse_order("pairwise"))
         for _ in range(4):
             numbers = [r.from_float(float(np.float16(rng.uniform(-2, 2)))) for _ in range(8)]
-            network = dense_relu((Dense((tuple(numbers[:3]),), (numbers[3],)),))
+            network = template([((tuple(numbers[:3]),), (numbers[3],))])
             box = [(x, r.from_float(float(np.nextafter(np.float16(float(x)), np.float16(9))))) for x in numbers[4:7]]
             roots, worth = as_expressions(network, Deployment(how), box, FLOAT16, widening)
             expected = reference(network, Deployment(how), box, FLOAT16, widening)
