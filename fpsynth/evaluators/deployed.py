@@ -37,17 +37,17 @@ class _Values:
 
     numbers: Floats
     """(points, numbers)."""
-    hows: tuple[Arithmetic | None, ...] = (None,)
+    arithmetics: tuple[Arithmetic | None, ...] = (None,)
     """None: not computed, as the network's input."""
     which: NDArray[np.int16] | None = None
-    """(numbers,): the arithmetic of each among ``hows``; None: all are of the first."""
+    """(numbers,): the arithmetic of each among ``arithmetics``; None: all are of the first."""
 
     def computed_by(self, number: int) -> Floats:
-        """The numbers that the arithmetic of that place among ``hows`` computed."""
+        """The numbers that the arithmetic of that place among ``arithmetics`` computed."""
         return self.numbers if self.which is None else self.numbers[:, self.which == number]
 
     def of(self, place: int) -> NDArray[np.int16]:
-        """Which of the arithmetics, spread; ``place``: where ``hows`` begin among others."""
+        """Which of the arithmetics, spread; ``place``: where ``arithmetics`` begin among others."""
         own = np.zeros(self.numbers.shape[1], np.int16) if self.which is None else self.which
         return np.asarray(own + np.int16(place), np.int16)
 
@@ -83,19 +83,19 @@ def _joined(parts: Sequence[_Values]) -> _Values:
     """Several inputs one after the other."""
     if len(parts) == 1:
         return parts[0]
-    hows: tuple[Arithmetic | None, ...] = ()
+    arithmetics: tuple[Arithmetic | None, ...] = ()
     which = []
     for part in parts:
-        which.append(part.of(len(hows)))
-        hows += part.hows
-    return _Values(np.concatenate([part.numbers for part in parts], axis=1), hows, np.concatenate(which))
+        which.append(part.of(len(arithmetics)))
+        arithmetics += part.arithmetics
+    return _Values(np.concatenate([part.numbers for part in parts], axis=1), arithmetics, np.concatenate(which))
 
 
 def _moved(view: View, values: _Values) -> _Values:
     which = values.which
     if view.read is not None and which is not None:
         which = np.where(view.read == PADDING, which[0], which[view.read])
-    return _Values(viewed(view, values.numbers), values.hows, which)
+    return _Values(viewed(view, values.numbers), values.arithmetics, which)
 
 
 @dataclass(frozen=True)
@@ -112,25 +112,25 @@ class _Layer:
         if self.sums.normalisation is not None:
             raise InputError(f"{self.name}: no arithmetic says how a batch normalisation is computed; rewrite it first")
         alike = self._alike()
-        for how, outputs in alike.items():
-            self._require_readable(how, outputs, values)
+        for arithmetic, outputs in alike.items():
+            self._require_readable(arithmetic, outputs, values)
         which = np.zeros(self.sums.outputs, np.int16)
         for number, outputs in enumerate(alike.values()):
             which[slice(None) if outputs is None else outputs] = number
         totals = self._totals(tuple(alike), which, values.numbers)
         numbers = totals.transpose(0, 3, 1, 2) if self.sums.classes_last else totals.transpose(0, 1, 2, 3)
         flat = np.ascontiguousarray(numbers).reshape(len(totals), -1)
-        for how, outputs in alike.items() if self.sums.divisor is not None else ():
+        for arithmetic, outputs in alike.items() if self.sums.divisor is not None else ():
             places = np.arange(self.sums.outputs) if outputs is None else outputs
             position = np.array([self.sums.place(int(output))[2] for output in places], np.intp)
-            flat[:, places] = self._divided(flat[:, places], how, position)
+            flat[:, places] = self._divided(flat[:, places], arithmetic, position)
         return _Values(flat, tuple(alike), which if len(alike) > 1 else None)
 
-    def _totals(self, hows: Sequence[Arithmetic], which: NDArray[np.int16], numbers: Floats) -> Floats:
+    def _totals(self, arithmetics: Sequence[Arithmetic], which: NDArray[np.int16], numbers: Floats) -> Floats:
         """The sums before they are divided: (points, groups, classes, positions)."""
         sums, points = self.sums, len(numbers)
         biased = sums.bias is not None
-        programs = tuple(program_of(how, sums.terms, biased) for how in hows)
+        programs = tuple(program_of(arithmetic, sums.terms, biased) for arithmetic in arithmetics)
         group, of_class, position = np.ogrid[: sums.groups, : sums.classes, : sums.positions]
         kinds = which[sums.flat(group, of_class, position)].astype(np.int32)
         first = sums.taps.at(slice(None))
@@ -155,24 +155,24 @@ class _Layer:
         """The output positions by their arithmetic; None for all of them."""
         places: dict[Arithmetic, list[int]] = {}
         usual = self.deployment.of_layer(self.index)
-        for (layer, output), how in self.deployment.exceptions:
-            if layer == self.index and how != usual:
-                places.setdefault(how, []).append(output)
+        for (layer, output), arithmetic in self.deployment.exceptions:
+            if layer == self.index and arithmetic != usual:
+                places.setdefault(arithmetic, []).append(output)
         if not places:
             return {usual: None}
         rest = np.setdiff1d(np.arange(self.sums.outputs), [p for some in places.values() for p in some])
-        parts = {how: np.unique(outputs) for how, outputs in places.items()}
+        parts = {arithmetic: np.unique(outputs) for arithmetic, outputs in places.items()}
         return {usual: rest, **parts} if len(rest) else dict(parts)
 
-    def _require_readable(self, how: Arithmetic, outputs: NDArray[np.int64] | None, values: _Values) -> None:
+    def _require_readable(self, arithmetic: Arithmetic, outputs: NDArray[np.int64] | None, values: _Values) -> None:
         """Raise InputError for a number that the arithmetic reads and its format does not hold."""
-        fmt = _format_of(how)
+        fmt = _format_of(arithmetic)
         rows = slice(None) if outputs is None else np.unique([self._row(output) for output in outputs])
         for what, array in (("weights", self.sums.weight), ("biases", self.sums.bias)):
             if array is not None:
                 chosen = array.reshape(self.sums.groups * self.sums.classes, -1)[rows]
                 _require_held(chosen.astype(np.float64), fmt, what)
-        for number, source in enumerate(values.hows):
+        for number, source in enumerate(values.arithmetics):
             if source is not None and not holds(fmt, _format_of(source)):
                 raise InputError(f"an arithmetic in {fmt} got a number in {source.format}; cast it first")
             if source is None:
@@ -199,11 +199,11 @@ class _Layer:
                 result[:, chosen] = program_sums(program, weights[chosen][None, None], inputs[:, chosen][None], added)
         return result
 
-    def _divided(self, totals: Floats, how: Arithmetic, places: slice | NDArray[np.intp]) -> Floats:
+    def _divided(self, totals: Floats, arithmetic: Arithmetic, places: slice | NDArray[np.intp]) -> Floats:
         """Sums whose last axis is positions, over their divisors."""
         if self.sums.divisor is None:
             return totals
-        divisor, unit = self.sums.divisor[places], _unit_of(how)
+        divisor, unit = self.sums.divisor[places], _unit_of(arithmetic)
         fmt = unit.format
         nearest = fmt == FLOAT64 and unit.mode is Rounding.RNE and unit.flush is not Flush.UNBOUNDED
         if not nearest and not (narrow_range(fmt) and np.array_equal(divisor, divisor.astype(np.float32))):
@@ -220,24 +220,24 @@ def _selected(selection: Selection, values: _Values, default: Arithmetic) -> _Va
     first = selection.taps.at(slice(None))
     read = np.concatenate([moved(first, group * selection.group_stride) for group in range(selection.groups)])
     leading = read[np.arange(len(read)), (read != PADDING).argmax(axis=1)]
-    hows = tuple(how or default for how in values.hows)
-    formats = {_format_of(how) for how in hows}
+    arithmetics = tuple(arithmetic or default for arithmetic in values.arithmetics)
+    formats = {_format_of(arithmetic) for arithmetic in arithmetics}
     if len(formats) > 1:
         raise InputError("a selection among numbers of several formats; cast them first")
-    for number, how in enumerate(values.hows):
-        if how is None:
+    for number, arithmetic in enumerate(values.arithmetics):
+        if arithmetic is None:
             _require_held(values.computed_by(number), _format_of(default), "points")
     if values.which is None:
-        return _Values(_chosen(selection, read, values.numbers, hows[0]), hows)
+        return _Values(_chosen(selection, read, values.numbers, arithmetics[0]), arithmetics)
     which, numbers = values.which[leading], np.empty((len(values.numbers), len(read)))
-    for number, how in enumerate(hows):
-        numbers[:, which == number] = _chosen(selection, read[which == number], values.numbers, how)
-    return _Values(numbers, hows, which)
+    for number, arithmetic in enumerate(arithmetics):
+        numbers[:, which == number] = _chosen(selection, read[which == number], values.numbers, arithmetic)
+    return _Values(numbers, arithmetics, which)
 
 
-def _chosen(selection: Selection, read: Indices, numbers: Floats, how: Arithmetic) -> Floats:
+def _chosen(selection: Selection, read: Indices, numbers: Floats, arithmetic: Arithmetic) -> Floats:
     """What is selected at each row of ``read`` (outputs, taps): (points, outputs)."""
-    unit = _unit_of(how)
+    unit = _unit_of(arithmetic)
     fmt = unit.format
     for what, constant in (("floor", selection.floor), ("ceiling", selection.ceiling), ("slope", selection.slope)):
         if constant is not None:
@@ -265,14 +265,14 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _unit_of(how: Arithmetic) -> Round:
-    if how.unit is None:
+def _unit_of(arithmetic: Arithmetic) -> Round:
+    if arithmetic.unit is None:
         raise InputError("arrays are not evaluated in exact arithmetic; use the exact interpreter")
-    return how.unit
+    return arithmetic.unit
 
 
-def _format_of(how: Arithmetic) -> Format:
-    return _unit_of(how).format
+def _format_of(arithmetic: Arithmetic) -> Format:
+    return _unit_of(arithmetic).format
 
 
 def _require_held(numbers: Floats, fmt: Format, what: str) -> None:

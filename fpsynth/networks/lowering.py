@@ -26,7 +26,7 @@ class _Computed:
     """A number in the graph, and the arithmetic that computed it: None for the network's input and for what a pad writes."""
 
     node: Expression
-    how: Arithmetic | None = None
+    arithmetic: Arithmetic | None = None
 
 
 def lower(
@@ -66,7 +66,7 @@ def _viewed(view: View, values: Sequence[_Computed]) -> Sequence[_Computed]:
     if view.read is None:
         return values
     reference = values[0]
-    fill = _Computed(_constant(view.fill, reference.node.format), reference.how)
+    fill = _Computed(_constant(view.fill, reference.node.format), reference.arithmetic)
     return [fill if k == PADDING else values[k] for k in view.read.tolist()]
 
 
@@ -75,7 +75,7 @@ def _selected(selection: Selection, values: Sequence[_Computed], default: Arithm
     for group in range(selection.groups):
         read = moved(selection.taps.at(slice(None)), group * selection.group_stride)
         for row in read.tolist():
-            given = [(values[k].node, values[k].how or default) for k in row if k != PADDING]
+            given = [(values[k].node, values[k].arithmetic or default) for k in row if k != PADDING]
             result.append(_Computed(selected(selection, given), given[0][1]))
     return result
 
@@ -85,12 +85,12 @@ def selected(selection: Selection, values: Sequence[tuple[Expression, Arithmetic
 
     Raises ValueError where the arithmetics are of several formats, or a value, bound or slope is not of theirs.
     """
-    how = values[0][1]
-    fmt, unit = how.format, how.unit
+    arithmetic = values[0][1]
+    fmt, unit = arithmetic.format, arithmetic.unit
     flush = Flush.NEVER if unit is None else unit.flush.of_exact
     if any(other.format != fmt for _, other in values):
         raise ValueError("a selection among numbers of several formats; cast them first")
-    nodes = [_read(node, how) for node, _ in values]
+    nodes = [_read(node, arithmetic) for node, _ in values]
     node = reduce(lambda a, b: maximum(a, b, flush), nodes)
     if selection.floor is not None:
         node = maximum(node, _constant(selection.floor, fmt), flush)
@@ -102,13 +102,13 @@ def selected(selection: Selection, values: Sequence[tuple[Expression, Arithmetic
     return node
 
 
-def _read(node: Expression, how: Arithmetic) -> Expression:
+def _read(node: Expression, arithmetic: Arithmetic) -> Expression:
     """A number in an arithmetic's format, exactly."""
-    if how.format is None:
+    if arithmetic.format is None:
         return real(node)
-    if node.format is None or not holds(how.format, node.format):
-        raise ValueError(f"an arithmetic in {how.format} got a number in {node.format or 'the reals'}; cast it first")
-    return cast(node, how.format)
+    if node.format is None or not holds(arithmetic.format, node.format):
+        raise ValueError(f"an arithmetic in {arithmetic.format} got a number in {node.format or 'the reals'}; cast it first")
+    return cast(node, arithmetic.format)
 
 
 def _constant(value: float | Fraction, fmt: Format | None) -> Expression:
@@ -120,43 +120,43 @@ def _constant(value: float | Fraction, fmt: Format | None) -> Expression:
     return constant(value, fmt)
 
 
-def _entry(entry: Any, how: Arithmetic) -> Expression:
+def _entry(entry: Any, arithmetic: Arithmetic) -> Expression:
     """A parameter as an expression: a template's already is one."""
-    return entry if isinstance(entry, Expression) else _constant(float(entry), how.format)
+    return entry if isinstance(entry, Expression) else _constant(float(entry), arithmetic.format)
 
 
 def _sum(
-    name: str, addends: Addends, values: Sequence[_Computed], how: Arithmetic, normalisation: Normalisation | None
+    name: str, addends: Addends, values: Sequence[_Computed], arithmetic: Arithmetic, normalisation: Normalisation | None
 ) -> _Computed:
     """One sum of a layer, divided and normalised where it is."""
-    one, zero = constant(1, how.format), constant(0, how.format)
-    weights = [one] * len(addends.read) if addends.weights is None else [_entry(w, how) for w in addends.weights]
+    one, zero = constant(1, arithmetic.format), constant(0, arithmetic.format)
+    weights = [one] * len(addends.read) if addends.weights is None else [_entry(w, arithmetic) for w in addends.weights]
     inputs = [zero if k == PADDING else values[k].node for k in addends.read.tolist()]
-    bias = None if addends.bias is None else _entry(addends.bias, how)
-    node = neuron(list(zip(weights, inputs, strict=True)), bias, how)
+    bias = None if addends.bias is None else _entry(addends.bias, arithmetic)
+    node = neuron(list(zip(weights, inputs, strict=True)), bias, arithmetic)
     if addends.divisor != 1:
-        node = divided(node, addends.divisor, how)
+        node = divided(node, addends.divisor, arithmetic)
     if normalisation is not None:
-        node = _normalised(name, node, addends.group, how, normalisation)
-    return _Computed(node, how)
+        node = _normalised(name, node, addends.group, arithmetic, normalisation)
+    return _Computed(node, arithmetic)
 
 
-def neuron(row: Sequence[tuple[Expression, Expression]], bias: Expression | None, how: Arithmetic) -> Expression:
+def neuron(row: Sequence[tuple[Expression, Expression]], bias: Expression | None, arithmetic: Arithmetic) -> Expression:
     """The sum of one neuron: products of pairs (weight, input) and a bias, as the arithmetic's program says."""
-    return sum_graph(program_of(how, len(row), bias is not None), row, bias)
+    return sum_graph(program_of(arithmetic, len(row), bias is not None), row, bias)
 
 
-def divided(node: Expression, divisor: float, how: Arithmetic) -> Expression:
+def divided(node: Expression, divisor: float, arithmetic: Arithmetic) -> Expression:
     """A number over a constant, rounded once into the arithmetic's format; a zero gives +0, what is not finite NaN."""
-    unit = how.unit
+    unit = arithmetic.unit
     read = node if unit is None else cast(node, unit.format, flush=unit.flush.of_exact)
     quotient = mul(real(read), constant(1 / Fraction(divisor), None))
     return quotient if unit is None else cast(quotient, unit.format, unit.mode, unit.flush)
 
 
-def _normalised(name: str, node: Expression, group: int, how: Arithmetic, normalisation: Normalisation) -> Expression:
+def _normalised(name: str, node: Expression, group: int, arithmetic: Arithmetic, normalisation: Normalisation) -> Expression:
     """Raises InputError where an arithmetic would have to say how, or where the factor is irrational."""
-    if how.format is not None:
+    if arithmetic.format is not None:
         raise InputError(f"{name}: no arithmetic says how a batch normalisation is computed; fold it first")
     low, high = normalisation.factor(group)
     if low != high:

@@ -217,7 +217,7 @@ def test_what_is_no_stack_says_so(case: str) -> None:
     network, said = STACKS_ONLY[case]
     with pytest.raises(InputError) as refused:
         _ = network.dense_layers
-    assert str(refused.value) == f"this takes dense ReLU networks so far; {said}"
+    assert str(refused.value) == f"this command takes dense ReLU networks so far; {said}"
     with pytest.raises(InputError):
         _ = network.widths
 
