@@ -84,9 +84,7 @@ class _Folding:
         renamed = tuple(tuple(part if part >= 0 else count - 1 - part for part in step) for step in steps)
         return Rows(Tree(count, renamed), tuple(self.names), tuple(self.held), tuple(self.origins))
 
-    def _joined(
-        self, parts: list[int], sums: list[int], fused: bool, spine_last: bool, steps: list[tuple[int, ...]]
-    ) -> int:
+    def _joined(self, parts: list[int], sums: list[int], fused: bool, spine_last: bool, steps: list[tuple[int, ...]]) -> int:
         """Add up parts in one step, or one after the other: ``sums`` are the nodes that add them in the whole tree."""
         if fused:
             steps.append(tuple(parts))

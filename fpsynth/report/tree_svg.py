@@ -21,8 +21,8 @@ def tree_svg(what: Tree | Order | Arithmetic, terms: int | None = None) -> str:
     """Draw what ``trees.subject`` reads as one SVG document, every step of the tree, nothing left out.
 
     Up to 64 leaves are named; heavy red bars are steps that add more than two nodes; full red dots are products that are fused
-    into their addition, open ones those that are rounded first; blue bars are steps that round otherwise than most.  Raises InputError as ``subject`` does, and for more
-    than 8192 leaves.
+    into their addition, open ones those that are rounded first; blue bars, with a sign, are steps that round otherwise than
+    most.  Raises InputError as ``subject`` does, and for more than 8192 leaves.
     """
     drawn = subject(what, terms)
     leaves = drawn.tree.leaves

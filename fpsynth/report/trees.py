@@ -113,12 +113,18 @@ def _of_program(what: Arithmetic, program: Program) -> Subject:
         program.tree,
         lambda leaf: _leaf_name(program, leaf),
         facts.exact_products(program) if what.fused or facts.exact_products(program) else None,
-        f"{what}, {counted(program.terms, 'term')}",
+        _title(what, program),
         bool(program.alignments),
         special,
         signs,
         frozenset(range(program.terms, program.tree.leaves)),
     )
+
+
+def _title(what: Arithmetic, program: Program) -> str:
+    """The number of terms comes before the words for a program, which may be too many for a line."""
+    terms = counted(program.terms, "term")
+    return f"{what}, {terms}" if what.given is None else f"{terms}, {what}"
 
 
 def _starts_with_bias(what: Arithmetic) -> bool:

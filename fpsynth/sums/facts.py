@@ -1,4 +1,4 @@
-"""What can be told of a sum program: what is fused, aligned and rounded where, and the parts that are rounded before they join."""
+"""What can be told of a sum program: what is fused, aligned and rounded, and its parts that are rounded before they join."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from fpsynth.alignment import Alignment
 from fpsynth.formats import Format, holds
 from fpsynth.orders import Tree
 from fpsynth.orders.tree import restrict
@@ -66,6 +67,12 @@ def exact_products(program: Program) -> frozenset[int]:
     if program.format is None:
         return frozenset()
     return frozenset(k for k, leaf in enumerate(program.leaves[: program.terms]) if leaf.exact)
+
+
+def aligned_formats(program: Program) -> list[tuple[Alignment, Format]]:
+    """How steps align, and in which format each does, the commonest first."""
+    counts = Counter((step.alignment, step.rounds[0].format) for step in program.steps if step.alignment is not None)
+    return [(alignment, fmt) for (alignment, fmt), _ in counts.most_common() if alignment is not None]
 
 
 def exact_operands(program: Program) -> list[tuple[Step, int, int]]:

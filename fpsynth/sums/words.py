@@ -30,12 +30,20 @@ def program_in_words(program: Program) -> str:
 
 
 def order_in_words(program: Program) -> str:
-    """The order of the products, and of parts that are rounded before they join; without what is said of products."""
-    top = facts.whole(program)
-    if top is None:
-        return counted(program.terms, "product")
-    top, _ = _without_numbers(program, top)
-    return ", ".join([*_order(program, top), *_parts(program, top)])
+    """The order of all terms, and the parts that are rounded before they join; without what is said of products."""
+    return ", ".join(_order_told(program))
+
+
+def _order_told(program: Program) -> Iterator[str]:
+    whole = facts.whole(program)
+    if whole is None:
+        yield counted(program.terms, "product")
+        return
+    top, later = _without_numbers(program, whole)
+    yield from _order(program, top)
+    yield from _parts(program, top)
+    yield from later
+    yield from _numbers(program, bool(later))
 
 
 def but_for(leaves: Sequence[int]) -> str:
@@ -66,17 +74,16 @@ def _accumulated(program: Program) -> str:
 
 
 def _told(program: Program) -> Iterator[str]:
-    whole = facts.whole(program)
-    top, later = (None, ()) if whole is None else _without_numbers(program, whole)
-    yield from [counted(program.terms, "product")] if top is None else _order(program, top)
+    """The name of the order, what products are, and then the rest of what ``_order_told`` says."""
+    order, *rest = _order_told(program)
+    named = order_name(program) is not None or program.terms == 1
+    yield from [order] if named else []
     yield from _operands(program)
     yield from _fused(program)
     yield from _products(program)
     every = facts.every_sum(program)
     yield from [f"each sum then {rounds_in_words(every)}"] if every else []
-    yield from [] if top is None else _parts(program, top)
-    yield from later
-    yield from _numbers(program, bool(later))
+    yield from rest if named else [order, *rest]
     result = facts.result_rounds(program)
     if len(result) > 1:
         yield f"the result {rounds_in_words(result)}"
@@ -111,13 +118,19 @@ def _order(program: Program, top: Part) -> list[str]:
     """The name of the order of all products; where it has none, of each of the parts, or the tree."""
     if program.terms == 1:
         return [counted(1, "product")]
-    tree = facts.products_tree(program)
-    named = name_of(tree)
+    named = order_name(program)
     if named is not None:
-        return [str(named)]
+        return [named]
     if top.parts and all(len(part.below) > 1 for part in top.parts) and _told_of_parts(program, top):
         return []
-    return [_tree_text(tree)]
+    return [_tree_text(facts.products_tree(program))]
+
+
+@functools.lru_cache(maxsize=256)
+def order_name(program: Program) -> str | None:
+    """The name of the order of the products; None where it has none."""
+    named = name_of(facts.products_tree(program))
+    return None if named is None else str(named)
 
 
 def _tree_text(tree: Tree) -> str:
