@@ -164,7 +164,7 @@ def _graph(witness: Witness, point: Sequence[float]) -> tuple[tuple[Expression, 
 def _unrounded(node: Expression, args: Sequence[Value]) -> Value:
     """The result of an operation before rounding, its operands flushed where it flushes them."""
     if node.flush:
-        args = [r.flushed(a, arg.format) for a, arg in zip(args, node.args, strict=True) if arg.format is not None]
+        args = [r.flushed(a, arg.format) if arg.format else a for a, arg in zip(args, node.args, strict=True)]
     match node.op:
         case Op.ADD:
             return r.exact_add(args[0], args[1], node.rounding)

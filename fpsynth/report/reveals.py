@@ -101,10 +101,8 @@ def _class(
     steps = steps_in_words(how, terms)
     lines += style.wrap(steps, 4, 6) if steps else []
     if draw and not earlier:
-        drawing = tree_text(how, terms, width=style.width - 4, rows=_ROWS, unicode=style.unicode).splitlines()
-        told = subject(how, terms).legend
-        legend.update(dict.fromkeys(told))
-        lines += [f"    {line}" for line in drawing[1 : len(drawing) - len(told)]]
+        drawing = tree_text(how, terms, width=style.width - 4, rows=_ROWS, unicode=style.unicode, legend=False).splitlines()
+        lines += [f"    {line}" for line in drawing[1:]] + _signs(how, terms, style, legend)
         seen[how] = f"batch {found.kernel.environment.batch}, {_positions(cls, found)}"
     mark, colour = ("✓", "green") if cls.check.perfect else ("✗", "red")
     lines.append("    " + style.paint(f"{mark} {cls.check}", colour) + " hostile vectors, bit for bit")
@@ -113,6 +111,13 @@ def _class(
     if cls.check.first is not None:
         lines += _unexplained(cls.check.first, style)
     return lines
+
+
+def _signs(how: Arithmetic, terms: int, style: Style, legend: dict[str, None]) -> list[str]:
+    """What the signs of a drawing mean that mean something else in others; the ``legend`` of all gets the rest."""
+    drawn = subject(how, terms)
+    legend.update(dict.fromkeys(line for line in drawn.legend if line not in drawn.own_legend))
+    return [line for text in drawn.own_legend for line in style.wrap(text, 4, 6)]
 
 
 def _compared(reveals: Sequence[Reveal], style: Style) -> list[str]:

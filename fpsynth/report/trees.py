@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.orders import Order, Tree
+from fpsynth.report.folding import fold
 from fpsynth.report.repeats import Rows, folded, unfolded
 from fpsynth.sums import facts
 from fpsynth.sums.building import program_of, program_told
@@ -75,7 +76,12 @@ class Subject:
             lines.append("● product fused into the addition   ○ product rounded first")
         if any(len(step) > 2 for step in self.tree.steps):
             lines.append(f"╦ more than two nodes, {'cut and ' if self.aligned else ''}rounded once")
-        return lines + [f"{sign} {meaning}" for sign, meaning in self.signs]
+        return lines + self.own_legend
+
+    @property
+    def own_legend(self) -> list[str]:
+        """What the signs mean that mean something else in another drawing."""
+        return [f"{sign} {meaning}" for sign, meaning in self.signs]
 
 
 def subject(what: Tree | Order | Arithmetic, terms: int | None = None) -> Subject:
@@ -196,17 +202,24 @@ def _step_words(step: Step) -> str:
 
 
 def tree_text(
-    what: Tree | Order | Arithmetic, terms: int | None = None, *, width: int = 96, rows: int = ROWS, unicode: bool = True
+    what: Tree | Order | Arithmetic,
+    terms: int | None = None,
+    *,
+    width: int = 96,
+    rows: int = ROWS,
+    unicode: bool = True,
+    legend: bool = True,
 ) -> str:
     """Draw what ``subject`` reads, in lines of at most ``width`` >= 40 columns and at most ``rows`` >= 2 rows of leaves.
 
     Operands end on one bar and the sum leaves at its top.  In large trees, operands that repeat are cut short, and
-    subtrees that have no room still become one row that says how many leaves it stands for.  Ends in a newline.  Raises
-    InputError as ``subject`` does.
+    subtrees that have no room still become one row that says how many leaves it stands for.  What the signs mean comes last,
+    if the ``legend`` is wanted.  Ends in a newline.  Raises InputError as ``subject`` does.
     """
     drawn = subject(what, terms)
     shown = _Shown(drawn, max(rows, 2), max(width, 40))
-    lines = [_cut(drawn.title, max(width, 40)), *shown.lines(), *drawn.legend]
+    lines = [_cut(drawn.title, max(width, 40)), *shown.lines()]
+    lines += [part for line in drawn.legend for part in fold(line, max(width, 40), "", "  ")] if legend else []
     text = "\n".join(line.rstrip() for line in lines) + "\n"
     return text if unicode else text.translate(_ASCII)
 

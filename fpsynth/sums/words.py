@@ -31,19 +31,17 @@ def program_in_words(program: Program) -> str:
 
 def order_in_words(program: Program) -> str:
     """The order of all terms, and the parts that are rounded before they join; without what is said of products."""
-    return ", ".join(_order_told(program))
+    order, more = _order_and_more(program)
+    return ", ".join([*order, *more])
 
 
-def _order_told(program: Program) -> Iterator[str]:
+def _order_and_more(program: Program) -> tuple[list[str], list[str]]:
+    """The order of the products, if the parts do not tell it; and then parts, and where the bias and addends are added."""
     whole = facts.whole(program)
     if whole is None:
-        yield counted(program.terms, "product")
-        return
+        return [counted(program.terms, "product")], []
     top, later = _without_numbers(program, whole)
-    yield from _order(program, top)
-    yield from _parts(program, top)
-    yield from later
-    yield from _numbers(program, bool(later))
+    return _order(program, top), [*_parts(program, top), *later, *_numbers(program, bool(later))]
 
 
 def but_for(leaves: Sequence[int]) -> str:
@@ -74,16 +72,14 @@ def _accumulated(program: Program) -> str:
 
 
 def _told(program: Program) -> Iterator[str]:
-    """The name of the order, what products are, and then the rest of what ``_order_told`` says."""
-    order, *rest = _order_told(program)
-    named = order_name(program) is not None or program.terms == 1
-    yield from [order] if named else []
+    order, more = _order_and_more(program)
+    yield from order
     yield from _operands(program)
     yield from _fused(program)
     yield from _products(program)
     every = facts.every_sum(program)
     yield from [f"each sum then {rounds_in_words(every)}"] if every else []
-    yield from rest if named else [order, *rest]
+    yield from more
     result = facts.result_rounds(program)
     if len(result) > 1:
         yield f"the result {rounds_in_words(result)}"
@@ -165,18 +161,19 @@ def _parts(program: Program, top: Part) -> Iterator[str]:
         return
     kinds = Counter((part.format, part.rounds) for part in top.parts)
     spelt = _order(program, top) == []
-    if not top.products and len(kinds) == 1:
+    some = all(part.below for part in top.parts)  # a part may add nothing but the bias and addends
+    if some and not top.products and len(kinds) == 1:
         yield _alike(program, top, spelt)
-    elif len(top.parts) == 1:
+    elif some and len(top.parts) == 1:
         yield _with_rest(program, top, spelt)
     else:
         products = counted(len(top.products), "product")
         start = f"{products} and {counted(len(top.parts), 'part')}" if top.products else counted(len(top.parts), "part")
-        told = [f"{count} of them{_how_added(fmt, None, rounds)}" for (fmt, rounds), count in kinds.items()]
+        told = [f"{count} of the parts{_how_added(fmt, top.format, rounds)}" for (fmt, rounds), count in kinds.items()]
         yield f"{start} added in {top.format}, {', '.join(told)}"
     if any(part.parts for part in top.parts):
-        deeper = sum(len(part.parts) for part in top.parts)
-        yield f"with {counted(deeper, 'part')} of their own"
+        deeper = counted(sum(len(part.parts) for part in top.parts), "part")
+        yield f"which has {deeper} of its own" if len(top.parts) == 1 else f"which have {deeper} of their own"
 
 
 def _how_added(fmt: object, top: object, rounds: Sequence[Round]) -> str:
@@ -212,17 +209,19 @@ def _with_rest(program: Program, top: Part, spelt: bool) -> str:
     """``the last 3 products added in float64, the rest of the sum to them at the end``."""
     (part,) = top.parts
     which = _tail(program, top) or counted(len(top.products), "product")
-    name = f" ({_name_of_part(program, part)})" if spelt else ""
-    how = "" if part.format == program.format and not part.rounds else _how_added(part.format, None, part.rounds)
-    rest = f"the rest of the sum{name}{f',{how},' if how else ''}"
+    name = _name_of_part(program, part) if spelt else None
+    how = "" if part.format in (program.format, top.format) else f"added in {part.format}"
+    told = filter(None, [name, how, rounds_in_words(part.rounds) if part.rounds else ""])
+    rest = " ".join(["the rest of the sum", *(f"({text})" for text in [", ".join(told)] if text)])
+    where = "" if top.format == part.format else f" in {top.format}"
     above = program.tree.parents()[part.root]
     others = facts.products_below(program, [node for node in program.operands(above) if node != part.root])
     them = "them" if len(top.products) > 1 else "it"
-    if len(others) == len(top.products):
-        return f"{which} added in {top.format}, {rest} to {them} at the end"
+    if len(others) == len(top.products) > 1:
+        return f"{which} added{where}, {rest} to {them} at the end"
     if len(others) <= 1:
-        return f"{which} added in {top.format} to {rest.rstrip(',')}"
-    return f"{which} added in {top.format}, {rest} among {them}"
+        return f"{which} added{where} to {rest}"
+    return f"{which} added{where}, {rest} among {them}"
 
 
 def _operands(program: Program) -> Iterator[str]:
