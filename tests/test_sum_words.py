@@ -24,7 +24,7 @@ from fpsynth.orders import Tree, parse_order
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums import facts
 from fpsynth.sums.building import program_of, program_told
-from fpsynth.sums.program import Program
+from fpsynth.sums.program import Program, Round
 from fpsynth.sums.words import order_in_words, program_in_words
 
 PARTS = "4 parts of 4 products, each rounded to float16 before they are added in float32"
@@ -64,10 +64,10 @@ def test_large_programs_are_told_as_shortly() -> None:
     assert "4 parts of 1024 products, each rounded to float16" in program_in_words(parts(4, 1024))
 
 
-def sums(tree: Tree, rounded: set[int]) -> Program:
+def sums(tree: Tree, rounded: set[int], result: tuple[Round, ...] = (Round(FLOAT32),)) -> Program:
     """Sums in float32 of rounded products; the sums of the steps with these numbers are rounded to bfloat16."""
     kinds = tuple(add(FLOAT32, BFLOAT16) if step in rounded else add(FLOAT32) for step in range(len(tree.steps)))
-    return Program(FLOAT32, tree, (product(FLOAT32),) * tree.leaves, kinds)
+    return Program(FLOAT32, tree, (product(FLOAT32),) * tree.leaves, kinds, result)
 
 
 def test_the_rest_of_a_sum_may_be_rounded_and_lanes_are_parts() -> None:
@@ -77,6 +77,30 @@ def test_the_rest_of_a_sum_may_be_rounded_and_lanes_are_parts() -> None:
     assert program_in_words(lanes) == (
         "float32: strided:4, 4 parts of 4 products, each rounded to bfloat16 before they are added in float32"
     )
+
+
+def test_each_sum_is_rounded_only_where_all_are() -> None:
+    chain = parse_order("sequential").tree(4)
+    but_the_last = "float32: sequential, each sum but the last then rounded to bfloat16"
+    assert program_in_words(sums(chain, {0, 1})) == but_the_last
+    assert program_in_words(sums(chain, {0, 1, 2})) == "float32: sequential, each sum then rounded to bfloat16"
+    two = "float32: pairwise, 2 parts of 2 products, each rounded to bfloat16 before they are added in float32"
+    assert program_in_words(sums(parse_order("pairwise").tree(4), {0, 1})) == two
+    assert program_in_words(rounded_before_bias(2, wide=True)).endswith(
+        "sequential, fused, the sum rounded to bfloat16 before the bias is added in float32"
+    )
+
+
+def test_the_last_sum_may_be_rounded_on_its_way_to_the_result() -> None:
+    program = sums(parse_order("sequential").tree(3), {1}, (Round(FLOAT16), Round(FLOAT32)))
+    assert program_in_words(program) == "float32: sequential, the result rounded to bfloat16, then to float16"
+
+
+def test_a_bias_in_a_step_with_others_is_told_with_what_it_is_added() -> None:
+    core = Arithmetic(FLOAT16, FLOAT32, fused=True, order=parse_order("groups:4"), alignment=Alignment(25), bias_leaf=True)
+    program = program_of(core, 7, True)
+    assert program.tree.steps == ((0, 1, 2, 3), (8, 4, 5, 6, 7))
+    assert program_in_words(program).endswith("the bias added in one step with 3 products, 1 sum")
 
 
 def test_parts_of_an_order_without_a_name_are_told_beside_the_tree() -> None:

@@ -48,6 +48,8 @@ def program_differences(a: Program, b: Program) -> Iterator[str]:
     elif _fusing(a) != _fusing(b):
         yield "which products are fused into the addition"
     yield from _formats_apart(a, b)
+    if facts.final_rounds(a)[:-1] != facts.final_rounds(b)[:-1]:
+        yield "what the sum is rounded to before it becomes the result"
     if _products(a) != _products(b):
         yield "the format that products are rounded into"
     if facts.operand_rounds(a) != facts.operand_rounds(b):
@@ -91,15 +93,16 @@ def _sums(program: Program) -> Iterator[tuple[int, Step]]:
 
 
 def _parts(program: Program) -> frozenset[tuple[int, tuple[Round, ...]]]:
-    """The sums, by their leaves, that are rounded again, and how."""
-    if not any(map(facts.again, set(program.steps))):
+    """The sums, by their leaves, that are rounded again before they are added, and how."""
+    if not any(map(facts.again, set(program.steps[:-1]))):
         return frozenset()
-    return frozenset((leaves, facts.again(step)) for leaves, step in _sums(program) if facts.again(step))
+    every = (1 << program.tree.leaves) - 1
+    return frozenset((leaves, facts.again(step)) for leaves, step in _sums(program) if facts.again(step) and leaves != every)
 
 
 def _parts_words(program: Program) -> str:
     """How many sums are rounded again, and into what."""
-    counts = Counter(facts.again(step) for step in program.steps if facts.again(step))
+    counts = Counter(facts.again(step) for step in program.steps[:-1] if facts.again(step))
     return listed([f"{count} {rounds_in_words(rounds)}" for rounds, count in counts.items()]) or "none"
 
 

@@ -155,7 +155,8 @@ def _summary(layer: int, found: Sequence[Step]) -> str:
 def _card(number: int, step: Step, style: Style) -> list[str]:
     """One operation in full."""
     head = f"  {number:2}. {step.name} = {step.formula}"
-    words = f"{_WORDS[step.op]}, round to {step.format}" if step.op is not Op.MAX else "ReLU: nothing to round"
+    op = Op.FMA if step.op is Op.ADD and any("×" in argument for argument in step.arguments) else step.op
+    words = f"{_WORDS[op]}, round to {step.format}" if op is not Op.MAX else "ReLU: nothing to round"
     lines = ["", style.paint(head, "bold") + "   " + style.paint(words, "dim")]
     rows = []
     if step.error != 0:

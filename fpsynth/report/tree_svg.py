@@ -14,6 +14,8 @@ LABELLED = 64
 """The most leaves that get a name and a mark each; a larger tree is drawn whole, as a picture of its shape."""
 MAX_DRAWN = 8192
 """The most leaves that are drawn at all."""
+_LINE_HEIGHT = 18
+"""Pixels between two lines of text."""
 _FUSED, _LINE, _SPECIAL, _TEXT = "#c0392b", "#2c3e50", "#2471a3", "#111"
 
 
@@ -33,7 +35,8 @@ def tree_svg(what: Tree | Order | Arithmetic, terms: int | None = None) -> str:
     row = 18.0 if named else 900 / leaves
     column = max(1e-3, min(28.0, 900 / max(heights, 1)))
     left, top = (16 + 8 * max(len(_name(drawn, leaf)) for leaf in range(leaves)) if named else 12), 40
-    width, height = max(round(left + column * (heights + 1) + 40), 560), round(top + row * leaves + 40)
+    width, bottom = max(round(left + column * (heights + 1) + 40), 560), round(top + row * leaves + 26)
+    height = bottom + 14 + _LINE_HEIGHT * len(drawn.own_legend)
     steps = dict.fromkeys(itertools.product((False, True), repeat=2), "")
     signs = []
     for node, (rows, columns, many) in enumerate(lines, leaves):
@@ -56,7 +59,9 @@ def tree_svg(what: Tree | Order | Arithmetic, terms: int | None = None) -> str:
     body += signs
     body += [_leaf(drawn, leaf, left, top + row * (y + 0.5), named) for leaf, y in _rows(drawn.tree).items()]
     note = "" if named else "leaves from top to bottom as the tree is written; not named"
-    legend = "; ".join(filter(None, [*drawn.legend, note])).replace("╦", "red bar:")
+    common = [line for line in drawn.legend if line not in drawn.own_legend]
+    legend = ["; ".join(filter(None, [*common, note])).replace("╦", "red bar:")]
+    legend += drawn.own_legend if named else [f"blue bar: {meaning}" for _, meaning in drawn.signs]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -65,7 +70,10 @@ def tree_svg(what: Tree | Order | Arithmetic, terms: int | None = None) -> str:
             '<rect width="100%" height="100%" fill="white"/>',
             f'<text x="12" y="24" fill="{_TEXT}" font-weight="bold">{escape(_short(drawn.title))}</text>',
             *filter(None, body),
-            f'<text x="12" y="{height - 14}" fill="{_TEXT}">{escape(legend)}</text>',
+            *(
+                f'<text x="12" y="{bottom + _LINE_HEIGHT * k}" fill="{_TEXT}">{escape(line)}</text>'
+                for k, line in enumerate(legend)
+            ),
             "</svg>",
             "",
         ]

@@ -173,7 +173,7 @@ def _special(program: Program) -> tuple[dict[int, str], tuple[tuple[str, str], .
     grouped: dict[str, list[str]] = {}
     for meaning, sign in signs.items():
         grouped.setdefault(sign, []).append(meaning)
-    told = tuple((sign, "; or ".join(meanings[:3])) for sign, meanings in grouped.items())
+    told = tuple((sign, "; or ".join([*some[:3], *["otherwise"] * (len(some) > 3)])) for sign, some in grouped.items())
     return {node: signs[meaning] for node, meaning in words.items() if meaning}, told
 
 

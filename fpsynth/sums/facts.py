@@ -126,8 +126,8 @@ def last_mode(program: Program) -> Rounding:
     """The direction of the last rounding that there is; to nearest even where there is none."""
     if program.format is None:
         return Rounding.RNE
-    root = program.steps[-1].rounds[:1] + again(program.steps[-1]) if program.steps else program.leaves[0].rounds
-    rounds = (*root, *result_rounds(program))
+    first = program.steps[-1].rounds[:1] if program.steps else program.leaves[0].rounds
+    rounds = (*first, *final_rounds(program))
     return rounds[-1].mode if rounds else Rounding.RNE
 
 
@@ -164,9 +164,19 @@ class Part:
 
 
 def every_sum(program: Program) -> tuple[Round, ...]:
-    """How every sum but the last is rounded again, where all are alike; nothing where they are not."""
+    """How every sum but the last is rounded again, if all are; nothing where they are no more than what the last step joins."""
     kinds = {again(step) for step in set(program.steps[:-1])}
-    return kinds.pop() if len(kinds) == 1 else ()
+    if len(kinds) != 1:
+        return ()
+    (rounds,) = kinds
+    last = program.tree.steps[-1]
+    parts = sum(node >= program.tree.leaves for node in last) == len(program.steps) - 1
+    return () if parts and min(last) >= program.terms else rounds
+
+
+def final_rounds(program: Program) -> tuple[Round, ...]:
+    """How the last sum, or the one product, is rounded again, and then into the result, where that can change it."""
+    return (again(program.steps[-1]) if program.steps else ()) + result_rounds(program)
 
 
 def whole(program: Program) -> Part | None:

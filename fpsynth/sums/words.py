@@ -66,8 +66,11 @@ def _accumulated(program: Program) -> str:
     formats = set(facts.sum_formats(program))
     top = facts.whole(program)
     if top is not None:
-        top, _ = _without_numbers(program, top)
-        formats = {top.format, *(part.format for part in top.parts)}
+        stack, formats = [_without_numbers(program, top)[0]], set()
+        while stack:
+            part = stack.pop()
+            formats.add(part.format)
+            stack += part.parts
     return f" accumulated in {formats.pop()}" if len(formats) == 1 and formats != {program.format} else ""
 
 
@@ -78,11 +81,12 @@ def _told(program: Program) -> Iterator[str]:
     yield from _fused(program)
     yield from _products(program)
     every = facts.every_sum(program)
-    yield from [f"each sum then {rounds_in_words(every)}"] if every else []
+    final = facts.final_rounds(program)
+    if every:
+        yield f"each sum{'' if final == every else ' but the last'} then {rounds_in_words(every)}"
     yield from more
-    result = facts.result_rounds(program)
-    if len(result) > 1:
-        yield f"the result {rounds_in_words(result)}"
+    if len(final) > 1 and final != every:
+        yield f"the result {rounds_in_words(final)}"
     yield from _modes_and_flush(program)
 
 
@@ -283,11 +287,20 @@ def _place(program: Program, leaf: int) -> str:
     """Where in the sum a number is added; empty where that is after all products."""
     nodes = facts.beside(program, leaf)
     below = facts.products_below(program, nodes)
+    if len(nodes) > 1 and below:
+        return f"in one step with {', '.join(_what(program, nodes))}"
     if len(below) in (0, program.terms):
         return ""
     if len(below) == 1:
         return "first" if below == [0] else f"to product {below[0]} first"
     return f"to the sum of {len(below)} products"
+
+
+def _what(program: Program, nodes: Sequence[int]) -> list[str]:
+    """``4 products``, ``1 sum``: what a step adds."""
+    products = sum(node < program.terms for node in nodes)
+    sums = sum(node >= program.tree.leaves for node in nodes)
+    return [counted(count, name) for count, name in ((products, "product"), (sums, "sum")) if count]
 
 
 def _modes_and_flush(program: Program) -> Iterator[str]:
