@@ -8,6 +8,8 @@ from divergences import divergence, row_of, views
 from given_programs import BY_HAND, arithmetic, parts, rounded_before_bias, tail
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutations import check as check_damaged
+from mutations import mutated_data
 from profiles import examples
 from witnesses import published
 
@@ -19,6 +21,8 @@ from fpsynth.formats import BFLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
+from fpsynth.report.divergence_explain import explain_divergence
+from fpsynth.report.trees import tree_text
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import load, save, to_json
 from fpsynth.witness.file import parse, text
@@ -116,3 +120,21 @@ def of_layer(terms, bias):
 def test_a_tie_in_a_program_or_in_aligned_sums_is_not_written_as_another_one(how):
     with pytest.raises(InputError, match="families of orders only"):
         to_json(replace(published(), deployment=Deployment(how)))
+
+
+@pytest.mark.parametrize("name", ["parts and a bias", "exact steps"])
+def test_a_damaged_program_is_refused_in_one_line_or_told(name):
+    """Whatever is read is a program that can be drawn, told and explained."""
+    whole = to_json(of(BY_HAND[name]))
+
+    def damaged(draw):
+        table = whole["arithmetics"]
+        program = mutated_data(table[1]["program"], draw)
+        return json.dumps(whole | {"arithmetics": [table[0], table[1] | {"program": program}]})
+
+    def told(text):
+        found = parse(text)
+        assert explain_divergence(found)
+        assert tree_text(found.deployed.deployment.default)
+
+    check_damaged(f"program, {name}", damaged, told)
