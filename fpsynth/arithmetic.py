@@ -10,11 +10,8 @@ from fpsynth.formats import Format
 from fpsynth.orders import SEQUENTIAL, Order
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.program import Program, Round
-from fpsynth.sums.words import program_in_words
-from fpsynth.wording import counted, noun
-
-_NAMED_LEAVES = 4
-"""Products that are named one by one."""
+from fpsynth.sums.words import but_for, program_in_words
+from fpsynth.wording import counted
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class Arithmetic:
         if self.order.bias:
             parts.append(f"({self.order.bias_in_words})")
         if self.fused:
-            parts.append("fused" + _but_for(self.rounded))
+            parts.append("fused" + but_for(self.rounded))
         if self.alignment is not None:
             parts.append(f"({self.alignment})")
         if self.rounding is not Rounding.RNE:
@@ -107,14 +104,6 @@ class Arithmetic:
         if self.bias_first:
             parts.append("bias first")
         return " ".join(parts)
-
-
-def _but_for(leaves: tuple[int, ...]) -> str:
-    """Which products are not fused, in words: by number where they are few."""
-    if not leaves:
-        return ""
-    few = f"{noun(len(leaves), 'product')} {', '.join(map(str, leaves))}"
-    return f" but for {few if len(leaves) <= _NAMED_LEAVES else counted(len(leaves), 'product')}"
 
 
 REAL = Arithmetic(None)

@@ -37,6 +37,8 @@ _ROLES = {
     "deployed": "departs from it",
     "silent": "silent: must not depart",
 }
+_ARITHMETIC = 300
+"""Characters of an arithmetic's words: those of a program are longer than those of a rule."""
 MAX_OUTPUTS = 4
 """Logits of a view that are shown beside those that the predicate reads."""
 
@@ -195,7 +197,7 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
     for view in divergence.views:
         role = _ROLES.get(view.role, view.role)
         lines += style.wrap(f"{style.paint(view.name, 'bold')}  {called(view)} · {role}", 2, 4)
-        facts = [clean(_arithmetic(divergence, view), 160)]
+        facts = [clean(_arithmetic(divergence, view), _ARITHMETIC)]
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
             call = view_call(view.environment, divergence.format, divergence.network)

@@ -11,17 +11,17 @@ from functools import reduce
 
 from fpsynth import rounding as r
 from fpsynth.alignment import cut_at, lined_up
-from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import Result, evaluate
 from fpsynth.evaluators.networks import MAX_GRAPH
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import FLOAT64, Format
-from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense
-from fpsynth.networks.template import template
 from fpsynth.report.computed import Step
 from fpsynth.rounding import Value
+from fpsynth.sums.building import program_of
+from fpsynth.sums.graph import sum_graph
 from fpsynth.witness.divergence import Divergence, View
 
 
@@ -110,7 +110,7 @@ def _rectified(value: Result, how: Arithmetic) -> Result:
     if not isinstance(value, Value):
         return max(Fraction(value), Fraction(0))
     assert how.format is not None
-    return r.maximum(r.flushed(value, how.format) if how.flush else value, r.PLUS_ZERO)
+    return r.maximum(r.flushed(value, how.format) if how.unit is not None and how.unit.flush else value, r.PLUS_ZERO)
 
 
 def _sums(layer: Dense, inputs: Sequence[Result], hows: Sequence[Arithmetic]) -> list[Result]:
@@ -174,12 +174,11 @@ def _graph(
     fmt = how.format or FLOAT64
     known = {f"w{k}": r.from_float(w) for k, w in enumerate(weights)}
     known |= {f"x{k}": x for k, x in enumerate(inputs) if isinstance(x, Value)}
-    row = tuple(variable(f"w{k}", fmt) for k in range(len(weights)))
+    row = [(variable(f"w{k}", fmt), variable(f"x{k}", fmt)) for k in range(len(weights))]
     if bias is not None:
         known["b"] = r.from_float(bias)
-    network = template([((row,), None if bias is None else (variable("b", fmt),))])
-    (root,) = lower(network, [variable(f"x{k}", fmt) for k in range(len(inputs))], Deployment(how))
-    return root, known
+    program = program_of(how, len(row), bias is not None)
+    return sum_graph(program, row, None if bias is None else variable("b", fmt)), known
 
 
 @dataclass(frozen=True)
@@ -279,11 +278,7 @@ class _Trace:
         if id(inner) not in self.names:
             return
         self._call(node, self.names[id(inner)], self.texts[id(inner)])
-        if (
-            node.format is not None
-            and number(self.worth[id(inner)]) != number(self.worth[id(node)])
-            and inner.op is not Op.VARIABLE
-        ):
+        if node.format is not None and number(self.worth[id(inner)]) != number(self.worth[id(node)]) and not _is_factor(inner):
             self._next(node, (self.names[id(inner)],), self.texts[id(inner)])
 
     def _addition(self, node: Expression) -> None:
@@ -366,6 +361,13 @@ class _Trace:
                 products = [r.exact_mul(a, b) for a, b in zip(args[split::2], args[split + 1 :: 2], strict=True)]
                 return reduce(lambda a, b: r.exact_add(a, b, node.rounding), [*args[:split], *products])
         return args[0]
+
+
+def _is_factor(node: Expression) -> bool:
+    """Whether it is a weight or an input, as it is or as it is read: products are named by their terms."""
+    while node.op is Op.CAST:
+        node = node.args[0]
+    return node.op is Op.VARIABLE and node.name != "b"
 
 
 def _number(factor: Expression) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from fpsynth.report.attempts import attempt_lines
-from fpsynth.report.computed import Logits, logits, weight_name
+from fpsynth.report.computed import Logits, logits, program_at, weight_name
 from fpsynth.report.number_line import Mark, number_line_lines
 from fpsynth.report.numerals import power_text, radius_text, significant, ulp
 from fpsynth.report.proofs import proof_lines
@@ -14,6 +14,7 @@ from fpsynth.report.setting import class_colour, class_text, distance, network_s
 from fpsynth.report.style import Style, clean, listed, pad, plain
 from fpsynth.report.tables import table
 from fpsynth.report.verdicts import cause, certificate_section, library_section, refuted, sentence
+from fpsynth.sums.facts import last_mode
 from fpsynth.synthesis.result import TieResult
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Witness
@@ -100,13 +101,13 @@ def picture(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[
     pair = sorted({at_b.rounded_class, at_a.rounded_class})
     if len(pair) == 1:
         pair = sorted([pair[0], *(k for k in range(len(at_a.rounded)) if k != pair[0])][:2])
-    how = witness.deployment.at(len(witness.network.dense_layers) - 1, pair[0])
+    mode = last_mode(program_at(witness, len(witness.network.dense_layers) - 1, pair[0]))
     blocks = []
     for letter, values in (("a", at_a), ("b", at_b)):
         marks = [
             Mark(_exact_name(witness, k, letter), values.exact[k], values.rounded[k], f"y{k}", class_colour(k)) for k in pair
         ]
-        drawn = number_line_lines(marks, witness.format, style, rounding=how.rounding, width=style.width - 4)
+        drawn = number_line_lines(marks, witness.format, style, rounding=mode, width=style.width - 4)
         blocks.append(
             (_describe(witness, letter, values, pair, style), ["  " + line for line in drawn], _undrawn(values, pair))
         )

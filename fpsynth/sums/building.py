@@ -28,6 +28,22 @@ def program_of(arithmetic: Arithmetic, terms: int, bias: bool = False) -> Progra
     return _Building(arithmetic, arithmetic.format, terms, bias).program()
 
 
+def program_told(arithmetic: Arithmetic, terms: int | None = None) -> Program:
+    """The sum program that words and drawings are about: with a bias where the arithmetic says where in the sum it is added.
+
+    ``terms`` None: those of the program or the tree that the arithmetic is.  Raises InputError where it is of another number
+    of terms, or of any.
+    """
+    given, order = arithmetic.given, arithmetic.order
+    if given is not None:
+        return program_of(arithmetic, given.terms if terms is None else terms, given.bias is not None)
+    if terms is None and order.fixed is None:
+        raise InputError(f"order {order} gives a tree for any number of terms: say how many to draw")
+    if terms is None and order.fixed is not None:
+        terms = order.fixed.leaves - arithmetic.bias_leaf
+    return program_of(arithmetic, terms or 0, arithmetic.bias_leaf or arithmetic.bias_first)
+
+
 def restricted(arithmetic: Arithmetic, terms: int, active: Iterable[int], bias: bool = False) -> Arithmetic:
     """The arithmetic of what is left of a sum of ``terms`` products when only the ``active`` ones are not zero.
 

@@ -13,6 +13,7 @@ from fpsynth.formats import FLOAT64, Format, format_named
 from fpsynth.libraries.naming import parse_environment, run_call
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
+from fpsynth.sums.building import program_of
 from fpsynth.witness.calls import named_environment, named_variant, require_call, view_call
 from fpsynth.witness.divergence import Divergence, Observation, Sampled, View
 from fpsynth.witness.numerals import parse_hex_in, parse_rational, quoted
@@ -237,10 +238,8 @@ def _entry(table: Sequence[Arithmetic], index: float, where: str) -> Arithmetic:
 
 def _require_fit(how: Arithmetic, inputs: int, bias: bool) -> None:
     """Whether an arithmetic can evaluate a layer of so many inputs."""
-    terms = inputs + (how.bias_leaf and bias)
-    if how.order.fixed is not None and how.order.fixed.leaves != terms:
-        raise InputError(f"a tree of {how.order.fixed.leaves} leaves cannot add up {terms} terms")
-    if any(leaf >= terms for leaf in how.rounded):
+    program_of(how, inputs, bias)
+    if any(leaf >= inputs + (how.bias_leaf and bias) for leaf in how.rounded):
         raise InputError(f"the order has no leaf {max(how.rounded)} that could be rounded")
 
 

@@ -10,6 +10,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.libraries.naming import run_call
 from fpsynth.networks.network import Dense
+from fpsynth.orders import SEQUENTIAL
 from fpsynth.rounding import Flush
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import decimal_text, exact_text, hex_text
@@ -102,13 +103,13 @@ def _deployment(deployment: Deployment) -> dict[str, Any]:
 
 
 def _arithmetic(arithmetic: Arithmetic) -> dict[str, Any]:
-    if arithmetic.order.fixed or arithmetic.rounded or arithmetic.operands or arithmetic.products or arithmetic.bias_leaf:
-        raise InputError(
-            f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows families of orders only, fused or not"
-        )
     if arithmetic.flush == Flush.UNBOUNDED:
         raise InputError(
             f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows results that are flushed after rounding only"
+        )
+    if arithmetic != _sayable(arithmetic):
+        raise InputError(
+            f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows families of orders only, fused or not"
         )
     return {
         "format": None if arithmetic.format is None else arithmetic.format.name,
@@ -119,6 +120,19 @@ def _arithmetic(arithmetic: Arithmetic) -> dict[str, Any]:
         "order": str(arithmetic.order),
         "bias_first": arithmetic.bias_first,
     }
+
+
+def _sayable(arithmetic: Arithmetic) -> Arithmetic:
+    """What a file of this version says of an arithmetic; it can say it if that is the arithmetic itself."""
+    return Arithmetic(
+        format=arithmetic.format,
+        accumulator=arithmetic.accumulator,
+        rounding=arithmetic.rounding,
+        fused=arithmetic.fused,
+        flush=arithmetic.flush,
+        order=SEQUENTIAL if arithmetic.order.fixed else arithmetic.order,
+        bias_first=arithmetic.bias_first,
+    )
 
 
 def _certificate(certificate: Certificate) -> dict[str, Any]:

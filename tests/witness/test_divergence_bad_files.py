@@ -112,7 +112,7 @@ BAD_BY_MEANING = [
     (("predicate",), {"kind": "equal", "other": 2}, "is no output"),
     (("predicate", "kind"), "outside", "although the predicate is about intervals"),
     (("arithmetics", 0, "order"), "zigzag", "unknown order"),
-    (("arithmetics", 0, "order"), TREE, "a tree of 3 leaves cannot add up 4 terms"),
+    (("arithmetics", 0, "order"), TREE, "is a tree of 3 leaves, but the sum has 4 terms"),
     (("arithmetics", 0, "order"), {"leaves": 4, "steps": [[0, 1], [0, 2], [4, 5]]}, "is repeated or used before"),
     (("arithmetics", 0, "rounded"), [4], "no leaf 4"),
     (("arithmetics", 0, "format"), "float16", "does not hold every float32"),
