@@ -76,7 +76,7 @@ def _neuron(
     neuron = Dense((weights,), None if bias is None else (variable("b", fmt),))
     inputs = [variable(f"x{k}", of) for k, (_, of) in enumerate(values)]
     (total,) = lower(Network((neuron,)), inputs, Deployment(how))
-    (result,) = evaluate([total if last else maximum(total, constant(0, how.format), flush=how.flush)], worth)
+    (result,) = evaluate([total if last else maximum(total, constant(0, how.format), flush=how.activation_flush)], worth)
     assert isinstance(result, Value)
     return result, how.format
 
