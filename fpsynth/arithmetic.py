@@ -75,11 +75,6 @@ class Arithmetic:
         return self.given is None and self.bias_leaf
 
     @property
-    def places_bias(self) -> bool:
-        """Whether a bias has a place of its own among the products."""
-        return self.bias_leaf if self.given is None else self.given.bias is not None
-
-    @property
     def activation_flush(self) -> Flush:
         """How ReLU, which comes after the sum, reads subnormal numbers."""
         return (self.flush if self.given is None else self.given.flush).of_exact

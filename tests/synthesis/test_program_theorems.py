@@ -127,7 +127,8 @@ def test_no_proof_about_two_programs_is_refuted_by_enumeration() -> None:
             assert not (departs(question.predicate, a, b) & finite).any(), (proof, hows)
 
     held()
-    assert {kind for kind, _ in proved} == {"sign", "relu", "gap"} and len(proved) >= 9, proved
+    assert {kind for kind, _ in proved} == {"sign", "relu", "gap"}
+    assert len(proved) >= 9, proved
 
 
 def test_three_parts_are_never_of_opposite_signs() -> None:
@@ -181,10 +182,14 @@ def test_what_is_the_same_gives_the_same_numbers() -> None:
     @given(st.data())
     def held(data: st.DataObject) -> None:
         terms = data.draw(st.integers(1, 4))
-        a = data.draw(programs(MIDDLE, terms, coarse=0.05))
-        leaves = tuple(data.draw(st.sampled_from([leaf, Leaf(PRODUCT, leaf.reads, ()), Leaf(PRODUCT, leaf.reads, (Round(WIDE),))]))
-                       for leaf in a.leaves) if terms > 1 else a.leaves  # fmt: skip
-        b = data.draw(programs(MIDDLE, terms, leaves=leaves, tree=a.tree, coarse=0.05))
+        formats = data.draw(st.sampled_from([FORMATS, (WIDE,)]))  # the widest alone holds every product
+        way = {"formats": formats, "flush": formats == FORMATS, "aligned": formats == FORMATS, "coarse": 0.05}
+        a = data.draw(programs(MIDDLE, terms, **way))
+        leaves = a.leaves
+        if terms > 1:
+            ways = [(leaf, Leaf(PRODUCT, leaf.reads), Leaf(PRODUCT, leaf.reads, (Round(WIDE),))) for leaf in leaves]
+            leaves = tuple(data.draw(st.sampled_from(way)) for way in ways)
+        b = data.draw(programs(MIDDLE, terms, leaves=leaves, tree=a.tree, **way))
         if not same(arithmetic(a), arithmetic(b), terms):
             return
         proved[a == b] += 1
@@ -194,7 +199,7 @@ def test_what_is_the_same_gives_the_same_numbers() -> None:
         np.testing.assert_array_equal(*(sum_of_products(arithmetic(program), w, x) for program in (a, b)))
 
     held()
-    assert proved[True] >= 10 and proved[False] >= 3, proved
+    assert min(proved[True], proved[False]) >= 5, proved
 
 
 def test_products_that_no_rounding_changes_are_the_same_fused_or_not_in_a_mixed_program() -> None:
@@ -249,7 +254,8 @@ def test_the_interval_of_a_program_contains_what_the_theorem_says() -> None:
         assert not (np.isfinite(values) & ((values < lows) | (values > highs))).any(), (a, b)
 
     held()
-    assert len(proved) >= 2 and proved.total() >= 30, proved
+    assert len(proved) >= 2, proved
+    assert proved.total() >= 30, proved
 
 
 def other_modes(program: Program, draw: random.Random) -> Program:

@@ -94,7 +94,7 @@ def input_dependent(
     trigger = plan.trigger(sketch, region, ending.small_level)
     omega = sketch.chain(0, Reading({}, Fraction(1)), by.factors(ending.large_level, plan.depth), by.width)
     ending.write(sketch, terms, omega, trigger, outputs, neuron)
-    network = sketch.network(fmt, last_bias=any(how.places_bias for how in hows))
+    network = sketch.network(fmt, last_bias=any(how.needs_bias for how in hows))
     views = [replace(view, deployment=shifted(view.deployment, plan.depth, outputs)) for view in sides]
     inside, outside = _points(region, fmt, samples, seed)
     blank = Divergence(question, fmt, network, _row(inside[0]), Predicate("gap", neuron, bound=gap), (), construction="trigger")
@@ -131,7 +131,7 @@ def require_detectable(
 
 def _rounds_operands(how: Arithmetic, terms: int) -> bool:
     """Whether weights and inputs are rounded into a format that is not that of products and sums."""
-    return any(fmt != multiplied for fmt, multiplied in program_of(how, terms, how.places_bias).narrowed)
+    return any(fmt != multiplied for fmt, multiplied in program_of(how, terms, how.needs_bias).narrowed)
 
 
 @dataclass(frozen=True)
