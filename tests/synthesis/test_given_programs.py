@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from programs import computed
 from test_triggers import BOX, UNIT
+from tie_questions import E4P4
+from tie_questions import numbers as every_number
 from tie_questions import question as tie_question
 
 from fpsynth.alignment import Alignment
@@ -35,6 +39,7 @@ from fpsynth.synthesis.intervals.answer import find_outside
 from fpsynth.synthesis.intervals.question import IntervalQuestion
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties import ratio_bound
+from fpsynth.synthesis.ties.exhaustive import enumerate_ties, feasible
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import View
 
@@ -163,6 +168,40 @@ def test_the_bound_of_ratios_speaks_of_one_rounding_alone(how: Arithmetic, cover
     assert ratio_bound.bound(replace(asked, deployments=(Deployment(Arithmetic(FLOAT16, given=twice)),))) == 1 << 11
     first = Program(FLOAT16, Tree(1, ()), (Leaf(PRODUCT, (), (Round(FLOAT32), Round(FLOAT16))),), ())
     assert ratio_bound.bound(replace(asked, deployments=(Deployment(Arithmetic(FLOAT16, given=first)),))) is None
+
+
+COARSE, FINE = Format("coarse", 4, 2), Format("fine", 6, 9)
+LEAVES = [
+    Leaf(PRODUCT, (), (Round(FINE, Rounding.RTP), Round(E4P4))),
+    Leaf(PRODUCT, (Round(COARSE, Rounding.RTZ), Round(E4P4)), (Round(E4P4),)),
+    Leaf(PRODUCT, (), (Round(E4P4, flush=Flush.UNBOUNDED), Round(COARSE), Round(E4P4))),
+]
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=["twice", "operands", "products"])
+@pytest.mark.parametrize(("weights", "inputs"), [("0.5:1.2", "0.5:1.5"), ("0.01:0.05", "-0.3:-0.05"), ("-0.02:0.02", "0.5:1")])
+def test_ties_of_a_program_are_enumerated_as_by_looking_at_everything(leaf: Leaf, weights: str, inputs: str) -> None:
+    program = Program(E4P4, Tree(1, ()), (leaf,), ())
+    asked = replace(tie_question(E4P4, weights, inputs), deployments=(Deployment(Arithmetic(E4P4, given=program)),))
+    assert feasible(asked)
+    ws, xs = (every_number(interval, E4P4) for interval in (asked.weights, asked.inputs))
+    table = {(w, x): computed(program, [float(w)], [float(x)]).fraction() for w in ws for x in xs}
+    ratios = [Fraction(0)]
+    for u, v in itertools.permutations(ws, 2):
+        tied = [x for x in xs if table[u, x] == table[v, x]]
+        ratios += [
+            (table[v, x] - table[u, x]) / (abs(v - u) * abs(a - x)) for a in tied for x in xs if table[v, x] > table[u, x]
+        ]
+    found = enumerate_ties(asked).value
+    assert found == (max(ratios) if max(ratios) > 1 else None)
+    assert ratio_bound.bound(asked) is None
+
+
+def test_an_enumeration_is_of_numbers_of_the_question_alone() -> None:
+    """Float32 products of float16 numbers would be taken for numbers of float16."""
+    asked = tie_question(FLOAT16, "1:1.1", "1:1.1")
+    assert feasible(asked)
+    assert not feasible(replace(asked, deployments=(Deployment(Arithmetic(FLOAT32)),)))
 
 
 def test_narrow_accumulators_of_programs_are_told() -> None:

@@ -48,7 +48,7 @@ def bound(question: TieQuestion) -> Fraction | None:
     weights, inputs = question.weights, question.inputs
     if not question.scalar or fmt.precision < 5 or len(question.deployments) != 1:
         return None
-    if _product_rounding(question, 0) is None or _product_rounding(question, 0) != _product_rounding(question, 1):
+    if product_rounding(question, 0) is None or product_rounding(question, 0) != product_rounding(question, 1):
         return None
     if min(weights.mignitude, inputs.mignitude, weights.mignitude * inputs.mignitude) < fmt.min_normal:
         return None
@@ -57,7 +57,7 @@ def bound(question: TieQuestion) -> Fraction | None:
     return limit(fmt, magnitude_rounding(question))
 
 
-def _product_rounding(question: TieQuestion, output: int) -> Rounding | None:
+def product_rounding(question: TieQuestion, output: int) -> Rounding | None:
     """How one output's product is rounded into the question's format, where that is all that happens to it; else None.
 
     Neither flushing nor what is exact counts: the numbers that the theorem speaks of are normal.
@@ -75,7 +75,7 @@ _MIRRORED = {Rounding.RTP: Rounding.RTN, Rounding.RTN: Rounding.RTP}
 
 def magnitude_rounding(question: TieQuestion) -> Rounding:
     """How the magnitudes of the products are rounded, in a question that the theorem speaks of."""
-    mode = _product_rounding(question, 0) or Rounding.RNE
+    mode = product_rounding(question, 0) or Rounding.RNE
     negative = (question.weights.upper < 0) != (question.inputs.upper < 0)
     return _MIRRORED.get(mode, mode) if negative else mode
 
