@@ -29,6 +29,7 @@ most inexact one, and one more for G.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -103,21 +104,41 @@ class _Losses:
 
     @classmethod
     def of(cls, program: Program) -> _Losses:
-        leaves = [inexact(None, leaf.rounds) for leaf in program.leaves if leaf.kind is LeafKind.PRODUCT]
-        steps = [inexact(None, _own_rounds(step)) for step in program.steps]
-        exact = [any(map(program.exact, operands)) for operands in program.tree.steps]
-        worst = max((sum(map(_unit, rounds), Fraction(0)) for rounds in steps or leaves), default=Fraction(0))
-        coarsest = max((sum(map(_half, rounds), Fraction(0)) for rounds in steps or leaves), default=Fraction(0))
-        missing = program.terms - len(steps)
-        relative = max(sum(map(_unit, rounds), Fraction(0)) if rounds else worst for rounds in leaves)
-        relative += sum((_unit(one) for rounds in steps for one in rounds), Fraction(0)) + max(missing, 0) * worst
-        halves = [sum(map(_half, rounds), Fraction(0)) for rounds in leaves]
-        underflow = sum(halves, Fraction(0))
-        for rounds, takes_products in zip(steps, exact, strict=True):
-            underflow += sum(map(_half, rounds if takes_products else rounds[1:]), Fraction(0))
-        absolute = sum((half or coarsest for half in halves), Fraction(0)) + max(missing + 1, 0) * coarsest
-        absolute += sum((_half(one) for rounds in steps for one in rounds), Fraction(0))
+        """Leaves and steps that are alike are counted: programs of many terms have few kinds of either."""
+        kinds = Counter(leaf for leaf in program.leaves if leaf.kind is LeafKind.PRODUCT)
+        leaves = [(_Loss.of(leaf.rounds), count) for leaf, count in kinds.items()]
+        taken = zip(program.tree.steps, program.steps, strict=True)
+        takes = Counter((step, any(map(program.exact, operands))) for operands, step in taken)
+        steps = [(_Loss.of(_own_rounds(step)), products, count) for (step, products), count in takes.items()]
+        losses = [loss for loss, _, _ in steps] or [loss for loss, _ in leaves]
+        worst, coarsest = max(loss.relative for loss in losses), max(loss.absolute for loss in losses)
+        missing = program.terms - len(program.steps)
+        relative = max(loss.relative or worst for loss, _ in leaves) + max(missing, 0) * worst
+        relative += sum((count * loss.relative for loss, _, count in steps), Fraction(0))
+        underflow = sum((count * loss.absolute for loss, count in leaves), Fraction(0))
+        underflow += sum(
+            (count * (loss.absolute if products else loss.further) for loss, products, count in steps), Fraction(0)
+        )
+        absolute = sum((count * (loss.absolute or coarsest) for loss, count in leaves), Fraction(0))
+        absolute += max(missing + 1, 0) * coarsest + sum((count * loss.absolute for loss, _, count in steps), Fraction(0))
         return cls(relative, underflow, absolute)
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """What the roundings of one product or one step lose."""
+
+    relative: Fraction
+    absolute: Fraction
+    further: Fraction
+    """``absolute`` without the first rounding."""
+
+    @classmethod
+    def of(cls, rounds: tuple[Round, ...]) -> _Loss:
+        counted = inexact(None, rounds)
+        halves = [_half(one) for one in counted]
+        relative = sum(map(_unit, counted), Fraction(0))
+        return cls(relative, sum(halves, Fraction(0)), sum(halves[1:], Fraction(0)))
 
 
 def _own_rounds(step: Step) -> tuple[Round, ...]:

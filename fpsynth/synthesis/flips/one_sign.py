@@ -68,16 +68,16 @@ class _Walk:
         assert program.format is not None
         self.program, self.format = program, program.format
         self.weights, self.inputs = weights, inputs
-        self._known: dict[tuple[Leaf, Round | None], _Node] = {}
+        self._known: dict[tuple[Leaf, Step | None], _Node] = {}
 
     def result(self) -> Ends:
         """The ends of the sum.  Raises _UnknownError where a number on the way may overflow."""
         program, nodes = self.program, list[_Node]()
         for leaf, taker in zip(program.leaves, program.takers, strict=False):
-            first = taker.rounds[0] if leaf.exact and taker is not None else None
-            if (leaf, first) not in self._known:
-                self._known[leaf, first] = self._product(leaf, taker if leaf.exact else None)
-            nodes.append(self._known[leaf, first])
+            step = taker if leaf.exact else None
+            if (leaf, step) not in self._known:
+                self._known[leaf, step] = self._product(leaf, step)
+            nodes.append(self._known[leaf, step])
         for operands, step in zip(program.tree.steps, program.steps, strict=True):
             of = [program.node_formats[operand] for operand in operands]
             nodes.append(_Node(_summed(step, [nodes[operand] for operand in operands], of)))
