@@ -107,7 +107,12 @@ class _Drawing:
         align = None
         if kind is StepKind.ALIGNED:
             mode, cut = (self.draw(st.sampled_from([Rounding.RTZ, *Rounding])) for _ in range(2))
-            align = Alignment(self.draw(st.integers(2, 30)), mode, cut, self.draw(st.sampled_from([None, None, -9, 0])))
+            align = Alignment(
+                self.draw(st.one_of(st.integers(2, 5), st.integers(2, 30))),
+                mode,
+                cut,
+                self.draw(st.sampled_from([None, None, -9, 0])),
+            )
             own = Round(own.format, mode, own.flush.of_exact)
         more = self.chain(own.format, 0)
         return Step(kind, (own, *more), align)

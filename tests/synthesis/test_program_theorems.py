@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
-from programs import FORMATS, LONG, MIDDLE, NARROW, SHORT, WIDE, arithmetic, everything, programs
+from programs import FORMATS, LONG, MIDDLE, NARROW, SHORT, WIDE, arithmetic, computed, everything, programs
 from sums import wide_trees
 
 from fpsynth import expressions as e
@@ -28,11 +28,21 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Tree
 from fpsynth.predicates import Predicate
-from fpsynth.rounding import Flush, Rounding, index_range
+from fpsynth.rounding import (
+    Flush,
+    Rounding,
+    Value,
+    exact_mul,
+    flushed,
+    from_float,
+    from_fraction,
+    index_range,
+    round_value,
+)
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.exactness import exact_sum
+from fpsynth.synthesis.exactness import Changes, ExactSum, exact_sum
 from fpsynth.synthesis.flips import FlipQuestion
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.structure import impossible, nothing_rounds
@@ -131,6 +141,49 @@ def test_no_proof_about_two_programs_is_refuted_by_enumeration() -> None:
     assert len(proved) >= 9, proved
 
 
+def test_an_exact_sum_is_what_it_says() -> None:
+    """The changes that it lists, made to exact numbers, give what the program computes, whatever weights and inputs."""
+    found = Counter[object]()
+
+    @settings(max_examples=examples(900))
+    @given(st.data())
+    def held(data: st.DataObject) -> None:
+        terms, fmt = data.draw(st.integers(1, 4)), data.draw(st.sampled_from([NARROW, MIDDLE, LONG]))
+        program = data.draw(programs(fmt, terms, coarse=data.draw(st.sampled_from([0.0, 0.2]))))
+        rng = random.Random(data.draw(st.integers(0, 10**6)))
+        some = numbers(ALL)
+        ranges = [drawn(rng, some, rng.choice((1, 2, 4, 9))) for _ in range(2)]
+        sums = exact_sum(arithmetic(program), terms, NARROW, *ranges)
+        if sums is None:
+            return
+        found[bool(program.alignments), sums.plain, len(sums.result)] += 1
+        for _ in range(12):
+            w, x = ([rng.choice(numbers(some)) for _ in range(terms)] for some in ranges)
+            value, wanted = computed(program, w, x), as_listed(sums, w, x)
+            assert value == wanted or (value.is_zero and wanted.is_zero) or not value.is_finite, (program, w, x)
+
+    held()
+    assert {kind[:2] for kind in found} == {(True, True), (True, False), (False, True), (False, False)}, found
+    assert {kind[2] for kind in found} >= {0, 1, 2}, found
+
+
+def as_listed(sums: ExactSum, weights: list[float], inputs: list[float]) -> Value:
+    def changed(value: Value, changes: Changes) -> Value:
+        for change in changes:
+            read = value if change.source is None else flushed(value, change.source)
+            value = round_value(read, change.into.format, change.into.mode, change.into.flush)
+        return value
+
+    products = []
+    for (of_weight, of_input, of_product), w, x in zip(sums.summands, weights, inputs, strict=True):
+        factors = changed(from_float(w), of_weight), changed(from_float(x), of_input)
+        products.append(changed(exact_mul(*factors), of_product))
+    total = sum((product.fraction() for product in products), Fraction(0))
+    assert abs(total) <= sums.most
+    assert (total / Fraction(2) ** sums.last).denominator == 1
+    return changed(from_fraction(total), sums.result)
+
+
 def test_three_parts_are_never_of_opposite_signs() -> None:
     """All numbers of a format, three terms: programs that share their products and differ in what is done with these."""
     proved = Counter[object]()
@@ -226,8 +279,10 @@ def test_the_interval_of_a_program_contains_what_the_theorem_says() -> None:
         terms = data.draw(st.sampled_from([1, 2, 2, 3]))
         fmt, coarse = data.draw(st.sampled_from([NARROW, MIDDLE])), data.draw(st.sampled_from([0.0, 0.1, 0.3]))
         a = data.draw(programs(fmt, terms, aligned=False, coarse=coarse))
-        way = data.draw(st.sampled_from(["finer", "modes", "any"]))
-        if way == "modes":
+        way = data.draw(st.sampled_from(["finer", "modes", "nudged", "nudged", "any"]))
+        if way == "nudged":
+            b = nudged(a, random.Random(data.draw(st.integers(0, 10**6))))
+        elif way == "modes":
             b = other_modes(a, random.Random(data.draw(st.integers(0, 10**6))))
         else:
             formats = FORMATS[1:] if way == "finer" else FORMATS
@@ -256,6 +311,23 @@ def test_the_interval_of_a_program_contains_what_the_theorem_says() -> None:
     held()
     assert len(proved) >= 2, proved
     assert proved.total() >= 30, proved
+
+
+def nudged(program: Program, draw: random.Random) -> Program:
+    """A program like it, but for the format of one rounding, or one product fused in; itself where that is none."""
+    places = [(k, what) for k in range(program.terms) for what in ("reads", "rounds")]
+    k, what = draw.choice([*places, *((k, "step") for k in range(len(program.steps))), (0, "result")])
+    fmt, leaves, steps = draw.choice(FORMATS), list(program.leaves), list(program.steps)
+    try:
+        if what == "result":
+            return replace(program, result=(Round(fmt), *program.result[-1:]))
+        if what == "step":
+            steps[k] = replace(steps[k], rounds=(*steps[k].rounds[:1], Round(fmt), *steps[k].rounds[1:]))
+        else:
+            leaves[k] = replace(leaves[k], **{what: (*getattr(leaves[k], what), Round(fmt))})
+        return replace(program, leaves=tuple(leaves), steps=tuple(steps))
+    except InputError:
+        return program
 
 
 def other_modes(program: Program, draw: random.Random) -> Program:
@@ -338,6 +410,21 @@ def test_an_interval_of_a_given_program_that_aligns_is_refused() -> None:
         IntervalQuestion(FLOAT16, 3, *sides, one, one)
     plain = replace(sides[0], deployment=Deployment(Arithmetic(FLOAT16)))
     assert containment(IntervalQuestion(FLOAT16, 3, plain, replace(sides[0], role="deployed"), one, one)) is None
+
+
+def test_a_step_that_drops_all_of_its_small_products_keeps_no_sign() -> None:
+    """Multiples of a quarter are all that is left below the least exponent 0."""
+    step = Step(StepKind.ALIGNED, (Round(WIDE, Rounding.RTZ),), Alignment(2, least_exponent=0))
+    how = arithmetic(Program(LONG, Tree(2, ((0, 1),)), (Leaf(PRODUCT),) * 2, (step,), (Round(LONG),)))
+
+    def proof(low: str) -> object:
+        some = Interval(Fraction(low), Fraction(1))
+        return impossible(asked(Arithmetic(LONG), how, terms=2, kind="sign", weights=some, inputs=some))
+
+    assert proof("1/2") is not None
+    assert proof("1/4") is None
+    quarter = np.array([[0.25, 0.25]])
+    assert sum_of_products(how, quarter, quarter)[0] == 0 < sum_of_products(Arithmetic(LONG), quarter, quarter)[0]
 
 
 def test_the_flags_of_a_given_arithmetic_mean_nothing() -> None:
