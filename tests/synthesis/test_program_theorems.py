@@ -23,7 +23,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import evaluate_arrays
 from fpsynth.evaluators.bit_patterns import from_index
 from fpsynth.evaluators.sums import sum_of_products
-from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
+from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import Tree
@@ -270,6 +270,20 @@ def test_products_that_no_rounding_changes_are_the_same_fused_or_not_in_a_mixed_
     assert not same(wide[0], wide[1], 3)  # products of float32 numbers are not
 
 
+@pytest.mark.parametrize(("precision", "alike"), [(22, True), (21, False)])
+def test_a_format_of_twice_the_bits_and_no_less_holds_every_product(precision: int, alike: bool) -> None:
+    wide = Format("double", 8, precision)
+    plain = Program(
+        LONG,
+        Tree(2, ((0, 1),)),
+        (Leaf(PRODUCT, (), (Round(wide),)),) * 2,
+        (Step(StepKind.ADD, (Round(wide),)),),
+        (Round(LONG),),
+    )
+    fused = replace(plain, leaves=(plain.leaves[0], Leaf(PRODUCT)), steps=(Step(StepKind.FMA, (Round(wide),)),))
+    assert same(arithmetic(plain), arithmetic(fused), 2) is alike
+
+
 def test_the_interval_of_a_program_contains_what_the_theorem_says() -> None:
     proved = Counter[object]()
 
@@ -337,6 +351,45 @@ def other_modes(program: Program, draw: random.Random) -> Program:
     leaves = tuple(replace(leaf, reads=changed(leaf.reads), rounds=changed(leaf.rounds)) for leaf in program.leaves)
     steps = tuple(replace(step, rounds=changed(step.rounds)) for step in program.steps)
     return replace(program, leaves=leaves, steps=steps, result=changed(program.result))
+
+
+def test_one_rounding_more_or_coarser_at_any_place_is_not_contained() -> None:
+    """Formats that hold what the interval's number is one of change nothing; narrower ones do, and two in a row as well."""
+    leaf, add = Leaf(PRODUCT, (), (Round(LONG),)), Step(StepKind.ADD, (Round(LONG),))
+    plain = Program(LONG, SEQUENTIAL, (leaf,) * 3, (add, add))
+    one = Interval(Fraction(-1), Fraction(1))
+
+    def contained(a: Program, b: Program) -> bool:
+        sides = [View(n, n, role, Deployment(arithmetic(p))) for n, role, p in (("a", "reference", a), ("b", "deployed", b))]
+        return containment(IntervalQuestion(LONG, 3, *sides, one, one)) is not None
+
+    def variants(*more: Round) -> list[Program]:
+        back = (*more, Round(LONG))
+        return [
+            replace(plain, leaves=(leaf, replace(leaf, reads=back), leaf)),
+            replace(plain, leaves=(leaf, replace(leaf, rounds=(*leaf.rounds, *back)), leaf)),
+            replace(plain, steps=(replace(add, rounds=(*add.rounds, *back)), add)),
+            replace(plain, result=back),
+        ]
+
+    for fine, coarse in zip(variants(Round(WIDE, Rounding.RTP)), variants(Round(WIDE), Round(MIDDLE)), strict=True):
+        assert contained(plain, fine)
+        assert contained(coarse, plain)
+        assert contained(coarse, coarse)
+        assert not contained(plain, coarse)
+
+
+def test_flushed_partial_sums_are_no_exact_ones() -> None:
+    """Multiples of the least subnormal number are numbers of the format, but none that a step which flushes leaves."""
+    tiny, ones = Interval(Fraction(0), LONG.min_normal), Interval(Fraction(1), Fraction(1))
+    leaf = Leaf(PRODUCT, (), (Round(LONG),))
+
+    def found(flush: Flush) -> object:
+        step = Step(StepKind.ADD, (Round(LONG, flush=flush),))
+        return exact_sum(arithmetic(Program(LONG, Tree(2, ((0, 1),)), (leaf,) * 2, (step,))), 2, LONG, tiny, ones)
+
+    assert found(Flush.NEVER) is not None
+    assert found(Flush.ROUNDED) is None
 
 
 def test_partial_sums_rounded_to_another_format_are_exact_only_where_that_holds_them() -> None:
