@@ -76,6 +76,16 @@ class Arithmetic:
         last = self.given.result or (self.given.steps[-1].rounds if self.given.steps else self.given.leaves[0].rounds)
         return Round(self.format, last[-1].mode, self.given.flush)
 
+    @property
+    def flushes(self) -> bool:
+        """Whether ReLU, which comes after the sum, reads subnormal numbers as zeros."""
+        return self.unit is not None and bool(self.unit.flush)
+
+    @property
+    def needs_bias(self) -> bool:
+        """Whether its order places a bias, so that no sum without one has it.  A given program does without."""
+        return self.given is None and self.bias_leaf
+
     def __str__(self) -> str:
         if self.format is None:
             return "real"

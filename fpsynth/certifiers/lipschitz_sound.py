@@ -43,8 +43,9 @@ reach the largest finite number of the format, the point is rejected.
 Every bound is affine in eps and in the norms |h_l(x)|, so each network gives a fixed table of coefficients, rounded up, and
 the certified radii of a point are exactly those below one rational.
 
-Not covered: directed rounding, and sums that are not trees of roundings to nearest (Strassen, Winograd, tensor cores that
-truncate).
+Not covered: directed rounding, sums that are not trees of roundings to nearest (Strassen, Winograd, tensor cores that
+truncate), and programs that round operands, or round more coarsely or more often than this, as those that round partial sums
+into a narrower format before they add them: ``certifiers.covered`` tells which.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def _rectified(value: Result, how: Arithmetic) -> Result:
     if not isinstance(value, Value):
         return max(Fraction(value), Fraction(0))
     assert how.format is not None
-    return r.maximum(r.flushed(value, how.format) if how.unit is not None and how.unit.flush else value, r.PLUS_ZERO)
+    return r.maximum(r.flushed(value, how.format) if how.flushes else value, r.PLUS_ZERO)
 
 
 def _sums(layer: Dense, inputs: Sequence[Result], hows: Sequence[Arithmetic]) -> list[Result]:

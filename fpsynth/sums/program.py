@@ -10,7 +10,7 @@ evaluator (``evaluators.sums``), words (``sums.words``), JSON (``sums.program_js
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -110,7 +110,7 @@ class Program:
                 raise InputError("a product is first rounded into a format that its factors have")
         formats = list(self.node_formats)
         for node, (operands, step) in enumerate(zip(self.tree.steps, self.steps, strict=True), self.tree.leaves):
-            exact = sum(operand < self.tree.leaves and self.leaves[operand].exact for operand in operands)
+            exact = sum(map(self.exact, operands))
             if not step.rounds:
                 raise InputError("a step of a sum program says what it rounds its sum into")
             if (step.kind is StepKind.ALIGNED) != (step.alignment is not None):
@@ -120,6 +120,11 @@ class Program:
             ):
                 raise InputError("add takes two numbers, and fma an exact product and a number")
             own = step.rounds[0].format
+            factors = {self.factor_format(operand) for operand in operands if self.exact(operand)}
+            if step.kind is StepKind.FMA and not all(holds(own, factor) for factor in factors):
+                raise InputError(f"step {node - self.tree.leaves} fuses a product in {own}, which does not hold its factors")
+            if step.kind is StepKind.ALIGNED and len(factors) > 1:
+                raise InputError(f"step {node - self.tree.leaves} aligns products whose factors are of several formats")
             for operand in operands:
                 number = formats[operand]
                 if number is not None and not holds(own, number):
@@ -186,6 +191,56 @@ class Program:
         """Every format that something is rounded into, and the program's own."""
         return {one.format for one in self.roundings} | ({self.format} if self.format is not None else set())
 
+    @cached_property
+    def sum_formats(self) -> frozenset[Format]:
+        """Every format that a product or the sum of a step is rounded into: those of operands and of the result apart."""
+        rounds = [one for leaf in set(self.leaves) for one in leaf.rounds]
+        rounds += [one for step in set(self.steps) for one in step.rounds]
+        return frozenset(one.format for one in rounds)
+
+    @cached_property
+    def multipliers(self) -> tuple[Format | None, ...]:
+        """Of every leaf the format in which its factors are multiplied: exactly in their own for some; None: it has none."""
+        formats: list[Format | None] = []
+        for leaf, taker in zip(self.leaves, self.takers, strict=False):
+            if leaf.kind is not LeafKind.PRODUCT or self.format is None:
+                formats.append(None)
+            elif leaf.rounds:
+                formats.append(leaf.rounds[0].format)
+            else:
+                formats.append(taker.rounds[0].format if taker is not None else last_format(self.format, leaf.reads))
+        return tuple(formats)
+
+    @property
+    def narrowed(self) -> set[tuple[Format, Format]]:
+        """Formats that factors are rounded into although they do not hold the numbers, with that in which they multiply."""
+        found: set[tuple[Format, Format]] = set()
+        for leaf, own in set(zip(self.leaves, self.multipliers, strict=True)):
+            source = self.format
+            for one in leaf.reads if own is not None else ():
+                if source is not None and own is not None and not holds(one.format, source):
+                    found.add((one.format, own))
+                source = one.format
+        return found
+
+    @cached_property
+    def takers(self) -> tuple[Step | None, ...]:
+        """Of every node the step that adds it; None for the last one."""
+        found: list[Step | None] = [None] * (self.tree.leaves + len(self.steps))
+        for operands, step in zip(self.tree.steps, self.steps, strict=True):
+            for operand in operands:
+                found[operand] = step
+        return tuple(found)
+
+    def factor_format(self, leaf: int) -> Format:
+        """The format of the factors of a product, once they are read.  Not for exact arithmetic."""
+        assert self.format is not None
+        return last_format(self.format, self.leaves[leaf].reads)
+
+    def exact(self, node: int) -> bool:
+        """Whether a node is a product that is not rounded before it is added."""
+        return node < self.tree.leaves and self.leaves[node].exact
+
     @property
     def alignments(self) -> set[Alignment]:
         """How its steps align, those that do."""
@@ -199,3 +254,21 @@ class Program:
 def last_format(fmt: Format, rounds: tuple[Round, ...]) -> Format:
     """The format of a number of ``fmt`` after some roundings."""
     return rounds[-1].format if rounds else fmt
+
+
+def held_format(fmt: Format, rounds: tuple[Round, ...]) -> Format:
+    """A format of which a number of ``fmt`` is one after some roundings: the narrowest known, since widening is exact."""
+    for one in rounds:
+        if not holds(one.format, fmt):
+            fmt = one.format
+    return fmt
+
+
+def inexact(source: Format | None, rounds: Sequence[Round]) -> list[Round]:
+    """The roundings that may change a number of ``source``, or, where that is None, an exact one: flushing apart."""
+    kept = []
+    for one in rounds:
+        if source is None or not holds(one.format, source):
+            kept.append(one)
+            source = one.format  # else it is still a number of the narrower one
+    return kept

@@ -70,13 +70,19 @@ class _Restricting:
         exact = sum(self._exact(operand) for operand in operands)
         if step.kind is StepKind.ALIGNED and not exact:
             raise InputError("a step that aligns cannot be restricted to partial sums")
-        if step.kind is StepKind.EXACT and len(operands) == 2 and exact < 2:
+        if step.kind is StepKind.EXACT and len(operands) == 2 and exact < 2 and self._held(operands, step):
             first, *rest = step.rounds
             first = first if exact else replace(first, flush=first.flush.of_exact)
             step = Step(StepKind.FMA if exact else StepKind.ADD, (first, *rest))
         self.operands.append(operands)
         self.steps.append(step)
         return len(self.leaves) + len(self.operands) - 1
+
+    def _held(self, operands: tuple[int, ...], step: Step) -> bool:
+        """Whether a step's format holds the factors of its exact products, so that an ordinary step can read them."""
+        assert self.whole.format is not None
+        reads = [self.leaves[node].reads for node in operands if self._exact(node)]
+        return all(holds(step.rounds[0].format, last_format(self.whole.format, read)) for read in reads)
 
     def _exact(self, node: int) -> bool:
         return node < len(self.leaves) and self.leaves[node].exact

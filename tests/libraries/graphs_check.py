@@ -1,4 +1,4 @@
-"""Run as a program, with a library's name: compares every layer type, graphs and kernels of layers with references; prints JSON."""
+"""Run as a program, with a library's name: compares layer types, graphs and kernels with references; prints JSON."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.expressions import Op
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.computed import logits, steps
@@ -126,7 +126,7 @@ def test_a_bias_that_is_rounded_when_it_is_read_is_told() -> None:
 def of(a: Arithmetic, program: Program, seed: int = 1):
     """Random numbers in a rule and in a program."""
     weights, inputs, bias = drawn(program, seed)
-    network = Network((Dense((weights,), None if bias is None else (bias,)),))
+    network = dense_relu((Dense((weights,), None if bias is None else (bias,)),))
     return divergence(network, inputs, views(("rule", a), ("program", arithmetic(program))), Predicate("sign"), fmt=a.format)
 
 
@@ -259,7 +259,7 @@ def test_the_picture_of_a_tie_shows_halfway_points_only_where_the_last_rounding_
     close = replace(tie(Arithmetic(FLOAT32)), counterexample=random_witness(4, 2, seed=7).certified)
     row = close.network.dense_layers[0].weight[0]
     close = replace(
-        close, network=Network((Dense((row, tuple(np.nextafter(np.float32(w), np.float32(2)).item() for w in row))),))
+        close, network=dense_relu((Dense((row, tuple(np.nextafter(np.float32(w), np.float32(2)).item() for w in row))),))
     )
     for program, shown in ((tail(4, 2), True), (toward_zero(tail(4, 2)), False)):
         witness = replace(close, deployment=Deployment(arithmetic(program)))

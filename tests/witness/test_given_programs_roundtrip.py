@@ -18,7 +18,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.cli.main import main
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.divergence_explain import explain_divergence
@@ -31,7 +31,9 @@ from fpsynth.witness.schema import divergence_schema
 
 def of(program):
     """A rule and a program of so many terms, at ones, with weights 1, 2, 3, ... and a bias if there is one."""
-    network = Network((Dense((tuple(map(float, range(1, program.terms + 1))),), (1.0,) if program.bias is not None else None),))
+    network = dense_relu(
+        (Dense((tuple(map(float, range(1, program.terms + 1))),), (1.0,) if program.bias is not None else None),)
+    )
     point = (1.0,) * program.terms
     rule = Arithmetic(program.format)
     return divergence(
@@ -41,7 +43,7 @@ def of(program):
 
 def departing():
     """1 + 2**-9 is rounded to 1 before the bias, 2**-8, is added: in bfloat16 the class changes."""
-    network = Network((Dense((row_of(2, {0: 1.0}), row_of(2, {0: 1.0, 1: 2.0**-9})), (2.0**-8, 2.0**-8)),))
+    network = dense_relu((Dense((row_of(2, {0: 1.0}), row_of(2, {0: 1.0, 1: 2.0**-9})), (2.0**-8, 2.0**-8)),))
     hows = views(("rule", Arithmetic(BFLOAT16, FLOAT32, fused=True)), ("program", arithmetic(rounded_before_bias(2))))
     return divergence(network, (1.0, 1.0), hows, Predicate("argmax"), fmt=BFLOAT16)
 
@@ -104,7 +106,7 @@ def test_a_program_that_does_not_fit_the_network_is_refused(terms, bias, reason)
 
 
 def of_layer(terms, bias):
-    network = Network((Dense(((1.0,) * terms,), bias),))
+    network = dense_relu((Dense(((1.0,) * terms,), bias),))
     hows = views(("a", Arithmetic(FLOAT32)), ("b", Arithmetic(FLOAT32, order=parse_order("pairwise"))))
     return divergence(network, (1.0,) * terms, hows, Predicate("sign"))
 

@@ -18,6 +18,9 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.template import template
 from fpsynth.orders import parse_order
 from fpsynth.problems import Problem, Variable
+from fpsynth.sums.building import program_of
+from fpsynth.sums.graph import sum_graph
+from fpsynth.sums.numbers import of_numbers
 from fpsynth.synthesis.domain import Interval
 
 CITED = {
@@ -128,10 +131,7 @@ def _value(rows: Sequence[Sequence[Expression]], how: Arithmetic) -> Expression:
         return lower(template([((tuple(weights),), None)]), inputs, Deployment(how))[0]
     if how.format is None:
         return reduce(ex.add, [ex.real(v) for v in rows[0]])
-    nodes = [ex.cast(v, how.sum_format) for v in rows[0]]
-    for left, right in how.order.tree(len(nodes)).steps:
-        nodes.append(ex.add(nodes[left], nodes[right], how.rounding))
-    return ex.cast(nodes[-1], how.format, how.rounding)
+    return sum_graph(of_numbers(program_of(how, len(rows[0])), how.format), (), addends=rows[0])
 
 
 def _ends(rows: Sequence[Sequence[Expression]], how: Arithmetic, widening: str) -> Two:

@@ -164,7 +164,7 @@ def bounded_detector(
     sketch, ending, one = Sketch(1), Ending(found, small, by, depth, fmt), Reading({0: Fraction(1)})
     readings = [sketch.chain(0, one, by.factors(level, depth), by.width) for level in (ending.large_level, ending.small_level)]
     ending.write(sketch, terms, readings[0], readings[1], outputs, neuron)
-    network = sketch.network(fmt, last_bias=any(how.bias_leaf for how in hows))
+    network = sketch.network(fmt, last_bias=any(how.needs_bias for how in hows))
     blank = Divergence(question, fmt, network, (1.0,), Predicate("gap", neuron, bound=gap), (), construction="bounded")
     views = [replace(view, deployment=shifted(view.deployment, depth, outputs)) for view in (a, b, *silent)]
     return evaluated(blank, network, views, blank.predicate, max_weight)

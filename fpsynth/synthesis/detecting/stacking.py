@@ -12,7 +12,9 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import SEQUENTIAL
-from fpsynth.rounding import from_fraction, representable
+from fpsynth.rounding import Rounding, from_fraction, representable
+from fpsynth.sums.numbers import widest
+from fpsynth.sums.program import Program
 
 MAX_WEIGHTS = 50_000
 """Of a network whose views are evaluated exactly: more take longer than anybody waits."""
@@ -158,8 +160,17 @@ def any_width(how: Arithmetic) -> Arithmetic:
     """The arithmetic for a layer of another width: from left to right where its order is for so many terms only."""
     if how.format is None:
         return how
+    if how.given is not None:
+        return _rule(how.given)
     order = how.order.without_bias if how.order.any_number else SEQUENTIAL
     return replace(how, order=order, rounded=(), bias_leaf=False)
+
+
+def _rule(program: Program) -> Arithmetic:
+    """Sums from left to right in the formats of a program, of its widest accumulator; in its rounding mode, if it has one."""
+    modes, wide = {one.mode for one in program.roundings}, widest(program)
+    mode = modes.pop() if len(modes) == 1 else Rounding.RNE
+    return Arithmetic(program.format, None if wide == program.format else wide, mode, flush=program.flush)
 
 
 def shifted(deployment: Deployment, layer: int, outputs: int) -> Deployment:

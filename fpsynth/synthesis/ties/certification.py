@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from fpsynth.certifiers.base import certifier
 from fpsynth.certifiers.bounds import sqrt_upper
+from fpsynth.certifiers.covered import covers_all
 from fpsynth.certifiers.lipschitz_ball import exact_supremum_squared
 from fpsynth.errors import ContradictionError, InputError, MissingPackageError
 from fpsynth.evaluators.networks import network_logits
@@ -210,7 +211,8 @@ class Certification:
         """Return the witness, and why the chosen certifier rejects it (empty if it accepts).
 
         ``arranged`` changes the solution first, in a way that leaves it one.
-        Raises ContradictionError where the floating-point-sound certifier accepts: then one of the two is wrong.
+        Raises ContradictionError where the floating-point-sound certifier accepts, and speaks of the arithmetic: then one of
+        the two is wrong.
         """
         solved = solution(self.question, assignment)
         network, counterexample, certified = solved if arranged is None else arranged(solved)
@@ -218,7 +220,7 @@ class Certification:
         logits = network_logits(network, certified, fmt, deployment)
         squared = squared_distance(certified, counterexample)
         said = claims(network, certified, logits, squared, fmt, self.chosen)
-        if said.sound is not None and said.sound.accepted:
+        if said.sound is not None and said.sound.accepted and covers_all(network, deployment, fmt):
             raise ContradictionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
         witness = Witness(
             question="tie",
