@@ -82,7 +82,16 @@ class Model:
                 waiting += [(i, False, f"the node {operation.label!r}") for i in reversed(operation.inputs) if i]
             elif not state[id(operation)]:
                 raise InputError(f"the node {operation.label!r} reads its own result: the model has a cycle")
-        return result
+        return self._as_listed(result)
+
+    def _as_listed(self, ordered: list[Operation]) -> list[Operation]:
+        """The operations in the order of the file, where each follows what it reads there too, as it should."""
+        places = {id(operation): place for place, operation in enumerate(self.operations.values())}
+        for operation in ordered:
+            before = [self.operations[name] for name in operation.inputs if name in self.operations]
+            if any(places[id(other)] > places[id(operation)] for other in before):
+                return ordered
+        return sorted(ordered, key=lambda operation: places[id(operation)])
 
 
 def parsed(model: Any) -> Model:
