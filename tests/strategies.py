@@ -14,8 +14,7 @@ from fpsynth import rounding as r
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.expressions import Expression, Op
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, Format
-from fpsynth.networks.network import Dense, dense_relu
-from fpsynth.networks.template import Template
+from fpsynth.networks.template import Template, template
 from fpsynth.orders import Order, Tree
 from fpsynth.orders.families import FAMILIES
 from fpsynth.rounding import Flush, Rounding, Value
@@ -203,8 +202,8 @@ def networks(draw: st.DrawFn, fmt: Format, widths: Sequence[int] = ()) -> Templa
     for inputs, outputs in itertools.pairwise(shape):
         rows = st.tuples(*[number] * inputs)
         weight = draw(st.tuples(*[rows] * outputs))
-        layers.append(Dense(weight, draw(st.one_of(st.none(), st.tuples(*[number] * outputs)))))
-    return dense_relu(tuple(layers))
+        layers.append((weight, draw(st.one_of(st.none(), st.tuples(*[number] * outputs)))))
+    return template(layers)
 
 
 rationals = st.builds(Fraction, st.integers(-(10**30), 10**30), st.integers(1, 10**30))

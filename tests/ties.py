@@ -28,7 +28,7 @@ PUBLISHED = tie((0.9890594482421875, 0.989059507846832275390625), 0.157976210117
 
 def lipschitz(witness: Witness) -> Callable[[Sequence[float]], bool]:
     """The exact certifier of two linear outputs of one input: margin > |w1 - w0| * distance."""
-    (w0,), (w1,) = witness.network.dense_layers[0].weight
+    (w0,), (w1,) = witness.network.dense_layers[0].weight.tolist()
     bound = abs(Fraction(w1) - Fraction(w0)) * abs(Fraction(witness.certified[0]) - Fraction(witness.counterexample[0]))
 
     def judge(logits: Sequence[float]) -> bool:

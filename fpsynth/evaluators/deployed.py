@@ -34,6 +34,10 @@ class _Values:
     which: NDArray[np.int16] | None = None
     """(numbers,): the arithmetic of each among ``hows``; None: all are of the first."""
 
+    def computed_by(self, number: int) -> Floats:
+        """The numbers that the arithmetic of that place among ``hows`` computed."""
+        return self.numbers if self.which is None else self.numbers[:, self.which == number]
+
     def of(self, place: int) -> NDArray[np.int16]:
         """Which of the arithmetics, spread; ``place``: where ``hows`` begin among others."""
         own = np.zeros(self.numbers.shape[1], np.int16) if self.which is None else self.which
@@ -43,11 +47,12 @@ class _Values:
 def network_outputs(network: Network, points: Floats, deployment: Deployment) -> Floats:
     """Return the logits, of shape (..., *output shape), of ``network`` at float64 ``points`` of shape (..., *input shape).
 
-    Each sum is evaluated in its own arithmetic of ``deployment``, each selection in that of its first number; ``lower`` says
-    what is done with taps in a padding, inputs that are added as they are, and divided sums, and the bits are those of the
-    exact interpreter.  Raises InputError for exact arithmetic, for points of another shape than the network's, where an
-    arithmetic reads a number that its format does not hold, and for what has no arithmetic: a batch normalisation, which must
-    be folded first, a division of a sum that is not finite, or in a format and rounding that arrays do not divide in.
+    Each sum is evaluated in its own arithmetic of ``deployment``, each selection in that of its first number (the default one
+    for inputs).  ``lower`` says what is done with taps in a padding, inputs that are added as they are, and divided sums; the
+    bits are those of the exact interpreter.  Raises InputError for exact arithmetic, for points of another shape than the
+    network's, where an arithmetic reads a number that its format does not hold, and for what has no arithmetic: a batch
+    normalisation, which must be folded first, a division of a sum that is not finite, or in a format and rounding that arrays
+    do not divide in.
     """
     graph = network.logits
 
@@ -55,7 +60,9 @@ def network_outputs(network: Network, points: Floats, deployment: Deployment) ->
         values, structure = _joined(inputs), graph.structure(node.name)
         if isinstance(structure, Sums):
             return _Layer(node.name, structure, deployment, graph.sums.index(node.name)).computed(values)
-        return _selected(structure, values) if isinstance(structure, Selection) else _moved(structure, values)
+        if isinstance(structure, Selection):
+            return _selected(structure, values, deployment.default)
+        return _moved(structure, values)
 
     values = graph.run(_Values(flat_points(graph, points)), step).numbers
     lead = np.asarray(points).shape[: np.ndim(points) - len(graph.input_shape)]
@@ -129,8 +136,7 @@ class _Layer:
             if source is not None and not holds(fmt, _format_of(source)):
                 raise InputError(f"an arithmetic in {fmt} got a number in {source.format}; cast it first")
             if source is None:
-                given = slice(None) if values.which is None else values.which == number
-                _require_held(values.numbers[:, given], fmt, "points")
+                _require_held(values.computed_by(number), fmt, "points")
 
     def _row(self, output: int) -> int:
         group, of_class, _ = self.sums.place(int(output))
@@ -194,30 +200,34 @@ class _Layer:
         return np.where(divisor == 1, totals, np.where(flushed == 0, 0.0, quotients))
 
 
-def _selected(selection: Selection, values: _Values) -> _Values:
+def _selected(selection: Selection, values: _Values, default: Arithmetic) -> _Values:
     first = selection.taps.at(slice(None))
     read = np.concatenate([moved(first, group * selection.group_stride) for group in range(selection.groups)])
     leading = read[np.arange(len(read)), (read != PADDING).argmax(axis=1)]
-    if values.which is None:
-        return _Values(_chosen(selection, read, values.numbers, values.hows[0]), values.hows)
-    formats = {None if how is None else how.format for how in values.hows}
+    hows = tuple(how or default for how in values.hows)
+    formats = {_format_of(how) for how in hows}
     if len(formats) > 1:
         raise InputError("a selection among numbers of several formats; cast them first")
-    which, numbers = values.which[leading], np.empty((len(values.numbers), len(read)))
     for number, how in enumerate(values.hows):
+        if how is None:
+            _require_held(values.computed_by(number), _format_of(default), "points")
+    if values.which is None:
+        return _Values(_chosen(selection, read, values.numbers, hows[0]), hows)
+    which, numbers = values.which[leading], np.empty((len(values.numbers), len(read)))
+    for number, how in enumerate(hows):
         numbers[:, which == number] = _chosen(selection, read[which == number], values.numbers, how)
-    return _Values(numbers, values.hows, which)
+    return _Values(numbers, hows, which)
 
 
-def _chosen(selection: Selection, read: Indices, numbers: Floats, how: Arithmetic | None) -> Floats:
+def _chosen(selection: Selection, read: Indices, numbers: Floats, how: Arithmetic) -> Floats:
     """What is selected at each row of ``read`` (outputs, taps): (points, outputs)."""
-    fmt = None if how is None else _format_of(how)
+    fmt = _format_of(how)
     for what, constant in (("floor", selection.floor), ("ceiling", selection.ceiling), ("slope", selection.slope)):
-        if constant is not None and fmt is not None:
+        if constant is not None:
             _require_held(np.array([constant]), fmt, f"{what} of a selection")
 
     def flushed(x: Floats) -> Floats:
-        return x if how is None or fmt is None or not how.flush else flush_array(x, fmt)
+        return flush_array(x, fmt) if how.flush else x
 
     def larger(a: Floats, b: Floats) -> Floats:
         return maximum_arrays(flushed(a), flushed(b))
@@ -228,9 +238,7 @@ def _chosen(selection: Selection, read: Indices, numbers: Floats, how: Arithmeti
     if selection.ceiling is not None:
         result = -larger(-result, np.array(-selection.ceiling))
     if selection.slope is not None:
-        slope = np.array(selection.slope)
-        product = slope * result if how is None or fmt is None else mul_arrays(slope, result, fmt, how.rounding, how.flush)
-        result = larger(result, product)
+        result = larger(result, mul_arrays(np.array(selection.slope), result, fmt, how.rounding, how.flush))
     return result
 
 

@@ -48,7 +48,8 @@ def _summed(sums: Sums, values: Floats) -> Floats:
     if (by := sums.normalisation) is not None:
         mean, factor, shift = (a[:, None, None] for a in (by.mean, by.factors(), by.shift))
         result = (result - mean) * factor + shift
-    return result.reshape(len(values), -1)
+    flat: Floats = result.reshape(len(values), -1)
+    return flat
 
 
 def _weighted(sums: Sums, groups: slice, inputs: Floats) -> Floats:
@@ -74,8 +75,8 @@ def _chosen(selection: Selection, inputs: Floats) -> Floats:
         powers = np.exp(inputs - inputs.max(axis=-1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=-1, keepdims=True)).reshape(len(inputs), -1)
     result = inputs.max(axis=-1)
-    if selection.slope is not None:
-        result = np.where(result < 0, selection.slope * result, result)
     if selection.floor is not None:
         result = np.maximum(result, selection.floor)
-    return np.asarray(result if selection.ceiling is None else np.minimum(result, selection.ceiling))
+    if selection.ceiling is not None:
+        result = np.minimum(result, selection.ceiling)
+    return np.asarray(result if selection.slope is None else np.where(result < 0, selection.slope * result, result))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
-from fpsynth.networks.layers.structure import PADDING, Indices, Sums, View, moved
+from fpsynth.networks.layers.structure import PADDING, Indices, Sums, View
 from fpsynth.networks.network import Network
 
 _PIECE = 1 << 22
@@ -52,7 +52,9 @@ def blocks(sums: Sums, points: int) -> Iterator[tuple[slice, slice, slice]]:
 def read_by(sums: Sums, groups: slice, places: slice) -> Indices:
     """The flat positions that a block reads: (groups, positions, terms)."""
     first = sums.taps.at(places)
-    return np.stack([moved(first, group * sums.group_stride) for group in range(groups.start, groups.stop)])
+    offsets = np.arange(groups.start, groups.stop, dtype=np.int32) * np.int32(sums.group_stride)
+    read = first[None] + offsets[:, None, None]
+    return np.where(first[None] == PADDING, np.int32(PADDING), read) if sums.taps.padded else read
 
 
 def pieces(count: int, numbers: int) -> Iterator[slice]:

@@ -53,7 +53,9 @@ def graph_logits(network: Network, point: Sequence[float], fmt: Format, deployme
         structure = graph.structure(node.name)
         if isinstance(structure, Sums):
             return _Layer(node.name, structure, deployment, graph.sums.index(node.name), fmt).computed(values)
-        return _selected(structure, values) if isinstance(structure, Selection) else _viewed(structure, values)
+        if isinstance(structure, Selection):
+            return _selected(structure, values, deployment.default)
+        return _viewed(structure, values)
 
     given: Computed = [Known(from_float(x), fmt) for x in point]
     return tuple(float(value.value) for value in graph.run(given, step))
@@ -124,14 +126,17 @@ def _value(node: Expression, worth: Mapping[str, Value]) -> Value:
     return result
 
 
-def _selected(selection: Selection, values: Computed) -> Computed:
+def _selected(selection: Selection, values: Computed, default: Arithmetic) -> Computed:
     result = []
     for group in range(selection.groups):
         for row in moved(selection.taps.at(slice(None)), group * selection.group_stride).tolist():
             given = [values[k] for k in row if k != PADDING]
             named = {f"x{k}": x.value for k, x in enumerate(given)}
-            nodes = [(variable(f"x{k}", x.format), x.how) for k, x in enumerate(given)]
-            result.append(Known(_value(selected(selection, nodes), named), given[0].format, given[0].how))
+            nodes = [(variable(f"x{k}", x.format), x.how or default) for k, x in enumerate(given)]
+            how = given[0].how or default
+            if how.format is None:
+                raise InputError("real arithmetic gives no numbers of a format")
+            result.append(Known(_value(selected(selection, nodes), named), how.format, how))
     return result
 
 

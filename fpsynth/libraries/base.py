@@ -16,10 +16,10 @@ from fpsynth.libraries.calls import Called, letters
 from fpsynth.libraries.operands import Array as Array
 from fpsynth.libraries.operands import CannotRun as CannotRun
 from fpsynth.libraries.operands import dtype_name, exact_array, narrowed, numpy_dtype, widened
-from fpsynth.networks.network import Dense, Network, dense_relu
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.network import Network
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -301,6 +301,8 @@ class Library(ABC):
         }
 
     def _obstacle(self, dtype: Format, variant: str, device: str) -> str:
+        from fpsynth.networks.network import Dense, dense_relu
+
         plain = Dense(((1.0, 2.0), (2.0, 1.0)))
         biased = Dense(plain.weight, (1.0, 2.0))
         try:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from fpsynth.deadlines import time_left
 from fpsynth.errors import InputError
@@ -15,8 +16,10 @@ from fpsynth.libraries.kernels import Pairs, Process
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import NAMES, library_named, names_for
 from fpsynth.libraries.worker import load_request, outputs_from_message, run_request
-from fpsynth.networks.network import Network
 from fpsynth.processes import Message, Worker, WorkerDied, ready
+
+if TYPE_CHECKING:
+    from fpsynth.networks.network import Network
 
 DEVICES = ("cpu", "cuda")
 LOST = ("crashed: ", "no answer within ")

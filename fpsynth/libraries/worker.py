@@ -9,15 +9,17 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FORMATS, Format
 from fpsynth.libraries.base import CannotRun, Library, Outputs, Runner, one_line
 from fpsynth.libraries.kernels import Pairs
 from fpsynth.libraries.machine import cpu, kernel_variables
 from fpsynth.libraries.registry import library_named
-from fpsynth.networks.network import Network, dense_relu
 from fpsynth.processes import Message, serve
+
+if TYPE_CHECKING:
+    from fpsynth.networks.network import Network
 
 
 def load_request(name: str, device: str, threads: int | None, switches: Pairs) -> Message:
@@ -116,6 +118,8 @@ def _prepared(library: Library, network: Network, dtype: Format, way: tuple[str,
 
 
 def _network(layers: list[dict[str, Any]]) -> Network:
+    from fpsynth.networks.network import dense_relu
+
     return dense_relu([(_floats(layer["weight"]), layer["bias"] and _floats(layer["bias"])) for layer in layers])
 
 

@@ -17,7 +17,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.layers.structure import PADDING, Addends, Normalisation, Selection, Sums, View, moved
 from fpsynth.networks.network import Network, Node
 from fpsynth.networks.template import Template
-from fpsynth.rounding import Flush, Rounding, from_float, representable
+from fpsynth.rounding import Flush, from_float, representable
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,13 @@ def lower(
     A number is cast exactly where the arithmetic that reads it has a wider format; REAL reads any format exactly; a network's
     parameters are constants of the format that reads them.  Taps in a padding read +0; inputs that are added as they are, are
     products with 1; a divided sum is rounded, divided, and rounded again (a zero gives +0, what is not finite NaN).  A
-    selection is computed in the arithmetic of its first number.  Raises ValueError where a weight, a bias, the point or an
-    activation has a format whose values that arithmetic does not all hold, and InputError for a batch normalisation without
-    an exact value.
+    selection is computed in the arithmetic of its first number: the default one where that is an input.  Raises ValueError
+    where a weight, a bias, the point or an activation has a format whose values that arithmetic does not all hold, and
+    InputError for a batch normalisation without an exact value.
     """
     graph = network.logits
+    if len(point) != math.prod(graph.input_shape):
+        raise ValueError(f"a network of {math.prod(graph.input_shape)} inputs got a point of {len(point)} numbers")
 
     def step(node: Node, inputs: Sequence[Sequence[_Computed]]) -> Sequence[_Computed]:
         values = [value for part in inputs for value in part]
@@ -51,7 +53,9 @@ def lower(
                 _sum(node.name, structure.addends(output), values, deployment.at(index, output), structure.normalisation)
                 for output in range(structure.outputs)
             ]
-        return _selected(structure, values) if isinstance(structure, Selection) else _viewed(structure, values)
+        if isinstance(structure, Selection):
+            return _selected(structure, values, deployment.default)
+        return _viewed(structure, values)
 
     given: Sequence[_Computed] = [_Computed(x) for x in point]
     return tuple(value.node for value in graph.run(given, step))
@@ -65,34 +69,33 @@ def _viewed(view: View, values: Sequence[_Computed]) -> Sequence[_Computed]:
     return [fill if k == PADDING else values[k] for k in view.read.tolist()]
 
 
-def _selected(selection: Selection, values: Sequence[_Computed]) -> list[_Computed]:
+def _selected(selection: Selection, values: Sequence[_Computed], default: Arithmetic) -> list[_Computed]:
     result = []
     for group in range(selection.groups):
         read = moved(selection.taps.at(slice(None)), group * selection.group_stride)
         for row in read.tolist():
-            given = [values[k] for k in row if k != PADDING]
-            result.append(_Computed(selected(selection, [(x.node, x.how) for x in given]), given[0].how))
+            given = [(values[k].node, values[k].how or default) for k in row if k != PADDING]
+            result.append(_Computed(selected(selection, given), given[0][1]))
     return result
 
 
-def selected(selection: Selection, values: Sequence[tuple[Expression, Arithmetic | None]]) -> Expression:
+def selected(selection: Selection, values: Sequence[tuple[Expression, Arithmetic]]) -> Expression:
     """The largest of the values, between the bounds, and multiplied where it is negative, in the arithmetic of the first.
 
-    Raises ValueError where the values are of several formats, or a bound or slope is not of theirs.
+    Raises ValueError where the arithmetics are of several formats, or a value, bound or slope is not of theirs.
     """
-    (first, how), fmt = values[0], values[0][0].format
-    if any(node.format != fmt for node, _ in values):
+    how = values[0][1]
+    fmt, flush = how.format, how.flush.of_exact
+    if any(other.format != fmt for _, other in values):
         raise ValueError("a selection among numbers of several formats; cast them first")
-    flush = Flush.NEVER if how is None else how.flush.of_exact
-    node = reduce(lambda a, b: maximum(a, b, flush), [node for node, _ in values[1:]], first)
+    nodes = [_widened(node, replace(how, accumulator=None)) for node, _ in values]
+    node = reduce(lambda a, b: maximum(a, b, flush), nodes)
     if selection.floor is not None:
         node = maximum(node, _constant(selection.floor, fmt), flush)
     if selection.ceiling is not None:
         node = neg(maximum(neg(node), _constant(-selection.ceiling, fmt), flush))
     if selection.slope is not None:  # the slope is between 0 and 1: the product is the larger one where x is negative
-        rounding = Rounding.RNE if how is None else how.rounding
-        product = mul(_constant(selection.slope, fmt), node, rounding, Flush.NEVER if how is None else how.flush)
-        node = maximum(node, product, flush)
+        node = maximum(node, mul(_constant(selection.slope, fmt), node, how.rounding, how.flush), flush)
     return node
 
 

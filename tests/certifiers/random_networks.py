@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from fpsynth.formats import Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.rounding import Rounding, Value, round_fraction
 
 
@@ -24,7 +24,7 @@ def random_network(rng: random.Random, shape: tuple[int, ...], fmt: Format, bias
         size = scale * (1.0 if rng.random() < 0.9 else 2.0 ** -rng.randrange(1, 20))
         return nearest(rng.uniform(-size, size), fmt)
 
-    return Network(
+    return dense_relu(
         tuple(
             Dense(
                 tuple(tuple(entry() for _ in range(inputs)) for _ in range(outputs)),
@@ -39,7 +39,9 @@ def floats(network: Network, point: list[float]) -> np.ndarray:
     """The logits in float64, to see which way is down."""
     values = np.array(point)
     for number, layer in enumerate(network.dense_layers):
-        values = np.array(layer.weight) @ (np.maximum(values, 0) if number else values) + np.array(layer.bias or 0.0)
+        values = np.array(layer.weight) @ (np.maximum(values, 0) if number else values) + (
+            0.0 if layer.bias is None else layer.bias
+        )
     return values
 
 
@@ -51,7 +53,7 @@ def steepest(network: Network, point: list[float], top: int, other: int) -> np.n
             jacobian = jacobian * (values > 0)[:, None]
             values = np.maximum(values, 0)
         weight = np.array(layer.weight)
-        values, jacobian = weight @ values + np.array(layer.bias or 0.0), weight @ jacobian
+        values, jacobian = weight @ values + (0.0 if layer.bias is None else layer.bias), weight @ jacobian
     gradient = jacobian[top] - jacobian[other]
     return gradient / (np.linalg.norm(gradient) or 1.0)
 

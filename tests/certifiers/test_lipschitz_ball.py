@@ -14,7 +14,7 @@ from witnesses import W1, W2, XB
 from fpsynth.certifiers.lipschitz_ball import ball_certifier, exact_supremum_squared, spectral_norm_upper
 from fpsynth.certifiers.lipschitz_exact import exact_certifier, spectral_norm_up
 from fpsynth.errors import InputError, MissingPackageError
-from fpsynth.networks.network import Dense, Network, dense_relu
+from fpsynth.networks.network import Dense, dense_relu
 
 
 def one_layer(*rows, bias=None):
@@ -94,7 +94,7 @@ def test_zero_matrices_have_norm_zero():
 def test_it_agrees_with_the_verified_arithmetic_up_to_that_ones_decimals():
     pytest.importorskip("flint", reason="python-flint is not installed")
     rng = random.Random(7)
-    network = Network(
+    network = dense_relu(
         tuple(Dense(tuple(map(tuple, random_matrix(rng, rows, columns, 0.5)))) for rows, columns in [(6, 4), (5, 6), (3, 5)])
     )
     tight, loose = ball_certifier(network).bounds, exact_certifier(network).bounds

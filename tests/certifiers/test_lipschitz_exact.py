@@ -15,6 +15,7 @@ from fpsynth.certifiers.lipschitz_exact import exact_certifier, gram_matrix, mar
 from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.networks.template import template
 
 UNIT = 10**16
 ENTRIES = (
@@ -139,7 +140,7 @@ def test_hidden_layers_multiply_the_bound():
 
 
 def test_fractions_are_read_exactly():
-    third = dense_relu((Dense(((Fraction(1, 3),), (Fraction(2, 3),))),))
+    third = template([(((Fraction(1, 3),), (Fraction(2, 3),)), None)])
     assert margin_bounds(third)[0][1] == sqrt_up(Fraction(1, 9))
 
 

@@ -27,8 +27,7 @@ from fpsynth.formats import FLOAT32
 from fpsynth.libraries.pool import Call, LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network, dense_relu
-from fpsynth.networks.npz import ArrayNetwork
+from fpsynth.networks.network import Dense, Network, dense_relu, with_numbers
 from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import from_float
 from fpsynth.solvers.base import Status
@@ -50,7 +49,7 @@ CASES = [(network, point) for network in NETWORKS for point in POINTS]
 
 def separate(network: Network) -> Network:
     """The same network, each layer an object of its own."""
-    return network.map(float)
+    return with_numbers(network.map(float), float)
 
 
 def by_hand(network: Network, point: tuple[float, ...]) -> tuple[float, ...]:
@@ -94,11 +93,7 @@ def test_every_certifier(network: Network, point: tuple[float, ...]) -> None:
     box = [(constant(x, FLOAT32), constant(x, FLOAT32)) for x in point]
     written = lower_interval(network.map(lambda w: constant(w, FLOAT32)), box, HOW)
     assert [tuple(map(float, evaluate(pair, {}))) for pair in written] == [(y, y) for y in wanted]
-    arrays = ArrayNetwork(
-        tuple(np.array(layer.weight).T for layer in network.dense_layers),
-        tuple(None if layer.bias is None else np.array(layer.bias) for layer in network.dense_layers),
-    )
-    assert tuple(logits(arrays, np.array([point], np.float32))[0].tolist()) == wanted
+    assert tuple(logits(network, np.array([point], np.float32))[0].tolist()) == wanted
     assert sound_certifier(network, FLOAT32, 2).suprema([point], [wanted]) == sound_certifier(other, FLOAT32, 2).suprema(
         [point], [wanted]
     )
@@ -135,7 +130,7 @@ def test_the_text_that_solvers_read(encoding: str) -> None:
 def test_files_write_every_use() -> None:
     for network in NETWORKS:
         written = [json.dumps(layer_json(layer)) for layer in network.dense_layers]
-        assert written == [json.dumps(layer_json(layer)) for layer in separate(network).layers]
+        assert written == [json.dumps(layer_json(layer)) for layer in separate(network).dense_layers]
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,10 @@ def test_the_folder_of_the_published_witness(tmp_path):
     ]
     assert load(folder / "witness.json") == published()
     assert read_onnx(folder / "network.onnx")[0] == published().network
-    assert read_network((folder / "certifier_network.txt").read_text()).layers[0].weight == ((Fraction(W1),), (Fraction(W2),))
+    assert read_network((folder / "certifier_network.txt").read_text()).dense_layers[0].weight.tolist() == [
+        [Fraction(W1)],
+        [Fraction(W2)],
+    ]
     logits, radius = read_query((folder / "certifier_query.txt").read_text())
     assert radius == RADIUS
     assert logits[1] - logits[0] == Fraction(1, 2**26)

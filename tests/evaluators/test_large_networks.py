@@ -45,7 +45,7 @@ POINT = tuple((np.random.default_rng(5).integers(-128, 128, WIDE) / 128).tolist(
 def test_a_layer_of_200_times_200_is_what_the_graph_gives(name):
     how, whole = HOWS[name], layer(WIDE, WIDE, 1)
     some = dense_relu((Dense(whole.weight[SOME], whole.bias[SOME]),))
-    assert WIDE * WIDE > MAX_GRAPH > sum(len(row) for row in some.layers[0].weight)
+    assert WIDE * WIDE > MAX_GRAPH > some.dense_layers[0].weight.size
     fast = network_logits(dense_relu((whole,)), POINT, how.format, Deployment(how))
     slow = graph_logits(some, POINT, how.format, Deployment(how))
     assert [v.hex() for v in fast[SOME]] == [v.hex() for v in slow]
@@ -80,7 +80,7 @@ def test_the_bounds_of_a_thousand_classes_cost_one_row_and_are_exact():
         tool = certifier(name, network, format=FLOAT32)
         assert tool.supremum(point, logits) > 0 or name == "lipschitz-sound"
         assert len(tool.bounds._known) == 1
-    rows = network.dense_layers[0].weight
+    rows = network.dense_layers[0].weight.tolist()
     ball = certifier("lipschitz", network)
     for p, q in ((999, 0), (0, 999), (5, 6)):
         expected = norm_upper(Fraction(b) - Fraction(a) for a, b in zip(rows[p], rows[q], strict=True))

@@ -13,10 +13,11 @@ from sums import neurons, sum_arithmetics
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators import sums
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.networks import network_logits
-from fpsynth.evaluators.sums import network_outputs, sum_of_products
+from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
-from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.networks.network import Dense, dense_relu, with_numbers
 from fpsynth.orders import parse_order
 from fpsynth.rounding import from_float
 
@@ -54,7 +55,7 @@ def test_shapes_broadcast_and_pieces_change_nothing(how: Arithmetic, monkeypatch
 @settings(max_examples=examples(60))
 @given(st.data(), st.sampled_from([FLOAT16, BFLOAT16, FLOAT32, FLOAT64]))
 def test_networks_of_many_arithmetics_have_the_bits_of_the_reference(data: st.DataObject, fmt: object) -> None:
-    network = data.draw(networks(fmt)).map(float)  # type: ignore[arg-type]
+    network = with_numbers(data.draw(networks(fmt)), float)  # type: ignore[arg-type]
     exceptions = tuple(
         ((index, j), data.draw(sum_arithmetics(fmt, layer.inputs, layer.bias is not None)))  # type: ignore[arg-type]
         for index, layer in enumerate(network.dense_layers)

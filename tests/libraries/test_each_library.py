@@ -15,7 +15,7 @@ from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, FORMATS, TF32, Format
 from fpsynth.libraries.pool import Call, LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network, dense_relu
+from fpsynth.networks.network import Dense, Network, dense_relu, with_numbers
 
 WAYS = [(name, variant) for name in names_for("cpu") for variant in library_named(name).variants]
 DTYPES = [name for name in FORMATS if name != "tf32"]
@@ -44,7 +44,7 @@ def integers(seed: int, *shape: int, biased: bool, magnitude: int) -> Network:
     def number() -> float:
         return float(draw.randint(-magnitude, magnitude))
 
-    return Network(
+    return dense_relu(
         tuple(
             Dense(
                 tuple(tuple(number() for _ in range(inputs)) for _ in range(outputs)),
@@ -116,7 +116,8 @@ def test_numbers_keep_their_bits_on_the_way(pool: LibraryPool, name: str, varian
     for dtype in (FLOAT16, FLOAT32, FLOAT64):
         last = 1.0 + float(2 * dtype.unit_roundoff)
         points = [(last,), (-last,), (float(dtype.max_finite),), (float(dtype.min_normal),)]
-        answer = pool.run(dense_relu((Dense(((1.0,), (-1.0,))),)), dtype, points, {name: [Call(variant, (0, 1, 2, 3))]})[name][0]
+        network = dense_relu((Dense(((1.0,), (-1.0,))),))
+        answer = pool.run(network, dtype, points, {name: [Call(variant, (0, 1, 2, 3))]})[name][0]
         assert answer.outputs is not None, answer.not_run
         assert answer.outputs.logits == tuple((x, -x) for (x,) in points)
 
@@ -138,7 +139,7 @@ def test_numbers_of_another_format_are_refused(pool: LibraryPool, name: str, var
     fine, finer = 1.0 + 2.0**-20, 1.0 + 2.0**-40
     calls = {name: [Call(variant, (0,))]}
     wrong_point = pool.run(network, FLOAT16, [(fine,)], calls)[name][0]
-    wrong_weight = pool.run(network.map(lambda w: w * finer), FLOAT32, [(1.0,)], calls)[name][0]
+    wrong_weight = pool.run(with_numbers(network.map(float), lambda w: w * finer), FLOAT32, [(1.0,)], calls)[name][0]
     for answer in (wrong_point, wrong_weight):
         assert "hold" in answer.not_run
         assert "numbers that are not" in answer.not_run

@@ -25,7 +25,7 @@ def test_shape_and_entries_by_hand() -> None:
 def test_mapping_keeps_shape_and_order(data: st.DataObject, widths: list[int]) -> None:
     network = data.draw(networks(FLOAT16, widths))
     strings = network.map(str)
-    assert strings.shape == network.widths == tuple(widths)
+    assert strings.widths == network.widths == tuple(widths)
     assert list(strings.entries()) == [str(entry) for entry in network.entries()]
     assert [layer.bias is None for layer in strings.dense_layers] == [layer.bias is None for layer in network.dense_layers]
 

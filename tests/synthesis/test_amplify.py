@@ -175,7 +175,7 @@ def test_silent_views_stay_silent_or_the_request_is_refused() -> None:
     silent = next(
         view("silent1", arithmetic(order))
         for order in ("strided:2", "strided:4", "reverse")
-        if predicted(list(before.network.dense_layers[0].weight[0]), arithmetic(order))[0] > 0
+        if predicted(before.network.dense_layers[0].weight[0].tolist(), arithmetic(order))[0] > 0
     )
     a, b = before.views
     positive, other = (a, b) if a.logits[0] > 0 else (b, a)
@@ -269,7 +269,7 @@ def test_a_bias_among_the_leaves_is_zero() -> None:
     build.add(build.add(0, build.add(1, 2)), build.add(4, 3))
     odd = view("b", Arithmetic(FLOAT32, order=fixed_order(build.tree()), bias_leaf=True))
     found = bounded_detector(A, odd, terms=4, max_weight=Fraction(4))
-    assert found.network.dense_layers[-1].bias == (0.0,)
+    assert found.network.dense_layers[-1].bias.tolist() == [0.0]
     assert found.measure == 1
 
 

@@ -33,7 +33,7 @@ def with_view(found, place, **changes):
 
 def with_weight(found, neuron, k, number):
     (layer,) = found.network.dense_layers
-    rows = [list(row) for row in layer.weight]
+    rows = layer.weight.tolist()
     rows[neuron][k] = number
     return replace(found, network=dense_relu((Dense(tuple(map(tuple, rows)), layer.bias),)))
 

@@ -56,7 +56,7 @@ def found(asked, settings=SAMPLING):
     assert asked.predicate.holds(reference, deployed)
     assert not any(asked.predicate.fires(logits, reference) for logits in silent)
     assert divergence.measure == asked.predicate.measure(reference, deployed)
-    row = divergence.network.dense_layers[0].weight[0]
+    row = divergence.network.dense_layers[0].weight[0].tolist()
     assert divergence.real[0] == sum(Fraction(w) * Fraction(x) for w, x in zip(row, divergence.point, strict=True))
     assert result.strict is not None
     return result
@@ -93,7 +93,7 @@ def test_every_pair_of_families_flips_a_sign_and_numpy_agrees(terms):
 
 def test_the_published_shape_is_found_in_a_wide_range():
     result = found(question(SEQUENTIAL, REVERSE, terms=3, weights=(-(2**24), 2**24), ones=True))
-    row = result.divergence.network.dense_layers[0].weight[0]
+    row = result.divergence.network.dense_layers[0].weight[0].tolist()
     assert set(result.divergence.point) == {1.0}
     assert sorted(map(abs, row)) == [1.0, 2.0**24, 2.0**24]
 

@@ -100,7 +100,7 @@ def test_any_two_families_get_strictly_opposite_signs(terms: int, step: int) -> 
 
 def test_thousands_of_terms_take_no_more_than_a_few_that_count() -> None:
     made = found("sequential", "strided:32", terms=4096)
-    products = [w * x for w, x in zip(made.network.dense_layers[0].weight[0], made.point, strict=True)]
+    products = [w * x for w, x in zip(made.network.dense_layers[0].weight[0].tolist(), made.point, strict=True)]
     assert 0 < sum(product != 0 for product in products) <= 8
 
 
@@ -181,7 +181,9 @@ def test_two_formats_disagree_about_numbers_that_both_hold(a: Format, b: Format)
 @pytest.mark.parametrize("order", ["sequential", "pairwise", "strided:4"])
 def test_a_sum_that_is_negative_comes_out_positive(order: str) -> None:
     made = found(REAL, order, predicate=Predicate("relu"))
-    exact = sum(Fraction(w) * Fraction(x) for w, x in zip(made.network.dense_layers[0].weight[0], made.point, strict=True))
+    exact = sum(
+        Fraction(w) * Fraction(x) for w, x in zip(made.network.dense_layers[0].weight[0].tolist(), made.point, strict=True)
+    )
     assert made.real == (exact,)
     assert exact < 0 < made.deployed.logits[0]
 

@@ -74,7 +74,7 @@ def test_twins_tie_in_the_reals_and_differ_where_they_are_summed_differently() -
     found = revealed(1, 4, {(0, 3)})
     (pair,) = pairs(found, "twin")
     made = build("twin", found, pair, flip(found, pair))
-    weight = made.network.dense_layers[0].weight
+    weight = made.network.dense_layers[0].weight.tolist()
     assert weight[pair.first[1]] == weight[pair.second[1]]
     assert made.real[0] == made.real[3]
     logits = made.deployed.logits
@@ -88,7 +88,7 @@ def both_ways(kind: str, found: Reveal) -> list[Divergence]:
     (pair, *_) = pairs(found, kind)
     plain, turned = flip(found, pair), Pair(pair.second, pair.first)
     a, b = plain.views
-    weights = tuple(-w for w in plain.network.dense_layers[0].weight[0])
+    weights = tuple(-w for w in plain.network.dense_layers[0].weight[0].tolist())
     negated = replace(plain, network=dense_relu((Dense((weights,)),)), views=(replace(b, name="a"), replace(a, name="b")))
     return [build(kind, found, pair, plain), build(kind, found, turned, negated)]
 

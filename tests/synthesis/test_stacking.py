@@ -75,7 +75,7 @@ def test_a_layer_without_biases_has_none() -> None:
     sketch.add(1, {0: Fraction(2)}, Fraction(1))
     assert sketch.network(FLOAT32) == dense_relu((Dense(((0.0, 1.0),)), Dense(((2.0,),), (1.0,))))
     del sketch.layers[1]
-    assert sketch.network(FLOAT32, last_bias=True).layers[0].bias == (0.0,)
+    assert sketch.network(FLOAT32, last_bias=True).dense_layers[0].bias.tolist() == [0.0]
 
 
 def test_a_number_that_the_format_lacks_is_refused() -> None:

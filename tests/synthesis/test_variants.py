@@ -58,7 +58,7 @@ def test_ranges_behind_hidden_layers_leave_something_to_the_relu():
 def test_a_rearrangement_changes_places_and_signs_and_no_product():
     network = dense_relu((Dense(((1.0, 2.0), (3.0, 4.0), (5.0, 6.0))),))
     moved, a, b = Variant(asked((2, 3)), (1, 2, 0), (1,)).applied((network, (7.0, 8.0), (9.0, 10.0)))
-    assert moved.layers[0].weight == ((5.0, -6.0), (1.0, -2.0), (3.0, -4.0))
+    assert moved.dense_layers[0].weight.tolist() == [[5.0, -6.0], [1.0, -2.0], [3.0, -4.0]]
     assert (a, b) == ((7.0, -8.0), (9.0, -10.0))
 
 
