@@ -43,7 +43,7 @@ def _template(shape: tuple[int, ...], biased: tuple[bool, ...], dtype: Format, f
         Dense(((0.0,) * inputs,) * outputs, (0.0,) * outputs if bias else None)
         for inputs, outputs, bias in zip(shape, shape[1:], biased, strict=False)
     )
-    model = onnx.ModelProto.FromString(onnx_bytes(dense_relu(layers), dtype, form=form))
+    model = onnx.ModelProto.FromString(onnx_bytes(dense_relu(layers), dtype, form=form, opset=OPSET))
     return _laid(model, turned) if form == "gemm" else model
 
 

@@ -14,7 +14,7 @@ from fpsynth.networks.onnx.reading import PRODUCER
 from fpsynth.networks.onnx.tensors import CODES, package
 
 OPSET = 13
-"""Of models for single kernels, and the oldest that networks are written in."""
+"""Of corpora and single kernels, which old verifiers read, and the oldest that networks are written in."""
 NETWORK_OPSET = 17
 FORMS = ("gemm", "matmul")
 
@@ -93,7 +93,7 @@ def require_format(dtype: Format) -> None:
     """Raise InputError where ONNX has no networks of the format, and MissingPackageError without the package onnx."""
     if dtype not in CODES:
         names = ", ".join(f.name for f in CODES)
-        raise InputError(f"ONNX (opset {NETWORK_OPSET}) has no {dtype.name} networks; choose from {names}")
+        raise InputError(f"ONNX has no {dtype.name} networks; choose from {names}")
     package()
 
 
