@@ -83,8 +83,15 @@ def torch_networks() -> dict[str, tuple[Any, tuple[int, ...]]]:
         "rows": (nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), (2, 3)),
         "convolutional": (
             nn.Sequential(
-                nn.Conv2d(1, 3, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(3, 4, (2, 3), padding=(0, 1), dilation=(2, 1)),
-                nn.ReLU(), nn.Flatten(), nn.Linear(4 * 2 * 4, 5), nn.Dropout(0.5), nn.ReLU(), nn.Linear(5, 3),
+                nn.Conv2d(1, 3, 3, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(3, 4, (2, 3), padding=(0, 1), dilation=(2, 1)),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Linear(4 * 2 * 4, 5),
+                nn.Dropout(0.5),
+                nn.ReLU(),
+                nn.Linear(5, 3),
             ),
             (1, 8, 8),
         ),
@@ -94,15 +101,19 @@ def torch_networks() -> dict[str, tuple[Any, tuple[int, ...]]]:
         ),
         "pooled": (
             nn.Sequential(
-                nn.Conv2d(2, 3, 3), nn.ReLU6(), nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True), nn.AvgPool2d(2, padding=1),
-                nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3), nn.Softmax(dim=1),
+                nn.Conv2d(2, 3, 3),
+                nn.ReLU6(),
+                nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
+                nn.AvgPool2d(2, padding=1),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Flatten(),
+                nn.Linear(3, 3),
+                nn.Softmax(dim=1),
             ),
             (2, 9, 9),
         ),
         "average": (nn.Sequential(nn.AvgPool2d(3, 2, 1, count_include_pad=False), nn.Flatten(), nn.Linear(18, 2)), (2, 5, 5)),
-        "normalised": (
-            nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Hardtanh(-0.5, 0.5), nn.Linear(6, 3)), (4,)
-        ),
+        "normalised": (nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Hardtanh(-0.5, 0.5), nn.Linear(6, 3)), (4,)),
         "padded": (nn.Sequential(nn.ZeroPad2d((1, 2, 0, 1)), nn.ConstantPad2d(1, 0.5), nn.Conv2d(1, 2, 3)), (1, 4, 4)),
         "residual": (Residual(), (2, 5, 5)),
         "joined": (Joined(), (6,)),
@@ -174,25 +185,51 @@ def keras_networks() -> dict[str, Any]:
     networks = {
         "mlp": [keras.Input((5,)), la.Dense(4, activation="relu"), la.Dropout(0.5), la.Dense(3)],
         "convolutional": [
-            keras.Input((7, 6, 1)), la.Conv2D(3, 3, strides=2, padding="same", activation="relu"), la.MaxPooling2D(2, padding="same"),
-            la.DepthwiseConv2D(2, depth_multiplier=2), la.LeakyReLU(negative_slope=0.125), la.Flatten(), la.Dense(4), la.ReLU(), la.Dense(2),
-        ],
-        "one_dimension": [
-            keras.Input((8, 2)), la.Conv1D(3, 3, dilation_rate=2, activation="relu"), la.AveragePooling1D(3, strides=2, padding="same"),
-            la.BatchNormalization(), la.GlobalAveragePooling1D(), la.Dense(3, activation="softmax"),
-        ],
-        "scaled": [
-            keras.Input((2, 3)), la.Rescaling(0.5, 0.25), la.Permute((2, 1)), la.Reshape((6,)), la.Dense(4), la.ReLU(max_value=1.5),
+            keras.Input((7, 6, 1)),
+            la.Conv2D(3, 3, strides=2, padding="same", activation="relu"),
+            la.MaxPooling2D(2, padding="same"),
+            la.DepthwiseConv2D(2, depth_multiplier=2),
+            la.LeakyReLU(negative_slope=0.125),
+            la.Flatten(),
+            la.Dense(4),
+            la.ReLU(),
             la.Dense(2),
         ],
-        "padded": [keras.Input((4, 4, 1)), la.ZeroPadding2D(((1, 0), (2, 1))), la.AveragePooling2D(2), la.Flatten(), la.Dense(2)],
-    }  # fmt: skip
+        "one_dimension": [
+            keras.Input((8, 2)),
+            la.Conv1D(3, 3, dilation_rate=2, activation="relu"),
+            la.AveragePooling1D(3, strides=2, padding="same"),
+            la.BatchNormalization(),
+            la.GlobalAveragePooling1D(),
+            la.Dense(3, activation="softmax"),
+        ],
+        "scaled": [
+            keras.Input((2, 3)),
+            la.Rescaling(0.5, 0.25),
+            la.Permute((2, 1)),
+            la.Reshape((6,)),
+            la.Dense(4),
+            la.ReLU(max_value=1.5),
+            la.Dense(2),
+        ],
+        "padded": [
+            keras.Input((4, 4, 1)),
+            la.ZeroPadding2D(((1, 0), (2, 1))),
+            la.AveragePooling2D(2),
+            la.Flatten(),
+            la.Dense(2),
+        ],
+    }
     models = {name: keras.Sequential(parts, name=name) for name, parts in networks.items()}
     models["residual"] = residual()
     draw = np.random.default_rng(1)
     for model in models.values():
-        model.set_weights([draw.uniform(0.25, 1, w.shape).astype(w.dtype) * draw.choice([-1, 1] if "var" not in v.name else [1], w.shape)
-                           for w, v in zip(model.get_weights(), model.weights, strict=True)])
+        model.set_weights(
+            [
+                draw.uniform(0.25, 1, w.shape).astype(w.dtype) * draw.choice([-1, 1] if "var" not in v.name else [1], w.shape)
+                for w, v in zip(model.get_weights(), model.weights, strict=True)
+            ]
+        )
     return models
 
 
@@ -251,7 +288,9 @@ def make_sklearn() -> None:
         given = points.astype(dtype)
         regressor = MLPRegressor(hidden_layer_sizes=(5, 3), max_iter=30, random_state=1).fit(given, numbers.astype(dtype))
         keep(f"sklearn_regressor_{dtype.__name__}.onnx", to_onnx(regressor, given[:1]).SerializeToString(), version("skl2onnx"))
-    classifier = make_pipeline(StandardScaler(), MLPClassifier(hidden_layer_sizes=(5,), max_iter=30, random_state=1)).fit(points, classes)
+    classifier = make_pipeline(StandardScaler(), MLPClassifier(hidden_layer_sizes=(5,), max_iter=30, random_state=1)).fit(
+        points, classes
+    )
     data = to_onnx(classifier, points[:1], options={"zipmap": False}).SerializeToString()
     keep("sklearn_classifier.onnx", data, version("skl2onnx"))
 

@@ -176,7 +176,10 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no ONNX file": (b"\xff\xfe not onnx", "not an ONNX file"),
     "empty": (b"", "no standard operator set"),
     "cut off": (onnx_bytes(TINY, FLOAT32)[:-9], "not an ONNX file"),
-    "other node": (model([node("MatMul", "X", "W", to="p"), node("Sigmoid", "p")], [weight()]), "Sigmoid.: no layer of fpsynth computes that"),
+    "other node": (
+        model([node("MatMul", "X", "W", to="p"), node("Sigmoid", "p")], [weight()]),
+        "Sigmoid.: no layer of fpsynth computes that",
+    ),
     "old operators": (model([MATMUL], [weight()], opset=5), "operator set 5; read are 6 to"),
     "unfinished": (model([node("MatMul", "X", "W", to="p")], [weight()]), "nothing computes"),
     "nothing": (model([], []), "nothing computes"),

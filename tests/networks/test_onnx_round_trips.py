@@ -9,7 +9,7 @@ import pytest
 from graphs import graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks.rounding_bounds import outputs_and_bounds
+from rounding_bounds import outputs_and_bounds
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
@@ -36,7 +36,11 @@ def small(*shape: int) -> Any:
 
 
 EACH: dict[str, list[Network]] = {
-    "dense": [alone(la.Dense(small(2, 3), small(2)), (3,)), alone(la.Dense(small(2, 3)), (4, 3)), alone(la.Dense([[1.0]]), (1,))],
+    "dense": [
+        alone(la.Dense(small(2, 3), small(2)), (3,)),
+        alone(la.Dense(small(2, 3)), (4, 3)),
+        alone(la.Dense([[1.0]]), (1,)),
+    ],
     "convolution": [
         alone(la.Convolution(small(4, 1, 3), small(4), 2, ((1, 0),), 2, 2), (2, 9)),
         alone(la.Convolution(small(3, 2, 2, 3), None, (1, 2), ((1, 0), (2, 1)), (2, 1)), (2, 5, 6)),
@@ -55,7 +59,9 @@ EACH: dict[str, list[Network]] = {
         Network((Node("a", la.ReLU()), Node("n", la.Add(), ("a", "a", INPUT))), (3, 2), "n"),
     ],
     "add constant": [
-        alone(la.AddConstant(small(3)), (3,)), alone(la.AddConstant(small(2, 1)), (2, 3)), alone(la.AddConstant(0.5), (1, 3)),
+        alone(la.AddConstant(small(3)), (3,)),
+        alone(la.AddConstant(small(2, 1)), (2, 3)),
+        alone(la.AddConstant(0.5), (1, 3)),
         alone(la.Dense(small(3, 3)), (3,), Node("m", la.AddConstant(small(3)), ("n",))),
         alone(la.AddConstant(small(1, 3)), (1, 3)),
     ],
@@ -69,12 +75,15 @@ EACH: dict[str, list[Network]] = {
     "softmax": [alone(la.Softmax(), (3,)), alone(la.Softmax(), (2, 3))],
     "flatten": [alone(la.Flatten(), (2, 3)), alone(la.Flatten(), (3,))],
     "reshape": [alone(la.Reshape(sizes), (2, 3)) for sizes in ((6,), (3, -1), (1, 6, 1), (2, 3))],
-    "transpose": [alone(la.Transpose((1, 0)), (2, 3)), alone(la.Transpose((0, 1)), (1, 3)), alone(la.Transpose((2, 0, 1)), (1, 2, 3))],
+    "transpose": [
+        alone(la.Transpose((1, 0)), (2, 3)),
+        alone(la.Transpose((0, 1)), (1, 3)),
+        alone(la.Transpose((2, 0, 1)), (1, 2, 3)),
+    ],
     "pad": [alone(la.Pad(((1, 0), (0, 2)), 0.5), (2, 3)), alone(la.Pad(((0, 0),)), (2,))],
-    "concat": [
-        Network((Node("a", la.ReLU()), Node("n", la.Concat(axis), ("a", INPUT))), (2, 3), "n") for axis in (0, 1)
-    ] + [alone(la.Concat(0), (3,))],
-}  # fmt: skip
+    "concat": [Network((Node("a", la.ReLU()), Node("n", la.Concat(axis), ("a", INPUT))), (2, 3), "n") for axis in (0, 1)]
+    + [alone(la.Concat(0), (3,))],
+}
 
 CASES = [(kind, number) for kind, networks in EACH.items() for number in range(len(networks))]
 
@@ -114,7 +123,17 @@ def compare(network: Network, data: bytes, batch: int) -> None:
     values, bounds = outputs_and_bounds(network, points)
     assert result.shape == values.shape
     assert (np.abs(result - values) <= bounds).all()
-    halves = {"dense", "convolution", "add", "add constant", "subtract constant", "multiply constant", "relu", "clip", "max pooling"}
+    halves = {
+        "dense",
+        "convolution",
+        "add",
+        "add constant",
+        "subtract constant",
+        "multiply constant",
+        "relu",
+        "clip",
+        "max pooling",
+    }
     if {node.layer.kind for node in network.nodes} <= halves | {"flatten", "reshape", "transpose", "pad", "concat"}:
         assert np.array_equal(result, values)  # multiples of 2**-3 below 2**20, whatever the order
 
@@ -147,7 +166,9 @@ def test_onnxruntime_computes_random_graphs(network: Network, batch: int | None)
 @pytest.mark.parametrize("fmt", [FLOAT16, BFLOAT16, FLOAT32, FLOAT64], ids=str)
 def test_every_format_comes_back(fmt: Format) -> None:
     number = 1 + 2.0 ** (1 - fmt.precision)
-    network = alone(la.Convolution([[[[number, -number]]]], [number]), (1, 1, 3), Node("m", la.MultiplyConstant(number), ("n",)))
+    network = alone(
+        la.Convolution([[[[number, -number]]]], [number]), (1, 1, 3), Node("m", la.MultiplyConstant(number), ("n",))
+    )
     read, found = network_from_onnx(onnx_bytes(network, fmt))
     assert (read, found) == (network, fmt)
 
@@ -160,7 +181,8 @@ def test_names_that_clash_with_those_of_tensors_come_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "what"), [(la.LeakyReLU(0.01), "the slope 0.01 is no float32"), (la.BatchNormalisation([0], [1], [1], [0]), "the epsilon 1e-05")]
+    ("layer", "what"),
+    [(la.LeakyReLU(0.01), "the slope 0.01 is no float32"), (la.BatchNormalisation([0], [1], [1], [0]), "the epsilon 1e-05")],
 )
 def test_attributes_are_never_rounded(layer: la.Layer, what: str) -> None:
     with pytest.raises(InputError, match=f"^n: {what}"):

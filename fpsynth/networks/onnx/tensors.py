@@ -108,7 +108,7 @@ def beside(path: str | os.PathLike[str]) -> Elsewhere:
         if os.path.isabs(location) or not location or not place.startswith(os.path.join(folder, "")):
             raise InputError(f"its weights are kept in {shown(location)!r}, which is not in its folder")
         with opened(place, 1 << 40) as file:
-            file.seek(offset)
+            file.seek(min(offset, file.seek(0, 2)))  # behind the end nothing is read, and the caller says so
             return file.read(MAX_BYTES if size is None else size)
 
     return read

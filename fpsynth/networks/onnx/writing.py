@@ -81,8 +81,9 @@ def _tensor_names(network: Network) -> dict[str, str]:
     names, taken = {INPUT: "X", network.output: "Y"}, {"X", "Y"}
     for node in network.nodes:
         if node.name not in names:
-            name = node.name
-            while name in taken or "_" in name[:2] or name.endswith("/product"):
+            # weights are called _..., W_... and b_..., and what blocks a bias ends in /product
+            name = f"n{node.name}" if "_" in node.name[:2] else node.name
+            while name in taken or name.endswith("/product"):
                 name += "'"
             names[node.name] = name
             taken.add(name)
