@@ -191,14 +191,14 @@ class Deployment:
 
     default: Arithmetic
     exceptions: tuple[tuple[tuple[int, int], Arithmetic], ...] = ()
-    """Pairs ((layer, output), arithmetic), layers and outputs counted from 0."""
+    """Pairs ((layer, output), arithmetic): layers are a network's nodes that add (``Graph.sums``), outputs flat positions."""
 
     @cached_property
     def _table(self) -> dict[tuple[int, int], Arithmetic]:
         return dict(self.exceptions)
 
     def at(self, layer: int, output: int) -> Arithmetic:
-        """Return the arithmetic of one output position of one layer."""
+        """Return the arithmetic of one layer, counted from 0 among those that add, at one flat output position of it."""
         return self._table.get((layer, output), self.default)
 
     def __str__(self) -> str:

@@ -1,12 +1,17 @@
-"""Running the command line in a process, and watching the processes below it."""
+"""Running the command line, in a process of its own or in this one, and watching the processes below it."""
 
+import contextlib
+import io
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from fpsynth.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -25,6 +30,19 @@ def fpsynth(*arguments, cwd=None):
         timeout=100,
         stdin=subprocess.DEVNULL,
     )
+
+
+def fpsynth_here(*arguments, cwd="."):
+    """Run the command line in this process: where what it prints and its exit code are looked at, and nothing of a process."""
+    out, err, handler = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
+    try:
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main([*map(str, arguments)])
+    except SystemExit as end:  # argparse
+        code = end.code
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    return subprocess.CompletedProcess(arguments, code or 0, out.getvalue(), err.getvalue())
 
 
 def refused(done):

@@ -4,6 +4,7 @@ Property tests draw the same examples every time, and with FPSYNTH_NIGHTLY=1 oth
 What is costly is shared by the tests of a file, which ``--dist loadfile`` keeps in one process.
 """
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -24,7 +25,7 @@ TIERS = {
         "test_confirmation.py",
         "test_replay_divergence.py",
     ),
-    "whole": ("cli", "bare", "benchmarks", "corpus", "test_api.py", "test_docs.py"),
+    "whole": ("cli", "bare", "benchmarks", "corpus", "goldens", "test_api.py", "test_docs.py"),
 }
 """Folders and files below tests/ of each tier but ``core``, to which all others belong: formats, orders, networks, words."""
 
@@ -57,3 +58,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test with its tier."""
     for item in items:
         item.add_marker(tier_of(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through thousands of tests again and again: they stay to the end."""
+    gc.collect()
+    gc.freeze()

@@ -1,6 +1,8 @@
 """What property tests draw: the same in every run; with FPSYNTH_NIGHTLY=1 something else every time, and more of it."""
 
 import os
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -9,16 +11,26 @@ SLOW = NIGHTLY or "FPSYNTH_SLOW" in os.environ
 """Whether tests that take long are run."""
 slow = pytest.mark.skipif(not SLOW, reason="takes long (set FPSYNTH_SLOW=1)")
 """Marks what stands beside quicker cases of the same kind."""
-_MORE, _FEWER = 20, 3
+_MORE, _FEW, _FEWER = 20, 3, 5
 
 
 def examples(number: int) -> int:
     """How many examples a property of ordinary cost, which deserves ``number``, is tried on.
 
-    Fewer in an ordinary run, which draws the same ones every time: what they have once brought to light stands in the tests as
-    an explicit example.
+    Fewer in an ordinary run, and in one of what takes long, which draw the same ones every time: what they have once brought
+    to light stands in the tests as an explicit example.
     """
-    return _MORE * number if NIGHTLY else max(1, number // _FEWER)
+    return _MORE * number if NIGHTLY else max(1, number // (_FEW if SLOW else _FEWER))
+
+
+def every_second(cases: Iterable[tuple[Any, Any]], always: Callable[[Any, Any], bool] = lambda *case: False) -> list[object]:
+    """For tests of all pairs of two lists: of most pairs every second one, as on a chessboard, is left to the slow run.
+
+    Each value is still tried every time with half of the others; with all of them where ``always`` says so.
+    """
+    cases = list(cases)
+    first, second = ({value: k for k, value in enumerate(dict.fromkeys(case[place] for case in cases))} for place in (0, 1))
+    return [pytest.param(a, b, marks=slow if (first[a] + second[b]) % 2 and not always(a, b) else ()) for a, b in cases]
 
 
 def load() -> None:

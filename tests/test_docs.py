@@ -8,25 +8,13 @@ import shlex
 from pathlib import Path
 
 import pytest
+from goldens.documents import COMMANDS, DOCUMENTS
 
 from fpsynth.certifiers.base import NAMES as CERTIFIERS
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def _commands(text: str) -> list[str]:
-    """The fpsynth commands of the shell blocks, continued lines joined, comments and everything before the command dropped."""
-    blocks = re.findall(r"^```(?:sh|text|bash)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    parts = [part.strip() for line in lines for part in re.split(r"&&|;", line.split("  #")[0])]
-    matches = [re.match(r"(?:\$ )?(?:\S*python3? -m )?fpsynth ([a-z]+ .*)", part) for part in parts]
-    return [match[1] for match in matches if match and "·" not in match[1]]
-
-
-COMMANDS = [(document, command) for document in DOCUMENTS for command in _commands(document.read_text())]
 
 
 def test_there_are_commands():

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from aligned_arithmetics import tensor_core
-from command_line import fpsynth, refused
+from command_line import fpsynth_here as fpsynth
+from command_line import refused
 from divergences import PAIRWISE, SEQUENTIAL, classes, divergence, precision, row_of, triple, views
 
 from fpsynth.arithmetic import REAL, Arithmetic
@@ -154,20 +155,14 @@ def test_a_view_on_a_gpu_is_listed_with_the_reason_where_there_is_none() -> None
         replay_divergence(found, libraries=[], device="cuda")
 
 
-def test_settings_of_an_environment_reach_its_process() -> None:
+def test_settings_and_threads_of_an_environment_reach_its_process() -> None:
     needs("torch")
     found = triple(silent=False)
-    view = View("silent1", "compatible", "silent", found.reference.deployment, "torch:linear:batch=2,MKL_CBWR=COMPATIBLE")
+    where = "torch:linear:batch=2,threads=1,MKL_CBWR=COMPATIBLE"
+    view = View("silent1", "compatible, one thread", "silent", found.reference.deployment, where)
     (record,) = replay_divergence(replace(found, views=(*found.views, view)), libraries=[])
     assert record.settings == (("MKL_CBWR", "COMPATIBLE"),)
     assert record.environment.get("MKL_CBWR") == "COMPATIBLE" or "COMPATIBLE" in str(record.environment)
-
-
-def test_threads_of_an_environment_reach_its_process() -> None:
-    needs("torch")
-    found = triple(silent=False)
-    view = View("silent1", "one thread", "silent", found.reference.deployment, "torch:linear:batch=2,threads=1")
-    (record,) = replay_divergence(replace(found, views=(*found.views, view)), libraries=[])
     assert record.threads == 1
     assert record.environment["threads"] == "1"
 

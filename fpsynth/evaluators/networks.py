@@ -48,7 +48,7 @@ def graph_logits(network: Network, point: Sequence[float], fmt: Format, deployme
     """
     graph = network.logits
 
-    def step(node: Node, inputs: Sequence[Computed]) -> Computed:
+    def step(node: Node, inputs: Sequence[Numbers]) -> Numbers:
         values = [value for part in inputs for value in part]
         structure = graph.structure(node.name)
         if isinstance(structure, Sums):
@@ -57,20 +57,20 @@ def graph_logits(network: Network, point: Sequence[float], fmt: Format, deployme
             return _selected(structure, values, deployment.default)
         return _viewed(structure, values)
 
-    given: Computed = [Known(from_float(x), fmt) for x in point]
+    given: Numbers = [Number(from_float(x), fmt) for x in point]
     return tuple(float(value.value) for value in graph.run(given, step))
 
 
 @dataclass(frozen=True)
-class Known:
+class Number:
     """A number, its format, and the arithmetic that computed it: None for the network's input and for what a pad writes."""
 
     value: Value
     format: Format
-    how: Arithmetic | None = None
+    arithmetic: Arithmetic | None = None
 
 
-Computed = Sequence[Known]
+Numbers = Sequence[Number]
 
 
 @dataclass(frozen=True)
@@ -84,27 +84,27 @@ class _Layer:
     format: Format
     """Of its parameters."""
 
-    def computed(self, values: Computed) -> Computed:
+    def computed(self, values: Numbers) -> Numbers:
         """All of its outputs."""
         if self.sums.normalisation is not None:
             raise InputError(f"{self.name}: no arithmetic says how a batch normalisation is computed; fold it first")
-        known: dict[object, Known] = {}
+        answers: dict[object, Number] = {}
         outputs = []
         for output in range(self.sums.outputs):
-            addends, how = self.sums.addends(output), self.deployment.at(self.index, output)
+            addends, arithmetic = self.sums.addends(output), self.deployment.at(self.index, output)
             numbers = [None if a is None else np.asarray(a).tobytes() for a in (addends.weights, addends.bias, addends.read)]
-            key = (*numbers, addends.divisor, how)  # bytes tell the zeros apart
-            if key not in known:
+            key = (*numbers, addends.divisor, arithmetic)  # bytes tell the zeros apart
+            if key not in answers:
                 require_time()
-                known[key] = self._one(addends, values, how)
-            outputs.append(known[key])
+                answers[key] = self._one(addends, values, arithmetic)
+            outputs.append(answers[key])
         return outputs
 
-    def _one(self, addends: Addends, values: Computed, how: Arithmetic) -> Known:
+    def _one(self, addends: Addends, values: Numbers, arithmetic: Arithmetic) -> Number:
         """What one sum gives, divided where it is."""
-        if how.format is None:
+        if arithmetic.format is None:
             raise InputError("real arithmetic gives no numbers of a format")
-        zero = Known(PLUS_ZERO, how.format)
+        zero = Number(PLUS_ZERO, arithmetic.format)
         given = [zero if k == PADDING else values[k] for k in addends.read.tolist()]
         weights = [1.0] * len(given) if addends.weights is None else addends.weights.tolist()
         worth = {f"x{k}": x.value for k, x in enumerate(given)} | {f"w{k}": from_float(w) for k, w in enumerate(weights)}
@@ -112,12 +112,12 @@ class _Layer:
         bias = None if addends.bias is None else variable("b", self.format)
         if bias is not None:
             worth["b"] = from_float(float(addends.bias))
-        total = _value(neuron(row, bias, how), worth)
+        total = _value(neuron(row, bias, arithmetic), worth)
         if addends.divisor != 1:
             if not total.is_finite:
                 raise InputError(f"{self.name}: a sum that is to be divided is not finite")
-            total = _value(divided(variable("t", how.format), addends.divisor, how), {"t": total})
-        return Known(total, how.format, how)
+            total = _value(divided(variable("t", arithmetic.format), addends.divisor, arithmetic), {"t": total})
+        return Number(total, arithmetic.format, arithmetic)
 
 
 def _value(node: Expression, worth: Mapping[str, Value]) -> Value:
@@ -126,24 +126,24 @@ def _value(node: Expression, worth: Mapping[str, Value]) -> Value:
     return result
 
 
-def _selected(selection: Selection, values: Computed, default: Arithmetic) -> Computed:
+def _selected(selection: Selection, values: Numbers, default: Arithmetic) -> Numbers:
     result = []
     for group in range(selection.groups):
         for row in moved(selection.taps.at(slice(None)), group * selection.group_stride).tolist():
             given = [values[k] for k in row if k != PADDING]
             named = {f"x{k}": x.value for k, x in enumerate(given)}
-            nodes = [(variable(f"x{k}", x.format), x.how or default) for k, x in enumerate(given)]
-            how = given[0].how or default
-            if how.format is None:
+            nodes = [(variable(f"x{k}", x.format), x.arithmetic or default) for k, x in enumerate(given)]
+            arithmetic = given[0].arithmetic or default
+            if arithmetic.format is None:
                 raise InputError("real arithmetic gives no numbers of a format")
-            result.append(Known(_value(selected(selection, nodes), named), how.format, how))
+            result.append(Number(_value(selected(selection, nodes), named), arithmetic.format, arithmetic))
     return result
 
 
-def _viewed(view: View, values: Computed) -> Computed:
+def _viewed(view: View, values: Numbers) -> Numbers:
     if view.read is None:
         return values
-    fill = Known(from_float(view.fill), values[0].format, values[0].how)
+    fill = Number(from_float(view.fill), values[0].format, values[0].arithmetic)
     return [fill if k == PADDING else values[k] for k in view.read.tolist()]
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from fpsynth.errors import InputError
-from fpsynth.formats import FORMATS, Format
+from fpsynth.formats import FLOAT32, FORMATS, Format
 from fpsynth.libraries.calls import Called, letters
 from fpsynth.libraries.operands import Array as Array
 from fpsynth.libraries.operands import CannotRun as CannotRun
@@ -299,6 +299,12 @@ class Library(ABC):
         return {
             variant: {name: self._obstacle(fmt, variant, device) for name, fmt in FORMATS.items()} for variant in self.variants
         }
+
+    def try_out(self, variant: str, device: str) -> None:
+        """Run one small network, so that no measured run is the one that starts the library.  Raises what it raises."""
+        from fpsynth.networks.network import Dense, dense_relu
+
+        self.prepare(dense_relu([Dense(((1.0,), (2.0,)))]), FLOAT32, variant, device)([(1.0,)])
 
     def _obstacle(self, dtype: Format, variant: str, device: str) -> str:
         from fpsynth.networks.network import Dense, dense_relu

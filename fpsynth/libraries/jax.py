@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.formats import FLOAT32, Format
+from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import cores, cuda_libraries, cuda_variables, gpu
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
-from fpsynth.networks.network import Dense, dense_relu
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -80,7 +79,7 @@ class Jax(Library):
         _device(device)
         self._jitted = jax.jit(_forward, static_argnums=2)
         for variant in self.variants:
-            self.prepare(dense_relu((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
+            self.try_out(variant, device)
 
     def variables(self, switches: Mapping[str, str]) -> Mapping[str, str]:
         """XLA reads its flags when it starts."""

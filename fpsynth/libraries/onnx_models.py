@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Layer
 from fpsynth.libraries.operands import Array, CannotRun
-from fpsynth.networks.network import Dense, dense_relu
-from fpsynth.networks.onnx import OPSET, onnx_bytes
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -38,6 +36,9 @@ def network_model(layers: Sequence[Layer], dtype: Format, form: str, turned: tup
 def _template(shape: tuple[int, ...], biased: tuple[bool, ...], dtype: Format, form: str, turned: tuple[bool, bool]) -> Any:
     """A model of that shape, parsed."""
     import onnx
+
+    from fpsynth.networks.network import Dense, dense_relu
+    from fpsynth.networks.onnx import OPSET, onnx_bytes
 
     layers = tuple(
         Dense(((0.0,) * inputs,) * outputs, (0.0,) * outputs if bias else None)
@@ -89,6 +90,8 @@ def _single(
 ) -> bytes:
     """A model of one node: inputs by name and shape, then initializers, to the output Y."""
     from onnx import TensorProto, helper
+
+    from fpsynth.networks.onnx import OPSET
 
     codes = {
         "float16": TensorProto.FLOAT16,

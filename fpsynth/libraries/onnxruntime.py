@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.formats import FLOAT32, Format
+from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, Layer, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import limit_threads
 from fpsynth.libraries.onnx_models import convolution_model, network_model, vector_model
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
-from fpsynth.networks.network import Dense, dense_relu
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -48,7 +47,7 @@ class OnnxRuntime(Library):
         """Import onnxruntime and onnx, and run one small network.  Every session gets ``threads``."""
         limit_threads(threads)
         self._threads = threads
-        self.prepare(dense_relu((Dense(((1.0,), (2.0,))),)), FLOAT32, "gemm", device)([(1.0,)])
+        self.try_out("gemm", device)
 
     def describe(self, device: str) -> dict[str, str]:
         """The build, the execution providers, threads (0 means: one per core), the level of graph optimisation."""

@@ -11,12 +11,11 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.formats import FLOAT32, Format
+from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import Called
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
 from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype, stored
-from fpsynth.networks.network import Dense, dense_relu
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
@@ -87,7 +86,7 @@ class TensorFlow(Library):
             raise CannotRun("this build of TensorFlow sees no GPU")
         self._graph = tf.function(_forward, reduce_retracing=False)
         for variant in self.variants:
-            self.prepare(dense_relu((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
+            self.try_out(variant, device)
 
     def switch(self, name: str, value: str, device: str) -> None:
         """Set one of ``switches``.  ``xla`` compiles the function anew."""

@@ -110,6 +110,8 @@ class Assembly:
 
     def each(self, name: str, layer: Layer, *values: Value) -> Value:
         """A layer that computes number by number, in whatever shape they lie."""
+        if not values:
+            raise InputError("it reads no values")
         shapes = {self._shapes[value.name] for value in values}
         if len({value.dims for value in values}) > 1:
             raise InputError(f"it joins values of one shape, not {' and '.join(shown(value.dims) for value in values)}")
@@ -204,6 +206,8 @@ class Assembly:
 
     def concatenated(self, name: str, values: Sequence[Value], axis: int) -> Value:
         """Values one after the other along an axis of all."""
+        if not values:
+            raise InputError("it reads no values")
         axis = require_axis(axis, len(values[0].dims))
         self._require_rows(axis != 0)
         if len({len(value.dims) for value in values}) != 1:

@@ -170,7 +170,7 @@ class Graph:
         return hash((self.input_shape, self.output, self.nodes))
 
 
-_ONLY_STACKS = "this takes dense ReLU networks so far"
+_ONLY_STACKS = "this command takes dense ReLU networks so far"
 
 
 def _sorted(nodes: tuple[Node, ...], output: str) -> tuple[Node, ...]:

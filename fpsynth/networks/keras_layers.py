@@ -77,8 +77,9 @@ class Config:
     def require_float(self, formats: set[Format]) -> None:
         """Add the format that the layer computes in; raise InputError where it mixes several, or is quantised."""
         policy = self.values.get("dtype", "float32")
-        name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy
-        if name not in _FORMATS:
+        inner = policy.get("config") if isinstance(policy, dict) else {"name": policy}
+        name = inner.get("name") if isinstance(inner, dict) else None
+        if not isinstance(name, str) or name not in _FORMATS:
             raise InputError(f"it computes in {str(name)[:40]}; read are {', '.join(_FORMATS)}")
         if name in ("float16", "bfloat16"):
             raise InputError(f"it computes in {name}: save the model with float32 weights")

@@ -25,7 +25,7 @@ class _Computed:
     """A number in the graph, and the arithmetic that computed it: None for the network's input and for what a pad writes."""
 
     node: Expression
-    how: Arithmetic | None = None
+    arithmetic: Arithmetic | None = None
 
 
 def lower(
@@ -65,7 +65,7 @@ def _viewed(view: View, values: Sequence[_Computed]) -> Sequence[_Computed]:
     if view.read is None:
         return values
     reference = values[0]
-    fill = _Computed(_constant(view.fill, reference.node.format), reference.how)
+    fill = _Computed(_constant(view.fill, reference.node.format), reference.arithmetic)
     return [fill if k == PADDING else values[k] for k in view.read.tolist()]
 
 
@@ -74,7 +74,7 @@ def _selected(selection: Selection, values: Sequence[_Computed], default: Arithm
     for group in range(selection.groups):
         read = moved(selection.taps.at(slice(None)), group * selection.group_stride)
         for row in read.tolist():
-            given = [(values[k].node, values[k].how or default) for k in row if k != PADDING]
+            given = [(values[k].node, values[k].arithmetic or default) for k in row if k != PADDING]
             result.append(_Computed(selected(selection, given), given[0][1]))
     return result
 
@@ -84,18 +84,18 @@ def selected(selection: Selection, values: Sequence[tuple[Expression, Arithmetic
 
     Raises ValueError where the arithmetics are of several formats, or a value, bound or slope is not of theirs.
     """
-    how = values[0][1]
-    fmt, flush = how.format, how.flush.of_exact
+    arithmetic = values[0][1]
+    fmt, flush = arithmetic.format, arithmetic.flush.of_exact
     if any(other.format != fmt for _, other in values):
         raise ValueError("a selection among numbers of several formats; cast them first")
-    nodes = [_widened(node, replace(how, accumulator=None)) for node, _ in values]
+    nodes = [_widened(node, replace(arithmetic, accumulator=None)) for node, _ in values]
     node = reduce(lambda a, b: maximum(a, b, flush), nodes)
     if selection.floor is not None:
         node = maximum(node, _constant(selection.floor, fmt), flush)
     if selection.ceiling is not None:
         node = neg(maximum(neg(node), _constant(-selection.ceiling, fmt), flush))
     if selection.slope is not None:  # the slope is between 0 and 1: the product is the larger one where x is negative
-        node = maximum(node, mul(_constant(selection.slope, fmt), node, how.rounding, how.flush), flush)
+        node = maximum(node, mul(_constant(selection.slope, fmt), node, arithmetic.rounding, arithmetic.flush), flush)
     return node
 
 
@@ -108,43 +108,43 @@ def _constant(value: float | Fraction, fmt: Format | None) -> Expression:
     return constant(value, fmt)
 
 
-def _entry(entry: Any, how: Arithmetic) -> Expression:
+def _entry(entry: Any, arithmetic: Arithmetic) -> Expression:
     """A parameter as an expression: a template's already is one."""
-    return entry if isinstance(entry, Expression) else _constant(float(entry), how.format)
+    return entry if isinstance(entry, Expression) else _constant(float(entry), arithmetic.format)
 
 
 def _sum(
-    name: str, addends: Addends, values: Sequence[_Computed], how: Arithmetic, normalisation: Normalisation | None
+    name: str, addends: Addends, values: Sequence[_Computed], arithmetic: Arithmetic, normalisation: Normalisation | None
 ) -> _Computed:
     """One sum of a layer, divided and normalised where it is."""
-    one, zero = constant(1, how.format), constant(0, how.format)
-    weights = [one] * len(addends.read) if addends.weights is None else [_entry(w, how) for w in addends.weights]
+    one, zero = constant(1, arithmetic.format), constant(0, arithmetic.format)
+    weights = [one] * len(addends.read) if addends.weights is None else [_entry(w, arithmetic) for w in addends.weights]
     inputs = [zero if k == PADDING else values[k].node for k in addends.read.tolist()]
-    bias = None if addends.bias is None else _entry(addends.bias, how)
-    node = neuron(list(zip(weights, inputs, strict=True)), bias, how)
+    bias = None if addends.bias is None else _entry(addends.bias, arithmetic)
+    node = neuron(list(zip(weights, inputs, strict=True)), bias, arithmetic)
     if addends.divisor != 1:
-        node = divided(node, addends.divisor, how)
+        node = divided(node, addends.divisor, arithmetic)
     if normalisation is not None:
-        node = _normalised(name, node, addends.group, how, normalisation)
-    return _Computed(node, how)
+        node = _normalised(name, node, addends.group, arithmetic, normalisation)
+    return _Computed(node, arithmetic)
 
 
-def neuron(row: Sequence[tuple[Expression, Expression]], bias: Expression | None, how: Arithmetic) -> Expression:
+def neuron(row: Sequence[tuple[Expression, Expression]], bias: Expression | None, arithmetic: Arithmetic) -> Expression:
     """The sum of one neuron: products of pairs (weight, input) summed by ``_Sum``, the result rounded into the format."""
-    total = _Sum(row, None if bias is None else _widened(bias, how), how).total()
-    return cast(total, how.format, how.rounding, _flush_of_result(how))
+    total = _Sum(row, None if bias is None else _widened(bias, arithmetic), arithmetic).total()
+    return cast(total, arithmetic.format, arithmetic.rounding, _flush_of_result(arithmetic))
 
 
-def divided(node: Expression, divisor: float, how: Arithmetic) -> Expression:
+def divided(node: Expression, divisor: float, arithmetic: Arithmetic) -> Expression:
     """A number over a constant, rounded once into the arithmetic's format; a zero gives +0, what is not finite NaN."""
-    read = node if how.format is None else cast(node, how.format, flush=how.flush.of_exact)
+    read = node if arithmetic.format is None else cast(node, arithmetic.format, flush=arithmetic.flush.of_exact)
     quotient = mul(real(read), constant(1 / Fraction(divisor), None))
-    return cast(quotient, how.format, how.rounding, how.flush)
+    return cast(quotient, arithmetic.format, arithmetic.rounding, arithmetic.flush)
 
 
-def _normalised(name: str, node: Expression, group: int, how: Arithmetic, normalisation: Normalisation) -> Expression:
+def _normalised(name: str, node: Expression, group: int, arithmetic: Arithmetic, normalisation: Normalisation) -> Expression:
     """Raises InputError where an arithmetic would have to say how, or where the factor is irrational."""
-    if how.format is not None:
+    if arithmetic.format is not None:
         raise InputError(f"{name}: no arithmetic says how a batch normalisation is computed; fold it first")
     low, high = normalisation.factor(group)
     if low != high:

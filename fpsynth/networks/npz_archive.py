@@ -101,7 +101,7 @@ def as_floats(array: npt.NDArray[Any], name: str) -> Floats:
     result = array.astype(np.float64)
     if not np.isfinite(result).all():
         raise InputError(f"{name} holds numbers that are not finite")
-    if array.dtype.kind in "iu" and np.abs(result).max(initial=0.0) > 2.0**53:
+    if array.dtype.kind in "iu" and ((array > 2**53) | (array < -(2**53))).any():
         raise InputError(f"{name} holds integers beyond 2**53")
     result.setflags(write=False)  # which spares the network a copy
     return result

@@ -184,7 +184,7 @@ def _outside(contest: Contest, field: Field, usable: Array, of_b: Array) -> list
     numbers = numbers[np.argsort(error, kind="stable")][:INTERVALS]
     found = []
     for number, (point, weights) in zip(numbers.tolist(), field.operands(numbers.tolist()), strict=True):
-        network = dense_relu((Dense(tuple(tuple(row) for row in contest.filled(weights))),))
+        network = dense_relu([Dense(contest.filled(weights))])
         bounds = contest.bounds(network, point) if contest.allows((point, weights)) else None
         low, high = (Fraction(0), Fraction(0)) if bounds is None else bounds[contest.read[0]]
         if bounds is not None and not low <= Fraction(of_b[number, 0]) <= high:
@@ -210,7 +210,7 @@ def _fires(predicate: Predicate, a: Array, b: Array, read: Sequence[int]) -> Arr
 def _checked(contest: Contest, operands: Operands, run: Runner) -> Divergence | None:
     """The divergence of one vector, every library run on it alone; None where it is no answer."""
     point, weights = operands[0], contest.filled(operands[1])
-    network, views = dense_relu((Dense(tuple(tuple(row) for row in weights)),)), []
+    network, views = dense_relu([Dense(weights)]), []
     for view in contest.views:
         ground = contest.ground(view)
         seen = None if ground is None else tuple(float(logit) for logit in run(ground, [(point, weights)])[0])

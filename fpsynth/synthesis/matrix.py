@@ -306,7 +306,7 @@ def _signs(
     else:
         row = tuple(sign * w for w in row)
     zero = (0.0,) * len(row)
-    network = dense_relu((Dense(tuple(row if j == READ else zero for j in range(outputs))),))
+    network = dense_relu([Dense([row if j == READ else zero for j in range(outputs)])])
     calls = [Call(environment.operation, (0,) * environment.batch, environment.layout) for environment in environments]
     answers = pool.run(network, dtype, (point,), {library: calls})[library]
     values = []
@@ -347,7 +347,7 @@ def _among(one: Detector, outputs: int) -> Network:
     zero = (0.0,) * neuron.inputs
     weight = tuple(neuron.weight[0].tolist() if j == READ else zero for j in range(outputs))
     bias = None if neuron.bias is None else tuple(float(neuron.bias[0]) if j == READ else 0.0 for j in range(outputs))
-    return dense_relu((Dense(weight, bias),))
+    return dense_relu([Dense(weight, bias)])
 
 
 def _known(found: Reveal, dtype: Format, terms: int, outputs: int) -> Member:

@@ -31,7 +31,7 @@ def assemble(
     flip: Divergence, rows: Sequence[Weights], question: str, predicate: Predicate, views: Sequence[View]
 ) -> Divergence:
     """The divergence of a one-layer network with these rows, every view evaluated exactly; the rest is as in ``flip``."""
-    network = dense_relu((Dense(tuple(rows)),))
+    network = dense_relu([Dense(rows)])
     filled = tuple(with_prediction(network, flip.point, view) for view in views)
     reference, deployed = filled[:2]
     return replace(

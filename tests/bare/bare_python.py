@@ -1,6 +1,7 @@
 """A bare installation: a virtual environment that holds numpy, torch and what these two require, linked, and nothing else."""
 
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -69,8 +70,25 @@ def make(folder):
     return python
 
 
+COMMANDS = """
+import contextlib, io, json, os, sys, time, traceback
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+from fpsynth.cli.main import main
+for line in sys.stdin:
+    out, err, began = io.StringIO(), io.StringIO(), time.monotonic()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(json.loads(line))
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([code or 0, out.getvalue(), err.getvalue(), time.monotonic() - began]), file=answers, flush=True)
+"""
+"""Run by the bare python: command lines, one after the other, as each comes in a line of JSON."""
+
+
 class Bare:
-    """The bare python at work on this source tree."""
+    """The bare python at work on this source tree.  Use it as a context manager, which ends its process."""
 
     def __init__(self, folder):
         self.python = make(folder)
@@ -78,6 +96,22 @@ class Bare:
             **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))},
             "PYTHONPATH": str(ROOT),
         }
+        self.commands = subprocess.Popen(
+            [str(self.python), "-c", COMMANDS],
+            env=self.variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.commands.stdin.close()
+        self.commands.stdout.close()
+        self.commands.wait(30)
 
     def run(self, *arguments, cwd=None, timeout=100):
         """``python arguments`` to its end."""
@@ -93,8 +127,9 @@ class Bare:
         )
         return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
-    def fpsynth(self, *arguments, cwd=None, timeout=100):
-        """``python -m fpsynth arguments`` to its end: never with a traceback."""
-        done = self.run("-m", "fpsynth", *arguments, cwd=cwd, timeout=timeout)
+    def fpsynth(self, *arguments):
+        """``fpsynth arguments`` to its end, in the one process for all of them: never with a traceback."""
+        print(json.dumps([*map(str, arguments)]), file=self.commands.stdin, flush=True)
+        done = Done(*json.loads(self.commands.stdout.readline()))
         assert "Traceback" not in done.err + done.out, done.err
         return done

@@ -24,7 +24,8 @@ ADVICE = "no solver is installed that could decide it: pip install -e '.[solvers
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory):
-    return Bare(tmp_path_factory.mktemp("bare") / "environment")
+    with Bare(tmp_path_factory.mktemp("bare") / "environment") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +56,8 @@ def test_it_holds_numpy_and_torch_and_what_these_require(bare):
 
 
 def test_help_and_the_environments(bare):
-    assert bare.fpsynth("--help").code == 0
-    done = bare.fpsynth("environments", "--json")
+    assert bare.run("-m", "fpsynth", "--help").code == 0
+    done = bare.run("-m", "fpsynth", "environments", "--json")
     assert done.code == 0, done.err
     found = json.loads(done.out)
     absent = {library["library"]: library["absent"] for library in found["libraries"]}
@@ -67,9 +68,10 @@ def test_help_and_the_environments(bare):
 
 
 @pytest.mark.parametrize(
-    "dtype", ["float32", pytest.param("float16", marks=slow), "bfloat16", pytest.param("float8_e5m2", marks=slow)]
+    "dtype", ["float32", *(pytest.param(dtype, marks=slow) for dtype in ("float16", "bfloat16", "float8_e5m2"))]
 )
 def test_torch_is_revealed_in_every_format(bare, dtype):
+    """``test_as_a_library`` does it in bfloat16, of which numpy has no dtype, every time."""
     done = bare.fpsynth(
         "reveal", "torch:linear:batch=4", "--terms", 8, "--dtype", dtype, "--vectors", 200, "--threads", 1, "--json"
     )
@@ -96,12 +98,16 @@ def test_an_absent_library_is_one_line(bare, library, extra):
     assert (done.code, done.err) == (2, f"fpsynth reveal: error: {said}\n")
 
 
-@pytest.mark.parametrize("name", ["tie", "order", pytest.param("precision", marks=slow)])
-def test_a_witness_file_is_replayed_checked_and_explained(bare, files, name):
-    done = bare.fpsynth("replay", files[name], "--json")
+@pytest.mark.parametrize(
+    ("name", "libraries"),
+    [("tie", ""), ("order", "numpy,jax"), pytest.param("order", "", marks=slow), pytest.param("precision", "", marks=slow)],
+)
+def test_a_witness_file_is_replayed_checked_and_explained(bare, files, name, libraries):
+    done = bare.fpsynth("replay", files[name], "--json", *(["--library", libraries] if libraries else []))
     assert done.code == 0, done.err
     records = json.loads(done.out)["replays" if name == "tie" else "observations"]
-    assert {record["library"] for record in records if not record["not_run"]} == {"numpy", "torch"}
+    ran = {"numpy"} if libraries else {"numpy", "torch"}
+    assert {record["library"] for record in records if not record["not_run"]} == ran
     assert "not installed" in {record["not_run"] for record in records}
     assert bare.fpsynth("check", files[name]).code == 0
     done = bare.fpsynth("explain", files[name])
@@ -112,7 +118,7 @@ def test_a_witness_file_is_replayed_checked_and_explained(bare, files, name):
 def test_as_a_library(bare, files):
     program = (
         "import sys, fpsynth\n"
-        "replayed = fpsynth.replay(sys.argv[1])\n"
+        "replayed = fpsynth.replay(sys.argv[1], libraries=['numpy'])\n"
         "assert any(record.confirmed for record in replayed.replays), replayed\n"
         "assert fpsynth.check(sys.argv[1]).confirmed\n"
         "(found,) = fpsynth.reveal('torch:linear', terms=4, dtype='bfloat16', vectors=200)\n"
@@ -140,14 +146,15 @@ QUESTIONS = {
     "relu": ["relu", "--a", "sequential", "--b", "pairwise", "--no-replay"],
     "interval": ["interval", "--no-replay"],
     "twin": ["twin", "torch:linear:outputs=10", "--terms", "16", "--vectors", "200", "--no-replay"],
-    "position": ["position", "torch:linear:outputs=10", "--terms", "16", "--vectors", "200", "--no-replay"],
+    "position": ["position", "numpy:matmul:outputs=10", "--terms", "16", "--vectors", "200", "--no-replay"],
+    "position in torch": ["position", "torch:linear:outputs=10", "--terms", "16", "--vectors", "200", "--no-replay"],
     "tie": ["tie", "--no-replay"],
     "tie in bfloat16": ["tie", "--dtype", "bfloat16", "--library", "torch"],
 }
 
 
-OTHERWISE = ("order", "tie in bfloat16")
-"""What is tried elsewhere, in another format or without a library."""
+OTHERWISE = ("order", "tie in bfloat16", "position in torch")
+"""What is tried elsewhere, in another format or without a library, or by the question beside it."""
 
 
 @pytest.mark.parametrize(
@@ -190,7 +197,7 @@ def test_what_is_impossible_by_its_structure_needs_no_solver(bare):
     ids=lambda arguments: arguments[0],
 )
 def test_what_only_a_solver_decides_is_unknown_and_says_how_to_get_one(bare, arguments):
-    done = bare.fpsynth(*arguments, "--no-replay", "--timeout", 2, "--json")
+    done = bare.fpsynth(*arguments, "--no-replay", "--timeout", 1, "--jobs", 1, "--json")
     said = json.loads(done.out)
     assert (done.code, said["verdict"]) == (3, "unknown")
     assert ADVICE in said["reason"]

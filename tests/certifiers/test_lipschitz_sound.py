@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from profiles import every_second
 from random_networks import hostile_point, nearest, random_network
 from witnesses import W1, W2, XB
 
@@ -77,8 +78,7 @@ def needs_flint(shape: tuple[int, ...]) -> None:
         pytest.importorskip("flint", reason="python-flint is not installed")
 
 
-@pytest.mark.parametrize("fmt", FORMATS, ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("fmt", "shape"), every_second(itertools.product(FORMATS, SHAPES)), ids=str)
 def test_no_accepted_radius_contains_another_class(fmt, shape):
     needs_flint(shape)
     rng = random.Random(f"{fmt}{shape}")

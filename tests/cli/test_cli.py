@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from command_line import ENVIRONMENT, HARD, fpsynth, refused
+from command_line import ENVIRONMENT, HARD, fpsynth, fpsynth_here, refused
 from profiles import slow
 from witnesses import published
 
@@ -45,21 +45,40 @@ def test_help_is_instant_and_states_the_exit_codes():
         assert f"\n  {code}" in done.stdout
 
 
+HELP = """
+import contextlib, io, json, sys
+from fpsynth.cli.main import main
+told = {}
+for command in sys.argv[1:]:
+    text = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(text):
+            main([command, "--help"])
+    except SystemExit as end:
+        told[command] = [end.code, text.getvalue(), sorted({name.partition(".")[0] for name in sys.modules})]
+print(json.dumps(told))
+"""
+"""Run with the commands: of each the exit code, what is printed, and the modules that are there by then."""
+
+
+@pytest.fixture(scope="module")
+def helps():
+    """What all commands say of themselves, one after the other in one process: what one imports stays."""
+    done = subprocess.run([sys.executable, "-c", HELP, *COMMANDS], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    return json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_and_none_of_it_imports_anything_heavy(command):
-    code = (
-        "import sys\nfrom fpsynth.cli.main import main\n"
-        "try:\n    main([sys.argv[1], '--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
-        "print('\\nmodules', *sorted({m.partition('.')[0] for m in sys.modules}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, env=ENVIRONMENT, check=True)
-    modules = set(done.stdout.rpartition("\nmodules ")[2].split())
-    assert not modules & {"numpy", "z3", "bitwuzla", "cvc5", "torch", "tensorflow", "jax", "onnx", "onnxruntime", "flint"}
-    assert "--json" in done.stdout
+def test_every_command_has_help_and_none_of_it_imports_anything_heavy(helps, command):
+    code, text, modules = helps[command]
+    heavy = {"numpy", "z3", "bitwuzla", "cvc5", "torch", "tensorflow", "jax", "onnx", "onnxruntime", "flint"}
+    assert not heavy & {*modules}
+    assert "--json" in text
+    assert code == 0
 
 
 def test_every_option_of_tie_is_documented():
-    text = fpsynth("tie", "--help").stdout
+    text = fpsynth_here("tie", "--help").stdout
     options = (
         "dtype shape order weights inputs rounding maximise min-ratio prove certifier solver seed timeout jobs out json count"
     )
@@ -97,8 +116,8 @@ def test_json_is_one_object_with_what_was_promised():
 
 
 def test_json_of_what_is_impossible_has_the_same_keys():
-    found = json.loads(fpsynth("tie", "--json", "--no-replay", "--dtype", "float16").stdout)
-    done = fpsynth("tie", "--json", "--dtype", "float16", "--min-ratio", "2049", "--library", "numpy")
+    found = json.loads(fpsynth_here("tie", "--json", "--no-replay", "--dtype", "float16").stdout)
+    done = fpsynth_here("tie", "--json", "--dtype", "float16", "--min-ratio", "2049", "--library", "numpy")
     said = json.loads(done.stdout)
     assert done.returncode == 0
     assert said["verdict"] == "impossible"
@@ -115,7 +134,7 @@ def test_json_of_what_is_impossible_has_the_same_keys():
 
 def test_a_contradictory_domain_is_impossible_at_once():
     began = time.monotonic()
-    done = fpsynth("tie", "--weights", "0.5:0.5", "--no-replay", "--json")
+    done = fpsynth_here("tie", "--weights", "0.5:0.5", "--no-replay", "--json")
     assert time.monotonic() - began < 15  # where the time limit is 60
     assert (done.returncode, json.loads(done.stdout)["verdict"]) == (0, "impossible")
 
@@ -141,18 +160,18 @@ def test_out_holds_the_witness_which_check_replay_and_explain_read(tmp_path):
     assert made.returncode == 0, made.stderr
     file = tmp_path / "found" / "witness.json"
     assert (tmp_path / "found" / "network.onnx").stat().st_size > 0
-    checked = fpsynth("check", file, "--json")
+    checked = fpsynth_here("check", file, "--json")
     assert (checked.returncode, json.loads(checked.stdout)["confirmed"]) == (0, True)
-    replayed = fpsynth("replay", file, "--library", "numpy", "--batch", "2", "--out", tmp_path / "again.json")
+    replayed = fpsynth_here("replay", file, "--library", "numpy", "--batch", "2", "--out", tmp_path / "again.json")
     assert replayed.returncode == 0, replayed.stderr
     assert "confirmed by numpy" in replayed.stdout
     assert load(tmp_path / "again.json").replays[0].batch == 2
-    explained = fpsynth("explain", file)
+    explained = fpsynth_here("explain", file)
     assert explained.returncode == 0, explained.stderr
 
 
 def test_count_with_out_writes_a_corpus(tmp_path):
-    done = fpsynth("tie", "--count", "3", "--out", tmp_path / "corpus", "--no-replay", "--json")
+    done = fpsynth_here("tie", "--count", "3", "--out", tmp_path / "corpus", "--no-replay", "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["witnesses"]) == 2  # beside the first
     assert len((tmp_path / "corpus" / "instances.csv").read_text().splitlines()) == 3
@@ -165,7 +184,7 @@ def test_an_out_that_cannot_be_written_is_refused_before_any_search(tmp_path, na
     (tmp_path / "there" / "file").write_text("mine")
     (tmp_path / "there.json").write_text("mine")
     began = time.monotonic()
-    line = refused(fpsynth(*HARD, "--timeout", "50", "--out", name, cwd=tmp_path))
+    line = refused(fpsynth_here(*HARD, "--timeout", "50", "--out", name, cwd=tmp_path))
     assert time.monotonic() - began < 5
     assert name in line
     assert (tmp_path / "there.json").read_text() == (tmp_path / "there" / "file").read_text() == "mine"
@@ -177,7 +196,7 @@ def test_a_witness_that_is_tampered_with_is_not_confirmed(tmp_path):
     data["ratio"] = 7.0
     del data["ratio_hex"]
     (tmp_path / "tampered.json").write_text(json.dumps(data))
-    done = fpsynth("check", tmp_path / "tampered.json")
+    done = fpsynth_here("check", tmp_path / "tampered.json")
     assert done.returncode == 4
     assert "FAILS the ratio in the file" in done.stdout
     assert "NOT confirmed" in done.stdout
@@ -190,7 +209,7 @@ def test_a_witness_that_is_tampered_with_is_not_confirmed(tmp_path):
     "arguments", [["--dtype", "tf32", "--library", "numpy"], ["--dtype", "float8_e5m2", "--library", "onnxruntime"]]
 )
 def test_a_witness_that_no_library_confirms_ends_with_exit_code_4(arguments):
-    done = fpsynth("tie", "--json", "--batch", "1", *arguments)
+    done = fpsynth_here("tie", "--json", "--batch", "1", *arguments)
     said = json.loads(done.stdout)
     assert (done.returncode, said["verdict"]) == (4, "found")
     assert said["replays"]
@@ -272,12 +291,12 @@ def test_bad_input_to_the_process_itself():
 
 
 def test_a_radius_of_zero_is_bad_input(tmp_path):
-    assert "above 0" in refused(fpsynth("certify", "--network", "n.npz", "--images", "i.npz", "--eps", "0"))
-    assert "decimal number" in refused(fpsynth("certify", "--network", "n.npz", "--images", "i.npz", "--eps", "nan"))
+    assert "above 0" in refused(fpsynth_here("certify", "--network", "n.npz", "--images", "i.npz", "--eps", "0"))
+    assert "decimal number" in refused(fpsynth_here("certify", "--network", "n.npz", "--images", "i.npz", "--eps", "nan"))
     data = to_json(published())
     data["certificate"] |= {"radius": 0.0, "radius_exact": "0.0"}
     (tmp_path / "zero.json").write_text(json.dumps(data))
-    assert "radius" in refused(fpsynth("check", tmp_path / "zero.json"))
+    assert "radius" in refused(fpsynth_here("check", tmp_path / "zero.json"))
 
 
 def _wrong_files():
@@ -331,9 +350,9 @@ def test_a_file_that_is_no_witness_gives_one_line(name, command, tmp_path, capsy
 def test_a_huge_file_and_a_missing_one_are_refused(tmp_path):
     with open(tmp_path / "huge.json", "wb") as file:
         file.truncate(1 << 32)
-    assert "larger than" in refused(fpsynth("check", tmp_path / "huge.json"))
-    assert "cannot read" in refused(fpsynth("check", tmp_path / "none.json"))
-    assert "folder" in refused(fpsynth("replay", tmp_path))
+    assert "larger than" in refused(fpsynth_here("check", tmp_path / "huge.json"))
+    assert "cannot read" in refused(fpsynth_here("check", tmp_path / "none.json"))
+    assert "folder" in refused(fpsynth_here("replay", tmp_path))
 
 
 def test_a_saved_witness_is_the_published_one(tmp_path):

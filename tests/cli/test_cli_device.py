@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from command_line import fpsynth, refused
+from command_line import fpsynth, fpsynth_here, refused
 
 from fpsynth.libraries.machine import has_gpu
 
@@ -32,19 +32,20 @@ SECONDS = 5.0
 @pytest.mark.parametrize("command", [*(f"{command} --device cuda" for command in COMMANDS), *ENVIRONMENTS])
 def test_cuda_without_a_gpu_is_one_clear_line_at_once(command: str) -> None:
     started = time.monotonic()
-    line = refused(fpsynth(*command.split()))
+    run = fpsynth if command == COMMANDS[0] + " --device cuda" else fpsynth_here
+    line = refused(run(*command.split()))
     assert time.monotonic() - started < SECONDS
     assert line == f"fpsynth {command.split()[0]}: {LINE}"
 
 
 @without_gpu
 def test_json_and_no_replay_make_no_difference() -> None:
-    assert refused(fpsynth("tie", "--device", "cuda", "--no-replay", "--json")).endswith(LINE)
+    assert refused(fpsynth_here("tie", "--device", "cuda", "--no-replay", "--json")).endswith(LINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_device_is_refused(command: str) -> None:
-    line = refused(fpsynth(*command.split(), "--device", "tpu"))
+    line = refused(fpsynth_here(*command.split(), "--device", "tpu"))
     assert line.endswith("error: unknown device 'tpu'; choose from cpu, cuda\n")
 
 
@@ -58,11 +59,11 @@ def test_an_unknown_device_is_refused(command: str) -> None:
     ],
 )
 def test_switches_that_make_no_sense_are_refused(command: str, reason: str) -> None:
-    assert reason in refused(fpsynth(*command.split()))
+    assert reason in refused(fpsynth_here(*command.split()))
 
 
 def test_libraries_that_do_not_know_the_device_are_not_listed_unasked() -> None:
-    done = fpsynth("environments", "--library", "numpy,cupy")
+    done = fpsynth_here("environments", "--library", "numpy,cupy")
     assert done.returncode == 0
     assert "cupy" in done.stdout
     assert "cupy does not run on cpu" in done.stdout

@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from profiles import slow
 
 from fpsynth.cli.main import main
 from fpsynth.networks.network import Dense, dense_relu
@@ -65,8 +66,14 @@ def archive_bytes(path):
     return path.with_suffix(".npz").read_bytes()
 
 
-@pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("command", ["check", "replay", "explain"])
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        pytest.param(command, kind, marks=slow if command != "check" and k > 1 else ())
+        for command in ("check", "replay", "explain")
+        for k, kind in enumerate(FILES)
+    ],
+)
 def test_witness_commands_say_what_a_file_is_and_what_they_take(command, kind, tmp_path, capsys):
     FILES[kind](tmp_path / "file")
     said = one_line(capsys, command, tmp_path / "file")

@@ -6,13 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import fpsynth_here as run
 from witnesses import published
 
 from fpsynth.witness import save, to_json
-
-
-def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "fpsynth", *arguments], capture_output=True, text=True, check=False)
 
 
 def test_json_says_what_was_left_out_of_the_folder(tmp_path):

@@ -6,7 +6,8 @@ import signal
 from dataclasses import replace
 
 import pytest
-from command_line import fpsynth, refused
+from command_line import fpsynth_here as fpsynth
+from command_line import refused
 from divergences import triple
 from tie_questions import question
 from witnesses import W1, W2, XA, XB

@@ -106,7 +106,7 @@ def test_numbers_and_specials_of_a_small_format(flush: bool) -> None:
     triples = list(itertools.product(leaves, repeat=3))
     for k, (mode, cut) in enumerate(itertools.product(Rounding, Rounding)):
         how = Alignment(1 + k % 5, mode, cut, (None, 0, -3, 2)[k % 4])
-        roots = [e.aligned([c], [(a, b)], micro, how, flush) for c, a, b in triples[k::1009]]
+        roots = [e.aligned([c], [(a, b)], micro, how, flush) for c, a, b in triples[k :: 1009 if SLOW else 2003]]
         assert evaluate_z3(roots, data) == evaluate(roots, data)
 
 
@@ -115,7 +115,7 @@ def everything(fmt: Format, low: Fraction, high: Fraction) -> list[Value]:
     return [r.from_index(k, fmt) for k in range(first, last + 1)]
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=slow), 2, 3, 4, 5])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=slow) for seed in (1, 3, 5)), 2, 4])
 def test_ranges_hold_every_aligned_sum_and_solvers_find_no_other(seed: int) -> None:
     """With unknowns: all assignments of a box give the results that the encoding can have, and no result beside them."""
     import z3

@@ -15,6 +15,7 @@ from typing import Any
 import gmpy2
 import pytest
 from hostile import hostile_triples, pairs_of_all
+from profiles import every_second
 from strategies import EVERY, MICRO, TINY, TINYFN, TWO_BITS
 
 from fpsynth import expressions as e
@@ -111,8 +112,7 @@ def test_hostile_operands(fmt: Format, mode: Rounding) -> None:
     assert compare(fmt, mode, a, b, c) > 300
 
 
-@pytest.mark.parametrize("mode", Rounding)
-@pytest.mark.parametrize("fmt", [MICRO, TINY, TINYFN, TWO_BITS], ids=str)
+@pytest.mark.parametrize(("fmt", "mode"), every_second(itertools.product([MICRO, TINY, TINYFN, TWO_BITS], Rounding)), ids=str)
 def test_every_pair_of_small_formats(fmt: Format, mode: Rounding) -> None:
     a, b = (x.tolist() for x in pairs_of_all(fmt))
     assert compare(fmt, mode, a, b, b[::-1]) > len(a)

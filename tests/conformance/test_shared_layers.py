@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from shared_layers import MIXING, NETWORKS, POINTS, by_hand
 
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.dataset import logits
@@ -24,25 +24,15 @@ from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression, constant, eq, variable
 from fpsynth.formats import FLOAT32
-from fpsynth.libraries.pool import Call, LibraryPool
-from fpsynth.libraries.registry import library_named, names_for
+from fpsynth.libraries.registry import library_named
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network, dense_relu, with_numbers
+from fpsynth.networks.network import Network, with_numbers
 from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import from_float
 from fpsynth.solvers.base import Status
 from fpsynth.solvers.z3 import Z3
 from fpsynth.witness.writing import layer_json
 
-MIXING = Dense(((0.5, -1.0), (-0.5, 2.0)))
-BIASED = Dense(((1.0, -2.0), (-1.0, 0.5)), (-0.25, 0.5))
-NETWORKS = [
-    dense_relu((MIXING, MIXING)),
-    dense_relu((MIXING, MIXING, MIXING)),
-    dense_relu((BIASED, MIXING, BIASED)),
-    dense_relu((MIXING, BIASED, BIASED)),
-]
-POINTS = [(1.0, 1.0), (-1.0, 0.25), (0.5, 0.75), (-2.0, -1.0)]
 HOW = Deployment(Arithmetic(FLOAT32))
 CASES = [(network, point) for network in NETWORKS for point in POINTS]
 
@@ -50,16 +40,6 @@ CASES = [(network, point) for network in NETWORKS for point in POINTS]
 def separate(network: Network) -> Network:
     """The same network, each layer an object of its own."""
     return with_numbers(network.map(float), float)
-
-
-def by_hand(network: Network, point: tuple[float, ...]) -> tuple[float, ...]:
-    """Few small binary fractions: nothing is rounded anywhere."""
-    values = np.array(point)
-    for index, layer in enumerate(network.dense_layers):
-        values = np.array(layer.weight) @ values + (0.0 if layer.bias is None else np.array(layer.bias))
-        if index < len(network.dense_layers) - 1:
-            values = np.maximum(values, 0.0)
-    return tuple(values.tolist())
 
 
 def graph(network: Network) -> tuple[Expression, ...]:
@@ -131,24 +111,6 @@ def test_files_write_every_use() -> None:
     for network in NETWORKS:
         written = [json.dumps(layer_json(layer)) for layer in network.dense_layers]
         assert written == [json.dumps(layer_json(layer)) for layer in separate(network).dense_layers]
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[LibraryPool]:
-    with LibraryPool() as started:
-        yield started
-
-
-@pytest.mark.parametrize("name", names_for("cpu"))
-def test_every_library(pool: LibraryPool, name: str) -> None:
-    if pool.members[name].version is None:
-        pytest.skip(f"{name} is not installed")
-    calls = [Call(variant, tuple(range(len(POINTS)))) for variant in library_named(name).variants]
-    for network in NETWORKS:
-        wanted = tuple(by_hand(network, point) for point in POINTS)
-        for answer in pool.run(network, FLOAT32, POINTS, {name: calls})[name]:
-            assert answer.outputs is not None, answer.not_run
-            assert answer.outputs.logits == wanted
 
 
 def test_a_library_in_this_process_is_given_the_very_objects() -> None:

@@ -92,13 +92,22 @@ def test_a_third_of_the_sums_is_refuted():
     assert 3 * sum(benchmark.question.status == "unsat" for benchmark in files) >= len(files)
 
 
+def asked_of(engine, manifest):
+    """The quick ones; in an ordinary run of each solver some others, which it is recorded to answer in half a second."""
+    if SLOW:
+        return QUICK
+    some = QUICK[list(SOLVERS).index(engine) :: 5]
+    times = [manifest["files"][benchmark.file]["times"] or {} for benchmark in some]
+    return [benchmark for benchmark, each in zip(some, times, strict=True) if each.get(engine, {}).get("median", 0) < 0.5]
+
+
 @pytest.mark.parametrize("engine", SOLVERS)
-def test_solvers_agree_with_the_recorded_status_of_the_quick_ones(engine):
+def test_solvers_agree_with_the_recorded_status_of_the_quick_ones(engine, manifest):
     if ENGINES[engine].available() is None:
         pytest.skip(f"{engine} is not installed")
     answered = 0
     with Worker(WORKER) as worker:
-        for benchmark in QUICK if SLOW else QUICK[list(SOLVERS).index(engine) :: 4]:
+        for benchmark in asked_of(engine, manifest):
             assert read(benchmark) == benchmark_text(benchmark)
             message = ask(worker, benchmark, engine, 0, 60)
             if refused(message):
@@ -108,7 +117,7 @@ def test_solvers_agree_with_the_recorded_status_of_the_quick_ones(engine):
             else:
                 assert message["status"] == benchmark.question.status, (benchmark.file, message)
                 answered += 1
-    assert answered >= (12 if SLOW else 6)
+    assert answered >= (12 if SLOW else 4)
 
 
 def test_z3_finds_the_recorded_solution_in_every_file_that_has_one(manifest):

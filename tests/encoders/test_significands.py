@@ -8,6 +8,7 @@ from fractions import Fraction as F
 import numpy as np
 import pytest
 from bitvectors import columns_of, finite_values, holds, tie
+from profiles import every_second
 from strategies import MICRO, ODD, TINY, TINYFN
 
 from fpsynth.encoders import encode
@@ -55,8 +56,7 @@ def result_is_right(operation: Expression, bounds: dict[str, tuple[F, F]], fmt: 
 
 
 @pytest.mark.parametrize("flush", [False, True])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("fmt", [TINY, TINYFN, FLOAT8_E4M3FN])
+@pytest.mark.parametrize(("fmt", "mode"), every_second(itertools.product([TINY, TINYFN, FLOAT8_E4M3FN], MODES)), ids=str)
 @pytest.mark.parametrize("op", [Op.ADD, Op.MUL])
 def test_operations_with_two_arguments(fmt: Format, op: Op, mode: Rounding, flush: bool) -> None:
     a, b = variable("a", fmt), variable("b", fmt)

@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 from fractions import Fraction as F
+from functools import cache
 
 import pytest
 from bitvectors import tie
+from profiles import slow
 from strategies import TWO_BITS
 
-from fpsynth.encoders import ENCODINGS, encode
+from fpsynth.encoders import ENCODINGS, Script, encode
 from fpsynth.encoders.bitblast import INDEXED, OPERATORS
 from fpsynth.errors import InputError
 from fpsynth.expressions import lt, mul, variable
@@ -20,10 +22,22 @@ from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import PLUS_ZERO, from_fraction, to_bits
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("fmt", [FLOAT8_E4M3FN, FLOAT16])
+@cache
+def of_the_tie(fmt: Format, encoding: str) -> Script:
+    """The script of the tie."""
+    return encode(tie(fmt), encoding)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "encoding"),
+    [
+        pytest.param(fmt, encoding, marks=slow if (fmt, encoding) == (FLOAT16, "bitblast") else ())
+        for fmt in (FLOAT8_E4M3FN, FLOAT16)
+        for encoding in ENCODINGS
+    ],
+)
 def test_a_script_is_complete_and_the_same_every_time(fmt: Format, encoding: str) -> None:
-    script = encode(tie(fmt), encoding)
+    script = of_the_tie(fmt, encoding)
     lines = script.text.splitlines()
     assert lines[0] == f"(set-logic {script.logic})"
     assert lines[-1] == "(check-sat)"
@@ -37,7 +51,7 @@ def test_a_script_is_complete_and_the_same_every_time(fmt: Format, encoding: str
 
 
 def test_bitblasting_uses_the_theory_of_bit_vectors_only() -> None:
-    text = encode(tie(FLOAT8_E4M3FN), "bitblast").text
+    text = of_the_tie(FLOAT8_E4M3FN, "bitblast").text
     assert "FloatingPoint" not in text
     operators = set(re.findall(r"\(define-fun \w+ \(\) (?:Bool|\(_ BitVec \d+\)) \(([\w=]+|\(_ \w+)", text))
     assert {word.removeprefix("(_ ") for word in operators} <= OPERATORS | INDEXED

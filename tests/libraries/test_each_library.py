@@ -7,8 +7,11 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from shared_layers import NETWORKS, POINTS, by_hand
+from ties import PUBLISHED, lipschitz
 
 from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.confirmation import replay
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, FORMATS, TF32, Format
@@ -16,7 +19,9 @@ from fpsynth.libraries.pool import Call, LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network, dense_relu, with_numbers
+from fpsynth.witness import Replay
 
+BATCHES = (1, 4, 64)
 WAYS = [(name, variant) for name in names_for("cpu") for variant in library_named(name).variants]
 DTYPES = [name for name in FORMATS if name != "tf32"]
 REFUSED = {
@@ -172,3 +177,37 @@ def test_torch_runs_8_bit_formats_without_hidden_layers(pool: LibraryPool) -> No
         pytest.skip(f"this torch: {answer.not_run}")
     assert answer.outputs.logits == ((3.5, 7.0),) * 4
     assert answer.outputs.classes == (1,) * 4
+
+
+@pytest.mark.parametrize("name", names_for("cpu"))
+def test_a_layer_that_is_used_several_times_is_run_as_equal_layers(pool: LibraryPool, name: str) -> None:
+    present(pool, name)
+    calls = [Call(variant, tuple(range(len(POINTS)))) for variant in library_named(name).variants]
+    for network in NETWORKS:
+        wanted = tuple(by_hand(network, point) for point in POINTS)
+        for answer in pool.run(network, FLOAT32, POINTS, {name: calls})[name]:
+            assert answer.outputs is not None, answer.not_run
+            assert answer.outputs.logits == wanted
+
+
+@pytest.fixture(scope="module")
+def published(pool: LibraryPool) -> tuple[Replay, ...]:
+    return replay(PUBLISHED, pool, batches=BATCHES, judge=lipschitz(PUBLISHED))
+
+
+@pytest.mark.parametrize("name", names_for("cpu"))
+def test_the_published_tie_is_confirmed_by_every_library(pool: LibraryPool, published: tuple[Replay, ...], name: str) -> None:
+    present(pool, name)
+    member = pool.members[name]
+    records = [record for record in published if record.library == name]
+    assert {(r.variant, r.batch) for r in records} == {(v, b) for v in member.variants for b in BATCHES}
+    for record in records:
+        assert record.confirmed, record
+        assert record.rows == tuple(range(record.batch))
+        assert (record.class_certified, record.class_counterexample) == (1, 0)
+        assert record.logits_counterexample[0] == record.logits_counterexample[1]
+        assert record.certificate_accepted is True
+        assert record.not_run == ""
+        assert record.version
+        assert record.device == "cpu"
+        assert record.environment["agrees_with_prediction"] == "yes"  # one product, no sum: no order can matter

@@ -29,8 +29,13 @@ def needs(name: str) -> None:
 
 
 def run(library: str, variant: str, *switches: tuple[str, str]) -> Run:
-    (found,) = run_in([Environment(library, variant, batch=2, switches=switches)], NETWORK, FLOAT32, [(1.0, 2.0)])
+    (found,) = runs(library, (variant,), switches)
     return found
+
+
+def runs(library: str, variants: tuple[str, ...], switches: tuple[tuple[str, str], ...]) -> list[Run]:
+    """Variants in one process."""
+    return run_in([Environment(library, name, batch=2, switches=switches) for name in variants], NETWORK, FLOAT32, [(1.0, 2.0)])
 
 
 @slow
@@ -108,9 +113,9 @@ def test_jax_is_told_to_be_deterministic_beside_whatever_else_xla_is_told(monkey
 
 def test_tensorflow_compiles_its_function_with_xla() -> None:
     needs("tensorflow")
-    found = run("tensorflow", "function", ("deterministic", "on"), ("xla", "on"))
+    found, other = runs("tensorflow", ("function", "keras"), (("deterministic", "on"), ("xla", "on")))
     assert found.facts["xla"] == "on"
     assert found.answers[0].outputs is not None, found.answers[0].not_run
     assert found.answers[0].outputs.logits == ((-6.0,),) * 2
-    (refused,) = run("tensorflow", "keras", ("xla", "on")).answers
+    (refused,) = other.answers
     assert refused.not_run == "xla=on is for TensorFlow's variant function only"

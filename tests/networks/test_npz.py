@@ -76,6 +76,9 @@ BAD_NETWORKS = {
     "booleans": ({"W0": np.array([[True]])}, "plain numbers"),
     "records": ({"W0": np.zeros((1, 1), dtype=[("a", "f8")])}, "plain numbers"),
     "large integers": ({"W0": np.array([[2**60]])}, "beyond 2"),
+    "an integer too many": ({"W0": np.array([[2**53 + 1]])}, "beyond 2"),
+    "a negative integer too many": ({"W0": np.array([[-(2**53) - 1]])}, "beyond 2"),
+    "an unsigned integer too many": ({"W0": np.array([[2**64 - 1]], np.uint64)}, "beyond 2"),
     "long double": ({"W0": np.zeros((1, 1), np.longdouble)}, "wider than float64"),
 }
 

@@ -8,6 +8,7 @@ exactly and rounded (Fasi et al., PeerJ Computer Science 2021; Xie et al., "MMA-
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,7 @@ class TensorCore:
     def __call__(self, rows: Array, weights: Array, bias: Array | None) -> Array:
         """Rows (batch, terms) times weights (outputs, terms), and a bias (outputs,); float64 arrays are as good."""
         x, w = (self.read(widened(side)) for side in (rows, weights))
-        places = self.groups(x.shape[1])
-        parts = [self._chain(x, w, chosen) for chosen in np.array_split(places, self.splits) if len(chosen)]
+        parts = [self._chain(x, w, steps) for steps in self._parts_of(x.shape[1])]
         if self.reduced:
             parts = [rounded(part, *RESULTS[self.result], "RNE") for part in parts]
         total = parts[0]
@@ -80,6 +80,12 @@ class TensorCore:
         steps = padded.reshape(-1, self.group, self.interleaved).swapaxes(1, 2).reshape(-1, self.group)
         return steps[(steps >= 0).any(axis=1)]
 
+    @cache  # noqa: B019  (there are few of them, and they are small)
+    def _parts_of(self, terms: int) -> list[list[Array]]:
+        """The terms of each step, for each part of a split sum."""
+        parts = np.array_split(self.groups(terms), self.splits)
+        return [[step[step >= 0] for step in part] for part in parts if len(part)]
+
     def read(self, x: Array) -> Array:
         """Operands as they are multiplied."""
         if self.operands != "tf32":
@@ -90,30 +96,30 @@ class TensorCore:
         cut = ((bits + more) & ~((1 << 13) - 1)).astype(np.int32).view(np.float32).astype(np.float64)
         return np.where(np.isfinite(x), cut, x)
 
-    def _chain(self, x: Array, w: Array, places: Array) -> Array:
+    def _chain(self, x: Array, w: Array, steps: list[Array]) -> Array:
         """The accumulator after all steps, (batch, outputs)."""
         (sx, ex, vx), (sw, ew, vw) = (_parts(side, *OPERANDS[self.operands]) for side in (x.T, w.T))
         significands = sx[:, :, None] * sw[:, None, :]  # (terms, batch, outputs)
         exponents = np.where(significands != 0, ex[:, :, None] + ew[:, None, :], _NOTHING)
         units = vx[:, :, None] + vw[:, None, :]
         total = np.zeros((len(x), len(w)))
-        for step in places:
-            chosen = step[step >= 0]
+        for chosen in steps:
             total = self._step(total, significands[chosen], exponents[chosen], units[chosen])
         return total
 
     def _step(self, total: Array, significands: Ints, exponents: Ints, units: Ints) -> Array:
         """One instruction: products significands * 2**units with the given exponents, added to ``total``."""
         precision, least, _ = RESULTS[self.accumulator]
-        s, e, u = _parts(np.where(np.isfinite(total), total, 0.0), precision, least + precision - 1)
-        largest = np.maximum(exponents.max(axis=0), np.where(s != 0, e, _NOTHING))
+        finite = np.isfinite(total)
+        s, e, u = _parts(np.where(finite, total, 0.0), precision, least + precision - 1)
+        largest = np.maximum(np.maximum.reduce(exponents), np.where(s != 0, e, _NOTHING))
         if self.least_exponent is not None:
             largest = np.maximum(largest, self.least_exponent)
         last = largest - self.fraction_bits
-        added = _shifted(significands, units - last).sum(axis=0) + _shifted(s, u - last)
+        added = np.add.reduce(_shifted(significands, units - last)) + _shifted(s, u - last)
         exact = np.ldexp(added.astype(np.float64), np.where(added != 0, last, 0))
         result = rounded(exact, *RESULTS[self.accumulator], "RTZ" if self.accumulator == "float32" else "RNE")
-        return np.where(np.isfinite(total), result, total)
+        return np.where(finite, result, total)
 
 
 def _parts(x: Array, precision: int, emin: int) -> tuple[Ints, Ints, Ints]:
@@ -125,8 +131,8 @@ def _parts(x: Array, precision: int, emin: int) -> tuple[Ints, Ints, Ints]:
 
 def _shifted(significands: Ints, by: Ints) -> Ints:
     """The integers times 2**by, cut toward zero."""
-    magnitudes = (np.abs(significands) << np.maximum(np.minimum(by, 40), 0)) >> np.maximum(np.minimum(-by, 62), 0)
-    return magnitudes * np.sign(significands)
+    left = np.minimum(np.maximum(by, 0), 40)
+    return np.sign(significands) * ((np.abs(significands) << left) >> np.minimum(left - np.minimum(by, left), 62))
 
 
 def rounded(x: Array, precision: int, least: int, emax: int, mode: str) -> Array:

@@ -1,62 +1,16 @@
-"""AVX512-BF16: what the instruction does, and that the kernels made of it are explained on every hostile vector."""
+"""AVX512-BF16: what the instruction does (that kernels made of it are explained is seen in ``test_revealer``)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
-
 import numpy as np
 import pytest
-from profiles import slow
+from processors import needs_bfloat16
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT32
-from fpsynth.libraries.kernels import Kernel
-from fpsynth.libraries.naming import parse_environment
-from fpsynth.libraries.registry import library_named
 from fpsynth.orders import parse_order
-from fpsynth.revealing.result import pairs_reversed
-from fpsynth.revealing.revealer import Revealer
 from fpsynth.rounding import Flush
-
-TERMS = [2, 64, *(pytest.param(terms, marks=slow) for terms in (4, 8, 1000))]
-
-
-@cache
-def has_bfloat16() -> bool:
-    """Whether the processor has AVX512-BF16; /proc/cpuinfo is there on Linux alone."""
-    try:
-        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-
-
-needs_bfloat16 = pytest.mark.skipif(not has_bfloat16(), reason="the processor has no AVX512-BF16")
-
-
-@pytest.fixture(scope="module")
-def revealer() -> Iterator[Revealer]:
-    with Revealer() as shared:
-        yield shared
-
-
-@needs_bfloat16
-@pytest.mark.parametrize("terms", TERMS)
-@pytest.mark.parametrize("batch", [1, 64])
-@pytest.mark.parametrize("library", ["torch", "tensorflow"])
-def test_bfloat16_kernels_are_explained_on_every_vector(revealer: Revealer, library: str, batch: int, terms: int) -> None:
-    if library_named(library).version() is None:
-        pytest.skip(f"{library} is not installed")
-    environment = parse_environment(f"{library}:matmul:batch={batch},outputs=64")
-    found = revealer.reveal(Kernel(environment, BFLOAT16, terms, 64), vectors=10_000)
-    assert found.explained, [(str(cls.arithmetic), str(cls.check)) for cls in found.classes]
-    assert sum(cls.check.total for cls in found.classes) >= 10_000
-    for cls in found.classes:
-        if cls.arithmetic.fused:  # the second product of a pair comes first
-            assert (0, 1) in pairs_reversed(cls.arithmetic, terms)
-            assert cls.arithmetic.flush is Flush.UNBOUNDED
 
 
 @needs_bfloat16

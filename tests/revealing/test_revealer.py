@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 import pytest
+from processors import needs_bfloat16
 from profiles import slow
 
 from fpsynth.errors import InputError
@@ -14,9 +15,11 @@ from fpsynth.libraries.base import CannotRun
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import library_named
-from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.file import reveal_from_json, reveal_to_json
+from fpsynth.revealing.result import Reveal, pairs_reversed
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.revealing.worker import failure
+from fpsynth.rounding import Flush
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,38 @@ def test_libraries_are_explained(revealer, environment, outputs, terms):
     assert found.alignment
     assert found.calls > found.tree_calls >= 1
     assert found.tree_calls <= len(found.classes) * terms * (terms - 1) / 2 + 1
+
+
+LAYOUTS = (
+    *("numpy:matmul:batch=4,layout=NN", "numpy:matmul:batch=4,layout=TsNe", "numpy:dot-rows:batch=4,layout=TN"),
+    *("torch:linear:batch=4,layout=NN", "torch:matmul:batch=4,layout=NTe", "torch:sum:batch=4,layout=T"),
+    *("tensorflow:matmul:batch=4,layout=TT", "tensorflow:function:batch=1,layout=NT"),
+    *("jax:jit:batch=4,layout=TT", "jax:eager:batch=4,layout=NN", "onnxruntime:gemm:batch=4,layout=TN"),
+)
+
+
+@pytest.mark.parametrize("text", LAYOUTS)
+def test_every_layout_is_explained(revealer, text):
+    """What a reveal finds is what the layout does, in every library."""
+    found = of(revealer, text, terms=16, outputs=1 if ":sum" in text else 3)
+    assert found.explained, (found.notes, [str(cls.check) for cls in found.classes])
+    assert str(found.kernel.environment) == text
+    assert reveal_from_json(reveal_to_json(found)) == found
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("terms", [2, 64, *(pytest.param(terms, marks=slow) for terms in (4, 8, 1000))])
+@pytest.mark.parametrize("batch", [1, 64])
+@pytest.mark.parametrize("library", ["torch", "tensorflow"])
+def test_bfloat16_kernels_are_explained_on_every_vector(revealer, library, batch, terms):
+    """AVX512-BF16, of whose instruction ``test_bfloat16_kernels`` tells."""
+    found = of(revealer, f"{library}:matmul:batch={batch},outputs=64", BFLOAT16, terms, 64, vectors=10_000)
+    assert found.explained, [(str(cls.arithmetic), str(cls.check)) for cls in found.classes]
+    assert sum(cls.check.total for cls in found.classes) >= 10_000
+    for cls in found.classes:
+        if cls.arithmetic.fused:  # the second product of a pair comes first
+            assert (0, 1) in pairs_reversed(cls.arithmetic, terms)
+            assert cls.arithmetic.flush is Flush.UNBOUNDED
 
 
 def test_a_convolution(revealer):

@@ -97,7 +97,13 @@ def test_groups_bits_and_rounding_are_found(core, terms):
         assert got.sum_format == FORMATS[core.accumulator]
 
 
-@pytest.mark.parametrize(("bits", "core"), list(itertools.product([13, 22, 23, 25, 30], [HALF, BRAIN, TENSOR_FLOAT])))
+@pytest.mark.parametrize(
+    ("bits", "core"),
+    [
+        pytest.param(*case, marks=slow if k % 2 else ())  # each number of bits, and each core, is tried every time
+        for k, case in enumerate(itertools.product([13, 22, 23, 25, 30], [HALF, BRAIN, TENSOR_FLOAT]))
+    ],
+)
 def test_any_number_of_bits(bits, core):
     got = found(reveal_of(replace(core, fraction_bits=bits), 20, **SHAPE))
     assert got.alignment == Alignment(bits)

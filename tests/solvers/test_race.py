@@ -235,7 +235,7 @@ def test_an_interrupted_race_leaves_no_process(sent: signal.Signals):
 def test_a_real_solver_is_stopped_on_a_problem_too_hard_for_it(engine: str):
     pytest.importorskip(engine)
     before = time.monotonic()
-    result = race([Task(engine, "significands", 0, factoring())], jobs=1, seconds=1)
+    result = race([Task(engine, "significands", 0, factoring())], jobs=1, seconds=0.5)
     assert time.monotonic() - before < 20
     assert result.status == "unknown"
     assert "limit" in result.reason or "limit" in result.attempts[0].reason

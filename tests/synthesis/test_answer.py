@@ -157,7 +157,7 @@ def test_what_is_too_hard_is_unknown_with_a_reason():
 
 
 def test_sampling_alone_never_proves_anything():
-    said = answer(question(FLOAT32, min_ratio=2**25), settings(1.5, engines_named("sampling")), accept)
+    said = answer(question(FLOAT32, min_ratio=2**25), settings(0.7, engines_named("sampling")), accept)
     assert said.verdict is Verdict.UNKNOWN
     assert said.proof is None
     assert "did not end in time" in said.reason
@@ -173,7 +173,7 @@ def test_one_engine_alone_proves_nothing_either():
 def test_solutions_that_the_certifier_rejects_are_no_answer():
     # its 16 decimals turn the Lipschitz bound 2**-112 into 1e-12 and more: nothing is certified
     asked = question(FLOAT64, "1e-18:2e-18")
-    said = answer(asked, settings(2.5, engines_named("sampling")), certified(asked))
+    said = answer(asked, settings(1.2, engines_named("sampling")), certified(asked))
     assert said.verdict is Verdict.UNKNOWN
     assert said.reason.startswith("the certifier itself rejects what the query allows: its radius")
     assert sum(attempt.status == "sat" for attempt in said.attempts) > 1
@@ -204,7 +204,7 @@ def test_an_enumeration_that_runs_out_of_time_proves_nothing():
 @pytest.mark.parametrize("engines", [ALL, ALL[:1]], ids=["enumerated", "raced"])
 def test_a_larger_objective_is_looked_for_and_its_bound_is_never_contradicted(engines):
     asked = question(FLOAT8_E5M2, "0.1:1", "0.1:1", objective="radius")
-    said = answer(asked, settings(10.0, engines, improvement=2.0), certified(asked))
+    said = answer(asked, settings(10.0, engines, improvement=0.7), certified(asked))
     assert said.verdict is Verdict.FOUND
     assert objective_bounds(asked, said.found.assignment, "radius")[0] <= best(asked)
     assert said.upper_bound is None or said.upper_bound >= best(asked)

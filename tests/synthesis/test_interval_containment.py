@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 from aligned_arithmetics import tensor_core
+from profiles import slow
 from strategies import MICRO, TINY, TINYFN
 
 from fpsynth import expressions as e
@@ -93,7 +94,7 @@ THREE = [
     Arithmetic(MICRO, fused=True),
     Arithmetic(MICRO, order=FUSED_STEP),
     Arithmetic(MICRO, flush=True),
-    Arithmetic(TINY),
+    pytest.param(Arithmetic(TINY), marks=slow),
 ]
 
 

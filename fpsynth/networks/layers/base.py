@@ -190,7 +190,7 @@ def _objects(values: Any) -> NDArray[Any]:
 def _floats(array: NDArray[Any], what: str) -> NDArray[Any]:
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         raise InputError(f"{what} is {array.dtype}, wider than float64")
-    if array.dtype.kind in "iu" and (np.abs(array.astype(np.float64)) > 2.0**53).any():
+    if array.dtype.kind in "iu" and ((array > 2**53) | (array < -(2**53))).any():
         raise InputError(f"{what} holds integers beyond 2**53")
     return array.astype(np.float32 if array.dtype == np.float32 else np.float64)
 

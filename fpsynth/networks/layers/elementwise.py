@@ -114,8 +114,8 @@ class DivideConstant(_WithConstant):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.value.dtype == object or not self.value.all():
-            raise InputError("a divisor must be a known number that is not zero")
+        if self.value.dtype == object or not self.value.all() or not np.isfinite(self.value).all():
+            raise InputError("a divisor must be a known, finite number that is not zero")
 
     def structure(self, *inputs: Shape) -> Sums:
         """A position for each number."""

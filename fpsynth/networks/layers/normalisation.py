@@ -39,6 +39,8 @@ class BatchNormalisation(Layer):
         if len(sizes) != 1:
             raise InputError("mean, variance, scale and shift of a batch normalisation must be of one length")
         self._set(epsilon=finite(self.epsilon, "epsilon"))
+        if self.known and not all(np.isfinite(array).all() for array in self.arrays()):
+            raise InputError("a batch normalisation holds numbers that are not finite")
         if self.variance.dtype != object and not (self.variance.astype(np.float64) + self.epsilon > 0).all():
             raise InputError("the variance of a batch normalisation plus epsilon must be above 0")
 

@@ -15,6 +15,9 @@ from fpsynth.networks.layers.structure import PADDING, Shape, strides
 Padding = tuple[tuple[int, int], ...]
 """For each axis: how many places before and after the input."""
 
+MAX_TABLE = 1 << 26
+"""The most taps that all windows have together along one axis."""
+
 
 def padding(values: Any, axes: int) -> Padding:
     """Padding from one number, one for each axis, or a pair for each axis.  Raises InputError."""
@@ -38,10 +41,14 @@ class Windows:
     """Whether a last window may reach beyond the padding, as long as it starts in the input or the padding before it."""
 
     def places(self, sizes: Shape) -> Shape:
-        """How many windows there are along each axis of an input of these sizes.  Raises InputError where none fits."""
+        """How many windows there are along each axis of an input of these sizes.  Raises InputError for none or too many."""
         result = tuple(self._along(axis, size) for axis, size in enumerate(sizes))
         if any(count < 1 for count in result):
             raise InputError(f"a window of {shown(self.kernel)} does not fit into {shown(sizes)}")
+        if any(count * taps > MAX_TABLE for count, taps in zip(result, self.kernel, strict=True)):
+            raise InputError(
+                f"windows of {shown(self.kernel)} at {shown(result)} places are more than {MAX_TABLE} taps on an axis"
+            )
         return result
 
     def _along(self, axis: int, size: int) -> int:

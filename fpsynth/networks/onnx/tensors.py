@@ -86,7 +86,7 @@ def _raw(tensor: Any, size: int, elsewhere: Elsewhere | None) -> bytes | None:
 
 
 def _external(tensor: Any, size: int, elsewhere: Elsewhere | None) -> bytes:
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {_text(entry.key): _text(entry.value) for entry in tensor.external_data}
     if elsewhere is None:
         raise InputError(f"{tensor.name!r} is kept in another file: read the model by its path, or save it as one file")
     if size > MAX_BYTES:
@@ -97,6 +97,10 @@ def _external(tensor: Any, size: int, elsewhere: Elsewhere | None) -> bytes:
             f"{tensor.name!r} has {length[:20]} bytes from {offset[:20]} in another file where its shape needs {size}"
         )
     return elsewhere(entries.get("location", ""), int(offset), size)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode("latin-1") if isinstance(name, bytes) else name
 
 
 def beside(path: str | os.PathLike[str]) -> Elsewhere:

@@ -32,8 +32,8 @@ class Detector:
     def network(self) -> Network:
         """The neuron: one layer, one output."""
         if self.bias:
-            return dense_relu((Dense((self.summands[:-1],), self.summands[-1:]),))
-        return dense_relu((Dense((self.summands,)),))
+            return dense_relu([Dense([self.summands[:-1]], self.summands[-1:])])
+        return dense_relu([Dense([self.summands])])
 
     @property
     def point(self) -> tuple[float, ...]:

@@ -274,7 +274,7 @@ def _checked(q: FlipQuestion, bench: Bench, columns: Columns, column: int) -> Di
         point[leaf] = float(columns.inputs[position, column])
         for output in range(q.outputs):
             rows[output][leaf] = float(columns.weights[output, position, column])
-    return exact_divergence(q, dense_relu((Dense(tuple(map(tuple, rows))),)), tuple(point))
+    return exact_divergence(q, dense_relu([Dense(rows)]), tuple(point))
 
 
 def exact_divergence(q: FlipQuestion, network: Network, point: tuple[float, ...]) -> Divergence | None:

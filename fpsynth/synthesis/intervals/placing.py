@@ -25,7 +25,7 @@ def in_layer(found: Divergence, views: Sequence[View], outputs: int, output: int
     a, b = views
     own, box = a.deployment.default.format or found.format, found.box or tuple((x, x) for x in found.point)
     widening = found.reference.widening
-    bounds = finite_bounds(network_intervals(dense_relu((Dense(rows),)), box, own, a.deployment, widening))
+    bounds = finite_bounds(network_intervals(dense_relu([Dense(rows)]), box, own, a.deployment, widening))
     if bounds is None:
         raise InputError("an end of an interval is infinite or NaN")
     reference = replace(a, interval=bounds, widening=widening)

@@ -186,7 +186,7 @@ def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequ
         exact = [Fraction(x) for x in numbers]
         if any(not interval.lower <= x <= interval.upper or not representable(from_fraction(x), fmt) for x in exact):
             return None
-    network = dense_relu((Dense((tuple(weights),)),))
+    network = dense_relu([Dense([weights])])
     a, b = question.a, question.b
     box, bounds = box_around(question, point), interval_of(question, network, point)
     if bounds is None:

@@ -75,7 +75,7 @@ def _divergence(
     seen = tuple(float(logit) for logit in run(ground, [(point, rows)])[0])
     if not all(map(math.isfinite, seen)) or seen[first] == seen[second]:
         return None
-    network, label = dense_relu((Dense(rows),)), str(kernel.environment)
+    network, label = dense_relu([Dense(rows)]), str(kernel.environment)
     deployed = View("b", label, "deployed", ground.reveal.deployment(ground.row), label, row=ground.row)
     try:
         believed = with_prediction(network, point, View("a", "real", "reference", Deployment(REAL)))
