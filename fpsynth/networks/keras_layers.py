@@ -122,6 +122,15 @@ def _one(given: Sequence[Value]) -> Value:
     return given[0]
 
 
+def _single(number: float, kind: type[np.floating[Any]] = np.float32) -> float:
+    """A number of the configuration as the layer computes with it."""
+    with np.errstate(over="ignore"):
+        result = float(kind(number))
+    if not np.isfinite(result):
+        raise InputError(f"it computes with {number!r}, which is beyond the range of its numbers")
+    return result
+
+
 def _weights(weights: Sequence[NDArray[Any]], count: int) -> Sequence[NDArray[Any]]:
     if len(weights) != count or any(not array.size for array in weights):
         raise InputError(f"it has {len(weights)} arrays of weights, not {count}")
@@ -229,7 +238,7 @@ def _normalise(assembly: Assembly, config: Config, given: list[Value], weights: 
     arrays = list(_weights(weights, 2 + scaled + centred))
     gamma = arrays.pop(0) if scaled else np.ones_like(arrays[0])
     beta = arrays.pop(0) if centred else np.zeros_like(arrays[0])
-    epsilon = float(arrays[0].dtype.type(config.get("epsilon", float, 1e-3)))
+    epsilon = _single(config.get("epsilon", float, 1e-3), arrays[0].dtype.type)
     layer = BatchNormalisation(arrays[0], arrays[1], gamma, beta, epsilon)
     if axes == 2:
         return assembly.put(config.name, layer, assembly.viewed(value))
@@ -242,14 +251,14 @@ def _relu(assembly: Assembly, config: Config, given: list[Value], weights: Seque
     if config.get("threshold", float, 0.0) != 0 or (slope and most is not None):
         raise InputError("it has a threshold, or both a slope and a maximum")
     if slope:
-        return assembly.each(config.name, LeakyReLU(float(np.float32(slope))), _one(given))
+        return assembly.each(config.name, LeakyReLU(_single(slope)), _one(given))
     if most is None:
         return assembly.each(config.name, ReLU(), _one(given))
-    return assembly.each(config.name, Clip(0.0, float(np.float32(config.get("max_value", float)))), _one(given))
+    return assembly.each(config.name, Clip(0.0, _single(config.get("max_value", float))), _one(given))
 
 
 def _leaky(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
-    return assembly.each(config.name, LeakyReLU(float(np.float32(config.get("negative_slope", float, 0.3)))), _one(given))
+    return assembly.each(config.name, LeakyReLU(_single(config.get("negative_slope", float, 0.3))), _one(given))
 
 
 def _activation(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
@@ -313,7 +322,8 @@ def _rescale(assembly: Assembly, config: Config, given: list[Value], weights: Se
 
 def _constant(value: Any) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.array(value, np.float32)
+        with np.errstate(over="ignore"):
+            array: NDArray[Any] = np.array(value, np.float32)
     except (TypeError, ValueError, OverflowError):
         array = np.zeros(0)
     if not array.size or not np.isfinite(array).all():

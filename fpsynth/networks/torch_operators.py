@@ -46,7 +46,8 @@ class Tracing:
         """A Python number as torch takes it."""
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
             raise InputError("it computes with a number that is not finite, or with none")
-        result = float(self.scalar(number))
+        with np.errstate(over="ignore"):
+            result = float(self.scalar(number))
         if not math.isfinite(result):
             raise InputError(f"{number} is beyond the range of the network's format")
         return result
