@@ -8,6 +8,7 @@ EXTRAS = {
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "jax": "jax",
+    "h5py": "keras",
     "cupy": "cupy",
     "z3": "solvers",
     "bitwuzla": "solvers",

@@ -14,7 +14,7 @@ from fpsynth.corpus.vnnlib import REAL, element_type, vnnlib1, vnnlib2
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import argmax
 from fpsynth.networks.certifier_text import write_network, write_query
-from fpsynth.networks.onnx import onnx_bytes, require_checked
+from fpsynth.networks.onnx import OPSET, onnx_bytes, require_checked
 from fpsynth.witness import Witness
 from fpsynth.witness.file import text
 from fpsynth.witness.numerals import decimal_text, exact_text
@@ -122,7 +122,7 @@ class Benchmark:
             files[names["vnnlib2"].format(element)] = query.encode("ascii")
         try:
             # a batch of one: the queries speak of tensors of shape [1, n]
-            model = onnx_bytes(w.network, w.format, batch=1)
+            model = onnx_bytes(w.network, w.format, batch=1, opset=OPSET)
             require_checked(model)
             files[names["onnx"]] = model
         except InputError as reason:

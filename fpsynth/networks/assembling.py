@@ -110,6 +110,8 @@ class Assembly:
 
     def each(self, name: str, layer: Layer, *values: Value) -> Value:
         """A layer that computes number by number, in whatever shape they lie."""
+        if not values:
+            raise InputError("it reads no values")
         shapes = {self._shapes[value.name] for value in values}
         if len({value.dims for value in values}) > 1:
             raise InputError(f"it joins values of one shape, not {' and '.join(shown(value.dims) for value in values)}")
@@ -167,11 +169,12 @@ class Assembly:
         self._require_rows(dims[:1] == (1,))
         if self.literal:
             return self.put(name, Reshape(tuple(sizes or example(dims))), self.viewed(value), dims=dims)
-        if self._shapes[value.name] == example(dims):
-            return Value(value.name, dims)
-        if len(example(dims)) == 1:
-            return self.put(name, Flatten(), value.name, dims=dims)
-        return self.put(name, Reshape(example(dims)), value.name, dims=dims)
+        source = value.name
+        if (node := self._nodes.get(source)) and isinstance(node.layer, (Flatten, Reshape)):
+            (source,) = node.inputs  # two views in a row are one
+        if self._shapes[source] == example(dims):
+            return Value(source, dims)
+        return self.put(name, Flatten() if len(example(dims)) == 1 else Reshape(example(dims)), source, dims=dims)
 
     def flattened(self, name: str, value: Value, axis: int = 1) -> Value:
         """Everything from an axis on in one row, everything before it in another."""
@@ -203,6 +206,8 @@ class Assembly:
 
     def concatenated(self, name: str, values: Sequence[Value], axis: int) -> Value:
         """Values one after the other along an axis of all."""
+        if not values:
+            raise InputError("it reads no values")
         axis = require_axis(axis, len(values[0].dims))
         self._require_rows(axis != 0)
         if len({len(value.dims) for value in values}) != 1:
@@ -235,7 +240,8 @@ class Assembly:
         rest = [axis for axis in range(1, len(value.dims)) if axis not in chosen]
         if 0 in chosen or len(rest) != 1 or not chosen:
             raise InputError(f"it takes the mean of {shown(value.dims)} over the axes {sorted(chosen)}, not over all but one")
-        turned = self.transposed(f"{name}/channels first", value, (0, rest[0], *sorted(chosen)))
+        perm = (0, rest[0], *sorted(chosen))
+        turned = value if sorted(perm) == list(perm) else self.transposed(f"{name}/channels first", value, perm)
         last = tuple(1 if axis in chosen else size for axis, size in enumerate(value.dims))
         dims = last if keep else tuple(size for axis, size in enumerate(value.dims) if axis not in chosen)
         node = self.batched(turned, range(2, MAX_AXES))

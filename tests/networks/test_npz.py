@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
-from fpsynth.networks import npz
+from fpsynth.networks import npz_archive
 from fpsynth.networks.npz import load_images, load_network
 
 W0 = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -139,9 +139,9 @@ def test_lying_headers_are_refused_before_anything_is_loaded(path, data, reason)
 
 def test_the_limit_is_on_all_arrays_together(path, monkeypatch):
     np.savez(path, W0=np.zeros((10, 10)), W1=np.zeros((10, 10)))
-    monkeypatch.setattr(npz, "MAX_BYTES", 1600)
+    monkeypatch.setattr(npz_archive, "MAX_BYTES", 1600)
     assert load_network(path).widths == (10, 10, 10)
-    monkeypatch.setattr(npz, "MAX_BYTES", 1599)
+    monkeypatch.setattr(npz_archive, "MAX_BYTES", 1599)
     with pytest.raises(InputError, match="need more than"):
         load_network(path)
 

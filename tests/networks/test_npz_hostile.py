@@ -109,7 +109,7 @@ def test_the_limit_counts_float64_and_labels_as_they_are_read(path, monkeypatch)
     monkeypatch.setattr("fpsynth.networks.npz.MAX_IMAGE_BYTES", 40 + 79)
     assert "images need more than" in refused(load_images, path)
     np.savez(path, W0=np.zeros((10, 10), np.uint8))
-    monkeypatch.setattr("fpsynth.networks.npz.MAX_BYTES", 799)
+    monkeypatch.setattr("fpsynth.networks.npz_archive.MAX_BYTES", 799)
     assert "in float64" in refused(load_network, path)
 
 

@@ -220,7 +220,21 @@ def _gather(operation: Operation, inputs: Sequence[Any], opset: int) -> Array:
     index = [require_axis(k, numbers.shape[place]) for k in chosen.integers]
     if len(index) * numbers.size > MAX_FOLDED:
         raise InputError("it gathers too many numbers")
-    return Array(np.take(numbers, np.array(index, np.int64).reshape(chosen.numbers.shape), place), inputs[0].format)
+    result = np.empty((*numbers.shape[:place], *chosen.numbers.shape, *numbers.shape[place + 1 :]), numbers.dtype)
+    result[...] = np.take(numbers, np.array(index, np.int64).reshape(chosen.numbers.shape), place)
+    return Array(result, inputs[0].format)
+
+
+def _filled(operation: Operation, inputs: Sequence[Any], opset: int) -> Array:
+    """ConstantOfShape."""
+    (value,) = operation.given(value=None)
+    fill = Array(np.zeros(1, np.float32), FORMATS[1]) if value is None else constant(operation, None)
+    shape = inputs[0].integers
+    if fill.numbers.size != 1 or min(shape, default=0) < 0 or len(shape) > MAX_AXES or math.prod(shape) > MAX_INTEGERS:
+        raise InputError("it fills a shape that is none, or too large")
+    result = np.empty(shape, fill.numbers.dtype)
+    result[...] = fill.numbers.reshape(-1)[0]
+    return Array(result, fill.format)
 
 
 def _slice(operation: Operation, inputs: Sequence[Any], opset: int) -> Array:
@@ -279,6 +293,7 @@ _FOLDS: dict[str, Callable[..., Array]] = {
     "Unsqueeze": _unsqueeze,
     "Cast": _cast,
     "Concat": _concat,
+    "ConstantOfShape": _filled,
     "Gather": _gather,
     "Slice": _slice,
     "Add": _computed(lambda a, b: a + b),

@@ -82,7 +82,16 @@ class Model:
                 waiting += [(i, False, f"the node {operation.label!r}") for i in reversed(operation.inputs) if i]
             elif not state[id(operation)]:
                 raise InputError(f"the node {operation.label!r} reads its own result: the model has a cycle")
-        return result
+        return self._as_listed(result)
+
+    def _as_listed(self, ordered: list[Operation]) -> list[Operation]:
+        """The operations in the order of the file, where each follows what it reads there too, as it should."""
+        places = {id(operation): place for place, operation in enumerate(self.operations.values())}
+        for operation in ordered:
+            before = [self.operations[name] for name in operation.inputs if name in self.operations]
+            if any(places[id(other)] > places[id(operation)] for other in before):
+                return ordered
+        return sorted(ordered, key=lambda operation: places[id(operation)])
 
 
 def parsed(model: Any) -> Model:
@@ -98,12 +107,12 @@ def parsed(model: Any) -> Model:
         raise InputError("it has sparse weights: save them as dense ones")
     if len(graph.node) > MAX_NODES or len(graph.initializer) > MAX_NODES:
         raise InputError(f"it has more than {MAX_NODES} nodes or weights")
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    inputs = {value.name: value for value in graph.input if value.name not in tensors}
-    outputs = {value.name: value for value in graph.output}
+    tensors = {text(tensor.name): tensor for tensor in graph.initializer}
+    inputs = {text(value.name): value for value in graph.input if text(value.name) not in tensors}
+    outputs = {text(value.name): value for value in graph.output}
     if len(tensors) != len(graph.initializer) or len(outputs) != len(graph.output):
         raise InputError("two weights or outputs have one name")
-    return Model(_operations(graph, {*tensors, *inputs}), tensors, inputs, outputs, versions[0], model.producer_name)
+    return Model(_operations(graph, {*tensors, *inputs}), tensors, inputs, outputs, versions[0], text(model.producer_name))
 
 
 def _operations(graph: Any, taken: set[str]) -> dict[str, Operation]:
@@ -119,16 +128,23 @@ def _operations(graph: Any, taken: set[str]) -> dict[str, Operation]:
 
 
 def _operation(node: Any) -> Operation:
-    kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-    inputs = [*node.input]
+    domain, kind = text(node.domain), text(node.op_type)
+    kind = kind if domain in ("", "ai.onnx") else f"{domain}.{kind}"
+    inputs = [*map(text, node.input)]
     while inputs and not inputs[-1]:
         inputs.pop()
-    label = node.name or next(iter(node.output), "") or kind
-    attributes = {a.name: _value(a, label) for a in node.attribute}
-    return Operation(kind, label, tuple(inputs), tuple(node.output), attributes)
+    outputs = [*map(text, node.output)]
+    label = text(node.name) or next(iter(outputs), "") or kind
+    attributes = {text(a.name): _value(a) for a in node.attribute}
+    return Operation(kind, label, tuple(inputs), tuple(outputs), attributes)
 
 
-def _value(attribute: Any, label: str) -> Any:
+def text(name: str | bytes) -> str:
+    """A name; those that are no UTF-8 come as bytes."""
+    return name.decode("latin-1") if isinstance(name, bytes) else name
+
+
+def _value(attribute: Any) -> Any:
     kind = _FIELDS.get(attribute.type)
     if kind is None or attribute.ref_attr_name:
         return attribute  # a graph, say: whatever reads the attribute refuses it

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fpsynth.errors import InputError
-from fpsynth.formats import BFLOAT16, FLOAT16
+from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32
 from fpsynth.networks.assembling import Value, require_axis
-from fpsynth.networks.layers import Argmax, Clip, LeakyReLU, MaxPooling, ReLU, Softmax
+from fpsynth.networks.layers import Argmax, Clip, LeakyReLU, MaxPooling, MultiplyConstant, ReLU, Softmax, SubtractConstant
 from fpsynth.networks.layers.base import shown
 from fpsynth.networks.onnx import operators_sums as sums
 from fpsynth.networks.onnx.constants import Array, axes_of, squeezed, target, unsqueezed
@@ -173,6 +173,19 @@ def _pad(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     return reading.assembly.padded(op.label, computed, around, float(np.float32(fill)))
 
 
+def _scale(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+    """The Scaler of scikit-learn: (x - offset) * scale, two layers."""
+    offset, scale = op.given(offset=[], scale=[])
+    count(inputs, 1, 1)
+    if reading.types[op.inputs[0]] is not FLOAT32 or not offset or not scale:
+        raise InputError("it scales numbers that are not float32, or by nothing")
+    moved, factors = np.array(offset, np.float32), np.array(scale, np.float32)
+    if not np.isfinite([*moved, *factors]).all():
+        raise InputError("it holds infinities or NaN")
+    less = reading.assembly.with_constant(f"{op.label}/offset", SubtractConstant, value(inputs[0]), moved)
+    return reading.assembly.with_constant(op.label, MultiplyConstant, less, factors)
+
+
 def _identity(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     op.given()
     count(inputs, 1, 1)
@@ -237,6 +250,7 @@ OPERATORS: dict[str, Read] = {
     "Transpose": _transpose,
     "Concat": _concat,
     "Pad": _pad,
+    "ai.onnx.ml.Scaler": _scale,
     "Identity": _identity,
     "Dropout": _dropout,
     "Cast": _cast,

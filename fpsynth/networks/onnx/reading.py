@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import PathLike, read_bytes_limited, shown
 from fpsynth.formats import Format
 from fpsynth.networks.assembling import MAX_AXES, Assembly, Value
+from fpsynth.networks.imported import Imported
 from fpsynth.networks.layers.base import shown as shape_shown
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx.constants import Array, constant, folded, integers
@@ -27,17 +27,6 @@ from fpsynth.networks.onnx.tensors import FORMATS, MAX_BYTES, Elsewhere, array_o
 
 PRODUCER = "fpsynth"
 """What the models that fpsynth writes say of their origin: of them, views that change nothing are kept as layers."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """A network that was read from a file of another program."""
-
-    network: Network
-    format: Format
-    """Of its numbers."""
-    notes: tuple[str, ...] = ()
-    """What was left out or read otherwise, without a change of bits."""
 
 
 def read_onnx(path: PathLike, output: str | None = None) -> tuple[Network, Format]:

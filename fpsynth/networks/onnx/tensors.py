@@ -86,7 +86,7 @@ def _raw(tensor: Any, size: int, elsewhere: Elsewhere | None) -> bytes | None:
 
 
 def _external(tensor: Any, size: int, elsewhere: Elsewhere | None) -> bytes:
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {_text(entry.key): _text(entry.value) for entry in tensor.external_data}
     if elsewhere is None:
         raise InputError(f"{tensor.name!r} is kept in another file: read the model by its path, or save it as one file")
     if size > MAX_BYTES:
@@ -99,6 +99,10 @@ def _external(tensor: Any, size: int, elsewhere: Elsewhere | None) -> bytes:
     return elsewhere(entries.get("location", ""), int(offset), size)
 
 
+def _text(name: str | bytes) -> str:
+    return name.decode("latin-1") if isinstance(name, bytes) else name
+
+
 def beside(path: str | os.PathLike[str]) -> Elsewhere:
     """What reads files in the folder of a model, or below it, and nowhere else."""
     folder = os.path.realpath(os.path.dirname(os.path.abspath(os.fspath(path))))
@@ -108,7 +112,7 @@ def beside(path: str | os.PathLike[str]) -> Elsewhere:
         if os.path.isabs(location) or not location or not place.startswith(os.path.join(folder, "")):
             raise InputError(f"its weights are kept in {shown(location)!r}, which is not in its folder")
         with opened(place, 1 << 40) as file:
-            file.seek(offset)
+            file.seek(min(offset, file.seek(0, 2)))  # behind the end nothing is read, and the caller says so
             return file.read(MAX_BYTES if size is None else size)
 
     return read

@@ -14,7 +14,7 @@ from fpsynth.networks.onnx.reading import PRODUCER
 from fpsynth.networks.onnx.tensors import CODES, package
 
 OPSET = 13
-"""Of models for single kernels, and the oldest that networks are written in."""
+"""Of corpora and single kernels, which old verifiers read, and the oldest that networks are written in."""
 NETWORK_OPSET = 17
 FORMS = ("gemm", "matmul")
 
@@ -81,8 +81,9 @@ def _tensor_names(network: Network) -> dict[str, str]:
     names, taken = {INPUT: "X", network.output: "Y"}, {"X", "Y"}
     for node in network.nodes:
         if node.name not in names:
-            name = node.name
-            while name in taken or "_" in name[:2] or name.endswith("/product"):
+            # weights are called _..., W_... and b_..., and what blocks a bias ends in /product
+            name = f"n{node.name}" if "_" in node.name[:2] else node.name
+            while name in taken or name.endswith("/product"):
                 name += "'"
             names[node.name] = name
             taken.add(name)
@@ -93,7 +94,7 @@ def require_format(dtype: Format) -> None:
     """Raise InputError where ONNX has no networks of the format, and MissingPackageError without the package onnx."""
     if dtype not in CODES:
         names = ", ".join(f.name for f in CODES)
-        raise InputError(f"ONNX (opset {NETWORK_OPSET}) has no {dtype.name} networks; choose from {names}")
+        raise InputError(f"ONNX has no {dtype.name} networks; choose from {names}")
     package()
 
 
