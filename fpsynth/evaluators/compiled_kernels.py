@@ -60,16 +60,16 @@ def run(
     out: Any,
     edges: Any,
 ) -> None:
-    """Run a schedule for every row a and position p, over whole lanes at once.
+    """Run a schedule for every position p and row a, over whole lanes at once; the lanes of a position stay in a near cache.
 
     ``factors`` (a, *) and ``lanes`` (*, l) hold inputs and weights or weights and inputs; ``factor_taps`` and ``lane_taps``,
     (p or 1, terms), say where each tap finds its factor and its lanes.  ``numbers`` is (numbers, a or 1, p or 1, l), ``out``
-    (a, p, l); ``edges`` (a, p) is set where ``_flush`` says so.  ``least`` is the least normal number, or 0 to flush nothing.
+    (p, a, l); ``edges`` (p, a) is set where ``_flush`` says so.  ``least`` is the least normal number, or 0 to flush nothing.
     """
-    rows, positions, width = out.shape
+    positions, rows, width = out.shape
     stack = np.empty((depth + 1, width), out.dtype)  # and room for a product that is flushed before it is added
-    for a in range(rows):
-        for p in range(positions):
+    for p in range(positions):
+        for a in range(rows):
             s, v = min(p, factor_taps.shape[0] - 1), min(p, lane_taps.shape[0] - 1)
             na, np_ = min(a, numbers.shape[1] - 1), min(p, numbers.shape[2] - 1)
             top = 0
@@ -112,7 +112,17 @@ def run(
                         top += 1
                 if least != 0:
                     edge |= _flush(total, least)
-            edges[a, p] = edge
+            edges[p, a] = edge
             total = stack[0]
             for k in range(width):
-                out[a, p, k] = total[k]
+                out[p, a, k] = total[k]
+
+
+@_compiled
+def turn(sums: Any, out: Any) -> None:
+    """From (p, a, l) to (l, p, a), a position's sums at a time."""
+    positions, rows, width = sums.shape
+    for p in range(positions):
+        for k in range(width):
+            for a in range(rows):
+                out[k, p, a] = sums[p, a, k]
