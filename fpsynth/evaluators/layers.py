@@ -61,7 +61,8 @@ def layer_sums(
     ``inputs`` is (rows, inputs), each of ``addends`` (rows, positions, channels); they, weights and bias hold values of the
     layer's format in any dtype that holds them exactly, which is not checked.  ``ways`` are those that may be used, in this
     order; what none of them does is evaluated in the general way.  ``library``: what the arrays way works with; numpy.
-    Raises InputError for shapes that do not fit, and where the processor flushes subnormal numbers.
+    Raises InputError for shapes that do not fit, for taps beyond the edge that a program cannot do without, and where the
+    processor flushes subnormal numbers.
     """
     _require_shapes(layer, inputs, addends)
     outputs = np.empty((len(inputs), layer.positions, layer.channels), layer.dtype)
