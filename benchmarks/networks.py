@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,8 +30,12 @@ from fpsynth.evaluators.layer_ways import Way
 from fpsynth.evaluators.layers import layer_sums
 from fpsynth.formats import FLOAT32
 from fpsynth.sums.building import program_of
+from fpsynth.wording import counted
 
 KINDS = {"fused": Arithmetic(FLOAT32, fused=True), "unfused": Arithmetic(FLOAT32)}
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+"""Variables that numpy's product obeys.  Left to itself OpenBLAS may start more threads than there are cores: its product of
+small matrices then takes a hundred times as long, and everything beside it looks fast."""
 GENERAL_MOST = 500_000
 """Multiply-adds for which the general way is timed at most: it takes hundreds of nanoseconds for each."""
 
@@ -180,8 +186,8 @@ def peak_mib() -> int:
 
 NOTES = """\
 Least wall time of the runs, in nanoseconds for each multiply-add; in brackets: times what numpy's own product of the same
-float32 matrices takes in the same run, whose order of additions nobody chose.  One thread, but numpy's product has what its
-library takes.  Rows x positions x channels; chains from left to right and the bias last.  All ways gave the same bits."""
+float32 matrices takes in the same run, whose order of additions nobody chose.  One thread for each of them; for the network
+as many as are said.  Rows x positions x channels; chains from left to right and the bias last.  All ways gave the same bits."""
 
 
 def text(results: dict[str, Any]) -> str:
@@ -196,7 +202,8 @@ def text(results: dict[str, Any]) -> str:
     whole = results["network"]
     for name, entry in whole["ways"].items():
         lines.append(
-            f"{whole['images']} images of 28 x 28 through two convolutions and two dense layers, fused, {name}: "
+            f"{whole['images']} images of 28 x 28 through two convolutions and two dense layers, fused, {name}, "
+            f"{counted(whole['threads'], 'thread')}: "
             f"{short(entry['min'])} s, {entry['ns']:.3g} ns for each multiply-add, {entry['peak_mib']} MiB at most"
         )
     lines += [f"{name}: {why}" for name, why in whole["not_run"].items()]
@@ -226,7 +233,11 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    results: dict[str, Any] = {"conditions": {**conditions(("numpy", "numba")), "runs": options.runs}}
+    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):  # they are read when numpy is imported
+        command = [sys.executable, "-m", "benchmarks.networks", *(sys.argv[1:] if arguments is None else arguments)]
+        return subprocess.run(command, env=os.environ | ONE_THREAD, check=False).returncode
+    said = {**conditions(("numpy", "numba")), "runs": options.runs, "threads_of_numpy": 1}
+    results: dict[str, Any] = {"conditions": said}
     results["layers"] = [measure(shape, kind, ways, options.runs) for shape in SHAPES for kind in KINDS]
     results["network"] = measure_network(options.images, ways, options.threads, min(options.runs, 3))
     table = text(results)

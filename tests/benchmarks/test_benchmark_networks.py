@@ -24,6 +24,7 @@ def test_every_way_is_timed(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "networks.txt").read_text() == done.stdout
     results = json.loads((tmp_path / "networks.json").read_text())
+    assert results["conditions"]["threads_of_numpy"] == 1
     ways = {"arrays"} | ({"compiled"} if importlib.util.find_spec("numba") else set())
     assert [(entry["kind"], entry["work"]) for entry in results["layers"]][:2] == [("fused", 401408), ("unfused", 401408)]
     for entry in results["layers"]:
