@@ -15,7 +15,7 @@ import numpy as np
 
 from fpsynth.evaluators.float_arrays import fma_arrays
 from fpsynth.evaluators.layer_groups import FloatArray
-from fpsynth.evaluators.layer_tasks import Sums, Task
+from fpsynth.evaluators.layer_tasks import Block, Sums, Task
 from fpsynth.evaluators.schedules import Code
 from fpsynth.formats import FLOAT32, FLOAT64
 from fpsynth.rounding import Flush
@@ -37,13 +37,13 @@ def arrays_refuse(task: Task) -> str:
     return "a fused multiply-add of float64 needs more than float64 products" if fused else ""
 
 
-def array_sums(task: Task, inputs: FloatArray, addends: Sequence[FloatArray], namespace: Any = np, device: Any = None) -> Sums:
-    """The sums of a task for ``inputs`` (rows, inputs) and ``addends`` (rows, positions, channels), all as they are read.
+def array_sums(task: Task, block: Block, addends: Sequence[FloatArray], namespace: Any = np, device: Any = None) -> Sums:
+    """The sums of a task for a block of inputs and ``addends`` (rows, positions, channels) that are read already.
 
     ``namespace``: an array API namespace whose functions take ``out`` (numpy, ``array_api_compat.torch``); arrays go to its
     ``device`` and come back.
     """
-    rows, channels = len(inputs), len(task.weights)
+    rows, channels = len(block.inputs), len(task.weights)
     outputs = np.empty((rows, len(task.taps), channels), task.dtype)
     doubtful = np.zeros(outputs.shape, bool) if task.schedule.flush is Flush.UNBOUNDED else None
     size = min(rows, max(_ROWS, _TILE // channels))
@@ -51,7 +51,7 @@ def array_sums(task: Task, inputs: FloatArray, addends: Sequence[FloatArray], na
     with np.errstate(all="ignore"):
         for start in range(0, rows, size):
             part = slice(start, start + size)
-            tiles = _Tiles(task, inputs[part], namespace, device)
+            tiles = _Tiles(task, block, part, namespace, device)
             for first in range(0, len(task.taps), width):
                 place = slice(first, first + width)
                 sums, edges = tiles.sums(place, [addend[part, place] for addend in addends])
@@ -64,17 +64,23 @@ def array_sums(task: Task, inputs: FloatArray, addends: Sequence[FloatArray], na
 class _Tiles:
     """Some rows of inputs, the last axis of all arrays; channels are the first one, and positions the second."""
 
-    def __init__(self, task: Task, inputs: FloatArray, namespace: Any, device: Any) -> None:
+    def __init__(self, task: Task, block: Block, part: slice, namespace: Any, device: Any) -> None:
         self.task, self.xp, self.device = task, namespace, device
         self.wide = task.schedule.fused
+        self.dtype = np.dtype(np.float64) if self.wide else task.dtype
+        inputs = block.read(task.schedule)[part]
         self.rows = len(inputs)
-        padded = np.zeros((inputs.shape[1] + 1, self.rows), np.float64 if self.wide else task.dtype)
-        padded[:-1] = inputs.T
-        self.inputs = self._there(padded)
+        self.inputs = block.kept(task.schedule, ("tiles", self.dtype, part.start, part.stop), lambda: self._padded(inputs))
         self.careful = self.wide and not _products_are_large(inputs, task.weights)
-        weights = task.weights.T.astype(padded.dtype)[:, :, None, None]
+        weights = task.weights.T.astype(self.dtype)[:, :, None, None]
         self.weights = self._there(np.ascontiguousarray(weights))
         self.stack: list[Any] = []
+
+    def _padded(self, inputs: FloatArray) -> Any:
+        """Inputs and a zero, rows last."""
+        padded = np.zeros((inputs.shape[1] + 1, self.rows), self.dtype)
+        padded[:-1] = inputs.T
+        return self._there(padded)
 
     def _there(self, x: Any) -> Any:
         return self.xp.asarray(x) if self.device is None else self.xp.asarray(x, device=self.device)

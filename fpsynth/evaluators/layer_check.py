@@ -17,6 +17,7 @@ from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.bit_patterns import Floats, bits_to_floats
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.evaluators.layer_groups import FloatArray, LayerSums, groups
+from fpsynth.evaluators.layer_tasks import Block
 from fpsynth.evaluators.layer_ways import Evaluation, Library, Way, evaluation, group_outputs, ready, refusal
 from fpsynth.formats import FLOAT32, Format, holds
 from fpsynth.orders import parse_order
@@ -40,12 +41,13 @@ def fault_of(evaluate: Evaluation, fmt: Format, flush: Flush, way: Way = Way.COM
     """The same of anything that evaluates tasks, as that way does."""
     wrong = total = 0
     for layer, inputs in hostile_layers(fmt, flush):
+        block = Block(fmt, inputs)
         for group in groups(layer):
             task = ready(layer, group, inputs.shape[1])
             if refusal(way, group, task):
                 continue
-            fast = group_outputs(layer, group, task, evaluate, inputs, ())
-            slow = group_outputs(layer, group, task, None, inputs, ())
+            fast = group_outputs(layer, group, task, evaluate, block, ())
+            slow = group_outputs(layer, group, task, None, block, ())
             wrong += int((~same(fast, slow)).sum())
             total += fast.size
     return f"{wrong} of {total} sums of its self-test are wrong" if wrong else ""

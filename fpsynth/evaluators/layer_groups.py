@@ -118,12 +118,13 @@ def groups(layer: LayerSums) -> tuple[Group, ...]:
     if layer.padding is Padding.MULTIPLIED:
         there = np.ones_like(there)
     there = there | ~there.any(axis=1, keepdims=True)
-    alike = np.concatenate([there.astype(np.int32), classes], axis=1)
-    _, firsts, kinds = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+    alike: dict[bytes, list[int]] = {}  # np.unique over rows takes milliseconds where sums are long
+    for position in range(layer.positions):
+        alike.setdefault(there[position].tobytes() + classes[position].tobytes(), []).append(position)
     return tuple(
         group
-        for kind, first in enumerate(firsts)
-        for group in _of_positions(layer, np.flatnonzero(kinds.reshape(-1) == kind), there[first], classes[first])
+        for positions in alike.values()
+        for group in _of_positions(layer, np.array(positions), there[positions[0]], classes[positions[0]])
     )
 
 

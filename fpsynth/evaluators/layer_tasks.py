@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,27 @@ class Task:
     def dtype(self) -> np.dtype[np.floating]:
         """In which the sums are evaluated."""
         return working_dtype(self.schedule.format)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows of inputs, (rows, inputs), and what groups share that are evaluated on them; of one thread."""
+
+    format: Format
+    inputs: FloatArray
+    ready: dict[Any, Any] = field(default_factory=dict)
+
+    def read(self, schedule: Schedule) -> FloatArray:
+        """The inputs as a schedule reads them."""
+        x: FloatArray = self.kept(schedule, "read", lambda: as_read(self.inputs, self.format, schedule.reads, schedule))
+        return x
+
+    def kept(self, schedule: Schedule, key: Any, make: Callable[[], Any]) -> Any:
+        """What is made of inputs that are read in a schedule's manner, once."""
+        manner = (schedule.format, schedule.reads, bool(schedule.flush), key)
+        if manner not in self.ready:
+            self.ready[manner] = make()
+        return self.ready[manner]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from fpsynth.evaluators.layer_arrays import array_sums, arrays_refuse
 from fpsynth.evaluators.layer_compiled import compiled_sums, loops
 from fpsynth.evaluators.layer_general import element_sums, general_sums
 from fpsynth.evaluators.layer_groups import FloatArray, Group, LayerSums
-from fpsynth.evaluators.layer_tasks import Sums, Task, as_read, outputs_of, task_of
+from fpsynth.evaluators.layer_tasks import Block, Sums, Task, as_read, outputs_of, task_of
 from fpsynth.evaluators.schedules import why_not
 from fpsynth.packages import how_to_install
 
@@ -31,7 +31,8 @@ class Way(enum.Enum):
     """``program_sums``, whatever the program."""
 
 
-Evaluation = Callable[[Task, FloatArray, Sequence[FloatArray]], Sums]
+Evaluation = Callable[[Task, Block, Sequence[FloatArray]], Sums]
+"""From a task, inputs and addends (rows, positions, channels) that are read already, to the sums."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def evaluation(way: Way, library: Library) -> Evaluation:
     """What evaluates a task that way."""
     if way is Way.COMPILED:
         return compiled_sums
-    return lambda task, inputs, addends: array_sums(task, inputs, addends, library.namespace, library.device)
+    return lambda task, block, addends: array_sums(task, block, addends, library.namespace, library.device)
 
 
 def ready(layer: LayerSums, group: Group, inputs: int) -> Task | None:
@@ -82,29 +83,29 @@ def group_outputs(
     group: Group,
     task: Task | None,
     evaluate: Evaluation | None,
-    inputs: FloatArray,
+    block: Block,
     addends: Sequence[FloatArray],
 ) -> FloatArray:
-    """The outputs of a group, (rows, positions, channels); the general way where there is no ``evaluate``.
+    """The outputs of a group, (rows, positions, channels), for addends of the whole layer.
 
+    The general way where there is no task or nothing to ``evaluate`` it.
     Raises InputError where this thread's processor reads or writes subnormal numbers as zeros.
     """
     require_subnormals()
     if evaluate is None or task is None:
-        return general_sums(layer, group, inputs, addends)
+        return general_sums(layer, group, block.inputs, addends)
     schedule = task.schedule
     first = 0 if layer.bias is None else 1
-    x = as_read(inputs, layer.format, schedule.reads, schedule)
     numbers = [
         as_read(addend[:, group.positions[:, None], group.channels], layer.format, reads, schedule)
         for addend, reads in zip(addends, schedule.numbers[first:], strict=True)
     ]
-    sums = evaluate(task, x, numbers)
+    sums = evaluate(task, block, numbers)
     outputs = outputs_of(task, sums.outputs, layer.dtype)
     if sums.doubtful is not None and sums.doubtful.any():
         row, position, channel = np.nonzero(sums.doubtful)
         where = (row, group.positions[position], group.channels[channel])
-        outputs[sums.doubtful] = element_sums(layer, group, inputs, addends, where)
+        outputs[sums.doubtful] = element_sums(layer, group, block.inputs, addends, where)
     return outputs
 
 

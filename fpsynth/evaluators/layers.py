@@ -15,7 +15,7 @@ import numpy as np
 from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_check import fault
 from fpsynth.evaluators.layer_groups import FloatArray, Group, LayerSums, groups
-from fpsynth.evaluators.layer_tasks import Task
+from fpsynth.evaluators.layer_tasks import Block, Task
 from fpsynth.evaluators.layer_ways import Evaluation, Library, Way, evaluation, group_outputs, missing, ready, refusal
 
 WAYS = (Way.COMPILED, Way.ARRAYS, Way.GENERAL)
@@ -61,24 +61,28 @@ def layer_sums(
     ``inputs`` is (rows, inputs), each of ``addends`` (rows, positions, channels); they, weights and bias hold values of the
     layer's format in any dtype that holds them exactly, which is not checked.  ``ways`` are those that may be used, in this
     order; what none of them does is evaluated in the general way.  ``library``: what the arrays way works with; numpy.
-    Raises InputError for shapes that do not fit, and where the processor flushes subnormal numbers.
+    Raises InputError for shapes that do not fit, for taps beyond the edge that a program cannot do without, and where the
+    processor flushes subnormal numbers.
     """
     _require_shapes(layer, inputs, addends)
     outputs = np.empty((len(inputs), layer.positions, layer.channels), layer.dtype)
     refused: dict[str, None] = {}
     chosen = [_choose(layer, group, inputs.shape[1], ways, library or Library(), refused) for group in groups(layer)]
 
-    def block(start: int) -> None:
+    def work(start: int) -> None:
         rows = slice(start, start + size)
+        block, added = Block(layer.format, inputs[rows]), [addend[rows] for addend in addends]
         for one in chosen:
-            part = group_outputs(layer, one.group, one.task, one.evaluate, inputs[rows], [addend[rows] for addend in addends])
+            part = group_outputs(layer, one.group, one.task, one.evaluate, block, added)
             if part.shape[1:] == outputs.shape[1:]:
                 outputs[rows] = part
+            elif part.shape[2] == layer.channels:
+                outputs[rows, one.group.positions] = part
             else:
                 outputs[rows, one.group.positions[:, None], one.group.channels] = part
 
-    size = _block(layer, inputs, threads)
-    _for_each(block, range(0, len(inputs), size), threads)
+    size = _block_size(layer, inputs, threads)
+    _for_each(work, range(0, len(inputs), size), threads)
     used = {one.way for one in chosen}
     return LayerOutputs(outputs, tuple(way for way in Way if way in used), tuple(refused))
 
@@ -103,7 +107,7 @@ def _require_shapes(layer: LayerSums, inputs: FloatArray, addends: Sequence[Floa
         raise InputError(f"the layer's sums need {layer.addends} addends of shape {expected}")
 
 
-def _block(layer: LayerSums, inputs: FloatArray, threads: int) -> int:
+def _block_size(layer: LayerSums, inputs: FloatArray, threads: int) -> int:
     """Rows of a block: little memory, but enough blocks for all threads."""
     row = 8 * (2 * inputs.shape[1] + 3 * layer.positions * layer.channels)
     share = -(-len(inputs) // max(1, threads))

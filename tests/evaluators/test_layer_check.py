@@ -17,7 +17,7 @@ from fpsynth.evaluators.float_arrays import fma_arrays
 from fpsynth.evaluators.layer_arrays import array_sums
 from fpsynth.evaluators.layer_check import fault, fault_of, hostile_layers
 from fpsynth.evaluators.layer_groups import FloatArray, LayerSums, groups
-from fpsynth.evaluators.layer_tasks import Sums, Task
+from fpsynth.evaluators.layer_tasks import Block, Sums, Task
 from fpsynth.evaluators.layer_ways import Library, Way, ready, refusal
 from fpsynth.evaluators.layers import layer_sums
 from fpsynth.evaluators.schedules import Code
@@ -33,7 +33,8 @@ needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reas
 def stand_in(fma: Operation, flush: Callable[[Any], Any] = lambda x: x, add: Any = np.add) -> Any:
     """An evaluation of float32 schedules with a fused multiply-add, and with flushing and additions, of our choice."""
 
-    def evaluate(task: Task, inputs: FloatArray, addends: Sequence[FloatArray]) -> Sums:
+    def evaluate(task: Task, block: Block, addends: Sequence[FloatArray]) -> Sums:
+        inputs = block.read(task.schedule)
         padded = np.concatenate([inputs, np.zeros((len(inputs), 1), np.float32)], axis=1)
         stack: list[Any] = []
         with np.errstate(all="ignore"):
@@ -101,11 +102,11 @@ def test_the_right_operations_pass() -> None:
 def test_products_that_are_added_without_being_rounded_fail() -> None:
     """What a compiler does that contracts a product and a sum."""
 
-    def contracted(task: Task, inputs: FloatArray, addends: Sequence[FloatArray]) -> Sums:
+    def contracted(task: Task, block: Block, addends: Sequence[FloatArray]) -> Sums:
         operations = task.schedule.operations.copy()
         operations[operations[:, 0] == Code.MULTIPLY_ADD, 0] = Code.FMA
         schedule = type(task.schedule)(**{**vars(task.schedule), "operations": operations})
-        return array_sums(Task(schedule, task.weights, task.bias, task.taps), inputs, addends)
+        return array_sums(Task(schedule, task.weights, task.bias, task.taps), block, addends)
 
     assert fault_of(contracted, FLOAT32, Flush.NEVER)
 
@@ -118,8 +119,8 @@ def test_each_repair_of_a_second_rounding_is_needed(name: str, monkeypatch: pyte
 
 
 def test_what_is_doubtful_must_be_looked_at() -> None:
-    def careless(task: Task, inputs: FloatArray, addends: Sequence[FloatArray]) -> Sums:
-        return Sums(array_sums(task, inputs, addends).outputs)
+    def careless(task: Task, block: Block, addends: Sequence[FloatArray]) -> Sums:
+        return Sums(array_sums(task, block, addends).outputs)
 
     assert not fault_of(careless, FLOAT32, Flush.ROUNDED, Way.ARRAYS)
     assert fault_of(careless, FLOAT32, Flush.UNBOUNDED, Way.ARRAYS)

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sums import Neurons, some_orders, sum_arithmetics, wide_trees
 
+from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_check import same
@@ -229,6 +230,20 @@ def test_a_fused_multiply_add_is_rounded_once(way: Way, library: Library, name: 
     assert single(weight, x, bias, FUSED, way, library) == expected
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("way", "library"), FAST)
+def test_a_hundred_thousand_hostile_sums(way: Way, library: Library, seed: int) -> None:
+    """Every input with every weight: products near half an ulp of the bias, tiny ones, and any others."""
+    rng = np.random.default_rng(seed)
+    exponent = [-12.0, -75.0, 0.0][seed]
+    near = 1 + rng.integers(-5, 6, (2, 300)) * 2.0**-23
+    x, w = np.where(rng.random((2, 300)) < 0.7, near * 2.0**exponent, hostile_array(FLOAT32, 600, seed).reshape(2, 300))
+    bias = hostile_array(FLOAT32, 300, seed + 9) if seed else 1 + rng.integers(0, 2**23, 300) * 2.0**-23
+    bias = np.where(seed == 1, rng.integers(-(2**23), 2**23, 300) * 2.0**-149, bias).astype(np.float32)
+    layer = LayerSums(np.zeros((1, 1), np.int32), held(w, FLOAT32)[:, None], bias, (program_of(FUSED, 1, True),))
+    assert_same(layer, held(x, FLOAT32)[:, None], way, library)
+
+
 @pytest.mark.parametrize(("way", "library"), EVERY)
 @pytest.mark.parametrize(("flush", "expected"), [(Flush.NEVER, 2.0**-126), (Flush.ROUNDED, 2.0**-126), (Flush.UNBOUNDED, 0.0)])
 def test_what_is_tiny_once_rounded_without_limits_is_flushed(way: Way, library: Library, flush: Flush, expected: float) -> None:
@@ -261,6 +276,17 @@ def test_both_paddings_agree_for_finite_weights(seed: int, fused: bool, order: A
     finite = np.where(np.isfinite(layer.weights), layer.weights, np.float32(1))
     first, second = (layer_sums(LayerSums(layer.gather, finite, None, (program,), None, p), x).outputs for p in Padding)
     assert np.array_equal(first, second, equal_nan=True)
+
+
+def test_steps_that_align_are_refused_where_taps_are_missing_but_can_be_multiplied() -> None:
+    how = Arithmetic(FLOAT32, fused=True, order=parse_order("groups:4"), alignment=Alignment(20))
+    gather, weights = np.array([[0, -1, -1, -1]], np.int32), np.ones((1, 4), np.float32)
+    x = np.array([[1 + 2.0**-23]], np.float32)
+    with pytest.raises(InputError, match="cannot be restricted"):
+        layer_sums(LayerSums(gather, weights, None, (program_of(how, 4),)), x)
+    result = layer_sums(LayerSums(gather, weights, None, (program_of(how, 4),), None, Padding.MULTIPLIED), x)
+    assert result.outputs.item() == 1.0  # 20 bits below the leading one are kept
+    assert result.ways == (Way.GENERAL,)
 
 
 def residual(place: str) -> Program:
