@@ -74,7 +74,7 @@ def _made(network: Network, dtype: Format, form: str, turned: tuple[bool, bool])
         )
         TABLE[type(node.layer)](node.layer, nodes)
         for operator, inputs, output, attributes in nodes.made:
-            made.append(helper.make_node(operator, inputs, [output], name=f"{output}_{operator}", **attributes))
+            made.append(helper.make_node(operator, inputs, [output], name=f"{node.name} ({node.layer.kind})", **attributes))
         for name, (index, shape, transposed) in nodes.parameters.items():
             tensors.append(helper.make_tensor(name, code, shape, bytes(dtype.bits // 8 * math.prod(shape)), raw=True))
             parameters[name] = node.name, index, transposed

@@ -116,7 +116,9 @@ def test_numbers_keep_their_bits_on_the_way(pool: LibraryPool, name: str, varian
     for dtype in (FLOAT16, FLOAT32, FLOAT64):
         last = 1.0 + float(2 * dtype.unit_roundoff)
         points = [(last,), (-last,), (float(dtype.max_finite),), (float(dtype.min_normal),)]
-        answer = pool.run(dense_relu((Dense(((1.0,), (-1.0,))),)), dtype, points, {name: [Call(variant, (0, 1, 2, 3))]})[name][0]
+        answer = pool.run(dense_relu((Dense(((1.0,), (-1.0,))),)), dtype, points, {name: [Call(variant, (0, 1, 2, 3))]})[name][
+            0
+        ]
         assert answer.outputs is not None, answer.not_run
         assert answer.outputs.logits == tuple((x, -x) for (x,) in points)
 
