@@ -44,7 +44,7 @@ def integers(seed: int, *shape: int, biased: bool, magnitude: int) -> Network:
     def number() -> float:
         return float(draw.randint(-magnitude, magnitude))
 
-    return Network(
+    return dense_relu(
         tuple(
             Dense(
                 tuple(tuple(number() for _ in range(inputs)) for _ in range(outputs)),
