@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,34 @@ def is_same(layer: Any, shape: Shape) -> bool:
     """Whether the layer's windows are those of SAME."""
     places = tuple(-(-size // stride) for size, stride in zip(shape[1:], layer.windows.stride, strict=True))
     return layer.windows.places(shape[1:]) == places and spatial(layer, shape) == same_padding(layer, shape)
+
+
+def own_padding(layer: Any, shape: Shape) -> tuple[tuple[int, ...], bool, bool] | None:
+    """Padding that is the same on both sides and at most half a window, whether ``ceil``, and whether averages count it.
+
+    Of a pooling whose windows and divisors are the layer's; None where no such padding has them.
+    """
+    sides = tuple(before for before, _ in layer.padding)
+    if any(2 * side > size for side, size in zip(sides, layer.kernel, strict=True)):
+        return None
+    for ceil, counted in product((layer.ceil, not layer.ceil), (True, False)):
+        other = replace(layer, padding=sides, ceil=ceil, **_counting(layer, counted))
+        if _alike(layer, other, shape):
+            return sides, ceil, counted
+    return None
+
+
+def _counting(layer: Any, counted: bool) -> dict[str, bool]:
+    return {"count_padding": counted} if hasattr(layer, "count_padding") else {}
+
+
+def _alike(layer: Any, other: Any, shape: Shape) -> bool:
+    """Whether two poolings read and divide alike."""
+    tables = zip(layer.windows.tables(shape[1:]), other.windows.tables(shape[1:]), strict=True)
+    averages = hasattr(layer, "count_padding")
+    return all(map(np.array_equal, *zip(*tables, strict=True))) and (
+        not averages or np.array_equal(counts(layer, shape), counts(other, shape))
+    )
 
 
 def counts(layer: Any, shape: Shape) -> NDArray[np.float64]:

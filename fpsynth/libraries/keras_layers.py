@@ -11,7 +11,7 @@ import tensorflow as tf
 from fpsynth.formats import Format
 from fpsynth.libraries.geometry import is_same, spatial
 from fpsynth.libraries.graphs import Numbers, Objection
-from fpsynth.libraries.tensorflow_layers import average_objection, average_padding, convolution_objection, depthwise, filters
+from fpsynth.libraries.tensorflow_layers import average_objection, average_padding, both_objection, depthwise, filters
 from fpsynth.networks.layers import (
     Add,
     AveragePooling,
@@ -211,7 +211,7 @@ OBJECTIONS: Mapping[type[Layer], Objection] = MappingProxyType(
     {
         AveragePooling: average_objection,
         Clip: _clip_objection,
-        Convolution: convolution_objection,
+        Convolution: both_objection,
         GlobalAveragePooling: _global_objection,
         MaxPooling: _max_objection,
         Pad: _pad_objection,

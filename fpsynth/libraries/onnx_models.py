@@ -74,7 +74,8 @@ def _made(network: Network, dtype: Format, form: str, turned: tuple[bool, bool])
         )
         TABLE[type(node.layer)](node.layer, nodes)
         for operator, inputs, output, attributes in nodes.made:
-            made.append(helper.make_node(operator, inputs, [output], name=f"{output}_{operator}", **attributes))
+            kind = f"{node.layer.kind}, {operator}"  # no two nodes of a model may have one name
+            made.append(helper.make_node(operator, inputs, [output], name=f"{node.name} ({kind})", **attributes))
         for name, (index, shape, transposed) in nodes.parameters.items():
             tensors.append(helper.make_tensor(name, code, shape, bytes(dtype.bits // 8 * math.prod(shape)), raw=True))
             parameters[name] = node.name, index, transposed

@@ -88,15 +88,16 @@ def _convolution(layer: Convolution, tensors: Tensors, inputs: Tensors) -> Any:
 
 
 def _over_two_axes(layer: Convolution, values: Any, kernels: Any) -> Any:
+    if depthwise(layer):  # in a graph, TensorFlow 2.21 crashes where it is to pad by itself
+        values = _padded(values, layer.padding, 0.0)
+        return tf.nn.depthwise_conv2d(values, kernels, (1, *layer.stride, 1), "VALID", dilations=layer.dilation)
     padding: Any = [[0, 0], *map(list, layer.padding), [0, 0]] if any(map(any, layer.padding)) else "VALID"
-    if depthwise(layer):
-        return tf.nn.depthwise_conv2d(values, kernels, (1, *layer.stride, 1), padding, dilations=layer.dilation)
     return tf.nn.conv2d(values, kernels, layer.stride, padding, dilations=layer.dilation)
 
 
 def _along_one_axis(layer: Convolution, values: Any, kernels: Any) -> Any:
     """tf.nn.conv1d pads nothing and knows no depthwise convolution: with padding before it, and as a row of an image."""
-    values = tf.pad(values, [[0, 0], *layer.padding, [0, 0]]) if any(map(any, layer.padding)) else values
+    values = _padded(values, layer.padding, 0.0)
     if not depthwise(layer):
         return tf.nn.conv1d(values, kernels, layer.stride[0], "VALID", dilations=layer.dilation[0])
     rows = tf.nn.depthwise_conv2d(
@@ -105,11 +106,14 @@ def _along_one_axis(layer: Convolution, values: Any, kernels: Any) -> Any:
     return tf.squeeze(rows, 1)
 
 
-def convolution_objection(layer: Convolution, shape: Shape) -> str:
-    """Strides and dilations together, and strides that differ between the axes of a depthwise convolution, it has not."""
-    if max(layer.stride) > 1 and max(layer.dilation) > 1:
-        return "a stride and a dilation at once it has not"
-    return ""
+def _depthwise_objection(layer: Convolution, shape: Shape) -> str:
+    return both_objection(layer, shape) if depthwise(layer) else ""
+
+
+def both_objection(layer: Convolution, shape: Shape) -> str:
+    """Strides and dilations together are not taken by depthwise convolutions, nor by any of Keras's."""
+    both = max(layer.stride) > 1 and max(layer.dilation) > 1
+    return "a stride and a dilation at once it has not" if both else ""
 
 
 def _channels(numbers: Any, values: Any) -> Any:
@@ -224,5 +228,5 @@ _TABLE: Mapping[type[Layer], Step] = MappingProxyType(
 )
 
 OBJECTIONS: Mapping[type[Layer], Objection] = MappingProxyType(
-    {AveragePooling: average_objection, Convolution: convolution_objection}
+    {AveragePooling: average_objection, Convolution: _depthwise_objection}
 )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from fpsynth.libraries.geometry import counts_all, spatial, symmetric
+from fpsynth.libraries.geometry import counts_all, own_padding, spatial, symmetric
 from fpsynth.libraries.graphs import Objection, Step, Table
 from fpsynth.networks.layers import (
     Add,
@@ -81,19 +81,15 @@ def _affine(layer: Affine, tensors: Tensors, inputs: Tensors) -> Any:
 
 def _average_pooling(layer: AveragePooling, tensors: Tensors, inputs: Tensors) -> Any:
     function = F.avg_pool1d if len(layer.kernel) == 1 else F.avg_pool2d
-    if _own_padding(layer):
-        sides = tuple(before for before, _ in layer.padding)
-        return function(inputs[0], layer.kernel, layer.stride, sides, layer.ceil, layer.count_padding)
-    return function(F.pad(inputs[0], _sides(spatial(layer, inputs[0].shape[1:]))), layer.kernel, layer.stride)
-
-
-def _own_padding(layer: Any) -> bool:
-    """Whether torch's pooling has this padding: the same on both sides, half a window at most."""
-    return symmetric(layer.padding) and all(2 * p <= k for (p, _), k in zip(layer.padding, layer.kernel, strict=True))
+    shape = tuple(inputs[0].shape[1:])
+    own = own_padding(layer, shape)
+    if own is not None:
+        return function(inputs[0], layer.kernel, layer.stride, *own)
+    return function(F.pad(inputs[0], _sides(spatial(layer, shape))), layer.kernel, layer.stride)
 
 
 def _average_objection(layer: AveragePooling, shape: Shape) -> str:
-    if _own_padding(layer) or counts_all(layer, shape):
+    if own_padding(layer, shape) is not None or counts_all(layer, shape):
         return ""
     return "its padding is not counted, and differs between sides or is wider than half a window"
 
@@ -107,10 +103,12 @@ def _global_average_pooling(layer: GlobalAveragePooling, tensors: Tensors, input
 
 def _max_pooling(layer: MaxPooling, tensors: Tensors, inputs: Tensors) -> Any:
     function = F.max_pool1d if len(layer.kernel) == 1 else F.max_pool2d
-    if _own_padding(layer):
-        sides = tuple(before for before, _ in layer.padding)
-        return function(inputs[0], layer.kernel, layer.stride, sides, ceil_mode=layer.ceil)
-    padded = F.pad(inputs[0], _sides(spatial(layer, inputs[0].shape[1:])), value=-math.inf)
+    shape = tuple(inputs[0].shape[1:])
+    own = own_padding(layer, shape)
+    if own is not None:
+        sides, ceil, _ = own
+        return function(inputs[0], layer.kernel, layer.stride, sides, ceil_mode=ceil)
+    padded = F.pad(inputs[0], _sides(spatial(layer, shape)), value=-math.inf)
     return function(padded, layer.kernel, layer.stride)
 
 

@@ -1,4 +1,4 @@
-"""Run as a program, with a library's name: compares layer types, graphs and kernels with references; prints JSON."""
+"""Run as a program with a library's name: holds layer types, graphs and kernels of layers against references; prints JSON."""
 
 from __future__ import annotations
 
@@ -23,6 +23,21 @@ from fpsynth.networks.layers.structure import PADDING
 from fpsynth.networks.network import INPUT, Network, Node
 
 BATCHES = (1, 3)
+ALL = sys.argv[2:] == ["all"]
+QUICK = (
+    "dense",
+    "conv padded",
+    "conv strided",
+    "conv dilated",
+    "conv grouped",
+    "conv line",
+    "average padded",
+    "average ceil",
+    "global average",
+    "affine",
+    "add constants",
+)
+"""What is looked at in numbers that are rounded, unless everything is asked for."""
 DRAW = np.random.default_rng(5)
 
 
@@ -146,10 +161,18 @@ def residual(seed: int) -> Network:
     return Network(tuple(nodes), (2, 4, 4), "head")
 
 
-def wrong(library: Library, network: Network, dtype: Format, variant: str, points: Any, allowed: Any = 0.0) -> str:
+def wrong(
+    library: Library,
+    network: Network,
+    dtype: Format,
+    variant: str,
+    points: Any,
+    allowed: Any = 0.0,
+    batches: Sequence[int] = BATCHES,
+) -> str:
     """Why a variant does not give the reference's logits for these points, in batches of each size; empty where it does."""
     expected = float64_outputs(network.logits, points.reshape(-1, *network.input_shape)).reshape(len(points), -1)
-    for batch in BATCHES:
+    for batch in batches:
         try:
             outputs = library.run(network, points[:batch].tolist(), dtype, variant)
         except CannotRun as reason:
@@ -169,7 +192,7 @@ def exact(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
     for name, network in cases().items():
         points = integers(max(BATCHES), int(np.prod(network.input_shape)))
         for variant in library.variants:
-            yield f"{variant}: {name}", wrong(library, network, dtype, variant, points)
+            yield f"{variant}: {name}", wrong(library, network, dtype, variant, points, batches=BATCHES if ALL else BATCHES[1:])
 
 
 def graphs(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
@@ -198,9 +221,14 @@ def magnitude(layer: Layer) -> Layer:
     return replace(layer, **arrays) if not isinstance(layer, kinds.Dense) else kinds.Dense(arrays["weight"], arrays.get("bias"))
 
 
+def looked_at() -> dict[str, tuple[Layer, tuple[int, ...]]]:
+    """Those of ``layer_cases`` whose numbers are to be rounded."""
+    return {name: case for name, case in layer_cases().items() if ALL or name in QUICK}
+
+
 def rounded(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
     """Layers of random numbers: no logit is further from the reference than rounding in any order takes it."""
-    for name, (plain, shape) in layer_cases().items():
+    for name, (plain, shape) in looked_at().items():
         layer = real_numbers(plain, dtype)
         if isinstance(layer, kinds.SubtractConstant) and layer.turned:
             continue  # the reference of absolute values would cancel
@@ -217,7 +245,7 @@ def rounded(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
 
 def kernels(library: Library, dtype: Format, batch: int) -> Iterator[tuple[str, str]]:
     """Layers as kernels, at several positions: other sums than the whole layer gives there for an image with these taps."""
-    for name, (plain, shape) in layer_cases().items():
+    for name, (plain, shape) in looked_at().items():
         network = Network((Node("one", plain),), shape, "one")
         structure = network.structure("one")
         if not isinstance(structure, Sums) or structure.normalisation is not None or isinstance(plain, kinds.DivideConstant):
@@ -314,21 +342,31 @@ def refusals(library: Library) -> dict[str, str]:
     return found
 
 
-def report(name: str, dtypes: Sequence[str]) -> dict[str, Any]:
-    """Everything that the tests look at."""
+def report(name: str) -> dict[str, Any]:
+    """Everything that the tests look at, in float32 alone or in all formats."""
     library = library_named(name)
     library.load("cpu")
-    chosen = [FORMATS[dtype] for dtype in dtypes]
-    wide = [fmt for fmt in chosen if fmt.bits >= 32]
+    formats = [FORMATS[dtype] for dtype in FOUND[name]] if ALL else [FORMATS["float32"]]
+    wide = [fmt for fmt in formats if fmt.bits >= 32]
     return {
-        "exact": {fmt.name: dict(exact(library, fmt)) for fmt in chosen},
-        "graphs": {fmt.name: dict(graphs(library, fmt)) for fmt in chosen},
+        "exact": {fmt.name: dict(exact(library, fmt)) for fmt in formats},
+        "graphs": {fmt.name: dict(graphs(library, fmt)) for fmt in formats if fmt.precision >= 11},
         "rounded": {fmt.name: dict(rounded(library, fmt)) for fmt in wide},
-        "kernels": {f"{fmt.name}, {batch}": dict(kernels(library, fmt, batch)) for fmt in wide for batch in BATCHES},
+        "kernels": {f"{fmt.name}, {n}": dict(kernels(library, fmt, n)) for fmt in wide for n in BATCHES if ALL or n > 1},
+        "float64": {v: wrong(library, residual(7), FORMATS["float64"], v, integers(3, 32)) for v in library.variants},
         "refusals": refusals(library),
         "kinds": sorted({type(node.layer).kind for network in cases().values() for node in network.nodes}),
     }
 
 
+FOUND = {
+    "numpy": ("float32", "float64"),
+    "torch": ("float32", "float64", "float16", "bfloat16"),
+    "tensorflow": ("float32", "float64", "bfloat16"),
+    "onnxruntime": ("float32", "float64"),
+    "jax": ("float32", "float64", "float16", "bfloat16"),
+}
+"""Formats in which libraries have most layers."""
+
 if __name__ == "__main__":
-    print(json.dumps(report(sys.argv[1], sys.argv[2:])))
+    print(json.dumps(report(sys.argv[1])))
