@@ -17,12 +17,12 @@ from fpsynth.certifiers.bounds import float_up
 from fpsynth.certifiers.estimates import Estimating
 from fpsynth.certifiers.lipschitz_sound import SoundCertifier
 from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
-from fpsynth.deadlines import require_time, within
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import PathLike
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.layouts import transposed
 from fpsynth.networks.npz import ArrayNetwork, Images, load_arrays, load_images
+from fpsynth.workers.deadlines import require_time, within
 
 _BATCH = 500
 _BATCH_NUMBERS = 1 << 22

@@ -7,7 +7,6 @@ from array import array
 from collections.abc import Sequence
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.deadlines import require_time
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant, maximum, variable
@@ -15,6 +14,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network
 from fpsynth.rounding import Value, from_float
+from fpsynth.workers.deadlines import require_time
 
 Numbers = Sequence[tuple[Value, Format]]
 """Values, each of a format."""

@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import reduce
 
 from fpsynth.arithmetic import Arithmetic, Deployment, holds
-from fpsynth.deadlines import require_time
 from fpsynth.expressions import Expression, add, aligned, cast, constant, fma, maximum, mul, real
 from fpsynth.networks.network import Dense, Network
 from fpsynth.rounding import Flush
+from fpsynth.workers.deadlines import require_time
 
 
 def lower(network: Network[Expression], point: Sequence[Expression], deployment: Deployment) -> tuple[Expression, ...]:

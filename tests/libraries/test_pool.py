@@ -18,7 +18,7 @@ from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.libraries.worker import load_request
 from fpsynth.networks.network import Dense, Network
-from fpsynth.processes import Worker
+from fpsynth.workers.process import Worker
 
 NETWORK = Network((Dense(((1.0,), (2.0,))),))
 CALLS = {"numpy": [Call("matmul", (0,))]}

@@ -4,11 +4,11 @@ import os
 import time
 
 from fpsynth.problems import Problem
-from fpsynth.processes import serve
 from fpsynth.rounding import from_float
+from fpsynth.solvers import worker
 from fpsynth.solvers.base import NOT_ENCODED, Answer, Status
 from fpsynth.solvers.engines import ENGINES
-from fpsynth.solvers.worker import handler
+from fpsynth.workers.serving import Handler
 
 
 class StandIn:
@@ -47,6 +47,8 @@ class StandIn:
         raise AssertionError
 
 
-if __name__ == "__main__":
-    names = ("liar", "refuter", "denier", "hesitant", "wordless", "crasher", "thrower", "glutton", "late refuter", "sleeper")
-    serve(handler({**ENGINES, **{name: StandIn(name) for name in names}}))
+NAMES = ("liar", "refuter", "denier", "hesitant", "wordless", "crasher", "thrower", "glutton", "late refuter", "sleeper")
+
+
+def handler() -> Handler:
+    return worker.handler({**ENGINES, **{name: StandIn(name) for name in NAMES}})
