@@ -68,6 +68,10 @@ class Engine(Protocol):
         """The version that is installed here, or None.  Imports nothing heavy."""
         ...
 
+    def load(self) -> None:
+        """Import what it needs, as far as that is installed: what ``solve`` allocates after that, it should free again."""
+        ...
+
     def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
         """Answer the problem within ``seconds`` and ``memory`` bytes (None: no limit), else ``unknown`` with a reason.
 

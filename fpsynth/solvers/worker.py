@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from fpsynth.problems import problem_from_json
-from fpsynth.solvers.base import NOT_ENCODED, Answer, Engine, ScriptEngine, Status
+from fpsynth.solvers.base import NOT_ENCODED, Answer, Engine, Status
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.workers.memory import address_space, forget_peak, peak_memory
 from fpsynth.workers.messages import Message
@@ -29,7 +29,10 @@ def handler(engines: Mapping[str, Engine] = ENGINES) -> Callable[[Message], Mess
         nonlocal imported
         measured = forget_peak()
         if imported is None:
-            measured, imported = True, _imported(engines.get(request["engine"]))
+            measured = True
+            if request["engine"] in engines:
+                engines[request["engine"]].load()
+            imported = address_space()
         answer = _answer(engines, request)
         decided = answer.status is not Status.UNKNOWN or answer.reason.startswith(NOT_ENCODED)
         size = address_space()
@@ -45,12 +48,6 @@ def handler(engines: Mapping[str, Engine] = ENGINES) -> Callable[[Message], Mess
         }
 
     return handle
-
-
-def _imported(engine: Engine | None) -> int | None:
-    if isinstance(engine, ScriptEngine):
-        engine.load()
-    return address_space()
 
 
 def _answer(engines: Mapping[str, Engine], request: Message) -> Answer:

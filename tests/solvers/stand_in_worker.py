@@ -22,6 +22,9 @@ class StandIn:
     def available(self) -> str:
         return "1"
 
+    def load(self) -> None:
+        pass
+
     def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
         match self.name:
             case "liar":
@@ -40,6 +43,13 @@ class StandIn:
                 hoard = []
                 while True:
                     hoard.append(bytearray(1 << 24))
+            case "hoarder":
+                self.hoard = bytearray(1 << 26)
+                return Answer(Status.UNSAT)
+            case "eater":
+                if seed == 0:
+                    bytearray(1 << 28)
+                return Answer(Status.UNSAT)
             case "late refuter":
                 time.sleep(0.7)
                 return Answer(Status.UNSAT)
@@ -47,8 +57,9 @@ class StandIn:
         raise AssertionError
 
 
-NAMES = ("liar", "refuter", "denier", "hesitant", "wordless", "crasher", "thrower", "glutton", "late refuter", "sleeper")
+NAMES = ("liar", "refuter", "denier", "hesitant", "wordless", "crasher", "thrower", "glutton", "hoarder", "eater")
+SLOW = ("late refuter", "sleeper")
 
 
 def handler() -> Handler:
-    return worker.handler({**ENGINES, **{name: StandIn(name) for name in NAMES}})
+    return worker.handler({**ENGINES, **{name: StandIn(name) for name in (*NAMES, *SLOW)}})
