@@ -59,7 +59,7 @@ class Worker:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed in kill)
         limits = {name: str(value) for name, value in ((MEMORY, memory), (REST, rest)) if value}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fpsynth.workers.serving", module],
+            [sys.executable, "-P", "-m", "fpsynth.workers.serving", module],  # -P: nothing of the current folder is imported
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -211,6 +211,15 @@ def test_a_copy_of_this_process_leaves_its_workers_alone(worker: Worker) -> None
     assert worker.receive(PATIENCE) == {"echo": 1}
 
 
+def test_nothing_of_the_current_folder_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fpsynth", "json", "selectors"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('imported from the current folder')\n")
+    monkeypatch.chdir(tmp_path)
+    with start() as running:
+        running.send({"do": "echo", "what": 1})
+        assert running.receive(PATIENCE) == {"echo": 1}
+
+
 def test_kill_all_ends_every_worker() -> None:
     workers = [start(), start()]
     for one in workers:
