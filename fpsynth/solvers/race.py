@@ -28,6 +28,8 @@ _GRACE = 0.5
 """Seconds that an engine may overrun its own limit (it starts counting late, and looks at the clock only so often)."""
 _REST = 60.0
 """Seconds that a process without a task is kept."""
+_VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+"""One heap for all threads: each further one, such as that of z3's clock, takes 64 MiB of the address space and keeps them."""
 _MAX_SKIPPED = 1000
 """So many tasks in a row that can say nothing new mean that an endless supply of tasks has run dry."""
 
@@ -41,7 +43,7 @@ class _Key(NamedTuple):
 
 
 def _start(key: _Key) -> Worker:
-    return Worker(key.module, memory=key.memory, variables={"OPENBLAS_NUM_THREADS": "1"}, rest=_REST)
+    return Worker(key.module, memory=key.memory, variables=_VARIABLES, rest=_REST)
 
 
 _WORKERS: Pool[_Key] = Pool(_start, most=cores(), rest=_REST)
@@ -79,7 +81,7 @@ class Attempt:
     """``sat`` (re-checked), ``unsat``, ``unknown``, or ``stopped`` when the race ended or made it pointless."""
     reason: str
     seconds: float
-    """Wall time, the start of the process included."""
+    """Wall time, the start of the process included where there was none to take."""
     memory: int | None
     """Largest resident size of its process in bytes; None where it is not known."""
     encode_seconds: float = 0.0

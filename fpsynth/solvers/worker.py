@@ -11,7 +11,7 @@ from fpsynth.solvers.engines import ENGINES
 from fpsynth.workers.memory import address_space, forget_peak, peak_memory
 from fpsynth.workers.messages import Message
 
-_GROWTH = 32 << 20
+_GROWTH = 48 << 20
 """Bytes of address space that an engine may have kept, since it was imported, where it is to answer another problem."""
 
 

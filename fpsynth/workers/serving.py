@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import math
 import os
 import select
 import signal
@@ -44,8 +45,8 @@ def main(module: str) -> None:
 
 def _serve(requests: int, answers: int, handle: Handler) -> None:
     incoming = Incoming(requests)
-    rest = float(os.environ[REST]) if REST in os.environ else None
-    while select.select([requests], [], [], rest)[0]:
+    rest = float(os.environ.pop(REST, "inf"))
+    while select.select([requests], [], [], None if rest == math.inf else rest)[0]:
         arrived = incoming.read()
         assert arrived is not None
         assert arrived.content is not None
@@ -66,7 +67,7 @@ def _send(descriptor: int, content: Message | None, last: bool) -> None:
 
 
 def _limit_memory() -> None:
-    limit = os.environ.get(MEMORY)
+    limit = os.environ.pop(MEMORY, "")  # what it starts itself is limited as it is
     if limit:
         import resource  # not on Windows, where no limit is set
 

@@ -1,5 +1,6 @@
 """A process that has answered is taken for the next race, where it gives the answers that a new one gives."""
 
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,9 @@ from fpsynth.workers.messages import Message
 from fpsynth.workers.process import Worker
 
 SOLVABLE = absorption(FLOAT16)
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere the memory of a process is not known, and none is kept"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +50,18 @@ def test_a_process_that_has_answered_is_asked_again():
     run("refuter", memory=512 << 20)
     assert len(set(idle())) == 3
     assert first in idle()
+
+
+@pytest.mark.parametrize("engine", ["z3", "bitwuzla", "cvc5"])
+def test_real_solvers_are_asked_again_though_they_watch_a_clock(engine: str):
+    pytest.importorskip(engine)
+    seen = []
+    for seed in range(3):
+        problem = absorption(FLOAT16, solvable=seed < 2)
+        race([Task(engine, "significands", seed, problem)], seconds=20, refutations=1)
+        seen += idle()
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
 
 
 @pytest.mark.parametrize("engine", ["hesitant", "thrower", "crasher", "liar", "sleeper"])
