@@ -17,13 +17,13 @@ from fpsynth.certifiers.bounds import float_up
 from fpsynth.certifiers.estimates import Estimating
 from fpsynth.certifiers.lipschitz_sound import SoundCertifier
 from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
-from fpsynth.deadlines import require_time, within
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import PathLike
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.layouts import transposed
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.networks.npz import Images, load_images, load_network
+from fpsynth.workers.deadlines import require_time, within
 
 _BATCH = 500
 _BATCH_NUMBERS = 1 << 22

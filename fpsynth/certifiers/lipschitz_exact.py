@@ -30,10 +30,10 @@ from fpsynth.certifiers.margins import (
     no_progress,
     squared_differences,
 )
-from fpsynth.deadlines import require_time
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, Network
 from fpsynth.networks.template import Template
+from fpsynth.workers.deadlines import require_time
 
 UNIT = 10**16
 """Numbers are rounded to multiples of 1 / UNIT."""

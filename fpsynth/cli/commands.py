@@ -115,8 +115,8 @@ def _notes(result: TieResult, arguments: Namespace) -> list[str]:
 
 def certify(arguments: Namespace, console: Console) -> Outcome:
     """Certify a data set."""
-    from fpsynth.deadlines import OutOfTimeError
     from fpsynth.synthesis.domain import parse_number
+    from fpsynth.workers.deadlines import OutOfTimeError
 
     seen = "reading the files"
 

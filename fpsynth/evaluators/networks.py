@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.deadlines import require_time
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import Expression, variable
@@ -18,6 +17,7 @@ from fpsynth.networks.layers.structure import PADDING, Addends, Selection, Sums,
 from fpsynth.networks.lowering import divided, neuron, selected
 from fpsynth.networks.network import Network, Node
 from fpsynth.rounding import PLUS_ZERO, Value, from_float
+from fpsynth.workers.deadlines import require_time
 
 MAX_GRAPH = 5000
 """Weights of a network that the exact interpreter evaluates within two seconds."""

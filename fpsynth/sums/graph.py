@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
-from fpsynth.deadlines import require_time
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, add, aligned, cast, fma, mul, real
 from fpsynth.formats import holds
 from fpsynth.rounding import Flush
 from fpsynth.sums.program import Leaf, Program, Round, Step, StepKind
+from fpsynth.workers.deadlines import require_time
 
 Factors = tuple[Expression, Expression]
 """A weight and an input."""

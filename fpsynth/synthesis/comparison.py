@@ -128,14 +128,13 @@ def runner(revealer: Revealer) -> Runner:
 
 
 def _run(revealer: Revealer, ground: Ground, asked: Vectors | Sequence[Operands]) -> Array:
-    import numpy as np
 
     from fpsynth.revealing.comparing import Vectors
 
     kernel = ground.reveal.kernel
     if isinstance(asked, Vectors):
-        return np.array(revealer.results(kernel, _rows(ground), ground.outputs, vectors=asked))
-    return np.array(revealer.results(kernel, [ground.row], range(kernel.outputs), operands=asked))
+        return revealer.results(kernel, _rows(ground), ground.outputs, vectors=asked)
+    return revealer.results(kernel, [ground.row], range(kernel.outputs), operands=asked)
 
 
 def _rows(ground: Ground) -> list[int]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.predicates import Predicate
@@ -41,6 +40,7 @@ from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.sides import Shape, Sides, is_environment, shape_for
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import Divergence, View
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 LAST_SECONDS = 1.0
 """For what was found in the last moment: it is put into its layer and evaluated exactly all the same."""

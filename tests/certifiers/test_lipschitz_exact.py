@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from witnesses import RADIUS, SUPREMUM, W1, W2, XB
 
 from fpsynth.certifiers.lipschitz_exact import exact_certifier, gram_matrix, margin_bounds, spectral_norm_up, sqrt_up
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.template import template
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 UNIT = 10**16
 ENTRIES = (

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fpsynth import processes
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.cudnn import ALGORITHMS
@@ -18,6 +17,7 @@ from fpsynth.libraries.pool import LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.libraries.runs import BATCHES, SETTINGS, batches_for, run_in, sweep, variations
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.workers import process
 
 SMALL = dense_relu((Dense(((1.0, 2.0), (2.0, 1.0))),))
 DEEP = dense_relu((Dense(((1.0, 1.0),)), Dense(((2.0,),))))
@@ -108,12 +108,10 @@ def test_primitives_run_networks_of_one_layer() -> None:
 
 def test_no_more_processes_at_a_time_than_allowed() -> None:
     environments = [parse_environment(f"numpy:matmul:threads={count}") for count in (1, 2, 3, 4)]
-    before, seen = len(processes._running), []
-    runs = run_in(
-        environments, SMALL, FLOAT32, [(1.0, 0.0)], progress=lambda line: seen.append(len(processes._running) - before)
-    )
+    before, seen = len(process._running), []
+    runs = run_in(environments, SMALL, FLOAT32, [(1.0, 0.0)], progress=lambda line: seen.append(len(process._running) - before))
     assert seen == [2, 2, 2, 1]
-    assert len(processes._running) == before
+    assert len(process._running) == before
     assert all(run.answers[0].outputs is not None for run in runs)
 
 

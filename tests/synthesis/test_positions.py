@@ -10,7 +10,6 @@ import pytest
 from revealing.simulated import layer as simulated_layer
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.deadlines import OutOfTimeError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.networks.network import Dense, dense_relu
@@ -34,6 +33,7 @@ from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import Divergence, View
+from fpsynth.workers.deadlines import OutOfTimeError
 
 TERMS = 6
 ONE, OTHER = (Arithmetic(FLOAT32, order=parse_order(name)) for name in ("sequential", "pairwise"))

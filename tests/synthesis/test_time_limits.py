@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from fpsynth import api
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.verdicts import Verdict
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 MOMENT = {"timeout": 0.01, "replay": False}
 

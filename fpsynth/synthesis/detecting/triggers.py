@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from fpsynth.arithmetic import Arithmetic
-from fpsynth.deadlines import time_left
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.deployed import network_outputs
@@ -22,6 +21,7 @@ from fpsynth.synthesis.detecting.stacking import Reading, Sketch, Stage, mean, p
 from fpsynth.synthesis.detecting.swallowing import require_three, swallowing
 from fpsynth.synthesis.domain import Interval
 from fpsynth.witness.divergence import Divergence, Sampled, View
+from fpsynth.workers.deadlines import time_left
 
 Box = Sequence[tuple[Fraction, Fraction]]
 MAX_SAMPLES = 1 << 20

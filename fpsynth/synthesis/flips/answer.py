@@ -9,7 +9,6 @@ from fractions import Fraction
 from statistics import median
 from typing import TYPE_CHECKING
 
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.networks.network import Dense, Network, dense_relu
@@ -23,6 +22,7 @@ from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence
 from fpsynth.witness.prediction import with_prediction
 from fpsynth.wording import counted, noun
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.flips.columns import Bench, Columns

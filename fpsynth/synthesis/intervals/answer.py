@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.encoders import ENCODINGS
 from fpsynth.errors import InputError
 from fpsynth.orders.comparing import differences
@@ -27,6 +26,7 @@ from fpsynth.synthesis.ties.search import glance
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 __all__ = ["IntervalQuestion", "IntervalResult", "find_outside"]
 

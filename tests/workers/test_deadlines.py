@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.deadlines import OutOfTimeError, require_time, time_left, within
 from fpsynth.evaluators.networks import graph_logits
 from fpsynth.expressions import topological, variable
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.workers.deadlines import OutOfTimeError, require_time, time_left, within
 
 
 def test_without_a_limit_there_is_time_without_end() -> None:
