@@ -11,6 +11,7 @@ from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
+from fpsynth.cli.network_commands import compare
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_writable
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
@@ -167,4 +168,5 @@ COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     "environments": environments,
     **WITNESS_COMMANDS,
     **DIVERGENCE_COMMANDS,
+    "compare": compare,
 }

@@ -21,6 +21,8 @@ from fpsynth.workers.pool import Pool
 from fpsynth.workers.process import Cause, NoAnswer, Worker
 
 if TYPE_CHECKING:
+    from fpsynth.formats import Format
+    from fpsynth.networks.network import Network
     from fpsynth.revealing.bench import Array
     from fpsynth.revealing.comparing import Vectors
 
@@ -79,6 +81,26 @@ class Revealer:
         request = {"results": kernel_to_json(kernel), "rows": list(rows), "outputs": list(outputs), **asked}
         returned: Array = self._ask(kernel.environment, request)["results"]
         return returned
+
+    def network(
+        self,
+        network: Network,
+        dtype: Format,
+        where: Environment,
+        *,
+        inputs: Array | None = None,
+        vectors: int = 10_000,
+        seed: int = 0,
+    ) -> Message:
+        """The answer of ``network_answer``: how a whole network is computed in an environment, and what it gives for inputs.
+
+        Raises InputError as ``reveal`` does.
+        """
+        from fpsynth.libraries.sending import network_message
+
+        require_present(where)
+        asked = {"network": network_message(network), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
+        return self._ask(where, {**asked, "vectors": vectors, "seed": seed})
 
     def close(self) -> None:
         """End the processes."""
@@ -143,7 +165,12 @@ def require_usable(kernel: Kernel) -> None:
     library = library_named(environment.library)
     if kernel.dtype.name not in library.dtypes:
         raise InputError(f"{environment}: {library.name} has no dtype {kernel.dtype}; it has {', '.join(library.dtypes)}")
-    if library.version() is None:
+    require_present(environment)
+
+
+def require_present(environment: Environment) -> None:
+    """Raise InputError where the library is not installed, or its device is not there."""
+    if library_named(environment.library).version() is None:
         raise MissingPackageError(f"{environment.library} is not installed: {how_to_install(environment.library)}")
     if environment.device == "cuda" and not has_gpu():
         raise InputError("device cuda: no GPU (or no CUDA driver) on this machine; use device=cpu")

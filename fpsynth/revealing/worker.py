@@ -57,6 +57,10 @@ class _Server:
 
             if "digest" in request:
                 return {"digest": digest(self.library, kernel_from_json(request["digest"]), request["seed"])}
+            if "network" in request:
+                from fpsynth.revealing.network_answers import network_answer
+
+                return network_answer(self.library, request)
             if "results" in request:
                 from fpsynth.revealing.bench import Bench
                 from fpsynth.revealing.comparing import answered
