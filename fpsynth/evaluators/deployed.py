@@ -110,7 +110,7 @@ class _Layer:
     def computed(self, values: _Values) -> _Values:
         """All of its outputs."""
         if self.sums.normalisation is not None:
-            raise InputError(f"{self.name}: no arithmetic says how a batch normalisation is computed; rewrite it first")
+            raise InputError(f"{self.name}: no arithmetic says how a batch normalisation is computed; fold it first")
         alike = self._alike()
         for arithmetic, outputs in alike.items():
             self._require_readable(arithmetic, outputs, values)

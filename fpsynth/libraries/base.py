@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, FORMATS, Format
 from fpsynth.libraries.calls import Called, letters
-from fpsynth.libraries.graphs import HeldModel, Numbers, operands_of
 from fpsynth.libraries.operands import Array as Array
 from fpsynth.libraries.operands import CannotRun as CannotRun
 from fpsynth.libraries.operands import dtype_name, exact_array, narrowed, numpy_dtype, widened
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
     from fpsynth.networks.network import Network
 
@@ -191,6 +191,9 @@ class Library(ABC):
 
     def prepare(self, network: Network, dtype: Format, variant: str, device: str, layout: str = "") -> Runner:
         """Return ``network`` ready to run.  Raises CannotRun; the runner may raise anything the library raises."""
+
+        from fpsynth.libraries.graphs import operands_of
+
         logits = network.logits
         numbers = operands_of(logits, lambda array: self.operand(array, dtype))
         model = self.model(logits, numbers, dtype, variant, device, layout=layout)
@@ -258,6 +261,9 @@ class Library(ABC):
 
     def replace(self, model: Model, numbers: Numbers) -> bool:
         """Put other numbers of the same shapes into a model.  False, and nothing is done, where it takes a new one."""
+
+        from fpsynth.libraries.graphs import HeldModel
+
         if not isinstance(model, HeldModel):
             return False
         model.put(numbers)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, one_line, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
-from fpsynth.libraries.graphs import Numbers
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
 from fpsynth.libraries.numpy import array_model
 from fpsynth.libraries.operands import placed, stored, viewed
-from fpsynth.networks.network import Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.network import Network
 
 _ACCELERATORS = {"cub": "cub", "none": "", "cutensor": "cutensor"}
 

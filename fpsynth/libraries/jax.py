@@ -10,24 +10,18 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, one_line, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
-from fpsynth.libraries.graphs import (
-    Forward,
-    HeldModel,
-    Numbers,
-    Table,
-    forward,
-    require_flat,
-    require_runnable,
-    shaped,
-    structure_key,
-)
 from fpsynth.libraries.machine import cores, cuda_libraries, cuda_variables, gpu
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
-from fpsynth.networks.layers import Dense, Layer
-from fpsynth.networks.network import Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import (
+        Forward,
+        Numbers,
+        Table,
+    )
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.layers import Layer
+    from fpsynth.networks.network import Network
 
 
 LEVELS = ("highest", "high", "tensorfloat32", "bfloat16", "float32")
@@ -144,7 +138,10 @@ class Jax(Library):
 
         All numbers are arguments of the compiled function, lest they be folded into it.
         """
+
+        from fpsynth.libraries.graphs import HeldModel, require_flat, require_runnable, shaped
         from fpsynth.libraries.jax_layers import table
+        from fpsynth.networks.layers import Dense
 
         put = _putter(device, offset)
         first, second = self.layout_of(variant, layout)
@@ -165,7 +162,10 @@ class Jax(Library):
 
     def _program(self, network: Network, functions: Table, way: tuple[str, bool, bool]) -> Forward:
         """What computes a network, or any of its structure, perhaps compiled: once for each, and each way of dense layers."""
+
         import jax
+
+        from fpsynth.libraries.graphs import forward, structure_key
 
         key = structure_key(network), way
         if key not in self._programs:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from fpsynth.formats import Format
-from fpsynth.libraries.layer_shapes import LayerShape
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.layer_shapes import LayerShape
 
 MAX_TERMS = 65_536
 """The most terms that a kernel's sums may have."""

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
-from fpsynth.libraries.graphs import HeldModel, Numbers, forward, require_flat, require_runnable, shaped
 from fpsynth.libraries.machine import limit_threads
 from fpsynth.libraries.operands import placed, stored, viewed
-from fpsynth.networks.layers import Dense, Layer
-from fpsynth.networks.network import Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.layers import Layer
+    from fpsynth.networks.network import Network
 
 
 class Numpy(Library):
@@ -112,7 +112,10 @@ def array_model(
     np: Any, network: Network, numbers: Numbers, variant: str, layout: tuple[str, str], place: Callable[[Array], Any]
 ) -> Model:
     """A network in numpy or CuPy, of which ``np`` is the module; ``place`` copies an array, row after row, into its memory."""
+
+    from fpsynth.libraries.graphs import HeldModel, forward, require_flat, require_runnable, shaped
     from fpsynth.libraries.numpy_layers import table
+    from fpsynth.networks.layers import Dense
 
     first, second = layout
     functions = table(np, variant, place)

@@ -7,19 +7,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
-from fpsynth.libraries.graphs import Numbers, operands_of, require_flat, shaped
 from fpsynth.libraries.machine import limit_threads
-from fpsynth.libraries.onnx_models import convolution_model, network_model, vector_model
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
-from fpsynth.networks.network import Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.network import Network
 
 
 _LEVELS = {
@@ -91,6 +88,12 @@ class OnnxRuntime(Library):
         layout: str = "",
     ) -> Model:
         """A session over the model, with the options that onnxruntime starts with.  ``offset`` is that of the input alone."""
+
+        import numpy as np
+
+        from fpsynth.libraries.graphs import require_flat, shaped
+        from fpsynth.libraries.onnx_models import network_model
+
         first, second = self.layout_of(variant, layout)
         require_flat(network, first)
         session = self._session(network_model(network, numbers, dtype, variant, (first == "T", second == "T")))
@@ -107,6 +110,10 @@ class OnnxRuntime(Library):
         ``level``: off, basic, extended or all; at all, weights of convolutions are stored in blocks of channels, and its
         operators are of this processor.  Only after ``load``.  Raises CannotRun for a network that it cannot run.
         """
+
+        from fpsynth.libraries.graphs import operands_of
+        from fpsynth.libraries.onnx_models import network_model
+
         logits = network.logits
         numbers = operands_of(logits, lambda array: self.operand(array, dtype))
         with tempfile.TemporaryDirectory() as folder:
@@ -121,6 +128,11 @@ class OnnxRuntime(Library):
 
         ``offset`` is that of what is not in the model.
         """
+
+        import numpy as np
+
+        from fpsynth.libraries.onnx_models import vector_model
+
         if kernel.environment.operation == "conv2d":
             return self._convolution(kernel, offset)
         several = kernel.environment.batch > 1
@@ -137,6 +149,8 @@ class OnnxRuntime(Library):
         return total if kernel.environment.operation == "sum" else product
 
     def _convolution(self, kernel: Kernel, offset: int | None) -> Operation:
+        from fpsynth.libraries.onnx_models import convolution_model
+
         held: dict[tuple[bytes, bytes | None], Any] = {}
 
         def compute(rows: Array, weights: Array, bias: Array | None) -> Array:
@@ -156,6 +170,9 @@ class OnnxRuntime(Library):
 
     def outputs(self, tensor: Array, dtype: Format) -> Outputs:
         """The logits and np.argmax."""
+
+        import numpy as np
+
         return outputs_of(tensor, np.argmax(tensor, axis=1).tolist(), dtype)
 
     def _options(self, level: str = "") -> Any:

@@ -14,25 +14,18 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import Called
-from fpsynth.libraries.graphs import (
-    Forward,
-    HeldModel,
-    Numbers,
-    Table,
-    forward,
-    readers_of_input,
-    require_flat,
-    require_runnable,
-    shaped,
-    structure_key,
-)
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
 from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype, stored
-from fpsynth.networks.layers import Convolution, Dense, Layer
-from fpsynth.networks.network import Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import (
+        Forward,
+        Numbers,
+        Table,
+    )
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.layers import Layer
+    from fpsynth.networks.network import Network
 
 
 _LAYOUTS = ("NN", "NT", "TN", "TT")
@@ -170,7 +163,9 @@ class TensorFlow(Library):
         import numpy as np
         import tensorflow as tf
 
+        from fpsynth.libraries.graphs import HeldModel, require_flat, require_runnable, shaped
         from fpsynth.libraries.tensorflow_layers import OBJECTIONS, filters, table
+        from fpsynth.networks.layers import Convolution, Dense
 
         first, second = layout
         functions = table(turned=second == "T")
@@ -195,9 +190,12 @@ class TensorFlow(Library):
 
     def _program(self, network: Network, functions: Table, way: tuple[str, bool, bool]) -> Forward:
         """What computes a network, or any of its structure, perhaps as a graph: once for each, and way of dense layers."""
+
         import tensorflow as tf
 
+        from fpsynth.libraries.graphs import forward, readers_of_input, structure_key
         from fpsynth.libraries.tensorflow_layers import dense
+        from fpsynth.networks.layers import Dense
 
         variant, transposed, turned = way
         key = structure_key(network), way
@@ -293,6 +291,8 @@ class _Keras:
     def __call__(self, rows: Array) -> Any:
         import tensorflow as tf
 
+        from fpsynth.libraries.graphs import shaped
+
         with tf.device(self.place):
             return self.model(tf.constant(shaped(rows, self.network)))
 
@@ -300,6 +300,7 @@ class _Keras:
 def _keras(network: Network, numbers: Numbers, dtype: Format, place: str) -> _Keras:
     import tensorflow as tf
 
+    from fpsynth.libraries.graphs import require_runnable
     from fpsynth.libraries.keras_layers import OBJECTIONS, TABLE, keras_model
 
     require_runnable("tensorflow's keras", network, TABLE, OBJECTIONS)

@@ -13,24 +13,18 @@ from fpsynth.formats import FORMATS, Format
 from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, one_line
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.cudnn import ALGORITHMS, Cudnn, load_cudnn
-from fpsynth.libraries.graphs import (
-    Forward,
-    HeldModel,
-    Numbers,
-    Table,
-    forward,
-    require_flat,
-    require_runnable,
-    shaped,
-    structure_key,
-)
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
 from fpsynth.libraries.operands import BORDER, dtype_name, filters, images, numpy_dtype, part, placed, stored
-from fpsynth.networks.layers import Dense, Layer
-from fpsynth.networks.network import Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import (
+        Forward,
+        Numbers,
+        Table,
+    )
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.layers import Layer
+    from fpsynth.networks.network import Network
 
 
 class Torch(Library):
@@ -173,9 +167,12 @@ class Torch(Library):
         layout: str = "",
     ) -> Model:
         """Weights are kept one row per output, as nn.Linear does, where no layout says otherwise."""
+
         import torch
 
+        from fpsynth.libraries.graphs import HeldModel, require_flat, require_runnable, shaped
         from fpsynth.libraries.torch_layers import OBJECTIONS, table
+        from fpsynth.networks.layers import Dense
 
         first, second = self.layout_of(variant, layout)
         functions = table(variant, second[0] == "T")
@@ -197,6 +194,9 @@ class Torch(Library):
 
     def _program(self, network: Network, functions: Table, way: tuple[str, bool, bool]) -> Forward:
         """What computes a network, or any of its structure, perhaps compiled: once for each, and each way of dense layers."""
+
+        from fpsynth.libraries.graphs import forward, structure_key
+
         key = structure_key(network), way
         if key not in self._programs:
             plain = forward(network, functions)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from fpsynth.formats import FORMATS, Format
 from fpsynth.libraries.base import CannotRun, Library, Outputs, Runner, one_line
 from fpsynth.libraries.kernels import Pairs
 from fpsynth.libraries.machine import cpu, kernel_variables
 from fpsynth.libraries.registry import library_named
-from fpsynth.libraries.sending import network_from_message, network_message
-from fpsynth.networks.network import Network
 from fpsynth.workers.messages import Message
+
+if TYPE_CHECKING:
+    from fpsynth.networks.network import Network
 
 
 def load_request(name: str, device: str, threads: int | None, switches: Pairs) -> Message:
@@ -43,7 +45,10 @@ def run_request(
 
     Each call names a variant, for each row of its batch which of the points fills it, and a layout (empty: the variant's own).
     """
+
     import numpy as np
+
+    from fpsynth.libraries.sending import network_message
 
     return {
         "run": {
@@ -91,6 +96,9 @@ class _Server:
 
     def _run(self, library: Library, request: Message) -> Iterator[Message]:
         """One message per call, as soon as it is known: should the library crash, what was computed before is not lost."""
+
+        from fpsynth.libraries.sending import network_from_message
+
         network, dtype = network_from_message(request["network"]), FORMATS[request["dtype"]]
         points = request["points"].tolist()
         ready: dict[tuple[str, str], Runner | CannotRun] = {}
