@@ -15,7 +15,7 @@ from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, FORMATS, TF32, Format
 from fpsynth.libraries.pool import Call, LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network, dense_relu
+from fpsynth.networks.network import Dense, Network, dense_relu, with_numbers
 
 WAYS = [(name, variant) for name in names_for("cpu") for variant in library_named(name).variants]
 DTYPES = [name for name in FORMATS if name != "tf32"]
@@ -140,7 +140,7 @@ def test_numbers_of_another_format_are_refused(pool: LibraryPool, name: str, var
     fine, finer = 1.0 + 2.0**-20, 1.0 + 2.0**-40
     calls = {name: [Call(variant, (0,))]}
     wrong_point = pool.run(network, FLOAT16, [(fine,)], calls)[name][0]
-    wrong_weight = pool.run(network.map(lambda w: w * finer), FLOAT32, [(1.0,)], calls)[name][0]
+    wrong_weight = pool.run(with_numbers(network.map(lambda w: w * finer), float), FLOAT32, [(1.0,)], calls)[name][0]
     for answer in (wrong_point, wrong_weight):
         assert "hold" in answer.not_run
         assert "numbers that are not" in answer.not_run
