@@ -100,11 +100,13 @@ def test_an_absent_library_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_broken_installation_is_a_reason(tmp_path: Path) -> None:
-    """A library that is installed but cannot be imported: here numpy is shadowed by a module that raises."""
-    (tmp_path / "numpy.py").write_text("raise RuntimeError('libbroken.so: cannot open shared object file')\n")
+    """A library that is installed but cannot be imported: here jax is shadowed by a module that raises."""
+    pytest.importorskip("jax")
+    (tmp_path / "jax.py").write_text("raise RuntimeError('libbroken.so: cannot open shared object file')\n")
     here = str(Path(__file__).parents[2])
-    with LibraryPool(["numpy"], environment={"PYTHONPATH": os.pathsep.join((str(tmp_path), here))}) as pool:
-        assert run(pool).not_run == "cannot be imported: libbroken.so: cannot open shared object file"
+    with LibraryPool(["jax"], environment={"PYTHONPATH": os.pathsep.join((str(tmp_path), here))}) as pool:
+        answer = pool.run(NETWORK, FLOAT32, [(1.0,)], {"jax": [Call("jit", (0,))]})["jax"][0]
+        assert answer.not_run == "cannot be imported: libbroken.so: cannot open shared object file"
 
 
 def test_one_bad_call_does_not_harm_the_others() -> None:
