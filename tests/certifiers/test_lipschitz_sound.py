@@ -110,7 +110,9 @@ def test_every_float16_in_the_ball_keeps_its_class_in_every_order():
         logits = network_logits(network, [point], FLOAT16, random_deployment(rng, FLOAT16))
         radius = float(sound(network, FLOAT16).supremum([point], logits)) * (1 - 1e-12)
         ball = everything[np.abs(everything.astype(float) - point) < radius]
-        first, last = (tuple(np.array(part, np.float16) for part in (layer.weight, layer.bias)) for layer in network.dense_layers)
+        first, last = (
+            tuple(np.array(part, np.float16) for part in (layer.weight, layer.bias)) for layer in network.dense_layers
+        )
         hidden = np.maximum(ball[:, None] * first[0][:, 0] + first[1], np.float16(0))
         a, b, c = (hidden[:, None, j] * last[0][:, j] for j in range(3))
         d = np.broadcast_to(last[1], a.shape)
