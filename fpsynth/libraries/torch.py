@@ -196,10 +196,11 @@ class Torch(Library):
         """What computes a network, or any of its structure, perhaps compiled: once for each, and each way of dense layers."""
 
         from fpsynth.libraries.graphs import forward, structure_key
+        from fpsynth.libraries.torch_layers import poolings
 
         key = structure_key(network), way
         if key not in self._programs:
-            plain = forward(network, functions)
+            plain = forward(network, functions, poolings(network))
             turned = (lambda values, held: plain(values.T, held)) if way[1] else plain
             self._programs[key] = self._function(turned)
         return self._programs[key]

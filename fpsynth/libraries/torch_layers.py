@@ -38,6 +38,7 @@ from fpsynth.networks.layers import (
     Transpose,
 )
 from fpsynth.networks.layers.windows import Padding
+from fpsynth.networks.network import Network
 
 Tensors = Sequence[Any]
 
@@ -79,13 +80,27 @@ def _affine(layer: Affine, tensors: Tensors, inputs: Tensors) -> Any:
     return inputs[0] * scale + shift
 
 
-def _average_pooling(layer: AveragePooling, tensors: Tensors, inputs: Tensors) -> Any:
-    function = F.avg_pool1d if len(layer.kernel) == 1 else F.avg_pool2d
-    shape = tuple(inputs[0].shape[1:])
-    own = own_padding(layer, shape)
-    if own is not None:
-        return function(inputs[0], layer.kernel, layer.stride, *own)
-    return function(F.pad(inputs[0], _sides(spatial(layer, shape))), layer.kernel, layer.stride)
+def poolings(network: Network) -> dict[str, Step]:
+    """The functions of the pooling nodes, their geometry worked out before torch.compile traces them, and numpy with them."""
+    nodes = {node.name: node for node in network.nodes if isinstance(node.layer, (AveragePooling, MaxPooling))}
+    return {name: _pooling(node.layer, network.shapes[node.inputs[0]]) for name, node in nodes.items()}
+
+
+def _pooling(layer: Any, shape: Shape) -> Step:
+    """The call for inputs of this shape: with torch's own padding where it has it, else with padding before it."""
+    own, sides = own_padding(layer, shape), _sides(spatial(layer, shape))
+    average = isinstance(layer, AveragePooling)
+    functions: tuple[Any, ...] = (F.avg_pool1d, F.avg_pool2d) if average else (F.max_pool1d, F.max_pool2d)
+    function, fill = functions[len(layer.kernel) - 1], 0.0 if average else -math.inf
+    if own is None:
+        return lambda layer, tensors, inputs: function(F.pad(inputs[0], sides, value=fill), layer.kernel, layer.stride)
+    before, ceil, counted = own
+    more = {"count_include_pad": counted} if average else {}
+    return lambda layer, tensors, inputs: function(inputs[0], layer.kernel, layer.stride, before, ceil_mode=ceil, **more)
+
+
+def _pooled(layer: Any, tensors: Tensors, inputs: Tensors) -> Any:
+    return _pooling(layer, tuple(inputs[0].shape[1:]))(layer, tensors, inputs)
 
 
 def _average_objection(layer: AveragePooling, shape: Shape) -> str:
@@ -99,17 +114,6 @@ def _global_average_pooling(layer: GlobalAveragePooling, tensors: Tensors, input
     if layer.keep_axes and values.ndim in (3, 4):
         return F.adaptive_avg_pool1d(values, 1) if values.ndim == 3 else F.adaptive_avg_pool2d(values, 1)
     return values.mean(dim=tuple(range(2, values.ndim)), keepdim=layer.keep_axes)
-
-
-def _max_pooling(layer: MaxPooling, tensors: Tensors, inputs: Tensors) -> Any:
-    function = F.max_pool1d if len(layer.kernel) == 1 else F.max_pool2d
-    shape = tuple(inputs[0].shape[1:])
-    own = own_padding(layer, shape)
-    if own is not None:
-        sides, ceil, _ = own
-        return function(inputs[0], layer.kernel, layer.stride, sides, ceil_mode=ceil)
-    padded = F.pad(inputs[0], _sides(spatial(layer, shape)), value=-math.inf)
-    return function(padded, layer.kernel, layer.stride)
 
 
 def _add(layer: Add, tensors: Tensors, inputs: Tensors) -> Any:
@@ -141,9 +145,9 @@ _TABLE: Mapping[type[Layer], Step] = MappingProxyType(
         Convolution: _convolution,
         BatchNormalisation: _batch_normalisation,
         Affine: _affine,
-        AveragePooling: _average_pooling,
+        AveragePooling: _pooled,
         GlobalAveragePooling: _global_average_pooling,
-        MaxPooling: _max_pooling,
+        MaxPooling: _pooled,
         Add: _add,
         AddConstant: lambda layer, tensors, inputs: inputs[0] + tensors[0],
         SubtractConstant: _subtract,

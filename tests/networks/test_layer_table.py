@@ -17,6 +17,7 @@ from fpsynth.networks.layers import (
     LAYERS,
     PADDING,
     AddConstant,
+    Affine,
     AveragePooling,
     BatchNormalisation,
     Clip,
@@ -40,6 +41,7 @@ ONES = np.ones((2, 2, 3))
 EXAMPLES: dict[str, tuple[Layer, tuple[int, ...]]] = {
     "dense": (Dense(np.ones((2, 4))), (3, 4)),
     "convolution": (Convolution(ONES), (2, 5)),
+    "affine": (Affine([2.0], [1.0]), (1, 4)),
     "batch normalisation": (BatchNormalisation([0.0], [1.0], [1.0], [0.0]), (1, 4)),
     "average pooling": (AveragePooling((2,)), (2, 5)),
     "add constant": (AddConstant([1.0]), (2, 2)),
@@ -62,8 +64,8 @@ def test_a_row_is_whole(kind: str) -> None:
     assert type(layer) is row
     assert row.kind == kind
     assert inspect.getdoc(row)
-    assert row.names.onnx
-    assert row.names.torch or kind == "argmax"
+    assert row.names.onnx or kind == "affine"
+    assert row.names.torch or kind in ("argmax", "affine")
     assert {"shape", "structure"} <= {name for c in row.__mro__ if c is not Layer and c is not object for name in vars(c)}
     fields = {field.name for field in dataclasses.fields(row)}
     assert set(row.parameters) <= fields
@@ -82,7 +84,7 @@ def test_a_row_is_whole(kind: str) -> None:
 def test_random_graphs_draw_every_type_but_those_that_no_arithmetic_says() -> None:
     source = inspect.getsource(graphs)
     missing = [row.__name__ for row in LAYERS.values() if f"{row.__name__}(" not in source]
-    assert missing == ["BatchNormalisation", "Argmax", "Softmax"]
+    assert missing == ["BatchNormalisation", "Affine", "Argmax", "Softmax"]
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {

@@ -149,7 +149,7 @@ def test_terms_that_alone_are_summed_otherwise_are_no_question_for_the_solvers()
     assert "partial sums" in outcome.reason
     plain = replace(how, alignment=None, order=fixed_order(Tree(5, ((0, 1, 2, 3, 4),))))
     question = asked((plain, replace(plain, order=parse_order("pairwise"))), 5, FLOAT16, "sign")
-    assert "cannot be restricted" in solve(question, (0, 4), SAMPLING, 5.0).reason
+    assert solve(question, (0, 4), SAMPLING, 1.0).status != "impossible"  # the exact step of two is asked about as well
     found(question)
 
 
