@@ -17,8 +17,8 @@ from tie_questions import question as tie_question
 from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.networks import graph_logits
-from fpsynth.evaluators.sums import network_outputs
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, parse_order

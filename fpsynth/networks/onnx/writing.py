@@ -67,6 +67,8 @@ def _drafted(network: Network, dtype: Format, form: str, opset: int) -> Draft:
 
 
 def _write(draft: Draft, node: Node, inputs: Sequence[str], shapes: Sequence[Shape], output: str) -> None:
+    if node.layer.kind not in WRITERS:
+        raise InputError(f"ONNX has no {node.layer.kind} layer: write a multiplication and an addition instead")
     WRITERS[node.layer.kind](draft, node.name, node.layer, inputs, shapes, output)
 
 
