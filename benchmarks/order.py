@@ -132,7 +132,7 @@ def ours(case: Case, seed: int, limit: float) -> Run:
     spent = time.monotonic() - start
     if result.divergence is None:
         return Run(seed, False, limit, reason=f"{result.verdict.value}: {result.reason}")
-    (weights,) = result.divergence.network.layers[0].weight
+    (weights,) = result.divergence.network.dense_layers[0].weight.tolist()
     recheck(case, {f"w0_{k}": from_fraction(Fraction(weight)) for k, weight in enumerate(weights)})
     return Run(seed, True, spent, how=result.reason.removeprefix("found by "))
 

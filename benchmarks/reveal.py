@@ -25,10 +25,11 @@ from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import library_named
 from fpsynth.orders import Tree
 from fpsynth.orders.comparing import equal
-from fpsynth.processes import Message, Worker, WorkerDied
 from fpsynth.revealing.file import kernel_to_json
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
+from fpsynth.workers.messages import Message
+from fpsynth.workers.process import Cause, NoAnswer, Worker
 
 KERNELS = (
     "numpy:sum",
@@ -53,7 +54,7 @@ PACKAGES = ("numpy", "torch", "tensorflow", "onnxruntime", "jax", "jaxlib")
 @contextmanager
 def _worker(environment: Environment) -> Iterator[Worker]:
     """A process with the environment's library loaded.  Raises InputError where that fails."""
-    with Worker(WORKER, environment=dict(environment.settings)) as worker:
+    with Worker(WORKER, variables=dict(environment.settings)) as worker:
         request = {"load": environment.library, "device": environment.device, "threads": environment.threads}
         _asked(worker, request)
         yield worker
@@ -63,10 +64,10 @@ def _asked(worker: Worker, request: Message) -> Message:
     worker.send(request)
     try:
         answer = worker.receive(TIMEOUT)
-    except WorkerDied as death:
-        raise InputError(f"the library crashed ({death})") from None
-    if answer is None or "failed" in answer:
-        raise InputError(f"no answer within {TIMEOUT:g} s" if answer is None else answer["failed"])
+    except NoAnswer as lost:
+        raise InputError(str(lost) if lost.cause is Cause.TIME else f"the library crashed ({lost})") from None
+    if "failed" in answer:
+        raise InputError(answer["failed"])
     return answer
 
 

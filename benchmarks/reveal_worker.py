@@ -1,6 +1,6 @@
 """The process in which a library's order is found twice, by FPRev as published and by fpsynth, and both are timed.
 
-Requests, one JSON object each: {"load": name, "device": device, "threads": number or null}, {"fprev": kernel}, and
+Requests: {"load": name, "device": device, "threads": number or null}, {"fprev": kernel}, and
 {"order": kernel, "positions": lists of pairs (row, output) that share one arithmetic}.
 """
 
@@ -11,10 +11,10 @@ import time
 from benchmarks.naive_reveal import Probe, fprev
 from fpsynth.libraries.base import CannotRun, Library
 from fpsynth.libraries.registry import library_named
-from fpsynth.processes import Message, serve
 from fpsynth.revealing.bench import Bench
 from fpsynth.revealing.file import kernel_from_json
 from fpsynth.revealing.masks import tree_of
+from fpsynth.workers.messages import Message
 
 
 class _Server:
@@ -48,5 +48,5 @@ class _Server:
         return {"seconds": time.monotonic() - start, "calls": bench.calls, "steps": trees[0].steps}
 
 
-if __name__ == "__main__":
-    serve(_Server())
+handler = _Server
+"""What the process answers with (see ``workers.serving``)."""

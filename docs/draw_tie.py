@@ -20,7 +20,7 @@ INK, GREY, RED, GREEN, BLUE = "#1b2631", "#7f8c8d", "#c0392b", "#1e8449", "#2161
 def drawn() -> str:
     """The picture as one SVG document."""
     witness = fpsynth.tie("float32", replay=False).witnesses[0]
-    (w0,), (w1,) = witness.network.layers[0].weight
+    (w0,), (w1,) = witness.network.dense_layers[0].weight.tolist()
     (b,), (a,) = witness.certified, witness.counterexample
     radius, distance = float(witness.certificate.radius), abs(a - b)
     body = [

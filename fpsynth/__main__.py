@@ -28,7 +28,7 @@ def run() -> int:
 
         open_closed()
         from fpsynth.cli.main import main
-        from fpsynth.processes import kill_all
+        from fpsynth.workers.process import kill_all
 
         sys.unraisablehook = functools.partial(_again, signal.SIGINT if mine else signal.SIGTERM)
         if mine:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from fpsynth.alignment import Alignment
-from fpsynth.errors import InputError
 from fpsynth.formats import Format
-from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, restrict
+from fpsynth.orders import SEQUENTIAL, Order
 from fpsynth.rounding import Flush, Rounding
-from fpsynth.wording import counted, noun
-
-_NAMED_LEAVES = 4
-"""Products that are named one by one."""
+from fpsynth.sums.program import Program, Round
+from fpsynth.sums.words import but_for, program_in_words
+from fpsynth.wording import counted
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,9 @@ class Arithmetic:
     such product is exact until then; steps without one are ordinary additions.
     """
 
+    given: Program | None = None
+    """The sum program of one number of terms, which says everything: of the other fields only ``format`` counts then."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "flush", Flush(self.flush))  # files and callers may say true or false
 
@@ -66,9 +66,31 @@ class Arithmetic:
         """Format in which products and partial sums are rounded; None for real numbers."""
         return self.accumulator or self.format
 
+    @property
+    def unit(self) -> Round | None:
+        """How an operation beside the sums rounds and flushes: ReLU, a quotient, the product of a slope; None for REAL."""
+        if self.format is None:
+            return None
+        if self.given is None:
+            return Round(self.format, self.rounding, self.flush)
+        last = self.given.result or (self.given.steps[-1].rounds if self.given.steps else self.given.leaves[0].rounds)
+        return Round(self.format, last[-1].mode, self.given.flush)
+
+    @property
+    def flushes(self) -> bool:
+        """Whether ReLU, which comes after the sum, reads subnormal numbers as zeros."""
+        return self.unit is not None and bool(self.unit.flush)
+
+    @property
+    def needs_bias(self) -> bool:
+        """Whether its order places a bias, so that no sum without one has it.  A given program does without."""
+        return self.given is None and self.bias_leaf
+
     def __str__(self) -> str:
         if self.format is None:
             return "real"
+        if self.given is not None:
+            return program_in_words(self.given)
         parts = [self.format.name]
         if self.operands is not None:
             mode = "" if self.operand_rounding is Rounding.RNE else f" {self.operand_rounding.value}"
@@ -82,7 +104,7 @@ class Arithmetic:
         if self.order.bias:
             parts.append(f"({self.order.bias_in_words})")
         if self.fused:
-            parts.append("fused" + _but_for(self.rounded))
+            parts.append("fused" + but_for(self.rounded))
         if self.alignment is not None:
             parts.append(f"({self.alignment})")
         if self.rounding is not Rounding.RNE:
@@ -94,112 +116,39 @@ class Arithmetic:
         return " ".join(parts)
 
 
-def _but_for(leaves: tuple[int, ...]) -> str:
-    """Which products are not fused, in words: by number where they are few."""
-    if not leaves:
-        return ""
-    few = f"{noun(len(leaves), 'product')} {', '.join(map(str, leaves))}"
-    return f" but for {few if len(leaves) <= _NAMED_LEAVES else counted(len(leaves), 'product')}"
-
-
 REAL = Arithmetic(None)
 """Exact arithmetic: what certifiers reason in."""
-
-
-def holds(wide: Format, narrow: Format) -> bool:
-    """Whether every value of ``narrow``, infinities included, is a value of ``wide``."""
-    finite = wide.precision >= narrow.precision and wide.lsb_min <= narrow.lsb_min and wide.max_finite >= narrow.max_finite
-    return finite and (wide.has_infinity or not narrow.has_infinity)
-
-
-def restricted(how: Arithmetic, terms: int, active: Iterable[int]) -> Arithmetic:
-    """The arithmetic of what is left of a sum of ``terms`` products when only the ``active`` ones are not zero.
-
-    Its leaf k stands for the k-th active leaf in ascending order.  Adding a zero is exact, so it gives the same numbers (the
-    sign of a zero apart).  A fused product whose partner is zero is rounded by that very addition, and so counts as rounded.
-    There must be no bias, or it must come last: one that comes first, even a zero, takes part in the rounding of the leaf it
-    starts at, and which leaf of a fused pair is rounded then differs.  And nothing may overflow, of which steps of more than
-    two nodes make NaN, but the step that is left of one an infinity; nor underflow where a step aligns.  Raises InputError
-    where no product is active, for a bias leaf, where a fused step of more than two nodes would be left with two unrounded
-    products, which an ordinary fused addition cannot take, where a step that aligns would be left with partial sums alone,
-    or with one operand that it does not leave as it is, and where a product that an addition rounds is not one that is rounded
-    by itself: products may have a format of their own, and what aligns and flushes reads numbers in another one.
-    """
-    if how.bias_leaf:
-        raise InputError("an arithmetic whose order holds the bias cannot be restricted to some products")
-    if how.format is None:
-        return how
-    tree = how.order.tree(terms)
-    small, kept = restrict(tree, active)
-    rounded = _rounded_in(how, tree, kept) if how.fused else []
-    if how.products is not None and any(kept[leaf] not in how.rounded for leaf in rounded):
-        raise InputError("fused products that have a format of their own cannot be restricted to some of them")
-    plain = how.operands is None and holds(how.sum_format or how.format, how.format)
-    if how.alignment is not None and how.flush and not plain:
-        raise InputError("a sum that aligns and flushes numbers of another format cannot be restricted to some products")
-    return replace(how, order=fixed_order(small), rounded=tuple(rounded))
-
-
-def _rounded_in(how: Arithmetic, tree: Tree, kept: tuple[int, ...]) -> list[int]:
-    """Positions among the ``kept`` leaves of those whose products are rounded when the other leaves are zero."""
-    alive = bytearray(tree.leaves + len(tree.steps))
-    for leaf in kept:
-        alive[leaf] = 1
-    exact: set[int] = set()
-    rounded = frozenset(how.rounded)
-    for node, step in enumerate(tree.steps, tree.leaves):
-        present = [operand for operand in step if alive[operand]]
-        alive[node] = bool(present)
-        if not present:
-            continue
-        fusible = [operand for operand in present if operand < tree.leaves and operand not in rounded]
-        if how.alignment is not None:
-            if any(operand < tree.leaves and operand not in rounded for operand in step):
-                _require_alike(how, present, fusible)
-            exact.update(fusible if len(present) > 1 else ())
-        elif len(present) > 1:
-            if len(fusible) == len(present) == 2 < len(step):
-                pair = f"the products {fusible[0]} and {fusible[1]}"
-                raise InputError(f"a fused step of {len(step)} nodes cannot be restricted to {pair}")
-            exact.update([max(fusible)] if len(step) == 2 and fusible else fusible)
-    return [k for k, leaf in enumerate(kept) if leaf not in exact]
-
-
-def _require_alike(how: Arithmetic, present: list[int], fusible: list[int]) -> None:
-    """Raise InputError where what is left of a step that aligns is another operation, or one that changes a lone operand."""
-    align, factors, wide = how.alignment, how.operands or how.format, how.sum_format
-    assert align is not None
-    assert factors is not None
-    assert wide is not None
-    if len(present) > 1:
-        if not fusible:
-            raise InputError("a step that aligns cannot be restricted to partial sums")
-        return
-    last = None if align.least_exponent is None else align.least_exponent - align.fraction_bits
-    keeps = align.keeps(factors, wide) and (last is None or last <= min(wide.lsb_min, 2 * factors.lsb_min))
-    exact = how.products is None and (2 * factors.precision <= wide.precision or align.rounding is how.rounding)
-    if not keeps or (fusible and not exact):
-        raise InputError("a step that aligns cannot be restricted to one operand, which it changes")
 
 
 @dataclass(frozen=True)
 class Deployment:
     """How a whole network is evaluated: a function from (layer, output position) to an arithmetic.
 
-    A constant is the usual case; kernels of real libraries need the exceptions (tails, blocks of outputs).
+    A constant is the usual case; kernels of real libraries need one for each layer, and exceptions (tails, blocks of outputs).
     """
 
     default: Arithmetic
     exceptions: tuple[tuple[tuple[int, int], Arithmetic], ...] = ()
-    """Pairs ((layer, output), arithmetic), layers and outputs counted from 0."""
+    """Pairs ((layer, output), arithmetic): layers that add and their flat output positions, counted from 0."""
+    layers: tuple[tuple[int, Arithmetic], ...] = ()
+    """Pairs (layer, arithmetic) of layers whose outputs have another arithmetic than the default, exceptions apart."""
 
     @cached_property
     def _table(self) -> dict[tuple[int, int], Arithmetic]:
         return dict(self.exceptions)
 
+    @cached_property
+    def _layers(self) -> dict[int, Arithmetic]:
+        return dict(self.layers)
+
+    def of_layer(self, layer: int) -> Arithmetic:
+        """The arithmetic of a layer's outputs, exceptions apart."""
+        return self._layers.get(layer, self.default)
+
     def at(self, layer: int, output: int) -> Arithmetic:
         """Return the arithmetic of one output position of one layer."""
-        return self._table.get((layer, output), self.default)
+        return self._table.get((layer, output)) or self.of_layer(layer)
 
     def __str__(self) -> str:
-        return str(self.default) + (f" with {counted(len(self.exceptions), 'exception')}" if self.exceptions else "")
+        count = len(self.exceptions) + len(self.layers)
+        return str(self.default) + (f" with {counted(count, 'exception')}" if count else "")

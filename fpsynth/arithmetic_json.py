@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.orders.nested import MAX_LEAVES
-from fpsynth.rounding import Flush, Rounding, rounding_named
+from fpsynth.sums.program_json import program_from_json, program_to_json
+from fpsynth.sums.rounding_json import alignment_from_json, alignment_to_json, flush_from_json, flush_to_json, mode_from_json
 
 Json = dict[str, Any]
 
@@ -37,7 +37,7 @@ def order_from_json(data: object) -> Order:
 
 
 def arithmetic_to_json(how: Arithmetic) -> Json:
-    """An arithmetic as an object; every field is written."""
+    """An arithmetic as an object; every field is written, and the program where one was given."""
     return {
         "format": None if how.format is None else how.format.name,
         "accumulator": None if how.accumulator is None else how.accumulator.name,
@@ -52,60 +52,19 @@ def arithmetic_to_json(how: Arithmetic) -> Json:
         "bias_leaf": how.bias_leaf,
         "operand_rounding": how.operand_rounding.value,
         "alignment": None if how.alignment is None else alignment_to_json(how.alignment),
+        **({} if how.given is None else {"program": program_to_json(how.given)}),
     }
-
-
-def flush_to_json(flush: Flush) -> bool | str:
-    """``unbounded``; for the other kinds whether anything is flushed, as files said before there was a third kind."""
-    return "unbounded" if flush == Flush.UNBOUNDED else bool(flush)
-
-
-def flush_from_json(data: object) -> Flush:
-    """Read what ``flush_to_json`` wrote.  Raises InputError in one line for anything else."""
-    if data == "unbounded":
-        return Flush.UNBOUNDED
-    if not isinstance(data, bool):
-        raise InputError('flush must be true, false or "unbounded"')
-    return Flush(data)
-
-
-def alignment_to_json(how: Alignment) -> Json:
-    """An alignment as an object; every field is written."""
-    return {
-        "fraction_bits": how.fraction_bits,
-        "rounding": how.rounding.value,
-        "cut": how.cut.value,
-        "least_exponent": how.least_exponent,
-    }
-
-
-def alignment_from_json(data: object) -> Alignment:
-    """Read what ``alignment_to_json`` wrote; only ``fraction_bits`` is required.  Raises InputError in one line."""
-    if not isinstance(data, dict) or "fraction_bits" not in data:
-        raise InputError("an alignment must be an object with fraction_bits")
-    unknown = set(data) - {"fraction_bits", "rounding", "cut", "least_exponent"}
-    if unknown:
-        raise InputError(f"an alignment has no field {min(unknown)[:40]!r}")
-    least = data.get("least_exponent")
-    if not _whole(data["fraction_bits"]) or not (least is None or (isinstance(least, int) and not isinstance(least, bool))):
-        raise InputError("fraction_bits must be a whole number, and least_exponent one or null")
-    return Alignment(data["fraction_bits"], _mode(data, "rounding", "RTZ"), _mode(data, "cut", "RTZ"), least)
-
-
-def _mode(data: Json, name: str, default: str) -> Rounding:
-    text = data.get(name, default)
-    if not isinstance(text, str):
-        raise InputError(f"{name} must be the name of a rounding mode")
-    return rounding_named(text)
 
 
 def arithmetic_from_json(data: object) -> Arithmetic:
     """Read what ``arithmetic_to_json`` wrote; only ``format`` is required.  Raises InputError in one line for anything else."""
     if not isinstance(data, dict) or "format" not in data:
         raise InputError("an arithmetic must be an object with a format")
-    unknown = set(data) - set(arithmetic_to_json(Arithmetic(None)))
+    unknown = set(data) - set(arithmetic_to_json(Arithmetic(None))) - {"program"}
     if unknown:
         raise InputError(f"an arithmetic has no field {min(unknown)[:40]!r}")
+    if data.get("program") is not None:
+        return _given(data)
     for name in ("fused", "bias_first", "bias_leaf"):
         if not isinstance(data.get(name, False), bool):
             raise InputError(f"{name} must be true or false")
@@ -121,7 +80,7 @@ def arithmetic_from_json(data: object) -> Arithmetic:
     how = Arithmetic(
         format=formats["format"],
         accumulator=formats["accumulator"],
-        rounding=_mode(data, "rounding", "RNE"),
+        rounding=mode_from_json(data, "rounding", "RNE"),
         fused=data.get("fused", False),
         flush=flush_from_json(data.get("flush", False)),
         order=order_from_json(data.get("order", "sequential")),
@@ -130,7 +89,7 @@ def arithmetic_from_json(data: object) -> Arithmetic:
         operands=formats["operands"],
         products=formats["products"],
         bias_leaf=data.get("bias_leaf", False),
-        operand_rounding=_mode(data, "operand_rounding", "RNE"),
+        operand_rounding=mode_from_json(data, "operand_rounding", "RNE"),
         alignment=None if data.get("alignment") is None else alignment_from_json(data["alignment"]),
     )
     if how.order.bias and not how.bias_leaf:
@@ -138,6 +97,18 @@ def arithmetic_from_json(data: object) -> Arithmetic:
     if how.alignment is not None and not how.fused:
         raise InputError("an alignment needs fused: it says how unrounded products are added")
     return how
+
+
+def _given(data: Json) -> Arithmetic:
+    """An arithmetic that is one program: its other fields say nothing."""
+    program = program_from_json(data["program"])
+    if program.format is None:
+        raise InputError("the sum program of an arithmetic needs a format; exact arithmetic has the format null and no program")
+    plain = arithmetic_to_json(Arithmetic(program.format))
+    for name, value in data.items():
+        if name != "program" and value != plain[name]:
+            raise InputError(f"{name} says something beside a sum program, which says everything")
+    return Arithmetic(program.format, given=program)
 
 
 def _whole(number: object) -> bool:

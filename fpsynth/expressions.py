@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth.alignment import Alignment
-from fpsynth.deadlines import require_time
 from fpsynth.formats import Format
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.workers.deadlines import require_time
 
 
 class Op(enum.Enum):

@@ -145,3 +145,9 @@ def floor_log2(number: Fraction) -> int:
     """floor(log2(number)) of a positive rational."""
     guess = number.numerator.bit_length() - number.denominator.bit_length()
     return guess if number >= power_of_two(guess) else guess - 1
+
+
+def holds(wide: Format, narrow: Format) -> bool:
+    """Whether every value of ``narrow``, infinities included, is a value of ``wide``."""
+    finite = wide.precision >= narrow.precision and wide.lsb_min <= narrow.lsb_min and wide.max_finite >= narrow.max_finite
+    return finite and (wide.has_infinity or not narrow.has_infinity)

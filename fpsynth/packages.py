@@ -8,12 +8,14 @@ EXTRAS = {
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "jax": "jax",
+    "h5py": "keras",
     "cupy": "cupy",
     "z3": "solvers",
     "bitwuzla": "solvers",
     "cvc5": "solvers",
     "python-flint": "certifiers",
     "sympy": "explain",
+    "numba": "fast",
 }
 """Package to the extra of fpsynth that brings it."""
 

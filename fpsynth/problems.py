@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from fpsynth.arithmetic_json import alignment_from_json, alignment_to_json, flush_from_json, flush_to_json
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import FORMATS, Format
 from fpsynth.rounding import Rounding, Value
+from fpsynth.sums.rounding_json import alignment_from_json, alignment_to_json, flush_from_json, flush_to_json
 
 Assignment = Mapping[str, Value]
 """A solution: a Value for every variable of a problem."""

@@ -10,7 +10,7 @@ from witnesses import _PROVENANCES, _TEXTS, _numbers
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.formats import FLOAT32, FLOAT64, FORMATS
 from fpsynth.libraries.naming import parse_environment
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
@@ -49,13 +49,13 @@ def triple(terms=4, silent=True):
     """Left to right (-2^24 + 2^24) + 1 = 1; pairwise (-2^24 + 0) + (2^24 + 1) = 0, since 2^24 + 1 is no float32."""
     weights = row_of(terms, {0: -(2.0**24), terms // 2: 2.0**24, terms // 2 + 1: 1.0})
     hows = [("sequential", SEQUENTIAL), ("pairwise", PAIRWISE), *([("real", REAL)] if silent else [])]
-    return divergence(Network((Dense((weights,)),)), (1.0,) * terms, views(*hows), Predicate("sign"))
+    return divergence(dense_relu((Dense((weights,)),)), (1.0,) * terms, views(*hows), Predicate("sign"))
 
 
 def classes():
     """The same with two outputs: the class is 0 in sequence and 1 in pairs."""
     weights = row_of(4, {0: -(2.0**24), 2: 2.0**24, 3: 1.0})
-    network = Network((Dense((weights, row_of(4, {0: 0.5}))),))
+    network = dense_relu((Dense((weights, row_of(4, {0: 0.5}))),))
     return divergence(network, (1.0,) * 4, views(("sequential", SEQUENTIAL), ("pairwise", PAIRWISE)), Predicate("argmax"))
 
 
@@ -65,7 +65,7 @@ def twin():
     rows = tuple(weights if j in (0, 9) else row_of(4, {}) for j in range(10))
     deployed = Deployment(SEQUENTIAL, (((0, 9), PAIRWISE),))
     return divergence(
-        Network((Dense(rows),)),
+        dense_relu((Dense(rows),)),
         (1.0,) * 4,
         views(("real", REAL), ("tail", deployed)),
         Predicate("equal", 0, 9),
@@ -76,7 +76,7 @@ def twin():
 def position():
     """Neurons 0 and 1 change places: the one with the large weights is summed in pairs only at output 1."""
     weights = row_of(4, {0: -(2.0**24), 2: 2.0**24, 3: 1.0})
-    network = Network((Dense((row_of(4, {0: 0.5}), weights)),))
+    network = dense_relu((Dense((row_of(4, {0: 0.5}), weights)),))
     how = Deployment(SEQUENTIAL, (((0, 1), PAIRWISE),))
     a, b = views(("as it is", how), ("neurons swapped", how))
     return divergence(network, (1.0,) * 4, (a, replace(b, permutation=(1, 0))), Predicate("argmax"), question="position")
@@ -84,7 +84,7 @@ def position():
 
 def precision():
     """2^24 + 1 is 2^24 in float32, in any order, and itself in float64."""
-    network = Network((Dense((row_of(2, {0: 2.0**24, 1: 1.0}),)),))
+    network = dense_relu((Dense((row_of(2, {0: 2.0**24, 1: 1.0}),)),))
     hows = views(("float32", SEQUENTIAL), ("float64", Arithmetic(FLOAT64)))
     return divergence(network, (1.0,) * 2, hows, Predicate("gap", 0, bound=Fraction(1)), question="precision")
 
@@ -92,7 +92,7 @@ def precision():
 def relu():
     """The pre-activation is -1 in the reals; in pairs the 2^24 - 1 - 1 ... stays above zero."""
     weights = row_of(4, {0: -(2.0**25), 1: -1.0, 2: 2.0**25 - 4.0, 3: 3.0})
-    network = Network((Dense((weights,), (1.5,)),))
+    network = dense_relu((Dense((weights,), (1.5,)),))
     hows = views(("real", REAL), ("pairwise", PAIRWISE))
     return divergence(network, (1.0,) * 4, hows, Predicate("relu"), question="relu")
 
@@ -162,7 +162,7 @@ def _arithmetics(draw, fmt, layer, anywhere):
 
 @st.composite
 def _views(draw, name, role, fmt, network):
-    layers, outputs = network.layers, network.shape[-1]
+    layers, outputs = network.dense_layers, network.widths[-1]
     format_of = draw(st.sampled_from([None, fmt, FLOAT64]))
     places = [(k, j) for k, layer in enumerate(layers) for j in range(layer.outputs)]
     chosen = draw(st.lists(st.sampled_from(places), max_size=2, unique=True))
@@ -198,7 +198,7 @@ def any_divergence(draw):
     for inputs, width in itertools.pairwise(shape):
         row = st.tuples(*[numbers] * inputs)
         layers.append(Dense(draw(st.tuples(*[row] * width)), draw(st.none() | st.tuples(*[numbers] * width))))
-    network = Network(tuple(layers))
+    network = dense_relu(tuple(layers))
     named = [("a", "reference"), ("b", "deployed"), ("silent1", "silent"), ("silent2", "silent")]
     kinds = ["sign", "argmax", "gap", "relu", *(["equal"] if outputs > 1 else [])]
     shown = tuple(draw(_views(name, role, fmt, network)) for name, role in named[: draw(st.integers(2, 4))])

@@ -14,7 +14,7 @@ from fpsynth import rounding as r
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.expressions import Expression, Op
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import Template, template
 from fpsynth.orders import Order, Tree
 from fpsynth.orders.families import FAMILIES
 from fpsynth.rounding import Flush, Rounding, Value
@@ -194,7 +194,7 @@ def arithmetics(draw: st.DrawFn, fmt: Format) -> Arithmetic:
 
 
 @st.composite
-def networks(draw: st.DrawFn, fmt: Format, widths: Sequence[int] = ()) -> Network[Value]:
+def networks(draw: st.DrawFn, fmt: Format, widths: Sequence[int] = ()) -> Template[Value]:
     """A network of finite values of ``fmt``; its shape is ``widths`` (inputs, hidden..., outputs) or small and random."""
     shape = list(widths) or draw(st.lists(st.integers(1, 4), min_size=2, max_size=4))
     number = values(fmt, finite=True)
@@ -202,8 +202,8 @@ def networks(draw: st.DrawFn, fmt: Format, widths: Sequence[int] = ()) -> Networ
     for inputs, outputs in itertools.pairwise(shape):
         rows = st.tuples(*[number] * inputs)
         weight = draw(st.tuples(*[rows] * outputs))
-        layers.append(Dense(weight, draw(st.one_of(st.none(), st.tuples(*[number] * outputs)))))
-    return Network(tuple(layers))
+        layers.append((weight, draw(st.one_of(st.none(), st.tuples(*[number] * outputs)))))
+    return template(layers)
 
 
 rationals = st.builds(Fraction, st.integers(-(10**30), 10**30), st.integers(1, 10**30))

@@ -15,7 +15,7 @@ from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.expressions import Expression, variable
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import template
 from fpsynth.orders import Order, Tree, fixed_order
 from fpsynth.orders.families import FAMILIES
 from fpsynth.rounding import Flush, Rounding, Value, from_float
@@ -78,8 +78,8 @@ class Neurons:
         assert self.how.format is not None
         terms, fmt = self.weights.shape[-1], self.how.format
         row = tuple(variable(f"w{k}", fmt) for k in range(terms))
-        layer = Dense((row,), None if self.bias is None else (variable("b", fmt),))
-        return lower(Network((layer,)), [variable(f"x{k}", fmt) for k in range(terms)], Deployment(self.how))[0]
+        layer = ((row,), None if self.bias is None else (variable("b", fmt),))
+        return lower(template([layer]), [variable(f"x{k}", fmt) for k in range(terms)], Deployment(self.how))[0]
 
     def columns(self) -> dict[str, Floats]:
         """An array for every variable."""

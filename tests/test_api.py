@@ -29,7 +29,7 @@ def test_a_tie_is_a_dataclass_with_witnesses():
     assert dataclasses.is_dataclass(result)
     (witness,) = result.witnesses
     assert isinstance(witness, Witness)
-    assert (witness.format, witness.network.shape, witness.ratio) == (FLOAT32, (1, 2), 2.0**24)
+    assert (witness.format, witness.network.widths, witness.ratio) == (FLOAT32, (1, 2), 2.0**24)
     assert result.settings["seed"] == 0
     assert result.settings["weights"] == "0.1:1"
 

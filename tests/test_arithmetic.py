@@ -13,13 +13,15 @@ from profiles import examples
 from strategies import EVERY
 from sums import Neurons, neurons, sum_arithmetics
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment, holds, restricted
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import bits_to_floats
 from fpsynth.evaluators.float_arrays import round_array
-from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
+from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, holds
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
-from fpsynth.rounding import Flush, Rounding
+from fpsynth.rounding import Flush, Rounding, from_float
+from fpsynth.sums.building import program_of, restricted
+from fpsynth.sums.program import StepKind
 
 
 @pytest.mark.parametrize(
@@ -59,8 +61,9 @@ def test_a_deployment_is_constant_but_for_its_exceptions() -> None:
 
 def same_but_for_zeros(whole: Neurons, active: list[int]) -> None:
     """Assert that a sum in which only ``active`` products are not zero is the restricted sum of those."""
-    part = restricted(whole.how, whole.weights.shape[1], active)
-    wide = any(len(step) > 2 for step in whole.how.order.tree(whole.weights.shape[1]).steps)
+    part = restricted(whole.how, whole.weights.shape[1], active, whole.bias is not None)
+    program = program_of(whole.how, whole.weights.shape[1], whole.bias is not None)
+    wide = any(len(step) > 2 for step in program.tree.steps)
     left = Neurons(part, whole.weights[:, active], whole.inputs[:, active], whole.bias)
     for k, (full, rest) in enumerate(zip(whole.by_exact(), left.by_exact(), strict=True)):
         overflown = wide and full.is_nan and not rest.is_finite  # an infinity makes a fused step of many nodes NaN
@@ -74,15 +77,13 @@ def same_but_for_zeros(whole: Neurons, active: list[int]) -> None:
 
 @st.composite
 def partly_active(draw: st.DrawFn) -> tuple[Neurons, list[int]]:
-    """Neurons with hostile numbers at some places and zeros of either sign elsewhere; no bias, or one that comes last."""
+    """Neurons with hostile numbers at some places and zeros of either sign elsewhere, with or without a bias."""
     fmt, terms, bias = (
         draw(st.sampled_from([FLOAT16, BFLOAT16, FLOAT32, FLOAT64])),
         draw(st.integers(1, 9)),
         draw(st.booleans()),
     )
-    how = draw(sum_arithmetics(fmt, terms, bias).filter(lambda how: not how.bias_leaf))
-    if bias:
-        how = replace(how, bias_first=False)
+    how = draw(sum_arithmetics(fmt, terms, bias))
     active = sorted(draw(st.sets(st.integers(0, terms - 1), min_size=1)))
     case = neurons(how, terms, 5, bias, draw(st.integers(0, 10**6)), finite=True)
     others = [k for k in range(terms) if k not in active]
@@ -109,33 +110,46 @@ X = 1 + 2.0**-12
 def test_a_restricted_arithmetic_gives_what_the_whole_sum_gives(case: tuple[Neurons, list[int]]) -> None:
     whole, active = case
     try:
-        restricted(whole.how, whole.weights.shape[1], active)
+        restricted(whole.how, whole.weights.shape[1], active, whole.bias is not None)
     except InputError as error:
         assume("cannot be restricted" not in str(error))
         raise
     same_but_for_zeros(whole, active)
 
 
-def test_restrictions_that_no_arithmetic_is_are_refused() -> None:
+def test_a_restricted_step_stays_one_rounding() -> None:
     step = Arithmetic(FLOAT32, order=fixed_order(Tree(3, ((0, 1, 2),))), fused=True)
-    with pytest.raises(InputError, match="a fused step of 3 nodes cannot be restricted to the products 0 and 2"):
-        restricted(step, 3, [0, 2])
-    assert restricted(replace(step, rounded=(2,)), 3, [0, 2]).rounded == (1,)
-    assert restricted(replace(step, fused=False), 3, [0, 2]).order.tree(2).steps == ((0, 1),)
+    kinds = {
+        (step, (0, 2)): (StepKind.EXACT, [True, True]),
+        (replace(step, rounded=(2,)), (0, 2)): (StepKind.FMA, [True, False]),
+        (replace(step, fused=False), (0, 2)): (StepKind.ADD, [False, False]),
+    }
+    for (whole, active), (kind, exact) in kinds.items():
+        program = program_of(restricted(whole, 3, active), 2)
+        assert [one.kind for one in program.steps] == [kind]
+        assert [leaf.exact for leaf in program.leaves] == exact
     assert restricted(REAL, 3, [1]) == REAL
     with pytest.raises(InputError, match="at least one"):
         restricted(step, 3, [])
-    with pytest.raises(InputError, match="holds the bias"):
-        restricted(Arithmetic(FLOAT32, bias_leaf=True), 3, [0])
+
+
+def test_an_order_that_holds_the_bias_is_restricted_with_it_or_without() -> None:
+    how = Arithmetic(FLOAT32, order=parse_order("blocked:2+bias:1"), bias_leaf=True)
+    with_bias, without = restricted(how, 4, [0, 3], True), restricted(how, 4, [0, 3])
+    assert program_of(with_bias, 2, True).tree.steps == ((0, 2), (3, 1))
+    assert program_of(without, 2).tree.steps == ((0, 1),)
+    assert program_of(with_bias, 2) == program_of(without, 2)
+    with pytest.raises(InputError, match="without a bias"):
+        program_of(without, 2, True)
 
 
 def test_thousands_of_terms_are_restricted_in_milliseconds() -> None:
     how = Arithmetic(FLOAT32, fused=True, order=Order("pairwise"))
-    how.order.tree(4096)
+    program_of(how, 4096)
     start = time.perf_counter()
     for k in range(10):
-        assert restricted(how, 4096, [k, 2000, 4095]).order.tree(3).leaves == 3
-    assert time.perf_counter() - start < 10  # measured: 0.02
+        assert program_of(restricted(how, 4096, [k, 2000, 4095]), 3).tree.leaves == 3
+    assert time.perf_counter() - start < 10  # measured: 0.05
 
 
 def test_a_format_holds_another_exactly_if_it_holds_its_values() -> None:
@@ -149,20 +163,23 @@ def test_a_format_holds_another_exactly_if_it_holds_its_values() -> None:
     assert [holds(*pair) for pair in pairs] == [True, True, True, True, False]
 
 
-def test_a_zero_bias_that_comes_first_is_a_bias_so_that_restricting_may_change_the_sum() -> None:
+def test_a_zero_bias_that_comes_first_stays_where_it_is() -> None:
     how = Arithmetic(FLOAT32, fused=True, bias_first=True, order=parse_order("reverse"))
-    part = restricted(how, 3, [1, 2])
+    part = restricted(how, 3, [1, 2], True)
     x = np.float64(1 + 2.0**-12)
     weights, inputs = np.array([[0.0, x, -x]]), np.array([[1.0, x, x]])
     (whole,) = Neurons(how, weights, inputs, np.zeros(1)).by_exact()
     (left,) = Neurons(part, weights[:, [1, 2]], inputs[:, [1, 2]], np.zeros(1)).by_exact()
-    assert (float(whole.fraction()), float(left.fraction())) == (2.0**-24, 0.0)
+    assert float(whole.fraction()) == float(left.fraction()) == 2.0**-24
     same_but_for_zeros(Neurons(how, weights, inputs, None), [1, 2])
 
 
-def test_fused_products_of_a_format_of_their_own_are_not_restricted_to_another_arithmetic() -> None:
-    """Product 1 is exact until it is added to the other; alone it would be rounded into float16 as well."""
+def test_a_fused_product_that_is_left_alone_is_rounded_as_its_step_rounds() -> None:
+    """Product 1 is exact until it is added to the other; alone it is rounded into float32, and not into float16 before."""
     how = Arithmetic(FLOAT32, products=FLOAT16, fused=True)
-    with pytest.raises(InputError, match="a format of their own"):
-        restricted(how, 2, [1])
-    assert restricted(replace(how, rounded=(0, 1)), 2, [1]).rounded == (0,)
+    x = 1 + 2.0**-12
+    both, one = restricted(how, 2, [0, 1]), restricted(how, 2, [1])
+    assert program_of(both, 2) == program_of(how, 2)
+    assert [one.format for one in program_of(one, 1).leaves[0].rounds] == [FLOAT32]
+    assert Neurons(one, np.array([[x]]), np.array([[x]]), None).by_exact() == [from_float(1 + 2.0**-11)]
+    same_but_for_zeros(Neurons(how, np.array([[0.0, x]]), np.array([[1.0, x]]), None), [1])

@@ -41,7 +41,7 @@ def test_an_arithmetic_is_read_back_as_it_was_written(data: st.DataObject, leave
 
 
 def test_every_field_is_written_and_only_the_format_is_required() -> None:
-    assert set(arithmetic_to_json(REAL)) == {field.name for field in fields(Arithmetic)}
+    assert set(arithmetic_to_json(REAL)) == {field.name for field in fields(Arithmetic)} - {"given"}
     assert arithmetic_from_json(arithmetic_to_json(REAL)) == REAL
     assert arithmetic_from_json({"format": "float32"}) == Arithmetic(FLOAT32)
 

@@ -23,7 +23,7 @@ from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT64
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.pool import Answer, LibraryPool, Member
 from fpsynth.libraries.registry import names_for
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
 BATCHES = (1, 4, 64)
 
@@ -62,7 +62,7 @@ def test_no_flip_no_confirmation(numpy_pool: LibraryPool) -> None:
 
 def test_a_flip_that_the_certifier_does_not_cover_is_no_confirmation(numpy_pool: LibraryPool) -> None:
     """Real networks change class somewhere: without a certificate that is no contradiction."""
-    network = Network((Dense(((1.0,), (0.5,)), (0.0, 0.25)),))
+    network = dense_relu((Dense(((1.0,), (0.5,)), (0.0, 0.25)),))
     witness = replace(tie((0.5, 0.75), 0.25, 1.0), network=network)
     records = replay(witness, numpy_pool, judge=lambda logits: abs(Fraction(logits[0]) - Fraction(logits[1])) > Fraction(3, 8))
     assert all(r.class_certified != r.class_counterexample for r in records)

@@ -11,11 +11,11 @@ from mutations import check, mutated_bytes, mutated_text
 
 from fpsynth.networks.certifier_text import read_network, read_query, read_records, write_network, write_query, write_records
 from fpsynth.networks.foreign import recognised
-from fpsynth.networks.network import Dense, Network
-from fpsynth.networks.npz import load_arrays, load_images
+from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.networks.npz import load_images, load_network
 from fpsynth.networks.onnx import network_from_onnx, onnx_bytes
 
-NETWORK = Network((Dense(((1.0, -2.5), (0.5, 3.0)), (0.25, -1.0)), Dense(((1.0, 2.0), (-1.0, 0.0)))))
+NETWORK = dense_relu((Dense(((1.0, -2.5), (0.5, 3.0)), (0.25, -1.0)), Dense(((1.0, 2.0), (-1.0, 0.0)))))
 ARRAYS = {"W0": np.eye(2), "b0": np.ones(2, np.float32), "W1": np.array([[3, -1], [2, 5]], np.int8)}
 IMAGES = {"images": np.arange(12, dtype=np.uint8).reshape(2, 2, 3), "labels": np.array([1, 0])}
 
@@ -34,7 +34,7 @@ def check_archives(kind, tmp_path, make):
         return path
 
     path = tmp_path / "file"
-    check(kind, written, load_arrays, load_images, recognised)
+    check(kind, written, load_network, load_images, recognised)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -66,12 +66,12 @@ def test_damaged_headers_in_whole_archives(name, tmp_path):
 
 
 def test_damaged_texts_of_the_certifier():
-    network = Network(tuple(Dense(layer.weight) for layer in NETWORK.layers))
+    network = dense_relu(tuple(Dense(layer.weight) for layer in NETWORK.dense_layers))
     text = write_network(network)
     check("network", lambda draw: mutated_text(text, draw), read_network)
-    query = write_query((1.5, -0.25), network.layers[0].weight[0][0])
+    query = write_query((1.5, -0.25), float(network.dense_layers[0].weight[0, 0]))
     check("query", lambda draw: mutated_text(query, draw), read_query)
-    bounds = [[network.layers[0].weight[0][0]] * 2] * 2
+    bounds = [[float(network.dense_layers[0].weight[0, 0])] * 2] * 2
     records = write_records(bounds, 11, [((0.5, 1.0), bounds[0][0], True)])
     check("records", lambda draw: mutated_text(records, draw), read_records)
 

@@ -19,7 +19,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import library_named, names_for
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.witness import Divergence, View, save
 
@@ -59,7 +59,7 @@ def test_a_view_that_names_an_environment_is_run_there_and_reproduced() -> None:
 
 
 def test_the_neurons_of_the_last_layer_are_permuted_for_the_run_and_put_back() -> None:
-    network = Network((Dense(((1.0,), (2.0,), (4.0,))),))
+    network = dense_relu((Dense(((1.0,), (2.0,), (4.0,))),))
     a, b = views(("sequential", SEQUENTIAL), ("moved", SEQUENTIAL))
     b = replace(b, permutation=(2, 0, 1), environment="numpy:matmul:batch=2", row=1)
     found = divergence(network, (1.0,), (a, b), Predicate("argmax"))
@@ -99,7 +99,7 @@ def test_the_formats_of_the_sweep_are_those_that_libraries_have(
 
 
 def test_infinities_never_depart() -> None:
-    network = Network((Dense((row_of(2, {0: 65504.0, 1: 65504.0}),)),))
+    network = dense_relu((Dense((row_of(2, {0: 65504.0, 1: 65504.0}),)),))
     fine = Arithmetic(FLOAT16)
     a, b = views(("a", fine), ("b", fine))
     known = tuple(replace(v, logits=(Fraction(-1),)) for v in (a, b))
@@ -174,7 +174,7 @@ def test_a_witness_of_two_devices_is_checked_told_and_replayed_where_there_is_on
     needs("torch")
     terms = 16
     chain = Arithmetic(FLOAT16, accumulator=FLOAT32)
-    network = Network((Dense((row_of(terms, {0: -4096.0, 1: 4096.0, 2: 2.0**-7}),)),))
+    network = dense_relu((Dense((row_of(terms, {0: -4096.0, 1: 4096.0, 2: 2.0**-7}),)),))
     point = tuple(2.0**-7 if k == 2 else 1.0 for k in range(terms))
     a, b, pairs = views(("a CPU", chain), ("a GPU", tensor_core(terms)), ("pairs", replace(chain, order=PAIRWISE.order)))
     a = replace(a, environment="numpy:matmul:batch=1")

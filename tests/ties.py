@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32, Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.witness import Certificate, Witness
 
 
@@ -14,7 +14,7 @@ def tie(weights: tuple[float, float], xa: float, xb: float, dtype: Format = FLOA
     return Witness(
         question="tie",
         format=dtype,
-        network=Network((Dense(((weights[0],), (weights[1],))),)),
+        network=dense_relu((Dense(((weights[0],), (weights[1],))),)),
         certified=(xb,),
         counterexample=(xa,),
         deployment=Deployment(Arithmetic(dtype)),
@@ -28,7 +28,7 @@ PUBLISHED = tie((0.9890594482421875, 0.989059507846832275390625), 0.157976210117
 
 def lipschitz(witness: Witness) -> Callable[[Sequence[float]], bool]:
     """The exact certifier of two linear outputs of one input: margin > |w1 - w0| * distance."""
-    (w0,), (w1,) = witness.network.layers[0].weight
+    (w0,), (w1,) = witness.network.dense_layers[0].weight.tolist()
     bound = abs(Fraction(w1) - Fraction(w0)) * abs(Fraction(witness.certified[0]) - Fraction(witness.counterexample[0]))
 
     def judge(logits: Sequence[float]) -> bool:

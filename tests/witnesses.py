@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32, FORMATS
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Order
 from fpsynth.rounding import Rounding, from_bits
 from fpsynth.witness import Certificate, Provenance, Replay, Witness
@@ -26,7 +26,7 @@ def published() -> Witness:
     return Witness(
         question="tie",
         format=FLOAT32,
-        network=Network((Dense(((W1,), (W2,))),)),
+        network=dense_relu((Dense(((W1,), (W2,))),)),
         certified=(XB,),
         counterexample=(XA,),
         deployment=Deployment(Arithmetic(FLOAT32)),
@@ -142,7 +142,7 @@ def any_witness(draw):
     return Witness(
         question=draw(st.sampled_from(["tie", "order", "twin-2"])),
         format=fmt,
-        network=Network(tuple(layers)),
+        network=dense_relu(tuple(layers)),
         certified=draw(st.tuples(*[numbers] * shape[0])),
         counterexample=draw(st.tuples(*[numbers] * shape[0])),
         deployment=Deployment(draw(_arithmetics(fmt)), tuple(exceptions)),

@@ -13,7 +13,7 @@ from pathlib import Path
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.synthesis.ties.certification import claims, lipschitz_ratio, nearest_sqrt, squared_distance
 from fpsynth.version import __version__
 from fpsynth.witness import Provenance, Witness, save
@@ -32,7 +32,7 @@ NOTES = (
 
 def witness() -> Witness:
     """Return the published solution with the claims of fpsynth's certifiers about it."""
-    network, deployment = Network((Dense(WEIGHTS),)), Deployment(Arithmetic(FLOAT32))
+    network, deployment = dense_relu((Dense(WEIGHTS),)), Deployment(Arithmetic(FLOAT32))
     logits = network_logits(network, CERTIFIED, FLOAT32, deployment)
     squared = squared_distance(CERTIFIED, COUNTEREXAMPLE)
     said = claims(network, CERTIFIED, logits, squared, FLOAT32, "lipschitz-exact", RADIUS)

@@ -3,12 +3,14 @@
 from fpsynth.api.divergences import interval, order, position, precision, relu, twin
 from fpsynth.api.files import load, save, tree, write_corpus, write_folder
 from fpsynth.api.libraries import environments, matrix, reveal
+from fpsynth.api.networks import compare, reveal_network
 from fpsynth.api.ties import certify, tie
 from fpsynth.api.witnesses import check, explain, replay
 
 __all__ = [
     "certify",
     "check",
+    "compare",
     "environments",
     "explain",
     "interval",
@@ -20,6 +22,7 @@ __all__ = [
     "relu",
     "replay",
     "reveal",
+    "reveal_network",
     "save",
     "tie",
     "tree",

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Any
 
 from fpsynth.errors import ContradictionError, InputError
-from fpsynth.processes import Worker, WorkerDied
+from fpsynth.workers.pool import Pool
+from fpsynth.workers.process import Cause, NoAnswer, Worker
 
 TIMEOUT = 600.0
 """Seconds for one file, where nobody says how many."""
@@ -26,27 +27,25 @@ class Bounded:
         """``memory``: None where libraries run, which reserve more than they use.  Raises InputError for no time at all."""
         if not 0 < timeout <= MAX_TIMEOUT or math.isnan(timeout):
             raise InputError(f"the time limit must be above 0 and at most {MAX_TIMEOUT:g} seconds")
-        self.timeout, self.memory = timeout, memory
-        self._worker: Worker | None = None
+        self.timeout = timeout
+        self._workers: Pool[str] = Pool(lambda module: Worker(module, memory=memory))
 
     def ask(self, do: str, file: str, **options: Any) -> Answer:
         """Return the answer about one file, or {"unknown": reason} where a limit is over.
 
         Raises InputError and ContradictionError with what the process says.
         """
-        if self._worker is None:
-            self._worker = Worker("fpsynth.api.worker", memory=self.memory)
         try:
-            self._worker.send({"do": do, "file": file, **options})
-            answer = self._worker.receive(self.timeout)
-        except WorkerDied as died:
-            self.close()
-            if "Error" in str(died) and "MemoryError" not in str(died):
-                raise RuntimeError(str(died)) from None
+            answer = self._workers.ask("fpsynth.api.worker", {"do": do, "file": file, **options}, self.timeout)
+        except NoAnswer as lost:
+            match lost.cause:
+                case Cause.CRASHED:
+                    raise RuntimeError(str(lost)) from None
+                case Cause.TIME:
+                    return {"unknown": f"the time limit of {self.timeout:g} s is over (--timeout)"}
+                case Cause.MEMORY:
+                    return {"unknown": "memory ran out"}
             return {"unknown": f"memory ran out, or the process that was to {do} the file was ended from outside"}
-        if answer is None:
-            self.close()
-            return {"unknown": f"the time limit of {self.timeout:g} s is over (--timeout)"}
         if "wrong" in answer:
             raise InputError(answer["wrong"])
         if "contradiction" in answer:
@@ -55,9 +54,7 @@ class Bounded:
 
     def close(self) -> None:
         """End the process."""
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker = None
+        self._workers.close()
 
     def __enter__(self) -> Bounded:
         return self

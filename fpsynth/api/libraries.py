@@ -47,7 +47,7 @@ def reveal(
 
     ``environment``: LIBRARY:OPERATION[:OPTIONS] such as ``torch:linear:layout=NN``.  ``batch``, ``outputs`` and
     ``threads``: where the environment does not say them itself (else 1, 1 and as many as the library takes).  ``terms``:
-    products in each sum, from 1 to 4096.  ``bias``: of a layer with biases.  Raises InputError for what cannot be used, and
+    products in each sum, from 1 to 65 536.  ``bias``: of a layer with biases.  Raises InputError for what cannot be used, and
     for what the library refuses.
     """
     from fpsynth.libraries.kernels import MAX_TERMS, Kernel

@@ -145,7 +145,8 @@ def certify(
     ``network`` holds W0, W1, ... as (inputs, outputs) and, where there are any, b0, b1, ... as (outputs,); ``images`` holds
     images (count, ...) and labels (count,).  ``timeout``: seconds for all of it (default: no limit).
 
-    Raises InputError for files and arguments that cannot be used, fpsynth.deadlines.OutOfTimeError where the time is over.
+    Raises InputError for files and arguments that cannot be used, and fpsynth.workers.deadlines.OutOfTimeError where the time
+    is over.
     """
     from fpsynth.certifiers.dataset import certify_dataset
 

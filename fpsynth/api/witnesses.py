@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from fpsynth.api.keywords import OLDER, Batches, Libraries, batches_of, formerly, libraries_of
-from fpsynth.deadlines import within
 from fpsynth.errors import InputError
 from fpsynth.synthesis.options import check_batches
+from fpsynth.workers.deadlines import within
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.checking.check import CheckResult
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def check(witness: Witness | Divergence | str | os.PathLike[str], *, timeout: float | None = None) -> CheckResult:
     """Compute every claim of a witness (or of a witness file) again, exactly and without a solver.
 
-    ``timeout``: seconds, looked at between steps; raises ``fpsynth.deadlines.OutOfTimeError`` where they are over.
+    ``timeout``: seconds, looked at between steps; raises ``fpsynth.workers.deadlines.OutOfTimeError`` where they are over.
     """
     from fpsynth.synthesis.checking.check import check as recheck
 

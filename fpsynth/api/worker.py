@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.errors import ContradictionError, InputError
-from fpsynth.processes import Message, serve
 from fpsynth.wording import counted
+from fpsynth.workers.messages import Message
 
 if TYPE_CHECKING:
     from fpsynth.libraries.pool import LibraryPool
@@ -33,8 +33,6 @@ class _Handler:
             return {"wrong": str(error)}
         except ContradictionError as error:
             return {"contradiction": str(error)}
-        except MemoryError:
-            return {"unknown": "memory ran out"}
 
     def _check(self, message: Message) -> Message:
         from fpsynth.api.witnesses import check, loaded
@@ -107,5 +105,5 @@ def _counted(result: CheckResult) -> str:
     return f"{counted(len(result.findings), 'claim holds', 'claims hold')}, {len(result.not_checked)} not checked"
 
 
-if __name__ == "__main__":
-    serve(_Handler())
+handler = _Handler
+"""What the process answers with (see ``workers.serving``)."""

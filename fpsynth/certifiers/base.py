@@ -37,7 +37,7 @@ class Certifier(Protocol):
 
 def certifier(
     name: str,
-    network: Network[float],
+    network: Network,
     *,
     gram: int = 11,
     format: Format | None = None,

@@ -17,12 +17,13 @@ from fpsynth.certifiers.bounds import float_up
 from fpsynth.certifiers.estimates import Estimating
 from fpsynth.certifiers.lipschitz_sound import SoundCertifier
 from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
-from fpsynth.deadlines import require_time, within
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import PathLike
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.layouts import transposed
-from fpsynth.networks.npz import ArrayNetwork, Images, load_arrays, load_images
+from fpsynth.networks.network import Network, dense_relu
+from fpsynth.networks.npz import Images, load_images, load_network
+from fpsynth.workers.deadlines import require_time, within
 
 _BATCH = 500
 _BATCH_NUMBERS = 1 << 22
@@ -109,13 +110,13 @@ def _certified(
         raise InputError(f"numpy computes logits in float16, float32 or float64, not {dtype}")
     if limit is not None and limit < 1:
         raise InputError("the number of images must be at least 1")
-    arrays, images = load_arrays(network_path), load_images(images_path)
-    if arrays.shape[0] != images.pixels.shape[1]:
-        raise InputError(_misfit(arrays, images.pixels.shape[1]))
-    deployed = _rounded(arrays, dtype)
-    runs = deployed if certifier == "lipschitz-sound" else arrays
-    estimating = Estimating(report, _costs(arrays.shape, certifier))
-    judge = certifiers.certifier(certifier, runs.network(), gram=gram, format=dtype, progress=estimating)
+    network, images = load_network(network_path), load_images(images_path)
+    if network.widths[0] != images.pixels.shape[1]:
+        raise InputError(_misfit(network, images.pixels.shape[1]))
+    deployed = _rounded(network, dtype)
+    runs = deployed if certifier == "lipschitz-sound" else network
+    estimating = Estimating(report, _costs(network.widths, certifier))
+    judge = certifiers.certifier(certifier, runs, gram=gram, format=dtype, progress=estimating)
     prepared = time.perf_counter()
     accepted, classes = _judged(judge, deployed, images, eps, dtype, limit, report)
     correct = classes == images.labels[: len(classes)]
@@ -142,14 +143,14 @@ def _costs(shape: tuple[int, ...], certifier: str) -> list[float]:
     return [float(sum(min(layer) ** 3 for layer in layers))] * (2 if certifier == "lipschitz-sound" else 1)
 
 
-def _misfit(arrays: ArrayNetwork, features: int) -> str:
-    shapes = [(weight.shape[0], weight.shape[1]) for weight in arrays.weights]
-    biases = [None if bias is None else len(bias) for bias in arrays.biases]
-    wrong = f"the network has {arrays.shape[0]} inputs but the images have {features} features"
+def _misfit(network: Network, features: int) -> str:
+    shapes = [(layer.inputs, layer.outputs) for layer in network.dense_layers]
+    biases = [None if layer.bias is None else layer.outputs for layer in network.dense_layers]
+    wrong = f"the network has {network.widths[0]} inputs but the images have {features} features"
     return wrong + transposed(shapes, biases, features)
 
 
-def _rounded(arrays: ArrayNetwork, dtype: Format) -> ArrayNetwork:
+def _rounded(network: Network, dtype: Format) -> Network:
     """The network with every entry rounded to the format."""
 
     def cast(array: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -159,13 +160,14 @@ def _rounded(arrays: ArrayNetwork, dtype: Format) -> ArrayNetwork:
             raise InputError(f"the network has an entry beyond the range of {dtype}")
         return result
 
-    biases = tuple(None if bias is None else cast(bias) for bias in arrays.biases)
-    return ArrayNetwork(tuple(map(cast, arrays.weights)), biases)
+    return dense_relu(
+        [(cast(layer.weight), None if layer.bias is None else cast(layer.bias)) for layer in network.dense_layers]
+    )
 
 
 def _judged(
     judge: LipschitzCertifier | SoundCertifier,
-    deployed: ArrayNetwork,
+    deployed: Network,
     images: Images,
     eps: Fraction,
     dtype: Format,
@@ -198,14 +200,14 @@ def _inputs(pixels: npt.NDArray[Any], dtype: Format) -> npt.NDArray[Any]:
     return inputs
 
 
-def logits(arrays: ArrayNetwork, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def logits(network: Network, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the logits (images, outputs) that numpy computes, in the type of ``inputs`` (images, features)."""
     values: npt.NDArray[Any] = inputs
-    for number, (weight, bias) in enumerate(zip(arrays.weights, arrays.biases, strict=True)):
+    for number, layer in enumerate(network.dense_layers):
         if number:
             values = np.maximum(values, 0)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = values @ weight.astype(inputs.dtype)
-            if bias is not None:
-                values = values + bias.astype(inputs.dtype)
+            values = values @ layer.weight.T.astype(inputs.dtype)
+            if layer.bias is not None:
+                values = values + layer.bias.astype(inputs.dtype)
     return values

@@ -15,7 +15,7 @@ from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Network
+from fpsynth.networks.template import Template
 from fpsynth.rounding import Flush, Rounding
 
 Ends = tuple[Expression, Expression]
@@ -23,7 +23,7 @@ Ends = tuple[Expression, Expression]
 
 
 def lower_interval(
-    network: Network[Expression], box: Sequence[Ends], deployment: Deployment, widening: str = ""
+    network: Template[Expression], box: Sequence[Ends], deployment: Deployment, widening: str = ""
 ) -> tuple[Ends, ...]:
     """Return the lower and the upper end of every output of ``network`` over ``box``, one pair of expressions per input.
 

@@ -81,7 +81,7 @@ def widening_named(name: str) -> Widening:
 
 
 def network_intervals(
-    network: Network[float],
+    network: Network,
     box: Sequence[tuple[float, float]],
     fmt: Format,
     deployment: Deployment,
@@ -92,8 +92,8 @@ def network_intervals(
     Weights and ends must be of ``fmt``, the format of the deployment's arithmetics.  Raises InputError for an unknown
     widening, a box of another size or with reversed ends, and a deployment in real arithmetic.
     """
-    if len(box) != network.shape[0] or any(not low <= high for low, high in box):
-        raise InputError(f"a box needs a lower and an upper end, in this order, for each of {network.shape[0]} inputs")
+    if len(box) != network.widths[0] or any(not low <= high for low, high in box):
+        raise InputError(f"a box needs a lower and an upper end, in this order, for each of {network.widths[0]} inputs")
     boxes: dict[str, Ends] = {}
 
     def known(low: float, high: float) -> Expression:

@@ -73,17 +73,17 @@ def _upper(ball: Any) -> Fraction:
     return max(Fraction(0), int(mantissa) * power_of_two(int(exponent)))
 
 
-def hidden_norms(network: Network[float], gram: int, progress: Progress = no_progress) -> list[Fraction]:
+def hidden_norms(network: Network, gram: int, progress: Progress = no_progress) -> list[Fraction]:
     """Return an upper bound of the spectral norm of every layer but the last."""
     norms = []
-    for number, layer in enumerate(network.layers[:-1]):
-        progress("spectral norms", number, len(network.layers) - 1)
-        norms.append(spectral_norm_upper(layer.weight, gram))
+    for number, layer in enumerate(network.dense_layers[:-1]):
+        progress("spectral norms", number, len(network.dense_layers) - 1)
+        norms.append(spectral_norm_upper(layer.weight.tolist(), gram))
     progress("spectral norms", len(norms), len(norms))
     return norms
 
 
-def margin_bounds(network: Network[float], norms: Sequence[Fraction]) -> Bounds:
+def margin_bounds(network: Network, norms: Sequence[Fraction]) -> Bounds:
     """Return the matrix of bounds [p][q] = |row q - row p of the last layer| times ``norms``, the hidden layers' norms.
 
     The norms of the differences are exact where they are rational and correct to 256 bits elsewhere.
@@ -91,11 +91,11 @@ def margin_bounds(network: Network[float], norms: Sequence[Fraction]) -> Bounds:
     hidden = Fraction(1)
     for norm in norms:
         hidden *= norm
-    squared, count = squared_differences(network.layers[-1].weight), network.layers[-1].outputs
+    squared, count = squared_differences(network.dense_layers[-1].weight.tolist()), network.dense_layers[-1].outputs
     return RowsOnDemand(count, lambda p: tuple(hidden * sqrt_upper(squared(p, q)) for q in range(count)))
 
 
-def ball_certifier(network: Network[float], gram: int = 11, progress: Progress = no_progress) -> LipschitzCertifier:
+def ball_certifier(network: Network, gram: int = 11, progress: Progress = no_progress) -> LipschitzCertifier:
     """Return the certifier ``lipschitz``.  A bias does not enter the bound.
 
     Raises InputError for a network with one output or entries that are not finite, MissingPackageError where there are
@@ -103,19 +103,19 @@ def ball_certifier(network: Network[float], gram: int = 11, progress: Progress =
     """
     check_network(network, gram)
     bounds = margin_bounds(network, hidden_norms(network, gram, progress))
-    return LipschitzCertifier("lipschitz", network.shape, bounds)
+    return LipschitzCertifier("lipschitz", network.widths, bounds)
 
 
-def exact_supremum_squared(network: Network[float], logits: Sequence[float]) -> Fraction:
+def exact_supremum_squared(network: Network, logits: Sequence[float]) -> Fraction:
     """Return the square of the exact supremum of a one-layer network: the least (margin / L)**2 over the other classes.
 
     0 where a margin is not positive.  Raises InputError for hidden layers, logits of the wrong number or not finite, and
     where no bound on the radius exists.
     """
     top = top_class(logits)
-    if len(network.layers) != 1 or top is None or len(logits) != network.shape[-1]:
+    if len(network.dense_layers) != 1 or top is None or len(logits) != network.widths[-1]:
         raise InputError("the exact supremum needs a network of one layer and one finite logit per output")
-    rows = network.layers[0].weight
+    rows = network.dense_layers[0].weight.tolist()
     squares = []
     for other, lead in margins(logits, top):
         if lead <= 0:

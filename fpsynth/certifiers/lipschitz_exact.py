@@ -30,9 +30,10 @@ from fpsynth.certifiers.margins import (
     no_progress,
     squared_differences,
 )
-from fpsynth.deadlines import require_time
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import Template
+from fpsynth.workers.deadlines import require_time
 
 UNIT = 10**16
 """Numbers are rounded to multiples of 1 / UNIT."""
@@ -206,26 +207,26 @@ def _unpack(packed: int, slot: int, length: int) -> list[int]:
     return [int.from_bytes(data[k : k + slot], "little") - half for k in range(0, len(data), slot)]
 
 
-def margin_bounds(network: Network[float] | Network[Fraction], gram: int = 11, progress: Progress = no_progress) -> Bounds:
+def margin_bounds(network: Network | Template[Fraction], gram: int = 11, progress: Progress = no_progress) -> Bounds:
     """Return the certifier's matrix: [p][q] bounds the Lipschitz constant of logit q minus logit p, exactly as it prints it.
 
     Raises InputError for a network with a bias (the certifier knows none), with one output or with entries that are not
     finite.
     """
     check_network(network, gram)
-    if any(layer.bias is not None for layer in network.layers):
+    if any(layer.bias is not None for layer in network.dense_layers):
         raise InputError("lipschitz-exact reads networks without bias only; use lipschitz")
-    layers: tuple[Dense[float] | Dense[Fraction], ...] = network.layers
+    layers: tuple[Dense, ...] = network.dense_layers
     hidden = Fraction(1)
     for number, layer in enumerate(layers[:-1], start=1):
         stage = f"spectral norm of layer {number} of {len(layers) - 1}"
-        hidden *= spectral_norm_up(layer.weight, gram, progress, stage)
-    squared, count = squared_differences(layers[-1].weight), layers[-1].outputs
+        hidden *= spectral_norm_up(layer.weight.tolist(), gram, progress, stage)
+    squared, count = squared_differences(layers[-1].weight.tolist()), layers[-1].outputs
     return RowsOnDemand(count, lambda p: tuple(sqrt_up(squared(p, q)) * hidden for q in range(count)))
 
 
 def exact_certifier(
-    network: Network[float] | Network[Fraction], gram: int = 11, progress: Progress = no_progress
+    network: Network | Template[Fraction], gram: int = 11, progress: Progress = no_progress
 ) -> LipschitzCertifier:
     """Return the certifier ``lipschitz-exact``.  Raises what ``margin_bounds`` raises."""
-    return LipschitzCertifier("lipschitz-exact", network.shape, margin_bounds(network, gram, progress))
+    return LipschitzCertifier("lipschitz-exact", network.widths, margin_bounds(network, gram, progress))

@@ -43,8 +43,9 @@ reach the largest finite number of the format, the point is rejected.
 Every bound is affine in eps and in the norms |h_l(x)|, so each network gives a fixed table of coefficients, rounded up, and
 the certified radii of a point are exactly those below one rational.
 
-Not covered: directed rounding, and sums that are not trees of roundings to nearest (Strassen, Winograd, tensor cores that
-truncate).
+Not covered: directed rounding, sums that are not trees of roundings to nearest (Strassen, Winograd, tensor cores that
+truncate), and programs that round operands, or round more coarsely or more often than this, as those that round partial sums
+into a narrower format before they add them: ``certifiers.covered`` tells which.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Rounding:
     """The rest of tau_i."""
 
 
-def _rounding(layer: Dense[float], fmt: Format) -> Rounding | None:
+def _rounding(layer: Dense, fmt: Format) -> Rounding | None:
     """None where the layer is so wide that rounding errors have no bound (k u >= 1)."""
     n, u = layer.inputs, fmt.unit_roundoff
     roundings = n + 1 + (layer.bias is not None)
@@ -171,10 +172,14 @@ class LayerError:
         return _units(self.norm), _units(self.relative), _units(self.absolute)
 
 
-def _layer_error(layer: Dense[float], norm: Fraction, absolute_norm: Fraction, how: Rounding) -> LayerError:
+def _biases(layer: Dense) -> list[float]:
+    return [0.0] * layer.outputs if layer.bias is None else layer.bias.tolist()
+
+
+def _layer_error(layer: Dense, norm: Fraction, absolute_norm: Fraction, how: Rounding) -> LayerError:
     outputs = layer.outputs
     relative = how.kappa * absolute_norm
-    absolute = how.bias * norm_upper(map(Fraction, layer.bias or ())) + how.tau * sqrt_upper(Fraction(outputs))
+    absolute = how.bias * norm_upper(map(Fraction, _biases(layer))) + how.tau * sqrt_upper(Fraction(outputs))
     if how.flush:
         flush = how.flush * sqrt_upper(Fraction(layer.inputs))  # the sum of n magnitudes is at most sqrt(n) times their norm
         relative += flush * sqrt_upper(Fraction(outputs))
@@ -186,7 +191,7 @@ def _layer_error(layer: Dense[float], norm: Fraction, absolute_norm: Fraction, h
 class SoundCertifier:
     """The certifier ``lipschitz-sound`` of one network in one format, everything but the point computed beforehand."""
 
-    network: Network[float]
+    network: Network
     format: Format
     bounds: Bounds
     """L: as for the certifiers that reason in real numbers."""
@@ -204,7 +209,7 @@ class SoundCertifier:
         ``logits`` are those computed at the point in the format.  Raises InputError for wrong lengths, a negative radius
         and a point that the format does not hold.
         """
-        check_query(self.network.shape, point, logits, radius)
+        check_query(self.network.widths, point, logits, radius)
         return radius < self.supremum(point, logits)
 
     def supremum(self, point: Sequence[float], logits: Sequence[float]) -> Fraction:
@@ -212,7 +217,7 @@ class SoundCertifier:
 
         Raises InputError for wrong lengths and a point that the format does not hold.
         """
-        check_query(self.network.shape, point, logits)
+        check_query(self.network.widths, point, logits)
         return self.suprema([point], [logits])[0]
 
     def accepts_all(self, points: Sequence[Sequence[float]], logits: Sequence[Sequence[float]], radius: Fraction) -> list[bool]:
@@ -231,8 +236,8 @@ class SoundCertifier:
     @cached_property
     def _arrays(self) -> list[tuple[Array, Array]]:
         """The hidden layers as float64 arrays (inputs, outputs) and (outputs,)."""
-        layers = self.network.layers[:-1]
-        return [(np.array(layer.weight).T, np.array(layer.bias or [0.0] * layer.outputs)) for layer in layers]
+        layers = self.network.dense_layers[:-1]
+        return [(layer.weight.T.astype(np.float64), np.array(_biases(layer))) for layer in layers]
 
     def _supremum(self, norms: Sequence[int] | None, logits: Sequence[float]) -> Fraction:
         top = top_class(logits)
@@ -285,12 +290,12 @@ def _norms_upper(values: Array) -> list[int]:
     return [-(-(int(r) * slack << (_UNIT_BITS + e)) >> 105) for r, e in zip(roots.tolist(), exponents.tolist(), strict=True)]
 
 
-def _row_norms(layer: Dense[float]) -> list[Fraction]:
+def _row_norms(layer: Dense) -> list[Fraction]:
     """Upper bounds of the norms of the rows of the weight."""
-    return [round_up(norm * power_of_two(-_UNIT_BITS)) for norm in _norms_upper(np.array(layer.weight))]
+    return [round_up(norm * power_of_two(-_UNIT_BITS)) for norm in _norms_upper(layer.weight.astype(np.float64))]
 
 
-def sound_certifier(network: Network[float], fmt: Format, gram: int = 11, progress: Progress = no_progress) -> SoundCertifier:
+def sound_certifier(network: Network, fmt: Format, gram: int = 11, progress: Progress = no_progress) -> SoundCertifier:
     """Return the certifier ``lipschitz-sound`` of a network deployed in ``fmt``.
 
     Raises InputError for a format other than float16, bfloat16, float32 and float64, a weight or bias that the format does
@@ -302,15 +307,14 @@ def sound_certifier(network: Network[float], fmt: Format, gram: int = 11, progre
     if not _holds(fmt, np.fromiter(network.entries(), dtype=np.float64)):
         raise InputError(f"the network has a weight or a bias that is not a {fmt}; round the network first")
     norms = hidden_norms(network, gram, progress)
-    absolute = network.map(abs)
     magnitudes = []
-    for number, layer in enumerate(absolute.layers[:-1]):
+    for number, layer in enumerate(network.dense_layers[:-1]):
         progress("spectral norms of magnitudes", number, len(norms))
-        magnitudes.append(spectral_norm_upper(layer.weight, gram))
+        magnitudes.append(spectral_norm_upper(np.abs(layer.weight).tolist(), gram))
     bounds = margin_bounds(network, norms)
     centre = _layer_errors(network, norms, magnitudes, FLOAT64)
     hidden = _layer_errors(network, norms, magnitudes, fmt)
-    last = _rounding(network.layers[-1], fmt)
+    last = _rounding(network.dense_layers[-1], fmt)
     if centre is None or hidden is None or last is None:
         return SoundCertifier(network, fmt, bounds, (), None, ())
     leads, overflow = _tables(network, fmt, hidden, last, bounds)
@@ -318,10 +322,10 @@ def sound_certifier(network: Network[float], fmt: Format, gram: int = 11, progre
 
 
 def _layer_errors(
-    network: Network[float], norms: Sequence[Fraction], magnitudes: Sequence[Fraction], fmt: Format
+    network: Network, norms: Sequence[Fraction], magnitudes: Sequence[Fraction], fmt: Format
 ) -> tuple[LayerError, ...] | None:
     errors = []
-    for layer, norm, magnitude in zip(network.layers, norms, magnitudes, strict=False):
+    for layer, norm, magnitude in zip(network.dense_layers, norms, magnitudes, strict=False):
         how = _rounding(layer, fmt)
         if how is None:
             return None
@@ -330,14 +334,14 @@ def _layer_errors(
 
 
 def _tables(
-    network: Network[float], fmt: Format, hidden: Sequence[LayerError], last: Rounding, bounds: Bounds
+    network: Network, fmt: Format, hidden: Sequence[LayerError], last: Rounding, bounds: Bounds
 ) -> tuple[Mapping[tuple[int, int], Affine], tuple[Affine, ...]]:
     """Run the recursion once, with the norms at the centre as unknowns."""
-    count = len(network.layers)
+    count = len(network.dense_layers)
     growth, zero = Fraction(1), Fraction(0)
     deviation = Affine((zero,) * count, zero, zero)
     overflow = []
-    for number, layer in enumerate(network.layers):
+    for number, layer in enumerate(network.dense_layers):
         real = Affine(tuple(Fraction(number == j) for j in range(count)), growth, zero)  # r_l
         computed = real + deviation  # bounds |hhat_l|
         how = _rounding(layer, fmt)
@@ -347,7 +351,7 @@ def _tables(
             error = hidden[number]
             growth = round_up(growth * error.norm)
             deviation = (deviation.scaled(error.norm) + computed.scaled(error.relative)).plus(error.absolute)
-    layer = network.layers[-1]
+    layer = network.dense_layers[-1]
     norms = _Norms(layer)
     leads = _Leads(lambda k, i: _needed_lead(layer, norms, k, i, bounds[k][i], deviation, computed, last))
     return leads, tuple(overflow)
@@ -356,9 +360,9 @@ def _tables(
 class _Norms:
     """What the rows of a layer are, and what two of them are together: squares of norms, exactly."""
 
-    def __init__(self, layer: Dense[float]) -> None:
-        magnitudes = [[abs(entry) for entry in row] for row in layer.weight]
-        self.apart = squared_differences(layer.weight)
+    def __init__(self, layer: Dense) -> None:
+        magnitudes = np.abs(layer.weight).tolist()
+        self.apart = squared_differences(layer.weight.tolist())
         """|row i - row k|**2."""
         self.together = squared_differences(magnitudes, add)
         """The same of the sum of the magnitudes."""
@@ -384,17 +388,17 @@ class _Leads(dict[tuple[int, int], Affine]):
         return self[k, i]
 
 
-def _largest_sum(layer: Dense[float], computed: Affine, how: Rounding) -> Affine:
+def _largest_sum(layer: Dense, computed: Affine, how: Rounding) -> Affine:
     """A bound of every partial sum of a layer."""
     row = max(_row_norms(layer))
-    bias = max((abs(Fraction(b)) for b in layer.bias or ()), default=Fraction(0))
+    bias = max((abs(Fraction(b)) for b in _biases(layer)), default=Fraction(0))
     flush = how.flush * sqrt_upper(Fraction(layer.inputs))
     reach = (1 + how.kappa) * row + flush
     return computed.scaled(reach).plus(round_up((1 + how.kappa) * bias + flush * row + how.tau))
 
 
 def _needed_lead(
-    layer: Dense[float],
+    layer: Dense,
     norms: _Norms,
     k: int,
     i: int,
@@ -407,7 +411,7 @@ def _needed_lead(
     difference = sqrt_upper(norms.apart(k, i))
     flush = how.flush * sqrt_upper(Fraction(layer.inputs))
     together = how.kappa * sqrt_upper(norms.together(k, i)) + 2 * flush
-    biases = sum((abs(Fraction(layer.bias[j])) for j in (k, i)), Fraction(0)) if layer.bias else Fraction(0)
+    biases = sum((abs(Fraction(_biases(layer)[j])) for j in (k, i)), Fraction(0))
     absolute = how.bias * biases + flush * (norms.own(k) + norms.own(i)) + 2 * how.tau
     error = (deviation.scaled(difference) + computed.scaled(together)).plus(round_up(absolute))
     centre = Affine(error.norms, Fraction(0), error.constant)

@@ -11,6 +11,7 @@ from typing import overload
 
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Network
+from fpsynth.networks.template import Template
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps of it are done and how many there are."""
@@ -79,9 +80,9 @@ def margins(logits: Sequence[float], top: int) -> list[tuple[int, Fraction]]:
     return [(k, best - Fraction(logit)) for k, logit in enumerate(logits) if k != top]
 
 
-def check_network(network: Network[float] | Network[Fraction], gram: int) -> None:
+def check_network(network: Network | Template[Fraction], gram: int) -> None:
     """Raise InputError unless the network can be certified: two classes or more, finite entries, 1 <= gram <= 64."""
-    if network.shape[-1] < 2:
+    if network.widths[-1] < 2:
         raise InputError("a network with one output has no classes to certify")
     if not all(math.isfinite(entry) for entry in network.entries()):
         raise InputError("the network has a weight or a bias that is not a finite number")

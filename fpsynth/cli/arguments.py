@@ -8,6 +8,7 @@ import textwrap
 from fpsynth.cli.codes import TEXT
 from fpsynth.cli.divergence_arguments import COMMANDS as DIVERGENCES
 from fpsynth.cli.divergence_arguments import add_maximise, add_output
+from fpsynth.cli.network_arguments import compare
 from fpsynth.cli.parser import Parser
 from fpsynth.errors import InputError
 from fpsynth.version import __version__
@@ -78,7 +79,8 @@ def build_parser() -> Parser:
         )
 
     _tie(command("tie", "find a network and two points: certified alike, classified differently because logits tie"))
-    for name, (add_arguments, text) in DIVERGENCES.items():
+    about = "run a network in several environments, and say which classes change, and which could"
+    for name, (add_arguments, text) in {**DIVERGENCES, "compare": (compare, about)}.items():
         add_arguments(command(name, text))
     _certify(command("certify", "count the images of a data set that a certifier certifies"))
     _environments(command("environments", "list what is installed here and what it can run"))

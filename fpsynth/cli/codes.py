@@ -5,6 +5,7 @@ CONTRADICTION = 1
 WRONG_INPUT = 2
 UNKNOWN = 3
 UNCONFIRMED = 4
+CHANGES = 5
 CRASHED = 70
 INTERRUPTED = 130
 
@@ -18,5 +19,6 @@ exit codes:
   3    unknown: time or memory ran out, a worker process was killed, or what was
        revealed of a library does not bear a proof
   4    a result that was found could not be confirmed by replay or re-check
+  5    compare: the class of an input depends on the environment
   70   a bug of fpsynth's own: please report it
   130  interrupted (Ctrl-C, SIGTERM)"""

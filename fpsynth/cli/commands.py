@@ -11,6 +11,7 @@ from fpsynth.cli.arguments import batches, integers, libraries
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
+from fpsynth.cli.network_commands import compare
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_writable
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
@@ -115,8 +116,8 @@ def _notes(result: TieResult, arguments: Namespace) -> list[str]:
 
 def certify(arguments: Namespace, console: Console) -> Outcome:
     """Certify a data set."""
-    from fpsynth.deadlines import OutOfTimeError
     from fpsynth.synthesis.domain import parse_number
+    from fpsynth.workers.deadlines import OutOfTimeError
 
     seen = "reading the files"
 
@@ -167,4 +168,5 @@ COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     "environments": environments,
     **WITNESS_COMMANDS,
     **DIVERGENCE_COMMANDS,
+    "compare": compare,
 }

@@ -40,7 +40,8 @@ def reveal(parser: argparse.ArgumentParser) -> None:
         metavar="LIBRARY:OPERATION[:OPTIONS]",
         help="such as torch:linear, numpy:dot:layout=NN, torch:linear:MKL_CBWR=COMPATIBLE or torch:linear:device=cuda,tf32=on",
     )
-    add("--terms", type=int, default=8, metavar="N", help="products in each sum, 1 to 4096 (default %(default)s)")
+    add("--network", metavar="MODEL", help="reveal every layer of a network instead: LIBRARY[:OPTIONS] is then an environment")
+    add("--terms", type=int, default=8, metavar="N", help="products in each sum, 1 to 65536 (default %(default)s)")
     add("--outputs", type=int, metavar="N", help="neurons of the layer (default 1)")
     add("--batch", metavar="SIZES", help="batch sizes, with commas between them (default 1)")
     add("--dtype", default="float32", help="format of operands and result (default %(default)s)")

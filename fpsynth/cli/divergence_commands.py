@@ -170,6 +170,10 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
     """Reveal an arithmetic."""
     from fpsynth.cli.places import require_new_json
 
+    if arguments.network is not None:
+        from fpsynth.cli.network_commands import reveal_network
+
+        return reveal_network(arguments, console)
     if arguments.out is not None:
         require_new_json(arguments.out)
     found = api.reveal(

@@ -17,10 +17,10 @@ from fpsynth.cli.codes import CONTRADICTION, CRASHED, INTERRUPTED, UNKNOWN, WRON
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome, labelled
 from fpsynth.cli.streams import discard, open_closed, put, say
-from fpsynth.deadlines import OutOfTimeError
 from fpsynth.errors import ContradictionError, InputError, WorkerLostError
-from fpsynth.processes import kill_all
 from fpsynth.wording import printable, printable_report
+from fpsynth.workers.deadlines import OutOfTimeError
+from fpsynth.workers.process import kill_all
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from fpsynth.corpus.vnnlib import REAL, element_type, vnnlib1, vnnlib2
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import argmax
 from fpsynth.networks.certifier_text import write_network, write_query
-from fpsynth.networks.onnx import onnx_bytes, require_checked
+from fpsynth.networks.onnx import OPSET, onnx_bytes, require_checked
 from fpsynth.witness import Witness
 from fpsynth.witness.file import text
 from fpsynth.witness.numerals import decimal_text, exact_text
@@ -89,7 +89,7 @@ class Benchmark:
 
     def queries2(self) -> dict[str, str]:
         """Element type to the text of the VNN-LIB 2.0 query."""
-        outputs = self.witness.network.shape[-1]
+        outputs = self.witness.network.widths[-1]
         return {
             element: vnnlib2(
                 self.region,
@@ -103,7 +103,7 @@ class Benchmark:
 
     def query1(self) -> str:
         """The text of the VNN-LIB 1.0 query."""
-        return vnnlib1(self.region, self.witness.network.shape[-1], self.label, [*self._comments(), *self._verdicts()])
+        return vnnlib1(self.region, self.witness.network.widths[-1], self.label, [*self._comments(), *self._verdicts()])
 
     def files(self, names: Mapping[str, str]) -> tuple[dict[str, bytes], tuple[str, ...]]:
         """Return the files, path to contents, and what was left out, one line each with the reason.
@@ -122,7 +122,7 @@ class Benchmark:
             files[names["vnnlib2"].format(element)] = query.encode("ascii")
         try:
             # a batch of one: the queries speak of tensors of shape [1, n]
-            model = onnx_bytes(w.network, w.format, batch=1)
+            model = onnx_bytes(w.network, w.format, batch=1, opset=OPSET)
             require_checked(model)
             files[names["onnx"]] = model
         except InputError as reason:
@@ -148,7 +148,7 @@ class Benchmark:
     def _comments(self) -> list[str]:
         """What a reader of a query should know."""
         w = self.witness
-        shape = ",".join(map(str, w.network.shape))
+        shape = ",".join(map(str, w.network.widths))
         squares = sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(w.certified, w.counterexample, strict=True))
         assert squares <= w.certificate.radius**2
         return [

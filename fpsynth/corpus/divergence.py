@@ -7,7 +7,7 @@ import os
 
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import write_tree
-from fpsynth.networks.onnx import onnx_bytes
+from fpsynth.networks.onnx import OPSET, onnx_bytes
 from fpsynth.witness import Divergence, to_json
 from fpsynth.witness.numerals import decimal_text
 
@@ -24,7 +24,7 @@ def write_divergence_folder(divergence: Divergence, folder: str | os.PathLike[st
     }
     left_out: tuple[str, ...] = ()
     try:
-        files["network.onnx"] = onnx_bytes(divergence.network, divergence.format, batch=1)
+        files["network.onnx"] = onnx_bytes(divergence.network, divergence.format, batch=1, opset=OPSET)
     except (InputError, MissingPackageError) as error:
         left_out = (f"network.onnx: {error}",)
     write_tree(folder, files)

@@ -34,7 +34,7 @@ class Region:
 
 
 def choose_region(
-    network: Network[float],
+    network: Network,
     fmt: Format,
     certified: Sequence[float],
     counterexample: Sequence[float],
@@ -72,22 +72,22 @@ def _half_widths(radius: Fraction, inputs: int, least: Fraction) -> Iterator[Fra
         exponent -= 1
 
 
-def robust_over_reals(network: Network[float], lower: Sequence[Fraction], upper: Sequence[Fraction], label: int) -> bool:
+def robust_over_reals(network: Network, lower: Sequence[Fraction], upper: Sequence[Fraction], label: int) -> bool:
     """Whether it is proved that, in exact arithmetic, logit ``label`` exceeds all others everywhere in the box.
 
     A ReLU whose argument keeps its sign in the box is affine there; for any other both of its branches are followed, each over
     the whole box.  So the proof is sound, and complete for networks without hidden layers.  False means: not proved.
     """
     inputs = len(lower)
-    if sum(layer.inputs * layer.outputs * inputs for layer in network.layers) > MAX_OPERATIONS:
+    if sum(layer.inputs * layer.outputs * inputs for layer in network.dense_layers) > MAX_OPERATIONS:
         return False
     identity: list[Affine] = [(tuple(Fraction(k == j) for k in range(inputs)), Fraction(0)) for j in range(inputs)]
     box = list(zip(lower, upper, strict=True))
-    return _holds(network.layers, identity, box, label, 1)
+    return _holds(network.dense_layers, identity, box, label, 1)
 
 
 def _holds(
-    layers: Sequence[Dense[float]],
+    layers: Sequence[Dense],
     values: Sequence[Affine],
     box: Sequence[tuple[Fraction, Fraction]],
     label: int,
@@ -103,9 +103,9 @@ def _holds(
     return all(_holds(layers[1:], chosen, box, label, branches) for chosen in itertools.product(*choices))
 
 
-def _affine(layer: Dense[float], output: int, values: Sequence[Affine]) -> Affine:
-    weights = [Fraction(w) for w in layer.weight[output]]
-    bias = Fraction(0) if layer.bias is None else Fraction(layer.bias[output])
+def _affine(layer: Dense, output: int, values: Sequence[Affine]) -> Affine:
+    weights = [Fraction(w) for w in layer.weight[output].tolist()]
+    bias = Fraction(0) if layer.bias is None else Fraction(float(layer.bias[output]))
     coefficients = [
         sum((w * value[0][k] for w, value in zip(weights, values, strict=True)), Fraction(0)) for k in range(len(values[0][0]))
     ]

@@ -109,7 +109,7 @@ def write_corpus(witnesses: Sequence[Witness], folder: PathLike, *, timeout: int
     left_out: list[str] = []
     for number, witness in enumerate(witnesses):
         benchmark = Benchmark(witness)
-        stem = "_".join((witness.question, witness.format.name, "x".join(map(str, witness.network.shape)), f"{number:03d}"))
+        stem = "_".join((witness.question, witness.format.name, "x".join(map(str, witness.network.widths)), f"{number:03d}"))
         names = _corpus_names(stem)
         files, missing = benchmark.files(names)
         tree |= files
@@ -154,7 +154,7 @@ def _entry(
         "name": stem,
         "question": witness.question,
         "dtype": witness.format.name,
-        "shape": list(witness.network.shape),
+        "shape": list(witness.network.widths),
         "certified_class": benchmark.label,
         "counterexample_class": benchmark.wrong_label,
         "arithmetic": str(witness.deployment),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from functools import reduce
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
-from fpsynth.expressions import Expression, Op, add, cast, real, topological, variable
+from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import Format
 from fpsynth.problems import Problem
-from fpsynth.rounding import Flush, Rounding
+from fpsynth.rounding import Rounding
+from fpsynth.sums.building import program_of
+from fpsynth.sums.graph import sum_graph
+from fpsynth.sums.numbers import of_numbers
 
 ROUNDINGS = {
     Rounding.RNE: "nearestEven",
@@ -63,24 +65,10 @@ def sum_to_fpcore(how: Arithmetic, terms: int, name: str) -> str:
     A step that adds more than two nodes is an exact sum, rounded once.  Raises InputError as ``to_fpcore`` does, for an order
     of another number of terms, and for real numbers, whose sums have no order.
     """
-    tree = how.order.tree(terms)
-    wide = _format(how)
-    inputs = [variable(f"x{k}", _format(how, values=True)) for k in range(terms)]
-    nodes = [cast(x, wide) for x in inputs]
-    for step in tree.steps:
-        operands = [nodes[node] for node in step]
-        if len(step) == 2:
-            nodes.append(add(operands[0], operands[1], how.rounding, how.flush))
-        else:
-            nodes.append(cast(reduce(add, map(real, operands)), wide, how.rounding, how.flush))
-    return to_fpcore(cast(nodes[-1], how.format, how.rounding, Flush.NEVER if wide == how.format else how.flush), name, inputs)
-
-
-def _format(how: Arithmetic, *, values: bool = False) -> Format:
-    fmt = how.format if values else how.sum_format
-    if fmt is None:
+    if how.format is None:
         raise InputError("a sum of real numbers has no order: choose a format")
-    return fmt
+    inputs = [variable(f"x{k}", how.format) for k in range(terms)]
+    return to_fpcore(sum_graph(of_numbers(program_of(how, terms), how.format), (), addends=inputs), name, inputs)
 
 
 def _term(node: Expression, args: list[str]) -> str:

@@ -3,82 +3,148 @@
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.deadlines import require_time
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
-from fpsynth.expressions import constant, maximum, variable
+from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
-from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
-from fpsynth.rounding import Value, from_float
+from fpsynth.networks.layers.structure import PADDING, Addends, Selection, Sums, View, moved
+from fpsynth.networks.lowering import divided, neuron, selected
+from fpsynth.networks.network import Network, Node
+from fpsynth.rounding import PLUS_ZERO, Value, from_float
+from fpsynth.workers.deadlines import require_time
 
-Numbers = Sequence[tuple[Value, Format]]
-"""Values, each of a format."""
 MAX_GRAPH = 5000
 """Weights of a network that the exact interpreter evaluates within two seconds."""
 
 
-def network_logits(network: Network[float], point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
+def network_logits(network: Network, point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
     """Return the logits at ``point`` in the deployment's arithmetic, a format; weights and point must be of ``fmt``.
 
-    Networks of more than ``MAX_GRAPH`` weights are evaluated as arrays, which gives the same bits a thousand times faster
-    (tests/conformance holds the two together), unless arrays cannot hold the format.
+    One number per input and output, row-major.  Networks of more than ``MAX_GRAPH`` weights are evaluated as arrays, which
+    gives the same bits a thousand times faster (tests/conformance holds the two together), unless arrays cannot hold the
+    format.
     """
-    if sum(layer.inputs * layer.outputs for layer in network.layers) > MAX_GRAPH:
-        import numpy as np
-
-        from fpsynth.evaluators.sums import network_outputs
+    if network.operations > MAX_GRAPH:
+        from fpsynth.evaluators.deployed import network_outputs
 
         try:
-            return tuple(float(v) for v in network_outputs(network, np.array(point), deployment))
+            outputs = network_outputs(network, np.array(point).reshape(network.input_shape), deployment)
+            return tuple(outputs.reshape(-1).tolist())
         except InputError:  # the graph says what is wrong, or does without arrays
             pass
     return graph_logits(network, point, fmt, deployment)
 
 
-def graph_logits(network: Network[float], point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
+def graph_logits(network: Network, point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
     """The same by the exact interpreter, whatever the network's size: a third of a millisecond for each weight.
 
-    Neurons of a layer with equal weights, bias and arithmetic are evaluated once.  Raises OutOfTimeError when time is over.
+    Sums of a layer with equal weights, bias, inputs and arithmetic are evaluated once.  Raises OutOfTimeError.
     """
-    values: Numbers = [(from_float(x), fmt) for x in point]
-    for index, layer in enumerate(network.layers):
-        last = index + 1 == len(network.layers)
-        known: dict[object, tuple[Value, Format]] = {}
+    graph = network.logits
+
+    def step(node: Node, inputs: Sequence[Numbers]) -> Numbers:
+        values = [value for part in inputs for value in part]
+        structure = graph.structure(node.name)
+        if isinstance(structure, Sums):
+            return _Layer(node.name, structure, deployment, graph.sums.index(node.name), fmt).computed(values)
+        if isinstance(structure, Selection):
+            return _selected(structure, values, deployment.default)
+        return _viewed(structure, values)
+
+    given: Numbers = [Number(from_float(x), fmt) for x in point]
+    return tuple(float(value.value) for value in graph.run(given, step))
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number, its format, and the arithmetic that computed it: None for the network's input and for what a pad writes."""
+
+    value: Value
+    format: Format
+    arithmetic: Arithmetic | None = None
+
+
+Numbers = Sequence[Number]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One node of sums."""
+
+    name: str
+    sums: Sums
+    deployment: Deployment
+    index: int
+    format: Format
+    """Of its parameters."""
+
+    def computed(self, values: Numbers) -> Numbers:
+        """All of its outputs."""
+        if self.sums.normalisation is not None:
+            raise InputError(f"{self.name}: no arithmetic says how a batch normalisation is computed; fold it first")
+        answers: dict[object, Number] = {}
         outputs = []
-        for output, row in enumerate(layer.weight):
-            how, bias = deployment.at(index, output), None if layer.bias is None else layer.bias[output]
-            key = array("d", row).tobytes(), None if bias is None else bias.hex(), how  # which tell the zeros apart
-            if key not in known:
+        for output in range(self.sums.outputs):
+            addends, arithmetic = self.sums.addends(output), self.deployment.at(self.index, output)
+            numbers = [None if a is None else np.asarray(a).tobytes() for a in (addends.weights, addends.bias, addends.read)]
+            key = (*numbers, addends.divisor, arithmetic)  # bytes tell the zeros apart
+            if key not in answers:
                 require_time()
-                known[key] = _neuron(row, bias, values, fmt, how, last)
-            outputs.append(known[key])
-        values = outputs
-    return tuple(float(value) for value, _ in values)
+                answers[key] = self._one(addends, values, arithmetic)
+            outputs.append(answers[key])
+        return outputs
+
+    def _one(self, addends: Addends, values: Numbers, arithmetic: Arithmetic) -> Number:
+        """What one sum gives, divided where it is."""
+        if arithmetic.format is None:
+            raise InputError("real arithmetic gives no numbers of a format")
+        zero = Number(PLUS_ZERO, arithmetic.format)
+        given = [zero if k == PADDING else values[k] for k in addends.read.tolist()]
+        weights = [1.0] * len(given) if addends.weights is None else addends.weights.tolist()
+        worth = {f"x{k}": x.value for k, x in enumerate(given)} | {f"w{k}": from_float(w) for k, w in enumerate(weights)}
+        row = [(variable(f"w{k}", self.format), variable(f"x{k}", x.format)) for k, x in enumerate(given)]
+        bias = None if addends.bias is None else variable("b", self.format)
+        if bias is not None:
+            worth["b"] = from_float(float(addends.bias))
+        total = _value(neuron(row, bias, arithmetic), worth)
+        if addends.divisor != 1:
+            if not total.is_finite:
+                raise InputError(f"{self.name}: a sum that is to be divided is not finite")
+            total = _value(divided(variable("t", arithmetic.format), addends.divisor, arithmetic), {"t": total})
+        return Number(total, arithmetic.format, arithmetic)
 
 
-def _neuron(
-    row: Sequence[float], bias: float | None, values: Numbers, fmt: Format, how: Arithmetic, last: bool
-) -> tuple[Value, Format]:
-    """What one neuron gives, after its ReLU unless it is of the last layer; and the format that it is of."""
-    if how.format is None:
-        raise InputError("real arithmetic gives no numbers of a format")
-    worth = {f"w{k}": from_float(weight) for k, weight in enumerate(row)} | {
-        f"x{k}": value for k, (value, _) in enumerate(values)
-    }
-    weights = tuple(variable(f"w{k}", fmt) for k in range(len(row)))
-    if bias is not None:
-        worth["b"] = from_float(bias)
-    neuron = Dense((weights,), None if bias is None else (variable("b", fmt),))
-    inputs = [variable(f"x{k}", of) for k, (_, of) in enumerate(values)]
-    (total,) = lower(Network((neuron,)), inputs, Deployment(how))
-    (result,) = evaluate([total if last else maximum(total, constant(0, how.format), flush=how.flush)], worth)
+def _value(node: Expression, worth: Mapping[str, Value]) -> Value:
+    (result,) = evaluate([node], worth)
     assert isinstance(result, Value)
-    return result, how.format
+    return result
+
+
+def _selected(selection: Selection, values: Numbers, default: Arithmetic) -> Numbers:
+    result = []
+    for group in range(selection.groups):
+        for row in moved(selection.taps.at(slice(None)), group * selection.group_stride).tolist():
+            given = [values[k] for k in row if k != PADDING]
+            named = {f"x{k}": x.value for k, x in enumerate(given)}
+            nodes = [(variable(f"x{k}", x.format), x.arithmetic or default) for k, x in enumerate(given)]
+            arithmetic = given[0].arithmetic or default
+            if arithmetic.format is None:
+                raise InputError("real arithmetic gives no numbers of a format")
+            result.append(Number(_value(selected(selection, nodes), named), arithmetic.format, arithmetic))
+    return result
+
+
+def _viewed(view: View, values: Numbers) -> Numbers:
+    if view.read is None:
+        return values
+    fill = Number(from_float(view.fill), values[0].format, values[0].arithmetic)
+    return [fill if k == PADDING else values[k] for k in view.read.tolist()]
 
 
 def argmax(logits: Sequence[float]) -> int:

@@ -1,37 +1,151 @@
-"""A known network at a known point in exact arithmetic, in integers over one power of two."""
+"""A known network at a known point in exact arithmetic, in integers over one denominator per layer."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from operator import mul
+from typing import Any
 
-from fpsynth.networks.network import Network
+import numpy as np
+
+from fpsynth.errors import InputError
+from fpsynth.networks.layers.structure import PADDING, Normalisation, Selection, Sums, View, moved
+from fpsynth.networks.network import Network, Node
 
 
-def exact_logits(network: Network[float], point: Sequence[float]) -> tuple[Fraction, ...]:
-    """The logits at ``point`` (one number per input) in exact arithmetic, one per output.
+@dataclass(frozen=True)
+class _Exact:
+    """Rational numbers over one denominator."""
 
-    Floats are integers over a power of two; the general interpreter would reduce a fraction to lowest terms after each
-    operation, which takes minutes for 100 000 weights.
+    numerators: list[int]
+    denominator: int
+
+    def over(self, denominator: int) -> list[int]:
+        """The numerators over a multiple of the denominator."""
+        factor = denominator // self.denominator
+        return self.numerators if factor == 1 else [numerator * factor for numerator in self.numerators]
+
+
+def exact_logits(network: Network, point: Sequence[float]) -> tuple[Fraction, ...]:
+    """The logits at ``point`` (one number per input, row-major) in exact arithmetic, one per output.
+
+    The general interpreter would reduce a fraction to lowest terms after each operation, which takes minutes for 100 000
+    weights.  Raises InputError for a batch normalisation whose factor is irrational.
     """
-    values, places = _integers(point)
-    for index, layer in enumerate(network.layers):
-        weights, more = _integers([entry for row in layer.weight for entry in row])
-        biases, under = _integers(layer.bias or [0.0] * layer.outputs)
-        places += more
-        shift = max(0, under - places)  # the bias may be finer than the products
-        rows = [weights[k : k + layer.inputs] for k in range(0, len(weights), layer.inputs)]
-        sums = [sum(map(mul, row, values)) << shift for row in rows]
-        places += shift
-        values = [total + (bias << (places - under)) for total, bias in zip(sums, biases, strict=True)]
-        if index + 1 < len(network.layers):  # by position: a layer object may be used twice
-            values = [max(value, 0) for value in values]
-    return tuple(Fraction(value, 1 << places) for value in values)
+    graph = network.logits
+
+    def step(node: Node, inputs: Sequence[_Exact]) -> _Exact:
+        values, structure = _joined(inputs), graph.structure(node.name)
+        if isinstance(structure, Sums):
+            return _summed(node.name, structure, values)
+        return _selected(structure, values) if isinstance(structure, Selection) else _viewed(structure, values)
+
+    result = graph.run(_exact(point), step)
+    return tuple(Fraction(numerator, result.denominator) for numerator in result.numerators)
 
 
-def _integers(numbers: Sequence[float]) -> tuple[list[int], int]:
-    """The numbers times 2**places, and the least places >= 0 for which all of them are integers."""
-    ratios = [number.as_integer_ratio() for number in numbers]
-    places = max(denominator.bit_length() - 1 for _, denominator in ratios)
-    return [numerator << (places - denominator.bit_length() + 1) for numerator, denominator in ratios], places
+def _exact(numbers: Any) -> _Exact:
+    """Floats over the least power of two for which all are integers."""
+    ratios = [float(number).as_integer_ratio() for number in numbers]
+    largest = max(denominator for _, denominator in ratios)
+    return _Exact([numerator * (largest // denominator) for numerator, denominator in ratios], largest)
+
+
+def _joined(parts: Sequence[_Exact]) -> _Exact:
+    if len(parts) == 1:
+        return parts[0]
+    denominator = math.lcm(*(part.denominator for part in parts))
+    return _Exact([numerator for part in parts for numerator in part.over(denominator)], denominator)
+
+
+def _summed(name: str, sums: Sums, values: _Exact) -> _Exact:
+    totals = _products(sums, values)
+    if sums.bias is not None:
+        biases = _exact(sums.bias.reshape(-1).tolist())
+        denominator = math.lcm(totals.denominator, biases.denominator)
+        added = biases.over(denominator)
+        totals = _Exact([t + added[row] for t, row in zip(totals.over(denominator), _rows(sums), strict=True)], denominator)
+    if sums.divisor is not None:
+        inverse = [1 / Fraction(d) for d in sums.divisor.tolist()]
+        places = np.broadcast_to(np.arange(sums.positions), (sums.groups * sums.classes, sums.positions))
+        totals = _scaled(totals, [inverse[p] for p in places.reshape(-1).tolist()])
+    return totals if sums.normalisation is None else _normalised(name, sums, sums.normalisation, totals)
+
+
+def _products(sums: Sums, values: _Exact) -> _Exact:
+    """The sums of products, arranged as outputs are."""
+    inputs = [*values.numerators, 0]  # PADDING reads the last one
+    weights = _Exact([], 1) if sums.weight is None else _exact(sums.weight.reshape(-1).tolist())
+    terms, totals = sums.terms, np.empty(sums.outputs, object)
+    first = sums.taps.at(slice(None))
+    for group in range(sums.groups):
+        for position, read in enumerate(moved(first, group * sums.group_stride).tolist()):
+            given = [inputs[k] for k in read]
+            for of_class in range(sums.classes):
+                start = (group * sums.classes + of_class) * terms
+                total = sum(map(mul, weights.numerators[start : start + terms], given)) if weights.numerators else sum(given)
+                totals[sums.flat(group, of_class, position)] = total
+    return _Exact(totals.tolist(), values.denominator * weights.denominator)
+
+
+def _rows(sums: Sums) -> list[int]:
+    """For each output, the row of its group and class."""
+    rows = np.arange(sums.groups * sums.classes)
+    spread = np.tile(rows, sums.positions) if sums.classes_last else np.repeat(rows, sums.positions)
+    return [int(row) for row in spread]
+
+
+def _scaled(values: _Exact, factors: Sequence[Fraction]) -> _Exact:
+    common = math.lcm(*{factor.denominator for factor in factors})
+    products = [
+        value * factor.numerator * (common // factor.denominator)
+        for value, factor in zip(values.numerators, factors, strict=True)
+    ]
+    return _Exact(products, values.denominator * common)
+
+
+def _normalised(name: str, sums: Sums, by: Normalisation, totals: _Exact) -> _Exact:
+    """Raises InputError for an irrational factor."""
+    factors, added = [], []
+    for group in range(sums.groups):
+        low, high = by.factor(group)
+        if low != high:
+            raise InputError(f"{name}: a batch normalisation multiplies by an irrational number, which has no exact value")
+        factors += [low] * sums.positions
+        added += [Fraction(float(by.shift[group])) - Fraction(float(by.mean[group])) * low] * sums.positions
+    scaled = _scaled(totals, factors)
+    denominator = math.lcm(scaled.denominator, *{a.denominator for a in added})
+    numbers = zip(scaled.over(denominator), added, strict=True)
+    return _Exact([n + a.numerator * (denominator // a.denominator) for n, a in numbers], denominator)
+
+
+def _selected(selection: Selection, values: _Exact) -> _Exact:
+    bounds = [Fraction(b) for b in (selection.floor, selection.ceiling) if b is not None]
+    denominator = math.lcm(values.denominator, *(bound.denominator for bound in bounds))
+    inputs, chosen = values.over(denominator), []
+    first = selection.taps.at(slice(None))
+    for group in range(selection.groups):
+        rows = moved(first, group * selection.group_stride).tolist()
+        chosen += [max([inputs[k] for k in row if k != PADDING]) for row in rows]
+    if selection.floor is not None:
+        floor = int(Fraction(selection.floor) * denominator)
+        chosen = [max(value, floor) for value in chosen]
+    if selection.ceiling is not None:
+        ceiling = int(Fraction(selection.ceiling) * denominator)
+        chosen = [min(value, ceiling) for value in chosen]
+    result = _Exact(chosen, denominator)
+    if selection.slope is None:
+        return result
+    return _scaled(result, [Fraction(selection.slope) if value < 0 else Fraction(1) for value in chosen])
+
+
+def _viewed(view: View, values: _Exact) -> _Exact:
+    if view.read is None:
+        return values
+    fill = Fraction(view.fill)
+    denominator = math.lcm(values.denominator, fill.denominator)
+    inputs = [*values.over(denominator), int(fill * denominator)]  # PADDING reads the last one
+    return _Exact([inputs[k] for k in view.read.tolist()], denominator)

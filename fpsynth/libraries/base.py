@@ -11,15 +11,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from fpsynth.errors import InputError
-from fpsynth.formats import FORMATS, Format
+from fpsynth.formats import FLOAT32, FORMATS, Format
 from fpsynth.libraries.calls import Called, letters
 from fpsynth.libraries.operands import Array as Array
 from fpsynth.libraries.operands import CannotRun as CannotRun
 from fpsynth.libraries.operands import dtype_name, exact_array, narrowed, numpy_dtype, widened
-from fpsynth.networks.network import Dense, Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.network import Network
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,11 +42,8 @@ class Outputs:
 Runner = Callable[[Rows], Outputs]
 """A network made ready to run: takes a batch."""
 
-Layer: TypeAlias = "tuple[Array, Array | None]"
-"""Weight (outputs, inputs) and bias (outputs,) or None."""
-
 Model = Callable[[Any], Any]
-"""A network whose weights are in the library's memory: an array (batch, inputs) to the library's own tensor of logits."""
+"""A network whose numbers are in the library's memory: flat points (batch, inputs) to the library's own tensor of logits."""
 
 Operation: TypeAlias = "Callable[[Array, Array, Array | None], Array]"
 """Rows (batch, terms), weights (outputs, terms) and a bias (outputs,) or None, to sums (batch, outputs), all of one dtype."""
@@ -157,13 +155,22 @@ class Library(ABC):
 
     @abstractmethod
     def model(
-        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+        self,
+        network: Network,
+        numbers: Numbers,
+        dtype: Format,
+        variant: str,
+        device: str,
+        offset: int | None = None,
+        layout: str = "",
     ) -> Model:
         """Return a network made ready: its operands are copied into the library's memory, so that their addresses do not vary.
 
-        ``offset``: put them at addresses that are this modulo 64 instead.  ``layout``: of the points and of every layer's
-        weights (see ``libraries.calls``); what hidden layers read lies as the library returns it.  Raises CannotRun where the
-        addresses cannot be chosen.
+        ``network`` says which layers there are, without an argmax or softmax at its end; its own numbers play no part, but
+        ``numbers``, arrays (or what ``operand`` makes) of ``dtype``.  ``offset``: put operands at addresses that are this
+        modulo 64 instead.  ``layout``: of the points and of the weights of all dense layers (see ``libraries.calls``); what
+        hidden layers read lies as the library returns it.  Raises CannotRun for layers that the variant has not, with the
+        node's name, and where the addresses cannot be chosen.
         """
 
     @abstractmethod
@@ -182,25 +189,28 @@ class Library(ABC):
         """Nested numbers as something that ``model`` takes.  Raises CannotRun where one of them is not of that format."""
         return exact_array(values, dtype)
 
-    def prepare(self, network: Network[float], dtype: Format, variant: str, device: str, layout: str = "") -> Runner:
+    def prepare(self, network: Network, dtype: Format, variant: str, device: str, layout: str = "") -> Runner:
         """Return ``network`` ready to run.  Raises CannotRun; the runner may raise anything the library raises."""
-        layers = [
-            (self.operand(layer.weight, dtype), None if layer.bias is None else self.operand(layer.bias, dtype))
-            for layer in network.layers
-        ]
-        model = self.model(layers, dtype, variant, device, layout=layout)
+
+        from fpsynth.libraries.graphs import operands_of
+
+        logits = network.logits
+        numbers = operands_of(logits, lambda array: self.operand(array, dtype))
+        model = self.model(logits, numbers, dtype, variant, device, layout=layout)
         return lambda rows: self.outputs(model(self.operand(rows, dtype)), dtype)
 
     def operation(self, kernel: Kernel, offset: int | None = None) -> Operation:
         """Return what computes a kernel's sums, with the very calls and layouts in memory that ``run`` uses for one layer.
 
-        ``sum`` ignores the weights.  ``offset``: bytes, modulo 64, at which the operands begin in memory; None: where the
-        library puts them, which is the same in every call.  Raises CannotRun, after one call with ones.
+        Of a real layer it computes the whole, and returns the sums at the kernel's position (see ``layer_kernels``).  Kernels
+        that are not ``weighted`` ignore the weights.  ``offset``: bytes, modulo 64, at which the operands begin in memory;
+        None: where the library puts them, which is the same in every call.  Raises CannotRun, after one call with ones.
         """
         import numpy as np
 
         where, dtype = kernel.environment, kernel.dtype
-        self._refuse(where.operation, self.operations, dtype, where.device, where.layout)
+        known = self.operations if kernel.layer is None else self.variants
+        self._refuse(where.operation, known, dtype, where.device, where.layout)
         if offset is not None and not (0 <= offset < 64 and offset % (dtype.bits // 8) == 0):
             raise CannotRun(f"an offset of {offset} bytes is not a multiple of a {dtype.name}'s size below 64")
         if where.operation in ("sum", "vdot") and (kernel.bias or kernel.outputs > 1):
@@ -222,19 +232,26 @@ class Library(ABC):
         return compute
 
     def _layer(self, kernel: Kernel, offset: int | None) -> Operation:
-        """A layer of a network; its weights are converted anew only when they have changed."""
-        where = kernel.environment
-        numbers: tuple[bytes, bytes | None] = b"", None
+        """A layer of a network; its numbers are converted anew only when they have changed."""
+        from fpsynth.libraries.layer_kernels import (
+            layer_kernel,  # which needs kernels, and they the registry, and that this file
+        )
+
+        where, placing = kernel.environment, layer_kernel(kernel)
+        held: tuple[bytes | None, bytes | None] | None = None
         model: Model | None = None
 
         def compute(rows: Array, weights: Array, bias: Array | None) -> Array:
-            nonlocal numbers, model
-            new = weights.tobytes(), None if bias is None else bias.tobytes()
-            if new != numbers or model is None:
-                if model is None or not self.replace(model, [(weights, bias)]):
-                    model = self.model([(weights, bias)], kernel.dtype, where.operation, where.device, offset, where.layout)
-                numbers = new
-            return self.numbers(model(rows))
+            nonlocal held, model
+            new = weights.tobytes() if kernel.weighted else None, None if bias is None else bias.tobytes()
+            if new != held or model is None:
+                numbers = placing.numbers(weights, bias)
+                if model is None or not self.replace(model, numbers):
+                    model = self.model(
+                        placing.network, numbers, kernel.dtype, where.operation, where.device, offset, where.layout
+                    )
+                held = new
+            return placing.sums(self.numbers(model(placing.inputs(rows))))
 
         return compute
 
@@ -242,20 +259,24 @@ class Library(ABC):
         """The GPU's own kernels that one call of the operation launches, by name; none where they are not known."""
         return ()
 
-    def replace(self, model: Model, layers: Sequence[Layer]) -> bool:
-        """Put other weights of the same shapes into a model.  False, and nothing is done, where a new one costs no more."""
-        return False
+    def replace(self, model: Model, numbers: Numbers) -> bool:
+        """Put other numbers of the same shapes into a model.  False, and nothing is done, where it takes a new one."""
 
-    def run(
-        self, network: Network[float], rows: Rows, dtype: Format, variant: str, device: str = "cpu", layout: str = ""
-    ) -> Outputs:
+        from fpsynth.libraries.graphs import HeldModel
+
+        if not isinstance(model, HeldModel):
+            return False
+        model.put(numbers)
+        return True
+
+    def run(self, network: Network, rows: Rows, dtype: Format, variant: str, device: str = "cpu", layout: str = "") -> Outputs:
         """Run ``network`` on one batch in the library's own ``dtype``.
 
         Raises CannotRun, with the library's own words in one line, where it has no such dtype, variant, device or layout.
         """
         return attempt(self.runner(network, dtype, variant, device, layout), rows)
 
-    def runner(self, network: Network[float], dtype: Format, variant: str, device: str = "cpu", layout: str = "") -> Runner:
+    def runner(self, network: Network, dtype: Format, variant: str, device: str = "cpu", layout: str = "") -> Runner:
         """``prepare`` with its arguments checked and every failure turned into CannotRun.
 
         A primitive runs networks of one layer (sum: one whose weights are all 1) and has numpy's argmax.
@@ -265,15 +286,15 @@ class Library(ABC):
         self._refuse(variant, self.variants, dtype, device, layout)
         return attempt(self.prepare, network, dtype, variant, device, layout)
 
-    def _single_layer(self, network: Network[float], dtype: Format, primitive: str, device: str, layout: str) -> Runner:
+    def _single_layer(self, network: Network, dtype: Format, primitive: str, device: str, layout: str) -> Runner:
         import numpy as np
 
         from fpsynth.libraries.kernels import Environment, Kernel  # which needs the registry, and that this file
 
-        layer = network.layers[0]
-        if len(network.layers) > 1:
-            raise CannotRun(f"{primitive} computes one layer, and the network has {len(network.layers)}")
-        if primitive == "sum" and any(weight != 1 for row in layer.weight for weight in row):
+        layer = network.dense_layers[0]
+        if len(network.dense_layers) > 1:
+            raise CannotRun(f"{primitive} computes one layer, and the network has {len(network.dense_layers)}")
+        if primitive == "sum" and (layer.weight != 1).any():
             raise CannotRun("sum has no weights: it runs a network whose weights are all 1")
         self._refuse(primitive, self.primitives, dtype, device, layout)
         weight = attempt(exact_array, layer.weight, dtype, self.takes_patterns)
@@ -302,14 +323,22 @@ class Library(ABC):
             variant: {name: self._obstacle(fmt, variant, device) for name, fmt in FORMATS.items()} for variant in self.variants
         }
 
+    def try_out(self, variant: str, device: str) -> None:
+        """Run one small network, so that no measured run is the one that starts the library.  Raises what it raises."""
+        from fpsynth.networks.network import Dense, dense_relu
+
+        self.prepare(dense_relu([Dense(((1.0,), (2.0,)))]), FLOAT32, variant, device)([(1.0,)])
+
     def _obstacle(self, dtype: Format, variant: str, device: str) -> str:
+        from fpsynth.networks.network import Dense, dense_relu
+
         plain = Dense(((1.0, 2.0), (2.0, 1.0)))
         biased = Dense(plain.weight, (1.0, 2.0))
         try:
-            self.run(Network((biased, biased)), [(1.0, 2.0)], dtype, variant, device)
+            self.run(dense_relu((biased, biased)), [(1.0, 2.0)], dtype, variant, device)
         except CannotRun as reason:
             try:
-                self.run(Network((plain,)), [(1.0, 2.0)], dtype, variant, device)
+                self.run(dense_relu((plain,)), [(1.0, 2.0)], dtype, variant, device)
             except CannotRun as simpler:
                 return str(simpler)
             return f"only without hidden layers and biases ({reason})"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import Format
-from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line, outputs_of
+from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, one_line, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
+from fpsynth.libraries.numpy import array_model
 from fpsynth.libraries.operands import placed, stored, viewed
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.network import Network
 
 _ACCELERATORS = {"cub": "cub", "none": "", "cutensor": "cutensor"}
 
@@ -79,30 +82,19 @@ class CuPy(Library):
         }
 
     def model(
-        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+        self,
+        network: Network,
+        numbers: Numbers,
+        dtype: Format,
+        variant: str,
+        device: str,
+        offset: int | None = None,
+        layout: str = "",
     ) -> Model:
-        """Weights are kept one row per output where no layout says otherwise; biases are added afterwards."""
+        """Weights of dense layers are kept one row per output where no layout says otherwise; biases are added afterwards."""
         import cupy
 
-        put = _putter(offset)
-        first, second = self.layout_of(variant, layout)
-        held = [(viewed(put(stored(weight.T, second)), second), None if bias is None else put(bias)) for weight, bias in layers]
-
-        def forward(rows: Array) -> Any:
-            values = viewed(put(stored(rows, first)), first)
-            for index, (weight, bias) in enumerate(held):
-                if index:
-                    values = cupy.maximum(values, values.dtype.type(0))
-                if variant == "matmul":
-                    values = cupy.matmul(values, weight)
-                elif variant == "dot":
-                    values = cupy.dot(values, weight)
-                else:
-                    values = cupy.stack([cupy.dot(weight.T, row) for row in values])
-                values = values if bias is None else values + bias
-            return values
-
-        return forward
+        return array_model(cupy, network, numbers, variant, self.layout_of(variant, layout), _putter(offset))
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
         """cupy.sum of a vector, or over axis 1 of a batch; cupy.vdot of two vectors."""
@@ -136,9 +128,9 @@ class CuPy(Library):
 
 
 def _putter(offset: int | None) -> Any:
-    """What copies an array, row after row, into the GPU's memory."""
+    """What copies an array, row after row, into the GPU's memory; what is there already stays."""
     import cupy
 
     if offset is not None:
         raise CannotRun("addresses can only be chosen on the CPU")
-    return lambda array: cupy.asarray(placed(array))
+    return lambda array: array if isinstance(array, cupy.ndarray) else cupy.asarray(placed(array))

@@ -7,15 +7,21 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.formats import FLOAT32, Format
-from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line, outputs_of
+from fpsynth.formats import Format
+from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, one_line, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import cores, cuda_libraries, cuda_variables, gpu
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
-from fpsynth.networks.network import Dense, Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import (
+        Forward,
+        Numbers,
+        Table,
+    )
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.layers import Layer
+    from fpsynth.networks.network import Network
 
 
 LEVELS = ("highest", "high", "tensorfloat32", "bfloat16", "float32")
@@ -64,8 +70,9 @@ class Jax(Library):
     switches = MappingProxyType({"deterministic": ("off", "on"), "precision": ("default", *LEVELS, *ALGORITHMS)})
     """``precision``: how products and convolutions of float32 may be computed; by default a GPU may use TF32."""
     switch_devices = MappingProxyType({"deterministic": "cuda"})
-    _jitted: Any
-    """One function for all networks: those of the same shape are compiled once."""
+
+    def __init__(self) -> None:
+        self._programs: dict[tuple[Any, ...], Forward] = {}
 
     def load(self, device: str, threads: int | None = None) -> None:
         """Import jax with 64-bit types on, and run one small network each way.  Raises CannotRun where it sees no GPU."""
@@ -78,9 +85,8 @@ class Jax(Library):
 
         jax.config.update("jax_enable_x64", True)  # without it float64 arrays become float32; other types are not touched
         _device(device)
-        self._jitted = jax.jit(_forward, static_argnums=2)
         for variant in self.variants:
-            self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
+            self.try_out(variant, device)
 
     def variables(self, switches: Mapping[str, str]) -> Mapping[str, str]:
         """XLA reads its flags when it starts."""
@@ -119,17 +125,54 @@ class Jax(Library):
         }
 
     def model(
-        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+        self,
+        network: Network,
+        numbers: Numbers,
+        dtype: Format,
+        variant: str,
+        device: str,
+        offset: int | None = None,
+        layout: str = "",
     ) -> Model:
-        """Weights are kept one row per output where no layout says otherwise.
+        """Weights of dense layers are kept one row per output where no layout says otherwise.
 
-        They are arguments of the compiled function, lest they be folded into it.
+        All numbers are arguments of the compiled function, lest they be folded into it.
         """
+
+        from fpsynth.libraries.graphs import HeldModel, require_flat, require_runnable, shaped
+        from fpsynth.libraries.jax_layers import table
+        from fpsynth.networks.layers import Dense
+
         put = _putter(device, offset)
         first, second = self.layout_of(variant, layout)
-        held = [(put(stored(weight.T, second)), None if bias is None else put(bias)) for weight, bias in layers]
-        compiled, turned = self._jitted if variant == "jit" else _forward, (first == "T", second == "T")
-        return lambda rows: compiled(put(stored(rows, first)), held, turned)
+        require_runnable(self.name, network, functions := table(second == "T"), {})
+        require_flat(network, first)
+        compute = self._program(network, functions, (variant, first == "T", second == "T"))
+
+        def hold(layer: Layer, arrays: Sequence[Any]) -> Sequence[Any]:
+            if isinstance(layer, Dense):
+                weight, bias = arrays
+                return [put(stored(weight.T, second)), None if bias is None else put(bias)]
+            return [None if array is None else put(array) for array in arrays]
+
+        def run(rows: Array, held: Mapping[str, Sequence[Any]]) -> Any:
+            return compute(put(stored(shaped(rows, network), first)), held)
+
+        return HeldModel(network, hold, run).put(numbers)
+
+    def _program(self, network: Network, functions: Table, way: tuple[str, bool, bool]) -> Forward:
+        """What computes a network, or any of its structure, perhaps compiled: once for each, and each way of dense layers."""
+
+        import jax
+
+        from fpsynth.libraries.graphs import forward, structure_key
+
+        key = structure_key(network), way
+        if key not in self._programs:
+            plain = forward(network, functions)
+            turned = (lambda values, held: plain(values.T, held)) if way[1] else plain
+            self._programs[key] = jax.jit(turned) if way[0] == "jit" else turned
+        return self._programs[key]
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
         """jnp.sum of a vector, or over axis 1 of a batch; jnp.vdot of two vectors; lax.conv_general_dilated, channels first."""
@@ -177,19 +220,6 @@ def _putter(device: str, offset: int | None) -> Any:
         raise CannotRun("jax copies what is not aligned to 64 bytes")
     where = _device(device)
     return lambda array: jax.device_put(placed(array), where)
-
-
-def _forward(values: Any, layers: list[tuple[Any, Any]], turned: tuple[bool, bool]) -> Any:
-    """``turned``: whether the points and the weights (inputs, outputs) are given as their transposes."""
-    import jax.numpy as jnp
-
-    values = values.T if turned[0] else values
-    for index, (weight, bias) in enumerate(layers):
-        values = jnp.matmul(values, weight.T if turned[1] else weight)
-        values = values if bias is None else values + bias
-        if index + 1 < len(layers):
-            values = jnp.maximum(values, 0)
-    return values
 
 
 def _device(device: str) -> Any:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from fpsynth.formats import Format
 
-MAX_TERMS = 4096
+if TYPE_CHECKING:
+    from fpsynth.libraries.layer_shapes import LayerShape
+
+MAX_TERMS = 65_536
+"""The most terms that a kernel's sums may have."""
+
+MAX_RESULTS = 10_000_000
+"""The most numbers that one call of a real layer may return: its outputs times the rows of the batch."""
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -26,7 +33,8 @@ class Process(NamedTuple):
 class Environment:
     """Where a layer is computed: a library, an operation of it, the place in its output, and the settings of its process.
 
-    ``str`` gives the text that ``parse_environment`` reads, such as ``torch:linear:batch=4,MKL_CBWR=COMPATIBLE``.
+    ``str`` gives the text that ``parse_environment`` reads, such as ``torch:linear:batch=4,MKL_CBWR=COMPATIBLE``; of a
+    whole network that which ``parse_network_environment`` reads, such as ``torch:batch=4``.
     """
 
     library: str
@@ -49,6 +57,8 @@ class Environment:
     """Switches of the library, by name (see ``Library.switches``), that are set when it has been imported."""
     layout: str = ""
     """How the operands lie in memory (see ``libraries.calls``); empty: as the operation has them by itself."""
+    whole: bool = False
+    """Whether whole networks are run there, and the text names no operation: it is the library's first variant."""
 
     def __str__(self) -> str:
         parts = [f"batch={self.batch}"]
@@ -63,7 +73,8 @@ class Environment:
         if self.device != "cpu":
             parts.append(f"device={self.device}")
         parts += [f"{name}={value}" for name, value in (*self.switches, *self.settings)]
-        return f"{self.library}:{self.operation}:{','.join(parts)}"
+        names = [self.library] if self.whole else [self.library, self.operation]
+        return ":".join([*names, ",".join(parts)])
 
     @property
     def process(self) -> Process:
@@ -80,5 +91,17 @@ class Kernel:
     terms: int
     """Products in each sum: 1 <= terms <= MAX_TERMS."""
     outputs: int = 1
-    """Sums per row: neurons of the layer, 1 for sum and vdot, channels of a convolution."""
+    """Sums per row: neurons of the layer, 1 for sum and vdot, channels of a convolution.
+
+    Of a ``layer`` with weights the classes of its first group, of one without them its groups: what there is at one position.
+    """
     bias: bool = False
+    layer: LayerShape | None = None
+    """The layer that the operation computes; None: a dense layer, or the operation's own sum."""
+    position: int = 0
+    """Of such a layer the place among its ``Sums.positions`` that is looked at."""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its summands are products with weights."""
+        return self.layer.sums.weight is not None if self.layer is not None else self.environment.operation != "sum"

@@ -31,11 +31,40 @@ def parse_environment(text: str) -> Environment:
     operation, _, options = rest.partition(":")
     library = library_named(name)
     operation = library.other_names.get(operation, operation)
+    if not operation or "=" in operation:
+        choices = ", ".join(library.operations)
+        raise InputError(f"{text[:60]!r} names no operation, and one layer needs one: choose {name}:OPERATION from {choices}")
     if operation not in library.operations:
         near = difflib.get_close_matches(operation[:40].lower(), library.operations, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise InputError(f"{name} has no operation {operation[:40]!r}; choose from {', '.join(library.operations)}{hint}")
-    environment = Environment(name, operation)
+    return _with_options(Environment(name, operation), options, library)
+
+
+def parse_network_environment(text: str) -> Environment:
+    """Read LIBRARY[:batch=N,threads=N,...], where a whole network is run: the options of ``parse_environment`` without one
+    layer's outputs and output.
+
+    One of the library's variants may be named between them; otherwise it is the first, which ``str``
+    leaves out.  Raises InputError as ``parse_environment`` does.
+    """
+    name, _, rest = text.partition(":")
+    library = library_named(name)
+    operation = rest.partition(":")[0]
+    if operation and "=" not in operation:
+        environment = parse_environment(text)
+        if environment.operation not in library.variants:
+            choices = ", ".join(library.variants)
+            raise InputError(f"{environment.operation} computes one layer; whole networks run as {choices}")
+    else:
+        environment = _with_options(Environment(name, library.variants[0], whole=True), rest, library)
+    if environment.outputs is not None or environment.output is not None:
+        raise InputError("outputs and output are of one layer: leave them out where a whole network is run")
+    return environment
+
+
+def _with_options(environment: Environment, options: str, library: Library) -> Environment:
+    operation = environment.operation
     given: set[str] = set()
     for option in filter(None, options.split(",")):
         environment = _with_option(environment, option, library)

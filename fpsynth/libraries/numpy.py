@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import Format
-from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import limit_threads
 from fpsynth.libraries.operands import placed, stored, viewed
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.layers import Layer
+    from fpsynth.networks.network import Network
 
 
 class Numpy(Library):
@@ -65,32 +68,19 @@ class Numpy(Library):
         }
 
     def model(
-        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+        self,
+        network: Network,
+        numbers: Numbers,
+        dtype: Format,
+        variant: str,
+        device: str,
+        offset: int | None = None,
+        layout: str = "",
     ) -> Model:
-        """Weights are kept one row per output where no layout says otherwise; biases are added afterwards."""
+        """Weights of dense layers are kept one row per output where no layout says otherwise; biases are added afterwards."""
         import numpy as np
 
-        first, second = self.layout_of(variant, layout)
-        held = [
-            (viewed(placed(stored(weight.T, second), offset), second), None if bias is None else placed(bias, offset))
-            for weight, bias in layers
-        ]
-
-        def forward(rows: Array) -> Array:
-            values: Array = viewed(placed(stored(rows, first), offset), first)
-            for index, (weight, bias) in enumerate(held):
-                if index:
-                    values = placed(np.maximum(values, values.dtype.type(0)), offset)
-                if variant == "matmul":
-                    values = np.matmul(values, weight)
-                elif variant == "dot":
-                    values = np.dot(values, weight)
-                else:
-                    values = np.stack([np.dot(weight.T, row) for row in values])
-                values = values if bias is None else values + bias
-            return values
-
-        return forward
+        return array_model(np, network, numbers, variant, self.layout_of(variant, layout), lambda array: placed(array, offset))
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
         """np.sum of a vector, or over axis 1 of a batch; np.vdot of two vectors."""
@@ -116,6 +106,33 @@ class Numpy(Library):
         import numpy as np
 
         return outputs_of(tensor, np.argmax(tensor, axis=1).tolist(), dtype)
+
+
+def array_model(
+    np: Any, network: Network, numbers: Numbers, variant: str, layout: tuple[str, str], place: Callable[[Array], Any]
+) -> Model:
+    """A network in numpy or CuPy, of which ``np`` is the module; ``place`` copies an array, row after row, into its memory."""
+
+    from fpsynth.libraries.graphs import HeldModel, forward, require_flat, require_runnable, shaped
+    from fpsynth.libraries.numpy_layers import table
+    from fpsynth.networks.layers import Dense
+
+    first, second = layout
+    functions = table(np, variant, place)
+    require_runnable(np.__name__, network, functions, {})
+    require_flat(network, first)
+    compute = forward(network, functions)
+
+    def hold(layer: Layer, arrays: Sequence[Any]) -> Sequence[Any]:
+        if isinstance(layer, Dense):
+            weight, bias = arrays
+            return viewed(place(stored(weight.T, second)), second), None if bias is None else place(bias)
+        return [None if array is None else place(array) for array in arrays]
+
+    def run(rows: Array, held: Mapping[str, Sequence[Any]]) -> Any:
+        return compute(viewed(place(stored(shaped(rows, network), first)), first), held)
+
+    return HeldModel(network, hold, run).put(numbers)
 
 
 def _openblas(threads: int | None = None) -> dict[str, str]:

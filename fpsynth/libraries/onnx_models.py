@@ -2,67 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+import math
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from fpsynth.formats import Format
-from fpsynth.libraries.base import Layer
-from fpsynth.libraries.operands import Array, CannotRun
-from fpsynth.networks.network import Dense, Network
-from fpsynth.networks.onnx import OPSET, onnx_bytes
+from fpsynth.libraries.graphs import Numbers, readers_of_input, require_runnable, structure_key
+from fpsynth.libraries.onnx_layers import OBJECTIONS, TABLE, Nodes
+from fpsynth.libraries.operands import Array, CannotRun, narrowed
+from fpsynth.networks.layers import Dense
+from fpsynth.networks.network import INPUT, Network
+from fpsynth.networks.onnx import OPSET, require_format
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
 
 
-def network_model(layers: Sequence[Layer], dtype: Format, form: str, turned: tuple[bool, bool]) -> bytes:
-    """The model that ``networks.onnx`` writes for these layers; its numbers are put in without a detour by Python's floats.
+def network_model(
+    network: Network,
+    numbers: Numbers,
+    dtype: Format,
+    form: str,
+    turned: tuple[bool, bool],
+) -> bytes:
+    """A network as a model, opset 13, from X (batch, *input shape) to Y (batch, *output shape), all of ``dtype``.
 
-    ``turned``: whether the points and the weights (inputs, outputs) are given as their transposes.
+    ``form``: of dense layers, gemm or matmul (see ``networks.onnx``).  ``turned``: whether the points and the weights of dense
+    layers (inputs, outputs) are given as their transposes.  Raises CannotRun for what ONNX has not.
     """
-    shape = (layers[0][0].shape[1], *(len(weight) for weight, _ in layers))
-    model = _template(shape, tuple(bias is not None for _, bias in layers), dtype, form, turned)
-    values = {}
-    for index, (weight, bias) in enumerate(layers):
-        values[f"W_{index}"] = weight if turned[1] else weight.T
-        if bias is not None:
-            values[f"b_{index}"] = bias
+    require_runnable("onnxruntime", network, TABLE, OBJECTIONS)
+    model, parameters = _template(structure_key(network), dtype, form, turned) or _made(network, dtype, form, turned)
     for tensor in model.graph.initializer:
-        tensor.raw_data = values[tensor.name].tobytes()
+        if tensor.name in parameters:
+            node, index, transposed = parameters[tensor.name]
+            array = numbers[node][index]
+            tensor.raw_data = (array.T if transposed else array).tobytes()
     encoded: bytes = model.SerializeToString(deterministic=True)
     return encoded
 
 
-@lru_cache(maxsize=8)
-def _template(shape: tuple[int, ...], biased: tuple[bool, ...], dtype: Format, form: str, turned: tuple[bool, bool]) -> Any:
-    """A model of that shape, parsed."""
-    import onnx
-
-    layers = tuple(
-        Dense(((0.0,) * inputs,) * outputs, (0.0,) * outputs if bias else None)
-        for inputs, outputs, bias in zip(shape, shape[1:], biased, strict=False)
-    )
-    model = onnx.ModelProto.FromString(onnx_bytes(Network(layers), dtype, form=form))
-    return _laid(model, turned) if form == "gemm" else model
+_Template: TypeAlias = "tuple[Any, dict[str, tuple[str, int, bool]]]"
+"""A model, and for each of its tensors the node and parameter that it is, and whether that is transposed."""
+_TEMPLATES: OrderedDict[tuple[Any, ...], _Template] = OrderedDict()
 
 
-def _laid(model: Any, turned: tuple[bool, bool]) -> Any:
-    """A model of Gemm nodes, of which the first takes the points, and all take the weights, as ``turned`` says."""
+def _template(*key: Any) -> _Template | None:
+    """A model of that structure that was made before."""
+    return _TEMPLATES.get(key)
+
+
+def _made(network: Network, dtype: Format, form: str, turned: tuple[bool, bool]) -> _Template:
+    """A model without its numbers, kept for others of its structure."""
     from onnx import helper
 
-    products = [node for node in model.graph.node if node.op_type == "Gemm"]
-    if turned[0]:
-        products[0].attribute.append(helper.make_attribute("transA", 1))
-        rows, inputs = model.graph.input[0].type.tensor_type.shape.dim
-        rows.dim_value, inputs.dim_param = inputs.dim_value, "batch"
-    if not turned[1]:
-        for node in products:
-            (transposed,) = [attribute for attribute in node.attribute if attribute.name == "transB"]
-            transposed.i = 0
-        for tensor in model.graph.initializer:
-            tensor.dims[:] = list(tensor.dims)[::-1]
-    return model
+    require_format(dtype)
+    code, names = _code(dtype, "networks"), _names(network)
+    first = readers_of_input(network, Dense) if turned[0] else []
+    made, tensors, parameters = [], [], {}
+    for node in network.nodes:
+        sizes = [None if (array := getattr(node.layer, name)) is None else array.shape for name in node.layer.parameters]
+        nodes = Nodes(
+            names[node.name],
+            network.shapes[node.inputs[0]],
+            [names[name] for name in node.inputs],
+            sizes,
+            gemm=form == "gemm",
+            turned=turned[1],
+            transposed=node.name in first,
+        )
+        TABLE[type(node.layer)](node.layer, nodes)
+        for operator, inputs, output, attributes in nodes.made:
+            kind = f"{node.layer.kind}, {operator}"  # no two nodes of a model may have one name
+            made.append(helper.make_node(operator, inputs, [output], name=f"{node.name} ({kind})", **attributes))
+        for name, (index, shape, transposed) in nodes.parameters.items():
+            tensors.append(helper.make_tensor(name, code, shape, bytes(dtype.bits // 8 * math.prod(shape)), raw=True))
+            parameters[name] = node.name, index, transposed
+        tensors += [_fixed(name, value, dtype) for name, value in nodes.fixed.items()]
+    points: list[Any] = ["batch", *network.input_shape]
+    ends = [
+        helper.make_tensor_value_info("X", code, points[::-1] if turned[0] else points),
+        helper.make_tensor_value_info("Y", code, ["batch", *network.output_shape]),
+    ]
+    graph = helper.make_graph(made, "network", ends[:1], ends[1:], tensors)
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(graph, producer_name="fpsynth", opset_imports=[opset], ir_version=7)
+    _TEMPLATES[structure_key(network), dtype, form, turned] = model, parameters
+    if len(_TEMPLATES) > _KEPT:
+        _TEMPLATES.popitem(last=False)
+    return model, parameters
+
+
+_KEPT = 8
+"""Templates: what one reveal asks for, again and again with other numbers."""
+
+
+def _names(network: Network) -> dict[str, str]:
+    """What each node's result is called in the model: X and Y at its ends, numbers with a letter between them."""
+    numbered = {node.name: f"node{number}" for number, node in enumerate(network.nodes)}
+    return {**numbered, INPUT: "X", network.output: "Y"}
+
+
+def _fixed(name: str, value: Array | float, dtype: Format) -> Any:
+    """A tensor of indices, or one number of a format."""
+    from onnx import TensorProto, helper
+
+    if isinstance(value, float):
+        number = narrowed(np.array(value), dtype, patterns=True)
+        return helper.make_tensor(name, _code(dtype, "networks"), (), number.tobytes(), raw=True)
+    return helper.make_tensor(name, TensorProto.INT64, value.shape, value.tobytes(), raw=True)
+
+
+def _code(dtype: Format, what: str) -> int:
+    """The number of a format in ONNX.  Raises CannotRun where it has none."""
+    from onnx import TensorProto
+
+    codes = {
+        "float16": TensorProto.FLOAT16,
+        "bfloat16": TensorProto.BFLOAT16,
+        "float32": TensorProto.FLOAT,
+        "float64": TensorProto.DOUBLE,
+    }
+    if dtype.name not in codes:
+        raise CannotRun(f"ONNX (opset {OPSET}) has no {what} of {dtype.name}")
+    return int(codes[dtype.name])
 
 
 def vector_model(kernel: Kernel) -> bytes:
@@ -70,8 +134,6 @@ def vector_model(kernel: Kernel) -> bytes:
     batch, terms = kernel.environment.batch, kernel.terms
     if kernel.environment.operation == "vdot":
         return _single("MatMul", {"X": [terms], "W": [terms]}, [], {}, kernel.dtype)
-    import numpy as np
-
     shape = [batch, terms] if batch > 1 else [terms]
     axes = {"axes": np.array([len(shape) - 1], np.int64)}
     return _single("ReduceSum", {"X": shape}, [batch] if batch > 1 else [], axes, kernel.dtype, keepdims=0)
@@ -90,15 +152,7 @@ def _single(
     """A model of one node: inputs by name and shape, then initializers, to the output Y."""
     from onnx import TensorProto, helper
 
-    codes = {
-        "float16": TensorProto.FLOAT16,
-        "bfloat16": TensorProto.BFLOAT16,
-        "float32": TensorProto.FLOAT,
-        "float64": TensorProto.DOUBLE,
-    }
-    if dtype.name not in codes:
-        raise CannotRun(f"ONNX (opset {OPSET}) has no {operator} of {dtype.name}")
-    code = codes[dtype.name]
+    code = _code(dtype, operator)
     tensors = [
         helper.make_tensor(name, TensorProto.INT64 if array.dtype.kind == "i" else code, array.shape, array.tobytes(), raw=True)
         for name, array in values.items()

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.formats import FLOAT32, Format
-from fpsynth.libraries.base import Array, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.formats import Format
+from fpsynth.libraries.base import Array, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import limit_threads
-from fpsynth.libraries.onnx_models import convolution_model, network_model, vector_model
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
-from fpsynth.networks.network import Dense, Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.network import Network
+
+
+_LEVELS = {
+    "all": "ORT_ENABLE_ALL",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "basic": "ORT_ENABLE_BASIC",
+    "off": "ORT_DISABLE_ALL",
+}
+"""onnxruntime's names of its levels of graph optimisation, its default first."""
 
 
 class OnnxRuntime(Library):
@@ -40,6 +50,8 @@ class OnnxRuntime(Library):
             "conv2d": Called("Conv(x, W)", "Conv(x, W, b)", images="NCHW"),
         }
     )
+    switches = MappingProxyType({"optimize": tuple(_LEVELS)})
+    """Which optimisations of the graph it may use: fusing nodes, folding constants, layouts of this processor (all)."""
     rows_per_weights = 32  # weights are part of the model: each change takes a new session
 
     _threads: int | None = None
@@ -48,7 +60,10 @@ class OnnxRuntime(Library):
         """Import onnxruntime and onnx, and run one small network.  Every session gets ``threads``."""
         limit_threads(threads)
         self._threads = threads
-        self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, "gemm", device)([(1.0,)])
+        self.try_out("gemm", device)
+
+    def switch(self, name: str, value: str, device: str) -> None:
+        """Nothing: every session takes the level that was chosen."""
 
     def describe(self, device: str) -> dict[str, str]:
         """The build, the execution providers, threads (0 means: one per core), the level of graph optimisation."""
@@ -63,25 +78,60 @@ class OnnxRuntime(Library):
         }
 
     def model(
-        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+        self,
+        network: Network,
+        numbers: Numbers,
+        dtype: Format,
+        variant: str,
+        device: str,
+        offset: int | None = None,
+        layout: str = "",
     ) -> Model:
         """A session over the model, with the options that onnxruntime starts with.  ``offset`` is that of the input alone."""
+
+        import numpy as np
+
+        from fpsynth.libraries.graphs import require_flat, shaped
+        from fpsynth.libraries.onnx_models import network_model
+
         first, second = self.layout_of(variant, layout)
-        session = self._session(network_model(layers, dtype, variant, (first == "T", second == "T")))
+        require_flat(network, first)
+        session = self._session(network_model(network, numbers, dtype, variant, (first == "T", second == "T")))
 
         def run(rows: Array) -> Array:
-            (logits,) = session.run(["Y"], {"X": placed(stored(rows, first), offset)})
-            found: Array = logits
-            return found
+            (logits,) = session.run(["Y"], {"X": placed(stored(shaped(rows, network), first), offset)})
+            return np.asarray(logits).reshape(len(rows), -1)
 
         return run
+
+    def optimised(self, network: Network, dtype: Format, level: str = "extended", variant: str = "gemm") -> bytes:
+        """The graph that onnxruntime really runs: an ONNX model, its nodes fused and its weights folded, up to ``level``.
+
+        ``level``: off, basic, extended or all; at all, weights of convolutions are stored in blocks of channels, and its
+        operators are of this processor.  Only after ``load``.  Raises CannotRun for a network that it cannot run.
+        """
+
+        from fpsynth.libraries.graphs import operands_of
+        from fpsynth.libraries.onnx_models import network_model
+
+        logits = network.logits
+        numbers = operands_of(logits, lambda array: self.operand(array, dtype))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "optimised.onnx"
+            options = self._options(level)
+            options.optimized_model_filepath = str(path)
+            self._session(network_model(logits, numbers, dtype, variant, (False, True)), options)
+            return path.read_bytes()
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
         """ReduceSum of a vector, or over axis 1 of a batch; MatMul of two vectors; Conv, whose kernels are in the model.
 
         ``offset`` is that of what is not in the model.
         """
+
         import numpy as np
+
+        from fpsynth.libraries.onnx_models import vector_model
 
         if kernel.environment.operation == "conv2d":
             return self._convolution(kernel, offset)
@@ -99,6 +149,8 @@ class OnnxRuntime(Library):
         return total if kernel.environment.operation == "sum" else product
 
     def _convolution(self, kernel: Kernel, offset: int | None) -> Operation:
+        from fpsynth.libraries.onnx_models import convolution_model
+
         held: dict[tuple[bytes, bytes | None], Any] = {}
 
         def compute(rows: Array, weights: Array, bias: Array | None) -> Array:
@@ -118,20 +170,25 @@ class OnnxRuntime(Library):
 
     def outputs(self, tensor: Array, dtype: Format) -> Outputs:
         """The logits and np.argmax."""
+
         import numpy as np
 
         return outputs_of(tensor, np.argmax(tensor, axis=1).tolist(), dtype)
 
-    def _options(self) -> Any:
+    def _options(self, level: str = "") -> Any:
+        """``level``: of graph optimisation; empty for the one that was chosen, if any was."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
+        if level or "optimize" in self.chosen:
+            name = _LEVELS[level or self.chosen["optimize"]]
+            options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, name)
         return options
 
-    def _session(self, model: bytes) -> Any:
+    def _session(self, model: bytes, options: Any = None) -> Any:
         import onnxruntime
 
-        return onnxruntime.InferenceSession(model, self._options(), providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options or self._options(), providers=["CPUExecutionProvider"])

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from fpsynth.deadlines import time_left
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Outputs
@@ -15,8 +15,12 @@ from fpsynth.libraries.kernels import Pairs, Process
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import NAMES, library_named, names_for
 from fpsynth.libraries.worker import load_request, outputs_from_message, run_request
-from fpsynth.networks.network import Network
-from fpsynth.processes import Message, Worker, WorkerDied, ready
+from fpsynth.workers.deadlines import time_left
+from fpsynth.workers.messages import Message
+from fpsynth.workers.process import NoAnswer, Worker, heard
+
+if TYPE_CHECKING:
+    from fpsynth.networks.network import Network
 
 DEVICES = ("cpu", "cuda")
 LOST = ("crashed: ", "no answer within ")
@@ -58,6 +62,24 @@ class Member:
     """How long importing and warming up took."""
     worker: Worker | None = None
     ready: bool = False
+
+    @property
+    def usable(self) -> Worker | None:
+        """Its process, while it can be used."""
+        return None if self.reason else self.worker
+
+    def hear(self, said: Message | NoAnswer) -> Message | None:
+        """Take in what the process says of itself; return what it answers instead."""
+        if isinstance(said, NoAnswer):
+            self.fail(f"{LOST[0]}{said}")
+        elif "failed" in said:
+            self.fail(said["failed"])
+        elif "ready" in said:
+            self.ready, self.version, self.environment = True, said["version"], said["describe"]
+            self.seconds = said["seconds"]
+        else:
+            return said
+        return None
 
     def fail(self, reason: str) -> None:
         """Give the library up."""
@@ -128,7 +150,7 @@ class LibraryPool:
         for name in sorted(self.members, key=_SLOWEST_FIRST.index):
             member = self.members[name]
             if not member.reason and member.worker is None:
-                member.worker = Worker("fpsynth.libraries.worker", environment=self.variables)
+                member.worker = Worker("fpsynth.libraries.worker", variables=self.variables)
                 member.worker.send(load_request(name, self.device, self.threads, self.switches))
 
     def wait(self) -> None:
@@ -137,7 +159,7 @@ class LibraryPool:
 
     def run(
         self,
-        network: Network[float],
+        network: Network,
         dtype: Format,
         points: Sequence[Sequence[float]],
         calls: Mapping[str, Sequence[Call]],
@@ -146,84 +168,63 @@ class LibraryPool:
 
         Raises InputError where a point has another number of entries than the network has inputs.
         """
-        if any(len(point) != network.shape[0] for point in points):
-            raise InputError(f"the network has {network.shape[0]} inputs, but a point has another number of entries")
-        answers: dict[str, list[Answer | None]] = {name: [None] * len(calls[name]) for name in calls}
+        if any(len(point) != network.widths[0] for point in points):
+            raise InputError(f"the network has {network.widths[0]} inputs, but a point has another number of entries")
+        answers: dict[str, dict[int, Answer]] = {name: {} for name in calls}
         requests: dict[str, Message | None] = {
             name: run_request(network, dtype, points, [(c.variant, c.rows, c.layout) for c in calls[name]]) for name in calls
         }
 
         def receive(name: str, message: Message) -> None:
-            if "distinct" in message:
-                answers[name][message["call"]] = Answer(outputs_from_message(message))
-            elif "not_run" in message:
-                answers[name][message["call"]] = Answer(not_run=message["not_run"])
+            ran = "logits" in message
+            answer = Answer(outputs_from_message(message)) if ran else Answer(not_run=message["not_run"])
+            answers[name][message["call"]] = answer
 
         self._ask(requests, receive)
         return {
-            name: [answer or Answer(not_run=self.members[name].reason or "no answer") for answer in of_library]
+            name: [
+                of_library.get(k) or Answer(not_run=self.members[name].reason or "no answer") for k in range(len(calls[name]))
+            ]
             for name, of_library in answers.items()
         }
 
     def abilities(self) -> dict[str, dict[str, dict[str, str]]]:
         """Have each library try every variant on every format: library, variant, dtype, what is in the way (empty: nothing)."""
-        found: dict[str, dict[str, dict[str, str]]] = {name: {} for name in self.members}
+        able: dict[str, dict[str, dict[str, str]]] = {name: {} for name in self.members}
         self._ask(
-            {name: {"probe": True} for name in self.members}, lambda name, message: found.update({name: message["abilities"]})
+            {name: {"probe": True} for name in self.members}, lambda name, message: able.update({name: message["abilities"]})
         )
-        return found
+        return able
 
     def _ask(self, requests: Mapping[str, Message | None], receive: Callable[[str, Message], None]) -> None:
-        """Send each library its request once it is ready and hand on its messages, until all are done or have failed.
+        """Send each library its request and hand on its answers, until all are done or have failed.
 
         A request of None asks only for readiness.
         """
         self.start()
+        owners = {worker: member for name in requests if (worker := (member := self.members[name]).usable) is not None}
+        for worker, member in owners.items():
+            if (request := requests[member.name]) is not None:
+                worker.send(request)  # which waits until the library is there
+        try:
+            self._hear_out(owners, receive)
+        except BaseException:
+            self.close()  # what is still to come would be taken for answers to the next request
+            raise
+
+    def _hear_out(self, owners: Mapping[Worker, Member], receive: Callable[[str, Message], None]) -> None:
+        """Hand on answers until all are complete, or the time is over, which fails those that are late."""
         deadline = time.monotonic() + time_left(self.timeout)
-        waiting = {name for name in requests if not self.members[name].reason}
-        for name in list(waiting):
-            if self.members[name].ready and not self._begin(self.members[name], requests[name]):
-                waiting.discard(name)
-        while waiting:
-            owners = {worker: name for name in waiting if (worker := self.members[name].worker) is not None}
+        while waiting := [worker for worker, member in owners.items() if member.usable and not worker.idle]:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                for name in waiting:
-                    self.members[name].fail(f"{LOST[1]}{self.timeout:g} s")
+                for worker in waiting:
+                    owners[worker].fail(f"{LOST[1]}{self.timeout:g} s")
                 return
-            for worker in ready(owners, remaining):
-                name = owners[worker]
-                if not self._drain(self.members[name], worker, requests[name], receive):
-                    waiting.discard(name)
-
-    def _begin(self, member: Member, request: Message | None) -> bool:
-        """Send a request to a library that is ready; False if there is none to send."""
-        if request is None or member.worker is None:
-            return False
-        member.worker.send(request)
-        return True
-
-    def _drain(self, member: Member, worker: Worker, request: Message | None, receive: Callable[[str, Message], None]) -> bool:
-        """Take in what a library has sent; False once no more is to come."""
-        try:
-            while (message := worker.poll()) is not None:
-                if "failed" in message:
-                    member.fail(message["failed"])
-                    return False
-                if "ready" in message:
-                    member.ready = True
-                    member.version, member.environment = message["version"], message["describe"]
-                    member.seconds = message["seconds"]
-                    if not self._begin(member, request):
-                        return False
-                    continue
-                receive(member.name, message)
-                if message.get("done"):
-                    return False
-        except WorkerDied as death:
-            member.fail(f"{LOST[0]}{death}")
-            return False
-        return True
+            for worker, said in heard(waiting, remaining):
+                message = owners[worker].hear(said)
+                if message is not None:
+                    receive(owners[worker].name, message)
 
     def close(self) -> None:
         """Kill the processes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
@@ -12,7 +13,9 @@ from fpsynth.libraries.cudnn import ALGORITHMS
 from fpsynth.libraries.kernels import Environment, Pairs
 from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for, require_device
 from fpsynth.libraries.registry import NAMES, library_named
-from fpsynth.networks.network import Network
+
+if TYPE_CHECKING:
+    from fpsynth.networks.network import Network
 
 BATCHES = (1, 4, 64)
 """Batch sizes of a replay: a vector, a few rows, and as many as a kernel's blocks hold."""
@@ -174,7 +177,7 @@ def sweep(
 
 def run_in(
     environments: Sequence[Environment],
-    network: Network[float],
+    network: Network,
     dtype: Format,
     points: Sequence[Sequence[float]],
     *,

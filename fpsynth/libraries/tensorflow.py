@@ -11,15 +11,21 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.formats import FLOAT32, Format
-from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.formats import Format
+from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import Called
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
 from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype, stored
-from fpsynth.networks.network import Dense, Network
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import (
+        Forward,
+        Numbers,
+        Table,
+    )
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.layers import Layer
+    from fpsynth.networks.network import Network
 
 
 _LAYOUTS = ("NN", "NT", "TN", "TT")
@@ -64,8 +70,9 @@ class TensorFlow(Library):
     switches = MappingProxyType({"deterministic": ("off", "on"), "tf32": ("on", "off"), "xla": ("off", "on")})
     """``tf32``: of float32 products and convolutions.  ``xla``: whether the function is compiled by XLA."""
     switch_devices = MappingProxyType({"tf32": "cuda"})
-    _graph: Any
-    """One tf.function for all networks: those of the same shape are traced once."""
+
+    def __init__(self) -> None:
+        self._programs: dict[tuple[Any, ...], Forward] = {}
 
     def load(self, device: str, threads: int | None = None) -> None:
         """Import TensorFlow and Keras, and start its runtime, by running one small network each way."""
@@ -85,9 +92,8 @@ class TensorFlow(Library):
                 tf.config.set_visible_devices([], "GPU")
         elif not tf.config.list_physical_devices("GPU"):
             raise CannotRun("this build of TensorFlow sees no GPU")
-        self._graph = tf.function(_forward, reduce_retracing=False)
         for variant in self.variants:
-            self.prepare(Network((Dense(((1.0,), (2.0,))),)), FLOAT32, variant, device)([(1.0,)])
+            self.try_out(variant, device)
 
     def switch(self, name: str, value: str, device: str) -> None:
         """Set one of ``switches``.  ``xla`` compiles the function anew."""
@@ -96,7 +102,7 @@ class TensorFlow(Library):
         if name == "tf32":
             tf.config.experimental.enable_tensor_float_32_execution(value == "on")
         elif name == "xla":
-            self._graph = tf.function(_forward, reduce_retracing=False, jit_compile=value == "on")
+            self._programs.clear()
         elif value == "on":  # it is off when TensorFlow starts
             tf.config.experimental.enable_op_determinism()
 
@@ -133,37 +139,83 @@ class TensorFlow(Library):
         return facts
 
     def model(
-        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+        self,
+        network: Network,
+        numbers: Numbers,
+        dtype: Format,
+        variant: str,
+        device: str,
+        offset: int | None = None,
+        layout: str = "",
     ) -> Model:
-        """Weights are kept one row per input, as Keras does, where no layout says otherwise.
+        """Weights of dense layers are kept one row per input, as Keras does, where no layout says otherwise.
 
-        They are arguments of the graph, lest they be folded into it.
+        All numbers are arguments of the graph, lest they be folded into it.
         """
-        import numpy as np
-        import tensorflow as tf
-
         if not _multiplies(dtype.name):
             raise CannotRun(f"tf.matmul does not take {dtype.name}")
         place = _place(device, offset)
-        first, second = self.layout_of(variant, layout)
-        laid = [(np.ascontiguousarray(stored(weight.T, second)), bias) for weight, bias in layers]
-        with tf.device(place):
-            if variant == "keras":
-                return _Keras(_sequential(laid, dtype), place)
-            held = [(tf.constant(weight), None if bias is None else tf.constant(bias)) for weight, bias in laid]
-            forward = self._graph if variant == "function" else _forward
+        if variant == "keras":
+            return _keras(network, numbers, dtype, place)
+        return self._held(network, numbers, variant, place, self.layout_of(variant, layout))
 
-        def run(rows: Array) -> Any:
+    def _held(self, network: Network, numbers: Numbers, variant: str, place: str, layout: tuple[str, str]) -> Model:
+        import numpy as np
+        import tensorflow as tf
+
+        from fpsynth.libraries.graphs import HeldModel, require_flat, require_runnable, shaped
+        from fpsynth.libraries.tensorflow_layers import OBJECTIONS, filters, table
+        from fpsynth.networks.layers import Convolution, Dense
+
+        first, second = layout
+        functions = table(turned=second == "T")
+        require_runnable(self.name, network, functions, OBJECTIONS)
+        require_flat(network, first)
+        compute = self._program(network, functions, (variant, first == "T", second == "T"))
+
+        def hold(layer: Layer, arrays: Sequence[Any]) -> Sequence[Any]:
+            laid = list(arrays)
+            if isinstance(layer, Dense):
+                laid[0] = np.ascontiguousarray(stored(laid[0].T, second))
+            elif isinstance(layer, Convolution):
+                laid[0] = np.ascontiguousarray(filters(layer, laid[0]))
             with tf.device(place):
-                return forward(tf.constant(np.ascontiguousarray(stored(rows, first))), held, (first == "T", second == "T"))
+                return [None if array is None else tf.constant(array) for array in laid]
 
-        return run
+        def run(rows: Array, held: Mapping[str, Sequence[Any]]) -> Any:
+            with tf.device(place):
+                return compute(tf.constant(np.ascontiguousarray(stored(shaped(rows, network), first))), held)
 
-    def replace(self, model: Model, layers: Sequence[Layer]) -> bool:
+        return HeldModel(network, hold, run).put(numbers)
+
+    def _program(self, network: Network, functions: Table, way: tuple[str, bool, bool]) -> Forward:
+        """What computes a network, or any of its structure, perhaps as a graph: once for each, and way of dense layers."""
+
+        import tensorflow as tf
+
+        from fpsynth.libraries.graphs import forward, readers_of_input, structure_key
+        from fpsynth.libraries.tensorflow_layers import dense
+        from fpsynth.networks.layers import Dense
+
+        variant, transposed, turned = way
+        key = structure_key(network), way
+        if key not in self._programs:
+            given = {}
+            if transposed:
+                step = dense(turned=turned, transposed=True)
+                given = dict.fromkeys(readers_of_input(network, Dense), step)
+            plain = forward(network, functions, given)
+            if variant == "function":
+                compiled = {"jit_compile": self.chosen["xla"] == "on"} if "xla" in self.chosen else {}
+                plain = tf.function(plain, reduce_retracing=False, **compiled)
+            self._programs[key] = plain
+        return self._programs[key]
+
+    def replace(self, model: Model, numbers: Numbers) -> bool:
         """Set the weights of a Keras model: making one takes milliseconds."""
         if not isinstance(model, _Keras):
-            return False
-        _set_weights(model.sequential, [(weight.T, bias) for weight, bias in layers])
+            return super().replace(model, numbers)
+        model.put(numbers)
         return True
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
@@ -225,14 +277,38 @@ def _multiplies(dtype: str) -> bool:
 class _Keras:
     """A Keras model on a device."""
 
-    sequential: Any
+    network: Network
+    model: Any
+    holders: Mapping[str, Any]
+    """The Keras layer that takes the numbers of each node that has any."""
     place: str
+
+    def put(self, numbers: Numbers) -> None:
+        from fpsynth.libraries.keras_layers import set_numbers
+
+        set_numbers(self.network, self.holders, numbers)
 
     def __call__(self, rows: Array) -> Any:
         import tensorflow as tf
 
+        from fpsynth.libraries.graphs import shaped
+
         with tf.device(self.place):
-            return self.sequential(tf.constant(rows))
+            return self.model(tf.constant(shaped(rows, self.network)))
+
+
+def _keras(network: Network, numbers: Numbers, dtype: Format, place: str) -> _Keras:
+    import tensorflow as tf
+
+    from fpsynth.libraries.graphs import require_runnable
+    from fpsynth.libraries.keras_layers import OBJECTIONS, TABLE, keras_model
+
+    require_runnable("tensorflow's keras", network, TABLE, OBJECTIONS)
+    numpy_dtype(dtype)
+    with tf.device(place):
+        model = _Keras(network, *keras_model(network, dtype), place)
+        model.put(numbers)
+    return model
 
 
 def _place(device: str, offset: int | None) -> str:
@@ -252,40 +328,3 @@ def _without_jax() -> Iterator[None]:
         yield
     finally:
         del sys.modules["jax"]
-
-
-def _sequential(layers: list[tuple[Any, Any]], dtype: Format) -> Any:
-    """A Sequential model with these weights."""
-    import tensorflow as tf
-
-    numpy_dtype(dtype)
-    dense = [
-        tf.keras.layers.Dense(
-            weight.shape[1],
-            activation=None if index + 1 == len(layers) else "relu",
-            use_bias=bias is not None,
-            kernel_initializer="zeros",
-            dtype=dtype.name,
-        )
-        for index, (weight, bias) in enumerate(layers)
-    ]
-    model = tf.keras.Sequential([tf.keras.Input((layers[0][0].shape[0],), dtype=dtype.name), *dense])
-    _set_weights(model, layers)
-    return model
-
-
-def _set_weights(model: Any, layers: Sequence[Layer]) -> None:
-    for layer, (weight, bias) in zip(model.layers, layers, strict=True):
-        layer.set_weights([weight] if bias is None else [weight, bias])
-
-
-def _forward(values: Any, layers: list[tuple[Any, Any]], turned: tuple[bool, bool]) -> Any:
-    """``turned``: whether the points and the weights (inputs, outputs) are given as their transposes."""
-    import tensorflow as tf
-
-    for index, (weight, bias) in enumerate(layers):
-        values = tf.matmul(values, weight, transpose_a=turned[0] and index == 0, transpose_b=turned[1])
-        values = values if bias is None else values + bias
-        if index + 1 < len(layers):
-            values = tf.nn.relu(values)
-    return values

@@ -10,14 +10,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.formats import FORMATS, Format
-from fpsynth.libraries.base import Array, CannotRun, Layer, Library, Model, Operation, Outputs, one_line
+from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, one_line
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.cudnn import ALGORITHMS, Cudnn, load_cudnn
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
 from fpsynth.libraries.operands import BORDER, dtype_name, filters, images, numpy_dtype, part, placed, stored
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.graphs import (
+        Forward,
+        Numbers,
+        Table,
+    )
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.networks.layers import Layer
+    from fpsynth.networks.network import Network
 
 
 class Torch(Library):
@@ -66,6 +73,9 @@ class Torch(Library):
     _compiled = False
     _algorithm = ""
     _cudnn: Cudnn | None = None
+
+    def __init__(self) -> None:
+        self._programs: dict[tuple[Any, ...], Forward] = {}
 
     def variables(self, switches: Mapping[str, str]) -> Mapping[str, str]:
         """Deterministic algorithms need cuBLAS's workspace fixed before CUDA starts; one compiler process is enough."""
@@ -147,23 +157,53 @@ class Torch(Library):
         return tensor
 
     def model(
-        self, layers: Sequence[Layer], dtype: Format, variant: str, device: str, offset: int | None = None, layout: str = ""
+        self,
+        network: Network,
+        numbers: Numbers,
+        dtype: Format,
+        variant: str,
+        device: str,
+        offset: int | None = None,
+        layout: str = "",
     ) -> Model:
         """Weights are kept one row per output, as nn.Linear does, where no layout says otherwise."""
+
         import torch
 
+        from fpsynth.libraries.graphs import HeldModel, require_flat, require_runnable, shaped
+        from fpsynth.libraries.torch_layers import OBJECTIONS, table
+        from fpsynth.networks.layers import Dense
+
         first, second = self.layout_of(variant, layout)
-        held = [
-            (_tensor(weight.T, device, offset, second), None if bias is None else _tensor(bias, device, offset))
-            for weight, bias in layers
-        ]
-        forward, turned = self._function(_forward), (first[0] == "T", second[0] == "T")
+        functions = table(variant, second[0] == "T")
+        require_runnable(self.name, network, functions, OBJECTIONS)
+        require_flat(network, first)
+        compute = self._program(network, functions, (variant, first[0] == "T", second[0] == "T"))
 
-        def run(rows: Any) -> Any:
+        def hold(layer: Layer, tensors: Sequence[Any]) -> Sequence[Any]:
+            if isinstance(layer, Dense):
+                weight, bias = tensors
+                return _tensor(weight.T, device, offset, second), None if bias is None else _tensor(bias, device, offset)
+            return [None if tensor is None else _tensor(tensor, device, offset) for tensor in tensors]
+
+        def run(rows: Any, held: Mapping[str, Sequence[Any]]) -> Any:
             with torch.inference_mode():
-                return forward(_tensor(rows, device, offset, first), held, variant, turned)
+                return compute(_tensor(shaped(rows, network), device, offset, first), held)
 
-        return run
+        return HeldModel(network, hold, run).put(numbers)
+
+    def _program(self, network: Network, functions: Table, way: tuple[str, bool, bool]) -> Forward:
+        """What computes a network, or any of its structure, perhaps compiled: once for each, and each way of dense layers."""
+
+        from fpsynth.libraries.graphs import forward, structure_key
+        from fpsynth.libraries.torch_layers import poolings
+
+        key = structure_key(network), way
+        if key not in self._programs:
+            plain = forward(network, functions, poolings(network))
+            turned = (lambda values, held: plain(values.T, held)) if way[1] else plain
+            self._programs[key] = self._function(turned)
+        return self._programs[key]
 
     def _function(self, plain: Any) -> Any:
         """A function of tensors as it is, or compiled."""
@@ -246,21 +286,6 @@ class Torch(Library):
         if tensor.dtype != getattr(torch, dtype.name):
             raise CannotRun(f"the result for {dtype.name} comes back in {tensor.dtype}")
         return Outputs(tuple(tuple(row) for row in tensor.cpu().to(torch.float64).tolist()), tuple(classes))
-
-
-def _forward(values: Any, held: Sequence[tuple[Any, Any]], variant: str, turned: tuple[bool, bool]) -> Any:
-    """``turned``: whether the transposes of the points and of the weights (inputs, outputs) are given."""
-    import torch
-
-    values = values.T if turned[0] else values
-    for index, (weight, bias) in enumerate(held):
-        values = torch.relu(values) if index else values
-        if variant == "linear":
-            values = torch.nn.functional.linear(values, weight if turned[1] else weight.T, bias)
-        else:
-            values = values @ (weight.T if turned[1] else weight)
-            values = values if bias is None else values + bias
-    return values
 
 
 def _total(values: Any) -> Any:

@@ -1,7 +1,7 @@
 """The process in which one library runs: imports it when told to, then answers requests to run networks.
 
-Requests, one JSON object each: {"load": name, "device": device, "threads": n or null, "switches": {name: value}};
-{"run": {...}} as ``run_request`` makes it; {"probe": true}.
+Requests: {"load": name, "device": device, "threads": n or null, "switches": {name: value}}; {"run": {...}} as ``run_request``
+makes it, answered by a message for each call; {"probe": true}.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fpsynth.formats import FORMATS, Format
 from fpsynth.libraries.base import CannotRun, Library, Outputs, Runner, one_line
 from fpsynth.libraries.kernels import Pairs
 from fpsynth.libraries.machine import cpu, kernel_variables
 from fpsynth.libraries.registry import library_named
-from fpsynth.networks.network import Dense, Network
-from fpsynth.processes import Message, serve
+from fpsynth.workers.messages import Message
+
+if TYPE_CHECKING:
+    from fpsynth.networks.network import Network
 
 
 def load_request(name: str, device: str, threads: int | None, switches: Pairs) -> Message:
@@ -25,25 +27,34 @@ def load_request(name: str, device: str, threads: int | None, switches: Pairs) -
     return {"load": name, "device": device, "threads": threads, "switches": dict(switches)}
 
 
+def started(request: Message) -> Library:
+    """Import the library of a ``load_request``.  Raises CannotRun, and whatever a broken installation raises."""
+    library = library_named(request["load"])
+    gc.disable()  # importing makes many objects and no garbage: a fifth of the time of TensorFlow's import
+    try:
+        library.start(request["device"], request["threads"], request["switches"])
+    finally:
+        gc.enable()
+    return library
+
+
 def run_request(
-    network: Network[float], dtype: Format, points: Sequence[Sequence[float]], calls: Sequence[tuple[str, Sequence[int], str]]
+    network: Network, dtype: Format, points: Sequence[Sequence[float]], calls: Sequence[tuple[str, Sequence[int], str]]
 ) -> Message:
-    """A request to run ``network``.
+    """A request to run ``network``; weights, biases and points are arrays of float64.
 
     Each call names a variant, for each row of its batch which of the points fills it, and a layout (empty: the variant's own).
     """
-    layers = [
-        {
-            "weight": [[w.hex() for w in row] for row in layer.weight],
-            "bias": None if layer.bias is None else [b.hex() for b in layer.bias],
-        }
-        for layer in network.map(float).layers
-    ]
+
+    import numpy as np
+
+    from fpsynth.libraries.sending import network_message
+
     return {
         "run": {
             "dtype": dtype.name,
-            "layers": layers,
-            "points": [[float(x).hex() for x in point] for point in points],
+            "network": network_message(network),
+            "points": np.array(points, np.float64),
             "calls": [{"variant": variant, "rows": list(rows), "layout": layout} for variant, rows, layout in calls],
         }
     }
@@ -51,9 +62,9 @@ def run_request(
 
 def outputs_from_message(message: Message) -> Outputs:
     """Read the answer to one call that was run: distinct rows of logits, and which of them each row of the batch got."""
-    distinct = [(tuple(float.fromhex(v) for v in row), int(cls)) for row, cls in message["distinct"]]
-    rows = [distinct[k] for k in message["rows"]]
-    return Outputs(tuple(logits for logits, _ in rows), tuple(cls for _, cls in rows))
+    logits = [tuple(row) for row in message["logits"].tolist()]
+    rows, classes = message["rows"], message["classes"]
+    return Outputs(tuple(logits[k] for k in rows), tuple(classes[k] for k in rows))
 
 
 class _Server:
@@ -68,28 +79,28 @@ class _Server:
             return self._load(request)
         assert self.library is not None, "load a library first"
         if "probe" in request:
-            return {"abilities": self.library.abilities(self.device), "done": True}
+            return {"abilities": self.library.abilities(self.device)}
         return self._run(self.library, request["run"])
 
     def _load(self, request: Message) -> Message:
-        started = time.monotonic()
-        self.library, self.device = library_named(request["load"]), request["device"]
-        gc.disable()  # importing makes many objects and no garbage: a fifth of the time of TensorFlow's import
+        began = time.monotonic()
+        self.device = request["device"]
         try:
-            self.library.start(self.device, request["threads"], request["switches"])
+            self.library = started(request)
             facts = {**cpu(), **self.library.describe(self.device), **kernel_variables()}
         except CannotRun as reason:
             return {"failed": str(reason)}
         except Exception as error:  # a broken installation may raise anything
             return {"failed": f"cannot be imported: {one_line(error)}"}
-        finally:
-            gc.enable()
-        return {"ready": True, "version": self.library.version(), "describe": facts, "seconds": time.monotonic() - started}
+        return {"ready": True, "version": self.library.version(), "describe": facts, "seconds": time.monotonic() - began}
 
     def _run(self, library: Library, request: Message) -> Iterator[Message]:
         """One message per call, as soon as it is known: should the library crash, what was computed before is not lost."""
-        network, dtype = _network(request["layers"]), FORMATS[request["dtype"]]
-        points = [[float.fromhex(x) for x in point] for point in request["points"]]
+
+        from fpsynth.libraries.sending import network_from_message
+
+        network, dtype = network_from_message(request["network"]), FORMATS[request["dtype"]]
+        points = request["points"].tolist()
         ready: dict[tuple[str, str], Runner | CannotRun] = {}
         for index, call in enumerate(request["calls"]):
             way = call["variant"], call["layout"]
@@ -104,12 +115,9 @@ class _Server:
                 yield {"call": index, "not_run": str(reason)}
             except Exception as error:  # what a library raises is its reason for not running
                 yield {"call": index, "not_run": one_line(error)}
-        yield {"done": True}
 
 
-def _prepared(
-    library: Library, network: Network[float], dtype: Format, way: tuple[str, str], device: str
-) -> Runner | CannotRun:
+def _prepared(library: Library, network: Network, dtype: Format, way: tuple[str, str], device: str) -> Runner | CannotRun:
     variant, layout = way
     try:
         return library.runner(network, dtype, variant, device, layout)
@@ -117,19 +125,17 @@ def _prepared(
         return reason
 
 
-def _network(layers: list[dict[str, Any]]) -> Network[float]:
-    return Network(
-        tuple(Dense(tuple(map(tuple, layer["weight"])), layer["bias"] and tuple(layer["bias"])) for layer in layers)
-    ).map(float.fromhex)
-
-
 def _message(outputs: Outputs) -> Message:
-    """Equal rows are sent once: all rows of a batch usually are equal."""
-    distinct: dict[tuple[tuple[str, ...], int], int] = {}
-    keys = [(tuple(v.hex() for v in row), cls) for row, cls in zip(outputs.logits, outputs.classes, strict=True)]
-    rows = [distinct.setdefault(key, len(distinct)) for key in keys]
-    return {"distinct": list(distinct), "rows": rows}
+    """Rows of the same bits are sent once: all rows of a batch usually are equal."""
+    import numpy as np
+
+    logits = np.array(outputs.logits, np.float64)
+    keys = [(row.tobytes(), cls) for row, cls in zip(logits, outputs.classes, strict=True)]
+    places = {key: place for place, key in enumerate(keys)}
+    numbers = {key: number for number, key in enumerate(places)}
+    classes = [cls for _, cls in places]
+    return {"logits": logits[list(places.values())], "classes": classes, "rows": [numbers[key] for key in keys]}
 
 
-if __name__ == "__main__":
-    serve(_Server())
+handler = _Server
+"""What the process answers with (see ``workers.serving``)."""

@@ -1,5 +1,1 @@
-"""Networks: fully connected ReLU networks, and one file for each foreign format."""
-
-from fpsynth.networks.network import Dense, Network
-
-__all__ = ["Dense", "Network"]
+"""Networks: graphs of layers over arrays (network.py), the table of layer types (layers/), one file for each foreign format."""

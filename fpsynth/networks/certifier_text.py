@@ -15,6 +15,7 @@ from typing import Any
 
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import Template, template
 
 MAX_CHARACTERS = 1 << 28
 """The longest text that is read."""
@@ -53,18 +54,18 @@ def parse_decimal(text: str) -> Fraction:
     return sign * Fraction(int(whole + places), 10 ** len(places))
 
 
-def write_network(network: Network[float] | Network[Fraction]) -> str:
+def write_network(network: Network | Template[Fraction]) -> str:
     """Return the network in the certifier's format.  Raises InputError for a bias, which that format cannot express."""
     matrices = []
-    for layer in network.layers:
+    for layer in network.dense_layers:
         if layer.bias is not None:
             raise InputError("the certifier's format knows no biases")
-        columns = zip(*layer.weight, strict=True)
+        columns = layer.weight.T.tolist()
         matrices.append("[" + ",".join("[" + ",".join(map(decimal, column)) + "]" for column in columns) + "]")
     return ",".join(matrices)
 
 
-def read_network(text: str) -> Network[Fraction]:
+def read_network(text: str) -> Template[Fraction]:
     """Return the network that ``text`` describes, its weights exact.
 
     Blanks around the text are allowed.  Raises InputError for any other character outside the format, for numbers it does not
@@ -80,10 +81,10 @@ def read_network(text: str) -> Network[Fraction]:
         )
     if not (text.startswith("[[") and text.endswith("]]")):
         raise InputError("a network must be written as [[r,...],...],[[r,...],...]")
-    return Network(tuple(_layer(matrix) for matrix in text[2:-2].split("]],[[")))
+    return template([_layer(matrix) for matrix in text[2:-2].split("]],[[")])
 
 
-def _layer(matrix: str) -> Dense[Fraction]:
+def _layer(matrix: str) -> Dense:
     rows = [tuple(parse_decimal(number) for number in row.split(",")) for row in matrix.split("],[")]
     if any(len(row) != len(rows[0]) for row in rows):
         raise InputError("the rows of a matrix must have the same length")

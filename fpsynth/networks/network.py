@@ -1,77 +1,69 @@
-"""Network and its layers: dense layers with ReLU between them and none after the last."""
+"""Network: a directed acyclic graph of layers over arrays of floats."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
 
 from fpsynth.errors import InputError
+from fpsynth.networks.graph import INPUT, Graph, Node, stack_nodes
+from fpsynth.networks.layers import Dense
+from fpsynth.networks.template import Template
+
+__all__ = ["INPUT", "Dense", "Network", "Node", "dense_relu", "with_numbers"]
 
 T = TypeVar("T")
-U = TypeVar("U")
 
 
-@dataclass(frozen=True)
-class Dense(Generic[T]):
-    """y = W x + b.  ``weight`` has one row per output; ``bias`` is None for a layer without one."""
+@dataclass(frozen=True, eq=False)
+class Network(Graph):
+    """A graph of layers whose parameters are read-only float32 or float64 arrays, which hold every format of fpsynth exactly.
 
-    weight: tuple[tuple[T, ...], ...]
-    bias: tuple[T, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if not self.weight or not self.weight[0] or any(len(row) != len(self.weight[0]) for row in self.weight):
-            raise InputError("a layer's weight must be a non-empty rectangle of numbers")
-        if self.bias is not None and len(self.bias) != len(self.weight):
-            raise InputError(f"a layer with {len(self.weight)} outputs has a bias of {len(self.bias)} numbers")
-
-    @property
-    def inputs(self) -> int:
-        """Number of inputs."""
-        return len(self.weight[0])
-
-    @property
-    def outputs(self) -> int:
-        """Number of outputs."""
-        return len(self.weight)
-
-
-@dataclass(frozen=True)
-class Network(Generic[T]):
-    """A feed-forward ReLU network over entries of type T: float once it is known, Expression while it is searched for.
-
-    Every format of fpsynth is a subset of float64, so a known network holds Python floats.
+    Two networks are equal where names, layers and the bits of all parameters are.
     """
 
-    layers: tuple[Dense[T], ...]
-
     def __post_init__(self) -> None:
-        if not self.layers:
-            raise InputError("a network needs at least one layer")
-        for before, after in zip(self.layers, self.layers[1:], strict=False):
-            if before.outputs != after.inputs:
-                raise InputError(f"a layer with {before.outputs} outputs is followed by one with {after.inputs} inputs")
+        super().__post_init__()
+        for node in self.nodes:
+            if not node.layer.known:
+                raise InputError(f"{node.name}: a network's parameters are numbers")
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(inputs, hidden widths..., outputs)."""
-        return (self.layers[0].inputs, *(layer.outputs for layer in self.layers))
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of the network: its canonical form is JSON of shape, output and nodes, with their layers' digests."""
+        nodes = [[node.name, node.inputs, node.layer.digest.hex()] for node in self.nodes]
+        return hashlib.sha256(json.dumps([self.input_shape, self.output, nodes]).encode()).digest()
 
-    def entries(self) -> Iterator[T]:
-        """All weights and biases, layer by layer, row by row, each layer's bias after its weight."""
-        for layer in self.layers:
-            for row in layer.weight:
-                yield from row
-            yield from layer.bias or ()
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and (self is other or self.digest == other.digest)
 
-    def map(self, function: Callable[[T], U]) -> Network[U]:
-        """The same network with every weight and bias replaced by ``function`` of it."""
-        return Network(
-            tuple(
-                Dense(
-                    tuple(tuple(function(entry) for entry in row) for row in layer.weight),
-                    None if layer.bias is None else tuple(function(entry) for entry in layer.bias),
-                )
-                for layer in self.layers
-            )
-        )
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def entries(self) -> Iterator[float]:
+        """All parameters as Python floats, node by node, row-major, in the order of each layer's fields."""
+        for array in self.arrays():
+            yield from array.reshape(-1).tolist()
+
+    def map(self, function: Callable[[float], T]) -> Template[T]:
+        """The template with ``function`` of every parameter, a Python float, in its place."""
+        nodes = tuple(replace(node, layer=node.layer.map(function)) for node in self.nodes)
+        return Template(nodes, self.input_shape, self.output)
+
+
+def dense_relu(layers: Sequence[Dense | tuple[Any, Any]]) -> Network:
+    """The classic stack: dense layers, or pairs (weight (outputs, inputs), bias (outputs,) or None), with ReLU between them.
+
+    The nodes are called dense0, relu0, dense1, ....  Raises InputError where sizes do not fit.
+    """
+    return Network(*stack_nodes(layers))
+
+
+def with_numbers(unknown: Template[T], function: Callable[[T], float]) -> Network:
+    """The network that a template becomes once ``function`` gives every entry its number."""
+    nodes = tuple(replace(node, layer=node.layer.filled(function)) for node in unknown.nodes)
+    return Network(nodes, unknown.input_shape, unknown.output)

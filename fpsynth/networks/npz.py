@@ -2,57 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, opened, shown
-from fpsynth.networks.archive import MAX_ARCHIVE, DamagedError, MemberReader, read_directory
-from fpsynth.networks.foreign import NPZ, ZIP, Foreign, recognised
+from fpsynth.files import PathLike
 from fpsynth.networks.layouts import named_otherwise, transposed
-from fpsynth.networks.network import Dense, Network
-from fpsynth.networks.npy import Header, read_array, read_header
+from fpsynth.networks.network import Network, dense_relu
+from fpsynth.networks.npy import Header
+from fpsynth.networks.npz_archive import MAX_BYTES, NETWORK, opened_npz
+from fpsynth.networks.npz_graph import is_graph, read_graph
+from fpsynth.networks.npz_layers import layer_names, read_layers
 
-MAX_BYTES = 1 << 27
-"""What the arrays of a network may hold together once they are float64: 16 million numbers."""
 MAX_IMAGE_BYTES = 1 << 30
 """What images, as they are stored, and labels, as int64, may hold together."""
 
-Array = npt.NDArray[np.float64]
+__all__ = ["IMAGES", "MAX_BYTES", "MAX_IMAGE_BYTES", "NETWORK", "Images", "load_images", "load_network"]
 
-NETWORK = "an .npz file of NumPy with W0, W1, ... (inputs, outputs) and b0, b1, ... (outputs,)"
 IMAGES = "an .npz file of NumPy with images (count, ...) and labels (count,)"
-
-
-@dataclass(frozen=True)
-class ArrayNetwork:
-    """A ReLU network as float64 arrays: y = x @ weight + bias."""
-
-    weights: tuple[Array, ...]
-    """One (inputs, outputs) array per layer."""
-    biases: tuple[Array | None, ...]
-    """One (outputs,) array per layer, or None."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(inputs, hidden widths..., outputs)."""
-        return (self.weights[0].shape[0], *(weight.shape[1] for weight in self.weights))
-
-    def network(self) -> Network[float]:
-        """The same as a Network of Python floats."""
-        return Network(
-            tuple(
-                Dense(tuple(map(tuple, weight.T.tolist())), None if bias is None else tuple(bias.tolist()))
-                for weight, bias in zip(self.weights, self.biases, strict=True)
-            )
-        )
 
 
 @dataclass(frozen=True)
@@ -65,25 +37,28 @@ class Images:
     """(images,): the true classes."""
 
 
-def load_network(path: PathLike) -> Network[float]:
-    """Read a network as ``load_arrays`` does and return it as a Network."""
-    return load_arrays(path).network()
+def load_network(
+    path: PathLike, *, input_shape: Sequence[int] | None = None, geometry: Mapping[str, Mapping[str, Any]] | None = None
+) -> Network:
+    """Read a network, as float64, from arrays that are called in one of three ways; other arrays are left alone.
 
-
-def load_arrays(path: PathLike) -> ArrayNetwork:
-    """Read W0, W1, ..., each (inputs, outputs), and b0, b1, ... where there are any, as float64.
-
-    Other arrays of the file are left alone.  Raises InputError for a file that is no .npz, damaged or too large, and for
-    arrays that are missing, not finite numbers, or do not fit together.
+    W0, W1, ..., each (inputs, outputs), and b0, b1, ...: dense layers.  NAME_weight and NAME_bias, as torch lays them out, in
+    the order of the file: dense layers and convolutions, see ``npz_layers``, for which ``input_shape`` and ``geometry`` say
+    what the file does not.  The array ``network``: what ``npz_graph.write_npz`` wrote.  Between layers of the first two stands
+    a ReLU.  Raises InputError for a file that is no .npz, damaged or too large, and for arrays that are missing, not finite
+    numbers, or do not fit together.
     """
-    with _opened(path, NETWORK) as archive:
+    with opened_npz(path, NETWORK) as archive:
+        if is_graph(archive):
+            return read_graph(archive)
+        names = layer_names(archive)
+        if names and "W0" not in archive.members:
+            return read_layers(archive, names, input_shape, geometry)
         count = _layer_count(archive.members)
         headers = archive.headers([name for k in range(count) for name in (f"W{k}", f"b{k}") if name in archive.members])
         _require_fitting(headers, count)
-        if sum(header.count for header in headers.values()) * 8 > MAX_BYTES:
-            raise InputError(f"the arrays need more than {MAX_BYTES >> 20} MiB in float64")
-        arrays = {name: _as_float64(archive.read(name), name) for name in headers}
-    return ArrayNetwork(tuple(arrays[f"W{k}"] for k in range(count)), tuple(arrays.get(f"b{k}") for k in range(count)))
+        arrays = archive.floats(list(headers))
+    return dense_relu([(arrays[f"W{k}"].T, arrays.get(f"b{k}")) for k in range(count)])
 
 
 def load_images(path: PathLike) -> Images:
@@ -92,7 +67,7 @@ def load_images(path: PathLike) -> Images:
     Raises InputError for a file that is no .npz, damaged or too large, and for arrays that are missing, of another type,
     not finite, or of different lengths.
     """
-    with _opened(path, IMAGES) as archive:
+    with opened_npz(path, IMAGES) as archive:
         missing = [name for name in ("images", "labels") if name not in archive.members]
         if missing:
             raise InputError(
@@ -115,59 +90,6 @@ def load_images(path: PathLike) -> Images:
         if images.kind == "f" and not all(np.isfinite(image).all() for image in pixels):
             raise InputError("images holds numbers that are not finite")
     return Images(pixels.reshape(len(pixels), -1), classes.astype(np.int64))
-
-
-class _Archive:
-    """An .npz file that is open."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        """Raises DamagedError for what is no archive, or holds no array."""
-        self._file = file
-        members = read_directory(file)
-        self.members = {name.removesuffix(".npy"): member for name, member in members.items() if name.endswith(".npy")}
-        """The arrays by name."""
-        if members and not self.members:
-            raise DamagedError("it holds no arrays of NumPy")
-
-    def headers(self, names: list[str]) -> dict[str, Header]:
-        """What the arrays are.  Raises InputError where one is no array of plain numbers, or of another size than it says."""
-        headers = {}
-        for name in names:
-            reader = MemberReader(self._file, self.members[name])
-            header = headers[name] = read_header(reader)
-            if not header.plain:
-                raise InputError(f"{name} does not hold plain numbers but {header.type}")
-            size = header.count * header.item_bytes
-            if min(header.shape, default=0) < 0 or self.members[name].size != reader.read_so_far + size:
-                raise InputError(f"{name} is said to have shape {header.shape} but has another size")
-        return headers
-
-    def read(self, name: str) -> npt.NDArray[Any]:
-        """The array.  Raises DamagedError where it is damaged."""
-        reader = MemberReader(self._file, self.members[name])
-        return read_array(reader, read_header(reader))
-
-
-@contextmanager
-def _opened(path: PathLike, takes: str) -> Iterator[_Archive]:
-    """The archive; an InputError about it names the path, and what the file is if it is of another kind."""
-    if os.path.isdir(path) and (kind := recognised(path)) is not None:
-        raise _of_another_kind(path, kind, takes)
-    with opened(path, MAX_ARCHIVE) as file:
-        try:
-            yield _Archive(file)
-        except DamagedError as error:
-            kind = recognised(path)
-            if kind is not None and kind not in (NPZ, ZIP):
-                raise _of_another_kind(path, kind, takes) from None
-            raise InputError(f"{shown(path)}: cannot be read as an .npz file ({error})") from None
-        except InputError as error:
-            raise InputError(f"{shown(path)}: {error}") from None
-
-
-def _of_another_kind(path: PathLike, kind: Foreign, takes: str) -> InputError:
-    advice = f"; {kind.advice}" if takes == NETWORK and kind.advice else ""
-    return InputError(f"{shown(path)} is {kind.name}; what is needed is {takes}{advice}")
 
 
 def _layer_count(names: Iterable[str]) -> int:
@@ -206,15 +128,3 @@ def _require_fitting(headers: dict[str, Header], count: int) -> None:
         else:
             continue
         raise InputError(wrong + transposed(shapes, biases))
-
-
-def _as_float64(array: npt.NDArray[Any], name: str) -> Array:
-    """Raises InputError where float64 does not hold the numbers exactly."""
-    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        raise InputError(f"{name} is {array.dtype}, wider than float64")
-    result = array.astype(np.float64)
-    if not np.isfinite(result).all():
-        raise InputError(f"{name} holds numbers that are not finite")
-    if array.dtype.kind in "iu" and np.abs(result).max(initial=0.0) > 2.0**53:
-        raise InputError(f"{name} holds integers beyond 2**53")
-    return result

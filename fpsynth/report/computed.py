@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property, reduce
 
 from fpsynth import rounding as r
-from fpsynth.evaluators.exact import evaluate
+from fpsynth.evaluators.exact import Result, evaluate
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression, Op, topological, variable
@@ -17,6 +17,8 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network
 from fpsynth.report.numerals import ulp
 from fpsynth.rounding import Rounding, Value, from_float
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import Program
 from fpsynth.witness import Witness
 
 
@@ -55,6 +57,12 @@ def logits(witness: Witness, point: Sequence[float]) -> Logits:
     """Evaluate the witness's network at a point (one number per input), exactly and in its arithmetic."""
     rounded = network_logits(witness.network, point, witness.format, witness.deployment)
     return Logits(exact_logits(witness.network, point), tuple(map(from_float, rounded)))
+
+
+def program_at(witness: Witness, layer: int, output: int) -> Program:
+    """The sum program of a neuron."""
+    dense = witness.network.dense_layers[layer]
+    return program_of(witness.deployment.at(layer, output), dense.inputs, dense.bias is not None)
 
 
 @dataclass(frozen=True)
@@ -103,35 +111,40 @@ def steps(witness: Witness, point: Sequence[float], letter: str) -> list[Step]:
     """
     roots, assignment = _graph(witness, point)
     nodes = list(topological(roots))
-    worth = {
-        id(node): value for node, value in zip(nodes, evaluate(nodes, assignment), strict=True) if isinstance(value, Value)
-    }
+    worth = {id(node): _value(result) for node, result in zip(nodes, evaluate(nodes, assignment), strict=True)}
     owners = _owners(nodes, witness.network)
     names = _Names(witness.network, roots, nodes, owners, letter)
     result = []
     # neuron by neuron: within one the graph's own order stays
     for node in sorted((node for node in nodes if node.args), key=lambda node: owners[id(node)]):
         arguments = [worth[id(arg)] for arg in node.args]
+        if node.format is None:  # a sum of reals, which the step that rounds it tells
+            names.exact(node)
+            continue
         if node.op is Op.CAST and worth[id(node)] == arguments[0] and not names.final(node):
             names.alias(node)
             continue
         layer, output = owners[id(node)]
-        assert node.format is not None
-        exact, operands = _unrounded(node, arguments), tuple(map(names.of, node.args))
+        op, exact, operands = node.op, _unrounded(node, arguments), tuple(map(names.of, node.args))
+        if op is Op.CAST and node.args[0].format is None:
+            op, operands = Op.ADD, names.addends[id(node.args[0])]
         if node.op is Op.ALIGNED:
             split = len(node.numbers)
             pairs = zip(operands[split::2], operands[split + 1 :: 2], strict=True)
             operands = (*operands[:split], *(f"{a} × {b}" for a, b in pairs))
-        result.append(
-            Step(layer, output, node.op, names.of(node), operands, exact, worth[id(node)], node.format, node.rounding)
-        )
+        result.append(Step(layer, output, op, names.of(node), operands, exact, worth[id(node)], node.format, node.rounding))
     return result
 
 
-def operations(network: Network[float]) -> int:
+def _value(result: Result) -> Value:
+    """A result as a datum; numbers of no format are exact."""
+    return result if isinstance(result, Value) else r.from_fraction(Fraction(result))
+
+
+def operations(network: Network) -> int:
     """The number of operations that ``steps`` would list for a network, ReLU included, when nothing is fused."""
-    dense = sum(layer.outputs * (2 * layer.inputs - 1 + (layer.bias is not None)) for layer in network.layers)
-    return dense + sum(layer.outputs for layer in network.layers[:-1])
+    dense = sum(layer.outputs * (2 * layer.inputs - 1 + (layer.bias is not None)) for layer in network.dense_layers)
+    return dense + sum(layer.outputs for layer in network.dense_layers[:-1])
 
 
 def _graph(witness: Witness, point: Sequence[float]) -> tuple[tuple[Expression, ...], dict[str, Value]]:
@@ -151,7 +164,7 @@ def _graph(witness: Witness, point: Sequence[float]) -> tuple[tuple[Expression, 
 def _unrounded(node: Expression, args: Sequence[Value]) -> Value:
     """The result of an operation before rounding, its operands flushed where it flushes them."""
     if node.flush:
-        args = [r.flushed(a, arg.format) for a, arg in zip(args, node.args, strict=True) if arg.format is not None]
+        args = [r.flushed(a, arg.format) if arg.format else a for a, arg in zip(args, node.args, strict=True)]
     match node.op:
         case Op.ADD:
             return r.exact_add(args[0], args[1], node.rounding)
@@ -170,16 +183,16 @@ def _unrounded(node: Expression, args: Sequence[Value]) -> Value:
     raise AssertionError(node.op)
 
 
-def _places(network: Network[float]) -> Iterator[tuple[int, int, int | None]]:
+def _places(network: Network) -> Iterator[tuple[int, int, int | None]]:
     """(layer, output, input) of every entry of a network, in ``entries`` order; input None for a bias."""
-    for index, layer in enumerate(network.layers):
+    for index, layer in enumerate(network.dense_layers):
         for j in range(layer.outputs):
             yield from ((index, j, k) for k in range(layer.inputs))
         if layer.bias is not None:
             yield from ((index, j, None) for j in range(layer.outputs))
 
 
-def _owners(nodes: Sequence[Expression], network: Network[float]) -> dict[int, tuple[int, int]]:
+def _owners(nodes: Sequence[Expression], network: Network) -> dict[int, tuple[int, int]]:
     """Which neuron (layer, output) computes a node: the latest one among its arguments'; inputs belong to none (-1, k)."""
     places = list(_places(network))
     owners: dict[int, tuple[int, int]] = {}
@@ -197,22 +210,24 @@ class _Names:
 
     def __init__(
         self,
-        network: Network[float],
+        network: Network,
         roots: Sequence[Expression],
         nodes: Sequence[Expression],
         owners: dict[int, tuple[int, int]],
         letter: str,
     ) -> None:
-        self.several = len(network.layers) > 2
+        self.several = len(network.dense_layers) > 2
         self.names: dict[int, str] = {}
         self.finals: set[int] = set()
         self.owners = owners
         self.counts = {"p": 0, "s": 0, "r": 0}
+        self.addends: dict[int, tuple[str, ...]] = {}
+        """What real numbers are sums of."""
         places = list(_places(network))
         for node in nodes:
             if node.op is Op.VARIABLE:
                 number = int(node.name[1:])
-                one_input = network.shape[0] == 1
+                one_input = network.widths[0] == 1
                 self.names[id(node)] = (
                     weight_name(network, *places[number])
                     if node.name[0] == "w"
@@ -240,19 +255,32 @@ class _Names:
     def alias(self, node: Expression) -> None:
         self.names[id(node)] = self.of(node.args[0])
 
+    def exact(self, node: Expression) -> None:
+        """Keep what a real number is the sum of."""
+        match node.op:
+            case Op.CAST:
+                self.addends[id(node)] = (self.of(node.args[0]),)
+            case Op.MUL:
+                self.addends[id(node)] = (" × ".join(addend for arg in node.args for addend in self.addends[id(arg)]),)
+            case _:
+                self.addends[id(node)] = tuple(addend for arg in node.args for addend in self.addends[id(arg)])
+
     def of(self, node: Expression) -> str:
+        if id(node) in self.addends:
+            return " + ".join(self.addends[id(node)])
         if node.op is Op.CONSTANT:  # the only one is the zero of the ReLU
             return "0"
         if id(node) not in self.names:
-            kind = "p" if node.op is Op.MUL else "r" if node.op is Op.CAST else "s"
+            rounded = node.op is Op.CAST and node.args[0].format is not None
+            kind = "p" if node.op is Op.MUL else "r" if rounded else "s"
             self.counts[kind] += 1
             self.names[id(node)] = f"{kind}{self.counts[kind]}"
         return self.names[id(node)]
 
 
-def weight_name(network: Network[float], layer: int, output: int, source: int | None) -> str:
+def weight_name(network: Network, layer: int, output: int, source: int | None) -> str:
     """What a weight, or with ``source`` None a bias, is called: w1 in a network of one input and one layer, else w[1,0]."""
-    prefix = "" if len(network.layers) == 1 else f"{layer}"
+    prefix = "" if len(network.dense_layers) == 1 else f"{layer}"
     if source is None:
         return f"b{prefix}[{output}]"
-    return f"w{output}" if network.shape[0] == 1 and not prefix else f"w{prefix}[{output},{source}]"
+    return f"w{output}" if network.widths[0] == 1 and not prefix else f"w{prefix}[{output},{source}]"

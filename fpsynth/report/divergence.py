@@ -37,6 +37,8 @@ _ROLES = {
     "deployed": "departs from it",
     "silent": "silent: must not depart",
 }
+_ARITHMETIC = 300
+"""Characters of an arithmetic's words: those of a program are longer than those of a rule."""
 MAX_OUTPUTS = 4
 """Logits of a view that are shown beside those that the predicate reads."""
 
@@ -45,7 +47,7 @@ def require_told(divergence: Divergence) -> None:
     """Raise InputError where a file does not say what a view computes: reports show it, and only a check computes it."""
     for view in divergence.views:
         within = divergence.predicate.kind == "outside" and view is divergence.reference
-        if len(view.interval if within else view.logits) != divergence.network.shape[-1]:
+        if len(view.interval if within else view.logits) != divergence.network.widths[-1]:
             what = "interval" if within else "logits"
             raise InputError(f"view {view.name} has no {what}: fpsynth check says what it should have")
 
@@ -72,7 +74,7 @@ def divergence_report(
 
 def what(divergence: Divergence) -> str:
     """What a divergence is about, in a few words."""
-    shape = ",".join(_runs_counted([str(width) for width in divergence.network.shape]))
+    shape = ",".join(_runs_counted([str(width) for width in divergence.network.widths]))
     return f"{divergence.question} · {divergence.predicate.kind} · {divergence.format} · shape {shape}"
 
 
@@ -110,7 +112,7 @@ def _layers(parts: Sequence[str]) -> list[str]:
 
 def _arithmetic(divergence: Divergence, view: View) -> str:
     """The arithmetic of the layer where the views part ways, and whether other places have others."""
-    if len(divergence.network.layers) == 1:
+    if len(divergence.network.dense_layers) == 1:
         return str(view.deployment)
     neuron = next((n for owner, n in parting_neurons(divergence) if owner.name == view.name), None)
     if neuron is None:
@@ -164,7 +166,7 @@ def parting_neurons(divergence: Divergence) -> list[tuple[View, Neuron]]:
     """
     a, b = divergence.reference, divergence.deployed
     of_a, of_b = layer_values(divergence, a), layer_values(divergence, b)
-    last = len(divergence.network.layers) - 1
+    last = len(divergence.network.dense_layers) - 1
     if divergence.predicate.kind == "equal":
         pair = divergence.predicate.output, divergence.predicate.other
         return [(b, neuron_of(divergence, b, last, output, of_b)) for output in pair]
@@ -174,7 +176,7 @@ def parting_neurons(divergence: Divergence) -> list[tuple[View, Neuron]]:
 
 def neuron_name(divergence: Divergence, neuron: Neuron) -> str:
     """y3 for an output, h2.5 for neuron 5 of layer 2."""
-    last = neuron.layer + 1 == len(divergence.network.layers)
+    last = neuron.layer + 1 == len(divergence.network.dense_layers)
     return f"y{neuron.output}" if last else f"h{neuron.layer}.{neuron.output}"
 
 
@@ -195,7 +197,7 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
     for view in divergence.views:
         role = _ROLES.get(view.role, view.role)
         lines += style.wrap(f"{style.paint(view.name, 'bold')}  {called(view)} · {role}", 2, 4)
-        facts = [clean(_arithmetic(divergence, view), 160)]
+        facts = [clean(_arithmetic(divergence, view), _ARITHMETIC)]
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
             call = view_call(view.environment, divergence.format, divergence.network)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from fpsynth.formats import Format
 from fpsynth.report.computed import Step
 from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines, parting_neurons, require_told, view_lines, what
 from fpsynth.report.divergence_words import called, place, wrong
@@ -33,7 +36,7 @@ def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: 
     lines += style.heading("1  The network") + network_lines(divergence, style)
     lines += style.heading("2  The ways to evaluate it") + view_lines(divergence, style)
     lines += style.heading("3  Where they part ways")
-    if len(divergence.network.layers) > 1:
+    if len(divergence.network.dense_layers) > 1:
         layer = parting_neurons(divergence)[1][1].layer
         before = f"They agree in every layer before layer {layer} (counted from 0), and differ there."
         lines += style.wrap(before if layer else "They differ in the first layer, layer 0.")
@@ -54,12 +57,13 @@ def _side(divergence: Divergence, view: View, neuron: Neuron, style: Style) -> l
         return [style.paint(head, "bold"), "    exact: nothing is rounded"]
     if view.measured:
         told = "measured: the library gave this, and the arithmetic that was revealed for it does not"
-        value = view.logits[neuron.output] if neuron.layer + 1 == len(divergence.network.layers) else None
+        value = view.logits[neuron.output] if neuron.layer + 1 == len(divergence.network.dense_layers) else None
         given = [] if value is None else [f"    {neuron_name(divergence, neuron)} = {decimal(value, 24)}"]
         return [style.paint(head, "bold"), *style.wrap(told, 4), *given]
     found = summed(neuron)
     steps = found.steps
-    rows = [_row(step) for step in steps[:MAX_STEPS]]
+    usual = Counter(step.format for step in steps if len(step.arguments) > 1).most_common(1)
+    rows = [_row(step, usual[0][0] if usual else step.format) for step in steps[:MAX_STEPS]]
     lines = [style.paint(head, "bold")]
     if rows:
         lines += table(["", "", "exact", "rounded", "", "error"], rows, style, indent=4, gap=2)
@@ -92,7 +96,8 @@ def _lost(addend: Addend) -> str:
     return significant(lost, 6) if lost else "nothing"
 
 
-def _row(step: Step) -> list[str]:
+def _row(step: Step, usual: Format) -> list[str]:
+    """A step, which says its format where most additions are in another one."""
     error = step.error
     if error is None:
         told = "overflows"
@@ -102,6 +107,8 @@ def _row(step: Step) -> list[str]:
     formula = step.formula if len(args) > 1 else f"{args[0]}, rounded to {step.format}"
     if len(args) > 4:
         formula = f"{args[0]} + {args[1]} + ... + {args[-1]} ({len(args)} at once)"
+    if len(args) > 1 and step.format != usual:
+        formula += f", in {step.format}"
     return [step.name, formula, _decimal(step.exact), _decimal(step.result), _hex(step.result), told]
 
 

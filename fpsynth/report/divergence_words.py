@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic
-from fpsynth.orders.comparing import equal
 from fpsynth.predicates import argmax
+from fpsynth.report.differences import differences
 from fpsynth.report.numerals import significant
 from fpsynth.report.style import clean, listed
 from fpsynth.witness.divergence import Divergence, View
@@ -149,57 +148,6 @@ def _why(divergence: Divergence) -> str:
     if not told:
         return "Over the reals both compute the same; rounded, they do not."
     return f"Over the reals both compute the same; rounded, they differ in {listed(told)}."
-
-
-def differences(divergence: Divergence) -> list[str]:
-    """In what the arithmetics of the two views differ, for the first neuron of which they do; nothing that is not so."""
-    a, b = divergence.reference.deployment, divergence.deployed.deployment
-    for index, layer in enumerate(divergence.network.layers):
-        for output in range(layer.outputs):
-            one, other = a.at(index, output), b.at(index, output)
-            if one != other:
-                return list(_differences(one, other, layer.inputs, layer.bias is not None))
-    return []
-
-
-def _differences(a: Arithmetic, b: Arithmetic, terms: int, bias: bool) -> Iterator[str]:
-    if a.bias_leaf != b.bias_leaf or not equal(*(how.order.tree(terms + (how.bias_leaf and bias)) for how in (a, b))):
-        yield "the order of the sum"
-    if a.alignment != b.alignment:
-        yield f"how products are added ({_adding(a)}; {_adding(b)})"
-    elif (a.fused, a.rounded) != (b.fused, b.rounded):
-        yield "which products are fused into the addition"
-    if a.sum_format != b.sum_format:
-        yield f"the format of partial sums ({a.sum_format}; {b.sum_format})"
-    if a.products != b.products:
-        yield "the format that products are rounded into"
-    if (a.operands, a.operand_rounding) != (b.operands, b.operand_rounding):
-        yield f"what weights and inputs are rounded to first ({_operands(a)}; {_operands(b)})"
-    if a.rounding != b.rounding:
-        yield f"the rounding ({a.rounding.value}; {b.rounding.value})"
-    if a.flush != b.flush:
-        both = a.flush and b.flush
-        yield "which results are tiny enough to be flushed to zero" if both else "whether subnormals are flushed to zero"
-    if a.bias_first != b.bias_first and bias:
-        yield "when the bias is added"
-
-
-def _adding(how: Arithmetic) -> str:
-    if how.alignment is None:
-        return "fused, each sum rounded" if how.fused else "each product and sum rounded"
-    extra = how.alignment.extra_bits(how.sum_format) if how.sum_format else 0
-    kept = f"{how.alignment.fraction_bits} bits below the largest exponent, {extra} more than {how.sum_format} has"
-    return (
-        f"many at a time, cut {kept}"
-        if extra >= 0
-        else f"many at a time, cut {how.alignment.fraction_bits} bits below the largest"
-    )
-
-
-def _operands(how: Arithmetic) -> str:
-    if how.operands is None:
-        return "nothing"
-    return f"{how.operands}, {how.operand_rounding.value}"
 
 
 def _libraries(divergence: Divergence) -> list[str]:

@@ -11,7 +11,7 @@ from fpsynth.errors import InputError
 from fpsynth.expressions import Op
 from fpsynth.packages import how_to_install
 from fpsynth.report import formulas
-from fpsynth.report.computed import Logits, Step, logits, operations, steps
+from fpsynth.report.computed import Logits, Step, logits, operations, program_at, steps
 from fpsynth.report.divergence_explain import explain_divergence
 from fpsynth.report.numerals import (
     binary,
@@ -26,11 +26,13 @@ from fpsynth.report.numerals import (
     value_hex,
 )
 from fpsynth.report.setting import class_text, distance, network_section, points_section
-from fpsynth.report.style import Style, clean
+from fpsynth.report.style import Style, clean, listed
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import picture, title
 from fpsynth.report.verdicts import cause, contains, refuted, sentence
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums import facts
+from fpsynth.sums.program import Program
 from fpsynth.witness import Divergence, Witness
 from fpsynth.wording import counted
 
@@ -70,7 +72,7 @@ def explain(witness: Witness | Divergence, *, unicode: bool = True, colour: bool
         return explain_divergence(witness, unicode=unicode, colour=colour, width=width)
     style = Style(unicode, colour, width)
     at_b, at_a = logits(witness, witness.certified), logits(witness, witness.counterexample)
-    shape = ",".join(map(str, witness.network.shape))
+    shape = ",".join(map(str, witness.network.widths))
     lines = title(f"{witness.question} explained · {witness.deployment} · shape {shape}", "", style)
     lines += style.heading("1  The network") + network_section(witness, style)
     lines += style.heading("2  The two points") + points_section(witness, at_b, at_a, style)
@@ -90,28 +92,38 @@ def explain(witness: Witness | Divergence, *, unicode: bool = True, colour: bool
 
 
 def _legend(witness: Witness, style: Style) -> list[str]:
-    how = witness.deployment.default
-    wide = how.sum_format or witness.format
+    program = _usual(witness)
+    directions = dict.fromkeys([*facts.modes(program), *(align.rounding for align, _ in facts.aligned_formats(program))])
+    towards = ", or ".join(_DIRECTIONS[mode] for mode in directions or (Rounding.RNE,))
+    wide = [str(fmt) for fmt in facts.sum_formats(program)]
     text = (
         f"Numbers are {witness.format}: {witness.format.precision} bits of significand, exponents from {witness.format.emin} to"
-        f" {witness.format.emax}. Each operation is exact at first and then rounded once, {_DIRECTIONS[how.rounding]}; the bar"
+        f" {witness.format.emax}. Each operation is exact at first and then rounded once, {towards}; the bar"
         f" | marks where the significand ends. Bits are sign | exponent | significand. 1 ulp is the distance of neighbouring"
         " numbers, so rounding to nearest errs by half an ulp at most."
     )
     lines = style.wrap(text)
-    if wide != witness.format:
-        lines += style.wrap(f"Products and partial sums are kept in {wide}, the result is rounded to {witness.format}.")
-    if how.flush:
-        tiny = ", tiny being told before the exponent is limited" if how.flush is Flush.UNBOUNDED else ""
+    if wide and wide != [str(witness.format)]:
+        lines += style.wrap(f"Products and partial sums are kept in {listed(wide)}, the result is rounded to {witness.format}.")
+    if program.flush:
+        tiny = ", tiny being told before the exponent is limited" if program.flush is Flush.UNBOUNDED else ""
         lines += style.wrap(f"Subnormal operands and results are flushed to zero{tiny}.")
     return lines
+
+
+def _usual(witness: Witness) -> Program:
+    """The sum program of the first neuron that has the deployment's own arithmetic, or else of the first logit."""
+    last, deployment = len(witness.network.dense_layers) - 1, witness.deployment
+    places = ((k, j) for k, layer in enumerate(witness.network.dense_layers) for j in range(layer.outputs))
+    layer, output = next((place for place in places if deployment.at(*place) == deployment.default), (last, 0))
+    return program_at(witness, layer, output)
 
 
 def _computation(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Logits, style: Style) -> list[str]:
     """The operations at one point: a card for each, or for large networks a summary and a table."""
     if operations(witness.network) <= MAX_FULL:
         return [line for number, step in enumerate(found, start=1) for line in _card(number, step, style)]
-    last = len(witness.network.layers) - 1
+    last = len(witness.network.dense_layers) - 1
     lines = [""]
     for layer in range(last):
         lines += style.wrap(_summary(layer, [step for step in found if step.layer == layer]))
@@ -143,7 +155,8 @@ def _summary(layer: int, found: Sequence[Step]) -> str:
 def _card(number: int, step: Step, style: Style) -> list[str]:
     """One operation in full."""
     head = f"  {number:2}. {step.name} = {step.formula}"
-    words = f"{_WORDS[step.op]}, round to {step.format}" if step.op is not Op.MAX else "ReLU: nothing to round"
+    op = Op.FMA if step.op is Op.ADD and any("×" in argument for argument in step.arguments) else step.op
+    words = f"{_WORDS[op]}, round to {step.format}" if op is not Op.MAX else "ReLU: nothing to round"
     lines = ["", style.paint(head, "bold") + "   " + style.paint(words, "dim")]
     rows = []
     if step.error != 0:
@@ -211,7 +224,7 @@ def _origin(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Logits,
     ]
     rows = [[f"y{step.output}", decimal(step.exact.fraction(), _EXACT_DIGITS), _from(step)] for step in pair]
     lines += table([], rows, style, indent=4)
-    if value.is_zero or witness.deployment.at(pair[0].layer, pair[0].output).flush:
+    if value.is_zero or program_at(witness, pair[0].layer, pair[0].output).flush:
         return lines
     return [*lines, "", *_interval(witness, pair, style)]
 
@@ -311,9 +324,9 @@ def _formula_lines(witness: Witness, leads: Sequence[tuple[int, Fraction]], top:
         return style.wrap(f"Formulas are left out: they need sympy: {how_to_install('sympy')}.")
     if any(lead <= 0 for _, lead in leads):
         return style.wrap("A margin is zero: no radius is certified.")
-    if len(leads) > 12 or max(witness.network.shape) > 64:
+    if len(leads) > 12 or max(witness.network.widths) > 64:
         return style.wrap("Formulas are left out for a network of this size.")
     head = f"In algebra, k = {top} the class at b and i another one, without the certifier's own rounding"
-    symbols = [f"s{n} the spectral norm of layer {n}" for n in range(len(witness.network.layers) - 1)]
+    symbols = [f"s{n} the spectral norm of layer {n}" for n in range(len(witness.network.dense_layers) - 1)]
     lines = style.wrap(head + (f", and {', '.join(symbols)}" if symbols else "") + ":")
     return [*lines, "", *formulas.radius_formulas(witness.network, leads, top, style)]

@@ -31,7 +31,7 @@ def explain_json(witness: Witness | Divergence) -> Json:
     return {
         "question": witness.question,
         "dtype": witness.format.name,
-        "shape": list(witness.network.shape),
+        "shape": list(witness.network.widths),
         "arithmetic": str(witness.deployment),
         "points": [
             _point(witness, "b", "certified", witness.certified, at_b),
@@ -60,7 +60,7 @@ def _divergence(divergence: Divergence) -> Json:
     return {
         "question": divergence.question,
         "dtype": divergence.format.name,
-        "shape": list(divergence.network.shape),
+        "shape": list(divergence.network.widths),
         "inputs": [hex_text(entry) for entry in divergence.point],
         "views": [_view(view, neuron) for view, neuron in parting_neurons(divergence)],
         "logits": {view.name: [_rational(number) for number in view.logits] for view in divergence.views},

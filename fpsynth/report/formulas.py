@@ -49,7 +49,7 @@ def logit_formulas(found: Sequence[Step], style: Style, indent: int = 4) -> list
 
 
 def radius_formulas(
-    network: Network[float], leads: Sequence[tuple[int, Fraction]], top: int, style: Style, indent: int = 4
+    network: Network, leads: Sequence[tuple[int, Fraction]], top: int, style: Style, indent: int = 4
 ) -> list[str]:
     """Return the general formula of the certified radius and its exact value, simplified, as lines.
 
@@ -60,7 +60,7 @@ def radius_formulas(
     import sympy
 
     lines = _pretty(_general(network), style, indent)
-    if len(network.layers) == 1 and len(leads) == 1:
+    if len(network.dense_layers) == 1 and len(leads) == 1:
         lines += ["", " " * indent + f"r = {_numbers(network, top, *leads[0])}"]
     values = [(other, _value(network, top, other, lead)) for other, lead in leads]
     finite = [(other, value) for other, value in values if value is not None]
@@ -78,25 +78,25 @@ def radius_formulas(
     return lines
 
 
-def _general(network: Network[float]) -> Any:
+def _general(network: Network) -> Any:
     """r = (y_k - y_i) / (|w_k - w_i| |W_1| ...), with the norms that this network needs."""
     import sympy
 
     def less(name: str, suffix: int | str = "") -> Any:
         return sympy.Add(sympy.Symbol(f"{name}_k{suffix}"), -sympy.Symbol(f"{name}_i{suffix}"), evaluate=False)
 
-    if network.shape[-2] == 1:
+    if network.widths[-2] == 1:
         norm = sympy.Abs(less("w"), evaluate=False)
     else:
-        squares = [sympy.Pow(less("w", n), 2, evaluate=False) for n in _sources(network.shape[-2])]
+        squares = [sympy.Pow(less("w", n), 2, evaluate=False) for n in _sources(network.widths[-2])]
         norm = sympy.sqrt(sympy.Add(*squares, evaluate=False))
-    hidden = [sympy.Symbol(f"s{n}") for n in range(len(network.layers) - 1)]
+    hidden = [sympy.Symbol(f"s{n}") for n in range(len(network.dense_layers) - 1)]
     return sympy.Eq(sympy.Symbol("r"), less("y") / sympy.Mul(norm, *hidden, evaluate=False), evaluate=False)
 
 
-def _numbers(network: Network[float], top: int, other: int, lead: Fraction) -> str:
+def _numbers(network: Network, top: int, other: int, lead: Fraction) -> str:
     """The general formula with the numbers in it, each a power of two times an odd number."""
-    rows = network.layers[0].weight
+    rows = network.dense_layers[0].weight.tolist()
     gaps = [scaled_integer(Fraction(a) - Fraction(b)) for a, b in zip(rows[top], rows[other], strict=True)]
     if len(gaps) == 1:
         return f"{scaled_integer(lead)} / |{gaps[0]}|"
@@ -108,25 +108,25 @@ def _sources(width: int) -> Sequence[int | str]:
     return range(width) if width <= 3 else (0, 1, "n")
 
 
-def _value(network: Network[float], top: int, other: int, lead: Fraction) -> Any:
+def _value(network: Network, top: int, other: int, lead: Fraction) -> Any:
     """lead / (|w_top - w_other| times the hidden norms), exactly; None where the two rows are the same."""
     import sympy
 
-    rows = network.layers[-1].weight
+    rows = network.dense_layers[-1].weight.tolist()
     square = sum(((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(rows[top], rows[other], strict=True)), Fraction(0))
     if square == 0:
         return None
     value = _rational(lead) / sympy.sqrt(_rational(square))
-    for n, layer in enumerate(network.layers[:-1]):
+    for n, layer in enumerate(network.dense_layers[:-1]):
         value /= _spectral_norm(layer, n)
     return value
 
 
-def _spectral_norm(layer: Dense[float], number: int) -> Any:
+def _spectral_norm(layer: Dense, number: int) -> Any:
     """The largest singular value of a layer of rank at most two in radicals; a symbol for a larger one, or for zero."""
     import sympy
 
-    rows = [[Fraction(entry) for entry in row] for row in layer.weight]
+    rows = [[Fraction(entry) for entry in row] for row in layer.weight.tolist()]
     if len(rows) > len(rows[0]):
         rows = [list(column) for column in zip(*rows, strict=True)]
     if len(rows) > 2 or not any(map(any, rows)):

@@ -215,7 +215,7 @@ def matrix_json(matrix: Matrix) -> dict[str, Any]:
 def _detector(cell: Cell) -> dict[str, Any]:
     """The weights and inputs of the terms that are not zero."""
     assert cell.divergence is not None
-    weights, point = cell.divergence.network.layers[0].weight[0], cell.divergence.point
+    weights, point = cell.divergence.network.dense_layers[0].weight[0].tolist(), cell.divergence.point
     active = [k for k, (w, x) in enumerate(zip(weights, point, strict=True)) if w * x != 0]
     return {
         "terms": active,

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpsynth.arithmetic import Arithmetic
-from fpsynth.arithmetic_json import order_from_json, order_to_json
+from fpsynth.arithmetic_json import arithmetic_from_json, order_from_json, order_to_json
 from fpsynth.encoders.fpcore import sum_to_fpcore
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_limited, shown
 from fpsynth.formats import FLOAT32
+from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import Order, Tree, Triple, difference, fixed_order, parse_order
 from fpsynth.report.style import listed
 from fpsynth.report.tree_svg import tree_svg
 from fpsynth.report.trees import tree_text
 from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
+from fpsynth.sums.building import program_of, program_told
 from fpsynth.wording import counted
 
 FORMS = ("unicode", "text", "svg", "fpcore", "json")
@@ -137,14 +139,16 @@ def _brings(text: str) -> bool:
 
 def _revealed(reveals: Sequence[Reveal]) -> Order:
     """The order of a reveal file.  Raises InputError where it holds several: nobody says which one is meant."""
-    orders = {
-        cls.arithmetic.order.tree(found.kernel.terms + (cls.arithmetic.bias_leaf and found.kernel.bias))
-        for found in reveals
-        for cls in found.classes
-    }
+    orders = {_tree(cls.arithmetic, found.kernel) for found in reveals for cls in found.classes}
     if len(orders) != 1:
         raise InputError(f"has {len(orders)} different orders, one is needed: reveal one batch size, and one output")
     return fixed_order(orders.pop())
+
+
+def _tree(how: Arithmetic, kernel: Kernel) -> Tree:
+    """The tree of a kernel's sums, and in it the bias where the arithmetic says which leaf that is."""
+    bias = kernel.bias and (how.bias_leaf or how.given is not None)
+    return program_of(how, kernel.terms, bias).tree
 
 
 def _from_file(path: str) -> Order:
@@ -153,9 +157,11 @@ def _from_file(path: str) -> Order:
         data = json.loads(text)
     except (ValueError, RecursionError):
         raise InputError(f"{shown(path)} is not JSON") from None
-    if isinstance(data, dict) and "order" in data:  # an arithmetic
-        data = data["order"]
     try:
+        if isinstance(data, dict) and data.get("program") is not None:  # an arithmetic that is one program
+            return fixed_order(program_told(arithmetic_from_json(data)).tree)
+        if isinstance(data, dict) and "order" in data:  # another arithmetic
+            data = data["order"]
         if isinstance(data, dict) and "reveals" in data:
             return _revealed(reveals_from_json(data))
         return order_from_json(data) if isinstance(data, dict | str) else parse_order(json.dumps(data))

@@ -11,16 +11,17 @@ from functools import reduce
 
 from fpsynth import rounding as r
 from fpsynth.alignment import cut_at, lined_up
-from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import Result, evaluate
 from fpsynth.evaluators.networks import MAX_GRAPH
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import FLOAT64, Format
-from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense
 from fpsynth.report.computed import Step
 from fpsynth.rounding import Value
+from fpsynth.sums.building import program_of
+from fpsynth.sums.graph import sum_graph
 from fpsynth.witness.divergence import Divergence, View
 
 
@@ -62,8 +63,8 @@ def layer_values(divergence: Divergence, view: View) -> list[LayerValues]:
     network, how = divergence.network, view.deployment
     values: tuple[Result, ...] = tuple(_value(x, how.default.format) for x in divergence.point)
     layers = []
-    for index, layer in enumerate(network.layers):
-        last = index + 1 == len(network.layers)
+    for index, layer in enumerate(network.dense_layers):
+        last = index + 1 == len(network.dense_layers)
         hows = [arithmetic_of(view, index, j, last) for j in range(layer.outputs)]
         sums = _sums(layer, values, hows)
         layers.append(LayerValues(values, tuple(sums)))
@@ -79,9 +80,16 @@ def arithmetic_of(view: View, layer: int, neuron: int, last: bool) -> Arithmetic
 
 def neuron_of(divergence: Divergence, view: View, layer: int, output: int, values: Sequence[LayerValues]) -> Neuron:
     """One neuron of the network under a view whose ``layer_values`` are ``values``."""
-    dense, last = divergence.network.layers[layer], layer + 1 == len(divergence.network.layers)
-    bias = None if dense.bias is None else dense.bias[output]
-    return Neuron(layer, output, dense.weight[output], bias, values[layer].inputs, arithmetic_of(view, layer, output, last))
+    dense, last = divergence.network.dense_layers[layer], layer + 1 == len(divergence.network.dense_layers)
+    bias = None if dense.bias is None else float(dense.bias[output])
+    return Neuron(
+        layer,
+        output,
+        tuple(dense.weight[output].tolist()),
+        bias,
+        values[layer].inputs,
+        arithmetic_of(view, layer, output, last),
+    )
 
 
 def parting(divergence: Divergence, a: Sequence[LayerValues], b: Sequence[LayerValues]) -> tuple[int, int]:
@@ -102,10 +110,10 @@ def _rectified(value: Result, how: Arithmetic) -> Result:
     if not isinstance(value, Value):
         return max(Fraction(value), Fraction(0))
     assert how.format is not None
-    return r.maximum(r.flushed(value, how.format) if how.flush else value, r.PLUS_ZERO)
+    return r.maximum(r.flushed(value, how.format) if how.flushes else value, r.PLUS_ZERO)
 
 
-def _sums(layer: Dense[float], inputs: Sequence[Result], hows: Sequence[Arithmetic]) -> list[Result]:
+def _sums(layer: Dense, inputs: Sequence[Result], hows: Sequence[Arithmetic]) -> list[Result]:
     """The sums of all neurons of a layer; as whole arrays, or in integers, where the graph would take long."""
     if layer.inputs * layer.outputs > MAX_GRAPH:
         if all(how.format is None for how in hows):
@@ -116,8 +124,8 @@ def _sums(layer: Dense[float], inputs: Sequence[Result], hows: Sequence[Arithmet
             pass
     known: dict[object, Result] = {}  # layers that amplify hold many copies of a neuron
     sums = []
-    for j, (row, how) in enumerate(zip(layer.weight, hows, strict=True)):
-        bias = None if layer.bias is None else layer.bias[j]
+    for j, (row, how) in enumerate(zip(layer.weight.tolist(), hows, strict=True)):
+        bias = None if layer.bias is None else float(layer.bias[j])
         key = array("d", row).tobytes(), None if bias is None else bias.hex(), how  # which tell the zeros apart
         if key not in known:
             known[key] = _evaluate(row, bias, inputs, how)
@@ -125,12 +133,12 @@ def _sums(layer: Dense[float], inputs: Sequence[Result], hows: Sequence[Arithmet
     return sums
 
 
-def _array_sums(layer: Dense[float], inputs: Sequence[Result], hows: Sequence[Arithmetic]) -> list[Result]:
+def _array_sums(layer: Dense, inputs: Sequence[Result], hows: Sequence[Arithmetic]) -> list[Result]:
     import numpy as np
 
     from fpsynth.evaluators.sums import sum_of_products
 
-    weights, bias = np.array(layer.weight), None if layer.bias is None else np.array(layer.bias)
+    weights, bias = layer.weight.astype(np.float64), None if layer.bias is None else layer.bias.astype(np.float64)
     point, sums = np.array([float(x) for x in inputs]), np.empty(layer.outputs)
     for how in dict.fromkeys(hows):
         places = [j for j, other in enumerate(hows) if other == how]
@@ -138,16 +146,16 @@ def _array_sums(layer: Dense[float], inputs: Sequence[Result], hows: Sequence[Ar
     return [r.from_float(v) for v in sums.tolist()]
 
 
-def _exact_sums(layer: Dense[float], inputs: Sequence[Result]) -> Iterator[Fraction]:
+def _exact_sums(layer: Dense, inputs: Sequence[Result]) -> Iterator[Fraction]:
     """In integers over one denominator: a fraction would be reduced to lowest terms after each product."""
     exact = [Fraction(x) for x in inputs if not isinstance(x, Value)]
     common = math.lcm(*(x.denominator for x in exact))
     point = [x.numerator * (common // x.denominator) for x in exact]
-    for j, row in enumerate(layer.weight):
+    for j, row in enumerate(layer.weight.tolist()):
         ratios = [w.as_integer_ratio() for w in row]
         below = max(q for _, q in ratios)  # powers of two
         total = sum(p * (below // q) * x for (p, q), x in zip(ratios, point, strict=True))
-        yield Fraction(total, below * common) + Fraction(layer.bias[j] if layer.bias else 0)
+        yield Fraction(total, below * common) + Fraction(0 if layer.bias is None else float(layer.bias[j]))
 
 
 def _evaluate(weights: Sequence[float], bias: float | None, inputs: Sequence[Result], how: Arithmetic) -> Result:
@@ -166,12 +174,11 @@ def _graph(
     fmt = how.format or FLOAT64
     known = {f"w{k}": r.from_float(w) for k, w in enumerate(weights)}
     known |= {f"x{k}": x for k, x in enumerate(inputs) if isinstance(x, Value)}
-    row = tuple(variable(f"w{k}", fmt) for k in range(len(weights)))
+    row = [(variable(f"w{k}", fmt), variable(f"x{k}", fmt)) for k in range(len(weights))]
     if bias is not None:
         known["b"] = r.from_float(bias)
-    layer = Dense((row,), None if bias is None else (variable("b", fmt),))
-    (root,) = lower(Network((layer,)), [variable(f"x{k}", fmt) for k in range(len(inputs))], Deployment(how))
-    return root, known
+    program = program_of(how, len(row), bias is not None)
+    return sum_graph(program, row, None if bias is None else variable("b", fmt)), known
 
 
 @dataclass(frozen=True)
@@ -271,11 +278,7 @@ class _Trace:
         if id(inner) not in self.names:
             return
         self._call(node, self.names[id(inner)], self.texts[id(inner)])
-        if (
-            node.format is not None
-            and number(self.worth[id(inner)]) != number(self.worth[id(node)])
-            and inner.op is not Op.VARIABLE
-        ):
+        if node.format is not None and number(self.worth[id(inner)]) != number(self.worth[id(node)]) and not _is_factor(inner):
             self._next(node, (self.names[id(inner)],), self.texts[id(inner)])
 
     def _addition(self, node: Expression) -> None:
@@ -358,6 +361,13 @@ class _Trace:
                 products = [r.exact_mul(a, b) for a, b in zip(args[split::2], args[split + 1 :: 2], strict=True)]
                 return reduce(lambda a, b: r.exact_add(a, b, node.rounding), [*args[:split], *products])
         return args[0]
+
+
+def _is_factor(node: Expression) -> bool:
+    """Whether it is a weight or an input, as it is or as it is read: products are named by their terms."""
+    while node.op is Op.CAST:
+        node = node.args[0]
+    return node.op is Op.VARIABLE and node.name != "b"
 
 
 def _number(factor: Expression) -> str:

@@ -21,18 +21,22 @@ class Rows:
     """What each leaf is called."""
     held: tuple[tuple[int, ...], ...]
     """The leaves that each stands for."""
+    origins: tuple[int, ...]
+    """For each step the node of the other tree whose sum it draws."""
 
 
 def unfolded(tree: Tree, name: Callable[[int], str]) -> Rows:
     """Every leaf for itself."""
     leaves = range(tree.leaves)
-    return Rows(tree, tuple(map(name, leaves)), tuple((leaf,) for leaf in leaves))
+    steps = range(tree.leaves, tree.leaves + len(tree.steps))
+    return Rows(tree, tuple(map(name, leaves)), tuple((leaf,) for leaf in leaves), tuple(steps))
 
 
 def folded(tree: Tree, name: Callable[[int], str], mark: Callable[[int], str], room: int) -> Rows:
     """The tree with runs of operands that are alike cut short: chains of additions, and the operands of one fused step.
 
-    Two are alike where they have the same tree of leaves with the same ``mark`` s; in a run the leaves go up by one step.
+    Two are alike where they have the same tree of nodes with the same ``mark`` s, and are added by steps that have; in a run
+    the leaves go up by one step.
     ``room`` is what a name may take.
     """
     return _Folding(tree, name, mark, room).rows()
@@ -43,15 +47,18 @@ class _Folding:
         self.tree, self.name, self.room = tree, name, room
         self.low, self.size = list(range(tree.leaves)), [1] * tree.leaves
         shapes: dict[object, int] = {}
+        self.above = tree.parents()
         self.shape = [shapes.setdefault(mark(leaf), len(shapes)) for leaf in range(tree.leaves)]
-        for step in tree.steps:
+        self.marks = [mark(node) for node in range(tree.leaves, tree.leaves + len(tree.steps))]
+        for step, kind in zip(tree.steps, self.marks, strict=True):
             low = min(self.low[node] for node in step)
-            key = tuple((self.shape[node], self.low[node] - low) for node in step)
+            key = kind, tuple((self.shape[node], self.low[node] - low) for node in step)
             self.shape.append(shapes.setdefault(key, len(shapes)))
             self.low.append(low)
             self.size.append(sum(self.size[node] for node in step))
         self.names: list[str] = []
         self.held: list[tuple[int, ...]] = []
+        self.origins: list[int] = []
 
     def rows(self) -> Rows:
         """Operands before sums, without recursion: a chain of additions is one job, however long."""
@@ -70,19 +77,24 @@ class _Folding:
                 stack += [(part, False) for part in reversed(kept) if isinstance(part, int)]
                 continue
             parts = [made[part] if isinstance(part, int) else self._run(part) for part in kept]
-            made[node] = self._joined(parts, len(self.tree.steps[node - self.tree.leaves]) > 2, spine_last, steps)
+            fused = len(self.tree.steps[node - self.tree.leaves]) > 2
+            sums = [node] if fused else [self.above[part if isinstance(part, int) else part[-1]] for part in kept]
+            made[node] = self._joined(parts, sums, fused, spine_last, steps)
         count = len(self.names)
         renamed = tuple(tuple(part if part >= 0 else count - 1 - part for part in step) for step in steps)
-        return Rows(Tree(count, renamed), tuple(self.names), tuple(self.held))
+        return Rows(Tree(count, renamed), tuple(self.names), tuple(self.held), tuple(self.origins))
 
-    def _joined(self, parts: list[int], fused: bool, spine_last: bool, steps: list[tuple[int, ...]]) -> int:
+    def _joined(self, parts: list[int], sums: list[int], fused: bool, spine_last: bool, steps: list[tuple[int, ...]]) -> int:
+        """Add up parts in one step, or one after the other: ``sums`` are the nodes that add them in the whole tree."""
         if fused:
             steps.append(tuple(parts))
+            self.origins += sums
             return -len(steps)
-        order = parts[::-1] if spine_last else parts
+        order, nodes = (parts[::-1], sums[::-1]) if spine_last else (parts, sums)
         total = order[0]
-        for part in order[1:]:
+        for part, node in zip(order[1:], nodes[1:], strict=True):
             steps.append((part, total) if spine_last else (total, part))
+            self.origins.append(node)
             total = -len(steps)
         return total
 
@@ -122,11 +134,16 @@ class _Folding:
     def _run_end(self, operands: Sequence[int], start: int) -> int:
         """The end of the longest run from ``start`` of operands that are alike, in equal steps."""
         end, places = start + 1, [self.low[operand] for operand in operands[start:]]
-        while end < len(operands) and self.shape[operands[end]] == self.shape[operands[start]]:
+        while end < len(operands) and self._likeness(operands[end]) == self._likeness(operands[start]):
             if places[end - start] - places[end - start - 1] != places[1] - places[0]:
                 break
             end += 1
         return end
+
+    def _likeness(self, node: int) -> tuple[int, str]:
+        """What a node is, and the mark of the step that adds it."""
+        above = self.above[node] - self.tree.leaves
+        return self.shape[node], self.marks[above] if above >= 0 else ""
 
     def _leaf(self, name: str, held: tuple[int, ...]) -> int:
         self.names.append(name)

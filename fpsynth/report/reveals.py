@@ -14,6 +14,10 @@ from fpsynth.report.tables import table
 from fpsynth.report.trees import subject, tree_text
 from fpsynth.revealing.result import PositionClass, Reveal, Unexplained, steps_in_words
 from fpsynth.rounding import Rounding
+from fpsynth.sums import facts
+from fpsynth.sums.building import program_told
+from fpsynth.sums.program import Program
+from fpsynth.sums.words import order_in_words
 from fpsynth.wording import counted
 
 _DRAWN = 4
@@ -97,10 +101,8 @@ def _class(
     steps = steps_in_words(how, terms)
     lines += style.wrap(steps, 4, 6) if steps else []
     if draw and not earlier:
-        drawing = tree_text(how, terms, width=style.width - 4, rows=_ROWS, unicode=style.unicode).splitlines()
-        told = subject(how, terms).legend
-        legend.update(dict.fromkeys(told))
-        lines += [f"    {line}" for line in drawing[1 : len(drawing) - len(told)]]
+        drawing = tree_text(how, terms, width=style.width - 4, rows=_ROWS, unicode=style.unicode, legend=False).splitlines()
+        lines += [f"    {line}" for line in drawing[1:]] + _signs(how, terms, style, legend)
         seen[how] = f"batch {found.kernel.environment.batch}, {_positions(cls, found)}"
     mark, colour = ("✓", "green") if cls.check.perfect else ("✗", "red")
     lines.append("    " + style.paint(f"{mark} {cls.check}", colour) + " hostile vectors, bit for bit")
@@ -109,6 +111,13 @@ def _class(
     if cls.check.first is not None:
         lines += _unexplained(cls.check.first, style)
     return lines
+
+
+def _signs(how: Arithmetic, terms: int, style: Style, legend: dict[str, None]) -> list[str]:
+    """What the signs of a drawing mean that mean something else in others; the ``legend`` of all gets the rest."""
+    drawn = subject(how, terms)
+    legend.update(dict.fromkeys(line for line in drawn.legend if line not in drawn.own_legend))
+    return [line for text in drawn.own_legend for line in style.wrap(text, 4, 6)]
 
 
 def _compared(reveals: Sequence[Reveal], style: Style) -> list[str]:
@@ -155,10 +164,10 @@ def _table_row(found: Reveal) -> list[str]:
         _kernel_text(kernel),
         str(kernel.terms),
         f"{kernel.environment.batch}{outputs}",
-        _order_text(how),
+        _order_text(how, kernel.terms),
         fused_text(how, kernel.terms),
-        " ".join([str(how.sum_format or "real"), *([f"products {how.products}"] if how.products else [])]),
-        operands_text(how) or "-",
+        _sums_text(program_told(how, kernel.terms)),
+        operands_text(program_told(how, kernel.terms)) or "-",
         str(len(found.classes)),
         explained if found.repeats in ("", "same") else f"{explained}, varies",
         f"{found.seconds:.1f}",
@@ -177,13 +186,25 @@ def _kernel_text(kernel: Kernel) -> str:
     return clean(" ".join([*parts, *(f"{name}={value}" for name, value in (*where.switches, *where.settings))]))
 
 
-def _order_text(how: Arithmetic) -> str:
-    """The family, or how large the tree is."""
+def _order_text(how: Arithmetic, terms: int) -> str:
+    """The name of a rule, or how large its tree is; of a program what its words say of the order."""
+    if how.given is not None:
+        return order_in_words(program_told(how, terms))
     fixed = how.order.fixed
     bias = " bias first" if how.bias_first else ""
     if fixed is None:
         return f"{how.order}{bias}"
     return (str(how.order) if fixed.leaves <= 8 else f"a tree of {counted(len(fixed.steps), 'step')}") + bias
+
+
+def _sums_text(program: Program) -> str:
+    """The formats in which steps add, and those that sums and products are rounded into besides."""
+    formats = facts.sum_formats(program)
+    again = {one.format for step in set(program.steps) for one in facts.again(step)}
+    products = {rounds[-1].format for rounds in map(facts.product_rounds, set(program.leaves[: program.terms])) if rounds}
+    parts = [", ".join(map(str, formats)) or "real"]
+    parts += [f"rounded to {fmt}" for fmt in sorted(again, key=str)]
+    return " ".join(parts + [f"products {fmt}" for fmt in sorted(products - set(formats), key=str)])
 
 
 def fused_text(how: Arithmetic, terms: int) -> str:
@@ -192,39 +213,40 @@ def fused_text(how: Arithmetic, terms: int) -> str:
     16+1: a step adds at most sixteen of them and one number that is rounded already, a partial sum above all; up to three
     kinds of steps are told.  Raises InputError where the order does not fit ``terms``.
     """
-    if how.format is None or not how.fused:
+    program = program_told(how, terms)
+    steps = facts.exact_operands(program)
+    if not steps:
         return "-"
-    kinds = step_kinds(how, terms)
+    kinds = step_kinds(program)
     shown = ", ".join(f"{products}+{others}" if others else str(products) for products, others in kinds[:3])
     shown += ", ..." if len(kinds) > 3 else ""
-    if how.alignment is None:
+    aligned = [step for step, _, _ in steps if step.alignment is not None]
+    if not aligned:
         wide = any(products + others > 2 for products, others in kinds)
-        return f"exact steps {shown}" if wide else "FMA" + (" in part" if how.rounded else "")
-    align = how.alignment
-    parts = [shown or "none", f"{align.fraction_bits} bits", align.rounding.value]
+        return f"exact steps {shown}" if wide else "FMA" + (" in part" if facts.rounded_alone(program) else "")
+    align = aligned[0].alignment
+    assert align is not None
+    parts = [shown, f"{align.fraction_bits} bits", align.rounding.value]
     parts += [f"cut {align.cut.value}"] if align.cut is not Rounding.RTZ else []
     parts += [f"exponents from {align.least_exponent}"] if align.least_exponent is not None else []
+    parts += ["other steps otherwise"] if len(program.alignments) > 1 or len(aligned) < len(steps) else []
     return ", ".join(parts)
 
 
-def step_kinds(how: Arithmetic, terms: int) -> list[tuple[int, int]]:
+def step_kinds(program: Program) -> list[tuple[int, int]]:
     """Pairs (unrounded products, other operands) of the steps with such products, largest first.
 
     Of steps with equally many products only the one with the most other operands is listed: a chain's first has none.
     """
-    tree, rounded = how.order.fixed or how.order.tree(terms + how.bias_leaf), frozenset(how.rounded)
-    first = tree.steps[0][0] if how.bias_first and not how.bias_leaf and tree.steps else -1
     most: dict[int, int] = {}
-    for step in tree.steps:
-        products = sum(node < terms and node not in rounded and node != first for node in step)
-        if products:
-            most[products] = max(most.get(products, 0), len(step) - products)
+    for _, products, others in facts.exact_operands(program):
+        most[products] = max(most.get(products, 0), others)
     return sorted(most.items(), reverse=True)
 
 
-def operands_text(how: Arithmetic) -> str:
+def operands_text(program: Program) -> str:
     """What weights and inputs are rounded into and how, such as ``tf32 RNA``; empty where they are read as they are."""
-    return "" if how.operands is None else f"{how.operands} {how.operand_rounding.value}"
+    return ", ".join(f"{one.format} {one.mode.value}" for one in facts.operand_rounds(program))
 
 
 def _positions(cls: PositionClass, found: Reveal) -> str:

@@ -50,22 +50,22 @@ def distance(witness: Witness) -> float:
 def network_section(witness: Witness, style: Style) -> list[str]:
     """The network: a sketch and its weights."""
     network = witness.network
-    biased = any(layer.bias is not None for layer in network.layers)
-    if network.shape[0] == 1 and len(network.layers) == 1 and not biased and network.shape[-1] <= 5:
+    biased = any(layer.bias is not None for layer in network.dense_layers)
+    if network.widths[0] == 1 and len(network.dense_layers) == 1 and not biased and network.widths[-1] <= 5:
         return [*_scalar_sketch(network, style), "", *_scalar_weights(network, witness.format, style)]
     parts = " ──▶ ".join(map(whole, [*network_parts(network), "argmax"]))
     lines = [line.replace(NO_BREAK, " ") for line in style.wrap(parts, 2, 4)]
     count = sum(1 for _ in network.entries())
-    if count > MAX_ENTRIES or max(network.shape[:-1]) > 5:
+    if count > MAX_ENTRIES or max(network.widths[:-1]) > 5:
         return [*lines, *style.wrap(_summary(network, count))]
-    for index, layer in enumerate(network.layers):
+    for index, layer in enumerate(network.dense_layers):
         lines += ["", *_weights_table(network, index, layer, witness.format, style)]
     return lines
 
 
-def _scalar_sketch(network: Network[float], style: Style) -> list[str]:
+def _scalar_sketch(network: Network, style: Style) -> list[str]:
     """x fans out to the outputs, which meet in the argmax."""
-    outputs = network.shape[-1]
+    outputs = network.widths[-1]
     rows = 2 * outputs - 1
     middle = rows // 2
     lines = []
@@ -82,9 +82,9 @@ def _scalar_sketch(network: Network[float], style: Style) -> list[str]:
     return lines
 
 
-def _scalar_weights(network: Network[float], fmt: Format, style: Style) -> list[str]:
+def _scalar_weights(network: Network, fmt: Format, style: Style) -> list[str]:
     rows = []
-    weights = [row[0] for row in network.layers[0].weight]
+    weights = network.dense_layers[0].weight[:, 0].tolist()
     for k, weight in enumerate(weights):
         steps = to_index(from_float(weight), fmt) - to_index(from_float(weights[0]), fmt)
         where = _steps_away(steps, fmt, "w0") if k and steps else ""
@@ -100,16 +100,16 @@ def _steps_away(steps: int, fmt: Format, other: str) -> str:
     return f"the next {fmt} number {side} {other}" if abs(steps) == 1 else f"{abs(steps)} {fmt} numbers {side} {other}"
 
 
-def network_parts(network: Network[float]) -> list[str]:
+def network_parts(network: Network) -> list[str]:
     """The layers as they follow each other, from the input to the logits."""
-    parts = [f"x ({network.shape[0]})"]
-    for index, layer in enumerate(network.layers):
+    parts = [f"x ({network.widths[0]})"]
+    for index, layer in enumerate(network.dense_layers):
         parts.append(f"dense {layer.outputs}×{layer.inputs}" + (" + bias" if layer.bias is not None else ""))
-        parts.append("ReLU" if index + 1 < len(network.layers) else f"y ({layer.outputs})")
+        parts.append("ReLU" if index + 1 < len(network.dense_layers) else f"y ({layer.outputs})")
     return parts
 
 
-def _summary(network: Network[float], count: int) -> str:
+def _summary(network: Network, count: int) -> str:
     entries = list(network.entries())
     return (
         f"{counted(count, 'weight or bias', 'weights and biases')} between {significant(min(entries), 4)} and"
@@ -117,17 +117,17 @@ def _summary(network: Network[float], count: int) -> str:
     )
 
 
-def _weights_table(network: Network[float], index: int, layer: Dense[float], fmt: Format, style: Style) -> list[str]:
+def _weights_table(network: Network, index: int, layer: Dense, fmt: Format, style: Style) -> list[str]:
     """One layer: a neuron's weights as decimals, and below them as hexadecimal floats."""
-    last = index + 1 == len(network.layers)
-    several = len(network.layers) > 2
+    last = index + 1 == len(network.dense_layers)
+    several = len(network.dense_layers) > 2
     source, target = ("x" if index == 0 else "h"), ("y" if last else "h")
     from_prefix = f"{index - 1}." if index and several else ""
     to_prefix = f"{index}." if not last and several else ""
     header = ["", *(f"{source}{from_prefix}{k} ×" for k in range(layer.inputs)), *(["bias"] if layer.bias is not None else [])]
     rows: list[list[str]] = []
-    for j, weights in enumerate(layer.weight):
-        entries = [*weights, *([layer.bias[j]] if layer.bias is not None else [])]
+    for j, weights in enumerate(layer.weight.tolist()):
+        entries = [*weights, *([float(layer.bias[j])] if layer.bias is not None else [])]
         rows.append([f"{target}{to_prefix}{j}" + ("" if last else " = ReLU of"), *(shortest(w, fmt) for w in entries)])
         rows.append(["", *(style.paint(hex_text(w), "dim") for w in entries)])
     return table(header, rows, style)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from fpsynth.report.attempts import attempt_lines
-from fpsynth.report.computed import Logits, logits, weight_name
+from fpsynth.report.computed import Logits, logits, program_at, weight_name
 from fpsynth.report.number_line import Mark, number_line_lines
 from fpsynth.report.numerals import power_text, radius_text, significant, ulp
 from fpsynth.report.proofs import proof_lines
@@ -14,6 +14,7 @@ from fpsynth.report.setting import class_colour, class_text, distance, network_s
 from fpsynth.report.style import Style, clean, listed, pad, plain
 from fpsynth.report.tables import table
 from fpsynth.report.verdicts import cause, certificate_section, library_section, refuted, sentence
+from fpsynth.sums.facts import last_mode
 from fpsynth.synthesis.result import TieResult
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Witness
@@ -54,7 +55,7 @@ def _found(result: TieResult, style: Style) -> list[str]:
 
 
 def _what(witness: Witness) -> str:
-    shape = ",".join(map(str, witness.network.shape))
+    shape = ",".join(map(str, witness.network.widths))
     return f"{witness.question} · {witness.deployment} · shape {shape}"
 
 
@@ -100,13 +101,13 @@ def picture(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[
     pair = sorted({at_b.rounded_class, at_a.rounded_class})
     if len(pair) == 1:
         pair = sorted([pair[0], *(k for k in range(len(at_a.rounded)) if k != pair[0])][:2])
-    how = witness.deployment.at(len(witness.network.layers) - 1, pair[0])
+    mode = last_mode(program_at(witness, len(witness.network.dense_layers) - 1, pair[0]))
     blocks = []
     for letter, values in (("a", at_a), ("b", at_b)):
         marks = [
             Mark(_exact_name(witness, k, letter), values.exact[k], values.rounded[k], f"y{k}", class_colour(k)) for k in pair
         ]
-        drawn = number_line_lines(marks, witness.format, style, rounding=how.rounding, width=style.width - 4)
+        drawn = number_line_lines(marks, witness.format, style, rounding=mode, width=style.width - 4)
         blocks.append(
             (_describe(witness, letter, values, pair, style), ["  " + line for line in drawn], _undrawn(values, pair))
         )
@@ -125,7 +126,11 @@ def _undrawn(values: Logits, pair: Sequence[int]) -> list[str]:
 
 def _exact_name(witness: Witness, output: int, letter: str) -> str:
     """What the exact logit is called: w0·a for a product, else y0."""
-    if witness.network.shape[0] == 1 and len(witness.network.layers) == 1 and witness.network.layers[0].bias is None:
+    if (
+        witness.network.widths[0] == 1
+        and len(witness.network.dense_layers) == 1
+        and witness.network.dense_layers[0].bias is None
+    ):
         return f"{weight_name(witness.network, 0, output, 0)}·{letter}"
     return f"exact y{output}"
 
@@ -188,7 +193,7 @@ def _classes(witness: Witness) -> str:
 def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
     """One line for each witness; their shapes and classes where these are not all the same."""
     shown = witnesses[:MAX_WITNESSES]
-    kinds = [[",".join(map(str, w.network.shape)), _classes(w)] for w in shown]
+    kinds = [[",".join(map(str, w.network.widths)), _classes(w)] for w in shown]
     varied = len({tuple(kind) for kind in kinds}) > 1
     rows = [
         [

@@ -25,7 +25,7 @@ class Bench:
         """``rows_per_weights``: how many rows had better meet the same weights, since others cost much more than a call."""
         self.operation, self.kernel, self.calls, self.rows_per_weights = operation, kernel, 0, rows_per_weights
         where = kernel.environment
-        self.shape = Shape(where.batch, kernel.outputs, kernel.terms, where.operation != "sum", kernel.bias)
+        self.shape = Shape(where.batch, kernel.outputs, kernel.terms, kernel.weighted, kernel.bias)
 
     def run(self, call: Call) -> Array:
         """The results of one call, (batch, outputs) in float64."""

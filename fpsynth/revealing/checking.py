@@ -13,6 +13,8 @@ from fpsynth.formats import FLOAT64
 from fpsynth.revealing.bench import Array, Bench, Position
 from fpsynth.revealing.result import Check, Unexplained
 from fpsynth.revealing.vectors import KINDS, Call, hostile_calls
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import StepKind
 
 _CELLS = 1 << 22
 """Numbers that are held at a time."""
@@ -59,12 +61,14 @@ def joined(parts: Sequence[Answers]) -> Answers:
     )
 
 
-def rarity(how: Arithmetic, terms: int) -> int:
+def rarity(how: Arithmetic, terms: int, bias: bool = False) -> int:
     """In how many rounds of kinds there is one of the kinds that take long to simulate (see ``hostile_calls``).
 
     Fused float64 sums of subnormal or huge products are simulated with exact integers, a thousand times slower than others.
     """
-    return max(1, terms // _TERMS_PER_ROUND) if how.fused and how.sum_format == FLOAT64 else 1
+    steps = set(program_of(how, terms, bias).steps)
+    slow = any(step.kind is not StepKind.ADD and FLOAT64 in {one.format for one in step.rounds[:1]} for step in steps)
+    return max(1, terms // _TERMS_PER_ROUND) if slow else 1
 
 
 def answers(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -100,6 +100,5 @@ def answered(bench: Bench, request: Json) -> Json:
     if "vectors" in request:
         calls: Iterable[Call] = vectors_from_json(request["vectors"])
     else:
-        calls = [Call(np.array([point], float), np.array(weights, float), None) for point, weights in request["operands"]]
-    found = results(bench, calls, request["rows"], request["outputs"])
-    return {"results": cast(list[list[float]], found.tolist())}
+        calls = [Call(point[np.newaxis], weights, None) for point, weights in request["operands"]]
+    return {"results": results(bench, calls, request["rows"], request["outputs"])}

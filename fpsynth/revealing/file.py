@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
@@ -12,9 +13,11 @@ from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import MAX_TERMS, Kernel
+from fpsynth.libraries.layer_shapes import layer_shape_from_json
 from fpsynth.libraries.naming import former_environment, kernel_call, parse_environment
 from fpsynth.networks.foreign import recognised
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained, steps_in_words
+from fpsynth.sums.building import program_of
 from fpsynth.wording import printable
 
 Json = dict[str, Any]
@@ -68,6 +71,7 @@ def kernel_to_json(kernel: Kernel) -> Json:
         "terms": kernel.terms,
         "outputs": kernel.outputs,
         "bias": kernel.bias,
+        **({} if kernel.layer is None else {"layer": kernel.layer.to_json(), "position": kernel.position}),
     }
 
 
@@ -79,7 +83,13 @@ def kernel_from_json(data: object) -> Kernel:
     if not _whole(terms, 1, MAX_TERMS) or not _whole(outputs, 1, MAX_TERMS) or not isinstance(bias, bool):
         raise InputError(f"a kernel needs terms and outputs from 1 to {MAX_TERMS}, and bias true or false")
     text = data["environment"] if "call" in data else former_environment(data["environment"])
-    return Kernel(parse_environment(text), format_named(data["dtype"]), terms, outputs, bias)
+    kernel = Kernel(parse_environment(text), format_named(data["dtype"]), terms, outputs, bias)
+    if data.get("layer") is None:
+        return kernel
+    layer = layer_shape_from_json(data["layer"])
+    if not _whole(data.get("position"), 0, layer.sums.positions - 1) or layer.sums.terms != terms:
+        raise InputError("a kernel of a layer needs one of the layer's positions, and as many terms as that has taps")
+    return replace(kernel, layer=layer, position=data["position"])
 
 
 def reveal_to_json(found: Reveal) -> Json:
@@ -168,7 +178,7 @@ def _class(data: object, kernel: Kernel) -> PositionClass:
     how = arithmetic_from_json(data.get("arithmetic"))
     if how.format != kernel.dtype:
         raise InputError(f"the arithmetic of a class is in {how.format or 'the reals'}, the kernel in {kernel.dtype}")
-    how.order.tree(kernel.terms + (how.bias_leaf and kernel.bias))
+    program_of(how, kernel.terms, kernel.bias)
     first = None if data.get("first") is None else _unexplained_from_json(data["first"])
     return PositionClass(how, tuple((row, output) for row, output in positions), Check(explained, total, first))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from fpsynth.revealing.alignments import measured_alignment, measured_operands
 from fpsynth.revealing.bench import Bench, Position
 from fpsynth.revealing.checking import Answers, explained
 from fpsynth.revealing.flushing import measured_flush
+from fpsynth.revealing.programs import WORDS, further_programs
 from fpsynth.revealing.properties import families, products_exact, products_that_meet, rounded_leaves
 from fpsynth.rounding import Flush, Rounding
 
@@ -22,6 +24,8 @@ _ORDINARY = (
     " the other rounding modes, products fused leaf by leaf, and either product of a pair fused onto the other"
 )
 
+_NEAR = 12
+"""Hypotheses near which programs are tried where none explains everything."""
 _GUESSED, _LEAST_GUESSED = 1 << 17, 24
 """Products of the vectors that orders are guessed from, and how many vectors these are at least."""
 
@@ -77,17 +81,16 @@ def completed(bench: Bench, plain: Arithmetic, few: Answers, positions: Sequence
     """The hypothesis that explains a few vectors; where none explains all of them, the best.
 
     Operands that are rounded, bits that aligned steps keep and leaves whose products are rounded are measured at ``positions``.
+    Where no rule explains all, programs near those that explain most are tried.
     """
     search = _Search(bench, plain, positions)
-    best, most, tried = plain, -1, 0
-    for how in search.candidates():
-        tried += 1
-        count = explained(how, few)
-        if count > most:
-            best, most = how, count
-        if count == len(few):
+    counts: dict[Arithmetic, int] = {}
+    for how in itertools.chain(search.candidates(), search.further(counts)):
+        counts[how] = explained(how, few)
+        if counts[how] == len(few):
             break
-    return Best(best, tried, "; ".join(search.words))
+    best = max(counts, key=counts.__getitem__)
+    return Best(best, len(counts), "; ".join(search.words))
 
 
 class _Search:
@@ -124,6 +127,13 @@ class _Search:
             yield from self._earlier_fused(plain, tree, flushes)
             if not early:
                 yield from self._aligned(plain, tree)
+
+    def further(self, counts: Mapping[Arithmetic, int]) -> Iterator[Arithmetic]:
+        """Programs near the hypotheses that explained most, in the order in which these did."""
+        self.words.append(WORDS)
+        ranked = sorted(counts, key=counts.__getitem__, reverse=True)
+        for how in ranked[:_NEAR]:
+            yield from further_programs(how, self.bench.shape.terms, self.bench.shape.bias)
 
     def _leaf_by_leaf(self, plain: Arithmetic, flushes: Sequence[Flush]) -> Iterator[Arithmetic]:
         """Some products are fused and others are not, as measured."""

@@ -16,13 +16,13 @@ from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import fixed_order
 from fpsynth.revealing.bench import Array, Bench, Position
 from fpsynth.revealing.checking import Answers, answers, check, joined, rarity
-from fpsynth.revealing.departures import departure
 from fpsynth.revealing.hypotheses import Best, completed, guessed
 from fpsynth.revealing.masks import tree_of
 from fpsynth.revealing.properties import named, placed_bias
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.revealing.trees import Inconsistent
 from fpsynth.revealing.vectors import KINDS, Call, hostile_calls
+from fpsynth.sums.building import program_of
 
 _ALIKE = 8 * len(KINDS)
 """Calls with equal rows and equal weights that tell classes of positions apart: eight of each kind of vector."""
@@ -173,9 +173,6 @@ def _class(work: _Work, positions: list[Position], alike: list[Position]) -> Pos
             f"none of {best.tried} hypotheses explains {where}: on the tree that was found {best.words} were tried; the best"
             f" explains {result.explained} of {result.total} vectors"
         )
-        told = departure(best.arithmetic, trial.missed)
-        if told:
-            work.notes.append(f"{where}: those that were looked at are explained if {told}, which no arithmetic here says")
     if trial.zeros:
         work.notes.append(
             f"{where}: {trial.zeros} of {result.total} results differ from the prediction in the sign of a zero alone"
@@ -184,7 +181,7 @@ def _class(work: _Work, positions: list[Position], alike: list[Position]) -> Pos
 
 
 def _steps(how: Arithmetic, work: _Work) -> Sequence[Sequence[int]]:
-    return how.order.tree(work.bench.kernel.terms + (how.bias_leaf and work.bench.kernel.bias)).steps
+    return program_of(how, work.bench.kernel.terms, work.bench.kernel.bias).tree.steps
 
 
 def _tried(work: _Work, plain: Arithmetic, positions: list[Position], alike: list[Position], few: Answers) -> _Trial:
@@ -193,7 +190,7 @@ def _tried(work: _Work, plain: Arithmetic, positions: list[Position], alike: lis
     best = completed(bench, plain, few, alike)
     held: dict[int, list[Answers]] = {}
     for attempt in range(_ATTEMPTS):
-        rare = rarity(best.arithmetic, terms)
+        rare = rarity(best.arithmetic, terms, bench.kernel.bias)
         calls = max(_CALLS, min(8 * rare, _MOST_CALLS))  # more calls with fewer vectors: fewer of the rare kinds
         asked = answers(bench, positions, work.vectors, work.seed + 1, calls=calls, rare=rare)
         if work.vectors * terms <= _HELD:

@@ -33,7 +33,7 @@ def placed_bias(tree: Tree, terms: int, fmt: Format) -> Arithmetic:
 
 def named(how: Arithmetic, terms: int) -> Arithmetic:
     """The same arithmetic with a name for its order where one has the same tree (see ``fpsynth.orders.naming``)."""
-    if how.order.fixed is None:
+    if how.given is not None or how.order.fixed is None:
         return how
     wanted = how.order.fixed
     if how.bias_leaf:

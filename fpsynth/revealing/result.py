@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
+from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.rounding import Rounding
+from fpsynth.sums import facts
+from fpsynth.sums.building import program_told
+from fpsynth.sums.facts import exact_operands
+from fpsynth.sums.program import Program, StepKind
 from fpsynth.wording import counted
 
 
@@ -54,17 +61,13 @@ class PositionClass:
 def aligned_groups(how: Arithmetic, terms: int) -> dict[int, int]:
     """How many steps add so many unrounded products in one aligned sum; empty where none does.
 
-    The order is that of ``terms`` products (and of a bias, if it holds one).
+    The sum is one of ``terms`` products, and of a bias where the arithmetic says where that is added.
     """
-    if how.alignment is None or not how.fused:
-        return {}
-    rounded, found = frozenset(how.rounded), Counter[int]()
-    tree = how.order.fixed or how.order.tree(terms + how.bias_leaf)
-    first = tree.steps[0][0] if how.bias_first and tree.steps else None
-    for step in tree.steps:
-        products = sum(node < terms and node not in rounded and node != first for node in step)
-        found.update([products] if products else [])
-    return dict(sorted(found.items(), reverse=True))
+    return _sizes(step[1] for step in exact_operands(program_told(how, terms)) if step[0].kind is StepKind.ALIGNED)
+
+
+def _sizes(products: Iterable[int]) -> dict[int, int]:
+    return dict(sorted(Counter(products).items(), reverse=True))
 
 
 def steps_in_words(how: Arithmetic, terms: int) -> str:
@@ -73,11 +76,14 @@ def steps_in_words(how: Arithmetic, terms: int) -> str:
     Of aligned ones how many products each adds, the bits kept beside the accumulator's, cut and rounding; else the pairs of
     products of which the earlier one is fused onto the later one.
     """
-    return _aligned_in_words(how, terms) or _pairs_in_words(how, terms)
+    if how.format is None:
+        return ""
+    program = program_told(how, terms)
+    return _aligned_in_words(program) or _pairs_in_words(program)
 
 
-def _pairs_in_words(how: Arithmetic, terms: int) -> str:
-    pairs = pairs_reversed(how, terms)
+def _pairs_in_words(program: Program) -> str:
+    pairs = facts.pairs_reversed(program)
     if not pairs:
         return ""
     first, second = pairs[0]
@@ -87,18 +93,19 @@ def _pairs_in_words(how: Arithmetic, terms: int) -> str:
 
 def pairs_reversed(how: Arithmetic, terms: int) -> list[tuple[int, int]]:
     """The pairs of products of which the later one is rounded and the earlier one is fused onto it."""
-    if not how.fused or how.alignment is not None:
-        return []
-    tree, rounded = how.order.fixed or how.order.tree(terms + how.bias_leaf), frozenset(how.rounded)
-    first = {tree.steps[0][0]} if how.bias_first and tree.steps else set()  # which is fused onto the bias
-    pairs = [(min(step), max(step)) for step in tree.steps if len(step) == 2 and max(step) < terms and not first & set(step)]
-    return [(low, high) for low, high in pairs if high in rounded and low not in rounded]
+    return facts.pairs_reversed(program_told(how, terms))
 
 
-def _aligned_in_words(how: Arithmetic, terms: int) -> str:
-    groups, align, wide = aligned_groups(how, terms), how.alignment, how.sum_format
-    if not groups or align is None or wide is None:
-        return ""
+def _aligned_in_words(program: Program) -> str:
+    """The steps that align, in groups that do so alike."""
+    kinds: dict[tuple[Alignment, Format], list[int]] = {}
+    for step, products, _ in exact_operands(program):
+        if step.alignment is not None:
+            kinds.setdefault((step.alignment, step.rounds[0].format), []).append(products)
+    return "; ".join(_alike_in_words(align, wide, _sizes(sizes)) for (align, wide), sizes in kinds.items())
+
+
+def _alike_in_words(align: Alignment, wide: Format, groups: dict[int, int]) -> str:
     sizes = ", ".join(f"{count} of {counted(size, 'product')}" for size, count in groups.items())
     extra = align.extra_bits(wide)
     bits = f"{counted(extra, 'extra bit')}" if extra >= 0 else f"{counted(-extra, 'bit')} fewer than {wide} has"

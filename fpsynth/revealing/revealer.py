@@ -7,7 +7,6 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from fpsynth.deadlines import require_time, time_left
 from fpsynth.errors import InputError, MissingPackageError, WorkerLostError
 from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel, Process
 from fpsynth.libraries.machine import has_gpu
@@ -15,11 +14,16 @@ from fpsynth.libraries.registry import library_named
 from fpsynth.libraries.restrictions import restriction
 from fpsynth.libraries.worker import load_request
 from fpsynth.packages import how_to_install
-from fpsynth.processes import Message, Worker, WorkerDied
 from fpsynth.revealing.file import kernel_to_json, reveal_from_json
 from fpsynth.revealing.result import Reveal
+from fpsynth.workers.messages import Message
+from fpsynth.workers.pool import Pool
+from fpsynth.workers.process import Cause, NoAnswer, Worker
 
 if TYPE_CHECKING:
+    from fpsynth.formats import Format
+    from fpsynth.networks.network import Network
+    from fpsynth.revealing.bench import Array
     from fpsynth.revealing.comparing import Vectors
 
 Operands = tuple[Sequence[float], Sequence[Sequence[float]]]
@@ -35,7 +39,7 @@ class Revealer:
     def __init__(self, *, timeout: float = 600.0) -> None:
         """``timeout``: seconds that importing a library and revealing one kernel may take, each; see ``deadlines`` too."""
         self.timeout = timeout
-        self._workers: dict[Process, Worker] = {}
+        self._workers: Pool[Process] = Pool(lambda process: Worker(WORKER, variables=dict(process.settings)))
         self._found: dict[tuple[Kernel, int, int], Reveal] = {}
 
     def reveal(self, kernel: Kernel, *, vectors: int = 10_000, seed: int = 0, threads: bool = False) -> Reveal:
@@ -63,23 +67,44 @@ class Revealer:
         *,
         vectors: Vectors | None = None,
         operands: Sequence[Operands] = (),
-    ) -> list[list[float]]:
-        """What a kernel returns at ``outputs`` for points that go into ``rows``, one list per point.
+    ) -> Array:
+        """What a kernel returns at ``outputs`` for points that go into ``rows``: (points, ``outputs``).
 
         Either for hostile ``vectors``, or for ``operands``: pairs of a point and weights, (outputs, terms).  Raises InputError
         as ``reveal`` does.
         """
+        import numpy as np
+
         require_usable(kernel)
-        asked = {"vectors": vectors.to_json()} if vectors is not None else {"operands": [list(pair) for pair in operands]}
+        arrays = [[np.array(point, np.float64), np.array(weights, np.float64)] for point, weights in operands]
+        asked = {"vectors": vectors.to_json()} if vectors is not None else {"operands": arrays}
         request = {"results": kernel_to_json(kernel), "rows": list(rows), "outputs": list(outputs), **asked}
-        found: list[list[float]] = self._ask(kernel.environment, request)["results"]
-        return found
+        returned: Array = self._ask(kernel.environment, request)["results"]
+        return returned
+
+    def network(
+        self,
+        network: Network,
+        dtype: Format,
+        where: Environment,
+        *,
+        inputs: Array | None = None,
+        vectors: int = 10_000,
+        seed: int = 0,
+    ) -> Message:
+        """The answer of ``network_answer``: how a whole network is computed in an environment, and what it gives for inputs.
+
+        Raises InputError as ``reveal`` does.
+        """
+        from fpsynth.libraries.sending import network_message
+
+        require_present(where)
+        asked = {"network": network_message(network), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
+        return self._ask(where, {**asked, "vectors": vectors, "seed": seed})
 
     def close(self) -> None:
         """End the processes."""
-        for worker in self._workers.values():
-            worker.kill()
-        self._workers.clear()
+        self._workers.close()
 
     def __enter__(self) -> Revealer:
         return self
@@ -102,45 +127,30 @@ class Revealer:
         return f"{'the same' if mine == theirs else 'other'} results with {other} {what}"
 
     def _ask(self, environment: Environment, request: Message) -> Message:
-        worker = self._worker(environment)
-        worker.send(request)
-        return self._answer(worker, environment)
+        """The answer of the environment's process, which is started where there is none.
 
-    def _worker(self, environment: Environment) -> Worker:
+        Raises InputError where there is no answer, or where it says why not.
+        """
         process = environment.process
-        if process not in self._workers:
-            worker = Worker(WORKER, environment=dict(environment.settings))
-            self._workers[process] = worker
-            worker.send(load_request(environment.library, environment.device, environment.threads, environment.switches))
-            try:
-                self._answer(worker, environment)
-            except InputError:  # it is of no use, and the next kernel may have better luck
-                self._forget(environment)
-                raise
-        return self._workers[process]
+        with self._workers.borrowed(process) as worker:
+            if not worker.sent:
+                importing = load_request(process.library, process.device, process.threads, process.switches)
+                self._answer(worker, environment, importing, last=True)
+            return self._answer(worker, environment, request)
 
-    def _answer(self, worker: Worker, environment: Environment) -> Message:
-        """The next message.  Raises InputError where there is none, or where it says why not."""
-        seconds = time_left(self.timeout)
+    def _answer(self, worker: Worker, environment: Environment, request: Message, last: bool = False) -> Message:
+        """One answer; ``last``: the process is of no use where it failed."""
+        worker.send(request)
         try:
-            message = worker.receive(seconds)
-        except WorkerDied as death:
-            self._forget(environment)
-            raise WorkerLostError(f"{environment}: the library crashed ({death})") from None
-        if message is None:
-            self._forget(environment)
-            require_time()
-            raise WorkerLostError(f"{environment}: no answer within {self.timeout:g} s")
+            message = worker.receive(self.timeout)
+        except NoAnswer as lost:
+            reason = str(lost) if lost.cause is Cause.TIME else f"the library crashed ({lost})"
+            raise WorkerLostError(f"{environment}: {reason}") from None
         if "failed" in message:
-            if message.get("dead"):  # such as a CUDA context after an error: the next kernel gets a new process
-                self._forget(environment)
+            if last or message["dead"]:  # such as a CUDA context after an error: the next kernel gets a new process
+                worker.kill()
             raise InputError(f"{environment}: {message['failed']}")
         return message
-
-    def _forget(self, environment: Environment) -> None:
-        worker = self._workers.pop(environment.process, None)
-        if worker is not None:
-            worker.kill()
 
 
 def require_usable(kernel: Kernel) -> None:
@@ -155,7 +165,12 @@ def require_usable(kernel: Kernel) -> None:
     library = library_named(environment.library)
     if kernel.dtype.name not in library.dtypes:
         raise InputError(f"{environment}: {library.name} has no dtype {kernel.dtype}; it has {', '.join(library.dtypes)}")
-    if library.version() is None:
+    require_present(environment)
+
+
+def require_present(environment: Environment) -> None:
+    """Raise InputError where the library is not installed, or its device is not there."""
+    if library_named(environment.library).version() is None:
         raise MissingPackageError(f"{environment.library} is not installed: {how_to_install(environment.library)}")
     if environment.device == "cuda" and not has_gpu():
         raise InputError("device cuda: no GPU (or no CUDA driver) on this machine; use device=cpu")

@@ -1,23 +1,22 @@
 """The process in which a library is revealed: imports it when told to, then reveals kernels; arrays never leave it.
 
-Requests, one JSON object each: {"load": name, "device": device, "threads": number or null, "switches": {...}};
+Requests: {"load": name, "device": device, "threads": number or null, "switches": {...}};
 {"reveal": kernel, "vectors": number, "seed": number}; {"digest": kernel, "seed": number};
 {"results": kernel, "rows": [...], "outputs": [...], "vectors": {...} or "operands": [[point, weights], ...]} for what it
-returns (see ``comparing``).  The answer to what cannot be done is
+returns (see ``comparing``), where points, weights and results are arrays.  The answer to what cannot be done is
 {"failed": reason, "dead": whether the process had better not be asked again}.
 """
 
 from __future__ import annotations
 
-import gc
 import re
 
 from fpsynth.libraries.base import CannotRun, Library, one_line
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.machine import cpu, kernel_variables
-from fpsynth.libraries.registry import library_named
-from fpsynth.processes import Message, serve
+from fpsynth.libraries.worker import started
 from fpsynth.revealing.file import kernel_from_json, reveal_to_json
+from fpsynth.workers.messages import Message
 
 _DEAD = re.compile(
     r"CUDA error|CUDA_ERROR|cudaError|device-side assert|illegal memory|misaligned address|launch failure|out of memory"
@@ -58,6 +57,10 @@ class _Server:
 
             if "digest" in request:
                 return {"digest": digest(self.library, kernel_from_json(request["digest"]), request["seed"])}
+            if "network" in request:
+                from fpsynth.revealing.network_answers import network_answer
+
+                return network_answer(self.library, request)
             if "results" in request:
                 from fpsynth.revealing.bench import Bench
                 from fpsynth.revealing.comparing import answered
@@ -71,12 +74,7 @@ class _Server:
             return failure(error)
 
     def _load(self, request: Message) -> Message:
-        self.library = library_named(request["load"])
-        gc.disable()  # importing makes many objects and no garbage
-        try:
-            self.library.start(request["device"], request["threads"], request["switches"])
-        finally:
-            gc.enable()
+        self.library = started(request)
         try:
             described = self.library.describe(request["device"])
         except Exception as error:  # a reveal is worth having without them
@@ -85,5 +83,5 @@ class _Server:
         return {"ready": True}
 
 
-if __name__ == "__main__":
-    serve(_Server())
+handler = _Server
+"""What the process answers with (see ``workers.serving``)."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import importlib
 import importlib.metadata
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -66,6 +68,10 @@ class Engine(Protocol):
         """The version that is installed here, or None.  Imports nothing heavy."""
         ...
 
+    def load(self) -> None:
+        """Import what it needs, as far as that is installed: what ``solve`` allocates after that, it should free again."""
+        ...
+
     def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
         """Answer the problem within ``seconds`` and ``memory`` bytes (None: no limit), else ``unknown`` with a reason.
 
@@ -102,6 +108,11 @@ class ScriptEngine(ABC):
         outcome = self.run(script, seed, left, memory)
         assignment = None if outcome.model is None else script.decode(outcome.model)
         return Answer(outcome.status, assignment, outcome.reason, encoded - start, time.monotonic() - encoded)
+
+    def load(self) -> None:
+        """Import the solver's package, whose module has the engine's name, if it is there."""
+        with suppress(ImportError):
+            importlib.import_module(self.name)
 
     @abstractmethod
     def run(self, script: Script, seed: int, seconds: float | None, memory: int | None) -> Outcome:

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-import re
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import NamedTuple
 
-from fpsynth.deadlines import OutOfTimeError
 from fpsynth.errors import ContradictionError
 from fpsynth.evaluators.recheck import failures
 from fpsynth.libraries.machine import cores
 from fpsynth.problems import Assignment, Problem, problem_to_json
-from fpsynth.processes import Message, Worker, WorkerDied, ready
 from fpsynth.rounding import from_float
 from fpsynth.solvers.base import NOT_ENCODED
+from fpsynth.workers.deadlines import OutOfTimeError
+from fpsynth.workers.memory import peak_memory
+from fpsynth.workers.messages import Message
+from fpsynth.workers.pool import Pool
+from fpsynth.workers.process import Cause, NoAnswer, Worker, heard
 
 WORKER = "fpsynth.solvers.worker"
 DEFAULT_MEMORY = 1 << 30
 """Limit on the address space of one worker, in bytes."""
 _GRACE = 0.5
 """Seconds that an engine may overrun its own limit (it starts counting late, and looks at the clock only so often)."""
+_REST = 60.0
+"""Seconds that a process without a task is kept."""
+_VARIABLES = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+"""One heap for all threads: each further one, such as that of z3's clock, takes 64 MiB of the address space and keeps them."""
 _MAX_SKIPPED = 1000
 """So many tasks in a row that can say nothing new mean that an endless supply of tasks has run dry."""
+
+
+class _Key(NamedTuple):
+    """What tasks must share to be given to one process, one after the other."""
+
+    module: str
+    engine: str
+    memory: int | None
+
+
+def _start(key: _Key) -> Worker:
+    return Worker(key.module, memory=key.memory, variables=_VARIABLES, rest=_REST)
+
+
+_WORKERS: Pool[_Key] = Pool(_start, most=cores(), rest=_REST)
+"""Processes whose engine has answered to the end, and is as good as new: the next race takes them."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +81,7 @@ class Attempt:
     """``sat`` (re-checked), ``unsat``, ``unknown``, or ``stopped`` when the race ended or made it pointless."""
     reason: str
     seconds: float
-    """Wall time, the start of the process included."""
+    """Wall time, the start of the process included where there was none to take."""
     memory: int | None
     """Largest resident size of its process in bytes; None where it is not known."""
     encode_seconds: float = 0.0
@@ -117,8 +141,9 @@ def race(
     z3's translation into bits (a mistake in it would mislead them all); an engine that has is not asked again.  Nor is anyone
     asked in an encoding that has refused the problem.  The race is ``unknown`` when ``seconds`` are over or the tasks are.
     ``memory`` limits each process, in bytes; ``progress`` receives a line per ended attempt; ``worker`` names the module that
-    the processes run.  No process is left behind, however the race ends.  Raises SolverContradictionError where a solution
-    meets an ``unsat``.
+    the processes run.  However the race ends, none of them goes on with it; one that has answered may be kept idle for another
+    race (see ``_WORKERS``), for a minute at most and no longer than this process lives.  Raises SolverContradictionError where
+    a solution meets an ``unsat``.
     """
     with _Course(iter(tasks), jobs or cores(), seconds, memory, refutations, progress, worker) as course:
         result = course.run()
@@ -130,6 +155,7 @@ def race(
 @dataclass(frozen=True)
 class _Runner:
     task: Task
+    key: _Key
     started: float
     deadline: float | None
     """When its own time limit is over, the grace included."""
@@ -168,8 +194,8 @@ class _Course:
 
     def _run(self, end: float | None) -> Race:
         while self._fill(end):
-            for worker in ready(self.running, self._patience(end)):
-                self._hear(worker)
+            for worker, said in heard(self.running, self._patience(end)):
+                self._hear(worker, said)
             if self.winner or self._refuted():
                 return self._result()
             if end is not None and time.monotonic() >= end:
@@ -181,8 +207,9 @@ class _Course:
         """Start tasks while there is room; false when nothing runs any more and nothing is left to start."""
         while len(self.running) < self.jobs and (task := self._next()):
             now = time.monotonic()
-            worker = Worker(self.module, memory=self.memory, environment={"OPENBLAS_NUM_THREADS": "1"})
-            self.running[worker] = _Runner(task, now, None if task.seconds is None else now + task.seconds + _GRACE)
+            key = _Key(self.module, task.engine, self.memory)
+            worker = _WORKERS.take(key)
+            self.running[worker] = _Runner(task, key, now, None if task.seconds is None else now + task.seconds + _GRACE)
             limits = [limit for limit in (task.seconds, None if end is None else end - now) if limit is not None]
             worker.send(
                 {
@@ -210,21 +237,21 @@ class _Course:
         # the problem itself: several may have one name
         return any(encoding == task.encoding and problem is task.problem for encoding, problem in self.refused)
 
-    def _patience(self, end: float | None) -> float | None:
-        """Seconds until something must be stopped; None: never."""
+    def _patience(self, end: float | None) -> float:
+        """Seconds until something must be stopped; infinitely many: never."""
         deadlines = [d for d in (end, *(r.deadline for r in self.running.values())) if d is not None]
-        return max(min(deadlines) - time.monotonic(), 0) if deadlines else None
+        return min(deadlines, default=math.inf) - time.monotonic()
 
-    def _hear(self, worker: Worker) -> None:
+    def _hear(self, worker: Worker, said: Message | NoAnswer) -> None:
         """Take what a worker has to say, and let it go."""
         task = self.running[worker].task
-        try:
-            message = worker.poll()
-        except WorkerDied as death:
-            self._retire(worker, "unknown", f"{task.engine} died (out of memory?): {death}")
-            return
-        if message is None:
-            return
+        if isinstance(said, NoAnswer):
+            out = said.cause is Cause.MEMORY
+            self._retire(worker, "unknown", "out of memory" if out else f"{task.engine} died (out of memory?): {said}")
+        else:
+            self._answered(worker, task, said)
+
+    def _answered(self, worker: Worker, task: Task, message: Message) -> None:
         status, reason = message["status"], message["reason"]
         assignment: Assignment | None = None
         if status == "sat":
@@ -232,6 +259,7 @@ class _Course:
             wrong = failures(task.problem, assignment)
             if wrong:
                 status, reason = "unknown", f"{task.engine}'s solution fails the exact re-check: {'; '.join(wrong[:3])}"
+                message["again"] = False
         attempt = self._retire(worker, status, reason, message)
         if status == "sat" and assignment is not None and self.winner is None:
             self.winner = attempt, task.problem, assignment
@@ -246,10 +274,13 @@ class _Course:
                 self._retire(worker, "stopped", f"{runner.task.engine} has refuted the question already")
 
     def _retire(self, worker: Worker, status: str, reason: str, message: Message | None = None) -> Attempt:
-        """Kill a worker and write down what became of its task."""
-        said = message or {"memory": _peak_memory(worker.process.pid)}
-        worker.kill()
-        task, started = self.running[worker].task, self.running[worker].started
+        """Let a worker go, killed unless it has answered and can do so again, and write down what became of its task."""
+        said = message or {"memory": peak_memory(worker.process.pid), "again": False}
+        runner = self.running[worker]
+        task, started = runner.task, runner.started
+        if not said["again"]:
+            worker.kill()
+        _WORKERS.give_back(runner.key, worker)
         attempt = Attempt(
             engine=task.engine,
             encoding=task.encoding,
@@ -304,13 +335,3 @@ class _Course:
 def _bits_by_z3(attempt: Attempt) -> bool:
     """Whether an answer rests on z3's translation of the IEEE-754 theory into bits, whichever engine then solved these."""
     return attempt.encoding == "bitblast" or (attempt.engine, attempt.encoding) == ("z3", "fp")
-
-
-def _peak_memory(process: int) -> int | None:
-    """The largest resident size of a living process so far, in bytes; None where the system does not say (not Linux)."""
-    try:
-        with open(f"/proc/{process}/status") as status:
-            match = re.search(r"VmHWM:\s+(\d+) kB", status.read())
-    except OSError:
-        return None
-    return int(match[1]) * 1024 if match else None

@@ -49,6 +49,10 @@ class Sampling:
         """The version of numpy."""
         return package_version("numpy")
 
+    def load(self) -> None:
+        """Import numpy and what computes with its arrays."""
+        import fpsynth.evaluators.arrays  # noqa: F401
+
     def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
         """Search until a candidate passes the exact re-check or ``seconds`` are over (see ``Engine.solve``).
 

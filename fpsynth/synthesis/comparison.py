@@ -19,7 +19,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.libraries.machine import cpu
 from fpsynth.libraries.registry import library_named
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.predicates import Bounds, Predicate
 from fpsynth.revealing.revealer import Operands, Revealer
 from fpsynth.synthesis.contest import Comparison, Contest, Difference, Field, Runner
@@ -128,14 +128,13 @@ def runner(revealer: Revealer) -> Runner:
 
 
 def _run(revealer: Revealer, ground: Ground, asked: Vectors | Sequence[Operands]) -> Array:
-    import numpy as np
 
     from fpsynth.revealing.comparing import Vectors
 
     kernel = ground.reveal.kernel
     if isinstance(asked, Vectors):
-        return np.array(revealer.results(kernel, _rows(ground), ground.outputs, vectors=asked))
-    return np.array(revealer.results(kernel, [ground.row], range(kernel.outputs), operands=asked))
+        return revealer.results(kernel, _rows(ground), ground.outputs, vectors=asked)
+    return revealer.results(kernel, [ground.row], range(kernel.outputs), operands=asked)
 
 
 def _rows(ground: Ground) -> list[int]:
@@ -184,7 +183,7 @@ def _outside(contest: Contest, field: Field, usable: Array, of_b: Array) -> list
     numbers = numbers[np.argsort(error, kind="stable")][:INTERVALS]
     found = []
     for number, (point, weights) in zip(numbers.tolist(), field.operands(numbers.tolist()), strict=True):
-        network = Network((Dense(tuple(tuple(row) for row in contest.filled(weights))),))
+        network = dense_relu([Dense(contest.filled(weights))])
         bounds = contest.bounds(network, point) if contest.allows((point, weights)) else None
         low, high = (Fraction(0), Fraction(0)) if bounds is None else bounds[contest.read[0]]
         if bounds is not None and not low <= Fraction(of_b[number, 0]) <= high:
@@ -210,7 +209,7 @@ def _fires(predicate: Predicate, a: Array, b: Array, read: Sequence[int]) -> Arr
 def _checked(contest: Contest, operands: Operands, run: Runner) -> Divergence | None:
     """The divergence of one vector, every library run on it alone; None where it is no answer."""
     point, weights = operands[0], contest.filled(operands[1])
-    network, views = Network((Dense(tuple(tuple(row) for row in weights)),)), []
+    network, views = dense_relu([Dense(weights)]), []
     for view in contest.views:
         ground = contest.ground(view)
         seen = None if ground is None else tuple(float(logit) for logit in run(ground, [(point, weights)])[0])
@@ -221,7 +220,7 @@ def _checked(contest: Contest, operands: Operands, run: Runner) -> Divergence | 
     return _divergence(contest, network, tuple(point), views)
 
 
-def _told(network: Network[float], point: Sequence[float], view: View, seen: tuple[float, ...] | None) -> View | None:
+def _told(network: Network, point: Sequence[float], view: View, seen: tuple[float, ...] | None) -> View | None:
     """The view with its logits: predicted, or measured where its library gave others; None where they are no numbers."""
     predicted = None
     with suppress(InputError):
@@ -234,9 +233,7 @@ def _told(network: Network[float], point: Sequence[float], view: View, seen: tup
     return predicted if exact == predicted.logits else replace(view, logits=exact, measured=True)
 
 
-def _divergence(
-    contest: Contest, network: Network[float], point: tuple[float, ...], views: Sequence[View]
-) -> Divergence | None:
+def _divergence(contest: Contest, network: Network, point: tuple[float, ...], views: Sequence[View]) -> Divergence | None:
     reference, deployed, *silent = views
     bounds: Bounds = ()
     if contest.bounds is not None:

@@ -50,7 +50,7 @@ class Contest:
     inputs: Interval
     predicate: Predicate | None = None
     """On the layer's outputs; None where a difference alone is no answer."""
-    bounds: Callable[[Network[float], Sequence[float]], Bounds | None] | None = None
+    bounds: Callable[[Network, Sequence[float]], Bounds | None] | None = None
     """The intervals of the reference at a point, where it is interval arithmetic."""
     box: Callable[[Sequence[float]], tuple[tuple[float, float], ...]] = lambda point: ()
     """The box that such an interval is of; empty: the point alone."""

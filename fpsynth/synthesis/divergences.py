@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fpsynth.confirmation import replay_divergence
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
@@ -19,6 +18,7 @@ from fpsynth.synthesis.result import DivergenceResult
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.divergence import Divergence
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 _COMPARING = 10.0
 """Seconds that comparing two libraries directly may take however little of the time limit is left."""

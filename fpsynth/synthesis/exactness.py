@@ -1,25 +1,28 @@
 """When no addition of a sum rounds, so that no order, no fusing and no wider accumulator can matter: the theorem.
 
-Let every weight and every input be a multiple of some power of two, so that all products are multiples of 2**k, and let B be
-the number of terms times the largest product in magnitude.  Every partial sum of every subset of the products is a multiple of
-2**k and at most B in magnitude.
+Let every product, as its leaf reads its factors and rounds it, be zero or a multiple of 2**k with magnitude at most m, k and m
+of its own.  Then every sum of products is a multiple of the least of their 2**k and at most the sum of their m in magnitude.
 
-Theorem.  Let 2**k be no less than the least positive number of the accumulator, B no more than its largest number and no more
-than 2**(k + p), p being its precision.  Then every partial sum is a number of the accumulator, whatever is added up in
-whatever order, and the arithmetic computes the exact sum of the products, rounded once into the format of the result.
+Theorem.  For every step of a sum program let that least 2**k of the products below it be no less than the least positive number
+of the step's format, and let the sum M of their m be no more than the largest number of the format and no more than
+2**(k + p), p being its precision; and the same for every format into which the step rounds its sum further, but for the last
+step.  Then every partial sum is the exact sum of the products below it, and the program computes the exact sum of its products,
+rounded by what comes after the last addition alone.  Where all steps add in one format, the condition of the last one does.
 
-Proof.  A multiple m * 2**k with |m| <= 2**p has at most p significant bits and none below the accumulator's last place, hence
-is one of its numbers; so are the products, which are sums of one term.  Every rounding mode leaves a number of its format as it
-is.  So a product that is rounded is exact, and so is, by induction over the steps of the tree, what a step adds up: an
-addition, a fused one and a sum of several nodes rounded once round a number that the accumulator holds.  Flushing changes
-nothing where no operand, product or partial sum other than zero is subnormal: all are at least 2**k, which must be normal then.
-A step that aligns cuts its addends to multiples of 2**(e - F), e being the largest exponent among them: at most the sum of the
-largest exponents of weights and inputs, or that of B, or the least exponent that is set; where that is at most 2**k, nothing is
-cut.  The bias plays no part: the layers of these questions have none.
+Proof, by induction over the steps.  A multiple j * 2**k with |j| <= 2**p has at most p significant bits and none below the
+format's last place, hence is one of its numbers, if it is not too large.  Every rounding mode leaves a number of its format as
+it is.  So an addition, a fused one and a sum of several nodes rounded once all round the exact sum of numbers that are exact by
+the induction, and a number of the format at that.  Flushing changes nothing where no operand, factor, or sum other than zero is
+subnormal: all sums are at least 2**k, which must be normal in the formats of the step and of its operands; factors are seen to
+where they are read.  A step that aligns cuts its addends to multiples of 2**(e - F), e being the largest exponent among them:
+at most the sum of the largest exponents of weights and inputs, or that of M, or the least exponent that is set; where that is
+at most 2**k, nothing is cut.  The bias plays no part: the layers of these questions have none, nor other addends.
 
-Where operands are rounded first, or products into a format of their own, the same holds of what they are rounded to: two
-arithmetics that round them alike and add up exactly compute the same sum.  Where only the last rounding differs, sums keep
-their sign, unless one may be rounded to zero; and their results are no farther apart than these two roundings allow.
+What reading and rounding change about a product is written down leaf by leaf, the roundings that change nothing left out: two
+programs that change the same for every product add up the same numbers.  So is what is done to the sum after the last
+addition.  Where only that differs, sums keep their sign, unless one may be rounded to zero; and their results are no farther
+apart than these roundings allow, each of which errs by its unit roundoff times the largest number that comes in, at most, and
+by what underflows.
 """
 
 from __future__ import annotations
@@ -27,11 +30,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
-from fpsynth.arithmetic import Arithmetic, holds
-from fpsynth.formats import Format, floor_log2, power_of_two
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.formats import Format, floor_log2, holds, power_of_two
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Flush, Rounding, from_fraction, from_index, index_range, round_fraction
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.synthesis.domain import Interval
 
 _ONE = Interval(Fraction(1), Fraction(1))
@@ -67,40 +73,63 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class ExactSum:
-    """An arithmetic that adds up exactly: how operands and products are rounded before, and the sum afterwards; None: not."""
+class Change:
+    """A rounding that may change a number; what cannot matter about it is left out."""
 
-    operands: tuple[Format, Rounding] | None
-    products: tuple[Format, Rounding, Flush] | None
-    result: tuple[Format, Rounding, Flush] | None
+    into: Round
+    source: Format | None = None
+    """The format whose subnormal numbers are flushed before; None: there are none, or they are not flushed."""
+
+    @property
+    def lost(self) -> Fraction:
+        """No number from this on is rounded to zero, in magnitude."""
+        fmt = self.into.format
+        own = fmt.min_normal if self.into.flush else fmt.min_subnormal
+        return own if self.source is None else max(own, self.source.min_normal)
+
+
+Changes = tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class ExactSum:
+    """A sum that is exact: what its leaves change about factors and products before, and what the sum goes through after."""
+
+    summands: tuple[tuple[Changes, Changes, Changes], ...]
+    """Of every leaf what happens to weight, input and product: two sums that share it add up the same numbers."""
+    result: Changes
     last: int
     """All products are multiples of 2**last."""
     most: Fraction
     """No sum is above it in magnitude."""
 
     @property
-    def summands(self) -> object:
-        """What two arithmetics must have in common to add up the same numbers."""
-        return self.operands, self.products
+    def plain(self) -> bool:
+        """Whether the summands are the exact products of weights and inputs."""
+        return not any(any(changes) for changes in self.summands)
 
     @property
     def keeps_signs(self) -> bool:
         """Whether the result has the sign of the sum, zero included, unless it overflows."""
-        if self.result is None:
-            return True
-        fmt, _, flush = self.result
-        return self.last >= (fmt.emin if flush else fmt.lsb_min)
+        least = power_of_two(self.last)
+        for change in self.result:
+            if least < change.lost:
+                return False
+            least = max(power_of_two(floor_log2(least)), change.into.format.min_subnormal)
+        return True
 
     @property
     def error(self) -> Fraction | None:
         """How far the result may be from the sum; None where it may overflow."""
-        if self.result is None:
-            return Fraction(0)
-        fmt, mode, flush = self.result
-        if self.most > fmt.max_finite:
-            return None
-        nearest = mode in (Rounding.RNE, Rounding.RNA)
-        return (1 if nearest else 2) * fmt.unit_roundoff * self.most + (fmt.min_normal if flush else fmt.min_subnormal)
+        most, error = self.most, Fraction(0)
+        for change in self.result:
+            fmt = change.into.format
+            if most > fmt.max_finite:
+                return None
+            nearest = change.into.mode in (Rounding.RNE, Rounding.RNA)
+            error += (1 if nearest else 2) * fmt.unit_roundoff * most + change.lost
+            most = round_fraction(most, fmt, Rounding.RTP).fraction()
+        return error
 
 
 def numbers_within(interval: Interval, fmt: Format) -> Numbers | None:
@@ -118,6 +147,7 @@ def numbers_within(interval: Interval, fmt: Format) -> Numbers | None:
     return Numbers(max(fmt.lsb_min, floor_log2(least) - fmt.precision + 1), least, most, fmt)
 
 
+@lru_cache(maxsize=256)
 def exact_sum(how: Arithmetic, terms: int, numbers: Format, weights: Interval, inputs: Interval | None) -> ExactSum | None:
     """How an arithmetic sums ``terms`` products of weights and inputs of the format ``numbers`` within their ranges, exactly.
 
@@ -125,78 +155,130 @@ def exact_sum(how: Arithmetic, terms: int, numbers: Format, weights: Interval, i
     """
     factors = [numbers_within(weights, numbers), numbers_within(_ONE if inputs is None else inputs, numbers)]
     known = [factor for factor in factors if factor is not None and factor.most]
-    if len(known) < 2 or how.bias_leaf:
+    if len(known) < 2 or how.needs_bias:
         return None
-    if how.format is None:
-        product = _product(*known)
-        return ExactSum(None, None, None, product.last, terms * product.most)
-    read = _operands(how, known)
-    if read is None:
+    program = program_of(how, terms)
+    if any(leaf.kind is not LeafKind.PRODUCT for leaf in program.leaves):
         return None
-    operands, known = read
-    product, products = _product(*known), None
-    if not _plain(how, product):
-        return None
-    if how.products is not None and not _same_in(how.products, product, how.flush):
-        rounded = product.rounded(how.products)
-        if how.fused or rounded is None:
-            return None  # some products are rounded into that format, and some are not
-        product, products = rounded, (how.products, how.rounding, how.flush)
-    sums = replace(product, most=terms * product.most, least=power_of_two(product.last), format=None)
-    if not _plain(how, sums) or not _keeps(how, known, sums):
-        return None
-    return ExactSum(operands, products, _result(how, sums), sums.last, sums.most)
+    return _Walk(program, known).result()
 
 
-def _operands(how: Arithmetic, known: Sequence[Numbers]) -> tuple[tuple[Format, Rounding] | None, list[Numbers]] | None:
-    """How weights and inputs are rounded, and what is known of them then; None where they are not read as they are."""
-    if not all(_plain(how, factor) and _same_in(how.format, factor, how.flush) for factor in known):
-        return None
-    if how.operands is None:
-        return None, list(known)
-    if all(_same_in(how.operands, factor, Flush.NEVER if how.alignment is None else how.flush) for factor in known):
-        return None, list(known)
-    rounded = [after for factor in known if (after := factor.rounded(how.operands)) is not None]
-    if len(rounded) < 2 or not all(_plain(how, factor) for factor in rounded):
-        return None
-    if how.alignment is not None and how.flush and any(factor.least < how.operands.min_normal for factor in rounded):
-        return None
-    return (how.operands, how.operand_rounding), rounded
+@dataclass(frozen=True)
+class _Node:
+    """A product as its leaf gives it, or the exact sum of such products."""
+
+    numbers: Numbers
+    of: Format | None
+    """Its format; None for an exact product, and in exact arithmetic."""
+    exponents: int = 0
+    """Of an exact product: the largest sum of its factors' exponents."""
 
 
-def _plain(how: Arithmetic, numbers: Numbers) -> bool:
-    """Whether the accumulator holds all numbers, none of them flushed."""
-    return _same_in(how.sum_format, numbers, how.flush)
+_Summand = tuple[tuple[Changes, Changes, Changes], _Node]
 
 
-def _same_in(fmt: Format | None, numbers: Numbers, flush: Flush) -> bool:
-    return fmt is not None and numbers.within(fmt) and not (flush and numbers.least < fmt.min_normal)
+class _Walk:
+    """A program's nodes, one after the other."""
+
+    def __init__(self, program: Program, factors: Sequence[Numbers]) -> None:
+        self.program, self.factors = program, factors
+        self._known: dict[object, _Summand | None] = {}
+
+    def result(self) -> ExactSum | None:
+        """The exact sum, where every step of the program is exact; None where that is not known."""
+        program = self.program
+        read = [self._leaf(leaf, taker) for leaf, taker in zip(program.leaves, program.takers, strict=False)]
+        summands = [summand for summand in read if summand is not None]
+        if len(summands) < len(read):
+            return None
+        nodes, last = [node for _, node in summands], len(program.steps) - 1
+        for position, (operands, step) in enumerate(zip(program.tree.steps, program.steps, strict=True)):
+            total = _total(step, [nodes[operand] for operand in operands])
+            if total is None or (position < last and _changed(total.numbers, total.of, step.rounds[1:])[0]):
+                return None
+            nodes.append(replace(total, of=step.rounds[-1].format) if step.rounds and position < last else total)
+        rounds = (*(program.steps[-1].rounds[1:] if program.steps else ()), *program.result)
+        numbers = nodes[-1].numbers
+        changes, _ = _changed(numbers, nodes[-1].of, rounds)
+        return ExactSum(tuple(changed for changed, _ in summands), changes, numbers.last, numbers.most)
+
+    def _leaf(self, leaf: Leaf, taker: Step | None) -> _Summand | None:
+        """What becomes of a product; None where it may overflow."""
+        first = leaf.rounds[0] if leaf.rounds else taker.rounds[0] if taker is not None and taker.rounds else None
+        widened = bool(leaf.rounds) or (taker is not None and taker.kind is StepKind.FMA)
+        if (leaf, first, widened) not in self._known:
+            self._known[leaf, first, widened] = self._product(leaf, first, widened)
+        return self._known[leaf, first, widened]
+
+    def _product(self, leaf: Leaf, first: Round | None, widened: bool) -> _Summand | None:
+        """``first``: the rounding of the operation that multiplies; ``widened``: whether it does so in its own format."""
+        reads = leaf.reads
+        if self.program.format is not None and first is not None:
+            own = first.format if widened else reads[-1].format if reads else self.program.format
+            reads = (*reads, Round(own), *([Round(own, flush=first.flush.of_exact)] if first.flush else []))
+        read = [_changed(factor, self.program.format, reads) for factor in self.factors]
+        (of_weight, weight), (of_input, x) = read
+        if weight is None or x is None:
+            return None
+        rounded, product = _changed(_product(weight, x), None, leaf.rounds)
+        if product is None:
+            return None
+        emin = None if self.program.format is None else (reads[-1].format if reads else self.program.format).emin
+        exponents = sum(floor_log2(f.most) if emin is None else max(floor_log2(f.most), emin) for f in (weight, x))
+        return (of_weight, of_input, rounded), _Node(product, leaf.rounds[-1].format if leaf.rounds else None, exponents)
+
+
+def _changed(numbers: Numbers, source: Format | None, rounds: Sequence[Round]) -> tuple[Changes, Numbers | None]:
+    """Which of the roundings of numbers, of a format if that is given, may change one; and what is known of them then.
+
+    None where one may overflow, after which every rounding counts.
+    """
+    known: Numbers | None = numbers
+    changes: list[Change] = []
+    for one in rounds:
+        change = Change(one, source if one.flush else None) if known is None else _change(known, source, one)
+        if change is not None:
+            changes.append(change)
+            known = None if known is None else known.rounded(one.format)
+        source = one.format
+    return tuple(changes), known
+
+
+def _change(numbers: Numbers, source: Format | None, one: Round) -> Change | None:
+    """What a rounding may change about numbers; None where it leaves them as they are."""
+    flushed = source if one.flush and source is not None and numbers.least < source.min_normal else None
+    flush = one.flush if flushed is not None or numbers.least < one.format.min_normal else Flush.NEVER
+    if not numbers.within(one.format):
+        return Change(Round(one.format, one.mode, flush), flushed)
+    return Change(Round(one.format, flush=flush.of_exact), flushed) if flush else None
 
 
 def _product(a: Numbers, b: Numbers) -> Numbers:
     return Numbers(a.last + b.last, a.least * b.least, a.most * b.most)
 
 
-def _keeps(how: Arithmetic, factors: Sequence[Numbers], sums: Numbers) -> bool:
-    """Whether steps that align, if there are any, cut nothing off."""
-    align, read, wide = how.alignment, how.operands or how.format, how.sum_format
+def _total(step: Step, operands: Sequence[_Node]) -> _Node | None:
+    """The sum of a step, in the format that its own rounding gives; None where it may not be exact."""
+    last = min(node.numbers.last for node in operands)
+    sums = Numbers(last, power_of_two(last), sum((node.numbers.most for node in operands), Fraction(0)))
+    if not step.rounds:
+        return _Node(sums, None)
+    own = step.rounds[0]
+    normal = max(fmt.min_normal for fmt in (own.format, *(node.of or own.format for node in operands)))
+    if not sums.within(own.format) or (own.flush and sums.least < normal) or not _keeps(step, operands, sums):
+        return None
+    return _Node(sums, own.format)
+
+
+def _keeps(step: Step, operands: Sequence[_Node], sums: Numbers) -> bool:
+    """Whether a step cuts nothing off its addends."""
+    align, own = step.alignment, step.rounds[0].format
     if align is None:
         return True
-    assert read is not None
-    assert wide is not None
-    of_products = sum(max(floor_log2(factor.most), read.emin) for factor in factors)
-    largest = max(of_products, floor_log2(sums.most), wide.emin)
+    largest = max(floor_log2(sums.most), own.emin, *(node.exponents for node in operands if node.of is None))
     if align.least_exponent is not None:
         largest = max(largest, align.least_exponent)
     return largest - align.fraction_bits <= sums.last
-
-
-def _result(how: Arithmetic, sums: Numbers) -> tuple[Format, Rounding, Flush] | None:
-    """The last rounding; None where it changes nothing."""
-    assert how.format is not None
-    if how.format == how.sum_format or _same_in(how.format, sums, how.flush):
-        return None
-    return how.format, how.rounding, how.flush if sums.least < how.format.min_normal else Flush.NEVER
 
 
 def alike(kind: str, a: Sequence[ExactSum], b: Sequence[ExactSum]) -> str:

@@ -16,7 +16,7 @@ from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.pool import Call, LibraryPool, pool_for, require_device
 from fpsynth.libraries.restrictions import restriction
 from fpsynth.libraries.runs import sweep
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
@@ -300,13 +300,13 @@ def _signs(
 
     With sign -1 it is its negation: that of the weights, or, where all are 1 as those of a sum must be, of the input.
     """
-    row, point = flip.network.layers[0].weight[0], flip.point
+    row, point = flip.network.dense_layers[0].weight[0].tolist(), flip.point
     if set(row) == {1.0}:
         point = tuple(sign * x for x in point)
     else:
         row = tuple(sign * w for w in row)
     zero = (0.0,) * len(row)
-    network = Network((Dense(tuple(row if j == READ else zero for j in range(outputs))),))
+    network = dense_relu([Dense([row if j == READ else zero for j in range(outputs)])])
     calls = [Call(environment.operation, (0,) * environment.batch, environment.layout) for environment in environments]
     answers = pool.run(network, dtype, (point,), {library: calls})[library]
     values = []
@@ -341,13 +341,13 @@ def published(members: Sequence[Member], dtype: Format, outputs: int, progress: 
     return [Published(one.name, tuple(fires[one.name]), tuple(silent[one.name])) for one in known]
 
 
-def _among(one: Detector, outputs: int) -> Network[float]:
+def _among(one: Detector, outputs: int) -> Network:
     """The detector as output ``READ`` of a layer whose other neurons have zero weights."""
-    neuron = one.network.layers[0]
+    neuron = one.network.dense_layers[0]
     zero = (0.0,) * neuron.inputs
-    weight = tuple(neuron.weight[0] if j == READ else zero for j in range(outputs))
-    bias = None if neuron.bias is None else tuple(neuron.bias[0] if j == READ else 0.0 for j in range(outputs))
-    return Network((Dense(weight, bias),))
+    weight = tuple(neuron.weight[0].tolist() if j == READ else zero for j in range(outputs))
+    bias = None if neuron.bias is None else tuple(float(neuron.bias[0]) if j == READ else 0.0 for j in range(outputs))
+    return dense_relu([Dense(weight, bias)])
 
 
 def _known(found: Reveal, dtype: Format, terms: int, outputs: int) -> Member:

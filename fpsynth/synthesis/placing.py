@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fpsynth.arithmetic import Deployment
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import with_prediction
@@ -31,7 +31,7 @@ def assemble(
     flip: Divergence, rows: Sequence[Weights], question: str, predicate: Predicate, views: Sequence[View]
 ) -> Divergence:
     """The divergence of a one-layer network with these rows, every view evaluated exactly; the rest is as in ``flip``."""
-    network = Network((Dense(tuple(rows)),))
+    network = dense_relu([Dense(rows)])
     filled = tuple(with_prediction(network, flip.point, view) for view in views)
     reference, deployed = filled[:2]
     return replace(

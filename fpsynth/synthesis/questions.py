@@ -8,7 +8,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.predicates import Predicate
@@ -41,6 +40,7 @@ from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.sides import Shape, Sides, is_environment, shape_for
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import Divergence, View
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 LAST_SECONDS = 1.0
 """For what was found in the last moment: it is put into its layer and evaluated exactly all the same."""
@@ -264,7 +264,7 @@ def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: 
         flip = alone(flip, request.question, views)
     elif not _plain(request, outputs):
         rival = (output + 1) % outputs if classes and outputs > 1 and request.max_weight is None else None
-        rows = layer(flip.network.layers[0].weight[0], flip.point, outputs, output, rival)
+        rows = layer(flip.network.dense_layers[0].weight[0].tolist(), flip.point, outputs, output, rival)
         predicate = Predicate("argmax") if rival is not None else replace(flip.predicate, output=output)
         flip = assemble(flip, rows, request.question, predicate, views)
     if request.max_weight is None:

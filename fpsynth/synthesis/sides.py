@@ -23,6 +23,7 @@ from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer, require_usable
 from fpsynth.rounding import Flush, Rounding, rounding_named
+from fpsynth.sums.building import program_of
 from fpsynth.witness.divergence import View
 
 Progress = Callable[[str], None]
@@ -171,8 +172,7 @@ class Sides:
             if isinstance(data, dict) and "reveals" in data:
                 return self._chosen(reveals_from_json(data), path, name, role)
             how = self._read(data)
-            if how.format is not None:
-                how.order.tree(self.shape.terms)
+            program_of(how, self.shape.terms)
         except InputError as error:
             raise InputError(f"{shown(path)}: {error}") from None
         return View(name, path, role, Deployment(how))

@@ -12,7 +12,7 @@ from fpsynth.networks.network import Network
 from fpsynth.witness.numerals import quoted
 
 
-def view_call(environment: str, fmt: Format, network: Network[float]) -> str:
+def view_call(environment: str, fmt: Format, network: Network) -> str:
     """The call that computes a layer of the network there, with the shapes of its operands where it has one layer only.
 
     Empty where no environment is named, or one that cannot be read.
@@ -23,9 +23,9 @@ def view_call(environment: str, fmt: Format, network: Network[float]) -> str:
         where = parse_environment(environment)
     except InputError:
         return ""
-    if len(network.layers) > 1:
+    if len(network.dense_layers) > 1:
         return run_call(where.library, where.operation, where.layout)
-    (layer,) = network.layers
+    (layer,) = network.dense_layers
     return kernel_call(Kernel(where, fmt, layer.inputs, layer.outputs, layer.bias is not None))
 
 

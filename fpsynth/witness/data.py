@@ -75,7 +75,7 @@ class Witness:
 
     question: str
     format: Format
-    network: Network[float]
+    network: Network
     certified: tuple[float, ...]
     counterexample: tuple[float, ...]
     deployment: Deployment

@@ -93,7 +93,7 @@ class Divergence:
     question: str
     """order, precision, relu, interval, twin, position, ..."""
     format: Format
-    network: Network[float]
+    network: Network
     point: tuple[float, ...]
     predicate: Predicate
     views: tuple[View, ...]

@@ -12,7 +12,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.witness.divergence import View
 
@@ -27,18 +27,18 @@ def arithmetics(view: View) -> tuple[Arithmetic, ...]:
     return (view.deployment.default, *(how for _, how in view.deployment.exceptions))
 
 
-def arranged(network: Network[float], permutation: Sequence[int]) -> Network[float]:
+def arranged(network: Network, permutation: Sequence[int]) -> Network:
     """The network whose last layer's output j computes neuron ``permutation[j]`` (empty: neuron j).
 
     Raises InputError where that does not name each neuron once.
     """
     if not permutation:
         return network
-    *others, last = network.layers
+    *others, last = network.dense_layers
     if sorted(permutation) != list(range(last.outputs)):
         raise InputError(f"a permutation must name each of the {last.outputs} neurons of the last layer once")
-    weight = tuple(last.weight[k] for k in permutation)
-    return Network((*others, Dense(weight, None if last.bias is None else tuple(last.bias[k] for k in permutation))))
+    order = list(permutation)
+    return dense_relu((*others, Dense(last.weight[order], None if last.bias is None else last.bias[order])))
 
 
 def undone(logits: Sequence[float], permutation: Sequence[int]) -> tuple[float, ...]:
@@ -49,7 +49,7 @@ def undone(logits: Sequence[float], permutation: Sequence[int]) -> tuple[float, 
     return tuple(logits[places[neuron]] for neuron in range(len(logits)))
 
 
-def predicted_logits(network: Network[float], point: Sequence[float], view: View) -> tuple[Fraction, ...]:
+def predicted_logits(network: Network, point: Sequence[float], view: View) -> tuple[Fraction, ...]:
     """The logits of a view at ``point`` by the exact interpreter, one per neuron of the network, permutation undone.
 
     Raises InputError where the deployment mixes formats, where its orders do not fit the network, and where a logit is
@@ -67,7 +67,7 @@ def predicted_logits(network: Network[float], point: Sequence[float], view: View
     return tuple(Fraction(v) for v in logits)
 
 
-def with_prediction(network: Network[float], point: Sequence[float], view: View) -> View:
+def with_prediction(network: Network, point: Sequence[float], view: View) -> View:
     """The view with its predicted logits.  Raises InputError as ``predicted_logits``."""
     return replace(view, logits=predicted_logits(network, point, view))
 

@@ -10,7 +10,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.libraries.naming import run_call
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush, rounding_named
 from fpsynth.witness.calls import named_variant, require_call
@@ -35,8 +35,8 @@ def tie_from_json(data: object) -> Witness:
         question=data["question"],
         format=fmt,
         network=network,
-        certified=read_point(data["inputs"], "certified", fmt, network.shape[0]),
-        counterexample=read_point(data["inputs"], "counterexample", fmt, network.shape[0]),
+        certified=read_point(data["inputs"], "certified", fmt, network.widths[0]),
+        counterexample=read_point(data["inputs"], "counterexample", fmt, network.widths[0]),
         deployment=_deployment(data["arithmetic"], fmt, network),
         certificate=_certificate(data["certificate"], "certificate"),
         other_certificates=tuple(
@@ -47,7 +47,7 @@ def tie_from_json(data: object) -> Witness:
         ratio=_number(data, "ratio"),
         objective=data.get("objective", "ratio"),
         optimum=read_optimum(data),
-        replays=tuple(_replay(entry, f"replays[{k}]", network.shape[-1]) for k, entry in enumerate(data.get("replays", ()))),
+        replays=tuple(_replay(entry, f"replays[{k}]", network.widths[-1]) for k, entry in enumerate(data.get("replays", ()))),
         provenance=read_provenance(data),
         description=data["arithmetic"].get("description", ""),
         unsaid=tuple(name for name in ("distance", "ratio") if name not in data),
@@ -72,9 +72,9 @@ def read_vector(hexes: Sequence[str], decimals: Sequence[str] | None, fmt: Forma
     return tuple(numbers)
 
 
-def read_network(layers: Sequence[Json], fmt: Format, least_outputs: int = 2) -> Network[float]:
+def read_network(layers: Sequence[Json], fmt: Format, least_outputs: int = 2) -> Network:
     """A network of numbers of ``fmt``.  Raises InputError where shapes do not fit, or it has fewer outputs."""
-    result: list[Dense[float]] = []
+    result: list[Dense] = []
     for k, layer in enumerate(layers):
         where = f"network.layers[{k}]"
         width = len(layer["weight"][0])
@@ -83,7 +83,7 @@ def read_network(layers: Sequence[Json], fmt: Format, least_outputs: int = 2) ->
         result.append(Dense(_weight(layer, fmt, where, width), _bias(layer, fmt, where)))
     if result[-1].outputs < least_outputs:
         raise InputError(f"network.layers[{len(result) - 1}].weight: a classifier needs at least 2 outputs, not 1")
-    return Network(tuple(result))
+    return dense_relu(tuple(result))
 
 
 def _weight(layer: Json, fmt: Format, where: str, width: int) -> tuple[tuple[float, ...], ...]:
@@ -117,12 +117,12 @@ def read_point(inputs: Json, name: str, fmt: Format, expected: int) -> tuple[flo
     return read_vector(inputs[name], inputs.get(f"{name}_decimal"), fmt, "inputs.{}", name)
 
 
-def _deployment(data: Json, fmt: Format, network: Network[float]) -> Deployment:
+def _deployment(data: Json, fmt: Format, network: Network) -> Deployment:
     exceptions: dict[tuple[int, int], Arithmetic] = {}
     for k, entry in enumerate(data.get("exceptions", ())):
         where = f"arithmetic.exceptions[{k}]"
         layer, output = int(entry["layer"]), int(entry["output"])
-        if layer >= len(network.layers) or output >= network.layers[layer].outputs:
+        if layer >= len(network.dense_layers) or output >= network.dense_layers[layer].outputs:
             raise InputError(f"{where}: the network has no output {output} in a layer {layer}")
         if (layer, output) in exceptions:
             raise InputError(f"{where}: output {output} of layer {layer} is named twice")

@@ -13,6 +13,7 @@ from fpsynth.formats import FLOAT64, Format, format_named
 from fpsynth.libraries.naming import parse_environment, run_call
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
+from fpsynth.sums.building import program_of
 from fpsynth.witness.calls import named_environment, named_variant, require_call, view_call
 from fpsynth.witness.divergence import Divergence, Observation, Sampled, View
 from fpsynth.witness.numerals import parse_hex_in, parse_rational, quoted
@@ -31,7 +32,7 @@ def divergence_from_json(data: object) -> Divergence:
     assert isinstance(data, dict)
     fmt = format_named(data["dtype"])
     network = read_network(data["network"]["layers"], fmt, least_outputs=1)
-    predicate = _predicate(data["predicate"], network.shape[-1])
+    predicate = _predicate(data["predicate"], network.widths[-1])
     _require_known(data["question"], predicate)
     views = _views(data, fmt, network)
     if predicate.kind == "outside" and not views[0].interval:
@@ -40,17 +41,17 @@ def divergence_from_json(data: object) -> Divergence:
         question=data["question"],
         format=fmt,
         network=network,
-        point=read_point(data["inputs"], "point", fmt, network.shape[0]),
+        point=read_point(data["inputs"], "point", fmt, network.widths[0]),
         predicate=predicate,
         views=views,
-        real=_numbers(data, "", "real", network.shape[-1]),
+        real=_numbers(data, "", "real", network.widths[-1]),
         measure=_rational(data.get("measure", "0/1"), "measure"),
-        box=_box(data.get("box", ()), network.shape[0]),
+        box=_box(data.get("box", ()), network.widths[0]),
         sampled=_sampled(data.get("sampled")),
         construction=data.get("construction", ""),
         optimum=data.get("optimum", ""),
         observations=tuple(
-            _observation(entry, f"observations[{k}]", network.shape[-1], predicate, views)
+            _observation(entry, f"observations[{k}]", network.widths[-1], predicate, views)
             for k, entry in enumerate(data.get("observations", ()))
         ),
         provenance=read_provenance(data),
@@ -95,7 +96,7 @@ def _predicate(data: Json, outputs: int) -> Predicate:
     return Predicate(kind, output, other, bound)
 
 
-def _views(data: Json, fmt: Format, network: Network[float]) -> tuple[View, ...]:
+def _views(data: Json, fmt: Format, network: Network) -> tuple[View, ...]:
     table: list[Arithmetic] = []
     for k, entry in enumerate(data["arithmetics"]):
         with _at(f"arithmetics[{k}]"):
@@ -151,8 +152,8 @@ def _require_placed(seen: Observation, view: View, where: str) -> None:
         raise InputError(f"{where}.permutation: is not that of view {view.name}")
 
 
-def _view(data: Json, where: str, fmt: Format, network: Network[float], table: Sequence[Arithmetic]) -> View:
-    outputs = network.shape[-1]
+def _view(data: Json, where: str, fmt: Format, network: Network, table: Sequence[Arithmetic]) -> View:
+    outputs = network.widths[-1]
     with _at(f"{where}.deployment"):
         deployment = _deployment(data["deployment"], network, table)
     permutation = _permutation(data, where, outputs)
@@ -213,17 +214,17 @@ def _ends(data: Sequence[str], where: str) -> tuple[Fraction, Fraction]:
     return lower, upper
 
 
-def _deployment(data: Json, network: Network[float], table: Sequence[Arithmetic]) -> Deployment:
+def _deployment(data: Json, network: Network, table: Sequence[Arithmetic]) -> Deployment:
     exceptions: dict[tuple[int, int], Arithmetic] = {}
     for k, entry in enumerate(data.get("exceptions", ())):
         layer, output = int(entry["layer"]), int(entry["output"])
-        if layer >= len(network.layers) or output >= network.layers[layer].outputs:
+        if layer >= len(network.dense_layers) or output >= network.dense_layers[layer].outputs:
             raise InputError(f"exceptions[{k}]: the network has no output {output} in a layer {layer}")
         if (layer, output) in exceptions:
             raise InputError(f"exceptions[{k}]: output {output} of layer {layer} is named twice")
         exceptions[layer, output] = _entry(table, entry["arithmetic"], f"exceptions[{k}].arithmetic")
     deployment = Deployment(_entry(table, data["default"], "default"), tuple(exceptions.items()))
-    for index, layer_of in enumerate(network.layers):
+    for index, layer_of in enumerate(network.dense_layers):
         for how in dict.fromkeys(deployment.at(index, j) for j in range(layer_of.outputs)):
             _require_fit(how, layer_of.inputs, layer_of.bias is not None)
     return deployment
@@ -237,10 +238,8 @@ def _entry(table: Sequence[Arithmetic], index: float, where: str) -> Arithmetic:
 
 def _require_fit(how: Arithmetic, inputs: int, bias: bool) -> None:
     """Whether an arithmetic can evaluate a layer of so many inputs."""
-    terms = inputs + (how.bias_leaf and bias)
-    if how.order.fixed is not None and how.order.fixed.leaves != terms:
-        raise InputError(f"a tree of {how.order.fixed.leaves} leaves cannot add up {terms} terms")
-    if any(leaf >= terms for leaf in how.rounded):
+    program_of(how, inputs, bias)
+    if any(leaf >= inputs + (how.bias_leaf and bias) for leaf in how.rounded):
         raise InputError(f"the order has no leaf {max(how.rounded)} that could be rounded")
 
 

@@ -10,6 +10,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.libraries.naming import run_call
 from fpsynth.networks.network import Dense
+from fpsynth.orders import SEQUENTIAL
 from fpsynth.rounding import Flush
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import decimal_text, exact_text, hex_text
@@ -34,7 +35,7 @@ def tie_to_json(witness: Witness) -> dict[str, Any]:
         "verdict": "found",
         "question": witness.question,
         "dtype": witness.format.name,
-        "network": {"layers": [layer_json(layer) for layer in witness.network.layers]},
+        "network": {"layers": [layer_json(layer) for layer in witness.network.dense_layers]},
         "inputs": {
             "certified": hexes_of(witness.certified),
             "certified_decimal": decimals_of(witness.certified),
@@ -80,13 +81,13 @@ def plain_texts(texts: Mapping[str, str]) -> dict[str, str]:
     return {plain_text(name): plain_text(text) for name, text in texts.items()}
 
 
-def layer_json(layer: Dense[float]) -> dict[str, Any]:
+def layer_json(layer: Dense) -> dict[str, Any]:
     """A layer: hexadecimal floats with their decimal expansions beside them."""
     return {
-        "weight": [hexes_of(row) for row in layer.weight],
-        "weight_decimal": [decimals_of(row) for row in layer.weight],
-        "bias": None if layer.bias is None else hexes_of(layer.bias),
-        "bias_decimal": None if layer.bias is None else decimals_of(layer.bias),
+        "weight": [hexes_of(row) for row in layer.weight.tolist()],
+        "weight_decimal": [decimals_of(row) for row in layer.weight.tolist()],
+        "bias": None if layer.bias is None else hexes_of(layer.bias.tolist()),
+        "bias_decimal": None if layer.bias is None else decimals_of(layer.bias.tolist()),
     }
 
 
@@ -102,13 +103,13 @@ def _deployment(deployment: Deployment) -> dict[str, Any]:
 
 
 def _arithmetic(arithmetic: Arithmetic) -> dict[str, Any]:
-    if arithmetic.order.fixed or arithmetic.rounded or arithmetic.operands or arithmetic.products or arithmetic.bias_leaf:
-        raise InputError(
-            f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows families of orders only, fused or not"
-        )
     if arithmetic.flush == Flush.UNBOUNDED:
         raise InputError(
             f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows results that are flushed after rounding only"
+        )
+    if arithmetic != _sayable(arithmetic):
+        raise InputError(
+            f"arithmetic: the file of a tie (version {SCHEMA_VERSION}) knows families of orders only, fused or not"
         )
     return {
         "format": None if arithmetic.format is None else arithmetic.format.name,
@@ -119,6 +120,19 @@ def _arithmetic(arithmetic: Arithmetic) -> dict[str, Any]:
         "order": str(arithmetic.order),
         "bias_first": arithmetic.bias_first,
     }
+
+
+def _sayable(arithmetic: Arithmetic) -> Arithmetic:
+    """What a file of this version says of an arithmetic; it can say it if that is the arithmetic itself."""
+    return Arithmetic(
+        format=arithmetic.format,
+        accumulator=arithmetic.accumulator,
+        rounding=arithmetic.rounding,
+        fused=arithmetic.fused,
+        flush=arithmetic.flush,
+        order=SEQUENTIAL if arithmetic.order.fixed else arithmetic.order,
+        bias_first=arithmetic.bias_first,
+    )
 
 
 def _certificate(certificate: Certificate) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def divergence_to_json(divergence: Divergence) -> dict[str, Any]:
         "verdict": "found",
         "question": divergence.question,
         "dtype": divergence.format.name,
-        "network": {"layers": [layer_json(layer) for layer in divergence.network.layers]},
+        "network": {"layers": [layer_json(layer) for layer in divergence.network.dense_layers]},
         "inputs": {"point": hexes_of(divergence.point), "point_decimal": decimals_of(divergence.point)},
         "predicate": _predicate(divergence.predicate),
         "arithmetics": [arithmetic_to_json(how) for how in table],

@@ -130,7 +130,7 @@ def test_a_library_that_fails_is_not_taken_for_an_absent_one(tmp_path):
     [
         (["--kernels", "numpy:shuffle"], "no operation"),
         (["--kernels", "abacus:sum"], "unknown library"),
-        (["--terms", "5000"], "from 2 to 4096"),
+        (["--terms", "70000"], "from 2 to 65536"),
         (["--runs", 0], "at least one run"),
     ],
 )

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from fpsynth.formats import Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.rounding import Rounding, Value, round_fraction
 
 
@@ -17,14 +17,14 @@ def nearest(number: float, fmt: Format) -> float:
     return float(round_fraction(Fraction(number), fmt, Rounding.RNE))
 
 
-def random_network(rng: random.Random, shape: tuple[int, ...], fmt: Format, bias: bool, scale: float = 1.0) -> Network[float]:
+def random_network(rng: random.Random, shape: tuple[int, ...], fmt: Format, bias: bool, scale: float = 1.0) -> Network:
     """Weights of the format, of either sign, most of them near ``scale`` and a few far smaller."""
 
     def entry() -> float:
         size = scale * (1.0 if rng.random() < 0.9 else 2.0 ** -rng.randrange(1, 20))
         return nearest(rng.uniform(-size, size), fmt)
 
-    return Network(
+    return dense_relu(
         tuple(
             Dense(
                 tuple(tuple(entry() for _ in range(inputs)) for _ in range(outputs)),
@@ -35,28 +35,30 @@ def random_network(rng: random.Random, shape: tuple[int, ...], fmt: Format, bias
     )
 
 
-def floats(network: Network[float], point: list[float]) -> np.ndarray:
+def floats(network: Network, point: list[float]) -> np.ndarray:
     """The logits in float64, to see which way is down."""
     values = np.array(point)
-    for number, layer in enumerate(network.layers):
-        values = np.array(layer.weight) @ (np.maximum(values, 0) if number else values) + np.array(layer.bias or 0.0)
+    for number, layer in enumerate(network.dense_layers):
+        values = np.array(layer.weight) @ (np.maximum(values, 0) if number else values) + (
+            0.0 if layer.bias is None else layer.bias
+        )
     return values
 
 
-def steepest(network: Network[float], point: list[float], top: int, other: int) -> np.ndarray:
+def steepest(network: Network, point: list[float], top: int, other: int) -> np.ndarray:
     """The direction in which the lead of ``top`` over ``other`` grows fastest at the point, of length 1 (or 0)."""
     values, jacobian = np.array(point), np.eye(len(point))
-    for number, layer in enumerate(network.layers):
+    for number, layer in enumerate(network.dense_layers):
         if number:
             jacobian = jacobian * (values > 0)[:, None]
             values = np.maximum(values, 0)
         weight = np.array(layer.weight)
-        values, jacobian = weight @ values + np.array(layer.bias or 0.0), weight @ jacobian
+        values, jacobian = weight @ values + (0.0 if layer.bias is None else layer.bias), weight @ jacobian
     gradient = jacobian[top] - jacobian[other]
     return gradient / (np.linalg.norm(gradient) or 1.0)
 
 
-def hostile_point(rng: random.Random, network: Network[float], point: list[float], radius: Fraction, top: int, fmt: Format):
+def hostile_point(rng: random.Random, network: Network, point: list[float], radius: Fraction, top: int, fmt: Format):
     """The worst for the class ``top`` of some points of the format within ``radius``; None if none is found."""
     found = [c for _ in range(8) if (c := downhill_point(rng, network, point, radius, top, fmt))]
 
@@ -67,9 +69,9 @@ def hostile_point(rng: random.Random, network: Network[float], point: list[float
     return min(found, key=lead, default=None)
 
 
-def downhill_point(rng: random.Random, network: Network[float], point: list[float], radius: Fraction, top: int, fmt: Format):
+def downhill_point(rng: random.Random, network: Network, point: list[float], radius: Fraction, top: int, fmt: Format):
     """A point of the format within ``radius``, mostly near the edge, downhill for the class ``top``; None if none is found."""
-    other = rng.choice([k for k in range(network.shape[-1]) if k != top])
+    other = rng.choice([k for k in range(network.widths[-1]) if k != top])
     direction = -steepest(network, point, top, other) + np.array([rng.gauss(0, 0.1) for _ in point])
     direction /= np.linalg.norm(direction) or 1.0
     length = min(float(radius), 1e300) * rng.choice([1.0, 1.0, 0.999, rng.random()])

@@ -9,9 +9,9 @@ from fpsynth.certifiers import NAMES, certifier
 from fpsynth.certifiers.margins import least, top_class
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, TF32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
-NETWORK = Network((Dense(((1.0,), (3.0,), (-5.0,))),))
+NETWORK = dense_relu((Dense(((1.0,), (3.0,), (-5.0,))),))
 REAL = [name for name in NAMES if name != "lipschitz-sound"]
 
 
@@ -56,7 +56,7 @@ def test_the_class_is_the_lowest_index_of_the_maximum():
 
 
 def test_a_radius_that_nothing_bounds_has_no_supremum():
-    judge = certifier("lipschitz", Network((Dense(((1.0,), (1.0,)), (0.0, 1.0)),)))
+    judge = certifier("lipschitz", dense_relu((Dense(((1.0,), (1.0,)), (0.0, 1.0)),)))
     assert judge.accepts([0.0], [0.0, 1.0], Fraction(10**100))
     with pytest.raises(InputError, match="every radius"):
         judge.supremum([0.0], [0.0, 1.0])
@@ -78,9 +78,9 @@ def test_wrong_lengths_and_negative_radii_are_refused(name):
 @pytest.mark.parametrize(
     ("network", "gram", "reason"),
     [
-        (Network((Dense(((1.0,),)),)), 11, "one output"),
-        (Network((Dense(((math.nan,), (1.0,))),)), 11, "finite"),
-        (Network((Dense(((math.inf,), (1.0,))),)), 11, "finite"),
+        (dense_relu((Dense(((1.0,),)),)), 11, "one output"),
+        (dense_relu((Dense(((math.nan,), (1.0,))),)), 11, "finite"),
+        (dense_relu((Dense(((math.inf,), (1.0,))),)), 11, "finite"),
         (NETWORK, 0, "Gram"),
         (NETWORK, 65, "Gram"),
     ],

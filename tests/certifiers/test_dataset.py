@@ -10,9 +10,9 @@ from profiles import slow
 
 from fpsynth.certifiers.dataset import certify_dataset
 from fpsynth.certifiers.estimates import Estimating
-from fpsynth.deadlines import OutOfTimeError
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
+from fpsynth.workers.deadlines import OutOfTimeError
 
 DATA = Path(os.environ.get("FPSYNTH_DATA") or Path(__file__).parents[3] / "shared" / "data")
 MNIST = DATA / "gloro_mnist_8x128.npz"

@@ -28,7 +28,8 @@ from fpsynth.evaluators.networks import network_logits
 from fpsynth.expressions import Expression
 from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT64, Format
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
+from fpsynth.networks.template import Template, template
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, Value
 
@@ -44,8 +45,8 @@ def detectors(omega: float) -> dict[str, list[float]]:
     }
 
 
-def neuron(weights: Sequence[float]) -> Network[float]:
-    return Network((Dense((tuple(weights),)),))
+def neuron(weights: Sequence[float]) -> Network:
+    return dense_relu((Dense((tuple(weights),)),))
 
 
 def bounds(weights: Sequence[float], how: Arithmetic, widening: str = "") -> tuple[Fraction, Fraction]:
@@ -123,7 +124,7 @@ def arithmetics_on_trees(draw: st.DrawFn, fmt: Format, terms: int) -> Arithmetic
 
 
 @st.composite
-def questions(draw: st.DrawFn, fmt: Format, *, inputs: int = 4) -> tuple[Network[Value], Deployment, list[Ends]]:
+def questions(draw: st.DrawFn, fmt: Format, *, inputs: int = 4) -> tuple[Template[Value], Deployment, list[Ends]]:
     """A network with as many inputs as hidden neurons, one arithmetic for all of it, and a box."""
     widths = [inputs, inputs, 1] if draw(st.booleans()) else [inputs, 2]
     network = draw(networks(fmt, widths))
@@ -150,7 +151,7 @@ class Symbols:
 
 
 def as_expressions(
-    network: Network[Value], deployment: Deployment, box: Sequence[Ends], fmt: Format, widening: str
+    network: Template[Value], deployment: Deployment, box: Sequence[Ends], fmt: Format, widening: str
 ) -> tuple[list[Expression], dict[str, Value]]:
     """The ends of all outputs as roots, and what the unknowns in them are worth."""
     symbols = Symbols(fmt)
@@ -161,7 +162,7 @@ def as_expressions(
     return [end for pair in pairs for end in pair], symbols.worth
 
 
-def reference(network: Network[Value], deployment: Deployment, box: Sequence[Ends], fmt: Format, widening: str) -> list[Value]:
+def reference(network: Template[Value], deployment: Deployment, box: Sequence[Ends], fmt: Format, widening: str) -> list[Value]:
     """The same by ``propagate``."""
     symbols = Symbols(fmt)
     symbolic = network.map(symbols.known)
@@ -191,7 +192,7 @@ def test_z3_evaluates_the_expressions_to_the_same_bits(widening: str) -> None:
         how = Arithmetic(FLOAT16, fused=fused, order=parse_order("pairwise"))
         for _ in range(4):
             numbers = [r.from_float(float(np.float16(rng.uniform(-2, 2)))) for _ in range(8)]
-            network = Network((Dense((tuple(numbers[:3]),), (numbers[3],)),))
+            network = template([((tuple(numbers[:3]),), (numbers[3],))])
             box = [(x, r.from_float(float(np.nextafter(np.float16(float(x)), np.float16(9))))) for x in numbers[4:7]]
             roots, worth = as_expressions(network, Deployment(how), box, FLOAT16, widening)
             expected = reference(network, Deployment(how), box, FLOAT16, widening)
@@ -206,7 +207,7 @@ def test_arrays_evaluate_the_expressions_for_many_points_at_once() -> None:
     weights, points = (rng.normal(size=(9, 50)).astype(np.float32).astype(np.float64) for _ in range(2))
     w = tuple(e.variable(f"w{k}", FLOAT32) for k in range(9))
     x = [e.variable(f"x{k}", FLOAT32) for k in range(9)]
-    ((low, high),) = lower_interval(Network((Dense((w,)),)), [(node, node) for node in x], Deployment(how))
+    ((low, high),) = lower_interval(template((Dense((w,)),)), [(node, node) for node in x], Deployment(how))
     given = {f"w{k}": weights[k] for k in range(9)} | {f"x{k}": points[k] for k in range(9)}
     lows, highs = evaluate_arrays([low, high], given)
     for column in range(50):
@@ -262,7 +263,7 @@ def test_bad_input_is_refused_in_one_line() -> None:
         network_intervals(one, [(0.0, 1.0)], FLOAT32, Deployment(REAL))
     node = e.variable("x", FLOAT32)
     with pytest.raises(InputError, match="real arithmetic has none"):
-        lower_interval(Network((Dense(((node,),)),)), [(node, node)], Deployment(REAL))
+        lower_interval(template((Dense(((node,),)),)), [(node, node)], Deployment(REAL))
 
 
 def test_an_overflow_bounds_nothing_on_its_side() -> None:

@@ -14,11 +14,11 @@ from witnesses import W1, W2, XB
 from fpsynth.certifiers.lipschitz_ball import ball_certifier, exact_supremum_squared, spectral_norm_upper
 from fpsynth.certifiers.lipschitz_exact import exact_certifier, spectral_norm_up
 from fpsynth.errors import InputError, MissingPackageError
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
 
 def one_layer(*rows, bias=None):
-    return Network((Dense(tuple(map(tuple, rows)), bias),))
+    return dense_relu((Dense(tuple(map(tuple, rows)), bias),))
 
 
 def test_the_published_solution_has_exactly_a_quarter():
@@ -50,7 +50,7 @@ def test_float64_gaps_are_not_inflated():
 
 def test_exact_suprema_need_one_layer_and_finite_logits():
     with pytest.raises(InputError, match="one layer"):
-        exact_supremum_squared(Network((Dense(((1.0,),)), Dense(((1.0,), (2.0,))))), [0.0, 1.0])
+        exact_supremum_squared(dense_relu((Dense(((1.0,),)), Dense(((1.0,), (2.0,))))), [0.0, 1.0])
     with pytest.raises(InputError, match="one layer"):
         exact_supremum_squared(one_layer([1.0], [2.0]), [0.0, math.inf])
     assert exact_supremum_squared(one_layer([1.0], [2.0]), [1.0, 1.0]) == 0
@@ -94,7 +94,7 @@ def test_zero_matrices_have_norm_zero():
 def test_it_agrees_with_the_verified_arithmetic_up_to_that_ones_decimals():
     pytest.importorskip("flint", reason="python-flint is not installed")
     rng = random.Random(7)
-    network = Network(
+    network = dense_relu(
         tuple(Dense(tuple(map(tuple, random_matrix(rng, rows, columns, 0.5)))) for rows, columns in [(6, 4), (5, 6), (3, 5)])
     )
     tight, loose = ball_certifier(network).bounds, exact_certifier(network).bounds

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from witnesses import RADIUS, SUPREMUM, W1, W2, XB
 
 from fpsynth.certifiers.lipschitz_exact import exact_certifier, gram_matrix, margin_bounds, spectral_norm_up, sqrt_up
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.networks.template import template
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 UNIT = 10**16
 ENTRIES = (
@@ -115,7 +116,7 @@ def test_the_norm_is_never_below_the_true_one(weight, gram):
 
 
 def test_the_published_solution_is_certified_as_published():
-    judge = exact_certifier(Network((Dense(((W1,), (W2,))),)))
+    judge = exact_certifier(dense_relu((Dense(((W1,), (W2,))),)))
     logits = [float(np.float32(w) * np.float32(XB)) for w in (W1, W2)]
     assert judge.bounds[0][1] == Fraction("0.0000000596046448")
     assert judge.accepts([XB], logits, RADIUS)
@@ -127,19 +128,19 @@ def test_the_published_solution_is_certified_as_published():
 
 @pytest.mark.parametrize(("gap", "factor"), [(53, 65537), (40, 8), (30, 1), (24, 1)])
 def test_sixteen_decimals_inflate_the_bound_of_close_weights(gap, factor):
-    bounds = margin_bounds(Network((Dense(((0.5,), (0.5 + 2.0**-gap,))),)))
+    bounds = margin_bounds(dense_relu((Dense(((0.5,), (0.5 + 2.0**-gap,))),)))
     assert float(bounds[0][1] * 2**gap) == pytest.approx(factor, rel=0.006)
 
 
 def test_hidden_layers_multiply_the_bound():
     hidden, last = ((0.6, 0.0), (0.0, 0.25)), ((1.0, 2.0), (4.0, 6.0))
-    bounds = margin_bounds(Network((Dense(hidden), Dense(last))))
+    bounds = margin_bounds(dense_relu((Dense(hidden), Dense(last))))
     assert bounds[0][1] == bounds[1][0] == spectral_norm_up(hidden, 11) * sqrt_up(Fraction(25))
     assert bounds[0][0] == bounds[1][1] == 0
 
 
 def test_fractions_are_read_exactly():
-    third = Network((Dense(((Fraction(1, 3),), (Fraction(2, 3),))),))
+    third = template([(((Fraction(1, 3),), (Fraction(2, 3),)), None)])
     assert margin_bounds(third)[0][1] == sqrt_up(Fraction(1, 9))
 
 
@@ -168,17 +169,17 @@ def test_a_spectral_norm_ends_where_the_time_is_over():
 def test_progress_covers_every_iteration():
     seen = []
     layers = (Dense(((1.0,), (2.0,))), Dense(((1.0, 0.5),)), Dense(((1.0,), (0.0,))))
-    margin_bounds(Network(layers), 3, lambda *report: seen.append(report))
+    margin_bounds(dense_relu(layers), 3, lambda *report: seen.append(report))
     stages = [f"spectral norm of layer {k} of 2" for k in (1, 2)]
     assert seen == [(stage, done, 3) for stage, done in itertools.product(stages, range(4))]
 
 
 def test_biases_are_refused():
     with pytest.raises(InputError, match="without bias"):
-        exact_certifier(Network((Dense(((1.0,), (2.0,)), (0.0, 0.0)),)))
+        exact_certifier(dense_relu((Dense(((1.0,), (2.0,)), (0.0, 0.0)),)))
 
 
 def test_only_the_standard_library_is_needed(monkeypatch):
     monkeypatch.setitem(sys.modules, "flint", None)
-    network = Network((Dense(((1.0,), (2.0,))), Dense(((1.0, 0.5), (0.0, 1.0)))))
+    network = dense_relu((Dense(((1.0,), (2.0,))), Dense(((1.0, 0.5), (0.0, 1.0)))))
     assert exact_certifier(network).accepts([1.0], [2.0, 1.0], Fraction("0.3"))

@@ -18,7 +18,7 @@ from fpsynth.certifiers.margins import top_class
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush
 
@@ -40,11 +40,11 @@ def random_deployment(rng: random.Random, fmt: Format) -> Deployment:
     )
 
 
-def permuted(rng: random.Random, network: Network[float], point: list[float]) -> tuple[Network[float], list[float]]:
+def permuted(rng: random.Random, network: Network, point: list[float]) -> tuple[Network, list[float]]:
     """The same function with its inputs renumbered: a way to any order of the first layer's sums."""
     order = rng.sample(range(len(point)), len(point))
-    first = Dense(tuple(tuple(row[j] for j in order) for row in network.layers[0].weight), network.layers[0].bias)
-    return Network((first, *network.layers[1:])), [point[j] for j in order]
+    first = Dense(tuple(tuple(row[j] for j in order) for row in network.dense_layers[0].weight), network.dense_layers[0].bias)
+    return dense_relu((first, *network.dense_layers[1:])), [point[j] for j in order]
 
 
 def attack(rng: random.Random, fmt: Format, shape: tuple[int, ...], judge_of, scale: float = 1.0, tries: int = 12):
@@ -110,7 +110,9 @@ def test_every_float16_in_the_ball_keeps_its_class_in_every_order():
         logits = network_logits(network, [point], FLOAT16, random_deployment(rng, FLOAT16))
         radius = float(sound(network, FLOAT16).supremum([point], logits)) * (1 - 1e-12)
         ball = everything[np.abs(everything.astype(float) - point) < radius]
-        first, last = (tuple(np.array(part, np.float16) for part in (layer.weight, layer.bias)) for layer in network.layers)
+        first, last = (
+            tuple(np.array(part, np.float16) for part in (layer.weight, layer.bias)) for layer in network.dense_layers
+        )
         hidden = np.maximum(ball[:, None] * first[0][:, 0] + first[1], np.float16(0))
         a, b, c = (hidden[:, None, j] * last[0][:, j] for j in range(3))
         d = np.broadcast_to(last[1], a.shape)
@@ -136,7 +138,7 @@ def test_underflow_and_flushing_do_not_break_it(fmt, shape):
 
 
 def test_the_published_witness_and_ties_are_rejected():
-    network = Network((Dense(((W1,), (W2,))),))
+    network = dense_relu((Dense(((W1,), (W2,))),))
     judge = sound_certifier(network, FLOAT32)
     logits = [float(np.float32(w) * np.float32(XB)) for w in (W1, W2)]
     assert logits[0] < logits[1]
@@ -148,7 +150,7 @@ def test_the_published_witness_and_ties_are_rejected():
 def test_neighbouring_weights_are_rejected_in_every_format(fmt):
     low = 0.5
     high = float(Fraction(1, 2) + fmt.unit_roundoff)
-    judge = sound_certifier(Network((Dense(((low,), (high,))),)), fmt)
+    judge = sound_certifier(dense_relu((Dense(((low,), (high,))),)), fmt)
     for numerator in range(64, 128):
         x = numerator / 128
         logits = network_logits(judge.network, [x], fmt, Deployment(Arithmetic(fmt)))
@@ -156,7 +158,7 @@ def test_neighbouring_weights_are_rejected_in_every_format(fmt):
 
 
 def test_it_nearly_reaches_the_radius_of_real_numbers_where_rounding_is_small():
-    network = Network((Dense(((1.0, 0.5), (-1.0, 0.25)), (0.0, 0.125)),))
+    network = dense_relu((Dense(((1.0, 0.5), (-1.0, 0.25)), (0.0, 0.125)),))
     logits = network_logits(network, [0.75, 0.5], FLOAT32, Deployment(Arithmetic(FLOAT32)))
     exact = ball_certifier(network).supremum([0.75, 0.5], logits)
     for fmt, share in [(FLOAT16, 0.98), (BFLOAT16, 0.85), (FLOAT32, 0.999999), (FLOAT64, 1 - 1e-14)]:
@@ -168,9 +170,9 @@ def test_a_compensating_bias_is_seen_through():
     pytest.importorskip("flint", reason="python-flint is not installed")
     hidden, last = ((1.0, 0.5), (0.5, -1.0)), ((1.0, 0.5), (-0.5, 1.0))
 
-    def biased(big: float) -> Network[float]:
+    def biased(big: float) -> Network:
         back = tuple(-big * sum(row) for row in last)
-        return Network((Dense(hidden, (big, big)), Dense(last, back)))
+        return dense_relu((Dense(hidden, (big, big)), Dense(last, back)))
 
     suprema = []
     for big in (2.0, 2.0**10, 2.0**20):
@@ -184,7 +186,7 @@ def test_a_compensating_bias_is_seen_through():
 
 
 def test_what_may_overflow_is_rejected():
-    network = Network((Dense(((300.0, 300.0), (-300.0, -300.0))),))
+    network = dense_relu((Dense(((300.0, 300.0), (-300.0, -300.0))),))
     judge = sound_certifier(network, FLOAT16)
     assert judge.supremum([1.0, 1.0], [600.0, -600.0]) > 0
     # the sum is 65475, below the largest float16, 65504; but three roundings of 2**-11 may carry it beyond
@@ -195,7 +197,7 @@ def test_what_may_overflow_is_rejected():
 
 
 def test_a_partial_sum_may_overflow_where_the_result_is_small():
-    network = Network((Dense(((30000.0, 30000.0, 30000.0, -30000.0, -30000.0, -28992.0), (0.0,) * 6)),))
+    network = dense_relu((Dense(((30000.0, 30000.0, 30000.0, -30000.0, -30000.0, -28992.0), (0.0,) * 6)),))
     point = [1.0] * 6
     assert network_logits(network, point, FLOAT16, Deployment(Arithmetic(FLOAT16)))[0] == math.inf
     assert sound_certifier(network, FLOAT16).supremum(point, [1000.0, 0.0]) == 0
@@ -206,7 +208,7 @@ def test_a_partial_sum_may_overflow_where_the_result_is_small():
 )
 def test_layers_too_wide_for_the_format_are_rejected(fmt, accepted, rejected):
     def supremum(width: int) -> Fraction:
-        network = Network((Dense(((1.0,) * width, (-1.0,) * width)),))
+        network = dense_relu((Dense(((1.0,) * width, (-1.0,) * width)),))
         return sound_certifier(network, fmt).supremum([1.0] * width, [float(width), -float(width)])
 
     assert supremum(accepted) > 0
@@ -215,10 +217,10 @@ def test_layers_too_wide_for_the_format_are_rejected(fmt, accepted, rejected):
 
 def test_networks_and_points_outside_the_format_are_refused():
     with pytest.raises(InputError, match="not a float16; round"):
-        sound_certifier(Network((Dense(((0.1,), (1.0,))),)), FLOAT16)
+        sound_certifier(dense_relu((Dense(((0.1,), (1.0,))),)), FLOAT16)
     with pytest.raises(InputError, match="not a bfloat16; round"):
-        sound_certifier(Network((Dense(((1.0,), (1.0,)), (1.001, 0.0)),)), BFLOAT16)
-    judge = sound_certifier(Network((Dense(((0.5,), (1.0,))),)), FLOAT32)
+        sound_certifier(dense_relu((Dense(((1.0,), (1.0,)), (1.001, 0.0)),)), BFLOAT16)
+    judge = sound_certifier(dense_relu((Dense(((0.5,), (1.0,))),)), FLOAT32)
     for bad in (0.1, math.nan, math.inf, 1e300):
         with pytest.raises(InputError, match="coordinate"):
             judge.supremum([bad], [0.0, 1.0])
@@ -226,7 +228,7 @@ def test_networks_and_points_outside_the_format_are_refused():
 
 def test_float64_networks_whose_activations_overflow_are_rejected():
     pytest.importorskip("flint", reason="python-flint is not installed")
-    network = Network((Dense(((1e200,), (-1e200,))), Dense(((1.0, 0.0), (0.0, 1.0)))))
+    network = dense_relu((Dense(((1e200,), (-1e200,))), Dense(((1.0, 0.0), (0.0, 1.0)))))
     assert sound_certifier(network, FLOAT64).supremum([1e200], [1.0, 0.0]) == 0
 
 
@@ -248,7 +250,7 @@ def test_wide_layers_in_numpys_own_order_keep_their_class():
     pytest.importorskip("flint", reason="python-flint is not installed")
     rng = np.random.default_rng(2)
     arrays = [rng.normal(0, n**-0.5, (m, n)).astype(np.float32) for n, m in [(200, 40), (40, 30), (30, 5)]]
-    network = Network(tuple(Dense(tuple(map(tuple, a.astype(float).tolist()))) for a in arrays))
+    network = dense_relu(tuple(Dense(tuple(map(tuple, a.astype(float).tolist()))) for a in arrays))
     judge = sound_certifier(network, FLOAT32)
 
     def logits(x):

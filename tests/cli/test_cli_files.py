@@ -11,7 +11,7 @@ import pytest
 from profiles import slow
 
 from fpsynth.cli.main import main
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.onnx import onnx_bytes
 
 
@@ -37,7 +37,7 @@ def onnx_model(path):
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     from fpsynth.formats import FLOAT32
 
-    path.write_bytes(onnx_bytes(Network((Dense(((1.0, 2.0),)),)), FLOAT32))
+    path.write_bytes(onnx_bytes(dense_relu((Dense(((1.0, 2.0),)),)), FLOAT32))
 
 
 def archive_of(*names):

@@ -67,12 +67,12 @@ def test_a_range_below_zero_is_searched(capsys):
 
 @pytest.mark.parametrize(("name", "option"), [pair for pair in OPTIONS if pair[1] != "--widening"])
 def test_an_empty_value_is_refused_before_anything_is_measured(name, option, capsys, monkeypatch):
-    from fpsynth import processes
+    from fpsynth.workers.process import Worker
 
     def started(*arguments, **options):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(processes.Worker, "__init__", started)
+    monkeypatch.setattr(Worker, "__init__", started)
     refusal(capsys, name, *NEEDED.get(name, []), f"{option}=")
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 from dataclasses import replace
 
 import pytest
@@ -170,7 +171,10 @@ def test_a_process_that_is_killed_leaves_the_answer_unknown_and_the_next_one_who
     save(triple(), tmp_path / "w.json")
     with Bounded() as process:
         assert process.ask("check", str(tmp_path / "w.json"), style={})["holds"]
-        os.kill(process._worker.process.pid, signal.SIGKILL)
+        (worker,) = process._workers
+        os.kill(worker.process.pid, signal.SIGSTOP)  # so that it is asked before it dies
+        killer = threading.Timer(0.3, worker.process.kill)
+        killer.start()
         assert "ended" in process.ask("check", str(tmp_path / "w.json"), style={})["unknown"]
         assert process.ask("check", str(tmp_path / "w.json"), style={})["holds"]
         with pytest.raises(InputError, match="cannot read"):

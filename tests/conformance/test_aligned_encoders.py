@@ -161,14 +161,14 @@ def differing(fmt: Format, terms: int) -> Problem:
     """A tensor core that keeps 13 bits and a chain of FMAs in float32 give sums of opposite signs."""
     from fpsynth.arithmetic import Deployment
     from fpsynth.networks.lowering import lower
-    from fpsynth.networks.network import Dense, Network
+    from fpsynth.networks.template import template
     from fpsynth.orders import parse_order
 
     one_step = parse_order("[" + ",".join(map(str, range(terms))) + "]")
     chain = Arithmetic(fmt, FLOAT32, fused=True)
     core = Arithmetic(fmt, FLOAT32, fused=True, order=one_step, alignment=Alignment(13))
     w, x = ([e.variable(f"{letter}{k}", fmt) for k in range(terms)] for letter in "wx")
-    (a,), (b,) = (lower(Network((Dense((tuple(w),)),)), x, Deployment(how)) for how in (chain, core))
+    (a,), (b,) = (lower(template([((tuple(w),), None)]), x, Deployment(how)) for how in (chain, core))
     zero, half, one = e.constant(0, fmt), Fraction(1, 2), Fraction(1)
     bounds = [(half, one) if k % 2 else (-one, -half) for k in range(terms)] + [(half, one)] * terms
     variables = tuple(Variable(v.name, fmt, *ends) for v, ends in zip([*w, *x], bounds, strict=True))

@@ -18,16 +18,15 @@ from fpsynth.certifiers.lipschitz_sound import sound_certifier
 from fpsynth.encoders import encode
 from fpsynth.encoders.z3_terms import evaluate_z3
 from fpsynth.evaluators.arrays import evaluate_arrays
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.evaluators.sums import network_outputs
 from fpsynth.expressions import Expression, constant, eq, variable
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.registry import library_named
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Network
-from fpsynth.networks.npz import ArrayNetwork
+from fpsynth.networks.network import Network, with_numbers
 from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import from_float
 from fpsynth.solvers.base import Status
@@ -38,12 +37,12 @@ HOW = Deployment(Arithmetic(FLOAT32))
 CASES = [(network, point) for network in NETWORKS for point in POINTS]
 
 
-def separate(network: Network[float]) -> Network[float]:
+def separate(network: Network) -> Network:
     """The same network, each layer an object of its own."""
-    return network.map(float)
+    return with_numbers(network.map(float), float)
 
 
-def graph(network: Network[float]) -> tuple[Expression, ...]:
+def graph(network: Network) -> tuple[Expression, ...]:
     """The logits over the unknowns x0 and x1."""
     return lower(network.map(lambda w: constant(w, FLOAT32)), [variable(f"x{k}", FLOAT32) for k in range(2)], HOW)
 
@@ -54,7 +53,7 @@ def test_the_cases_tell_networks_with_and_without_relu_apart() -> None:
 
 
 @pytest.mark.parametrize(("network", "point"), CASES)
-def test_every_evaluator(network: Network[float], point: tuple[float, ...]) -> None:
+def test_every_evaluator(network: Network, point: tuple[float, ...]) -> None:
     wanted = by_hand(network, point)
     named = {f"x{k}": x for k, x in enumerate(point)}
     assert network_logits(network, point, FLOAT32, HOW) == wanted
@@ -67,22 +66,18 @@ def test_every_evaluator(network: Network[float], point: tuple[float, ...]) -> N
 
 
 @pytest.mark.parametrize(("network", "point"), CASES)
-def test_every_certifier(network: Network[float], point: tuple[float, ...]) -> None:
+def test_every_certifier(network: Network, point: tuple[float, ...]) -> None:
     wanted, other = by_hand(network, point), separate(network)
     ends = network_intervals(network, [(x, x) for x in point], FLOAT32, HOW)
     assert [(float(low), float(high)) for low, high in ends] == [(y, y) for y in wanted]
     box = [(constant(x, FLOAT32), constant(x, FLOAT32)) for x in point]
     written = lower_interval(network.map(lambda w: constant(w, FLOAT32)), box, HOW)
     assert [tuple(map(float, evaluate(pair, {}))) for pair in written] == [(y, y) for y in wanted]
-    arrays = ArrayNetwork(
-        tuple(np.array(layer.weight).T for layer in network.layers),
-        tuple(None if layer.bias is None else np.array(layer.bias) for layer in network.layers),
-    )
-    assert tuple(logits(arrays, np.array([point], np.float32))[0].tolist()) == wanted
+    assert tuple(logits(network, np.array([point], np.float32))[0].tolist()) == wanted
     assert sound_certifier(network, FLOAT32, 2).suprema([point], [wanted]) == sound_certifier(other, FLOAT32, 2).suprema(
         [point], [wanted]
     )
-    if all(layer.bias is None for layer in network.layers):
+    if all(layer.bias is None for layer in network.dense_layers):
         assert [*map(list, margin_bounds(network, 2))] == [*map(list, margin_bounds(other, 2))]
 
 
@@ -93,7 +88,7 @@ def test_the_norms_of_rigorous_balls() -> None:
 
 
 @pytest.mark.parametrize(("network", "point"), CASES)
-def test_what_solvers_read(network: Network[float], point: tuple[float, ...]) -> None:
+def test_what_solvers_read(network: Network, point: tuple[float, ...]) -> None:
     pytest.importorskip("z3", reason="z3 is not installed")
     assignment = {f"x{k}": from_float(x) for k, x in enumerate(point)}
     assert [float(v) for v in evaluate_z3(list(graph(network)), assignment)] == list(by_hand(network, point))
@@ -114,8 +109,8 @@ def test_the_text_that_solvers_read(encoding: str) -> None:
 
 def test_files_write_every_use() -> None:
     for network in NETWORKS:
-        written = [json.dumps(layer_json(layer)) for layer in network.layers]
-        assert written == [json.dumps(layer_json(layer)) for layer in separate(network).layers]
+        written = [json.dumps(layer_json(layer)) for layer in network.dense_layers]
+        assert written == [json.dumps(layer_json(layer)) for layer in separate(network).dense_layers]
 
 
 def test_a_library_in_this_process_is_given_the_very_objects() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fpsynth.certifiers.lipschitz_exact import margin_bounds
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense
+from fpsynth.networks.template import template
 
 DATA = Path(os.environ.get("FPSYNTH_DATA") or Path(__file__).parents[3] / "shared" / "data")
 FILE = DATA / "gloro_mnist_8x128.npz"
@@ -21,4 +22,4 @@ def test_the_8x128_network_at_20_gram_iterations():
         printed = file["lipschitz"]
         weights = [np.rint(file[f"W{k}"].T * 10**5).astype(int).tolist() for k in range(9)]  # decimals with 5 places
     layers = tuple(Dense(tuple(tuple(Fraction(w, 10**5) for w in row) for row in weight)) for weight in weights)
-    assert [[float(bound) for bound in row] for row in margin_bounds(Network(layers), 20)] == printed.tolist()
+    assert [[float(bound) for bound in row] for row in margin_bounds(template(layers), 20)] == printed.tolist()

@@ -19,9 +19,9 @@ from fpsynth.corpus.smtlib.question import Evidence
 from fpsynth.corpus.smtlib.table import FAMILIES, benchmarks, published_problem, questions
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FORMATS
-from fpsynth.processes import Worker
 from fpsynth.solvers.base import Status
 from fpsynth.solvers.engines import ENGINES
+from fpsynth.workers.process import Worker
 
 ENCODINGS = Path(__file__).parents[2] / "encodings"
 BENCHMARKS = benchmarks()

@@ -15,7 +15,7 @@ from fpsynth.corpus.smtlib.divergence_table import FAMILIES, WAYS, Sums, questio
 from fpsynth.corpus.smtlib.enumeration import enumerate_problem
 from fpsynth.corpus.smtlib.manifest import load_manifest
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT16, FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.synthesis.domain import Interval
 
@@ -77,7 +77,7 @@ def test_rounding_a_product_before_it_is_added_makes_a_float32_sum_zero(recorded
 @pytest.mark.parametrize(("name", "fmt", "dtype"), [("float16_3", FLOAT16, np.float16), ("float32_3", FLOAT32, np.float32)])
 def test_a_sum_in_another_order_leaves_the_interval_of_the_certifier(name, fmt, dtype, recorded):
     numbers = list(recorded(f"interval/{name}_other_order").values())
-    ((low, high),) = network_intervals(Network((Dense((tuple(numbers),)),)), [(1, 1)] * 3, fmt, Deployment(Arithmetic(fmt)))
+    ((low, high),) = network_intervals(dense_relu((Dense((tuple(numbers),)),)), [(1, 1)] * 3, fmt, Deployment(Arithmetic(fmt)))
     assert low.fraction() <= added(numbers, dtype) <= high.fraction()
     assert not low.fraction() <= added(numbers[::-1], dtype) <= high.fraction()
 

@@ -13,7 +13,7 @@ from witnesses import RADIUS, XA, XB, published
 from fpsynth.corpus.region import choose_region, robust_over_reals
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.rounding import Rounding, from_fraction, representable, round_fraction
 
 HALF = Fraction(1, 2)
@@ -22,13 +22,13 @@ HALF = Fraction(1, 2)
 def exact_logits(network, point):
     """An independent evaluation over the rationals."""
     values = list(point)
-    for index, layer in enumerate(network.layers):
-        bias = layer.bias or (0.0,) * layer.outputs
+    for index, layer in enumerate(network.dense_layers):
+        bias = [0.0] * layer.outputs if layer.bias is None else layer.bias.tolist()
         values = [
             sum((Fraction(w) * v for w, v in zip(row, values, strict=True)), Fraction(b))
-            for row, b in zip(layer.weight, bias, strict=True)
+            for row, b in zip(layer.weight.tolist(), bias, strict=True)
         ]
-        if index + 1 < len(network.layers):
+        if index + 1 < len(network.dense_layers):
             values = [max(v, Fraction(0)) for v in values]
     return values
 
@@ -43,7 +43,7 @@ def test_the_published_witness_gets_the_largest_cube_that_is_robust():
 
 def test_a_ball_that_is_not_robust_over_the_reals_is_not_believed():
     # the class changes at 0, yet the ball of radius 1 around 1/2 was certified from rounded logits
-    network = Network((Dense(((1.0,), (2.0,))),))
+    network = dense_relu((Dense(((1.0,), (2.0,))),))
     region = choose_region(network, FLOAT32, (0.5,), (0.46875,), Fraction(1), 1)
     assert region.lower == (Fraction(1, 4),)
     assert region.upper == (Fraction(3, 4),)
@@ -51,38 +51,38 @@ def test_a_ball_that_is_not_robust_over_the_reals_is_not_believed():
 
 
 def test_a_counterexample_over_the_reals_is_never_called_robust():
-    network = Network((Dense(((1.0,), (2.0,))),))
+    network = dense_relu((Dense(((1.0,), (2.0,))),))
     region = choose_region(network, FLOAT32, (0.5,), (-0.25,), Fraction(1), 1)
     assert (region.lower, region.upper) == ((Fraction(-1, 4),), (HALF,))
     assert not region.robust_over_reals
 
 
 def test_a_tie_at_the_edge_is_not_robust():
-    network = Network((Dense(((1.0,), (2.0,))),))
+    network = dense_relu((Dense(((1.0,), (2.0,))),))
     assert not robust_over_reals(network, [Fraction(0)], [HALF], 1)
     assert robust_over_reals(network, [Fraction(1, 10**30)], [HALF], 1)
 
 
 def test_a_point_outside_the_ball_is_refused():
-    network = Network((Dense(((1.0, 0.0), (2.0, 0.0))),))
+    network = dense_relu((Dense(((1.0, 0.0), (2.0, 0.0))),))
     with pytest.raises(InputError, match="outside the certified radius"):
         choose_region(network, FLOAT32, (1.0, 1.0), (1.75, 1.75), Fraction(1), 1)
 
 
 def test_relus_that_change_in_the_box_are_followed_on_both_sides():
     # |x| + 2 against 1/2: both ReLUs change at 0, and each of the four branches is good enough on the whole box
-    network = Network((Dense(((1.0,), (-1.0,))), Dense(((1.0, 1.0), (0.0, 0.0)), (2.0, 0.5))))
+    network = dense_relu((Dense(((1.0,), (-1.0,))), Dense(((1.0, 1.0), (0.0, 0.0)), (2.0, 0.5))))
     assert robust_over_reals(network, [Fraction(-1)], [Fraction(1)], 0)
     # against 2: a tie at 0
-    network = Network((network.layers[0], Dense(((1.0, 1.0), (0.0, 0.0)), (2.0, 2.0))))
+    network = dense_relu((network.dense_layers[0], Dense(((1.0, 1.0), (0.0, 0.0)), (2.0, 2.0))))
     assert not robust_over_reals(network, [Fraction(-1)], [Fraction(1)], 0)
 
 
 def test_networks_beyond_the_budget_stay_unproved():
-    many = Network((Dense(tuple((1.0,) for _ in range(9))), Dense(((0.0,) * 9,) * 2, (1.0, 0.0))))
+    many = dense_relu((Dense(tuple((1.0,) for _ in range(9))), Dense(((0.0,) * 9,) * 2, (1.0, 0.0))))
     assert not robust_over_reals(many, [Fraction(-1)], [Fraction(1)], 0)
     assert robust_over_reals(many, [Fraction(1)], [Fraction(2)], 0)
-    wide = Network((Dense(((1.0,) * 200, (0.0,) * 200)),))
+    wide = dense_relu((Dense(((1.0,) * 200, (0.0,) * 200)),))
     assert not robust_over_reals(wide, [Fraction(1)] * 200, [Fraction(2)] * 200, 0)
 
 
@@ -94,7 +94,7 @@ def test_the_box_keeps_its_promises_on_random_networks(seed, shape):
     def number():
         return float(round_fraction(Fraction(pick.uniform(-1, 1)), FLOAT16))
 
-    network = Network(
+    network = dense_relu(
         tuple(
             Dense(
                 tuple(tuple(number() for _ in range(i)) for _ in range(o)),

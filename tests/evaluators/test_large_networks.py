@@ -13,7 +13,7 @@ from fpsynth.certifiers.bounds import norm_upper
 from fpsynth.evaluators import networks
 from fpsynth.evaluators.networks import MAX_GRAPH, graph_logits, network_logits
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
@@ -44,15 +44,15 @@ POINT = tuple((np.random.default_rng(5).integers(-128, 128, WIDE) / 128).tolist(
 @pytest.mark.parametrize("name", HOWS)
 def test_a_layer_of_200_times_200_is_what_the_graph_gives(name):
     how, whole = HOWS[name], layer(WIDE, WIDE, 1)
-    some = Network((Dense(whole.weight[SOME], whole.bias[SOME]),))
-    assert WIDE * WIDE > MAX_GRAPH > sum(len(row) for row in some.layers[0].weight)
-    fast = network_logits(Network((whole,)), POINT, how.format, Deployment(how))
+    some = dense_relu((Dense(whole.weight[SOME], whole.bias[SOME]),))
+    assert WIDE * WIDE > MAX_GRAPH > some.dense_layers[0].weight.size
+    fast = network_logits(dense_relu((whole,)), POINT, how.format, Deployment(how))
     slow = graph_logits(some, POINT, how.format, Deployment(how))
     assert [v.hex() for v in fast[SOME]] == [v.hex() for v in slow]
 
 
 def test_hidden_layers_and_exceptions_are_what_the_graph_gives(monkeypatch):
-    network = Network((layer(12, WIDE, 2), layer(12, 12, 3), layer(4, 12, 4)))
+    network = dense_relu((layer(12, WIDE, 2), layer(12, 12, 3), layer(4, 12, 4)))
     deployment = Deployment(HOWS["sequential"], (((0, 3), HOWS["pairwise, fused, upward"]), ((2, 1), HOWS["sequential"])))
     slow = graph_logits(network, POINT, FLOAT32, deployment)
     monkeypatch.setattr(networks, "MAX_GRAPH", 100)
@@ -60,7 +60,7 @@ def test_hidden_layers_and_exceptions_are_what_the_graph_gives(monkeypatch):
 
 
 def test_a_witness_of_100_times_100_weights_is_read_and_checked_whole():
-    network = Network((layer(100, 100, 1),))
+    network = dense_relu((layer(100, 100, 1),))
     shown = views(("sequential", HOWS["sequential"]), ("pairwise", Arithmetic(FLOAT32, order=parse_order("pairwise"))))
     loose = divergence(network, POINT[:100], shown, Predicate("gap", 0, bound=1))
     gaps = [abs(a - b) for a, b in zip(loose.reference.logits, loose.deployed.logits, strict=True)]
@@ -73,14 +73,14 @@ def test_a_witness_of_100_times_100_weights_is_read_and_checked_whole():
 
 
 def test_the_bounds_of_a_thousand_classes_cost_one_row_and_are_exact():
-    network = Network((Dense(layer(1000, 20, 7).weight),))
+    network = dense_relu((Dense(layer(1000, 20, 7).weight),))
     logits = tuple(np.arange(1000.0))
     point = (1.0,) * 20
     for name in ("lipschitz", "lipschitz-exact", "lipschitz-sound"):
         tool = certifier(name, network, format=FLOAT32)
         assert tool.supremum(point, logits) > 0 or name == "lipschitz-sound"
         assert len(tool.bounds._known) == 1
-    rows = network.layers[0].weight
+    rows = network.dense_layers[0].weight.tolist()
     ball = certifier("lipschitz", network)
     for p, q in ((999, 0), (0, 999), (5, 6)):
         expected = norm_upper(Fraction(b) - Fraction(a) for a, b in zip(rows[p], rows[q], strict=True))
@@ -94,7 +94,7 @@ def test_the_bounds_of_a_thousand_classes_cost_one_row_and_are_exact():
 def test_products_that_the_accumulator_does_not_hold_are_rounded_into_it_in_both_evaluators(products):
     """65504 is 65536 in bfloat16, which float16 does not hold: the sum overflows, as arrays and as a graph."""
     how = Arithmetic(FLOAT16, products=products)
-    network = Network((Dense(((65504.0, -64.0) + (0.0,) * MAX_GRAPH,)),))
+    network = dense_relu((Dense(((65504.0, -64.0) + (0.0,) * MAX_GRAPH,)),))
     point = [1.0, 1.0] + [0.0] * MAX_GRAPH
     given = network, point, FLOAT16, Deployment(how)
     assert network_logits(*given) == graph_logits(*given) == ((float("inf"),) if products is BFLOAT16 else (65440.0,))

@@ -13,10 +13,11 @@ from sums import neurons, sum_arithmetics
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators import sums
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.networks import network_logits
-from fpsynth.evaluators.sums import network_outputs, sum_of_products
+from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu, with_numbers
 from fpsynth.orders import parse_order
 from fpsynth.rounding import from_float
 
@@ -54,15 +55,15 @@ def test_shapes_broadcast_and_pieces_change_nothing(how: Arithmetic, monkeypatch
 @settings(max_examples=examples(60))
 @given(st.data(), st.sampled_from([FLOAT16, BFLOAT16, FLOAT32, FLOAT64]))
 def test_networks_of_many_arithmetics_have_the_bits_of_the_reference(data: st.DataObject, fmt: object) -> None:
-    network = data.draw(networks(fmt)).map(float)  # type: ignore[arg-type]
+    network = with_numbers(data.draw(networks(fmt)), float)  # type: ignore[arg-type]
     exceptions = tuple(
         ((index, j), data.draw(sum_arithmetics(fmt, layer.inputs, layer.bias is not None)))  # type: ignore[arg-type]
-        for index, layer in enumerate(network.layers)
+        for index, layer in enumerate(network.dense_layers)
         for j in range(layer.outputs)
         if data.draw(st.booleans())
     )
     deployment = Deployment(Arithmetic(fmt, fused=data.draw(st.booleans())), exceptions)  # type: ignore[arg-type]
-    inputs = network.layers[0].inputs
+    inputs = network.dense_layers[0].inputs
     points = [[float(data.draw(values(fmt))) for _ in range(inputs)] for _ in range(3)]  # type: ignore[arg-type]
     got = network_outputs(network, np.array(points), deployment)
     for row, point in zip(got.tolist(), points, strict=True):
@@ -70,12 +71,12 @@ def test_networks_of_many_arithmetics_have_the_bits_of_the_reference(data: st.Da
         assert [from_float(v) for v in row] == [from_float(v) for v in wanted]
 
 
-ONE = Network((Dense(((1.0, 2.0),)),))
+ONE = dense_relu((Dense(((1.0, 2.0),)),))
 
 
 def test_layers_may_widen_and_points_of_any_shape_are_taken() -> None:
     third = float(np.float16(1 / 3))
-    network = Network((Dense(((third,),)), Dense(((third,),))))
+    network = dense_relu((Dense(((third,),)), Dense(((third,),))))
     deployment = Deployment(Arithmetic(FLOAT32), (((0, 0), Arithmetic(FLOAT16)),))
     assert network_outputs(network, np.array([1.0]), deployment).tolist() == [float(np.float32(third) * np.float32(third))]
     with pytest.raises(InputError, match="an arithmetic in float16 got a number in float32"):

@@ -17,7 +17,7 @@ from fpsynth.libraries.base import CannotRun, Library
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.operands import numpy_dtype
 from fpsynth.libraries.registry import library_named
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
 SHAPES = ((1, 1, 1), (64, 1, 1), (36, 10, 64), (4096, 1, 1), (4096, 1, 64), (4096, 3, 1024))
 """(terms, outputs, batch); few of them: XLA takes a second for each."""
@@ -71,7 +71,7 @@ def same_bits(library: Library, variant: str) -> list[str]:
         rows, weights = (draw.standard_normal(size).astype(np.float32) for size in ((batch, terms), (outputs, terms)))
         where = Environment(library.name, variant, batch, device="cuda", layout=layout)
         what = Kernel(where, FORMATS["float32"], terms, outputs)
-        network = Network((Dense(tuple(map(tuple, weights.tolist()))),))
+        network = dense_relu((Dense(tuple(map(tuple, weights.tolist()))),))
         ran = library.run(network, rows.tolist(), FORMATS["float32"], variant, "cuda", layout).logits
         if tuple(map(tuple, library.operation(what)(rows, weights, None).tolist())) != ran:
             wrong.append(str(what))

@@ -6,9 +6,12 @@ import json
 
 import numpy as np
 
+from fpsynth.evaluators.float64 import float64_outputs
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.torch import Torch
+from fpsynth.networks.layers import Add, AveragePooling, Convolution, MaxPooling, ReLU
+from fpsynth.networks.network import INPUT, Network, Node
 
 
 def graphs() -> int:
@@ -34,6 +37,26 @@ def inexact(library: Torch, operation: str, terms: int, batch: int, numbers: np.
     return wrong
 
 
+def residual_graph(library: Torch, numbers: np.random.Generator) -> list[str]:
+    """Logits of a small graph with a convolution, pooling and an addition that are not the reference's; both batch sizes."""
+    weight = numbers.integers(-2, 3, (2, 2, 3, 3)).astype(np.float64)
+    nodes = (
+        Node("conv", Convolution(weight, padding=1)),
+        Node("relu", ReLU(), ("conv",)),
+        Node("add", Add(), ("relu", INPUT)),
+        Node("average", AveragePooling((2, 2), ceil=True), ("add",)),
+        Node("maximum", MaxPooling((2, 2), (1, 1), ((0, 1), (1, 0))), ("average",)),
+    )
+    network, wrong = Network(nodes, (2, 5, 4), "maximum"), []
+    for batch in (1, 3):
+        points = numbers.integers(-2, 3, (batch, 40)).astype(np.float64)
+        logits = np.array(library.run(network, points.tolist(), FLOAT32, "linear").logits)
+        exact = float64_outputs(network, points.reshape(batch, 2, 5, 4)).reshape(batch, -1)
+        if not np.array_equal(logits, exact):
+            wrong.append(f"graph at batch {batch}: {logits.tolist()}, not {exact.tolist()}")
+    return wrong
+
+
 def main() -> None:
     """The findings."""
     library, numbers = Torch(), np.random.default_rng(5)
@@ -44,6 +67,7 @@ def main() -> None:
     for shape in shapes:
         wrong += inexact(library, *shape, numbers)
     counted = graphs()
+    wrong += residual_graph(library, numbers)
     report = {"inexact": wrong, "shapes": len(shapes), "graphs": counted, "facts": library.describe("cpu")}
     print(json.dumps(report))
 

@@ -15,7 +15,7 @@ from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import kernel_call
 from fpsynth.libraries.operands import placed, stored
 from fpsynth.libraries.registry import library_named
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
 ALL = sys.argv[2:] == ["all"]
 SHAPES = [(terms, outputs, batch) for terms in (3, 7, 64, 784) for outputs in (1, 2, 10) for batch in (1, 4, 64)]
@@ -35,7 +35,7 @@ def same_bits(library: Library, variant: str, draw: random.Random) -> list[str]:
                 numbers.standard_normal(size).astype(dtype.name) for size in ((batch, terms), (outputs, terms), outputs)
             )
             layer = Dense(tuple(map(tuple, weight.tolist())), tuple(bias.tolist()) if biased else None)
-            ran = library.run(Network((layer,)), rows.tolist(), dtype, variant).logits
+            ran = library.run(dense_relu((layer,)), rows.tolist(), dtype, variant).logits
             if tuple(map(tuple, operation(rows, weight, bias if biased else None).tolist())) != ran:
                 wrong.append(f"{kernel}")
     return wrong
@@ -98,7 +98,7 @@ def printed_calls(library: Library) -> dict[str, Any]:
                 rows, weights = (numbers.standard_normal(size).astype("f4") for size in ((batch, terms), (outputs, terms)))
                 weights = np.ones_like(weights) if operation == "sum" else weights
                 found = library.operation(kernel)(rows, weights, None)
-                network = Network((Dense(tuple(map(tuple, weights.tolist()))),))
+                network = dense_relu((Dense(tuple(map(tuple, weights.tolist()))),))
                 ran = library.run(network, rows.tolist(), FLOAT32, operation, layout=where.layout).logits
                 if tuple(map(tuple, found.tolist())) != ran:
                     differ.append(f"replay of {kernel}")

@@ -18,7 +18,7 @@ from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, FORMATS, TF32, Format
 from fpsynth.libraries.pool import Call, LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu, with_numbers
 from fpsynth.witness import Replay
 
 BATCHES = (1, 4, 64)
@@ -43,13 +43,13 @@ def pool() -> Iterator[LibraryPool]:
         yield started
 
 
-def integers(seed: int, *shape: int, biased: bool, magnitude: int) -> Network[float]:
+def integers(seed: int, *shape: int, biased: bool, magnitude: int) -> Network:
     draw = random.Random(seed)
 
     def number() -> float:
         return float(draw.randint(-magnitude, magnitude))
 
-    return Network(
+    return dense_relu(
         tuple(
             Dense(
                 tuple(tuple(number() for _ in range(inputs)) for _ in range(outputs)),
@@ -60,7 +60,7 @@ def integers(seed: int, *shape: int, biased: bool, magnitude: int) -> Network[fl
     )
 
 
-def exact(network: Network[float], point: tuple[float, ...], dtype: Format) -> tuple[float, ...]:
+def exact(network: Network, point: tuple[float, ...], dtype: Format) -> tuple[float, ...]:
     graph = network.map(lambda w: constant(w, dtype))
     logits = lower(graph, [constant(x, dtype) for x in point], Deployment(Arithmetic(dtype)))
     return tuple(float(value) for value in evaluate(logits, {}))  # type: ignore[arg-type]
@@ -121,7 +121,8 @@ def test_numbers_keep_their_bits_on_the_way(pool: LibraryPool, name: str, varian
     for dtype in (FLOAT16, FLOAT32, FLOAT64):
         last = 1.0 + float(2 * dtype.unit_roundoff)
         points = [(last,), (-last,), (float(dtype.max_finite),), (float(dtype.min_normal),)]
-        answer = pool.run(Network((Dense(((1.0,), (-1.0,))),)), dtype, points, {name: [Call(variant, (0, 1, 2, 3))]})[name][0]
+        network = dense_relu((Dense(((1.0,), (-1.0,))),))
+        answer = pool.run(network, dtype, points, {name: [Call(variant, (0, 1, 2, 3))]})[name][0]
         assert answer.outputs is not None, answer.not_run
         assert answer.outputs.logits == tuple((x, -x) for (x,) in points)
 
@@ -129,7 +130,7 @@ def test_numbers_keep_their_bits_on_the_way(pool: LibraryPool, name: str, varian
 @pytest.mark.parametrize(("name", "variant"), WAYS)
 def test_ties_go_to_the_first_class(pool: LibraryPool, name: str, variant: str) -> None:
     present(pool, name)
-    network = Network((Dense(((1.0,), (2.0,), (2.0,))),))
+    network = dense_relu((Dense(((1.0,), (2.0,), (2.0,))),))
     answer = pool.run(network, FLOAT32, [(1.0,), (-1.0,)], {name: [Call(variant, (0, 1))]})[name][0]
     assert answer.outputs is not None, answer.not_run
     assert answer.outputs.classes == (1, 0)
@@ -139,11 +140,11 @@ def test_ties_go_to_the_first_class(pool: LibraryPool, name: str, variant: str) 
 def test_numbers_of_another_format_are_refused(pool: LibraryPool, name: str, variant: str) -> None:
     """A weight or a point is never rounded silently on its way into a library."""
     present(pool, name)
-    network = Network((Dense(((1.0,), (2.0,))),))
+    network = dense_relu((Dense(((1.0,), (2.0,))),))
     fine, finer = 1.0 + 2.0**-20, 1.0 + 2.0**-40
     calls = {name: [Call(variant, (0,))]}
     wrong_point = pool.run(network, FLOAT16, [(fine,)], calls)[name][0]
-    wrong_weight = pool.run(network.map(lambda w: w * finer), FLOAT32, [(1.0,)], calls)[name][0]
+    wrong_weight = pool.run(with_numbers(network.map(float), lambda w: w * finer), FLOAT32, [(1.0,)], calls)[name][0]
     for answer in (wrong_point, wrong_weight):
         assert "hold" in answer.not_run
         assert "numbers that are not" in answer.not_run
@@ -152,7 +153,7 @@ def test_numbers_of_another_format_are_refused(pool: LibraryPool, name: str, var
 @pytest.mark.parametrize(("name", "variant"), WAYS)
 def test_what_has_no_dtype_is_said_so(pool: LibraryPool, name: str, variant: str) -> None:
     present(pool, name)
-    answer = pool.run(Network((Dense(((1.0,), (2.0,))),)), TF32, [(1.0,)], {name: [Call(variant, (0,))]})[name][0]
+    answer = pool.run(dense_relu((Dense(((1.0,), (2.0,))),)), TF32, [(1.0,)], {name: [Call(variant, (0,))]})[name][0]
     assert answer.outputs is None
     assert answer.not_run == f"{name} has no dtype tf32"
 
@@ -161,7 +162,7 @@ def test_numpy_does_not_pass_off_float32_as_bfloat16(pool: LibraryPool) -> None:
     """np.matmul widens the types of ml_dtypes and returns float32: such a result is no bfloat16 logit."""
     pytest.importorskip("ml_dtypes")
     calls = {"numpy": [Call("matmul", (0,)), Call("dot", (0,))]}
-    matmul, dot = pool.run(Network((Dense(((1.0,), (2.0,))),)), FORMATS["bfloat16"], [(1.0,)], calls)["numpy"]
+    matmul, dot = pool.run(dense_relu((Dense(((1.0,), (2.0,))),)), FORMATS["bfloat16"], [(1.0,)], calls)["numpy"]
     assert matmul.not_run == "the result for bfloat16 comes back in float32"
     assert dot.outputs is not None
     assert dot.outputs.logits == ((1.0, 2.0),)
@@ -170,7 +171,7 @@ def test_numpy_does_not_pass_off_float32_as_bfloat16(pool: LibraryPool) -> None:
 def test_torch_runs_8_bit_formats_without_hidden_layers(pool: LibraryPool) -> None:
     present(pool, "torch")
     calls = {"torch": [Call("linear", (0,) * 4)]}
-    plain = Network((Dense(((1.0,), (2.0,))),))
+    plain = dense_relu((Dense(((1.0,), (2.0,))),))
     answer = pool.run(plain, FORMATS["float8_e5m2"], [(3.5,)], calls)["torch"][0]
     if answer.outputs is None:
         pytest.skip(f"this torch: {answer.not_run}")

@@ -95,7 +95,7 @@ def test_every_value_of_every_switch_is_read_on_a_device_that_has_it(name: str) 
     ("text", "reason"),
     [
         ("torhc:linear", "did you mean torch"),
-        ("torch", "torch has no operation ''"),
+        ("torch", "'torch' names no operation, and one layer needs one: choose torch:OPERATION from linear"),
         ("torch:lineal", "torch has no operation 'lineal'; choose from linear, matmul, sum, vdot, conv2d"),
         ("torch:linear:batch=0", "'batch=0' is no option"),
         ("torch:linear:batch=four", "'batch=four' is no option"),

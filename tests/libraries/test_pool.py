@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
-from fpsynth.formats import FLOAT16, FLOAT32
+from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
+from fpsynth.libraries import worker
+from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.kernels import Process
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for
 from fpsynth.libraries.registry import library_named, names_for
-from fpsynth.libraries.worker import load_request
-from fpsynth.networks.network import Dense, Network
-from fpsynth.processes import Worker
+from fpsynth.libraries.sending import network_from_message
+from fpsynth.libraries.worker import load_request, outputs_from_message, run_request
+from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.workers.messages import Incoming, Message, packed
+from fpsynth.workers.process import Worker
 
-NETWORK = Network((Dense(((1.0,), (2.0,))),))
+NETWORK = dense_relu((Dense(((1.0,), (2.0,))),))
 CALLS = {"numpy": [Call("matmul", (0,))]}
 NO_GPU = "device cuda: no GPU (or no CUDA driver) on this machine"
 
@@ -128,13 +134,58 @@ def test_variables_reach_the_process_and_choose_its_kernels() -> None:
 
 def test_a_large_network_passes_through() -> None:
     """More than a pipe holds, in both directions."""
-    wide = Network((Dense(tuple((1.0 / (k + 1),) for k in range(5000))),)).map(lambda w: float.fromhex(w.hex()))
-    rounded = wide.map(lambda w: float(int(w * 2**10)) / 2**10)
+    wide = dense_relu((Dense([(1.0 / (k + 1),) for k in range(5000)]),))
+    rounded = dense_relu((Dense(np.trunc(wide.dense_layers[0].weight * 2**10) / 2**10),))
     with LibraryPool(["numpy"]) as pool:
         answer = pool.run(rounded, FLOAT32, [(1.0,), (0.5,)], {"numpy": [Call("matmul", (0, 1) * 50)]})["numpy"][0]
         assert answer.outputs is not None
         assert len(answer.outputs.logits) == 100
-        assert answer.outputs.logits[0] == tuple(row[0] for row in rounded.layers[0].weight)
+        assert answer.outputs.logits[0] == tuple(row[0] for row in rounded.dense_layers[0].weight.tolist())
+
+
+def sent(message: Message) -> Message:
+    """A message as the other process gets it."""
+    pieces = [memoryview(piece).tobytes() for piece in packed(message)]
+    source, sink = os.pipe()
+    try:
+        assert os.write(sink, b"".join(pieces)) == sum(map(len, pieces))
+        arrived = Incoming(source).read()
+    finally:
+        os.close(source)
+        os.close(sink)
+    assert arrived is not None
+    assert arrived.content is not None
+    return arrived.content
+
+
+def test_every_bit_of_the_operands_and_of_the_results_passes_through() -> None:
+    """-0, subnormals, infinities, and NaNs of either sign with their payloads: rows that differ in them are two rows."""
+    values = (-0.0, 0.0, 5e-324, -math.inf, *np.array([0x7FF8 << 48 | 5, 0xFFF8 << 48], np.uint64).view(np.float64).tolist())
+    bits = np.array(values).tobytes()
+    asked = sent(run_request(dense_relu(((np.array([values]), np.array([-0.0])),)), FLOAT64, [values], []))["run"]
+    (layer,) = network_from_message(asked["network"]).dense_layers
+    assert np.array(layer.weight).tobytes() == bits
+    assert layer.bias is not None
+    assert math.copysign(1, layer.bias[0]) == -1
+    outputs = Outputs((values[:2], values[1::-1], values[:2], values[4:]), (0, 1, 0, 0))
+    message = sent(worker._message(outputs))
+    assert len(message["logits"]) == 3
+    returned = outputs_from_message(message)
+    assert returned.classes == outputs.classes
+    assert np.array(returned.logits).tobytes() == np.array(outputs.logits).tobytes()
+
+
+def test_what_was_cut_off_is_never_taken_for_an_answer_to_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(message: object) -> None:
+        raise KeyboardInterrupt
+
+    with LibraryPool(["numpy"]) as pool:
+        assert run(pool).outputs is not None
+        with monkeypatch.context() as patch:
+            patch.setattr("fpsynth.libraries.pool.outputs_from_message", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                run(pool)
+        assert run(pool) == Answer(not_run="the pool is closed")
 
 
 def test_bad_arguments() -> None:

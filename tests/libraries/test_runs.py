@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fpsynth import processes
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.cudnn import ALGORITHMS
@@ -17,10 +16,11 @@ from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.libraries.runs import BATCHES, SETTINGS, batches_for, run_in, sweep, variations
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.workers import process
 
-SMALL = Network((Dense(((1.0, 2.0), (2.0, 1.0))),))
-DEEP = Network((Dense(((1.0, 1.0),)), Dense(((2.0,),))))
+SMALL = dense_relu((Dense(((1.0, 2.0), (2.0, 1.0))),))
+DEEP = dense_relu((Dense(((1.0, 1.0),)), Dense(((2.0,),))))
 
 
 def numbers(seed: int, count: int) -> tuple[float, ...]:
@@ -85,7 +85,7 @@ def test_each_environment_gets_its_settings_its_batch_and_its_place_in_the_list(
 
 def test_kernels_for_another_processor_sum_otherwise() -> None:
     """OpenBLAS's for the Prescott have half of the lanes of any that has AVX."""
-    network = Network((Dense((numbers(1, 64), numbers(2, 64))),))
+    network = dense_relu((Dense((numbers(1, 64), numbers(2, 64))),))
     environments = [parse_environment(text) for text in ("numpy:matmul", "numpy:matmul:OPENBLAS_CORETYPE=Prescott")]
     new, old = run_in(environments, network, FLOAT32, [numbers(3 + k, 64) for k in range(8)])
     if "avx" not in new.facts["cpu_features"].split() or old.facts.get("blas_kernels") == new.facts.get("blas_kernels"):
@@ -95,7 +95,7 @@ def test_kernels_for_another_processor_sum_otherwise() -> None:
 
 
 def test_primitives_run_networks_of_one_layer() -> None:
-    ones = Network((Dense(((1.0, 1.0),)),))
+    ones = dense_relu((Dense(((1.0, 1.0),)),))
     vdot, total = Environment("numpy", "vdot"), Environment("numpy", "sum", batch=4)
     for run in run_in([vdot, total], ones, FLOAT32, [(2.0, 3.0)]):
         assert run.answers[0].outputs is not None
@@ -108,12 +108,10 @@ def test_primitives_run_networks_of_one_layer() -> None:
 
 def test_no_more_processes_at_a_time_than_allowed() -> None:
     environments = [parse_environment(f"numpy:matmul:threads={count}") for count in (1, 2, 3, 4)]
-    before, seen = len(processes._running), []
-    runs = run_in(
-        environments, SMALL, FLOAT32, [(1.0, 0.0)], progress=lambda line: seen.append(len(processes._running) - before)
-    )
+    before, seen = len(process._running), []
+    runs = run_in(environments, SMALL, FLOAT32, [(1.0, 0.0)], progress=lambda line: seen.append(len(process._running) - before))
     assert seen == [2, 2, 2, 1]
-    assert len(processes._running) == before
+    assert len(process._running) == before
     assert all(run.answers[0].outputs is not None for run in runs)
 
 

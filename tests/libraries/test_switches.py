@@ -17,10 +17,10 @@ from fpsynth.libraries.base import CannotRun
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.registry import library_named
 from fpsynth.libraries.runs import Run, run_in
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
 CHECK = Path(__file__).with_name("compile_check.py")
-NETWORK = Network((Dense(((1.0, 2.0), (3.0, 4.0)), (1.0, 1.0)), Dense(((1.0, -1.0),))))
+NETWORK = dense_relu((Dense(((1.0, 2.0), (3.0, 4.0)), (1.0, 1.0)), Dense(((1.0, -1.0),))))
 
 
 def needs(name: str) -> None:

@@ -20,7 +20,7 @@ from fpsynth.networks.certifier_text import (
     write_query,
     write_records,
 )
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 ROWS = st.integers(1, 3).flatmap(lambda n: st.lists(st.tuples(*[NUMBERS] * n), min_size=1, max_size=3))
@@ -57,7 +57,7 @@ def test_numbers_without_a_decimal_expansion_are_refused(number):
 
 @given(st.lists(ROWS, min_size=1, max_size=1))
 def test_networks_come_back_exactly(layers):
-    network = Network(tuple(Dense(tuple(rows)) for rows in layers))
+    network = dense_relu(tuple(Dense(tuple(rows)) for rows in layers))
     text = write_network(network)
     assert set(text) <= set("0123456789.,[]-")
     assert read_network(text) == network.map(Fraction)
@@ -65,19 +65,19 @@ def test_networks_come_back_exactly(layers):
 
 
 def test_rows_are_inputs_and_matrices_follow_each_other():
-    network = Network((Dense(((1.0, 2.0), (3.0, 4.0), (5.0, 6.0))), Dense(((0.5, -0.5, 0.25),))))
+    network = dense_relu((Dense(((1.0, 2.0), (3.0, 4.0), (5.0, 6.0))), Dense(((0.5, -0.5, 0.25),))))
     text = "[[1.0,3.0,5.0],[2.0,4.0,6.0]],[[0.5],[-0.5],[0.25]]"
     assert write_network(network) == text
     assert read_network(text) == network.map(Fraction)
 
 
 def test_the_published_network():
-    assert write_network(Network((Dense(((W1,), (W2,))),))) == "[[0.9890594482421875,0.989059507846832275390625]]"
+    assert write_network(dense_relu((Dense(((W1,), (W2,))),))) == "[[0.9890594482421875,0.989059507846832275390625]]"
 
 
 def test_biases_cannot_be_written():
     with pytest.raises(InputError, match="no biases"):
-        write_network(Network((Dense(((1.0,),), (0.0,)),)))
+        write_network(dense_relu((Dense(((1.0,),), (0.0,)),)))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from fpsynth.errors import InputError
 from fpsynth.networks.foreign import recognised
 from fpsynth.networks.layouts import named_otherwise, turned
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.npz import load_images, load_network
 from fpsynth.networks.onnx import onnx_bytes
 
@@ -84,7 +84,7 @@ def test_an_onnx_model_is_recognised(tmp_path):
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     from fpsynth.formats import FLOAT32
 
-    (tmp_path / "file").write_bytes(onnx_bytes(Network((Dense(((1.0, 2.0),)),)), FLOAT32))
+    (tmp_path / "file").write_bytes(onnx_bytes(dense_relu((Dense(((1.0, 2.0),)),)), FLOAT32))
     assert "ONNX" in recognised(tmp_path / "file").name
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
-from fpsynth.networks import npz
-from fpsynth.networks.npz import load_arrays, load_images, load_network
+from fpsynth.networks import npz_archive
+from fpsynth.networks.npz import load_images, load_network
 
 W0 = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 W1 = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, -0.5]])
@@ -36,30 +36,27 @@ def npy(array, **kwargs):
 def test_columns_become_outputs(path, save):
     save(path, W0=W0, W1=W1, b1=np.array([0.25, -1.0]), lipschitz=np.zeros((2, 2)))
     network = load_network(path)
-    assert network.shape == (2, 3, 2)
-    assert network.layers[0].weight == ((1.0, 4.0), (2.0, 5.0), (3.0, 6.0))
-    assert network.layers[0].bias is None
-    assert network.layers[1].bias == (0.25, -1.0)
-    arrays = load_arrays(path)
-    assert arrays.shape == network.shape
-    assert arrays.network() == network
+    assert network.widths == (2, 3, 2)
+    assert network.dense_layers[0].weight.tolist() == [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]
+    assert network.dense_layers[0].bias is None
+    assert network.dense_layers[1].bias.tolist() == [0.25, -1.0]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.uint16, ">f8"])
 def test_any_plain_number_is_read_exactly(path, dtype):
     np.savez(path, W0=W0.astype(dtype))
-    assert (load_arrays(path).weights[0] == W0).all()
-    assert load_arrays(path).weights[0].dtype == np.float64
+    assert (load_network(path).dense_layers[0].weight.T == W0).all()
+    assert load_network(path).dense_layers[0].weight.dtype == np.float64
 
 
 def test_arrays_in_column_order_are_read_alike(path):
     np.savez(path, W0=np.asfortranarray(W0))
-    assert (load_arrays(path).weights[0] == W0).all()
+    assert (load_network(path).dense_layers[0].weight.T == W0).all()
 
 
 def test_ten_layers_are_in_numerical_order(path):
     np.savez(path, **{f"W{k}": np.full((1, 1), float(k)) for k in range(12)})
-    assert [layer.weight[0][0] for layer in load_network(path).layers] == list(range(12))
+    assert [layer.weight[0][0] for layer in load_network(path).dense_layers] == list(range(12))
 
 
 BAD_NETWORKS = {
@@ -79,6 +76,9 @@ BAD_NETWORKS = {
     "booleans": ({"W0": np.array([[True]])}, "plain numbers"),
     "records": ({"W0": np.zeros((1, 1), dtype=[("a", "f8")])}, "plain numbers"),
     "large integers": ({"W0": np.array([[2**60]])}, "beyond 2"),
+    "an integer too many": ({"W0": np.array([[2**53 + 1]])}, "beyond 2"),
+    "a negative integer too many": ({"W0": np.array([[-(2**53) - 1]])}, "beyond 2"),
+    "an unsigned integer too many": ({"W0": np.array([[2**64 - 1]], np.uint64)}, "beyond 2"),
     "long double": ({"W0": np.zeros((1, 1), np.longdouble)}, "wider than float64"),
 }
 
@@ -139,9 +139,9 @@ def test_lying_headers_are_refused_before_anything_is_loaded(path, data, reason)
 
 def test_the_limit_is_on_all_arrays_together(path, monkeypatch):
     np.savez(path, W0=np.zeros((10, 10)), W1=np.zeros((10, 10)))
-    monkeypatch.setattr(npz, "MAX_BYTES", 1600)
-    assert load_network(path).shape == (10, 10, 10)
-    monkeypatch.setattr(npz, "MAX_BYTES", 1599)
+    monkeypatch.setattr(npz_archive, "MAX_BYTES", 1600)
+    assert load_network(path).widths == (10, 10, 10)
+    monkeypatch.setattr(npz_archive, "MAX_BYTES", 1599)
     with pytest.raises(InputError, match="need more than"):
         load_network(path)
 

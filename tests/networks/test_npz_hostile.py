@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
-from fpsynth.networks.npz import load_arrays, load_images, load_network
+from fpsynth.networks.npz import load_images, load_network
 
 EYE = np.eye(2)
 
@@ -79,9 +79,9 @@ def test_a_bomb_is_refused_before_anything_is_read(bomb):
     code = (
         "import sys, time\n"
         "from fpsynth.errors import InputError\n"
-        "from fpsynth.networks.npz import load_arrays\n"
+        "from fpsynth.networks.npz import load_network\n"
         "start = time.perf_counter()\n"
-        "try:\n    load_arrays(sys.argv[1])\n"
+        "try:\n    load_network(sys.argv[1])\n"
         "except InputError as error:\n    print(error)\n"
         "seconds = time.perf_counter() - start\n"
         "(peak,) = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')]\n"
@@ -109,8 +109,8 @@ def test_the_limit_counts_float64_and_labels_as_they_are_read(path, monkeypatch)
     monkeypatch.setattr("fpsynth.networks.npz.MAX_IMAGE_BYTES", 40 + 79)
     assert "images need more than" in refused(load_images, path)
     np.savez(path, W0=np.zeros((10, 10), np.uint8))
-    monkeypatch.setattr("fpsynth.networks.npz.MAX_BYTES", 799)
-    assert "in float64" in refused(load_arrays, path)
+    monkeypatch.setattr("fpsynth.networks.npz_archive.MAX_BYTES", 799)
+    assert "in float64" in refused(load_network, path)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
@@ -125,21 +125,21 @@ def test_members_of_no_interest_may_be_compressed_otherwise(path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("W0.npy", npy(EYE))
         file.writestr("more.npy", npy(EYE), compress_type=zipfile.ZIP_LZMA)
-    assert load_network(path).shape == (2, 2)
+    assert load_network(path).widths == (2, 2)
 
 
 def test_headers_of_python_2_are_read_without_a_warning(path):
     archive(path, [("W0.npy", header("{'descr': '<f8', 'fortran_order': False, 'shape': (2L, 2L), }\n") + EYE.tobytes())])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert (load_arrays(path).weights[0] == EYE).all()
+        assert (load_network(path).dense_layers[0].weight == EYE).all()
 
 
 @pytest.mark.parametrize("version", [b"\x02\x00", b"\x03\x00"])
 def test_headers_of_later_versions_are_read(path, version):
     text = '{"shape": (2, 2), "fortran_order": True, "descr": ">f4"}'
     archive(path, [("W0.npy", header(text, version) + np.array([[1, 2], [3, 4]], ">f4").tobytes())])
-    assert load_arrays(path).weights[0].tolist() == [[1, 3], [2, 4]]
+    assert load_network(path).dense_layers[0].weight.T.tolist() == [[1, 3], [2, 4]]
 
 
 GOOD = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), }"
@@ -231,7 +231,7 @@ def test_a_comment_at_the_end_may_stand_there(path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("W0.npy", npy(EYE))
         file.comment = b"PK\x05\x06 is how the end begins"
-    assert load_network(path).shape == (2, 2)
+    assert load_network(path).widths == (2, 2)
 
 
 def test_what_zip_streams_write_is_read(path):
@@ -249,7 +249,7 @@ def test_what_zip_streams_write_is_read(path):
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("W0.npy", npy(EYE))  # its sizes stand after it
     path.write_bytes(stream.getvalue())
-    assert load_network(path).shape == (2, 2)
+    assert load_network(path).widths == (2, 2)
 
 
 @pytest.mark.parametrize("load", [load_network, load_images])
@@ -267,7 +267,7 @@ def test_nothing_but_regular_files_is_opened(load, tmp_path):
 def test_a_link_to_an_archive_is_followed(path, tmp_path):
     np.savez(path, W0=EYE)
     (tmp_path / "link").symlink_to(path)
-    assert load_network(tmp_path / "link").shape == (2, 2)
+    assert load_network(tmp_path / "link").widths == (2, 2)
 
 
 @pytest.mark.parametrize("labels", [np.array([0, 2**63], np.uint64), np.array([0, 2**40])])

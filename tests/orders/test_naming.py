@@ -13,7 +13,7 @@ from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Order, equal, fixed_order, name_of, name_with_bias, parse_order
 from fpsynth.revealing.properties import named
 from fpsynth.revealing.trees import canonical
@@ -169,7 +169,7 @@ def test_without_a_bias_the_same_arithmetic_sums_the_products_alone():
     how = Arithmetic(FLOAT32, order=parse_order("blocked:2+bias:1"), bias_leaf=True)
     row, x = (1.0, 2.0**24, -(2.0**24), 3.0), (1.0,) * 4
     for bias, plain in ((None, "blocked:2"), ((5.0,), None)):
-        network = Network((Dense((row,), bias),))
+        network = dense_relu((Dense((row,), bias),))
         by_graph = network_logits(network, x, FLOAT32, Deployment(how))
         tree = plain or "[[[0,1],4],[2,3]]"
         other = Arithmetic(FLOAT32, order=parse_order(tree), bias_leaf=bias is not None)

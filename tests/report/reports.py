@@ -8,7 +8,7 @@ from itertools import pairwise
 from witnesses import published
 
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.rounding import from_float, round_fraction
 from fpsynth.synthesis.result import TieResult
 from fpsynth.synthesis.verdicts import Verdict
@@ -57,7 +57,7 @@ def optimal():
     radius = Fraction("0.000000059604644776")
     return replace(
         known(),
-        network=Network((Dense(((w,), (w + step,))),)),
+        network=dense_relu((Dense(((w,), (w + step,))),)),
         certified=(b,),
         counterexample=(a,),
         certificate=Certificate("lipschitz-exact", True, radius, Fraction(step) / Fraction("0.0000000596046448")),
@@ -84,7 +84,7 @@ def random_witness(*shape, seed=0, bias=False):
     )
     points = [tuple(abs(number()) for _ in range(shape[0])) for _ in range(2)]
     assert all(from_float(x).is_finite for point in points for x in point)
-    return replace(known(), network=Network(layers), certified=points[0], counterexample=points[1])
+    return replace(known(), network=dense_relu(layers), certified=points[0], counterexample=points[1])
 
 
 def found(*witnesses, **changes):

@@ -12,7 +12,7 @@ from profiles import examples
 
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT16, FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_json import divergence_json
@@ -77,7 +77,7 @@ def test_an_aligned_step_is_one_sum_of_all_its_addends():
     row = row_of(20, {0: 2048.0, 1: 2.0**-13, 2: -2048.0, 17: 2.0**-14})
     hows = ("chain", Arithmetic(FLOAT16, accumulator=FLOAT32)), ("core", tensor_core(20))
     found = divergence(
-        Network((Dense((row,)),)), (1.0,) * 20, views(*hows), Predicate("gap", 0, 0, Fraction(1, 2**20)), fmt=FLOAT16
+        dense_relu((Dense((row,)),)), (1.0,) * 20, views(*hows), Predicate("gap", 0, 0, Fraction(1, 2**20)), fmt=FLOAT16
     )
     text = explain(found)
     assert "y0 = (p0 + p1 + p2) + p17" in text
@@ -94,7 +94,7 @@ def test_partial_sums_end_in_the_predicted_logits(name):
         values = layer_values(found, view)
         if not view.interval:
             assert tuple(map(number, values[-1].sums)) == view.logits
-        for output in range(found.network.shape[-1]):
+        for output in range(found.network.widths[-1]):
             neuron = neuron_of(found, view, 0, output, values)
             if neuron.how.format is not None:
                 assert number(summed(neuron).result) == number(values[-1].sums[output])

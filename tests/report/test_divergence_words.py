@@ -11,12 +11,13 @@ from fpsynth.alignment import Alignment
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
+from fpsynth.report.differences import differences
 from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_explain import explain_divergence
-from fpsynth.report.divergence_words import differences, told_apart, wrong
+from fpsynth.report.divergence_words import told_apart, wrong
 from fpsynth.report.numerals import decimal
 from fpsynth.report.partial_sums import layer_values, neuron_of, summed
 from fpsynth.report.trees import subject
@@ -29,7 +30,7 @@ WIDE = Arithmetic(FLOAT32)
 
 def of(a, b):
     """Four ones in two arithmetics: nothing departs, but the words are about the arithmetics alone."""
-    network = Network((Dense(((1.0,) * 4,)),))
+    network = dense_relu((Dense(((1.0,) * 4,)),))
     return divergence(network, (1.0,) * 4, views(("a", a), ("b", b)), Predicate("sign"), fmt=a.format)
 
 
@@ -111,7 +112,7 @@ def test_steps_that_align_fuse_both_of_two_products():
 
 def test_what_an_aligned_step_cuts_is_shown():
     """1, 2**-25 + 2**-26 and -1 in one step: of the second one 2**-25 is kept."""
-    network = Network((Dense(((1.0, 2.0**-12 + 2.0**-13, -1.0, 0.0),)),))
+    network = dense_relu((Dense(((1.0, 2.0**-12 + 2.0**-13, -1.0, 0.0),)),))
     found = divergence(
         network, (1.0, 2.0**-13, 1.0, 1.0), views(("chain", CHAIN), ("core", CORE)), Predicate("sign"), fmt=FLOAT16
     )
@@ -130,7 +131,7 @@ def test_what_an_aligned_step_cuts_is_shown():
 
 
 def test_many_addends_at_once_are_named_shortly():
-    network = Network((Dense(((1.0,) * 8,)),))
+    network = dense_relu((Dense(((1.0,) * 8,)),))
     wide = replace(CORE, order=parse_order("groups:8"))
     found = divergence(network, (1.0,) * 8, views(("chain", CHAIN), ("core", wide)), Predicate("sign"), fmt=FLOAT16)
     assert "p0 + p1 + ... + p7 (8 at once)" in explain_divergence(found, unicode=False)

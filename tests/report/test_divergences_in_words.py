@@ -12,7 +12,7 @@ from divergences import BY_HAND, classes, divergence, observed, outside, positio
 from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.calls import memory_words
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.divergence import divergence_report
@@ -67,7 +67,7 @@ def test_the_box_says_which_side_agrees_with_the_reals(real, told):
 
 def test_a_class_over_the_reals_that_neither_side_has_is_shown():
     weights = row_of(4, {0: -(2.0**24), 2: 2.0**24, 3: 1.0})
-    network = Network((Dense((weights, row_of(4, {0: 0.5}), row_of(4, {0: 0.25}))),))
+    network = dense_relu((Dense((weights, row_of(4, {0: 0.5}), row_of(4, {0: 0.25}))),))
     how = views(("sequential", SEQUENTIAL), ("pairwise", PAIRWISE))
     found = divergence(network, (1.0,) * 4, how, Predicate("argmax"))
     found = replace(found, real=(Fraction(0), Fraction(0), Fraction(3)))
@@ -138,7 +138,7 @@ def replayed(found, logits):
 
 @pytest.mark.parametrize("found", [outside(), twin(), position(), classes()], ids=["outside", "twin", "position", "classes"])
 def test_the_libraries_are_one_table_at_80_columns(found):
-    logits = tuple(-5.96046448e-8 / 3 for _ in range(found.network.shape[-1]))
+    logits = tuple(-5.96046448e-8 / 3 for _ in range(found.network.widths[-1]))
     lines = block(divergence_report(replayed(found, logits), width=80), "Libraries")
     assert lines[1].split()[:4] == ["library", "version", "run", "as"]
     assert sum("library" in line for line in lines[1:]) == 1
@@ -150,7 +150,7 @@ def test_the_libraries_are_one_table_at_80_columns(found):
 
 @pytest.mark.parametrize("found", [outside(), classes()], ids=["outside", "classes"])
 def test_a_replay_is_one_table_at_80_columns(found):
-    logits = tuple(-5.96046448e-8 / 3 for _ in range(found.network.shape[-1]))
+    logits = tuple(-5.96046448e-8 / 3 for _ in range(found.network.widths[-1]))
     assert replay_text(replayed(found, logits), Style(width=80)).count("run as") == 1
 
 

@@ -14,7 +14,7 @@ from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu, with_numbers
 from fpsynth.orders import Order
 from fpsynth.report.computed import exact_logits, logits, operations, steps
 from fpsynth.report.explain import explain
@@ -80,7 +80,7 @@ def test_several_inputs_have_a_radius_with_a_root():
     shown = re.search(r"≈ ([0-9.]+)\n", text.split("In algebra")[1])
     values = logits(witness, witness.certified)
     margin = abs(Fraction(values.floats[0]) - Fraction(values.floats[1]))
-    rows = witness.network.layers[0].weight
+    rows = witness.network.dense_layers[0].weight.tolist()
     square = sum((Fraction(u) - Fraction(v)) ** 2 for u, v in zip(*rows, strict=True))
     assert abs(Fraction(shown[1]) ** 2 * square - margin**2) < Fraction(1, 10**15)
 
@@ -95,8 +95,8 @@ def test_a_narrow_hidden_layer_has_an_exact_spectral_norm():
     text = explain(witness).split("In algebra")[1]
     shown = float(re.search(r"≈ ([0-9.]+)\n", text)[1])
     values = logits(witness, witness.certified).floats
-    last = np.array(witness.network.layers[1].weight)
-    hidden = np.linalg.norm(np.array(witness.network.layers[0].weight), 2)
+    last = np.array(witness.network.dense_layers[1].weight)
+    hidden = np.linalg.norm(np.array(witness.network.dense_layers[0].weight), 2)
     assert shown == pytest.approx(abs(values[0] - values[1]) / (np.linalg.norm(last[0] - last[1]) * hidden), rel=1e-9)
 
 
@@ -145,7 +145,13 @@ def _float16(witness):
         return float(round_fraction(Fraction(number), FLOAT16))
 
     points = [tuple(map(short, point)) for point in (witness.certified, witness.counterexample)]
-    return replace(witness, format=FLOAT16, network=witness.network.map(short), certified=points[0], counterexample=points[1])
+    return replace(
+        witness,
+        format=FLOAT16,
+        network=with_numbers(witness.network.map(float), short),
+        certified=points[0],
+        counterexample=points[1],
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (3, 2), (2, 3, 2), (3, 4, 4, 3)])
@@ -197,7 +203,7 @@ def test_overflow_is_named():
         known(),
         format=FLOAT16,
         deployment=Deployment(Arithmetic(FLOAT16)),
-        network=Network((Dense(((4.0,), (2.0,))),)),
+        network=dense_relu((Dense(((4.0,), (2.0,))),)),
         certified=(65504.0,),
         counterexample=(1.0,),
     )

@@ -6,7 +6,7 @@ from divergences import divergence, views
 
 from fpsynth.arithmetic import REAL, Arithmetic
 from fpsynth.formats import FLOAT16, FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report import partial_sums
@@ -27,7 +27,7 @@ def layer(rows, columns):
 
 @pytest.mark.parametrize("name", HOWS)
 def test_a_wide_layer_gives_what_the_graph_gives(name, monkeypatch):
-    network = Network((layer(8, 9), layer(3, 8)))
+    network = dense_relu((layer(8, 9), layer(3, 8)))
     shown = views(("a", REAL), ("b", HOWS[name]))
     found = divergence(network, (0.125,) * 9, shown, Predicate("sign"), fmt=FLOAT16)
     slow = layer_values(found, found.deployed)

@@ -8,7 +8,7 @@ from reports import found, known, optimal, random_witness, replayed
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT16
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.report.terminal import tie_report, witness_report
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.result import TieResult
@@ -184,7 +184,7 @@ def test_control_characters_from_a_file_do_not_reach_the_terminal():
 
 def test_an_overflow_is_reported():
     witness = replace(known(), format=FLOAT16, certified=(65504.0,), counterexample=(1.0,), replays=())
-    overflowing = replace(witness, network=Network((Dense(((4.0,), (2.0,))),)), deployment=Deployment(Arithmetic(FLOAT16)))
+    overflowing = replace(witness, network=dense_relu((Dense(((4.0,), (2.0,))),)), deployment=Deployment(Arithmetic(FLOAT16)))
     text = witness_report(overflowing)
     assert "infinity" in text
 

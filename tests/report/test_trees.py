@@ -7,8 +7,10 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import example, given
+from given_programs import BY_HAND, arithmetic, parts, programs, tail_in_sequence, with_addends
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import every_order, trees
 
 from fpsynth.arithmetic import REAL, Arithmetic
@@ -16,7 +18,8 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.orders import Order, fixed_order, parse_order
 from fpsynth.report.tree_svg import tree_svg
-from fpsynth.report.trees import tree_text
+from fpsynth.report.trees import subject, tree_text
+from fpsynth.sums.program import Program
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -106,6 +109,80 @@ def test_a_picture_escapes_what_it_writes() -> None:
     hostile = Arithmetic(Format("<&>", 8, 24))
     root = ElementTree.fromstring(tree_svg(hostile, 2))
     assert "<&>" in (root.findtext(f"{SVG}title") or "")
+
+
+def test_programs_are_drawn_with_signs_where_something_is_rounded_otherwise() -> None:
+    assert tree_text(arithmetic(BY_HAND["tail"]), width=120).splitlines()[1:] == [
+        "5 ◆ ──┬◇┬◇────┬◇",
+        "6 ◆ ──╯ │     │",
+        "7 ◆ ────╯     │",
+        "  0 ──┬─┬─┬─┬─╯",
+        "  1 ──╯ │ │ │",
+        "  2 ────╯ │ │",
+        "  3 ──────╯ │",
+        "  4 ────────╯",
+        "◆ product rounded to float64",
+        "◇ sum in float64",
+    ]
+    assert tree_text(arithmetic(BY_HAND["rounded before the bias"])).splitlines()[1:] == [
+        " 0 ○ ──┬─┬─┬─┬─┬◆┬◇",
+        " 1 ● ──╯ │ │ │ │ │",
+        " 2 ● ────╯ │ │ │ │",
+        " 3 ● ──────╯ │ │ │",
+        " 4 ● ────────╯ │ │",
+        " 5 ● ──────────╯ │",
+        "bias ────────────╯",
+        "● product fused into the addition   ○ product rounded first",
+        "◆ sum in float32, rounded to bfloat16",
+        "◇ sum in bfloat16",
+    ]
+    twice = tree_text(arithmetic(BY_HAND["rounded twice"]))
+    assert "◆" not in twice  # all are alike: the title says so
+    assert "each sum then" in tree_text(arithmetic(BY_HAND["rounded twice"]), width=200).splitlines()[0]
+
+
+def test_the_bias_and_addends_of_a_program_are_leaves() -> None:
+    names = [line.partition(" ─")[0].strip() for line in tree_text(arithmetic(with_addends())).splitlines()[1:8]]
+    assert names == ["0 ○", "1 ●", "2 ●", "3 ●", "bias", "addend 0", "addend 1"]
+    assert "bias ◆ ──" in tree_text(arithmetic(BY_HAND["bias between"]))
+    assert "◆ bias rounded to bfloat16" in tree_text(arithmetic(BY_HAND["bias between"]))
+
+
+def test_what_repeats_is_folded_only_where_it_is_rounded_alike() -> None:
+    lines = tree_text(arithmetic(parts(4, 1024)), width=76).splitlines()
+    assert sum("┬◆" in line for line in lines) == 4
+    assert sum("... 1019 more like this" in line for line in lines) == 4
+    odd = tree_text(arithmetic(tail_in_sequence(60, 30)), width=76)
+    rows = [line.split(" ─")[0].strip() for line in odd.splitlines()[1:]]
+    assert [row for row in rows if "more" in row] == ["... 27 more like this", "... 27 more like this"]
+    assert [odd.count(sign) for sign in "◆◇"] == [4, 4]  # three rows each, and the legend
+
+
+@settings(max_examples=examples(150))
+@given(programs(), st.integers(40, 120), st.integers(2, 50), st.booleans())
+def test_the_text_of_any_program_fits_and_names_every_leaf(program: Program, width: int, rows: int, unicode: bool) -> None:
+    drawn = subject(arithmetic(program))
+    text = tree_text(arithmetic(program), width=width, rows=rows, unicode=unicode)
+    assert max(map(len, text.splitlines())) <= width
+    assert unicode or text.isascii()
+    title, *lines = tree_text(arithmetic(program), width=width, rows=rows, unicode=unicode, legend=False).splitlines()
+    assert text.startswith("\n".join([title, *lines]))
+    assert len(lines) <= rows
+    full = tree_text(arithmetic(program), width=400, rows=100).splitlines()
+    marked = sum(node >= program.tree.leaves for node in drawn.special)
+    row_text = "".join(line.split(" ─", 1)[1] for line in full[1 : 1 + program.tree.leaves])
+    assert sum(row_text.count(sign) for sign, _ in drawn.signs) == marked
+    root = ElementTree.fromstring(tree_svg(arithmetic(program)))
+    signs = [text for text in root.iter(f"{SVG}text") if text.text in {sign for sign, _ in drawn.signs}]
+    assert len(signs) == marked
+    paths = [path for path in root.iter(f"{SVG}path") if path.attrib["stroke"] == "#2471a3"]
+    assert sum(path.attrib["d"].count("V") for path in paths) == marked
+
+
+def test_a_program_brings_its_own_number_of_terms() -> None:
+    assert tree_text(arithmetic(BY_HAND["tail"])) == tree_text(arithmetic(BY_HAND["tail"]), 8)
+    with pytest.raises(InputError, match="a sum of 8 terms, not of 9"):
+        tree_text(arithmetic(BY_HAND["tail"]), 9)
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:

@@ -62,7 +62,7 @@ def test_only_the_outputs_that_are_compared_are_read():
 
 
 def test_a_single_vector_fills_the_batch():
-    point, weights = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [[1.0] * 6, [2.0] * 6]
+    point, weights = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), np.array([[1.0] * 6, [2.0] * 6])
     request = {"operands": [[point, weights]], "rows": [1], "outputs": [0, 1]}
-    assert answered(bench(lambda row, output: SEQUENTIAL, 3, 2), request) == {"results": [[21.0, 42.0]]}
+    assert answered(bench(lambda row, output: SEQUENTIAL, 3, 2), request)["results"].tolist() == [[21.0, 42.0]]
     assert results(bench(lambda row, output: SEQUENTIAL, 1, 1), [Call(np.ones((2, 6)), np.ones((1, 6)), None)], [0], [0]).shape

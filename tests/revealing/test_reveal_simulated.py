@@ -22,6 +22,9 @@ from fpsynth.revealing.result import Reveal, pairs_reversed, steps_in_words
 from fpsynth.revealing.trees import canonical
 from fpsynth.revealing.vectors import Shape, hostile_calls
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import Round
+from fpsynth.sums.restriction import restrict_program
 from fpsynth.synthesis.flips.arithmetics import same
 
 
@@ -288,7 +291,7 @@ def test_what_is_no_tree_is_not_explained(function):
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_a_tail_that_is_summed_in_float64_is_named(fused):
+def test_a_tail_that_is_summed_in_float64_is_found(fused):
     """What OpenBLAS does with the terms of a single-precision dot product that its vectors leave over."""
     what, start = kernel(FLOAT32, 22), 16
     main = Arithmetic(FLOAT32, order=parse_order("strided:4"), fused=fused)
@@ -301,10 +304,10 @@ def test_a_tail_that_is_summed_in_float64_is_named(fused):
             first = sum_of_products(main, weights[0, :start].astype(float), rows[0, :start].astype(float))
             return (total + first).astype(np.float32).reshape(1, 1)
 
-    reveal = revealed(compute, what)
-    assert not reveal.explained
-    told = "the last 6 products are rounded and added up in float64, and the rest of the sum to them at the end"
-    assert any(told in note for note in reveal.notes)
+    program = program_of(found(revealed(compute, what)), start + 6)
+    assert [leaf.rounds for leaf in program.leaves[start:]] == [(Round(FLOAT32),)] * 6
+    assert [step.rounds for step in program.steps[-6:]] == [(Round(FLOAT64),)] * 5 + [(Round(FLOAT64), Round(FLOAT32))]
+    assert same(Arithmetic(FLOAT32, given=restrict_program(program, range(start))), main, start)
 
 
 def test_vectors_that_were_not_explained_decide_between_hypotheses():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from dataclasses import replace
 
 import pytest
@@ -143,8 +145,8 @@ def test_threads_are_compared_on_request(revealer):
 @pytest.mark.parametrize(
     ("environment", "dtype", "terms", "outputs", "says"),
     [
-        ("numpy:sum", "float32", 0, 1, "number of terms must be from 1 to 4096"),
-        ("numpy:sum", "float32", 4097, 1, "number of terms must be from 1 to 4096"),
+        ("numpy:sum", "float32", 0, 1, "number of terms must be from 1 to 65536"),
+        ("numpy:sum", "float32", 65_537, 1, "number of terms must be from 1 to 65536"),
         ("numpy:sum", "float32", 4, 2, "sum has one output"),
         ("numpy:matmul:batch=64", "float32", 4, 4096, "batch times outputs"),
         ("numpy:matmul", "tf32", 4, 1, "numpy has no dtype tf32"),
@@ -173,7 +175,7 @@ def test_a_library_that_is_not_installed(monkeypatch, revealer):
 def test_no_process_is_left_behind():
     with Revealer() as own:
         of(own, "numpy:sum", terms=2, vectors=50)
-        (worker,) = own._workers.values()
+        (worker,) = own._workers
         process = worker.process
         assert process.poll() is None
     assert process.poll() is not None
@@ -184,10 +186,13 @@ def test_no_process_is_left_behind():
 def test_a_library_that_dies_is_one_line_and_can_be_started_again():
     with Revealer() as own:
         of(own, "numpy:sum", terms=2, vectors=50)
-        (worker,) = own._workers.values()
-        worker.process.kill()
+        (worker,) = own._workers
+        os.kill(worker.process.pid, signal.SIGSTOP)  # so that it is asked before it dies
+        killer = threading.Timer(0.3, worker.process.kill)
+        killer.start()
         with pytest.raises(InputError, match="crashed"):
             of(own, "numpy:sum", terms=3, vectors=50)
+        killer.join()
         assert of(own, "numpy:sum", terms=3, vectors=50).explained
 
 
@@ -198,7 +203,6 @@ def test_one_that_does_not_answer_is_given_up():
 
 BROKEN = """
 from fpsynth.libraries.numpy import Numpy
-from fpsynth.processes import serve
 from fpsynth.revealing import worker
 
 
@@ -220,8 +224,16 @@ class Gpu(Numpy):
         return failing
 
 
-worker.library_named = lambda name: Gpu()
-serve(worker._Server())
+
+
+def started(request):
+    library = Gpu()
+    library.start(request["device"], request["threads"], request["switches"])
+    return library
+
+
+worker.started = started
+handler = worker.handler
 """
 """A process whose library fails for good once it has computed a sum of 13 terms, as a CUDA context does."""
 
@@ -232,13 +244,13 @@ def test_a_process_that_a_kernel_has_broken_is_started_again_for_the_next(tmp_pa
     monkeypatch.setattr("fpsynth.revealing.revealer.WORKER", "broken_gpu")
     with Revealer() as own:
         assert of(own, "numpy:sum", terms=3, vectors=50).facts["facts"] == "not known: NVML: not supported"
-        (first,) = own._workers.values()
+        (first,) = own._workers
         with pytest.raises(InputError, match="an illegal memory access was encountered") as refused:
             of(own, "numpy:sum", terms=13, vectors=50)
         assert "\n" not in str(refused.value)
         assert not own._workers
         assert of(own, "numpy:sum", terms=4, vectors=50).explained
-        (second,) = own._workers.values()
+        (second,) = own._workers
         assert second.process.pid != first.process.pid
 
 

@@ -21,6 +21,8 @@ from fpsynth.revealing.file import reveal_from_json, reveal_to_json
 from fpsynth.revealing.result import Reveal, aligned_groups, steps_in_words
 from fpsynth.revealing.trees import canonical
 from fpsynth.rounding import PLUS_ZERO, Rounding, from_float, round_value
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import Round, StepKind
 
 HALF = TensorCore()
 VOLTA = TensorCore(group=4, fraction_bits=23)
@@ -150,20 +152,24 @@ def test_a_bias_is_added_to_the_accumulator(core):
 
 
 @pytest.mark.parametrize("core", [HALF, BRAIN], ids=str)
-def test_a_bias_that_is_added_to_the_rounded_result_is_told(core):
-    reveal = reveal_of(replace(core, late_bias=True), 40, bias=True, **SHAPE)
-    assert not reveal.explained
-    assert any("before the bias is added" in note for note in reveal.notes)
+def test_a_bias_that_is_added_to_the_rounded_result(core):
+    got = found(reveal_of(replace(core, late_bias=True), 40, bias=True, **SHAPE))
+    program = program_of(got, 40, True)
+    result = FORMATS[core.result]
+    assert program.bias in program.tree.steps[-1]
+    assert program.steps[-1].rounds == (Round(result),)
+    assert program.steps[-2].rounds[-1] == Round(result)
 
 
 @pytest.mark.parametrize("core", [HALF, BRAIN], ids=str)
 @pytest.mark.parametrize("bias", [False, True])
-def test_parts_of_a_split_sum_that_are_rounded_to_the_result_are_told(core, bias):
+def test_parts_of_a_split_sum_that_are_rounded_to_the_result(core, bias):
     """What cuBLAS may do where reductions of reduced precision are allowed."""
-    reveal = reveal_of(replace(core, splits=3, reduced=True), 96, bias=bias, **SHAPE)
-    assert not reveal.explained
-    wanted = f"each of 3 parts of the sum is rounded to {core.result} before these are added in float32"
-    assert any(wanted in note for note in reveal.notes), reveal.notes
+    program = program_of(found(reveal_of(replace(core, splits=3, reduced=True), 96, bias=bias, **SHAPE)), 96, bias)
+    result = FORMATS[core.result]
+    parts = [step for step in program.steps if step.kind is StepKind.ALIGNED and step.rounds[-1] == Round(result)]
+    assert len(parts) == 3
+    assert [step.rounds for step in program.steps if step.kind is StepKind.ADD] == [(Round(FLOAT32),)] * (2 + bias)
 
 
 def test_more_terms_than_a_bfloat16_counts():

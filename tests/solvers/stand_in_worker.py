@@ -4,11 +4,11 @@ import os
 import time
 
 from fpsynth.problems import Problem
-from fpsynth.processes import serve
 from fpsynth.rounding import from_float
+from fpsynth.solvers import worker
 from fpsynth.solvers.base import NOT_ENCODED, Answer, Status
 from fpsynth.solvers.engines import ENGINES
-from fpsynth.solvers.worker import handler
+from fpsynth.workers.serving import Handler
 
 
 class StandIn:
@@ -21,6 +21,9 @@ class StandIn:
 
     def available(self) -> str:
         return "1"
+
+    def load(self) -> None:
+        pass
 
     def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
         match self.name:
@@ -40,6 +43,13 @@ class StandIn:
                 hoard = []
                 while True:
                     hoard.append(bytearray(1 << 24))
+            case "hoarder":
+                self.hoard = bytearray(1 << 26)
+                return Answer(Status.UNSAT)
+            case "eater":
+                if seed == 0:
+                    bytearray(1 << 28)
+                return Answer(Status.UNSAT)
             case "late refuter":
                 time.sleep(0.7)
                 return Answer(Status.UNSAT)
@@ -47,6 +57,9 @@ class StandIn:
         raise AssertionError
 
 
-if __name__ == "__main__":
-    names = ("liar", "refuter", "denier", "hesitant", "wordless", "crasher", "thrower", "glutton", "late refuter", "sleeper")
-    serve(handler({**ENGINES, **{name: StandIn(name) for name in names}}))
+NAMES = ("liar", "refuter", "denier", "hesitant", "wordless", "crasher", "thrower", "glutton", "hoarder", "eater")
+SLOW = ("late refuter", "sleeper")
+
+
+def handler() -> Handler:
+    return worker.handler({**ENGINES, **{name: StandIn(name) for name in (*NAMES, *SLOW)}})

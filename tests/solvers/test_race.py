@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from questions import absorption, alive, children, factoring
 
-from fpsynth.deadlines import require_time, within
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.solvers.race import Race, SolverContradictionError, Task, race
+from fpsynth.workers.deadlines import require_time, within
 
 SOLVABLE = absorption(FLOAT16)
 HERE = str(Path(__file__).parent)

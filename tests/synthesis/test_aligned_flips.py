@@ -19,7 +19,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, TF32, Format
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.machine import has_gpu
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.file import save_reveals
@@ -134,7 +134,7 @@ def test_three_summands_of_which_one_of_them_loses_the_smallest(a: Arithmetic, b
     placed = swallowing(a, b, 40, small)
     row = [0.0] * 40
     row[placed.minus], row[placed.plus], row[placed.small] = float(-placed.omega), float(placed.omega), float(small)
-    layer = Network((Dense((tuple(row),)),))
+    layer = dense_relu((Dense((tuple(row),)),))
     values = {predicted_logits(layer, (1.0,) * 40, View("a", "a", "reference", Deployment(how)))[0] for how in (a, b)}
     assert values == {Fraction(0), small}
 
@@ -149,7 +149,7 @@ def test_terms_that_alone_are_summed_otherwise_are_no_question_for_the_solvers()
     assert "partial sums" in outcome.reason
     plain = replace(how, alignment=None, order=fixed_order(Tree(5, ((0, 1, 2, 3, 4),))))
     question = asked((plain, replace(plain, order=parse_order("pairwise"))), 5, FLOAT16, "sign")
-    assert "cannot be restricted" in solve(question, (0, 4), SAMPLING, 5.0).reason
+    assert solve(question, (0, 4), SAMPLING, 1.0).status != "impossible"  # the exact step of two is asked about as well
     found(question)
 
 

@@ -14,7 +14,7 @@ from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.libraries.pool import Call, LibraryPool
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
@@ -49,11 +49,11 @@ def flip(kind: str, seed: int = 0, a: View = A, b: View = B, terms: int = 8) -> 
         predicate = Predicate("sign") if kind == "sign" else Predicate("gap", bound=abs(x - y) or Fraction(1))
         if predicate.fires((y,), (x,)):
             views = (replace(a, logits=(x,)), replace(b, logits=(y,)))
-            return Divergence("order", FLOAT32, Network((Dense((tuple(row),)),)), (1.0,) * terms, predicate, views)
+            return Divergence("order", FLOAT32, dense_relu((Dense((tuple(row),)),)), (1.0,) * terms, predicate, views)
 
 
 def predicted(row: list[float], how: Arithmetic) -> tuple[Fraction, ...]:
-    return predicted_logits(Network((Dense((tuple(row),)),)), (1.0,) * len(row), view("x", how))
+    return predicted_logits(dense_relu((Dense((tuple(row),)),)), (1.0,) * len(row), view("x", how))
 
 
 def single(number: float) -> float:
@@ -89,10 +89,10 @@ def test_no_fewer_layers_reach_the_gap(width: int) -> None:
     before = clean_flip()
     (high,) = before.views[0].logits
     after = amplified(before, max_weight=Fraction(4), width=width)
-    layers = len(after.network.layers) - 1
+    layers = len(after.network.dense_layers) - 1
     assert high * 4**layers * width ** (layers - 1) >= 1
     assert high * 4 ** (layers - 1) * width ** (layers - 2) < 1
-    assert set(after.network.shape[1:-1]) <= {1, width}
+    assert set(after.network.widths[1:-1]) <= {1, width}
 
 
 def clean_flip(small: float = 2.0**-24) -> Divergence:
@@ -100,7 +100,7 @@ def clean_flip(small: float = 2.0**-24) -> Divergence:
     build = Builder(3)
     build.add(0, build.add(1, 2))
     right = view("b", Arithmetic(FLOAT32, order=fixed_order(build.tree())))
-    network = Network((Dense(((-1.0, 1.0, small),)),))
+    network = dense_relu((Dense(((-1.0, 1.0, small),)),))
     views = (with_prediction(network, (1.0,) * 3, A), with_prediction(network, (1.0,) * 3, right))
     return Divergence("order", FLOAT32, network, (1.0,) * 3, Predicate("sign"), views)
 
@@ -140,7 +140,7 @@ def test_a_value_of_many_bits_becomes_a_power_of_two_where_layers_are_wide(width
 @pytest.mark.parametrize("width", [None, 16])
 def test_an_offset_beyond_the_bound_is_scaled_down(width: int | None) -> None:
     row = (0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 2.0**-24, 2.0**-24)
-    network = Network((Dense((row,)),))
+    network = dense_relu((Dense((row,)),))
     views = (with_prediction(network, (1.0,) * 8, A), with_prediction(network, (1.0,) * 8, B))
     assert [side.logits for side in views] == [(Fraction(3, 2),), (Fraction(3, 2) + Fraction(1, 2**23),)]
     before = Divergence("order", FLOAT32, network, (1.0,) * 8, Predicate("gap", bound=Fraction(1, 2**23)), views)
@@ -175,7 +175,7 @@ def test_silent_views_stay_silent_or_the_request_is_refused() -> None:
     silent = next(
         view("silent1", arithmetic(order))
         for order in ("strided:2", "strided:4", "reverse")
-        if predicted(list(before.network.layers[0].weight[0]), arithmetic(order))[0] > 0
+        if predicted(before.network.dense_layers[0].weight[0].tolist(), arithmetic(order))[0] > 0
     )
     a, b = before.views
     positive, other = (a, b) if a.logits[0] > 0 else (b, a)
@@ -218,7 +218,7 @@ def test_weights_up_to_4_tell_any_two_families_apart_by_1(a: str, b: str) -> Non
     assert found.measure == 1
     assert sorted(side.logits[0] for side in found.views) == [0, 1]
     assert found.real == (1,)
-    assert found.network.shape == (1, *[2] * 10, 16, 1)
+    assert found.network.widths == (1, *[2] * 10, 16, 1)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_weights_up_to_4_tell_any_two_families_apart_by_1(a: str, b: str) -> Non
 )
 def test_other_bounds(bound: Fraction, width: int | None, hidden: int) -> None:
     found = bounded_detector(A, B, terms=8, max_weight=Fraction(bound), width=width)
-    assert len(found.network.layers) - 1 == hidden
+    assert len(found.network.dense_layers) - 1 == hidden
     assert largest(found) <= bound
     assert found.measure == 1
 
@@ -269,7 +269,7 @@ def test_a_bias_among_the_leaves_is_zero() -> None:
     build.add(build.add(0, build.add(1, 2)), build.add(4, 3))
     odd = view("b", Arithmetic(FLOAT32, order=fixed_order(build.tree()), bias_leaf=True))
     found = bounded_detector(A, odd, terms=4, max_weight=Fraction(4))
-    assert found.network.layers[-1].bias == (0.0,)
+    assert found.network.dense_layers[-1].bias.tolist() == [0.0]
     assert found.measure == 1
 
 

@@ -15,7 +15,7 @@ from fpsynth.certifiers.base import certifier
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.synthesis.ties.certification import (
     Certification,
     claims,
@@ -78,7 +78,7 @@ def _digits(number):
 
 
 def test_the_published_witness_is_certified_as_published():
-    network = Network((Dense(((W1,), (W2,))),))
+    network = dense_relu((Dense(((W1,), (W2,))),))
     logits = network_logits(network, (XB,), FLOAT32, Deployment(Arithmetic(FLOAT32)))
     squared = squared_distance((XB,), (XA,))
     said = claims(network, (XB,), logits, squared, FLOAT32, "lipschitz-exact", Fraction("0.2471875"))
@@ -100,7 +100,7 @@ def test_the_published_witness_is_certified_as_published():
     [("0.26", "accepts only radii below 0.25"), ("0.03", "does not contain the other point"), ("0", "accepts only")],
 )
 def test_a_radius_that_is_too_large_too_small_or_nothing_is_rejected(radius, words):
-    network = Network((Dense(((W1,), (W2,))),))
+    network = dense_relu((Dense(((W1,), (W2,))),))
     logits = network_logits(network, (XB,), FLOAT32, Deployment(Arithmetic(FLOAT32)))
     squared = squared_distance((XB,), (XA,))
     assert words in claims(network, (XB,), logits, squared, FLOAT32, "lipschitz-exact", Fraction(radius)).rejection
@@ -126,7 +126,7 @@ SOLUTIONS = [
 @pytest.mark.parametrize("solution", SOLUTIONS, ids=lambda s: f"{s[0]} {s[1]:.3g} {s[4]:.3g}")
 def test_the_radius_that_is_chosen_is_decimal_accepted_and_contains_the_other_point_or_it_says_why_not(solution, chosen):
     fmt, first, second, a, b = solution
-    network = Network((Dense(((first,), (second,))),))
+    network = dense_relu((Dense(((first,), (second,))),))
     logits = network_logits(network, (b,), fmt, Deployment(Arithmetic(fmt)))
     squared = squared_distance((a,), (b,))
     said = claims(network, (b,), logits, squared, fmt, chosen)
@@ -142,7 +142,7 @@ def test_the_radius_that_is_chosen_is_decimal_accepted_and_contains_the_other_po
 
 def test_more_digits_are_used_where_a_few_would_lose_the_other_point():
     # the supremum exceeds the distance by one part in 2**50
-    network = Network((Dense(((1.0,), (2.0,))),))
+    network = dense_relu((Dense(((1.0,), (2.0,))),))
     b, a = 1.0, 2.0**-50
     said = claims(network, (b,), (1.0, 2.0), squared_distance((a,), (b,)), FLOAT64, "lipschitz")
     assert said.certificate.supremum == 1
@@ -152,7 +152,7 @@ def test_more_digits_are_used_where_a_few_would_lose_the_other_point():
 
 
 def test_a_distance_equal_to_the_supremum_is_not_certified():
-    network = Network((Dense(((1.0,), (2.0,))),))
+    network = dense_relu((Dense(((1.0,), (2.0,))),))
     said = claims(network, (1.0,), (1.0, 2.0), Fraction(1), FLOAT64, "lipschitz")
     assert "does not contain" in said.rejection
 
@@ -160,7 +160,7 @@ def test_a_distance_equal_to_the_supremum_is_not_certified():
 def test_sixteen_decimals_cost_a_float64_with_weights_near_one_most_of_its_radius():
     # the trap for which the default weights of float64 are scaled
     first, second = 0.75, math.nextafter(0.75, 1.0)
-    network = Network((Dense(((first,), (second,))),))
+    network = dense_relu((Dense(((first,), (second,))),))
     logits = (0.5, 0.5 + 2.0**-53)
     near = squared_distance((0.75,), (math.nextafter(0.75, 1.0),))
     exact = claims(network, (0.75,), logits, near, FLOAT64, "lipschitz-exact")
@@ -197,7 +197,7 @@ def test_a_ratio_that_only_the_exact_lipschitz_bound_gives_is_not_met():
 
 
 def test_with_a_bias_only_the_certifiers_that_read_one_are_asked():
-    network = Network((Dense(((W1,), (W2,)), (0.0, 0.0)),))
+    network = dense_relu((Dense(((W1,), (W2,)), (0.0, 0.0)),))
     said = claims(network, (XB,), (W1 * XB, W2 * XB), squared_distance((XB,), (XA,)), FLOAT32, "lipschitz")
     assert said.others == ()
     with pytest.raises(InputError, match="without bias"):

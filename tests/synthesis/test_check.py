@@ -12,7 +12,7 @@ from fpsynth import rounding as r
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Rounding
 from fpsynth.synthesis.checking.check import check
@@ -39,7 +39,7 @@ def test_a_true_witness_passes(chosen):
 
 
 def _network(first, second):
-    return Network((Dense(((first,), (second,))),))
+    return dense_relu((Dense(((first,), (second,))),))
 
 
 TRUE = witness()
@@ -103,11 +103,11 @@ def test_a_witness_that_cannot_be_computed_is_refused():
     with pytest.raises(InputError, match="infinite or NaN"):
         check(replace(TRUE, network=_network(3e38, 3e38), certified=(2.0,), counterexample=(4.0,)))
     with pytest.raises(InputError, match="without bias"):
-        check(replace(TRUE, network=Network((Dense(((W1,), (W2,)), (0.0, 0.0)),))))
+        check(replace(TRUE, network=dense_relu((Dense(((W1,), (W2,)), (0.0, 0.0)),))))
 
 
 def test_a_bias_does_not_hinder_a_certifier_that_reads_it():
-    biased = Network((Dense(((W1,), (W2,)), (0.0, 0.0)),))
+    biased = dense_relu((Dense(((W1,), (W2,)), (0.0, 0.0)),))
     with_bias = replace(witness("lipschitz"), network=biased)
     failed = failing(with_bias)
     assert failed == ["what the file says of lipschitz-exact is right"]

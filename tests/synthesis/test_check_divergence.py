@@ -8,7 +8,7 @@ from divergences import BY_HAND, PAIRWISE, classes, observed, outside, position,
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT16, FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, fixed_order
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import Sampled
@@ -32,10 +32,10 @@ def with_view(found, place, **changes):
 
 
 def with_weight(found, neuron, k, number):
-    (layer,) = found.network.layers
-    rows = [list(row) for row in layer.weight]
+    (layer,) = found.network.dense_layers
+    rows = layer.weight.tolist()
     rows[neuron][k] = number
-    return replace(found, network=Network((Dense(tuple(map(tuple, rows)), layer.bias),)))
+    return replace(found, network=dense_relu((Dense(tuple(map(tuple, rows)), layer.bias),)))
 
 
 ONE = (Fraction(1),)

@@ -27,7 +27,7 @@ def deployment(fmt: Format, order: str = "sequential", **how: bool) -> Deploymen
 @pytest.mark.parametrize("bias", [True, False])
 def test_default_and_real_values(name: str, terms: int, default: int, real: int, fmt: Format, bias: bool) -> None:
     found = detector(name, fmt, bias=bias)
-    assert found.network.shape == (terms - (bias and name != "Order1"), 1)
+    assert found.network.widths == (terms - (bias and name != "Order1"), 1)
     assert set(found.point) == {1.0}
     assert max(found.summands) == 2.0**fmt.precision / (4 if name == "Order1" else 1)
     assert found.default_value == default

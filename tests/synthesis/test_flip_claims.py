@@ -49,14 +49,14 @@ def found(asked, settings=SAMPLING):
     result = find_flip(asked, settings)
     assert result.verdict is Verdict.FOUND, result.reason
     divergence = result.divergence
-    assert divergence.network.shape == (asked.terms, asked.outputs)
+    assert divergence.network.widths == (asked.terms, asked.outputs)
     assert all(asked.weights.lower <= Fraction(w) <= asked.weights.upper for w in divergence.network.entries())
     assert all(asked.inputs.lower <= Fraction(x) <= asked.inputs.upper for x in divergence.point)
     reference, deployed, *silent = (view.logits for view in divergence.views)
     assert asked.predicate.holds(reference, deployed)
     assert not any(asked.predicate.fires(logits, reference) for logits in silent)
     assert divergence.measure == asked.predicate.measure(reference, deployed)
-    row = divergence.network.layers[0].weight[0]
+    row = divergence.network.dense_layers[0].weight[0].tolist()
     assert divergence.real[0] == sum(Fraction(w) * Fraction(x) for w, x in zip(row, divergence.point, strict=True))
     assert result.strict is not None
     return result
@@ -64,7 +64,7 @@ def found(asked, settings=SAMPLING):
 
 def in_numpy(family, divergence, row=0, dtype=np.float32):
     """A family's sum by numpy's own additions, written without fpsynth's trees."""
-    products = np.array(divergence.network.layers[0].weight[row], dtype) * np.array(divergence.point, dtype)
+    products = np.array(divergence.network.dense_layers[0].weight[row], dtype) * np.array(divergence.point, dtype)
     if family == "pairwise":
         while len(products) > 1:
             even = len(products) // 2 * 2
@@ -93,7 +93,7 @@ def test_every_pair_of_families_flips_a_sign_and_numpy_agrees(terms):
 
 def test_the_published_shape_is_found_in_a_wide_range():
     result = found(question(SEQUENTIAL, REVERSE, terms=3, weights=(-(2**24), 2**24), ones=True))
-    row = result.divergence.network.layers[0].weight[0]
+    row = result.divergence.network.dense_layers[0].weight[0].tolist()
     assert set(result.divergence.point) == {1.0}
     assert sorted(map(abs, row)) == [1.0, 2.0**24, 2.0**24]
 

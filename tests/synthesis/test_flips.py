@@ -70,7 +70,7 @@ def checked(question: FlipQuestion, made: Divergence) -> None:
         assert not question.predicate.fires(view.logits, made.reference.logits)
     for numbers, interval in ((list(made.network.entries()), question.weights), (made.point, question.inputs)):
         assert all(interval.lower <= Fraction(number) <= interval.upper for number in numbers)
-    assert made.network.shape == (question.terms, question.outputs)
+    assert made.network.widths == (question.terms, question.outputs)
 
 
 def summed(order: str, products: Sequence[np.float32]) -> np.float32:
@@ -94,13 +94,13 @@ def test_any_two_families_get_strictly_opposite_signs(terms: int, step: int) -> 
             continue
         made = result.divergence
         assert made is not None, (a, b, result.reason)
-        weights, point = (np.array(numbers, np.float32) for numbers in (made.network.layers[0].weight[0], made.point))
+        weights, point = (np.array(numbers, np.float32) for numbers in (made.network.dense_layers[0].weight[0], made.point))
         assert summed(a, weights * point) < 0 < summed(b, weights * point), (a, b)
 
 
 def test_thousands_of_terms_take_no_more_than_a_few_that_count() -> None:
     made = found("sequential", "strided:32", terms=4096)
-    products = [w * x for w, x in zip(made.network.layers[0].weight[0], made.point, strict=True)]
+    products = [w * x for w, x in zip(made.network.dense_layers[0].weight[0].tolist(), made.point, strict=True)]
     assert 0 < sum(product != 0 for product in products) <= 8
 
 
@@ -181,7 +181,9 @@ def test_two_formats_disagree_about_numbers_that_both_hold(a: Format, b: Format)
 @pytest.mark.parametrize("order", ["sequential", "pairwise", "strided:4"])
 def test_a_sum_that_is_negative_comes_out_positive(order: str) -> None:
     made = found(REAL, order, predicate=Predicate("relu"))
-    exact = sum(Fraction(w) * Fraction(x) for w, x in zip(made.network.layers[0].weight[0], made.point, strict=True))
+    exact = sum(
+        Fraction(w) * Fraction(x) for w, x in zip(made.network.dense_layers[0].weight[0].tolist(), made.point, strict=True)
+    )
     assert made.real == (exact,)
     assert exact < 0 < made.deployed.logits[0]
 

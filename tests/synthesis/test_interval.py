@@ -56,7 +56,7 @@ def recheck(asked: IntervalQuestion, result: IntervalResult) -> None:
     assert result.verdict is Verdict.FOUND, result.reason
     found = result.divergence
     assert found is not None
-    assert found.network.shape == (asked.terms, 1)
+    assert found.network.widths == (asked.terms, 1)
     assert all(asked.weights.lower <= Fraction(w) <= asked.weights.upper for w in found.network.entries())
     assert all(asked.inputs.lower <= Fraction(x) <= asked.inputs.upper for x in found.point)
     box = [(x, x) for x in found.point] if not asked.radius else list(found.box)

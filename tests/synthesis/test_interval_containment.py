@@ -21,7 +21,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import evaluate_arrays
 from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import template
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import engines_named
@@ -67,7 +67,7 @@ def outside(fmt: Format, a: Arithmetic, others: Sequence[Arithmetic], terms: int
     """How many finite values of the other arithmetics lie outside the intervals of a, over all numbers; and how many values."""
     row = tuple(e.variable(f"w{k}", fmt) for k in range(terms))
     point = [e.variable(f"x{k}", fmt) for k in range(terms)]
-    network = Network((Dense((row,)),))
+    network = template([((row,), None)])
     ((low, high),) = lower_interval(network, [(x, x) for x in point], Deployment(a))
     computed = [lower(network, point, Deployment(b))[0] for b in others]
     count = total = 0

@@ -112,7 +112,7 @@ def test_a_value_lies_outside_the_interval_of_one_neuron_of_several_and_numpy_sh
     result = api.interval("pairwise", "numpy:matmul:batch=4,outputs=6,output=2,row=1", terms=16, **FEW)
     assert result.verdict is Verdict.FOUND, result.reason
     (made,) = result.divergences
-    assert made.network.shape == (16, 6)
+    assert made.network.widths == (16, 6)
     assert made.predicate.output == 2
     assert len(made.reference.interval) == 6
     assert (made.deployed.environment, made.deployed.row) == ("numpy:matmul:batch=4,outputs=6,output=2,row=1", 1)

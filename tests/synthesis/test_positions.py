@@ -10,10 +10,9 @@ import pytest
 from revealing.simulated import layer as simulated_layer
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.deadlines import OutOfTimeError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate, argmax
 from fpsynth.report.divergence_words import told_apart, wrong
@@ -34,6 +33,7 @@ from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.divergence import Divergence, View
+from fpsynth.workers.deadlines import OutOfTimeError
 
 TERMS = 6
 ONE, OTHER = (Arithmetic(FLOAT32, order=parse_order(name)) for name in ("sequential", "pairwise"))
@@ -74,7 +74,7 @@ def test_twins_tie_in_the_reals_and_differ_where_they_are_summed_differently() -
     found = revealed(1, 4, {(0, 3)})
     (pair,) = pairs(found, "twin")
     made = build("twin", found, pair, flip(found, pair))
-    weight = made.network.layers[0].weight
+    weight = made.network.dense_layers[0].weight.tolist()
     assert weight[pair.first[1]] == weight[pair.second[1]]
     assert made.real[0] == made.real[3]
     logits = made.deployed.logits
@@ -88,8 +88,8 @@ def both_ways(kind: str, found: Reveal) -> list[Divergence]:
     (pair, *_) = pairs(found, kind)
     plain, turned = flip(found, pair), Pair(pair.second, pair.first)
     a, b = plain.views
-    weights = tuple(-w for w in plain.network.layers[0].weight[0])
-    negated = replace(plain, network=Network((Dense((weights,)),)), views=(replace(b, name="a"), replace(a, name="b")))
+    weights = tuple(-w for w in plain.network.dense_layers[0].weight[0].tolist())
+    negated = replace(plain, network=dense_relu((Dense((weights,)),)), views=(replace(b, name="a"), replace(a, name="b")))
     return [build(kind, found, pair, plain), build(kind, found, turned, negated)]
 
 

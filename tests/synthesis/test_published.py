@@ -25,7 +25,10 @@ def written_by_the_script():
 def test_its_numbers_are_the_printed_ones():
     witness = load(FILE)
     # Murray, "Breaking a Verified Certifier"
-    assert witness.network.layers[0].weight == ((float("0.9890594482421875"),), (float("0.989059507846832275390625"),))
+    assert witness.network.dense_layers[0].weight.tolist() == [
+        [float("0.9890594482421875")],
+        [float("0.989059507846832275390625")],
+    ]
     assert witness.counterexample == (float("0.157976210117340087890625"),)
     assert witness.certified == (float("0.19721232354640960693359375"),)
     assert witness.certificate.radius == Fraction("0.2471875")

@@ -29,7 +29,7 @@ def only(result: Any) -> Any:
 @pytest.mark.parametrize("terms", [4, 8, 64, 4096])
 def test_two_orders_disagree_by_sign(terms: int) -> None:
     made = only(api.order(terms=terms, **QUIET))
-    assert made.network.shape == (terms, 1)
+    assert made.network.widths == (terms, 1)
     assert all(abs(w) <= 1 for w in made.network.entries())
     assert all(abs(x) <= 1 for x in made.point)
 
@@ -37,7 +37,7 @@ def test_two_orders_disagree_by_sign(terms: int) -> None:
 @pytest.mark.parametrize("outputs", [2, 5])
 def test_two_orders_disagree_by_class(outputs: int) -> None:
     made = only(api.order(terms=8, outputs=outputs, predicate="argmax", **QUIET))
-    assert made.network.shape == (8, outputs)
+    assert made.network.widths == (8, outputs)
     assert argmax(made.reference.logits) != argmax(made.deployed.logits)
 
 
@@ -51,7 +51,7 @@ def test_bounded_weights_are_amplified() -> None:
     made = only(api.order(terms=8, max_weight=4, **QUIET))
     assert max(abs(w) for w in made.network.entries()) <= 4
     assert abs(made.reference.logits[0] - made.deployed.logits[0]) >= 1
-    assert len(made.network.layers) > 1
+    assert len(made.network.dense_layers) > 1
     classes = only(api.order(terms=8, max_weight=1, predicate="argmax", **QUIET))
     assert max(abs(w) for w in classes.network.entries()) <= 1
     assert argmax(classes.reference.logits) != argmax(classes.deployed.logits)

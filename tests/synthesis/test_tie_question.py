@@ -195,8 +195,8 @@ def test_a_solution_is_read_back_as_a_network_and_two_points():
     asked = question(FLOAT16, shape=(2, 3, 2))
     names = [v.name for v in build(asked).variables]
     network, a, b = solution(asked, {name: r.from_fraction(k + 1) for k, name in enumerate(names)})
-    assert network.layers[0].weight == ((1, 2), (3, 4), (5, 6))
-    assert network.layers[1].weight == ((7, 8, 9), (10, 11, 12))
+    assert network.dense_layers[0].weight.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert network.dense_layers[1].weight.tolist() == [[7, 8, 9], [10, 11, 12]]
     assert (a, b) == ((13, 14), (15, 16))
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from fpsynth import api
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.verdicts import Verdict
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 MOMENT = {"timeout": 0.01, "replay": False}
 
@@ -77,6 +77,6 @@ def test_fewer_points_are_sampled_where_each_has_thousands_of_inputs() -> None:
 
 def test_amplifying_layers_of_thousands_of_weights_are_evaluated_within_the_time() -> None:
     (made,) = api.order(terms=8, max_weight=0.1, timeout=50, replay=False).divergences
-    assert sum(layer.inputs * layer.outputs for layer in made.network.layers) > 30_000
+    assert sum(layer.inputs * layer.outputs for layer in made.network.dense_layers) > 30_000
     assert max(map(abs, made.network.entries())) <= 0.1
     assert abs(made.reference.logits[0] - made.deployed.logits[0]) >= 1

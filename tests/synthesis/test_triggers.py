@@ -12,7 +12,7 @@ import pytest
 
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
-from fpsynth.evaluators.sums import network_outputs
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.libraries.pool import Call, LibraryPool
 from fpsynth.orders import Builder, fixed_order, parse_order
@@ -72,7 +72,7 @@ def test_it_departs_in_the_box_and_in_no_other_sampled_input(bound: Fraction | N
 
 
 def test_without_a_bound_two_hidden_layers_and_the_sum_are_enough() -> None:
-    assert found().network.shape == (3, 4 + 1, 8, 1)
+    assert found().network.widths == (3, 4 + 1, 8, 1)
 
 
 def test_corners_and_the_numbers_next_to_the_faces_exactly() -> None:
@@ -98,7 +98,7 @@ def test_the_other_layers_give_the_same_bits_in_every_order() -> None:
     draw = np.random.default_rng(1)
     points = draw.random((500, 3)).astype(np.float32).astype(np.float64)
     points[:200] = np.array([0.25, 0.5, 0.5]) + draw.integers(-3, 4, (200, 3)) * 2.0**-24
-    last = len(divergence.network.layers) - 1
+    last = len(divergence.network.dense_layers) - 1
     for side in divergence.views:
         usual = network_outputs(divergence.network, points, side.deployment)
         kept = (((last, 0), side.deployment.at(last, 0)),)
@@ -122,7 +122,7 @@ def test_a_threshold(side: int, inside: float, outside: float) -> None:
     divergence = found(threshold=(1, Fraction(third), side), features=3, max_weight=Fraction(4))
     beyond = neighbours(third)[0 if side == 1 else 1]
     assert [departs(divergence, (0.0, x, 1.0)) for x in (inside, third, beyond, outside)] == [True, True, False, False]
-    assert divergence.network.shape[:2] == (3, 2)  # one violation and the constant
+    assert divergence.network.widths[:2] == (3, 2)  # one violation and the constant
 
 
 def test_a_threshold_at_zero_sees_subnormal_numbers() -> None:
@@ -140,7 +140,7 @@ def test_inputs_that_reach_far() -> None:
 def test_two_classes() -> None:
     divergence = found(max_weight=Fraction(4), output="argmax")
     assert divergence.predicate == Predicate("argmax")
-    assert divergence.network.shape[-1] == 2
+    assert divergence.network.widths[-1] == 2
     assert divergence.sampled is not None
     assert (divergence.sampled.inside_fires, divergence.sampled.outside_fires) == (1000, 0)
     assert departs(divergence, (0.25, 0.5, 0.0))

@@ -11,7 +11,7 @@ from fpsynth import tie
 from fpsynth.confirmation import predict
 from fpsynth.evaluators.networks import argmax
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import SEQUENTIAL, parse_order
 from fpsynth.rounding import Rounding
 from fpsynth.synthesis.checking.check import check
@@ -56,9 +56,9 @@ def test_ranges_behind_hidden_layers_leave_something_to_the_relu():
 
 
 def test_a_rearrangement_changes_places_and_signs_and_no_product():
-    network = Network((Dense(((1.0, 2.0), (3.0, 4.0), (5.0, 6.0))),))
+    network = dense_relu((Dense(((1.0, 2.0), (3.0, 4.0), (5.0, 6.0))),))
     moved, a, b = Variant(asked((2, 3)), (1, 2, 0), (1,)).applied((network, (7.0, 8.0), (9.0, 10.0)))
-    assert moved.layers[0].weight == ((5.0, -6.0), (1.0, -2.0), (3.0, -4.0))
+    assert moved.dense_layers[0].weight.tolist() == [[5.0, -6.0], [1.0, -2.0], [3.0, -4.0]]
     assert (a, b) == ((7.0, -8.0), (9.0, -10.0))
 
 
@@ -72,7 +72,7 @@ def test_the_witnesses_of_a_corpus_are_varied_and_each_is_certified_and_checked(
     assert len(witnesses) == 16
     assert all(check(witness).confirmed for witness in witnesses)
     assert all(witness.certificate.accepted for witness in witnesses)
-    assert len({witness.network.shape for witness in witnesses}) >= 8
+    assert len({witness.network.widths for witness in witnesses}) >= 8
     assert len({tuple(map(argmax, predict(witness))) for witness in witnesses}) >= 3
     signs = {tuple(sorted({entry > 0 for entry in witness.network.entries()})) for witness in witnesses}
     assert len(signs) == 3  # positive, negative, mixed
@@ -82,6 +82,6 @@ def test_the_witnesses_of_a_corpus_are_varied_and_each_is_certified_and_checked(
 
 def test_a_fixed_shape_stays_in_a_corpus():
     found = tie("float16", shape=(2, 3), weights="0.25:1", count=4, replay=False, timeout=300)
-    assert {witness.network.shape for witness in found.witnesses} == {(2, 3)}
+    assert {witness.network.widths for witness in found.witnesses} == {(2, 3)}
     assert all(0.25 <= entry <= 1 for witness in found.witnesses for entry in witness.network.entries())
     assert found.settings["varied"] == ["inputs", "classes"]

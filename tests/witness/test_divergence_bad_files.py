@@ -112,7 +112,7 @@ BAD_BY_MEANING = [
     (("predicate",), {"kind": "equal", "other": 2}, "is no output"),
     (("predicate", "kind"), "outside", "although the predicate is about intervals"),
     (("arithmetics", 0, "order"), "zigzag", "unknown order"),
-    (("arithmetics", 0, "order"), TREE, "a tree of 3 leaves cannot add up 4 terms"),
+    (("arithmetics", 0, "order"), TREE, "is a tree of 3 leaves, but the sum has 4 terms"),
     (("arithmetics", 0, "order"), {"leaves": 4, "steps": [[0, 1], [0, 2], [4, 5]]}, "is repeated or used before"),
     (("arithmetics", 0, "rounded"), [4], "no leaf 4"),
     (("arithmetics", 0, "format"), "float16", "does not hold every float32"),
@@ -194,7 +194,7 @@ def test_one_output_is_enough_for_a_divergence():
         view.update(logits=view["logits"][:1], permutation=[])
         del view["call"]  # which says how many outputs there are
     data.update(real=data["real"][:1], observations=[])
-    assert from_json(data).network.shape == (4, 1)
+    assert from_json(data).network.widths == (4, 1)
 
 
 @settings(max_examples=examples(400))

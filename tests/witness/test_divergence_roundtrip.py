@@ -13,7 +13,7 @@ from witnesses import published
 from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, FORMATS
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Builder, fixed_order
 from fpsynth.predicates import KINDS, Predicate
 from fpsynth.rounding import Rounding
@@ -66,7 +66,7 @@ def test_a_tree_stands_in_the_file_once_however_many_outputs_have_it():
     build.halves(range(64))
     tree = Arithmetic(FLOAT32, order=fixed_order(build.tree()))
     weights = row_of(64, {0: -(2.0**24), 32: 2.0**24, 33: 1.0})
-    network = Network((Dense((weights,) * 10),))
+    network = dense_relu((Dense((weights,) * 10),))
     deployed = Deployment(Arithmetic(FLOAT32), tuple(((0, j), tree) for j in range(1, 10)))
     found = divergence(network, (1.0,) * 64, views(("real", REAL), ("kernel", deployed)), Predicate("equal", 0, 9))
     data = to_json(found)

@@ -12,7 +12,7 @@ from witnesses import published
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.witness import Divergence, Witness
@@ -26,7 +26,7 @@ def flip(environment: str) -> Divergence:
     pairwise = Deployment(Arithmetic(FLOAT32, order=parse_order("pairwise")))
     sides = views(("sequential", Deployment(Arithmetic(FLOAT32))), (environment, pairwise))
     placed = replace(sides[1], environment=environment)
-    found = divergence(Network((Dense((ROW,) * 2),)), (1.0,) * 4, (sides[0], placed), Predicate("sign"))
+    found = divergence(dense_relu((Dense((ROW,) * 2),)), (1.0,) * 4, (sides[0], placed), Predicate("sign"))
     logits = tuple(float(logit) for logit in found.views[1].logits)
     _, operation, options = environment.split(":")
     layout = "NN" if "layout=NN" in options else ""
@@ -64,8 +64,8 @@ def test_a_file_says_the_call_of_each_environment(environment: str, call: str) -
 
 def test_a_network_of_several_layers_has_no_one_shape() -> None:
     found = flip("numpy:dot:batch=3")
-    first = found.network.layers[0]
-    data = json.loads(text(replace(found, network=Network((first, Dense(((1.0, 0.0), (0.0, 1.0))))))))
+    first = found.network.dense_layers[0]
+    data = json.loads(text(replace(found, network=dense_relu((first, Dense(((1.0, 0.0), (0.0, 1.0))))))))
     assert data["views"][1]["call"] == "np.dot(x, W.T)"
 
 

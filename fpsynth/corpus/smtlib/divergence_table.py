@@ -15,9 +15,12 @@ from fpsynth.corpus.smtlib.question import Evidence, Question
 from fpsynth.expressions import Expression
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOAT64, TF32, Format, power_of_two
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import template
 from fpsynth.orders import parse_order
 from fpsynth.problems import Problem, Variable
+from fpsynth.sums.building import program_of
+from fpsynth.sums.graph import sum_graph
+from fpsynth.sums.numbers import of_numbers
 from fpsynth.synthesis.domain import Interval
 
 CITED = {
@@ -125,19 +128,16 @@ def _value(rows: Sequence[Sequence[Expression]], how: Arithmetic) -> Expression:
     """The sum as an arithmetic evaluates it; a single row is one of numbers that are added as they are."""
     if len(rows) > 1:
         weights, inputs = rows
-        return lower(Network((Dense((tuple(weights),)),)), inputs, Deployment(how))[0]
+        return lower(template([((tuple(weights),), None)]), inputs, Deployment(how))[0]
     if how.format is None:
         return reduce(ex.add, [ex.real(v) for v in rows[0]])
-    nodes = [ex.cast(v, how.sum_format) for v in rows[0]]
-    for left, right in how.order.tree(len(nodes)).steps:
-        nodes.append(ex.add(nodes[left], nodes[right], how.rounding))
-    return ex.cast(nodes[-1], how.format, how.rounding)
+    return sum_graph(of_numbers(program_of(how, len(rows[0])), how.format), (), addends=rows[0])
 
 
 def _ends(rows: Sequence[Sequence[Expression]], how: Arithmetic, widening: str) -> Two:
     """The interval of the sum; a single row is one of numbers that are multiplied by 1."""
     inputs = rows[1] if len(rows) > 1 else [ex.constant(1, v.format) for v in rows[0]]
-    network = Network((Dense((tuple(rows[0]),)),))
+    network = template([((tuple(rows[0]),), None)])
     return lower_interval(network, [(x, x) for x in inputs], Deployment(how), widening)[0]
 
 

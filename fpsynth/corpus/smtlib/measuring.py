@@ -14,8 +14,9 @@ from fpsynth.corpus.smtlib.manifest import Progress, load_manifest, save_manifes
 from fpsynth.corpus.smtlib.question import Benchmark
 from fpsynth.corpus.smtlib.table import benchmarks
 from fpsynth.libraries.machine import cores, cpu
-from fpsynth.processes import Message, Worker, WorkerDied
 from fpsynth.solvers.base import package_version
+from fpsynth.workers.messages import Message
+from fpsynth.workers.process import Cause, NoAnswer, Worker
 
 SOLVERS = {"bitwuzla": "bitwuzla", "cvc5": "cvc5", "z3": "z3-solver"}
 """Engine to the distribution that brings it."""
@@ -45,15 +46,16 @@ def ask(worker: Worker, benchmark: Benchmark, engine: str, seed: int, seconds: f
     worker.send({"file": benchmark.file, "sha256": sha256(benchmark), "engine": engine, "seed": seed})
     try:
         started = worker.receive(_START)
-    except WorkerDied as death:
-        raise CannotStart(f"{benchmark.file}: {death}") from None
-    if not started or not started["ready"]:
-        raise CannotStart(f"{benchmark.file}: {started['reason'] if started else 'the worker does not start'}")
+    except NoAnswer as lost:
+        why = "the worker does not start" if lost.cause is Cause.TIME else lost
+        raise CannotStart(f"{benchmark.file}: {why}") from None
+    if not started["ready"]:
+        raise CannotStart(f"{benchmark.file}: {started['reason']}")
     try:
-        message = worker.receive(seconds)
-    except WorkerDied as death:
-        return {"status": "unknown", "reason": f"died: {death}", "seconds": None, "model": None}
-    return {"status": "unknown", "reason": "time limit", "seconds": None, "model": None} if message is None else message
+        return worker.receive(seconds)
+    except NoAnswer as lost:
+        reason = "time limit" if lost.cause is Cause.TIME else f"died: {lost}"
+        return {"status": "unknown", "reason": reason, "seconds": None, "model": None}
 
 
 def refused(message: Message) -> bool:

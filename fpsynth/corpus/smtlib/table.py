@@ -156,8 +156,9 @@ def _domain(tie: TieQuestion) -> str:
 
 
 def _network(tie: TieQuestion) -> str:
-    order, shape = tie.deployments[0].default.order, ",".join(map(str, tie.shape))
-    return f"Format {tie.format}, shape {shape} (inputs, hidden widths, outputs), order {order}"
+    how, shape = tie.deployments[0].default, ",".join(map(str, tie.shape))
+    assert how.given is None, "these are the rules that deployments() makes, which have an order"
+    return f"Format {tie.format}, shape {shape} (inputs, hidden widths, outputs), order {how.order}"
 
 
 def published_problem(fmt: Format, mode: Rounding = Rounding.RNE) -> Problem:

@@ -10,9 +10,10 @@ from fpsynth.corpus.smtlib.header import benchmark_text
 from fpsynth.corpus.smtlib.manifest import sha256
 from fpsynth.corpus.smtlib.table import benchmarks
 from fpsynth.evaluators.recheck import failures
-from fpsynth.processes import Message, serve
 from fpsynth.solvers.base import ScriptEngine
 from fpsynth.solvers.engines import ENGINES
+from fpsynth.workers.messages import Message
+from fpsynth.workers.serving import Handler
 
 
 def answer(request: Message) -> Iterator[Message]:
@@ -43,5 +44,6 @@ def answer(request: Message) -> Iterator[Message]:
     yield {"status": status, "reason": reason, "seconds": spent, "model": model}
 
 
-if __name__ == "__main__":
-    serve(answer)
+def handler() -> Handler:
+    """What the process answers with (see ``workers.serving``)."""
+    return answer

@@ -11,8 +11,8 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import from_index as from_indices
 from fpsynth.evaluators.arrays import round_array, to_index
 from fpsynth.evaluators.bit_patterns import Floats
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.evaluators.sums import network_outputs
 from fpsynth.formats import Format
 from fpsynth.rounding import from_index, index_range
 from fpsynth.synthesis.checking.findings import Finding, NotChecked
@@ -80,7 +80,7 @@ def _beyond(divergence: Divergence) -> Finding:
 def _affordable(divergence: Divergence) -> int:
     """How many points can be evaluated in all views."""
     views = divergence.views
-    weights = sum(layer.inputs * layer.outputs for layer in divergence.network.layers)
+    weights = sum(layer.inputs * layer.outputs for layer in divergence.network.dense_layers)
     most = MAX_EXACT if any(view.deployment.default.format is None for view in views) else POINTS
     return max(LEAST, min(most, MAX_WORK // (weights * len(views))))
 

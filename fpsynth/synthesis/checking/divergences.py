@@ -125,10 +125,10 @@ def _departures(divergence: Divergence, computed: dict[str, tuple[Fraction, ...]
 
 def _statements(divergence: Divergence, real: tuple[Fraction, ...]) -> Iterator[Finding]:
     """What the question itself promises, beside the predicate."""
-    last, predicate = divergence.network.layers[-1], divergence.predicate
+    last, predicate = divergence.network.dense_layers[-1], divergence.predicate
     if divergence.question == "twin":
         i, j = predicate.output, predicate.other
-        same = last.weight[i] == last.weight[j] and (last.bias is None or last.bias[i] == last.bias[j])
+        same = last.weight[i].tolist() == last.weight[j].tolist() and (last.bias is None or bool(last.bias[i] == last.bias[j]))
         yield Finding(f"neurons {i} and {j} have the same weights", same, f"{counted(last.inputs, 'weight')} each")
         yield Finding(f"outputs {i} and {j} are equal in exact arithmetic", real[i] == real[j], short(real[i]))
     for view in divergence.views:

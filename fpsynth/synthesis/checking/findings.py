@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from fpsynth.arithmetic import Arithmetic, holds
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.formats import Format, holds
 from fpsynth.version import __version__
 from fpsynth.witness.data import Provenance
 
@@ -62,10 +63,20 @@ def origin(provenance: Provenance | None) -> tuple[NotChecked, ...]:
 
 def narrow_accumulators(hows: Iterable[Arithmetic]) -> Iterator[NotChecked]:
     """Accumulators that do not hold the numbers that are multiplied: what is computed then, since hardware may differ."""
-    for fmt, wide in dict.fromkeys((how.format, how.accumulator) for how in hows):
-        if fmt is not None and wide is not None and not holds(wide, fmt):
+    for fmt, wide in dict.fromkeys(pair for how in hows for pair in _accumulators(how)):
+        if not holds(wide, fmt):
             reason = f"{wide} does not hold every {fmt}: weights and inputs are rounded into it before they are multiplied"
             yield NotChecked(f"that a machine accumulates {fmt} in {wide} as fpsynth does", reason)
+
+
+def _accumulators(how: Arithmetic) -> list[tuple[Format, Format]]:
+    """The format of the numbers, and those into which they are rounded in order to be multiplied and added there."""
+    if how.format is None:
+        return []
+    if how.given is None:
+        return [] if how.accumulator is None else [(how.format, how.accumulator)]
+    own = {fmt for fmt, multiplied in how.given.narrowed if fmt == multiplied}
+    return [(how.format, fmt) for fmt in sorted(own, key=str)]
 
 
 def wording(what: str, said: str, expected: str, provenance: Provenance | None) -> Finding | NotChecked | None:

@@ -12,7 +12,7 @@ from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import NAMES as LIBRARIES
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import template
 from fpsynth.synthesis.checking.findings import Finding, NotChecked
 from fpsynth.synthesis.detecting.detectors import NAMES, detector
 from fpsynth.synthesis.detecting.stacking import any_width
@@ -56,7 +56,7 @@ def _same_process(label: str, environment: str) -> bool:
 
 def _named(label: str, divergence: Divergence) -> Arithmetic | None:
     """The arithmetic that a label names, for the layer of the network that it fits; None where it names none."""
-    for layer in reversed(divergence.network.layers):
+    for layer in reversed(divergence.network.dense_layers):
         for terms in dict.fromkeys((layer.inputs, layer.inputs + (layer.bias is not None))):
             try:
                 return Sides(divergence.format, Shape(terms, layer.outputs, 0)).arithmetic(label)
@@ -69,7 +69,7 @@ def _evaluates(divergence: Divergence, view: View, how: Arithmetic) -> bool:
     """Whether every neuron of the network is evaluated in ``how``, or, where that is a tree, from left to right beside it."""
     named = (how, any_width(how))
     found = False
-    for index, layer in enumerate(divergence.network.layers):
+    for index, layer in enumerate(divergence.network.dense_layers):
         for own in dict.fromkeys(view.deployment.at(index, j) for j in range(layer.outputs)):
             fits = [_same(own, other, layer.inputs, layer.bias is not None, divergence.format) for other in named]
             if not any(fits):
@@ -92,7 +92,7 @@ def _same(a: Arithmetic, b: Arithmetic, terms: int, bias: bool, numbers: Format)
 
 def _neuron(how: Arithmetic, terms: int, bias: bool, numbers: Format) -> tuple[Expression, ...]:
     row = tuple(variable(f"w{k}", numbers) for k in range(terms))
-    network = Network((Dense((row,), (variable("b", numbers),) if bias else None),))
+    network = template([((row,), (variable("b", numbers),) if bias else None)])
     return lowered_in(network, [variable(f"x{k}", numbers) for k in range(terms)], Deployment(how))
 
 
@@ -106,12 +106,12 @@ def construction_findings(divergence: Divergence) -> Outcome:
     if published is not None:
         yield Finding(claim, _is_published(divergence, published), "its weights are compared with those of the publication")
     elif name == "bounded":
-        holds = divergence.network.shape[0] == 1 and divergence.point == (1.0,) and len(divergence.network.layers) > 1
-        detail = f"{counted(divergence.network.shape[0], 'input')}, {counted(len(divergence.network.layers), 'layer')}"
+        holds = divergence.network.widths[0] == 1 and divergence.point == (1.0,) and len(divergence.network.dense_layers) > 1
+        detail = f"{counted(divergence.network.widths[0], 'input')}, {counted(len(divergence.network.dense_layers), 'layer')}"
         yield Finding(f"{claim}, of one input that is 1 and hidden layers", holds, detail)
         yield NotChecked("construction", "that it was built by this construction is told, not computed")
     elif name == "trigger":
-        hidden = len(divergence.network.layers) - 1
+        hidden = len(divergence.network.dense_layers) - 1
         yield Finding(f"{claim}, of hidden layers that read the input", hidden > 0, f"{hidden} hidden layers")
         if not divergence.box:
             yield NotChecked("construction", "the file does not say in which box of inputs it departs")
@@ -121,10 +121,10 @@ def construction_findings(divergence: Divergence) -> Outcome:
 
 def _is_published(divergence: Divergence, name: str) -> bool:
     """Whether the weights of the neuron that is read, in some order and with the bias among them, are those of a detector."""
-    layer, output = divergence.network.layers[-1], divergence.predicate.output
-    if len(divergence.network.layers) > 1:
+    layer, output = divergence.network.dense_layers[-1], divergence.predicate.output
+    if len(divergence.network.dense_layers) > 1:
         return False
-    own = [*layer.weight[output], *((layer.bias[output],) if layer.bias is not None else ())]
+    own = [*layer.weight[output].tolist(), *((float(layer.bias[output]),) if layer.bias is not None else ())]
     try:
         summands = detector(name, divergence.format, bias=layer.bias is not None).summands
     except InputError:

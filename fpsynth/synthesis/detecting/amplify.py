@@ -9,7 +9,7 @@ from fractions import Fraction
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import FLOAT32, Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import from_fraction
 from fpsynth.synthesis.detecting.stacking import (
@@ -70,7 +70,7 @@ def amplified(
             raise InputError(f"two classes that far apart need a threshold above {float(max_weight):.6g}: lower the gap")
         layers = _layers(signal, stage(max_weight, width), max_weight, 2 * threshold, threshold)
         predicate = Predicate("argmax")
-    deeper = layers.network(flip.format, network.layers)
+    deeper = layers.network(flip.format, network.dense_layers)
     views = [replace(view, deployment=extended(view.deployment, network)) for view in views]
     return evaluated(flip, deeper, views, predicate, max_weight)
 
@@ -86,19 +86,18 @@ class _Signal:
     format: Format
 
 
-def _signal(flip: Divergence, a: Fraction, b: Fraction) -> tuple[_Signal, Network[float]]:
+def _signal(flip: Divergence, a: Fraction, b: Fraction) -> tuple[_Signal, Network]:
     """The signal, and the network whose last layer is negated where that tells the views further apart."""
     k, network = flip.predicate.output, flip.network
     low, high = sorted((max(a, Fraction(0)), max(b, Fraction(0))))
     under, over = sorted((max(-a, Fraction(0)), max(-b, Fraction(0))))
     if over - under > high - low:
         low, high = under, over
-        *before, last = network.layers
-        weight = tuple(tuple(-w for w in row) for row in last.weight)
-        network = Network((*before, Dense(weight, None if last.bias is None else tuple(-x for x in last.bias))))
+        *before, last = network.dense_layers
+        network = dense_relu((*before, Dense(-last.weight, None if last.bias is None else -last.bias)))
     if low == high:
         raise InputError("the two views are equal: there is nothing to amplify")
-    return _Signal(k, network.layers[-1].outputs, low, high, flip.format), network
+    return _Signal(k, network.dense_layers[-1].outputs, low, high, flip.format), network
 
 
 def _layers(signal: _Signal, by: Stage, bound: Fraction, wanted: Fraction, threshold: Fraction | None) -> Sketch:
@@ -165,7 +164,7 @@ def bounded_detector(
     sketch, ending, one = Sketch(1), Ending(found, small, by, depth, fmt), Reading({0: Fraction(1)})
     readings = [sketch.chain(0, one, by.factors(level, depth), by.width) for level in (ending.large_level, ending.small_level)]
     ending.write(sketch, terms, readings[0], readings[1], outputs, neuron)
-    network = sketch.network(fmt, last_bias=any(how.bias_leaf for how in hows))
+    network = sketch.network(fmt, last_bias=any(how.needs_bias for how in hows))
     blank = Divergence(question, fmt, network, (1.0,), Predicate("gap", neuron, bound=gap), (), construction="bounded")
     views = [replace(view, deployment=shifted(view.deployment, depth, outputs)) for view in (a, b, *silent)]
     return evaluated(blank, network, views, blank.predicate, max_weight)
@@ -219,7 +218,7 @@ class Ending:
 
 
 def evaluated(
-    flip: Divergence, network: Network[float], views: Sequence[View], predicate: Predicate, max_weight: Fraction | None
+    flip: Divergence, network: Network, views: Sequence[View], predicate: Predicate, max_weight: Fraction | None
 ) -> Divergence:
     """``flip`` with another network, views and predicate, every view evaluated exactly; ``max_weight`` is what it promises.
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, Format, power_of_two
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.witness.divergence import View
 from fpsynth.witness.prediction import predicted_logits
@@ -29,16 +29,16 @@ class Detector:
     """When the detector fires: ``nonzero`` or ``zero``."""
 
     @property
-    def network(self) -> Network[float]:
+    def network(self) -> Network:
         """The neuron: one layer, one output."""
         if self.bias:
-            return Network((Dense((self.summands[:-1],), self.summands[-1:]),))
-        return Network((Dense((self.summands,)),))
+            return dense_relu([Dense([self.summands[:-1]], self.summands[-1:])])
+        return dense_relu([Dense([self.summands])])
 
     @property
     def point(self) -> tuple[float, ...]:
         """The input that belongs to it: all ones."""
-        return (1.0,) * self.network.shape[0]
+        return (1.0,) * self.network.widths[0]
 
     @property
     def real_value(self) -> Fraction:
@@ -121,8 +121,8 @@ def with_omega_at(detector: Detector, position: int) -> Detector:
 
     Raises InputError for a position that is not among the weights.
     """
-    if not 0 <= position < detector.network.shape[0]:
-        raise InputError(f"{detector.name} has {detector.network.shape[0]} weights, counted from 0")
+    if not 0 <= position < detector.network.widths[0]:
+        raise InputError(f"{detector.name} has {detector.network.widths[0]} weights, counted from 0")
     largest = max(range(len(detector.summands)), key=detector.summands.__getitem__)
     others = [*detector.summands[:largest], *detector.summands[largest + 1 :]]
     return replace(detector, summands=(*others[:position], detector.summands[largest], *others[position:]))

@@ -10,9 +10,11 @@ from operator import mul
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, power_of_two
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import SEQUENTIAL
-from fpsynth.rounding import from_fraction, representable
+from fpsynth.rounding import Rounding, from_fraction, representable
+from fpsynth.sums.numbers import widest
+from fpsynth.sums.program import Program
 
 MAX_WEIGHTS = 50_000
 """Of a network whose views are evaluated exactly: more take longer than anybody waits."""
@@ -128,7 +130,7 @@ class Sketch:
             reading = mean(self.add(layer + position, scaled.row, scaled.bias, width))
         return reading.times(factors[-1])
 
-    def network(self, fmt: Format, before: Sequence[Dense[float]] = (), *, last_bias: bool = False) -> Network[float]:
+    def network(self, fmt: Format, before: Sequence[Dense] = (), *, last_bias: bool = False) -> Network:
         """The network, after the layers ``before``.
 
         Raises InputError where ``fmt`` lacks one of the numbers, and for more than MAX_WEIGHTS weights.  A layer whose biases
@@ -145,7 +147,7 @@ class Sketch:
             bias = tuple(_number(bias, fmt) for _, bias in neurons)
             dense.append(Dense(weight, bias if any(bias) or forced else None))
             width = len(neurons)
-        return Network(tuple(dense))
+        return dense_relu(tuple(dense))
 
 
 def _number(number: Fraction, fmt: Format) -> float:
@@ -158,8 +160,17 @@ def any_width(how: Arithmetic) -> Arithmetic:
     """The arithmetic for a layer of another width: from left to right where its order is for so many terms only."""
     if how.format is None:
         return how
+    if how.given is not None:
+        return _rule(how.given)
     order = how.order.without_bias if how.order.any_number else SEQUENTIAL
     return replace(how, order=order, rounded=(), bias_leaf=False)
+
+
+def _rule(program: Program) -> Arithmetic:
+    """Sums from left to right in the formats of a program, of its widest accumulator; in its rounding mode, if it has one."""
+    modes, wide = {one.mode for one in program.roundings}, widest(program)
+    mode = modes.pop() if len(modes) == 1 else Rounding.RNE
+    return Arithmetic(program.format, None if wide == program.format else wide, mode, flush=program.flush)
 
 
 def shifted(deployment: Deployment, layer: int, outputs: int) -> Deployment:
@@ -167,9 +178,9 @@ def shifted(deployment: Deployment, layer: int, outputs: int) -> Deployment:
     return _with(deployment, {(layer, j): deployment.at(0, j) for j in range(outputs)})
 
 
-def extended(deployment: Deployment, network: Network[float]) -> Deployment:
+def extended(deployment: Deployment, network: Network) -> Deployment:
     """The deployment of ``network`` followed by further layers, which are evaluated alike but for orders of a fixed width."""
-    places = [(index, j) for index, layer in enumerate(network.layers) for j in range(layer.outputs)]
+    places = [(index, j) for index, layer in enumerate(network.dense_layers) for j in range(layer.outputs)]
     return _with(deployment, {place: deployment.at(*place) for place in places})
 
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
 
-from fpsynth.arithmetic import Arithmetic, Deployment, restricted
+from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
 from fpsynth.formats import power_of_two
-from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import fixed_order, restrict
 from fpsynth.orders.comparing import difference
 from fpsynth.rounding import Value, from_fraction, representable
+from fpsynth.sums.building import program_of, restricted
+from fpsynth.sums.graph import sum_graph
+from fpsynth.sums.numbers import of_numbers, widest
+from fpsynth.sums.program import Program
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def swallowing(a: Arithmetic, b: Arithmetic, terms: int, small: Fraction) -> Swa
     fallback: Swallowing | None = None
     for active in _triples(a, b, terms):
         parts = [_Part.of(how, terms, active) for how in (a, b)]
-        for placed, summands in _placements((a, b), active, small):
+        for placed, summands in _placements([program_of(how, terms) for how in (a, b)], active, small):
             x, y = (part.sum(summands) for part in parts)
             if x is None or y is None or abs(x - y) < small:
                 continue
@@ -64,7 +66,7 @@ def require_three(terms: int) -> None:
 
 def without_bias(how: Arithmetic, terms: int) -> Arithmetic:
     """The arithmetic of a neuron whose bias is zero or absent, where ``how`` may have a leaf for it."""
-    if not how.bias_leaf:
+    if not how.needs_bias:
         return how
     tree, _ = restrict(how.order.tree(terms + 1), range(terms))
     return replace(how, order=fixed_order(tree), bias_leaf=False)
@@ -73,18 +75,18 @@ def without_bias(how: Arithmetic, terms: int) -> Arithmetic:
 def _triples(a: Arithmetic, b: Arithmetic, terms: int) -> list[tuple[int, int, int]]:
     """Three leaves that are joined differently; some that are far apart and some that are not where all are joined alike."""
     if a.format is not None and b.format is not None:
-        triple = difference(a.order.tree(terms), b.order.tree(terms))
+        triple = difference(program_of(a, terms).tree, program_of(b, terms).tree)
         if triple is not None:
             return [triple.leaves]
     return list(dict.fromkeys([(0, 1, 2), (0, 1, terms - 1), (0, terms - 2, terms - 1)]))
 
 
 def _placements(
-    hows: Sequence[Arithmetic], active: tuple[int, int, int], small: Fraction
+    programs: Sequence[Program], active: tuple[int, int, int], small: Fraction
 ) -> Iterator[tuple[Swallowing, dict[int, Fraction]]]:
     """Every arrangement of the three summands, by their leaves; the smallest omega first."""
-    exponents = {how.sum_format.precision + more for how in hows if how.sum_format is not None for more in (0, 1)}
-    exponents |= {how.alignment.fraction_bits + 1 for how in hows if how.alignment is not None}
+    exponents = {fmt.precision + more for program in programs for fmt in program.sum_formats for more in (0, 1)}
+    exponents |= {align.fraction_bits + 1 for program in programs for align in program.alignments}
     for exponent in sorted(exponents):
         omega = small * power_of_two(exponent)
         for minus, plus, last in permutations(active):
@@ -95,28 +97,29 @@ def _placements(
 class _Part:
     """A sum of which three leaves are not zero."""
 
-    how: Arithmetic
+    program: Program
     leaves: tuple[int, ...]
     """Those that are added up: the three, or all where the sum of the three alone would be another."""
 
     @classmethod
     def of(cls, how: Arithmetic, terms: int, active: tuple[int, int, int]) -> _Part:
         try:
-            return cls(restricted(how, terms, active), tuple(sorted(active)))
+            return cls(program_of(restricted(how, terms, active), len(active)), tuple(sorted(active)))
         except InputError:
-            return cls(how, tuple(range(terms)))
+            return cls(program_of(how, terms), tuple(range(terms)))
 
     def sum(self, summands: Mapping[int, Fraction]) -> Fraction | None:
-        """The sum of the summands, each times 1; None where it is not a number or a summand is not of the sum's format.
+        """The sum of the summands; None where it is not a number, or not all are of one format that holds the program's sums.
 
-        The summands are products of a network that is yet to be built, which are exact in the format of the sum.
+        The summands are products of a network that is yet to be built, which are exact in that format.
         """
-        wide = replace(self.how, format=self.how.sum_format, accumulator=None, operands=None)
-        if wide.format and not all(representable(from_fraction(summand), wide.format) for summand in summands.values()):
+        program, numbers = self.program, [summands.get(leaf, Fraction(0)) for leaf in self.leaves]
+        if program.format is None:
+            return sum(numbers, Fraction(0))
+        wide = widest(program)
+        if wide is None or not all(representable(from_fraction(number), wide) for number in numbers):
             return None
-        row = tuple(constant(summands.get(leaf, Fraction(0)), wide.format) for leaf in self.leaves)
-        one = constant(1, wide.format)
-        (result,) = evaluate(lower(Network((Dense((row,)),)), (one,) * len(row), Deployment(wide)), {})
-        if isinstance(result, Value):
-            return result.fraction() if result.is_finite else None
-        return result if isinstance(result, Fraction) else None
+        addends = [constant(number, wide) for number in numbers]
+        (result,) = evaluate([sum_graph(of_numbers(program, wide), (), addends=addends)], {})
+        assert isinstance(result, Value)
+        return result.fraction() if result.is_finite else None

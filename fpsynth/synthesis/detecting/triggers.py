@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from fpsynth.deadlines import time_left
+from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.evaluators.sums import network_outputs
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import from_index, index_range
+from fpsynth.sums.building import program_of
 from fpsynth.synthesis.detecting.amplify import Ending, amplified, evaluated
 from fpsynth.synthesis.detecting.stacking import Reading, Sketch, Stage, mean, power_at_least, power_at_most, shifted, stage
 from fpsynth.synthesis.detecting.swallowing import require_three, swallowing
 from fpsynth.synthesis.domain import Interval
 from fpsynth.witness.divergence import Divergence, Sampled, View
+from fpsynth.workers.deadlines import time_left
 
 Box = Sequence[tuple[Fraction, Fraction]]
 MAX_SAMPLES = 1 << 20
@@ -86,13 +88,13 @@ def input_dependent(
     found = swallowing(hows[0], hows[1], terms, small)
     natural = min(power_at_least(max(found.omega, small / region.least_violation(fmt))), power_of_two(fmt.emax - 1))
     by = stage(natural if max_weight is None else max_weight, width)
-    plan = _plan(region, by, small, found.omega, fmt, any(how.flush for how in hows))
+    plan = _plan(region, by, small, found.omega, fmt, any(how.flushes for how in hows))
     ending = Ending(found, small, by, plan.depth, fmt)
     sketch = Sketch(len(region.lower))
     trigger = plan.trigger(sketch, region, ending.small_level)
     omega = sketch.chain(0, Reading({}, Fraction(1)), by.factors(ending.large_level, plan.depth), by.width)
     ending.write(sketch, terms, omega, trigger, outputs, neuron)
-    network = sketch.network(fmt, last_bias=any(how.bias_leaf for how in hows))
+    network = sketch.network(fmt, last_bias=any(how.needs_bias for how in hows))
     views = [replace(view, deployment=shifted(view.deployment, plan.depth, outputs)) for view in sides]
     inside, outside = _points(region, fmt, samples, seed)
     blank = Divergence(question, fmt, network, _row(inside[0]), Predicate("gap", neuron, bound=gap), (), construction="trigger")
@@ -119,12 +121,17 @@ def require_detectable(
 ) -> _Region:
     """The region in which ``input_dependent`` makes sides depart; raises InputError for what can be told without building."""
     region = _region(fmt, box, threshold, inputs, features)
-    if any(view.deployment.at(0, neuron).operands is not None for view in sides):
+    if any(_rounds_operands(view.deployment.at(0, neuron), terms) for view in sides):
         raise InputError("an arithmetic that rounds its operands does not see the faces of a box where they are")
     require_three(terms)
     if max_weight is not None:
         stage(max_weight, None)
     return region
+
+
+def _rounds_operands(how: Arithmetic, terms: int) -> bool:
+    """Whether weights and inputs are rounded into a format that is not that of products and sums."""
+    return any(fmt != multiplied for fmt, multiplied in program_of(how, terms, how.needs_bias).narrowed)
 
 
 @dataclass(frozen=True)
@@ -313,11 +320,11 @@ def _sampled(flip: Divergence, inside: Floats, outside: Floats, seed: int) -> Sa
 
 def _piece(flip: Divergence) -> int:
     """So many points are evaluated at a time: what they take of the memory is bounded, and so is the time."""
-    products = max(layer.inputs * layer.outputs for layer in flip.network.layers)
+    products = max(layer.inputs * layer.outputs for layer in flip.network.dense_layers)
     exact = any(view.deployment.default.format is None for view in flip.views)
     if not exact:
         return max(1, _PIECE // products)
-    return max(1, _EXACT // sum(layer.inputs * layer.outputs for layer in flip.network.layers))
+    return max(1, _EXACT // sum(layer.inputs * layer.outputs for layer in flip.network.dense_layers))
 
 
 def _departures(flip: Divergence, points: Floats) -> list[int]:
@@ -336,7 +343,7 @@ def _departures(flip: Divergence, points: Floats) -> list[int]:
     return counts
 
 
-def _outputs(network: Network[float], points: Floats, view: View) -> Floats:
+def _outputs(network: Network, points: Floats, view: View) -> Floats:
     """The logits of a view; exact ones are rounded to float64."""
     import numpy as np
 

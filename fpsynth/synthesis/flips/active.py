@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from fpsynth.orders.comparing import differences
+from fpsynth.sums.building import program_of
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 
 Triple = tuple[int, int, int]
@@ -33,7 +34,7 @@ def _differing(question: FlipQuestion, seed: int) -> Iterator[Triple]:
         theirs, ours = view.deployment.at(0, output), deployed.deployment.at(0, output)
         if theirs.format is None or ours.format is None:
             continue
-        trees = theirs.order.tree(question.terms), ours.order.tree(question.terms)
+        trees = program_of(theirs, question.terms).tree, program_of(ours, question.terms).tree
         for triple in differences(*trees, PER_PAIR, seed):
             yield triple.leaves
 
@@ -65,11 +66,10 @@ def few(question: FlipQuestion, seed: int, most: int) -> tuple[int, ...]:
 
 
 def precisions(question: FlipQuestion) -> list[int]:
-    """The precisions in which partial sums, results and operands of the views are rounded, the coarsest first.
+    """The precisions in which partial sums, products, results and operands of the views are rounded, the coarsest first.
 
     Of sums that are aligned also the number of places after which a power of two is dropped.
     """
-    hows = [how for view in question.views for how in arithmetics(view, question.outputs)]
-    formats = [f for how in hows for f in (how.sum_format, how.format, how.operands) if f is not None]
-    dropped = {how.alignment.fraction_bits + 1 for how in hows if how.alignment is not None}
-    return sorted({f.precision for f in formats} | dropped)
+    programs = [program_of(how, question.terms) for view in question.views for how in arithmetics(view, question.outputs)]
+    dropped = {align.fraction_bits + 1 for program in programs for align in program.alignments}
+    return sorted({fmt.precision for program in programs for fmt in program.formats} | dropped)

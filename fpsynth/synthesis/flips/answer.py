@@ -9,10 +9,9 @@ from fractions import Fraction
 from statistics import median
 from typing import TYPE_CHECKING
 
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis.flips.question import FlipQuestion, FlipResult
 from fpsynth.synthesis.flips.structure import impossible
@@ -23,6 +22,7 @@ from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence
 from fpsynth.witness.prediction import with_prediction
 from fpsynth.wording import counted, noun
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.flips.columns import Bench, Columns
@@ -231,7 +231,7 @@ def _camouflaged(work: _Work) -> tuple[Divergence, str] | None:
     if found is None:
         return None
     network, point = found[0].network, found[0].point
-    sparse = Columns(np.array(network.layers[0].weight)[:, :, None], np.array(point)[:, None])
+    sparse = Columns(np.array(network.dense_layers[0].weight, np.float64)[:, :, None], np.array(point)[:, None])
     bench = Bench(work.question)
     for columns in filled(bench, sparse, np.random.default_rng(work.settings.seed)):
         filled_in = _first(work, bench, columns, "closed form, the other terms filled in", loose=True)
@@ -274,10 +274,10 @@ def _checked(q: FlipQuestion, bench: Bench, columns: Columns, column: int) -> Di
         point[leaf] = float(columns.inputs[position, column])
         for output in range(q.outputs):
             rows[output][leaf] = float(columns.weights[output, position, column])
-    return exact_divergence(q, Network((Dense(tuple(map(tuple, rows))),)), tuple(point))
+    return exact_divergence(q, dense_relu([Dense(rows)]), tuple(point))
 
 
-def exact_divergence(q: FlipQuestion, network: Network[float], point: tuple[float, ...]) -> Divergence | None:
+def exact_divergence(q: FlipQuestion, network: Network, point: tuple[float, ...]) -> Divergence | None:
     """The divergence of a layer and a point, every view computed exactly; None where they are no solution of the question."""
     limits = (*((w, q.weights) for w in network.entries()), *((x, q.inputs) for x in point))
     if any(not interval.lower <= Fraction(number) <= interval.upper for number, interval in limits):
@@ -315,7 +315,9 @@ def _larger(work: _Work, found: tuple[Divergence, str]) -> tuple[Divergence, str
 
     divergence, how = found
     bench = Bench(q)
-    start = Columns(np.array(divergence.network.layers[0].weight)[:, :, None], np.array(divergence.point)[:, None])
+    start = Columns(
+        np.array(divergence.network.dense_layers[0].weight, np.float64)[:, :, None], np.array(divergence.point)[:, None]
+    )
     strict = bool(bench.judge(start).strict[0])
     budget = Clock(min(work.clock.left, work.settings.improvement))
     try:
@@ -363,7 +365,7 @@ def _result(work: _Work, found: tuple[Divergence, str] | None) -> FlipResult:
 
 
 def _products(divergence: Divergence) -> Iterator[Fraction]:
-    for row in divergence.network.layers[0].weight:
+    for row in divergence.network.dense_layers[0].weight.tolist():
         yield from (abs(Fraction(w) * Fraction(x)) for w, x in zip(row, divergence.point, strict=True))
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from fpsynth.arithmetic import Arithmetic, Deployment, holds
+from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.expressions import Expression, Op, cast, topological, variable
-from fpsynth.formats import FLOAT64, Format
+from fpsynth.formats import FLOAT64, Format, holds
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import Template, template
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind, held_format
 
 _COMMUTATIVE = (Op.ADD, Op.MUL, Op.MAX)
 
@@ -51,10 +53,10 @@ def lowered(how: Arithmetic, terms: int, numbers: Format) -> Expression:
     """The sum of ``terms`` products of the unknowns w0, x0, w1, x1, ... of a format, in an arithmetic."""
     row = tuple(variable(f"w{k}", numbers) for k in range(terms))
     point = [variable(f"x{k}", numbers) for k in range(terms)]
-    return lowered_in(Network((Dense((row,)),)), point, Deployment(how))[0]
+    return lowered_in(template([((row,), None)]), point, Deployment(how))[0]
 
 
-def lowered_in(network: Network[Expression], point: Sequence[Expression], deployment: Deployment) -> tuple[Expression, ...]:
+def lowered_in(network: Template[Expression], point: Sequence[Expression], deployment: Deployment) -> tuple[Expression, ...]:
     """The logits of a network whose numbers are of a narrower format than the deployment's, which holds them exactly."""
     fmt = deployment.default.format
     if fmt is None:
@@ -77,15 +79,39 @@ def same(a: Arithmetic, b: Arithmetic, terms: int, numbers: Format | None = None
     if numbers is None and a.format != b.format:
         return False
     interned = Interned()
-    a, b = _unfused(a), _unfused(b)
+    a, b = _plain(a, terms, fmt), _plain(b, terms, fmt)
     return interned.keys([lowered(a, terms, fmt)]) == interned.keys([lowered(b, terms, fmt)])
 
 
-def _unfused(how: Arithmetic) -> Arithmetic:
-    """The arithmetic without fusing where that changes no number, since the accumulator holds all products."""
-    factors, wide = how.operands or how.format, how.sum_format
-    if not how.fused or how.alignment is not None or how.products is not None or how.flush or factors is None or wide is None:
+def _plain(how: Arithmetic, terms: int, numbers: Format) -> Arithmetic:
+    """The arithmetic with every product rounded to nearest that rounding leaves as it is: fused or not, in whatever mode.
+
+    A product of two numbers of p bits has 2p at most, and is a number of a format that holds it.  What a step does that takes
+    exact products, in whatever way, is done to the sum of these numbers.  Steps that align are left alone: they read the
+    factors' exponents; and so is what is flushed.
+    """
+    program = program_of(how, terms)
+    if program.format is None:
         return how
+    leaves, kinds = list(program.leaves), list(program.steps)
+    for leaf, taker in enumerate(program.takers[:terms]):
+        leaves[leaf] = _rounded(program, leaf, taker, numbers)
+    for position, (operands, step) in enumerate(zip(program.tree.steps, program.steps, strict=True)):
+        if step.kind is StepKind.FMA and not any(node < len(leaves) and leaves[node].exact for node in operands):
+            kinds[position] = replace(step, kind=StepKind.ADD)
+    return Arithmetic(how.format, given=replace(program, leaves=tuple(leaves), steps=tuple(kinds)))
+
+
+def _rounded(program: Program, leaf: int, taker: Step | None, numbers: Format) -> Leaf:
+    """A leaf, its product rounded to nearest where its first rounding, or the lack of one, changes no number."""
+    own = program.leaves[leaf]
+    if own.exact and (taker is None or taker.kind is StepKind.ALIGNED):
+        return own
+    first = own.rounds[0] if own.rounds else taker.rounds[0] if taker is not None else None
+    if own.kind is not LeafKind.PRODUCT or first is None or first.flush or any(one.flush for one in own.reads):
+        return own
+    factors, wide = held_format(numbers, own.reads), first.format
     bits = 2 * factors.precision <= wide.precision and 2 * factors.lsb_min >= wide.lsb_min
-    exact = bits and factors.max_finite**2 <= wide.max_finite and holds(wide, factors)
-    return replace(how, fused=False, rounded=()) if exact else how
+    if not bits or factors.max_finite**2 > wide.max_finite or not holds(wide, program.factor_format(leaf)):
+        return own
+    return replace(own, rounds=(Round(wide), *own.rounds[1:]))

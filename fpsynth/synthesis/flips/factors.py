@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from fpsynth.formats import power_of_two
+from fpsynth.sums.building import program_of
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips.columns import ends
 from fpsynth.synthesis.flips.question import FlipQuestion
@@ -89,7 +90,7 @@ class Factors:
         limits = [self.question.weights.magnitude * self.question.inputs.magnitude]
         for view in self.question.views[:2]:
             for output in range(self.question.outputs):
-                how = view.deployment.at(0, output)
-                limits += [f.max_finite / 4 for f in (how.format, how.sum_format) if f is not None]
+                program = program_of(view.deployment.at(0, output), self.question.terms)
+                limits += [fmt.max_finite / 4 for fmt in program.formats]
         limit = min(limits)
         return limit.numerator.bit_length() - limit.denominator.bit_length() if limit > 0 else -2000

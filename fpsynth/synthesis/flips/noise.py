@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.sums.building import program_of
 from fpsynth.synthesis.flips.active import precisions
 from fpsynth.synthesis.flips.columns import Columns, Floats, ends, fitted
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
@@ -96,8 +97,9 @@ class Noise:
         """Factors that bring half of the candidates to where subnormals are, if the views treat these differently."""
         q = self.question
         hows = [how for view in q.views for how in arithmetics(view, q.outputs) if how.format is not None]
-        formats = [f for how in hows for f in (how.format, how.sum_format) if f is not None]
-        if len({how.flush for how in hows}) < 2 and len({f.lsb_min for f in formats}) < 2:
+        programs = [program_of(how, q.terms) for how in hows]
+        formats = {how.format for how in hows if how.format is not None}.union(*(program.sum_formats for program in programs))
+        if len({program.flush for program in programs}) < 2 and len({f.lsb_min for f in formats}) < 2:
             return np.ones(count)
         emin = max(f.emin for f in formats)
         scale = np.ldexp(1.0, emin + self.random.integers(-2, 8, count))

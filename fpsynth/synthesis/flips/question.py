@@ -10,6 +10,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FORMATS, Format
 from fpsynth.predicates import Predicate
 from fpsynth.solvers.race import Attempt
+from fpsynth.sums.building import program_of
 from fpsynth.synthesis.domain import Interval, check_interval
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.divergence import Divergence, View
@@ -58,11 +59,11 @@ class FlipQuestion:
             raise InputError(f"all inputs are to be 1, but their range is {self.inputs}")
         for view in self.views:
             for how in arithmetics(view, self.outputs):
-                if how.bias_leaf:
+                if how.needs_bias:
                     raise InputError(f"{view.label}: the order has a leaf for the bias, but the layer has none")
                 if how.format is None:
                     continue
-                how.order.tree(self.terms)
+                program_of(how, self.terms)
                 if not contains(how.format, self.format):
                     raise InputError(f"{view.label}: {how.format} does not hold every number of {self.format}")
 
@@ -70,6 +71,11 @@ class FlipQuestion:
     def outputs(self) -> int:
         """Outputs of the layer: two classes, or one number."""
         return 2 if self.predicate.kind == "argmax" else 1
+
+    @property
+    def of_inputs(self) -> Interval:
+        """What the inputs may be: 1 where all are 1."""
+        return Interval(Fraction(1), Fraction(1)) if self.ones else self.inputs
 
     @property
     def zeros(self) -> bool:

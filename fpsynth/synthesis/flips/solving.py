@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from fpsynth import expressions as ex
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment, restricted
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.encoders import ENCODINGS
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import template
 from fpsynth.problems import Problem, Variable
 from fpsynth.solvers.race import Race, Task, race
 from fpsynth.solvers.schedule import runners
+from fpsynth.sums.building import restricted
 from fpsynth.synthesis.flips.arithmetics import lowered_in
 from fpsynth.synthesis.flips.question import FlipQuestion
 from fpsynth.synthesis.settings import Progress, Settings
@@ -32,7 +33,7 @@ def build(question: FlipQuestion, active: Sequence[int]) -> Problem:
     count = len(active)
     rows = tuple(tuple(ex.variable(f"w{j}_{k}", question.format) for k in range(count)) for j in range(question.outputs))
     inputs = [ex.constant(1, question.format) if question.ones else ex.variable(f"x{k}", question.format) for k in range(count)]
-    network = Network((Dense(rows),))
+    network = template([(rows, None)])
     logits = [lowered_in(network, inputs, _deployment(question, view.deployment, active)) for view in question.views]
     reference, deployed, *silent = logits
     assertions = [*_finite(question, logits), _holds(question, reference, deployed)]

@@ -18,6 +18,8 @@ from fpsynth.formats import floor_log2, power_of_two
 from fpsynth.orders.comparing import differences
 from fpsynth.orders.tree import Tree
 from fpsynth.rounding import Rounding, from_fraction, representable
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import Program
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.intervals.question import IntervalQuestion
 
@@ -39,13 +41,12 @@ Layer = tuple[list[float], list[float]]
 def candidates(question: IntervalQuestion, seed: int) -> Iterator[Layer]:
     """Yield weights and points that may be an answer, the more promising first; none where no term may be zero."""
     zero = question.zero_term
-    sums = question.deployed.sum_format
-    if zero is None or sums is None or question.terms < 3:
+    deployed = program_of(question.deployed, question.terms)
+    if zero is None or deployed.format is None or question.terms < 3:
         return
-    aligned = question.deployed.alignment
-    large = power_of_two(sums.precision if aligned is None else max(sums.precision, aligned.fraction_bits + 1))
-    shapes = [(large + 4, Fraction(1)), (large, Fraction(1)), (large + 4, Fraction(3, 4)), (large, Fraction(3, 2))]
-    a, b = (how.order.tree(question.terms) for how in (question.reference, question.deployed))
+    a, b = program_of(question.reference, question.terms).tree, deployed.tree
+    shapes = _shapes(deployed)
+    directed = any(one.mode in (Rounding.RTP, Rounding.RTN) for one in deployed.roundings)
     factors = _Factors(question)
     for i, j, near_i, near_j in _ways(a, b, question.widening, seed):
         for small in dict.fromkeys((near_i + near_j, near_i, near_j)):
@@ -61,8 +62,20 @@ def candidates(question: IntervalQuestion, seed: int) -> Iterator[Layer]:
                     for leaf, value in products.items():
                         weights[leaf], point[leaf] = found[value]
                     yield weights, point
-                    if question.deployed.rounding in (Rounding.RNE, Rounding.RNA):
+                    if not directed:
                         break  # the mirror image is rounded alike
+
+
+def _shapes(program: Program) -> list[tuple[Fraction, Fraction]]:
+    """What omega and the summands that it absorbs may be, for every precision in which the program rounds a sum."""
+    least = max((align.fraction_bits + 1 for align in program.alignments), default=0)
+    exponents = sorted({max(fmt.precision, least) for fmt in program.sum_formats}, reverse=True)
+    powers = [power_of_two(exponent) for exponent in exponents]
+    return [
+        shape
+        for large in powers
+        for shape in [(large + 4, Fraction(1)), (large, Fraction(1)), (large + 4, Fraction(3, 4)), (large, Fraction(3, 2))]
+    ]
 
 
 def _ways(a: Tree, b: Tree, widening: str, seed: int) -> Iterator[tuple[int, int, tuple[int, ...], tuple[int, ...]]]:

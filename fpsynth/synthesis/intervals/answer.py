@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.encoders import ENCODINGS
 from fpsynth.errors import InputError
 from fpsynth.orders.comparing import differences
 from fpsynth.problems import Problem
 from fpsynth.solvers.race import Attempt, Race, Task, race
 from fpsynth.solvers.schedule import runners
+from fpsynth.sums.building import program_of
 from fpsynth.synthesis.intervals.absorption import candidates
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion, IntervalResult, build, divergence, filled
@@ -26,6 +26,7 @@ from fpsynth.synthesis.ties.search import glance
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.divergence import Divergence
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 __all__ = ["IntervalQuestion", "IntervalResult", "find_outside"]
 
@@ -212,7 +213,7 @@ def _choices(question: IntervalQuestion, seed: int) -> list[Active]:
     found: list[Active] = []
     reference, deployed = question.reference, question.deployed
     if deployed.format is not None:
-        a, b = reference.order.tree(question.terms), deployed.order.tree(question.terms)
+        a, b = (program_of(how, question.terms).tree for how in (reference, deployed))
         for number, triple in enumerate(differences(a, b, CHOICES, seed)):
             more = rng.sample(everything, min(number // 2, question.terms))
             found.append(tuple(sorted({*triple.leaves, *more})))

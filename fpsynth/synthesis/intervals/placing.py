@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.synthesis.placing import alone, assemble, layer
 from fpsynth.witness.divergence import Divergence, View
@@ -21,11 +21,11 @@ def in_layer(found: Divergence, views: Sequence[View], outputs: int, output: int
     """
     if outputs == 1:
         return alone(found, "interval", views)
-    rows = layer(found.network.layers[0].weight[0], found.point, outputs, output)
+    rows = layer(found.network.dense_layers[0].weight[0].tolist(), found.point, outputs, output)
     a, b = views
     own, box = a.deployment.default.format or found.format, found.box or tuple((x, x) for x in found.point)
     widening = found.reference.widening
-    bounds = finite_bounds(network_intervals(Network((Dense(rows),)), box, own, a.deployment, widening))
+    bounds = finite_bounds(network_intervals(dense_relu([Dense(rows)]), box, own, a.deployment, widening))
     if bounds is None:
         raise InputError("an end of an interval is infinite or NaN")
     reference = replace(a, interval=bounds, widening=widening)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from fpsynth import expressions as ex
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment, restricted
+from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.interval_expressions import includes, lower_interval
 from fpsynth.certifiers.intervals import finite_bounds, network_intervals, widening_named
 from fpsynth.errors import InputError
@@ -16,11 +16,13 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, dense_relu
+from fpsynth.networks.template import template
 from fpsynth.predicates import Predicate
 from fpsynth.problems import Assignment, Problem, Variable
 from fpsynth.rounding import Rounding, from_fraction, representable, round_fraction
 from fpsynth.solvers.race import Attempt
+from fpsynth.sums.building import program_of, restricted
 from fpsynth.synthesis.domain import Interval, check_interval
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.divergence import Divergence, View
@@ -60,17 +62,17 @@ class IntervalQuestion:
         check_interval(self.inputs, self.format, "the inputs' range")
         if self.reference.format is None:
             raise InputError(f"{self.a.label}: interval arithmetic rounds outward into a format, and real arithmetic has none")
-        if self.reference.alignment is not None:
+        for view, how in ((self.a, self.reference), (self.b, self.deployed)):
+            if how.needs_bias:
+                raise InputError(f"{view.label}: the order has a leaf for the bias, but the neuron has none")
+            if how.format is not None:
+                program_of(how, self.terms)
+                if not includes(how.format, self.format):
+                    raise InputError(f"{view.label}: not every {self.format} number is a {how.format} number")
+        if program_of(self.reference, self.terms).alignments:
             raise InputError(
                 f"{self.a.label}: interval arithmetic rounds sums outward, but sums that are aligned drop parts of their terms"
             )
-        for view, how in ((self.a, self.reference), (self.b, self.deployed)):
-            if how.bias_leaf:
-                raise InputError(f"{view.label}: the order has a leaf for the bias, but the neuron has none")
-            if how.format is not None:
-                how.order.tree(self.terms)
-                if not includes(how.format, self.format):
-                    raise InputError(f"{view.label}: not every {self.format} number is a {how.format} number")
 
     @property
     def reference(self) -> Arithmetic:
@@ -95,15 +97,15 @@ class IntervalQuestion:
     def reach(self) -> Fraction | None:
         """About the largest radius of a box beyond which rounding may carry b's value; None where b rounds nowhere.
 
-        n roundings of relative error u change a sum of products by n*u*sum|w*x| at most, while the interval of a box extends
-        R*sum|w| beyond the exact sum: only where R <= n*u*max|x| is anything to be expected, but for underflow.
+        n steps of r roundings of relative error u change a sum of products by n*r*u*sum|w*x| at most, while the interval of a
+        box extends R*sum|w| beyond the exact sum: only where R <= n*r*u*max|x| is anything to be expected, but for underflow.
         """
-        how = self.deployed
-        formats = [fmt for fmt in (how.format, how.sum_format, how.operands, how.products) if fmt is not None]
-        if how.format is None:
+        program = program_of(self.deployed, self.terms)
+        if program.format is None:
             return None
-        bits = [fmt.precision for fmt in formats] + ([] if how.alignment is None else [how.alignment.fraction_bits])
-        return self.terms * power_of_two(1 - min(bits)) * self.inputs.magnitude
+        bits = [fmt.precision for fmt in program.formats] + [align.fraction_bits for align in program.alignments]
+        often = max((len(step.rounds) for step in set(program.steps)), default=1)
+        return self.terms * often * power_of_two(1 - min(bits)) * self.inputs.magnitude
 
     def _plain(self, interval: Interval) -> float:
         """Some unsuspicious number of a range: 1, or its upper end."""
@@ -168,7 +170,7 @@ def box_around(question: IntervalQuestion, point: Sequence[float]) -> tuple[tupl
 
 
 def interval_of(
-    question: IntervalQuestion, network: Network[float], point: Sequence[float]
+    question: IntervalQuestion, network: Network, point: Sequence[float]
 ) -> tuple[tuple[Fraction, Fraction], ...] | None:
     """The interval that a gives for the neuron at a point; None where an end is infinite or NaN."""
     own, box = question.a.deployment.default.format or question.format, box_around(question, point)
@@ -185,7 +187,7 @@ def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequ
         exact = [Fraction(x) for x in numbers]
         if any(not interval.lower <= x <= interval.upper or not representable(from_fraction(x), fmt) for x in exact):
             return None
-    network = Network((Dense((tuple(weights),)),))
+    network = dense_relu([Dense([weights])])
     a, b = question.a, question.b
     box, bounds = box_around(question, point), interval_of(question, network, point)
     if bounds is None:
@@ -264,7 +266,7 @@ def _interval(
         box = [(_read([low], how)[0], _read([high], how)[0]) for low, high in ends]
     else:
         box = [(x, x) for x in _read(point, how)]
-    network = Network((Dense((tuple(_read(weights, how)),)),))
+    network = template([((tuple(_read(weights, how)),), None)])
     return lower_interval(network, box, _sum(question, how, active), question.widening)[0]
 
 
@@ -276,7 +278,7 @@ def _value(
     question: IntervalQuestion, weights: Sequence[Expression], point: Sequence[Expression], active: Sequence[int]
 ) -> Expression:
     how = question.deployed
-    network = Network((Dense((tuple(_read(weights, how)),)),))
+    network = template([((tuple(_read(weights, how)),), None)])
     return lower(network, _read(point, how), _sum(question, how, active))[0]
 
 

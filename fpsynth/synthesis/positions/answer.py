@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import parse_environment
@@ -32,6 +31,7 @@ from fpsynth.synthesis.result import DivergenceResult
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.divergence import Divergence, View
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 SHAPES = ((1, 10), (4, 10), (1, 3), (64, 10), (4, 5), (1, 7), (10, 17), (64, 33))
 """(batch, outputs) that are tried where no environment is given: odd numbers, so that kernels have tails."""

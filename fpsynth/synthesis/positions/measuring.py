@@ -14,7 +14,7 @@ from fractions import Fraction
 from fpsynth.arithmetic import REAL, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.synthesis.contest import Runner
@@ -75,7 +75,7 @@ def _divergence(
     seen = tuple(float(logit) for logit in run(ground, [(point, rows)])[0])
     if not all(map(math.isfinite, seen)) or seen[first] == seen[second]:
         return None
-    network, label = Network((Dense(rows),)), str(kernel.environment)
+    network, label = dense_relu([Dense(rows)]), str(kernel.environment)
     deployed = View("b", label, "deployed", ground.reveal.deployment(ground.row), label, row=ground.row)
     try:
         believed = with_prediction(network, point, View("a", "real", "reference", Deployment(REAL)))

@@ -65,7 +65,7 @@ def pairs(found: Reveal, kind: str, row: int = 0) -> Iterator[Pair]:
 def build(kind: str, found: Reveal, pair: Pair, flip: Divergence) -> Divergence:
     """Return the divergence that a flip of one neuron gives at two positions (see the top of the file)."""
     (_, output), (_, other) = pair.first, pair.second
-    weights, outputs = flip.network.layers[0].weight[0], found.kernel.outputs
+    weights, outputs = flip.network.dense_layers[0].weight[0].tolist(), found.kernel.outputs
     if kind == "twin":
         rows = tuple(weights if j in (output, other) else (0.0,) * len(weights) for j in range(outputs))
         return assemble(flip, rows, "twin", Predicate("equal", output, other), _views(kind, found, pair))

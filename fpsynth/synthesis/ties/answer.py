@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from fpsynth.deadlines import OutOfTimeError, within
 from fpsynth.errors import ContradictionError
 from fpsynth.problems import Assignment
 from fpsynth.solvers.race import Attempt, Race
@@ -17,6 +16,7 @@ from fpsynth.synthesis.ties.exhaustive import Enumeration, contradiction, enumer
 from fpsynth.synthesis.ties.question import Bound, TieQuestion, build
 from fpsynth.synthesis.ties.search import GLANCE, Found, find, objective_bounds, refute
 from fpsynth.synthesis.verdicts import Proof, Verdict
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 Judge = Callable[[Assignment], str]
 """Says why the certifier itself rejects a solution; empty if it accepts."""

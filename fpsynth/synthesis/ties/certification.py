@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from fpsynth.certifiers.base import certifier
 from fpsynth.certifiers.bounds import sqrt_upper
+from fpsynth.certifiers.covered import covers_all
 from fpsynth.certifiers.lipschitz_ball import exact_supremum_squared
 from fpsynth.errors import ContradictionError, InputError, MissingPackageError
 from fpsynth.evaluators.networks import network_logits
@@ -23,7 +24,7 @@ REAL_CERTIFIERS = ("lipschitz-exact", "lipschitz")
 """The certifiers whose claims a witness can refute: they reason about real numbers."""
 SOUND_FORMATS = ("float16", "bfloat16", "float32", "float64")
 """The formats that the floating-point-sound certifier knows."""
-Solution = tuple[Network[float], tuple[float, ...], tuple[float, ...]]
+Solution = tuple[Network, tuple[float, ...], tuple[float, ...]]
 """Network, counterexample, certified point."""
 _DIGITS = 12
 """Significant digits of the radius that a certifier is asked about."""
@@ -84,7 +85,7 @@ def _unit(bound: Fraction, digits: int) -> Fraction:
 
 
 def lipschitz_ratio(
-    network: Network[float], logits: Sequence[float], squared: Fraction, supremum: Fraction
+    network: Network, logits: Sequence[float], squared: Fraction, supremum: Fraction
 ) -> tuple[float, Fraction | None]:
     """Return the ratio of certified radius and distance (a float64), and its square where it is known exactly.
 
@@ -93,7 +94,7 @@ def lipschitz_ratio(
     """
     if squared == 0:
         return math.inf, None
-    if len(network.layers) > 1:
+    if len(network.dense_layers) > 1:
         return nearest_sqrt(supremum**2 / squared), None
     try:
         square = exact_supremum_squared(network, logits) / squared
@@ -102,7 +103,7 @@ def lipschitz_ratio(
     return nearest_sqrt(square), square
 
 
-def stated_ratio(network: Network[float], logits: Sequence[float], squared: Fraction, supremum: Fraction) -> float:
+def stated_ratio(network: Network, logits: Sequence[float], squared: Fraction, supremum: Fraction) -> float:
     """Return the ratio that a witness states (a float64): ``lipschitz_ratio`` where the certifier's own radii come up to it.
 
     The verified certifier cuts its bounds to 16 decimals.  Where that costs more than a thousandth, as for float64 weights
@@ -124,7 +125,7 @@ class Claims:
 
 
 def claims(
-    network: Network[float],
+    network: Network,
     certified: Sequence[float],
     logits: Sequence[float],
     squared: Fraction,
@@ -210,7 +211,8 @@ class Certification:
         """Return the witness, and why the chosen certifier rejects it (empty if it accepts).
 
         ``arranged`` changes the solution first, in a way that leaves it one.
-        Raises ContradictionError where the floating-point-sound certifier accepts: then one of the two is wrong.
+        Raises ContradictionError where the floating-point-sound certifier accepts, and speaks of the arithmetic: then one of
+        the two is wrong.
         """
         solved = solution(self.question, assignment)
         network, counterexample, certified = solved if arranged is None else arranged(solved)
@@ -218,7 +220,7 @@ class Certification:
         logits = network_logits(network, certified, fmt, deployment)
         squared = squared_distance(certified, counterexample)
         said = claims(network, certified, logits, squared, fmt, self.chosen)
-        if said.sound is not None and said.sound.accepted:
+        if said.sound is not None and said.sound.accepted and covers_all(network, deployment, fmt):
             raise ContradictionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
         witness = Witness(
             question="tie",

@@ -1,8 +1,9 @@
 """Exhaustive search of a one-input, two-output tie: every pair of weights against every pair of inputs, in exact numbers.
 
-For positive inputs and any monotone rounding, w1 < w2 < w3 gives y1 <= y2 <= y3 at each input, so a tie of w1 and w3 is one of
-w1 and w2 too: once a w2 ties nowhere with w1, no larger weight does.  (For negative inputs the order is mirrored; for mixed
-signs, or if zero is an input, no pair is left out.)  That keeps 16-bit formats within seconds without skipping any solution.
+For positive inputs and any monotone roundings, however many in a row, w1 < w2 < w3 gives y1 <= y2 <= y3 at each input, so a
+tie of w1 and w3 is one of w1 and w2 too: once a w2 ties nowhere with w1, no larger weight does.  (For negative inputs the order
+is mirrored; for mixed signs, or if zero is an input, no pair is left out.)  That keeps 16-bit formats within seconds without
+skipping any solution.
 
 Float64 holds all numbers, gaps, distances and margins exactly (``feasible`` sees to that).  What is computed from them is only
 used to sort: whatever comes within a relative 1e-9 of being valid, or the best, is decided with fractions.
@@ -20,8 +21,10 @@ from fpsynth.errors import ContradictionError
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import Format
 from fpsynth.problems import Assignment
+from fpsynth.sums.building import program_of
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.ties.question import CERTIFIED, TIED, TieQuestion, build, weight_name
+from fpsynth.synthesis.ties.ratio_bound import product_rounding
 
 MAX_NUMBERS = 8192
 """Largest number of weights and of inputs that is enumerated."""
@@ -70,12 +73,15 @@ def feasible(question: TieQuestion, pairs: int = MAX_NUMBERS**2) -> bool:
     fmt, weights, inputs = question.format, question.weights, question.inputs
     if not question.scalar or fmt.precision > 11 or len(question.deployments) != 1:
         return False
-    if question.deployments[0].at(0, TIED) != question.deployments[0].at(0, CERTIFIED):
+    programs = [program_of(question.deployments[0].at(0, output), 1) for output in (TIED, CERTIFIED)]
+    if programs[0] != programs[1] or programs[0].format != fmt:
         return False
     rows, columns = numbers(weights, fmt), numbers(inputs, fmt)
     if max(rows, columns) > MAX_NUMBERS or rows * columns > pairs:
         return False
     products = weights.mignitude * inputs.mignitude, weights.magnitude * inputs.magnitude
+    if product_rounding(question, TIED) is None:  # it may come out anywhere in the format
+        products = Fraction(0), fmt.max_finite
     ranges = [(weights.mignitude, weights.magnitude), (inputs.mignitude, inputs.magnitude), products]
     if any(_bits(low, min(high, fmt.max_finite), fmt) > 53 for low, high in ranges):
         return False
@@ -150,10 +156,10 @@ def _products(question: TieQuestion, weights: Any, inputs: Any) -> Any:
     from fpsynth.evaluators.arrays import evaluate_arrays
     from fpsynth.expressions import variable
     from fpsynth.networks.lowering import lower
-    from fpsynth.networks.network import Dense, Network
+    from fpsynth.networks.template import template
 
     w, x = variable("w", question.format), variable("x", question.format)
-    (product,) = lower(Network((Dense(((w,),)),)), (x,), question.deployments[0])
+    (product,) = lower(template([(((w,),), None)]), (x,), question.deployments[0])
     (result,) = evaluate_arrays([product], {"w": weights[:, None], "x": inputs[None, :]})
     return result
 

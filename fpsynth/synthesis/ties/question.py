@@ -19,7 +19,8 @@ from fpsynth.errors import InputError, unknown_name
 from fpsynth.expressions import Expression
 from fpsynth.formats import Format
 from fpsynth.networks.lowering import lower
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Network, with_numbers
+from fpsynth.networks.template import Template, template
 from fpsynth.problems import Assignment, Problem, Variable
 from fpsynth.synthesis.domain import Interval, check_interval
 
@@ -83,20 +84,14 @@ def weight_name(layer: int, output: int, source: int) -> str:
     return f"w{layer}_{output}_{source}"
 
 
-def symbolic_network(question: TieQuestion) -> Network[Expression]:
+def symbolic_network(question: TieQuestion) -> Template[Expression]:
     """The network of the question's shape over unknowns, without biases."""
     pairs = list(zip(question.shape, question.shape[1:], strict=False))
-    return Network(
-        tuple(
-            Dense(
-                tuple(
-                    tuple(ex.variable(weight_name(layer, j, k), question.format) for k in range(sources))
-                    for j in range(outputs)
-                )
-            )
-            for layer, (sources, outputs) in enumerate(pairs)
-        )
-    )
+    unknowns = [
+        [[ex.variable(weight_name(layer, j, k), question.format) for k in range(sources)] for j in range(outputs)]
+        for layer, (sources, outputs) in enumerate(pairs)
+    ]
+    return template([(weight, None) for weight in unknowns])
 
 
 def points(question: TieQuestion) -> tuple[tuple[Expression, ...], tuple[Expression, ...]]:
@@ -132,7 +127,7 @@ def build(
         *(Variable(w.name, question.format, *_limits(w.name, question.weights, narrowed)) for w in network.entries()),
         *(Variable(x.name, question.format, *_limits(x.name, question.inputs, narrowed)) for x in (*a, *b)),
     ]
-    last = len(network.layers) - 1
+    last = len(network.dense_layers) - 1
     sources = range(question.shape[-2])
     near = [(weight_name(last, TIED, k), weight_name(last, CERTIFIED, k)) for k in sources]
     near += [(x.name, y.name) for x, y in zip(a, b, strict=True)]
@@ -178,7 +173,7 @@ def _scaled(a: Expression, factor: int) -> Expression:
 
 
 def _certified(
-    network: Network[Expression],
+    network: Template[Expression],
     a: Sequence[Expression],
     b: Sequence[Expression],
     at_b: Sequence[Expression],
@@ -191,16 +186,16 @@ def _certified(
     their Frobenius norms, which bound the spectral norms from above.
     """
     margin = _difference(at_b[CERTIFIED], at_b[other])
-    last = network.layers[-1].weight
+    last = network.dense_layers[-1].weight.tolist()
     gaps = [_difference(u, v) for u, v in zip(last[CERTIFIED], last[other], strict=True)]
     steps = [_difference(u, v) for u, v in zip(b, a, strict=True)]
-    scalar = network.shape[0] == 1 and len(network.layers) == 1
+    scalar = network.widths[0] == 1 and len(network.dense_layers) == 1
     if scalar:
         power, lipschitz, distance = 1, _magnitude(gaps[0]), _magnitude(steps[0])
     else:
         power, lipschitz, distance = 2, _sum([ex.mul(g, g) for g in gaps]), _sum([ex.mul(s, s) for s in steps])
-        for layer in network.layers[:-1]:
-            lipschitz = ex.mul(lipschitz, _sum([ex.mul(ex.real(w), ex.real(w)) for row in layer.weight for w in row]))
+        for layer in network.dense_layers[:-1]:
+            lipschitz = ex.mul(lipschitz, _sum([ex.mul(ex.real(w), ex.real(w)) for row in layer.weight.tolist() for w in row]))
     powered = margin if scalar else ex.mul(margin, margin)
     sides: dict[str, tuple[Expression, Expression]] = {  # objective: numerator and denominator, to that power
         "ratio": (powered, ex.mul(lipschitz, distance)),
@@ -217,8 +212,8 @@ def _certified(
     return assertions
 
 
-def solution(question: TieQuestion, assignment: Assignment) -> tuple[Network[float], tuple[float, ...], tuple[float, ...]]:
+def solution(question: TieQuestion, assignment: Assignment) -> tuple[Network, tuple[float, ...], tuple[float, ...]]:
     """Return the network, the counterexample and the certified point of a solution, as floats."""
-    network = symbolic_network(question).map(lambda w: float(assignment[w.name]))
+    network = with_numbers(symbolic_network(question), lambda w: float(assignment[w.name]))
     a, b = points(question)
     return network, tuple(float(assignment[x.name]) for x in a), tuple(float(assignment[x.name]) for x in b)

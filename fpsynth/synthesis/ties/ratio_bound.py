@@ -27,9 +27,10 @@ from fractions import Fraction
 
 from fpsynth import expressions as ex
 from fpsynth.expressions import Expression
-from fpsynth.formats import Format, power_of_two
+from fpsynth.formats import Format, holds, power_of_two
 from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import Rounding
+from fpsynth.sums.building import program_of
 from fpsynth.synthesis.ties.question import TieQuestion
 
 CASES = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2))
@@ -47,8 +48,7 @@ def bound(question: TieQuestion) -> Fraction | None:
     weights, inputs = question.weights, question.inputs
     if not question.scalar or fmt.precision < 5 or len(question.deployments) != 1:
         return None
-    how = question.deployments[0].at(0, 1)
-    if how != question.deployments[0].at(0, 0) or how.format != fmt or how.sum_format != fmt:
+    if product_rounding(question, 0) is None or product_rounding(question, 0) != product_rounding(question, 1):
         return None
     if min(weights.mignitude, inputs.mignitude, weights.mignitude * inputs.mignitude) < fmt.min_normal:
         return None
@@ -57,12 +57,25 @@ def bound(question: TieQuestion) -> Fraction | None:
     return limit(fmt, magnitude_rounding(question))
 
 
+def product_rounding(question: TieQuestion, output: int) -> Rounding | None:
+    """How one output's product is rounded into the question's format, where that is all that happens to it; else None.
+
+    Neither flushing nor what is exact counts: the numbers that the theorem speaks of are normal.
+    """
+    fmt, program = question.format, program_of(question.deployments[0].at(0, output), 1)
+    (leaf,) = program.leaves
+    if program.format != fmt or not leaf.rounds or leaf.rounds[0].format != fmt:
+        return None
+    further = (*leaf.reads, *leaf.rounds[1:], *program.result)
+    return leaf.rounds[0].mode if all(holds(one.format, fmt) for one in further) else None
+
+
 _MIRRORED = {Rounding.RTP: Rounding.RTN, Rounding.RTN: Rounding.RTP}
 
 
 def magnitude_rounding(question: TieQuestion) -> Rounding:
     """How the magnitudes of the products are rounded, in a question that the theorem speaks of."""
-    mode = question.deployments[0].at(0, 0).rounding
+    mode = product_rounding(question, 0) or Rounding.RNE
     negative = (question.weights.upper < 0) != (question.inputs.upper < 0)
     return _MIRRORED.get(mode, mode) if negative else mode
 

@@ -156,10 +156,10 @@ def objective_bounds(question: TieQuestion, assignment: Assignment, objective: s
 
     distance = sum(((number(y.name) - number(x.name)) ** 2 for x, y in zip(a, b, strict=True)), Fraction(0))
     hidden = Fraction(1)
-    for layer in network.layers[:-1]:
-        hidden *= sum(number(w.name) ** 2 for row in layer.weight for w in row)
+    for layer in network.dense_layers[:-1]:
+        hidden *= sum(number(w.name) ** 2 for row in layer.weight.tolist() for w in row)
     squares: list[Fraction] = []
-    rows = network.layers[-1].weight
+    rows = network.dense_layers[-1].weight.tolist()
     for deployment in question.deployments:
         logits = [v.fraction() for v in evaluate(lower(network, b, deployment), assignment)]  # type: ignore[union-attr]
         for other in range(question.shape[-1]):

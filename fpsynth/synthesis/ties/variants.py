@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32, Format
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import SEQUENTIAL, Order
 from fpsynth.rounding import Rounding
 from fpsynth.synthesis.domain import Interval
@@ -72,15 +72,15 @@ class Variant:
     def applied(self, solution: Solution) -> Solution:
         """The rearranged solution."""
         network, counterexample, certified = solution
-        first, *rest = network.layers
-        weight = tuple(self._signed(row) for row in first.weight)
+        first, *rest = network.dense_layers
+        weight = tuple(self._signed(row) for row in first.weight.tolist())
         layers = [Dense(weight, first.bias), *rest]
         if self.places:
             source = sorted(range(len(self.places)), key=self.places.__getitem__)
-            layers[-1] = Dense(tuple(layers[-1].weight[k] for k in source))  # questions have no biases
-        return Network(tuple(layers)), self._signed(counterexample), self._signed(certified)
+            layers[-1] = Dense(layers[-1].weight[source])  # questions have no biases
+        return dense_relu(tuple(layers)), self._signed(counterexample), self._signed(certified)
 
-    def _signed(self, numbers: tuple[float, ...]) -> tuple[float, ...]:
+    def _signed(self, numbers: Sequence[float]) -> tuple[float, ...]:
         return tuple(-x if k in self.flipped else x for k, x in enumerate(numbers))
 
 

@@ -1,0 +1,120 @@
+"""compare, and reveal of whole networks, in Python: a network from a file in the libraries of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from fpsynth.api.keywords import Batches, Libraries, batches_of
+from fpsynth.errors import InputError
+from fpsynth.formats import format_named
+from fpsynth.synthesis.options import MAX_VECTORS, Progress, check_batches, check_limits
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.kernels import Environment
+    from fpsynth.synthesis.comparing.compared import Comparison
+
+PathLike = str | os.PathLike[str]
+THREADS: tuple[int | None, ...] = (None,)
+
+
+def reveal_network(
+    network: PathLike,
+    environment: str,
+    *,
+    batch: Batches = 1,
+    threads: int | None = None,
+    dtype: str = "float32",
+    vectors: int = 10_000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Any], ...]:
+    """Find out in which arithmetic each layer of a network is computed, at each batch size; as JSON data.
+
+    ``network``: a file of any format that is read.  ``environment``: LIBRARY[:OPTIONS] such as ``torch`` or
+    ``onnxruntime:optimize=off``.  Raises InputError for what cannot be read or used.
+    """
+    from fpsynth.networks.reading import read_network
+    from fpsynth.revealing.revealer import Revealer
+
+    read = read_network(network)
+    check_limits(1, seed, None)
+    if not 1 <= vectors <= MAX_VECTORS:
+        raise InputError(f"vectors must be from 1 to {MAX_VECTORS}")
+    wanted = _environments([environment], batch, (threads,))
+    found = []
+    with Revealer() as revealer:
+        for where in wanted:
+            if progress:
+                progress(f"revealing {read.network.logits.output} and what leads to it in {where}")
+            answer = revealer.network(read.network, format_named(dtype), where, vectors=vectors, seed=seed)
+            found.append(answer["reveal"])
+    return tuple(found)
+
+
+def compare(
+    network: PathLike,
+    inputs: PathLike,
+    *,
+    library: Libraries = None,
+    batch: Batches = (1, 64),
+    threads: Sequence[int] | int | None = None,
+    dtype: str = "float32",
+    vectors: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Run a network on the same inputs in several environments: which classes change, how far logits part, what could change.
+
+    ``network``: a file of any format that is read.  ``inputs``: an .npz with ``images`` (uint8 is divided by 255) and perhaps
+    ``labels``, or with ``inputs``.  ``library``: names of libraries, or environments such as
+    ``tensorflow:TF_ENABLE_ONEDNN_OPTS=0``; all that are installed by default.  Raises InputError for what cannot be used.
+    """
+    from fpsynth.libraries.registry import NAMES, library_named
+    from fpsynth.networks.points import load_points
+    from fpsynth.networks.reading import read_network
+    from fpsynth.synthesis.comparing.compared import compare as compared
+
+    read = read_network(network)
+    points, labels = load_points(inputs, read.network.input_shape)
+    check_limits(1, seed, None)
+    names = [name for name in NAMES if library_named(name).version()] if library is None else _named(library)
+    counts = (None,) if threads is None else (threads,) if isinstance(threads, int) else tuple(threads)
+    wanted = _environments(names, batch, counts)
+    return compared(
+        read.network,
+        format_named(dtype),
+        points,
+        wanted,
+        labels=labels,
+        vectors=vectors,
+        seed=seed,
+        progress=progress or _silent,
+    )
+
+
+def _silent(text: str) -> None:
+    """No progress."""
+
+
+def _named(library: Libraries) -> list[str]:
+    """Names of libraries, which may share a text, and environments, which have commas of their own."""
+    given = [library] if isinstance(library, str) else list(library or ())
+    return [name.strip() for text in given for name in ([text] if ":" in text else text.split(","))]
+
+
+def _environments(names: Sequence[str], batch: Batches, threads: Sequence[int | None]) -> list[Environment]:
+    """Every environment at every batch size and with every number of threads that it does not name itself."""
+    from fpsynth.libraries.naming import parse_network_environment
+
+    sizes = batches_of(batch, "cpu")
+    check_batches(sizes)
+    found: dict[Environment, None] = {}
+    for name in names:
+        where = parse_network_environment(name)
+        for size in (where.batch,) if "batch=" in name else sizes:
+            for count in (where.threads,) if "threads=" in name else threads:
+                found[replace(where, batch=size, threads=count)] = None
+    return list(found)

@@ -1,0 +1,226 @@
+"""How far rounding can move the results of a network at given points: for one deployment, or for any order of its sums.
+
+Let V be what float64 computes at a node, x the exact value there, and c what is computed in an arithmetic.  Through a sum
+y = sum w_i x_i + b with all numbers finite, by Higham, "Accuracy and Stability of Numerical Algorithms" (2nd ed., 3.1 and 4.2):
+a product or the bias takes part in at most m roundings on its way to the result, each a factor 1 + d with |d| <= u, so that
+
+    |c_y - sum w_i c_i - b| <= g (sum |w_i| |c_i| + |b|) + r eta,      g = m u / (1 - m u),
+
+r being the number of roundings and eta what one of them may lose by underflow; where subnormal operands are flushed, each
+product may lose eta (|w_i| + |c_i|) more.  In any order of n products and a bias m is at most n + 1 and r at most 2n + 1.
+With |c - V| <= e and |x - V| <= f at the inputs, e grows by sum |w_i| e_i and the like, f as in exact arithmetic but for the
+rounding of V itself.  A maximum and a bound move no further than their inputs; a slope between 0 and 1 rounds once more.  All
+this is evaluated in float64, and what that rounds is added on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.errors import InputError
+from fpsynth.evaluators.bit_patterns import Floats
+from fpsynth.evaluators.gathering import blocks, flat_points, gathered, read_by
+from fpsynth.formats import Format
+from fpsynth.networks.layers.structure import Selection, Sums, moved
+from fpsynth.networks.network import Network, Node
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import Program, StepKind
+
+_U = 2.0**-53
+_TINY = 2.0**-1000
+"""More than float64 loses to underflow in any sum here."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Values of float64, and how far others may be from them; all of shape (points, outputs)."""
+
+    values: Floats
+    computed: Floats
+    """What is computed is no farther from them; infinite where a number may overflow, or no bound is known."""
+    exact: Floats
+    """The exact values are no farther from them."""
+
+    def may_change(self) -> NDArray[np.bool_]:
+        """For each point whether two results within these bounds may have different classes, by the largest logit."""
+        top = self.values.argmax(axis=1)[:, None]
+        best, room = np.take_along_axis(self.values, top, 1), np.take_along_axis(self.computed, top, 1)
+        with np.errstate(invalid="ignore"):
+            others = ~(best - self.values > (room + self.computed) * (1 + 4 * _U) + 4 * _U * np.abs(best))
+        np.put_along_axis(others, top, False, 1)
+        return np.asarray(others.any(axis=1))
+
+
+def rounding_bounds(network: Network, points: Floats, dtype: Format, deployment: Deployment | None = None) -> Bounds:
+    """Bounds for the logits at points (..., *input shape) of numbers of ``dtype``, all computed in it.
+
+    ``deployment``: how each layer is evaluated; None: products and sums are rounded to nearest into ``dtype`` or a wider
+    format, in any order, fused or not, subnormals flushed or not.  Raises InputError for a batch normalisation, which must be
+    rewritten as what it is computed as, and for points of another shape.
+    """
+    graph = network.logits
+    flat = flat_points(graph, points)
+    nothing = np.zeros_like(flat)
+
+    def step(node: Node, inputs: Sequence[Bounds]) -> Bounds:
+        given = _joined(inputs)
+        structure = graph.structure(node.name)
+        if isinstance(structure, Sums):
+            return _Layer(node.name, structure, dtype, deployment, graph.sums.index(node.name)).of(given)
+        if isinstance(structure, Selection):
+            return _selected(structure, given, dtype)
+        if structure.read is None:
+            return given
+        read, fill = structure.read, structure.fill
+        return Bounds(*(gathered(x, read, f) for x, f in zip(_parts(given), (fill, 0.0, 0.0), strict=True)))
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        return graph.run(Bounds(flat, nothing, nothing), step)
+
+
+def _parts(bounds: Bounds) -> tuple[Floats, Floats, Floats]:
+    return bounds.values, bounds.computed, bounds.exact
+
+
+def _joined(parts: Sequence[Bounds]) -> Bounds:
+    if len(parts) == 1:
+        return parts[0]
+    return Bounds(*(np.concatenate(columns, axis=1) for columns in zip(*map(_parts, parts), strict=True)))
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """What a sum loses: relatively to the sum of its addends' magnitudes, and absolutely."""
+
+    relative: float
+    absolute: float
+
+
+def _any_order(terms: int, biased: bool, fmt: Format) -> _Loss:
+    return _loss((terms + biased + 1) * float(fmt.unit_roundoff), (2 * terms + 2) * float(fmt.min_normal))
+
+
+def _loss(roundings: float, absolute: float) -> _Loss:
+    """``roundings``: the sum of their units on the longest way."""
+    if roundings >= 0.5:
+        return _Loss(float("inf"), absolute)
+    return _Loss(roundings / (1 - roundings) * (1 + 2.0**-40), absolute * 2)
+
+
+def program_loss(program: Program) -> _Loss:
+    """The same of a program; infinite where it aligns, of which this file knows no bound."""
+    assert program.format is not None
+    if any(step.kind is StepKind.ALIGNED for step in set(program.steps)):
+        return _Loss(float("inf"), 0.0)
+    units = {one: 2 * float(one.format.unit_roundoff) for one in program.roundings}
+    for one in units:
+        if one.mode.value in ("RNE", "RNA"):
+            units[one] /= 2
+    ways = [sum(2 * units[one] for one in leaf.reads) + sum(units[one] for one in leaf.rounds) for leaf in program.leaves]
+    for operands, step in zip(program.tree.steps, program.steps, strict=True):
+        ways.append(max(ways[node] for node in operands) + sum(units[one] for one in step.rounds))
+    last = ways[program.tree.root] + sum(units[one] for one in program.result)
+    count = 3 * len(program.leaves) + sum(len(step.rounds) for step in program.steps) + len(program.result)
+    lost = max((float(one.format.min_normal) for one in units), default=0.0)
+    return _loss(last, 2 * count * lost)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One node of sums."""
+
+    name: str
+    sums: Sums
+    dtype: Format
+    deployment: Deployment | None
+    index: int
+
+    def of(self, given: Bounds) -> Bounds:
+        """The bounds behind it."""
+        sums = self.sums
+        if sums.normalisation is not None:
+            raise InputError(f"{self.name}: rewrite the batch normalisation as what it is computed as first")
+        values, size = self._summed(given.values, signed=True), self._summed(np.abs(given.values), signed=False)
+        moved_by, exact = (self._summed(error, signed=False, bias=False) for error in (given.computed, given.exact))
+        own = 2 * (sums.terms + 4) * _U
+        relative, absolute = self._losses()
+        computed = (moved_by + relative * (size + moved_by) + absolute + self._flushed(given)) * (1 + own) + own * size + _TINY
+        computed = np.where(np.abs(values) + computed < float(self.dtype.max_finite) / 2, computed, np.inf)
+        return Bounds(values, np.where(np.isnan(computed), np.inf, computed), exact * (1 + own) + own * size + _TINY)
+
+    def _flushed(self, given: Bounds) -> Floats:
+        """What products lose whose subnormal factors are read as zeros, (points, 1)."""
+        largest = (np.abs(given.values) + given.computed).max(axis=1, keepdims=True)
+        weight = 1.0 if self.sums.weight is None else float(np.abs(self.sums.weight).max())
+        return np.asarray(2 * float(self.dtype.min_normal) * self.sums.terms * (largest + weight))
+
+    def _losses(self) -> tuple[Floats, Floats]:
+        """What each output loses, (outputs,)."""
+        sums = self.sums
+        biased, divided = sums.bias is not None, 3.0 * float(self.dtype.unit_roundoff) if sums.divisor is not None else 0.0
+        if self.deployment is None:
+            loss = _any_order(sums.terms, biased, self.dtype)
+            return np.full(sums.outputs, loss.relative + divided), np.full(sums.outputs, loss.absolute)
+        usual = self._of(self.deployment.of_layer(self.index), biased)
+        relative, absolute = np.full(sums.outputs, usual.relative), np.full(sums.outputs, usual.absolute)
+        known: dict[Arithmetic, _Loss] = {}
+        for (layer, output), how in self.deployment.exceptions:
+            if layer == self.index:
+                if how not in known:
+                    known[how] = self._of(how, biased)
+                relative[output], absolute[output] = known[how].relative, known[how].absolute
+        return relative + divided, absolute
+
+    def _of(self, how: Arithmetic, biased: bool) -> _Loss:
+        if how.format is None:
+            return _Loss(0.0, 0.0)
+        return program_loss(program_of(how, self.sums.terms, biased))
+
+    def _summed(self, values: Floats, *, signed: bool, bias: bool = True) -> Floats:
+        """Sums in float64, with the weights' magnitudes unless ``signed``."""
+        sums = self.sums
+        weight, added = sums.weight, sums.bias if bias else None
+        if weight is not None:
+            weight = weight.astype(np.float64) if signed else np.abs(weight.astype(np.float64))
+        if added is not None:
+            added = added.astype(np.float64) if signed else np.abs(added.astype(np.float64))
+        if sums.classes_last and weight is not None:
+            result = (values.reshape(-1, sums.terms) @ weight[0].T).reshape(len(values), -1, sums.classes)
+            return np.asarray(result if added is None else result + added[0]).reshape(len(values), -1)
+        out = np.empty((len(values), sums.groups, sums.classes, sums.positions))
+        for chosen, groups, places in blocks(sums, len(values)):
+            inputs = gathered(values[chosen], read_by(sums, groups, places), 0.0)
+            if weight is None:
+                out[chosen, groups, :, places] = inputs.sum(axis=-1)[:, :, None, :]
+            else:
+                out[chosen, groups, :, places] = (inputs @ weight[groups].transpose(0, 2, 1)).transpose(0, 1, 3, 2)
+        if added is not None:
+            out += added[:, :, None]
+        if sums.divisor is not None:
+            out /= sums.divisor if signed else np.abs(sums.divisor)
+        return out.reshape(len(values), -1)
+
+
+def _selected(selection: Selection, given: Bounds, dtype: Format) -> Bounds:
+    parts = []
+    for group in range(selection.groups):
+        read = moved(selection.taps.at(slice(None)), group * selection.group_stride)
+        values = gathered(given.values, read, -np.inf).max(axis=-1)
+        errors = [gathered(error, read, 0.0).max(axis=-1) for error in (given.computed, given.exact)]
+        parts.append((values, *errors))
+    values, computed, exact = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
+    if selection.slope is not None:
+        unit, least = float(dtype.unit_roundoff), float(dtype.min_normal)
+        computed = computed + (np.abs(values) + computed) * unit * 2 + least
+        exact = exact + np.abs(values) * 4 * _U + _TINY
+        values = np.where(values < 0, selection.slope * values, values)
+    if selection.floor is not None:
+        values = np.maximum(values, selection.floor)
+    if selection.ceiling is not None:
+        values = np.minimum(values, selection.ceiling)
+    return Bounds(values, computed, exact)

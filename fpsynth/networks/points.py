@@ -1,0 +1,56 @@
+"""Inputs of a network from an .npz file: images, perhaps with labels, or plain arrays of numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsynth.errors import InputError
+from fpsynth.files import PathLike
+from fpsynth.networks.layers import Shape
+from fpsynth.networks.npz import IMAGES, MAX_IMAGE_BYTES
+from fpsynth.networks.npz_archive import opened_npz
+
+Labels = NDArray[np.int64]
+
+
+def load_points(path: PathLike, shape: Shape) -> tuple[NDArray[np.float64], Labels | None]:
+    """Points (count, numbers) for a network of an input shape, and their ``labels`` (count,) where there are any.
+
+    The array ``images`` (uint8 is divided by 255) or ``inputs``.  Images whose channels are last are turned where the network's
+    come first.  Raises InputError, one line, for other files and arrays, and for points that do not fit the network.
+    """
+    with opened_npz(path, IMAGES) as archive:
+        name = next((name for name in ("images", "inputs") if name in archive.members), None)
+        if name is None:
+            raise InputError(f"no array called images or inputs; there are {', '.join(sorted(archive.members))[:80]}")
+        names = [name, *(["labels"] if "labels" in archive.members else [])]
+        headers = archive.headers(names)
+        header = headers[name]
+        if header.type.lstrip("|<>=") != "u1" and header.kind != "f":
+            raise InputError(f"{name} must be uint8 or floats, not {np.dtype(header.type)}")
+        if len(header.shape) < 2 or not header.count:
+            raise InputError(f"{name} must have shape (count, ...), not {header.shape}")
+        if header.count * 8 > MAX_IMAGE_BYTES:
+            raise InputError(f"{name} need more than {MAX_IMAGE_BYTES >> 20} MiB")
+        labels = headers.get("labels")
+        if labels is not None and (labels.kind not in "iu" or labels.shape != header.shape[:1]):
+            raise InputError(f"labels must be {header.shape[0]} integers, not of shape {labels.shape}")
+        values = archive.read(name)
+        classes = None if labels is None else archive.read("labels").astype(np.int64)
+    numbers = values.astype(np.float64) / 255 if values.dtype == np.uint8 else values.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{name} holds numbers that are not finite")
+    return _fitted(numbers, shape, name), classes
+
+
+def _fitted(numbers: NDArray[np.float64], shape: Shape, name: str) -> NDArray[np.float64]:
+    """The points flat, in the order of the network's input."""
+    own = numbers.shape[1:]
+    if len(own) == len(shape) == 3 and own != shape and (own[2], *own[:2]) == shape:
+        numbers = numbers.transpose(0, 3, 1, 2)
+    if math.prod(own) != math.prod(shape):
+        raise InputError(f"{name} have the shape {own} each, but the network's input is {shape}")
+    return np.ascontiguousarray(numbers).reshape(len(numbers), -1)

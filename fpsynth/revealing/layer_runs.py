@@ -1,0 +1,90 @@
+"""Layers and networks run in a library on arrays of points, in batches of one size, and compared with an arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fpsynth.arithmetic import Deployment
+from fpsynth.evaluators.deployed import network_outputs
+from fpsynth.evaluators.float_arrays import round_array
+from fpsynth.formats import Format
+from fpsynth.libraries.base import Library, attempt
+from fpsynth.libraries.kernels import Environment
+from fpsynth.libraries.operands import narrowed, widened
+from fpsynth.networks.graph import INPUT
+from fpsynth.networks.network import Network, Node
+from fpsynth.revealing.bench import Array
+from fpsynth.revealing.checking import same_numbers
+
+
+class Runs:
+    """A network in an environment of a loaded library."""
+
+    def __init__(self, library: Library, network: Network, dtype: Format, where: Environment) -> None:
+        """Raises CannotRun where the library cannot run it."""
+        graph = network.logits
+        self.library, self.dtype, self.batch = library, dtype, where.batch
+        numbers = {
+            node.name: [None if (x := getattr(node.layer, name)) is None else self._narrow(x) for name in node.layer.parameters]
+            for node in graph.nodes
+        }
+        self.model = attempt(library.model, graph, numbers, dtype, where.operation, where.device, None, where.layout)
+
+    def _narrow(self, numbers: Array) -> Array:
+        return narrowed(np.asarray(numbers, np.float64), self.dtype, self.library.takes_patterns)
+
+    def __call__(self, points: Array) -> Array:
+        """The outputs (points, outputs) in float64 for points (points, inputs); a last batch is filled up."""
+        parts = []
+        for start in range(0, len(points), self.batch):
+            rows = points[start : start + self.batch]
+            full = np.concatenate([rows, np.repeat(rows[-1:], self.batch - len(rows), axis=0)])
+            result = attempt(lambda batch: self.library.numbers(self.model(batch)), self._narrow(full))
+            parts.append(widened(np.asarray(result)).reshape(self.batch, -1)[: len(rows)])
+        return np.concatenate(parts)
+
+
+def alone(network: Network, name: str) -> Network:
+    """One node of one input as a network."""
+    node = network[name]
+    return Network((Node(name, node.layer),), network.shapes[node.inputs[0]], name)
+
+
+def up_to(network: Network, name: str) -> Network:
+    """The network that ends at a node: only what that needs."""
+    needed, todo = {name}, [name]
+    while todo:
+        for source in network[todo.pop()].inputs:
+            if source != INPUT and source not in needed:
+                needed.add(source)
+                todo.append(source)
+    return replace(network, nodes=tuple(node for node in network.nodes if node.name in needed), output=name)
+
+
+def predicted(network: Network, points: Array, deployment: Deployment) -> Array:
+    """What the arithmetics of a deployment give, (points, outputs)."""
+    shaped = points.reshape(len(points), *network.input_shape)
+    with np.errstate(all="ignore"):
+        return network_outputs(network, shaped, deployment).reshape(len(points), -1)
+
+
+def missed(returned: Array, own: Array) -> Array:
+    """Which of the outputs (points, outputs) differ, NaN and the signs of zeros apart."""
+    return np.asarray(~same_numbers(returned, own))
+
+
+def hostile_points(count: int, size: int, fmt: Format, seed: int, like: Sequence[Array] = ()) -> Array:
+    """Points of a format's numbers: half drawn from ``like`` (points, size), others that differ much in size, or are zeros."""
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((count, size))
+    points[1::3] *= np.exp2(np.rint(rng.uniform(-fmt.precision / 2, 4, (len(points[1::3]), size))))
+    points[2::6] *= rng.random((len(points[2::6]), size)) < 0.3
+    points[5::12] *= float(fmt.min_normal)
+    given = [part for part in like if len(part)]
+    if given:
+        known = np.concatenate(given)
+        points[::2] = known[rng.integers(0, len(known), len(points[::2]))]
+    return round_array(points, fmt)

@@ -1,0 +1,265 @@
+"""One layer of a network revealed: the arithmetics that compute its outputs, and how much they explain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.formats import Format
+from fpsynth.libraries.base import Library
+from fpsynth.libraries.kernels import Environment, Kernel
+from fpsynth.libraries.layer_shapes import layer_shape
+from fpsynth.networks.graph import INPUT
+from fpsynth.networks.layers import BatchNormalisation, Dense, Layer, Sums
+from fpsynth.networks.network import Network
+from fpsynth.networks.rewriting import Rewrite, replaced
+from fpsynth.orders import Order, parse_order
+from fpsynth.revealing.bench import Array
+from fpsynth.revealing.kernel import reveal_kernel
+from fpsynth.revealing.layer_runs import Runs, alone, hostile_points, missed, predicted, up_to
+from fpsynth.revealing.network_result import Difference
+from fpsynth.revealing.normalisations import forms
+from fpsynth.revealing.result import Reveal
+from fpsynth.rounding import Flush
+
+Progress = Callable[[str], None]
+POINTS = 64
+"""Inputs that a layer, and the network, is checked on, but at least a batch of them."""
+_MOST_CLASSES = 16
+"""Arithmetics of one layer that are looked for, position by position."""
+_LANES = (2, 3, 4, 5, 7, 8, 16, 32)
+FLUSHES = (Flush.NEVER, Flush.UNBOUNDED, Flush.ROUNDED)
+
+
+@dataclass
+class Found:
+    """What is known of one node of the network as it is computed."""
+
+    usual: Arithmetic
+    exceptions: dict[int, Arithmetic] = field(default_factory=dict)
+    """By flat output position."""
+
+    def classes(self, outputs: int) -> Counter[Arithmetic]:
+        """How many outputs each arithmetic computes."""
+        counts = Counter(self.exceptions.values())
+        counts[self.usual] += outputs - len(self.exceptions)
+        return counts
+
+
+def deployment_of(network: Network, found: Mapping[str, Found]) -> Deployment:
+    """The arithmetics of all layers of sums of a network."""
+    layers, exceptions = [], []
+    for number, name in enumerate(network.sums):
+        layers.append((number, found[name].usual))
+        exceptions += [((number, output), how) for output, how in sorted(found[name].exceptions.items())]
+    usual = Counter(how for _, how in layers).most_common(1)[0][0]
+    return Deployment(usual, tuple(exceptions), tuple(pair for pair in layers if pair[1] != usual))
+
+
+@dataclass
+class Work:
+    """A network while it is revealed."""
+
+    library: Library
+    where: Environment
+    dtype: Format
+    network: Network
+    """As it was given, without the argmax or softmax at its end."""
+    computed: Network
+    """As it is computed, as far as that is known."""
+    vectors: int
+    seed: int
+    points: Array
+    """Inputs of the network, (points, inputs)."""
+    progress: Progress
+    nodes: dict[str, Found] = field(default_factory=dict)
+    rewrites: list[Rewrite] = field(default_factory=list)
+
+    def activations(self, name: str) -> Array:
+        """What the library gives at a node for the points."""
+        return (
+            self.points if name == INPUT else Runs(self.library, up_to(self.network, name), self.dtype, self.where)(self.points)
+        )
+
+
+class LayerWork:
+    """A layer of one input."""
+
+    def __init__(self, work: Work, name: str, sums: Sums) -> None:
+        self.work, self.name, self.sums = work, name, sums
+        self.network = alone(work.network, name)
+        self.nodes: tuple[str, ...] = (name,)
+        self.notes: list[str] = []
+        node = work.network[name]
+        self.shape = work.network.shapes[node.inputs[0]]
+        like = [work.activations(node.inputs[0])]
+        count = max(POINTS, work.where.batch)
+        self.points = hostile_points(count, int(np.prod(self.shape)), work.dtype, work.seed + 1, like)
+        self.runs = Runs(work.library, self.network, work.dtype, work.where)
+        self.returned = self.runs(self.points)
+
+    def reveal(self) -> None:
+        """Find what the layer is computed as."""
+        if self.sums.normalisation is not None:
+            self._normalisation()
+        elif self.sums.terms == 1:
+            self._tried([self.network], list(_plain(self.work.dtype, self.sums.bias is not None)))
+        elif self.sums.weight is None:
+            self._tried([self.network], list(_averages(self.work.dtype, self.sums.terms)))
+            self._others(list(_averages(self.work.dtype, self.sums.terms)))
+        else:
+            self._kernel()
+
+    def wrong(self) -> Array:
+        """Which outputs are not explained, (points, outputs)."""
+        return missed(self.returned, self._own())
+
+    def difference(self, wrong: Array) -> Difference | None:
+        """The first of them."""
+        if not wrong.any():
+            return None
+        row, output = (int(place) for place in np.argwhere(wrong)[0])
+        own = self._own()
+        return Difference(tuple(self.points[row].tolist()), output, float(self.returned[row, output]), float(own[row, output]))
+
+    def _own(self) -> Array:
+        """What the arithmetics that were found give."""
+        part = self._part()
+        return predicted(part, self.points, deployment_of(part, self.work.nodes))
+
+    def _part(self) -> Network:
+        """The nodes that compute the layer, as a network."""
+        nodes = [node for node in self.work.computed.nodes if node.name in self.nodes]
+        first = replace(nodes[0], inputs=(INPUT,))
+        return Network((first, *nodes[1:]), self.shape, self.name)
+
+    def _tried(self, networks: Sequence[Network], candidates: Sequence[Arithmetic]) -> int:
+        """The candidate that explains most, for all nodes of the first of the networks that explains most; what it misses."""
+        best: tuple[int, Network, Arithmetic] | None = None
+        for network in networks:
+            for how in candidates:
+                wrong = int(missed(self.returned, predicted(network, self.points, Deployment(how))).sum())
+                if best is None or wrong < best[0]:
+                    best = wrong, network, how
+                if not wrong:
+                    break
+            if best is not None and not best[0]:
+                break
+        assert best is not None
+        for node in best[1].sums:
+            self.work.nodes[node] = Found(best[2])
+        return best[0]
+
+    def _others(self, candidates: Sequence[Arithmetic]) -> None:
+        """Outputs that the usual arithmetic does not explain have one of their own among the candidates."""
+        found = self.work.nodes[self.name]
+        wrong = self.wrong().any(axis=0)
+        for how in candidates:
+            if not wrong.any():
+                return
+            own = missed(self.returned, predicted(self.network, self.points, Deployment(how))).any(axis=0)
+            found.exceptions.update(dict.fromkeys(np.flatnonzero(wrong & ~own).tolist(), how))
+            wrong &= own
+
+    def _normalisation(self) -> None:
+        """A batch normalisation is one of a few chains of simpler layers, with constants as the library rounds them."""
+        layer = self.work.network[self.name].layer
+        assert isinstance(layer, BatchNormalisation)
+
+        def run(changed: BatchNormalisation, points: Array) -> Array:
+            network = replace(self.network, nodes=(replace(self.network.nodes[0], layer=changed),))
+            return Runs(self.work.library, network, self.work.dtype, self.work.where)(points)
+
+        best: tuple[int, str, list[Layer]] | None = None
+        candidates = list(_plain(self.work.dtype, True))
+        for what, layers in forms(layer, self.shape, run):
+            wrong = self._tried([replaced(self.network, self.name, layers)], candidates)
+            if best is None or wrong < best[0]:
+                best = wrong, what, layers
+            if not wrong:
+                break
+        assert best is not None
+        self.work.computed = replaced(self.work.computed, self.name, best[2])
+        self.work.rewrites.append(Rewrite(best[1], self.name))
+        self.nodes = (*(f"{self.name}.{k}" for k in range(1, len(best[2]))), self.name)
+        self._tried([replaced(self.network, self.name, best[2])], candidates)
+
+    def _kernel(self) -> None:
+        """The order of a dense layer or a convolution, from probes at one position, then at others that differ from it."""
+        found = self._revealed(self._inner())
+        self.work.nodes[self.name] = found
+        for _ in range(_MOST_CLASSES):
+            wrong = np.flatnonzero(self.wrong().any(axis=0))
+            if not len(wrong):
+                return
+            _, _, position = self.sums.place(int(wrong[0]))
+            other = self._revealed(position)
+            changed = {output: other.exceptions.get(self._there(output, position), other.usual) for output in wrong.tolist()}
+            before = dict(found.exceptions)
+            found.exceptions.update(changed)
+            if not len(np.setdiff1d(wrong, np.flatnonzero(self.wrong().any(axis=0)))):
+                found.exceptions = before
+                return
+
+    def _inner(self) -> int:
+        return 0 if self._dense() else layer_shape(self.network[self.name].layer, self.shape).inner
+
+    def _dense(self) -> bool:
+        return isinstance(self.network[self.name].layer, Dense) and len(self.shape) == 1
+
+    def _there(self, output: int, position: int) -> int:
+        """The output of the same class at another position."""
+        group, of_class, _ = self.sums.place(output)
+        return int(self.sums.flat(group, of_class, position))
+
+    def _revealed(self, position: int) -> Found:
+        """The arithmetics of all outputs, from a reveal at one position of the first group."""
+        work, layer = self.work, self.network[self.name].layer
+        outputs = self.sums.classes
+        where = replace(work.where, outputs=outputs)
+        shape = None if self._dense() else layer_shape(layer, self.shape)
+        biased = self.sums.bias is not None
+        kernel = Kernel(where, work.dtype, self.sums.terms, outputs, biased, shape, 0 if shape is None else position)
+        reveal = reveal_kernel(work.library, kernel, work.vectors, work.seed)
+        self.notes += reveal.notes
+        return self._of_reveal(reveal)
+
+    def _of_reveal(self, reveal: Reveal) -> Found:
+        """One arithmetic for each class of channels, at all positions and in all groups."""
+        own = [reveal.at(0, output).arithmetic for output in range(self.sums.classes)]
+        if any(reveal.at(row, k).arithmetic != how for row in range(1, self.work.where.batch) for k, how in enumerate(own)):
+            self.notes.append("the rows of a batch have different arithmetics; that of row 0 stands for all")
+        usual = Counter(own).most_common(1)[0][0]
+        found = Found(usual)
+        for k, how in enumerate(own):
+            if how != usual:
+                of_group, position = np.meshgrid(np.arange(self.sums.groups), np.arange(self.sums.positions))
+                found.exceptions.update(dict.fromkeys(self.sums.flat(of_group, k, position).reshape(-1).tolist(), how))
+        return found
+
+
+def _plain(fmt: Format, biased: bool) -> Iterator[Arithmetic]:
+    """Arithmetics of sums of one term: fused onto the bias or not; flushed or not."""
+    for flush in FLUSHES:
+        yield Arithmetic(fmt, flush=flush)
+        if biased:
+            yield Arithmetic(fmt, flush=flush, fused=True, bias_first=True)
+
+
+def _averages(fmt: Format, terms: int) -> Iterator[Arithmetic]:
+    """Orders in which averages are summed, the commonest first."""
+    orders: list[Order] = [parse_order(name) for name in ("sequential", "pairwise", "reverse")]
+    for lanes in _LANES:
+        if lanes < terms:
+            orders += [parse_order(f"{name}:{lanes}") for name in ("strided", "lanes", "blocked")]
+            orders += [parse_order(f"strided:{lanes}/pairwise"), parse_order(f"blocked:{lanes}-of-pairwise")]
+    side = round(terms**0.5)
+    if side * side == terms and side > 1:
+        orders.append(parse_order(f"strided:{side}"))
+    for flush in FLUSHES:
+        for order in dict.fromkeys(orders):
+            yield Arithmetic(fmt, order=order, flush=flush)

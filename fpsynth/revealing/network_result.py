@@ -1,0 +1,75 @@
+"""What a reveal of a network found: the arithmetic of every layer, and the network as it is really computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from fpsynth.arithmetic import Arithmetic, Deployment
+from fpsynth.formats import Format
+from fpsynth.libraries.kernels import Environment
+from fpsynth.networks.network import Network
+from fpsynth.networks.rewriting import Rewrite
+from fpsynth.revealing.result import Check
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first number that a library computes otherwise than its revealed arithmetic."""
+
+    point: tuple[float, ...]
+    """Of the layer's inputs, flat."""
+    output: int
+    """Flat output position."""
+    library: float
+    predicted: float
+
+
+@dataclass(frozen=True)
+class LayerReveal:
+    """One layer of sums."""
+
+    name: str
+    """The node in the network that was given."""
+    kind: str
+    nodes: tuple[str, ...]
+    """The nodes that compute it in the network as it is computed."""
+    classes: tuple[tuple[Arithmetic, int], ...]
+    """Arithmetics, and how many outputs each computes, the commonest first; of all its nodes, one after the other."""
+    explained: int
+    """Outputs of the layer, over all inputs that were tried, that these arithmetics give bit for bit."""
+    total: int
+    first: Difference | None = None
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    cached: bool = False
+
+    @property
+    def perfect(self) -> bool:
+        """Whether every output is explained."""
+        return self.explained == self.total > 0
+
+
+@dataclass(frozen=True)
+class NetworkReveal:
+    """A network in an environment."""
+
+    environment: Environment
+    dtype: Format
+    network: Network
+    """As it is computed: the network that was given, rewritten where the library computes a layer by other operations."""
+    deployment: Deployment
+    """The arithmetic of each of its layers."""
+    layers: tuple[LayerReveal, ...]
+    check: Check
+    """How many logits of whole runs the deployment gives bit for bit."""
+    rewrites: tuple[Rewrite, ...] = ()
+    version: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @cached_property
+    def perfect(self) -> bool:
+        """Whether every layer and every logit that was tried is explained."""
+        return self.check.perfect and all(layer.perfect for layer in self.layers)

@@ -1,0 +1,130 @@
+"""A network revealed in the process that it runs in: layer by layer, each checked on its own; then the whole of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import numpy as np
+
+from fpsynth.arithmetic import Arithmetic
+from fpsynth.formats import Format
+from fpsynth.libraries.base import CannotRun, Library
+from fpsynth.libraries.kernels import Environment
+from fpsynth.networks.layers import Sums
+from fpsynth.networks.network import Network
+from fpsynth.revealing.bench import Array
+from fpsynth.revealing.layer_runs import Runs, hostile_points, missed, predicted, up_to
+from fpsynth.revealing.layers import FLUSHES, POINTS, Found, LayerWork, Progress, Work, deployment_of
+from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
+from fpsynth.revealing.result import Check
+
+
+def reveal_network(
+    library: Library,
+    network: Network,
+    dtype: Format,
+    where: Environment,
+    *,
+    inputs: Array | None = None,
+    vectors: int = 10_000,
+    seed: int = 0,
+    progress: Progress = lambda text: None,
+) -> NetworkReveal:
+    """Reveal every layer of ``network`` with a loaded library, and check the whole of it.
+
+    ``inputs``: points (points, inputs) of the network to check on; drawn where there are none.  ``vectors``: on how many
+    hostile vectors a kernel is checked.  Raises CannotRun where the library cannot run the network.
+    """
+    started = time.monotonic()
+    graph = network.logits
+    count = -(-POINTS // where.batch) * where.batch
+    like = [] if inputs is None else [np.asarray(inputs, np.float64).reshape(len(inputs), -1)]
+    points = hostile_points(count, int(np.prod(graph.input_shape)), dtype, seed, like)
+    work = Work(library, where, dtype, graph, graph, vectors, seed, points, progress)
+    whole = Runs(library, graph, dtype, where)(points)
+    layers = tuple(_layer(work, name) for name in graph.sums)
+    deployment = deployment_of(work.computed, work.nodes)
+    own = predicted(work.computed, points, deployment)
+    wrong = missed(whole, own)
+    notes = () if not wrong.any() else (_first_different(work),)
+    return NetworkReveal(
+        environment=where,
+        dtype=dtype,
+        network=work.computed,
+        deployment=deployment,
+        layers=layers,
+        check=Check(int((~wrong).sum()), wrong.size),
+        rewrites=tuple(work.rewrites),
+        version=library.version() or "",
+        facts=tuple(library.describe(where.device).items()),
+        notes=notes,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _first_different(work: Work) -> str:
+    """Which layer is the first whose results differ when the network runs as a whole, in words."""
+    for name in [node.name for node in work.network.nodes]:
+        try:
+            returned = Runs(work.library, up_to(work.network, name), work.dtype, work.where)(work.points)
+        except CannotRun:
+            continue
+        part = up_to(work.computed, name)
+        own = predicted(part, work.points, deployment_of(part, work.nodes))
+        wrong = missed(returned, own)
+        if wrong.any():
+            return f"{name} is the first layer whose results differ in the whole network: {int(wrong.sum())} of {wrong.size}"
+    return "every layer is explained when the network ends there, but not the whole network: layers are computed together"
+
+
+def _layer(work: Work, name: str) -> LayerReveal:
+    """One layer of sums: what it is computed as, and how much of it that explains."""
+    started = time.monotonic()
+    work.progress(f"revealing {name} in {work.where}")
+    node, sums = work.network[name], work.network.structure(name)
+    assert isinstance(sums, Sums)
+    if len(node.inputs) > 1:
+        return _joining(work, name, started)
+    layer = LayerWork(work, name, sums)
+    layer.reveal()
+    nodes = layer.nodes
+    counts: Counter[Arithmetic] = Counter()
+    for one in nodes:
+        structure = work.computed.structure(one)
+        assert isinstance(structure, Sums)
+        counts += work.nodes[one].classes(structure.outputs)
+    wrong = layer.wrong()
+    return LayerReveal(
+        name=name,
+        kind=node.layer.kind,
+        nodes=nodes,
+        classes=tuple(counts.most_common()),
+        explained=int((~wrong).sum()),
+        total=wrong.size,
+        first=layer.difference(wrong),
+        notes=tuple(layer.notes),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _joining(work: Work, name: str, started: float) -> LayerReveal:
+    """A layer that adds several inputs, number by number: in their order."""
+    sums = work.network.structure(name)
+    assert isinstance(sums, Sums)
+    returned = work.activations(name)
+    best: tuple[Arithmetic, Array] | None = None
+    for flush in FLUSHES:
+        work.nodes[name] = Found(Arithmetic(work.dtype, flush=flush))
+        part = up_to(work.computed, name)
+        wrong = missed(returned, predicted(part, work.points, deployment_of(part, work.nodes)))
+        if best is None or wrong.sum() < best[1].sum():
+            best = work.nodes[name].usual, wrong
+        if not wrong.any():
+            break
+    assert best is not None
+    work.nodes[name] = Found(best[0])
+    usual, missing = best
+    seconds = round(time.monotonic() - started, 3)
+    kind, right = work.network[name].layer.kind, int((~missing).sum())
+    return LayerReveal(name, kind, (name,), ((usual, sums.outputs),), right, missing.size, seconds=seconds)

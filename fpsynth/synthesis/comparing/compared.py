@@ -1,0 +1,180 @@
+"""Run a network in several environments on the same inputs, and compare what comes out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsynth.errors import InputError
+from fpsynth.evaluators.rounding_bounds import rounding_bounds
+from fpsynth.formats import Format
+from fpsynth.libraries.kernels import Environment
+from fpsynth.networks.layers import BatchNormalisation
+from fpsynth.networks.network import Network
+from fpsynth.revealing.revealer import Revealer
+from fpsynth.synthesis.options import Progress
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A network in one environment."""
+
+    name: str
+    not_run: str = ""
+    """Why it did not run; empty where it did."""
+    logits: Floats | None = None
+    """(inputs, outputs), as the library gave them."""
+    reproduced: int = 0
+    """Logits that the revealed arithmetics give bit for bit."""
+    of: int = 0
+    bounds: Floats | None = None
+    """How far rounding in the revealed order can have moved each logit; infinite where that is not known."""
+    exact_distance: float = 0.0
+    """The largest distance of a logit from its exact value, at most."""
+    correct: int | None = None
+    """Inputs whose class is their label; None without labels."""
+    reveal: dict[str, Any] | None = None
+    """See ``network_reveal_to_json``."""
+
+    @property
+    def classes(self) -> NDArray[np.intp]:
+        """The class of each input."""
+        assert self.logits is not None
+        return np.asarray(self.logits.argmax(axis=1))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two environments."""
+
+    a: str
+    b: str
+    changed: tuple[int, ...]
+    """Inputs whose class is another one."""
+    max_difference: float
+    """Of two logits."""
+    equal: int
+    """Logits that are the same number."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What several environments make of a network."""
+
+    network: Network
+    dtype: Format
+    inputs: int
+    environments: tuple[Ran, ...]
+    pairs: tuple[Pair, ...]
+    could_change: int
+    """Inputs whose class two orders of summation could tell apart; the others keep it in any order."""
+    any_order: float
+    """The largest of the bounds on how far rounding in any order can move a logit."""
+    bounded: bool
+    """Whether these two were computed: not with a batch normalisation, which libraries compute in several ways."""
+
+    @property
+    def changed(self) -> int:
+        """Inputs whose class depends on the environment."""
+        return len({number for pair in self.pairs for number in pair.changed})
+
+    @property
+    def verdict(self) -> str:
+        """``same classes``, ``classes change``, or ``unknown`` where fewer than two environments ran."""
+        if sum(not one.not_run for one in self.environments) < 2:
+            return "unknown"
+        return "classes change" if self.changed else "same classes"
+
+
+def compare(
+    network: Network,
+    dtype: Format,
+    inputs: Floats,
+    environments: Sequence[Environment],
+    *,
+    labels: NDArray[np.int64] | None = None,
+    vectors: int = 1000,
+    seed: int = 0,
+    progress: Progress = lambda text: None,
+) -> Comparison:
+    """Run ``network`` on ``inputs`` (inputs, numbers), which are rounded into ``dtype``, in every environment.
+
+    Raises InputError for inputs of another size than the network's.
+    """
+    from fpsynth.evaluators.float_arrays import round_array
+
+    size = int(np.prod(network.input_shape))
+    if inputs.ndim != 2 or inputs.shape[1] != size or not len(inputs):
+        raise InputError(f"the network has {size} inputs, but the points are of shape {inputs.shape}")
+    points = round_array(inputs, dtype)
+    normalised = any(isinstance(node.layer, BatchNormalisation) for node in network.nodes)
+    shaped = points.reshape(len(points), *network.input_shape)
+    free = None if normalised else rounding_bounds(network, shaped, dtype)
+    ran = []
+    with Revealer() as revealer:
+        for number, where in enumerate(environments, 1):
+            progress(f"{where} ({number} of {len(environments)}): revealing and running")
+            ran.append(_ran(revealer, network, dtype, points, where, labels, vectors, seed))
+    if free is not None:
+        ran = [one if one.logits is None else replace(one, exact_distance=_distance(one.logits, free)) for one in ran]
+    there = [one for one in ran if one.logits is not None]
+    pairs = tuple(_pair(a, b) for a, b in itertools.combinations(there, 2))
+    return Comparison(
+        network=network,
+        dtype=dtype,
+        inputs=len(points),
+        environments=tuple(ran),
+        pairs=pairs,
+        could_change=len(points) if free is None else int(free.may_change().sum()),
+        any_order=float("inf") if free is None else float(free.computed.max()),
+        bounded=free is not None,
+    )
+
+
+def _distance(logits: Floats, free: Any) -> float:
+    """How far logits are from their exact values at most."""
+    return float((np.abs(logits - free.values) + free.exact).max())
+
+
+def _ran(
+    revealer: Revealer,
+    network: Network,
+    dtype: Format,
+    points: Floats,
+    where: Environment,
+    labels: NDArray[np.int64] | None,
+    vectors: int,
+    seed: int,
+) -> Ran:
+    try:
+        answer = revealer.network(network, dtype, where, inputs=points, vectors=vectors, seed=seed)
+    except InputError as error:
+        return Ran(str(where), not_run=str(error))
+    logits = np.asarray(answer["logits"])
+    correct = None if labels is None else int((logits.argmax(axis=1) == labels).sum())
+    return Ran(
+        name=str(where),
+        logits=logits,
+        reproduced=answer["reproduced"],
+        of=logits.size,
+        bounds=np.asarray(answer["bounds"]),
+        correct=correct,
+        reveal=answer["reveal"],
+    )
+
+
+def _pair(a: Ran, b: Ran) -> Pair:
+    assert a.logits is not None
+    assert b.logits is not None
+    changed = np.flatnonzero(a.classes != b.classes)
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(a.logits - b.logits)
+    same = a.logits == b.logits
+    return Pair(a.name, b.name, tuple(changed.tolist()), float(np.where(same, 0.0, difference).max()), int(same.sum()))

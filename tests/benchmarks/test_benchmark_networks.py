@@ -1,0 +1,40 @@
+"""The benchmark of layers times every way that is there, compares their bits, and keeps what it printed."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def benchmark(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.networks", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_way_is_timed(tmp_path):
+    done = benchmark("--runs", 1, "--images", 70, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "networks.txt").read_text() == done.stdout
+    results = json.loads((tmp_path / "networks.json").read_text())
+    assert results["conditions"]["threads_of_numpy"] == 1
+    ways = {"arrays"} | ({"compiled"} if importlib.util.find_spec("numba") else set())
+    assert [(entry["kind"], entry["work"]) for entry in results["layers"]][:2] == [("fused", 401408), ("unfused", 401408)]
+    for entry in results["layers"]:
+        assert set(entry["ns"]) == ways | {"numpy @"} | ({"general"} if entry["work"] <= 500_000 else set())
+        assert all(0 < taken["min"] <= taken["max"] for taken in entry["ns"].values())
+    assert set(results["network"]["ways"]) == ways
+    assert results["network"]["work"] == 70 * (196 * 16 * 16 + 49 * 32 * 256 + 1568 * 100 + 100 * 10)
+
+
+def test_what_is_no_way_is_refused():
+    done = benchmark("--ways", "fast")
+    assert done.returncode == 2
+    assert done.stderr == "error: there is no way 'fast'; there are compiled, arrays, general\n"

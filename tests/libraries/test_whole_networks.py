@@ -1,0 +1,114 @@
+"""Whole networks: environments that name no operation, networks as messages, and the graph that onnxruntime really runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fpsynth.errors import InputError
+from fpsynth.libraries.naming import parse_environment, parse_network_environment
+from fpsynth.libraries.sending import network_from_message, network_message
+from fpsynth.networks.layers import AveragePooling, Clip, Convolution, Dense, Flatten, Pad, ReLU
+from fpsynth.networks.network import Network, Node
+
+TEXTS = [
+    ("torch", "torch:batch=1", "linear"),
+    ("torch:batch=2,CUBLAS_WORKSPACE_CONFIG=:16:8", "torch:batch=2,CUBLAS_WORKSPACE_CONFIG=:16:8", "linear"),
+    ("onnxruntime:batch=64,threads=2", "onnxruntime:batch=64,threads=2", "gemm"),
+    ("onnxruntime:optimize=extended", "onnxruntime:batch=1,optimize=extended", "gemm"),
+    ("tensorflow:batch=1,TF_ENABLE_ONEDNN_OPTS=0", "tensorflow:batch=1,TF_ENABLE_ONEDNN_OPTS=0", "keras"),
+    ("torch:matmul:batch=3", "torch:matmul:batch=3", "matmul"),
+]
+
+
+@pytest.mark.parametrize(("text", "printed", "operation"), TEXTS)
+def test_environments_of_whole_networks(text: str, printed: str, operation: str) -> None:
+    environment = parse_network_environment(text)
+    assert (str(environment), environment.operation) == (printed, operation)
+    assert parse_network_environment(printed) == environment
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("torch:sum", "sum computes one layer; whole networks run as linear, matmul"),
+        ("torch:outputs=2", "outputs and output are of one layer"),
+        ("torch:linear:output=0", "outputs and output are of one layer"),
+        ("torch:frob", "torch has no operation 'frob'"),
+        ("torch:batch=0", "'batch=0' is no option"),
+        ("onnxruntime:optimize=much", "onnxruntime has no optimize='much'; choose from optimize=all|extended|basic|off"),
+    ],
+)
+def test_what_is_no_environment_of_a_whole_network(text: str, reason: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        parse_network_environment(text)
+    assert str(refusal.value).startswith(reason)
+
+
+@pytest.mark.parametrize("text", ["torch", "torch:batch=1", "torch:CUBLAS_WORKSPACE_CONFIG=:16:8"])
+def test_one_layer_needs_an_operation(text: str) -> None:
+    with pytest.raises(InputError, match="names no operation, and one layer needs one: choose torch:OPERATION from linear, "):
+        parse_environment(text)
+
+
+def small(dtype: type = np.float64) -> Network:
+    """A network with parameters that are there and that are not, and attributes of every kind."""
+    draw = np.random.default_rng(3)
+    nodes = (
+        Node("pad", Pad(((0, 0), (1, 0), (0, 1)), -0.0)),
+        Node("conv", Convolution(draw.standard_normal((4, 1, 2, 2)).astype(dtype), None, 1, 1, groups=2), ("pad",)),
+        Node("relu", ReLU(), ("conv",)),
+        Node("pool", AveragePooling((2, 2), ceil=True, count_padding=False), ("relu",)),
+        Node("clip", Clip(lower=0.1), ("pool",)),
+        Node("flat", Flatten(), ("clip",)),
+        Node("head", Dense(draw.standard_normal((2, 36)).astype(dtype), np.array([0.1, -0.0], dtype)), ("flat",)),
+    )
+    return Network(nodes, (2, 4, 4), "head")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_networks_come_out_of_messages_as_they_went_in(dtype: type) -> None:
+    network = small(dtype)
+    again = network_from_message(json.loads(json.dumps(network_message(network))))
+    assert again == network
+    assert again["conv"].layer.weight.dtype == dtype  # type: ignore[attr-defined]
+
+
+OPTIMISED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import json, onnx
+from test_whole_networks import small
+from fpsynth.formats import FLOAT32
+from fpsynth.libraries.registry import library_named
+import numpy as np
+library = library_named("onnxruntime")
+library.start("cpu", 1, {"optimize": sys.argv[2]})
+network = small(np.float32)
+graphs = {level: onnx.load_from_string(library.optimised(network, FLOAT32, level)).graph for level in ("off", "extended")}
+point = [[k / 8 - 2 for k in range(32)]]
+print(json.dumps({
+    "level": library.describe("cpu")["graph_optimization"],
+    "nodes": {level: [node.op_type for node in graph.node] for level, graph in graphs.items()},
+    "logits": library.run(network, point, FLOAT32, "gemm").logits,
+}))
+"""
+
+
+@pytest.mark.parametrize(("level", "name"), [("all", "ORT_ENABLE_ALL"), ("off", "ORT_DISABLE_ALL")])
+def test_the_graph_that_onnxruntime_runs(level: str, name: str) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    done = subprocess.run(
+        [sys.executable, "-c", OPTIMISED, str(__file__).rpartition("/")[0], level], capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    assert found["level"] == name
+    assert found["nodes"]["off"][:3] == ["Pad", "Conv", "Relu"]
+    assert "Relu" not in found["nodes"]["extended"]  # it is part of the convolution
+    assert "FusedConv" in found["nodes"]["extended"]
+    assert len(found["logits"][0]) == 2
