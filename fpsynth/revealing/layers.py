@@ -16,7 +16,7 @@ from fpsynth.libraries.layer_shapes import layer_shape
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers import BatchNormalisation, Dense, Layer, Sums
 from fpsynth.networks.network import Network
-from fpsynth.networks.rewriting import Rewrite, replaced
+from fpsynth.networks.rewrites import Rewrite, replaced
 from fpsynth.orders import Order, parse_order
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.kernel import reveal_kernel

@@ -9,7 +9,7 @@ from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
-from fpsynth.networks.rewriting import Rewrite
+from fpsynth.networks.rewrites import Rewrite
 from fpsynth.revealing.result import Check
 
 
