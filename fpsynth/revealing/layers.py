@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Library
 from fpsynth.libraries.kernels import Environment, Kernel
@@ -25,6 +24,7 @@ from fpsynth.revealing.network_result import Difference
 from fpsynth.revealing.normalisations import forms
 from fpsynth.revealing.result import Reveal
 from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 Progress = Callable[[str], None]
 POINTS = 64
