@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import RESULTS, aligned, conditions, keep, machine, short, spread
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_groups import FloatArray, Integers, LayerSums
 from fpsynth.evaluators.layer_ways import Way
 from fpsynth.evaluators.layers import layer_sums
 from fpsynth.formats import FLOAT32
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.wording import counted
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS, aligned, conditions, keep, machine, short, shown, spread, whole_numbers
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT32
@@ -30,6 +29,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.problems import Assignment
 from fpsynth.rounding import from_bits, from_fraction
 from fpsynth.solvers.engines import engines_named
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.question import MAX_TERMS

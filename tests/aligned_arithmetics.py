@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT16, FLOAT32, TF32, Format
 from fpsynth.orders import Builder, Order, fixed_order, parse_order
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic
 
 
 def groups(size: int, terms: int) -> Order:

@@ -7,13 +7,13 @@ from fractions import Fraction
 from hypothesis import strategies as st
 from witnesses import _PROVENANCES, _TEXTS, _numbers
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.formats import FLOAT32, FLOAT64, FORMATS
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.witness import Divergence, Observation, Sampled, View
 from fpsynth.witness.prediction import judged, predicted_logits, with_prediction
 from fpsynth.witness.reading_divergence import ASKED_WITH

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 from strategies import trees
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.orders import Tree
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 
 EXACT, BIAS, ADDEND = Leaf(LeafKind.PRODUCT), Leaf(LeafKind.BIAS), Leaf(LeafKind.ADDEND)

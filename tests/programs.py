@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from sums import wide_trees
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import variable
 from fpsynth.formats import Format, holds
 from fpsynth.orders import Tree
 from fpsynth.rounding import Flush, Rounding, Value, from_float
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.graph import sum_graph
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind, last_format
 

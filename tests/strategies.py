@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from fpsynth import expressions as e
 from fpsynth import rounding as r
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.expressions import Expression, Op
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.networks.template import Template, template
 from fpsynth.orders import Order, Tree
 from fpsynth.orders.families import FAMILIES
 from fpsynth.rounding import Flush, Rounding, Value
+from fpsynth.sums.arithmetic import Arithmetic
 
 TINY = Format("tiny", 3, 3)
 TINYFN = Format("tinyfn", 3, 3, has_infinity=False)

@@ -9,7 +9,6 @@ import numpy as np
 from hostile import Floats, hostile_array
 from hypothesis import strategies as st
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.expressions import Expression, variable
@@ -19,6 +18,7 @@ from fpsynth.networks.template import template
 from fpsynth.orders import Order, Tree, fixed_order
 from fpsynth.orders.families import FAMILIES
 from fpsynth.rounding import Flush, Rounding, Value, from_float
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 
 @st.composite

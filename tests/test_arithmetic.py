@@ -13,13 +13,13 @@ from profiles import examples
 from strategies import EVERY
 from sums import Neurons, neurons, sum_arithmetics
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import bits_to_floats
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, holds
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.rounding import Flush, Rounding, from_float
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.sums.program import StepKind
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from strategies import arithmetics, every_order, trees
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import REAL, Arithmetic
-from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json, order_from_json, order_to_json
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, TF32
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic
+from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_json, order_from_json, order_to_json
 from fpsynth.witness.schema import divergence_schema
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from ties import PUBLISHED, lipschitz, tie
 
-from fpsynth.arithmetic import REAL, Deployment
 from fpsynth.confirmation import predict, replay
 from fpsynth.confirmation.ties import _records
 from fpsynth.errors import InputError
@@ -24,6 +23,7 @@ from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.pool import Answer, LibraryPool, Member
 from fpsynth.libraries.registry import names_for
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.sums.arithmetic import REAL, Deployment
 
 BATCHES = (1, 4, 64)
 

@@ -12,7 +12,6 @@ from command_line import fpsynth_here as fpsynth
 from command_line import refused
 from divergences import PAIRWISE, SEQUENTIAL, classes, divergence, precision, row_of, triple, views
 
-from fpsynth.arithmetic import REAL, Arithmetic
 from fpsynth.confirmation import replay_divergence
 from fpsynth.confirmation.divergences import sweep_formats
 from fpsynth.errors import InputError
@@ -21,6 +20,7 @@ from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
+from fpsynth.sums.arithmetic import REAL, Arithmetic
 from fpsynth.witness import Divergence, View, save
 
 

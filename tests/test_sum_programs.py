@@ -12,13 +12,13 @@ from profiles import examples
 from programs import FORMATS, MIDDLE, NARROW, WIDE, computed, programs
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.orders import Tree
 from fpsynth.rounding import Rounding, from_index
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.graph import sum_graph
 from fpsynth.sums.numbers import of_numbers, widest

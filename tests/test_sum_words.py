@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from profiles import examples
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import REAL, Arithmetic
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, TF32
 from fpsynth.orders import Tree, parse_order
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums import facts
+from fpsynth.sums.arithmetic import REAL, Arithmetic
 from fpsynth.sums.building import program_of, program_told
 from fpsynth.sums.program import Program, Round
 from fpsynth.sums.words import order_in_words, program_in_words

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness import Certificate, Witness
 
 

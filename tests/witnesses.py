@@ -6,11 +6,11 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32, FORMATS
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Order
 from fpsynth.rounding import Rounding, from_bits
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness import Certificate, Provenance, Replay, Witness
 
 # Murray, "Breaking a Verified Certifier": certified up to the radius, 6.3 times the distance

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fpsynth.arithmetic import Deployment
 from fpsynth.formats import FLOAT16, Format, holds
 from fpsynth.networks.network import Network
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import LeafKind, Program, Round, inexact
 

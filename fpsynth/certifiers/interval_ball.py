@@ -34,11 +34,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import power_of_two
 from fpsynth.orders import SEQUENTIAL
 from fpsynth.rounding import Rounding, from_float, round_value
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import LeafKind, Program, Round, Step, StepKind, inexact
 

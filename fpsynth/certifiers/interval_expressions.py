@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import reduce
 
 from fpsynth import expressions as ex
-from fpsynth.arithmetic import Deployment
 from fpsynth.certifiers.intervals import OUTWARD, Widening, addends_cut, cut_unit, widening_named
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological
@@ -17,6 +16,7 @@ from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.template import Template
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.arithmetic import Deployment
 
 Ends = tuple[Expression, Expression]
 """Lower and upper end of an interval; the same node twice for a point."""

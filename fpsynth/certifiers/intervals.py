@@ -22,13 +22,13 @@ from fractions import Fraction
 from functools import reduce
 
 from fpsynth import rounding as r
-from fpsynth.arithmetic import Deployment
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network
 from fpsynth.rounding import Rounding, Value
+from fpsynth.sums.arithmetic import Deployment
 
 Ends = tuple[Value, Value]
 """Lower and upper end of an interval."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import Format
 from fpsynth.problems import Problem
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.graph import sum_graph
 from fpsynth.sums.numbers import of_numbers

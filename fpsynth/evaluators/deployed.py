@@ -10,7 +10,6 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.float_arrays import flush_array, maximum_arrays, mul_arrays, narrow_range, round_array
@@ -22,6 +21,7 @@ from fpsynth.formats import FLOAT64, Format, holds
 from fpsynth.networks.layers.structure import PADDING, Indices, Selection, Sums, View, moved
 from fpsynth.networks.network import Network, Node
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Program, Round
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.bit_patterns import Floats, bits_to_floats
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.evaluators.layer_groups import FloatArray, LayerSums, groups
@@ -22,6 +21,7 @@ from fpsynth.evaluators.layer_ways import Evaluation, Library, Way, evaluation, 
 from fpsynth.formats import FLOAT32, Format, holds
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 
 TERMS, INPUTS = 7, 12

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import Expression, variable
@@ -17,6 +16,7 @@ from fpsynth.networks.layers.structure import PADDING, Addends, Selection, Sums,
 from fpsynth.networks.lowering import divided, neuron, selected
 from fpsynth.networks.network import Network, Node
 from fpsynth.rounding import PLUS_ZERO, Value, from_float
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.workers.deadlines import require_time
 
 MAX_GRAPH = 5000

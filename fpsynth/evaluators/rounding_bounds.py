@@ -21,13 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.gathering import blocks, flat_points, gathered, read_by
 from fpsynth.formats import Format
 from fpsynth.networks.layers.structure import Selection, Sums, moved
 from fpsynth.networks.network import Network, Node
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Program, StepKind
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.programs import program_sums
 from fpsynth.formats import Format
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 
 _PIECE = 1 << 22

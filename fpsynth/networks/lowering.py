@@ -9,7 +9,6 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, add, cast, constant, maximum, mul, neg, real
 from fpsynth.formats import Format, holds
@@ -17,6 +16,7 @@ from fpsynth.networks.layers.structure import PADDING, Addends, Normalisation, S
 from fpsynth.networks.network import Network, Node
 from fpsynth.networks.template import Template
 from fpsynth.rounding import Flush, Rounding, from_float, representable
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.graph import sum_graph
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,10 +13,22 @@ from numpy.typing import NDArray
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.networks.graph import Node
-from fpsynth.networks.layers import AddConstant, BatchNormalisation, Convolution, Dense, Layer, MultiplyConstant
+from fpsynth.networks.layers import (
+    AddConstant,
+    Affine,
+    BatchNormalisation,
+    Convolution,
+    Dense,
+    Layer,
+    MultiplyConstant,
+    SubtractConstant,
+)
 from fpsynth.networks.layers.structure import Normalisation
 from fpsynth.networks.network import Network
 from fpsynth.rounding import round_fraction
+
+Channels = NDArray[Any]
+"""A number for each channel, (channels,)."""
 
 
 def fold_batch_normalisation(network: Network, fmt: Format) -> Network:
@@ -104,3 +116,54 @@ def _shift(by: Normalisation, channel: int, bias: Fraction) -> tuple[Fraction, F
     mean, shift = Fraction(float(by.mean[channel])), Fraction(float(by.shift[channel]))
     low, high = _scaled(bias - mean, by.factor(channel))
     return low + shift, high + shift
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """What was done to which node."""
+
+    name: str
+    node: str
+    """Of the original network; the new nodes' names begin with it, and the last of them has it."""
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.name}"
+
+
+def replaced(network: Network, name: str, layers: Sequence[Layer]) -> Network:
+    """The network with one node of one input replaced by a chain of layers, the last of which takes its name.
+
+    Raises InputError where there is no such node, or it has several inputs.
+    """
+    node = next((node for node in network.nodes if node.name == name), None)
+    if node is None or len(node.inputs) != 1 or not layers:
+        raise InputError(f"{name} is no node of one input that could be replaced")
+    names = [f"{name}.{number}" for number in range(1, len(layers))] + [name]
+    before = [*node.inputs, *names]
+    chain = [Node(new, layer, (source,)) for new, layer, source in zip(names, layers, before, strict=False)]
+    nodes = [made for old in network.nodes for made in (chain if old is node else [old])]
+    return replace(network, nodes=tuple(nodes))
+
+
+def scaled(scale: Channels, shift: Channels) -> list[Layer]:
+    """scale x + shift."""
+    return [Affine(scale, shift)]
+
+
+def centred(layer: BatchNormalisation, axes: int, scale: Channels) -> list[Layer]:
+    """scale (x - mean) + shift, for inputs of so many axes."""
+    return [SubtractConstant(_over_axes(layer.mean, axes)), Affine(scale, layer.shift)]
+
+
+def centred_and_divided(layer: BatchNormalisation, axes: int, inverse: Channels) -> list[Layer]:
+    """scale ((x - mean) inverse) + shift, the inverse being 1 / sqrt(variance + epsilon)."""
+    return [
+        SubtractConstant(_over_axes(layer.mean, axes)),
+        MultiplyConstant(_over_axes(inverse, axes)),
+        Affine(layer.scale, layer.shift),
+    ]
+
+
+def _over_axes(channels: Channels, axes: int) -> Channels:
+    """Numbers for each channel that broadcast over the axes behind it."""
+    return np.asarray(channels).reshape(-1, *[1] * (axes - 1))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import io
-import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -15,30 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.errors import InputError
 from fpsynth.files import PathLike, read_bytes_limited, shown, write_atomically
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.assembling import Assembly, Value
 from fpsynth.networks.imported import Imported
 from fpsynth.networks.layers import BatchNormalisation, Layer
 from fpsynth.networks.network import Network, Node
+from fpsynth.networks.tensors import numbers, package
 from fpsynth.networks.torch_operators import IGNORED, OPERATORS, Tracing, unread
-from fpsynth.packages import how_to_install
 
 MAX_BYTES = 1 << 30
 """Largest state_dict that is read."""
 
 _NAMES = {"weight": "weight", "bias": "bias"}
 _NORMALISATION = {"mean": "running_mean", "variance": "running_var", "scale": "weight", "shift": "bias"}
-
-
-def package() -> Any:
-    """The package torch.  Raises MissingPackageError."""
-    try:
-        import torch
-    except ImportError:
-        raise MissingPackageError(f"networks of torch need the package torch: {how_to_install('torch')}") from None
-    return torch
 
 
 def network_from_torch(module: Any, input_shape: Sequence[int], *, state: PathLike | None = None) -> Imported:
@@ -236,15 +226,3 @@ def _keys(node: Node) -> dict[str, str]:
     names = _NORMALISATION if isinstance(node.layer, BatchNormalisation) else _NAMES
     there = [field for field in node.layer.parameters if getattr(node.layer, field) is not None]
     return {field: f"{node.name}.{names.get(field, field)}" for field in there}
-
-
-def numbers(tensor: Any, what: str) -> NDArray[Any]:
-    """A tensor as an array of float32 or float64, exactly.  Raises InputError for other numbers, infinities and NaN."""
-    torch = package()
-    if tensor.dtype not in (torch.float32, torch.float16, torch.bfloat16, torch.float64) or tensor.layout != torch.strided:
-        raise InputError(f"{what} is {tensor.dtype}; read are dense floating-point tensors")
-    wide = tensor if tensor.dtype == torch.float64 else tensor.to(torch.float32)
-    array: NDArray[Any] = wide.detach().cpu().numpy().copy()
-    if not np.isfinite(array).all() or not math.prod(array.shape):
-        raise InputError(f"{what} holds infinities or NaN, or nothing")
-    return array

@@ -31,6 +31,7 @@ from fpsynth.networks.layers import (
     SubtractConstant,
 )
 from fpsynth.networks.layers.base import shown
+from fpsynth.networks.tensors import numbers
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,6 @@ class Tracing:
 
     def constant(self, operand: Any) -> NDArray[Any]:
         """A tensor or a Python number as an array."""
-        from fpsynth.networks.torch import numbers
-
         if not isinstance(operand, (int, float)):
             return numbers(operand, "a constant")
         number = self.rounded(operand)
@@ -80,8 +79,6 @@ def _value(operand: Any) -> Value:
 
 
 def _parameter(operand: Any, what: str) -> NDArray[Any]:
-    from fpsynth.networks.torch import numbers
-
     if operand is None or isinstance(operand, Value):
         raise InputError(f"its {what} is computed, or none: it must be constant")
     return numbers(operand, f"its {what}")

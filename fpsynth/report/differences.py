@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import Format
 from fpsynth.orders.comparing import equal
 from fpsynth.report.style import listed
 from fpsynth.rounding import Rounding
 from fpsynth.sums import facts
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Program, Round, Step
 from fpsynth.sums.words import rounds_in_words

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fpsynth.arithmetic import Arithmetic
-from fpsynth.arithmetic_json import arithmetic_from_json, order_from_json, order_to_json
 from fpsynth.encoders.fpcore import sum_to_fpcore
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_limited, shown
@@ -20,6 +18,8 @@ from fpsynth.report.tree_svg import tree_svg
 from fpsynth.report.trees import tree_text
 from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
+from fpsynth.sums.arithmetic import Arithmetic
+from fpsynth.sums.arithmetic_json import arithmetic_from_json, order_from_json, order_to_json
 from fpsynth.sums.building import program_of, program_told
 from fpsynth.wording import counted
 

@@ -11,7 +11,6 @@ from functools import reduce
 
 from fpsynth import rounding as r
 from fpsynth.alignment import cut_at, lined_up
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import Result, evaluate
 from fpsynth.evaluators.networks import MAX_GRAPH
@@ -20,6 +19,7 @@ from fpsynth.formats import FLOAT64, Format
 from fpsynth.networks.network import Dense
 from fpsynth.report.computed import Step
 from fpsynth.rounding import Value
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.graph import sum_graph
 from fpsynth.witness.divergence import Divergence, View

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.libraries.calls import memory_words
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import kernel_call
@@ -15,6 +14,7 @@ from fpsynth.report.trees import subject, tree_text
 from fpsynth.revealing.result import PositionClass, Reveal, Unexplained, steps_in_words
 from fpsynth.rounding import Rounding
 from fpsynth.sums import facts
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_told
 from fpsynth.sums.program import Program
 from fpsynth.sums.words import order_in_words

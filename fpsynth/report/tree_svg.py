@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from xml.sax.saxutils import escape
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.orders import Order, Tree
 from fpsynth.report.trees import Subject, subject
+from fpsynth.sums.arithmetic import Arithmetic
 
 LABELLED = 64
 """The most leaves that get a name and a mark each; a larger tree is drawn whole, as a picture of its shape."""

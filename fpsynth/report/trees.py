@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.orders import Order, Tree
 from fpsynth.report.folding import fold
 from fpsynth.report.repeats import Rows, folded, unfolded
 from fpsynth.sums import facts
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of, program_told
 from fpsynth.sums.program import Leaf, Program, Step
 from fpsynth.sums.words import rounds_in_words

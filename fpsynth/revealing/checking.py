@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import FLOAT64
 from fpsynth.revealing.bench import Array, Bench, Position
 from fpsynth.revealing.result import Check, Unexplained
 from fpsynth.revealing.vectors import KINDS, Call, hostile_calls
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import StepKind
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
 
-from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
@@ -17,6 +16,7 @@ from fpsynth.libraries.layer_shapes import layer_shape_from_json
 from fpsynth.libraries.naming import former_environment, kernel_call, parse_environment
 from fpsynth.networks.foreign import recognised
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained, steps_in_words
+from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.sums.building import program_of
 from fpsynth.wording import printable
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.orders import Tree
 from fpsynth.revealing.alignments import measured_alignment, measured_operands
@@ -18,6 +17,7 @@ from fpsynth.revealing.flushing import measured_flush
 from fpsynth.revealing.programs import WORDS, further_programs
 from fpsynth.revealing.properties import families, products_exact, products_that_meet, rounded_leaves
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.arithmetic import Arithmetic
 
 _ORDINARY = (
     "fused and rounded products, flushing of subnormals (tiny after rounding, or with unbounded exponent), wider accumulators,"

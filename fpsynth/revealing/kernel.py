@@ -10,7 +10,6 @@ from itertools import islice
 
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.libraries.base import CannotRun, Library
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import fixed_order
@@ -22,6 +21,7 @@ from fpsynth.revealing.properties import named, placed_bias
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.revealing.trees import Inconsistent
 from fpsynth.revealing.vectors import KINDS, Call, hostile_calls
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 
 _ALIKE = 8 * len(KINDS)

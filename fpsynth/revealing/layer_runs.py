@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from fpsynth.arithmetic import Deployment
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import Format
@@ -18,6 +17,7 @@ from fpsynth.networks.graph import INPUT
 from fpsynth.networks.network import Network, Node
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.checking import same_numbers
+from fpsynth.sums.arithmetic import Deployment
 
 
 class Runs:

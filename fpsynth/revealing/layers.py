@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Library
 from fpsynth.libraries.kernels import Environment, Kernel
@@ -16,7 +15,7 @@ from fpsynth.libraries.layer_shapes import layer_shape
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers import BatchNormalisation, Dense, Layer, Sums
 from fpsynth.networks.network import Network
-from fpsynth.networks.rewriting import Rewrite, replaced
+from fpsynth.networks.rewrites import Rewrite, replaced
 from fpsynth.orders import Order, parse_order
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.kernel import reveal_kernel
@@ -25,6 +24,7 @@ from fpsynth.revealing.network_result import Difference
 from fpsynth.revealing.normalisations import forms
 from fpsynth.revealing.result import Reveal
 from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 Progress = Callable[[str], None]
 POINTS = 64

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fpsynth.arithmetic_json import arithmetic_to_json
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.formats import format_named
 from fpsynth.libraries.base import Library
@@ -13,6 +12,7 @@ from fpsynth.libraries.sending import network_from_message
 from fpsynth.revealing.layer_runs import Runs, missed, predicted
 from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
 from fpsynth.revealing.networks import reveal_network
+from fpsynth.sums.arithmetic_json import arithmetic_to_json
 from fpsynth.workers.messages import Message
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
-from fpsynth.networks.rewriting import Rewrite
+from fpsynth.networks.rewrites import Rewrite
 from fpsynth.revealing.result import Check
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections import Counter
 
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import Format
 from fpsynth.libraries.base import CannotRun, Library
 from fpsynth.libraries.kernels import Environment
@@ -18,6 +17,7 @@ from fpsynth.revealing.layer_runs import Runs, hostile_points, missed, predicted
 from fpsynth.revealing.layers import FLUSHES, POINTS, Found, LayerWork, Progress, Work, deployment_of
 from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
 from fpsynth.revealing.result import Check
+from fpsynth.sums.arithmetic import Arithmetic
 
 
 def reveal_network(

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from fpsynth.networks.layers import BatchNormalisation, Layer
-from fpsynth.networks.rewriting import centred, centred_and_divided, scaled
+from fpsynth.networks.rewrites import centred, centred_and_divided, scaled
 from fpsynth.revealing.bench import Array
 
 Run = Callable[[BatchNormalisation, Array], Array]

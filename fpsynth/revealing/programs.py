@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, FLOAT64, Format
 from fpsynth.orders import Tree
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.sums.restriction import restrict_program

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT32, Format, power_of_two
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, name_with_bias, names_of, parse_order, restrict
 from fpsynth.revealing.bench import Bench, Position, Spread
 from fpsynth.revealing.trees import canonical
+from fpsynth.sums.arithmetic import Arithmetic
 
 _LANES = (2, 4, 8, 16, 32, 64)
 

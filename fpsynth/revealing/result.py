@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.rounding import Rounding
 from fpsynth.sums import facts
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_told
 from fpsynth.sums.facts import exact_operands
 from fpsynth.sums.program import Program, StepKind

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, holds
 from fpsynth.orders import Tree
 from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.sums.restriction import restrict_program
 

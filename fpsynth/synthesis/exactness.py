@@ -32,10 +32,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import Format, floor_log2, holds, power_of_two
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Flush, Rounding, from_fraction, from_index, index_range, round_fraction
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.synthesis.domain import Interval

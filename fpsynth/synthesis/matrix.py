@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Kernel
@@ -21,6 +20,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.comparison import compared, departing
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.detecting.detectors import NAMES as PUBLISHED

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fpsynth.arithmetic import Deployment
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
+from fpsynth.sums.arithmetic import Deployment
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import with_prediction
 

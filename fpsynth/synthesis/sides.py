@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.arithmetic_json import arithmetic_from_json, order_from_json
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown
 from fpsynth.formats import Format, format_named
@@ -23,6 +21,8 @@ from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer, require_usable
 from fpsynth.rounding import Flush, Rounding, rounding_named
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.sums.arithmetic_json import arithmetic_from_json, order_from_json
 from fpsynth.sums.building import program_of
 from fpsynth.witness.divergence import View
 

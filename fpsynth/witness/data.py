@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from fpsynth.arithmetic import Deployment
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
+from fpsynth.sums.arithmetic import Deployment
 
 
 @dataclass(frozen=True)

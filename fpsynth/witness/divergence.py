@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from fpsynth.arithmetic import Deployment
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
+from fpsynth.sums.arithmetic import Deployment
 from fpsynth.witness.data import Provenance
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.predicates import Predicate
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.witness.divergence import View
 
 

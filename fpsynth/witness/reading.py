@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.libraries.naming import run_call
 from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush, rounding_named
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness.calls import named_variant, require_call
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import hex_text, parse_exact, parse_hex_in, quoted

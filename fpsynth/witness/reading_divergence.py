@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.arithmetic_json import arithmetic_from_json
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64, Format, format_named
 from fpsynth.libraries.naming import parse_environment, run_call
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.sums.arithmetic_json import arithmetic_from_json
 from fpsynth.sums.building import program_of
 from fpsynth.witness.calls import named_environment, named_variant, require_call, view_call
 from fpsynth.witness.divergence import Divergence, Observation, Sampled, View

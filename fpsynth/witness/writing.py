@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.libraries.naming import run_call
 from fpsynth.networks.network import Dense
 from fpsynth.orders import SEQUENTIAL
 from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
 from fpsynth.witness.numerals import decimal_text, exact_text, hex_text
 from fpsynth.witness.schema import SCHEMA_NAME, SCHEMA_VERSION

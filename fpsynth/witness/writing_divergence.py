@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.arithmetic_json import arithmetic_to_json
 from fpsynth.libraries.naming import run_call
 from fpsynth.predicates import Predicate
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.sums.arithmetic_json import arithmetic_to_json
 from fpsynth.witness.calls import view_call
 from fpsynth.witness.divergence import Divergence, Observation, Sampled, View
 from fpsynth.witness.numerals import rational_text

@@ -12,13 +12,13 @@ from programs import computed, programs
 from strategies import values
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.certifiers.covered import covers, covers_all
 from fpsynth.certifiers.lipschitz_sound import _rounding
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, parse_order
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 

@@ -11,12 +11,12 @@ import json
 import pytest
 
 from fpsynth import api
-from fpsynth.arithmetic import Arithmetic
-from fpsynth.arithmetic_json import arithmetic_to_json
 from fpsynth.cli.main import main
 from fpsynth.formats import FLOAT32
 from fpsynth.orders import parse_order
 from fpsynth.revealing.file import save_reveals
+from fpsynth.sums.arithmetic import Arithmetic
+from fpsynth.sums.arithmetic_json import arithmetic_to_json
 
 TERMS = 8
 WANTED = ["--terms", str(TERMS), "--vectors", "1000", "--library", "numpy", "--batch", "1,4"]

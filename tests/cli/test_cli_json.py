@@ -31,6 +31,7 @@ CALLS = {
     "check": [["WITNESS"]],
     "replay": [["WITNESS", "--library", "numpy", "--batch", "1"]],
     "explain": [["WITNESS"]],
+    "compare": [["NETWORK", "--inputs", "INPUTS", "--library", "numpy", "--batch", "1,2", "--vectors", "50"]],
 }
 FILES = {"replay": "fpsynth-witness", "reveal": "fpsynth-reveal", "matrix": "fpsynth-matrix"}
 """The commands that print what their files hold."""
@@ -41,8 +42,14 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("json")
     save(published(), folder / "witness.json")
     np.savez(folder / "network.npz", W0=np.array([[1.0, -1.0], [0.5, 2.0]]), b0=np.zeros(2))
+    np.savez(folder / "inputs.npz", inputs=np.array([[0.25, 0.5], [1.0, -1.0]]))
     np.savez(folder / "images.npz", images=np.array([[0.25, 0.5]]), labels=np.array([1]))
-    return {"WITNESS": folder / "witness.json", "NETWORK": folder / "network.npz", "IMAGES": folder / "images.npz"}
+    return {
+        "WITNESS": folder / "witness.json",
+        "NETWORK": folder / "network.npz",
+        "IMAGES": folder / "images.npz",
+        "INPUTS": folder / "inputs.npz",
+    }
 
 
 def texts(data):
@@ -59,7 +66,7 @@ def texts(data):
 
 
 def printed(capsys, name, arguments, files):
-    assert main([name, *(str(files.get(word, word)) for word in arguments), "--json"]) in (0, 3, 4)
+    assert main([name, *(str(files.get(word, word)) for word in arguments), "--json"]) in (0, 3, 4, 5)
     out, err = capsys.readouterr()
     assert err == ""
     return json.loads(out)

@@ -17,7 +17,6 @@ from test_aligned_sums import alignments
 from fpsynth import expressions as e
 from fpsynth import rounding as r
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.encoders import encode
 from fpsynth.encoders.fpcore import to_fpcore
 from fpsynth.encoders.ranges import analyse, variable_range
@@ -31,6 +30,7 @@ from fpsynth.problems import Assignment, Problem, Variable
 from fpsynth.rounding import Rounding, Value, from_bits
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.solvers.race import Task, race
+from fpsynth.sums.arithmetic import Arithmetic
 
 pytest.importorskip("z3", reason="z3 is not installed")
 
@@ -159,10 +159,10 @@ def test_ranges_hold_every_aligned_sum_and_solvers_find_no_other(seed: int) -> N
 
 def differing(fmt: Format, terms: int) -> Problem:
     """A tensor core that keeps 13 bits and a chain of FMAs in float32 give sums of opposite signs."""
-    from fpsynth.arithmetic import Deployment
     from fpsynth.networks.lowering import lower
     from fpsynth.networks.template import template
     from fpsynth.orders import parse_order
+    from fpsynth.sums.arithmetic import Deployment
 
     one_step = parse_order("[" + ",".join(map(str, range(terms))) + "]")
     chain = Arithmetic(fmt, FLOAT32, fused=True)

@@ -16,7 +16,6 @@ from strategies import TINY
 from sums import Neurons, neurons, wide_trees
 
 from fpsynth.alignment import Alignment, aligned_sum
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.aligned_sums import aligned_sum_arrays, factor
 from fpsynth.evaluators.arrays import evaluate_arrays, round_array
@@ -24,6 +23,7 @@ from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.orders import fixed_order, parse_order
 from fpsynth.rounding import Flush, Rounding, Value, from_float
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import restricted
 
 ROWS = 100_000 if "FPSYNTH_SLOW" in os.environ else 10_000

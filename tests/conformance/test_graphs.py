@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import TINY, arithmetics, values
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.enclosing import enclosed_logits
@@ -28,6 +27,7 @@ from fpsynth.networks.layers.structure import Sums
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network, Node
 from fpsynth.rounding import Value
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 
 
 def point_of(data: st.DataObject, network: Network, numbers: st.SearchStrategy[float]) -> Any:

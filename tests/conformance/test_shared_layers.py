@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from shared_layers import MIXING, NETWORKS, POINTS, by_hand
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.dataset import logits
 from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.certifiers.intervals import network_intervals
@@ -31,6 +30,7 @@ from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import from_float
 from fpsynth.solvers.base import Status
 from fpsynth.solvers.z3 import Z3
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.witness.writing import layer_json
 
 HOW = Deployment(Arithmetic(FLOAT32))

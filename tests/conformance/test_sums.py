@@ -12,7 +12,6 @@ from profiles import SLOW, examples
 from strategies import TINY
 from sums import Neurons, family_orders, neurons, random_neurons
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.encoders import Script, encode
 from fpsynth.encoders.z3_terms import evaluate_z3
 from fpsynth.errors import InputError
@@ -27,6 +26,7 @@ from fpsynth.rounding import Flush, Rounding, Value, from_float
 from fpsynth.solvers.base import Status
 from fpsynth.solvers.bitwuzla import Bitwuzla
 from fpsynth.solvers.z3 import Z3
+from fpsynth.sums.arithmetic import Arithmetic
 
 FORMATS = (FLOAT16, BFLOAT16, TF32, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT32, FLOAT64)
 ROWS_PER_FAMILY = (100_000 if SLOW else 10_000) // len(FAMILIES) + 1

@@ -13,7 +13,6 @@ from profiles import examples
 from witnesses import RADIUS, W1, W2, XA, XB, published
 
 from fpsynth import files
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.corpus.benchmark import Benchmark
 from fpsynth.corpus.writer import notes, require_corpus, write_corpus, write_witness_folder
 from fpsynth.errors import InputError
@@ -21,6 +20,7 @@ from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, TF32
 from fpsynth.networks.certifier_text import read_network, read_query
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.onnx import onnx_bytes, read_onnx, require_checked
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness import Replay, load
 
 ASSIGNMENT = re.compile(r"\(([XY])_(\d+) (-?[0-9]+\.[0-9]+)\)")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.certifiers.intervals import network_intervals
 from fpsynth.corpus.smtlib.divergence_table import FAMILIES, WAYS, Sums, questions
 from fpsynth.corpus.smtlib.enumeration import enumerate_problem
@@ -17,6 +16,7 @@ from fpsynth.corpus.smtlib.manifest import load_manifest
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 
 ENCODINGS = Path(__file__).parents[2] / "encodings"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.networks import graph_logits
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 
 def test_zeros_of_both_signs_are_two_neurons() -> None:

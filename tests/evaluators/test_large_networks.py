@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from divergences import divergence, views
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.certifiers.base import certifier
 from fpsynth.certifiers.bounds import norm_upper
 from fpsynth.evaluators import networks
@@ -17,6 +16,7 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness.file import parse, text
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators import layer_arrays
 from fpsynth.evaluators.float_arrays import fma_arrays
@@ -23,6 +22,7 @@ from fpsynth.evaluators.layers import layer_sums
 from fpsynth.evaluators.schedules import Code
 from fpsynth.formats import FLOAT32, FLOAT64, Format
 from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 
 Operation = Callable[[Any, Any, Any], Any]

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from sums import Neurons, some_orders, sum_arithmetics, wide_trees
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_check import same
 from fpsynth.evaluators.layer_groups import FloatArray, LayerSums, Padding
@@ -27,6 +26,7 @@ from fpsynth.evaluators.programs import program_sums
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Flush, from_float
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.sums.restriction import restrict_program
@@ -324,7 +324,7 @@ def test_without_numba_arrays_are_used_and_that_is_said() -> None:
     code = (
         "import sys; sys.modules['numba'] = None\n"
         "import numpy as np\n"
-        "from fpsynth.arithmetic import Arithmetic\n"
+        "from fpsynth.sums.arithmetic import Arithmetic\n"
         "from fpsynth.evaluators.layers import LayerSums, layer_sums\n"
         "from fpsynth.formats import FLOAT32\n"
         "from fpsynth.sums.building import program_of\n"

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from profiles import examples
 from sums import sum_arithmetics
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.evaluators.float_arrays import round_array
@@ -23,6 +22,7 @@ from fpsynth.networks.layers import AveragePooling, Convolution, Dense, Flatten,
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network
 from fpsynth.rounding import Value
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 
 
 def image_network(rng: np.random.Generator, fmt: Format, average: bool) -> Network:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from sums import wide_trees
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import REAL, Arithmetic
 from fpsynth.evaluators.schedules import Code, schedule_of, why_not
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.orders import fixed_order, parse_order
 from fpsynth.orders.tree import Tree
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 

@@ -10,7 +10,6 @@ from profiles import examples
 from strategies import networks, values
 from sums import neurons, sum_arithmetics
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators import sums
 from fpsynth.evaluators.deployed import network_outputs
@@ -20,6 +19,7 @@ from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.networks.network import Dense, dense_relu, with_numbers
 from fpsynth.orders import parse_order
 from fpsynth.rounding import from_float
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 
 
 def bits(x: np.ndarray) -> bytes:

@@ -33,6 +33,7 @@ LEFT_OUT = {
     _TWO_BATCHES: _REVEALS,
     f"{_TWO_BATCHES} --library torch": _REVEALS,
     "matrix --out matrix": _REVEALS,
+    "compare cnn.onnx --inputs x.npz": _REVEALS,
     "reveal torch:linear:device=cuda,tf32=on --terms 784 --outputs 16 --batch 1,64": "needs a GPU",
     "order --a torch:linear:batch=64,outputs=16 --only-in torch:linear:batch=64,outputs=16,device=cuda"
     " --silent numpy:matmul:batch=64,outputs=16 --terms 64 --library torch,numpy": "needs a GPU",

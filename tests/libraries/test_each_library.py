@@ -10,7 +10,6 @@ import pytest
 from shared_layers import NETWORKS, POINTS, by_hand
 from ties import PUBLISHED, lipschitz
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.confirmation import replay
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
@@ -19,6 +18,7 @@ from fpsynth.libraries.pool import Call, LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network, dense_relu, with_numbers
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness import Replay
 
 BATCHES = (1, 4, 64)

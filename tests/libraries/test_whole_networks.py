@@ -73,7 +73,7 @@ def small(dtype: type = np.float64) -> Network:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_networks_come_out_of_messages_as_they_went_in(dtype: type) -> None:
     network = small(dtype)
-    again = network_from_message(json.loads(json.dumps(network_message(network))))
+    again = network_from_message(network_message(network))
     assert again == network
     assert again["conv"].layer.weight.dtype == dtype  # type: ignore[attr-defined]
 

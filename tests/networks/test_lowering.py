@@ -14,7 +14,6 @@ from profiles import examples
 from strategies import TINY, values
 
 from fpsynth import expressions as e
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
@@ -23,6 +22,7 @@ from fpsynth.networks.network import Dense
 from fpsynth.networks.template import template
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, Value, round_fraction
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 
 Numbers = Sequence[Fraction]
 Formula = Callable[[Numbers, Numbers, Fraction], Fraction]

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from strategies import every_order, trees
 
 from fpsynth import tie
-from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT32
@@ -17,6 +15,8 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Order, equal, fixed_order, name_of, name_with_bias, parse_order
 from fpsynth.revealing.properties import named
 from fpsynth.revealing.trees import canonical
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from divergences import BY_HAND, any_divergence, divergence, observed, row_of, t
 from hypothesis import given, settings
 from profiles import examples
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
@@ -20,6 +19,7 @@ from fpsynth.report.explain import explain
 from fpsynth.report.listings import check_text, replay_text
 from fpsynth.report.partial_sums import layer_values, neuron_of, number, parting, summed
 from fpsynth.report.results import check_json
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.result import DivergenceResult
 from fpsynth.synthesis.verdicts import Proof, Verdict

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from profiles import examples
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.networks.network import Dense, dense_relu
@@ -22,6 +21,7 @@ from fpsynth.report.numerals import decimal
 from fpsynth.report.partial_sums import layer_values, neuron_of, summed
 from fpsynth.report.trees import subject
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic
 
 CHAIN = Arithmetic(FLOAT16, FLOAT32, fused=True)
 CORE = replace(CHAIN, order=parse_order("groups:4"), alignment=Alignment(25))

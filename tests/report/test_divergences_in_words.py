@@ -9,7 +9,6 @@ from fractions import Fraction
 import pytest
 from divergences import BY_HAND, classes, divergence, observed, outside, position, row_of, triple, twin, views
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.calls import memory_words
 from fpsynth.networks.network import Dense, dense_relu
@@ -20,6 +19,7 @@ from fpsynth.report.divergence_words import wrong
 from fpsynth.report.explain import explain
 from fpsynth.report.listings import replay_text
 from fpsynth.report.style import Style
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.witness import Observation
 
 SEQUENTIAL, PAIRWISE = Arithmetic(FLOAT32), Arithmetic(FLOAT32, order=parse_order("pairwise"))

@@ -9,7 +9,6 @@ from fractions import Fraction
 import pytest
 from reports import known, optimal, random_witness
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
 from fpsynth.formats import FLOAT16, FLOAT32
@@ -19,6 +18,7 @@ from fpsynth.orders import Order
 from fpsynth.report.computed import exact_logits, logits, operations, steps
 from fpsynth.report.explain import explain
 from fpsynth.rounding import Rounding, round_fraction, round_value
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.witness import Certificate
 
 

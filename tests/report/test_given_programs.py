@@ -24,8 +24,6 @@ from given_programs import (
 from reports import random_witness
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic, Deployment
-from fpsynth.arithmetic_json import arithmetic_to_json
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.sums import sum_of_products
@@ -49,6 +47,8 @@ from fpsynth.report.terminal import picture
 from fpsynth.revealing.file import save_reveals
 from fpsynth.revealing.result import Check, PositionClass, Reveal, aligned_groups, pairs_reversed, steps_in_words
 from fpsynth.rounding import from_float, from_fraction, round_fraction
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.sums.arithmetic_json import arithmetic_to_json
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Program
 

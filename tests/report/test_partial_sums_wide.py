@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from divergences import divergence, views
 
-from fpsynth.arithmetic import REAL, Arithmetic
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report import partial_sums
 from fpsynth.report.partial_sums import layer_values
+from fpsynth.sums.arithmetic import REAL, Arithmetic
 
 HOWS = {
     "real": REAL,

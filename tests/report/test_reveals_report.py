@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from aligned_arithmetics import tensor_core
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT32, TF32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.orders import parse_order
@@ -15,6 +14,7 @@ from fpsynth.report.reveals import device_text, fused_text, reveal_table, reveal
 from fpsynth.report.style import Style
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic
 
 MAIN = Arithmetic(FLOAT32, order=parse_order("pairwise"), fused=True, rounded=(0,))
 TAIL = Arithmetic(FLOAT32)

@@ -6,11 +6,11 @@ from fractions import Fraction
 import pytest
 from reports import found, known, optimal, random_witness, replayed
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT16
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.report.terminal import tie_report, witness_report
 from fpsynth.solvers.race import Attempt
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.result import TieResult
 from fpsynth.synthesis.verdicts import Proof, Refutation, Verdict
 from fpsynth.witness import Certificate, Replay

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from profiles import examples
 from strategies import every_order, trees
 
-from fpsynth.arithmetic import REAL, Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.orders import Order, fixed_order, parse_order
 from fpsynth.report.tree_svg import tree_svg
 from fpsynth.report.trees import subject, tree_text
+from fpsynth.sums.arithmetic import REAL, Arithmetic
 from fpsynth.sums.program import Program
 
 SVG = "{http://www.w3.org/2000/svg}"

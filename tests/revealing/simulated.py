@@ -9,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Library, Operation
@@ -18,6 +17,7 @@ from fpsynth.libraries.operands import narrowed, widened
 from fpsynth.orders import Tree
 from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.result import Reveal
+from fpsynth.sums.arithmetic import Arithmetic
 
 Array = NDArray[Any]
 

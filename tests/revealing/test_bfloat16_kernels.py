@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from processors import needs_bfloat16
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT32
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic
 
 
 @needs_bfloat16

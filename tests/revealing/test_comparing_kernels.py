@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from simulated import Simulated, kernel, layer
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32
 from fpsynth.libraries.base import Library
@@ -16,6 +15,7 @@ from fpsynth.orders import parse_order
 from fpsynth.revealing.bench import Bench
 from fpsynth.revealing.comparing import Vectors, answered, results, vectors_from_json
 from fpsynth.revealing.vectors import Call
+from fpsynth.sums.arithmetic import Arithmetic
 
 SEQUENTIAL = Arithmetic(FLOAT32)
 PAIRWISE = Arithmetic(FLOAT32, order=parse_order("pairwise"))

@@ -11,8 +11,6 @@ from mutations import check, mutated_data, mutated_json
 from simulated import kernel, layer, reveal_of, revealed
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic
-from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.orders import parse_order
@@ -27,6 +25,8 @@ from fpsynth.revealing.file import (
 )
 from fpsynth.revealing.result import Reveal
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic
+from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@
 import pytest
 from simulated import kernel
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.orders import parse_order
 from fpsynth.revealing.kernel import _merged
 from fpsynth.revealing.result import Check, PositionClass, Reveal
+from fpsynth.sums.arithmetic import Arithmetic
 
 PLAIN, PAIRS = Arithmetic(FLOAT32), Arithmetic(FLOAT32, order=parse_order("pairwise"))
 

@@ -10,7 +10,6 @@ import pytest
 from profiles import slow
 from simulated import Array, Simulated, kernel, layer, random_tree, reveal_of, revealed
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.base import Library
@@ -22,6 +21,7 @@ from fpsynth.revealing.result import Reveal, pairs_reversed, steps_in_words
 from fpsynth.revealing.trees import canonical
 from fpsynth.revealing.vectors import Shape, hostile_calls
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Round
 from fpsynth.sums.restriction import restrict_program

@@ -13,14 +13,14 @@ from simulated import Array, kernel, layer, revealed
 from tensor_cores import TensorCore
 
 from fpsynth.alignment import Alignment, aligned_sum
-from fpsynth.arithmetic import Arithmetic
-from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.formats import FLOAT16, FLOAT32, FORMATS, TF32
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.revealing.file import reveal_from_json, reveal_to_json
 from fpsynth.revealing.result import Reveal, aligned_groups, steps_in_words
 from fpsynth.revealing.trees import canonical
 from fpsynth.rounding import PLUS_ZERO, Rounding, from_float, round_value
+from fpsynth.sums.arithmetic import Arithmetic
+from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Round, StepKind
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sums import sum_arithmetics
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic
-from fpsynth.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32
 from fpsynth.orders import parse_order
+from fpsynth.sums.arithmetic import Arithmetic
+from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.sums.program_json import program_from_json, program_to_json
 

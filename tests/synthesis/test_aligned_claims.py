@@ -14,7 +14,6 @@ import pytest
 from aligned_arithmetics import groups, tensor_core
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import from_index, grid
 from fpsynth.evaluators.sums import sum_of_products
@@ -23,6 +22,7 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion

@@ -14,7 +14,6 @@ from profiles import SLOW, slow
 
 from fpsynth import api
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, TF32, Format
 from fpsynth.libraries.kernels import Environment, Kernel
@@ -26,6 +25,7 @@ from fpsynth.revealing.file import save_reveals
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import engines_named
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.detecting.amplify import amplified
 from fpsynth.synthesis.detecting.swallowing import swallowing
 from fpsynth.synthesis.detecting.triggers import input_dependent

@@ -10,7 +10,6 @@ from itertools import permutations
 
 import pytest
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.libraries.pool import Call, LibraryPool
@@ -18,6 +17,7 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.detecting.amplify import amplified, bounded_detector
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import predicted_logits, with_prediction

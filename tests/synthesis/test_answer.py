@@ -7,11 +7,11 @@ import pytest
 from profiles import slow
 from tie_questions import E4P4, E5P3, best, question
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.answer import answer
 from fpsynth.synthesis.ties.certification import Certification

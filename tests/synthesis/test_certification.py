@@ -10,12 +10,12 @@ from tie_questions import question
 from witnesses import W1, W2, XA, XB, published
 
 from fpsynth import rounding as r
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.certifiers.base import certifier
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.ties.certification import (
     Certification,
     claims,

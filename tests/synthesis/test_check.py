@@ -9,12 +9,12 @@ from tie_questions import question
 from witnesses import W1, W2, XA, XB
 
 from fpsynth import rounding as r
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.ties.certification import Certification
 from fpsynth.witness import Certificate

@@ -6,10 +6,10 @@ from fractions import Fraction
 import pytest
 from divergences import BY_HAND, PAIRWISE, classes, observed, outside, position, relu, triple, twin
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, fixed_order
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import Sampled
 

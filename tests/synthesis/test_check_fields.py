@@ -12,11 +12,11 @@ from divergences import divergence as divergence_of
 from divergences import observed, triple, twin, views
 
 import fpsynth
-from fpsynth.arithmetic import REAL, Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
+from fpsynth.sums.arithmetic import REAL, Arithmetic
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.detecting.detectors import detector
 from fpsynth.witness import Sampled, from_json, to_json

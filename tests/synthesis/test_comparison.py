@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from revealing.simulated import kernel, layer
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.machine import cpu
@@ -25,6 +24,7 @@ from fpsynth.revealing.bench import Bench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
 from fpsynth.revealing.vectors import Call
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.comparison import compare, departing, elsewhere
 from fpsynth.synthesis.contest import Contest

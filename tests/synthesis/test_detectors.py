@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import pytest
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FORMATS, TF32, Format
 from fpsynth.orders import parse_order
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.detecting.detectors import NAMES, detector, fires_in, with_omega_at
 
 FINE = [FLOAT32, FLOAT64]

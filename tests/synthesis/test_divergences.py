@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from divergences import triple
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.result import Check, PositionClass, Reveal
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options

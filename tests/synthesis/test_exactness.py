@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.evaluators.bit_patterns import from_index
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOAT64, Format
@@ -19,6 +18,7 @@ from fpsynth.orders import fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding, index_range
 from fpsynth.solvers.engines import engines_named
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.structure import impossible, nothing_rounds

@@ -8,10 +8,10 @@ from profiles import every_second
 from tie_questions import E4P4, E4P4FN, E4P5, E5P3, best, question, scalar_ties
 from tie_questions import numbers as every_number
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, TF32
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.ties.exhaustive import contradiction, enumerate_ties, feasible, numbers
 from fpsynth.synthesis.ties.question import OBJECTIVES, TieQuestion, build

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from profiles import slow
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import engines_named
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.arithmetics import same

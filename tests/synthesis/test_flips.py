@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate, argmax
 from fpsynth.solvers.engines import engines_named
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same

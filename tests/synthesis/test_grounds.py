@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.orders import parse_order
 from fpsynth.revealing.result import Check, PositionClass, Reveal
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.grounds import ENOUGH, Ground, doubts, weighed
 from fpsynth.synthesis.verdicts import Proof, Verdict
 

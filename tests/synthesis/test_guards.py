@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from divergences import PAIRWISE, SEQUENTIAL, precision, triple
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.confirmation import replay_divergence
 from fpsynth.errors import InputError
@@ -18,6 +17,7 @@ from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT32, Format
 from fpsynth.libraries.kernels import Environment
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis import matrix
 from fpsynth.synthesis.detecting.triggers import _sampled
 from fpsynth.synthesis.domain import Interval

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from strategies import FLOAT32
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
@@ -20,6 +19,7 @@ from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT64, Format
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, from_float
 from fpsynth.solvers.engines import engines_named
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.checking.divergences import check_divergence
 from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside

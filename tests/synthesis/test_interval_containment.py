@@ -15,7 +15,6 @@ from strategies import MICRO, TINY, TINYFN
 
 from fpsynth import expressions as e
 from fpsynth import rounding as r
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import evaluate_arrays
@@ -26,6 +25,7 @@ from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import engines_named
 from fpsynth.solvers.race import Task, race
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.intervals.answer import find_outside
 from fpsynth.synthesis.intervals.containment import containment

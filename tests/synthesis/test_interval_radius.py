@@ -5,11 +5,11 @@ from fractions import Fraction
 import pytest
 
 import fpsynth
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, Format
 from fpsynth.orders import parse_order
 from fpsynth.rounding import from_fraction, representable
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.question import IntervalQuestion, radius_within, rounded_up
 from fpsynth.synthesis.verdicts import Verdict

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from revealing.simulated import layer as simulated_layer
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.networks.network import Dense, dense_relu
@@ -21,6 +20,7 @@ from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.revealing.vectors import Call
 from fpsynth.solvers.engines import engines_named
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip

@@ -17,7 +17,6 @@ from sums import wide_trees
 
 from fpsynth import expressions as e
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import evaluate_arrays
@@ -39,6 +38,7 @@ from fpsynth.rounding import (
     index_range,
     round_value,
 )
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.synthesis.domain import Interval

@@ -15,7 +15,6 @@ from tie_questions import numbers as every_number
 from tie_questions import question as tie_question
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.networks import graph_logits
@@ -25,6 +24,7 @@ from fpsynth.orders import Tree, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.solvers.engines import engines_named
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.synthesis.checking.findings import narrow_accumulators

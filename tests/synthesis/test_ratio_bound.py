@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from tie_questions import E4P4, best, question
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.orders import parse_order
 from fpsynth.problems import problem_from_json, problem_to_json
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.base import Status
 from fpsynth.solvers.engines import ENGINES
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.ties import ratio_bound
 from fpsynth.synthesis.ties.exhaustive import enumerate_ties
 

@@ -6,13 +6,13 @@ from fractions import Fraction
 import pytest
 from tie_questions import E4P4, question
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.orders import SEQUENTIAL, parse_order
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval, default_weights
 from fpsynth.synthesis.settings import Settings

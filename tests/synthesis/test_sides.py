@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.arithmetic_json import arithmetic_to_json
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.orders import parse_order
 from fpsynth.revealing.file import save_reveals
 from fpsynth.rounding import Flush, Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.sums.arithmetic_json import arithmetic_to_json
 from fpsynth.synthesis.sides import Shape, Sides, is_environment, shape_for
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import FLOAT16, FLOAT32, power_of_two
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Order, Tree, fixed_order
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.detecting.stacking import (
     Reading,
     Sketch,

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import trees
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import fixed_order, parse_order
 from fpsynth.orders.comparing import equal
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.detecting.swallowing import Swallowing, swallowing
 from fpsynth.witness.divergence import View
 from fpsynth.witness.prediction import predicted_logits

@@ -11,11 +11,11 @@ from profiles import every_second
 from tie_questions import E4P4, E4P4FN, E5P3, numbers, question
 
 from fpsynth import rounding as r
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.ties.question import OBJECTIVES, Bound, TieQuestion, build, solution, symbolic_network, weight_name
 

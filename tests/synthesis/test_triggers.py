@@ -10,7 +10,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
@@ -18,6 +17,7 @@ from fpsynth.libraries.pool import Call, LibraryPool
 from fpsynth.orders import Builder, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.domain import Interval
 from fpsynth.witness.divergence import Divergence, View

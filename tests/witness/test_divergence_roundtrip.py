@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from profiles import examples
 from witnesses import published
 
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, FORMATS
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Builder, fixed_order
 from fpsynth.predicates import KINDS, Predicate
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.witness import Divergence, Witness, from_json, load, save, to_json
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.numerals import parse_rational, rational_text

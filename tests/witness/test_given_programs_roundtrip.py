@@ -14,7 +14,6 @@ from profiles import examples
 from witnesses import published
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.cli.main import main
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT32
@@ -23,6 +22,7 @@ from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.divergence_explain import explain_divergence
 from fpsynth.report.trees import tree_text
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import load, save, to_json
 from fpsynth.witness.file import parse, text

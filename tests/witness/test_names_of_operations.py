@@ -9,12 +9,12 @@ import pytest
 from divergences import divergence, observed, views
 from witnesses import published
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness import Divergence, Witness
 from fpsynth.witness.file import parse, text
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from profiles import examples
 from witnesses import RADIUS, SUPREMUM, any_witness, published
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, FORMATS, TF32
 from fpsynth.orders import Tree, fixed_order
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness import Replay, from_json, load, save, to_json
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.schema import ANNOTATIONS, KEYWORDS, witness_schema

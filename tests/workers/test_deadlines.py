@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.evaluators.networks import graph_logits
 from fpsynth.expressions import topological, variable
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, time_left, within
 
 

@@ -7,12 +7,12 @@ from fractions import Fraction
 from functools import partial
 
 from fpsynth.alignment import Alignment
-from fpsynth.arithmetic import REAL, Arithmetic
 from fpsynth.corpus.smtlib.divergence_table import WAYS, Sums
 from fpsynth.corpus.smtlib.question import Evidence, Question
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, Format, power_of_two
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import REAL, Arithmetic
 from fpsynth.synthesis.domain import Interval
 
 FAMILY = "aligned"

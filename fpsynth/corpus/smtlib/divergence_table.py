@@ -9,7 +9,6 @@ from fractions import Fraction
 from functools import partial, reduce
 
 from fpsynth import expressions as ex
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.corpus.smtlib.question import Evidence, Question
 from fpsynth.expressions import Expression
@@ -18,6 +17,7 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.template import template
 from fpsynth.orders import parse_order
 from fpsynth.problems import Problem, Variable
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.graph import sum_graph
 from fpsynth.sums.numbers import of_numbers

@@ -9,7 +9,6 @@ from fractions import Fraction
 from functools import partial
 
 from fpsynth import expressions as ex
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.corpus.smtlib import aligned_table, divergence_table
 from fpsynth.corpus.smtlib.question import Benchmark, Evidence, Question, tie_question
 from fpsynth.formats import (
@@ -26,6 +25,7 @@ from fpsynth.formats import (
 from fpsynth.orders import parse_order
 from fpsynth.problems import Problem, Variable
 from fpsynth.rounding import Rounding, round_fraction
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.domain import DEFAULT_INPUTS, Interval, default_weights
 from fpsynth.synthesis.ties import ratio_bound
 from fpsynth.synthesis.ties.question import CERTIFIED, Bound, TieQuestion, weight_name

@@ -65,7 +65,7 @@ class BatchNormalisation(Layer):
 class Affine(Layer):
     """y = scale x + shift for each channel of (channels, ...): a product and a bias, which an arithmetic fuses or not.
 
-    No format has it: it is what a batch normalisation is computed as (see ``networks.rewriting``).
+    No format has it: it is what a batch normalisation is computed as (see ``networks.rewrites``).
     """
 
     kind = "affine"

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.formats import Format, holds
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.version import __version__
 from fpsynth.witness.data import Provenance
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import NAMES as LIBRARIES
 from fpsynth.networks.template import template
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.findings import Finding, NotChecked
 from fpsynth.synthesis.detecting.detectors import NAMES, detector
 from fpsynth.synthesis.detecting.stacking import any_width

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, Format, power_of_two
 from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.rounding import from_fraction, representable
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness.divergence import View
 from fpsynth.witness.prediction import predicted_logits
 

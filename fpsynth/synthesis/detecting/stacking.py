@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from operator import mul
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import SEQUENTIAL
 from fpsynth.rounding import Rounding, from_fraction, representable
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.numbers import widest
 from fpsynth.sums.program import Program
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
@@ -15,6 +14,7 @@ from fpsynth.formats import power_of_two
 from fpsynth.orders import fixed_order, restrict
 from fpsynth.orders.comparing import difference
 from fpsynth.rounding import Value, from_fraction, representable
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.sums.graph import sum_graph
 from fpsynth.sums.numbers import of_numbers, widest

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.deployed import network_outputs
@@ -15,6 +14,7 @@ from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import from_index, index_range
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.synthesis.detecting.amplify import Ending, amplified, evaluated
 from fpsynth.synthesis.detecting.stacking import Reading, Sketch, Stage, mean, power_at_least, power_at_most, shifted, stage

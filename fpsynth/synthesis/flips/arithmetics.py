@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.expressions import Expression, Op, cast, topological, variable
 from fpsynth.formats import FLOAT64, Format, holds
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.template import Template, template
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind, held_format
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.arithmetic import Arithmetic
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import from_index, grid
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import Format
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import restricted
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics

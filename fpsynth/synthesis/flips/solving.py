@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from fpsynth import expressions as ex
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.encoders import ENCODINGS
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression
@@ -14,6 +13,7 @@ from fpsynth.networks.template import template
 from fpsynth.problems import Problem, Variable
 from fpsynth.solvers.race import Race, Task, race
 from fpsynth.solvers.schedule import runners
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import restricted
 from fpsynth.synthesis.flips.arithmetics import lowered_in
 from fpsynth.synthesis.flips.question import FlipQuestion

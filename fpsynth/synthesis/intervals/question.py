@@ -8,7 +8,6 @@ from fractions import Fraction
 from itertools import pairwise
 
 from fpsynth import expressions as ex
-from fpsynth.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.certifiers.interval_expressions import includes, lower_interval
 from fpsynth.certifiers.intervals import finite_bounds, network_intervals, widening_named
 from fpsynth.errors import InputError
@@ -22,6 +21,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.problems import Assignment, Problem, Variable
 from fpsynth.rounding import Rounding, from_fraction, representable, round_fraction
 from fpsynth.solvers.race import Attempt
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.synthesis.domain import Interval, check_interval
 from fpsynth.synthesis.verdicts import Proof, Verdict

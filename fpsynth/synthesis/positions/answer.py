@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import parse_environment
@@ -16,6 +15,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer, require_usable
 from fpsynth.solvers.race import Attempt
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.comparison import runner
 from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.domain import UNIT

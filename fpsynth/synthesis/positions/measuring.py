@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from fpsynth.arithmetic import REAL, Deployment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.revealing.result import Reveal
+from fpsynth.sums.arithmetic import REAL, Deployment
 from fpsynth.synthesis.contest import Runner
 from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.grounds import Ground

@@ -17,9 +17,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from fpsynth.arithmetic import REAL, Deployment
 from fpsynth.predicates import Predicate, argmax
 from fpsynth.revealing.result import Reveal
+from fpsynth.sums.arithmetic import REAL, Deployment
 from fpsynth.synthesis.placing import assemble, layer
 from fpsynth.witness.divergence import Divergence, View
 

@@ -14,7 +14,6 @@ from fractions import Fraction
 from functools import reduce
 
 from fpsynth import expressions as ex
-from fpsynth.arithmetic import Deployment
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.expressions import Expression
 from fpsynth.formats import Format
@@ -22,6 +21,7 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network, with_numbers
 from fpsynth.networks.template import Template, template
 from fpsynth.problems import Assignment, Problem, Variable
+from fpsynth.sums.arithmetic import Deployment
 from fpsynth.synthesis.domain import Interval, check_interval
 
 OBJECTIVES = ("ratio", "radius", "distance", "margin")

@@ -10,11 +10,11 @@ import random
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from fpsynth.arithmetic import Arithmetic, Deployment
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import SEQUENTIAL, Order
 from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.ties.certification import Solution
 from fpsynth.synthesis.ties.question import CERTIFIED, TIED, TieQuestion

@@ -1,0 +1,101 @@
+"""Claims of networks.py: layers of a real network are revealed, what a library computes otherwise is named, and so is where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT32
+from fpsynth.libraries.naming import parse_network_environment
+from fpsynth.libraries.registry import library_named
+from fpsynth.networks.graph import Node
+from fpsynth.networks.layers import (
+    Add,
+    BatchNormalisation,
+    Convolution,
+    Dense,
+    GlobalAveragePooling,
+    MaxPooling,
+    MultiplyConstant,
+    ReLU,
+)
+from fpsynth.networks.network import Network, dense_relu
+from fpsynth.revealing.revealer import Revealer
+
+
+def numbers(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return (rng.standard_normal(shape) / 2).astype(np.float32)
+
+
+def residual() -> Network:
+    """A convolution, batch normalisation, max pooling, a residual addition, global average pooling and a dense layer."""
+    rng = np.random.default_rng(1)
+    norm = BatchNormalisation(numbers(rng, 4), np.abs(numbers(rng, 4)) + 1, numbers(rng, 4), numbers(rng, 4))
+    nodes = (
+        Node("conv1", Convolution(numbers(rng, 4, 1, 3, 3), numbers(rng, 4), padding=1)),
+        Node("norm", norm, ("conv1",)),
+        Node("relu1", ReLU(), ("norm",)),
+        Node("pool", MaxPooling((2, 2)), ("relu1",)),
+        Node("conv2", Convolution(numbers(rng, 4, 4, 3, 3), numbers(rng, 4), padding=1), ("pool",)),
+        Node("add", Add(), ("conv2", "pool")),
+        Node("relu2", ReLU(), ("add",)),
+        Node("mean", GlobalAveragePooling(False), ("relu2",)),
+        Node("dense", Dense(numbers(rng, 3, 4), numbers(rng, 3)), ("mean",)),
+    )
+    return Network(nodes, (1, 8, 8), "dense")
+
+
+@pytest.fixture(scope="module")
+def revealer() -> Iterator[Revealer]:
+    with Revealer() as one:
+        yield one
+
+
+def revealed(revealer: Revealer, environment: str, network: Network, **options: object) -> dict:
+    where = parse_network_environment(environment)
+    if library_named(where.library).version() is None:
+        pytest.skip(f"{where.library} is not installed")
+    return revealer.network(network, FLOAT32, where, vectors=300, **options)
+
+
+@pytest.mark.parametrize("environment", ["torch:batch=1", "torch:batch=4", "onnxruntime:optimize=off"])
+def test_every_layer_of_a_residual_network_and_the_whole_of_it_are_explained(revealer: Revealer, environment: str) -> None:
+    found = revealed(revealer, environment, residual())["reveal"]
+    assert [layer["name"] for layer in found["layers"]] == ["conv1", "norm", "conv2", "add", "mean", "dense"]
+    for layer in found["layers"]:
+        assert layer["explained"] == layer["of"] > 0, layer
+    assert found["network"]["explained"] == found["network"]["of"] > 0
+    assert found["notes"] == []
+    assert [one["node"] for one in found["rewrites"]] == ["norm"]
+
+
+def test_where_layers_are_computed_together_the_first_that_differs_is_named(revealer: Revealer) -> None:
+    """ONNX Runtime by itself folds the normalisation into the convolution: alone, each layer is explained."""
+    found = revealed(revealer, "onnxruntime:batch=1", residual())["reveal"]
+    alone = {layer["name"]: layer["explained"] == layer["of"] for layer in found["layers"]}
+    assert alone["conv1"]
+    assert alone["norm"]
+    assert found["network"]["explained"] < found["network"]["of"]
+    assert any("norm is the first layer whose results differ" in note for note in found["notes"])
+
+
+def test_logits_are_given_with_a_bound_that_holds(revealer: Revealer) -> None:
+    rng = np.random.default_rng(2)
+    network = dense_relu([(numbers(rng, 5, 20), numbers(rng, 5)), (numbers(rng, 3, 5), None)])
+    points = rng.standard_normal((70, 20)).astype(np.float32).astype(float)
+    answer = revealed(revealer, "numpy:batch=4", network, inputs=points)
+    hidden = np.maximum(points @ network.dense_layers[0].weight.T.astype(float) + network.dense_layers[0].bias, 0)
+    exact = hidden @ network.dense_layers[1].weight.T.astype(float)
+    assert answer["logits"].shape == (70, 3)
+    assert answer["reproduced"] == 210
+    assert (np.abs(answer["logits"] - exact) <= answer["bounds"] + 1e-12).all()
+
+
+def test_a_layer_that_a_library_cannot_run_is_one_line(revealer: Revealer) -> None:
+    network = Network((Node("twice", MultiplyConstant([2.0])),), (3,), "twice")
+    with pytest.raises(InputError, match="twice") as error:
+        revealed(revealer, "tensorflow:keras", network)
+    assert "\n" not in str(error.value)

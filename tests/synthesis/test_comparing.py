@@ -1,0 +1,105 @@
+"""Claims of comparing/compared.py and report/networks.py: verdicts, pairs, and what could change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fpsynth.cli.main import main
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT32
+from fpsynth.libraries.naming import parse_network_environment
+from fpsynth.networks.network import dense_relu
+from fpsynth.networks.npz_graph import write_npz
+from fpsynth.report.networks import comparison_json, comparison_text
+from fpsynth.report.style import Style
+from fpsynth.synthesis.comparing.compared import Comparison, Pair, Ran, compare
+
+IDENTITY = dense_relu([(np.eye(2), None)])
+
+
+def two(a: list[list[float]], b: list[list[float]]) -> Comparison:
+    """A comparison of two environments that gave these logits."""
+    ran = [Ran(name, logits=np.array(logits), of=len(logits) * 2) for name, logits in (("a", a), ("b", b))]
+    changed = tuple(np.flatnonzero(ran[0].classes != ran[1].classes).tolist())
+    pair = Pair("a", "b", changed, float(np.abs(np.array(a) - np.array(b)).max()), 0)
+    return Comparison(IDENTITY, FLOAT32, len(a), tuple(ran), (pair,), 1, 1e-6, True)
+
+
+def test_one_changed_class_is_the_verdict() -> None:
+    same, changes = two([[1.0, 0.0]], [[1.0, 0.5]]), two([[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [0.0, 1.0]])
+    assert (same.verdict, changes.verdict) == ("same classes", "classes change")
+    assert changes.changed == 1
+    text = comparison_text(changes, Style(unicode=True, colour=False, width=80))
+    assert text.startswith("CLASSES CHANGE: of 1 of 2 inputs in 2 environments")
+    assert "1 change: inputs 0" in text
+    assert comparison_json(changes)["pairs"][0]["class_changes"] == 1
+    assert comparison_json(changes)["pairs"][0]["inputs"] == [0]
+
+
+def test_fewer_than_two_environments_say_nothing() -> None:
+    alone = compare(IDENTITY, FLOAT32, np.eye(2), [parse_network_environment("numpy:batch=1")], vectors=100)
+    assert alone.verdict == "unknown"
+    assert alone.environments[0].reproduced == 4
+
+
+def test_points_of_another_size_are_refused() -> None:
+    with pytest.raises(InputError, match="the network has 2 inputs, but the points are of shape"):
+        compare(IDENTITY, FLOAT32, np.zeros((3, 5)), [])
+
+
+def files(folder: Path, **arrays: np.ndarray) -> tuple[str, str]:
+    """A network and its inputs."""
+    rng = np.random.default_rng(0)
+    network = dense_relu([(rng.standard_normal((4, 6)).astype(np.float32), None), (rng.standard_normal((2, 4)), None)])
+    network = dense_relu([(np.float32(layer.weight), None) for layer in network.dense_layers])
+    write_npz(network, folder / "net.npz")
+    np.savez(folder / "x.npz", **arrays)
+    return str(folder / "net.npz"), str(folder / "x.npz")
+
+
+def test_the_command_prints_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (9, 2, 3), dtype=np.uint8)
+    network, inputs = files(tmp_path, images=images, labels=np.zeros(9, np.int64))
+    code = main(["compare", network, "--inputs", inputs, "--library", "numpy", "--batch", "1,4", "--vectors", "100", "--json"])
+    data = json.loads(capsys.readouterr().out)
+    assert code == {"same classes": 0, "classes change": 5}[data["verdict"]]
+    assert data["schema"] == "fpsynth-compare"
+    assert [one["name"] for one in data["environments"]] == ["numpy:batch=1", "numpy:batch=4"]
+    assert all(one["reproduced"] == one["of"] == 18 for one in data["environments"])
+    assert set(data["pairs"][0]) >= {"a", "b", "class_changes"}
+    assert data["inputs"] == 9
+    assert data["could_change"] >= data["pairs"][0]["class_changes"]
+
+
+def test_reveal_of_a_network_prints_its_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network, _ = files(tmp_path, inputs=np.zeros((1, 6)))
+    assert main(["reveal", "numpy", "--network", network, "--vectors", "100", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [layer["kind"] for layer in data["layers"]] == ["dense", "dense"]
+    assert all(layer["explained"] == layer["of"] for layer in data["layers"])
+    assert data["network"]["explained"] == data["network"]["of"]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "why"),
+    [
+        ({"pictures": np.zeros((1, 6))}, "no array called images or inputs"),
+        ({"inputs": np.zeros((2, 5))}, "have the shape (5,) each, but the network's input is (6,)"),
+        ({"inputs": np.full((2, 6), np.nan)}, "not finite"),
+        ({"inputs": np.zeros((2, 6), np.int64)}, "must be uint8 or floats"),
+        ({"images": np.zeros((2, 6)), "labels": np.zeros(3, np.int64)}, "labels must be 2 integers"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arrays: dict[str, np.ndarray], why: str
+) -> None:
+    network, inputs = files(tmp_path, **arrays)
+    assert main(["compare", network, "--inputs", inputs, "--library", "numpy"]) == 2
+    told = capsys.readouterr()
+    assert why in told.err
+    assert told.err.count("\n") == 1
+    assert not told.out
