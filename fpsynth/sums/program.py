@@ -131,6 +131,8 @@ class Program:
                     raise InputError(
                         f"step {node - self.tree.leaves} adds a number of {number} in {own}, which does not hold it"
                     )
+        if formats[self.tree.root] is None:
+            raise InputError("a sum program must round its only product before that is the result")
         if self.result_format != fmt:
             raise InputError(f"a sum program in {fmt} must round its result into {fmt}, not {self.result_format}")
 

@@ -100,3 +100,10 @@ def test_every_field_is_needed(missing: str) -> None:
     del data[missing]
     with pytest.raises(InputError, match="must be an object with"):
         program_from_json(data)
+
+
+def test_a_product_alone_must_be_rounded() -> None:
+    data = program_to_json(program_of(CORE, 1))
+    data["leaf_kinds"][0]["rounds"] = []
+    with pytest.raises(InputError, match="must round its only product"):
+        program_from_json(data)
