@@ -16,5 +16,7 @@ def compiled(source: str, path: Path) -> str:
         pytest.skip("needs a C compiler")
     file = path.with_suffix(".c")
     file.write_text(source)
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(path), str(file)], check=True, capture_output=True)
+    # its own functions are called, whatever the process has loaded: TensorFlow brings some of the same names
+    flags = ["-shared", "-fPIC", "-O1", "-Wl,-Bsymbolic"]
+    subprocess.run([compiler, *flags, "-o", str(path), str(file)], check=True, capture_output=True)
     return str(path)
