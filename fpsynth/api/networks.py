@@ -14,7 +14,7 @@ from fpsynth.synthesis.options import MAX_VECTORS, Progress, check_batches, chec
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Environment
-    from fpsynth.synthesis.comparing.compared import Comparison
+    from fpsynth.synthesis.comparing.compared import NetworkComparison
 
 PathLike = str | os.PathLike[str]
 THREADS: tuple[int | None, ...] = (None,)
@@ -65,7 +65,7 @@ def compare(
     vectors: int = 1000,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Comparison:
+) -> NetworkComparison:
     """Run a network on the same inputs in several environments: which classes change, how far logits part, what could change.
 
     ``network``: a file of any format that is read.  ``inputs``: an .npz with ``images`` (uint8 is divided by 255) and perhaps

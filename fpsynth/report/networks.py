@@ -7,7 +7,7 @@ from typing import Any
 
 from fpsynth.report.style import Style
 from fpsynth.report.tables import table
-from fpsynth.synthesis.comparing.compared import Comparison
+from fpsynth.synthesis.comparing.compared import NetworkComparison
 from fpsynth.wording import counted
 
 _CHANGES = 8
@@ -49,7 +49,7 @@ def _notes(found: dict[str, Any]) -> list[str]:
     return [*found["notes"], *(f"{layer['name']}: {note}" for layer in found["layers"] for note in layer["notes"])]
 
 
-def comparison_text(found: Comparison, style: Style) -> str:
+def comparison_text(found: NetworkComparison, style: Style) -> str:
     """The verdict in one line, then environments and pairs."""
     lines = [verdict_line(found), ""]
     rows: list[tuple[str, ...]] = []
@@ -72,7 +72,7 @@ def comparison_text(found: Comparison, style: Style) -> str:
     return style.finish(lines)
 
 
-def verdict_line(found: Comparison) -> str:
+def verdict_line(found: NetworkComparison) -> str:
     """One line for people and for a log."""
     ran = sum(not one.not_run for one in found.environments)
     if found.verdict == "unknown":
@@ -82,7 +82,7 @@ def verdict_line(found: Comparison) -> str:
     return f"CLASSES CHANGE: of {found.changed} of {counted(found.inputs, 'input')} in {counted(ran, 'environment')}"
 
 
-def _pairs(found: Comparison) -> list[tuple[str, ...]]:
+def _pairs(found: NetworkComparison) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for pair in found.pairs:
         numbers = ", ".join(map(str, pair.changed[:_CHANGES])) + (", ..." if len(pair.changed) > _CHANGES else "")
@@ -92,7 +92,7 @@ def _pairs(found: Comparison) -> list[tuple[str, ...]]:
     return rows
 
 
-def _bound_words(found: Comparison) -> str:
+def _bound_words(found: NetworkComparison) -> str:
     if not found.bounded:
         return "No bound for any order: the network has a batch normalisation, which libraries compute in several ways."
     if not found.could_change:
@@ -106,7 +106,7 @@ def _bound_words(found: Comparison) -> str:
     )
 
 
-def comparison_json(found: Comparison) -> dict[str, Any]:
+def comparison_json(found: NetworkComparison) -> dict[str, Any]:
     """The same as data."""
     return {
         "verdict": found.verdict,

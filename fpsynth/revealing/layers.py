@@ -20,7 +20,7 @@ from fpsynth.orders import Order, parse_order
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.layer_runs import Runs, alone, hostile_points, missed, predicted, up_to
-from fpsynth.revealing.network_result import Difference
+from fpsynth.revealing.network_result import FirstDifference
 from fpsynth.revealing.normalisations import forms
 from fpsynth.revealing.result import Reveal
 from fpsynth.rounding import Flush
@@ -36,7 +36,7 @@ FLUSHES = (Flush.NEVER, Flush.UNBOUNDED, Flush.ROUNDED)
 
 
 @dataclass
-class Found:
+class NodeArithmetics:
     """What is known of one node of the network as it is computed."""
 
     usual: Arithmetic
@@ -50,7 +50,7 @@ class Found:
         return counts
 
 
-def deployment_of(network: Network, found: Mapping[str, Found]) -> Deployment:
+def deployment_of(network: Network, found: Mapping[str, NodeArithmetics]) -> Deployment:
     """The arithmetics of all layers of sums of a network."""
     layers, exceptions = [], []
     for number, name in enumerate(network.sums):
@@ -76,7 +76,7 @@ class Work:
     points: Array
     """Inputs of the network, (points, inputs)."""
     progress: Progress
-    nodes: dict[str, Found] = field(default_factory=dict)
+    nodes: dict[str, NodeArithmetics] = field(default_factory=dict)
     rewrites: list[Rewrite] = field(default_factory=list)
 
     def activations(self, name: str) -> Array:
@@ -118,13 +118,15 @@ class LayerWork:
         """Which outputs are not explained, (points, outputs)."""
         return missed(self.returned, self._own())
 
-    def difference(self, wrong: Array) -> Difference | None:
+    def difference(self, wrong: Array) -> FirstDifference | None:
         """The first of them."""
         if not wrong.any():
             return None
         row, output = (int(place) for place in np.argwhere(wrong)[0])
         own = self._own()
-        return Difference(tuple(self.points[row].tolist()), output, float(self.returned[row, output]), float(own[row, output]))
+        return FirstDifference(
+            tuple(self.points[row].tolist()), output, float(self.returned[row, output]), float(own[row, output])
+        )
 
     def _own(self) -> Array:
         """What the arithmetics that were found give."""
@@ -151,7 +153,7 @@ class LayerWork:
                 break
         assert best is not None
         for node in best[1].sums:
-            self.work.nodes[node] = Found(best[2])
+            self.work.nodes[node] = NodeArithmetics(best[2])
         return best[0]
 
     def _others(self, candidates: Sequence[Arithmetic]) -> None:
@@ -216,7 +218,7 @@ class LayerWork:
         group, of_class, _ = self.sums.place(output)
         return int(self.sums.flat(group, of_class, position))
 
-    def _revealed(self, position: int) -> Found:
+    def _revealed(self, position: int) -> NodeArithmetics:
         """The arithmetics of all outputs, from a reveal at one position of the first group."""
         work, layer = self.work, self.network[self.name].layer
         outputs = self.sums.classes
@@ -228,13 +230,13 @@ class LayerWork:
         self.notes += reveal.notes
         return self._of_reveal(reveal)
 
-    def _of_reveal(self, reveal: Reveal) -> Found:
+    def _of_reveal(self, reveal: Reveal) -> NodeArithmetics:
         """One arithmetic for each class of channels, at all positions and in all groups."""
         own = [reveal.at(0, output).arithmetic for output in range(self.sums.classes)]
         if any(reveal.at(row, k).arithmetic != how for row in range(1, self.work.where.batch) for k, how in enumerate(own)):
             self.notes.append("the rows of a batch have different arithmetics; that of row 0 stands for all")
         usual = Counter(own).most_common(1)[0][0]
-        found = Found(usual)
+        found = NodeArithmetics(usual)
         for k, how in enumerate(own):
             if how != usual:
                 of_group, position = np.meshgrid(np.arange(self.sums.groups), np.arange(self.sums.positions))

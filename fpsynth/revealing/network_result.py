@@ -14,7 +14,7 @@ from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 
 @dataclass(frozen=True)
-class Difference:
+class FirstDifference:
     """The first number that a library computes otherwise than its revealed arithmetic."""
 
     point: tuple[float, ...]
@@ -39,7 +39,7 @@ class LayerReveal:
     explained: int
     """Outputs of the layer, over all inputs that were tried, that these arithmetics give bit for bit."""
     total: int
-    first: Difference | None = None
+    first: FirstDifference | None = None
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     cached: bool = False

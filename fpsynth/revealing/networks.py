@@ -14,7 +14,7 @@ from fpsynth.networks.layers import Sums
 from fpsynth.networks.network import Network
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.layer_runs import Runs, hostile_points, missed, predicted, up_to
-from fpsynth.revealing.layers import FLUSHES, POINTS, Found, LayerWork, Progress, Work, deployment_of
+from fpsynth.revealing.layers import FLUSHES, POINTS, LayerWork, NodeArithmetics, Progress, Work, deployment_of
 from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
 from fpsynth.revealing.result import Check
 from fpsynth.sums.arithmetic import Arithmetic
@@ -115,7 +115,7 @@ def _joining(work: Work, name: str, started: float) -> LayerReveal:
     returned = work.activations(name)
     best: tuple[Arithmetic, Array] | None = None
     for flush in FLUSHES:
-        work.nodes[name] = Found(Arithmetic(work.dtype, flush=flush))
+        work.nodes[name] = NodeArithmetics(Arithmetic(work.dtype, flush=flush))
         part = up_to(work.computed, name)
         wrong = missed(returned, predicted(part, work.points, deployment_of(part, work.nodes)))
         if best is None or wrong.sum() < best[1].sum():
@@ -123,7 +123,7 @@ def _joining(work: Work, name: str, started: float) -> LayerReveal:
         if not wrong.any():
             break
     assert best is not None
-    work.nodes[name] = Found(best[0])
+    work.nodes[name] = NodeArithmetics(best[0])
     usual, missing = best
     seconds = round(time.monotonic() - started, 3)
     kind, right = work.network[name].layer.kind, int((~missing).sum())

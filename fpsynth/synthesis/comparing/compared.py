@@ -65,7 +65,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class NetworkComparison:
     """What several environments make of a network."""
 
     network: Network
@@ -103,7 +103,7 @@ def compare(
     vectors: int = 1000,
     seed: int = 0,
     progress: Progress = lambda text: None,
-) -> Comparison:
+) -> NetworkComparison:
     """Run ``network`` on ``inputs`` (inputs, numbers), which are rounded into ``dtype``, in every environment.
 
     Raises InputError for inputs of another size than the network's.
@@ -126,7 +126,7 @@ def compare(
         ran = [one if one.logits is None else replace(one, exact_distance=_distance(one.logits, free)) for one in ran]
     there = [one for one in ran if one.logits is not None]
     pairs = tuple(_pair(a, b) for a, b in itertools.combinations(there, 2))
-    return Comparison(
+    return NetworkComparison(
         network=network,
         dtype=dtype,
         inputs=len(points),
