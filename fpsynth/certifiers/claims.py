@@ -1,0 +1,47 @@
+"""Claims: what a verifier says of a network in a region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+VERDICTS = ("unsat", "sat", "unknown")
+"""No point of the region violates the property; one does; the verifier cannot tell."""
+
+
+@dataclass(frozen=True)
+class Ball:
+    """All points within an L2 distance of a point."""
+
+    centre: tuple[float, ...]
+    radius: Fraction
+
+
+@dataclass(frozen=True)
+class Box:
+    """All points between two, number by number."""
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+
+Region = Ball | Box
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That the class is the same in all of a region, or that this is not known."""
+
+    verifier: str
+    region: Region
+    verdict: str
+    """One of VERDICTS."""
+    supremum: Fraction | None = None
+    """Of balls: exactly the radii below this one would be accepted (0 where none is); None where that is not known."""
+    versions: dict[str, str] = field(default_factory=dict, compare=False)
+    """Package name to version, of what computed it."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the class is said to be the same in all of the region."""
+        return self.verdict == "unsat"
