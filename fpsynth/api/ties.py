@@ -16,7 +16,7 @@ from fpsynth.synthesis.options import Number, Progress, check_batches, check_lim
 
 if TYPE_CHECKING:
     from fpsynth.certifiers.dataset import DatasetCertification
-    from fpsynth.synthesis.result import TieResult
+    from fpsynth.synthesis.result import Result
 
 MAX_COUNT = 10_000
 """Witnesses of one corpus."""
@@ -45,7 +45,7 @@ def tie(
     batch: Batches = None,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> TieResult:
+) -> Result:
     """Find weights and inputs that the certifier accepts although the class changes within the certified radius.
 
     ``dtype``: name of a format.  ``shape``: (inputs, hidden widths..., outputs), (1, 2) by default.  ``weights`` and
