@@ -52,6 +52,8 @@ def divergence_json(result: DivergenceResult) -> dict[str, Any]:
                 "repeats": found.repeats,
                 "calls": found.calls,
                 "seconds": found.seconds,
+                "revealed": found.revealed,
+                "cached": found.cached,
             }
             for found in result.reveals
         ],
