@@ -129,9 +129,7 @@ def network_from_kept(data: object, given: Network, where: Environment, dtype: F
 
 
 def _node(data: object, given: Mapping[str, Node]) -> Node:
-    name, inputs = _field(data, "name", str), tuple(_field(data, "inputs", list))
-    if not all(isinstance(source, str) for source in inputs):
-        raise InputError("the inputs of a node must be names")
+    name, inputs = _field(data, "name", str), _names(data, "inputs")
     if "layer" not in _object(data):
         if name not in given:
             raise InputError("a node of the network that was given must be one")
@@ -161,7 +159,7 @@ def _deployment(data: Json, network: Network, dtype: Format) -> Deployment:
 
 
 def _layer(data: object, network: Network, dtype: Format) -> LayerReveal:
-    nodes = tuple(_field(data, "computed_by", list))
+    nodes = _names(data, "computed_by")
     if not nodes or not set(nodes) <= set(network.sums):
         raise InputError("a layer is computed by nodes of the network that add")
     classes = tuple(
@@ -219,10 +217,14 @@ def _text(data: object, name: str) -> str:
 
 
 def _texts(data: object, name: str) -> tuple[str, ...]:
+    return tuple(map(printable, _names(data, name)))
+
+
+def _names(data: object, name: str) -> tuple[str, ...]:
     texts = _field(data, name, list)
     if not all(isinstance(text, str) for text in texts):
         raise InputError(f"{name} must be texts")
-    return tuple(map(printable, texts))
+    return tuple(texts)
 
 
 def _counts(data: object) -> tuple[int, int]:
