@@ -25,6 +25,7 @@ def _classes(ground: Ground) -> str:
     """What the counts are of, where a view reads more than one class; and what else there is to be said of the reveal."""
     parts = [f"{len(ground.classes)} arithmetics in the outputs that are read"] if len(ground.classes) > 1 else []
     parts += [f"repeats: {ground.reveal.repeats}"] if ground.reveal.repeats not in ("", "same") else []
+    parts += [f"from the cache, revealed {clean(ground.reveal.revealed)}"] if ground.reveal.cached else []
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -46,6 +46,8 @@ def result_json(result: Result) -> dict[str, Any]:
                 "repeats": found.repeats,
                 "calls": found.calls,
                 "seconds": found.seconds,
+                "revealed": found.revealed,
+                "cached": found.cached,
             }
             for found in result.reveals
         ],
