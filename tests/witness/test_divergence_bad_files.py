@@ -16,7 +16,7 @@ from fpsynth.errors import InputError
 from fpsynth.witness import from_json, to_json
 from fpsynth.witness.data import Sampled
 from fpsynth.witness.file import parse, text
-from fpsynth.witness.schema import witness_schema, require_valid
+from fpsynth.witness.schema import require_valid, witness_schema
 
 PLACE = "torch:linear:batch=4,threads=2,MKL_CBWR=COMPATIBLE"
 
