@@ -10,7 +10,6 @@ from tie_questions import question
 from witnesses import W1, W2, XA, XB, published
 
 from fpsynth import rounding as r
-from fpsynth.certifiers.base import certifier
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
@@ -26,6 +25,7 @@ from fpsynth.synthesis.ties.certification import (
     squared_distance,
     stated_ratio,
 )
+from fpsynth.verifiers.base import certifier
 
 MAGNITUDES = st.builds(
     lambda n, d, e: Fraction(n, d) * Fraction(2) ** e, st.integers(1, 10**30), st.integers(1, 10**30), st.integers(-2100, 2000)

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 
-from fpsynth.certifiers.base import Certifier, certifier
-from fpsynth.certifiers.covered import covers_all
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.evaluators.networks import argmax, network_logits
 from fpsynth.synthesis.checking.divergences import check_divergence
@@ -26,6 +24,8 @@ from fpsynth.synthesis.ties.certification import (
     stated_ratio,
 )
 from fpsynth.synthesis.ties.question import OBJECTIVES
+from fpsynth.verifiers.base import Certifier, certifier
+from fpsynth.verifiers.covered import covers_all
 from fpsynth.witness import Certificate, Divergence, Witness
 
 __all__ = ["CheckResult", "Finding", "NotChecked", "check"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from fractions import Fraction
 
-from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.synthesis.checking.box import box_findings
@@ -13,6 +12,7 @@ from fpsynth.synthesis.checking.findings import CheckResult, Finding, NotChecked
 from fpsynth.synthesis.checking.optimum import optimum_findings
 from fpsynth.synthesis.checking.replays import foreign, repeated, told
 from fpsynth.synthesis.checking.views import construction_findings, label_findings
+from fpsynth.verifiers.intervals import finite_bounds, network_intervals
 from fpsynth.witness.divergence import Divergence, Observation, View
 from fpsynth.witness.prediction import arithmetics, arranged, judged, predicted_logits
 from fpsynth.wording import counted

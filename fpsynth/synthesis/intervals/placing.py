@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.synthesis.placing import alone, assemble, layer
+from fpsynth.verifiers.intervals import finite_bounds, network_intervals
 from fpsynth.witness.divergence import Divergence, View
 
 

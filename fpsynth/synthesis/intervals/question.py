@@ -8,8 +8,6 @@ from fractions import Fraction
 from itertools import pairwise
 
 from fpsynth import expressions as ex
-from fpsynth.certifiers.interval_expressions import includes, lower_interval
-from fpsynth.certifiers.intervals import finite_bounds, network_intervals, widening_named
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression
@@ -25,6 +23,8 @@ from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.synthesis.domain import Interval, check_interval
 from fpsynth.synthesis.verdicts import Proof, Verdict
+from fpsynth.verifiers.interval_expressions import includes, lower_interval
+from fpsynth.verifiers.intervals import finite_bounds, network_intervals, widening_named
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import predicted_logits
 
@@ -46,7 +46,7 @@ class IntervalQuestion:
     weights: Interval
     inputs: Interval
     widening: str = ""
-    """Empty for outward rounding, or a name of ``certifiers.intervals.WIDENINGS``."""
+    """Empty for outward rounding, or a name of ``verifiers.intervals.WIDENINGS``."""
     radius: Fraction = Fraction(0)
     """The interval is that of the box of this radius around the point (its ends rounded outward); 0: of the point."""
     maximise: bool = False

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fpsynth.certifiers.base import certifier
-from fpsynth.certifiers.bounds import sqrt_upper
-from fpsynth.certifiers.covered import covers_all
-from fpsynth.certifiers.lipschitz_ball import exact_supremum_squared
 from fpsynth.errors import ContradictionError, InputError, MissingPackageError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.problems import Assignment
 from fpsynth.synthesis.ties.question import TieQuestion, solution
+from fpsynth.verifiers.base import certifier
+from fpsynth.verifiers.bounds import sqrt_upper
+from fpsynth.verifiers.covered import covers_all
+from fpsynth.verifiers.lipschitz_ball import exact_supremum_squared
 from fpsynth.witness import Certificate, Provenance, Witness
 
 REAL_CERTIFIERS = ("lipschitz-exact", "lipschitz")

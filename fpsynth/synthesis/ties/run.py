@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fpsynth.certifiers.base import certifier
 from fpsynth.confirmation import predict, replay
 from fpsynth.evaluators.networks import argmax
 from fpsynth.libraries.pool import LibraryPool
@@ -22,6 +21,7 @@ from fpsynth.synthesis.ties.question import TieQuestion
 from fpsynth.synthesis.ties.search import Found
 from fpsynth.synthesis.ties.variants import Variant, deployments
 from fpsynth.synthesis.verdicts import Verdict
+from fpsynth.verifiers.base import certifier
 from fpsynth.witness import Provenance, Witness
 from fpsynth.wording import counted
 

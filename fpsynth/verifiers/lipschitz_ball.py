@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from fpsynth.certifiers.bounds import sqrt_upper
-from fpsynth.certifiers.margins import (
+from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.formats import power_of_two
+from fpsynth.networks.network import Network
+from fpsynth.packages import how_to_install
+from fpsynth.verifiers.bounds import sqrt_upper
+from fpsynth.verifiers.margins import (
     Bounds,
     LipschitzCertifier,
     Progress,
@@ -23,10 +27,6 @@ from fpsynth.certifiers.margins import (
     squared_differences,
     top_class,
 )
-from fpsynth.errors import InputError, MissingPackageError
-from fpsynth.formats import power_of_two
-from fpsynth.networks.network import Network
-from fpsynth.packages import how_to_install
 
 _BITS = 128
 

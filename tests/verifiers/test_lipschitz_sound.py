@@ -11,9 +11,6 @@ from profiles import every_second
 from random_networks import hostile_point, nearest, random_network
 from witnesses import W1, W2, XB
 
-from fpsynth.certifiers.lipschitz_ball import ball_certifier
-from fpsynth.certifiers.lipschitz_sound import Affine, sound_certifier
-from fpsynth.certifiers.margins import top_class
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
@@ -21,6 +18,9 @@ from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.verifiers.lipschitz_ball import ball_certifier
+from fpsynth.verifiers.lipschitz_sound import Affine, sound_certifier
+from fpsynth.verifiers.margins import top_class
 
 FORMATS = [FLOAT16, BFLOAT16, FLOAT32]
 SHAPES = [(1, 2), (3, 2), (8, 3), (2, 3, 2), (3, 4, 3), (2, 3, 3, 2)]

@@ -21,7 +21,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fpsynth.certifiers.margins import (
+from fpsynth.errors import InputError
+from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import Template
+from fpsynth.verifiers.margins import (
     Bounds,
     LipschitzCertifier,
     Progress,
@@ -30,9 +33,6 @@ from fpsynth.certifiers.margins import (
     no_progress,
     squared_differences,
 )
-from fpsynth.errors import InputError
-from fpsynth.networks.network import Dense, Network
-from fpsynth.networks.template import Template
 from fpsynth.workers.deadlines import require_time
 
 UNIT = 10**16

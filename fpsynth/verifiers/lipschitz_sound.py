@@ -45,7 +45,7 @@ the certified radii of a point are exactly those below one rational.
 
 Not covered: directed rounding, sums that are not trees of roundings to nearest (Strassen, Winograd, tensor cores that
 truncate), and programs that round operands, or round more coarsely or more often than this, as those that round partial sums
-into a narrower format before they add them: ``certifiers.covered`` tells which.
+into a narrower format before they add them: ``verifiers.covered`` tells which.
 """
 
 from __future__ import annotations
@@ -59,9 +59,13 @@ from operator import add
 import numpy as np
 import numpy.typing as npt
 
-from fpsynth.certifiers.bounds import norm_upper, round_up, sqrt_upper
-from fpsynth.certifiers.lipschitz_ball import hidden_norms, margin_bounds, spectral_norm_upper
-from fpsynth.certifiers.margins import (
+from fpsynth.errors import InputError
+from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format, power_of_two
+from fpsynth.networks.network import Dense, Network
+from fpsynth.rounding import from_float, representable
+from fpsynth.verifiers.bounds import norm_upper, round_up, sqrt_upper
+from fpsynth.verifiers.lipschitz_ball import hidden_norms, margin_bounds, spectral_norm_upper
+from fpsynth.verifiers.margins import (
     Bounds,
     Progress,
     check_network,
@@ -72,10 +76,6 @@ from fpsynth.certifiers.margins import (
     squared_differences,
     top_class,
 )
-from fpsynth.errors import InputError
-from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format, power_of_two
-from fpsynth.networks.network import Dense, Network
-from fpsynth.rounding import from_float, representable
 
 FORMATS = (FLOAT16, BFLOAT16, FLOAT32, FLOAT64)
 """What a network may be deployed in."""

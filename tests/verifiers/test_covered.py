@@ -12,8 +12,6 @@ from programs import computed, programs
 from strategies import values
 
 from fpsynth.alignment import Alignment
-from fpsynth.certifiers.covered import covers, covers_all
-from fpsynth.certifiers.lipschitz_sound import _rounding
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, parse_order
@@ -21,6 +19,8 @@ from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
+from fpsynth.verifiers.covered import covers, covers_all
+from fpsynth.verifiers.lipschitz_sound import _rounding
 
 
 def test_the_constants_bound_the_errors_of_every_covered_program() -> None:

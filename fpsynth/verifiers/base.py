@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Protocol
 
-from fpsynth.certifiers.lipschitz_ball import ball_certifier
-from fpsynth.certifiers.lipschitz_exact import exact_certifier
-from fpsynth.certifiers.lipschitz_sound import SoundCertifier, sound_certifier
-from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
+from fpsynth.verifiers.lipschitz_ball import ball_certifier
+from fpsynth.verifiers.lipschitz_exact import exact_certifier
+from fpsynth.verifiers.lipschitz_sound import SoundCertifier, sound_certifier
+from fpsynth.verifiers.margins import LipschitzCertifier, Progress, no_progress
 
 NAMES = ("lipschitz", "lipschitz-exact", "lipschitz-sound")
 """Every certifier: rigorous ball arithmetic, the arithmetic of the verified certifier, and the one sound in floating point."""
