@@ -1,10 +1,11 @@
 """Certification: the radius that is claimed is decimal, accepted and contains the other point; extreme numbers included."""
 
 import math
+import sys
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tie_questions import question
 from witnesses import W1, W2, XA, XB, published
@@ -38,6 +39,7 @@ MAGNITUDES = st.builds(
 @example(square=Fraction(2) ** 2046)
 @example(square=Fraction(2))
 def test_roots_are_right_to_one_unit_in_the_last_place(square):
+    assume(square < Fraction(math.nextafter(sys.float_info.max, 0.0)) ** 2)  # of roots that have two neighbours
     root = nearest_sqrt(square)
     low, high = Fraction(math.nextafter(root, 0.0)), Fraction(math.nextafter(root, math.inf))
     assert low**2 < square < high**2 or (root == 0.0 and square < Fraction(5e-324) ** 2)

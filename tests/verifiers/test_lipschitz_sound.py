@@ -18,8 +18,9 @@ from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.verifiers.linear_bounds import LinearBound
 from fpsynth.verifiers.lipschitz_ball import ball_certifier
-from fpsynth.verifiers.lipschitz_sound import Affine, sound_certifier
+from fpsynth.verifiers.lipschitz_sound import sound_certifier
 from fpsynth.verifiers.margins import top_class
 
 FORMATS = [FLOAT16, BFLOAT16, FLOAT32]
@@ -272,8 +273,8 @@ def test_wide_layers_in_numpys_own_order_keep_their_class():
     assert accepted > 20
 
 
-def test_an_affine_bound_is_reached_where_it_says():
-    bound = Affine((Fraction(2), Fraction(3)), Fraction(5), Fraction(7))
+def test_a_linear_bound_is_reached_where_it_says():
+    bound = LinearBound((Fraction(2), Fraction(3)), Fraction(5), Fraction(7))
     unit = 1 << 1200
     left, slope = bound.limit(100 * unit, [unit, 2 * unit])
     assert Fraction(left, slope) == Fraction(100 - 7 - 2 - 6, 5)
