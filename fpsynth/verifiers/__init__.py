@@ -1,5 +1,6 @@
-"""Verifiers: for which radii around a point a network provably keeps its class; in real numbers, or in floating point."""
+"""Verifiers: has a network one class in all of a ball or a box?  Each says in which arithmetic it reasons."""
 
-from fpsynth.verifiers.base import NAMES, Certifier, certifier
+from fpsynth.verifiers.base import NAMES, VERIFIERS, Certifier, Verifier, certifier, verifier
+from fpsynth.verifiers.claims import Ball, Box, Claim, Region
 
-__all__ = ["NAMES", "Certifier", "certifier"]
+__all__ = ["NAMES", "VERIFIERS", "Ball", "Box", "Certifier", "Claim", "Region", "Verifier", "certifier", "verifier"]

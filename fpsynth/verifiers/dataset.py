@@ -21,8 +21,7 @@ from fpsynth.networks.npz import Images, load_images, load_network
 from fpsynth.verifiers import base as verifiers
 from fpsynth.verifiers.bounds import float_up
 from fpsynth.verifiers.estimates import Estimating
-from fpsynth.verifiers.lipschitz_sound import SoundCertifier
-from fpsynth.verifiers.margins import LipschitzCertifier, Progress, no_progress
+from fpsynth.verifiers.margins import Progress, no_progress
 from fpsynth.workers.deadlines import require_time, within
 
 _BATCH = 500
@@ -166,7 +165,7 @@ def _rounded(network: Network, dtype: Format) -> Network:
 
 
 def _judged(
-    judge: LipschitzCertifier | SoundCertifier,
+    judge: verifiers.Certifier,
     deployed: Network,
     images: Images,
     eps: Fraction,

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, Network
 from fpsynth.networks.template import Template
+from fpsynth.verifiers.asked import require_stack
 from fpsynth.verifiers.margins import (
     Bounds,
     LipschitzCertifier,
@@ -228,5 +229,9 @@ def margin_bounds(network: Network | Template[Fraction], gram: int = 11, progres
 def exact_certifier(
     network: Network | Template[Fraction], gram: int = 11, progress: Progress = no_progress
 ) -> LipschitzCertifier:
-    """Return the certifier ``lipschitz-exact``.  Raises what ``margin_bounds`` raises."""
+    """Return the certifier ``lipschitz-exact``.
+
+    Raises what ``margin_bounds`` raises, and InputError for other networks than dense ones with ReLU.
+    """
+    require_stack(network, "lipschitz-exact")
     return LipschitzCertifier("lipschitz-exact", network.widths, margin_bounds(network, gram, progress))

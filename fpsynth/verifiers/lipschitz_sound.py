@@ -61,13 +61,14 @@ import numpy as np
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.network import Dense, Network
-from fpsynth.rounding import from_float, representable
+from fpsynth.verifiers.asked import holds_all, require_stack
 from fpsynth.verifiers.bounds import round_up, sqrt_upper
 from fpsynth.verifiers.layer_losses import Array, LayerError, Losses, biases, layer_error, losses, norms_upper, row_norms
 from fpsynth.verifiers.linear_bounds import LinearBound, in_units, products_in_units
 from fpsynth.verifiers.lipschitz_ball import hidden_norms, margin_bounds, spectral_norm_upper
 from fpsynth.verifiers.margins import (
     Bounds,
+    Logits,
     Progress,
     check_network,
     check_query,
@@ -98,31 +99,31 @@ class SoundCertifier:
     """What must stay below the largest finite number."""
     name: str = "lipschitz-sound"
 
-    def accepts(self, point: Sequence[float], logits: Sequence[float], radius: Fraction) -> bool:
+    def accepts(self, point: Sequence[float], logits: Logits, radius: Fraction) -> bool:
         """Whether no floating-point input within ``radius`` (L2, exact) of ``point`` has another class, in any order.
 
         ``logits`` are those computed at the point in the format.  Raises InputError for wrong lengths, a negative radius
         and a point that the format does not hold.
         """
         check_query(self.network.widths, point, logits, radius)
-        return radius < self.supremum(point, logits)
+        return self.accepts_all([point], [logits], radius)[0]
 
-    def supremum(self, point: Sequence[float], logits: Sequence[float]) -> Fraction:
+    def supremum(self, point: Sequence[float], logits: Logits) -> Fraction:
         """Return the rational below which every radius, and no other, is accepted; 0 where none is.
 
-        Raises InputError for wrong lengths and a point that the format does not hold.
+        Raises InputError for wrong lengths, a point that the format does not hold, and where every radius is accepted.
         """
         check_query(self.network.widths, point, logits)
-        return self.suprema([point], [logits])[0]
+        return least(self.suprema([point], [logits]))
 
-    def accepts_all(self, points: Sequence[Sequence[float]], logits: Sequence[Sequence[float]], radius: Fraction) -> list[bool]:
+    def accepts_all(self, points: Sequence[Sequence[float]], logits: Sequence[Logits], radius: Fraction) -> list[bool]:
         """``accepts`` of many points, faster than one by one."""
-        return [radius < supremum for supremum in self.suprema(points, logits)]
+        return [supremum is None or radius < supremum for supremum in self.suprema(points, logits)]
 
-    def suprema(self, points: Sequence[Sequence[float]], logits: Sequence[Sequence[float]]) -> list[Fraction]:
-        """``supremum`` of many points (points, inputs) with their logits (points, outputs)."""
+    def suprema(self, points: Sequence[Sequence[float]], logits: Sequence[Logits]) -> list[Fraction | None]:
+        """``supremum`` of many points (points, inputs) with their logits (points, outputs); None: every radius is accepted."""
         rows = np.asarray(points, dtype=np.float64)
-        if not _holds(self.format, rows):
+        if not holds_all(self.format, rows):
             raise InputError(f"the point has a coordinate that is not a finite {self.format}")
         if self.leads is None:
             return [Fraction(0)] * len(rows)
@@ -134,7 +135,7 @@ class SoundCertifier:
         layers = self.network.dense_layers[:-1]
         return [(layer.weight.T.astype(np.float64), np.array(biases(layer))) for layer in layers]
 
-    def _supremum(self, norms: Sequence[int] | None, logits: Sequence[float]) -> Fraction:
+    def _supremum(self, norms: Sequence[int] | None, logits: Logits) -> Fraction | None:
         top = top_class(logits)
         if top is None or norms is None or self.leads is None:
             return Fraction(0)
@@ -146,7 +147,7 @@ class SoundCertifier:
         for left, slope in limits[1:]:  # compared without dividing, which is slow
             if left * smallest[1] < smallest[0] * slope:
                 smallest = left, slope
-        return least([Fraction(*smallest) if smallest[1] else None])
+        return max(Fraction(0), Fraction(*smallest)) if smallest[1] else None
 
     def _centre_norms(self, points: Array) -> list[list[int] | None]:
         """Upper bounds of |h_0(x)|, |h_1(x)|, ... in real arithmetic, in units; None where float64 itself overflows."""
@@ -168,24 +169,18 @@ class SoundCertifier:
         return [known if ok else None for known, ok in zip(norms, finite, strict=True)]
 
 
-def _holds(fmt: Format, values: Array) -> bool:
-    """Whether every number is a finite one of the format."""
-    if fmt in (FLOAT16, FLOAT32, FLOAT64):
-        with np.errstate(over="ignore"):
-            return bool(np.isfinite(values).all() and (values.astype(fmt.name) == values).all())
-    return all(v.is_finite and representable(v, fmt) for v in map(from_float, values.flat))
-
-
 def sound_certifier(network: Network, fmt: Format, gram: int = 11, progress: Progress = no_progress) -> SoundCertifier:
     """Return the certifier ``lipschitz-sound`` of a network deployed in ``fmt``.
 
     Raises InputError for a format other than float16, bfloat16, float32 and float64, a weight or bias that the format does
-    not hold, and a network with one output; MissingPackageError where python-flint is not installed.
+    not hold, a network with one output, and one that is no stack of dense layers with ReLU; MissingPackageError where
+    python-flint is not installed.
     """
     if fmt not in FORMATS:
         raise InputError(f"lipschitz-sound knows {', '.join(f.name for f in FORMATS)}, not {fmt}")
+    require_stack(network, "lipschitz-sound")
     check_network(network, gram)
-    if not _holds(fmt, np.fromiter(network.entries(), dtype=np.float64)):
+    if not holds_all(fmt, np.fromiter(network.entries(), dtype=np.float64)):
         raise InputError(f"the network has a weight or a bias that is not a {fmt}; round the network first")
     norms = hidden_norms(network, gram, progress)
     magnitudes = []

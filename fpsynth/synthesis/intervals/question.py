@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -23,8 +24,10 @@ from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.synthesis.domain import Interval, check_interval
 from fpsynth.synthesis.verdicts import Proof, Verdict
+from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.interval_expressions import includes, lower_interval
-from fpsynth.verifiers.intervals import finite_bounds, network_intervals, widening_named
+from fpsynth.verifiers.interval_verifier import IntervalVerifier
+from fpsynth.verifiers.intervals import widening_named
 from fpsynth.witness.divergence import Divergence, View
 from fpsynth.witness.prediction import predicted_logits
 
@@ -173,8 +176,11 @@ def interval_of(
     question: IntervalQuestion, network: Network, point: Sequence[float]
 ) -> tuple[tuple[Fraction, Fraction], ...] | None:
     """The interval that a gives for the neuron at a point; None where an end is infinite or NaN."""
-    own, box = question.a.deployment.default.format or question.format, box_around(question, point)
-    return finite_bounds(network_intervals(network, box, own, question.a.deployment, question.widening))
+    lower, upper = zip(*box_around(question, point), strict=True)
+    if not all(map(math.isfinite, (*lower, *upper))):
+        return None
+    verifier = IntervalVerifier("intervals", question.a.deployment, question.widening)
+    return verifier.verify(network, Box(lower, upper)).bounds or None
 
 
 def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequence[float]) -> Divergence | None:
