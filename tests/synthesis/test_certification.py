@@ -16,9 +16,9 @@ from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.synthesis.ties.certification import (
-    Certification,
-    claims,
+from fpsynth.synthesis.ties.certification import Certification, claims
+from fpsynth.verifiers.base import certifier
+from fpsynth.verifiers.radii import (
     decimal_above,
     decimal_below,
     lipschitz_ratio,
@@ -26,7 +26,6 @@ from fpsynth.synthesis.ties.certification import (
     squared_distance,
     stated_ratio,
 )
-from fpsynth.verifiers.base import certifier
 
 MAGNITUDES = st.builds(
     lambda n, d, e: Fraction(n, d) * Fraction(2) ** e, st.integers(1, 10**30), st.integers(1, 10**30), st.integers(-2100, 2000)

@@ -16,12 +16,13 @@ from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import TieResult
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties.answer import Answer, answer
-from fpsynth.synthesis.ties.certification import Certification, squared_distance
+from fpsynth.synthesis.ties.certification import Certification
 from fpsynth.synthesis.ties.question import TieQuestion
 from fpsynth.synthesis.ties.search import Found
 from fpsynth.synthesis.ties.variants import Variant, deployments
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.verifiers.base import certifier
+from fpsynth.verifiers.radii import squared_distance
 from fpsynth.witness import Provenance, Witness
 from fpsynth.wording import counted
 
