@@ -8,6 +8,7 @@ import sys
 from fractions import Fraction
 
 import pytest
+from ties import changed, claim
 from witnesses import published
 
 import fpsynth

@@ -15,7 +15,8 @@ from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.synthesis.ties.certification import claims, lipschitz_ratio, nearest_sqrt, squared_distance
+from fpsynth.synthesis.ties.certification import claims
+from fpsynth.verifiers.radii import lipschitz_ratio, nearest_sqrt, squared_distance
 from fpsynth.version import __version__
 from fpsynth.witness import Point, Provenance, Witness, save, tie_views
 from fpsynth.witness.prediction import with_prediction

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profiles import examples
+from ties import changed, claim
 from witnesses import RADIUS, W1, W2, XA, XB, published
 
 from fpsynth import files

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from divergences import PAIRWISE, SEQUENTIAL, precision, triple
 
-from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
 from fpsynth.evaluators.sums import sum_of_products
@@ -25,6 +24,7 @@ from fpsynth.synthesis.flips import FlipQuestion
 from fpsynth.synthesis.flips.answer import exact_divergence
 from fpsynth.synthesis.flips.structure import impossible
 from fpsynth.synthesis.matrix import Cell, Member
+from fpsynth.verifiers.interval_ball import order_agnostic_interval
 from fpsynth.witness.data import View
 
 

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from strategies import FLOAT32
 
-from fpsynth.certifiers.interval_ball import order_agnostic_interval
-from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.recheck import failures
@@ -26,6 +24,8 @@ from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult,
 from fpsynth.synthesis.intervals.question import build
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
+from fpsynth.verifiers.interval_ball import order_agnostic_interval
+from fpsynth.verifiers.intervals import finite_bounds, network_intervals
 from fpsynth.witness.data import View
 from fpsynth.witness.file import parse, text
 

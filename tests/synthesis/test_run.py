@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 from tie_questions import E4P4, question
+from ties import changed
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32

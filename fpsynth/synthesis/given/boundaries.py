@@ -66,9 +66,7 @@ def neighbours(evaluate: Evaluate, inputs: Floats, fmt: Format, rng: np.random.G
             yield from _closed_in(evaluate, inputs[first[apart]], inputs[second[apart]], classes[first[apart]], fmt)
 
 
-def _closed_in(
-    evaluate: Evaluate, lower: Floats, upper: Floats, wanted: NDArray[np.intp], fmt: Format
-) -> Iterator[Neighbours]:
+def _closed_in(evaluate: Evaluate, lower: Floats, upper: Floats, wanted: NDArray[np.intp], fmt: Format) -> Iterator[Neighbours]:
     """Pairs of points (pairs, inputs), the lower ones of the ``wanted`` classes and the upper ones of others, closed in."""
     lower, upper = lower.copy(), upper.copy()
     waiting = np.arange(len(lower))

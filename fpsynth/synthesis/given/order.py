@@ -102,9 +102,7 @@ def _searched(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: C
     return tried, None
 
 
-def _candidates(
-    asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock
-) -> Iterator[tuple[int, Floats | None]]:
+def _candidates(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> Iterator[tuple[int, Floats | None]]:
     """(points tried, one that tells the views apart over arrays), until the time is over; at last without one."""
     rng = np.random.default_rng(seed)
     points, tried = round_array(asked.inputs, asked.format), 0
