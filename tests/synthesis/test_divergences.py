@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 from divergences import triple
-from fpsynth.synthesis.witnesses import concluded
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.sums.arithmetic import Arithmetic
+from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.settings import Clock
