@@ -6,9 +6,9 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from fpsynth.api.keywords import OLDER, Batches, Libraries, batches_of, formerly, libraries_of
+from fpsynth.api.keywords import OLDER, formerly
 from fpsynth.errors import InputError
-from fpsynth.synthesis.options import check_batches
+from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, libraries_of
 from fpsynth.workers.deadlines import within
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _replayed(
     from fpsynth.witness import Divergence
 
     subject = loaded(witness)
-    libraries, batches = libraries_of(library), batches_of(batch, device)
+    libraries, batches = libraries_of(library, device), batches_of(batch, device)
     check_batches(batches)
     if isinstance(subject, Divergence):
         from fpsynth.synthesis.divergences import observed

@@ -5,25 +5,17 @@ from __future__ import annotations
 from argparse import Namespace
 
 from fpsynth import api
-from fpsynth.cli.arguments import integers
+from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import CHANGES, DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome
+from fpsynth.synthesis.requests.libraries import CompareRequest
+from fpsynth.synthesis.requests.reading import integers
 
 
 def compare(arguments: Namespace, console: Console) -> Outcome:
     """The verdict, environments and pairs."""
-    found = api.compare(
-        arguments.network,
-        arguments.inputs,
-        library=arguments.library,
-        batch=integers(arguments.batch, "the batch sizes"),
-        threads=None if arguments.threads is None else integers(arguments.threads, "the numbers of threads"),
-        dtype=arguments.dtype,
-        vectors=arguments.vectors,
-        seed=arguments.seed,
-        progress=console.progress,
-    )
+    found = api.compare(**keywords(arguments, CompareRequest), progress=console.progress)
     code = {"same classes": DONE, "classes change": CHANGES}.get(found.verdict, UNKNOWN)
     if arguments.json:
         from fpsynth.report.networks import comparison_json
@@ -39,7 +31,7 @@ def reveal_network(arguments: Namespace, console: Console) -> Outcome:
     found = api.reveal_network(
         arguments.network,
         arguments.environment,
-        batch=1 if arguments.batch is None else integers(arguments.batch, "the batch sizes"),
+        batch=1 if arguments.batch is None else integers("the batch sizes")(arguments.batch),
         threads=arguments.threads,
         dtype=arguments.dtype,
         vectors=arguments.vectors,
