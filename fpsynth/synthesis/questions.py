@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fpsynth.errors import InputError
 from fpsynth.predicates import Predicate
@@ -15,6 +15,7 @@ from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.detecting.amplify import amplified
 from fpsynth.synthesis.detecting.triggers import input_dependent, require_detectable
+from fpsynth.synthesis.detecting.wanted import LastLayer, Strength, Where
 from fpsynth.synthesis.divergences import Decision, concluded
 from fpsynth.synthesis.domain import UNIT, parse_interval, parse_number
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
@@ -85,7 +86,7 @@ def _checked(request: OrderRequest, shape: Shape, views: Sequence[View]) -> Orde
     if request.magnified:
         require_further_layers(views, "--max-weight" if request.max_weight is not None else "a box or a threshold")
     if request.dependent:
-        require_detectable(views, neuron=shape.output, terms=request.terms, **_detector(request))
+        require_detectable(views, _last_layer(request, shape), _where(request), request.bound)
     else:
         _question(request, shape, views)
     return request
@@ -248,39 +249,25 @@ def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: 
     return amplified(flip, max_weight=request.bound, gap=gap, output="argmax" if classes else "gap")
 
 
-def _detector(request: OrderRequest) -> dict[str, Any]:
-    """Where an input-dependent detector is to depart, and among which numbers: arguments of ``input_dependent``."""
-    box = None
-    threshold = None
-    if request.box is not None:
-        ranges = [parse_interval(text, "a side of the box") for text in request.box.split(",")]
-        box = [(side.lower, side.upper) for side in ranges]
-    else:
-        threshold = _threshold(request.threshold or "")
-    return {
-        "fmt": request.format,
-        "box": box,
-        "threshold": threshold,
-        "inputs": request.interval("inputs", UNIT),
-        "max_weight": request.bound,
-    }
+def _last_layer(request: OrderRequest, shape: Shape) -> LastLayer:
+    return LastLayer(request.terms, request.format, shape.outputs, shape.output)
+
+
+def _where(request: OrderRequest) -> Where:
+    """Where an input-dependent detector is to depart, and among which numbers."""
+    inputs = request.interval("inputs", UNIT)
+    if request.box is None:
+        return Where(inputs, threshold=_threshold(request.threshold or ""))
+    ranges = [parse_interval(text, "a side of the box") for text in request.box.split(",")]
+    return Where(inputs, [(side.lower, side.upper) for side in ranges])
 
 
 def _dependent(request: OrderRequest, sides: Sides, views: tuple[View, ...]) -> Divergence:
     """A network that departs in a box of its inputs, or past a threshold, and nowhere else that is sampled."""
-    return input_dependent(
-        views[0],
-        views[1],
-        **_detector(request),
-        terms=request.terms,
-        gap=request.least or Fraction(1),
-        output="argmax" if request.kind == "argmax" else "gap",
-        outputs=sides.shape.outputs,
-        neuron=sides.shape.output,
-        silent=views[2:],
-        seed=request.seed,
-        question=request.question,
-    )
+    output = "argmax" if request.kind == "argmax" else "gap"
+    strength = Strength(request.least or Fraction(1), request.bound, output=output)
+    layer = _last_layer(request, sides.shape)
+    return input_dependent(views, layer, _where(request), strength, seed=request.seed, question=request.question)
 
 
 def _threshold(text: str) -> tuple[int, Fraction, int]:
