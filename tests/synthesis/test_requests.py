@@ -32,7 +32,6 @@ from fpsynth.synthesis.verdicts import Verdict
 LEAST = {"reveal": ["numpy:dot"], "compare": ["model.onnx", "--inputs", "x.npz"]}
 LEAST["certify"] = ["--network", "n.npz", "--images", "i.npz", "--eps", "0.5"]
 """What a command needs, where it needs anything."""
-PYTHONS = {"library": None, "batch": None, "silent": (), "reveals": ()}
 
 
 @dataclass(frozen=True)
@@ -168,9 +167,8 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_done(wrong: Any, mes
 
 
 def test_help_reads_the_table_without_anything_heavy() -> None:
-    code = (
-        "import sys, fpsynth.cli.arguments as a; a.build_parser(); print(*sorted({m.partition('.')[0] for m in sys.modules}))"
-    )
+    build = "import sys; from fpsynth.cli.arguments import build_parser; build_parser()"
+    code = f"{build}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "z3", "bitwuzla", "cvc5", "torch", "tensorflow", "jax", "onnx", "sympy"} & set(done.stdout.split())
 
