@@ -13,10 +13,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from fpsynth.confirmation.ties import _records
 from ties import PUBLISHED, lipschitz, tie
 
 from fpsynth.confirmation import predict, replay
-from fpsynth.confirmation.ties import _records
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT64
 from fpsynth.libraries.base import Outputs
@@ -56,8 +56,8 @@ def test_no_flip_no_confirmation(numpy_pool: LibraryPool) -> None:
     witness = tie((0.5, 0.75), 0.25, 0.5)
     records = replay(witness, numpy_pool, judge=lambda logits: True)
     assert records
-    assert not any(record.confirmed for record in records)
-    assert all(record.certificate_accepted for record in records)
+    assert not any(record.departs for record in records)
+    assert all(record.accepted for record in records)
 
 
 def test_a_flip_that_the_certifier_does_not_cover_is_no_confirmation(numpy_pool: LibraryPool) -> None:
@@ -65,8 +65,8 @@ def test_a_flip_that_the_certifier_does_not_cover_is_no_confirmation(numpy_pool:
     network = dense_relu((Dense(((1.0,), (0.5,)), (0.0, 0.25)),))
     witness = replace(tie((0.5, 0.75), 0.25, 1.0), network=network)
     records = replay(witness, numpy_pool, judge=lambda logits: abs(Fraction(logits[0]) - Fraction(logits[1])) > Fraction(3, 8))
-    assert all(r.class_certified != r.class_counterexample for r in records)
-    assert not any(r.confirmed or r.certificate_accepted for r in records)
+    assert all(r.reference_class != r.class_index for r in records)
+    assert not any(r.departs or r.accepted for r in records)
 
 
 def test_logits_that_overflow_are_never_judged(numpy_pool: LibraryPool) -> None:
@@ -76,8 +76,8 @@ def test_logits_that_overflow_are_never_judged(numpy_pool: LibraryPool) -> None:
         raise AssertionError("a certifier reads numbers, not infinities")
 
     records = replay(witness, numpy_pool, judge=judge)
-    assert all(record.logits_certified == (math.inf, math.inf) for record in records)
-    assert not any(record.confirmed for record in records)
+    assert all(record.reference_logits == (math.inf, math.inf) for record in records)
+    assert not any(record.departs for record in records)
 
 
 def test_float64_ties_are_replayed_in_float64(numpy_pool: LibraryPool) -> None:
@@ -87,7 +87,7 @@ def test_float64_ties_are_replayed_in_float64(numpy_pool: LibraryPool) -> None:
     xb = next(y for y in (0.8 + k * 2.0**-53 for k in range(99)) if w0 * y < w1 * y)
     witness = tie((w0, w1), x, xb, FLOAT64)
     records = replay(witness, numpy_pool, judge=lipschitz(witness))
-    assert all(record.confirmed for record in records), records
+    assert all(record.departs for record in records), records
 
 
 def test_what_a_library_cannot_run_is_one_record(numpy_pool: LibraryPool) -> None:
@@ -114,7 +114,7 @@ def test_a_killed_library_does_not_stop_the_others(monkeypatch: pytest.MonkeyPat
     (lost,) = [record for record in records if record.library == "onnxruntime"]
     assert lost.not_run.startswith("crashed")
     assert lost.variant == ""
-    assert all(record.confirmed for record in records if record.library == "numpy")
+    assert all(record.departs for record in records if record.library == "numpy")
 
 
 def test_rows_with_different_logits_are_different_records() -> None:
@@ -126,7 +126,7 @@ def test_rows_with_different_logits_are_different_records() -> None:
     )
     member = Member("torch", ("linear",), "2.0")
     records = list(_records(member, "cpu", "linear", 4, answers, (top, gap), lambda logits: True))
-    assert [(r.rows, r.confirmed, r.environment["agrees_with_prediction"]) for r in records] == [
+    assert [(r.rows, r.departs, r.environment["agrees_with_prediction"]) for r in records] == [
         ((0, 1, 3), True, "no"),
         ((2,), False, "yes"),
     ]
@@ -145,7 +145,7 @@ from fpsynth.libraries.pool import LibraryPool
 from fpsynth.confirmation import replay
 with LibraryPool() as pool:
     records = replay(PUBLISHED, pool, batches=(1, 4), judge=lipschitz(PUBLISHED))
-print(json.dumps([[r.library, r.variant, r.batch, r.confirmed, r.not_run] for r in records]))
+print(json.dumps([[r.library, r.variant, r.batch, r.departs, r.not_run] for r in records]))
 """
 
 

@@ -11,9 +11,9 @@ from aligned_arithmetics import tensor_core
 from command_line import fpsynth_here as fpsynth
 from command_line import refused
 from divergences import PAIRWISE, SEQUENTIAL, classes, divergence, precision, row_of, triple, views
+from fpsynth.confirmation.witnesses import sweep_formats
 
 from fpsynth.confirmation import replay_divergence
-from fpsynth.confirmation.divergences import sweep_formats
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.machine import has_gpu
@@ -21,7 +21,7 @@ from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import REAL, Arithmetic
-from fpsynth.witness import Divergence, View, save
+from fpsynth.witness import View, Witness, save
 
 
 def needs(name: str) -> None:
@@ -103,7 +103,7 @@ def test_infinities_never_depart() -> None:
     fine = Arithmetic(FLOAT16)
     a, b = views(("a", fine), ("b", fine))
     known = tuple(replace(v, logits=(Fraction(-1),)) for v in (a, b))
-    found = Divergence("order", FLOAT16, network, (1.0, 1.0), Predicate("sign"), known)
+    found = Witness("order", FLOAT16, network, (1.0, 1.0), Predicate("sign"), known)
     for record in replay_divergence(found, libraries=["numpy"], batches=(1,)):
         assert record.logits == (float("inf"),)
         assert not record.departs

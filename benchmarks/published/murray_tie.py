@@ -47,9 +47,9 @@ def witness() -> Witness:
         deployment=deployment,
         certificate=said.certificate,
         other_certificates=said.others,
-        sound_certificate=said.sound,
+        control=said.sound,
         distance=nearest_sqrt(squared),
-        ratio=lipschitz_ratio(network, logits, squared, said.certificate.supremum)[0],
+        ratio=lipschitz_ratio(network, logits, squared, said.certificate.reach)[0],
         provenance=Provenance(
             engine="published",
             encoding="",

@@ -15,11 +15,11 @@ from fpsynth.synthesis.requests.divergences import (
 )
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import DivergenceResult
+    from fpsynth.synthesis.result import Result
 
 
 @asking(OrderRequest)
-def order(request: OrderRequest) -> DivergenceResult:
+def order(request: OrderRequest) -> Result:
     """Find a network and an input on which arithmetics ``a`` and ``b`` disagree.
 
     ``a``, ``b``: an order (``sequential``, ``strided:8``, ``[[0,1],2]``; with ``,fused``, ``,operands=tf32``,
@@ -36,7 +36,7 @@ def order(request: OrderRequest) -> DivergenceResult:
 
 
 @asking(PrecisionRequest)
-def precision(request: PrecisionRequest) -> DivergenceResult:
+def precision(request: PrecisionRequest) -> Result:
     """Find a network and an input on which formats ``a`` and ``b`` disagree, sums being taken in ``order``.
 
     The numbers are of the narrower format; ``dtype`` has no meaning here.
@@ -47,7 +47,7 @@ def precision(request: PrecisionRequest) -> DivergenceResult:
 
 
 @asking(ReluRequest)
-def relu(request: ReluRequest) -> DivergenceResult:
+def relu(request: ReluRequest) -> Result:
     """Find a pre-activation that is negative in ``a`` (so that ReLU gives 0) and positive in ``b``, the largest first."""
     from fpsynth.synthesis.questions import run_order
 
@@ -55,7 +55,7 @@ def relu(request: ReluRequest) -> DivergenceResult:
 
 
 @asking(IntervalRequest)
-def interval(request: IntervalRequest) -> DivergenceResult:
+def interval(request: IntervalRequest) -> Result:
     """Find weights and inputs for which interval arithmetic in order ``a`` does not contain the value in order ``b``."""
     from fpsynth.synthesis.questions import run_interval
 
@@ -63,7 +63,7 @@ def interval(request: IntervalRequest) -> DivergenceResult:
 
 
 @asking(TwinRequest)
-def twin(request: TwinRequest) -> DivergenceResult:
+def twin(request: TwinRequest) -> Result:
     """Find two neurons with identical weights whose outputs differ in ``environment`` (None: look for an environment too)."""
     from fpsynth.synthesis.positions.answer import run_position
 
@@ -71,7 +71,7 @@ def twin(request: TwinRequest) -> DivergenceResult:
 
 
 @asking(PositionRequest)
-def position(request: PositionRequest) -> DivergenceResult:
+def position(request: PositionRequest) -> Result:
     """Find a network whose class changes when its neurons are permuted, or with the row of the batch that the sample is in.
 
     ``environment``: None looks for one too.

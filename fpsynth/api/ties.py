@@ -10,11 +10,11 @@ from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
 if TYPE_CHECKING:
     from fpsynth.certifiers.dataset import DatasetCertification
-    from fpsynth.synthesis.result import TieResult
+    from fpsynth.synthesis.result import Result
 
 
 @asking(TieRequest)
-def tie(request: TieRequest) -> TieResult:
+def tie(request: TieRequest) -> Result:
     """Find weights and inputs that the certifier accepts although the class changes within the certified radius.
 
     ``dtype``: name of a format.  ``shape``: (inputs, hidden widths..., outputs), (1, 2) by default.  ``maximise``: if it is

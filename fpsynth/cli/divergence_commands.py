@@ -17,7 +17,7 @@ from fpsynth.synthesis.requests.libraries import MatrixRequest, RevealRequest
 from fpsynth.synthesis.requests.table import DIVERGENCES, QUESTIONS
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import DivergenceResult
+    from fpsynth.synthesis.result import Result
 
 MATRIX_FILES = (".json", ".txt", ".svg")
 """Endings of what ``matrix --out`` writes."""
@@ -30,42 +30,42 @@ def divergence(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out is not None:
         require_writable(arguments.out)
     console.progress(f"searching, at most {arguments.timeout:g} s")
-    ask: Callable[..., DivergenceResult] = getattr(api, arguments.command)
+    ask: Callable[..., Result] = getattr(api, arguments.command)
     result = ask(**keywords(arguments, QUESTIONS[arguments.command]), progress=console.progress)
     written, left_out = _write(result, arguments.out)
     code = _code(result, replayed=not arguments.no_replay)
     if arguments.json:
-        from fpsynth.report.divergence_json import divergence_json
+        from fpsynth.report.results import result_json
 
-        return code, {**divergence_json(result), "out": written, "left_out": list(left_out)}
-    from fpsynth.report.divergence import divergence_report
+        return code, {**result_json(result), "out": written, "left_out": list(left_out)}
+    from fpsynth.report.telling import report as told_of
 
-    report = divergence_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
+    report = told_of(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
     if written is None:
         return code, report
     return code, "\n".join([report.rstrip("\n"), "", f"written: {shown(written)}", *(f"left out: {line}" for line in left_out)])
 
 
-def _code(result: DivergenceResult, replayed: bool) -> int:
+def _code(result: Result, replayed: bool) -> int:
     if result.verdict.value == "unknown":
         return UNKNOWN
-    if not result.divergences or not replayed or result.confirmed:
+    if not result.witnesses or not replayed or result.confirmed:
         return DONE
-    return unconfirmed(seen.not_run for found in result.divergences for seen in getattr(found, "observations", ()))
+    return unconfirmed(seen.not_run for found in result.witnesses for seen in getattr(found, "observations", ()))
 
 
-def _write(result: DivergenceResult, out: str | None) -> tuple[str | None, tuple[str, ...]]:
+def _write(result: Result, out: str | None) -> tuple[str | None, tuple[str, ...]]:
     """Write what --out asks for; return where, and what was left out, a line each."""
-    if out is None or not result.divergences:
+    if out is None or not result.witnesses:
         return None, ()
     if out.endswith(".json"):
         from fpsynth.witness import save
 
-        save(result.divergences[0], out, new=True)
+        save(result.witnesses[0], out, new=True)
         return out, ()
     from fpsynth.corpus.divergence import write_divergence_folder
 
-    return out, write_divergence_folder(result.divergences[0], out)
+    return out, write_divergence_folder(result.witnesses[0], out)
 
 
 def reveal(arguments: Namespace, console: Console) -> Outcome:

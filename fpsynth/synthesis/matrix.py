@@ -33,7 +33,7 @@ from fpsynth.synthesis.planning import ONES, require_size
 from fpsynth.synthesis.requests.libraries import MatrixRequest
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
 
 Progress = Callable[[str], None]
@@ -78,7 +78,7 @@ class Cell:
 
     first: int
     second: int
-    divergence: Divergence | None
+    divergence: Witness | None
     reason: str = ""
     """Why there is no detector, or what disobeyed."""
     runs: int = 0
@@ -291,7 +291,7 @@ def confirm(
 def _signs(
     pool: LibraryPool,
     library: str,
-    flip: Divergence,
+    flip: Witness,
     sign: float,
     environments: Sequence[Environment],
     outputs: int,

@@ -35,11 +35,11 @@ from fpsynth.synthesis.planning import (
     require_size,
 )
 from fpsynth.synthesis.requests.divergences import IntervalRequest, OrderRequest
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.sides import Shape, Sides, shape_for
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 LAST_SECONDS = 1.0
@@ -92,7 +92,7 @@ def _checked(request: OrderRequest, shape: Shape, views: Sequence[View]) -> Orde
     return request
 
 
-def run_order(request: OrderRequest) -> DivergenceResult:
+def run_order(request: OrderRequest) -> Result:
     """Answer a request about two arithmetics.  Raises InputError for what cannot be used."""
     clock, least = Clock(request.timeout), 2 if request.kind == "argmax" else 1
     try:
@@ -136,13 +136,13 @@ def _contest(request: OrderRequest, shape: Shape, views: tuple[View, ...], groun
     )
 
 
-def _unrevealed(request: Options, clock: Clock) -> DivergenceResult:
+def _unrevealed(request: Options, clock: Clock) -> Result:
     """The result where the time was over while the sides were measured."""
     reason = f"the time limit of {request.timeout:g} s was over before every side was revealed"
     return concluded(request, Decision(Verdict.UNKNOWN, None, reason), clock)
 
 
-def _answer(request: OrderRequest, sides: Sides, views: tuple[View, ...], clock: Clock) -> tuple[FlipResult, Divergence | None]:
+def _answer(request: OrderRequest, sides: Sides, views: tuple[View, ...], clock: Clock) -> tuple[FlipResult, Witness | None]:
     """What the search or the construction comes to, and the divergence in the layer or the network that was asked for."""
     outputs, output = sides.shape.outputs, _flipped(request, sides.shape, views)
     try:
@@ -196,7 +196,7 @@ def _of_one_neuron(result: FlipResult, request: OrderRequest, views: tuple[View,
     return replace(result, verdict=Verdict.UNKNOWN, proof=None, reason=reason)
 
 
-def _with_notes(divergence: Divergence, notes: Sequence[str]) -> Divergence:
+def _with_notes(divergence: Witness, notes: Sequence[str]) -> Witness:
     """The divergence with further notes on where it comes from, if that is known."""
     if divergence.provenance is None or not notes:
         return divergence
@@ -231,7 +231,7 @@ def _question(request: OrderRequest, shape: Shape, views: Sequence[View]) -> Fli
     )
 
 
-def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: Divergence | None) -> Divergence | None:
+def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: Witness | None) -> Witness | None:
     """The answer of the engine in the layer that was asked for, amplified by further ones where the weights are bounded."""
     if flip is None:
         return None
@@ -262,7 +262,7 @@ def _where(request: OrderRequest) -> Where:
     return Where(inputs, [(side.lower, side.upper) for side in ranges])
 
 
-def _dependent(request: OrderRequest, sides: Sides, views: tuple[View, ...]) -> Divergence:
+def _dependent(request: OrderRequest, sides: Sides, views: tuple[View, ...]) -> Witness:
     """A network that departs in a box of its inputs, or past a threshold, and nowhere else that is sampled."""
     output = "argmax" if request.kind == "argmax" else "gap"
     strength = Strength(request.least or Fraction(1), request.bound, output=output)
@@ -302,7 +302,7 @@ def _interval_checked(request: IntervalRequest, shape: Shape, views: Sequence[Vi
     return request
 
 
-def run_interval(request: IntervalRequest) -> DivergenceResult:
+def run_interval(request: IntervalRequest) -> Result:
     """Answer whether interval arithmetic on one side misses the value on the other.  Raises InputError."""
     clock, wanted = Clock(request.timeout), request.wanted
     try:

@@ -8,7 +8,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import former_environment, former_operation, kernel_call, parse_environment, run_call
-from fpsynth.networks.network import Network
+from fpsynth.networks.network import Dense, Network
 from fpsynth.witness.numerals import quoted
 
 
@@ -23,9 +23,9 @@ def view_call(environment: str, fmt: Format, network: Network) -> str:
         where = parse_environment(environment)
     except InputError:
         return ""
-    if len(network.dense_layers) > 1:
+    layer = network.nodes[0].layer
+    if len(network.nodes) > 1 or not isinstance(layer, Dense):
         return run_call(where.library, where.operation, where.layout)
-    (layer,) = network.dense_layers
     return kernel_call(Kernel(where, fmt, layer.inputs, layer.outputs, layer.bias is not None))
 
 

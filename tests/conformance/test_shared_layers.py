@@ -31,7 +31,7 @@ from fpsynth.rounding import from_float
 from fpsynth.solvers.base import Status
 from fpsynth.solvers.z3 import Z3
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.witness.writing import layer_json
+from fpsynth.witness.networks import layer_json
 
 HOW = Deployment(Arithmetic(FLOAT32))
 CASES = [(network, point) for network in NETWORKS for point in POINTS]

@@ -21,7 +21,7 @@ from fpsynth.networks.certifier_text import read_network, read_query
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.onnx import onnx_bytes, read_onnx, require_checked
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.witness import Replay, load
+from fpsynth.witness import Observation, load
 
 ASSIGNMENT = re.compile(r"\(([XY])_(\d+) (-?[0-9]+\.[0-9]+)\)")
 
@@ -46,7 +46,7 @@ def in_format(witness, fmt):
         network=dense_relu((Dense(((1.0,), (1.25,))),)),
         certified=(1.25,),
         counterexample=(0.0,),
-        certificate=replace(witness.certificate, radius=Fraction(2)),
+        certificate=replace(witness.claim, radius=Fraction(2)),
         deployment=Deployment(Arithmetic(fmt)),
     )
 
@@ -194,8 +194,8 @@ def test_a_corpus_without_instances_is_refused_and_nothing_is_written(tmp_path, 
 
 def in_onnxruntime(**changes):
     """The replay of a witness in ONNX Runtime: the counterexample's class is 0, as predicted, unless changed."""
-    seen = Replay("onnxruntime", "1.31.0", "matmul", "cpu", 1, (0,), (0.0, 0.5), (0.5, 0.5))
-    return replace(published(), replays=(*published().replays, replace(seen, **changes)))
+    seen = Observation("onnxruntime", "1.31.0", "matmul", "cpu", 1, (0,), (0.0, 0.5), (0.5, 0.5))
+    return replace(published(), observations=(*published().observations, replace(seen, **changes)))
 
 
 def test_verdicts_say_what_shows_them():
@@ -204,7 +204,7 @@ def test_verdicts_say_what_shows_them():
         "float32": "exact evaluation in float32 sequential; replayed in numpy",
         "real": "a proof in exact arithmetic",
     }
-    alone = Benchmark(replace(published(), replays=()))
+    alone = Benchmark(replace(published(), observations=()))
     assert alone.shown_by()["float32"] == "exact evaluation in float32 sequential; not shown by a replay"
     for text in (alone.query1(), alone.queries2()["float32"]):
         assert "; expected over float32: sat (exact evaluation in float32 sequential; not shown by a replay)" in text
@@ -215,7 +215,7 @@ def test_onnx_runtime_says_sat_only_where_it_was_run_and_gave_it():
     assert Benchmark(published()).in_onnxruntime() == {"verdict": "unknown", "shown_by": "not replayed"}
     said = Benchmark(in_onnxruntime()).in_onnxruntime()
     assert said == {"verdict": "sat", "shown_by": "replayed in onnxruntime 1.31.0, MatMul, batch 1"}
-    other = Benchmark(in_onnxruntime(logits_counterexample=(0.25, 0.5))).in_onnxruntime()
+    other = Benchmark(in_onnxruntime(logits=(0.25, 0.5))).in_onnxruntime()
     assert other == {"verdict": "unknown", "shown_by": "onnxruntime 1.31.0 gives the counterexample class 1"}
     wide = Benchmark(in_onnxruntime(batch=64)).in_onnxruntime()  # not the network that is written
     assert wide == {"verdict": "unknown", "shown_by": "not replayed"}

@@ -19,7 +19,7 @@ from fpsynth.report.computed import exact_logits, logits, operations, steps
 from fpsynth.report.explain import explain
 from fpsynth.rounding import Rounding, round_fraction, round_value
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.witness import Certificate
+from fpsynth.witness import Claim
 
 
 def _flat(text):
@@ -55,13 +55,13 @@ def test_the_certificate_is_computed_again():
 
 
 def test_a_claim_that_does_not_come_out_is_named():
-    wrong = replace(known(), certificate=Certificate("lipschitz-exact", True, Fraction(1, 10), Fraction(1, 2)))
+    wrong = replace(known(), certificate=Claim("lipschitz-exact", True, Fraction(1, 10), Fraction(1, 2)))
     assert "The witness says 0.5" in explain(wrong)
     assert "The witness says" not in explain(known())
 
 
 def test_an_unknown_certifier_is_said_to_be_unknown():
-    text = explain(replace(known(), certificate=Certificate("guess", True, Fraction(1, 10), Fraction(1, 2))))
+    text = explain(replace(known(), certificate=Claim("guess", True, Fraction(1, 10), Fraction(1, 2))))
     assert "Its bounds are not computed here: unknown certifier 'guess'" in _flat(text)
 
 
@@ -144,7 +144,7 @@ def _float16(witness):
     def short(number):
         return float(round_fraction(Fraction(number), FLOAT16))
 
-    points = [tuple(map(short, point)) for point in (witness.certified, witness.counterexample)]
+    points = [tuple(map(short, point)) for point in (witness.certified, witness.point)]
     return replace(
         witness,
         format=FLOAT16,

@@ -35,7 +35,6 @@ from fpsynth.orders import fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.computed import logits, steps
 from fpsynth.report.differences import differences, program_differences
-from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_explain import explain_divergence
 from fpsynth.report.explain import explain
 from fpsynth.report.explain_json import explain_json
@@ -43,6 +42,7 @@ from fpsynth.report.orders import read_tree
 from fpsynth.report.partial_sums import Neuron, Sum, summed
 from fpsynth.report.reveals import fused_text, reveal_table, reveals_text
 from fpsynth.report.style import Style
+from fpsynth.report.telling import report
 from fpsynth.report.terminal import picture
 from fpsynth.revealing.file import save_reveals
 from fpsynth.revealing.result import Check, PositionClass, Reveal, aligned_groups, pairs_reversed, steps_in_words
@@ -135,9 +135,9 @@ def test_reports_and_explanations_of_any_of_them_fit_and_name_it(name: str) -> N
     program = BY_HAND[name]
     assert program.format is not None
     found = of(Arithmetic(program.format), program)
-    for report in (explain_divergence(found), divergence_report(found)):
-        assert max(map(len, report.splitlines())) <= 96
-        assert str(arithmetic(program))[:70] in " ".join(report.split())
+    for text in (explain_divergence(found), report(found)):
+        assert max(map(len, text.splitlines())) <= 96
+        assert str(arithmetic(program))[:70] in " ".join(text.split())
     (_, told) = explain_json(found)["views"]
     assert told["arithmetic"] == str(arithmetic(program))
     assert json.dumps(told)

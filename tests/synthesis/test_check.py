@@ -17,7 +17,7 @@ from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.ties.certification import Certification
-from fpsynth.witness import Certificate
+from fpsynth.witness import Claim
 
 
 def witness(chosen="lipschitz-exact"):
@@ -43,7 +43,7 @@ def _network(first, second):
 
 
 TRUE = witness()
-OTHER, SOUND = TRUE.other_certificates[0], TRUE.sound_certificate
+OTHER, SOUND = TRUE.claims[1:][0], TRUE.control
 TAMPERED = {
     "the class changes": replace(TRUE, counterexample=(XB,)),
     "the largest logits tie": replace(TRUE, counterexample=(0.25,)),
@@ -52,8 +52,8 @@ TAMPERED = {
     "the file says of lipschitz-exact": replace(TRUE, certificate=replace(TRUE.certificate, supremum=Fraction(1, 4))),
     "the file says of lipschitz is": replace(TRUE, other_certificates=(replace(OTHER, supremum=Fraction(1, 8)),)),
     "the file says of lipschitz ": replace(TRUE, other_certificates=(replace(OTHER, accepted=False),)),
-    "the file says of lipschitz-sound": replace(TRUE, sound_certificate=replace(SOUND, accepted=True)),
-    "the file says of deeppoly": replace(TRUE, other_certificates=(Certificate("deeppoly", True, Fraction(1), Fraction(1)),)),
+    "the file says of lipschitz-sound": replace(TRUE, control=replace(SOUND, accepted=True)),
+    "the file says of deeppoly": replace(TRUE, other_certificates=(Claim("deeppoly", True, Fraction(1), Fraction(1)),)),
     "the distance in the file": replace(TRUE, distance=math.nextafter(math.nextafter(TRUE.distance, 1.0), 1.0)),
     "the ratio in the file": replace(TRUE, ratio=TRUE.ratio * 2),
     "the ratio in": replace(TRUE, ratio=math.inf),

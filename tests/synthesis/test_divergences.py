@@ -32,7 +32,7 @@ def test_a_reveal_that_does_not_explain_everything_is_noted_in_the_witness(expla
     found = revealed(explained)
     rests = {"reveals": (found,), "grounds": (Ground("b", found, 0, (0,)),)}
     result = concluded(request, Decision(Verdict.FOUND, made, ""), Clock(1.0), **rests)
-    notes = result.divergences[0].provenance.notes
+    notes = result.witnesses[0].provenance.notes
     assert notes[0] == "found"
     assert any("explains 99 of 100 hostile vectors" in note for note in notes) is said
     assert len(notes) == 1 + said

@@ -25,7 +25,7 @@ from fpsynth.synthesis.flips import FlipQuestion
 from fpsynth.synthesis.flips.answer import exact_divergence
 from fpsynth.synthesis.flips.structure import impossible
 from fpsynth.synthesis.matrix import Cell, Member
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 
 def question(

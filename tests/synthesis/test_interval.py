@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from fpsynth.synthesis.checking.witnesses import check_divergence
 from strategies import FLOAT32
 
 from fpsynth.certifiers.interval_ball import order_agnostic_interval
@@ -20,13 +21,12 @@ from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, from_float
 from fpsynth.solvers.engines import engines_named
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.synthesis.checking.divergences import check_divergence
 from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
 from fpsynth.synthesis.intervals.question import build
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 from fpsynth.witness.file import parse, text
 
 SAMPLING = engines_named("sampling")

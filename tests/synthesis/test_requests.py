@@ -18,14 +18,14 @@ from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.asking import add_arguments, keywords
 from fpsynth.cli.parser import Parser
 from fpsynth.errors import InputError
-from fpsynth.report.divergence import divergence_report
+from fpsynth.report.telling import report
 from fpsynth.synthesis.divergences import Decision, concluded
 from fpsynth.synthesis.requests.divergences import OrderRequest, PrecisionRequest, ReluRequest, TwinRequest
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, open_options
 from fpsynth.synthesis.requests.libraries import MatrixRequest
 from fpsynth.synthesis.requests.table import QUESTIONS, environments_of
 from fpsynth.synthesis.requests.ties import TieRequest
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.verdicts import Verdict
 
@@ -45,7 +45,7 @@ class SweetRequest(OrderRequest):
 
 
 @asking(SweetRequest)
-def sweet(request: SweetRequest) -> DivergenceResult:
+def sweet(request: SweetRequest) -> Result:
     """Answer nothing of what is asked."""
     return concluded(request, Decision(Verdict.UNKNOWN, None, "nobody looked"), Clock(1.0))
 
@@ -71,7 +71,7 @@ def test_a_new_option_is_an_argument_of_the_command_line(capsys: pytest.CaptureF
 def test_a_new_option_is_a_keyword_with_its_type_and_default() -> None:
     parameter = inspect.signature(sweet).parameters["sweetness"]
     assert (parameter.default, parameter.annotation, parameter.kind) == (3, "int", inspect.Parameter.KEYWORD_ONLY)
-    assert inspect.signature(sweet).return_annotation == "DivergenceResult"
+    assert inspect.signature(sweet).return_annotation == "Result"
     assert "* sweetness: how sweet (default 3)" in sweet.__doc__
     with pytest.raises(InputError, match="the sweetness must be from 1 to 5, not 6"):
         sweet(sweetness=6)
@@ -82,7 +82,7 @@ def test_a_new_option_is_a_keyword_with_its_type_and_default() -> None:
 def test_a_new_option_is_recorded_and_told_in_the_report() -> None:
     result = sweet(sweetness=4, replay=False)
     assert result.settings["sweetness"] == 4
-    assert "sweetness 4" in " ".join(divergence_report(result).split())
+    assert "sweetness 4" in " ".join(report(result).split())
 
 
 def test_a_new_option_is_one_of_no_other_question() -> None:

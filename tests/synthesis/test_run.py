@@ -41,8 +41,8 @@ def default(fmt, shape=(1, 2), order="sequential"):
 def test_the_sound_certifier_rejects_whatever_is_found(fmt, seed):
     result = run(default(fmt), seed)
     (witness,) = result.witnesses
-    assert witness.sound_certificate is not None
-    assert not witness.sound_certificate.accepted
+    assert witness.control is not None
+    assert not witness.control.accepted
     assert check(witness).confirmed
     assert witness.ratio == 2.0**fmt.precision
 
@@ -67,8 +67,8 @@ def test_other_shapes_orders_and_formats_give_confirmed_witnesses(fmt, shape, or
     assert result.verdict is Verdict.FOUND
     assert check(witness).confirmed
     assert witness.deployment.default == Arithmetic(fmt, order=parse_order(order))
-    if witness.sound_certificate is not None:
-        assert not witness.sound_certificate.accepted
+    if witness.control is not None:
+        assert not witness.control.accepted
     save(witness, tmp_path / "witness.json")
     assert check(load(tmp_path / "witness.json")).confirmed
 
@@ -77,7 +77,7 @@ def test_count_gives_so_many_different_witnesses():
     result = run(default(FLOAT32), count=5)
     assert result.verdict is Verdict.FOUND
     assert len(result.witnesses) == 5
-    assert len({(tuple(w.network.entries()), w.certified, w.counterexample) for w in result.witnesses}) == 5
+    assert len({(tuple(w.network.entries()), w.certified, w.point) for w in result.witnesses}) == 5
     assert all(check(witness).confirmed for witness in result.witnesses)
 
 
@@ -131,7 +131,7 @@ def test_numpy_confirms_a_float32_witness():
         result = run(default(FLOAT32), pool=pool, batches=(1, 3))
     (witness,) = result.witnesses
     assert witness.confirmed_by == ("numpy",)
-    assert {record.batch for record in witness.replays} == {1, 3}
+    assert {record.batch for record in witness.observations} == {1, 3}
 
 
 def test_the_arithmetics_of_libraries_are_asked_for_where_they_may_differ():
@@ -151,10 +151,10 @@ def test_a_library_confirms_only_what_is_certified_at_the_logits_that_it_compute
     # class 0 as well, but beyond the certified radius: the certifier claims nothing there
     beyond = replace(found, counterexample=(-4.0,))
     with LibraryPool(("numpy",)) as pool:
-        assert all(record.confirmed for record in confirmed(found, pool, (1,)).replays)
-        records = confirmed(beyond, pool, (1,)).replays
+        assert all(record.departs for record in confirmed(found, pool, (1,)).observations)
+        records = confirmed(beyond, pool, (1,)).observations
     assert records
     for record in records:
-        assert (record.class_certified, record.class_counterexample) == (1, 0)
-        assert not record.certificate_accepted
-        assert not record.confirmed
+        assert (record.reference_class, record.class_index) == (1, 0)
+        assert not record.accepted
+        assert not record.departs

@@ -71,7 +71,7 @@ def test_the_witnesses_of_a_corpus_are_varied_and_each_is_certified_and_checked(
     witnesses = corpus.witnesses
     assert len(witnesses) == 16
     assert all(check(witness).confirmed for witness in witnesses)
-    assert all(witness.certificate.accepted for witness in witnesses)
+    assert all(witness.claim.accepted for witness in witnesses)
     assert len({witness.network.widths for witness in witnesses}) >= 8
     assert len({tuple(map(argmax, predict(witness))) for witness in witnesses}) >= 3
     signs = {tuple(sorted({entry > 0 for entry in witness.network.entries()})) for witness in witnesses}

@@ -17,7 +17,7 @@ from fpsynth.synthesis.flips.one_sign import Ends, keeps_one_sign
 from fpsynth.synthesis.flips.parts import common_parts, keeps_the_sign
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 from fpsynth.synthesis.verdicts import Proof
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 from fpsynth.wording import counted
 
 

@@ -25,7 +25,7 @@ from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.synthesis.domain import Interval, check_interval
 from fpsynth.synthesis.verdicts import Proof, Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness, only_point
 from fpsynth.witness.prediction import predicted_logits
 
 MAX_TERMS = 4096
@@ -149,7 +149,7 @@ class IntervalResult:
     """The answer to the question."""
 
     verdict: Verdict
-    divergence: Divergence | None
+    divergence: Witness | None
     proof: Proof | None
     reason: str
     """Why the verdict is what it is, in one line."""
@@ -177,7 +177,7 @@ def interval_of(
     return finite_bounds(network_intervals(network, box, own, question.a.deployment, question.widening))
 
 
-def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequence[float]) -> Divergence | None:
+def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequence[float]) -> Witness | None:
     """What these weights and this point come to, evaluated exactly; None where b's value is not outside a's interval.
 
     None, too, where a number is not of the format or the ranges, or where an end or a value is infinite or NaN.
@@ -198,11 +198,11 @@ def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequ
         return None
     if not OUTSIDE.holds(of_a, of_b, bounds):
         return None
-    return Divergence(
+    return Witness(
         question="interval",
         format=fmt,
         network=network,
-        point=tuple(point),
+        points=only_point(point),
         predicate=OUTSIDE,
         views=(replace(a, logits=of_a, interval=bounds, widening=question.widening), replace(b, logits=of_b)),
         real=exact_logits(network, point),

@@ -8,17 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fpsynth.certifiers.base import certifier
+from fpsynth.certifiers.base import Certifier, certifier
 from fpsynth.certifiers.bounds import sqrt_upper
+from fpsynth.certifiers.claims import Ball, Claim
 from fpsynth.certifiers.covered import covers_all
 from fpsynth.certifiers.lipschitz_ball import exact_supremum_squared
 from fpsynth.errors import ContradictionError, InputError, MissingPackageError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
+from fpsynth.predicates import Predicate
 from fpsynth.problems import Assignment
 from fpsynth.synthesis.ties.question import TieQuestion, solution
-from fpsynth.witness import Certificate, Provenance, Witness
+from fpsynth.witness.data import CERTIFIED, COUNTEREXAMPLE, Point, Provenance, Witness, tie_views
+from fpsynth.witness.prediction import with_prediction
 
 REAL_CERTIFIERS = ("lipschitz-exact", "lipschitz")
 """The certifiers whose claims a witness can refute: they reason about real numbers."""
@@ -118,9 +121,9 @@ def stated_ratio(network: Network, logits: Sequence[float], squared: Fraction, s
 class Claims:
     """What the certifiers say of a solution; ``rejection`` says why the chosen one does not accept it, empty if it does."""
 
-    certificate: Certificate
-    others: tuple[Certificate, ...]
-    sound: Certificate | None
+    claim: Claim
+    others: tuple[Claim, ...]
+    sound: Claim | None
     rejection: str
 
 
@@ -153,27 +156,25 @@ def claims(
     for name in REAL_CERTIFIERS:
         if name != chosen:
             try:
-                other = certifier(name, network)
+                others.append(asked(certifier(name, network), certified, logits, radius))
             except InputError:  # not installed, or it cannot read a network with a bias
                 continue
-            others.append(
-                Certificate(name, other.accepts(certified, logits, radius), radius, other.supremum(certified, logits))
-            )
     sound = None
     if fmt.name in SOUND_FORMATS:
         try:
-            strict = certifier("lipschitz-sound", network, format=fmt)
-        except MissingPackageError:
-            strict = None
-        if strict is not None:
             # the negative control is asked about the smallest ball that contains the other point, the easiest claim
-            sound = Certificate(
-                "lipschitz-sound",
-                strict.accepts(certified, logits, containing(squared)),
-                containing(squared),
-                strict.supremum(certified, logits),
-            )
-    return Claims(Certificate(chosen, accepted, radius, supremum), tuple(others), sound, rejection)
+            strict = certifier("lipschitz-sound", network, format=fmt)
+            sound = asked(strict, certified, logits, containing(squared))
+        except MissingPackageError:
+            pass
+    return Claims(asked(tool, certified, logits, radius), tuple(others), sound, rejection)
+
+
+def asked(tool: Certifier, certified: Sequence[float], logits: Sequence[float], radius: Fraction) -> Claim:
+    """What a certifier claims of a ball around a point with the computed ``logits``."""
+    accepted = radius > 0 and tool.accepts(certified, logits, radius)
+    verdict = "unsat" if accepted else "unknown"
+    return Claim(tool.name, Ball(tuple(certified), radius), verdict, tool.supremum(certified, logits))
 
 
 def containing(squared: Fraction) -> Fraction:
@@ -222,23 +223,27 @@ class Certification:
         said = claims(network, certified, logits, squared, fmt, self.chosen)
         if said.sound is not None and said.sound.accepted and covers_all(network, deployment, fmt):
             raise ContradictionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
+        points = (Point(CERTIFIED, certified), Point(COUNTEREXAMPLE, counterexample))
+        sides = zip(tie_views(deployment), points, strict=True)
+        views = tuple(with_prediction(network, point.numbers, view) for view, point in sides)
+        predicate = Predicate("argmax")
         witness = Witness(
             question="tie",
             format=fmt,
             network=network,
-            certified=certified,
-            counterexample=counterexample,
-            deployment=deployment,
-            certificate=said.certificate,
-            other_certificates=said.others,
-            sound_certificate=said.sound,
+            points=points,
+            predicate=predicate,
+            views=views,
+            claims=(said.claim, *said.others),
+            control=said.sound,
+            measure=predicate.measure(views[0].logits, views[1].logits),
             distance=nearest_sqrt(squared),
-            ratio=stated_ratio(network, logits, squared, said.certificate.supremum),
+            ratio=stated_ratio(network, logits, squared, said.claim.reach),
             objective=self.question.objective,
             optimum=optimum,
             provenance=provenance,
         )
-        return witness, said.rejection or self._short_of_what_is_asked(squared, said.certificate.supremum)
+        return witness, said.rejection or self._short_of_what_is_asked(squared, said.claim.reach)
 
     def _short_of_what_is_asked(self, squared: Fraction, supremum: Fraction) -> str:
         """Why the radii are too small for the least ratio, though by the exact Lipschitz bound they are not; else empty."""
