@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fpsynth.api.keywords import OLDER, asking, formerly
+from fpsynth.api.keywords import asking
 from fpsynth.errors import InputError
 from fpsynth.synthesis.requests.libraries import MatrixRequest, RevealRequest, require_layer
-from fpsynth.synthesis.requests.reading import Libraries, batches_of, check_batches, libraries_of
+from fpsynth.synthesis.requests.looking import EnvironmentsRequest
+from fpsynth.synthesis.requests.reading import batches_of, check_batches
 
 if TYPE_CHECKING:
     from fpsynth.libraries.environments import Installation
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from fpsynth.synthesis.matrix import Matrix
 
 
-@formerly(**OLDER)
-def environments(library: Libraries = None, *, device: str = "cpu") -> Installation:
+@asking(EnvironmentsRequest)
+def environments(request: EnvironmentsRequest) -> Installation:
     """Say for each library whether it is installed here, and what it can run; and which solvers there are."""
     from fpsynth.libraries.environments import installation
 
-    return installation(libraries_of(library, device), device)
+    return installation(request.libraries, request.device)
 
 
 @asking(RevealRequest)

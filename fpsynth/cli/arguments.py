@@ -11,7 +11,7 @@ from fpsynth.cli.codes import TEXT
 from fpsynth.cli.parser import Parser
 from fpsynth.cli.printing_arguments import add_output, out
 from fpsynth.synthesis.requests.fields import Request
-from fpsynth.synthesis.requests.reading import integers
+from fpsynth.synthesis.requests.reading import batches_of, integers, libraries_of
 from fpsynth.synthesis.requests.shared import KNOWN, SIZES
 from fpsynth.synthesis.requests.table import DIVERGENCES, QUESTIONS
 from fpsynth.version import __version__
@@ -21,26 +21,14 @@ _COLUMNS = 80
 
 
 def libraries(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """The libraries named one by one or with commas between them; where none are, all that know the device."""
-    if arguments.library:
-        return tuple(name.strip() for text in arguments.library for name in text.split(","))
-    from fpsynth.libraries.registry import names_for
-
-    return names_for(arguments.device)
+    """The libraries of a replay, named one by one or with commas between them; where none are, all that know the device."""
+    return libraries_of(arguments.library, arguments.device)
 
 
 def batches(arguments: argparse.Namespace) -> tuple[int, ...]:
-    """The batch sizes; where none are given, those worth trying on the device."""
-    if arguments.batch is not None:
-        return integers("the batch sizes")(arguments.batch)
-    from fpsynth.libraries.runs import batches_for
-
-    return batches_for(arguments.device)
-
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """The option --device."""
-    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
+    """The batch sizes of a replay; where none are given, those worth trying on the device."""
+    read = integers("the batch sizes")
+    return batches_of(None if arguments.batch is None else read(arguments.batch), arguments.device)
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +36,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--library", action="append", metavar="NAMES", help=f"libraries, with commas between them (default {KNOWN})"
     )
     parser.add_argument("--batch", metavar="SIZES", help=f"batch sizes (default {SIZES})")
-    add_device(parser)
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
 
 
 def build_parser() -> Parser:
@@ -70,19 +58,12 @@ def build_parser() -> Parser:
             name, help=text, description=filled, epilog=TEXT, formatter_class=argparse.RawDescriptionHelpFormatter
         )
 
-    for name in [*_BEFORE_TREE, "tree", *(name for name in QUESTIONS if name not in _BEFORE_TREE)]:
-        if name == "tree":
-            _tree(command("tree", "print an order as a tree, or compare two"))
-        else:
-            _question(command(name, QUESTIONS[name].about), QUESTIONS[name])
-    _environments(command("environments", "list what is installed here and what it can run"))
+    for name, request in QUESTIONS.items():
+        _question(command(name, request.about), request)
     _check(command("check", "compute every claim of a witness file again, exactly, without a solver"))
     _replay(command("replay", "run a witness file in real libraries"))
     _explain(command("explain", "tell the computation of a witness file step by step"))
     return parser
-
-
-_BEFORE_TREE = ("tie", *(request.question for request in DIVERGENCES), "reveal", "matrix")
 
 
 def _question(parser: argparse.ArgumentParser, request: type[Request]) -> None:
@@ -101,6 +82,10 @@ def _network(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _form(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--form", "--as", metavar="FORM", help="unicode, text, svg, fpcore or json (default unicode)")
+
+
 _BESIDE: Mapping[str, Mapping[str, Add]] = {
     "tie": {
         "replay": out(
@@ -115,34 +100,15 @@ _BESIDE: Mapping[str, Mapping[str, Add]] = {
         for request in DIVERGENCES
     },
     "reveal": {"terms": _network},
+    "tree": {"compare": _form},
 }
 """What questions have on the command line alone, by the option that it is told of before."""
 _AFTER: Mapping[str, Add] = {
     "reveal": out("FILE.json", "write what was found, to be used wherever an order is taken"),
+    "tree": out("FILE", "write it there instead of printing it"),
     "matrix": out("NAME", "write NAME.json, NAME.txt and NAME.svg"),
 }
 """What they have after all options."""
-
-
-def _tree(parser: argparse.ArgumentParser) -> None:
-    """Print or compare orders."""
-    add = parser.add_argument
-    add(
-        "order",
-        metavar="ORDER",
-        help="a family such as strided:8, or one within another as in blocked:256-of-lanes:8, a list like [[0,1],2], a file",
-    )
-    add("--terms", type=int, metavar="N", help="of a family: terms of the sum (default 8)")
-    add("--form", "--as", metavar="FORM", help="unicode, text, svg, fpcore or json (default unicode)")
-    add("--compare", metavar="ORDER", help="say whether this other order is the same tree, and where they part")
-    out("FILE", "write it there instead of printing it")(parser)
-    add_output(parser)
-
-
-def _environments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--library", action="append", metavar="NAMES", help=f"libraries (default {KNOWN})")
-    add_device(parser)
-    add_output(parser)
 
 
 def _check(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fpsynth import api
-from fpsynth.cli.arguments import libraries
 from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
@@ -18,6 +17,7 @@ from fpsynth.cli.places import require_writable
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
 from fpsynth.errors import InputError
 from fpsynth.files import shown
+from fpsynth.synthesis.requests.looking import EnvironmentsRequest
 from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
 def environments(arguments: Namespace, console: Console) -> Outcome:
     """List the environments."""
     console.progress("importing the libraries and trying every dtype")
-    found = api.environments(libraries(arguments), device=arguments.device)
+    found = api.environments(**keywords(arguments, EnvironmentsRequest))
     code = UNKNOWN if found.lost else DONE
     if arguments.json:
         from fpsynth.report.results import environments_json

@@ -14,6 +14,7 @@ from fpsynth.cli.console import Console, Verbatim
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.files import shown
 from fpsynth.synthesis.requests.libraries import MatrixRequest, RevealRequest
+from fpsynth.synthesis.requests.looking import TreeRequest
 from fpsynth.synthesis.requests.table import DIVERGENCES, QUESTIONS
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
 
     if arguments.out is not None:
         require_free_file(arguments.out)
-    found = api.tree(arguments.order, terms=arguments.terms, compare=arguments.compare)
+    found = api.tree(**keywords(arguments, TreeRequest))
     form = "unicode" if arguments.form is None else arguments.form
     drawn = found.drawn(form, unicode=console.unicode(), width=console.width()) if found.other is None else found.compared()
     if arguments.out is not None:

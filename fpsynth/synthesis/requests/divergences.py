@@ -57,14 +57,7 @@ class OrderRequest(Options):
     )
     _: KW_ONLY
     silent: Sequence[str] = asked(
-        (),
-        Option(
-            "what must not depart from it (may be repeated)",
-            "SIDE",
-            several=True,
-            environment=True,
-            record=False,
-        ),
+        (), Option("what must not depart from it (may be repeated)", "SIDE", several=True, environment=True, record=False)
     )
     only_in: str | None = asked(
         None,
@@ -226,8 +219,7 @@ class ReluRequest(OrderRequest):
     about: ClassVar[str] = "find a pre-activation that is negative in one arithmetic and positive in another"
 
     a: str = asked(
-        "real",
-        Option(f"where it is below zero: {shared.SIDE} (default %(default)s)", "SIDE", environment=True, record=False),
+        "real", Option(f"where it is below zero: {shared.SIDE} (default %(default)s)", "SIDE", environment=True, record=False)
     )
     b: str = asked(
         "tensorflow:matmul", Option("where it is above zero (default %(default)s)", "SIDE", environment=True, record=False)
@@ -309,11 +301,7 @@ class IntervalRequest(Options):
     def described(self) -> dict[str, Any]:
         """The request as a result records it, with the radius that was used instead, if that is another one."""
         used = self.used_radius()
-        return {
-            "sides": self.sides,
-            **super().described(),
-            "radius_rounded_up": float(used) if used != self.wanted else None,
-        }
+        return {"sides": self.sides, **super().described(), "radius_rounded_up": float(used) if used != self.wanted else None}
 
 
 _ENVIRONMENT = Option(

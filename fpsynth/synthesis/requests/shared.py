@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from fpsynth.synthesis.requests.fields import Option, between
-from fpsynth.synthesis.requests.reading import (
-    MAX_JOBS,
-    MAX_VECTORS,
-    check_seconds,
-    check_solver,
-    integers,
-)
+from fpsynth.synthesis.requests.reading import MAX_JOBS, MAX_VECTORS, check_seconds, check_solver, integers
 
 KNOWN = "numpy,torch,tensorflow,onnxruntime,jax on a CPU, torch,tensorflow,jax,cupy on a GPU"
 """The libraries of a run where none are named."""
@@ -37,10 +31,7 @@ TIMEOUT = Option(
     check=check_seconds,
 )
 JOBS = Option(
-    "solver processes at a time (default: one per processor)",
-    "N",
-    number=int,
-    check=between(1, MAX_JOBS, "the number of jobs"),
+    "solver processes at a time (default: one per processor)", "N", number=int, check=between(1, MAX_JOBS, "the number of jobs")
 )
 VECTORS = Option(
     "hostile vectors that check a reveal (default %(default)s)",
@@ -50,12 +41,7 @@ VECTORS = Option(
 )
 REPLAY = Option("do not run the libraries", record=False)
 LIBRARY = Option("libraries of the replay, with commas between them (default all)", "NAMES", several=True, record=False)
-BATCH = Option(
-    f"batch sizes of the replay (default {SIZES})",
-    "SIZES",
-    reads=integers("the batch sizes"),
-    record=False,
-)
+BATCH = Option(f"batch sizes of the replay (default {SIZES})", "SIZES", reads=integers("the batch sizes"), record=False)
 DEVICE = Option("cpu or cuda (default %(default)s)", "DEVICE", record=False)
 
 

@@ -1,4 +1,4 @@
-"""The table of questions: every request that the command line and Python know alike."""
+"""The table of questions: every request that the command line and Python know alike, in the order of the help text."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fpsynth.synthesis.requests.divergences import (
 )
 from fpsynth.synthesis.requests.fields import Request, open_options
 from fpsynth.synthesis.requests.libraries import CompareRequest, MatrixRequest, RevealRequest
+from fpsynth.synthesis.requests.looking import EnvironmentsRequest, TreeRequest
 from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
 DIVERGENCES: tuple[type[Request], ...] = (
@@ -22,7 +23,16 @@ DIVERGENCES: tuple[type[Request], ...] = (
     TwinRequest,
     PositionRequest,
 )
-_ALL: tuple[type[Request], ...] = (TieRequest, *DIVERGENCES, RevealRequest, MatrixRequest, CompareRequest, CertifyRequest)
+_ALL: tuple[type[Request], ...] = (
+    TieRequest,
+    *DIVERGENCES,
+    RevealRequest,
+    MatrixRequest,
+    TreeRequest,
+    CompareRequest,
+    CertifyRequest,
+    EnvironmentsRequest,
+)
 QUESTIONS = {request.question: request for request in _ALL}
 
 

@@ -87,8 +87,7 @@ class TieRequest(Request):
     )
     prove: bool = asked(False, Option("spend the time that is left on a proof that nothing is larger"))
     certifier: str = asked(
-        "lipschitz-exact",
-        Option("lipschitz-exact (the verified certifier's own arithmetic) or lipschitz (ball arithmetic)"),
+        "lipschitz-exact", Option("lipschitz-exact (the verified certifier's own arithmetic) or lipschitz (ball arithmetic)")
     )
     solver: str = asked(
         "auto",
@@ -216,10 +215,7 @@ class CertifyRequest(Request):
     )
     images: str | os.PathLike[str] = field(
         metadata=needed(
-            Option(
-                "images (count, ...), uint8 (divided by 255) or floats (as they are), and labels (count,)",
-                "FILE.npz",
-            )
+            Option("images (count, ...), uint8 (divided by 255) or floats (as they are), and labels (count,)", "FILE.npz")
         )
     )
     eps: Number = field(metadata=needed(Option("L2 radius", "RADIUS")))
