@@ -43,30 +43,14 @@ class OrderRequest(Options):
     question: ClassVar[str] = "order"
     about: ClassVar[str] = "find a network on which two orders, or two environments, disagree"
 
-    a: str = asked(
-        "sequential", Option(f"the reference: {shared.SIDE} (default %(default)s)", "SIDE", environment=True, record=False)
-    )
+    a: str = asked("sequential", shared.side(f"the reference: {shared.SIDES} (default %(default)s)"))
     b: str | None = asked(
-        None,
-        Option(
-            "what departs from it, such as groups:16,fused,align=25,accumulator=float32 (default pairwise)",
-            "SIDE",
-            environment=True,
-            record=False,
-        ),
+        None, shared.side("what departs from it, such as groups:16,fused,align=25,accumulator=float32 (default pairwise)")
     )
     _: KW_ONLY
-    silent: Sequence[str] = asked(
-        (), Option("what must not depart from it (may be repeated)", "SIDE", several=True, environment=True, record=False)
-    )
+    silent: Sequence[str] = asked((), shared.side("what must not depart from it (may be repeated)", several=True))
     only_in: str | None = asked(
-        None,
-        Option(
-            "the same as --b: it departs in this one from all of --a and --silent, and from --b if given",
-            "SIDE",
-            environment=True,
-            record=False,
-        ),
+        None, shared.side("the same as --b: it departs in this one from all of --a and --silent, and from --b if given")
     )
     outputs: int | None = asked(
         None,
@@ -218,12 +202,8 @@ class ReluRequest(OrderRequest):
     question: ClassVar[str] = "relu"
     about: ClassVar[str] = "find a pre-activation that is negative in one arithmetic and positive in another"
 
-    a: str = asked(
-        "real", Option(f"where it is below zero: {shared.SIDE} (default %(default)s)", "SIDE", environment=True, record=False)
-    )
-    b: str = asked(
-        "tensorflow:matmul", Option("where it is above zero (default %(default)s)", "SIDE", environment=True, record=False)
-    )
+    a: str = asked("real", shared.side(f"where it is below zero: {shared.SIDES} (default %(default)s)"))
+    b: str = asked("tensorflow:matmul", shared.side("where it is above zero (default %(default)s)"))
     _: KW_ONLY
     terms: int = asked(8, _FEWER_TERMS)
     silent: Sequence[str] = field(default=(), init=False)
@@ -254,13 +234,8 @@ class IntervalRequest(Options):
         "find a value outside the interval that interval arithmetic (interval bound propagation, IBP) gives for it"
     )
 
-    a: str = asked(
-        "sequential",
-        Option(
-            f"interval arithmetic in this order: {shared.SIDE} (default %(default)s)", "SIDE", environment=True, record=False
-        ),
-    )
-    b: str = asked("pairwise", Option("the value in this order (default %(default)s)", "SIDE", environment=True, record=False))
+    a: str = asked("sequential", shared.side(f"interval arithmetic in this order: {shared.SIDES} (default %(default)s)"))
+    b: str = asked("pairwise", shared.side("the value in this order (default %(default)s)"))
     _: KW_ONLY
     terms: int = asked(8, _FEWER_TERMS)
     widening: str = asked("", Option("elina: widen as ELINA does (default: round outward)", "NAME"))

@@ -9,7 +9,7 @@ KNOWN = "numpy,torch,tensorflow,onnxruntime,jax on a CPU, torch,tensorflow,jax,c
 """The libraries of a run where none are named."""
 SIZES = "1,4,64, on a GPU also 1024"
 """The batch sizes of a replay where none are given."""
-SIDE = (
+SIDES = (
     "an order, after which come ,fused ,rounded=1+3 (products not fused) ,flush or ,flush=unbounded ,accumulator=FORMAT "
     ",operands=tf32 ,operand_rounding=RTZ ,rounding=RTP, and for "
     "the aligned sums of tensor cores ,align=25 ,align_rounding=RNE ,align_cut=RTN; or real, a reveal file, or an environment "
@@ -43,6 +43,11 @@ REPLAY = Option("do not run the libraries", record=False)
 LIBRARY = Option("libraries of the replay, with commas between them (default all)", "NAMES", several=True, record=False)
 BATCH = Option(f"batch sizes of the replay (default {SIZES})", "SIZES", reads=integers("the batch sizes"), record=False)
 DEVICE = Option("cpu or cuda (default %(default)s)", "DEVICE", record=False)
+
+
+def side(text: str, *, several: bool = False) -> Option:
+    """The option of a side of a question, or of several; a record tells of all sides together."""
+    return Option(text, "SIDE", several=several, environment=True, record=False)
 
 
 def maximise(objectives: str) -> Option:
