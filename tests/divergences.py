@@ -171,22 +171,21 @@ def _views(draw, name, role, fmt, network):
     environment, row = draw(
         st.sampled_from([("", 7), ("torch:linear:batch=4", 3), ("numpy:dot:batch=4,row=2,layout=NN,NPROC=1", 2)])
     )
+    ends = st.tuples(_RATIONALS, _RATIONALS).map(lambda e: (min(e), max(e)))
+    interval, widening = draw(
+        st.just(((), "")) | st.tuples(st.tuples(*[ends] * outputs), st.sampled_from(["", "elina"])),
+    )
     return View(
         name,
         draw(_TEXTS),
         role,
         Deployment(draw(_arithmetics(format_of, layers[0], True)), exceptions),
         environment,
-        row,
-        tuple(draw(st.just([]) | st.permutations(range(outputs)))),
-        draw(st.just(()) | st.tuples(*[_RATIONALS] * outputs)),
-        *draw(
-            st.just(((), ""))
-            | st.tuples(
-                st.tuples(*[st.tuples(_RATIONALS, _RATIONALS).map(lambda e: (min(e), max(e)))] * outputs),
-                st.sampled_from(["", "elina"]),
-            )
-        ),
+        row=row,
+        permutation=tuple(draw(st.just([]) | st.permutations(range(outputs)))),
+        logits=draw(st.just(()) | st.tuples(*[_RATIONALS] * outputs)),
+        interval=interval,
+        widening=widening,
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from fractions import Fraction
 
 import pytest
+from ties import changed, claim
 from witnesses import published
 
 import fpsynth
@@ -123,9 +124,7 @@ def test_a_radius_must_be_a_number_above_zero(eps):
 
 
 def test_a_witness_that_claims_a_radius_of_zero_is_refused():
-    nothing = dataclasses.replace(
-        published(), certificate=dataclasses.replace(published().certificate, radius=Fraction(0), accepted=False)
-    )
+    nothing = changed(published(), claim=claim("lipschitz-exact", False, Fraction(0), published().claim.reach))
     for ask in (fpsynth.check, fpsynth.replay, fpsynth.explain):
         with pytest.raises(InputError, match="radius must be above 0"):
             ask(nothing)

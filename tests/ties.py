@@ -5,11 +5,11 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from fpsynth.certifiers.claims import Ball, Claim
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.verifiers.claims import Ball, Claim
 from fpsynth.witness import Point, Witness, tie_views
 
 

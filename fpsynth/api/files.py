@@ -64,6 +64,25 @@ def write_corpus(found: Result | Iterable[Result | Witness], folder: Path, *, ti
     return write(witnesses, folder, timeout=timeout)
 
 
+def write_witnesses(witnesses: Sequence[Witness], folder: Path) -> list[str]:
+    """Write witnesses into a new or empty folder, which appears complete or not at all; return their names, 000.json and so on.
+
+    The file of a large network lies beside them once.  Nothing is written where there are none.  Raises InputError where the
+    folder is not free or cannot be written.
+    """
+    from fpsynth.files import write_tree
+    from fpsynth.witness.file import text_and_files
+
+    tree: dict[str, bytes] = {}
+    names = [f"{number:03d}.json" for number in range(len(witnesses))]
+    for name, witness in zip(names, witnesses, strict=True):
+        written, files = text_and_files(witness)
+        tree |= {name: written.encode(), **files}
+    if tree:
+        write_tree(folder, tree)
+    return names
+
+
 def write_folder(found: Result | Witness, folder: Path) -> tuple[str, ...]:
     """Write one witness, or the first of a result, with its network as ONNX into a new or empty folder, as --out does.
 

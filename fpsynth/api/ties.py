@@ -9,8 +9,8 @@ from fpsynth.formats import format_named
 from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
 if TYPE_CHECKING:
-    from fpsynth.certifiers.dataset import DatasetCertification
     from fpsynth.synthesis.result import Result
+    from fpsynth.verifiers.dataset import DatasetCertification
 
 
 @asking(TieRequest)
@@ -39,7 +39,7 @@ def certify(request: CertifyRequest) -> DatasetCertification:
     Raises InputError for files and arguments that cannot be used, and fpsynth.workers.deadlines.OutOfTimeError where the time
     is over.
     """
-    from fpsynth.certifiers.dataset import certify_dataset
+    from fpsynth.verifiers.dataset import certify_dataset
 
     return certify_dataset(
         request.network,

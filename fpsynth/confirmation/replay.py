@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from fpsynth.certifiers.base import certifier
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import argmax
 from fpsynth.formats import Format
@@ -16,6 +15,7 @@ from fpsynth.libraries.kernels import Environment, Process
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.pool import Answer, Call, LibraryPool, Member, pool_for, require_device
 from fpsynth.libraries.registry import NAMES, library_named, names_for
+from fpsynth.verifiers.base import certifier
 from fpsynth.witness.data import Observation, View, Witness
 from fpsynth.witness.prediction import arranged, judged, undone, with_prediction
 

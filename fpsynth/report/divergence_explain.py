@@ -61,22 +61,22 @@ def _side(divergence: Witness, view: View, neuron: Neuron, style: Style) -> list
     return side_lines(f"{view.name}, {who}", name, neuron, style)
 
 
-def side_lines(who: str, name: str, neuron: Neuron, style: Style) -> list[str]:
-    """The partial sums of a neuron called ``name``, under the view called ``who``."""
+def side_lines(who: str, name: str, neuron: Neuron, style: Style, limit: int = MAX_STEPS) -> list[str]:
+    """The partial sums of a neuron called ``name``, ``limit`` at most, under the view called ``who``."""
     head = f"  {who}: {name}"
     if neuron.how.format is None:
         return [style.paint(head, "bold"), "    exact: nothing is rounded"]
     found = summed(neuron)
     steps = found.steps
     usual = Counter(step.format for step in steps if len(step.arguments) > 1).most_common(1)
-    rows = [_row(step, usual[0][0] if usual else step.format) for step in steps[:MAX_STEPS]]
+    rows = [_row(step, usual[0][0] if usual else step.format) for step in steps[:limit]]
     lines = [style.paint(head, "bold")]
     if rows:
         lines += table(["", "", "exact", "rounded", "", "error"], rows, style, indent=4, gap=2)
     else:
         lines.append("    nothing is added: at most one term is not zero")
-    if len(steps) > MAX_STEPS:
-        lines.append(f"    and {len(steps) - MAX_STEPS} more")
+    if len(steps) > limit:
+        lines.append(f"    and {len(steps) - limit} more")
     for step in found.aligned[:MAX_ALIGNED]:
         lines += _aligned(step, style)
     if len(found.aligned) > MAX_ALIGNED:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from fpsynth.certifiers.base import certifier
-from fpsynth.certifiers.margins import LipschitzCertifier, margins
 from fpsynth.errors import InputError
 from fpsynth.expressions import Op
 from fpsynth.packages import how_to_install
@@ -34,6 +32,8 @@ from fpsynth.report.verdicts import cause, contains, refuted, sentence
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums import facts
 from fpsynth.sums.program import Program
+from fpsynth.verifiers.base import certifier
+from fpsynth.verifiers.margins import LipschitzCertifier, margins
 from fpsynth.witness import Witness
 from fpsynth.wording import counted
 

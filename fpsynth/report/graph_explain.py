@@ -18,6 +18,8 @@ from fpsynth.wording import counted
 
 MAX_NODES = 60
 """Nodes that are listed."""
+MAX_STEPS = 12
+"""Partial sums of a view that are listed."""
 
 
 def stacked(network: Network) -> bool:
@@ -122,7 +124,10 @@ def _apart_lines(witness: Witness, style: Style) -> list[str]:
     lines += ["", *style.wrap(words)]
     for view, sum_of in found.neurons:
         who = ", ".join(filter(None, (called(view), place(witness, view))))
-        lines += ["", *side_lines(f"{view.name}, {who}", f"{clean(found.first, 30)}[{sum_of.output}]", sum_of, style)]
+        lines += [
+            "",
+            *side_lines(f"{view.name}, {who}", f"{clean(found.first, 30)}[{sum_of.output}]", sum_of, style, MAX_STEPS),
+        ]
     return lines
 
 

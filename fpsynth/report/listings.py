@@ -13,9 +13,9 @@ from fpsynth.report.tables import table
 from fpsynth.witness import Witness
 
 if TYPE_CHECKING:
-    from fpsynth.certifiers.dataset import DatasetCertification
     from fpsynth.libraries.environments import Environment, Installation
     from fpsynth.synthesis.checking.check import CheckResult
+    from fpsynth.verifiers.dataset import DatasetCertification
 
 
 def check_text(result: CheckResult, style: Style | None = None) -> str:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from fpsynth.certifiers.bounds import sqrt_upper
 from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Logits
@@ -14,6 +13,7 @@ from fpsynth.report.numerals import decimal, power_text, radius_text, shortest, 
 from fpsynth.report.style import CLASS_COLOURS, NO_BREAK, Style, whole
 from fpsynth.report.tables import table
 from fpsynth.rounding import from_float, to_index
+from fpsynth.verifiers.bounds import sqrt_upper
 from fpsynth.witness import Witness
 from fpsynth.witness.numerals import hex_text
 from fpsynth.wording import counted, noun

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fpsynth.certifiers.claims import Claim
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import radius_text, significant
 from fpsynth.report.setting import class_text, distance, distance_squared
 from fpsynth.report.style import Style, clean, listed
 from fpsynth.report.tables import table
+from fpsynth.verifiers.claims import Claim
 from fpsynth.witness import Observation, Witness
 from fpsynth.wording import noun
 

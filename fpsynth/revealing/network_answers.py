@@ -26,14 +26,15 @@ from fpsynth.workers.messages import Message
 def network_answer(kernels: CachedKernels, request: Message) -> Message:
     """The answer to {"network": network, "environment": text, "dtype": name, "vectors": n, "seed": n, "inputs": array or null}.
 
-    It is the reveal as JSON data, from the cache on disk where that has it; with inputs (points, inputs) also ``logits``
+    It is the reveal as JSON data, from the cache on disk where that has it, and the same with the network as it is computed and
+    its deployment (``kept``, which ``network_from_kept`` reads); with inputs (points, inputs) also ``logits``
     (points, outputs) as the library gives them now, how many of them the revealed arithmetics give (``reproduced``), and how
     far rounding in the revealed orders can have moved each (``bounds``, (points, outputs)).
     """
     network, dtype = network_from_message(request["network"]), format_named(request["dtype"])
     where, inputs = parse_network_environment(request["environment"]), request["inputs"]
     found = _revealed(kernels, network, dtype, where, request)
-    answer: Message = {"reveal": network_reveal_to_json(found)}
+    answer: Message = {"reveal": network_reveal_to_json(found), "kept": kept_network(found, network.logits)}
     if inputs is None:
         return answer
     logits = Runs(kernels.library, network, dtype, where)(inputs)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from fpsynth.certifiers.claims import Claim
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Deployment
+from fpsynth.verifiers.claims import Claim
 
 POINT = "point"
 """The name of a witness's only point."""

@@ -56,11 +56,19 @@ def save(witness: Witness, path: PathLike, *, new: bool = False) -> None:
 
     Raises InputError where the path cannot be written; if ``new``, or exists.
     """
-    files: dict[str, bytes] = {}
-    written = _text(witness_to_json(witness, lambda network: _placed(network, files)))
+    written, files = text_and_files(witness)
     for name, content in files.items():
         write_beside(content, name, os.path.dirname(os.path.abspath(path)))
     write_atomically(path, written, new=new)
+
+
+def text_and_files(witness: Witness) -> tuple[str, dict[str, bytes]]:
+    """The witness as JSON text, and the files of its large networks, which belong beside it, by name.
+
+    Raises InputError for one that could not be read back.
+    """
+    files: dict[str, bytes] = {}
+    return _text(witness_to_json(witness, lambda network: _placed(network, files))), files
 
 
 def _placed(network: Network, files: dict[str, bytes]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from fpsynth.certifiers.claims import Ball, Claim
 from fpsynth.errors import InputError
 from fpsynth.files import PathLike
 from fpsynth.formats import FLOAT64, Format, format_named
@@ -16,6 +15,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.arithmetic_json import arithmetic_from_json
 from fpsynth.sums.building import program_of
+from fpsynth.verifiers.claims import Ball, Claim
 from fpsynth.witness.calls import named_environment, named_variant, require_call, view_call
 from fpsynth.witness.data import POINT, Observation, Point, Sampled, View, Witness
 from fpsynth.witness.fields import (

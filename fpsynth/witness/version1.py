@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fpsynth.certifiers.claims import Ball, Claim
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.libraries.naming import run_call
@@ -11,6 +10,7 @@ from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Flush, rounding_named
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.verifiers.claims import Ball, Claim
 from fpsynth.witness.calls import named_variant, require_call
 from fpsynth.witness.data import CERTIFIED, COUNTEREXAMPLE, Observation, Point, Witness, tie_views
 from fpsynth.witness.fields import (

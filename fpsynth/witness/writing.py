@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fpsynth.certifiers.claims import Ball, Claim
 from fpsynth.libraries.naming import run_call
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.arithmetic_json import arithmetic_to_json
+from fpsynth.verifiers.claims import Ball, Claim
 from fpsynth.witness.calls import view_call
 from fpsynth.witness.data import Observation, Provenance, Sampled, View, Witness
 from fpsynth.witness.networks import network_to_json

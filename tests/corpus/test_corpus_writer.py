@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profiles import examples
+from ties import changed, claim
 from witnesses import RADIUS, W1, W2, XA, XB, published
 
 from fpsynth import files
@@ -28,7 +29,7 @@ ASSIGNMENT = re.compile(r"\(([XY])_(\d+) (-?[0-9]+\.[0-9]+)\)")
 
 def float16_witness():
     """Neighbouring weights and neighbouring inputs: the products with 0.7509765625 tie, those with 0.75146484375 do not."""
-    return replace(
+    return changed(
         published(),
         format=FLOAT16,
         network=dense_relu((Dense(((0.75, 0.0), (0.75048828125, 0.0))),)),
@@ -40,13 +41,13 @@ def float16_witness():
 
 def in_format(witness, fmt):
     """Numbers that every format holds, with a tie at 0 that is one over the reals too."""
-    return replace(
+    return changed(
         witness,
         format=fmt,
         network=dense_relu((Dense(((1.0,), (1.25,))),)),
         certified=(1.25,),
         counterexample=(0.0,),
-        certificate=replace(witness.claim, radius=Fraction(2)),
+        claim=claim(witness.claim.verifier, True, Fraction(2), witness.claim.reach),
         deployment=Deployment(Arithmetic(fmt)),
     )
 
@@ -276,7 +277,7 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path):
 
 def test_points_of_one_class_are_no_benchmark(tmp_path):
     with pytest.raises(InputError, match="both points are predicted to have class 1"):
-        write_witness_folder(replace(published(), counterexample=(XB,)), tmp_path / "w")
+        write_witness_folder(changed(published(), counterexample=(XB,)), tmp_path / "w")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -290,7 +291,7 @@ def test_a_corpus_of_nothing_is_refused(tmp_path):
 @settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=30))
 def test_no_text_in_a_witness_changes_a_query(tmp_path, text):
-    witness = replace(published(), certificate=replace(published().certificate, certifier=text))
+    witness = changed(published(), claim=replace(published().claim, verifier=text))
     plain, odd = Benchmark(published()).query1(), Benchmark(witness).query1()
     assert [line for line in odd.split("\n") if not line.startswith(";")] == [
         line for line in plain.split("\n") if not line.startswith(";")

@@ -7,7 +7,6 @@ from fractions import Fraction
 import pytest
 from aligned_arithmetics import tensor_core
 from divergences import BY_HAND, any_divergence, divergence, observed, row_of, triple, twin, views
-from fpsynth.report.result_json import result_json
 from hypothesis import given, settings
 from profiles import examples
 
@@ -17,7 +16,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.report.explain import explain
 from fpsynth.report.listings import check_text, replay_text
 from fpsynth.report.partial_sums import layer_values, neuron_of, number, parting, summed
-from fpsynth.report.results import check_json
+from fpsynth.report.results import check_json, result_json
 from fpsynth.report.telling import report
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.checking.check import check

@@ -141,17 +141,17 @@ def test_a_file_that_does_not_say_what_a_view_computes_is_not_explained():
     found = triple()
     for number in range(len(found.views)):
         silent = tuple(replace(view, logits=()) if k == number else view for k, view in enumerate(found.views))
-        for tell in (explain_divergence, report):
+        for told in (explain_divergence, report):
             with pytest.raises(InputError, match=f"view {found.views[number].name} has no logits: fpsynth check"):
-                tell(replace(found, views=silent))
+                told(replace(found, views=silent))
 
 
 @settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(any_divergence())
 def test_whatever_a_file_may_hold_is_told_or_refused_in_one_line(found):
-    for tell in (explain_divergence, report):
+    for told in (explain_divergence, report):
         try:
-            text = tell(found, unicode=False)
+            text = told(found, unicode=False)
         except InputError as error:
             text = str(error)
             assert "\n" not in str(error)  # noqa: PT017

@@ -49,14 +49,14 @@ def fits(text: str, width: int) -> None:
 def test_reports_that_found_nothing_fit(verdict, width):
     proof = Proof(LONG, "refutation", {}) if verdict is Verdict.IMPOSSIBLE else None
     asked = {"dtype": "float32", "sides": [LONG, "pairwise"], "shape": (1, 2)}
-    fits(report(Result(verdict, (), LONG, proof, Fraction(1, 3), (), 0.5, 1.0, asked), width=width), width)
+    fits(report(Result("tie", verdict, (), LONG, proof, (), 0.5, 1.0, asked, Fraction(1, 3)), width=width), width)
     fits(report(Result("order", verdict, (), LONG, proof, (), 0.5, 1.0, asked), width=width), width)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("shape", [(1, 2), (1, 5), (3, 2), (5, 4, 3), (2, 3, 3, 2), (9, 12)])
 def test_reports_of_ties_fit(shape, width):
-    witness = replace(random_witness(*shape, bias=len(shape) > 2), replays=REPLAYS)
+    witness = replace(random_witness(*shape, bias=len(shape) > 2), observations=REPLAYS)
     for text in (
         report(found(witness, known(), optimal()), width=width),
         report(witness, width=width),

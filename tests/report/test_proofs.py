@@ -38,7 +38,7 @@ def test_the_report_of_every_question_about_arithmetics_names_them(question):
 
 
 def test_a_tie_has_them_in_the_same_form():
-    result = Result(Verdict.IMPOSSIBLE, (), PROOF.statement, PROOF, None, (), 0.5, 1.25, {}, {"z3-solver": "4.16"})
+    result = Result("tie", Verdict.IMPOSSIBLE, (), PROOF.statement, PROOF, (), 0.5, 1.25, {}, versions={"z3-solver": "4.16"})
     data = json.loads(json.dumps(result_json(result)))
     assert (data["proof"], data["versions"]) == (proof_json(PROOF), {"z3-solver": "4.16"})
     assert SAID in " ".join(report(result).split())

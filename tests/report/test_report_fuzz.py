@@ -34,7 +34,7 @@ def test_any_witness_is_explained_in_ascii_if_asked(witness):
 @settings(max_examples=examples(40))
 @given(any_witness())
 def test_colour_adds_codes_and_changes_no_text(witness):
-    result = Result(Verdict.FOUND, (witness, witness), "", None, Fraction(3), (), 1.0, 2.0, {"dtype": "float32"})
+    result = Result("tie", Verdict.FOUND, (witness, witness), "", None, (), 1.0, 2.0, {"dtype": "float32"}, Fraction(3))
     coloured = report(result, colour=True)
     assert "\x1b[" in coloured
     assert plain(coloured) == report(result, colour=False)

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 from reports import found, known, optimal, random_witness, replayed
+from ties import changed, claim
 
 from fpsynth.formats import FLOAT16
 from fpsynth.networks.network import Dense, dense_relu
@@ -13,7 +14,7 @@ from fpsynth.solvers.race import Attempt
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Proof, Refutation, Verdict
-from fpsynth.witness import Claim, Observation
+from fpsynth.witness import Observation
 
 
 def _flat(text):
@@ -97,14 +98,14 @@ def test_without_replays_the_report_says_how_to_get_them():
 
 def test_the_negative_control():
     assert "✓ rejects" in report(found(known()))
-    fooled = replace(known(), control=Claim("lipschitz-sound", True, Fraction(1), Fraction(2)))
+    fooled = changed(known(), control=claim("lipschitz-sound", True, Fraction(1), Fraction(2)))
     assert "this is a bug" in _flat(report(found(fooled)))
     unknown = replace(known(), control=None)
     assert "no negative control" in report(found(unknown))
 
 
 def test_a_certificate_that_does_not_contain_a_refutes_nothing():
-    far = replace(known(), certificate=Claim("lipschitz-exact", True, Fraction(1, 100), Fraction(1, 4)))
+    far = changed(known(), claim=claim("lipschitz-exact", True, Fraction(1, 100), Fraction(1, 4)))
     text = report(found(far))
     assert "does not contain a" in text
     assert "Nothing is wrong" in text
@@ -148,9 +149,8 @@ def test_large_networks_are_summarised():
 
 def test_impossible_comes_with_its_proof():
     proof = Proof("no certified float16 tie of ratio 5000 or more", "exhaustive", {"weight_pairs": 12, "inputs": 34})
-    result = Result(
-        Verdict.IMPOSSIBLE, (), proof.statement, proof, Fraction(2**11), (), 1.0, 2.0, {"dtype": "float16", "shape": (1, 2)}
-    )
+    settings = {"dtype": "float16", "shape": (1, 2)}
+    result = Result("tie", Verdict.IMPOSSIBLE, (), proof.statement, proof, (), 1.0, 2.0, settings, Fraction(2**11))
     text = _flat(report(result))
     assert "tie · float16 · 1,2 IMPOSSIBLE" in text
     assert "by enumeration: 12 pairs of weights, each at all 34 inputs" in text
@@ -162,7 +162,7 @@ def test_unknown_lists_what_was_tried():
         Attempt("z3", "bitblast", seed, "tie", True, "unknown", f"its time limit of {seed // 2} s is over", 4.1, 10**8)
         for seed in range(40)
     )
-    result = Result(Verdict.UNKNOWN, (), "the time limit of 4 s is over", None, None, attempts, 4.0, 4.2, {"seed": 0})
+    result = Result("tie", Verdict.UNKNOWN, (), "the time limit of 4 s is over", None, attempts, 4.0, 4.2, {"seed": 0})
     text = report(result)
     assert "UNKNOWN" in text
     assert "neither a witness nor a proof" in text
@@ -181,8 +181,8 @@ def test_control_characters_from_a_file_do_not_reach_the_terminal():
 
 
 def test_an_overflow_is_reported():
-    witness = replace(known(), format=FLOAT16, certified=(65504.0,), counterexample=(1.0,), observations=())
-    overflowing = replace(witness, network=dense_relu((Dense(((4.0,), (2.0,))),)), deployment=Deployment(Arithmetic(FLOAT16)))
+    witness = changed(known(), format=FLOAT16, certified=(65504.0,), counterexample=(1.0,), observations=())
+    overflowing = changed(witness, network=dense_relu((Dense(((4.0,), (2.0,))),)), deployment=Deployment(Arithmetic(FLOAT16)))
     text = report(overflowing)
     assert "infinity" in text
 
@@ -195,6 +195,6 @@ def test_a_library_that_confirms_at_some_batch_sizes_only_is_said_to():
 
 def test_the_statement_of_an_impossible_question_stands_there_once():
     proof = Proof("no tie there", "contradictory domain", {})
-    text = _flat(report(Result(Verdict.IMPOSSIBLE, (), "no tie there", proof, None, (), 0.0, 0.0, {})))
+    text = _flat(report(Result("tie", Verdict.IMPOSSIBLE, (), "no tie there", proof, (), 0.0, 0.0, {})))
     assert text.count("no tie there") == 1
     assert "read off the domain; no solver is needed" in text

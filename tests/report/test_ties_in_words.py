@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import pytest
 from reports import REPLAYS, found, known, optimal, random_witness
+from ties import changed, claim
 from witnesses import published
 
 from fpsynth.report.explain import explain
@@ -15,7 +16,6 @@ from fpsynth.report.telling import report
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness import Claim
 
 
 def flat(text):
@@ -30,10 +30,10 @@ def cells(text, name):
 def short_of_one(distance=2.0**-11, ratio=2.0**11):
     """A certifier's radius just below the exact one, 1, that it was asked about with twelve digits."""
     supremum = 1 - Fraction(1, 10**13)
-    certificate = Claim("lipschitz-exact", True, Fraction("0.999999999999"), supremum)
-    other = Claim("lipschitz", True, Fraction("0.999999999999"), Fraction(1))
+    exact = claim("lipschitz-exact", True, Fraction("0.999999999999"), supremum)
+    other = claim("lipschitz", True, Fraction("0.999999999999"), Fraction(1))
     points = {"certified": (0.5,), "counterexample": (0.5 + distance,)}
-    return replace(known(), **points, certificate=certificate, other_certificates=(other,), distance=distance, ratio=ratio)
+    return changed(known(), **points, claim=exact, others=(other,), distance=distance, ratio=ratio)
 
 
 def test_the_ratio_is_that_of_two_printed_numbers():
@@ -44,7 +44,7 @@ def test_the_ratio_is_that_of_two_printed_numbers():
 
 
 def test_a_ratio_of_the_certified_radius_itself_needs_no_other_one():
-    own = replace(optimal(), ratio=float(optimal().certificate.reach) / 2.0**-24)
+    own = replace(optimal(), ratio=float(optimal().claim.reach) / 2.0**-24)
     assert "exact radius" not in report(own)
     assert "exact radius" not in report(replace(own, ratio=0.0))
 
@@ -73,8 +73,8 @@ def test_asked_and_accepted_are_two_columns():
 
 def test_a_radius_that_is_rejected_is_rounded_up():
     """Rounded down it would seem to be smaller than the distance of the points, which its ball contains."""
-    sound = Claim("lipschitz-sound", False, Fraction("0.123456789012"), Fraction(0))
-    text = report(replace(known(), control=sound))
+    sound = claim("lipschitz-sound", False, Fraction("0.123456789012"), Fraction(0))
+    text = report(changed(known(), control=sound))
     assert cells(text, "lipschitz-sound")[:4] == ["lipschitz-sound", "✓ rejects", "0.1234567891", "none"]
 
 
@@ -104,7 +104,7 @@ def attempts(*engines, reason="not encoded: more than 512 weights, which no engi
 @pytest.mark.parametrize("width", [60, 80, 96])
 def test_attempts_that_ended_alike_are_told_once_with_room_for_the_reason(width):
     runs = (*attempts("sampling", "z3", "bitwuzla"), *attempts("z3", reason="its time limit of 4 s is over"))
-    result = Result(Verdict.UNKNOWN, (), "nothing", None, None, runs, 4.0, 4.2, {})
+    result = Result("tie", Verdict.UNKNOWN, (), "nothing", None, runs, 4.0, 4.2, {})
     text = report(result, width=width)
     block = text[text.index("Attempts") :].partition("\n\n")[0]
     assert flat(block).count("not encoded") == 1
@@ -115,5 +115,5 @@ def test_attempts_that_ended_alike_are_told_once_with_room_for_the_reason(width)
 
 def test_seeds_of_one_engine_are_a_range_and_times_too():
     runs = tuple(replace(attempts("z3")[0], seed=seed, seconds=1.0 + seed) for seed in range(4))
-    text = report(Result(Verdict.UNKNOWN, (), "nothing", None, None, runs, 4.0, 4.2, {}))
+    text = report(Result("tie", Verdict.UNKNOWN, (), "nothing", None, runs, 4.0, 4.2, {}))
     assert "z3 (fp, seeds 0-3) · 1.00 to 4.00 s" in text

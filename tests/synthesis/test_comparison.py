@@ -212,7 +212,7 @@ def test_a_value_outside_the_interval_of_an_order_is_found_in_the_library() -> N
 
 
 def _interval(network, point):
-    from fpsynth.certifiers.intervals import finite_bounds, network_intervals
+    from fpsynth.verifiers.intervals import finite_bounds, network_intervals
 
     return finite_bounds(network_intervals(network, tuple((x, x) for x in point), FLOAT32, Deployment(SEQUENTIAL), ""))
 

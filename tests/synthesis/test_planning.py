@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fpsynth.synthesis.checking.witnesses import check_divergence
 
 from fpsynth import api
 from fpsynth.errors import InputError
@@ -14,6 +13,7 @@ from fpsynth.formats import FLOAT32, TF32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.matrix import classes_of, confirm, detectors, reveal_all
 from fpsynth.synthesis.settings import Settings
@@ -117,7 +117,7 @@ def test_a_value_lies_outside_the_interval_of_one_neuron_of_several_and_numpy_sh
     assert len(made.reference.interval) == 6
     assert (made.deployed.environment, made.deployed.row) == ("numpy:matmul:batch=4,outputs=6,output=2,row=1", 1)
     assert made.confirmed_by == ("numpy",)
-    assert check_divergence(made).confirmed
+    assert check(made).confirmed
 
 
 def test_detectors_of_a_matrix_keep_to_the_weights_of_a_sum() -> None:

@@ -17,7 +17,6 @@ from sums import wide_trees
 
 from fpsynth import expressions as e
 from fpsynth.alignment import Alignment
-from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import evaluate_arrays
 from fpsynth.evaluators.bit_patterns import from_index
@@ -48,6 +47,7 @@ from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.structure import impossible, nothing_rounds
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion
+from fpsynth.verifiers.interval_expressions import lower_interval
 from fpsynth.witness.data import View
 
 PRODUCT = LeafKind.PRODUCT

@@ -42,7 +42,7 @@ def test_the_exact_recheck_confirms_it_at_the_published_ratio():
 
 def test_the_certifier_accepts_hardly_more_than_a_quarter_of_the_unit():
     # the logits differ by 2**-26, and the Lipschitz bound 2**-24 is rounded up to 16 decimals: 0.0000000596046448
-    assert load(FILE).certificate.reach == Fraction(1, 2**26) / Fraction("0.0000000596046448")
+    assert load(FILE).claim.reach == Fraction(1, 2**26) / Fraction("0.0000000596046448")
 
 
 def test_the_command_confirms_it(capsys):

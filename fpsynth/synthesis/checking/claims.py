@@ -8,9 +8,6 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 
-from fpsynth.certifiers.base import Certifier, certifier
-from fpsynth.certifiers.claims import Claim
-from fpsynth.certifiers.covered import covers_all
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.synthesis.checking.findings import Finding, NotChecked
 from fpsynth.synthesis.ties.certification import (
@@ -22,6 +19,9 @@ from fpsynth.synthesis.ties.certification import (
     squared_distance,
     stated_ratio,
 )
+from fpsynth.verifiers.base import Certifier, certifier
+from fpsynth.verifiers.claims import Claim
+from fpsynth.verifiers.covered import covers_all
 from fpsynth.witness.data import Witness
 
 MAX_FLOAT = Fraction(sys.float_info.max)

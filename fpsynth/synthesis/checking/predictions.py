@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.predicates import argmax
 from fpsynth.synthesis.checking.findings import Finding
+from fpsynth.verifiers.intervals import finite_bounds, network_intervals
 from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import arranged, predicted_logits
 from fpsynth.wording import counted

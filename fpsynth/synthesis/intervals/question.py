@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
 from fpsynth import expressions as ex
-from fpsynth.certifiers.interval_expressions import includes, lower_interval
-from fpsynth.certifiers.intervals import finite_bounds, network_intervals, widening_named
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression
@@ -25,6 +24,10 @@ from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.synthesis.domain import Interval, check_interval
 from fpsynth.synthesis.verdicts import Proof, Verdict
+from fpsynth.verifiers.claims import Box
+from fpsynth.verifiers.interval_expressions import includes, lower_interval
+from fpsynth.verifiers.interval_verifier import IntervalVerifier
+from fpsynth.verifiers.intervals import widening_named
 from fpsynth.witness.data import View, Witness, only_point
 from fpsynth.witness.prediction import predicted_logits
 
@@ -46,7 +49,7 @@ class IntervalQuestion:
     weights: Interval
     inputs: Interval
     widening: str = ""
-    """Empty for outward rounding, or a name of ``certifiers.intervals.WIDENINGS``."""
+    """Empty for outward rounding, or a name of ``verifiers.intervals.WIDENINGS``."""
     radius: Fraction = Fraction(0)
     """The interval is that of the box of this radius around the point (its ends rounded outward); 0: of the point."""
     maximise: bool = False
@@ -173,8 +176,11 @@ def interval_of(
     question: IntervalQuestion, network: Network, point: Sequence[float]
 ) -> tuple[tuple[Fraction, Fraction], ...] | None:
     """The interval that a gives for the neuron at a point; None where an end is infinite or NaN."""
-    own, box = question.a.deployment.default.format or question.format, box_around(question, point)
-    return finite_bounds(network_intervals(network, box, own, question.a.deployment, question.widening))
+    lower, upper = zip(*box_around(question, point), strict=True)
+    if not all(map(math.isfinite, (*lower, *upper))):
+        return None
+    verifier = IntervalVerifier("intervals", question.a.deployment, question.widening)
+    return verifier.verify(network, Box(lower, upper)).bounds or None
 
 
 def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequence[float]) -> Witness | None:

@@ -21,7 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fpsynth.certifiers.margins import (
+from fpsynth.errors import InputError
+from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.template import Template
+from fpsynth.verifiers.asked import require_stack
+from fpsynth.verifiers.margins import (
     Bounds,
     LipschitzCertifier,
     Progress,
@@ -30,9 +34,6 @@ from fpsynth.certifiers.margins import (
     no_progress,
     squared_differences,
 )
-from fpsynth.errors import InputError
-from fpsynth.networks.network import Dense, Network
-from fpsynth.networks.template import Template
 from fpsynth.workers.deadlines import require_time
 
 UNIT = 10**16
@@ -228,5 +229,9 @@ def margin_bounds(network: Network | Template[Fraction], gram: int = 11, progres
 def exact_certifier(
     network: Network | Template[Fraction], gram: int = 11, progress: Progress = no_progress
 ) -> LipschitzCertifier:
-    """Return the certifier ``lipschitz-exact``.  Raises what ``margin_bounds`` raises."""
+    """Return the certifier ``lipschitz-exact``.
+
+    Raises what ``margin_bounds`` raises, and InputError for other networks than dense ones with ReLU.
+    """
+    require_stack(network, "lipschitz-exact")
     return LipschitzCertifier("lipschitz-exact", network.widths, margin_bounds(network, gram, progress))

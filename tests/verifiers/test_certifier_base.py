@@ -5,11 +5,11 @@ from fractions import Fraction
 
 import pytest
 
-from fpsynth.certifiers import NAMES, certifier
-from fpsynth.certifiers.margins import least, top_class
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, TF32
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.verifiers import NAMES, certifier
+from fpsynth.verifiers.margins import least, top_class
 
 NETWORK = dense_relu((Dense(((1.0,), (3.0,), (-5.0,))),))
 REAL = [name for name in NAMES if name != "lipschitz-sound"]

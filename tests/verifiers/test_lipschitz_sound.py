@@ -11,9 +11,6 @@ from profiles import every_second
 from random_networks import hostile_point, nearest, random_network
 from witnesses import W1, W2, XB
 
-from fpsynth.certifiers.lipschitz_ball import ball_certifier
-from fpsynth.certifiers.lipschitz_sound import Affine, sound_certifier
-from fpsynth.certifiers.margins import top_class
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
@@ -21,6 +18,10 @@ from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.verifiers.linear_bounds import LinearBound
+from fpsynth.verifiers.lipschitz_ball import ball_certifier
+from fpsynth.verifiers.lipschitz_sound import sound_certifier
+from fpsynth.verifiers.margins import top_class
 
 FORMATS = [FLOAT16, BFLOAT16, FLOAT32]
 SHAPES = [(1, 2), (3, 2), (8, 3), (2, 3, 2), (3, 4, 3), (2, 3, 3, 2)]
@@ -272,8 +273,8 @@ def test_wide_layers_in_numpys_own_order_keep_their_class():
     assert accepted > 20
 
 
-def test_an_affine_bound_is_reached_where_it_says():
-    bound = Affine((Fraction(2), Fraction(3)), Fraction(5), Fraction(7))
+def test_a_linear_bound_is_reached_where_it_says():
+    bound = LinearBound((Fraction(2), Fraction(3)), Fraction(5), Fraction(7))
     unit = 1 << 1200
     left, slope = bound.limit(100 * unit, [unit, 2 * unit])
     assert Fraction(left, slope) == Fraction(100 - 7 - 2 - 6, 5)

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from witnesses import RADIUS, SUPREMUM, W1, W2, XB
 
-from fpsynth.certifiers.lipschitz_exact import exact_certifier, gram_matrix, margin_bounds, spectral_norm_up, sqrt_up
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.template import template
+from fpsynth.verifiers.lipschitz_exact import exact_certifier, gram_matrix, margin_bounds, spectral_norm_up, sqrt_up
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 UNIT = 10**16

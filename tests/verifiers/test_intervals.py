@@ -18,8 +18,6 @@ from strategies import FLOAT32, INVENTED, arithmetics, networks, trees, values
 from fpsynth import expressions as e
 from fpsynth import rounding as r
 from fpsynth.alignment import Alignment
-from fpsynth.certifiers.interval_expressions import lower_interval
-from fpsynth.certifiers.intervals import WIDENINGS, Ends, finite_bounds, network_intervals, propagate
 from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import evaluate_arrays
 from fpsynth.evaluators.exact import evaluate
@@ -32,6 +30,8 @@ from fpsynth.networks.template import Template, template
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, Value
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.verifiers.interval_expressions import lower_interval
+from fpsynth.verifiers.intervals import WIDENINGS, Ends, finite_bounds, network_intervals, propagate
 
 OMEGA = {FLOAT32: 2.0**24, FLOAT64: 2.0**53}
 

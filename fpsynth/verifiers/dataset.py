@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fpsynth.certifiers import base as certifiers
-from fpsynth.certifiers.bounds import float_up
-from fpsynth.certifiers.estimates import Estimating
-from fpsynth.certifiers.lipschitz_sound import SoundCertifier
-from fpsynth.certifiers.margins import LipschitzCertifier, Progress, no_progress
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import PathLike
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.layouts import transposed
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.networks.npz import Images, load_images, load_network
+from fpsynth.verifiers import base as verifiers
+from fpsynth.verifiers.bounds import float_up
+from fpsynth.verifiers.estimates import Estimating
+from fpsynth.verifiers.margins import Progress, no_progress
 from fpsynth.workers.deadlines import require_time, within
 
 _BATCH = 500
@@ -102,8 +101,8 @@ def _certified(
     report: Progress,
 ) -> DatasetCertification:
     start = time.perf_counter()
-    if certifier not in certifiers.NAMES:
-        raise unknown_name("certifier", certifier, certifiers.NAMES)
+    if certifier not in verifiers.NAMES:
+        raise unknown_name("certifier", certifier, verifiers.NAMES)
     if eps < 0:
         raise InputError(f"the radius must not be negative, as {eps} is")
     if dtype not in (FLOAT16, FLOAT32, FLOAT64):
@@ -116,7 +115,7 @@ def _certified(
     deployed = _rounded(network, dtype)
     runs = deployed if certifier == "lipschitz-sound" else network
     estimating = Estimating(report, _costs(network.widths, certifier))
-    judge = certifiers.certifier(certifier, runs, gram=gram, format=dtype, progress=estimating)
+    judge = verifiers.certifier(certifier, runs, gram=gram, format=dtype, progress=estimating)
     prepared = time.perf_counter()
     accepted, classes = _judged(judge, deployed, images, eps, dtype, limit, report)
     correct = classes == images.labels[: len(classes)]
@@ -166,7 +165,7 @@ def _rounded(network: Network, dtype: Format) -> Network:
 
 
 def _judged(
-    judge: LipschitzCertifier | SoundCertifier,
+    judge: verifiers.Certifier,
     deployed: Network,
     images: Images,
     eps: Fraction,

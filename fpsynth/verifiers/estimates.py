@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from fpsynth.certifiers.margins import Progress
+from fpsynth.verifiers.margins import Progress
 
 _SPEAKS_FROM = 2.0
 """Seconds below which nothing is said of the time that is left."""

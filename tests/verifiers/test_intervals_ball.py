@@ -13,7 +13,6 @@ from programs import arithmetic, computed, programs
 from strategies import arithmetics, trees, values
 
 from fpsynth.alignment import Alignment
-from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
@@ -22,6 +21,7 @@ from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, from_float, round_value
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
+from fpsynth.verifiers.interval_ball import order_agnostic_interval
 
 PRODUCT = Leaf(LeafKind.PRODUCT, (), (Round(FLOAT32),))
 

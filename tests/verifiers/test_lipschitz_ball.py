@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from witnesses import W1, W2, XB
 
-from fpsynth.certifiers.lipschitz_ball import ball_certifier, exact_supremum_squared, spectral_norm_upper
-from fpsynth.certifiers.lipschitz_exact import exact_certifier, spectral_norm_up
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.verifiers.lipschitz_ball import ball_certifier, exact_supremum_squared, spectral_norm_upper
+from fpsynth.verifiers.lipschitz_exact import exact_certifier, spectral_norm_up
 
 
 def one_layer(*rows, bias=None):

@@ -16,6 +16,7 @@ widened by all that can be cut off (see ``cut_unit`` and ``addends_cut``), and t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +26,7 @@ from fpsynth import rounding as r
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import Format, power_of_two
+from fpsynth.networks.layers import DivideConstant
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network
 from fpsynth.rounding import Rounding, Value
@@ -87,13 +89,15 @@ def network_intervals(
     deployment: Deployment,
     widening: str = "",
 ) -> tuple[Ends, ...]:
-    """Return an interval for each output, for all points of ``box`` (a lower and an upper end for each input).
+    """Return an interval for each output, row-major, for all points of ``box`` (two ends for each input).
 
     Weights and ends must be of ``fmt``, the format of the deployment's arithmetics.  Raises InputError for an unknown
-    widening, a box of another size or with reversed ends, and a deployment in real arithmetic.
+    widening, a box of another size or with reversed ends, a deployment in real arithmetic, a batch normalisation that is not
+    folded, and a bound or slope of a selection that is no number of the format.
     """
-    if len(box) != network.widths[0] or any(not low <= high for low, high in box):
-        raise InputError(f"a box needs a lower and an upper end, in this order, for each of {network.widths[0]} inputs")
+    inputs = math.prod(network.input_shape)
+    if len(box) != inputs or any(not low <= high for low, high in box):
+        raise InputError(f"a box needs a lower and an upper end, in this order, for each of {inputs} inputs")
     boxes: dict[str, Ends] = {}
 
     def known(low: float, high: float) -> Expression:
@@ -101,9 +105,14 @@ def network_intervals(
         boxes[name] = r.from_float(low), r.from_float(high)
         return variable(name, fmt)
 
-    symbolic = network.map(lambda w: known(w, w))
-    inputs = [known(low, high) for low, high in box]
-    return tuple(propagate(lower(symbolic, inputs, deployment), boxes, widening))
+    divided = any(isinstance(node.layer, DivideConstant) for node in network.nodes)  # whose numbers must be known
+    lowered = network if divided else network.map(lambda w: known(w, w))
+    point = [known(low, high) for low, high in box]
+    try:
+        roots = lower(lowered, point, deployment)
+    except ValueError as error:  # of formats that do not fit, which has no more to it than its line
+        raise InputError(error) from None
+    return tuple(propagate(roots, boxes, widening))
 
 
 def finite_bounds(ends: Sequence[Ends]) -> tuple[tuple[Fraction, Fraction], ...] | None:

@@ -11,10 +11,16 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from fpsynth.certifiers.bounds import sqrt_upper
-from fpsynth.certifiers.margins import (
+from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.formats import power_of_two
+from fpsynth.networks.network import Network
+from fpsynth.packages import how_to_install
+from fpsynth.verifiers.asked import require_stack
+from fpsynth.verifiers.bounds import sqrt_upper
+from fpsynth.verifiers.margins import (
     Bounds,
     LipschitzCertifier,
+    Logits,
     Progress,
     RowsOnDemand,
     check_network,
@@ -23,10 +29,7 @@ from fpsynth.certifiers.margins import (
     squared_differences,
     top_class,
 )
-from fpsynth.errors import InputError, MissingPackageError
-from fpsynth.formats import power_of_two
-from fpsynth.networks.network import Network
-from fpsynth.packages import how_to_install
+from fpsynth.workers.deadlines import require_time
 
 _BITS = 128
 
@@ -48,6 +51,7 @@ def spectral_norm_upper(weight: Sequence[Sequence[float]], gram: int) -> Fractio
             power = power.transpose()  # M^T M and M M^T have the same norm: take the smaller
         power *= power.transpose()
         for _ in range(gram - 1):
+            require_time()
             power *= power
         norm = sum((entry * entry for entry in power.entries()), flint.arb(0)).sqrt()
         for _ in range(gram):
@@ -101,12 +105,13 @@ def ball_certifier(network: Network, gram: int = 11, progress: Progress = no_pro
     Raises InputError for a network with one output or entries that are not finite, MissingPackageError where there are
     hidden layers and python-flint is not installed.
     """
+    require_stack(network, "lipschitz")
     check_network(network, gram)
     bounds = margin_bounds(network, hidden_norms(network, gram, progress))
     return LipschitzCertifier("lipschitz", network.widths, bounds)
 
 
-def exact_supremum_squared(network: Network, logits: Sequence[float]) -> Fraction:
+def exact_supremum_squared(network: Network, logits: Logits) -> Fraction:
     """Return the square of the exact supremum of a one-layer network: the least (margin / L)**2 over the other classes.
 
     0 where a margin is not positive.  Raises InputError for hidden layers, logits of the wrong number or not finite, and

@@ -40,6 +40,10 @@ class Claim:
     """Of balls: exactly the radii below this one would be accepted (0 where none is); None where that is not known."""
     versions: dict[str, str] = field(default_factory=dict, compare=False)
     """Package name to version, of what computed it."""
+    bounds: tuple[tuple[Fraction, Fraction], ...] = ()
+    """Of boxes: a lower and an upper end of each output, row-major, between which it lies; empty where they are not known."""
+    reason: str = field(default="", compare=False)
+    """Why the verdict is ``unknown``, in one line; empty for others."""
 
     @property
     def accepted(self) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpsynth.certifiers.bounds import float_up, norm_upper, round_up, sqrt_upper
+from fpsynth.verifiers.bounds import float_up, norm_upper, round_up, sqrt_upper
 
 POSITIVE = st.fractions(min_value=0, max_value=10**40) | st.builds(
     lambda n, k: Fraction(n) * Fraction(2) ** k, st.integers(1, 2**60), st.integers(-2000, 2000)

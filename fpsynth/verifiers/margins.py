@@ -16,6 +16,9 @@ from fpsynth.networks.template import Template
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps of it are done and how many there are."""
 
+Logits = Sequence[float] | Sequence[Fraction]
+"""As a library computed them, or exact ones."""
+
 Bounds = Sequence[Sequence[Fraction]]
 """One row and one column per output: [p][q] = [q][p] bounds how much faster than the input logit q moves against logit p."""
 
@@ -67,17 +70,17 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """Ignore a progress report."""
 
 
-def top_class(logits: Sequence[float]) -> int | None:
+def top_class(logits: Logits) -> int | None:
     """Return the lowest index of the largest logit; None where one of them is not a number or infinite."""
-    if not all(math.isfinite(logit) for logit in logits):
+    if not all(isinstance(logit, Fraction) or math.isfinite(logit) for logit in logits):
         return None
     return max(range(len(logits)), key=lambda k: logits[k])
 
 
-def margins(logits: Sequence[float], top: int) -> list[tuple[int, Fraction]]:
+def margins(logits: Logits, top: int) -> list[tuple[int, Fraction]]:
     """Return (class, exact lead of ``top`` over it) for every class but ``top``."""
     best = Fraction(logits[top])
-    return [(k, best - Fraction(logit)) for k, logit in enumerate(logits) if k != top]
+    return [(k, best - Fraction(logits[k])) for k in range(len(logits)) if k != top]
 
 
 def check_network(network: Network | Template[Fraction], gram: int) -> None:
@@ -90,9 +93,7 @@ def check_network(network: Network | Template[Fraction], gram: int) -> None:
         raise InputError(f"the number of Gram iterations must be between 1 and 64, not {gram}")
 
 
-def check_query(
-    shape: tuple[int, ...], point: Sequence[float], logits: Sequence[float], radius: Fraction = Fraction(0)
-) -> None:
+def check_query(shape: tuple[int, ...], point: Sequence[float], logits: Logits, radius: Fraction = Fraction(0)) -> None:
     """Raise InputError where point or logits do not fit a network of this shape, or the radius is negative."""
     if len(point) != shape[0] or len(logits) != shape[-1]:
         raise InputError(
@@ -123,7 +124,7 @@ class LipschitzCertifier:
     """Of the network: inputs, hidden widths, outputs."""
     bounds: Bounds
 
-    def accepts(self, point: Sequence[float], logits: Sequence[float], radius: Fraction) -> bool:
+    def accepts(self, point: Sequence[float], logits: Logits, radius: Fraction) -> bool:
         """Whether ``radius`` (L2, exact) is certified at ``point``, whose computed logits are read as exact numbers.
 
         Logits that are not finite are never accepted.  Raises InputError for wrong lengths and a negative radius.
@@ -132,7 +133,7 @@ class LipschitzCertifier:
         top = top_class(logits)
         return top is not None and all(self.bounds[top][i] * radius < lead for i, lead in margins(logits, top))
 
-    def supremum(self, point: Sequence[float], logits: Sequence[float]) -> Fraction:
+    def supremum(self, point: Sequence[float], logits: Logits) -> Fraction:
         """Return the rational below which every radius, and no other, is accepted; 0 where none is.
 
         Raises InputError for wrong lengths, and where every radius is accepted.
@@ -146,7 +147,7 @@ class LipschitzCertifier:
             return Fraction(0)
         return least([lead / bound if bound else None for lead, bound in pairs])
 
-    def accepts_all(self, points: Sequence[Sequence[float]], logits: Sequence[Sequence[float]], radius: Fraction) -> list[bool]:
+    def accepts_all(self, points: Sequence[Sequence[float]], logits: Sequence[Logits], radius: Fraction) -> list[bool]:
         """``accepts`` of many points, faster than one by one."""
         needed: dict[int, list[Fraction]] = {}
         accepted = []

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from profiles import slow
 
-from fpsynth.certifiers.dataset import certify_dataset
-from fpsynth.certifiers.estimates import Estimating
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
+from fpsynth.verifiers.dataset import certify_dataset
+from fpsynth.verifiers.estimates import Estimating
 from fpsynth.workers.deadlines import OutOfTimeError
 
 DATA = Path(os.environ.get("FPSYNTH_DATA") or Path(__file__).parents[3] / "shared" / "data")

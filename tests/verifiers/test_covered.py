@@ -12,8 +12,6 @@ from programs import computed, programs
 from strategies import values
 
 from fpsynth.alignment import Alignment
-from fpsynth.certifiers.covered import covers, covers_all
-from fpsynth.certifiers.lipschitz_sound import _rounding
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Tree, parse_order
@@ -21,6 +19,8 @@ from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
+from fpsynth.verifiers.covered import covers, covers_all
+from fpsynth.verifiers.layer_losses import losses
 
 
 def test_the_constants_bound_the_errors_of_every_covered_program() -> None:
@@ -46,12 +46,12 @@ def test_the_constants_bound_the_errors_of_every_covered_program() -> None:
         if not value.is_finite:
             return  # the certifier rejects points where that may be
         layer = Dense((weights,), None if bias is None else (bias,))
-        how = _rounding(layer, fmt)
-        assert how is not None
+        lost = losses(layer, fmt)
+        assert lost is not None
         w, x = ([Fraction(number) for number in numbers] for numbers in (weights, point))
         exact = sum((a * b for a, b in zip(w, x, strict=True)), Fraction(bias or 0))
-        allowed = how.kappa * sum((abs(a * b) for a, b in zip(w, x, strict=True)), Fraction(0)) + how.tau
-        allowed += how.bias * abs(Fraction(bias or 0)) + how.flush * (sum(map(abs, w)) + sum(map(abs, x)))
+        allowed = lost.kappa * sum((abs(a * b) for a, b in zip(w, x, strict=True)), Fraction(0)) + lost.tau
+        allowed += lost.bias * abs(Fraction(bias or 0)) + lost.flush * (sum(map(abs, w)) + sum(map(abs, x)))
         assert abs(value.fraction() - exact) <= allowed, program
 
     held()

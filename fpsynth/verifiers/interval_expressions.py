@@ -1,6 +1,6 @@
 """Interval bound propagation as expressions: the ends of every output as a graph, which solvers and samplers can read.
 
-The same intervals as ``fpsynth.certifiers.intervals``, bit for bit.
+The same intervals as ``fpsynth.verifiers.intervals``, bit for bit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import reduce
 
 from fpsynth import expressions as ex
-from fpsynth.certifiers.intervals import OUTWARD, Widening, addends_cut, cut_unit, widening_named
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format, power_of_two
@@ -17,6 +16,7 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.template import Template
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import Deployment
+from fpsynth.verifiers.intervals import OUTWARD, Widening, addends_cut, cut_unit, widening_named
 
 Ends = tuple[Expression, Expression]
 """Lower and upper end of an interval; the same node twice for a point."""
