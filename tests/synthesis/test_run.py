@@ -6,6 +6,7 @@ import pytest
 from tie_questions import E4P4, question
 from ties import changed
 
+from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.pool import LibraryPool
@@ -17,7 +18,7 @@ from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval, default_weights
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.question import TieQuestion
-from fpsynth.synthesis.ties.run import Wanted, confirmed, run_tie
+from fpsynth.synthesis.ties.run import Wanted, run_tie
 from fpsynth.synthesis.ties.variants import deployments
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import load, save
@@ -151,8 +152,8 @@ def test_a_library_confirms_only_what_is_certified_at_the_logits_that_it_compute
     # class 0 as well, but beyond the certified radius: the certifier claims nothing there
     beyond = changed(found, counterexample=(-4.0,))
     with LibraryPool(("numpy",)) as pool:
-        assert all(record.departs for record in confirmed(found, pool, (1,)).observations)
-        records = confirmed(beyond, pool, (1,)).observations
+        assert all(record.departs for record in replay(found, pool=pool, batches=(1,)).observations)
+        records = replay(beyond, pool=pool, batches=(1,)).observations
     assert records
     for record in records:
         assert (record.reference_class, record.class_index) == (1, 0)

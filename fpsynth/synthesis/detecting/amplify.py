@@ -219,7 +219,8 @@ def evaluated(
     """
     if max_weight is not None and any(abs(Fraction(entry)) > max_weight for entry in network.entries()):
         raise AssertionError("a weight exceeds the bound")
-    filled = tuple(with_prediction(network, flip.point, view) for view in views)
+    point = flip.at(views[1])
+    filled = tuple(with_prediction(network, point, view) for view in views)
     reference, deployed, *silent = filled
     if not predicate.fires(deployed.logits, reference.logits):
         raise InputError(f"{deployed.label} does not depart from {reference.label} once the difference is amplified")
@@ -231,7 +232,7 @@ def evaluated(
         network=network,
         predicate=predicate,
         views=filled,
-        real=exact_logits(network, flip.point),
+        real=exact_logits(network, point),
         measure=predicate.measure(reference.logits, deployed.logits),
         sampled=None,
         optimum="",
