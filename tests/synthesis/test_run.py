@@ -18,7 +18,8 @@ from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval, default_weights
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.question import TieQuestion
-from fpsynth.synthesis.ties.run import deployments, run_tie
+from fpsynth.synthesis.ties.run import Wanted, run_tie
+from fpsynth.synthesis.ties.variants import deployments
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import load, save
 
@@ -27,7 +28,8 @@ ALL = tuple(ENGINES.values())
 
 def run(asked, seed=0, seconds=30.0, engines=ALL, count=1, jobs=2, **how):
     settings = Settings(engines, seed=seed, seconds=seconds, improvement=0.5, jobs=jobs)
-    return run_tie(asked, settings, chosen=how.pop("chosen", "lipschitz-exact"), count=count, **how)
+    wanted = Wanted(how.pop("chosen", "lipschitz-exact"), count, how.pop("prove", False), how.pop("plan", None))
+    return run_tie(asked, settings, wanted, **how)
 
 
 def default(fmt, shape=(1, 2), order="sequential"):
