@@ -314,7 +314,7 @@ def test_a_network_of_other_numbers_than_the_witness_is_refused(saved):
 
 def test_a_witness_that_was_not_read_from_a_folder_has_no_file_beside_it(saved):
     path, _ = saved
-    with pytest.raises(InputError, match="network.file: .* lies beside a witness file, but this one was not read from a fol"):
+    with pytest.raises(InputError, match=r"network.file: .* lies beside a witness file, but this one was not read from a fol"):
         parse(path.read_text())
 
 
