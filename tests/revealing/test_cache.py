@@ -22,7 +22,7 @@ from fpsynth.networks.network import Network
 from fpsynth.revealing import cache as cached
 from fpsynth.revealing.cache import Cache, cache_folder
 from fpsynth.revealing.identity import code, identity
-from fpsynth.revealing.kernels import CachedKernels, now
+from fpsynth.revealing.kernels import CachedKernels, _asked, now, placeless
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Arithmetic
@@ -178,7 +178,7 @@ def kept(tmp_path: Path) -> tuple[Cache, Kernel, CachedKernels]:
 
 
 def is_believed(kernels: CachedKernels, own: Kernel) -> bool:
-    return kernels._kept(own, 100, 0) is not None
+    return kernels._kept(placeless(own), 100, 0) is not None
 
 
 def test_every_change_of_an_entry_is_noticed(kept) -> None:
@@ -224,8 +224,6 @@ def test_an_entry_by_another_name_is_not_there(kept) -> None:
 
 
 def question(own: Kernel) -> dict:
-    from fpsynth.revealing.kernels import _asked, placeless
-
     return _asked(placeless(own), 100, 0)
 
 
