@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpsynth.formats import Format
-from fpsynth.libraries.graphs import Numbers, readers_of_input, require_runnable, structure_key
+from fpsynth.libraries.graphs import Numbers, readers_of_input, structure_key
+from fpsynth.libraries.layer_table import LayerTable
 from fpsynth.libraries.operands import Array, CannotRun, narrowed
 from fpsynth.networks.layers import Dense
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx import OPSET
 from fpsynth.networks.onnx.drafting import Blank, Hole, Style
-from fpsynth.networks.onnx.layer_nodes import WRITERS
+from fpsynth.networks.onnx.layer_nodes import WRITERS, Writer
 from fpsynth.networks.onnx.tensors import CODES
 from fpsynth.networks.onnx.writing import blank_model, single_node
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
 
-TABLE = {kind: writer for kind, writer in WRITERS.items() if not kind.ending}
+TABLE: LayerTable[Writer] = LayerTable("onnxruntime", {kind: writer for kind, writer in WRITERS.items() if not kind.ending})
 
 _KEPT = 8
 """Models without their numbers: what one reveal asks for, again and again with other numbers."""
@@ -34,7 +35,7 @@ def network_model(network: Network, numbers: Numbers, dtype: Format, form: str, 
     ``form``: of dense layers, gemm or matmul (see ``networks.onnx``).  ``turned``: whether the points and the weights of dense
     layers (inputs, outputs) are given as their transposes.  Raises CannotRun for what ONNX has not.
     """
-    require_runnable("onnxruntime", network, TABLE, {})
+    TABLE.require(network)
     if turned[0]:
         readers_of_input(network, Dense)
 
