@@ -11,7 +11,7 @@ from fpsynth.formats import format_named
 from fpsynth.synthesis.options import Number, OptionFields, exact_number
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import DivergenceResult
+    from fpsynth.synthesis.result import Result
 
 KINDS = ("permutation", "row")
 """What ``position`` may change."""
@@ -34,7 +34,7 @@ def order(
     box: str | None = None,
     threshold: str | None = None,
     **options: Unpack[OptionFields],
-) -> DivergenceResult:
+) -> Result:
     """Find a network and an input on which arithmetics ``a`` and ``b`` disagree.
 
     ``a``, ``b``: an order (``sequential``, ``strided:8``, ``[[0,1],2]``; with ``,fused``, ``,operands=tf32``,
@@ -83,7 +83,7 @@ def precision(
     camouflage: bool = False,
     max_weight: Number | None = None,
     **options: Unpack[OptionFields],
-) -> DivergenceResult:
+) -> Result:
     """Find a network and an input on which formats ``a`` and ``b`` disagree, sums being taken in ``order``.
 
     The numbers are of the narrower format.  The other arguments are those of ``order``; ``dtype`` has no meaning here.
@@ -115,7 +115,7 @@ def _predicate(predicate: str | None, gap: Number | None) -> str:
 
 
 @formerly(**OLDER)
-def relu(a: str = "real", b: str = "tensorflow:matmul", *, terms: int = 8, **options: Unpack[OptionFields]) -> DivergenceResult:
+def relu(a: str = "real", b: str = "tensorflow:matmul", *, terms: int = 8, **options: Unpack[OptionFields]) -> Result:
     """Find a pre-activation that is negative in ``a`` (so that ReLU gives 0) and positive in ``b``, the largest first."""
     from fpsynth.synthesis.questions import run_order
     from fpsynth.synthesis.requests import OrderRequest
@@ -134,7 +134,7 @@ def interval(
     radius: Number = 0,
     maximise: str | bool | None = None,
     **options: Unpack[OptionFields],
-) -> DivergenceResult:
+) -> Result:
     """Find weights and inputs for which interval arithmetic in order ``a`` does not contain the value in order ``b``.
 
     ``widening``: empty for outward rounding, ``elina`` for ELINA's.  ``radius``: of the box around the point that the interval
@@ -149,7 +149,7 @@ def interval(
 
 
 @formerly(**OLDER)
-def twin(environment: str | None = None, *, terms: int = 64, **options: Unpack[OptionFields]) -> DivergenceResult:
+def twin(environment: str | None = None, *, terms: int = 64, **options: Unpack[OptionFields]) -> Result:
     """Find two neurons with identical weights whose outputs differ in ``environment`` (None: look for an environment too)."""
     from fpsynth.synthesis.positions.answer import run_position
 
@@ -159,7 +159,7 @@ def twin(environment: str | None = None, *, terms: int = 64, **options: Unpack[O
 @formerly(**OLDER)
 def position(
     environment: str | None = None, *, kind: str = "permutation", terms: int = 64, **options: Unpack[OptionFields]
-) -> DivergenceResult:
+) -> Result:
     """Find a network whose class changes when its neurons are permuted, or with the row of the batch that the sample is in.
 
     ``kind``: permutation or row.  ``environment``: None looks for one too.

@@ -15,8 +15,8 @@ from fpsynth.rounding import rounding_named
 from fpsynth.synthesis.options import Number, Progress, check_batches, check_limits, exact_number
 
 if TYPE_CHECKING:
-    from fpsynth.certifiers.dataset import DatasetCertification
-    from fpsynth.synthesis.result import TieResult
+    from fpsynth.synthesis.result import Result
+    from fpsynth.verifiers.dataset import DatasetCertification
 
 MAX_COUNT = 10_000
 """Witnesses of one corpus."""
@@ -45,7 +45,7 @@ def tie(
     batch: Batches = None,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> TieResult:
+) -> Result:
     """Find weights and inputs that the certifier accepts although the class changes within the certified radius.
 
     ``dtype``: name of a format.  ``shape``: (inputs, hidden widths..., outputs), (1, 2) by default.  ``weights`` and
@@ -148,7 +148,7 @@ def certify(
     Raises InputError for files and arguments that cannot be used, and fpsynth.workers.deadlines.OutOfTimeError where the time
     is over.
     """
-    from fpsynth.certifiers.dataset import certify_dataset
+    from fpsynth.verifiers.dataset import certify_dataset
 
     radius = exact_number(eps, "the radius")
     if radius <= 0:

@@ -19,7 +19,7 @@ from fpsynth.errors import InputError
 from fpsynth.files import shown
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import TieResult
+    from fpsynth.synthesis.result import Result
 
 
 def tie(arguments: Namespace, console: Console) -> Outcome:
@@ -52,25 +52,25 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
     left_out = _write(result, arguments)
     notes = _notes(result, arguments)
     if arguments.json:
-        from fpsynth.report.results import tie_json
+        from fpsynth.report.results import result_json
 
         written = arguments.out if result.witnesses else None
-        return _tie_code(result, arguments), {**tie_json(result), "out": written, "left_out": left_out, "notes": notes}
-    from fpsynth.report.terminal import tie_report
+        return _tie_code(result, arguments), {**result_json(result), "out": written, "left_out": left_out, "notes": notes}
+    from fpsynth.report.telling import report as told_of
 
-    report = tie_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
+    report = told_of(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
     if arguments.out is not None and result.witnesses:
         told = [*(f"left out: {line}" for line in left_out), *(f"note: {line}" for line in notes)]
         report = "\n".join([report.rstrip("\n"), "", f"written: {shown(arguments.out)}", *told])
     return _tie_code(result, arguments), report
 
 
-def _tie_code(result: TieResult, arguments: Namespace) -> int:
+def _tie_code(result: Result, arguments: Namespace) -> int:
     if result.verdict.value == "unknown":
         return UNKNOWN
     if arguments.no_replay or all(witness.confirmed_by for witness in result.witnesses):
         return DONE
-    return unconfirmed(record.not_run for witness in result.witnesses for record in witness.replays)
+    return unconfirmed(record.not_run for witness in result.witnesses for record in witness.observations)
 
 
 def _check_out(arguments: Namespace) -> None:
@@ -90,7 +90,7 @@ def _check_out(arguments: Namespace) -> None:
             raise InputError(f"a corpus of {arguments.dtype} would have no instance: {error}") from None
 
 
-def _write(result: TieResult, arguments: Namespace) -> list[str]:
+def _write(result: Result, arguments: Namespace) -> list[str]:
     """Write what --out asks for; return what was left out, a line each."""
     if arguments.out is None or not result.witnesses:
         return []
@@ -105,7 +105,7 @@ def _write(result: TieResult, arguments: Namespace) -> list[str]:
     return list(write_witness_folder(result.witnesses[0], arguments.out))
 
 
-def _notes(result: TieResult, arguments: Namespace) -> list[str]:
+def _notes(result: Result, arguments: Namespace) -> list[str]:
     """What of the written files cannot be used everywhere."""
     if arguments.out is None or arguments.out.endswith(".json") or not result.witnesses:
         return []

@@ -16,7 +16,7 @@ from fpsynth.files import shown
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.options import OptionFields
-    from fpsynth.synthesis.result import DivergenceResult
+    from fpsynth.synthesis.result import Result
 
 MATRIX_FILES = (".json", ".txt", ".svg")
 """Endings of what ``matrix --out`` writes."""
@@ -102,7 +102,7 @@ def position(arguments: Namespace, console: Console) -> Outcome:
     )
 
 
-def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionFields], DivergenceResult]) -> Outcome:
+def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionFields], Result]) -> Outcome:
     """Ask, write what --out names, report."""
     from fpsynth.cli.places import require_writable
 
@@ -113,12 +113,12 @@ def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionField
     written, left_out = _write(result, arguments.out)
     code = _code(result, replayed=not arguments.no_replay)
     if arguments.json:
-        from fpsynth.report.divergence_json import divergence_json
+        from fpsynth.report.results import result_json
 
-        return code, {**divergence_json(result), "out": written, "left_out": list(left_out)}
-    from fpsynth.report.divergence import divergence_report
+        return code, {**result_json(result), "out": written, "left_out": list(left_out)}
+    from fpsynth.report.telling import report as told_of
 
-    report = divergence_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
+    report = told_of(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
     if written is None:
         return code, report
     return code, "\n".join([report.rstrip("\n"), "", f"written: {shown(written)}", *(f"left out: {line}" for line in left_out)])
@@ -144,26 +144,26 @@ def _options(arguments: Namespace, console: Console) -> OptionFields:
     return options
 
 
-def _code(result: DivergenceResult, replayed: bool) -> int:
+def _code(result: Result, replayed: bool) -> int:
     if result.verdict.value == "unknown":
         return UNKNOWN
-    if not result.divergences or not replayed or result.confirmed:
+    if not result.witnesses or not replayed or result.confirmed:
         return DONE
-    return unconfirmed(seen.not_run for found in result.divergences for seen in getattr(found, "observations", ()))
+    return unconfirmed(seen.not_run for found in result.witnesses for seen in getattr(found, "observations", ()))
 
 
-def _write(result: DivergenceResult, out: str | None) -> tuple[str | None, tuple[str, ...]]:
+def _write(result: Result, out: str | None) -> tuple[str | None, tuple[str, ...]]:
     """Write what --out asks for; return where, and what was left out, a line each."""
-    if out is None or not result.divergences:
+    if out is None or not result.witnesses:
         return None, ()
     if out.endswith(".json"):
         from fpsynth.witness import save
 
-        save(result.divergences[0], out, new=True)
+        save(result.witnesses[0], out, new=True)
         return out, ()
     from fpsynth.corpus.divergence import write_divergence_folder
 
-    return out, write_divergence_folder(result.divergences[0], out)
+    return out, write_divergence_folder(result.witnesses[0], out)
 
 
 def reveal(arguments: Namespace, console: Console) -> Outcome:

@@ -30,4 +30,5 @@ def compare(parser: argparse.ArgumentParser) -> None:
     add("--dtype", default="float32", help="format of weights, inputs and results (default %(default)s)")
     add("--vectors", type=int, default=1000, metavar="N", help="hostile vectors that check each layer (default %(default)s)")
     add("--seed", type=int, default=0, help="of those vectors (default %(default)s)")
+    add("--out", metavar="FOLDER", help="write a witness for each changed class there, which check, replay and explain take")
     add_output(parser)

@@ -9,10 +9,15 @@ from fpsynth.cli.arguments import integers
 from fpsynth.cli.codes import CHANGES, DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome
+from fpsynth.cli.places import require_writable
+from fpsynth.files import shown
+from fpsynth.wording import counted
 
 
 def compare(arguments: Namespace, console: Console) -> Outcome:
     """The verdict, environments and pairs."""
+    if arguments.out is not None:
+        require_writable(arguments.out)
     found = api.compare(
         arguments.network,
         arguments.inputs,
@@ -25,13 +30,19 @@ def compare(arguments: Namespace, console: Console) -> Outcome:
         progress=console.progress,
     )
     code = {"same classes": DONE, "classes change": CHANGES}.get(found.verdict, UNKNOWN)
+    written = [] if arguments.out is None else api.write_witnesses(found.witnesses(), arguments.out)
     if arguments.json:
         from fpsynth.report.networks import comparison_json
 
-        return code, comparison_json(found)
+        return code, {**comparison_json(found), "out": arguments.out if written else None, "witnesses": written}
     from fpsynth.report.networks import comparison_text
 
-    return code, comparison_text(found, console.style()).rstrip("\n")
+    text = comparison_text(found, console.style()).rstrip("\n")
+    if arguments.out is None:
+        return code, text
+    more = found.changes - len(written)
+    told = f"written: {counted(len(written), 'witness', 'witnesses')} in {shown(arguments.out)}" if written else "no witness"
+    return code, f"{text}\n\n{told}" + (f" ({more} more changes are left out)" if more else "")
 
 
 def reveal_network(arguments: Namespace, console: Console) -> Outcome:

@@ -88,7 +88,7 @@ def layer_shape(layer: Layer, input_shape: Shape) -> LayerShape:
 def layer_shape_from_json(data: object) -> LayerShape:
     """Read what ``LayerShape.to_json`` wrote.  Raises InputError in one line for anything else."""
     names = {"kind", "input_shape", "parameters", "attributes"}
-    if not isinstance(data, dict) or set(data) != names or data["kind"] not in LAYERS:
+    if not isinstance(data, dict) or set(data) != names or not isinstance(data["kind"], str) or data["kind"] not in LAYERS:
         raise InputError(f"the shape of a layer needs {', '.join(sorted(names))}, and a kind among {', '.join(LAYERS)}")
     if not isinstance(data["parameters"], dict) or not isinstance(data["attributes"], dict):
         raise InputError("parameters and attributes of a layer must be objects")

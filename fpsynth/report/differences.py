@@ -15,10 +15,10 @@ from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Program, Round, Step
 from fpsynth.sums.words import rounds_in_words
-from fpsynth.witness.divergence import Divergence
+from fpsynth.witness.data import Witness
 
 
-def differences(divergence: Divergence) -> list[str]:
+def differences(divergence: Witness) -> list[str]:
     """In what the arithmetics of the two views differ, for the first neuron of which they do; nothing that is not so."""
     a, b = divergence.reference.deployment, divergence.deployed.deployment
     for index, layer in enumerate(divergence.network.dense_layers):

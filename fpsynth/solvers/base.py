@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import importlib
-import importlib.metadata
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from fpsynth.errors import InputError
+from fpsynth.packages import package_version
 from fpsynth.problems import Assignment, Problem
 
 if TYPE_CHECKING:
@@ -123,14 +123,6 @@ def check_encoding(engine: Engine, encoding: str) -> None:
     """Raise InputError for an encoding that the engine does not read."""
     if encoding not in engine.encodings:
         raise InputError(f"{engine.name} does not read the encoding {encoding!r}; choose from {', '.join(engine.encodings)}")
-
-
-def package_version(package: str) -> str | None:
-    """The installed version of a distribution, without importing it; None where there is none."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def milliseconds(seconds: float) -> int:

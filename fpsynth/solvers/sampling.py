@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from fpsynth.evaluators.recheck import failures
 from fpsynth.expressions import Expression, Op, topological
+from fpsynth.packages import package_version
 from fpsynth.problems import Assignment, Problem
 from fpsynth.rounding import from_float
-from fpsynth.solvers.base import Answer, Status, check_encoding, package_version
+from fpsynth.solvers.base import Answer, Status, check_encoding
 
 if TYPE_CHECKING:
     import numpy as np

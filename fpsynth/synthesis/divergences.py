@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fpsynth.confirmation import replay_divergence
+from fpsynth.confirmation import replay
 from fpsynth.revealing.result import Reveal
 from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
@@ -14,26 +14,20 @@ from fpsynth.synthesis.contest import Comparison, Contest
 from fpsynth.synthesis.grounds import Ground, doubts, weighed
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.proofs import versions_used
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.verdicts import Proof, Verdict
-from fpsynth.witness.divergence import Divergence
+from fpsynth.witness.data import Witness
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 _COMPARING = 10.0
 """Seconds that comparing two libraries directly may take however little of the time limit is left."""
 
 
-def observed(divergence: Divergence, libraries: Sequence[str], batches: Sequence[int], device: str) -> Divergence:
-    """The divergence with fresh observations: of every library, and of every environment that a view names."""
-    found = replay_divergence(divergence, libraries=libraries, batches=batches, device=device)
-    return replace(divergence, observations=found)
-
-
 def concluded(
     question: str,
     verdict: Verdict,
-    divergence: Divergence | None,
+    divergence: Witness | None,
     reason: str,
     clock: Clock,
     options: Options,
@@ -45,7 +39,7 @@ def concluded(
     reveals: Sequence[Reveal] = (),
     grounds: Sequence[Ground] = (),
     contest: Contest | None = None,
-) -> DivergenceResult:
+) -> Result:
     """The result, the divergence replayed if that was asked for; ``clock`` has run from the start, reveals included.
 
     ``grounds``: what the views have of ``reveals``; what is not found is said of their libraries only as far as these bear it
@@ -66,7 +60,7 @@ def concluded(
         if options.replay:
             if options.progress:
                 options.progress("replaying the witness in the libraries")
-            divergence = observed(divergence, options.libraries, options.batches, options.device)
+            divergence = replay(divergence, libraries=options.libraries, batches=options.batches, device=options.device)
             versions |= {seen.library: seen.version for seen in divergence.observations if seen.version}
         if divergence.provenance is not None:
             own = divergence.provenance
@@ -76,10 +70,10 @@ def concluded(
                 divergence, provenance=replace(own, seconds_total=round(clock.spent, 3), notes=notes, versions=known)
             )
             versions = known
-    return DivergenceResult(
+    return Result(
         question=question,
         verdict=verdict,
-        divergences=() if divergence is None else (divergence,),
+        witnesses=() if divergence is None else (divergence,),
         reason=undecided(reason) if verdict is Verdict.UNKNOWN else reason,
         proof=proof,
         attempts=attempts,

@@ -32,7 +32,7 @@ from fpsynth.synthesis.grounds import Ground, doubts, weighed
 from fpsynth.synthesis.planning import ONES, require_size
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
 
 Progress = Callable[[str], None]
@@ -77,7 +77,7 @@ class Cell:
 
     first: int
     second: int
-    divergence: Divergence | None
+    divergence: Witness | None
     reason: str = ""
     """Why there is no detector, or what disobeyed."""
     runs: int = 0
@@ -290,7 +290,7 @@ def confirm(
 def _signs(
     pool: LibraryPool,
     library: str,
-    flip: Divergence,
+    flip: Witness,
     sign: float,
     environments: Sequence[Environment],
     outputs: int,

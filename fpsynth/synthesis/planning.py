@@ -16,7 +16,7 @@ from fpsynth.libraries.restrictions import Restriction, restriction
 from fpsynth.synthesis.domain import UNIT, Interval
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.sides import is_environment
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 from fpsynth.wording import counted
 
 ONES = Interval(Fraction(1), Fraction(1))

@@ -35,11 +35,11 @@ from fpsynth.synthesis.planning import (
     require_size,
 )
 from fpsynth.synthesis.requests import OrderRequest
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.sides import Shape, Sides, is_environment, shape_for
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 LAST_SECONDS = 1.0
@@ -90,7 +90,7 @@ def _checked(request: OrderRequest, options: Options, shape: Shape, views: Seque
     return options
 
 
-def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
+def run_order(request: OrderRequest, options: Options) -> Result:
     """Answer a request about two arithmetics.  Raises InputError for what cannot be used."""
     clock, least = Clock(options.timeout), 2 if request.predicate == "argmax" else 1
     asked = options
@@ -156,7 +156,7 @@ def _contest(
     )
 
 
-def _unrevealed(question: str, clock: Clock, options: Options, asked: dict[str, object]) -> DivergenceResult:
+def _unrevealed(question: str, clock: Clock, options: Options, asked: dict[str, object]) -> Result:
     """The result where the time was over while the sides were measured."""
     reason = f"the time limit of {options.timeout:g} s was over before every side was revealed"
     return concluded(question, Verdict.UNKNOWN, None, reason, clock, options, asked, seconds=0.0)
@@ -164,7 +164,7 @@ def _unrevealed(question: str, clock: Clock, options: Options, asked: dict[str, 
 
 def _answer(
     request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...], clock: Clock
-) -> tuple[FlipResult, Divergence | None]:
+) -> tuple[FlipResult, Witness | None]:
     """What the search or the construction comes to, and the divergence in the layer or the network that was asked for."""
     outputs, output = sides.shape.outputs, _flipped(request, options, sides.shape, views)
     try:
@@ -220,7 +220,7 @@ def _of_one_neuron(
     return replace(result, verdict=Verdict.UNKNOWN, proof=None, reason=reason)
 
 
-def _with_notes(divergence: Divergence, notes: Sequence[str]) -> Divergence:
+def _with_notes(divergence: Witness, notes: Sequence[str]) -> Witness:
     """The divergence with further notes on where it comes from, if that is known."""
     if divergence.provenance is None or not notes:
         return divergence
@@ -255,7 +255,7 @@ def _question(request: OrderRequest, options: Options, shape: Shape, views: Sequ
     )
 
 
-def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: Divergence | None) -> Divergence | None:
+def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: Witness | None) -> Witness | None:
     """The answer of the engine in the layer that was asked for, amplified by further ones where the weights are bounded."""
     if flip is None:
         return None
@@ -291,7 +291,7 @@ def _detector(request: OrderRequest, options: Options) -> dict[str, Any]:
     }
 
 
-def _dependent(request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]) -> Divergence:
+def _dependent(request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]) -> Witness:
     """A network that departs in a box of its inputs, or past a threshold, and nowhere else that is sampled."""
     return input_dependent(
         views[0],
@@ -328,7 +328,7 @@ def precision_sides(a: Format, b: Format, order: str) -> tuple[tuple[str, str], 
 
 def run_interval(
     texts: tuple[str, str], terms: int, widening: str, radius: Fraction, maximise: bool, options: Options
-) -> DivergenceResult:
+) -> Result:
     """Answer whether interval arithmetic on one side misses the value on the other.  Raises InputError."""
     clock, given = Clock(options.timeout), options
     wanted, radius = radius, radius_within(radius, options.format)

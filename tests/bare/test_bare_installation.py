@@ -119,7 +119,7 @@ def test_as_a_library(bare, files):
     program = (
         "import sys, fpsynth\n"
         "replayed = fpsynth.replay(sys.argv[1], libraries=['numpy'])\n"
-        "assert any(record.confirmed for record in replayed.replays), replayed\n"
+        "assert any(record.departs for record in replayed.observations), replayed\n"
         "assert fpsynth.check(sys.argv[1]).confirmed\n"
         "(found,) = fpsynth.reveal('torch:linear', terms=4, dtype='bfloat16', vectors=200)\n"
         "assert found.explained, found\n"

@@ -165,7 +165,7 @@ def test_out_holds_the_witness_which_check_replay_and_explain_read(tmp_path):
     replayed = fpsynth_here("replay", file, "--library", "numpy", "--batch", "2", "--out", tmp_path / "again.json")
     assert replayed.returncode == 0, replayed.stderr
     assert "confirmed by numpy" in replayed.stdout
-    assert load(tmp_path / "again.json").replays[0].batch == 2
+    assert load(tmp_path / "again.json").observations[0].batch == 2
     explained = fpsynth_here("explain", file)
     assert explained.returncode == 0, explained.stderr
 

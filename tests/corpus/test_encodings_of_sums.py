@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fpsynth.certifiers.intervals import network_intervals
 from fpsynth.corpus.smtlib.divergence_table import FAMILIES, WAYS, Sums, questions
 from fpsynth.corpus.smtlib.enumeration import enumerate_problem
 from fpsynth.corpus.smtlib.manifest import load_manifest
@@ -18,6 +17,7 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
+from fpsynth.verifiers.intervals import network_intervals
 
 ENCODINGS = Path(__file__).parents[2] / "encodings"
 OPPOSITE, ZERO, DIFFER = WAYS

@@ -34,6 +34,7 @@ def _base(path: Json) -> Json:
 
 LEFT_OUT: dict[str, Callable[[Json], Json]] = {
     "created": _masked,  # when a witness was made
+    "revealed": _masked,  # when a library was asked
     "seconds": _masked,  # of a search, of a reveal
     "versions": _masked,  # of packages, in a provenance
     "version": _masked,  # of a library, in a run or a reveal

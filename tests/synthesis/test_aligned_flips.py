@@ -35,7 +35,7 @@ from fpsynth.synthesis.flips.solving import solve
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import load, save
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import predicted_logits
 
 SAMPLING = Settings(engines_named("sampling"), seconds=60.0, jobs=1)
@@ -50,7 +50,7 @@ def asked(hows: Sequence[Arithmetic], terms: int, fmt: Format, kind: str = "relu
     return FlipQuestion("order", fmt, terms, views=views, **given)  # type: ignore[arg-type]
 
 
-def found(question: FlipQuestion) -> Divergence:
+def found(question: FlipQuestion) -> Witness:
     result: FlipResult = find_flip(question, SAMPLING)
     assert result.verdict is Verdict.FOUND, result.reason
     flip = result.divergence
@@ -170,7 +170,7 @@ def test_a_reveal_of_a_tensor_core_is_a_side_and_its_witness_is_checked(tmp_path
         replay=False,
     )
     assert result.verdict is Verdict.FOUND, result.reason
-    (flip,) = result.divergences
+    (flip,) = result.witnesses
     assert flip.deployed.environment == str(where)
     assert flip.deployed.deployment.default.alignment == Alignment(25)
     save(flip, tmp_path / "witness.json")

@@ -19,7 +19,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.detecting.amplify import amplified, bounded_detector
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import predicted_logits, with_prediction
 
 FAMILIES = ["sequential", "reverse", "pairwise", "strided:2", "strided:4"]
@@ -38,7 +38,7 @@ def view(name: str, how: Arithmetic) -> View:
 A, B = view("a", arithmetic("sequential")), view("b", arithmetic("pairwise"))
 
 
-def flip(kind: str, seed: int = 0, a: View = A, b: View = B, terms: int = 8) -> Divergence:
+def flip(kind: str, seed: int = 0, a: View = A, b: View = B, terms: int = 8) -> Witness:
     """A neuron with weights of at most 2 in magnitude and inputs 1 on which a and b differ in a few ulps, drawn at random."""
     draw = random.Random(seed)
     while True:
@@ -49,7 +49,7 @@ def flip(kind: str, seed: int = 0, a: View = A, b: View = B, terms: int = 8) -> 
         predicate = Predicate("sign") if kind == "sign" else Predicate("gap", bound=abs(x - y) or Fraction(1))
         if predicate.fires((y,), (x,)):
             views = (replace(a, logits=(x,)), replace(b, logits=(y,)))
-            return Divergence("order", FLOAT32, dense_relu((Dense((tuple(row),)),)), (1.0,) * terms, predicate, views)
+            return Witness("order", FLOAT32, dense_relu((Dense((tuple(row),)),)), (1.0,) * terms, predicate, views)
 
 
 def predicted(row: list[float], how: Arithmetic) -> tuple[Fraction, ...]:
@@ -61,7 +61,7 @@ def single(number: float) -> float:
     return struct.unpack("f", struct.pack("f", number))[0]
 
 
-def largest(found: Divergence) -> float:
+def largest(found: Witness) -> float:
     return max(map(abs, found.network.entries()))
 
 
@@ -95,14 +95,14 @@ def test_no_fewer_layers_reach_the_gap(width: int) -> None:
     assert set(after.network.widths[1:-1]) <= {1, width}
 
 
-def clean_flip(small: float = 2.0**-24) -> Divergence:
+def clean_flip(small: float = 2.0**-24) -> Witness:
     """-1 + 1 + small, which is ``small`` from left to right and 0 with the last two first."""
     build = Builder(3)
     build.add(0, build.add(1, 2))
     right = view("b", Arithmetic(FLOAT32, order=fixed_order(build.tree())))
     network = dense_relu((Dense(((-1.0, 1.0, small),)),))
     views = (with_prediction(network, (1.0,) * 3, A), with_prediction(network, (1.0,) * 3, right))
-    return Divergence("order", FLOAT32, network, (1.0,) * 3, Predicate("sign"), views)
+    return Witness("order", FLOAT32, network, (1.0,) * 3, Predicate("sign"), views)
 
 
 def test_layers_behind_an_order_of_a_fixed_width_have_one_that_fits_them() -> None:
@@ -143,7 +143,7 @@ def test_an_offset_beyond_the_bound_is_scaled_down(width: int | None) -> None:
     network = dense_relu((Dense((row,)),))
     views = (with_prediction(network, (1.0,) * 8, A), with_prediction(network, (1.0,) * 8, B))
     assert [side.logits for side in views] == [(Fraction(3, 2),), (Fraction(3, 2) + Fraction(1, 2**23),)]
-    before = Divergence("order", FLOAT32, network, (1.0,) * 8, Predicate("gap", bound=Fraction(1, 2**23)), views)
+    before = Witness("order", FLOAT32, network, (1.0,) * 8, Predicate("gap", bound=Fraction(1, 2**23)), views)
     after = amplified(before, max_weight=Fraction(1, 4), width=width)
     assert [side.logits for side in after.views] == [(0,), (1,)]
     assert largest(after) == Fraction(1, 4)

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 from divergences import triple
+from fpsynth.synthesis.witnesses import concluded
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.sums.arithmetic import Arithmetic
-from fpsynth.synthesis.divergences import concluded
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.settings import Clock
@@ -32,7 +32,7 @@ def test_a_reveal_that_does_not_explain_everything_is_noted_in_the_witness(expla
     found = revealed(explained)
     rests = {"reveals": (found,), "grounds": (Ground("b", found, 0, (0,)),)}
     result = concluded("order", Verdict.FOUND, made, "", Clock(1.0), options, {}, seconds=0.0, **rests)
-    notes = result.divergences[0].provenance.notes
+    notes = result.witnesses[0].provenance.notes
     assert notes[0] == "found"
     assert any("explains 99 of 100 hostile vectors" in note for note in notes) is said
     assert len(notes) == 1 + said

@@ -32,7 +32,7 @@ from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.workers.deadlines import OutOfTimeError
 
 TERMS = 6
@@ -50,7 +50,7 @@ def revealed(batch: int, outputs: int, others: set[tuple[int, int]]) -> Reveal:
     return Reveal(kernel, tuple(cls for cls in classes if cls.positions), "1.0")
 
 
-def flip(found: Reveal, pair: Pair) -> Divergence:
+def flip(found: Reveal, pair: Pair) -> Witness:
     views = [
         View(name, name, role, Deployment(found.at(*place).arithmetic))
         for name, role, place in (("a", "reference", pair.first), ("b", "deployed", pair.second))
@@ -83,7 +83,7 @@ def test_twins_tie_in_the_reals_and_differ_where_they_are_summed_differently() -
     assert made.predicate.holds(made.reference.logits, logits)
 
 
-def both_ways(kind: str, found: Reveal) -> list[Divergence]:
+def both_ways(kind: str, found: Reveal) -> list[Witness]:
     """What is built for a pair of positions and for the pair turned round, from a flip and its negation."""
     (pair, *_) = pairs(found, kind)
     plain, turned = flip(found, pair), Pair(pair.second, pair.first)

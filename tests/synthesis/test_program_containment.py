@@ -16,7 +16,6 @@ from programs import FORMATS, LONG, MIDDLE, NARROW, WIDE, arithmetic, everything
 
 from fpsynth import expressions as e
 from fpsynth.alignment import Alignment
-from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import evaluate_arrays
 from fpsynth.evaluators.bit_patterns import from_index
@@ -35,7 +34,8 @@ from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion
-from fpsynth.witness.divergence import View
+from fpsynth.verifiers.interval_expressions import lower_interval
+from fpsynth.witness.data import View
 
 PRODUCT = LeafKind.PRODUCT
 SEQUENTIAL = Tree(3, ((0, 1), (3, 2)))

@@ -39,7 +39,7 @@ from fpsynth.synthesis.exactness import Changes, ExactSum, exact_sum
 from fpsynth.synthesis.flips import FlipQuestion
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.structure import impossible, nothing_rounds
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 PRODUCT = LeafKind.PRODUCT
 SEQUENTIAL = Tree(3, ((0, 1), (3, 2)))

@@ -41,7 +41,7 @@ from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties import ratio_bound
 from fpsynth.synthesis.ties.exhaustive import enumerate_ties, feasible
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 PRODUCT = LeafKind.PRODUCT
 SAMPLING = Settings(engines_named("sampling"), seconds=20.0, jobs=1)

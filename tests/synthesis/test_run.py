@@ -1,10 +1,10 @@
 """Whole runs: as many different witnesses as asked for, each confirmed by the re-check, none by the sound certifier."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from tie_questions import E4P4, question
+from ties import changed
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
@@ -39,8 +39,8 @@ def default(fmt, shape=(1, 2), order="sequential"):
 def test_the_sound_certifier_rejects_whatever_is_found(fmt, seed):
     result = run(default(fmt), seed)
     (witness,) = result.witnesses
-    assert witness.sound_certificate is not None
-    assert not witness.sound_certificate.accepted
+    assert witness.control is not None
+    assert not witness.control.accepted
     assert check(witness).confirmed
     assert witness.ratio == 2.0**fmt.precision
 
@@ -65,8 +65,8 @@ def test_other_shapes_orders_and_formats_give_confirmed_witnesses(fmt, shape, or
     assert result.verdict is Verdict.FOUND
     assert check(witness).confirmed
     assert witness.deployment.default == Arithmetic(fmt, order=parse_order(order))
-    if witness.sound_certificate is not None:
-        assert not witness.sound_certificate.accepted
+    if witness.control is not None:
+        assert not witness.control.accepted
     save(witness, tmp_path / "witness.json")
     assert check(load(tmp_path / "witness.json")).confirmed
 
@@ -75,7 +75,7 @@ def test_count_gives_so_many_different_witnesses():
     result = run(default(FLOAT32), count=5)
     assert result.verdict is Verdict.FOUND
     assert len(result.witnesses) == 5
-    assert len({(tuple(w.network.entries()), w.certified, w.counterexample) for w in result.witnesses}) == 5
+    assert len({(tuple(w.network.entries()), w.certified, w.point) for w in result.witnesses}) == 5
     assert all(check(witness).confirmed for witness in result.witnesses)
 
 
@@ -91,7 +91,7 @@ def test_the_same_seed_and_one_job_of_one_engine_give_the_same_witness():
     # several jobs race, and which seed wins is a matter of time: the winner's stands in the provenance
     asked = default(FLOAT32)
     first, second = (run(asked, seed=5, engines=engines_named("sampling"), jobs=1).witnesses[0] for _ in range(2))
-    assert (first.network, first.certified, first.counterexample) == (second.network, second.certified, second.counterexample)
+    assert (first.network, first.points) == (second.network, second.points)
 
 
 def test_the_witness_says_where_it_comes_from():
@@ -129,7 +129,7 @@ def test_numpy_confirms_a_float32_witness():
         result = run(default(FLOAT32), pool=pool, batches=(1, 3))
     (witness,) = result.witnesses
     assert witness.confirmed_by == ("numpy",)
-    assert {record.batch for record in witness.replays} == {1, 3}
+    assert {record.batch for record in witness.observations} == {1, 3}
 
 
 def test_the_arithmetics_of_libraries_are_asked_for_where_they_may_differ():
@@ -147,12 +147,12 @@ def test_the_arithmetics_of_libraries_are_asked_for_where_they_may_differ():
 def test_a_library_confirms_only_what_is_certified_at_the_logits_that_it_computed():
     (found,) = run(default(FLOAT32)).witnesses
     # class 0 as well, but beyond the certified radius: the certifier claims nothing there
-    beyond = replace(found, counterexample=(-4.0,))
+    beyond = changed(found, counterexample=(-4.0,))
     with LibraryPool(("numpy",)) as pool:
-        assert all(record.confirmed for record in confirmed(found, pool, (1,)).replays)
-        records = confirmed(beyond, pool, (1,)).replays
+        assert all(record.departs for record in confirmed(found, pool, (1,)).observations)
+        records = confirmed(beyond, pool, (1,)).observations
     assert records
     for record in records:
-        assert (record.class_certified, record.class_counterexample) == (1, 0)
-        assert not record.certificate_accepted
-        assert not record.confirmed
+        assert (record.reference_class, record.class_index) == (1, 0)
+        assert not record.accepted
+        assert not record.departs

@@ -20,7 +20,7 @@ from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.domain import Interval
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import predicted_logits
 
 UNIT = Interval(Fraction(0), Fraction(1))
@@ -35,14 +35,14 @@ def view(name: str, order: str, fmt: Format = FLOAT32, **how: object) -> View:
 A, B = view("a", "sequential"), view("b", "pairwise")
 
 
-def found(a: View = A, b: View = B, **request: object) -> Divergence:
+def found(a: View = A, b: View = B, **request: object) -> Witness:
     usual = {"fmt": FLOAT32, "terms": 8, "box": BOX, "inputs": UNIT, "samples": 2000}
     if "threshold" in request:
         usual["box"] = None
     return input_dependent(a, b, **{**usual, **request})
 
 
-def departs(divergence: Divergence, point: tuple[float, ...]) -> bool:
+def departs(divergence: Witness, point: tuple[float, ...]) -> bool:
     """By the exact interpreter."""
     a, b = (predicted_logits(divergence.network, point, side) for side in divergence.views[:2])
     return divergence.predicate.fires(b, a)

@@ -14,9 +14,9 @@ from test_witness_bad_files import _JSON, ABSENT, _mutate, _strings, one_short_l
 
 from fpsynth.errors import InputError
 from fpsynth.witness import from_json, to_json
-from fpsynth.witness.divergence import Sampled
+from fpsynth.witness.data import Sampled
 from fpsynth.witness.file import parse, text
-from fpsynth.witness.schema import divergence_schema, require_valid
+from fpsynth.witness.schema import require_valid, witness_schema
 
 PLACE = "torch:linear:batch=4,threads=2,MKL_CBWR=COMPATIBLE"
 
@@ -178,7 +178,7 @@ def test_both_the_loader_and_the_shipped_schema_refuse(path, value):
     data = changed(path, value)
     message = refused(data)
     assert message.startswith(shown(path)) or path == ("schema_version",)
-    assert not jsonschema.Draft202012Validator(divergence_schema()).is_valid(data)
+    assert not jsonschema.Draft202012Validator(witness_schema()).is_valid(data)
 
 
 @pytest.mark.parametrize(("path", "value", "reason"), BAD_BY_MEANING, ids=lambda v: shown(v) if isinstance(v, tuple) else "")
@@ -233,4 +233,4 @@ def test_our_check_of_the_schema_agrees_with_jsonschema(seed, value):
         return  # NaN and infinities are no JSON
     # Python's jsonschema reads $ in a pattern as Python does, before a last line break; ECMA 262, which counts, does not
     if not any(isinstance(v, str) and v.endswith("\n") for v in _strings(data)):
-        assert (outcome(require_valid, data) == "") == jsonschema.Draft202012Validator(divergence_schema()).is_valid(data)
+        assert (outcome(require_valid, data) == "") == jsonschema.Draft202012Validator(witness_schema()).is_valid(data)

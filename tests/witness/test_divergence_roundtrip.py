@@ -17,10 +17,10 @@ from fpsynth.orders import Builder, fixed_order
 from fpsynth.predicates import KINDS, Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.witness import Divergence, Witness, from_json, load, save, to_json
+from fpsynth.witness import Witness, from_json, load, save, to_json
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.numerals import parse_rational, rational_text
-from fpsynth.witness.schema import ANNOTATIONS, KEYWORDS, divergence_schema
+from fpsynth.witness.schema import ANNOTATIONS, KEYWORDS, witness_schema
 
 
 @settings(max_examples=examples(150))
@@ -35,13 +35,13 @@ def test_what_is_written_is_read_back_bit_for_bit(found):
 @given(any_divergence())
 def test_the_shipped_schema_accepts_what_is_written(found):
     jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.Draft202012Validator(divergence_schema()).validate(to_json(found))
+    jsonschema.Draft202012Validator(witness_schema()).validate(to_json(found))
 
 
 def test_the_shipped_schema_is_a_schema_of_its_draft():
     jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.Draft202012Validator.check_schema(divergence_schema())
-    assert divergence_schema()["title"] == "an fpsynth witness, version 2"
+    jsonschema.Draft202012Validator.check_schema(witness_schema())
+    assert witness_schema()["title"] == "an fpsynth witness, version 2"
 
 
 def test_load_tells_ties_and_divergences_apart(tmp_path):
@@ -50,7 +50,7 @@ def test_load_tells_ties_and_divergences_apart(tmp_path):
     tie, order = load(tmp_path / "tie.json"), load(tmp_path / "order.json")
     assert isinstance(tie, Witness)
     assert tie == published()
-    assert isinstance(order, Divergence)
+    assert isinstance(order, Witness)
     assert order == triple()
     versions = [json.loads((tmp_path / name).read_text())["schema_version"] for name in ("tie.json", "order.json")]
     assert versions == [1, 2]
@@ -108,7 +108,7 @@ def test_a_number_too_long_for_a_file_is_not_written():
 
 def test_only_what_is_needed_to_check_a_divergence_must_be_there():
     full = to_json(triple(silent=False))
-    small = {name: full[name] for name in divergence_schema()["required"]}
+    small = {name: full[name] for name in witness_schema()["required"]}
     small["inputs"] = {"point": full["inputs"]["point"]}
     small["predicate"] = {"kind": "sign"}
     small["arithmetics"] = [{"format": "float32"}, {"format": "float32", "order": "pairwise"}]
@@ -132,7 +132,7 @@ def test_observations_are_kept_with_infinities_and_settings_in_their_order():
 
 
 def test_the_schema_names_the_formats_roundings_and_predicates_that_there_are():
-    schema = divergence_schema()
+    schema = witness_schema()
     assert schema["$defs"]["format"]["enum"] == list(FORMATS)
     assert schema["$defs"]["arithmetic"]["properties"]["rounding"]["enum"] == [r.value for r in Rounding]
     assert schema["properties"]["predicate"]["properties"]["kind"]["enum"] == list(KINDS)
@@ -152,4 +152,4 @@ def test_the_schema_uses_no_keyword_that_our_own_check_would_pass_over():
             found |= keywords(inner)
         return found
 
-    assert keywords(divergence_schema()) <= KEYWORDS | ANNOTATIONS
+    assert keywords(witness_schema()) <= KEYWORDS | ANNOTATIONS

@@ -26,7 +26,7 @@ from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import load, save, to_json
 from fpsynth.witness.file import parse, text
-from fpsynth.witness.schema import divergence_schema
+from fpsynth.witness.schema import witness_schema
 
 
 def of(program):
@@ -60,7 +60,7 @@ def test_what_is_written_is_read_back(name):
 @given(st.sampled_from(sorted(BY_HAND)))
 def test_the_shipped_schema_accepts_them(name):
     jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.Draft202012Validator(divergence_schema()).validate(to_json(of(BY_HAND[name])))
+    jsonschema.Draft202012Validator(witness_schema()).validate(to_json(of(BY_HAND[name])))
 
 
 def test_a_file_is_checked_and_explained(tmp_path, capsys):

@@ -14,7 +14,7 @@ from fpsynth.formats import FLOAT32, FORMATS, TF32
 from fpsynth.orders import Tree, fixed_order
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.witness import Replay, from_json, load, save, to_json
+from fpsynth.witness import Observation, from_json, load, save, to_json
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.schema import ANNOTATIONS, KEYWORDS, witness_schema
 
@@ -64,7 +64,7 @@ def test_radii_are_exact():
     assert data["certificate"]["radius_exact"] == "0.2471875"
     assert data["certificate"]["radius"] == float(RADIUS)
     assert Fraction(data["certificate"]["supremum_exact"]) == SUPREMUM
-    assert from_json(data).certificate.supremum == SUPREMUM
+    assert from_json(data).certificate.reach == SUPREMUM
 
 
 def test_only_what_is_needed_to_check_a_witness_must_be_there():
@@ -79,7 +79,7 @@ def test_only_what_is_needed_to_check_a_witness_must_be_there():
         published().certified,
         published().deployment,
     )
-    assert witness.replays == ()
+    assert witness.observations == ()
 
 
 def test_a_witness_that_could_not_be_read_back_is_not_written(tmp_path):
@@ -103,8 +103,8 @@ def test_a_tie_in_an_arithmetic_that_its_file_cannot_describe_is_not_written_as_
 
 
 def test_what_a_library_says_of_itself_never_costs_the_witness():
-    talkative = Replay("numpy", not_run="two\nlines", environment={"build\x00": "\x1b[2J\ud800" + "x" * 20_000})
-    (replay,) = parse(text(replace(published(), replays=(talkative,)))).replays
+    talkative = Observation("numpy", not_run="two\nlines", environment={"build\x00": "\x1b[2J\ud800" + "x" * 20_000})
+    (replay,) = parse(text(replace(published(), observations=(talkative,)))).observations
     assert replay.not_run == "two lines"
     assert replay.environment == {"build ": " [2J " + "x" * 9_995}
 

@@ -9,7 +9,6 @@ from fractions import Fraction
 from functools import partial, reduce
 
 from fpsynth import expressions as ex
-from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.corpus.smtlib.question import Evidence, Question
 from fpsynth.expressions import Expression
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOAT64, TF32, Format, power_of_two
@@ -22,6 +21,7 @@ from fpsynth.sums.building import program_of
 from fpsynth.sums.graph import sum_graph
 from fpsynth.sums.numbers import of_numbers
 from fpsynth.synthesis.domain import Interval
+from fpsynth.verifiers.interval_expressions import lower_interval
 
 CITED = {
     "order": "FPRev, ATC 2025",
@@ -93,7 +93,7 @@ class Sums:
     """Of every number in turn, the weights before the inputs; they begin again where there are fewer."""
     products: bool = False
     widening: str = ""
-    """What the interval of the first arithmetic is widened by (see ``fpsynth.certifiers.intervals.WIDENINGS``)."""
+    """What the interval of the first arithmetic is widened by (see ``fpsynth.verifiers.intervals.WIDENINGS``)."""
 
     @property
     def letters(self) -> str:

@@ -24,15 +24,15 @@ from fpsynth.synthesis.detecting.stacking import (
     stage,
 )
 from fpsynth.synthesis.detecting.swallowing import Swallowing, swallowing
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
 
 OUTPUTS = ("gap", "argmax")
 
 
 def amplified(
-    flip: Divergence, *, max_weight: Fraction, gap: Fraction = Fraction(1), width: int | None = None, output: str = "gap"
-) -> Divergence:
+    flip: Witness, *, max_weight: Fraction, gap: Fraction = Fraction(1), width: int | None = None, output: str = "gap"
+) -> Witness:
     """Append the fewest ReLU layers after which the views are ``gap`` apart, no weight or bias above ``max_weight``.
 
     ``flip`` has the predicate sign, relu or gap on one neuron, whose value is v in the reference and v' in the deployed view.
@@ -86,7 +86,7 @@ class _Signal:
     format: Format
 
 
-def _signal(flip: Divergence, a: Fraction, b: Fraction) -> tuple[_Signal, Network]:
+def _signal(flip: Witness, a: Fraction, b: Fraction) -> tuple[_Signal, Network]:
     """The signal, and the network whose last layer is negated where that tells the views further apart."""
     k, network = flip.predicate.output, flip.network
     low, high = sorted((max(a, Fraction(0)), max(b, Fraction(0))))
@@ -144,7 +144,7 @@ def bounded_detector(
     neuron: int = 0,
     silent: Sequence[View] = (),
     question: str = "order",
-) -> Divergence:
+) -> Witness:
     """A network of one input, which is 1, that tells two arithmetics of its last layer apart, no weight above ``max_weight``.
 
     Hidden layers build omega and ``gap`` (the next power of two) out of the input, multiplying by powers of two; the last
@@ -165,7 +165,7 @@ def bounded_detector(
     readings = [sketch.chain(0, one, by.factors(level, depth), by.width) for level in (ending.large_level, ending.small_level)]
     ending.write(sketch, terms, readings[0], readings[1], outputs, neuron)
     network = sketch.network(fmt, last_bias=any(how.needs_bias for how in hows))
-    blank = Divergence(question, fmt, network, (1.0,), Predicate("gap", neuron, bound=gap), (), construction="bounded")
+    blank = Witness(question, fmt, network, only_point((1.0,)), Predicate("gap", neuron, bound=gap), (), construction="bounded")
     views = [replace(view, deployment=shifted(view.deployment, depth, outputs)) for view in (a, b, *silent)]
     return evaluated(blank, network, views, blank.predicate, max_weight)
 
@@ -218,8 +218,8 @@ class Ending:
 
 
 def evaluated(
-    flip: Divergence, network: Network, views: Sequence[View], predicate: Predicate, max_weight: Fraction | None
-) -> Divergence:
+    flip: Witness, network: Network, views: Sequence[View], predicate: Predicate, max_weight: Fraction | None
+) -> Witness:
     """``flip`` with another network, views and predicate, every view evaluated exactly; ``max_weight`` is what it promises.
 
     What was proved of, observed or sampled on the former network is dropped.  Raises InputError where the deployed view does

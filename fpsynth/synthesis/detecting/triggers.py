@@ -20,7 +20,7 @@ from fpsynth.synthesis.detecting.amplify import Ending, amplified, evaluated
 from fpsynth.synthesis.detecting.stacking import Reading, Sketch, Stage, mean, power_at_least, power_at_most, shifted, stage
 from fpsynth.synthesis.detecting.swallowing import require_three, swallowing
 from fpsynth.synthesis.domain import Interval
-from fpsynth.witness.divergence import Divergence, Sampled, View
+from fpsynth.witness.data import Sampled, View, Witness, only_point
 from fpsynth.workers.deadlines import time_left
 
 Box = Sequence[tuple[Fraction, Fraction]]
@@ -54,7 +54,7 @@ def input_dependent(
     samples: int = 20_000,
     seed: int = 0,
     question: str = "order",
-) -> Divergence:
+) -> Witness:
     """A network that two arithmetics evaluate to results ``gap`` apart for the inputs in a box, and to the same outside.
 
     ``box``: for every input the closed range in which the views depart; or ``threshold``: (input, value, side), for side 1
@@ -97,7 +97,8 @@ def input_dependent(
     network = sketch.network(fmt, last_bias=any(how.needs_bias for how in hows))
     views = [replace(view, deployment=shifted(view.deployment, plan.depth, outputs)) for view in sides]
     inside, outside = _points(region, fmt, samples, seed)
-    blank = Divergence(question, fmt, network, _row(inside[0]), Predicate("gap", neuron, bound=gap), (), construction="trigger")
+    point = only_point(_row(inside[0]))
+    blank = Witness(question, fmt, network, point, Predicate("gap", neuron, bound=gap), (), construction="trigger")
     flip = evaluated(blank, network, views, blank.predicate, max_weight)
     if output != "gap":
         flip = replace(
@@ -294,7 +295,7 @@ def _points(region: _Region, fmt: Format, samples: int, seed: int) -> tuple[Floa
     return inside, np.where(replaced[:, None], anywhere, outside)
 
 
-def _sampled(flip: Divergence, inside: Floats, outside: Floats, seed: int) -> Sampled:
+def _sampled(flip: Witness, inside: Floats, outside: Floats, seed: int) -> Sampled:
     """Where the views depart; raises InputError where that is not inside only, and for the deployed view only.
 
     Points are evaluated until the time is over, a few at least; the counts are of those.
@@ -318,7 +319,7 @@ def _sampled(flip: Divergence, inside: Floats, outside: Floats, seed: int) -> Sa
     return Sampled(done[0], departed[0], done[1], departed[1], seed, _HOW)
 
 
-def _piece(flip: Divergence) -> int:
+def _piece(flip: Witness) -> int:
     """So many points are evaluated at a time: what they take of the memory is bounded, and so is the time."""
     products = max(layer.inputs * layer.outputs for layer in flip.network.dense_layers)
     exact = any(view.deployment.default.format is None for view in flip.views)
@@ -327,7 +328,7 @@ def _piece(flip: Divergence) -> int:
     return max(1, _EXACT // sum(layer.inputs * layer.outputs for layer in flip.network.dense_layers))
 
 
-def _departures(flip: Divergence, points: Floats) -> list[int]:
+def _departures(flip: Witness, points: Floats) -> list[int]:
     """At how many of the points the deployed view, and each silent one, departs from the reference."""
     import numpy as np
 

@@ -27,10 +27,10 @@ from fpsynth.synthesis.planning import require_size
 from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.questions import settings_of
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.verdicts import Proof, Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 SHAPES = ((1, 10), (4, 10), (1, 3), (64, 10), (4, 5), (1, 7), (10, 17), (64, 33))
@@ -42,7 +42,7 @@ NEEDED = {"twin": 1, "permutation": 1, "row": 2}
 _FIRST = ("torch", "numpy", "onnxruntime", "tensorflow", "jax")
 
 
-def run_position(kind: str, text: str | None, terms: int, options: Options) -> DivergenceResult:
+def run_position(kind: str, text: str | None, terms: int, options: Options) -> Result:
     """Answer a question of kind twin, permutation or row.  Raises InputError for an environment that cannot be used."""
     clock = Clock(options.timeout)
     _require_askable(terms, options)
@@ -96,7 +96,7 @@ class _Answer:
     """What came of the environments that were gone through."""
 
     verdict: Verdict = Verdict.UNKNOWN
-    divergence: Divergence | None = None
+    divergence: Witness | None = None
     reason: str = ""
     proof: Proof | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -210,7 +210,7 @@ def _revealed(revealer: Revealer, environment: Environment, terms: int, options:
 
 def _search(
     kind: str, revealed: Reveal, row: int, terms: int, options: Options, clock: Clock
-) -> tuple[Divergence | None, FlipResult | None]:
+) -> tuple[Witness | None, FlipResult | None]:
     """The first pair of positions for which there is a divergence; and the last answer, if any pair was asked about."""
     result = None
     for pair in pairs(revealed, kind, row):
