@@ -1,4 +1,4 @@
-"""Networks as messages to a library's process: their structure as JSON, their numbers as arrays."""
+"""Networks and deployments as messages to and from a library's process: structure as JSON, numbers as arrays."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import fields
 
 from fpsynth.networks.layers import LAYERS, Layer
 from fpsynth.networks.network import Network, Node
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.workers.messages import Message
 
 
@@ -19,6 +21,27 @@ def network_from_message(message: Message) -> Network:
     """The network that ``network_message`` wrote."""
     nodes = tuple(Node(node["name"], _layer(node), tuple(node["inputs"])) for node in message["nodes"])
     return Network(nodes, tuple(message["input_shape"]), message["output"])
+
+
+def deployment_message(deployment: Deployment) -> Message:
+    """A deployment as ``deployment_from_message`` reads it: every arithmetic once, and which of them is whose."""
+    table: dict[Arithmetic, int] = {}
+
+    def number(arithmetic: Arithmetic) -> int:
+        return table.setdefault(arithmetic, len(table))
+
+    default = number(deployment.default)
+    layers = [[layer, number(arithmetic)] for layer, arithmetic in deployment.layers]
+    exceptions = [[*place, number(arithmetic)] for place, arithmetic in deployment.exceptions]
+    arithmetics = [arithmetic_to_json(arithmetic) for arithmetic in table]
+    return {"arithmetics": arithmetics, "default": default, "layers": layers, "exceptions": exceptions}
+
+
+def deployment_from_message(message: Message) -> Deployment:
+    """The deployment that ``deployment_message`` wrote."""
+    table = [arithmetic_from_json(data) for data in message["arithmetics"]]
+    exceptions = tuple(((layer, output), table[number]) for layer, output, number in message["exceptions"])
+    return Deployment(table[message["default"]], exceptions, tuple((layer, table[k]) for layer, k in message["layers"]))
 
 
 def _layer_message(layer: Layer) -> Message:

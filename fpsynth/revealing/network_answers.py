@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.formats import format_named
 from fpsynth.libraries.base import Library
 from fpsynth.libraries.naming import parse_network_environment
-from fpsynth.libraries.sending import network_from_message
+from fpsynth.libraries.sending import deployment_message, network_from_message, network_message
 from fpsynth.revealing.layer_runs import Runs, missed, predicted
 from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
 from fpsynth.revealing.networks import reveal_network
@@ -19,20 +20,34 @@ from fpsynth.workers.messages import Message
 def network_answer(library: Library, request: Message) -> Message:
     """The answer to {"network": network, "environment": text, "dtype": name, "vectors": n, "seed": n, "inputs": array or null}.
 
-    It is the reveal as JSON data; with inputs (points, inputs) also ``logits`` (points, outputs) as the library gives them, how
-    many of them the revealed arithmetics give (``reproduced``), and how far rounding in the revealed orders can have moved
-    each (``bounds``, (points, outputs)).
+    It is the reveal as JSON data, the network as it is ``computed``, and its ``deployment``; with inputs (points, inputs) also
+    ``logits`` (points, outputs) as the library gives them, how many of them the revealed arithmetics give (``reproduced``), and
+    how far rounding in the revealed orders can have moved each (``bounds``, (points, outputs)).
     """
     network, dtype = network_from_message(request["network"]), format_named(request["dtype"])
     where, inputs = parse_network_environment(request["environment"]), request["inputs"]
     found = reveal_network(library, network, dtype, where, inputs=inputs, vectors=request["vectors"], seed=request["seed"])
-    answer: Message = {"reveal": network_reveal_to_json(found)}
+    computed, deployment = network_message(found.network), deployment_message(found.deployment)
+    answer: Message = {"reveal": network_reveal_to_json(found), "computed": computed, "deployment": deployment}
     if inputs is None:
         return answer
     logits = Runs(library, network, dtype, where)(inputs)
     own = predicted(found.network, inputs, found.deployment)
     bounds = rounding_bounds(found.network, inputs.reshape(len(inputs), *network.input_shape), dtype, found.deployment)
     return {**answer, "logits": logits, "reproduced": int((~missed(logits, own)).sum()), "bounds": bounds.computed}
+
+
+def outputs_answer(library: Library, request: Message) -> Message:
+    """The answer to {"outputs_of": network, "environment": text, "dtype": name, "inputs": array (points, inputs)}.
+
+    It is what the library gives, ``outputs`` (points, outputs), and in how many ``seconds``, once it has run a batch before.
+    """
+    network, dtype = network_from_message(request["outputs_of"]), format_named(request["dtype"])
+    where, inputs = parse_network_environment(request["environment"]), request["inputs"]
+    run = Runs(library, network, dtype, where)
+    run(inputs[: where.batch])
+    started = time.monotonic()
+    return {"outputs": run(inputs), "seconds": time.monotonic() - started}
 
 
 def network_reveal_to_json(found: NetworkReveal) -> dict[str, Any]:

@@ -102,6 +102,17 @@ class Revealer:
         asked = {"network": network_message(network), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
         return self._ask(where, {**asked, "vectors": vectors, "seed": seed})
 
+    def outputs(self, network: Network, dtype: Format, where: Environment, inputs: Array) -> Message:
+        """What a network gives in an environment for inputs (points, inputs), and in how long: see ``outputs_answer``.
+
+        Raises InputError as ``reveal`` does.
+        """
+        from fpsynth.libraries.sending import network_message
+
+        require_present(where)
+        asked = {"outputs_of": network_message(network), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
+        return self._ask(where, asked)
+
     def close(self) -> None:
         """End the processes."""
         self._workers.close()

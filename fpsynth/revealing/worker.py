@@ -3,7 +3,8 @@
 Requests: {"load": name, "device": device, "threads": number or null, "switches": {...}};
 {"reveal": kernel, "vectors": number, "seed": number}; {"digest": kernel, "seed": number};
 {"results": kernel, "rows": [...], "outputs": [...], "vectors": {...} or "operands": [[point, weights], ...]} for what it
-returns (see ``comparing``), where points, weights and results are arrays.  The answer to what cannot be done is
+returns (see ``comparing``), where points, weights and results are arrays; {"network": ...} and {"outputs_of": ...}, see
+``network_answers``.  The answer to what cannot be done is
 {"failed": reason, "dead": whether the process had better not be asked again}.
 """
 
@@ -61,6 +62,10 @@ class _Server:
                 from fpsynth.revealing.network_answers import network_answer
 
                 return network_answer(self.library, request)
+            if "outputs_of" in request:
+                from fpsynth.revealing.network_answers import outputs_answer
+
+                return outputs_answer(self.library, request)
             if "results" in request:
                 from fpsynth.revealing.bench import Bench
                 from fpsynth.revealing.comparing import answered
