@@ -205,6 +205,7 @@ def measured(options: argparse.Namespace, results: dict[str, Any]) -> Iterator[N
                     found = {"not_run": str(error)}
                 results["cells"] = [c for c in results["cells"] if (c["network"], c["environment"]) != (name, str(where))]
                 results["cells"].append({**key, **facts, **found})
+                results["conditions"] = {**conditions(PACKAGES), "threads": 1}
                 yield
 
 
@@ -228,8 +229,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"skipped: {IMAGES} is not in {options.data}: say where with --data or FPSYNTH_DATA")
         return 0
     file = options.out / "real_networks.json"
-    before = json.loads(file.read_text())["cells"] if file.exists() and not options.again else []
-    results: dict[str, Any] = {"conditions": {**conditions(PACKAGES), "threads": 1}, "cells": before}
+    results: dict[str, Any] = {"conditions": {**conditions(PACKAGES), "threads": 1}, "cells": []}
+    if file.exists() and not options.again:
+        results = json.loads(file.read_text())
     for _ in measured(options, results):
         keep(options.out, "real_networks", results, text(results))
     print(text(results), end="")

@@ -11,6 +11,7 @@ from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import Format
 from fpsynth.networks.layers import Layer
 from fpsynth.networks.network import Network
+from fpsynth.wording import counted, noun
 
 
 def rounded_network(network: Network, fmt: Format) -> tuple[Network, int]:
@@ -26,6 +27,12 @@ def rounded_network(network: Network, fmt: Format) -> tuple[Network, int]:
     if not changed:
         return network, 0
     return replace(network, nodes=tuple(replace(node, layer=layers[id(node.layer)][0]) for node in network.nodes)), changed
+
+
+def rounded_words(changed: int, network: Network, fmt: Format) -> str:
+    """What ``rounded_network`` changed, in words."""
+    numbers, verb = counted(network.parameter_count, "number"), noun(changed, "is", "are")
+    return f"{changed} of the network's {numbers} {verb} not in {fmt} and {verb} rounded into it"
 
 
 def _rounded(name: str, layer: Layer, fmt: Format) -> tuple[Layer, int]:

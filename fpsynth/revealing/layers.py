@@ -220,7 +220,7 @@ class LayerWork:
 
         best: tuple[int, str, list[Layer]] | None = None
         candidates = list(_plain(self.work.dtype, True))
-        for what, layers in forms(layer, self.shape, run):
+        for what, layers in forms(layer, self.shape, run, self.work.dtype):
             wrong = self._tried([replaced(self.network, self.name, layers)], candidates)
             if best is None or wrong < best[0]:
                 best = wrong, what, layers

@@ -10,10 +10,19 @@ import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT32
 from fpsynth.libraries.naming import parse_environment, parse_network_environment
-from fpsynth.libraries.sending import network_from_message, network_message
+from fpsynth.libraries.sending import (
+    deployment_from_message,
+    deployment_message,
+    network_from_message,
+    network_message,
+)
 from fpsynth.networks.layers import AveragePooling, Clip, Convolution, Dense, Flatten, Pad, ReLU
 from fpsynth.networks.network import Network, Node
+from fpsynth.orders import parse_order
+from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 TEXTS = [
     ("torch", "torch:batch=1", "linear"),
@@ -76,6 +85,14 @@ def test_networks_come_out_of_messages_as_they_went_in(dtype: type) -> None:
     again = network_from_message(network_message(network))
     assert again == network
     assert again["conv"].layer.weight.dtype == dtype  # type: ignore[attr-defined]
+
+
+def test_deployments_come_out_of_messages_as_they_went_in() -> None:
+    usual, fused = Arithmetic(FLOAT32), Arithmetic(FLOAT32, fused=True, flush=Flush.UNBOUNDED)
+    tree = Arithmetic(FLOAT32, order=parse_order("strided:4"))
+    deployment = Deployment(usual, (((1, 3), fused), ((1, 4), tree), ((2, 0), fused)), ((1, tree),))
+    assert deployment_from_message(json.loads(json.dumps(deployment_message(deployment)))) == deployment
+    assert deployment_from_message(deployment_message(Deployment(fused))) == Deployment(fused)
 
 
 OPTIMISED = """
