@@ -12,7 +12,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
-from fpsynth.networks.layers.structure import PADDING, Addends, Selection, Sums, View, moved
+from fpsynth.networks.layers.structure import PADDING, Addends, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.lowering import divided, neuron, selected
 from fpsynth.networks.network import Network, Node
 from fpsynth.rounding import PLUS_ZERO, Value, from_float
@@ -140,7 +140,7 @@ def _selected(selection: Selection, values: Numbers, default: Arithmetic) -> Num
     return result
 
 
-def _viewed(view: View, values: Numbers) -> Numbers:
+def _viewed(view: Rearrangement, values: Numbers) -> Numbers:
     if view.read is None:
         return values
     fill = Number(from_float(view.fill), values[0].format, values[0].arithmetic)
