@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from fpsynth.api.keywords import asking
 from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.looking import TreeRequest
 
 if TYPE_CHECKING:
     from fpsynth.report.orders import OrderTree
@@ -98,17 +100,18 @@ def write_folder(found: Result | Witness, folder: Path) -> tuple[str, ...]:
     return write_witness_folder(first, folder) if first.two_points else write_divergence_folder(first, folder)
 
 
-def tree(order: str, *, terms: int | None = None, compare: str | None = None) -> OrderTree:
+@asking(TreeRequest)
+def tree(request: TreeRequest) -> OrderTree:
     """Read an order as a tree, and say where another one parts from it.
 
     ``order``: a family such as ``strided:8``, a nested list such as ``[[0,1],2]``, or the path of a .json file with an order,
-    an arithmetic or a reveal.  ``terms``: of a family (default 8).  ``compare``: another order.  ``drawn`` of what is returned
-    gives text, tree, SVG, FPCore or JSON.  Raises InputError for what cannot be read or compared.
+    an arithmetic or a reveal; ``compare``: another one.  ``drawn`` of what is returned gives text, tree, SVG, FPCore or JSON.
+    Raises InputError for what cannot be read or compared.
     """
     from fpsynth.report.orders import read_tree
     from fpsynth.synthesis.sides import require_order
 
-    for text in (order, compare):
+    for text in (request.order, request.compare):
         if text is not None and not text.endswith(".json"):
             require_order(text)
-    return read_tree(order, terms, compare)
+    return read_tree(request.order, request.terms, request.compare)

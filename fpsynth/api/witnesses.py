@@ -6,9 +6,9 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from fpsynth.api.keywords import OLDER, Batches, Libraries, batches_of, formerly, libraries_of
+from fpsynth.api.keywords import OLDER, formerly
 from fpsynth.errors import InputError
-from fpsynth.synthesis.options import check_batches
+from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, libraries_of
 from fpsynth.workers.deadlines import within
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def replay(
 def _replayed(witness: Witness | str | os.PathLike[str], library: Libraries, batch: Batches, device: str) -> Witness:
     from fpsynth.confirmation import replay as run
 
-    libraries, batches = libraries_of(library), batches_of(batch, device)
+    libraries, batches = libraries_of(library, device), batches_of(batch, device)
     check_batches(batches)
     return run(loaded(witness), libraries=libraries, batches=batches, device=device)
 

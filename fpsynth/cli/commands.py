@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fpsynth import api
-from fpsynth.cli.arguments import batches, integers, libraries
+from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
@@ -17,6 +17,8 @@ from fpsynth.cli.places import require_writable
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
 from fpsynth.errors import InputError
 from fpsynth.files import shown
+from fpsynth.synthesis.requests.looking import EnvironmentsRequest
+from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.result import Result
@@ -24,31 +26,8 @@ if TYPE_CHECKING:
 
 def tie(arguments: Namespace, console: Console) -> Outcome:
     """Find a tie."""
-    from fpsynth.synthesis.domain import parse_number
-
     _check_out(arguments)
-    result = api.tie(
-        arguments.dtype,
-        shape=None if arguments.shape is None else integers(arguments.shape, "the shape"),
-        order=arguments.order,
-        rounding=arguments.rounding,
-        weights=arguments.weights,
-        inputs=arguments.inputs,
-        maximise=arguments.maximise,
-        min_ratio=parse_number(arguments.min_ratio, "the ratio"),
-        prove=arguments.prove,
-        certifier=arguments.certifier,
-        solver=arguments.solver,
-        seed=arguments.seed,
-        timeout=arguments.timeout,
-        jobs=arguments.jobs,
-        count=arguments.count,
-        replay=not arguments.no_replay,
-        library=libraries(arguments),
-        batch=batches(arguments),
-        device=arguments.device,
-        progress=console.progress,
-    )
+    result = api.tie(**keywords(arguments, TieRequest), progress=console.progress)
     left_out = _write(result, arguments)
     notes = _notes(result, arguments)
     if arguments.json:
@@ -116,7 +95,6 @@ def _notes(result: Result, arguments: Namespace) -> list[str]:
 
 def certify(arguments: Namespace, console: Console) -> Outcome:
     """Certify a data set."""
-    from fpsynth.synthesis.domain import parse_number
     from fpsynth.workers.deadlines import OutOfTimeError
 
     seen = "reading the files"
@@ -127,17 +105,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
         console.count(stage, done, total)
 
     try:
-        result = api.certify(
-            arguments.network,
-            arguments.images,
-            parse_number(arguments.eps, "the radius"),
-            certifier=arguments.certifier,
-            gram=arguments.gram,
-            dtype=arguments.dtype,
-            limit=arguments.limit,
-            timeout=arguments.timeout,
-            progress=progress,
-        )
+        result = api.certify(**keywords(arguments, CertifyRequest), progress=progress)
     except OutOfTimeError:
         reason = f"time ran out after {arguments.timeout:g} s ({seen}): nothing is said of any image"
         return UNKNOWN, {"verdict": "unknown", "reason": reason} if arguments.json else f"unknown: {reason}"
@@ -151,7 +119,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
 def environments(arguments: Namespace, console: Console) -> Outcome:
     """List the environments."""
     console.progress("importing the libraries and trying every dtype")
-    found = api.environments(libraries(arguments), device=arguments.device)
+    found = api.environments(**keywords(arguments, EnvironmentsRequest))
     code = UNKNOWN if found.lost else DONE
     if arguments.json:
         from fpsynth.report.results import environments_json

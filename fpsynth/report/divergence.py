@@ -19,7 +19,7 @@ from fpsynth.report.proofs import proof_lines
 from fpsynth.report.setting import network_parts
 from fpsynth.report.style import NO_BREAK, Style, clean, listed, whole
 from fpsynth.report.tables import table
-from fpsynth.report.terminal import setting_text, title
+from fpsynth.report.terminal import asked_lines, title
 from fpsynth.report.verdicts import ranges
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.synthesis.result import Result
@@ -375,8 +375,5 @@ def _not_found(result: Result, style: Style) -> list[str]:
             lines += style.wrap(text, 2, 4) if text != clean(result.reason) else []  # which stands right above
     if result.attempts:
         lines += style.heading("Attempts") + attempt_lines(result.attempts, style)
-    if result.settings:
-        lines += style.heading("Asked for")
-        asked = {key: setting_text(value) for key, value in result.settings.items() if value not in (None, "", (), [])}
-        lines += style.wrap(clean(", ".join(f"{key} {value}" for key, value in asked.items()), 2000))
+    lines += asked_lines(result.settings, style)
     return [*lines, "", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from fpsynth.report.attempts import attempt_lines
@@ -222,11 +222,18 @@ def _not_found(result: Result, style: Style) -> list[str]:
         lines.append(f"  {significant(result.upper_bound, 12, 'up')}" + (f" = {power}" if power else ""))
     if result.attempts:
         lines += style.heading("Attempts") + attempt_lines(result.attempts, style)
-    if settings:
-        lines += style.heading("Asked for")
-        lines += style.wrap(", ".join(f"{clean(key)} {setting_text(value)}" for key, value in settings.items()))
+    lines += asked_lines(settings, style)
     lines += ["", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]
     return lines
+
+
+def asked_lines(settings: Mapping[str, object], style: Style) -> list[str]:
+    """What was asked for, in the words of the record of a request (``synthesis.requests``), but for what was left open."""
+    told = {key: setting_text(value) for key, value in settings.items() if value not in (None, "", (), [])}
+    if not told:
+        return []
+    text = clean(", ".join(f"{key} {value}" for key, value in told.items()), 2000)
+    return [*style.heading("Asked for"), *style.wrap(text)]
 
 
 def setting_text(value: object) -> str:

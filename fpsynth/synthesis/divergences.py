@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fpsynth.confirmation import replay
 from fpsynth.revealing.result import Reveal
@@ -24,18 +24,23 @@ _COMPARING = 10.0
 """Seconds that comparing two libraries directly may take however little of the time limit is left."""
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What a search came to, before the libraries have been asked."""
+
+    verdict: Verdict
+    divergence: Witness | None
+    reason: str
+    seconds: float = 0.0
+    """Of the search, reveals not included."""
+    proof: Proof | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+
 def concluded(
-    question: str,
-    verdict: Verdict,
-    divergence: Witness | None,
-    reason: str,
+    request: Options,
+    decision: Decision,
     clock: Clock,
-    options: Options,
-    asked: dict[str, object],
-    *,
-    seconds: float,
-    proof: Proof | None = None,
-    attempts: tuple[Attempt, ...] = (),
     reveals: Sequence[Reveal] = (),
     grounds: Sequence[Ground] = (),
     contest: Contest | None = None,
@@ -46,21 +51,23 @@ def concluded(
     (see ``grounds.weighed``), and only once the libraries have been compared directly, as ``contest`` says.
     """
     comparison = None
+    verdict, divergence, reason, proof = decision.verdict, decision.divergence, decision.reason, decision.proof
     if verdict is not Verdict.FOUND and grounds and contest is not None:
-        comparison = _compared(contest, clock, options)
+        comparison = _compared(contest, clock, request)
         if comparison.divergence is not None:
             divergence, verdict, proof = comparison.divergence, Verdict.FOUND, None
             reason = "found among the hostile vectors on which the libraries were compared directly"
     difference = "" if comparison is None else departing(comparison)
     verdict, reason, proof = weighed(verdict, reason, proof, grounds, difference)
+    attempts = decision.attempts
     versions = {**versions_used(attempts=attempts, proof=proof), **{_library(found): found.version for found in reveals}}
     if divergence is not None:
         if proof is not None and not divergence.optimum:
             divergence = replace(divergence, optimum=proof.statement)
-        if options.replay:
-            if options.progress:
-                options.progress("replaying the witness in the libraries")
-            divergence = replay(divergence, libraries=options.libraries, batches=options.batches, device=options.device)
+        if request.replay:
+            if request.progress:
+                request.progress("replaying the witness in the libraries")
+            divergence = replay(divergence, libraries=request.libraries, batches=request.batches, device=request.device)
             versions |= {seen.library: seen.version for seen in divergence.observations if seen.version}
         if divergence.provenance is not None:
             own = divergence.provenance
@@ -71,15 +78,15 @@ def concluded(
             )
             versions = known
     return Result(
-        question=question,
+        question=request.question,
         verdict=verdict,
         witnesses=() if divergence is None else (divergence,),
         reason=undecided(reason) if verdict is Verdict.UNKNOWN else reason,
         proof=proof,
         attempts=attempts,
-        seconds_solve=round(seconds, 3),
+        seconds_solve=round(decision.seconds, 3),
         seconds_total=round(clock.spent, 3),
-        settings={**asked, **options.described()},
+        settings=request.described(),
         reveals=tuple(reveals),
         grounds=tuple(grounds),
         comparison=comparison,

@@ -195,7 +195,8 @@ def test_a_corpus_without_instances_is_refused_and_nothing_is_written(tmp_path, 
 
 def in_onnxruntime(**changes):
     """The replay of a witness in ONNX Runtime: the counterexample's class is 0, as predicted, unless changed."""
-    seen = Observation("onnxruntime", "1.31.0", "matmul", "cpu", 1, (0,), (0.0, 0.5), (0.5, 0.5))
+    logits = {"reference_logits": (0.0, 0.5), "logits": (0.5, 0.5)}
+    seen = Observation("onnxruntime", "1.31.0", "matmul", "cpu", 1, (0,), **logits)
     return replace(published(), observations=(*published().observations, replace(seen, **changes)))
 
 

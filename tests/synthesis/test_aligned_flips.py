@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aligned_arithmetics import tensor_core, tensor_cores
+from detectors import dependent
 from profiles import SLOW, slow
 
 from fpsynth import api
@@ -28,7 +29,6 @@ from fpsynth.solvers.engines import engines_named
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.detecting.amplify import amplified
 from fpsynth.synthesis.detecting.swallowing import swallowing
-from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.solving import solve
@@ -205,7 +205,7 @@ def test_reveals_of_another_machine_are_members_of_the_matrix(tmp_path: Path) ->
 def test_a_box_of_inputs_in_which_a_tensor_core_departs() -> None:
     a, b = (View(n, n, r, Deployment(how)) for n, r, how in (("a", "reference", Arithmetic(FLOAT32)), ("b", "deployed", CORE)))
     quarter = (Fraction(1, 4), Fraction(1, 2))
-    found = input_dependent(a, b, fmt=FLOAT32, terms=32, box=[quarter] * 2, inputs=UNIT, max_weight=Fraction(1), samples=400)
+    found = dependent(a, b, format=FLOAT32, terms=32, box=[quarter] * 2, inputs=UNIT, max_weight=Fraction(1), samples=400)
     assert found.sampled is not None
     assert (found.sampled.inside_fires, found.sampled.outside_fires) == (200, 0)
 

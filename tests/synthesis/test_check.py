@@ -76,7 +76,7 @@ TAMPERED = {
     "the distance": replace(TRUE, distance=0.0),
     "the logits of a (float32 sequential) are right": with_logits(0, 0.5, 0.75),
     "the logits of b (float32 sequential) are right": with_logits(1, 0.5, 0.5),
-    "the measure is right": replace(TRUE, measure=TRUE.measure * 2),
+    "the measure is right": replace(TRUE, measure=TRUE.measure + 1),
 }
 
 

@@ -30,6 +30,7 @@ from fpsynth.synthesis.positions import answer
 from fpsynth.synthesis.positions.answer import same_everywhere
 from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
+from fpsynth.synthesis.requests.divergences import TwinRequest
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.data import View, Witness
@@ -212,7 +213,7 @@ def test_what_was_revealed_is_kept_where_the_time_ends_among_the_measured_twins(
 
     monkeypatch.setattr(answer, "_revealed", lambda *_: found)
     monkeypatch.setattr(answer, "measured_twin", too_late)
-    result = answer.run_position("twin", "numpy:matmul:batch=1,outputs=2", TERMS, Options("float32", timeout=20, replay=False))
+    result = answer.run_position(TwinRequest("numpy:matmul:batch=1,outputs=2", terms=TERMS, timeout=20, replay=False))
     assert result.verdict is Verdict.UNKNOWN
     assert result.reveals == (found,)
     assert "no two positions of numpy:matmul:batch=1,outputs=2 were seen to be summed differently" in result.reason

@@ -6,6 +6,7 @@ import pytest
 from tie_questions import E4P4, question
 from ties import changed
 
+from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.pool import LibraryPool
@@ -17,7 +18,8 @@ from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval, default_weights
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.question import TieQuestion
-from fpsynth.synthesis.ties.run import confirmed, deployments, run_tie
+from fpsynth.synthesis.ties.run import Wanted, run_tie
+from fpsynth.synthesis.ties.variants import deployments
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import load, save
 
@@ -26,7 +28,8 @@ ALL = tuple(ENGINES.values())
 
 def run(asked, seed=0, seconds=30.0, engines=ALL, count=1, jobs=2, **how):
     settings = Settings(engines, seed=seed, seconds=seconds, improvement=0.5, jobs=jobs)
-    return run_tie(asked, settings, chosen=how.pop("chosen", "lipschitz-exact"), count=count, **how)
+    wanted = Wanted(how.pop("chosen", "lipschitz-exact"), count, how.pop("prove", False), how.pop("plan", None))
+    return run_tie(asked, settings, wanted, **how)
 
 
 def default(fmt, shape=(1, 2), order="sequential"):
@@ -149,8 +152,8 @@ def test_a_library_confirms_only_what_is_certified_at_the_logits_that_it_compute
     # class 0 as well, but beyond the certified radius: the certifier claims nothing there
     beyond = changed(found, counterexample=(-4.0,))
     with LibraryPool(("numpy",)) as pool:
-        assert all(record.departs for record in confirmed(found, pool, (1,)).observations)
-        records = confirmed(beyond, pool, (1,)).observations
+        assert all(record.departs for record in replay(found, pool=pool, batches=(1,)).observations)
+        records = replay(beyond, pool=pool, batches=(1,)).observations
     assert records
     for record in records:
         assert (record.reference_class, record.class_index) == (1, 0)

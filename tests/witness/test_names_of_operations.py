@@ -34,7 +34,7 @@ def flip(environment: str) -> Witness:
     return replace(found, observations=(seen,))
 
 
-def without_calls(found: Witness | Witness) -> str:
+def without_calls(found: Witness) -> str:
     """The file as it was before calls stood in it."""
 
     def strip(data: object) -> object:
@@ -95,7 +95,7 @@ def test_replays_of_a_tie_are_read_alike() -> None:
     tie = published()
     dot = replace(tie, observations=tuple(replace(r, library="numpy", variant="dot") for r in tie.observations[:1]))
     data = json.loads(text(dot))
-    assert data["replays"][0]["call"] == "np.dot(x, W.T)"
+    assert data["observations"][0]["call"] == "np.dot(x, W.T)"
     assert parse(text(dot)) == dot
     old = parse(without_calls(dot))
     assert isinstance(old, Witness)

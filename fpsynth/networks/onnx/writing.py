@@ -101,7 +101,7 @@ def _model(
 
 
 def _drafted(network: Network, style: OnnxStyle) -> Draft:
-    names = _tensor_names(network)
+    names = tensor_names(network)
     draft = Draft(style, {node.name for node in network.nodes})
     for node in network.nodes:
         inputs = [names[name] for name in node.inputs]
@@ -128,7 +128,7 @@ def _plain_dense(network: Network, node: Node) -> bool:
     return isinstance(before, Dense) and before.bias is None
 
 
-def _tensor_names(network: Network) -> dict[str, str]:
+def tensor_names(network: Network) -> dict[str, str]:
     """What the result of each node is called: as the node, but X, Y and the names of weights are taken."""
     names, taken = {INPUT: "X", network.output: "Y"}, {"X", "Y"}
     for node in network.nodes:

@@ -29,6 +29,11 @@ from fpsynth.witness.prediction import arithmetics
 __all__ = ["CheckResult", "Finding", "NotChecked", "check"]
 
 Outcome = Iterator[Finding | NotChecked]
+FOREIGN = {
+    True: ("real", "box", "sampled", "construction"),
+    False: ("claims", "control", "distance", "ratio", "objective"),
+}
+"""Fields of a witness of two points that only one of one point is checked for, and the other way round."""
 
 
 def check(witness: Witness) -> CheckResult:
@@ -50,6 +55,7 @@ def check(witness: Witness) -> CheckResult:
         *(_claims(balls) if balls else ()),
         *(observation_findings(witness, balls) if balls else ()),
         *_words(witness, found, balls),
+        *_foreign(witness),
         *_measured(witness),
         *(() if balls else observation_findings(witness, None)),
         *(() if balls else unchecked_runs(witness)),
@@ -103,6 +109,14 @@ def _words(witness: Witness, found: Predictions, balls: Balls | None) -> Outcome
         yield from box_findings(witness)
     yield from construction_findings(witness)
     yield from optimum_findings(witness.optimum, {"measure": measure, "gap": measure, "difference": measure})
+
+
+def _foreign(witness: Witness) -> Iterator[NotChecked]:
+    """Fields that say nothing of a witness of so many points: nothing is computed of them."""
+    for name in FOREIGN[witness.two_points]:
+        if getattr(witness, name) not in (None, (), ""):
+            others = "one point" if witness.two_points else "two points"
+            yield NotChecked(name, f"it belongs to witnesses of {others}: it is told, not computed")
 
 
 def _description(witness: Witness) -> Outcome:

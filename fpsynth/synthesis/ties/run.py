@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,22 +11,22 @@ from typing import Any
 from fpsynth.confirmation import replay
 from fpsynth.evaluators.networks import argmax
 from fpsynth.libraries.pool import LibraryPool
-from fpsynth.solvers.engines import undecided
+from fpsynth.rounding import rounding_named
+from fpsynth.solvers.engines import engines_named, undecided
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.proofs import versions_used
+from fpsynth.synthesis.requests.ties import TieRequest
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties.answer import Answer, answer
-from fpsynth.synthesis.ties.certification import Certification
-from fpsynth.synthesis.ties.question import TieQuestion
+from fpsynth.synthesis.ties.certification import Certification, require_refutable
+from fpsynth.synthesis.ties.question import OBJECTIVES, TieQuestion
 from fpsynth.synthesis.ties.search import Found
-from fpsynth.synthesis.ties.variants import Variant, deployments
+from fpsynth.synthesis.ties.variants import Variant, deployments, variants
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Provenance, Witness
 from fpsynth.witness.prediction import floats_at
 from fpsynth.wording import counted
-
-__all__ = ["deployments", "run_tie"]
 
 SEED_STRIDE = 1_000_003
 """Distance of the seeds of two witnesses of one corpus."""
@@ -46,24 +47,64 @@ class _Run:
     first: Answer = field(default_factory=Answer)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which witnesses of a question are wanted."""
+
+    certifier: str
+    """Which must accept them."""
+    count: int = 1
+    prove: bool = False
+    """Whether the time that is left goes into a proof that nothing is better than the first."""
+    plan: Iterator[Variant] | None = None
+    """The question for each of them, the one that was asked first (see ``variants``); None: all answer this one."""
+
+
+def answer_request(request: TieRequest) -> Result:
+    """Answer a request for ties.  Raises InputError for what cannot be used."""
+    tree, mode = request.tree, rounding_named(request.rounding)
+    require_refutable(request.certifier)
+    question = TieQuestion(
+        format=request.format,
+        shape=request.sizes,
+        deployments=deployments(request.format, tree, mode, request.sizes) if len(request.sizes) > 1 else (),
+        weights=request.weights_range,
+        inputs=request.inputs_range,
+        objective=request.sought or OBJECTIVES[0],
+        min_ratio=request.least,
+    )
+    improvement = (0.25 * request.timeout if request.sought else 3.0) / request.count  # each witness gets its share
+    engines = engines_named(request.solver)
+    settings = Settings(engines, request.seed, request.timeout, improvement, request.processes)
+    plan = variants(question, tree, mode, request.free, request.seed) if request.count > 1 else None
+    wanted = Wanted(request.certifier, request.count, request.prove, plan)
+    with LibraryPool(request.libraries, request.device) if request.replay else nullcontext() as pool:
+        return run_tie(
+            question,
+            settings,
+            wanted,
+            pool=pool,
+            batches=request.batches,
+            described=request.described(),
+            progress=request.progress,
+        )
+
+
 def run_tie(
     question: TieQuestion,
     settings: Settings,
+    wanted: Wanted,
     *,
-    chosen: str,
-    count: int = 1,
-    prove: bool = False,
     pool: LibraryPool | None = None,
     batches: Sequence[int] = (1, 4, 64),
     described: dict[str, Any] | None = None,
     progress: Progress | None = None,
-    plan: Iterator[Variant] | None = None,
 ) -> Result:
-    """Answer the question with ``count`` different witnesses, and replay them in the libraries of ``pool``, if any.
+    """Answer the question with the witnesses that are wanted, and replay them in the libraries of ``pool``, if any.
 
-    ``plan`` gives the question for each of them, this one first (see ``variants``); without it all answer this one.  The time
-    limit covers the search; a replay lasts as long as the libraries need.
+    The time limit covers the search; a replay lasts as long as the libraries need.
     """
+    chosen, count, prove, plan = wanted.certifier, wanted.count, wanted.prove, wanted.plan
     clock = Clock(settings.seconds)
     Certification(question, chosen)  # refuses a certifier before any time is spent
     if pool is not None:
