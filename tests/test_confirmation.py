@@ -21,7 +21,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.kernels import Process
-from fpsynth.libraries.pool import Answer, LibraryPool, Member
+from fpsynth.libraries.pool import CallResult, LibraryPool, PoolMember
 from fpsynth.libraries.registry import names_for
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.sums.arithmetic import REAL, Deployment
@@ -126,13 +126,13 @@ def test_rows_with_different_logits_are_different_records() -> None:
     """In one batch, row 2 was summed in another order and does not tie."""
     tied, gap, top = (0.5, 0.5), (0.5, 0.625), (0.5, 0.75)
     answers = {
-        "certified": Answer(Outputs((top, top, top, top), (1, 1, 1, 1))),
-        "counterexample": Answer(Outputs((tied, tied, gap, tied), (0, 0, 1, 0))),
+        "certified": CallResult(Outputs((top, top, top, top), (1, 1, 1, 1))),
+        "counterexample": CallResult(Outputs((tied, tied, gap, tied), (0, 0, 1, 0))),
     }
     sides = zip(PUBLISHED.views, (top, gap), strict=True)
     predicted = replace(PUBLISHED, views=tuple(replace(view, logits=tuple(map(Fraction, said))) for view, said in sides))
     run = _Run(Process("torch", "cpu"), "linear", 4, FLOAT32)
-    records = list(_Request(predicted, lambda logits: True)._records(run, Member("torch", ("linear",), "2.0"), answers))
+    records = list(_Request(predicted, lambda logits: True)._records(run, PoolMember("torch", ("linear",), "2.0"), answers))
     assert [(r.rows, r.departs, r.agrees_with) for r in records] == [
         ((0, 1, 3), True, ("a",)),
         ((2,), False, ("a", "b")),

@@ -13,7 +13,7 @@ from fpsynth.formats import Format
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.kernels import Environment, Process
 from fpsynth.libraries.naming import parse_environment
-from fpsynth.libraries.pool import Answer, Call, LibraryPool, Member, pool_for, require_device
+from fpsynth.libraries.pool import CallResult, LibraryCall, LibraryPool, PoolMember, pool_for, require_device
 from fpsynth.libraries.registry import NAMES, library_named, names_for
 from fpsynth.verifiers.base import certifier
 from fpsynth.witness.data import Observation, View, Witness
@@ -168,10 +168,10 @@ class _Request:
     def _asked(self, pool: LibraryPool, runs: Sequence[_Run]) -> dict[_Run, tuple[Observation, ...]]:
         """Runs of one network in one format: a call for each point."""
         points = [point.numbers for point in self.witness.points]
-        calls: dict[str, list[Call]] = {}
+        calls: dict[str, list[LibraryCall]] = {}
         for run in runs:
             for place in range(len(points)):
-                calls.setdefault(run.process.library, []).append(Call(run.variant, (place,) * run.batch, run.layout))
+                calls.setdefault(run.process.library, []).append(LibraryCall(run.variant, (place,) * run.batch, run.layout))
         network = arranged(self.witness.network, runs[0].permutation)
         given = {name: iter(answers) for name, answers in pool.run(network, runs[0].dtype, points, calls).items()}
         seen = {}
@@ -180,7 +180,7 @@ class _Request:
             seen[run] = tuple(self._records(run, pool.members[run.process.library], answers))
         return seen
 
-    def _records(self, run: _Run, member: Member, answers: Mapping[str, Answer]) -> Iterator[Observation]:
+    def _records(self, run: _Run, member: PoolMember, answers: Mapping[str, CallResult]) -> Iterator[Observation]:
         """An observation for each set of rows with the same logits and classes."""
         blank = Observation(
             library=member.name,

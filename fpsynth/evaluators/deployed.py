@@ -18,7 +18,7 @@ from fpsynth.evaluators.layer_groups import LayerSums, Padding
 from fpsynth.evaluators.layers import layer_sums
 from fpsynth.evaluators.programs import program_sums
 from fpsynth.formats import FLOAT64, Format, holds
-from fpsynth.networks.layers.structure import PADDING, Indices, Selection, Sums, View, moved
+from fpsynth.networks.layers.structure import PADDING, Indices, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
@@ -114,7 +114,7 @@ def _joined(parts: Sequence[_Values]) -> _Values:
     return _Values(np.concatenate([part.numbers for part in parts], axis=1), arithmetics, np.concatenate(which))
 
 
-def _moved(view: View, values: _Values) -> _Values:
+def _moved(view: Rearrangement, values: _Values) -> _Values:
     which = values.which
     if view.read is not None and which is not None:
         which = np.where(view.read == PADDING, which[0], which[view.read])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from fpsynth.networks.layers.structure import PADDING, Addends, Normalisation, Selection, Sums, View, moved
+from fpsynth.networks.layers.structure import PADDING, Addends, Normalisation, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.network import Network, Node
 from fpsynth.workers.deadlines import require_time
 
@@ -74,7 +74,7 @@ def _chosen(selection: Selection, values: Sequence[Fraction]) -> Fraction:
     return result * Fraction(selection.slope) if selection.slope is not None and result < 0 else result
 
 
-def _viewed(view: View, values: Sequence[Ends]) -> Sequence[Ends]:
+def _viewed(view: Rearrangement, values: Sequence[Ends]) -> Sequence[Ends]:
     if view.read is None:
         return values
     fill = Fraction(view.fill), Fraction(view.fill)

@@ -12,7 +12,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
-from fpsynth.networks.layers.structure import PADDING, Addends, Selection, Sums, View, moved
+from fpsynth.networks.layers.structure import PADDING, Addends, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.lowering import divided, neuron, selected
 from fpsynth.networks.network import Network, Node
 from fpsynth.rounding import PLUS_ZERO, Value, from_float
@@ -168,7 +168,7 @@ def _selected_of(selection: Selection, row: Sequence[int], values: Numbers, defa
     return Number(_value(selected(selection, nodes), named), arithmetic.format, arithmetic)
 
 
-def _viewed(view: View, values: Numbers) -> Numbers:
+def _viewed(view: Rearrangement, values: Numbers) -> Numbers:
     if view.read is None:
         return values
     fill = Number(from_float(view.fill), values[0].format, values[0].arithmetic)

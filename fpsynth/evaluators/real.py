@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fpsynth.errors import InputError
-from fpsynth.networks.layers.structure import PADDING, Normalisation, Selection, Sums, View, moved
+from fpsynth.networks.layers.structure import PADDING, Normalisation, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.network import Network, Node
 
 
@@ -152,7 +152,7 @@ def _selected(selection: Selection, values: _Exact) -> _Exact:
     return _scaled(result, [Fraction(selection.slope) if value < 0 else Fraction(1) for value in chosen])
 
 
-def _viewed(view: View, values: _Exact) -> _Exact:
+def _viewed(view: Rearrangement, values: _Exact) -> _Exact:
     if view.read is None:
         return values
     fill = Fraction(view.fill)

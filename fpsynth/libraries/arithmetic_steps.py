@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fpsynth.libraries.graphs import Step, Tensors
+from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.networks import layers as la
 
 
-def arithmetic_steps(channels: Callable[[Any, Any], Any]) -> dict[type[la.Layer], Step]:
+def arithmetic_steps(channels: Callable[[Any, Any], Any]) -> dict[type[la.Layer], LayerStep]:
     """Their functions.  ``channels``: numbers, one per channel, as what broadcasts over (batch, channels, ...)."""
 
     def affine(layer: la.Affine, tensors: Tensors, inputs: Tensors) -> Any:

@@ -14,7 +14,7 @@ from fpsynth.networks.network import INPUT, Network, Node
 Numbers = Mapping[str, Sequence[Any]]
 """The parameters of each node by its name, in the order of ``Layer.parameters``; None for those that are not there."""
 
-Step = Callable[[Any, Sequence[Any], Sequence[Any]], Any]
+LayerStep = Callable[[Any, Sequence[Any], Sequence[Any]], Any]
 """A layer, its parameters in the library's memory (as ``hold`` put them there), its inputs with the batch first: the output."""
 
 Tensors = Sequence[Any]
@@ -31,7 +31,7 @@ def operands_of(network: Network, make: Callable[[Any], Any]) -> dict[str, list[
     }
 
 
-def forward(network: Network, table: LayerTable[Step], given: Mapping[str, Step] | None = None) -> Forward:
+def forward(network: Network, table: LayerTable[LayerStep], given: Mapping[str, LayerStep] | None = None) -> Forward:
     """What computes a network.  ``given``: functions of single nodes, by name, instead of the table's.
 
     Parts that need no computing are left out, so that a stack of dense layers is its products, additions and maxima.  Raises

@@ -13,12 +13,12 @@ import numpy as np
 
 from fpsynth.libraries.arithmetic_steps import arithmetic_steps, channels_of_arrays
 from fpsynth.libraries.geometry import counts, spatial
-from fpsynth.libraries.graphs import Step, Tensors
+from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import LayerTable
 from fpsynth.networks import layers as la
 
 
-def table(turned: bool) -> LayerTable[Step]:
+def table(turned: bool) -> LayerTable[LayerStep]:
     """The functions of all layer types.  ``turned``: whether weights of dense layers are held (outputs, inputs)."""
 
     def dense(layer: la.Dense, tensors: Tensors, inputs: Tensors) -> Any:
@@ -86,7 +86,7 @@ def _pad(layer: la.Pad, tensors: Tensors, inputs: Tensors) -> Any:
     return jnp.pad(inputs[0], ((0, 0), *layer.padding), constant_values=layer.value)
 
 
-_ROWS: Mapping[type[la.Layer], Step] = MappingProxyType(
+_ROWS: Mapping[type[la.Layer], LayerStep] = MappingProxyType(
     {
         la.Convolution: _convolution,
         la.BatchNormalisation: _batch_normalisation,

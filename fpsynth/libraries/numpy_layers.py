@@ -8,7 +8,7 @@ from typing import Any
 
 from fpsynth.libraries.arithmetic_steps import arithmetic_steps, channels_of_arrays
 from fpsynth.libraries.geometry import counts, spatial
-from fpsynth.libraries.graphs import Step, Tensors
+from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import LayerTable
 from fpsynth.networks import layers as la
 from fpsynth.networks.layers.windows import Padding
@@ -28,14 +28,14 @@ def products(np: Any, variant: str) -> Multiply:
     return {"matmul": np.matmul, "dot": np.dot, "dot-rows": row_by_row}[variant]  # type: ignore[no-any-return]
 
 
-def table(np: Any, variant: str, place: Callable[[Any], Any]) -> LayerTable[Step]:
+def table(np: Any, variant: str, place: Callable[[Any], Any]) -> LayerTable[LayerStep]:
     """The functions of all layer types.
 
     ``place`` copies an array to where its address does not vary; it is applied to everything computed that may be multiplied
     next.  Views stay views.
     """
     multiply = products(np, variant)
-    computed: dict[type[la.Layer], Step] = {
+    computed: dict[type[la.Layer], LayerStep] = {
         **arithmetic_steps(channels_of_arrays),
         **_elementwise(np),
         **_windowed(np, multiply, place),
@@ -46,7 +46,7 @@ def table(np: Any, variant: str, place: Callable[[Any], Any]) -> LayerTable[Step
     return LayerTable(np.__name__, {**{kind: _placed(step, place) for kind, step in computed.items()}, **_VIEWS})
 
 
-def _placed(step: Step, place: Callable[[Any], Any]) -> Step:
+def _placed(step: LayerStep, place: Callable[[Any], Any]) -> LayerStep:
     return lambda layer, tensors, inputs: place(step(layer, tensors, inputs))
 
 
@@ -54,14 +54,14 @@ def _reshape(layer: la.Reshape, tensors: Tensors, inputs: Tensors) -> Any:
     return inputs[0].reshape(len(inputs[0]), *layer.shape(inputs[0].shape[1:]))
 
 
-_VIEWS: dict[type[la.Layer], Step] = {
+_VIEWS: dict[type[la.Layer], LayerStep] = {
     la.Flatten: lambda layer, tensors, inputs: inputs[0].reshape(len(inputs[0]), -1),
     la.Reshape: _reshape,
     la.Transpose: lambda layer, tensors, inputs: inputs[0].transpose(0, *(axis + 1 for axis in layer.axes)),
 }
 
 
-def _dense(multiply: Multiply) -> Step:
+def _dense(multiply: Multiply) -> LayerStep:
     def dense(layer: la.Dense, tensors: Tensors, inputs: Tensors) -> Any:
         """The weight is held as a view (inputs, outputs)."""
         weight, bias = tensors
@@ -82,7 +82,7 @@ def _windows(np: Any, layer: Any, values: Any, padding: Padding, fill: float) ->
     return view[(slice(None), slice(None), *steps)]
 
 
-def _windowed(np: Any, multiply: Multiply, place: Callable[[Any], Any]) -> dict[type[la.Layer], Step]:
+def _windowed(np: Any, multiply: Multiply, place: Callable[[Any], Any]) -> dict[type[la.Layer], LayerStep]:
     def convolution(layer: la.Convolution, tensors: Tensors, inputs: Tensors) -> Any:
         """For each group the windows as rows (batch times places, taps), times the weights (taps, channels)."""
         (values,), (weight, bias) = inputs, tensors
@@ -121,7 +121,7 @@ def _windowed(np: Any, multiply: Multiply, place: Callable[[Any], Any]) -> dict[
     }
 
 
-def _elementwise(np: Any) -> dict[type[la.Layer], Step]:
+def _elementwise(np: Any) -> dict[type[la.Layer], LayerStep]:
     def batch_normalisation(layer: la.BatchNormalisation, tensors: Tensors, inputs: Tensors) -> Any:
         mean, variance, scale, shift = (channels_of_arrays(tensor, inputs[0]) for tensor in tensors)
         return (inputs[0] - mean) / np.sqrt(variance + variance.dtype.type(layer.epsilon)) * scale + shift

@@ -14,7 +14,7 @@ from fpsynth.libraries.operands import Array, CannotRun, narrowed
 from fpsynth.networks.layers import Dense
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx import OPSET
-from fpsynth.networks.onnx.drafting import Blank, Hole, Style
+from fpsynth.networks.onnx.drafting import Blank, Hole, OnnxStyle
 from fpsynth.networks.onnx.layer_nodes import WRITERS, Writer
 from fpsynth.networks.onnx.tensors import CODES
 from fpsynth.networks.onnx.writing import blank_model, single_node
@@ -54,7 +54,7 @@ def _blank(network: Network, dtype: Format, form: str, turned: tuple[bool, bool]
     key = structure_key(network), dtype, form, turned
     if key not in _BLANKS:
         _require_format(dtype, "networks")
-        style = Style(dtype, form, OPSET, readable=False, points_transposed=turned[0], weights_turned=turned[1])
+        style = OnnxStyle(dtype, form, OPSET, readable=False, points_transposed=turned[0], weights_turned=turned[1])
         _BLANKS[key] = blank_model(network, style)
         if len(_BLANKS) > _KEPT:
             _BLANKS.popitem(last=False)

@@ -18,7 +18,7 @@ from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit
 from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype, stored
 
 if TYPE_CHECKING:
-    from fpsynth.libraries.graphs import Forward, Numbers, Step
+    from fpsynth.libraries.graphs import Forward, LayerStep, Numbers
     from fpsynth.libraries.kernels import Kernel
     from fpsynth.libraries.layer_table import LayerTable
     from fpsynth.networks.layers import Layer
@@ -185,7 +185,7 @@ class TensorFlow(Library):
 
         return HeldModel(network, hold, run).put(numbers)
 
-    def _program(self, network: Network, functions: LayerTable[Step], way: tuple[str, bool, bool]) -> Forward:
+    def _program(self, network: Network, functions: LayerTable[LayerStep], way: tuple[str, bool, bool]) -> Forward:
         """What computes a network, or any of its structure, perhaps as a graph: once for each, and way of dense layers."""
 
         import tensorflow as tf

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from fpsynth.libraries.arithmetic_steps import arithmetic_steps
 from fpsynth.libraries.geometry import counts_all, counts_inside, is_same, spatial
-from fpsynth.libraries.graphs import Step, Tensors
+from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import Guarded, LayerTable
 from fpsynth.libraries.operands import Array
 from fpsynth.networks import layers as la
@@ -19,12 +19,12 @@ from fpsynth.networks.layers import Shape
 from fpsynth.networks.layers.windows import Padding
 
 
-def table(turned: bool) -> LayerTable[Step]:
+def table(turned: bool) -> LayerTable[LayerStep]:
     """The functions of all layer types.  ``turned``: whether weights of dense layers are held (outputs, inputs)."""
     return LayerTable("tensorflow", {**_ROWS, **arithmetic_steps(_channels), la.Dense: dense(turned=turned)})
 
 
-def dense(*, turned: bool, transposed: bool = False) -> Step:
+def dense(*, turned: bool, transposed: bool = False) -> LayerStep:
     """tf.matmul and + for the bias.  ``transposed``: whether the points are given as their transpose."""
 
     def step(layer: la.Dense, tensors: Tensors, inputs: Tensors) -> Any:
@@ -165,7 +165,7 @@ def _pad(layer: la.Pad, tensors: Tensors, inputs: Tensors) -> Any:
     return tf.pad(inputs[0], [[0, 0], *layer.padding], constant_values=tf.cast(layer.value, inputs[0].dtype))
 
 
-_ROWS: Mapping[type[la.Layer], Step | Guarded[Step]] = MappingProxyType(
+_ROWS: Mapping[type[la.Layer], LayerStep | Guarded[LayerStep]] = MappingProxyType(
     {
         la.Convolution: Guarded(_convolution, _depthwise_objection),
         la.BatchNormalisation: _batch_normalisation,

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from fpsynth.libraries.arithmetic_steps import arithmetic_steps, channels_of_arrays
 from fpsynth.libraries.geometry import counts_all, own_padding, spatial, symmetric
-from fpsynth.libraries.graphs import Step, Tensors
+from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import Guarded, LayerTable
 from fpsynth.networks import layers as la
 from fpsynth.networks.layers import Shape
@@ -21,12 +21,12 @@ from fpsynth.networks.layers.windows import Padding
 from fpsynth.networks.network import Network
 
 
-def table(variant: str, turned: bool) -> LayerTable[Step]:
+def table(variant: str, turned: bool) -> LayerTable[LayerStep]:
     """The functions of all layer types.  ``turned``: whether weights of dense layers are held (outputs, inputs)."""
     return LayerTable("torch", {**_ROWS, **arithmetic_steps(channels_of_arrays), la.Dense: _dense(variant, turned)})
 
 
-def _dense(variant: str, turned: bool) -> Step:
+def _dense(variant: str, turned: bool) -> LayerStep:
     def linear(layer: la.Dense, tensors: Tensors, inputs: Tensors) -> Any:
         weight, bias = tensors
         return F.linear(inputs[0], weight if turned else weight.T, bias)
@@ -53,13 +53,13 @@ def _batch_normalisation(layer: la.BatchNormalisation, tensors: Tensors, inputs:
     return F.batch_norm(inputs[0], mean, variance, scale, shift, False, 0.0, layer.epsilon)
 
 
-def poolings(network: Network) -> dict[str, Step]:
+def poolings(network: Network) -> dict[str, LayerStep]:
     """The functions of the pooling nodes, their geometry worked out before torch.compile traces them, and numpy with them."""
     nodes = {node.name: node for node in network.nodes if isinstance(node.layer, (la.AveragePooling, la.MaxPooling))}
     return {name: _pooling(node.layer, network.shapes[node.inputs[0]]) for name, node in nodes.items()}
 
 
-def _pooling(layer: Any, shape: Shape) -> Step:
+def _pooling(layer: Any, shape: Shape) -> LayerStep:
     """The call for inputs of this shape: with torch's own padding where it has it, else with padding before it."""
     own, sides = own_padding(layer, shape), _sides(spatial(layer, shape))
     average = isinstance(layer, la.AveragePooling)
@@ -102,7 +102,7 @@ def _sides(padding: Padding) -> tuple[int, ...]:
     return tuple(chain.from_iterable(reversed(padding)))
 
 
-_ROWS: Mapping[type[la.Layer], Step | Guarded[Step]] = MappingProxyType(
+_ROWS: Mapping[type[la.Layer], LayerStep | Guarded[LayerStep]] = MappingProxyType(
     {
         la.Convolution: _convolution,
         la.BatchNormalisation: _batch_normalisation,

@@ -13,7 +13,7 @@ from fpsynth.report.tables import table
 from fpsynth.witness import Witness
 
 if TYPE_CHECKING:
-    from fpsynth.libraries.environments import Environment, Installation
+    from fpsynth.libraries.environments import Installation, InstalledLibrary
     from fpsynth.synthesis.checking.check import CheckResult
     from fpsynth.verifiers.dataset import DatasetCertification
 
@@ -129,7 +129,7 @@ def environments_text(found: Installation, style: Style | None = None) -> str:
     return _text([*lines, *(part for line in (*_LAYOUTS, *memory) for part in style.wrap(line, 0, 2))], style)
 
 
-def _calls(library: Environment) -> Iterator[list[str]]:
+def _calls(library: InstalledLibrary) -> Iterator[list[str]]:
     """The call of each operation and the layouts that it takes, its own first."""
     for operation, called in library.operations.items():
         yield [f"{library.library}:{operation}", called.call, " ".join(called.layouts) + " s e" * called.strided or "-"]

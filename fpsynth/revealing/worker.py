@@ -68,11 +68,11 @@ class _Server:
 
             return network_answer(kernels, request)
         if "results" in request:
-            from fpsynth.revealing.bench import Bench
+            from fpsynth.revealing.bench import KernelBench
             from fpsynth.revealing.comparing import answered
 
             kernel = kernel_from_json(request["results"])
-            return answered(Bench(kernels.library.operation(kernel), kernel), request)
+            return answered(KernelBench(kernels.library.operation(kernel), kernel), request)
         if "keep" in request:
             kernels.keep(reveal_from_json(request["keep"]), request["vectors"], request["seed"])
             return {"kept": True}

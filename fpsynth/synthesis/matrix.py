@@ -12,7 +12,7 @@ from fractions import Fraction
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Kernel
-from fpsynth.libraries.pool import Call, LibraryPool, pool_for, require_device
+from fpsynth.libraries.pool import LibraryCall, LibraryPool, pool_for, require_device
 from fpsynth.libraries.restrictions import restriction
 from fpsynth.libraries.runs import sweep
 from fpsynth.networks.network import Dense, Network, dense_relu
@@ -308,7 +308,7 @@ def _signs(
         row = tuple(sign * w for w in row)
     zero = (0.0,) * len(row)
     network = dense_relu([Dense([row if j == READ else zero for j in range(outputs)])])
-    calls = [Call(environment.operation, (0,) * environment.batch, environment.layout) for environment in environments]
+    calls = [LibraryCall(environment.operation, (0,) * environment.batch, environment.layout) for environment in environments]
     answers = pool.run(network, dtype, (point,), {library: calls})[library]
     values = []
     for environment, answer in zip(environments, answers, strict=True):
@@ -333,7 +333,7 @@ def published(members: Sequence[Member], dtype: Format, outputs: int, progress: 
         with pool_for(process) as pool:
             for one in known:
                 network = _among(one, outputs)
-                calls = [Call(e.operation, (0,) * e.batch, e.layout) for e in environments]
+                calls = [LibraryCall(e.operation, (0,) * e.batch, e.layout) for e in environments]
                 answers = pool.run(network, dtype, (one.point,), {process.library: calls})[process.library]
                 for environment, answer in zip(environments, answers, strict=True):
                     value = None if answer.outputs is None else answer.outputs.logits[environment.row][READ]

@@ -20,7 +20,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from fpsynth.networks.layers.structure import PADDING, Selection, Structure, Sums, Taps, View
+from fpsynth.networks.layers.structure import PADDING, Rearrangement, Selection, Structure, Sums, Taps
 from fpsynth.verifiers.bounds import round_up, sqrt_upper
 from fpsynth.verifiers.lipschitz_ball import spectral_norm_upper
 from fpsynth.verifiers.spectral import Matrix, norm_upper, row_and_column_upper
@@ -39,7 +39,7 @@ def layer_norm_upper(structure: Structure, inputs: int, gram: int) -> Fraction:
 
     Raises MissingPackageError for a dense layer where python-flint is not installed, and OutOfTimeError.
     """
-    if isinstance(structure, View):
+    if isinstance(structure, Rearrangement):
         return Fraction(1) if structure.read is None else sqrt_upper(Fraction(_most_reads(structure.read, inputs)))
     if isinstance(structure, Selection):
         counts = _reads(structure.taps, inputs)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from fpsynth.networks.layers import Add
-from fpsynth.networks.layers.structure import Sums, View
+from fpsynth.networks.layers.structure import Rearrangement, Sums
 from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.verifiers.asked import is_stack
 from fpsynth.verifiers.bounds import round_up, sqrt_upper
@@ -72,7 +72,7 @@ def _last(graph: Network) -> Node:
 
 def _is_view(graph: Network, node: Node) -> bool:
     structure = graph.structure(node.name)
-    return isinstance(structure, View) and structure.read is None
+    return isinstance(structure, Rearrangement) and structure.read is None
 
 
 def _rows(graph: Network, last: Node) -> Sequence[Sequence[float]] | None:

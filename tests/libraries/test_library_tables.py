@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fpsynth.libraries.graphs import Step, forward
+from fpsynth.libraries.graphs import LayerStep, forward
 from fpsynth.libraries.layer_table import Guarded, LayerTable
 from fpsynth.libraries.numpy_layers import table
 from fpsynth.libraries.operands import CannotRun
@@ -36,7 +36,7 @@ def test_a_layer_to_which_there_is_an_objection() -> None:
 
 
 def test_forward_refuses_too() -> None:
-    rows: dict[type[la.Layer], Step] = {la.ReLU: lambda layer, tensors, inputs: inputs[0]}
+    rows: dict[type[la.Layer], LayerStep] = {la.ReLU: lambda layer, tensors, inputs: inputs[0]}
     with pytest.raises(CannotRun, match=r"^lib cannot run second \(clip\)"):
         forward(NETWORK, LayerTable("lib", rows))
 

@@ -18,7 +18,7 @@ from witnesses import any_witness
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.libraries.environments import Environment, Installation
+from fpsynth.libraries.environments import Installation, InstalledLibrary
 from fpsynth.orders import Order
 from fpsynth.report.explain import explain
 from fpsynth.report.folding import cells
@@ -126,8 +126,8 @@ def test_the_environments_fit(width):
     runs = dict.fromkeys(("float16", "bfloat16", "float32", "float64"), "")
     others = dict.fromkeys(("tf32", "float8_e4m3fn", "float8_e5m2"), "has no such type")
     libraries = (
-        Environment("torch", "2.13.0+cpu", "cpu", variants={"linear": runs | others}),
-        Environment("mxnet", "", "cpu", absent=LONG),
+        InstalledLibrary("torch", "2.13.0+cpu", "cpu", variants={"linear": runs | others}),
+        InstalledLibrary("mxnet", "", "cpu", absent=LONG),
     )
     machine = {"cpu flags": "avx512f avx2 fma " * 20, "cores": "2"}
     text = environments_text(Installation(machine, libraries, {"torch": "2.13.0+cpu", "jax": None}), Style(width=width))

@@ -13,7 +13,7 @@ from detectors import bounded
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.libraries.pool import Call, LibraryPool
+from fpsynth.libraries.pool import LibraryCall, LibraryPool
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
@@ -313,7 +313,7 @@ def test_libraries_give_one_of_the_two_predictions(pool: LibraryPool, library: s
     found = bounded(A, other, terms=16, max_weight=Fraction(4), width=2)
     classes = amplified(found, max_weight=Fraction(4), output="argmax")
     for divergence in (found, classes):
-        calls = {library: [Call(LIBRARIES[library], (0,) * batch)]}
+        calls = {library: [LibraryCall(LIBRARIES[library], (0,) * batch)]}
         answer = pool.run(divergence.network, FLOAT32, [divergence.point], calls)[library][0]
         assert answer.outputs is not None, answer.not_run
         for logits in answer.outputs.logits:
@@ -330,7 +330,9 @@ def test_torch_at_batch_1_and_4_where_its_order_is_the_known_one(pool: LibraryPo
     four = view("b", Arithmetic(FLOAT32, order=fixed_order(build.tree())))
     one_neuron = bounded(A, four, terms=8, max_weight=Fraction(1), outputs=2)
     found = amplified(one_neuron, max_weight=Fraction(1), output="argmax")
-    answers = pool.run(found.network, FLOAT32, [found.point], {"torch": [Call("linear", (0,)), Call("linear", (0,) * 4)]})
+    answers = pool.run(
+        found.network, FLOAT32, [found.point], {"torch": [LibraryCall("linear", (0,)), LibraryCall("linear", (0,) * 4)]}
+    )
     one, many = (answer.outputs for answer in answers["torch"])
     assert one is not None
     assert many is not None

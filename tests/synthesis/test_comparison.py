@@ -20,7 +20,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.report.explain import explain
 from fpsynth.report.listings import check_text
 from fpsynth.report.telling import report
-from fpsynth.revealing.bench import Bench
+from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
 from fpsynth.revealing.vectors import Call
@@ -65,7 +65,7 @@ def runner(**really: How):
 
     def run(one: Ground, asked):
         what = one.reveal.kernel
-        bench = Bench(layer(what, really[one.view]), what)
+        bench = KernelBench(layer(what, really[one.view]), what)
         if isinstance(asked, Vectors):
             return results(bench, asked, range(what.environment.batch), one.outputs)
         calls = [Call(np.array([point]), np.array(weights), None) for point, weights in asked]
@@ -170,7 +170,7 @@ def test_a_vector_that_a_reveal_does_not_explain_is_among_those_that_are_compare
 
     def run(one, asked):
         calls = asked if isinstance(asked, Vectors) else [Call(np.array([x]), np.array(w), None) for x, w in asked]
-        return results(Bench(odd, what), calls, [0], [0])
+        return results(KernelBench(odd, what), calls, [0], [0])
 
     asked = replace(
         contest(view("a", SEQUENTIAL), view("b", SEQUENTIAL, told), told), inputs=Interval(Fraction(-20), Fraction(20))

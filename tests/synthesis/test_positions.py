@@ -15,7 +15,7 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate, argmax
 from fpsynth.report.divergence_words import told_apart, wrong
-from fpsynth.revealing.bench import Bench
+from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.revealing.vectors import Call
@@ -161,7 +161,7 @@ def test_neurons_of_one_arithmetic_that_a_library_sums_differently_are_twins_tha
     compute = simulated_layer(told.kernel, lambda row, output: OTHER if output == 2 else ONE)
 
     def run(ground, asked):
-        bench = Bench(compute, told.kernel)
+        bench = KernelBench(compute, told.kernel)
         calls = asked if isinstance(asked, Vectors) else [Call(np.array([x]), np.array(w), None) for x, w in asked]
         return results(bench, calls, [ground.row], ground.outputs)
 
@@ -181,7 +181,7 @@ def test_neurons_that_are_summed_alike_are_no_twins() -> None:
     compute = simulated_layer(told.kernel, lambda row, output: ONE)
 
     def run(ground, asked):
-        return results(Bench(compute, told.kernel), asked, [0], (0, 1, 2))
+        return results(KernelBench(compute, told.kernel), asked, [0], (0, 1, 2))
 
     assert measured_twin(told, 0, Options(vectors=200), run) is None
 

@@ -32,7 +32,7 @@ from fpsynth.synthesis.ties.question import CERTIFIED, Bound, TieQuestion, weigh
 
 
 @dataclass(frozen=True)
-class Family:
+class QuestionFamily:
     """What the questions of one folder have in common."""
 
     category: str
@@ -43,52 +43,56 @@ class Family:
 
 
 FAMILIES = {
-    "published": Family(
+    "published": QuestionFamily(
         "industrial",
         "The published constraints: 0.1 < w1 < w2 < 1 and 0.1 < xa < xb < 1 (0.1 rounded to nearest), the rounded products "
         "w1*xa and w2*xa are equal, and the rounded w2*xb exceeds the rounded w1*xb.",
     ),
-    "certified": Family(
+    "certified": QuestionFamily(
         "industrial",
         "Network y = W x without biases.  At a, logits 0 and 1 tie and none exceeds them; at b, logit 1 is ahead of every "
         "other logit by more than its Lipschitz bound times the distance of a and b (that product is exact), so the certified "
         "ball around b contains a, where the class is another one.",
     ),
-    "largest": Family(
+    "largest": QuestionFamily(
         "industrial",
         "A certified tie (see the family certified) of one input and two outputs whose ratio, certified radius over distance, "
         "is at least the largest one that there is.",
     ),
-    "beyond": Family(
+    "beyond": QuestionFamily(
         "industrial",
         "A certified tie (see the family certified) of one input and two outputs whose ratio, certified radius over distance, "
         "is above the largest one that there is.",
     ),
-    "theorem": Family(
+    "theorem": QuestionFamily(
         "industrial",
         "The negation of a theorem: with one input, two outputs, normal products and precision p >= 5, no certified tie has a "
         "ratio above 2^p.  The product P of the lower weight and the lower input is a free number within its McCormick bounds; "
         "the other weight and input are k and j units above.",
     ),
-    "sums": Family(
+    "sums": QuestionFamily(
         "industrial",
         "A certified tie (see the family certified) of a network with several inputs, so that sums are rounded in some order, "
         "or with a hidden layer and ReLU, whose Frobenius norm then multiplies the Lipschitz bound.",
     ),
-    "domains": Family("crafted", "A certified tie (see the family certified) on an unusual domain of weights and inputs."),
-    "objectives": Family(
+    "domains": QuestionFamily(
+        "crafted", "A certified tie (see the family certified) on an unusual domain of weights and inputs."
+    ),
+    "objectives": QuestionFamily(
         "crafted",
         "A certified tie (see the family certified) of one input and two outputs with a demand on its distance or margin that "
         "is just fulfillable or just not.",
     ),
-    "small": Family(
+    "small": QuestionFamily(
         "crafted", "A certified tie (see the family certified) in a small invented format, with a ratio just above the largest."
     ),
     **{
-        name: Family("crafted", about, "neural networks on which two arithmetics disagree", divergence_table.CITED[name])
+        name: QuestionFamily(
+            "crafted", about, "neural networks on which two arithmetics disagree", divergence_table.CITED[name]
+        )
         for name, about in divergence_table.FAMILIES.items()
     },
-    aligned_table.FAMILY: Family(
+    aligned_table.FAMILY: QuestionFamily(
         "crafted", aligned_table.ABOUT, "neural networks on which two arithmetics disagree", aligned_table.CITED
     ),
 }

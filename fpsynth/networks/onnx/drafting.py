@@ -20,7 +20,7 @@ FORMS = ("gemm", "matmul")
 
 
 @dataclass(frozen=True)
-class Style:
+class OnnxStyle:
     """How a network is written."""
 
     dtype: Format
@@ -71,7 +71,7 @@ class Blank:
 class Draft:
     """Nodes and tensors written so far."""
 
-    style: Style
+    style: OnnxStyle
     taken: set[str]
     """Names of nodes that no other may have: ONNX Runtime takes no two nodes of one name."""
     nodes: list[Any] = field(default_factory=list)
@@ -124,7 +124,7 @@ class Place:
     """Whether its input is given as its transpose."""
 
     @property
-    def style(self) -> Style:
+    def style(self) -> OnnxStyle:
         """Of the whole model."""
         return self.draft.style
 

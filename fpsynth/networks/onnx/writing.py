@@ -11,7 +11,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.networks.layers import AddConstant, Dense
 from fpsynth.networks.network import INPUT, Network, Node
-from fpsynth.networks.onnx.drafting import FORMS, NETWORK_OPSET, OPSET, Blank, Draft, Place, Style
+from fpsynth.networks.onnx.drafting import FORMS, NETWORK_OPSET, OPSET, Blank, Draft, OnnxStyle, Place
 from fpsynth.networks.onnx.layer_nodes import WRITERS
 from fpsynth.networks.onnx.model import NEWEST
 from fpsynth.networks.onnx.reading import PRODUCER
@@ -32,7 +32,7 @@ def onnx_bytes(
     network back.  Raises InputError for a dtype that ONNX cannot run, for numbers that are not of that dtype, for slopes and
     epsilons that are not float32, which is what ONNX keeps, and MissingPackageError without the package onnx.
     """
-    blank = blank_model(network, Style(dtype, form, opset, batch))
+    blank = blank_model(network, OnnxStyle(dtype, form, opset, batch))
     return blank.filled(lambda hole: _contents(network[hole.node], hole.field, hole.transposed, dtype))
 
 
@@ -44,7 +44,7 @@ def _contents(node: Node, field: str, transposed: bool, dtype: Format) -> bytes:
         raise InputError(f"{node.name}: {error}") from None
 
 
-def blank_model(network: Network, style: Style) -> Blank:
+def blank_model(network: Network, style: OnnxStyle) -> Blank:
     """The model of a network without its numbers, as ``onnx_bytes`` describes it.
 
     It depends on no numbers but attributes of layers (slopes, epsilons).  Raises InputError as ``onnx_bytes`` does.
@@ -100,7 +100,7 @@ def _model(
     return helper.make_model(graph, producer_name=PRODUCER, opset_imports=[helper.make_opsetid("", opset)], ir_version=version)
 
 
-def _drafted(network: Network, style: Style) -> Draft:
+def _drafted(network: Network, style: OnnxStyle) -> Draft:
     names = tensor_names(network)
     draft = Draft(style, {node.name for node in network.nodes})
     for node in network.nodes:
