@@ -31,10 +31,12 @@ def tie(request: TieRequest) -> Result:
 
 @asking(CertifyRequest)
 def certify(request: CertifyRequest) -> DatasetCertification:
-    """Count the images of an .npz file that a certifier certifies for a network of an .npz file, at L2 radius ``eps``.
+    """Count the images of an .npz file that a certifier certifies for a network of a file, at L2 radius ``eps``.
 
-    ``network`` holds W0, W1, ... as (inputs, outputs) and, where there are any, b0, b1, ... as (outputs,); ``images`` holds
-    images (count, ...) and labels (count,).  ``timeout``: seconds for all of it (default: no limit).
+    ``network`` is an ONNX, .keras or .npz file, or the verified certifier's text; an .npz file may hold W0, W1, ... as
+    (inputs, outputs) and, where there are any, b0, b1, ... as (outputs,).  ``images`` holds images (count, ...) and labels
+    (count,).  ``lipschitz`` takes all layers, the others dense ones with ReLU.  ``timeout``: seconds for all of it (default: no
+    limit).
 
     Raises InputError for files and arguments that cannot be used, and fpsynth.workers.deadlines.OutOfTimeError where the time
     is over.

@@ -19,6 +19,7 @@ from fpsynth.networks.layers import (
     BatchNormalisation,
     Convolution,
     Dense,
+    DivideConstant,
     Layer,
     MultiplyConstant,
     SubtractConstant,
@@ -130,6 +131,16 @@ class Rewrite:
         return f"{self.node}: {self.name}"
 
 
+@dataclass(frozen=True)
+class Rewritten:
+    """A network as it is computed instead of the one that was given."""
+
+    network: Network
+    rewrites: tuple[Rewrite, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is computed otherwise and could not be written as a network."""
+
+
 def replaced(network: Network, name: str, layers: Sequence[Layer]) -> Network:
     """The network with one node of one input replaced by a chain of layers, the last of which takes its name.
 
@@ -160,6 +171,15 @@ def centred_and_divided(layer: BatchNormalisation, axes: int, inverse: Channels)
     return [
         SubtractConstant(_over_axes(layer.mean, axes)),
         MultiplyConstant(_over_axes(inverse, axes)),
+        Affine(layer.scale, layer.shift),
+    ]
+
+
+def centred_and_over_root(layer: BatchNormalisation, axes: int, root: Channels) -> list[Layer]:
+    """scale ((x - mean) / root) + shift, the root being that of variance + epsilon."""
+    return [
+        SubtractConstant(_over_axes(layer.mean, axes)),
+        DivideConstant(_over_axes(root, axes)),
         Affine(layer.scale, layer.shift),
     ]
 

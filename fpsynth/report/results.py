@@ -73,6 +73,8 @@ def _first(witness: Witness) -> dict[str, Any]:
 
 def _nothing(result: Result) -> dict[str, Any]:
     settings = {name: result.settings.get(name) for name in ("dtype", "seed")}
+    if result.question == "tie":
+        settings |= dict.fromkeys(("distance", "ratio", "certified_ratio"))
     return {**_EMPTY, "question": result.question, **settings, "observations": [], "confirmed_by": []}
 
 

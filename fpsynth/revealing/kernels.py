@@ -28,12 +28,17 @@ class CachedKernels:
     facts: Mapping[str, str] = field(default_factory=dict)
     """What the library and the machine say of themselves: each reveal tells it."""
     cache: Cache | None = None
+    _asked_now: dict[tuple[Kernel, int, int], Reveal] = field(default_factory=dict)
+    """Layers of a network may be of one shape."""
 
     def __call__(self, kernel: Kernel, vectors: int, seed: int) -> Reveal:
         """The reveal of a kernel: as it was kept, else a new one, to be kept.  Raises CannotRun as ``reveal_kernel`` does."""
-        kept = self._kept(kernel, vectors, seed)
-        if kept is not None:
-            return kept
+        key = placeless(kernel), vectors, seed
+        if key not in self._asked_now:
+            self._asked_now[key] = self._kept(*key) or self._new(*key)
+        return replace(self._asked_now[key], kernel=kernel)
+
+    def _new(self, kernel: Kernel, vectors: int, seed: int) -> Reveal:
         found = reveal_kernel(self.library, kernel, vectors, seed)
         told = replace(found, facts={**self.facts, **self._launched(kernel)}, revealed=now())
         self.keep(told, vectors, seed)
@@ -41,19 +46,20 @@ class CachedKernels:
 
     def keep(self, found: Reveal, vectors: int, seed: int) -> None:
         """Keep a reveal, unless the results of its kernel change between repeats: then another run is another answer."""
+        self._asked_now.pop((placeless(found.kernel), vectors, seed), None)
         if self.cache is not None and found.repeats == "same":
-            kernel = placeless(found.kernel)
-            self.cache.put(_asked(kernel, vectors, seed), reveals_to_json([replace(found, kernel=kernel)]))
+            placed = replace(found, kernel=placeless(found.kernel))
+            self.cache.put(_asked(placed.kernel, vectors, seed), reveals_to_json([placed]))
 
     def _kept(self, kernel: Kernel, vectors: int, seed: int) -> Reveal | None:
         """What the cache has, read as strictly as a file of somebody else's."""
-        answer = None if self.cache is None else self.cache.get(_asked(placeless(kernel), vectors, seed))
+        answer = None if self.cache is None else self.cache.get(_asked(kernel, vectors, seed))
         try:
             (found,) = () if answer is None else reveals_from_json(answer)
         except (InputError, ValueError):
             return None
-        fits = found.kernel == placeless(kernel) and found.repeats == "same" and found.revealed
-        return replace(found, kernel=kernel, cached=True) if fits else None
+        fits = found.kernel == kernel and found.repeats == "same" and found.revealed
+        return replace(found, cached=True) if fits else None
 
     def _launched(self, kernel: Kernel) -> dict[str, str]:
         """The GPU's own kernels that were measured, as a fact."""

@@ -134,11 +134,11 @@ def _node(data: object, given: Mapping[str, Node]) -> Node:
         if name not in given:
             raise InputError("a node of the network that was given must be one")
         return Node(name, given[name].layer, inputs)
-    shape, numbers = layer_shape_from_json(_field(data, "layer", dict)), _field(data, "numbers", dict)
+    shape, numbers = layer_shape_from_json(_field(data, "layer", dict), adding=False), _field(data, "numbers", dict)
     arrays = {each: _array(_field(numbers, each, list), sizes) for each, sizes in shape.parameters}
     try:
         return Node(name, LAYERS[shape.kind](**arrays, **dict(shape.attributes)), inputs)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"a node of a network: {error}") from None
 
 

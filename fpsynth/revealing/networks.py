@@ -38,17 +38,19 @@ def reveal_network(
     hostile vectors a kernel is checked.  Raises CannotRun where the library cannot run the network.
     """
     started, library = time.monotonic(), kernels.library
-    graph = network.logits
+    given = network.logits
+    rewritten = library.rewritten(given, dtype, where.operation)
+    graph = rewritten.network
     count = -(-POINTS // where.batch) * where.batch
     like = [] if inputs is None else [np.asarray(inputs, np.float64).reshape(len(inputs), -1)]
     points = hostile_points(count, int(np.prod(graph.input_shape)), dtype, seed, like)
     work = Work(library, where, dtype, graph, graph, vectors, seed, points, kernels, progress)
-    whole = Runs(library, graph, dtype, where)(points)
+    whole = Runs(library, given, dtype, where)(points)
     layers = tuple(_layer(work, name) for name in graph.sums)
     deployment = deployment_of(work.computed, work.nodes)
     own = predicted(work.computed, points, deployment)
     wrong = missed(whole, own)
-    notes = () if not wrong.any() else (_first_different(work),)
+    notes = rewritten.notes if not wrong.any() else (*rewritten.notes, _first_different(work, given))
     return NetworkReveal(
         environment=where,
         dtype=dtype,
@@ -56,7 +58,7 @@ def reveal_network(
         deployment=deployment,
         layers=layers,
         check=Check(int((~wrong).sum()), wrong.size),
-        rewrites=tuple(work.rewrites),
+        rewrites=(*rewritten.rewrites, *work.rewrites),
         version=library.version() or "",
         facts=tuple(library.describe(where.device).items()),
         notes=notes,
@@ -65,11 +67,11 @@ def reveal_network(
     )
 
 
-def _first_different(work: Work) -> str:
+def _first_different(work: Work, given: Network) -> str:
     """Which layer is the first whose results differ when the network runs as a whole, in words."""
-    for name in [node.name for node in work.network.nodes]:
+    for name in [node.name for node in given.nodes if node.name in {there.name for there in work.computed.nodes}]:
         try:
-            returned = Runs(work.library, up_to(work.network, name), work.dtype, work.where)(work.points)
+            returned = Runs(work.library, up_to(given, name), work.dtype, work.where)(work.points)
         except CannotRun:
             continue
         part = up_to(work.computed, name)
@@ -105,7 +107,7 @@ def _layer(work: Work, name: str) -> LayerReveal:
         explained=int((~wrong).sum()),
         total=wrong.size,
         first=layer.difference(wrong),
-        notes=tuple(layer.notes),
+        notes=(*layer.notes, *([layer.unexplained] if wrong.any() else [])),
         seconds=round(time.monotonic() - started, 3),
         cached=bool(layer.cached) and all(layer.cached),
     )

@@ -50,6 +50,14 @@ def _require_numbers(network: Network, numbers: tuple[float, ...], what: str) ->
         raise InputError(f"the {what} of the region has a number that is not finite")
 
 
+def is_stack(network: Graph) -> bool:
+    """Whether it is dense layers with a ReLU between them, and nothing else."""
+    try:
+        return bool(network.dense_layers)
+    except InputError:
+        return False
+
+
 def require_stack(network: Graph, verifier: str) -> None:
     """Raise InputError, which names a node, for anything but dense layers with a ReLU between them."""
     other = next((node for node in network.nodes if not isinstance(node.layer, (Dense, ReLU))), None)

@@ -13,8 +13,8 @@ from fpsynth.sums.arithmetic import Deployment
 from fpsynth.verifiers.claims import Ball, Box, Claim, Region
 from fpsynth.verifiers.interval_verifier import IntervalVerifier
 from fpsynth.verifiers.lipschitz import Certifier, LipschitzVerifier, Prepare
-from fpsynth.verifiers.lipschitz_ball import ball_certifier
 from fpsynth.verifiers.lipschitz_exact import exact_certifier
+from fpsynth.verifiers.lipschitz_graph import network_certifier
 from fpsynth.verifiers.lipschitz_sound import sound_certifier
 from fpsynth.verifiers.margins import Progress, no_progress
 
@@ -89,7 +89,9 @@ def _sound(network: Network, fmt: Format | None, gram: int, progress: Progress) 
 _STACKS = "stacks of dense layers with ReLU"
 
 VERIFIERS: dict[str, Entry] = {
-    "lipschitz": _lipschitz("lipschitz", _STACKS, lambda n, _, gram, told: ball_certifier(n, gram, told), "python-flint"),
+    "lipschitz": _lipschitz(
+        "lipschitz", "graphs of layers", lambda n, _, gram, told: network_certifier(n, gram, told), "python-flint"
+    ),
     "lipschitz-exact": _lipschitz(
         "lipschitz-exact", f"{_STACKS}, without biases", lambda n, _, gram, told: exact_certifier(n, gram, told)
     ),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,12 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fpsynth.errors import InputError, unknown_name
+from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.files import PathLike
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.layouts import transposed
-from fpsynth.networks.network import Network, dense_relu
-from fpsynth.networks.npz import Images, load_images, load_network
+from fpsynth.networks.network import Network, Node
+from fpsynth.networks.npz import Images, load_images
+from fpsynth.networks.points import fitted
+from fpsynth.networks.reading import read_network
 from fpsynth.verifiers import base as verifiers
+from fpsynth.verifiers.asked import is_stack
 from fpsynth.verifiers.bounds import float_up
 from fpsynth.verifiers.estimates import Estimating
 from fpsynth.verifiers.margins import Progress, no_progress
@@ -68,13 +73,14 @@ def certify_dataset(
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> DatasetCertification:
-    """Certify every image (or the first ``limit``) of an .npz file for a network of an .npz file at the radius ``eps``.
+    """Certify every image (or the first ``limit``) of an .npz file for a network of a file at the radius ``eps``.
 
-    The logits are computed by numpy in ``dtype`` (uint8 pixels divided by 255 in it) from weights rounded into it; the
-    class is argmax.  ``lipschitz`` and ``lipschitz-exact`` bound the network as the file has it; ``lipschitz-sound`` the
-    rounded one, which is the one that runs.  Raises InputError for files that cannot be used (see networks.npz), a negative
-    ``eps``, an unknown certifier, a format that numpy does not have, and a limit below 1; OutOfTimeError where ``timeout``,
-    seconds, is over before all images are judged.
+    The network is in any format that ``networks.reading`` reads, a softmax or argmax at its end left out.  The logits are
+    computed by numpy in ``dtype`` (uint8 pixels divided by 255 in it) from weights rounded into it; the class is argmax.
+    ``lipschitz`` takes all layers; ``lipschitz`` and ``lipschitz-exact`` bound the network as the file has it,
+    ``lipschitz-sound`` the rounded one, which is the one that runs.  Raises InputError for files that cannot be used, a
+    negative ``eps``, an unknown certifier, a network that the certifier does not take, a format that numpy does not have, and
+    a limit below 1; OutOfTimeError where ``timeout``, seconds, is over before all images are judged.
     """
     with within(timeout) if timeout is not None else nullcontext():
         return _certified(network_path, images_path, eps, certifier, gram, dtype, limit, _watched(progress or no_progress))
@@ -109,12 +115,13 @@ def _certified(
         raise InputError(f"numpy computes logits in float16, float32 or float64, not {dtype}")
     if limit is not None and limit < 1:
         raise InputError("the number of images must be at least 1")
-    network, images = load_network(network_path), load_images(images_path)
-    if network.widths[0] != images.pixels.shape[1]:
+    network, images = read_network(network_path).network.logits, load_images(images_path)
+    if math.prod(network.input_shape) != images.pixels.shape[1]:
         raise InputError(_misfit(network, images.pixels.shape[1]))
+    images = _turned(images, network.input_shape)
     deployed = _rounded(network, dtype)
     runs = deployed if certifier == "lipschitz-sound" else network
-    estimating = Estimating(report, _costs(network.widths, certifier))
+    estimating = Estimating(report, _costs(network, certifier))
     judge = verifiers.certifier(certifier, runs, gram=gram, format=dtype, progress=estimating)
     prepared = time.perf_counter()
     accepted, classes = _judged(judge, deployed, images, eps, dtype, limit, report)
@@ -134,18 +141,28 @@ def _certified(
     )
 
 
-def _costs(shape: tuple[int, ...], certifier: str) -> list[float]:
+def _turned(images: Images, shape: tuple[int, ...]) -> Images:
+    """The images with their channels where the network has them."""
+    pixels = fitted(images.pixels.reshape(len(images.pixels), *images.shape), shape, "images")
+    return replace(images, pixels=pixels, shape=shape)
+
+
+def _costs(network: Network, certifier: str) -> list[float]:
     """What each stage of the bounds costs, in multiplications of one Gram iteration."""
-    layers = list(itertools.pairwise(shape[:-1]))
+    if not is_stack(network):
+        return [1.0]
+    layers = list(itertools.pairwise(network.widths[:-1]))
     if certifier == "lipschitz-exact":  # M^T M has a row per input, whatever the outputs
         return [float(inputs) ** 3 for inputs, _ in layers]
     return [float(sum(min(layer) ** 3 for layer in layers))] * (2 if certifier == "lipschitz-sound" else 1)
 
 
 def _misfit(network: Network, features: int) -> str:
+    wrong = f"the network has {math.prod(network.input_shape)} inputs but the images have {features} features"
+    if not is_stack(network):
+        return wrong
     shapes = [(layer.inputs, layer.outputs) for layer in network.dense_layers]
     biases = [None if layer.bias is None else layer.outputs for layer in network.dense_layers]
-    wrong = f"the network has {network.widths[0]} inputs but the images have {features} features"
     return wrong + transposed(shapes, biases, features)
 
 
@@ -159,9 +176,11 @@ def _rounded(network: Network, dtype: Format) -> Network:
             raise InputError(f"the network has an entry beyond the range of {dtype}")
         return result
 
-    return dense_relu(
-        [(cast(layer.weight), None if layer.bias is None else cast(layer.bias)) for layer in network.dense_layers]
-    )
+    def rounded(node: Node) -> Node:
+        arrays = {name: cast(array) for name in node.layer.parameters if (array := getattr(node.layer, name)) is not None}
+        return replace(node, layer=replace(node.layer, **arrays))
+
+    return replace(network, nodes=tuple(map(rounded, network.nodes)))
 
 
 def _judged(
@@ -201,6 +220,10 @@ def _inputs(pixels: npt.NDArray[Any], dtype: Format) -> npt.NDArray[Any]:
 
 def logits(network: Network, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the logits (images, outputs) that numpy computes, in the type of ``inputs`` (images, features)."""
+    if not is_stack(network):
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs: npt.NDArray[Any] = numpy_outputs(network, inputs.reshape(-1, *network.input_shape))
+        return outputs.reshape(len(inputs), -1)
     values: npt.NDArray[Any] = inputs
     for number, layer in enumerate(network.dense_layers):
         if number:

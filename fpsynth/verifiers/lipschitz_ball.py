@@ -15,7 +15,6 @@ from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.formats import power_of_two
 from fpsynth.networks.network import Network
 from fpsynth.packages import how_to_install
-from fpsynth.verifiers.asked import require_stack
 from fpsynth.verifiers.bounds import sqrt_upper
 from fpsynth.verifiers.margins import (
     Bounds,
@@ -100,12 +99,11 @@ def margin_bounds(network: Network, norms: Sequence[Fraction]) -> Bounds:
 
 
 def ball_certifier(network: Network, gram: int = 11, progress: Progress = no_progress) -> LipschitzCertifier:
-    """Return the certifier ``lipschitz``.  A bias does not enter the bound.
+    """Return the certifier ``lipschitz`` of a stack of dense layers with ReLU.  A bias does not enter the bound.
 
     Raises InputError for a network with one output or entries that are not finite, MissingPackageError where there are
     hidden layers and python-flint is not installed.
     """
-    require_stack(network, "lipschitz")
     check_network(network, gram)
     bounds = margin_bounds(network, hidden_norms(network, gram, progress))
     return LipschitzCertifier("lipschitz", network.widths, bounds)

@@ -85,7 +85,7 @@ def margins(logits: Logits, top: int) -> list[tuple[int, Fraction]]:
 
 def check_network(network: Network | Template[Fraction], gram: int) -> None:
     """Raise InputError unless the network can be certified: two classes or more, finite entries, 1 <= gram <= 64."""
-    if network.widths[-1] < 2:
+    if math.prod(network.logits.output_shape) < 2:
         raise InputError("a network with one output has no classes to certify")
     if not all(math.isfinite(entry) for entry in network.entries()):
         raise InputError("the network has a weight or a bias that is not a finite number")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,17 @@ import numpy as np
 from fpsynth.errors import InputError
 from fpsynth.files import PathLike, write_atomically
 from fpsynth.formats import Format
-from fpsynth.networks.layers import Dense
+from fpsynth.networks.layers import LAYERS, Dense
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.networks.npz_graph import described, npz_arrays, read_node, stack_of
+from fpsynth.rounding import from_float, representable
 from fpsynth.witness.fields import Json, read_vector
-from fpsynth.witness.numerals import decimals_of, hexes_of
+from fpsynth.witness.numerals import decimals_of, hexes_of, quoted
 
 INLINE = 10_000
 """Networks of more parameters stand in a file of their own when a witness is saved."""
+NODE = ("name", "kind", "inputs")
+"""What a node has beside its attributes and parameters."""
 FORMS = ("layers", "nodes", "file")
 """What says a network, of which exactly one is there."""
 
@@ -53,7 +58,13 @@ def _node_json(node: Node) -> Json:
         for key, array in arrays.items()
         if array is not None
     }
-    return {"name": name, "kind": kind, "inputs": list(inputs), "attributes": attributes, "parameters": parameters}
+    plain = {key: _listed(value) for key, value in attributes.items()}
+    return {"name": name, "kind": kind, "inputs": list(inputs), "attributes": plain, "parameters": parameters}
+
+
+def _listed(value: Any) -> Any:
+    """The value as JSON gives it back."""
+    return [_listed(part) for part in value] if isinstance(value, tuple) else value
 
 
 def own_file(network: Network) -> tuple[Json, bytes]:
@@ -87,20 +98,23 @@ def read_network(data: Json, fmt: Format, least_outputs: int = 1, folder: PathLi
     if form == "layers":
         return read_layers(data["layers"], fmt, least_outputs)
     network = _graph(data) if form == "nodes" else _file(data, folder)
-    if int(np.prod(network.logits.output_shape)) < least_outputs:
+    if math.prod(network.logits.output_shape) < least_outputs:
         raise InputError(f"network: a classifier needs at least {least_outputs} outputs")
     require_numbers(network, fmt)
     return network
 
 
 def require_numbers(network: Network, fmt: Format) -> None:
-    """Raise InputError where a parameter is no number of the format."""
+    """Raise InputError where a parameter or a float among the attributes is no number of the format."""
     from fpsynth.evaluators.float_arrays import round_array
 
     for node in network.nodes:
         for array in node.layer.arrays():
             if not np.array_equal(round_array(array.astype(np.float64), fmt), array):
                 raise InputError(f"network: {node.name} has parameters that are no {fmt}")
+        for name, value in ((f.name, getattr(node.layer, f.name)) for f in fields(node.layer)):
+            if isinstance(value, float) and not representable(from_float(value), fmt):
+                raise InputError(f"network: {node.name} has the {name} {value!r}, which is no {fmt}")
 
 
 def _graph(data: Json) -> Network:
@@ -108,14 +122,14 @@ def _graph(data: Json) -> Network:
     described_nodes = []
     for place, node in enumerate(data["nodes"]):
         where = f"network.nodes[{place}]"
+        _require_known(node, where)
         for name, parameter in node.get("parameters", {}).items():
-            numbers = [_number(text, f"{where}.parameters.{name}[{k}]") for k, text in enumerate(parameter["numbers"])]
+            numbers = [_number(text, f"{where}.parameters.{name}.numbers[{k}]") for k, text in enumerate(parameter["numbers"])]
             shape = [int(size) for size in parameter["shape"]]
-            if len(numbers) != int(np.prod(shape)):
+            if len(numbers) != math.prod(shape):
                 raise InputError(f"{where}.parameters.{name}: has {len(numbers)} numbers, its shape is {tuple(shape)}")
             arrays[f"{place}.{name}"] = np.array(numbers).reshape(shape)
-        attributes = node.get("attributes", {})
-        described_nodes.append({**attributes, "name": node["name"], "kind": node["kind"], "inputs": node["inputs"]})
+        described_nodes.append({**node.get("attributes", {}), **{name: node[name] for name in NODE}})
     nodes = []
     for place, described_node in enumerate(described_nodes):
         try:
@@ -126,6 +140,18 @@ def _graph(data: Json) -> Network:
         return Network(tuple(nodes), tuple(int(size) for size in data["input_shape"]), data["output"])
     except InputError as error:
         raise InputError(f"network: {error}") from None
+
+
+def _require_known(node: Json, where: str) -> None:
+    """The kind of a node, and what stands among its parameters and attributes that this kind does not have."""
+    if node["kind"] not in LAYERS:
+        raise InputError(f"{where}.kind: there is no layer of the kind {quoted(node['kind'])}")
+    for name in node.get("parameters", {}):
+        if name not in LAYERS[node["kind"]].parameters:
+            raise InputError(f"{where}.parameters: a layer of the kind {node['kind']} has no {quoted(name)}")
+    for name in NODE:
+        if name in node.get("attributes", {}):
+            raise InputError(f"{where}.attributes: {name} stands beside them, not among them")
 
 
 def _number(text: str, where: str) -> float:

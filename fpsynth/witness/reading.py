@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from fpsynth.errors import InputError
@@ -50,7 +50,6 @@ OF_DENSE = ("twin", "position")
 """The questions about neurons of a last dense layer."""
 SINCE_3 = ("tie", "compare")
 """The questions that files of version 2 do not hold."""
-MAX_OUTPUT = 1 << 24
 
 
 def witness_from_json(data: object, folder: PathLike | None = None) -> Witness:
@@ -287,7 +286,7 @@ def _deployment(data: Json, network: Network, table: Sequence[Arithmetic]) -> De
     exceptions: dict[tuple[int, int], Arithmetic] = {}
     for k, entry in enumerate(data.get("exceptions", ())):
         layer, arithmetic = int(entry["layer"]), entry["arithmetic"]
-        for output in _outputs(entry):
+        for output in _outputs(entry, f"exceptions[{k}]"):
             if layer >= len(sums) or output >= sums[layer].outputs:
                 raise InputError(f"exceptions[{k}]: the network has no output {output} in a layer {layer}")
             if (layer, output) in exceptions:
@@ -309,11 +308,18 @@ def _deployment(data: Json, network: Network, table: Sequence[Arithmetic]) -> De
     return deployment
 
 
-def _outputs(entry: Json) -> Sequence[int]:
-    """The outputs that an exception names: one in version 2, pairs of a first and a last one since."""
+def _outputs(entry: Json, where: str) -> Iterator[int]:
+    """The outputs that an exception names: one in version 2, pairs of a first and a last one since.
+
+    They are made one by one: a pair may name more than any layer has.
+    """
     if "output" in entry:
-        return [int(entry["output"])]
-    return [output for first, last in entry["outputs"] for output in range(int(first), min(int(last), MAX_OUTPUT) + 1)]
+        yield int(entry["output"])
+        return
+    for first, last in entry["outputs"]:
+        if last < first:
+            raise InputError(f"{where}.outputs: the last output of {int(first)} to {int(last)} is before its first one")
+        yield from range(int(first), int(last) + 1)
 
 
 def _entry(table: Sequence[Arithmetic], index: float, where: str) -> Arithmetic:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from simulated import kernel, layer, revealed
 
+from fpsynth.cli.main import main
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.layer_shapes import layer_shape
@@ -19,10 +20,11 @@ from fpsynth.libraries.registry import library_named
 from fpsynth.networks.graph import Node
 from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import Network
+from fpsynth.networks.npz_graph import write_npz
 from fpsynth.revealing import cache as cached
 from fpsynth.revealing.cache import Cache, cache_folder
 from fpsynth.revealing.identity import code, identity
-from fpsynth.revealing.kernels import CachedKernels, now
+from fpsynth.revealing.kernels import CachedKernels, _asked, now, placeless
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Arithmetic
@@ -162,6 +164,53 @@ def test_a_kernel_of_a_layer_is_read_for_the_layer_alone(folder: Path) -> None:
     assert found.kernel.layer == shape
 
 
+# what users see
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main([*arguments]) == 0
+    return capsys.readouterr().out
+
+
+REVEAL = ("reveal", "numpy:matmul", "--terms", "4", "--vectors", "100")
+
+
+def test_a_report_says_that_it_is_from_the_cache_and_the_data_when_it_was_revealed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = json.loads(printed(capsys, *REVEAL, "--json"))["reveals"][0]
+    second = json.loads(printed(capsys, *REVEAL, "--json"))["reveals"][0]
+    assert first == second
+    assert f"from the cache, revealed {first['revealed']}" in printed(capsys, *REVEAL)
+
+
+def test_a_search_rests_on_a_kept_reveal_with_the_same_counts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sides = ("--a", "numpy:matmul:batch=4", "--b", "numpy:matmul:batch=4,row=1")
+    question = ("order", *sides, "--terms", "3", "--vectors", "1000", "--no-replay")
+    first, second = (json.loads(printed(capsys, *question, "--json")) for _ in range(2))
+    assert [[reveal["cached"] for reveal in one["reveals"]] for one in (first, second)] == [[False, False], [True, True]]
+    assert [one["verdict"] for one in (first, second)] == ["impossible"] * 2
+    assert first["rests_on"] == second["rests_on"]
+    assert first["reveals"][0]["revealed"] == second["reveals"][0]["revealed"]
+    assert f"from the cache, revealed {first['reveals'][0]['revealed']}" in " ".join(printed(capsys, *question).split())
+
+
+def test_a_network_says_what_is_from_the_cache(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):
+        write_npz(network(seed), folder.parent / f"{seed}.npz")
+    path = str(folder.parent / "0.npz")
+    command = ("reveal", "numpy", "--vectors", "100", "--network")
+    assert "from the cache" not in printed(capsys, *command, path)
+    whole = printed(capsys, *command, path)
+    assert "from the cache, revealed 20" in whole
+    assert "from the cache: the kernels of conv, dense" in printed(capsys, *command, str(folder.parent / "1.npz"))
+    np.savez(folder.parent / "x.npz", inputs=np.ones((2, 1, 4, 4), np.float32))
+    compare = ("compare", path, "--inputs", str(folder.parent / "x.npz"), "--library", "numpy", "--batch", "1,2")
+    assert main([*compare]) == main([*compare]) == 0
+    said = capsys.readouterr().out
+    assert said.count("Revealed before, and read from the cache: numpy:batch=1, numpy:batch=2.") == 1
+
+
 # entries
 
 
@@ -178,7 +227,7 @@ def kept(tmp_path: Path) -> tuple[Cache, Kernel, CachedKernels]:
 
 
 def is_believed(kernels: CachedKernels, own: Kernel) -> bool:
-    return kernels._kept(own, 100, 0) is not None
+    return kernels._kept(placeless(own), 100, 0) is not None
 
 
 def test_every_change_of_an_entry_is_noticed(kept) -> None:
@@ -224,8 +273,6 @@ def test_an_entry_by_another_name_is_not_there(kept) -> None:
 
 
 def question(own: Kernel) -> dict:
-    from fpsynth.revealing.kernels import _asked, placeless
-
     return _asked(placeless(own), 100, 0)
 
 

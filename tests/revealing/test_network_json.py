@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,13 +14,26 @@ from fpsynth.formats import FLOAT32, FLOAT64
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.registry import library_named
 from fpsynth.networks.graph import Node
-from fpsynth.networks.layers import Add, BatchNormalisation, Convolution, Dense, Flatten, ReLU
-from fpsynth.networks.network import Network
+from fpsynth.networks.layers import (
+    Add,
+    BatchNormalisation,
+    Clip,
+    Concat,
+    Convolution,
+    Dense,
+    Flatten,
+    LeakyReLU,
+    MaxPooling,
+    Pad,
+    ReLU,
+)
+from fpsynth.networks.network import INPUT, Network
 from fpsynth.revealing.kernels import CachedKernels
 from fpsynth.revealing.layer_runs import predicted
 from fpsynth.revealing.network_json import kept_network, network_from_kept
 from fpsynth.revealing.network_result import FirstDifference, NetworkReveal
 from fpsynth.revealing.networks import reveal_network
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 WHERE = parse_network_environment("numpy:batch=1")
 
@@ -71,8 +85,6 @@ def test_a_reveal_comes_back_whole(found: NetworkReveal) -> None:
 
 
 def test_what_is_not_explained_comes_back_too(found: NetworkReveal) -> None:
-    from dataclasses import replace
-
     first = FirstDifference((1.0, -0.0, float("inf")), 2, float("nan"), 0.5)
     layer = replace(found.layers[0], explained=found.layers[0].total - 1, first=first, notes=("a note",))
     back = read(written(replace(found, layers=(layer, *found.layers[1:]))))
@@ -85,6 +97,24 @@ def test_a_node_that_the_given_network_has_is_only_named(found: NetworkReveal) -
     data = {node["name"]: node for node in written(found)["nodes"]}
     assert set(data["conv"]) == set(data["dense"]) == {"name", "inputs"}
     assert "numbers" in data["norm"]
+
+
+def test_a_network_of_other_nodes_comes_back(found: NetworkReveal) -> None:
+    """Such as a library's own optimised graph: layers of every kind, of one input and of several."""
+    given, rng = network(), np.random.default_rng(4)
+    nodes = (
+        Node("pad", Pad(((0, 0), (1, 1), (1, 1)), 0.5)),
+        Node("pool", MaxPooling((3, 3), (1, 1)), ("pad",)),
+        Node("clip", Clip(0.0, None), ("pool",)),
+        Node("both", Concat(0), ("clip", INPUT)),
+        Node("conv", Convolution(rng.standard_normal((2, 2, 3, 3)), None, padding=1), ("both",)),
+        Node("leaky", LeakyReLU(0.1), ("conv",)),
+        Node("flat", Flatten(), ("leaky",)),
+        Node("dense", given["dense"].layer, ("flat",)),
+    )
+    computed = Network(nodes, given.input_shape, "dense")
+    other = replace(found, network=computed, deployment=Deployment(Arithmetic(FLOAT32)), layers=())
+    assert read(written(other)).network == computed
 
 
 @pytest.mark.parametrize(

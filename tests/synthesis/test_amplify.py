@@ -20,7 +20,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.detecting.amplify import amplified
-from fpsynth.witness.data import View, Witness
+from fpsynth.witness.data import View, Witness, only_point
 from fpsynth.witness.prediction import predicted_logits, with_prediction
 
 FAMILIES = ["sequential", "reverse", "pairwise", "strided:2", "strided:4"]
@@ -50,7 +50,7 @@ def flip(kind: str, seed: int = 0, a: View = A, b: View = B, terms: int = 8) -> 
         predicate = Predicate("sign") if kind == "sign" else Predicate("gap", bound=abs(x - y) or Fraction(1))
         if predicate.fires((y,), (x,)):
             views = (replace(a, logits=(x,)), replace(b, logits=(y,)))
-            return Witness("order", FLOAT32, dense_relu((Dense((tuple(row),)),)), (1.0,) * terms, predicate, views)
+            return Witness("order", FLOAT32, dense_relu((Dense((tuple(row),)),)), only_point((1.0,) * terms), predicate, views)
 
 
 def predicted(row: list[float], how: Arithmetic) -> tuple[Fraction, ...]:
@@ -103,7 +103,7 @@ def clean_flip(small: float = 2.0**-24) -> Witness:
     right = view("b", Arithmetic(FLOAT32, order=fixed_order(build.tree())))
     network = dense_relu((Dense(((-1.0, 1.0, small),)),))
     views = (with_prediction(network, (1.0,) * 3, A), with_prediction(network, (1.0,) * 3, right))
-    return Witness("order", FLOAT32, network, (1.0,) * 3, Predicate("sign"), views)
+    return Witness("order", FLOAT32, network, only_point((1.0,) * 3), Predicate("sign"), views)
 
 
 def test_layers_behind_an_order_of_a_fixed_width_have_one_that_fits_them() -> None:
@@ -144,7 +144,7 @@ def test_an_offset_beyond_the_bound_is_scaled_down(width: int | None) -> None:
     network = dense_relu((Dense((row,)),))
     views = (with_prediction(network, (1.0,) * 8, A), with_prediction(network, (1.0,) * 8, B))
     assert [side.logits for side in views] == [(Fraction(3, 2),), (Fraction(3, 2) + Fraction(1, 2**23),)]
-    before = Witness("order", FLOAT32, network, (1.0,) * 8, Predicate("gap", bound=Fraction(1, 2**23)), views)
+    before = Witness("order", FLOAT32, network, only_point((1.0,) * 8), Predicate("gap", bound=Fraction(1, 2**23)), views)
     after = amplified(before, max_weight=Fraction(1, 4), width=width)
     assert [side.logits for side in after.views] == [(0,), (1,)]
     assert largest(after) == Fraction(1, 4)

@@ -1,6 +1,7 @@
 """Claims of dataset.py: counts and bounds on small files, and the published figures on the 8x128 MNIST network."""
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,9 +10,17 @@ import pytest
 from profiles import slow
 
 from fpsynth.errors import InputError
+from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
-from fpsynth.verifiers.dataset import certify_dataset
+from fpsynth.networks.layers import AveragePooling, Convolution, Dense, Flatten, ReLU, Softmax
+from fpsynth.networks.network import Network, Node
+from fpsynth.networks.npz import load_network
+from fpsynth.networks.npz_graph import write_npz
+from fpsynth.networks.onnx import onnx_bytes
+from fpsynth.verifiers.bounds import float_up
+from fpsynth.verifiers.dataset import DatasetCertification, certify_dataset, logits
 from fpsynth.verifiers.estimates import Estimating
+from fpsynth.verifiers.lipschitz_graph import graph_bounds, network_certifier
 from fpsynth.workers.deadlines import OutOfTimeError
 
 DATA = Path(os.environ.get("FPSYNTH_DATA") or Path(__file__).parents[3] / "shared" / "data")
@@ -153,3 +162,110 @@ def test_fewer_images_of_the_8x128_network_are_certified_soundly():
     plain = certify_dataset(MNIST, IMAGES, Fraction("0.3"), gram=5, limit=1000)
     sound = certify_dataset(MNIST, IMAGES, Fraction("0.3"), "lipschitz-sound", gram=5, limit=1000)
     assert plain.certified - 8 <= sound.certified < plain.certified
+
+
+def convolutional(rng: np.random.Generator) -> Network:
+    """A network of float32 for images of 2 x 6 x 6, with a softmax at its end."""
+
+    def numbers(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
+
+    return Network(
+        (
+            Node("conv", Convolution(numbers(3, 2, 3, 3), numbers(3), stride=2, padding=1)),
+            Node("relu", ReLU(), ("conv",)),
+            Node("pool", AveragePooling((3, 3), padding=1, stride=2), ("relu",)),
+            Node("flat", Flatten(), ("pool",)),
+            Node("dense", Dense(numbers(4, 12), numbers(4)), ("flat",)),
+            Node("likely", Softmax(), ("dense",)),
+        ),
+        (2, 6, 6),
+        "likely",
+    )
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Ten random images, channels first and last."""
+    rng = np.random.default_rng(5)
+    pixels, labels = rng.integers(0, 256, (10, 2, 6, 6), np.uint8), rng.integers(0, 4, 10)
+    np.savez(tmp_path / "first.npz", images=pixels, labels=labels)
+    np.savez(tmp_path / "last.npz", images=pixels.transpose(0, 2, 3, 1), labels=labels)
+    return tmp_path / "first.npz", tmp_path / "last.npz"
+
+
+def same(one: DatasetCertification, other: DatasetCertification) -> bool:
+    """Whether two certifications differ in their seconds only."""
+    return replace(one, seconds=0.0, seconds_lipschitz=0.0) == replace(other, seconds=0.0, seconds_lipschitz=0.0)
+
+
+def test_a_convolutional_network_is_certified_whatever_file_it_is_in(tmp_path, images):
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    network = convolutional(np.random.default_rng(11))
+    write_npz(network, tmp_path / "net.npz")
+    (tmp_path / "net.onnx").write_bytes(onnx_bytes(network, FLOAT32))
+    first = certify_dataset(tmp_path / "net.npz", images[0], Fraction("0.25"))
+    assert 0 < first.certified < first.total == 10
+    assert same(first, certify_dataset(tmp_path / "net.onnx", images[0], Fraction("0.25")))
+    assert same(first, certify_dataset(tmp_path / "net.npz", images[1], Fraction("0.25")))  # channels are put first
+    assert first.lipschitz == [[float_up(b) for b in row] for row in graph_bounds(network, 11)]
+
+
+@pytest.mark.parametrize("dtype", [FLOAT16, FLOAT32, FLOAT64], ids=str)
+def test_logits_of_a_convolutional_network_are_those_of_exact_arithmetic_but_for_rounding(dtype):
+    network = convolutional(np.random.default_rng(11)).logits
+    points = np.random.default_rng(3).random((4, 72)).astype(dtype.name)
+    computed = logits(network, points)
+    assert computed.dtype == dtype.name
+    for point, row in zip(points.tolist(), computed.tolist(), strict=True):
+        exact = exact_logits(network, point)
+        assert all(abs(Fraction(a) - b) <= 2000 * dtype.unit_roundoff for a, b in zip(row, exact, strict=True))
+
+
+def test_a_certified_image_keeps_its_class_in_the_ball(tmp_path, images):
+    network = convolutional(np.random.default_rng(11)).logits
+    judge = network_certifier(network)
+    rng, moved = np.random.default_rng(17), 0
+    with np.load(images[0], allow_pickle=False) as file:
+        points = file["images"].reshape(10, -1) / 255
+    for point in points:
+        exact = exact_logits(network, point.tolist())
+        supremum = judge.supremum(point.tolist(), exact)
+        top = max(range(4), key=exact.__getitem__)
+        for _ in range(10):
+            step = rng.normal(size=72)
+            step *= 0.999 * float(supremum) / np.linalg.norm(step)
+            there = exact_logits(network, (point + step).tolist())
+            assert max(range(4), key=there.__getitem__) == top
+            moved += 1
+    assert moved == 100
+
+
+@pytest.mark.parametrize("name", ["lipschitz-exact", "lipschitz-sound"])
+def test_certifiers_of_dense_networks_name_the_layer_that_they_do_not_take(tmp_path, images, name):
+    write_npz(convolutional(np.random.default_rng(11)), tmp_path / "net.npz")
+    with pytest.raises(InputError, match=f"{name} takes dense ReLU networks, but conv is convolution: use lipschitz"):
+        certify_dataset(tmp_path / "net.npz", images[0], Fraction("0.01"), name)
+
+
+def test_the_verified_certifiers_own_text_is_read(tmp_path, files):
+    (tmp_path / "net.txt").write_text("[[1.0,0.0],[0.0,1.0]]\n")
+    assert same(certify_dataset(tmp_path / "net.txt", files[1], Fraction("0.5")), certify_dataset(*files, Fraction("0.5")))
+
+
+CONVOLUTIONAL = DATA / "wk17a_mnist.npz"
+
+
+@slow
+@pytest.mark.skipif(not (CONVOLUTIONAL.exists() and IMAGES.exists()), reason=f"{CONVOLUTIONAL.name} is not in {DATA}")
+def test_the_convolutional_network_of_wong_and_kolter_is_certified(tmp_path):
+    with pytest.raises(InputError, match="input_shape"):  # which the published file does not say
+        certify_dataset(CONVOLUTIONAL, IMAGES, Fraction("0.01"), limit=1)
+    halved = {"stride": 2, "padding": 1}
+    network = load_network(CONVOLUTIONAL, input_shape=(1, 28, 28), geometry={"0": halved, "2": halved})
+    write_npz(network, tmp_path / "net.npz")
+    result = certify_dataset(tmp_path / "net.npz", IMAGES, Fraction("0.01"), gram=6, limit=200)
+    assert result.correct > 195
+    assert 140 < result.certified < 200
+    bounds = np.array(result.lipschitz)
+    assert 500 < bounds[0, 1] < 1000

@@ -1,4 +1,4 @@
-"""Networks of any layers stand in a witness file as they are, large ones in a file beside it; whatever is wrong with either is one line."""
+"""Networks of any layers stand in a witness file, large ones in a file beside it; what is wrong with either is one line."""
 
 import copy
 import json
@@ -40,7 +40,7 @@ def residual(kernel=(-(2.0**24), 2.0**24, 1.0)):
     nodes = (
         Node("conv", Convolution(weight, np.array([0.0]), padding=((1, 1),)), (INPUT,)),
         Node("sum", Add(), ("conv", INPUT)),
-        Node("slope", LeakyReLU(0.1), ("sum",)),
+        Node("slope", LeakyReLU(0.25), ("sum",)),
         Node("scaled", MultiplyConstant(np.array([[0.5]])), ("slope",)),
         Node("flat", Flatten(), ("scaled",)),
         Node("logits", Dense(np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 1.0]])), ("flat",)),
@@ -76,7 +76,7 @@ def test_a_graph_stands_in_the_file_node_by_node(tmp_path):
     assert (data["input_shape"], data["output"]) == ([1, 4], "logits")
     assert [node["kind"] for node in data["nodes"]] == [node.layer.kind for node in found.network.nodes]
     assert data["nodes"][0]["parameters"]["weight"] == {"shape": [1, 1, 3], "numbers": ["-0x1p+24", "0x1p+24", "0x1p+0"]}
-    assert data["nodes"][2]["attributes"] == {"slope": (0.1).hex()}
+    assert data["nodes"][2]["attributes"] == {"slope": "0x1.0000000000000p-2"}
     save(found, tmp_path / "graph.json")
     assert load(tmp_path / "graph.json") == found
     assert [path.name for path in tmp_path.iterdir()] == ["graph.json"]
@@ -102,7 +102,7 @@ WRAPPING = [7695460, 49477, 8681, 5581]
 DAMAGED = [
     ((*CONV, "name"), "", "network.nodes[0].name: must be the name of a node"),
     ((*CONV, "name"), "sum", "network: "),
-    ((*CONV, "kind"), "convolve", "network.nodes[0]: "),
+    ((*CONV, "kind"), "convolve", "network.nodes[0].kind: there is no layer of the kind 'convolve'"),
     ((*CONV, "kind"), ABSENT, "network.nodes[0].kind: is missing"),
     ((*CONV, "kind"), 5, "network.nodes[0].kind: must be a kind of layer"),
     ((*CONV, "inputs"), [], "network.nodes[0].inputs: must be a list of 1 to 4096 names of nodes"),
@@ -117,17 +117,18 @@ DAMAGED = [
     ((*WEIGHT, "numbers", 1), "1.0", "network.nodes[0].parameters.weight.numbers[1]: must be"),
     ((*WEIGHT, "numbers", 1), "0x1.0p+5000", "network.nodes[0].parameters.weight.numbers[1]: "),
     ((*WEIGHT, "numbers", 1), "0x1.0000001p+0", "network: conv has parameters that are no float32"),
-    ((*CONV, "parameters", "kernel"), {"shape": [1], "numbers": ["0x1p+0"]}, "network.nodes[0]"),
+    ((*CONV, "parameters", "kernel"), {"shape": [1], "numbers": ["0x1p+0"]}, "network.nodes[0].parameters: a layer of"),
     ((*CONV, "attributes", "stride"), ABSENT, "network.nodes[0]: node 0 lacks the attribute 'stride'"),
     ((*CONV, "attributes", "strides"), [1], "network.nodes[0]: node 0 has the attribute 'strides'"),
     ((*CONV, "attributes", "stride"), "1", "network.nodes[0]: node 0: stride is no list of integers"),
     ((*CONV, "attributes", "stride"), [0], "network"),
     ((*CONV, "attributes", "padding"), [[1]], "network"),
-    ((*CONV, "attributes", "name"), "sum", "network.nodes[0]"),
+    ((*CONV, "attributes", "name"), "sum", "network.nodes[0].attributes: name stands beside them"),
     ((*CONV, "attributes"), ABSENT, "network.nodes[0]: node 0 lacks the attribute"),
     (("nodes", 2, "attributes", "slope"), 0.1, "network.nodes[2]: node 2: slope is no hexadecimal number"),
     (("nodes", 2, "attributes", "slope"), "nan", "network"),
-    (("nodes", 3, "parameters"), ABSENT, "network.nodes[3]: node 3 has no constant"),
+    (("nodes", 2, "attributes", "slope"), (0.1).hex(), "network: slope has the slope 0.1, which is no float32"),
+    (("nodes", 3, "parameters"), ABSENT, "network.nodes[3]: node 3 has no value"),
     (("nodes",), [], "network.nodes: must be a list of 1 to 20000 nodes"),
     (("output",), "nowhere", "network: "),
     (("output",), ABSENT, "network.output: is missing"),
@@ -313,7 +314,7 @@ def test_a_network_of_other_numbers_than_the_witness_is_refused(saved):
 
 def test_a_witness_that_was_not_read_from_a_folder_has_no_file_beside_it(saved):
     path, _ = saved
-    with pytest.raises(InputError, match="network.file: .* lies beside a witness file, but this one was not read from a folder"):
+    with pytest.raises(InputError, match=r"network.file: .* lies beside a witness file, but this one was not read from a fol"):
         parse(path.read_text())
 
 

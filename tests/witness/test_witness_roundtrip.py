@@ -5,20 +5,25 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from divergences import divergence, views
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from profiles import examples
 from ties import changed
 from witnesses import RADIUS, SUPREMUM, any_witness, published
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, FORMATS, TF32
-from fpsynth.orders import Tree, fixed_order
+from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.orders import Tree, fixed_order, parse_order
+from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.witness import Observation, from_json, load, save, to_json
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.schema import ANNOTATIONS, KEYWORDS, SCHEMA_VERSION, witness_schema
 
+FAMILIES = ("sequential", "reverse", "pairwise", "strided:2")
 VERSIONS = range(1, SCHEMA_VERSION + 1)
 
 
@@ -147,3 +152,61 @@ def test_no_schema_uses_a_keyword_that_our_own_check_would_pass_over(version):
         return found
 
     assert keywords(witness_schema(version)) <= KEYWORDS | ANNOTATIONS
+
+
+# deployments
+
+
+def layered(*exceptions, layers=()):
+    """A witness of two layers of 9 neurons each: whatever is excepted is added up in pairs."""
+    network = dense_relu((Dense(((1.0, 2.0, 4.0),) * 9), Dense(((1.0,) * 9,) * 9)))
+    pairs = Arithmetic(FLOAT32, order=parse_order("pairwise"))
+    how = Deployment(Arithmetic(FLOAT32), tuple((place, pairs) for place in exceptions), layers)
+    a, b = views(("sequential", Arithmetic(FLOAT32)), ("mixed", how))
+    return divergence(network, (1.0, 1.0, 1.0), (a, b), Predicate("sign"))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "written"),
+    [
+        ((0,), [[0, 0]]),
+        ((8,), [[8, 8]]),
+        ((0, 1, 2, 5, 7, 8), [[0, 2], [5, 5], [7, 8]]),
+        (tuple(range(9)), [[0, 8]]),
+    ],
+)
+@pytest.mark.parametrize("layer", [0, 1])
+def test_exceptions_of_a_layer_are_written_as_ranges_of_neighbours(layer, outputs, written):
+    found = layered(*((layer, output) for output in outputs))
+    (exception,) = to_json(found)["views"][1]["deployment"]["exceptions"]
+    assert exception == {"layer": layer, "outputs": written, "arithmetic": 1}
+    again = parse(text(found))
+    assert again == found
+    assert all(again.deployment.at(k, j) == found.deployment.at(k, j) for k in range(2) for j in range(9))
+
+
+def test_layers_and_exceptions_of_several_arithmetics_are_read_back():
+    reverse, fused = (Arithmetic(FLOAT32, order=parse_order("reverse")), Arithmetic(FLOAT32, fused=True))
+    found = layered((0, 2), (0, 3), (1, 8), layers=((0, reverse), (1, fused)))
+    data = to_json(found)
+    assert data["views"][1]["deployment"]["layers"] == [{"layer": 0, "arithmetic": 1}, {"layer": 1, "arithmetic": 2}]
+    assert [entry["outputs"] for entry in data["views"][1]["deployment"]["exceptions"]] == [[[2, 3]], [[8, 8]]]
+    assert parse(text(found)) == found
+    assert parse(text(found)).deployment.of_layer(1) == fused
+
+
+@settings(max_examples=examples(60))
+@given(st.data())
+def test_any_deployment_of_layers_and_exceptions_is_the_same_in_every_neuron(data):
+    hows = [Arithmetic(FLOAT32, fused=fused, order=parse_order(name)) for fused in (False, True) for name in FAMILIES]
+    places = [(k, j) for k in range(2) for j in range(9)]
+    chosen = data.draw(st.dictionaries(st.sampled_from(places), st.sampled_from(hows), max_size=18)).items()
+    layers = data.draw(st.dictionaries(st.integers(0, 1), st.sampled_from(hows), max_size=2)).items()
+    how = Deployment(data.draw(st.sampled_from(hows)), tuple(chosen), tuple(layers))
+    plain = layered()
+    found = replace(plain, views=(plain.views[0], replace(plain.views[1], deployment=how, logits=())))
+    again = parse(text(found)).deployment
+    assert [again.at(*place) for place in places] == [how.at(*place) for place in places]
+    assert again.default == how.default
+    assert dict(again.exceptions) == dict(how.exceptions)
+    assert dict(again.layers) == dict(how.layers)

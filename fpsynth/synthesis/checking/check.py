@@ -115,8 +115,8 @@ def _foreign(witness: Witness) -> Iterator[NotChecked]:
     """Fields that say nothing of a witness of so many points: nothing is computed of them."""
     for name in FOREIGN[witness.two_points]:
         if getattr(witness, name) not in (None, (), ""):
-            reason = f"it belongs to witnesses of {'one point' if witness.two_points else 'two points'}: it is told, not computed"
-            yield NotChecked(name, reason)
+            others = "one point" if witness.two_points else "two points"
+            yield NotChecked(name, f"it belongs to witnesses of {others}: it is told, not computed")
 
 
 def _description(witness: Witness) -> Outcome:
