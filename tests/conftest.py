@@ -35,11 +35,13 @@ profiles.load()
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C through to the programs under test, and have them keep what they compile.
+    """Let Ctrl-C through to the programs under test, have them keep what they compile, and keep reveals nowhere.
 
     Where tests run in the background of a script, its shell starts them with SIGINT ignored, and whatever they start inherits
     that.  Hundreds of processes import this package: where they may not keep it compiled, that is half of their time.
+    No test reads what the user's cache keeps, or writes into it; those of the cache have a folder of their own.
     """
+    os.environ["FPSYNTH_CACHE"] = "off"
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

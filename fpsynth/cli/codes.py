@@ -1,4 +1,4 @@
-"""The exit codes."""
+"""What ends every help text: the exit codes, and the variable that names the cache."""
 
 DONE = 0
 CONTRADICTION = 1
@@ -21,4 +21,8 @@ exit codes:
   4    a result that was found could not be confirmed by replay or re-check
   5    compare: the class of an input depends on the environment
   70   a bug of fpsynth's own: please report it
-  130  interrupted (Ctrl-C, SIGTERM)"""
+  130  interrupted (Ctrl-C, SIGTERM)
+
+variables:
+  FPSYNTH_CACHE  the folder that keeps reveals for the next time (default: fpsynth
+                 in $XDG_CACHE_HOME or ~/.cache); off: none are kept or read"""

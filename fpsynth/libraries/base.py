@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
     from fpsynth.networks.network import Network
+    from fpsynth.networks.rewrites import Rewritten
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -268,6 +269,15 @@ class Library(ABC):
             return False
         model.put(numbers)
         return True
+
+    def rewritten(self, network: Network, dtype: Format, variant: str) -> Rewritten:
+        """The network that the library computes instead of one without an argmax at its end: itself, unless it says otherwise.
+
+        Only after ``load``.
+        """
+        from fpsynth.networks.rewrites import Rewritten
+
+        return Rewritten(network)
 
     def run(self, network: Network, rows: Rows, dtype: Format, variant: str, device: str = "cpu", layout: str = "") -> Outputs:
         """Run ``network`` on one batch in the library's own ``dtype``.

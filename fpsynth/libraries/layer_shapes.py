@@ -85,10 +85,13 @@ def layer_shape(layer: Layer, input_shape: Shape) -> LayerShape:
     return LayerShape(layer.kind, tuple(input_shape), parameters, attributes)
 
 
-def layer_shape_from_json(data: object) -> LayerShape:
-    """Read what ``LayerShape.to_json`` wrote.  Raises InputError in one line for anything else."""
+def layer_shape_from_json(data: object, *, adding: bool = True) -> LayerShape:
+    """Read what ``LayerShape.to_json`` wrote.  Raises InputError in one line for anything else.
+
+    ``adding``: only of a layer that adds, over one input; otherwise what its sizes make is up to whoever builds the layer.
+    """
     names = {"kind", "input_shape", "parameters", "attributes"}
-    if not isinstance(data, dict) or set(data) != names or data["kind"] not in LAYERS:
+    if not isinstance(data, dict) or set(data) != names or not isinstance(data["kind"], str) or data["kind"] not in LAYERS:
         raise InputError(f"the shape of a layer needs {', '.join(sorted(names))}, and a kind among {', '.join(LAYERS)}")
     if not isinstance(data["parameters"], dict) or not isinstance(data["attributes"], dict):
         raise InputError("parameters and attributes of a layer must be objects")
@@ -103,7 +106,7 @@ def layer_shape_from_json(data: object) -> LayerShape:
         tuple((name, _attribute(data["attributes"][name])) for name in own if name in data["attributes"]),
     )
     try:
-        _ = shape.sums
+        _ = shape.sums if adding else None
     except (TypeError, ValueError) as error:
         raise InputError(f"the shape of a layer: {error}") from None
     return shape

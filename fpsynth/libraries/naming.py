@@ -129,9 +129,16 @@ def _sorted(pairs: Pairs, name: str, value: str) -> Pairs:
 
 
 def kernel_call(kernel: Kernel) -> str:
-    """The call that computes a kernel, and its operands: ``np.dot(x, W.T)  x (4, 64) C, W (16, 64) C``."""
+    """The call that computes a kernel, and its operands: ``np.dot(x, W.T)  x (4, 64) C, W (16, 64) C``.
+
+    Of a real layer the call of that layer, with its attributes and the sizes of its images.
+    """
     where = kernel.environment
     called = library_named(where.library).calls[where.operation]
+    if kernel.layer is not None:
+        from fpsynth.libraries.layer_calls import layer_call  # which needs numpy
+
+        return layer_call(kernel, called)
     return full_text(called, where.layout, batch=where.batch, terms=kernel.terms, outputs=kernel.outputs, bias=kernel.bias)
 
 

@@ -58,7 +58,7 @@ def _made(network: Network, dtype: Format, form: str, turned: tuple[bool, bool])
     from onnx import helper
 
     require_format(dtype)
-    code, names = _code(dtype, "networks"), _names(network)
+    code, names = _code(dtype, "networks"), result_names(network)
     first = readers_of_input(network, Dense) if turned[0] else []
     made, tensors, parameters = [], [], {}
     for node in network.nodes:
@@ -98,7 +98,7 @@ _KEPT = 8
 """Templates: what one reveal asks for, again and again with other numbers."""
 
 
-def _names(network: Network) -> dict[str, str]:
+def result_names(network: Network) -> dict[str, str]:
     """What each node's result is called in the model: X and Y at its ends, numbers with a letter between them."""
     numbered = {node.name: f"node{number}" for number, node in enumerate(network.nodes)}
     return {**numbered, INPUT: "X", network.output: "Y"}

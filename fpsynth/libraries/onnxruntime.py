@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fpsynth.libraries.graphs import Numbers
     from fpsynth.libraries.kernels import Kernel
     from fpsynth.networks.network import Network
-
+    from fpsynth.networks.rewrites import Rewritten
 
 _LEVELS = {
     "all": "ORT_ENABLE_ALL",
@@ -116,12 +116,50 @@ class OnnxRuntime(Library):
 
         logits = network.logits
         numbers = operands_of(logits, lambda array: self.operand(array, dtype))
+        return self._optimised(network_model(logits, numbers, dtype, variant, (False, True)), level)
+
+    def _optimised(self, model: bytes, level: str) -> bytes:
+        """A model after the optimisations of a level."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "optimised.onnx"
             options = self._options(level)
             options.optimized_model_filepath = str(path)
-            self._session(network_model(logits, numbers, dtype, variant, (False, True)), options)
+            self._session(model, options)
             return path.read_bytes()
+
+    def rewritten(self, network: Network, dtype: Format, variant: str) -> Rewritten:
+        """What its optimisations make of a network: normalisations folded, residuals added first; nothing when off."""
+
+        from fpsynth.errors import InputError
+        from fpsynth.libraries.onnx_models import result_names
+        from fpsynth.libraries.onnx_optimised import optimised_network
+        from fpsynth.networks.rewrites import Rewritten
+
+        level = self.chosen.get("optimize", "all")
+        if level == "off":
+            return Rewritten(network)
+        basic = self.optimised(network, dtype, "basic", variant)
+        last = basic if level == "basic" else self.optimised(network, dtype, level, variant)
+        names = {result: name for name, result in result_names(network).items()}
+        try:
+            return optimised_network(network, names, basic, last, self._block(level))
+        except InputError as error:
+            return Rewritten(network, notes=(f"the network that is really run is not known: {error}",))
+
+    def _block(self, level: str) -> int:
+        """How many channels a block has: those that the weights of a single one are filled up to; 0 where there are none."""
+
+        import numpy as np
+        from onnx import ModelProto
+
+        from fpsynth.formats import FLOAT32
+        from fpsynth.libraries.onnx_models import convolution_model
+        from fpsynth.libraries.onnx_optimised import BLOCKED
+
+        model = self._optimised(convolution_model(np.zeros((1, 1, 3, 3), np.float32), None, FLOAT32), level)
+        graph = ModelProto.FromString(model).graph
+        blocked = any(node.domain == BLOCKED for node in graph.node)
+        return max((tensor.dims[0] for tensor in graph.initializer), default=0) if blocked else 0
 
     def primitive(self, kernel: Kernel, offset: int | None = None) -> Operation:
         """ReduceSum of a vector, or over axis 1 of a batch; MatMul of two vectors; Conv, whose kernels are in the model.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -168,8 +169,9 @@ class LibraryPool:
 
         Raises InputError where a point has another number of entries than the network has inputs.
         """
-        if any(len(point) != network.widths[0] for point in points):
-            raise InputError(f"the network has {network.widths[0]} inputs, but a point has another number of entries")
+        size = math.prod(network.input_shape)
+        if any(len(point) != size for point in points):
+            raise InputError(f"the network has {size} inputs, but a point has another number of entries")
         answers: dict[str, dict[int, Answer]] = {name: {} for name in calls}
         requests: dict[str, Message | None] = {
             name: run_request(network, dtype, points, [(c.variant, c.rows, c.layout) for c in calls[name]]) for name in calls

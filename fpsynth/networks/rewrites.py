@@ -130,6 +130,16 @@ class Rewrite:
         return f"{self.node}: {self.name}"
 
 
+@dataclass(frozen=True)
+class Rewritten:
+    """A network as it is computed instead of the one that was given."""
+
+    network: Network
+    rewrites: tuple[Rewrite, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is computed otherwise and could not be written as a network."""
+
+
 def replaced(network: Network, name: str, layers: Sequence[Layer]) -> Network:
     """The network with one node of one input replaced by a chain of layers, the last of which takes its name.
 

@@ -9,7 +9,7 @@ from fpsynth.report.style import Style, clean, listed
 from fpsynth.synthesis.comparison import parting_output
 from fpsynth.synthesis.contest import Comparison, Difference
 from fpsynth.synthesis.grounds import Ground
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.result import Result
 from fpsynth.wording import counted
 
 _SHOWN = 6
@@ -25,10 +25,11 @@ def _classes(ground: Ground) -> str:
     """What the counts are of, where a view reads more than one class; and what else there is to be said of the reveal."""
     parts = [f"{len(ground.classes)} arithmetics in the outputs that are read"] if len(ground.classes) > 1 else []
     parts += [f"repeats: {ground.reveal.repeats}"] if ground.reveal.repeats not in ("", "same") else []
+    parts += [f"from the cache, revealed {clean(ground.reveal.revealed)}"] if ground.reveal.cached else []
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def ground_lines(result: DivergenceResult, style: Style) -> list[str]:
+def ground_lines(result: Result, style: Style) -> list[str]:
     """The section that says what an answer rests on; nothing where that is no reveal."""
     if not result.grounds:
         return []

@@ -34,9 +34,18 @@ def _one(found: dict[str, Any], style: Style) -> list[str]:
         *style.wrap(f"{found['environment']} · {found['dtype']} · {found['version']}", 0),
         *table(("layer", "kind", "arithmetic", "explains"), rows, style),
         f"  {mark} the whole network: explains {whole['explained']}/{whole['of']} logits, bit for bit",
+        *(line for told in _cached(found) for line in style.wrap(f"  {told}", 4)),
         *(line for one in found["rewrites"] for line in style.wrap(f"  {one['node']}: {one['name']}", 4)),
         *(line for note in _notes(found) for line in style.wrap(f"  {note}", 4)),
     ]
+
+
+def _cached(found: dict[str, Any]) -> list[str]:
+    """What was read from the cache on disk instead of being asked of the library, if anything was."""
+    if found["cached"]:
+        return [f"from the cache, revealed {found['revealed']}"]
+    kept = [layer["name"] for layer in found["layers"] if layer["cached"]]
+    return [f"from the cache: the {'kernel' if len(kept) == 1 else 'kernels'} of {', '.join(kept)}"] if kept else []
 
 
 def _more(layer: dict[str, Any]) -> str:
@@ -64,6 +73,9 @@ def comparison_text(found: NetworkComparison, style: Style) -> str:
     if found.pairs:
         lines += ["", *table(("a", "b", "classes", "equal logits", "largest difference"), _pairs(found), style)]
     lines += ["", *style.wrap(_bound_words(found), 2)]
+    kept = [one.name for one in found.environments if one.reveal is not None and one.reveal["cached"]]
+    if kept:
+        lines += style.wrap(f"Revealed before, and read from the cache: {', '.join(kept)}.", 2)
     explanation = (
         "reproduced: logits that the arithmetics revealed of each layer give bit for bit; from exact: how far a logit is from"
         " its exact value, at most"
@@ -124,6 +136,8 @@ def comparison_json(found: NetworkComparison) -> dict[str, Any]:
                 "bound": None if one.bounds is None else _finite(float(one.bounds.max())),
                 "correct": one.correct,
                 "layers": [] if one.reveal is None else one.reveal["layers"],
+                "revealed": "" if one.reveal is None else one.reveal["revealed"],
+                "cached": one.reveal is not None and one.reveal["cached"],
             }
             for one in found.environments
         ],

@@ -76,6 +76,7 @@ def _one(found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[
         "alignment": found.alignment if not _moved(found) else "",
         "threads": found.threads,
         "library": " · ".join(filter(None, (f"{kernel.environment.library} {found.version}", device_text(found)))),
+        "cache": f"from the cache, revealed {found.revealed}" if found.cached else "",
         "effort": f"{counted(found.tree_calls, 'call')} for the order, {found.calls} in all, {found.seconds:.2f} s",
     }
     lines.append("")

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeGuard
 
 from fpsynth.errors import InputError
@@ -117,6 +118,7 @@ def reveal_to_json(found: Reveal) -> Json:
         "calls": found.calls,
         "seconds": found.seconds,
         "notes": list(found.notes),
+        **({"revealed": found.revealed} if found.revealed else {}),
     }
 
 
@@ -151,6 +153,7 @@ def reveal_from_json(data: object) -> Reveal:
         calls=counts[1],
         seconds=float(seconds),
         notes=tuple(map(printable, notes)),
+        revealed=time_from_json(data.get("revealed", "")),
     )
     covered = [position for cls in found.classes for position in cls.positions]
     batch, outputs = kernel.environment.batch, kernel.outputs
@@ -161,6 +164,16 @@ def reveal_from_json(data: object) -> Reveal:
     if data["kernel"].get("call", call) != call:
         raise InputError(f"the call of a kernel in {kernel.environment} is {call}, which the file does not say")
     return found
+
+
+def time_from_json(data: object) -> str:
+    """When something was revealed, or nothing.  Raises InputError for what is no time of ISO 8601."""
+    try:
+        if data == "" or (isinstance(data, str) and datetime.fromisoformat(data).tzinfo is not None):
+            return printable(data)
+    except ValueError:
+        pass
+    raise InputError("the time of a reveal must be one of ISO 8601, with its distance from UTC")
 
 
 def _class(data: object, kernel: Kernel) -> PositionClass:

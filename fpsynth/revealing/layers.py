@@ -18,7 +18,7 @@ from fpsynth.networks.network import Network
 from fpsynth.networks.rewrites import Rewrite, replaced
 from fpsynth.orders import Order, parse_order
 from fpsynth.revealing.bench import Array
-from fpsynth.revealing.kernel import reveal_kernel
+from fpsynth.revealing.kernels import KernelReveals
 from fpsynth.revealing.layer_runs import Runs, alone, hostile_points, missed, predicted, up_to
 from fpsynth.revealing.network_result import FirstDifference
 from fpsynth.revealing.normalisations import forms
@@ -75,6 +75,8 @@ class Work:
     seed: int
     points: Array
     """Inputs of the network, (points, inputs)."""
+    kernels: KernelReveals
+    """What reveals the kernels of its layers."""
     progress: Progress
     nodes: dict[str, NodeArithmetics] = field(default_factory=dict)
     rewrites: list[Rewrite] = field(default_factory=list)
@@ -94,6 +96,8 @@ class LayerWork:
         self.network = alone(work.network, name)
         self.nodes: tuple[str, ...] = (name,)
         self.notes: list[str] = []
+        self.cached: list[bool] = []
+        """Of each kernel that was revealed, whether the cache had it."""
         node = work.network[name]
         self.shape = work.network.shapes[node.inputs[0]]
         like = [work.activations(node.inputs[0])]
@@ -226,8 +230,9 @@ class LayerWork:
         shape = None if self._dense() else layer_shape(layer, self.shape)
         biased = self.sums.bias is not None
         kernel = Kernel(where, work.dtype, self.sums.terms, outputs, biased, shape, 0 if shape is None else position)
-        reveal = reveal_kernel(work.library, kernel, work.vectors, work.seed)
+        reveal = work.kernels(kernel, work.vectors, work.seed)
         self.notes += reveal.notes
+        self.cached.append(reveal.cached)
         return self._of_reveal(reveal)
 
     def _of_reveal(self, reveal: Reveal) -> NodeArithmetics:

@@ -2,71 +2,76 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+import numpy as np
+
+from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
-from fpsynth.formats import format_named
-from fpsynth.libraries.base import Library
+from fpsynth.formats import Format, format_named
+from fpsynth.libraries.kernels import Environment
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.sending import network_from_message
+from fpsynth.networks.network import Network
+from fpsynth.revealing.cache import Cache
+from fpsynth.revealing.kernels import CachedKernels
 from fpsynth.revealing.layer_runs import Runs, missed, predicted
-from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
+from fpsynth.revealing.network_json import kept_network, network_from_kept, network_reveal_to_json
+from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.networks import reveal_network
-from fpsynth.sums.arithmetic_json import arithmetic_to_json
 from fpsynth.workers.messages import Message
 
 
-def network_answer(library: Library, request: Message) -> Message:
+def network_answer(kernels: CachedKernels, request: Message) -> Message:
     """The answer to {"network": network, "environment": text, "dtype": name, "vectors": n, "seed": n, "inputs": array or null}.
 
-    It is the reveal as JSON data; with inputs (points, inputs) also ``logits`` (points, outputs) as the library gives them, how
-    many of them the revealed arithmetics give (``reproduced``), and how far rounding in the revealed orders can have moved
-    each (``bounds``, (points, outputs)).
+    It is the reveal as JSON data, from the cache on disk where that has it, and the same with the network as it is computed and
+    its deployment (``kept``, which ``network_from_kept`` reads); with inputs (points, inputs) also ``logits``
+    (points, outputs) as the library gives them now, how many of them the revealed arithmetics give (``reproduced``), and how
+    far rounding in the revealed orders can have moved each (``bounds``, (points, outputs)).
     """
     network, dtype = network_from_message(request["network"]), format_named(request["dtype"])
     where, inputs = parse_network_environment(request["environment"]), request["inputs"]
-    found = reveal_network(library, network, dtype, where, inputs=inputs, vectors=request["vectors"], seed=request["seed"])
-    answer: Message = {"reveal": network_reveal_to_json(found)}
+    found = _revealed(kernels, network, dtype, where, request)
+    answer: Message = {"reveal": network_reveal_to_json(found), "kept": kept_network(found, network.logits)}
     if inputs is None:
         return answer
-    logits = Runs(library, network, dtype, where)(inputs)
+    logits = Runs(kernels.library, network, dtype, where)(inputs)
     own = predicted(found.network, inputs, found.deployment)
     bounds = rounding_bounds(found.network, inputs.reshape(len(inputs), *network.input_shape), dtype, found.deployment)
     return {**answer, "logits": logits, "reproduced": int((~missed(logits, own)).sum()), "bounds": bounds.computed}
 
 
-def network_reveal_to_json(found: NetworkReveal) -> dict[str, Any]:
-    """A reveal of a network as JSON data."""
-    return {
-        "environment": str(found.environment),
-        "dtype": found.dtype.name,
-        "version": found.version,
-        "layers": [_layer(layer, str(found.environment)) for layer in found.layers],
-        "network": {"explained": found.check.explained, "of": found.check.total},
-        "rewrites": [{"node": one.node, "name": one.name} for one in found.rewrites],
-        "notes": list(found.notes),
-        "facts": dict(found.facts),
-        "seconds": found.seconds,
-    }
+def _revealed(kernels: CachedKernels, network: Network, dtype: Format, where: Environment, request: Message) -> NetworkReveal:
+    """The reveal as it was kept of the same network, environment and inputs, else a new one, which is kept."""
+    asked = _asked(network, request)
+    kept = _kept(kernels.cache, asked, network, where, dtype)
+    if kept is not None:
+        return kept
+    vectors, seed, inputs = request["vectors"], request["seed"], request["inputs"]
+    found = reveal_network(kernels, network, dtype, where, inputs=inputs, vectors=vectors, seed=seed)
+    if kernels.cache is not None:
+        kernels.cache.put(asked, kept_network(found, network.logits))
+    return found
 
 
-def _layer(layer: LayerReveal, environment: str) -> dict[str, Any]:
-    first = layer.first
-    return {
-        "name": layer.name,
-        "kind": layer.kind,
-        "environment": environment,
-        "explained": layer.explained,
-        "of": layer.total,
-        "arithmetic": str(layer.classes[0][0]),
-        "classes": [
-            {"description": str(how), "outputs": outputs, "arithmetic": arithmetic_to_json(how)}
-            for how, outputs in layer.classes
-        ],
-        "computed_by": list(layer.nodes),
-        "first": None
-        if first is None
-        else {"output": first.output, "library": float(first.library).hex(), "predicted": float(first.predicted).hex()},
-        "notes": list(layer.notes),
-        "seconds": layer.seconds,
-    }
+def _asked(network: Network, request: Message) -> dict[str, Any]:
+    inputs = request["inputs"]
+    digest = None
+    if inputs is not None:
+        points = np.ascontiguousarray(inputs, "<f8")
+        digest = hashlib.sha256(repr(points.shape).encode() + points.tobytes()).hexdigest()
+    names = ("environment", "dtype", "vectors", "seed")
+    return {"network": network.digest.hex(), "inputs": digest, **{name: request[name] for name in names}}
+
+
+def _kept(
+    cache: Cache | None, asked: dict[str, Any], network: Network, where: Environment, dtype: Format
+) -> NetworkReveal | None:
+    """What the cache has, read as strictly as a file of somebody else's."""
+    answer = None if cache is None else cache.get(asked)
+    try:
+        return None if answer is None else network_from_kept(answer, network.logits, where, dtype)
+    except (InputError, ValueError):
+        return None

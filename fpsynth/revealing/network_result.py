@@ -43,6 +43,7 @@ class LayerReveal:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     cached: bool = False
+    """Whether the reveals of its kernels were read from the cache on disk; the check of the layer was made all the same."""
 
     @property
     def perfect(self) -> bool:
@@ -68,6 +69,10 @@ class NetworkReveal:
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    revealed: str = ""
+    """When, in ISO 8601."""
+    cached: bool = False
+    """Whether all of it was read from the cache on disk."""
 
     @cached_property
     def perfect(self) -> bool:

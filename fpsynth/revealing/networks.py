@@ -8,11 +8,12 @@ from collections import Counter
 import numpy as np
 
 from fpsynth.formats import Format
-from fpsynth.libraries.base import CannotRun, Library
+from fpsynth.libraries.base import CannotRun
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.layers import Sums
 from fpsynth.networks.network import Network
 from fpsynth.revealing.bench import Array
+from fpsynth.revealing.kernels import CachedKernels, now
 from fpsynth.revealing.layer_runs import Runs, hostile_points, missed, predicted, up_to
 from fpsynth.revealing.layers import FLUSHES, POINTS, LayerWork, NodeArithmetics, Progress, Work, deployment_of
 from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
@@ -21,7 +22,7 @@ from fpsynth.sums.arithmetic import Arithmetic
 
 
 def reveal_network(
-    library: Library,
+    kernels: CachedKernels,
     network: Network,
     dtype: Format,
     where: Environment,
@@ -31,23 +32,25 @@ def reveal_network(
     seed: int = 0,
     progress: Progress = lambda text: None,
 ) -> NetworkReveal:
-    """Reveal every layer of ``network`` with a loaded library, and check the whole of it.
+    """Reveal every layer of ``network`` with a loaded library, that of ``kernels``, and check the whole of it.
 
     ``inputs``: points (points, inputs) of the network to check on; drawn where there are none.  ``vectors``: on how many
     hostile vectors a kernel is checked.  Raises CannotRun where the library cannot run the network.
     """
-    started = time.monotonic()
-    graph = network.logits
+    started, library = time.monotonic(), kernels.library
+    given = network.logits
+    rewritten = library.rewritten(given, dtype, where.operation)
+    graph = rewritten.network
     count = -(-POINTS // where.batch) * where.batch
     like = [] if inputs is None else [np.asarray(inputs, np.float64).reshape(len(inputs), -1)]
     points = hostile_points(count, int(np.prod(graph.input_shape)), dtype, seed, like)
-    work = Work(library, where, dtype, graph, graph, vectors, seed, points, progress)
-    whole = Runs(library, graph, dtype, where)(points)
+    work = Work(library, where, dtype, graph, graph, vectors, seed, points, kernels, progress)
+    whole = Runs(library, given, dtype, where)(points)
     layers = tuple(_layer(work, name) for name in graph.sums)
     deployment = deployment_of(work.computed, work.nodes)
     own = predicted(work.computed, points, deployment)
     wrong = missed(whole, own)
-    notes = () if not wrong.any() else (_first_different(work),)
+    notes = rewritten.notes if not wrong.any() else (*rewritten.notes, _first_different(work, given))
     return NetworkReveal(
         environment=where,
         dtype=dtype,
@@ -55,19 +58,20 @@ def reveal_network(
         deployment=deployment,
         layers=layers,
         check=Check(int((~wrong).sum()), wrong.size),
-        rewrites=tuple(work.rewrites),
+        rewrites=(*rewritten.rewrites, *work.rewrites),
         version=library.version() or "",
         facts=tuple(library.describe(where.device).items()),
         notes=notes,
         seconds=round(time.monotonic() - started, 3),
+        revealed=now(),
     )
 
 
-def _first_different(work: Work) -> str:
+def _first_different(work: Work, given: Network) -> str:
     """Which layer is the first whose results differ when the network runs as a whole, in words."""
-    for name in [node.name for node in work.network.nodes]:
+    for name in [node.name for node in given.nodes if node.name in {there.name for there in work.computed.nodes}]:
         try:
-            returned = Runs(work.library, up_to(work.network, name), work.dtype, work.where)(work.points)
+            returned = Runs(work.library, up_to(given, name), work.dtype, work.where)(work.points)
         except CannotRun:
             continue
         part = up_to(work.computed, name)
@@ -105,6 +109,7 @@ def _layer(work: Work, name: str) -> LayerReveal:
         first=layer.difference(wrong),
         notes=tuple(layer.notes),
         seconds=round(time.monotonic() - started, 3),
+        cached=bool(layer.cached) and all(layer.cached),
     )
 
 

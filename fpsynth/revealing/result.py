@@ -148,6 +148,10 @@ class Reveal:
     """Wall time, without importing the library."""
     notes: tuple[str, ...] = ()
     """Whatever is not explained or was not tried, and why."""
+    revealed: str = ""
+    """When, in ISO 8601 with its distance from UTC; empty where that was not written down."""
+    cached: bool = field(default=False, compare=False)
+    """Whether it was read from the cache on disk instead of being asked of the library now."""
 
     @property
     def explained(self) -> bool:

@@ -14,7 +14,7 @@ from fpsynth.libraries.registry import library_named
 from fpsynth.libraries.restrictions import restriction
 from fpsynth.libraries.worker import load_request
 from fpsynth.packages import how_to_install
-from fpsynth.revealing.file import kernel_to_json, reveal_from_json
+from fpsynth.revealing.file import kernel_to_json, reveal_from_json, reveal_to_json
 from fpsynth.revealing.result import Reveal
 from fpsynth.workers.messages import Message
 from fpsynth.workers.pool import Pool
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Operands = tuple[Sequence[float], Sequence[Sequence[float]]]
 """A point, and the weights of every output."""
 WORKER = "fpsynth.revealing.worker"
+_NOT_TRIED = "not tried"
 MAX_POSITIONS = 1 << 16
 """Rows times outputs of a kernel."""
 
@@ -45,6 +46,8 @@ class Revealer:
     def reveal(self, kernel: Kernel, *, vectors: int = 10_000, seed: int = 0, threads: bool = False) -> Reveal:
         """Return the arithmetic of a kernel, checked on ``vectors`` hostile random vectors; each kernel is revealed once.
 
+        What was revealed before on this machine, by the same libraries in the same process, is read from the cache on disk.
+
         ``threads``: find out, too, whether another number of threads changes the results.  Raises InputError, in one line,
         where the library is not installed, refuses the format, the shape or the settings, or dies; another kernel can be
         revealed all the same, since a process that a kernel has broken is started again.  Raises OutOfTimeError where the time
@@ -54,9 +57,11 @@ class Revealer:
         key = (kernel, vectors, seed)
         if key not in self._found:
             answer = self._ask(kernel.environment, {"reveal": kernel_to_json(kernel), "vectors": vectors, "seed": seed})
-            self._found[key] = reveal_from_json(answer["reveal"])
+            self._found[key] = replace(reveal_from_json(answer["reveal"]), cached=answer["cached"])
         if threads and not self._found[key].threads:
-            self._found[key] = replace(self._found[key], threads=self._threads(kernel, seed))
+            told = self._found[key] = replace(self._found[key], threads=self._threads(kernel, seed))
+            if not told.threads.startswith(_NOT_TRIED):
+                self._ask(kernel.environment, {"keep": reveal_to_json(told), "vectors": vectors, "seed": seed})
         return self._found[key]
 
     def results(
@@ -122,7 +127,7 @@ class Revealer:
             mine = self._ask(kernel.environment, request)["digest"]
             theirs = self._ask(changed.environment, {**request, "digest": kernel_to_json(changed)})["digest"]
         except InputError as error:
-            return f"not tried: {error}"
+            return f"{_NOT_TRIED}: {error}"
         what = "thread" if other == 1 else "threads"
         return f"{'the same' if mine == theirs else 'other'} results with {other} {what}"
 

@@ -1,7 +1,8 @@
 """The process in which a library is revealed: imports it when told to, then reveals kernels; arrays never leave it.
 
 Requests: {"load": name, "device": device, "threads": number or null, "switches": {...}};
-{"reveal": kernel, "vectors": number, "seed": number}; {"digest": kernel, "seed": number};
+{"reveal": kernel, "vectors": number, "seed": number}, answered from the cache on disk where that has it ("cached": true);
+{"keep": reveal, "vectors": number, "seed": number} for one of which more has become known; {"digest": kernel, "seed": number};
 {"results": kernel, "rows": [...], "outputs": [...], "vectors": {...} or "operands": [[point, weights], ...]} for what it
 returns (see ``comparing``), where points, weights and results are arrays.  The answer to what cannot be done is
 {"failed": reason, "dead": whether the process had better not be asked again}.
@@ -10,13 +11,18 @@ returns (see ``comparing``), where points, weights and results are arrays.  The 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from fpsynth.libraries.base import CannotRun, Library, one_line
-from fpsynth.libraries.kernels import Kernel
+from fpsynth.libraries.base import CannotRun, one_line
 from fpsynth.libraries.machine import cpu, kernel_variables
 from fpsynth.libraries.worker import started
-from fpsynth.revealing.file import kernel_from_json, reveal_to_json
+from fpsynth.revealing.cache import cache_for
+from fpsynth.revealing.file import kernel_from_json, reveal_from_json, reveal_to_json
+from fpsynth.revealing.identity import identity
 from fpsynth.workers.messages import Message
+
+if TYPE_CHECKING:
+    from fpsynth.revealing.kernels import CachedKernels
 
 _DEAD = re.compile(
     r"CUDA error|CUDA_ERROR|cudaError|device-side assert|illegal memory|misaligned address|launch failure|out of memory"
@@ -32,54 +38,54 @@ def failure(error: Exception) -> Message:
     return {"failed": reason, "dead": _DEAD.search(reason) is not None}
 
 
-def _launched(library: Library, kernel: Kernel) -> dict[str, str]:
-    """The GPU's own kernels that were measured, as a fact."""
-    try:
-        names = library.launched(kernel)
-    except Exception as error:  # profilers are fragile, and a reveal is worth having without them
-        return {"launched": f"not known: {one_line(error)}"}
-    return {"launched": "; ".join(names)} if names else {}
-
-
 class _Server:
     """Answers requests with one library, chosen by the first of them."""
 
     def __init__(self) -> None:
-        self.library: Library | None = None
-        self.facts: dict[str, str] = {}
+        self.kernels: CachedKernels | None = None
 
     def __call__(self, request: Message) -> Message:
         try:
             if "load" in request:
                 return self._load(request)
-            assert self.library is not None, "load a library first"
-            from fpsynth.revealing.kernel import digest, reveal_kernel
-
-            if "digest" in request:
-                return {"digest": digest(self.library, kernel_from_json(request["digest"]), request["seed"])}
-            if "network" in request:
-                from fpsynth.revealing.network_answers import network_answer
-
-                return network_answer(self.library, request)
-            if "results" in request:
-                from fpsynth.revealing.bench import Bench
-                from fpsynth.revealing.comparing import answered
-
-                kernel = kernel_from_json(request["results"])
-                return answered(Bench(self.library.operation(kernel), kernel), request)
-            kernel = kernel_from_json(request["reveal"])
-            found = reveal_kernel(self.library, kernel, request["vectors"], request["seed"])
-            return {"reveal": {**reveal_to_json(found), "facts": {**self.facts, **_launched(self.library, kernel)}}}
+            assert self.kernels is not None, "load a library first"
+            return self._answered(self.kernels, request)
         except Exception as error:  # what a library raises is its reason; a bug of ours must be seen as such
             return failure(error)
 
+    def _answered(self, kernels: CachedKernels, request: Message) -> Message:
+        from fpsynth.revealing.kernel import digest
+
+        if "digest" in request:
+            return {"digest": digest(kernels.library, kernel_from_json(request["digest"]), request["seed"])}
+        if "network" in request:
+            from fpsynth.revealing.network_answers import network_answer
+
+            return network_answer(kernels, request)
+        if "results" in request:
+            from fpsynth.revealing.bench import Bench
+            from fpsynth.revealing.comparing import answered
+
+            kernel = kernel_from_json(request["results"])
+            return answered(Bench(kernels.library.operation(kernel), kernel), request)
+        if "keep" in request:
+            kernels.keep(reveal_from_json(request["keep"]), request["vectors"], request["seed"])
+            return {"kept": True}
+        found = kernels(kernel_from_json(request["reveal"]), request["vectors"], request["seed"])
+        return {"reveal": reveal_to_json(found), "cached": found.cached}
+
     def _load(self, request: Message) -> Message:
-        self.library = started(request)
+        library = started(request)
         try:
-            described = self.library.describe(request["device"])
+            described = library.describe(request["device"])
         except Exception as error:  # a reveal is worth having without them
             described = {"facts": f"not known: {one_line(error)}"}
-        self.facts = {**cpu(), **described, **kernel_variables()}
+        from fpsynth.revealing.kernels import (
+            CachedKernels,
+        )  # numpy is not to come before the library, which says with how many threads
+
+        kept = cache_for(lambda: identity(library, request, described))
+        self.kernels = CachedKernels(library, {**cpu(), **described, **kernel_variables()}, kept)
         return {"ready": True}
 
 

@@ -49,3 +49,15 @@ class Claim:
     def accepted(self) -> bool:
         """Whether the class is said to be the same in all of the region."""
         return self.verdict == "unsat"
+
+    @property
+    def radius(self) -> Fraction:
+        """Of a ball.  Raises TypeError for other regions."""
+        if not isinstance(self.region, Ball):
+            raise TypeError("only a ball has a radius")
+        return self.region.radius
+
+    @property
+    def reach(self) -> Fraction:
+        """The supremum, 0 where that is not known."""
+        return self.supremum if self.supremum is not None else Fraction(0)

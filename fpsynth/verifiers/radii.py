@@ -69,7 +69,7 @@ def lipschitz_ratio(
     """
     if squared == 0:
         return math.inf, None
-    if len(network.dense_layers) > 1:
+    if len(network.nodes) > 1:
         return nearest_sqrt(supremum**2 / squared), None
     try:
         square = exact_supremum_squared(network, logits) / squared

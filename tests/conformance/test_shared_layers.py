@@ -31,7 +31,7 @@ from fpsynth.verifiers.intervals import network_intervals
 from fpsynth.verifiers.lipschitz_ball import hidden_norms
 from fpsynth.verifiers.lipschitz_exact import margin_bounds
 from fpsynth.verifiers.lipschitz_sound import sound_certifier
-from fpsynth.witness.writing import layer_json
+from fpsynth.witness.networks import layer_json
 
 HOW = Deployment(Arithmetic(FLOAT32))
 CASES = [(network, point) for network in NETWORKS for point in POINTS]

@@ -50,6 +50,8 @@ LEFT_OUT: dict[str, Callable[[Json], Json]] = {
     "written": _base,
 }
 """Keys, and what becomes of their values."""
+DROPPED = ("revealed", "cached")
+"""Keys that are left out themselves: when a library was asked, and whether a cache had the answer (see test_cache.py)."""
 
 _TIMES = re.compile(r"\b\d+(\.\d+)? (s|ms|seconds)\b")
 """Times in text; limits that were asked for are left out with them."""
@@ -58,7 +60,7 @@ _TIMES = re.compile(r"\b\d+(\.\d+)? (s|ms|seconds)\b")
 def normal(data: Json, folder: str = "") -> Json:
     """JSON data without what differs from run to run; in texts, the path ``folder`` is left out as well."""
     if isinstance(data, dict):
-        inner = {name: normal(value, folder) for name, value in data.items()}
+        inner = {name: normal(value, folder) for name, value in data.items() if name not in DROPPED}
         return {name: LEFT_OUT[name](value) if name in LEFT_OUT else value for name, value in inner.items()}
     if isinstance(data, list):
         return [normal(value, folder) for value in data]

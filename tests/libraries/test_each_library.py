@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from shared_layers import NETWORKS, POINTS, by_hand
-from ties import PUBLISHED, lipschitz
+from ties import PUBLISHED
 
 from fpsynth.confirmation import replay
 from fpsynth.evaluators.exact import evaluate
@@ -19,7 +19,7 @@ from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network, dense_relu, with_numbers
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.witness import Replay
+from fpsynth.witness import Observation
 
 BATCHES = (1, 4, 64)
 WAYS = [(name, variant) for name in names_for("cpu") for variant in library_named(name).variants]
@@ -191,23 +191,25 @@ def test_a_layer_that_is_used_several_times_is_run_as_equal_layers(pool: Library
 
 
 @pytest.fixture(scope="module")
-def published(pool: LibraryPool) -> tuple[Replay, ...]:
-    return replay(PUBLISHED, pool, batches=BATCHES, judge=lipschitz(PUBLISHED))
+def published(pool: LibraryPool) -> tuple[Observation, ...]:
+    return replay(PUBLISHED, pool=pool, batches=BATCHES).observations
 
 
 @pytest.mark.parametrize("name", names_for("cpu"))
-def test_the_published_tie_is_confirmed_by_every_library(pool: LibraryPool, published: tuple[Replay, ...], name: str) -> None:
+def test_the_published_tie_is_confirmed_by_every_library(
+    pool: LibraryPool, published: tuple[Observation, ...], name: str
+) -> None:
     present(pool, name)
     member = pool.members[name]
     records = [record for record in published if record.library == name]
     assert {(r.variant, r.batch) for r in records} == {(v, b) for v in member.variants for b in BATCHES}
     for record in records:
-        assert record.confirmed, record
+        assert record.departs, record
         assert record.rows == tuple(range(record.batch))
-        assert (record.class_certified, record.class_counterexample) == (1, 0)
-        assert record.logits_counterexample[0] == record.logits_counterexample[1]
-        assert record.certificate_accepted is True
+        assert (record.reference_class, record.class_index) == (1, 0)
+        assert record.logits[0] == record.logits[1]
+        assert record.accepted is True
         assert record.not_run == ""
         assert record.version
         assert record.device == "cpu"
-        assert record.environment["agrees_with_prediction"] == "yes"  # one product, no sum: no order can matter
+        assert record.agrees_with == ("a", "b")  # one product, no sum: no order can matter

@@ -26,7 +26,7 @@ def two(a: list[list[float]], b: list[list[float]]) -> NetworkComparison:
     ran = [Ran(name, logits=np.array(logits), of=len(logits) * 2) for name, logits in (("a", a), ("b", b))]
     changed = tuple(np.flatnonzero(ran[0].classes != ran[1].classes).tolist())
     pair = Pair("a", "b", changed, float(np.abs(np.array(a) - np.array(b)).max()), 0)
-    return NetworkComparison(IDENTITY, FLOAT32, len(a), tuple(ran), (pair,), 1, 1e-6, True)
+    return NetworkComparison(IDENTITY, FLOAT32, len(a), tuple(ran), (pair,), 1, 1e-6, True, np.zeros((len(a), 2)))
 
 
 def test_one_changed_class_is_the_verdict() -> None:

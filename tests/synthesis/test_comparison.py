@@ -17,9 +17,9 @@ from fpsynth.libraries.machine import cpu
 from fpsynth.libraries.registry import library_named
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.report.divergence import divergence_report
 from fpsynth.report.explain import explain
 from fpsynth.report.listings import check_text
+from fpsynth.report.telling import report
 from fpsynth.revealing.bench import Bench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
@@ -30,8 +30,8 @@ from fpsynth.synthesis.comparison import compare, departing, elsewhere
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.grounds import Ground
-from fpsynth.witness import Divergence, from_json, to_json
-from fpsynth.witness.divergence import View
+from fpsynth.witness import Witness, from_json, to_json
+from fpsynth.witness.data import View
 
 SEQUENTIAL = Arithmetic(FLOAT32)
 PAIRWISE = Arithmetic(FLOAT32, order=parse_order("pairwise"))
@@ -75,7 +75,7 @@ def runner(**really: How):
 
 
 @pytest.fixture(scope="module")
-def measured() -> Divergence:
+def measured() -> Witness:
     """torch is said to sum from left to right, and sums in pairs."""
     told = ground("b", SEQUENTIAL, explained=9000)
     asked = contest(view("a", SEQUENTIAL), view("b", SEQUENTIAL, told), told)
@@ -85,7 +85,7 @@ def measured() -> Divergence:
     return found.divergence
 
 
-def test_a_library_that_departs_from_its_arithmetic_is_found_and_marked_as_measured(measured: Divergence) -> None:
+def test_a_library_that_departs_from_its_arithmetic_is_found_and_marked_as_measured(measured: Witness) -> None:
     reference, deployed = measured.views
     assert (reference.measured, deployed.measured) == (False, True)
     assert measured.predicate.holds(reference.logits, deployed.logits)
@@ -94,7 +94,7 @@ def test_a_library_that_departs_from_its_arithmetic_is_found_and_marked_as_measu
     assert "was measured" in measured.provenance.notes[0]
 
 
-def test_what_was_measured_is_written_and_read_and_not_confirmed_by_a_check(measured: Divergence) -> None:
+def test_what_was_measured_is_written_and_read_and_not_confirmed_by_a_check(measured: Witness) -> None:
     assert from_json(json.loads(json.dumps(to_json(measured)))) == measured
     outcome = check(measured)
     assert all(finding.holds for finding in outcome.findings)
@@ -104,7 +104,7 @@ def test_what_was_measured_is_written_and_read_and_not_confirmed_by_a_check(meas
     assert "rests on what was measured in view b" in check_text(outcome)
 
 
-def test_a_view_that_is_falsely_said_to_be_measured_is_caught(measured: Divergence) -> None:
+def test_a_view_that_is_falsely_said_to_be_measured_is_caught(measured: Witness) -> None:
     a, b = measured.views
     lie = replace(measured, views=(a, replace(b, logits=a.logits)))
     assert not all(finding.holds for finding in check(lie).findings)
@@ -115,8 +115,8 @@ def test_a_view_that_is_falsely_said_to_be_measured_is_caught(measured: Divergen
         from_json(data)
 
 
-def test_reports_say_that_a_measurement_is_the_evidence(measured: Divergence) -> None:
-    text = " ".join(divergence_report(measured).replace("│", " ").split())
+def test_reports_say_that_a_measurement_is_the_evidence(measured: Witness) -> None:
+    text = " ".join(report(measured).replace("│", " ").split())
     assert "its numbers were measured: what was revealed does not give them" in text
     assert "its runs, not a prediction, are the evidence" in text
     assert "the arithmetic that was revealed for it does not" in " ".join(explain(measured).split())

@@ -18,7 +18,7 @@ from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, from_float
 from fpsynth.solvers.engines import engines_named
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.synthesis.checking.divergences import check_divergence
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
 from fpsynth.synthesis.intervals.question import build
@@ -26,7 +26,7 @@ from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.verifiers.interval_ball import order_agnostic_interval
 from fpsynth.verifiers.intervals import finite_bounds, network_intervals
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 from fpsynth.witness.file import parse, text
 
 SAMPLING = engines_named("sampling")
@@ -125,7 +125,7 @@ def test_a_divergence_survives_its_file_and_its_check(more: dict[str, Any]) -> N
     found = find(asked).divergence
     assert found is not None
     assert parse(text(found)) == found
-    assert check_divergence(found).confirmed
+    assert check(found).confirmed
 
 
 @pytest.mark.parametrize("mode", [Rounding.RTP, Rounding.RTN, Rounding.RTZ, Rounding.RNA])

@@ -31,7 +31,7 @@ from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion, build, divergence
 from fpsynth.synthesis.settings import Settings
 from fpsynth.verifiers.interval_expressions import lower_interval
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 ORDERS_OF_3 = [fixed_order(Tree(3, steps)) for steps in (((0, 1), (3, 2)), ((1, 2), (0, 3)), ((2, 0), (1, 3)))]
 FUSED_STEP = fixed_order(Tree(3, ((0, 1, 2),)))

@@ -48,7 +48,7 @@ from fpsynth.synthesis.flips.structure import impossible, nothing_rounds
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion
 from fpsynth.verifiers.interval_expressions import lower_interval
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 PRODUCT = LeafKind.PRODUCT
 SEQUENTIAL = Tree(3, ((0, 1), (3, 2)))

@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from detectors import dependent
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
@@ -18,9 +19,8 @@ from fpsynth.orders import Builder, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.domain import Interval
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import predicted_logits
 
 UNIT = Interval(Fraction(0), Fraction(1))
@@ -35,14 +35,14 @@ def view(name: str, order: str, fmt: Format = FLOAT32, **how: object) -> View:
 A, B = view("a", "sequential"), view("b", "pairwise")
 
 
-def found(a: View = A, b: View = B, **request: object) -> Divergence:
-    usual = {"fmt": FLOAT32, "terms": 8, "box": BOX, "inputs": UNIT, "samples": 2000}
+def found(a: View = A, b: View = B, **request: object) -> Witness:
+    usual = {"format": FLOAT32, "terms": 8, "box": BOX, "inputs": UNIT, "samples": 2000}
     if "threshold" in request:
         usual["box"] = None
-    return input_dependent(a, b, **{**usual, **request})
+    return dependent(a, b, *request.pop("silent", ()), **{**usual, **request})
 
 
-def departs(divergence: Divergence, point: tuple[float, ...]) -> bool:
+def departs(divergence: Witness, point: tuple[float, ...]) -> bool:
     """By the exact interpreter."""
     a, b = (predicted_logits(divergence.network, point, side) for side in divergence.views[:2])
     return divergence.predicate.fires(b, a)
@@ -169,7 +169,7 @@ REALS = View("a", "real", "reference", Deployment(REAL))
     ],
 )
 def test_other_arithmetics(fmt: Format, a: View, b: View, gap: Fraction) -> None:
-    divergence = found(a, b, fmt=fmt, gap=gap, max_weight=Fraction(8), samples=400)
+    divergence = found(a, b, format=fmt, gap=gap, max_weight=Fraction(8), samples=400)
     assert divergence.measure == gap
     assert divergence.sampled is not None
     assert (divergence.sampled.inside_fires, divergence.sampled.outside_fires) == (200, 0)

@@ -17,7 +17,7 @@ from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 from fpsynth.synthesis.verdicts import Proof
 from fpsynth.verifiers.bounds import float_up
 from fpsynth.verifiers.interval_ball import order_agnostic_interval
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 from fpsynth.wording import counted
 
 

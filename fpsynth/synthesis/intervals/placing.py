@@ -11,10 +11,10 @@ from fpsynth.predicates import Predicate
 from fpsynth.synthesis.placing import alone, assemble, layer
 from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.interval_verifier import IntervalVerifier
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 
 
-def in_layer(found: Divergence, views: Sequence[View], outputs: int, output: int) -> Divergence:
+def in_layer(found: Witness, views: Sequence[View], outputs: int, output: int) -> Witness:
     """The divergence of a layer of ``outputs`` neurons, of which ``output`` has the weights that were found, the others zeros.
 
     ``views``: the sides' views of such a layer, the one that interval arithmetic is in first.  Raises InputError where an end

@@ -28,7 +28,7 @@ from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.interval_expressions import includes, lower_interval
 from fpsynth.verifiers.interval_verifier import IntervalVerifier
 from fpsynth.verifiers.intervals import widening_named
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness, only_point
 from fpsynth.witness.prediction import predicted_logits
 
 MAX_TERMS = 4096
@@ -152,7 +152,7 @@ class IntervalResult:
     """The answer to the question."""
 
     verdict: Verdict
-    divergence: Divergence | None
+    divergence: Witness | None
     proof: Proof | None
     reason: str
     """Why the verdict is what it is, in one line."""
@@ -183,7 +183,7 @@ def interval_of(
     return verifier.verify(network, Box(lower, upper)).bounds or None
 
 
-def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequence[float]) -> Divergence | None:
+def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequence[float]) -> Witness | None:
     """What these weights and this point come to, evaluated exactly; None where b's value is not outside a's interval.
 
     None, too, where a number is not of the format or the ranges, or where an end or a value is infinite or NaN.
@@ -204,11 +204,11 @@ def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequ
         return None
     if not OUTSIDE.holds(of_a, of_b, bounds):
         return None
-    return Divergence(
+    return Witness(
         question="interval",
         format=fmt,
         network=network,
-        point=tuple(point),
+        points=only_point(point),
         predicate=OUTSIDE,
         views=(replace(a, logits=of_a, interval=bounds, widening=question.widening), replace(b, logits=of_b)),
         real=exact_logits(network, point),

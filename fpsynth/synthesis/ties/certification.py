@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
 from fpsynth.errors import ContradictionError, InputError, MissingPackageError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
+from fpsynth.predicates import Predicate
 from fpsynth.problems import Assignment
+from fpsynth.sums.arithmetic import Deployment
 from fpsynth.synthesis.ties.question import TieQuestion, solution
-from fpsynth.verifiers.base import certifier
+from fpsynth.verifiers.base import Certifier, certifier
+from fpsynth.verifiers.claims import Ball, Claim
 from fpsynth.verifiers.covered import covers_all
 from fpsynth.verifiers.radii import (
     LOSS,
@@ -24,13 +29,15 @@ from fpsynth.verifiers.radii import (
     squared_distance,
     stated_ratio,
 )
-from fpsynth.witness import Certificate, Provenance, Witness
+from fpsynth.witness.data import CERTIFIED, COUNTEREXAMPLE, Point, Provenance, Witness, tie_views
+from fpsynth.witness.prediction import with_prediction
 
 __all__ = [
     "REAL_CERTIFIERS",
     "SOUND_FORMATS",
     "Certification",
     "Claims",
+    "Prepared",
     "Solution",
     "claims",
     "containing",
@@ -39,6 +46,7 @@ __all__ = [
     "require_refutable",
     "squared_distance",
     "stated_ratio",
+    "tie_of",
 ]
 
 REAL_CERTIFIERS = ("lipschitz-exact", "lipschitz")
@@ -59,13 +67,24 @@ def require_refutable(name: str) -> None:
     raise InputError(f"--certifier must be one of {choices} ({hint}the sound one is the negative control), not {name[:60]!r}")
 
 
+class Prepared:
+    """The certifiers of one network, each prepared once when it is first asked for, which may take long."""
+
+    def __init__(self, network: Network, fmt: Format) -> None:
+        self._make = cache(lambda name: certifier(name, network, format=fmt))
+
+    def __call__(self, name: str) -> Certifier:
+        """The certifier of that name.  Raises InputError and MissingPackageError as ``certifier`` does."""
+        return self._make(name)
+
+
 @dataclass(frozen=True)
 class Claims:
     """What the certifiers say of a solution; ``rejection`` says why the chosen one does not accept it, empty if it does."""
 
-    certificate: Certificate
-    others: tuple[Certificate, ...]
-    sound: Certificate | None
+    claim: Claim
+    others: tuple[Claim, ...]
+    sound: Claim | None
     rejection: str
 
 
@@ -77,13 +96,16 @@ def claims(
     fmt: Format,
     chosen: str,
     radius: Fraction | None = None,
+    tools: Prepared | None = None,
 ) -> Claims:
     """Ask all certifiers about the point ``certified`` with the computed ``logits``.
 
     The radius they are asked about is ``radius``, or else the largest decimal with few digits that the chosen certifier
-    accepts; it must contain the other point, whose squared distance is ``squared``.
+    accepts; it must contain the other point, whose squared distance is ``squared``.  ``tools``: certifiers of this very
+    network that are prepared already.
     """
-    tool = certifier(chosen, network)
+    prepared = tools or Prepared(network, fmt)
+    tool = prepared(chosen)
     supremum = tool.supremum(certified, logits)
     if radius is None:
         radius = decimal_radius(supremum, squared)
@@ -98,27 +120,63 @@ def claims(
     for name in REAL_CERTIFIERS:
         if name != chosen:
             try:
-                other = certifier(name, network)
+                others.append(asked(prepared(name), certified, logits, radius))
             except InputError:  # not installed, or it cannot read a network with a bias
                 continue
-            others.append(
-                Certificate(name, other.accepts(certified, logits, radius), radius, other.supremum(certified, logits))
-            )
     sound = None
     if fmt.name in SOUND_FORMATS:
-        try:
-            strict = certifier("lipschitz-sound", network, format=fmt)
-        except MissingPackageError:
-            strict = None
-        if strict is not None:
-            # the negative control is asked about the smallest ball that contains the other point, the easiest claim
-            sound = Certificate(
-                "lipschitz-sound",
-                strict.accepts(certified, logits, containing(squared)),
-                containing(squared),
-                strict.supremum(certified, logits),
-            )
-    return Claims(Certificate(chosen, accepted, radius, supremum), tuple(others), sound, rejection)
+        # the negative control is asked about the smallest ball that contains the other point, the easiest claim; it may be
+        # missing, or not speak of such a network
+        with suppress(MissingPackageError, InputError):
+            sound = asked(prepared("lipschitz-sound"), certified, logits, containing(squared))
+    return Claims(asked(tool, certified, logits, radius), tuple(others), sound, rejection)
+
+
+def asked(tool: Certifier, certified: Sequence[float], logits: Sequence[float], radius: Fraction) -> Claim:
+    """What a certifier claims of a ball around a point with the computed ``logits``."""
+    accepted = radius > 0 and tool.accepts(certified, logits, radius)
+    verdict = "unsat" if accepted else "unknown"
+    return Claim(tool.name, Ball(tuple(certified), radius), verdict, tool.supremum(certified, logits))
+
+
+def tie_of(
+    network: Network,
+    points: tuple[tuple[float, ...], tuple[float, ...]],
+    deployment: Deployment,
+    fmt: Format,
+    chosen: str,
+    tools: Prepared | None = None,
+) -> tuple[Witness, str]:
+    """The witness that a certified point and a counterexample are, and why the chosen certifier rejects it (empty if not).
+
+    Raises ContradictionError where the floating-point-sound certifier accepts, and speaks of the arithmetic: then one of the
+    two is wrong.
+    """
+    certified, counterexample = points
+    logits = network_logits(network, certified, fmt, deployment)
+    squared = squared_distance(certified, counterexample)
+    said = claims(network, certified, logits, squared, fmt, chosen, tools=tools)
+    if said.sound is not None and said.sound.accepted and covers_all(network, deployment, fmt):
+        raise ContradictionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
+    named = (Point(CERTIFIED, certified), Point(COUNTEREXAMPLE, counterexample))
+    sides = zip(tie_views(deployment), named, strict=True)
+    views = tuple(with_prediction(network, point.numbers, view) for view, point in sides)
+    predicate = Predicate("argmax")
+    witness = Witness(
+        question="tie",
+        format=fmt,
+        network=network,
+        points=named,
+        predicate=predicate,
+        views=views,
+        claims=(said.claim, *said.others),
+        control=said.sound,
+        measure=predicate.measure(views[0].logits, views[1].logits),
+        distance=nearest_sqrt(squared),
+        ratio=stated_ratio(network, logits, squared, said.claim.reach),
+        objective="ratio",
+    )
+    return witness, said.rejection
 
 
 class Certification:
@@ -146,28 +204,10 @@ class Certification:
         solved = solution(self.question, assignment)
         network, counterexample, certified = solved if arranged is None else arranged(solved)
         deployment, fmt = self.question.deployments[0], self.question.format
-        logits = network_logits(network, certified, fmt, deployment)
+        witness, rejection = tie_of(network, (certified, counterexample), deployment, fmt, self.chosen)
+        witness = replace(witness, objective=self.question.objective, optimum=optimum, provenance=provenance)
         squared = squared_distance(certified, counterexample)
-        said = claims(network, certified, logits, squared, fmt, self.chosen)
-        if said.sound is not None and said.sound.accepted and covers_all(network, deployment, fmt):
-            raise ContradictionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
-        witness = Witness(
-            question="tie",
-            format=fmt,
-            network=network,
-            certified=certified,
-            counterexample=counterexample,
-            deployment=deployment,
-            certificate=said.certificate,
-            other_certificates=said.others,
-            sound_certificate=said.sound,
-            distance=nearest_sqrt(squared),
-            ratio=stated_ratio(network, logits, squared, said.certificate.supremum),
-            objective=self.question.objective,
-            optimum=optimum,
-            provenance=provenance,
-        )
-        return witness, said.rejection or self._short_of_what_is_asked(squared, said.certificate.supremum)
+        return witness, rejection or self._short_of_what_is_asked(squared, witness.claim.reach)
 
     def _short_of_what_is_asked(self, squared: Fraction, supremum: Fraction) -> str:
         """Why the radii are too small for the least ratio, though by the exact Lipschitz bound they are not; else empty."""
