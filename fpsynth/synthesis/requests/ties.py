@@ -207,9 +207,9 @@ class CertifyRequest(Request):
     network: str | os.PathLike[str] = field(
         metadata=needed(
             Option(
-                "an ONNX, .keras or .npz file, or the verified certifier's text.  In an .npz file: what fpsynth wrote, layers as"
-                " torch names them, or weights W0, W1, ..., each (inputs, outputs) as in x @ W0, and, where there are any, biases"
-                " b0, b1, ..., each (outputs,); ReLU in between.  torch stores (outputs, inputs): save weight.T",
+                "an ONNX, .keras or .npz file, or the verified certifier's text.  In an .npz file: what fpsynth wrote, layers"
+                " as torch names them, or weights W0, W1, ..., each (inputs, outputs) as in x @ W0, and, where there are any,"
+                " biases b0, b1, ..., each (outputs,); ReLU in between.  torch stores (outputs, inputs): save weight.T",
                 "FILE",
             )
         )
