@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,22 +16,27 @@ from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers import BatchNormalisation, Dense, Layer, Sums
 from fpsynth.networks.network import Network
 from fpsynth.networks.rewrites import Rewrite, replaced
-from fpsynth.orders import Order, parse_order
+from fpsynth.orders import Order, fixed_order
+from fpsynth.revealing.averages import RECIPROCAL, guessed_orders, multiplied, probed_order, unpadded
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.kernels import KernelReveals
 from fpsynth.revealing.layer_runs import Runs, alone, hostile_points, missed, predicted, up_to
 from fpsynth.revealing.network_result import FirstDifference
 from fpsynth.revealing.normalisations import forms
+from fpsynth.revealing.properties import named
 from fpsynth.revealing.result import Reveal
 from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 Progress = Callable[[str], None]
+Way = tuple[Network, Arithmetic]
+"""Layers that may compute an average, and the arithmetic of the one that adds."""
 POINTS = 64
 """Inputs that a layer, and the network, is checked on, but at least a batch of them."""
 _MOST_CLASSES = 16
 """Arithmetics of one layer that are looked for, position by position."""
-_LANES = (2, 3, 4, 5, 7, 8, 16, 32)
+_FEW = 8
+"""Points that the many ways to compute an average are tried on first."""
 FLUSHES = (Flush.NEVER, Flush.UNBOUNDED, Flush.ROUNDED)
 
 
@@ -113,8 +118,7 @@ class LayerWork:
         elif self.sums.terms == 1:
             self._tried([self.network], list(_plain(self.work.dtype, self.sums.bias is not None)))
         elif self.sums.weight is None:
-            self._tried([self.network], list(_averages(self.work.dtype, self.sums.terms)))
-            self._others(list(_averages(self.work.dtype, self.sums.terms)))
+            self._average()
         else:
             self._kernel()
 
@@ -160,15 +164,66 @@ class LayerWork:
             self.work.nodes[node] = NodeArithmetics(best[2])
         return best[0]
 
-    def _others(self, candidates: Sequence[Arithmetic]) -> None:
+    def _average(self) -> None:
+        """An average is a sum in some order, guessed or probed, that is divided, or multiplied by a reciprocal."""
+        layer, fmt = self.work.network[self.name].layer, self.work.dtype
+        orders = [*self._probed(unpadded(self.sums)), *guessed_orders(self.sums.terms)]
+        candidates = [Arithmetic(fmt, order=order, flush=flush) for flush in FLUSHES for order in orders]
+        times = replaced(self.network, self.name, multiplied(layer, self.shape, self.sums, fmt))
+        way = self._least_missed((part, how) for how in candidates for part in (self.network, times))
+        if way[0] is times:
+            self.work.computed = replaced(self.work.computed, self.name, [node.layer for node in times.nodes])
+            self.work.rewrites.append(Rewrite(RECIPROCAL, self.name))
+            self.nodes = tuple(node.name for node in times.nodes)
+        self.work.nodes.update(self._arithmetics(way))
+        self._others(way[0], candidates)
+        self._further(way)
+
+    def _probed(self, output: int) -> list[Order]:
+        """The order of one output, if probes give one."""
+        tree = probed_order(self.runs, self.sums, output, self.points.shape[1], self.work.dtype)
+        return [] if tree is None else [fixed_order(tree)]
+
+    def _further(self, way: Way) -> None:
+        """Outputs with orders of their own, such as where each begins at another address: probed one after the other."""
+        for _ in range(_MOST_CLASSES):
+            wrong = np.flatnonzero(self.wrong().any(axis=0))
+            if not len(wrong):
+                return
+            self._others(way[0], [replace(way[1], order=order) for order in self._probed(int(wrong[0]))])
+            if self.wrong()[:, wrong[0]].any():
+                return
+
+    def _arithmetics(self, way: Way) -> dict[str, NodeArithmetics]:
+        """The first node adds; what comes after it has but one term."""
+        (first, *others), how = way[0].sums, way[1]
+        one_term = Arithmetic(how.format, flush=how.flush)
+        return {first: NodeArithmetics(named(how, self.sums.terms)), **{name: NodeArithmetics(one_term) for name in others}}
+
+    def _given(self, way: Way, points: Array) -> Array:
+        return predicted(way[0], points, deployment_of(way[0], self._arithmetics(way)))
+
+    def _least_missed(self, ways: Iterable[Way]) -> Way:
+        """The first way that gives every output; where none does, the one that misses fewest of a few points."""
+        fewest: tuple[int, Way] | None = None
+        for way in ways:
+            few = int(missed(self.returned[:_FEW], self._given(way, self.points[:_FEW])).sum())
+            if not few and not missed(self.returned, self._given(way, self.points)).any():
+                return way
+            if fewest is None or few < fewest[0]:
+                fewest = few, way
+        assert fewest is not None
+        return fewest[1]
+
+    def _others(self, part: Network, candidates: Sequence[Arithmetic]) -> None:
         """Outputs that the usual arithmetic does not explain have one of their own among the candidates."""
-        found = self.work.nodes[self.name]
+        found = self.work.nodes[part.sums[0]]
         wrong = self.wrong().any(axis=0)
         for how in candidates:
             if not wrong.any():
                 return
-            own = missed(self.returned, predicted(self.network, self.points, Deployment(how))).any(axis=0)
-            found.exceptions.update(dict.fromkeys(np.flatnonzero(wrong & ~own).tolist(), how))
+            own = missed(self.returned, self._given((part, how), self.points)).any(axis=0)
+            found.exceptions.update(dict.fromkeys(np.flatnonzero(wrong & ~own).tolist(), named(how, self.sums.terms)))
             wrong &= own
 
     def _normalisation(self) -> None:
@@ -182,7 +237,7 @@ class LayerWork:
 
         best: tuple[int, str, list[Layer]] | None = None
         candidates = list(_plain(self.work.dtype, True))
-        for what, layers in forms(layer, self.shape, run):
+        for what, layers in forms(layer, self.shape, self.work.dtype, run):
             wrong = self._tried([replaced(self.network, self.name, layers)], candidates)
             if best is None or wrong < best[0]:
                 best = wrong, what, layers
@@ -255,18 +310,3 @@ def _plain(fmt: Format, biased: bool) -> Iterator[Arithmetic]:
         yield Arithmetic(fmt, flush=flush)
         if biased:
             yield Arithmetic(fmt, flush=flush, fused=True, bias_first=True)
-
-
-def _averages(fmt: Format, terms: int) -> Iterator[Arithmetic]:
-    """Orders in which averages are summed, the commonest first."""
-    orders: list[Order] = [parse_order(name) for name in ("sequential", "pairwise", "reverse")]
-    for lanes in _LANES:
-        if lanes < terms:
-            orders += [parse_order(f"{name}:{lanes}") for name in ("strided", "lanes", "blocked")]
-            orders += [parse_order(f"strided:{lanes}/pairwise"), parse_order(f"blocked:{lanes}-of-pairwise")]
-    side = round(terms**0.5)
-    if side * side == terms and side > 1:
-        orders.append(parse_order(f"strided:{side}"))
-    for flush in FLUSHES:
-        for order in dict.fromkeys(orders):
-            yield Arithmetic(fmt, order=order, flush=flush)
