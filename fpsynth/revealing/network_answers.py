@@ -28,7 +28,8 @@ def network_answer(kernels: CachedKernels, request: Message) -> Message:
 
     It is the reveal as JSON data, from the cache on disk where that has it; with inputs (points, inputs) also ``logits``
     (points, outputs) as the library gives them now, how many of them the revealed arithmetics give (``reproduced``), and how
-    far rounding in the revealed orders can have moved each (``bounds``, (points, outputs)).
+    far rounding in the revealed orders can have moved each from what the network as it is computed, rewrites and all, would
+    give exactly (``bounds``, (points, outputs)).
     """
     network, dtype = network_from_message(request["network"]), format_named(request["dtype"])
     where, inputs = parse_network_environment(request["environment"]), request["inputs"]
@@ -50,8 +51,9 @@ def _revealed(kernels: CachedKernels, network: Network, dtype: Format, where: En
         return kept
     vectors, seed, inputs = request["vectors"], request["seed"], request["inputs"]
     found = reveal_network(kernels, network, dtype, where, inputs=inputs, vectors=vectors, seed=seed)
-    if kernels.cache is not None:
-        kernels.cache.put(asked, kept_network(found, network.logits))
+    kept_now = None if kernels.cache is None else kept_network(found, network.logits)
+    if kernels.cache is not None and kept_now is not None:
+        kernels.cache.put(asked, kept_now)
     return found
 
 

@@ -23,6 +23,8 @@ from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_jso
 from fpsynth.wording import printable
 
 Json = dict[str, Any]
+MAX_NUMBERS = 1 << 19
+"""Parameters of a computed network, beyond those that were given, with which a reveal is kept."""
 
 
 def network_reveal_to_json(found: NetworkReveal) -> Json:
@@ -71,9 +73,15 @@ def _difference_to_json(first: FirstDifference) -> Json:
     }
 
 
-def kept_network(found: NetworkReveal, given: Network) -> Json:
-    """A reveal with all that it rests on, for ``network_from_kept``: of a node that ``given`` has, only the name."""
+def kept_network(found: NetworkReveal, given: Network) -> Json | None:
+    """A reveal with all that it rests on, for ``network_from_kept``: of a node that ``given`` has, only the name.
+
+    None where it would be too large: other nodes have more than MAX_NUMBERS parameters.
+    """
     computed, nodes = found.network, {node.name: node for node in given.nodes}
+    others = [node for node in computed.nodes if node.name not in nodes or nodes[node.name].layer != node.layer]
+    if sum(array.size for node in others for array in node.layer.arrays()) > MAX_NUMBERS:
+        return None
     return {
         "reveal": network_reveal_to_json(found),
         "output": computed.output,

@@ -28,6 +28,7 @@ from fpsynth.networks.layers import (
     ReLU,
 )
 from fpsynth.networks.network import INPUT, Network
+from fpsynth.revealing import network_json
 from fpsynth.revealing.kernels import CachedKernels
 from fpsynth.revealing.layer_runs import predicted
 from fpsynth.revealing.network_json import kept_network, network_from_kept
@@ -115,6 +116,14 @@ def test_a_network_of_other_nodes_comes_back(found: NetworkReveal) -> None:
     computed = Network(nodes, given.input_shape, "dense")
     other = replace(found, network=computed, deployment=Deployment(Arithmetic(FLOAT32)), layers=())
     assert read(written(other)).network == computed
+
+
+def test_what_would_be_too_large_is_not_written(found: NetworkReveal, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = sum(array.size for node in found.network.nodes[1:4] for array in node.layer.arrays())
+    monkeypatch.setattr(network_json, "MAX_NUMBERS", numbers)
+    assert kept_network(found, network()) is not None
+    monkeypatch.setattr(network_json, "MAX_NUMBERS", numbers - 1)
+    assert kept_network(found, network()) is None
 
 
 @pytest.mark.parametrize(
