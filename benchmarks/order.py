@@ -35,7 +35,7 @@ from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.question import MAX_TERMS
 from fpsynth.synthesis.flips.solving import build, solve
 from fpsynth.synthesis.settings import Settings
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 FMT = FLOAT32
 UNIT = Interval(Fraction(-1), Fraction(1))

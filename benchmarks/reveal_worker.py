@@ -11,7 +11,7 @@ import time
 from benchmarks.naive_reveal import Probe, fprev
 from fpsynth.libraries.base import CannotRun, Library
 from fpsynth.libraries.registry import library_named
-from fpsynth.revealing.bench import Bench
+from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.file import kernel_from_json
 from fpsynth.revealing.masks import tree_of
 from fpsynth.workers.messages import Message
@@ -42,7 +42,7 @@ class _Server:
 
     def _order(self, library: Library, request: Message) -> Message:
         kernel = kernel_from_json(request["order"])
-        bench = Bench(library.operation(kernel), kernel)
+        bench = KernelBench(library.operation(kernel), kernel)
         start = time.monotonic()
         trees = [tree_of(bench, [(row, output) for row, output in positions]) for positions in request["positions"]]
         return {"seconds": time.monotonic() - start, "calls": bench.calls, "steps": trees[0].steps}

@@ -21,8 +21,8 @@ def drawn() -> str:
     """The picture as one SVG document."""
     witness = fpsynth.tie("float32", replay=False).witnesses[0]
     (w0,), (w1,) = witness.network.dense_layers[0].weight.tolist()
-    (b,), (a,) = witness.certified, witness.counterexample
-    radius, distance = float(witness.certificate.radius), abs(a - b)
+    (b,), (a,) = witness.certified, witness.point
+    radius, distance = float(witness.claim.radius), abs(a - b)
     body = [
         _text(20, 30, "One network, two points: y0 = w0·x, y1 = w1·x, the larger one is the class", INK, 16, bold=True),
         _text(20, 52, f"w0 = {_hex(w0)}  and  w1 = {_hex(w1)}, in float32", GREY),

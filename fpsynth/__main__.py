@@ -1,15 +1,22 @@
 """``python -m fpsynth``, and the command ``fpsynth``: the command line, where an interrupt ends it cleanly from the start."""
 
 try:
+    import os
+    import sys
+
+    # ``python -m`` looks for modules in the current folder first, where any json.py would take the place of Python's own.  The
+    # modules of fpsynth itself, which may lie there, are found by the path of the package.
+    _first = (sys.path[0] or ".") if sys.path and not sys.flags.safe_path else ""
+    if __name__ == "__main__" and os.path.isdir(_first) and os.path.samefile(_first, "."):
+        del sys.path[0]
     import _thread
     import functools
-    import os
     import signal
-    import sys
 except KeyboardInterrupt:  # nothing is there yet to say it with
     raise SystemExit(130) from None
 
 _INTERRUPTED = 130
+_WRONG_INPUT = 2
 
 
 def run() -> int:
@@ -24,11 +31,14 @@ def run() -> int:
         signal.signal(signal.SIGTERM, _end)  # until ``main`` has its own handler, which ends like Ctrl-C
         if mine:
             signal.signal(signal.SIGINT, _end)
-        from fpsynth.cli.streams import open_closed
+        try:
+            from fpsynth.cli.streams import open_closed
 
-        open_closed()
-        from fpsynth.cli.main import main
-        from fpsynth.workers.process import kill_all
+            open_closed()
+            from fpsynth.cli.main import main
+            from fpsynth.workers.process import kill_all
+        except Exception as error:
+            return _not_started(error)
 
         sys.unraisablehook = functools.partial(_again, signal.SIGINT if mine else signal.SIGTERM)
         if mine:
@@ -49,6 +59,16 @@ def run() -> int:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         _say()
         return _INTERRUPTED
+
+
+def _not_started(error: Exception) -> int:
+    """Say that a file in the current folder takes the place of a module, where it is that; else raise the error."""
+    from fpsynth.cli.shadows import blame
+
+    if not (reason := blame(error)):
+        raise error
+    os.write(2, f"fpsynth: error: {reason}\n".encode(errors="backslashreplace"))
+    return _WRONG_INPUT
 
 
 def _end(*_: object) -> None:

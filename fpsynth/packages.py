@@ -1,4 +1,4 @@
-"""Packages by what pip calls what brings them: for messages that say what is to be installed."""
+"""Packages by what pip calls what brings them: what is installed, and for messages what is to be."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ def how_to_install(package: str) -> str:
     if extra is None:
         return f"pip install {package}"
     return f"pip install -e '.[{extra}]' in the checkout (where fpsynth is installed already: pip install 'fpsynth[{extra}]')"
+
+
+def package_version(package: str) -> str | None:
+    """The installed version of a distribution, without importing it; None where there is none."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -14,7 +14,7 @@ import pytest
 
 TIERS = {
     "solvers": (
-        *("solvers", "encoders", "synthesis", "certifiers"),
+        *("solvers", "encoders", "synthesis", "verifiers"),
         *("conformance/test_encoders.py", "conformance/test_aligned_encoders.py", "conformance/test_sums.py"),
     ),
     "libraries": (

@@ -14,9 +14,10 @@ from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.witness import Divergence, Observation, Sampled, View
+from fpsynth.witness import Observation, Sampled, View, Witness
+from fpsynth.witness.data import only_point
 from fpsynth.witness.prediction import judged, predicted_logits, with_prediction
-from fpsynth.witness.reading_divergence import ASKED_WITH
+from fpsynth.witness.reading import ASKED_WITH
 
 SEQUENTIAL = Arithmetic(FLOAT32)
 PAIRWISE = Arithmetic(FLOAT32, order=parse_order("pairwise"))
@@ -28,7 +29,7 @@ def divergence(network, point, views, predicate, *, question="order", fmt=FLOAT3
     a, b = filled[:2]
     real = predicted_logits(network, point, View("r", "real", "silent", Deployment(REAL)))
     measure = predicate.measure(a.logits, b.logits, a.interval)
-    return Divergence(question, fmt, network, point, predicate, filled, real, measure, **changes)
+    return Witness(question, fmt, network, only_point(point), predicate, filled, real=real, measure=measure, **changes)
 
 
 def views(*hows):
@@ -170,22 +171,21 @@ def _views(draw, name, role, fmt, network):
     environment, row = draw(
         st.sampled_from([("", 7), ("torch:linear:batch=4", 3), ("numpy:dot:batch=4,row=2,layout=NN,NPROC=1", 2)])
     )
+    ends = st.tuples(_RATIONALS, _RATIONALS).map(lambda e: (min(e), max(e)))
+    interval, widening = draw(
+        st.just(((), "")) | st.tuples(st.tuples(*[ends] * outputs), st.sampled_from(["", "elina"])),
+    )
     return View(
         name,
         draw(_TEXTS),
         role,
         Deployment(draw(_arithmetics(format_of, layers[0], True)), exceptions),
         environment,
-        row,
-        tuple(draw(st.just([]) | st.permutations(range(outputs)))),
-        draw(st.just(()) | st.tuples(*[_RATIONALS] * outputs)),
-        *draw(
-            st.just(((), ""))
-            | st.tuples(
-                st.tuples(*[st.tuples(_RATIONALS, _RATIONALS).map(lambda e: (min(e), max(e)))] * outputs),
-                st.sampled_from(["", "elina"]),
-            )
-        ),
+        row=row,
+        permutation=tuple(draw(st.just([]) | st.permutations(range(outputs)))),
+        logits=draw(st.just(()) | st.tuples(*[_RATIONALS] * outputs)),
+        interval=interval,
+        widening=widening,
     )
 
 
@@ -206,11 +206,13 @@ def any_divergence(draw):
     kind = draw(st.sampled_from([*kinds, *(["outside"] if shown[0].interval else [])]))
     bound = draw(st.fractions(min_value=Fraction(1, 100), max_value=10)) if kind == "gap" else Fraction(0)
     predicate = Predicate(kind, draw(st.integers(0, outputs - 1)), outputs - 1, bound)
-    made = Divergence(
-        question=draw(st.sampled_from([question for question, kinds in ASKED_WITH.items() if kind in kinds])),
+    made = Witness(
+        question=draw(
+            st.sampled_from([question for question, kinds in ASKED_WITH.items() if kind in kinds and question != "tie"])
+        ),
         format=fmt,
         network=network,
-        point=draw(st.tuples(*[numbers] * shape[0])),
+        points=only_point(draw(st.tuples(*[numbers] * shape[0]))),
         predicate=predicate,
         views=shown,
         real=draw(st.just(()) | st.tuples(*[_RATIONALS] * outputs)),

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from sums import wide_trees
 
 from fpsynth.alignment import Alignment
+from fpsynth.evaluators.bit_patterns import from_index
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import variable
 from fpsynth.formats import Format, holds
 from fpsynth.orders import Tree
-from fpsynth.rounding import Flush, Rounding, Value, from_float
+from fpsynth.rounding import Flush, Rounding, Value, from_float, index_range
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.graph import sum_graph
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind, last_format
+from fpsynth.synthesis.domain import Interval
 
 MODES = (Rounding.RNE, Rounding.RNE, Rounding.RNE, *Rounding)
 NARROW, MIDDLE, LONG, WIDE = Format("narrow", 3, 3), Format("middle", 4, 4), Format("long", 5, 11), Format("wide", 7, 24)
@@ -141,3 +143,9 @@ def everything(terms: int, weights: Sequence[float], inputs: Sequence[float]) ->
     grids = np.meshgrid(*[np.array(weights)] * terms, *[np.array(inputs)] * terms, indexing="ij")
     rows = np.stack([grid.ravel() for grid in grids], axis=1)
     return rows[:, :terms], rows[:, terms:]
+
+
+def numbers_in(interval: Interval) -> list[float]:
+    """All numbers of NARROW in an interval, from the least."""
+    low, high = index_range(interval.lower, interval.upper, NARROW)
+    return from_index(np.arange(low, high + 1), NARROW).tolist()

@@ -8,6 +8,7 @@ import sys
 from fractions import Fraction
 
 import pytest
+from ties import changed, claim
 from witnesses import published
 
 import fpsynth
@@ -15,7 +16,7 @@ from fpsynth import api
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.synthesis.checking.check import CheckResult
-from fpsynth.synthesis.result import TieResult
+from fpsynth.synthesis.result import Result
 from fpsynth.witness import Witness, save
 
 
@@ -25,7 +26,7 @@ def quick(**arguments):
 
 def test_a_tie_is_a_dataclass_with_witnesses():
     result = quick()
-    assert isinstance(result, TieResult)
+    assert isinstance(result, Result)
     assert dataclasses.is_dataclass(result)
     (witness,) = result.witnesses
     assert isinstance(witness, Witness)
@@ -52,7 +53,7 @@ def test_a_witness_is_replayed():
     (witness,) = quick().witnesses
     replayed = fpsynth.replay(witness, libraries=["numpy"], batches=[2])
     assert replayed.confirmed_by == ("numpy",)
-    assert witness.replays == ()
+    assert witness.observations == ()
 
 
 def test_a_ratio_may_be_a_float_or_text():
@@ -123,9 +124,7 @@ def test_a_radius_must_be_a_number_above_zero(eps):
 
 
 def test_a_witness_that_claims_a_radius_of_zero_is_refused():
-    nothing = dataclasses.replace(
-        published(), certificate=dataclasses.replace(published().certificate, radius=Fraction(0), accepted=False)
-    )
+    nothing = changed(published(), claim=claim("lipschitz-exact", False, Fraction(0), published().claim.reach))
     for ask in (fpsynth.check, fpsynth.replay, fpsynth.explain):
         with pytest.raises(InputError, match="radius must be above 0"):
             ask(nothing)
@@ -176,7 +175,7 @@ def test_results_are_written_as_a_corpus_and_as_a_folder(tmp_path):
     assert len((tmp_path / "mixed" / "instances.csv").read_text().splitlines()) == 2
     flip = fpsynth.order(terms=4, replay=False)
     fpsynth.write_folder(flip, tmp_path / "flip")
-    assert fpsynth.load(tmp_path / "flip" / "witness.json") == flip.divergences[0]
+    assert fpsynth.load(tmp_path / "flip" / "witness.json") == flip.witnesses[0]
     with pytest.raises(InputError, match="a corpus holds ties"):
         fpsynth.write_corpus([flip], tmp_path / "none")
     with pytest.raises(InputError, match="nothing was found"):

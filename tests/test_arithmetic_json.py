@@ -19,7 +19,7 @@ from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic
 from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_json, order_from_json, order_to_json
-from fpsynth.witness.schema import divergence_schema
+from fpsynth.witness.schema import witness_schema
 
 
 @given(st.data(), st.integers(1, 9))
@@ -55,7 +55,7 @@ def test_files_from_before_there_were_two_kinds_of_flushing_keep_their_meaning(d
 @pytest.mark.parametrize("value", [None, True, False, "unbounded", "rounded", 0, 1, 2, [], {}])
 def test_the_schema_and_the_reader_accept_the_same_flushing(value: Any) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    schema = {"$ref": "#/$defs/arithmetic", "$defs": divergence_schema()["$defs"]}
+    schema = {"$ref": "#/$defs/arithmetic", "$defs": witness_schema()["$defs"]}
     data = arithmetic_to_json(Arithmetic(FLOAT16)) | {"flush": value}
     try:
         arithmetic_from_json(data)
@@ -123,7 +123,7 @@ def test_what_is_no_arithmetic_is_refused_in_one_line(field: str, value: Any, pr
 @pytest.mark.parametrize("value", [None, True, 0, 1, 64, 65, 2000, 2001, -2000, -2001, 2.5, "RNE", "rne", "RTZ", "", [], {}])
 def test_the_schema_and_the_reader_accept_the_same_alignments(field: str, value: Any) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    whole = divergence_schema()
+    whole = witness_schema()
     schema = {"$ref": "#/$defs/arithmetic", "$defs": whole["$defs"]}
     data = arithmetic_to_json(Arithmetic(FLOAT16, fused=True, alignment=Alignment(25)))
     data["alignment"][field] = value

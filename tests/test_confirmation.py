@@ -7,42 +7,45 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from ties import PUBLISHED, lipschitz, tie
+from ties import PUBLISHED, changed, tie
 
-from fpsynth.confirmation import predict, replay
-from fpsynth.confirmation.ties import _records
+from fpsynth.confirmation import replay
+from fpsynth.confirmation.replay import _Request, _Run
 from fpsynth.errors import InputError
-from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT64
+from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.libraries.base import Outputs
-from fpsynth.libraries.pool import Answer, LibraryPool, Member
+from fpsynth.libraries.kernels import Process
+from fpsynth.libraries.pool import CallResult, LibraryPool, PoolMember
 from fpsynth.libraries.registry import names_for
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.sums.arithmetic import REAL, Deployment
+from fpsynth.witness.prediction import floats_at
 
 BATCHES = (1, 4, 64)
 
 
 def test_the_prediction_is_the_tie() -> None:
-    certified, counterexample = predict(PUBLISHED)
+    certified, counterexample = (floats_at(PUBLISHED, view) for view in PUBLISHED.views)
     assert counterexample == (0.15624786913394928, 0.15624786913394928)
     assert certified[1] > certified[0]
 
 
 def test_predictions_keep_the_sign_of_zero() -> None:
     """A weight of -0: the product with a positive number is -0, which is no +0 in a comparison of bits."""
-    certified, _ = predict(tie((-0.0, 0.0), 1.0, 2.0))
+    witness = tie((-0.0, 0.0), 1.0, 2.0)
+    certified = floats_at(witness, witness.reference)
     assert [math.copysign(1.0, v) for v in certified] == [-1.0, 1.0]
 
 
 def test_real_arithmetic_cannot_be_replayed() -> None:
     with pytest.raises(InputError, match="real arithmetic"):
-        predict(replace(PUBLISHED, deployment=Deployment(REAL)))
+        replay(changed(PUBLISHED, deployment=Deployment(REAL)), libraries=["numpy"])
 
 
 @pytest.fixture(scope="module")
@@ -54,30 +57,31 @@ def numpy_pool() -> Iterator[LibraryPool]:
 def test_no_flip_no_confirmation(numpy_pool: LibraryPool) -> None:
     """The same weights at a point that does not tie."""
     witness = tie((0.5, 0.75), 0.25, 0.5)
-    records = replay(witness, numpy_pool, judge=lambda logits: True)
+    records = replay(witness, pool=numpy_pool).observations
     assert records
-    assert not any(record.confirmed for record in records)
-    assert all(record.certificate_accepted for record in records)
+    assert not any(record.departs for record in records)
+    assert all(record.accepted for record in records)
 
 
 def test_a_flip_that_the_certifier_does_not_cover_is_no_confirmation(numpy_pool: LibraryPool) -> None:
     """Real networks change class somewhere: without a certificate that is no contradiction."""
     network = dense_relu((Dense(((1.0,), (0.5,)), (0.0, 0.25)),))
-    witness = replace(tie((0.5, 0.75), 0.25, 1.0), network=network)
-    records = replay(witness, numpy_pool, judge=lambda logits: abs(Fraction(logits[0]) - Fraction(logits[1])) > Fraction(3, 8))
-    assert all(r.class_certified != r.class_counterexample for r in records)
-    assert not any(r.confirmed or r.certificate_accepted for r in records)
+    witness = changed(tie((0.5, 0.75), 0.25, 1.0), network=network)
+    records = replay(witness, pool=numpy_pool).observations
+    assert all(r.reference_class != r.class_index for r in records)
+    assert not any(r.departs or r.accepted for r in records)
 
 
 def test_logits_that_overflow_are_never_judged(numpy_pool: LibraryPool) -> None:
+    """A certifier reads numbers, not infinities; here the file says that there are none."""
     witness = tie((32768.0, 65504.0), 0.5, 4.0, FLOAT16)
-
-    def judge(logits: Sequence[float]) -> bool:
-        raise AssertionError("a certifier reads numbers, not infinities")
-
-    records = replay(witness, numpy_pool, judge=judge)
-    assert all(record.logits_certified == (math.inf, math.inf) for record in records)
-    assert not any(record.confirmed for record in records)
+    with pytest.raises(InputError, match="view a: a logit is infinite or NaN in float16"):
+        replay(witness, pool=numpy_pool)
+    told = replace(witness, views=tuple(replace(view, logits=(Fraction(1), Fraction(2))) for view in witness.views))
+    records = replay(told, pool=numpy_pool).observations
+    assert records
+    assert all(record.reference_logits == (math.inf, math.inf) for record in records)
+    assert not any(record.departs or record.accepted or record.agrees_with for record in records)
 
 
 def test_float64_ties_are_replayed_in_float64(numpy_pool: LibraryPool) -> None:
@@ -86,14 +90,15 @@ def test_float64_ties_are_replayed_in_float64(numpy_pool: LibraryPool) -> None:
     x = next(x for x in (0.7 + k * 2.0**-53 for k in range(99)) if w0 * x == w1 * x)
     xb = next(y for y in (0.8 + k * 2.0**-53 for k in range(99)) if w0 * y < w1 * y)
     witness = tie((w0, w1), x, xb, FLOAT64)
-    records = replay(witness, numpy_pool, judge=lipschitz(witness))
-    assert all(record.confirmed for record in records), records
+    records = replay(witness, pool=numpy_pool).observations
+    assert records
+    assert all(record.departs for record in records), records
 
 
 def test_what_a_library_cannot_run_is_one_record(numpy_pool: LibraryPool) -> None:
     """Not one per batch size; and the variant that can is still run."""
     pytest.importorskip("ml_dtypes")
-    records = replay(tie((1.0, 2.0), 0.5, 1.0, FLOAT8_E5M2), numpy_pool, batches=BATCHES, judge=lambda logits: True)
+    records = replay(tie((1.0, 2.0), 0.5, 1.0, FLOAT8_E5M2), pool=numpy_pool, batches=BATCHES).observations
     refused = [record for record in records if record.not_run]
     assert [(r.variant, r.batch, r.not_run) for r in refused] == [
         ("matmul", 0, "the result for float8_e5m2 comes back in float32")
@@ -110,42 +115,45 @@ def test_a_killed_library_does_not_stop_the_others(monkeypatch: pytest.MonkeyPat
         victim = two.members["onnxruntime"].worker
         assert victim is not None
         victim.process.kill()
-        records = replay(PUBLISHED, two, judge=lipschitz(PUBLISHED))
+        records = replay(PUBLISHED, pool=two).observations
     (lost,) = [record for record in records if record.library == "onnxruntime"]
     assert lost.not_run.startswith("crashed")
     assert lost.variant == ""
-    assert all(record.confirmed for record in records if record.library == "numpy")
+    assert all(record.departs for record in records if record.library == "numpy")
 
 
 def test_rows_with_different_logits_are_different_records() -> None:
     """In one batch, row 2 was summed in another order and does not tie."""
-    tie, gap, top = (0.5, 0.5), (0.5, 0.625), (0.5, 0.75)
-    answers = (
-        Answer(Outputs((top, top, top, top), (1, 1, 1, 1))),
-        Answer(Outputs((tie, tie, gap, tie), (0, 0, 1, 0))),
-    )
-    member = Member("torch", ("linear",), "2.0")
-    records = list(_records(member, "cpu", "linear", 4, answers, (top, gap), lambda logits: True))
-    assert [(r.rows, r.confirmed, r.environment["agrees_with_prediction"]) for r in records] == [
-        ((0, 1, 3), True, "no"),
-        ((2,), False, "yes"),
+    tied, gap, top = (0.5, 0.5), (0.5, 0.625), (0.5, 0.75)
+    answers = {
+        "certified": CallResult(Outputs((top, top, top, top), (1, 1, 1, 1))),
+        "counterexample": CallResult(Outputs((tied, tied, gap, tied), (0, 0, 1, 0))),
+    }
+    sides = zip(PUBLISHED.views, (top, gap), strict=True)
+    predicted = replace(PUBLISHED, views=tuple(replace(view, logits=tuple(map(Fraction, said))) for view, said in sides))
+    run = _Run(Process("torch", "cpu"), "linear", 4, FLOAT32)
+    records = list(_Request(predicted, lambda logits: True)._records(run, PoolMember("torch", ("linear",), "2.0"), answers))
+    assert [(r.rows, r.departs, r.agrees_with) for r in records] == [
+        ((0, 1, 3), True, ("a",)),
+        ((2,), False, ("a", "b")),
     ]
 
 
 @pytest.mark.parametrize("batches", [(), (0,), (4, -1)])
 def test_bad_batch_sizes(numpy_pool: LibraryPool, batches: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="batch sizes"):
-        replay(PUBLISHED, numpy_pool, batches=batches, judge=lambda logits: True)
+        replay(PUBLISHED, pool=numpy_pool, batches=batches)
 
 
 ALONE = """
 import importlib.util, json, sys
-from ties import PUBLISHED, lipschitz
-from fpsynth.libraries.pool import LibraryPool
+from dataclasses import replace
+from ties import PUBLISHED, changed
 from fpsynth.confirmation import replay
-with LibraryPool() as pool:
-    records = replay(PUBLISHED, pool, batches=(1, 4), judge=lipschitz(PUBLISHED))
-print(json.dumps([[r.library, r.variant, r.batch, r.confirmed, r.not_run] for r in records]))
+# the certifier that needs no other package
+exact = changed(PUBLISHED, claim=replace(PUBLISHED.claim, verifier="lipschitz-exact"))
+records = replay(exact, batches=(1, 4)).observations
+print(json.dumps([[r.library, r.variant, r.batch, r.departs, r.not_run] for r in records]))
 """
 
 

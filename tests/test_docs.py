@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from goldens.documents import COMMANDS, DOCUMENTS
 
-from fpsynth.certifiers.base import NAMES as CERTIFIERS
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
+from fpsynth.verifiers.base import NAMES as CERTIFIERS
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,8 +12,8 @@ from command_line import fpsynth_here as fpsynth
 from command_line import refused
 from divergences import PAIRWISE, SEQUENTIAL, classes, divergence, precision, row_of, triple, views
 
-from fpsynth.confirmation import replay_divergence
-from fpsynth.confirmation.divergences import sweep_formats
+from fpsynth.confirmation import replay
+from fpsynth.confirmation.replay import sweep_formats
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.machine import has_gpu
@@ -21,7 +21,8 @@ from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import REAL, Arithmetic
-from fpsynth.witness import Divergence, View, save
+from fpsynth.witness import View, Witness, save
+from fpsynth.witness.data import only_point
 
 
 def needs(name: str) -> None:
@@ -31,7 +32,7 @@ def needs(name: str) -> None:
 
 def test_every_variant_runs_at_every_batch_and_says_whom_it_agrees_with() -> None:
     found = triple()
-    records = replay_divergence(found, libraries=["numpy"], batches=(1, 4))
+    records = replay(found, libraries=["numpy"], batches=(1, 4)).observations
     assert {(r.variant, r.batch) for r in records} == {(v, b) for v in library_named("numpy").variants for b in (1, 4)}
     for record in records:
         assert record.view == ""
@@ -49,7 +50,7 @@ def test_a_view_that_names_an_environment_is_run_there_and_reproduced() -> None:
     found = triple(silent=False)
     a, b = found.views
     named = replace(found, views=(replace(a, environment="numpy:dot-rows:batch=3", row=2), b))
-    records = replay_divergence(named, libraries=[], batches=(1,))
+    records = replay(named, libraries=[], batches=(1,)).observations
     assert [(r.library, r.variant, r.batch, r.view, r.device) for r in records] == [("numpy", "dot-rows", 3, "a", "cpu")]
     (record,) = records
     assert 2 in record.rows
@@ -63,7 +64,7 @@ def test_the_neurons_of_the_last_layer_are_permuted_for_the_run_and_put_back() -
     a, b = views(("sequential", SEQUENTIAL), ("moved", SEQUENTIAL))
     b = replace(b, permutation=(2, 0, 1), environment="numpy:matmul:batch=2", row=1)
     found = divergence(network, (1.0,), (a, b), Predicate("argmax"))
-    (record,) = replay_divergence(found, libraries=[])
+    (record,) = replay(found, libraries=[]).observations
     assert record.logits == (1.0, 2.0, 4.0)
     assert record.permutation == (2, 0, 1)
     assert record.rows == (0, 1)
@@ -74,7 +75,7 @@ def test_the_neurons_of_the_last_layer_are_permuted_for_the_run_and_put_back() -
 def test_two_formats_are_both_run() -> None:
     found = precision()
     assert sweep_formats(found) == (FLOAT64, FLOAT32)
-    records = replay_divergence(found, libraries=["numpy"], batches=(1,))
+    records = replay(found, libraries=["numpy"], batches=(1,)).observations
     values = {(r.environment["dtype"], r.logits, r.departs, r.agrees_with) for r in records}
     assert values == {("float64", (2.0**24 + 1,), True, ("b",)), ("float32", (2.0**24,), False, ("a",))}
     assert replace(found, observations=records).confirmed_by == ("numpy",)
@@ -103,8 +104,8 @@ def test_infinities_never_depart() -> None:
     fine = Arithmetic(FLOAT16)
     a, b = views(("a", fine), ("b", fine))
     known = tuple(replace(v, logits=(Fraction(-1),)) for v in (a, b))
-    found = Divergence("order", FLOAT16, network, (1.0, 1.0), Predicate("sign"), known)
-    for record in replay_divergence(found, libraries=["numpy"], batches=(1,)):
+    found = Witness("order", FLOAT16, network, only_point((1.0, 1.0)), Predicate("sign"), known)
+    for record in replay(found, libraries=["numpy"], batches=(1,)).observations:
         assert record.logits == (float("inf"),)
         assert not record.departs
         assert record.agrees_with == ()
@@ -112,7 +113,7 @@ def test_infinities_never_depart() -> None:
 
 def test_what_was_not_run_is_listed_once_with_its_reason() -> None:
     found = replace(triple(), format=TF32, views=views(("a", Arithmetic(TF32)), ("b", Arithmetic(TF32, order=PAIRWISE.order))))
-    (record,) = replay_divergence(found, libraries=["numpy"])
+    (record,) = replay(found, libraries=["numpy"]).observations
     assert "tf32" in record.not_run
     assert (record.variant, record.batch) == ("", 0)
 
@@ -120,21 +121,21 @@ def test_what_was_not_run_is_listed_once_with_its_reason() -> None:
 @pytest.mark.parametrize("batches", [(), (0,), (4, -1)])
 def test_bad_batch_sizes(batches: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="batch sizes"):
-        replay_divergence(triple(), libraries=["numpy"], batches=batches)
+        replay(triple(), libraries=["numpy"], batches=batches)
 
 
 def test_an_environment_that_cannot_be_read_names_its_view() -> None:
     found = triple()
     bad = replace(found, views=(found.views[0], replace(found.views[1], environment="torch:sums")))
     with pytest.raises(InputError, match="view b: torch has no operation"):
-        replay_divergence(bad, libraries=[])
+        replay(bad, libraries=[])
 
 
 @pytest.mark.parametrize("name", names_for("cpu"))
 def test_each_library_is_run_and_its_verdict_follows_from_its_logits(name: str) -> None:
     needs(name)
     found = classes()
-    records = replay_divergence(found, libraries=[name])
+    records = replay(found, libraries=[name]).observations
     ran = [record for record in records if not record.not_run]
     assert ran
     for record in ran:
@@ -148,11 +149,11 @@ def test_a_view_on_a_gpu_is_listed_with_the_reason_where_there_is_none() -> None
     found = triple(silent=False)
     environment = "torch:linear:batch=2,device=cuda,tf32=on"
     view = View("silent1", "on the GPU", "silent", found.reference.deployment, environment)
-    (record,) = replay_divergence(replace(found, views=(*found.views, view)), libraries=[])
+    (record,) = replay(replace(found, views=(*found.views, view)), libraries=[]).observations
     assert record.not_run == "device cuda: no GPU (or no CUDA driver) on this machine"
     assert (record.device, record.switches, record.view) == ("cuda", (("tf32", "on"),), "silent1")
     with pytest.raises(InputError, match="no GPU"):
-        replay_divergence(found, libraries=[], device="cuda")
+        replay(found, libraries=[], device="cuda")
 
 
 def test_settings_and_threads_of_an_environment_reach_its_process() -> None:
@@ -160,7 +161,7 @@ def test_settings_and_threads_of_an_environment_reach_its_process() -> None:
     found = triple(silent=False)
     where = "torch:linear:batch=2,threads=1,MKL_CBWR=COMPATIBLE"
     view = View("silent1", "compatible, one thread", "silent", found.reference.deployment, where)
-    (record,) = replay_divergence(replace(found, views=(*found.views, view)), libraries=[])
+    (record,) = replay(replace(found, views=(*found.views, view)), libraries=[]).observations
     assert record.settings == (("MKL_CBWR", "COMPATIBLE"),)
     assert record.environment.get("MKL_CBWR") == "COMPATIBLE" or "COMPATIBLE" in str(record.environment)
     assert record.threads == 1

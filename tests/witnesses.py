@@ -5,13 +5,14 @@ import math
 from fractions import Fraction
 
 from hypothesis import strategies as st
+from ties import claim, tie_witness
 
 from fpsynth.formats import FLOAT32, FORMATS
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Order
 from fpsynth.rounding import Rounding, from_bits
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.witness import Certificate, Provenance, Replay, Witness
+from fpsynth.witness import Observation, Provenance, Witness
 
 # Murray, "Breaking a Verified Certifier": certified up to the radius, 6.3 times the distance
 W1, W2 = 0.9890594482421875, 0.989059507846832275390625
@@ -22,36 +23,32 @@ SUPREMUM = Fraction(1, 2**26) / Fraction("0.0000000596046448")
 
 
 def published() -> Witness:
-    certificate = Certificate("lipschitz-exact", True, RADIUS, SUPREMUM)
-    return Witness(
-        question="tie",
-        format=FLOAT32,
-        network=dense_relu((Dense(((W1,), (W2,))),)),
-        certified=(XB,),
-        counterexample=(XA,),
-        deployment=Deployment(Arithmetic(FLOAT32)),
-        certificate=certificate,
-        other_certificates=(Certificate("lipschitz", True, RADIUS, Fraction(1, 4)),),
-        sound_certificate=Certificate("lipschitz-sound", False, RADIUS, Fraction(0)),
+    return tie_witness(
+        dense_relu((Dense(((W1,), (W2,))),)),
+        (XB,),
+        (XA,),
+        Deployment(Arithmetic(FLOAT32)),
+        [claim("lipschitz-exact", True, RADIUS, SUPREMUM), claim("lipschitz", True, RADIUS, Fraction(1, 4))],
+        control=claim("lipschitz-sound", False, RADIUS, Fraction(0)),
         distance=XB - XA,
         ratio=float(RADIUS / Fraction(XB - XA)),
         optimum="no radius above 1/3 is accepted",
-        replays=(
-            Replay(
+        observations=(
+            Observation(
                 library="numpy",
                 version="2.4.0",
                 device="cpu",
                 batch=4,
                 rows=(0, 1, 2, 3),
-                logits_certified=(0.5, 0.75),
-                logits_counterexample=(0.25, math.inf),
-                class_certified=1,
-                class_counterexample=0,
-                certificate_accepted=True,
-                confirmed=True,
+                reference_logits=(0.5, 0.75),
+                logits=(0.25, math.inf),
+                reference_class=1,
+                class_index=0,
+                accepted=True,
+                departs=True,
                 environment={"threads": "2"},
             ),
-            Replay(library="tensorflow", not_run="not installed"),
+            Observation(library="tensorflow", not_run="not installed"),
         ),
         provenance=Provenance(
             engine="bitwuzla",
@@ -74,7 +71,7 @@ def _numbers(fmt):
 
 _TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20)
 _RADII = st.fractions(min_value=Fraction(1, 10**30), max_value=10**30)
-_CERTIFICATES = st.builds(Certificate, _TEXTS, st.booleans(), _RADII, st.just(Fraction(0)) | _RADII)
+_CLAIMS = st.builds(claim, _TEXTS, st.booleans(), _RADII, st.just(Fraction(0)) | _RADII)
 _ORDERS = st.sampled_from([Order(), Order("reverse"), Order("pairwise"), Order("strided", 2), Order("strided", 128)])
 _FLOATS = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 
@@ -96,21 +93,21 @@ def _replays(outputs):
     logits = st.just(()) | st.tuples(*[st.floats(allow_nan=False)] * outputs)
     classes = st.none() | st.integers(0, outputs - 1)
     return st.builds(
-        Replay,
-        _TEXTS,
-        _TEXTS,
-        _TEXTS,
-        _TEXTS,
-        st.integers(0, 64),
-        st.lists(st.integers(0, 63), max_size=3).map(tuple),
-        logits,
-        logits,
-        classes,
-        classes,
-        st.none() | st.booleans(),
-        st.booleans(),
-        _TEXTS,
-        st.dictionaries(_TEXTS, _TEXTS, max_size=2),
+        Observation,
+        library=_TEXTS,
+        version=_TEXTS,
+        variant=_TEXTS,
+        device=_TEXTS,
+        batch=st.integers(0, 64),
+        rows=st.lists(st.integers(0, 63), max_size=3).map(tuple),
+        logits=logits,
+        reference_logits=logits,
+        class_index=classes,
+        reference_class=classes,
+        accepted=st.none() | st.booleans(),
+        departs=st.booleans(),
+        not_run=_TEXTS,
+        environment=st.dictionaries(_TEXTS, _TEXTS, max_size=2),
     )
 
 
@@ -139,20 +136,19 @@ def any_witness(draw):
         layers.append(Dense(draw(st.tuples(*[row] * outputs)), draw(st.none() | st.tuples(*[numbers] * outputs))))
     positions = [(k, j) for k, layer in enumerate(layers) for j in range(layer.outputs)]
     exceptions = draw(st.lists(st.tuples(st.sampled_from(positions), _arithmetics(fmt)), max_size=2, unique_by=lambda e: e[0]))
-    return Witness(
+    return tie_witness(
         question=draw(st.sampled_from(["tie", "order", "twin-2"])),
         format=fmt,
         network=dense_relu(tuple(layers)),
         certified=draw(st.tuples(*[numbers] * shape[0])),
         counterexample=draw(st.tuples(*[numbers] * shape[0])),
         deployment=Deployment(draw(_arithmetics(fmt)), tuple(exceptions)),
-        certificate=draw(_CERTIFICATES),
-        other_certificates=tuple(draw(st.lists(_CERTIFICATES, max_size=2))),
-        sound_certificate=draw(st.none() | _CERTIFICATES),
+        claims=draw(st.lists(_CLAIMS, min_size=1, max_size=3)),
+        control=draw(st.none() | _CLAIMS),
         distance=draw(_FLOATS),
         ratio=draw(_FLOATS),
         objective=draw(_TEXTS),
         optimum=draw(_TEXTS),
-        replays=tuple(draw(st.lists(_replays(shape[-1]), max_size=2))),
+        observations=tuple(draw(st.lists(_replays(shape[-1]), max_size=2))),
         provenance=draw(st.none() | _PROVENANCES),
     )

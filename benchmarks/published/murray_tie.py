@@ -13,10 +13,13 @@ from pathlib import Path
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.synthesis.ties.certification import claims, lipschitz_ratio, nearest_sqrt, squared_distance
+from fpsynth.synthesis.ties.certification import claims
+from fpsynth.verifiers.radii import lipschitz_ratio, nearest_sqrt, squared_distance
 from fpsynth.version import __version__
-from fpsynth.witness import Provenance, Witness, save
+from fpsynth.witness import Point, Provenance, Witness, save, tie_views
+from fpsynth.witness.prediction import with_prediction
 
 PATH = Path(__file__).with_suffix(".json")
 WEIGHTS = ((0.9890594482421875,), (0.989059507846832275390625,))
@@ -38,18 +41,23 @@ def witness() -> Witness:
     said = claims(network, CERTIFIED, logits, squared, FLOAT32, "lipschitz-exact", RADIUS)
     if said.rejection:
         raise AssertionError(f"the published solution is no witness: {said.rejection}")
+    points = Point("certified", CERTIFIED), Point("counterexample", COUNTEREXAMPLE)
+    sides = zip(tie_views(deployment), points, strict=True)
+    views = tuple(with_prediction(network, point.numbers, view) for view, point in sides)
+    predicate = Predicate("argmax")
     return Witness(
         question="tie",
         format=FLOAT32,
         network=network,
-        certified=CERTIFIED,
-        counterexample=COUNTEREXAMPLE,
-        deployment=deployment,
-        certificate=said.certificate,
-        other_certificates=said.others,
-        sound_certificate=said.sound,
+        points=points,
+        predicate=predicate,
+        views=views,
+        claims=(said.claim, *said.others),
+        control=said.sound,
+        measure=predicate.measure(views[0].logits, views[1].logits),
+        objective="ratio",
         distance=nearest_sqrt(squared),
-        ratio=lipschitz_ratio(network, logits, squared, said.certificate.supremum)[0],
+        ratio=lipschitz_ratio(network, logits, squared, said.claim.reach)[0],
         provenance=Provenance(
             engine="published",
             encoding="",

@@ -1,7 +1,7 @@
 """What ``import fpsynth`` offers: one function per subcommand, dataclasses in return; and files in and out."""
 
 from fpsynth.api.divergences import interval, order, position, precision, relu, twin
-from fpsynth.api.files import load, save, tree, write_corpus, write_folder
+from fpsynth.api.files import load, save, tree, write_corpus, write_folder, write_witnesses
 from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.networks import compare, reveal_network
 from fpsynth.api.ties import certify, tie
@@ -29,4 +29,5 @@ __all__ = [
     "twin",
     "write_corpus",
     "write_folder",
+    "write_witnesses",
 ]

@@ -6,18 +6,20 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from fpsynth.api.keywords import asking
 from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.looking import TreeRequest
 
 if TYPE_CHECKING:
     from fpsynth.report.orders import OrderTree
     from fpsynth.revealing.result import Reveal
-    from fpsynth.synthesis.result import DivergenceResult, TieResult
-    from fpsynth.witness import Divergence, Witness
+    from fpsynth.synthesis.result import Result
+    from fpsynth.witness import Witness
 
 Path = str | os.PathLike[str]
 
 
-def load(path: Path) -> Witness | Divergence:
+def load(path: Path) -> Witness:
     """Read a witness file: a tie, or a divergence.
 
     Raises InputError with one line, naming the file and the field, for whatever is wrong with it.  Its claims are taken as
@@ -28,22 +30,22 @@ def load(path: Path) -> Witness | Divergence:
     return read(path)
 
 
-def save(what: Witness | Divergence | Sequence[Reveal], path: Path) -> None:
+def save(what: Witness | Sequence[Reveal], path: Path) -> None:
     """Write a witness file, or a reveal file for what ``fpsynth.reveal`` returns, whole or not at all.
 
     What the path held before is replaced.  Raises InputError where it cannot be written.
     """
     from fpsynth.revealing.file import save_reveals
-    from fpsynth.witness import Divergence, Witness
+    from fpsynth.witness import Witness
     from fpsynth.witness import save as write
 
-    if isinstance(what, Witness | Divergence):
+    if isinstance(what, Witness):
         write(what, path)
     else:
         save_reveals(what, path)
 
 
-def write_corpus(found: TieResult | Iterable[TieResult | Witness], folder: Path, *, timeout: int = 60) -> tuple[str, ...]:
+def write_corpus(found: Result | Iterable[Result | Witness], folder: Path, *, timeout: int = 60) -> tuple[str, ...]:
     """Write ties as a corpus in the layout of the VNN competition into a new or empty folder; return what was left out.
 
     ``found``: a result with its witnesses, or several results and witnesses.  ``timeout``: the limit in seconds that
@@ -51,18 +53,37 @@ def write_corpus(found: TieResult | Iterable[TieResult | Witness], folder: Path,
     written, where there are no witnesses, and for divergences, of which ``write_folder`` makes a folder each.
     """
     from fpsynth.corpus.writer import write_corpus as write
-    from fpsynth.synthesis.result import TieResult
-    from fpsynth.witness import Witness
+    from fpsynth.synthesis.result import Result
 
     witnesses: list[Witness] = []
-    for one in [found] if isinstance(found, TieResult) else found:
-        if not isinstance(one, TieResult | Witness):
-            raise InputError(f"a corpus holds ties: write_folder writes what is of type {type(one).__name__}")
-        witnesses += one.witnesses if isinstance(one, TieResult) else [one]
+    for one in [found] if isinstance(found, Result) else found:
+        witnesses += one.witnesses if isinstance(one, Result) else [one]
+    for witness in witnesses:
+        if not witness.two_points:
+            raise InputError(f"a corpus holds ties: write_folder writes the witness of a question such as {witness.question}")
     return write(witnesses, folder, timeout=timeout)
 
 
-def write_folder(found: TieResult | DivergenceResult | Witness | Divergence, folder: Path) -> tuple[str, ...]:
+def write_witnesses(witnesses: Sequence[Witness], folder: Path) -> list[str]:
+    """Write witnesses into a new or empty folder, which appears complete or not at all; return their names, 000.json and so on.
+
+    The file of a large network lies beside them once.  Nothing is written where there are none.  Raises InputError where the
+    folder is not free or cannot be written.
+    """
+    from fpsynth.files import write_tree
+    from fpsynth.witness.file import text_and_files
+
+    tree: dict[str, bytes] = {}
+    names = [f"{number:03d}.json" for number in range(len(witnesses))]
+    for name, witness in zip(names, witnesses, strict=True):
+        written, files = text_and_files(witness)
+        tree |= {name: written.encode(), **files}
+    if tree:
+        write_tree(folder, tree)
+    return names
+
+
+def write_folder(found: Result | Witness, folder: Path) -> tuple[str, ...]:
     """Write one witness, or the first of a result, with its network as ONNX into a new or empty folder, as --out does.
 
     Returns what was left out, one line each.  Raises InputError where the folder is not free or cannot be written, and for a
@@ -70,34 +91,27 @@ def write_folder(found: TieResult | DivergenceResult | Witness | Divergence, fol
     """
     from fpsynth.corpus.divergence import write_divergence_folder
     from fpsynth.corpus.writer import write_witness_folder
-    from fpsynth.synthesis.result import DivergenceResult, TieResult
-    from fpsynth.witness import Divergence
+    from fpsynth.synthesis.result import Result
 
-    several: Sequence[Witness | Divergence]
-    match found:
-        case TieResult():
-            several = found.witnesses
-        case DivergenceResult():
-            several = found.divergences
-        case _:
-            several = [found]
+    several = found.witnesses if isinstance(found, Result) else (found,)
     if not several:
         raise InputError("nothing was found that could be written")
     first = several[0]
-    return write_divergence_folder(first, folder) if isinstance(first, Divergence) else write_witness_folder(first, folder)
+    return write_witness_folder(first, folder) if first.two_points else write_divergence_folder(first, folder)
 
 
-def tree(order: str, *, terms: int | None = None, compare: str | None = None) -> OrderTree:
+@asking(TreeRequest)
+def tree(request: TreeRequest) -> OrderTree:
     """Read an order as a tree, and say where another one parts from it.
 
     ``order``: a family such as ``strided:8``, a nested list such as ``[[0,1],2]``, or the path of a .json file with an order,
-    an arithmetic or a reveal.  ``terms``: of a family (default 8).  ``compare``: another order.  ``drawn`` of what is returned
-    gives text, tree, SVG, FPCore or JSON.  Raises InputError for what cannot be read or compared.
+    an arithmetic or a reveal; ``compare``: another one.  ``drawn`` of what is returned gives text, tree, SVG, FPCore or JSON.
+    Raises InputError for what cannot be read or compared.
     """
     from fpsynth.report.orders import read_tree
     from fpsynth.synthesis.sides import require_order
 
-    for text in (order, compare):
+    for text in (request.order, request.compare):
         if text is not None and not text.endswith(".json"):
             require_order(text)
-    return read_tree(order, terms, compare)
+    return read_tree(request.order, request.terms, request.compare)

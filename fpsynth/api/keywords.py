@@ -1,22 +1,18 @@
-"""Keyword arguments by the names of the command line's options, and what they were called before."""
+"""Functions that take the keywords of a request, and what some of these were called before."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
-from fpsynth.errors import InputError, unknown_name
-from fpsynth.libraries.registry import NAMES
-from fpsynth.libraries.runs import batches_for
-from fpsynth.synthesis.options import OptionFields, Options
+from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.fields import Request, keyword_words, signature_of
 
 P = ParamSpec("P")
+Q = TypeVar("Q", bound=Request)
 R = TypeVar("R")
-Libraries = Sequence[str] | str | None
-"""Names of libraries, or one text with commas between them; None: all that know the device."""
-Batches = Sequence[int] | int | None
-"""Batch sizes, or one; None: those worth trying on the device."""
+OLDER = {"libraries": "library", "batches": "batch"}
 
 
 def formerly(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -37,46 +33,34 @@ def formerly(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-OLDER = {"libraries": "library", "batches": "batch"}
+def asking(request: Callable[P, Q]) -> Callable[[Callable[[Q], R]], Callable[P, R]]:
+    """Turn what answers a request into a function that takes what makes one: ``@asking(OrderRequest)``.
 
-
-def libraries_of(library: Libraries) -> tuple[str, ...]:
-    """The libraries that a keyword ``library`` names."""
-    if library is None:
-        return NAMES
-    return tuple(name.strip() for text in ([library] if isinstance(library, str) else library) for name in text.split(","))
-
-
-def batches_of(batch: Batches, device: str) -> tuple[int, ...]:
-    """The sizes that a keyword ``batch`` names.  Raises InputError for what is no number."""
-    if batch is None:
-        return batches_for(device)
-    sizes = (batch,) if isinstance(batch, int) else tuple(batch)
-    if not all(isinstance(size, int) for size in sizes):
-        raise InputError("batch sizes must be whole numbers, for example (1, 4)")
-    return sizes
-
-
-def options_of(fields: OptionFields) -> Options:
-    """The options that the keywords stand for.  Raises InputError for values that cannot be used."""
-    rest = {name: value for name, value in fields.items() if name not in ("library", "batch")}
-    device = fields.get("device", "cpu")
-    return Options(
-        **rest,  # type: ignore[arg-type]  # every field but these two has the same name and type
-        libraries=libraries_of(fields.get("library")),
-        batches=batches_of(fields.get("batch"), device),
-    )
-
-
-def objective(maximise: str | bool | None, choices: Sequence[str]) -> str | None:
-    """What ``maximise`` says is to be as large as can be found; the first choice for True, None for nothing.
-
-    Raises InputError for what the question cannot maximise.
+    To a type checker and to ``help`` it has the keywords, types and defaults of the class, whose options its docstring lists.
     """
-    if maximise is None or maximise is False:
-        return None
-    if maximise is True:
-        return choices[0]
-    if maximise not in choices:
-        raise unknown_name("objective", maximise, choices)
-    return maximise
+    assert isinstance(request, type)
+    asked: type[Request] = request
+
+    def decorate(answer: Callable[[Q], R]) -> Callable[P, R]:
+        signature = signature_of(asked, answer.__annotations__["return"])
+
+        @functools.wraps(answer)
+        def function(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:  # of this function, and not of the class
+                raise TypeError(f"{answer.__name__}() {error}") from None
+            return answer(request(*args, **kwargs))
+
+        told: Any = function
+        told.__signature__, told.__annotations__ = signature, {}
+        told.__doc__ = "\n".join([*(answer.__doc__ or "").rstrip().splitlines(), "", *_listed(asked)])
+        return formerly(**OLDER)(function)
+
+    return decorate
+
+
+def _listed(request: type[Request]) -> list[str]:
+    """The options in the words of the command line, with the indent of a docstring."""
+    lines = ["Keywords, in the words of the command line:", "", *(f"* {line}" for line in keyword_words(request))]
+    return [f"    {line}" if line else "" for line in lines]

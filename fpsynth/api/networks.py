@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fpsynth.api.keywords import Batches, Libraries, batches_of
+from fpsynth.api.keywords import asking
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
-from fpsynth.synthesis.options import MAX_VECTORS, Progress, check_batches, check_limits
+from fpsynth.synthesis.requests.libraries import CompareRequest
+from fpsynth.synthesis.requests.reading import MAX_VECTORS, Batches, Libraries, Progress, batches_of, check_batches
+from fpsynth.synthesis.requests.shared import check_seed
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Environment
     from fpsynth.synthesis.comparing.compared import NetworkComparison
 
 PathLike = str | os.PathLike[str]
-THREADS: tuple[int | None, ...] = (None,)
 
 
 def reveal_network(
@@ -40,7 +41,7 @@ def reveal_network(
     from fpsynth.revealing.revealer import Revealer
 
     read = read_network(network)
-    check_limits(1, seed, None)
+    check_seed(seed)
     if not 1 <= vectors <= MAX_VECTORS:
         raise InputError(f"vectors must be from 1 to {MAX_VECTORS}")
     wanted = _environments([environment], batch, (threads,))
@@ -54,18 +55,8 @@ def reveal_network(
     return tuple(found)
 
 
-def compare(
-    network: PathLike,
-    inputs: PathLike,
-    *,
-    library: Libraries = None,
-    batch: Batches = (1, 64),
-    threads: Sequence[int] | int | None = None,
-    dtype: str = "float32",
-    vectors: int = 1000,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> NetworkComparison:
+@asking(CompareRequest)
+def compare(request: CompareRequest) -> NetworkComparison:
     """Run a network on the same inputs in several environments: which classes change, how far logits part, what could change.
 
     ``network``: a file of any format that is read.  ``inputs``: an .npz with ``images`` (uint8 is divided by 255) and perhaps
@@ -77,21 +68,18 @@ def compare(
     from fpsynth.networks.reading import read_network
     from fpsynth.synthesis.comparing.compared import compare as compared
 
-    read = read_network(network)
-    points, labels = load_points(inputs, read.network.input_shape)
-    check_limits(1, seed, None)
+    read, library = read_network(request.network), request.library
+    points, labels = load_points(request.inputs, read.network.input_shape)
     names = [name for name in NAMES if library_named(name).version()] if library is None else _named(library)
-    counts = (None,) if threads is None else (threads,) if isinstance(threads, int) else tuple(threads)
-    wanted = _environments(names, batch, counts)
     return compared(
         read.network,
-        format_named(dtype),
+        request.format,
         points,
-        wanted,
+        _environments(names, request.batch, request.thread_counts),
         labels=labels,
-        vectors=vectors,
-        seed=seed,
-        progress=progress or _silent,
+        vectors=request.vectors,
+        seed=request.seed,
+        progress=request.progress or _silent,
     )
 
 

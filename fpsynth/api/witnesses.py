@@ -6,17 +6,17 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from fpsynth.api.keywords import OLDER, Batches, Libraries, batches_of, formerly, libraries_of
+from fpsynth.api.keywords import OLDER, formerly
 from fpsynth.errors import InputError
-from fpsynth.synthesis.options import check_batches
+from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, libraries_of
 from fpsynth.workers.deadlines import within
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.checking.check import CheckResult
-    from fpsynth.witness import Divergence, Witness
+    from fpsynth.witness import Witness
 
 
-def check(witness: Witness | Divergence | str | os.PathLike[str], *, timeout: float | None = None) -> CheckResult:
+def check(witness: Witness | str | os.PathLike[str], *, timeout: float | None = None) -> CheckResult:
     """Compute every claim of a witness (or of a witness file) again, exactly and without a solver.
 
     ``timeout``: seconds, looked at between steps; raises ``fpsynth.workers.deadlines.OutOfTimeError`` where they are over.
@@ -29,43 +29,32 @@ def check(witness: Witness | Divergence | str | os.PathLike[str], *, timeout: fl
 
 @formerly(**OLDER)
 def replay(
-    witness: Witness | Divergence | str | os.PathLike[str],
+    witness: Witness | str | os.PathLike[str],
     *,
     library: Libraries = None,
     batch: Batches = None,
     device: str = "cpu",
     timeout: float | None = None,
-) -> Witness | Divergence:
+) -> Witness:
     """Run a witness (or a witness file) in each ``library`` at each ``batch`` size; return it with the fresh replays.
 
-    A divergence is run, beside that, in every environment that one of its views names.  A library that has not answered after
+    It is run, beside that, in every environment that one of its views names.  A library that has not answered after
     ``timeout`` seconds in all, two minutes by itself, counts as not run.
     """
     with _limited(timeout):
         return _replayed(witness, library, batch, device)
 
 
-def _replayed(
-    witness: Witness | Divergence | str | os.PathLike[str], library: Libraries, batch: Batches, device: str
-) -> Witness | Divergence:
-    from fpsynth.witness import Divergence
+def _replayed(witness: Witness | str | os.PathLike[str], library: Libraries, batch: Batches, device: str) -> Witness:
+    from fpsynth.confirmation import replay as run
 
-    subject = loaded(witness)
-    libraries, batches = libraries_of(library), batches_of(batch, device)
+    libraries, batches = libraries_of(library, device), batches_of(batch, device)
     check_batches(batches)
-    if isinstance(subject, Divergence):
-        from fpsynth.synthesis.divergences import observed
-
-        return observed(subject, libraries, batches, device)
-    from fpsynth.libraries.pool import LibraryPool
-    from fpsynth.synthesis.ties.run import confirmed
-
-    with LibraryPool(libraries, device) as pool:
-        return confirmed(subject, pool, batches)
+    return run(loaded(witness), libraries=libraries, batches=batches, device=device)
 
 
 def explain(
-    witness: Witness | Divergence | str | os.PathLike[str],
+    witness: Witness | str | os.PathLike[str],
     *,
     unicode: bool = True,
     colour: bool = False,
@@ -88,7 +77,7 @@ def _limited(timeout: float | None) -> AbstractContextManager[None]:
 
 
 def explanation(
-    witness: Witness | Divergence | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False, width: int = 96
+    witness: Witness | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False, width: int = 96
 ) -> tuple[str, CheckResult]:
     """The text of ``explain``, and the re-check that it begins with."""
     from fpsynth.report.explain import explain as told
@@ -100,16 +89,15 @@ def explanation(
     return "\n".join([*false, told(subject, unicode=unicode, colour=colour, width=width)]), result
 
 
-def loaded(witness: Witness | Divergence | str | os.PathLike[str]) -> Witness | Divergence:
+def loaded(witness: Witness | str | os.PathLike[str]) -> Witness:
     """The witness itself, or what its file holds.  Raises InputError where it claims nothing, or nothing that is known."""
     from fpsynth.synthesis.ties.certification import REAL_CERTIFIERS
-    from fpsynth.witness import Divergence, Witness, load
+    from fpsynth.witness import Witness, load
 
-    subject = witness if isinstance(witness, Witness | Divergence) else load(witness)
-    if isinstance(subject, Divergence):
-        return subject
-    if subject.certificate.radius <= 0:
-        raise InputError("certificate.radius must be above 0: a ball of radius 0 claims nothing")
-    if subject.certificate.certifier not in REAL_CERTIFIERS:
-        raise InputError(f"certificate.certifier: unknown certifier {subject.certificate.certifier!r}")
+    subject = witness if isinstance(witness, Witness) else load(witness)
+    for claim in subject.claims[:1]:
+        if claim.radius <= 0:
+            raise InputError("certificate.radius must be above 0: a ball of radius 0 claims nothing")
+        if claim.verifier not in REAL_CERTIFIERS:
+            raise InputError(f"certificate.certifier: unknown certifier {claim.verifier!r}")
     return subject

@@ -63,27 +63,24 @@ class _Handler:
         return {"holds": not false, "data": {**explain_json(witness), "confirmed": result.confirmed, "not_true": false}}
 
     def _replay(self, message: Message) -> Message:
-        from fpsynth.api.witnesses import loaded, replay
+        from fpsynth.api.witnesses import loaded
+        from fpsynth.confirmation import replay
         from fpsynth.report.listings import replay_text
         from fpsynth.report.style import Style
-        from fpsynth.synthesis.ties.run import confirmed
-        from fpsynth.witness import Divergence, to_json
+        from fpsynth.witness import to_json
 
         libraries, batches, device = tuple(message["libraries"]), tuple(message["batches"]), message["device"]
         subject = loaded(message["file"])
-        if isinstance(subject, Divergence) or not message["keep"]:
-            played = replay(subject, library=libraries, batch=batches, device=device)
-        else:
-            played = confirmed(subject, self._pool(libraries, device), batches)
+        pool = self._pool(libraries, device) if message["keep"] else None
+        played = replay(subject, libraries=libraries, batches=batches, device=device, pool=pool)
         names = ", ".join(played.confirmed_by)
         brief = f"confirmed by {names}" if names else "confirmed by no library"
-        records = played.observations if isinstance(played, Divergence) else played.replays
         return {
             "holds": bool(names),
             "text": replay_text(played, Style(**message["style"])),
-            "data": to_json(played),
+            "data": to_json(played, beside=True),
             "brief": brief,
-            "not_run": [record.not_run for record in records],
+            "not_run": [record.not_run for record in played.observations],
         }
 
     def _pool(self, libraries: tuple[str, ...], device: str) -> LibraryPool:

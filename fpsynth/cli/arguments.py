@@ -1,62 +1,42 @@
-"""The arguments of every subcommand, and how their texts become values."""
+"""The arguments of every subcommand: those of questions are read off the table, and what only terminals need is added."""
 
 from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Mapping
 
+from fpsynth.cli.asking import Add, add_arguments
 from fpsynth.cli.codes import TEXT
-from fpsynth.cli.divergence_arguments import COMMANDS as DIVERGENCES
-from fpsynth.cli.divergence_arguments import add_maximise, add_output
-from fpsynth.cli.network_arguments import compare
 from fpsynth.cli.parser import Parser
-from fpsynth.errors import InputError
+from fpsynth.cli.printing_arguments import add_output, out
+from fpsynth.synthesis.requests.fields import Request
+from fpsynth.synthesis.requests.reading import batches_of, integers, libraries_of
+from fpsynth.synthesis.requests.shared import KNOWN, SIZES
+from fpsynth.synthesis.requests.table import DIVERGENCES, QUESTIONS
 from fpsynth.version import __version__
 
-KNOWN = "numpy,torch,tensorflow,onnxruntime,jax on a CPU, torch,tensorflow,jax,cupy on a GPU"
-"""The libraries of a run where none are named."""
 _COLUMNS = 80
 """Of a help text."""
-BATCHES = "1,4,64, on a GPU also 1024"
-
-
-def integers(text: str, what: str) -> tuple[int, ...]:
-    """Read whole numbers with commas between them.  Raises InputError that names ``what`` for anything else."""
-    parts = text.split(",")
-    if not all(part.strip().isascii() and part.strip().isdigit() and len(part) < 10 for part in parts):
-        raise InputError(f"{what} {text!r} must be whole numbers with commas between them, for example 1,2")
-    return tuple(int(part) for part in parts)
 
 
 def libraries(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """The libraries named one by one or with commas between them; where none are, all that know the device."""
-    if arguments.library:
-        return tuple(name.strip() for text in arguments.library for name in text.split(","))
-    from fpsynth.libraries.registry import names_for
-
-    return names_for(arguments.device)
+    """The libraries of a replay, named one by one or with commas between them; where none are, all that know the device."""
+    return libraries_of(arguments.library, arguments.device)
 
 
 def batches(arguments: argparse.Namespace) -> tuple[int, ...]:
-    """The batch sizes; where none are given, those worth trying on the device."""
-    if arguments.batch is not None:
-        return integers(arguments.batch, "the batch sizes")
-    from fpsynth.libraries.runs import batches_for
-
-    return batches_for(arguments.device)
-
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """The option --device."""
-    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
+    """The batch sizes of a replay; where none are given, those worth trying on the device."""
+    read = integers("the batch sizes")
+    return batches_of(None if arguments.batch is None else read(arguments.batch), arguments.device)
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--library", action="append", metavar="NAMES", help=f"libraries, with commas between them (default {KNOWN})"
     )
-    parser.add_argument("--batch", metavar="SIZES", help=f"batch sizes (default {BATCHES})")
-    add_device(parser)
+    parser.add_argument("--batch", metavar="SIZES", help=f"batch sizes (default {SIZES})")
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
 
 
 def build_parser() -> Parser:
@@ -78,103 +58,58 @@ def build_parser() -> Parser:
             name, help=text, description=filled, epilog=TEXT, formatter_class=argparse.RawDescriptionHelpFormatter
         )
 
-    _tie(command("tie", "find a network and two points: certified alike, classified differently because logits tie"))
-    about = "run a network in several environments, and say which classes change, and which could"
-    for name, (add_arguments, text) in {**DIVERGENCES, "compare": (compare, about)}.items():
-        add_arguments(command(name, text))
-    _certify(command("certify", "count the images of a data set that a certifier certifies"))
-    _environments(command("environments", "list what is installed here and what it can run"))
+    for name, request in QUESTIONS.items():
+        _question(command(name, request.about), request)
     _check(command("check", "compute every claim of a witness file again, exactly, without a solver"))
     _replay(command("replay", "run a witness file in real libraries"))
     _explain(command("explain", "tell the computation of a witness file step by step"))
     return parser
 
 
-def _tie(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--dtype",
-        default="float32",
-        help="float16, bfloat16, float32, float64, tf32, float8_e4m3fn or float8_e5m2 (default %(default)s)",
-    )
-    add("--shape", metavar="N,...,M", help="inputs, hidden widths (ReLU), outputs (default 1,2)")
-    add("--order", default="sequential", help="of sums: sequential, reverse, pairwise or strided:K (default %(default)s)")
-    add("--rounding", default="RNE", help="RNE, RNA, RTP, RTN or RTZ (default %(default)s)")
-    add(
-        "--weights",
-        metavar="LO:HI",
-        help="range of the weights, ends included (default 0.1:1; scaled by 2^26 for float64)",
-    )
-    add("--inputs", metavar="LO:HI", help="range of the inputs, ends included (default 0.1:1)")
-    add_maximise(parser, "ratio, radius, distance or margin")
-    add("--min-ratio", default="1", metavar="R", help="least ratio of certified radius and distance (default above 1)")
-    add("--prove", action="store_true", help="spend the time that is left on a proof that nothing is larger")
-    add(
-        "--certifier",
-        default="lipschitz-exact",
-        help="lipschitz-exact (the verified certifier's own arithmetic) or lipschitz (ball arithmetic)",
-    )
-    add("--solver", default="auto", help="auto, z3, bitwuzla, cvc5 or sampling (default %(default)s: a race of all)")
-    add("--seed", type=int, default=0, help="of everything random (default %(default)s)")
-    add(
-        "--timeout",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="for the search; a replay takes as long as it needs (default %(default)g)",
-    )
-    add("--jobs", type=int, metavar="N", help="solver processes at a time (default: one per processor)")
-    add(
-        "--count",
-        type=int,
-        default=1,
-        metavar="N",
-        help="so many different witnesses, which vary in inputs, depth, outputs, signs and classes as far as --shape, --weights"
-        " and --inputs do not fix them (no biases: the verified certifier knows none); with --out they are written as a corpus",
-    )
-    add(
-        "--out",
-        metavar="FOLDER",
-        help="write the witness, network.onnx, VNN-LIB, counterexample into this new folder (or NAME.json: the witness alone)",
-    )
-    add("--no-replay", action="store_true", help="do not run the libraries")
-    _add_replay(parser)
+def _question(parser: argparse.ArgumentParser, request: type[Request]) -> None:
+    """A question of the table."""
+    add_arguments(parser, request, _BESIDE.get(request.question))
+    if request.question in _AFTER:
+        _AFTER[request.question](parser)
     add_output(parser)
 
 
-def _certify(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
+def _network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--network",
-        required=True,
-        metavar="FILE.npz",
-        help="weights W0, W1, ..., each (inputs, outputs) as in x @ W0, and, where there are any, biases b0, b1, ..., each"
-        " (outputs,); ReLU in between.  torch stores (outputs, inputs): save weight.T",
+        metavar="MODEL",
+        help="reveal every layer of a network instead: LIBRARY[:OPTIONS] is then an environment",
     )
-    add(
-        "--images",
-        required=True,
-        metavar="FILE.npz",
-        help="images (count, ...), uint8 (divided by 255) or floats (as they are), and labels (count,)",
-    )
-    add("--eps", required=True, metavar="RADIUS", help="L2 radius")
-    add("--certifier", default="lipschitz", help="lipschitz, lipschitz-exact or lipschitz-sound (default %(default)s)")
-    add("--gram", type=int, default=11, metavar="N", help="Gram iterations for each spectral norm (default %(default)s)")
-    add("--dtype", default="float32", help="format in which the logits are computed (default %(default)s)")
-    add("--limit", type=int, metavar="N", help="only the first N images")
-    add(
-        "--timeout",
-        type=float,
-        metavar="SECONDS",
-        help="for all of it; what is not done by then is unknown, exit code 3 (default: no limit)",
-    )
-    add_output(parser)
 
 
-def _environments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--library", action="append", metavar="NAMES", help=f"libraries (default {KNOWN})")
-    add_device(parser)
-    add_output(parser)
+def _form(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--form", "--as", metavar="FORM", help="unicode, text, svg, fpcore or json (default unicode)")
+
+
+_BESIDE: Mapping[str, Mapping[str, Add]] = {
+    "tie": {
+        "replay": out(
+            "FOLDER",
+            "write the witness, network.onnx, VNN-LIB, counterexample into this new folder (or NAME.json: the witness alone)",
+        )
+    },
+    **{
+        request.question: {
+            "replay": out("FOLDER", "write the witness and network.onnx into this new folder (or NAME.json: the witness alone)")
+        }
+        for request in DIVERGENCES
+    },
+    "reveal": {"terms": _network},
+    "tree": {"compare": _form},
+}
+"""What questions have on the command line alone, by the option that it is told of before."""
+_AFTER: Mapping[str, Add] = {
+    "reveal": out("FILE.json", "write what was found, to be used wherever an order is taken"),
+    "tree": out("FILE", "write it there instead of printing it"),
+    "matrix": out("NAME", "write NAME.json, NAME.txt and NAME.svg"),
+    "compare": out("FOLDER", "write a witness for each changed class there, which check, replay and explain take"),
+}
+"""What they have after all options."""
 
 
 def _check(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fpsynth import api
-from fpsynth.cli.arguments import batches, integers, libraries
+from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
@@ -17,60 +17,39 @@ from fpsynth.cli.places import require_writable
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
 from fpsynth.errors import InputError
 from fpsynth.files import shown
+from fpsynth.synthesis.requests.looking import EnvironmentsRequest
+from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import TieResult
+    from fpsynth.synthesis.result import Result
 
 
 def tie(arguments: Namespace, console: Console) -> Outcome:
     """Find a tie."""
-    from fpsynth.synthesis.domain import parse_number
-
     _check_out(arguments)
-    result = api.tie(
-        arguments.dtype,
-        shape=None if arguments.shape is None else integers(arguments.shape, "the shape"),
-        order=arguments.order,
-        rounding=arguments.rounding,
-        weights=arguments.weights,
-        inputs=arguments.inputs,
-        maximise=arguments.maximise,
-        min_ratio=parse_number(arguments.min_ratio, "the ratio"),
-        prove=arguments.prove,
-        certifier=arguments.certifier,
-        solver=arguments.solver,
-        seed=arguments.seed,
-        timeout=arguments.timeout,
-        jobs=arguments.jobs,
-        count=arguments.count,
-        replay=not arguments.no_replay,
-        library=libraries(arguments),
-        batch=batches(arguments),
-        device=arguments.device,
-        progress=console.progress,
-    )
+    result = api.tie(**keywords(arguments, TieRequest), progress=console.progress)
     left_out = _write(result, arguments)
     notes = _notes(result, arguments)
     if arguments.json:
-        from fpsynth.report.results import tie_json
+        from fpsynth.report.results import result_json
 
         written = arguments.out if result.witnesses else None
-        return _tie_code(result, arguments), {**tie_json(result), "out": written, "left_out": left_out, "notes": notes}
-    from fpsynth.report.terminal import tie_report
+        return _tie_code(result, arguments), {**result_json(result), "out": written, "left_out": left_out, "notes": notes}
+    from fpsynth.report.telling import report as told_of
 
-    report = tie_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
+    report = told_of(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
     if arguments.out is not None and result.witnesses:
         told = [*(f"left out: {line}" for line in left_out), *(f"note: {line}" for line in notes)]
         report = "\n".join([report.rstrip("\n"), "", f"written: {shown(arguments.out)}", *told])
     return _tie_code(result, arguments), report
 
 
-def _tie_code(result: TieResult, arguments: Namespace) -> int:
+def _tie_code(result: Result, arguments: Namespace) -> int:
     if result.verdict.value == "unknown":
         return UNKNOWN
     if arguments.no_replay or all(witness.confirmed_by for witness in result.witnesses):
         return DONE
-    return unconfirmed(record.not_run for witness in result.witnesses for record in witness.replays)
+    return unconfirmed(record.not_run for witness in result.witnesses for record in witness.observations)
 
 
 def _check_out(arguments: Namespace) -> None:
@@ -90,7 +69,7 @@ def _check_out(arguments: Namespace) -> None:
             raise InputError(f"a corpus of {arguments.dtype} would have no instance: {error}") from None
 
 
-def _write(result: TieResult, arguments: Namespace) -> list[str]:
+def _write(result: Result, arguments: Namespace) -> list[str]:
     """Write what --out asks for; return what was left out, a line each."""
     if arguments.out is None or not result.witnesses:
         return []
@@ -105,7 +84,7 @@ def _write(result: TieResult, arguments: Namespace) -> list[str]:
     return list(write_witness_folder(result.witnesses[0], arguments.out))
 
 
-def _notes(result: TieResult, arguments: Namespace) -> list[str]:
+def _notes(result: Result, arguments: Namespace) -> list[str]:
     """What of the written files cannot be used everywhere."""
     if arguments.out is None or arguments.out.endswith(".json") or not result.witnesses:
         return []
@@ -116,7 +95,6 @@ def _notes(result: TieResult, arguments: Namespace) -> list[str]:
 
 def certify(arguments: Namespace, console: Console) -> Outcome:
     """Certify a data set."""
-    from fpsynth.synthesis.domain import parse_number
     from fpsynth.workers.deadlines import OutOfTimeError
 
     seen = "reading the files"
@@ -127,17 +105,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
         console.count(stage, done, total)
 
     try:
-        result = api.certify(
-            arguments.network,
-            arguments.images,
-            parse_number(arguments.eps, "the radius"),
-            certifier=arguments.certifier,
-            gram=arguments.gram,
-            dtype=arguments.dtype,
-            limit=arguments.limit,
-            timeout=arguments.timeout,
-            progress=progress,
-        )
+        result = api.certify(**keywords(arguments, CertifyRequest), progress=progress)
     except OutOfTimeError:
         reason = f"time ran out after {arguments.timeout:g} s ({seen}): nothing is said of any image"
         return UNKNOWN, {"verdict": "unknown", "reason": reason} if arguments.json else f"unknown: {reason}"
@@ -151,7 +119,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
 def environments(arguments: Namespace, console: Console) -> Outcome:
     """List the environments."""
     console.progress("importing the libraries and trying every dtype")
-    found = api.environments(libraries(arguments), device=arguments.device)
+    found = api.environments(**keywords(arguments, EnvironmentsRequest))
     code = UNKNOWN if found.lost else DONE
     if arguments.json:
         from fpsynth.report.results import environments_json

@@ -8,162 +8,65 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fpsynth import api
-from fpsynth.cli.arguments import batches, integers, libraries
+from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console, Verbatim
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.files import shown
+from fpsynth.synthesis.requests.libraries import MatrixRequest, RevealRequest
+from fpsynth.synthesis.requests.looking import TreeRequest
+from fpsynth.synthesis.requests.table import DIVERGENCES, QUESTIONS
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.options import OptionFields
-    from fpsynth.synthesis.result import DivergenceResult
+    from fpsynth.synthesis.result import Result
 
 MATRIX_FILES = (".json", ".txt", ".svg")
 """Endings of what ``matrix --out`` writes."""
 
 
-def order(arguments: Namespace, console: Console) -> Outcome:
-    """Two orders or environments."""
-    return _answered(
-        arguments,
-        console,
-        lambda options: api.order(
-            arguments.a,
-            arguments.b,
-            only_in=arguments.only_in,
-            terms=arguments.terms,
-            outputs=arguments.outputs,
-            predicate=arguments.predicate,
-            gap=arguments.gap,
-            maximise=arguments.maximise,
-            camouflage=arguments.camouflage,
-            silent=arguments.silent or (),
-            max_weight=arguments.max_weight,
-            box=arguments.box,
-            threshold=arguments.threshold,
-            **options,
-        ),
-    )
-
-
-def precision(arguments: Namespace, console: Console) -> Outcome:
-    """Two formats."""
-    return _answered(
-        arguments,
-        console,
-        lambda options: api.precision(
-            arguments.a,
-            arguments.b,
-            order=arguments.order,
-            terms=arguments.terms,
-            predicate=arguments.predicate,
-            gap=arguments.gap,
-            maximise=arguments.maximise,
-            camouflage=arguments.camouflage,
-            max_weight=arguments.max_weight,
-            **options,
-        ),
-    )
-
-
-def relu(arguments: Namespace, console: Console) -> Outcome:
-    """Below zero here, above zero there."""
-    return _answered(arguments, console, lambda options: api.relu(arguments.a, arguments.b, terms=arguments.terms, **options))
-
-
-def interval(arguments: Namespace, console: Console) -> Outcome:
-    """Interval arithmetic."""
-    return _answered(
-        arguments,
-        console,
-        lambda options: api.interval(
-            arguments.a,
-            arguments.b,
-            terms=arguments.terms,
-            widening=arguments.widening,
-            radius=arguments.radius,
-            maximise=arguments.maximise,
-            **options,
-        ),
-    )
-
-
-def twin(arguments: Namespace, console: Console) -> Outcome:
-    """Identical neurons."""
-    return _answered(arguments, console, lambda options: api.twin(arguments.environment, terms=arguments.terms, **options))
-
-
-def position(arguments: Namespace, console: Console) -> Outcome:
-    """Permuted neurons, rows of a batch."""
-    return _answered(
-        arguments,
-        console,
-        lambda options: api.position(arguments.environment, kind=arguments.kind, terms=arguments.terms, **options),
-    )
-
-
-def _answered(arguments: Namespace, console: Console, ask: Callable[[OptionFields], DivergenceResult]) -> Outcome:
-    """Ask, write what --out names, report."""
+def divergence(arguments: Namespace, console: Console) -> Outcome:
+    """One of the questions about two ways to evaluate a network: ask, write what --out names, report."""
     from fpsynth.cli.places import require_writable
 
     if arguments.out is not None:
         require_writable(arguments.out)
     console.progress(f"searching, at most {arguments.timeout:g} s")
-    result = ask(_options(arguments, console))
+    ask: Callable[..., Result] = getattr(api, arguments.command)
+    result = ask(**keywords(arguments, QUESTIONS[arguments.command]), progress=console.progress)
     written, left_out = _write(result, arguments.out)
     code = _code(result, replayed=not arguments.no_replay)
     if arguments.json:
-        from fpsynth.report.divergence_json import divergence_json
+        from fpsynth.report.results import result_json
 
-        return code, {**divergence_json(result), "out": written, "left_out": list(left_out)}
-    from fpsynth.report.divergence import divergence_report
+        return code, {**result_json(result), "out": written, "left_out": list(left_out)}
+    from fpsynth.report.telling import report as told_of
 
-    report = divergence_report(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
+    report = told_of(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
     if written is None:
         return code, report
     return code, "\n".join([report.rstrip("\n"), "", f"written: {shown(written)}", *(f"left out: {line}" for line in left_out)])
 
 
-def _options(arguments: Namespace, console: Console) -> OptionFields:
-    options: OptionFields = {
-        "weights": arguments.weights,
-        "inputs": arguments.inputs,
-        "seed": arguments.seed,
-        "timeout": arguments.timeout,
-        "jobs": arguments.jobs,
-        "solver": arguments.solver,
-        "replay": not arguments.no_replay,
-        "library": libraries(arguments),
-        "batch": batches(arguments),
-        "device": arguments.device,
-        "vectors": arguments.vectors,
-        "progress": console.progress,
-    }
-    if hasattr(arguments, "dtype"):
-        options["dtype"] = arguments.dtype
-    return options
-
-
-def _code(result: DivergenceResult, replayed: bool) -> int:
+def _code(result: Result, replayed: bool) -> int:
     if result.verdict.value == "unknown":
         return UNKNOWN
-    if not result.divergences or not replayed or result.confirmed:
+    if not result.witnesses or not replayed or result.confirmed:
         return DONE
-    return unconfirmed(seen.not_run for found in result.divergences for seen in getattr(found, "observations", ()))
+    return unconfirmed(seen.not_run for found in result.witnesses for seen in getattr(found, "observations", ()))
 
 
-def _write(result: DivergenceResult, out: str | None) -> tuple[str | None, tuple[str, ...]]:
+def _write(result: Result, out: str | None) -> tuple[str | None, tuple[str, ...]]:
     """Write what --out asks for; return where, and what was left out, a line each."""
-    if out is None or not result.divergences:
+    if out is None or not result.witnesses:
         return None, ()
     if out.endswith(".json"):
         from fpsynth.witness import save
 
-        save(result.divergences[0], out, new=True)
+        save(result.witnesses[0], out, new=True)
         return out, ()
     from fpsynth.corpus.divergence import write_divergence_folder
 
-    return out, write_divergence_folder(result.divergences[0], out)
+    return out, write_divergence_folder(result.witnesses[0], out)
 
 
 def reveal(arguments: Namespace, console: Console) -> Outcome:
@@ -176,18 +79,7 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
         return reveal_network(arguments, console)
     if arguments.out is not None:
         require_new_json(arguments.out)
-    found = api.reveal(
-        arguments.environment,
-        terms=arguments.terms,
-        batch=None if arguments.batch is None else integers(arguments.batch, "the batch sizes"),
-        outputs=arguments.outputs,
-        dtype=arguments.dtype,
-        bias=arguments.bias,
-        threads=arguments.threads,
-        vectors=arguments.vectors,
-        seed=arguments.seed,
-        progress=console.progress,
-    )
+    found = api.reveal(**keywords(arguments, RevealRequest), progress=console.progress)
     if arguments.out is not None:
         from fpsynth.revealing.file import save_reveals
 
@@ -214,20 +106,7 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
 
         for ending in MATRIX_FILES:
             require_free_file(arguments.out, ending)
-    found = api.matrix(
-        terms=arguments.terms,
-        outputs=arguments.outputs,
-        dtype=arguments.dtype,
-        batch=batches(arguments),
-        library=libraries(arguments),
-        settings=not arguments.no_settings,
-        vectors=arguments.vectors,
-        seed=arguments.seed,
-        timeout=arguments.timeout,
-        device=arguments.device,
-        reveals=arguments.reveals or (),
-        progress=console.progress,
-    )
+    found = api.matrix(**keywords(arguments, MatrixRequest), progress=console.progress)
     if arguments.out is not None:
         texts = (
             json.dumps(matrix_json(found), indent=1, allow_nan=False) + "\n",
@@ -252,7 +131,7 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
 
     if arguments.out is not None:
         require_free_file(arguments.out)
-    found = api.tree(arguments.order, terms=arguments.terms, compare=arguments.compare)
+    found = api.tree(**keywords(arguments, TreeRequest))
     form = "unicode" if arguments.form is None else arguments.form
     drawn = found.drawn(form, unicode=console.unicode(), width=console.width()) if found.other is None else found.compared()
     if arguments.out is not None:
@@ -265,12 +144,7 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
 
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
-    "order": order,
-    "precision": precision,
-    "relu": relu,
-    "interval": interval,
-    "twin": twin,
-    "position": position,
+    **{request.question: divergence for request in DIVERGENCES},
     "reveal": reveal,
     "matrix": matrix,
     "tree": tree,

@@ -16,6 +16,7 @@ from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.codes import CONTRADICTION, CRASHED, INTERRUPTED, UNKNOWN, WRONG_INPUT
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome, labelled
+from fpsynth.cli.shadows import blame
 from fpsynth.cli.streams import discard, open_closed, put, say
 from fpsynth.errors import ContradictionError, InputError, WorkerLostError
 from fpsynth.wording import printable, printable_report
@@ -106,6 +107,9 @@ def _failed(error: BaseException, name: str) -> int:
         case MemoryError():
             say(f"{name}: unknown: memory ran out")
             return UNKNOWN
+        case Exception() if reason := blame(error):
+            say(printable(f"{name}: error: {reason}"))
+            return WRONG_INPUT
         case ImportError() if _package(error) == "numpy":
             say(printable(f"{name}: error: {_without_numpy(error)}"))
             return WRONG_INPUT

@@ -5,33 +5,36 @@ from __future__ import annotations
 from argparse import Namespace
 
 from fpsynth import api
-from fpsynth.cli.arguments import integers
+from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import CHANGES, DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome
+from fpsynth.cli.places import require_writable
+from fpsynth.files import shown
+from fpsynth.synthesis.requests.libraries import CompareRequest
+from fpsynth.synthesis.requests.reading import integers
+from fpsynth.wording import counted
 
 
 def compare(arguments: Namespace, console: Console) -> Outcome:
     """The verdict, environments and pairs."""
-    found = api.compare(
-        arguments.network,
-        arguments.inputs,
-        library=arguments.library,
-        batch=integers(arguments.batch, "the batch sizes"),
-        threads=None if arguments.threads is None else integers(arguments.threads, "the numbers of threads"),
-        dtype=arguments.dtype,
-        vectors=arguments.vectors,
-        seed=arguments.seed,
-        progress=console.progress,
-    )
+    if arguments.out is not None:
+        require_writable(arguments.out)
+    found = api.compare(**keywords(arguments, CompareRequest), progress=console.progress)
     code = {"same classes": DONE, "classes change": CHANGES}.get(found.verdict, UNKNOWN)
+    written = [] if arguments.out is None else api.write_witnesses(found.witnesses(), arguments.out)
     if arguments.json:
         from fpsynth.report.networks import comparison_json
 
-        return code, comparison_json(found)
+        return code, {**comparison_json(found), "out": arguments.out if written else None, "witnesses": written}
     from fpsynth.report.networks import comparison_text
 
-    return code, comparison_text(found, console.style()).rstrip("\n")
+    text = comparison_text(found, console.style()).rstrip("\n")
+    if arguments.out is None:
+        return code, text
+    more = found.changes - len(written)
+    told = f"written: {counted(len(written), 'witness', 'witnesses')} in {shown(arguments.out)}" if written else "no witness"
+    return code, f"{text}\n\n{told}" + (f" ({more} more changes are left out)" if more else "")
 
 
 def reveal_network(arguments: Namespace, console: Console) -> Outcome:
@@ -39,7 +42,7 @@ def reveal_network(arguments: Namespace, console: Console) -> Outcome:
     found = api.reveal_network(
         arguments.network,
         arguments.environment,
-        batch=1 if arguments.batch is None else integers(arguments.batch, "the batch sizes"),
+        batch=1 if arguments.batch is None else integers("the batch sizes")(arguments.batch),
         threads=arguments.threads,
         dtype=arguments.dtype,
         vectors=arguments.vectors,

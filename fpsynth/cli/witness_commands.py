@@ -57,7 +57,7 @@ def explain(arguments: Namespace, console: Console) -> Outcome:
 
 
 def replay(arguments: Namespace, console: Console) -> Outcome:
-    """Replay a witness file, or all below a folder."""
+    """Observation a witness file, or all below a folder."""
     for name in libraries(arguments):
         library_named(name)  # refuses one that nobody knows before a process is started
     options = {"libraries": libraries(arguments), "batches": batches(arguments), "device": arguments.device}
@@ -74,7 +74,7 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out and "data" in answer:
         from fpsynth.witness import from_json, save
 
-        save(from_json(answer["data"]), arguments.out, new=True)
+        save(from_json(answer["data"], os.path.dirname(os.path.abspath(arguments.file))), arguments.out, new=True)
         answer["text"] = "\n".join([answer["text"].rstrip("\n"), "", f"written: {shown(arguments.out)}"])
     return _answered(answer, arguments)
 

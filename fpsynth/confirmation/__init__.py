@@ -1,6 +1,5 @@
-"""Confirmation: what libraries do with a tie or a divergence in a replay, and whether that confirms it."""
+"""Confirmation: what libraries do with a witness in a replay, and whether that confirms it."""
 
-from fpsynth.confirmation.divergences import replay_divergence
-from fpsynth.confirmation.ties import predict, replay
+from fpsynth.confirmation.replay import replay
 
-__all__ = ["predict", "replay", "replay_divergence"]
+__all__ = ["replay"]

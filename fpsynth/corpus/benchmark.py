@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from fpsynth.confirmation import predict
 from fpsynth.corpus.counterexample import counterexample_text
 from fpsynth.corpus.region import Region, choose_region
 from fpsynth.corpus.vnnlib import REAL, element_type, vnnlib1, vnnlib2
@@ -18,6 +17,7 @@ from fpsynth.networks.onnx import OPSET, onnx_bytes, require_checked
 from fpsynth.witness import Witness
 from fpsynth.witness.file import text
 from fpsynth.witness.numerals import decimal_text, exact_text
+from fpsynth.witness.prediction import floats_at
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Benchmark:
     @cached_property
     def logits(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """The predicted logits at the certified point and at the counterexample."""
-        return predict(self.witness)
+        witness = self.witness
+        return floats_at(witness, witness.reference), floats_at(witness, witness.deployed)
 
     @cached_property
     def label(self) -> int:
@@ -49,7 +50,7 @@ class Benchmark:
     def region(self) -> Region:
         """The box that the queries ask about."""
         w = self.witness
-        return choose_region(w.network, w.format, w.certified, w.counterexample, w.certificate.radius, self.label)
+        return choose_region(w.network, w.format, w.certified, w.point, w.claim.radius, self.label)
 
     def expected(self) -> dict[str, str]:
         """Element type to verdict: sat where the counterexample is one; over the reals unsat if that is proved."""
@@ -68,7 +69,9 @@ class Benchmark:
     def in_onnxruntime(self) -> dict[str, str]:
         """What ONNX Runtime makes of network and counterexample as they are written: sat only where a replay showed it."""
         runs = [
-            replay for replay in self.witness.replays if replay.library == "onnxruntime" and replay.variant in ("matmul", "")
+            replay
+            for replay in self.witness.observations
+            if replay.library == "onnxruntime" and replay.variant in ("matmul", "")
         ]
         refused = next((replay for replay in runs if replay.not_run), None)
         if refused is not None:
@@ -76,7 +79,7 @@ class Benchmark:
         alone = [replay for replay in runs if replay.batch == 1]
         if not alone:
             return {"verdict": "unknown", "shown_by": "not replayed"}
-        logits = alone[0].logits_counterexample
+        logits = alone[0].logits
         if any(logit >= logits[self.label] for k, logit in enumerate(logits) if k != self.label):
             return {"verdict": "sat", "shown_by": f"replayed in onnxruntime {alone[0].version}, MatMul, batch 1"}
         return {"verdict": "unknown", "shown_by": f"onnxruntime {alone[0].version} gives the counterexample class {self.label}"}
@@ -116,7 +119,7 @@ class Benchmark:
         files = {
             names["witness"]: text(w).encode(),
             names["vnnlib"]: self.query1().encode("ascii"),
-            names["counterexample"]: counterexample_text(w.counterexample, self.logits[1]).encode("ascii"),
+            names["counterexample"]: counterexample_text(w.point, self.logits[1]).encode("ascii"),
         }
         for element, query in self.queries2().items():
             files[names["vnnlib2"].format(element)] = query.encode("ascii")
@@ -133,7 +136,7 @@ class Benchmark:
                 f"{query}: VNN-LIB 2.0 has no element type {w.format.name}, only the query over the reals is written"
             )
         try:
-            network, query = write_network(w.network), write_query(self.logits[0], w.certificate.radius)
+            network, query = write_network(w.network), write_query(self.logits[0], w.claim.radius)
             files |= {names["certifier"]: network.encode("ascii"), names["certifier_query"]: f"{query}\n".encode("ascii")}
         except InputError as reason:
             left_out.append(f"{names['certifier']}: {reason}")
@@ -149,13 +152,13 @@ class Benchmark:
         """What a reader of a query should know."""
         w = self.witness
         shape = ",".join(map(str, w.network.widths))
-        squares = sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(w.certified, w.counterexample, strict=True))
-        assert squares <= w.certificate.radius**2
+        squares = sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(w.certified, w.point, strict=True))
+        assert squares <= w.claim.radius**2
         return [
             f"{w.question}, {w.format.name}, network {shape}",
-            f"certified by {w.certificate.certifier} as class {self.label}, L2 radius {exact_text(w.certificate.radius)}:",
+            f"certified by {w.claim.verifier} as class {self.label}, L2 radius {exact_text(w.claim.radius)}:",
             *(f"  X_{k} = {decimal_text(x)}" for k, x in enumerate(w.certified)),
             f"class {self.wrong_label} in {w.deployment}:",
-            *(f"  X_{k} = {decimal_text(x)}" for k, x in enumerate(w.counterexample)),
+            *(f"  X_{k} = {decimal_text(x)}" for k, x in enumerate(w.point)),
             "this box lies inside the certified ball and contains both points",
         ]

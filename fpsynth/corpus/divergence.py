@@ -8,11 +8,11 @@ import os
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import write_tree
 from fpsynth.networks.onnx import OPSET, onnx_bytes
-from fpsynth.witness import Divergence, to_json
+from fpsynth.witness import Witness, to_json
 from fpsynth.witness.numerals import decimal_text
 
 
-def write_divergence_folder(divergence: Divergence, folder: str | os.PathLike[str]) -> tuple[str, ...]:
+def write_divergence_folder(divergence: Witness, folder: str | os.PathLike[str]) -> tuple[str, ...]:
     """Write witness.json, network.onnx and point.txt into a new or empty folder; return what was left out, one line each.
 
     point.txt has the exact decimal expansion of each input, a line each.  Raises InputError where the folder is not free or

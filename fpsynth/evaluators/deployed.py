@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -18,8 +18,8 @@ from fpsynth.evaluators.layer_groups import LayerSums, Padding
 from fpsynth.evaluators.layers import layer_sums
 from fpsynth.evaluators.programs import program_sums
 from fpsynth.formats import FLOAT64, Format, holds
-from fpsynth.networks.layers.structure import PADDING, Indices, Selection, Sums, View, moved
-from fpsynth.networks.network import Network, Node
+from fpsynth.networks.layers.structure import PADDING, Indices, Rearrangement, Selection, Sums, moved
+from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
@@ -62,7 +62,34 @@ def network_outputs(network: Network, points: Floats, deployment: Deployment) ->
     normalisation, which must be folded first, a division of a sum that is not finite, or in a format and rounding that arrays
     do not divide in.
     """
-    graph = network.logits
+    graph, step = network.logits, _step(network.logits, deployment)
+    flat = flat_points(graph, points)
+    starts = range(0, max(1, len(flat)), _ROWS)
+    values = np.concatenate([graph.run(_Values(flat[start : start + _ROWS]), step).numbers for start in starts])
+    lead = np.asarray(points).shape[: np.ndim(points) - len(graph.input_shape)]
+    return values.reshape(*lead, *graph.output_shape)
+
+
+def node_outputs(network: Network, point: Floats, deployment: Deployment) -> dict[str, Floats]:
+    """Return what every node of ``network`` gives at one float64 ``point``, flat, by its name; INPUT for the point itself.
+
+    Raises InputError as ``network_outputs`` does.
+    """
+    graph, step = network.logits, _step(network.logits, deployment)
+    flat = flat_points(graph, np.asarray(point).reshape(1, *graph.input_shape))
+    found = {INPUT: flat[0]}
+
+    def kept(node: Node, inputs: Sequence[_Values]) -> _Values:
+        values = step(node, inputs)
+        found[node.name] = values.numbers[0]
+        return values
+
+    graph.run(_Values(flat), kept)
+    return found
+
+
+def _step(graph: Network, deployment: Deployment) -> Callable[[Node, Sequence[_Values]], _Values]:
+    """How a node's values follow from those of its inputs."""
 
     def step(node: Node, inputs: Sequence[_Values]) -> _Values:
         values, structure = _joined(inputs), graph.structure(node.name)
@@ -72,11 +99,7 @@ def network_outputs(network: Network, points: Floats, deployment: Deployment) ->
             return _selected(structure, values, deployment.default)
         return _moved(structure, values)
 
-    flat = flat_points(graph, points)
-    starts = range(0, max(1, len(flat)), _ROWS)
-    values = np.concatenate([graph.run(_Values(flat[start : start + _ROWS]), step).numbers for start in starts])
-    lead = np.asarray(points).shape[: np.ndim(points) - len(graph.input_shape)]
-    return values.reshape(*lead, *graph.output_shape)
+    return step
 
 
 def _joined(parts: Sequence[_Values]) -> _Values:
@@ -91,7 +114,7 @@ def _joined(parts: Sequence[_Values]) -> _Values:
     return _Values(np.concatenate([part.numbers for part in parts], axis=1), arithmetics, np.concatenate(which))
 
 
-def _moved(view: View, values: _Values) -> _Values:
+def _moved(view: Rearrangement, values: _Values) -> _Values:
     which = values.which
     if view.read is not None and which is not None:
         which = np.where(view.read == PADDING, which[0], which[view.read])

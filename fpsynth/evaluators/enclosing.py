@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from fpsynth.networks.layers.structure import PADDING, Addends, Normalisation, Selection, Sums, View, moved
+from fpsynth.networks.layers.structure import PADDING, Addends, Normalisation, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.network import Network, Node
+from fpsynth.workers.deadlines import require_time
 
 Ends = tuple[Fraction, Fraction]
 _ZERO = Fraction(0), Fraction(0)
@@ -16,7 +17,7 @@ def enclosed_logits(network: Network, box: Sequence[tuple[float | Fraction, floa
     """For each logit, ends between which it lies in exact arithmetic, for all points of ``box`` (two ends for each input).
 
     Layer by layer, as interval arithmetic has it: exact for a point, up to the relative 2**-256 of each square root in a batch
-    normalisation, and wider than what is reached where a layer's inputs depend on one another.
+    normalisation, and wider than what is reached where a layer's inputs depend on one another.  Raises OutOfTimeError.
     """
     graph = network.logits
 
@@ -33,6 +34,7 @@ def enclosed_logits(network: Network, box: Sequence[tuple[float | Fraction, floa
 
 
 def _summed(addends: Addends, normalisation: Normalisation | None, values: Sequence[Ends]) -> Ends:
+    require_time()
     weights = [1.0] * len(addends.read) if addends.weights is None else addends.weights.tolist()
     low = high = Fraction(0 if addends.bias is None else float(addends.bias))
     for weight, place in zip(weights, addends.read.tolist(), strict=True):
@@ -72,7 +74,7 @@ def _chosen(selection: Selection, values: Sequence[Fraction]) -> Fraction:
     return result * Fraction(selection.slope) if selection.slope is not None and result < 0 else result
 
 
-def _viewed(view: View, values: Sequence[Ends]) -> Sequence[Ends]:
+def _viewed(view: Rearrangement, values: Sequence[Ends]) -> Sequence[Ends]:
     if view.read is None:
         return values
     fill = Fraction(view.fill), Fraction(view.fill)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import Floats
-from fpsynth.networks.layers.structure import PADDING, Indices, Sums, View
+from fpsynth.networks.layers.structure import PADDING, Indices, Rearrangement, Sums
 from fpsynth.networks.network import Network
 
 _PIECE = 1 << 22
@@ -35,7 +35,7 @@ def gathered(values: Floats, read: Indices, padding: float) -> Floats:
     return result
 
 
-def viewed(view: View, values: Floats) -> Floats:
+def viewed(view: Rearrangement, values: Floats) -> Floats:
     """The numbers where a view puts them."""
     return values if view.read is None else gathered(values, view.read, view.fill)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fpsynth.evaluators.float_arrays import fma_arrays
 from fpsynth.evaluators.layer_groups import FloatArray
-from fpsynth.evaluators.layer_tasks import Block, Sums, Task
+from fpsynth.evaluators.layer_tasks import Block, LayerTask, TaskSums
 from fpsynth.evaluators.schedules import Code
 from fpsynth.formats import FLOAT32, FLOAT64
 from fpsynth.rounding import Flush
@@ -31,13 +31,15 @@ _SAFE_PRODUCT = 2.0**-101
 """Two numbers of float32 whose product is at least this: every product of larger ones is a multiple of 2**-149."""
 
 
-def arrays_refuse(task: Task) -> str:
+def arrays_refuse(task: LayerTask) -> str:
     """Why a task is not evaluated this way, in words; empty where it is."""
     fused = task.schedule.fused and task.schedule.format == FLOAT64
     return "a fused multiply-add of float64 needs more than float64 products" if fused else ""
 
 
-def array_sums(task: Task, block: Block, addends: Sequence[FloatArray], namespace: Any = np, device: Any = None) -> Sums:
+def array_sums(
+    task: LayerTask, block: Block, addends: Sequence[FloatArray], namespace: Any = np, device: Any = None
+) -> TaskSums:
     """The sums of a task for a block of inputs and ``addends`` (rows, positions, channels) that are read already.
 
     ``namespace``: an array API namespace whose functions take ``out`` (numpy, ``array_api_compat.torch``); arrays go to its
@@ -58,13 +60,13 @@ def array_sums(task: Task, block: Block, addends: Sequence[FloatArray], namespac
                 outputs[part, place] = sums.transpose(2, 1, 0)
                 if doubtful is not None:
                     doubtful[part, place] = edges.transpose(2, 1, 0)
-    return Sums(outputs, doubtful)
+    return TaskSums(outputs, doubtful)
 
 
 class _Tiles:
     """Some rows of inputs, the last axis of all arrays; channels are the first one, and positions the second."""
 
-    def __init__(self, task: Task, block: Block, part: slice, namespace: Any, device: Any) -> None:
+    def __init__(self, task: LayerTask, block: Block, part: slice, namespace: Any, device: Any) -> None:
         self.task, self.xp, self.device = task, namespace, device
         self.wide = task.schedule.fused
         self.dtype = np.dtype(np.float64) if self.wide else task.dtype

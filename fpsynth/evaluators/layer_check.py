@@ -17,7 +17,7 @@ from fpsynth.evaluators.bit_patterns import Floats, bits_to_floats
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.evaluators.layer_groups import FloatArray, LayerSums, groups
 from fpsynth.evaluators.layer_tasks import Block
-from fpsynth.evaluators.layer_ways import Evaluation, Library, Way, evaluation, group_outputs, ready, refusal
+from fpsynth.evaluators.layer_ways import ArrayLibrary, Evaluation, Way, evaluation, group_outputs, ready, refusal
 from fpsynth.formats import FLOAT32, Format, holds
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush
@@ -32,7 +32,7 @@ _KINDS = (("sequential", True), ("strided:3", True), ("pairwise", True), ("seque
 
 
 @functools.lru_cache(maxsize=64)
-def fault(way: Way, fmt: Format, flush: Flush, library: Library) -> str:
+def fault(way: Way, fmt: Format, flush: Flush, library: ArrayLibrary) -> str:
     """What is wrong with a way in a format, in words; empty where it passes.  Tried once in a process."""
     return fault_of(evaluation(way, library), fmt, flush, way)
 

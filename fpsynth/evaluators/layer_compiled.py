@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fpsynth.evaluators.layer_groups import FloatArray
-from fpsynth.evaluators.layer_tasks import Block, Sums, Task
+from fpsynth.evaluators.layer_tasks import Block, LayerTask, TaskSums
 from fpsynth.rounding import Flush
 
 _CACHED = 1 << 15
@@ -24,7 +24,7 @@ def loops() -> tuple[Callable[..., None], Callable[..., None]]:
     return run, turn
 
 
-def compiled_sums(task: Task, block: Block, addends: Sequence[FloatArray]) -> Sums:
+def compiled_sums(task: LayerTask, block: Block, addends: Sequence[FloatArray]) -> TaskSums:
     """The sums of a task for a block of inputs and ``addends`` (rows, positions, channels) that are read already."""
     rows, channels = len(block.inputs), len(task.weights)
     outputs = np.empty((rows, len(task.taps), channels), task.dtype)
@@ -33,17 +33,17 @@ def compiled_sums(task: Task, block: Block, addends: Sequence[FloatArray]) -> Su
         edges = _by_channels(task, block, addends, outputs)
         if doubtful is not None:
             doubtful |= edges.T[:, :, None]
-        return Sums(outputs, doubtful)
+        return TaskSums(outputs, doubtful)
     size = min(_MOST, max(_LEAST, _CACHED // task.taps.shape[1]))
     for start in range(0, rows, size):
         part = slice(start, start + size)
         edges = _by_rows(task, _lanes(task, block, part), [addend[part] for addend in addends], outputs[part])
         if doubtful is not None:
             doubtful[part] |= edges[None]
-    return Sums(outputs, doubtful)
+    return TaskSums(outputs, doubtful)
 
 
-def _lanes(task: Task, block: Block, part: slice) -> Any:
+def _lanes(task: LayerTask, block: Block, part: slice) -> Any:
     """Some rows as lanes, (inputs and a zero, rows)."""
 
     def lanes() -> FloatArray:
@@ -55,7 +55,7 @@ def _lanes(task: Task, block: Block, part: slice) -> Any:
     return block.kept(task.schedule, ("lanes", part.start, part.stop), lanes)
 
 
-def _by_rows(task: Task, lanes: FloatArray, addends: Sequence[FloatArray], outputs: FloatArray) -> Any:
+def _by_rows(task: LayerTask, lanes: FloatArray, addends: Sequence[FloatArray], outputs: FloatArray) -> Any:
     """Lanes are rows; the factors are weights.  Gives which (position, channel) is doubtful."""
     rows = lanes.shape[1]
     bias = None if task.bias is None else np.repeat(task.bias[:, None], rows, axis=1)
@@ -66,7 +66,7 @@ def _by_rows(task: Task, lanes: FloatArray, addends: Sequence[FloatArray], outpu
     return edges
 
 
-def _by_channels(task: Task, block: Block, addends: Sequence[FloatArray], outputs: FloatArray) -> Any:
+def _by_channels(task: LayerTask, block: Block, addends: Sequence[FloatArray], outputs: FloatArray) -> Any:
     """Lanes are channels; the factors are inputs.  Gives which (position, row) is doubtful."""
     inputs = block.read(task.schedule)
     factors = np.zeros((len(inputs), inputs.shape[1] + 1), task.dtype)
@@ -80,7 +80,7 @@ def _by_channels(task: Task, block: Block, addends: Sequence[FloatArray], output
     return edges
 
 
-def _straight(task: Task) -> Any:
+def _straight(task: LayerTask) -> Any:
     """Weights are not gathered: tap t is weight t, at every position."""
     return np.arange(task.taps.shape[1], dtype=np.int32)[None]
 
@@ -93,7 +93,7 @@ def _numbers(bias: FloatArray | None, addends: Sequence[FloatArray], dtype: Any)
     return np.ascontiguousarray(np.broadcast_arrays(*numbers), dtype)
 
 
-def _run(task: Task, factors: Any, lanes: Any, numbers: FloatArray, sums: FloatArray) -> Any:
+def _run(task: LayerTask, factors: Any, lanes: Any, numbers: FloatArray, sums: FloatArray) -> Any:
     schedule = task.schedule
     edges = np.zeros(sums.shape[:2], np.uint8)
     least = task.dtype.type(float(schedule.format.min_normal) if schedule.flush else 0)

@@ -17,7 +17,7 @@ from fpsynth.formats import FLOAT32, Format, holds
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class LayerTask:
     """A group whose program has a schedule; all floats are of the schedule's format, and flushed if it flushes."""
 
     schedule: Schedule
@@ -58,7 +58,7 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class TaskSums:
     """What came out."""
 
     outputs: FloatArray
@@ -72,7 +72,7 @@ def working_dtype(fmt: Format) -> np.dtype[np.floating]:
     return np.dtype(np.float32 if fmt == FLOAT32 else np.float64)
 
 
-def task_of(layer: LayerSums, group: Group, inputs: int) -> Task:
+def task_of(layer: LayerSums, group: Group, inputs: int) -> LayerTask:
     """A group made ready for blocks of rows of so many inputs each."""
     schedule = schedule_of(group.program, group.taps)
     taps = layer.gather[group.positions]
@@ -81,7 +81,7 @@ def task_of(layer: LayerSums, group: Group, inputs: int) -> Task:
     bias = None
     if layer.bias is not None:
         bias = as_read(layer.bias[group.channels], layer.format, schedule.numbers[0], schedule)
-    return Task(schedule, weights, bias, taps)
+    return LayerTask(schedule, weights, bias, taps)
 
 
 def as_read(x: FloatArray, fmt: Format, reads: Reads, schedule: Schedule) -> FloatArray:
@@ -97,7 +97,7 @@ def as_read(x: FloatArray, fmt: Format, reads: Reads, schedule: Schedule) -> Flo
     return flush_array(x.astype(np.float64), schedule.format).astype(dtype) if schedule.flush else x
 
 
-def outputs_of(task: Task, sums: FloatArray, dtype: np.dtype[np.floating]) -> FloatArray:
+def outputs_of(task: LayerTask, sums: FloatArray, dtype: np.dtype[np.floating]) -> FloatArray:
     """Sums rounded into the format of the layer."""
     result = task.schedule.result
     if result:

@@ -15,7 +15,7 @@ from fpsynth.evaluators.layer_arrays import array_sums, arrays_refuse
 from fpsynth.evaluators.layer_compiled import compiled_sums, loops
 from fpsynth.evaluators.layer_general import element_sums, general_sums
 from fpsynth.evaluators.layer_groups import FloatArray, Group, LayerSums
-from fpsynth.evaluators.layer_tasks import Block, Sums, Task, as_read, outputs_of, task_of
+from fpsynth.evaluators.layer_tasks import Block, LayerTask, TaskSums, as_read, outputs_of, task_of
 from fpsynth.evaluators.schedules import why_not
 from fpsynth.packages import how_to_install
 
@@ -31,12 +31,12 @@ class Way(enum.Enum):
     """``program_sums``, whatever the program."""
 
 
-Evaluation = Callable[[Task, Block, Sequence[FloatArray]], Sums]
+Evaluation = Callable[[LayerTask, Block, Sequence[FloatArray]], TaskSums]
 """From a task, inputs and addends (rows, positions, channels) that are read already, to the sums."""
 
 
 @dataclass(frozen=True)
-class Library:
+class ArrayLibrary:
     """The array library that the arrays way works with: an array API namespace whose functions take ``out``."""
 
     namespace: ModuleType | Any = np
@@ -47,7 +47,7 @@ class Library:
         return name if self.device is None else f"{name} on {self.device}"
 
 
-def refusal(way: Way, group: Group, task: Task | None) -> str:
+def refusal(way: Way, group: Group, task: LayerTask | None) -> str:
     """Why a way does not evaluate a group, in words; empty where it does."""
     if way is Way.GENERAL:
         return ""
@@ -66,14 +66,14 @@ def missing(way: Way) -> str:
     return ""
 
 
-def evaluation(way: Way, library: Library) -> Evaluation:
+def evaluation(way: Way, library: ArrayLibrary) -> Evaluation:
     """What evaluates a task that way."""
     if way is Way.COMPILED:
         return compiled_sums
     return lambda task, block, addends: array_sums(task, block, addends, library.namespace, library.device)
 
 
-def ready(layer: LayerSums, group: Group, inputs: int) -> Task | None:
+def ready(layer: LayerSums, group: Group, inputs: int) -> LayerTask | None:
     """The group made ready for the fast ways, where its program has a schedule."""
     return None if why_not(group.program) else task_of(layer, group, inputs)
 
@@ -81,7 +81,7 @@ def ready(layer: LayerSums, group: Group, inputs: int) -> Task | None:
 def group_outputs(
     layer: LayerSums,
     group: Group,
-    task: Task | None,
+    task: LayerTask | None,
     evaluate: Evaluation | None,
     block: Block,
     addends: Sequence[FloatArray],

@@ -15,8 +15,8 @@ import numpy as np
 from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_check import fault
 from fpsynth.evaluators.layer_groups import FloatArray, Group, LayerSums, groups
-from fpsynth.evaluators.layer_tasks import Block, Task
-from fpsynth.evaluators.layer_ways import Evaluation, Library, Way, evaluation, group_outputs, missing, ready, refusal
+from fpsynth.evaluators.layer_tasks import Block, LayerTask
+from fpsynth.evaluators.layer_ways import ArrayLibrary, Evaluation, Way, evaluation, group_outputs, missing, ready, refusal
 
 WAYS = (Way.COMPILED, Way.ARRAYS, Way.GENERAL)
 _MEMORY = 1 << 26
@@ -42,7 +42,7 @@ class _Chosen:
     """A group and how it is evaluated."""
 
     group: Group
-    task: Task | None
+    task: LayerTask | None
     way: Way
     evaluate: Evaluation | None
 
@@ -54,7 +54,7 @@ def layer_sums(
     *,
     ways: Sequence[Way] = WAYS,
     threads: int = 1,
-    library: Library | None = None,
+    library: ArrayLibrary | None = None,
 ) -> LayerOutputs:
     """All outputs of a layer for rows of inputs.
 
@@ -67,7 +67,7 @@ def layer_sums(
     _require_shapes(layer, inputs, addends)
     outputs = np.empty((len(inputs), layer.positions, layer.channels), layer.dtype)
     refused: dict[str, None] = {}
-    chosen = [_choose(layer, group, inputs.shape[1], ways, library or Library(), refused) for group in groups(layer)]
+    chosen = [_choose(layer, group, inputs.shape[1], ways, library or ArrayLibrary(), refused) for group in groups(layer)]
 
     def work(start: int) -> None:
         rows = slice(start, start + size)
@@ -115,7 +115,7 @@ def _block_size(layer: LayerSums, inputs: FloatArray, threads: int) -> int:
 
 
 def _choose(
-    layer: LayerSums, group: Group, inputs: int, ways: Sequence[Way], library: Library, refused: dict[str, None]
+    layer: LayerSums, group: Group, inputs: int, ways: Sequence[Way], library: ArrayLibrary, refused: dict[str, None]
 ) -> _Chosen:
     """The first of the ways that may be believed to evaluate a group; why others do not is noted in ``refused``."""
     task = ready(layer, group, inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from operator import mul
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fpsynth.errors import InputError
-from fpsynth.networks.layers.structure import PADDING, Normalisation, Selection, Sums, View, moved
+from fpsynth.networks.layers.structure import PADDING, Normalisation, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.network import Network, Node
 
 
@@ -35,16 +35,26 @@ def exact_logits(network: Network, point: Sequence[float]) -> tuple[Fraction, ..
     The general interpreter would reduce a fraction to lowest terms after each operation, which takes minutes for 100 000
     weights.  Raises InputError for a batch normalisation whose factor is irrational.
     """
+    return node_values(network, point)[network.logits.output]
+
+
+def node_values(network: Network, point: Sequence[float], wanted: Collection[str] = ()) -> dict[str, tuple[Fraction, ...]]:
+    """The exact results of the nodes called ``wanted``, and of the output, at ``point``; see ``exact_logits``."""
     graph = network.logits
+    found: dict[str, tuple[Fraction, ...]] = {}
 
     def step(node: Node, inputs: Sequence[_Exact]) -> _Exact:
         values, structure = _joined(inputs), graph.structure(node.name)
         if isinstance(structure, Sums):
-            return _summed(node.name, structure, values)
-        return _selected(structure, values) if isinstance(structure, Selection) else _viewed(structure, values)
+            result = _summed(node.name, structure, values)
+        else:
+            result = _selected(structure, values) if isinstance(structure, Selection) else _viewed(structure, values)
+        if node.name in wanted or node.name == graph.output:
+            found[node.name] = tuple(Fraction(numerator, result.denominator) for numerator in result.numerators)
+        return result
 
-    result = graph.run(_exact(point), step)
-    return tuple(Fraction(numerator, result.denominator) for numerator in result.numerators)
+    graph.run(_exact(point), step)
+    return found
 
 
 def _exact(numbers: Any) -> _Exact:
@@ -142,7 +152,7 @@ def _selected(selection: Selection, values: _Exact) -> _Exact:
     return _scaled(result, [Fraction(selection.slope) if value < 0 else Fraction(1) for value in chosen])
 
 
-def _viewed(view: View, values: _Exact) -> _Exact:
+def _viewed(view: Rearrangement, values: _Exact) -> _Exact:
     if view.read is None:
         return values
     fill = Fraction(view.fill)

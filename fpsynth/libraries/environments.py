@@ -14,7 +14,7 @@ from fpsynth.libraries.registry import NAMES, library_named
 
 
 @dataclass(frozen=True)
-class Operation:
+class OfferedOperation:
     """What can be asked of a library by name."""
 
     call: str
@@ -26,7 +26,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Environment:
+class InstalledLibrary:
     """One library on one device, as found by importing it and trying."""
 
     library: str
@@ -37,7 +37,7 @@ class Environment:
     """Why it cannot be used; empty if it can."""
     variants: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variant, then dtype, to what is in the way; an empty string means that it runs."""
-    operations: dict[str, Operation] = field(default_factory=dict)
+    operations: dict[str, OfferedOperation] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     """CPU, builds, kernels, threads, settings."""
     seconds: float = 0.0
@@ -54,7 +54,7 @@ class Installation:
     """What this machine is, what is installed on it, and what that can run."""
 
     machine: dict[str, str]
-    libraries: tuple[Environment, ...]
+    libraries: tuple[InstalledLibrary, ...]
     packages: dict[str, str | None]
     """Solvers and whatever else fpsynth can use: version, or None where it is not installed."""
 
@@ -80,7 +80,7 @@ def installation(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: 
     return Installation({**machine(), **(gpu() if device == "cuda" else {})}, found, versions)
 
 
-def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float | None = None) -> list[Environment]:
+def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float | None = None) -> list[InstalledLibrary]:
     """Import each library in a process of its own and have it try every variant on every format.
 
     ``timeout``: seconds that a library may take; None: as many as compilers need on the device.  Takes as long as the slowest
@@ -90,7 +90,7 @@ def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: 
     with LibraryPool(names, device, timeout=seconds) as pool:
         abilities = pool.abilities()
         return [
-            Environment(
+            InstalledLibrary(
                 library=member.name,
                 version=member.version or "",
                 device=device,
@@ -104,10 +104,10 @@ def environments(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: 
         ]
 
 
-def operations_of(name: str) -> dict[str, Operation]:
+def operations_of(name: str) -> dict[str, OfferedOperation]:
     """The operations of a library: the call of each, with its operands, and its layouts."""
     found = {}
     for operation, called in library_named(name).calls.items():
         alone = 1 if operation == "vdot" else None
-        found[operation] = Operation(full_text(called, batch=alone, outputs=alone), called.layouts, called.strided)
+        found[operation] = OfferedOperation(full_text(called, batch=alone, outputs=alone), called.layouts, called.strided)
     return found

@@ -6,23 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from fpsynth.libraries.layer_table import LayerTable
 from fpsynth.libraries.operands import CannotRun
-from fpsynth.networks.layers import Flatten, Layer, Shape
-from fpsynth.networks.network import INPUT, Network
+from fpsynth.networks.layers import Flatten, Layer
+from fpsynth.networks.network import INPUT, Network, Node
 
 Numbers = Mapping[str, Sequence[Any]]
 """The parameters of each node by its name, in the order of ``Layer.parameters``; None for those that are not there."""
 
-Step = Callable[[Any, Sequence[Any], Sequence[Any]], Any]
+LayerStep = Callable[[Any, Sequence[Any], Sequence[Any]], Any]
 """A layer, its parameters in the library's memory (as ``hold`` put them there), its inputs with the batch first: the output."""
 
-Table = Mapping[type[Layer], Step]
+Tensors = Sequence[Any]
 
 Forward = Callable[[Any, Mapping[str, Sequence[Any]]], Any]
 """The points, (batch, *input shape), and the held parameters to the logits, (batch, logits)."""
-
-Objection = Callable[[Any, Shape], str]
-"""A layer and the shape of its input to why it cannot be run, one line; empty where it can."""
 
 
 def operands_of(network: Network, make: Callable[[Any], Any]) -> dict[str, list[Any]]:
@@ -33,33 +31,21 @@ def operands_of(network: Network, make: Callable[[Any], Any]) -> dict[str, list[
     }
 
 
-def forward(network: Network, table: Table, given: Mapping[str, Step] | None = None) -> Forward:
+def forward(network: Network, table: LayerTable[LayerStep], given: Mapping[str, LayerStep] | None = None) -> Forward:
     """What computes a network.  ``given``: functions of single nodes, by name, instead of the table's.
 
-    Parts that need no computing are left out, so that a stack of dense layers is its products, additions and maxima.
+    Parts that need no computing are left out, so that a stack of dense layers is its products, additions and maxima.  Raises
+    CannotRun for what the table has no function for.
     """
-    steps = {node.name: (given or {}).get(node.name) or table[type(node.layer)] for node in network.nodes}
-    flatten = table[Flatten] if len(network.output_shape) != 1 else None
+    steps = {node.name: (given or {}).get(node.name) or table.call(network, node) for node in network.nodes}
+    last = Node("logits", Flatten(), (network.output,))
+    flatten = table.call(network, last) if len(network.output_shape) != 1 else None
 
     def run(values: Any, held: Mapping[str, Sequence[Any]]) -> Any:
         result = network.run(values, lambda node, inputs: steps[node.name](node.layer, held[node.name], inputs))
-        return result if flatten is None else flatten(Flatten(), (), [result])
+        return result if flatten is None else flatten(last.layer, (), [result])
 
     return run
-
-
-def require_runnable(
-    library: str, network: Network, table: Mapping[type[Layer], Any], objections: Mapping[type[Layer], Objection]
-) -> None:
-    """Raise CannotRun for the first node that a library has no function for, or that an objection is raised to."""
-    for node in network.nodes:
-        kind = f"{node.name} ({node.layer.kind})"
-        if type(node.layer) not in table:
-            raise CannotRun(f"{library} cannot run {kind}: it has no call for it")
-        if type(node.layer) in objections:
-            reason = objections[type(node.layer)](node.layer, network.shapes[node.inputs[0]])
-            if reason:
-                raise CannotRun(f"{library} cannot run {kind}: {reason}")
 
 
 def require_flat(network: Network, code: str) -> None:

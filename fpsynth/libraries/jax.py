@@ -14,12 +14,9 @@ from fpsynth.libraries.machine import cores, cuda_libraries, cuda_variables, gpu
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
 
 if TYPE_CHECKING:
-    from fpsynth.libraries.graphs import (
-        Forward,
-        Numbers,
-        Table,
-    )
+    from fpsynth.libraries.graphs import Forward, LayerStep, Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.libraries.layer_table import LayerTable
     from fpsynth.networks.layers import Layer
     from fpsynth.networks.network import Network
 
@@ -139,13 +136,14 @@ class Jax(Library):
         All numbers are arguments of the compiled function, lest they be folded into it.
         """
 
-        from fpsynth.libraries.graphs import HeldModel, require_flat, require_runnable, shaped
+        from fpsynth.libraries.graphs import HeldModel, require_flat, shaped
         from fpsynth.libraries.jax_layers import table
         from fpsynth.networks.layers import Dense
 
         put = _putter(device, offset)
         first, second = self.layout_of(variant, layout)
-        require_runnable(self.name, network, functions := table(second == "T"), {})
+        functions = table(second == "T")
+        functions.require(network)
         require_flat(network, first)
         compute = self._program(network, functions, (variant, first == "T", second == "T"))
 
@@ -160,7 +158,7 @@ class Jax(Library):
 
         return HeldModel(network, hold, run).put(numbers)
 
-    def _program(self, network: Network, functions: Table, way: tuple[str, bool, bool]) -> Forward:
+    def _program(self, network: Network, functions: LayerTable[LayerStep], way: tuple[str, bool, bool]) -> Forward:
         """What computes a network, or any of its structure, perhaps compiled: once for each, and each way of dense layers."""
 
         import jax

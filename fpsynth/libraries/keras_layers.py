@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
 
 from fpsynth.formats import Format
 from fpsynth.libraries.geometry import is_same, spatial
-from fpsynth.libraries.graphs import Numbers, Objection
+from fpsynth.libraries.graphs import Numbers
+from fpsynth.libraries.layer_table import Guarded, LayerTable
 from fpsynth.libraries.tensorflow_layers import average_objection, average_padding, both_objection, depthwise, filters
-from fpsynth.networks.layers import (
-    Add,
-    AveragePooling,
-    BatchNormalisation,
-    Clip,
-    Concat,
-    Convolution,
-    Dense,
-    Flatten,
-    GlobalAveragePooling,
-    Layer,
-    LeakyReLU,
-    MaxPooling,
-    Pad,
-    ReLU,
-    Reshape,
-    Shape,
-    Transpose,
-)
+from fpsynth.networks import layers as la
+from fpsynth.networks.layers import Shape
 from fpsynth.networks.layers.windows import Padding
 from fpsynth.networks.network import Network, Node
 
@@ -50,7 +33,7 @@ def keras_model(network: Network, dtype: Format) -> tuple[Any, dict[str, Any]]:
 
     def step(node: Node, inputs: Sequence[Any]) -> Any:
         result: Any = inputs[0] if node.layer.inputs_taken[1] == 1 else list(inputs)
-        for made in TABLE[type(node.layer)](node.layer, network.shapes[node.inputs[0]], dtype.name):
+        for made in TABLE.call(network, node)(node.layer, network.shapes[node.inputs[0]], dtype.name):
             result = made(result)
             if node.layer.parameters and isinstance(made, _HOLDERS):
                 holders[node.name] = made
@@ -79,16 +62,16 @@ def set_numbers(network: Network, holders: Mapping[str, Any], numbers: Numbers) 
             holders[node.name].set_weights([array for array in arrays if array is not None])
 
 
-def _laid(layer: Layer, arrays: Sequence[Any]) -> Sequence[Any]:
-    if isinstance(layer, Dense):
+def _laid(layer: la.Layer, arrays: Sequence[Any]) -> Sequence[Any]:
+    if isinstance(layer, la.Dense):
         return arrays[0].T, arrays[1]
-    if isinstance(layer, Convolution):
+    if isinstance(layer, la.Convolution):
         return filters(layer, arrays[0]), arrays[1]
     mean, variance, scale, shift = arrays  # a batch normalisation
     return scale, shift, mean, variance
 
 
-def _dense(layer: Dense, shape: Shape, dtype: str) -> Sequence[Any]:
+def _dense(layer: la.Dense, shape: Shape, dtype: str) -> Sequence[Any]:
     return [tf.keras.layers.Dense(layer.outputs, use_bias=layer.bias is not None, kernel_initializer="zeros", dtype=dtype)]
 
 
@@ -98,7 +81,7 @@ def _between(axes: int, made: Sequence[Any], dtype: str) -> Sequence[Any]:
     return [permute(_LAST[axes], dtype=dtype), *made, permute(_FIRST[axes], dtype=dtype)]
 
 
-def _convolution(layer: Convolution, shape: Shape, dtype: str) -> Sequence[Any]:
+def _convolution(layer: la.Convolution, shape: Shape, dtype: str) -> Sequence[Any]:
     layers, axes = tf.keras.layers, len(shape) - 1
     shared = {
         "strides": layer.stride,
@@ -125,11 +108,11 @@ def _zeros(padding: Padding, dtype: str) -> Sequence[Any]:
     return [tf.keras.layers.ZeroPadding2D(padding, dtype=dtype)]
 
 
-def _batch_normalisation(layer: BatchNormalisation, shape: Shape, dtype: str) -> Sequence[Any]:
+def _batch_normalisation(layer: la.BatchNormalisation, shape: Shape, dtype: str) -> Sequence[Any]:
     return [tf.keras.layers.BatchNormalization(axis=1, epsilon=layer.epsilon, dtype=dtype)]
 
 
-def _average_pooling(layer: AveragePooling, shape: Shape, dtype: str) -> Sequence[Any]:
+def _average_pooling(layer: la.AveragePooling, shape: Shape, dtype: str) -> Sequence[Any]:
     layers, padding = tf.keras.layers, average_padding(layer, shape)
     kind = layers.AveragePooling1D if len(layer.kernel) == 1 else layers.AveragePooling2D
     before = _zeros(spatial(layer, shape), dtype) if padding == "VALID" else []
@@ -141,79 +124,69 @@ def _pooling(kind: Any, layer: Any, padding: str, dtype: str) -> Any:
     return kind(kernel, stride, padding=padding.lower(), dtype=dtype)
 
 
-def _max_pooling(layer: MaxPooling, shape: Shape, dtype: str) -> Sequence[Any]:
+def _max_pooling(layer: la.MaxPooling, shape: Shape, dtype: str) -> Sequence[Any]:
     layers = tf.keras.layers
     kind = layers.MaxPooling1D if len(layer.kernel) == 1 else layers.MaxPooling2D
     return _between(len(shape), [_pooling(kind, layer, _max_padding(layer, shape), dtype)], dtype)
 
 
-def _max_padding(layer: MaxPooling, shape: Shape) -> str:
+def _max_padding(layer: la.MaxPooling, shape: Shape) -> str:
     """SAME where that reads what the layer does; VALID where nothing is padded; empty where neither."""
     if not any(map(any, spatial(layer, shape))):
         return "VALID"
     return "SAME" if is_same(layer, shape) else ""
 
 
-def _max_objection(layer: MaxPooling, shape: Shape) -> str:
+def _max_objection(layer: la.MaxPooling, shape: Shape) -> str:
     return "" if _max_padding(layer, shape) else "its padding is not that of SAME"
 
 
-def _global_average_pooling(layer: GlobalAveragePooling, shape: Shape, dtype: str) -> Sequence[Any]:
+def _global_average_pooling(layer: la.GlobalAveragePooling, shape: Shape, dtype: str) -> Sequence[Any]:
     layers = tf.keras.layers
     kind = layers.GlobalAveragePooling1D if len(shape) == 2 else layers.GlobalAveragePooling2D
     made = [layers.Permute(_LAST[len(shape)], dtype=dtype), kind(keepdims=layer.keep_axes, dtype=dtype)]
     return [*made, layers.Permute(_FIRST[len(shape)], dtype=dtype)] if layer.keep_axes else made
 
 
-def _global_objection(layer: GlobalAveragePooling, shape: Shape) -> str:
+def _global_objection(layer: la.GlobalAveragePooling, shape: Shape) -> str:
     return "" if len(shape) in _LAST else "it has one or two axes"
 
 
-def _clip(layer: Clip, shape: Shape, dtype: str) -> Sequence[Any]:
+def _clip(layer: la.Clip, shape: Shape, dtype: str) -> Sequence[Any]:
     return [tf.keras.layers.ReLU(max_value=layer.upper, dtype=dtype)]
 
 
-def _clip_objection(layer: Clip, shape: Shape) -> str:
+def _clip_objection(layer: la.Clip, shape: Shape) -> str:
     return "" if layer.lower == 0 else "its ReLU with a largest value starts at 0"
 
 
-def _pad(layer: Pad, shape: Shape, dtype: str) -> Sequence[Any]:
+def _pad(layer: la.Pad, shape: Shape, dtype: str) -> Sequence[Any]:
     return _between(len(shape), _zeros(layer.padding[1:], dtype), dtype)
 
 
-def _pad_objection(layer: Pad, shape: Shape) -> str:
+def _pad_objection(layer: la.Pad, shape: Shape) -> str:
     good = layer.value == 0 and len(shape) in _LAST and layer.padding[0] == (0, 0)
     return "" if good else "it pads with zeros, and no channels"
 
 
-TABLE: Mapping[type[Layer], Make] = MappingProxyType(
+TABLE: LayerTable[Make] = LayerTable(
+    "tensorflow's keras",
     {
-        Dense: _dense,
-        Convolution: _convolution,
-        BatchNormalisation: _batch_normalisation,
-        AveragePooling: _average_pooling,
-        GlobalAveragePooling: _global_average_pooling,
-        MaxPooling: _max_pooling,
-        Add: lambda layer, shape, dtype: [tf.keras.layers.Add(dtype=dtype)],
-        ReLU: lambda layer, shape, dtype: [tf.keras.layers.ReLU(dtype=dtype)],
-        LeakyReLU: lambda layer, shape, dtype: [tf.keras.layers.LeakyReLU(negative_slope=layer.slope, dtype=dtype)],
-        Clip: _clip,
-        Flatten: lambda layer, shape, dtype: [tf.keras.layers.Flatten(dtype=dtype)],
-        Reshape: lambda layer, shape, dtype: [tf.keras.layers.Reshape(layer.shape(shape), dtype=dtype)],
-        Transpose: lambda layer, shape, dtype: [tf.keras.layers.Permute([a + 1 for a in layer.axes], dtype=dtype)],
-        Pad: _pad,
-        Concat: lambda layer, shape, dtype: [tf.keras.layers.Concatenate(axis=layer.axis + 1, dtype=dtype)],
-    }
+        la.Dense: _dense,
+        la.Convolution: Guarded(_convolution, both_objection),
+        la.BatchNormalisation: _batch_normalisation,
+        la.AveragePooling: Guarded(_average_pooling, average_objection),
+        la.GlobalAveragePooling: Guarded(_global_average_pooling, _global_objection),
+        la.MaxPooling: Guarded(_max_pooling, _max_objection),
+        la.Add: lambda layer, shape, dtype: [tf.keras.layers.Add(dtype=dtype)],
+        la.ReLU: lambda layer, shape, dtype: [tf.keras.layers.ReLU(dtype=dtype)],
+        la.LeakyReLU: lambda layer, shape, dtype: [tf.keras.layers.LeakyReLU(negative_slope=layer.slope, dtype=dtype)],
+        la.Clip: Guarded(_clip, _clip_objection),
+        la.Flatten: lambda layer, shape, dtype: [tf.keras.layers.Flatten(dtype=dtype)],
+        la.Reshape: lambda layer, shape, dtype: [tf.keras.layers.Reshape(layer.shape(shape), dtype=dtype)],
+        la.Transpose: lambda layer, shape, dtype: [tf.keras.layers.Permute([a + 1 for a in layer.axes], dtype=dtype)],
+        la.Pad: Guarded(_pad, _pad_objection),
+        la.Concat: lambda layer, shape, dtype: [tf.keras.layers.Concatenate(axis=layer.axis + 1, dtype=dtype)],
+    },
 )
 """What Keras has a layer for.  Constants and affine layers it has none for."""
-
-OBJECTIONS: Mapping[type[Layer], Objection] = MappingProxyType(
-    {
-        AveragePooling: average_objection,
-        Clip: _clip_objection,
-        Convolution: both_objection,
-        GlobalAveragePooling: _global_objection,
-        MaxPooling: _max_objection,
-        Pad: _pad_objection,
-    }
-)

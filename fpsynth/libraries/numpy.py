@@ -113,13 +113,13 @@ def array_model(
 ) -> Model:
     """A network in numpy or CuPy, of which ``np`` is the module; ``place`` copies an array, row after row, into its memory."""
 
-    from fpsynth.libraries.graphs import HeldModel, forward, require_flat, require_runnable, shaped
+    from fpsynth.libraries.graphs import HeldModel, forward, require_flat, shaped
     from fpsynth.libraries.numpy_layers import table
     from fpsynth.networks.layers import Dense
 
     first, second = layout
     functions = table(np, variant, place)
-    require_runnable(np.__name__, network, functions, {})
+    functions.require(network)
     require_flat(network, first)
     compute = forward(network, functions)
 

@@ -131,8 +131,8 @@ class OnnxRuntime(Library):
         """What its optimisations make of a network: normalisations folded, residuals added first; nothing when off."""
 
         from fpsynth.errors import InputError
-        from fpsynth.libraries.onnx_models import result_names
         from fpsynth.libraries.onnx_optimised import optimised_network
+        from fpsynth.networks.onnx import tensor_names
         from fpsynth.networks.rewrites import Rewritten
 
         level = self.chosen.get("optimize", "all")
@@ -140,7 +140,7 @@ class OnnxRuntime(Library):
             return Rewritten(network)
         basic = self.optimised(network, dtype, "basic", variant)
         last = basic if level == "basic" else self.optimised(network, dtype, level, variant)
-        names = {result: name for name, result in result_names(network).items()}
+        names = {result: name for name, result in tensor_names(network).items()}
         try:
             return optimised_network(network, names, basic, last, self._block(level))
         except InputError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ _SLOWEST_FIRST = ("tensorflow", "torch", "jax", "cupy", "onnxruntime", "numpy")
 
 
 @dataclass(frozen=True)
-class Call:
+class LibraryCall:
     """One call of a library: ``rows`` says for each row of the batch which of the points fills it."""
 
     variant: str
@@ -39,7 +40,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Answer:
+class CallResult:
     """What came of a call: the outputs, or the reason why there are none."""
 
     outputs: Outputs | None = None
@@ -47,7 +48,7 @@ class Answer:
 
 
 @dataclass
-class Member:
+class PoolMember:
     """A library in the pool."""
 
     name: str
@@ -133,10 +134,10 @@ class LibraryPool:
             raise InputError(f"a library cannot work with {threads} threads")
         self.device, self.timeout, self.variables, self.threads = device, timeout, dict(environment or {}), threads
         self.switches = switches
-        self.members: dict[str, Member] = {}
+        self.members: dict[str, PoolMember] = {}
         for name in dict.fromkeys(names_for(device, names)):
             library = library_named(name)
-            member = Member(name, library.variants, library.version())
+            member = PoolMember(name, library.variants, library.version())
             if device not in library.devices:
                 member.reason = f"{name} does not run on {device}"
             elif member.version is None:
@@ -162,28 +163,30 @@ class LibraryPool:
         network: Network,
         dtype: Format,
         points: Sequence[Sequence[float]],
-        calls: Mapping[str, Sequence[Call]],
-    ) -> dict[str, list[Answer]]:
+        calls: Mapping[str, Sequence[LibraryCall]],
+    ) -> dict[str, list[CallResult]]:
         """Run ``network`` in the libraries that ``calls`` names; return one answer per call.
 
         Raises InputError where a point has another number of entries than the network has inputs.
         """
-        if any(len(point) != network.widths[0] for point in points):
-            raise InputError(f"the network has {network.widths[0]} inputs, but a point has another number of entries")
-        answers: dict[str, dict[int, Answer]] = {name: {} for name in calls}
+        size = math.prod(network.input_shape)
+        if any(len(point) != size for point in points):
+            raise InputError(f"the network has {size} inputs, but a point has another number of entries")
+        answers: dict[str, dict[int, CallResult]] = {name: {} for name in calls}
         requests: dict[str, Message | None] = {
             name: run_request(network, dtype, points, [(c.variant, c.rows, c.layout) for c in calls[name]]) for name in calls
         }
 
         def receive(name: str, message: Message) -> None:
             ran = "logits" in message
-            answer = Answer(outputs_from_message(message)) if ran else Answer(not_run=message["not_run"])
+            answer = CallResult(outputs_from_message(message)) if ran else CallResult(not_run=message["not_run"])
             answers[name][message["call"]] = answer
 
         self._ask(requests, receive)
         return {
             name: [
-                of_library.get(k) or Answer(not_run=self.members[name].reason or "no answer") for k in range(len(calls[name]))
+                of_library.get(k) or CallResult(not_run=self.members[name].reason or "no answer")
+                for k in range(len(calls[name]))
             ]
             for name, of_library in answers.items()
         }
@@ -212,7 +215,7 @@ class LibraryPool:
             self.close()  # what is still to come would be taken for answers to the next request
             raise
 
-    def _hear_out(self, owners: Mapping[Worker, Member], receive: Callable[[str, Message], None]) -> None:
+    def _hear_out(self, owners: Mapping[Worker, PoolMember], receive: Callable[[str, Message], None]) -> None:
         """Hand on answers until all are complete, or the time is over, which fails those that are late."""
         deadline = time.monotonic() + time_left(self.timeout)
         while waiting := [worker for worker, member in owners.items() if member.usable and not worker.idle]:

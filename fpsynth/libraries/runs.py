@@ -11,7 +11,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.cudnn import ALGORITHMS
 from fpsynth.libraries.kernels import Environment, Pairs
-from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for, require_device
+from fpsynth.libraries.pool import CallResult, LibraryCall, LibraryPool, pool_for, require_device
 from fpsynth.libraries.registry import NAMES, library_named
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Run:
     """What an environment made of a network."""
 
     environment: Environment
-    answers: tuple[Answer, ...]
+    answers: tuple[CallResult, ...]
     """One per point, from a batch that holds nothing but copies of it."""
     version: str = ""
     """Of the library; empty if it is not installed."""
@@ -208,7 +208,7 @@ def run_in(
                 chosen = ("=".join(pair) for pair in (*first.switches, *first.settings))
                 progress(f"running the network in {' '.join((first.library, *chosen))}")
             calls = [
-                Call(environments[number].operation, (k,) * environments[number].batch, environments[number].layout)
+                LibraryCall(environments[number].operation, (k,) * environments[number].batch, environments[number].layout)
                 for number in share
                 for k in range(len(points))
             ]

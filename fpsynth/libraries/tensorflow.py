@@ -18,12 +18,9 @@ from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit
 from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype, stored
 
 if TYPE_CHECKING:
-    from fpsynth.libraries.graphs import (
-        Forward,
-        Numbers,
-        Table,
-    )
+    from fpsynth.libraries.graphs import Forward, LayerStep, Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.libraries.layer_table import LayerTable
     from fpsynth.networks.layers import Layer
     from fpsynth.networks.network import Network
 
@@ -163,13 +160,13 @@ class TensorFlow(Library):
         import numpy as np
         import tensorflow as tf
 
-        from fpsynth.libraries.graphs import HeldModel, require_flat, require_runnable, shaped
-        from fpsynth.libraries.tensorflow_layers import OBJECTIONS, filters, table
+        from fpsynth.libraries.graphs import HeldModel, require_flat, shaped
+        from fpsynth.libraries.tensorflow_layers import filters, table
         from fpsynth.networks.layers import Convolution, Dense
 
         first, second = layout
         functions = table(turned=second == "T")
-        require_runnable(self.name, network, functions, OBJECTIONS)
+        functions.require(network)
         require_flat(network, first)
         compute = self._program(network, functions, (variant, first == "T", second == "T"))
 
@@ -188,7 +185,7 @@ class TensorFlow(Library):
 
         return HeldModel(network, hold, run).put(numbers)
 
-    def _program(self, network: Network, functions: Table, way: tuple[str, bool, bool]) -> Forward:
+    def _program(self, network: Network, functions: LayerTable[LayerStep], way: tuple[str, bool, bool]) -> Forward:
         """What computes a network, or any of its structure, perhaps as a graph: once for each, and way of dense layers."""
 
         import tensorflow as tf
@@ -300,10 +297,9 @@ class _Keras:
 def _keras(network: Network, numbers: Numbers, dtype: Format, place: str) -> _Keras:
     import tensorflow as tf
 
-    from fpsynth.libraries.graphs import require_runnable
-    from fpsynth.libraries.keras_layers import OBJECTIONS, TABLE, keras_model
+    from fpsynth.libraries.keras_layers import TABLE, keras_model
 
-    require_runnable("tensorflow's keras", network, TABLE, OBJECTIONS)
+    TABLE.require(network)
     numpy_dtype(dtype)
     with tf.device(place):
         model = _Keras(network, *keras_model(network, dtype), place)

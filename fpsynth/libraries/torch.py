@@ -17,12 +17,9 @@ from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit
 from fpsynth.libraries.operands import BORDER, dtype_name, filters, images, numpy_dtype, part, placed, stored
 
 if TYPE_CHECKING:
-    from fpsynth.libraries.graphs import (
-        Forward,
-        Numbers,
-        Table,
-    )
+    from fpsynth.libraries.graphs import Forward, LayerStep, Numbers
     from fpsynth.libraries.kernels import Kernel
+    from fpsynth.libraries.layer_table import LayerTable
     from fpsynth.networks.layers import Layer
     from fpsynth.networks.network import Network
 
@@ -170,13 +167,13 @@ class Torch(Library):
 
         import torch
 
-        from fpsynth.libraries.graphs import HeldModel, require_flat, require_runnable, shaped
-        from fpsynth.libraries.torch_layers import OBJECTIONS, table
+        from fpsynth.libraries.graphs import HeldModel, require_flat, shaped
+        from fpsynth.libraries.torch_layers import table
         from fpsynth.networks.layers import Dense
 
         first, second = self.layout_of(variant, layout)
         functions = table(variant, second[0] == "T")
-        require_runnable(self.name, network, functions, OBJECTIONS)
+        functions.require(network)
         require_flat(network, first)
         compute = self._program(network, functions, (variant, first[0] == "T", second[0] == "T"))
 
@@ -192,7 +189,7 @@ class Torch(Library):
 
         return HeldModel(network, hold, run).put(numbers)
 
-    def _program(self, network: Network, functions: Table, way: tuple[str, bool, bool]) -> Forward:
+    def _program(self, network: Network, functions: LayerTable[LayerStep], way: tuple[str, bool, bool]) -> Forward:
         """What computes a network, or any of its structure, perhaps compiled: once for each, and each way of dense layers."""
 
         from fpsynth.libraries.graphs import forward, structure_key

@@ -34,7 +34,7 @@ class DamagedError(InputError):
 
 
 @dataclass(frozen=True)
-class Member:
+class ArchiveMember:
     """What the archive's directory says of one member."""
 
     name: str
@@ -49,7 +49,7 @@ class Member:
     """Where its data begin (in the directory itself: its local header)."""
 
 
-def read_directory(file: BinaryIO) -> dict[str, Member]:
+def read_directory(file: BinaryIO) -> dict[str, ArchiveMember]:
     """The members of an archive by name.  Raises DamagedError for what is no archive of the kind described above."""
     length = file.seek(0, 2)
     tail_start = max(0, length - _END.size - 0xFFFF)
@@ -68,7 +68,7 @@ def read_directory(file: BinaryIO) -> dict[str, Member]:
     return {name: _located(file, member, start) for name, member in members.items()}
 
 
-def _located(file: BinaryIO, member: Member, end: int) -> Member:
+def _located(file: BinaryIO, member: ArchiveMember, end: int) -> ArchiveMember:
     """The member with the start of its data, after its local header has said the same of it as the directory."""
     file.seek(member.start)
     local = file.read(_LOCAL.size)
@@ -92,8 +92,8 @@ def _end_record(tail: bytes) -> int:
     raise DamagedError("it is no ZIP archive, or it is truncated")
 
 
-def _entries(directory: bytes, count: int) -> dict[str, Member]:
-    members: dict[str, Member] = {}
+def _entries(directory: bytes, count: int) -> dict[str, ArchiveMember]:
+    members: dict[str, ArchiveMember] = {}
     place = 0
     for _ in range(count):
         if place + _ENTRY.size > len(directory):
@@ -107,7 +107,7 @@ def _entries(directory: bytes, count: int) -> dict[str, Member]:
         name = _decoded(raw, flags)
         if name in members:
             raise DamagedError(f"the member {name!r} is there twice")
-        members[name] = Member(name, flags, method, crc, compressed, size, start)
+        members[name] = ArchiveMember(name, flags, method, crc, compressed, size, start)
         place = end
     if place != len(directory):
         raise DamagedError("the archive's directory is damaged")
@@ -131,7 +131,7 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
 class MemberReader:
     """Decompresses one member from its start, a piece at a time; never more than the directory says it holds."""
 
-    def __init__(self, file: BinaryIO, member: Member) -> None:
+    def __init__(self, file: BinaryIO, member: ArchiveMember) -> None:
         """Raises DamagedError for a member that is encrypted or compressed otherwise."""
         self.member = member
         if member.flags & _ENCRYPTED:

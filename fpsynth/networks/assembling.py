@@ -43,7 +43,7 @@ Constant = type[AddConstant] | type[SubtractConstant] | type[MultiplyConstant] |
 
 
 @dataclass(frozen=True)
-class Value:
+class Activation:
     """What a node of the network gives, or its input."""
 
     name: str
@@ -66,7 +66,7 @@ class Assembly:
         ``rows``: the first axis stands for several examples, and must stay where it is.  ``flat``: one example is a row,
         whatever axes of size 1 stand around its one axis.
         """
-        self.input = Value(INPUT, require_axes(dims))
+        self.input = Activation(INPUT, require_axes(dims))
         self.literal, self.rows = literal, rows
         self._nodes: dict[str, Node] = {}
         shape = (math.prod(self.input.dims),) if flat else example(self.input.dims)
@@ -74,19 +74,19 @@ class Assembly:
         self._views: dict[str, str] = {}
         """Views put in between: what they read."""
 
-    def put(self, name: str, layer: Layer, *inputs: str, dims: Sequence[int] | None = None) -> Value:
+    def put(self, name: str, layer: Layer, *inputs: str, dims: Sequence[int] | None = None) -> Activation:
         """Add a layer that reads nodes; ``dims`` of the result: by default, its shape behind a batch of 1."""
         shape = layer.shape(*(self._shapes[i] for i in inputs))
         node = Node(self._free(name), layer, inputs)
         self._nodes[node.name], self._shapes[node.name] = node, shape
-        return Value(node.name, require_axes((1, *shape) if dims is None else dims))
+        return Activation(node.name, require_axes((1, *shape) if dims is None else dims))
 
     def _free(self, name: str) -> str:
         wanted = name if name != INPUT else f"{name}_"
         names = itertools.chain([wanted], (f"{wanted}_{number}" for number in itertools.count(2)))
         return next(one for one in names if one and one not in self._nodes)
 
-    def viewed(self, value: Value, shape: Shape | None = None) -> str:
+    def viewed(self, value: Activation, shape: Shape | None = None) -> str:
         """The node that holds the value in this shape, that of the example by default: a reshape in between where needed."""
         wanted = example(value.dims) if shape is None else shape
         name = value.name
@@ -99,7 +99,7 @@ class Assembly:
         self._views[name] = source
         return name
 
-    def batched(self, value: Value, axes: Sequence[int]) -> str:
+    def batched(self, value: Activation, axes: Sequence[int]) -> str:
         """The node that holds the value as one example, of so many axes.  Raises InputError where its batch is not 1."""
         dims = value.dims
         if len(dims) - 1 not in axes:
@@ -108,7 +108,7 @@ class Assembly:
             raise InputError(f"it reads {dims[0]} examples at once, of {shown(dims)}; export it for a batch of 1")
         return self.viewed(value, dims[1:])
 
-    def each(self, name: str, layer: Layer, *values: Value) -> Value:
+    def each(self, name: str, layer: Layer, *values: Activation) -> Activation:
         """A layer that computes number by number, in whatever shape they lie."""
         if not values:
             raise InputError("it reads no values")
@@ -118,7 +118,7 @@ class Assembly:
         nodes = [v.name if len(shapes) == 1 else self.viewed(v) for v in values]
         return self.put(name, layer, *nodes, dims=values[0].dims)
 
-    def with_constant(self, name: str, kind: Constant, value: Value, constant: Any, **more: Any) -> Value:
+    def with_constant(self, name: str, kind: Constant, value: Activation, constant: Any, **more: Any) -> Activation:
         """A constant added, subtracted, multiplied or divided by; it may spread over the value, not the value over it."""
         dims, size = _broadcast(value.dims, constant.shape), math.prod(value.dims)
         if dims is None or math.prod(dims) != size:
@@ -128,26 +128,26 @@ class Assembly:
             return self.put(name, kind(constant.reshape(shape), **more), value.name, dims=dims)
         shape = example(dims)
         lead = max(0, constant.ndim - len(shape))
-        node = self.viewed(Value(value.name, dims))
+        node = self.viewed(Activation(value.name, dims))
         return self.put(name, kind(constant.reshape(constant.shape[lead:]), **more), node, dims=dims)
 
-    def dense(self, name: str, value: Value, weight: Any, bias: Any = None) -> Value:
+    def dense(self, name: str, value: Activation, weight: Any, bias: Any = None) -> Activation:
         """Along the last axis; ``weight`` (outputs, inputs)."""
         return self.put(name, Dense(weight, bias), self.viewed(value), dims=(*value.dims[:-1], len(weight)))
 
-    def dense_columns(self, name: str, value: Value, weight: Any) -> Value:
+    def dense_columns(self, name: str, value: Activation, weight: Any) -> Activation:
         """Along the last axis but one: W X, as formats write it that keep points as columns."""
         if len(value.dims) < 2:
             return self.dense(name, value, weight)
         *lead, inputs, columns = value.dims
         if columns == 1:
-            dense = self.dense(name, Value(value.name, (*lead, inputs)), weight)
-            return Value(dense.name, (*lead, len(weight), 1))
+            dense = self.dense(name, Activation(value.name, (*lead, inputs)), weight)
+            return Activation(dense.name, (*lead, len(weight), 1))
         turn = (*range(len(lead)), len(lead) + 1, len(lead))
         rows = self.transposed(f"{name}/rows", value, turn)
         return self.transposed(f"{name}/columns", self.dense(name, rows, weight), turn)
 
-    def with_bias(self, value: Value, constant: Any, axis: int) -> bool:
+    def with_bias(self, value: Activation, constant: Any, axis: int) -> bool:
         """Give the dense layer that computed the value a bias that varies along ``axis`` only; False where it does not."""
         node = self._nodes[value.name]
         dims = _broadcast(value.dims, constant.shape)
@@ -161,7 +161,7 @@ class Assembly:
         self._nodes[value.name] = replace(node, layer=Dense(node.layer.weight, bias))
         return True
 
-    def reshaped(self, name: str, value: Value, dims: Sequence[int], sizes: Sequence[int] | None = None) -> Value:
+    def reshaped(self, name: str, value: Activation, dims: Sequence[int], sizes: Sequence[int] | None = None) -> Activation:
         """The numbers in their order in other dimensions; ``sizes``: of one example, as the format gives them (-1 for one)."""
         dims = require_axes(dims)
         if math.prod(dims) != math.prod(value.dims):
@@ -173,10 +173,10 @@ class Assembly:
         if (node := self._nodes.get(source)) and isinstance(node.layer, (Flatten, Reshape)):
             (source,) = node.inputs  # two views in a row are one
         if self._shapes[source] == example(dims):
-            return Value(source, dims)
+            return Activation(source, dims)
         return self.put(name, Flatten() if len(example(dims)) == 1 else Reshape(example(dims)), source, dims=dims)
 
-    def flattened(self, name: str, value: Value, axis: int = 1) -> Value:
+    def flattened(self, name: str, value: Activation, axis: int = 1) -> Activation:
         """Everything from an axis on in one row, everything before it in another."""
         axis = require_axis(axis, len(value.dims) + 1) if axis != len(value.dims) else axis
         dims = (math.prod(value.dims[:axis]), math.prod(value.dims[axis:]))
@@ -184,7 +184,7 @@ class Assembly:
             return self.put(name, Flatten(), self.viewed(value), dims=dims)
         return self.reshaped(name, value, dims)
 
-    def transposed(self, name: str, value: Value, perm: Sequence[int]) -> Value:
+    def transposed(self, name: str, value: Activation, perm: Sequence[int]) -> Activation:
         """Axis k of the result is axis perm[k]; nothing but other dimensions where only axes of size 1 move."""
         dims, perm = value.dims, tuple(perm)
         if sorted(perm) != list(range(len(dims))):
@@ -193,7 +193,7 @@ class Assembly:
         turned = tuple(dims[axis] for axis in perm)
         moving = [axis for axis in perm if dims[axis] != 1]
         if not self.literal and moving == sorted(moving):
-            return Value(value.name, turned)
+            return Activation(value.name, turned)
         drop = len(dims) > 1 and dims[0] == 1  # the batch's axis, wherever it goes
         axes = tuple(axis - drop for axis in perm if not (drop and axis == 0))
         before = self._nodes.get(value.name)
@@ -201,10 +201,10 @@ class Assembly:
         if undone and not self.literal and before is not None and isinstance(before.layer, Transpose):
             back = tuple(before.layer.axes[axis] for axis in axes) if len(axes) == len(before.layer.axes) else ()
             if back and back == tuple(range(len(back))):
-                return Value(before.inputs[0], turned)
+                return Activation(before.inputs[0], turned)
         return self.put(name, Transpose(axes), self.viewed(value), dims=turned)
 
-    def concatenated(self, name: str, values: Sequence[Value], axis: int) -> Value:
+    def concatenated(self, name: str, values: Sequence[Activation], axis: int) -> Activation:
         """Values one after the other along an axis of all."""
         if not values:
             raise InputError("it reads no values")
@@ -221,7 +221,7 @@ class Assembly:
         lead = len(dims) - len(shapes[0])
         return self.put(name, Concat(axis - lead), *nodes, dims=dims)
 
-    def padded(self, name: str, value: Value, pads: Sequence[tuple[int, int]], fill: float) -> Value:
+    def padded(self, name: str, value: Activation, pads: Sequence[tuple[int, int]], fill: float) -> Activation:
         """``pads``: (before, after) of each axis."""
         dims = tuple(before + size + after for size, (before, after) in zip(value.dims, pads, strict=True))
         if any(side < 0 for pair in pads for side in pair):
@@ -234,7 +234,7 @@ class Assembly:
             raise InputError("it pads the batch")
         return self.put(name, Pad(tuple(pads[lead:]), fill), self.viewed(value), dims=require_axes(dims))
 
-    def averaged(self, name: str, value: Value, axes: Sequence[int], keep: bool) -> Value:
+    def averaged(self, name: str, value: Activation, axes: Sequence[int], keep: bool) -> Activation:
         """The mean over axes: all but the batch's and one, which becomes the channels'."""
         chosen = {require_axis(axis, len(value.dims)) for axis in axes}
         rest = [axis for axis in range(1, len(value.dims)) if axis not in chosen]
@@ -247,7 +247,7 @@ class Assembly:
         node = self.batched(turned, range(2, MAX_AXES))
         return self.put(name, GlobalAveragePooling(keep), node, dims=dims)
 
-    def ended(self, name: str, layer: Argmax | Softmax, value: Value, axis: int, keep: bool = True) -> Value:
+    def ended(self, name: str, layer: Argmax | Softmax, value: Activation, axis: int, keep: bool = True) -> Activation:
         """Argmax or softmax along an axis, which must be the last that is more than 1."""
         axis = require_axis(axis, len(value.dims))
         if any(size != 1 for size in value.dims[axis + 1 :]):
@@ -269,7 +269,7 @@ class Assembly:
         """Whether the input is read in another shape than its own."""
         return INPUT in self._views.values()
 
-    def network(self, output: Value) -> Network:
+    def network(self, output: Activation) -> Network:
         """The network whose result the value is; nodes that it does not need are left out."""
         node = self._nodes.get(output.name)
         if node is None:

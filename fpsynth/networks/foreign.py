@@ -1,4 +1,4 @@
-"""Files of other programs: what a file is, told from its bytes, and how a network gets out of it into an .npz file."""
+"""Files of other programs: what a file is, told from its bytes, and how a network gets out of it into a file that is read."""
 
 from __future__ import annotations
 
@@ -21,32 +21,44 @@ class Foreign:
     name: str
     """With an article."""
     advice: str = ""
-    """How to write its network as an .npz file."""
+    """How its network gets into a file of a kind that ``reading.read_network`` reads; of these kinds, into an .npz file."""
+
+
+def _rewritten(name: str) -> str:
+    return (
+        'write it as one: python -c "from fpsynth.networks import npz_graph, reading;'
+        f" npz_graph.write_npz(reading.read_network('{name}').network, 'net.npz')\""
+    )
 
 
 _SAVE = "save its layers with numpy.savez('net.npz', W0=..., b0=..., W1=..., ...)"
 _FROM_TORCH = (
-    "save its layers with numpy.savez('net.npz', W0=layer.weight.detach().numpy().T, b0=layer.bias.detach().numpy(), ...)"
+    "it holds numbers without the module that says what is computed: in Python,"
+    " from fpsynth.networks.torch import network_from_torch; from fpsynth.networks.npz_graph import write_npz;"
+    " write_npz(network_from_torch(module.eval(), input_shape, state='net.pt').network, 'net.npz')"
 )
-_FROM_KERAS = "save its layers with numpy.savez('net.npz', W0=layer.kernel, b0=layer.bias, ...)"
+_FROM_SAFETENSORS = (
+    "save it as torch does: in Python, import safetensors.torch, torch;"
+    " torch.save(safetensors.torch.load_file('net.safetensors'), 'net.pt')"
+)
+_FROM_HDF5 = "save it as .keras: in Python, import keras; keras.models.load_model('net.h5').save('net.keras')"
+_MADE_FROM = "save the model that it was made from: as .keras (in Keras, model.save('net.keras')), or as an ONNX model"
 
-ONNX = Foreign(
-    "an ONNX model", "save its weights (onnx.numpy_helper.to_array) with numpy.savez('net.npz', W0=..., b0=..., ...)"
-)
+ONNX = Foreign("an ONNX model", _rewritten("net.onnx"))
 TORCH = Foreign("a torch file (.pt, .pth)", _FROM_TORCH)
 OLD_TORCH = Foreign("a torch file of the old form (.pt, .pth: a pickle)", _FROM_TORCH)
-SAFETENSORS = Foreign("a file of safetensors", _SAVE + ", each weight of torch transposed")
-KERAS = Foreign("a Keras model (.keras)", _FROM_KERAS)
-HDF5 = Foreign("an HDF5 file, such as Keras writes (.h5)", _FROM_KERAS)
+SAFETENSORS = Foreign("a file of safetensors", _FROM_SAFETENSORS)
+KERAS = Foreign("a Keras model (.keras)", _rewritten("net.keras"))
+HDF5 = Foreign("an HDF5 file, such as Keras writes (.h5)", _FROM_HDF5)
 PICKLE = Foreign("a pickle, which fpsynth never opens", _SAVE)
 NPZ = Foreign("an .npz file of NumPy")
 NPY = Foreign("a single array of NumPy (.npy)", _SAVE)
-VNNLIB = Foreign("a VNN-LIB property")
-TFLITE = Foreign("a TensorFlow Lite model", _SAVE)
-GZIP = Foreign("a file compressed by gzip")
+VNNLIB = Foreign("a VNN-LIB property", "give the network that it is about")
+TFLITE = Foreign("a TensorFlow Lite model", _MADE_FROM)
+GZIP = Foreign("a file compressed by gzip", "unpack it first (gunzip)")
 ZIP = Foreign("a ZIP archive")
-SAVED_MODEL = Foreign("a SavedModel folder of TensorFlow", _FROM_KERAS)
-CERTIFIER = Foreign("a network in the verified certifier's own text")
+SAVED_MODEL = Foreign("a SavedModel folder of TensorFlow", _MADE_FROM)
+CERTIFIER = Foreign("a network in the verified certifier's own text", _rewritten("net.txt"))
 
 _TEXT_PICKLE = re.compile(rb"[(\]}]?[dl]?p[0-9]+\n|\([dl]p[0-9]+\n|c[A-Za-z_.]+\n[A-Za-z_]+\n|[\](})]q\x00")
 _VNNLIB = re.compile(rb"(?:\s|;[^\n]*\n)*\((?:declare-const|declare-fun|vnnlib-version)\s", re.ASCII)
@@ -125,4 +137,5 @@ def _by_ending(path: PathLike, head: bytes) -> Foreign | None:
     if head.lstrip()[:1] in (b"{", b""):
         return None
     kind = _ENDINGS.get(os.path.splitext(os.fspath(path))[1].lower())
-    return None if kind is None else Foreign(f"named like {kind.name} (but not one that fpsynth recognises)", kind.advice)
+    again = "it may be cut off or damaged: write it again"
+    return None if kind is None else Foreign(f"named like {kind.name} (but not one that fpsynth recognises)", again)

@@ -21,7 +21,7 @@ from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import PathLike, opened, shown
 from fpsynth.formats import FLOAT32, FLOAT64, Format
 from fpsynth.networks.archive import MAX_ARCHIVE, MemberReader, read_directory
-from fpsynth.networks.assembling import Assembly, Value
+from fpsynth.networks.assembling import Activation, Assembly
 from fpsynth.networks.imported import Imported
 from fpsynth.networks.keras_layers import LAYERS, NOTHING, Config, unread
 from fpsynth.packages import how_to_install
@@ -104,7 +104,7 @@ class _Model:
         if not 2 <= len(shape) <= 5 or any(not isinstance(size, int) or size < 1 for size in shape[1:]):
             raise InputError(f"its input is of the shape {shape[:5]}; all but the batch must be fixed")
         assembly = Assembly((1, *shape[1:]))
-        values: dict[str, Value] = {inputs[0].name: assembly.input}
+        values: dict[str, Activation] = {inputs[0].name: assembly.input}
         last = assembly.input
         for layer in self._ordered():
             given = [last] if self.kind == "Sequential" else [_named(values, name) for name in layer.inbound]
@@ -114,7 +114,7 @@ class _Model:
             raise InputError("its weights are of more than one type: save all in one")
         return Imported(assembly.network(output), self.formats.pop() if self.formats else FLOAT32, tuple(self.notes))
 
-    def _layer(self, assembly: Assembly, layer: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+    def _layer(self, assembly: Assembly, layer: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
         read = LAYERS.get(layer.kind)
         try:
             if read is None or layer.foreign:
@@ -159,7 +159,7 @@ class _Model:
         return given[0]
 
 
-def _named(values: dict[str, Value], name: str) -> Value:
+def _named(values: dict[str, Activation], name: str) -> Activation:
     if name not in values:
         raise InputError(f"it reads the layer {name!r}, which is not there")
     return values[name]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.networks.assembling import Assembly, Value, require_axis
+from fpsynth.networks.assembling import Activation, Assembly, require_axis
 from fpsynth.networks.layers import (
     Add,
     AddConstant,
@@ -113,10 +113,10 @@ def _inbound(data: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-Read = Callable[[Assembly, Config, list[Value], Sequence[NDArray[Any]]], Value]
+Read = Callable[[Assembly, Config, list[Activation], Sequence[NDArray[Any]]], Activation]
 
 
-def _one(given: Sequence[Value]) -> Value:
+def _one(given: Sequence[Activation]) -> Activation:
     if len(given) != 1:
         raise InputError(f"it reads {len(given)} values, not 1")
     return given[0]
@@ -137,7 +137,7 @@ def _weights(weights: Sequence[NDArray[Any]], count: int) -> Sequence[NDArray[An
     return weights
 
 
-def _activated(assembly: Assembly, config: Config, value: Value) -> Value:
+def _activated(assembly: Assembly, config: Config, value: Activation) -> Activation:
     """What the activation makes of a layer's result."""
     activation = config.values.get("activation")
     if activation in (None, "linear"):
@@ -152,7 +152,7 @@ def _activated(assembly: Assembly, config: Config, value: Value) -> Value:
     raise InputError(f"its activation is {str(activation)[:40]}; read are linear, relu, relu6 and softmax")
 
 
-def _dense(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _dense(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     biased = config.get("use_bias", bool, True)
     kernel, *bias = _weights(weights, 1 + biased)
     if kernel.ndim != 2:
@@ -160,12 +160,12 @@ def _dense(assembly: Assembly, config: Config, given: list[Value], weights: Sequ
     return _activated(assembly, config, assembly.dense(config.name, _one(given), kernel.T, *bias))
 
 
-def _first(assembly: Assembly, config: Config, value: Value) -> Value:
+def _first(assembly: Assembly, config: Config, value: Activation) -> Activation:
     axes = len(value.dims)
     return assembly.transposed(f"{config.name}/channels first", value, (0, axes - 1, *range(1, axes - 1)))
 
 
-def _last(assembly: Assembly, config: Config, value: Value) -> Value:
+def _last(assembly: Assembly, config: Config, value: Activation) -> Activation:
     axes = len(value.dims)
     return assembly.transposed(f"{config.name}/channels last", value, (0, *range(2, axes), 1))
 
@@ -185,7 +185,7 @@ def _around(config: Config, sizes: Sequence[int], kernel: Sequence[int], stride:
 
 
 def _convolution(axes: int, depthwise: bool = False) -> Read:
-    def read(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+    def read(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
         config.require_last()
         value = _one(given)
         kernel, *bias = _weights(weights, 1 + config.get("use_bias", bool, True))
@@ -207,7 +207,7 @@ def _convolution(axes: int, depthwise: bool = False) -> Read:
 
 
 def _pooling(axes: int, kind: type[MaxPooling] | type[AveragePooling]) -> Read:
-    def read(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+    def read(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
         config.require_last()
         value = _one(given)
         if len(value.dims) != axes + 2:
@@ -221,13 +221,13 @@ def _pooling(axes: int, kind: type[MaxPooling] | type[AveragePooling]) -> Read:
     return read
 
 
-def _global(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _global(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     config.require_last()
     axes = range(1, len(_one(given).dims) - 1)
     return assembly.averaged(config.name, _one(given), list(axes), config.get("keepdims", bool, False))
 
 
-def _normalise(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _normalise(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     value = _one(given)
     axes = len(value.dims)
     axis = config.values.get("axis", -1)
@@ -246,7 +246,7 @@ def _normalise(assembly: Assembly, config: Config, given: list[Value], weights: 
     return _last(assembly, config, assembly.put(config.name, layer, node))
 
 
-def _relu(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _relu(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     slope, most = config.get("negative_slope", float, 0.0), config.values.get("max_value")
     if config.get("threshold", float, 0.0) != 0 or (slope and most is not None):
         raise InputError("it has a threshold, or both a slope and a maximum")
@@ -257,24 +257,24 @@ def _relu(assembly: Assembly, config: Config, given: list[Value], weights: Seque
     return assembly.each(config.name, Clip(0.0, _single(config.get("max_value", float))), _one(given))
 
 
-def _leaky(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _leaky(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     return assembly.each(config.name, LeakyReLU(_single(config.get("negative_slope", float, 0.3))), _one(given))
 
 
-def _activation(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _activation(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     return _activated(assembly, config, _one(given))
 
 
-def _softmax(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _softmax(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     return assembly.ended(config.name, Softmax(), _one(given), config.get("axis", int, -1))
 
 
-def _flatten(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _flatten(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     config.require_last()
     return assembly.flattened(config.name, _one(given))
 
 
-def _reshape(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _reshape(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     value, sizes = _one(given), config.get("target_shape", list)
     if any(not isinstance(size, int) for size in sizes) or sizes.count(-1) > 1:
         raise InputError("its target_shape is no shape")
@@ -283,7 +283,7 @@ def _reshape(assembly: Assembly, config: Config, given: list[Value], weights: Se
     return assembly.reshaped(config.name, value, (1, *(total // known if size == -1 else size for size in sizes)))
 
 
-def _permute(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _permute(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     value, order = _one(given), config.get("dims", list)
     if any(not isinstance(axis, int) for axis in order):
         raise InputError("its dims are no axes")
@@ -291,7 +291,7 @@ def _permute(assembly: Assembly, config: Config, given: list[Value], weights: Se
 
 
 def _pad(axes: int) -> Read:
-    def read(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+    def read(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
         config.require_last()
         value, pads = _one(given), config.get("padding", list)
         pairs = [tuple(pads)] if axes == 1 and len(pads) == 2 and isinstance(pads[0], int) else [tuple(pair) for pair in pads]
@@ -306,15 +306,15 @@ def _pad(axes: int) -> Read:
     return read
 
 
-def _concatenate(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _concatenate(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     return assembly.concatenated(config.name, given, config.get("axis", int, -1))
 
 
-def _add(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _add(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     return assembly.each(config.name, Add(), *given)
 
 
-def _rescale(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _rescale(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     scale, offset = (_constant(config.values.get(name)) for name in ("scale", "offset"))
     product = assembly.with_constant(f"{config.name}/scale", MultiplyConstant, _one(given), scale)
     return assembly.with_constant(config.name, AddConstant, product, offset)
@@ -331,11 +331,11 @@ def _constant(value: Any) -> NDArray[Any]:
     return array
 
 
-def _subtract(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _subtract(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     raise InputError("it divides by the root of a variance, which it rounds: export the model without it and scale its inputs")
 
 
-def _same(assembly: Assembly, config: Config, given: list[Value], weights: Sequence[NDArray[Any]]) -> Value:
+def _same(assembly: Assembly, config: Config, given: list[Activation], weights: Sequence[NDArray[Any]]) -> Activation:
     return _one(given)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, add, cast, constant, maximum, mul, neg, real
 from fpsynth.formats import Format, holds
-from fpsynth.networks.layers.structure import PADDING, Addends, Normalisation, Selection, Sums, View, moved
+from fpsynth.networks.layers.structure import PADDING, Addends, Normalisation, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.network import Network, Node
 from fpsynth.networks.template import Template
 from fpsynth.rounding import Flush, Rounding, from_float, representable
@@ -62,7 +62,7 @@ def lower(
     return tuple(value.node for value in graph.run(given, step))
 
 
-def _viewed(view: View, values: Sequence[_Computed]) -> Sequence[_Computed]:
+def _viewed(view: Rearrangement, values: Sequence[_Computed]) -> Sequence[_Computed]:
     if view.read is None:
         return values
     reference = values[0]

@@ -35,6 +35,8 @@ class Images:
     """(images, features): uint8, or floats that are used as they are."""
     labels: npt.NDArray[np.int64]
     """(images,): the true classes."""
+    shape: tuple[int, ...]
+    """Of one image, as the file has it."""
 
 
 def load_network(
@@ -89,7 +91,7 @@ def load_images(path: PathLike) -> Images:
             raise InputError(f"labels must be {len(classes)} integers from 0, not {classes.min()} to {classes.max()}")
         if images.kind == "f" and not all(np.isfinite(image).all() for image in pixels):
             raise InputError("images holds numbers that are not finite")
-    return Images(pixels.reshape(len(pixels), -1), classes.astype(np.int64))
+    return Images(pixels.reshape(len(pixels), -1), classes.astype(np.int64), pixels.shape[1:])
 
 
 def _layer_count(names: Iterable[str]) -> int:

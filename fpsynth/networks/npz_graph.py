@@ -41,10 +41,10 @@ def write_npz(network: Network, path: PathLike) -> None:
 
 def npz_arrays(network: Network) -> dict[str, NDArray[Any]]:
     """The arrays that ``write_npz`` writes, by name."""
-    stack = _stack(network)
+    stack = stack_of(network)
     if stack is not None:
         return stack
-    nodes = [_described(node) for node in network.nodes]
+    nodes = [described(node) for node in network.nodes]
     graph = {"fpsynth network": VERSION, "input_shape": network.input_shape, "output": network.output, "nodes": nodes}
     arrays = {KEY: np.frombuffer(json.dumps(graph).encode(), np.uint8)}
     for place, node in enumerate(network.nodes):
@@ -54,7 +54,8 @@ def npz_arrays(network: Network) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _stack(network: Network) -> dict[str, NDArray[Any]] | None:
+def stack_of(network: Network) -> dict[str, NDArray[Any]] | None:
+    """The arrays W0, b0, W1, ... of a stack of dense layers with its usual names; None for other networks."""
     try:
         layers = network.dense_layers
     except InputError:
@@ -65,7 +66,8 @@ def _stack(network: Network) -> dict[str, NDArray[Any]] | None:
     return arrays | {f"b{k}": layer.bias for k, layer in enumerate(layers) if layer.bias is not None}
 
 
-def _described(node: Node) -> dict[str, Any]:
+def described(node: Node) -> dict[str, Any]:
+    """Name, kind, inputs and attributes of a node as JSON data; its parameters are left out."""
     attributes = {f.name: getattr(node.layer, f.name) for f in fields(node.layer) if f.name not in node.layer.parameters}
     plain = {name: value.hex() if isinstance(value, float) else value for name, value in attributes.items()}
     return {"name": node.name, "kind": node.layer.kind, "inputs": node.inputs, **{f"{name}": v for name, v in plain.items()}}
@@ -91,11 +93,12 @@ def read_graph(archive: Archive) -> Network:
     if not isinstance(nodes, list) or len(nodes) > MAX_NODES or not isinstance(output, str):
         raise InputError(f"{KEY} has no list of nodes, or no output")
     arrays = archive.floats([name for name in archive.members if _PARAMETER.fullmatch(name)])
-    read = tuple(_node(arrays, place, node) for place, node in enumerate(nodes))
+    read = tuple(read_node(arrays, place, node) for place, node in enumerate(nodes))
     return Network(read, _integers(graph.get("input_shape"), "input_shape"), output)
 
 
-def _node(arrays: Mapping[str, Floats], place: int, data: Any) -> Node:
+def read_node(arrays: Mapping[str, Floats], place: int, data: Any) -> Node:
+    """The node that ``described`` wrote; ``arrays`` holds its parameters as PLACE.NAME.  Raises InputError for others."""
     what = f"node {place}"
     if not isinstance(data, dict) or not isinstance(data.get("name"), str) or str(data.get("kind")) not in LAYERS:
         raise InputError(f"{what} has no name, or is of no kind of layer that there is")

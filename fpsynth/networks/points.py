@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,14 +44,20 @@ def load_points(path: PathLike, shape: Shape) -> tuple[NDArray[np.float64], Labe
     numbers = values.astype(np.float64) / 255 if values.dtype == np.uint8 else values.astype(np.float64)
     if not np.isfinite(numbers).all():
         raise InputError(f"{name} holds numbers that are not finite")
-    return _fitted(numbers, shape, name), classes
+    return fitted(numbers, shape, name), classes
 
 
-def _fitted(numbers: NDArray[np.float64], shape: Shape, name: str) -> NDArray[np.float64]:
-    """The points flat, in the order of the network's input."""
+def fitted(numbers: NDArray[Any], shape: Shape, name: str) -> NDArray[Any]:
+    """Points (count, ...) flat, in the order of a network's input of that shape: channels are put where it has them.
+
+    Raises InputError for points of another size.
+    """
     own = numbers.shape[1:]
-    if len(own) == len(shape) == 3 and own != shape and (own[2], *own[:2]) == shape:
-        numbers = numbers.transpose(0, 3, 1, 2)
+    if len(own) == len(shape) == 3 and own != shape:
+        if (own[2], *own[:2]) == shape:
+            numbers = numbers.transpose(0, 3, 1, 2)
+        elif (*own[1:], own[0]) == shape:
+            numbers = numbers.transpose(0, 2, 3, 1)
     if math.prod(own) != math.prod(shape):
         raise InputError(f"{name} have the shape {own} each, but the network's input is {shape}")
     return np.ascontiguousarray(numbers).reshape(len(numbers), -1)

@@ -14,10 +14,7 @@ from fpsynth.networks.imported import Imported
 from fpsynth.networks.network import Network, with_numbers
 from fpsynth.networks.npz import load_network
 
-MODULE = (
-    "it holds numbers without the module that says what is computed: load it into the module in Python,"
-    " fpsynth.networks.torch.network_from_torch(module, input_shape, state=FILE), and write an .npz or ONNX file of that"
-)
+READ = "an ONNX model, a Keras model (.keras), an .npz file of NumPy or a network in the verified certifier's text"
 
 
 def read_network(path: PathLike, output: str | None = None) -> Imported:
@@ -41,9 +38,9 @@ def read_network(path: PathLike, output: str | None = None) -> Imported:
         return read_keras(path)
     if kind is foreign.CERTIFIER:
         return _from_text(path)
-    if kind in (foreign.TORCH, foreign.OLD_TORCH):
-        raise InputError(f"{shown(path)} is {kind.name}; {MODULE}")
-    network = load_network(path)  # which says what the file is where it is no .npz
+    if kind not in (None, foreign.NPZ, foreign.ZIP):
+        raise InputError(f"{shown(path)} is {kind.name}; what is needed is {READ}; {kind.advice}")
+    network = load_network(path)
     return Imported(network, narrowest(network))
 
 

@@ -175,7 +175,7 @@ def centred_and_divided(layer: BatchNormalisation, axes: int, inverse: Channels)
     ]
 
 
-def centred_over_root(layer: BatchNormalisation, axes: int, root: Channels) -> list[Layer]:
+def centred_and_over_root(layer: BatchNormalisation, axes: int, root: Channels) -> list[Layer]:
     """scale ((x - mean) / root) + shift, the root being that of variance + epsilon."""
     return [
         SubtractConstant(_over_axes(layer.mean, axes)),

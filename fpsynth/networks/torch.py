@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fpsynth.errors import InputError
 from fpsynth.files import PathLike, read_bytes_limited, shown, write_atomically
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.networks.assembling import Assembly, Value
+from fpsynth.networks.assembling import Activation, Assembly
 from fpsynth.networks.imported import Imported
 from fpsynth.networks.layers import BatchNormalisation, Layer
 from fpsynth.networks.network import Network, Node
@@ -130,7 +130,7 @@ class _Reader:
 
     def _finished(self, results: Any) -> Network:
         result = self._given(results[0]) if isinstance(results, (tuple, list)) and len(results) == 1 else None
-        if not isinstance(result, Value):
+        if not isinstance(result, Activation):
             raise InputError("the module must return one tensor that depends on its input")
         return self.tracing.assembly.network(result)
 

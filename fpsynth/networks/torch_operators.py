@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, Format
-from fpsynth.networks.assembling import Assembly, Constant, Value, require_axis
+from fpsynth.networks.assembling import Activation, Assembly, Constant, require_axis
 from fpsynth.networks.layers import (
     Add,
     AddConstant,
@@ -72,37 +72,37 @@ def _arguments(args: Sequence[Any], kwargs: dict[str, Any], **defaults: Any) -> 
     return [result.get(name, kwargs.get(name, default)) for name, default in defaults.items()]
 
 
-def _value(operand: Any) -> Value:
-    if not isinstance(operand, Value):
+def _value(operand: Any) -> Activation:
+    if not isinstance(operand, Activation):
         raise InputError("it does not compute with what the input becomes")
     return operand
 
 
 def _parameter(operand: Any, what: str) -> NDArray[Any]:
-    if operand is None or isinstance(operand, Value):
+    if operand is None or isinstance(operand, Activation):
         raise InputError(f"its {what} is computed, or none: it must be constant")
     return numbers(operand, f"its {what}")
 
 
-def _linear(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _linear(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     weight, bias = _arguments(args, kwargs, weight=None, bias=None)
     numbers = None if bias is None else _parameter(bias, "bias")
     return t.assembly.dense(label, _value(args[0]), _parameter(weight, "weight"), numbers)
 
 
-def _matmul(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _matmul(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     first, second = args[:2]
-    if isinstance(first, Value) and isinstance(second, Value):
+    if isinstance(first, Activation) and isinstance(second, Activation):
         raise InputError("it multiplies two values that are computed; read are products with constant weights")
-    weight = _parameter(second if isinstance(first, Value) else first, "weight")
+    weight = _parameter(second if isinstance(first, Activation) else first, "weight")
     if weight.ndim != 2:
         raise InputError(f"its weight is no matrix but {shown(weight.shape)}")
-    if isinstance(first, Value):
+    if isinstance(first, Activation):
         return t.assembly.dense(label, first, weight.T)
     return t.assembly.dense_columns(label, _value(second), weight)
 
 
-def _addmm(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _addmm(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     bias, first, second = args[:3]
     if kwargs.get("alpha", 1) != 1 or kwargs.get("beta", 1) != 1:
         raise InputError("it scales its product or bias, which libraries round in ways of their own")
@@ -111,7 +111,7 @@ def _addmm(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> V
 
 
 def _convolution(axes: int) -> Read:
-    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
         weight, bias, stride, padding, dilation, groups = _arguments(
             args, kwargs, weight=None, bias=None, stride=[1], padding=[0], dilation=[1], groups=1
         )
@@ -135,7 +135,7 @@ def _each(values: Any, axes: int) -> tuple[int, ...]:
     return tuple(given * axes if len(given) == 1 else given)
 
 
-def _normalise(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _normalise(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     weight, bias, mean, variance, *rest = _arguments(
         args, kwargs, weight=None, bias=None, running_mean=None, running_var=None, fourth=None, fifth=None, sixth=None
     )
@@ -149,17 +149,17 @@ def _normalise(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) 
     return t.assembly.put(label, layer, t.assembly.batched(_value(args[0]), range(1, 8)))
 
 
-def _relu(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _relu(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     return t.assembly.each(label, ReLU(), _value(args[0]))
 
 
-def _leaky(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _leaky(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     (slope,) = _arguments(args, kwargs, negative_slope=0.01)
     return t.assembly.each(label, LeakyReLU(t.rounded(slope)), _value(args[0]))
 
 
 def _clip(low: float | None, high: float | None, *names: str) -> Read:
-    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
         defaults = {"low": low, "high": high}
         ends = _arguments(
             args,
@@ -171,12 +171,12 @@ def _clip(low: float | None, high: float | None, *names: str) -> Read:
     return read
 
 
-def _clamp_max(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _clamp_max(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     return t.assembly.each(label, Clip(None, t.rounded(args[1])), _value(args[0]))
 
 
 def _max_pool(axes: int) -> Read:
-    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
         kernel, stride, padding, dilation, ceil = _arguments(
             args, kwargs, kernel_size=None, stride=[], padding=[0], dilation=[1], ceil_mode=False
         )
@@ -189,7 +189,7 @@ def _max_pool(axes: int) -> Read:
 
 
 def _average_pool(axes: int) -> Read:
-    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
         kernel, stride, padding, ceil, counted, divisor = _arguments(
             args,
             kwargs,
@@ -213,7 +213,7 @@ def _sides(padding: Any, axes: int) -> tuple[tuple[int, int], ...]:
 
 
 def _adaptive(axes: int) -> Read:
-    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
         value, wanted = _value(args[0]), _each(args[1], axes)
         node = t.assembly.batched(value, (axes + 1,))
         if set(wanted) == {1}:
@@ -226,21 +226,21 @@ def _adaptive(axes: int) -> Read:
     return read
 
 
-def _mean(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _mean(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     axes, keep = _arguments(args, kwargs, dim=None, keepdim=False)
     value = _value(args[0])
     chosen = [*range(len(value.dims))] if axes is None else [axes] if isinstance(axes, int) else axes
     return t.assembly.averaged(label, value, chosen, keep)
 
 
-def _flatten(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _flatten(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     start, end = _arguments(args, kwargs, start_dim=0, end_dim=-1)
     dims = _value(args[0]).dims
     first, last = require_axis(start, len(dims)), require_axis(end, len(dims))
     return t.assembly.reshaped(label, args[0], (*dims[:first], math.prod(dims[first : last + 1]), *dims[last + 1 :]))
 
 
-def _view(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _view(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     (sizes,) = _arguments(args, kwargs, size=None)
     value = _value(args[0])
     known = math.prod(size for size in sizes if size >= 0)
@@ -248,25 +248,25 @@ def _view(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Va
     return t.assembly.reshaped(label, value, dims)
 
 
-def _unsqueeze(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _unsqueeze(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     value = _value(args[0])
     place = require_axis(args[1], len(value.dims) + 1)
     return t.assembly.reshaped(label, value, (*value.dims[:place], 1, *value.dims[place:]))
 
 
-def _squeeze(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _squeeze(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     value = _value(args[0])
     axes = [*range(len(value.dims))] if len(args) < 2 else [args[1]] if isinstance(args[1], int) else args[1]
     chosen = {require_axis(axis, len(value.dims)) for axis in axes}
     return t.assembly.reshaped(label, value, [n for k, n in enumerate(value.dims) if n != 1 or k not in chosen])
 
 
-def _permute(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _permute(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     value = _value(args[0])
     return t.assembly.transposed(label, value, [require_axis(axis, len(value.dims)) for axis in args[1]])
 
 
-def _transpose(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _transpose(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     value = _value(args[0])
     perm = [*range(len(value.dims))]
     first, second = (require_axis(axis, len(perm)) for axis in (args[1:3] if len(args) > 1 else (0, -1)))
@@ -274,30 +274,30 @@ def _transpose(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) 
     return t.assembly.transposed(label, value, perm)
 
 
-def _cat(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _cat(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     (axis,) = _arguments(args, kwargs, dim=0)
     return t.assembly.concatenated(label, [_value(part) for part in args[0]], axis)
 
 
-def _add(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _add(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     first, second = args[:2]
     _require_plain(kwargs, args[2:])
-    if isinstance(first, Value) and isinstance(second, Value):
+    if isinstance(first, Activation) and isinstance(second, Activation):
         return t.assembly.each(label, Add(), first, second)
-    computed, constant = (first, second) if isinstance(first, Value) else (second, first)
+    computed, constant = (first, second) if isinstance(first, Activation) else (second, first)
     return t.assembly.with_constant(label, AddConstant, _value(computed), t.constant(constant))
 
 
 def _with_constant(kind: Constant, turned: bool = False, either: bool = False) -> Read:
     """``turned``: the constant first, whatever order they come in; ``either``: their order says nothing."""
 
-    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+    def read(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
         first, second = args[:2]
         _require_plain(kwargs, args[2:])
-        if isinstance(first, Value) and isinstance(second, Value):
+        if isinstance(first, Activation) and isinstance(second, Activation):
             raise InputError("it computes with two values that are computed; of such, only sums are read")
-        computed, constant = (first, second) if isinstance(first, Value) else (second, first)
-        behind = isinstance(first, Value) == turned
+        computed, constant = (first, second) if isinstance(first, Activation) else (second, first)
+        behind = isinstance(first, Activation) == turned
         if kind is SubtractConstant:
             return t.assembly.with_constant(label, kind, _value(computed), t.constant(constant), turned=behind)
         if behind and not either:
@@ -312,7 +312,7 @@ def _require_plain(kwargs: dict[str, Any], rest: Sequence[Any]) -> None:
         raise InputError("it scales what it adds (alpha), or rounds a quotient")
 
 
-def _pad(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _pad(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     mode_or_fill = args[2] if len(args) > 2 else kwargs.get("mode", kwargs.get("value", "constant"))
     fill = mode_or_fill if not isinstance(mode_or_fill, str) else args[3] if len(args) > 3 else kwargs.get("value", 0.0)
     if isinstance(mode_or_fill, str) and mode_or_fill != "constant":
@@ -323,11 +323,11 @@ def _pad(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Val
     return t.assembly.padded(label, value, around, t.rounded(fill or 0.0))
 
 
-def _softmax(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _softmax(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     return t.assembly.ended(label, Softmax(), _value(args[0]), args[1])
 
 
-def _argmax(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _argmax(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     axis, keep = _arguments(args, kwargs, dim=None, keepdim=False)
     if axis is None:
         raise InputError("it takes the largest of the whole batch: say dim=-1")
@@ -338,13 +338,13 @@ def _same(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> An
     return args[0]
 
 
-def _dropout(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _dropout(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     if args[2]:
         raise InputError("it is in training mode, whatever module.eval() says")
     return _value(args[0])
 
 
-def _item(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Value:
+def _item(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
     if args[1] != 0:
         raise InputError("it reads a result that is not read")
     return _value(args[0])
@@ -354,7 +354,7 @@ def _turned(read: Read) -> Read:
     """Of a weight, torch itself does it: a view changes no bits."""
 
     def either(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        if isinstance(args[0], Value):
+        if isinstance(args[0], Activation):
             return read(t, label, args, kwargs)
         tensor = args[0]
         if len(args) == 1:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from fpsynth.alignment import Alignment
 from fpsynth.formats import Format
+from fpsynth.networks.layers import Sums
 from fpsynth.orders.comparing import equal
 from fpsynth.report.style import listed
 from fpsynth.rounding import Rounding
@@ -15,17 +16,22 @@ from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Program, Round, Step
 from fpsynth.sums.words import rounds_in_words
-from fpsynth.witness.divergence import Divergence
+from fpsynth.witness.data import Witness
 
 
-def differences(divergence: Divergence) -> list[str]:
+def differences(divergence: Witness) -> list[str]:
     """In what the arithmetics of the two views differ, for the first neuron of which they do; nothing that is not so."""
-    a, b = divergence.reference.deployment, divergence.deployed.deployment
-    for index, layer in enumerate(divergence.network.dense_layers):
-        for output in range(layer.outputs):
+    views = (divergence.reference, divergence.deployed)
+    if any(view.network is not None for view in views):
+        return ["the layers that compute the network"]
+    a, b = (view.deployment for view in views)
+    graph = divergence.network.logits
+    for index, structure in enumerate(map(graph.structure, graph.sums)):
+        assert isinstance(structure, Sums)
+        for output in range(structure.outputs):
             one, other = a.at(index, output), b.at(index, output)
             if one != other:
-                return list(_differences(one, other, layer.inputs, layer.bias is not None))
+                return list(_differences(one, other, structure.terms, structure.bias is not None))
     return []
 
 

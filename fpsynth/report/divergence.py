@@ -19,14 +19,15 @@ from fpsynth.report.proofs import proof_lines
 from fpsynth.report.setting import network_parts
 from fpsynth.report.style import NO_BREAK, Style, clean, listed, whole
 from fpsynth.report.tables import table
-from fpsynth.report.terminal import setting_text, title
+from fpsynth.report.terminal import asked_lines, title
 from fpsynth.report.verdicts import ranges
 from fpsynth.rounding import from_fraction, representable
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.calls import view_call
-from fpsynth.witness.divergence import Divergence, Observation, View
+from fpsynth.witness.data import Observation, View, Witness
 from fpsynth.witness.numerals import hex_text
+from fpsynth.witness.prediction import outputs_of
 from fpsynth.wording import counted, noun
 
 MAX_TERMS = 12
@@ -43,42 +44,38 @@ MAX_OUTPUTS = 4
 """Logits of a view that are shown beside those that the predicate reads."""
 
 
-def require_told(divergence: Divergence) -> None:
+def require_told(divergence: Witness) -> None:
     """Raise InputError where a file does not say what a view computes: reports show it, and only a check computes it."""
     for view in divergence.views:
         within = divergence.predicate.kind == "outside" and view is divergence.reference
-        if len(view.interval if within else view.logits) != divergence.network.widths[-1]:
+        if len(view.interval if within else view.logits) != outputs_of(divergence.network):
             what = "interval" if within else "logits"
             raise InputError(f"view {view.name} has no {what}: fpsynth check says what it should have")
 
 
-def divergence_report(
-    result: DivergenceResult | Divergence, *, unicode: bool = True, colour: bool = False, width: int = 96
-) -> str:
-    """Return the whole report on a question about two arithmetics, or on one divergence such as one loaded from a file.
+def divergence_lines(result: Result | Witness, style: Style) -> list[str]:
+    """The lines of the report on a question about two arithmetics, or on one divergence such as one loaded from a file.
 
-    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 200.  Raises
-    InputError where a view of a divergence has no logits.
+    Raises InputError where a view of a divergence has no logits.
     """
-    style = Style(unicode, colour, width)
-    if isinstance(result, Divergence):
+    if isinstance(result, Witness):
         require_told(result)
-        return style.finish([*title(what(result), "witness", style), *_divergence(result, style), *_box(result, style)])
-    if result.verdict is not Verdict.FOUND or not result.divergences:
-        return style.finish(_not_found(result, style))
-    first = result.divergences[0]
+        return [*title(what(result), "witness", style), *_divergence(result, style), *_box(result, style)]
+    if result.verdict is not Verdict.FOUND or not result.witnesses:
+        return _not_found(result, style)
+    first = result.witnesses[0]
     lines = [*title(what(first), "found", style), *_divergence(first, style)]
     lines += style.heading("Search") + _search(result, first, style)
-    return style.finish([*lines, *_box(first, style)])
+    return [*lines, *_box(first, style)]
 
 
-def what(divergence: Divergence) -> str:
+def what(divergence: Witness) -> str:
     """What a divergence is about, in a few words."""
     shape = ",".join(_runs_counted([str(width) for width in divergence.network.widths]))
     return f"{divergence.question} · {divergence.predicate.kind} · {divergence.format} · shape {shape}"
 
 
-def _divergence(divergence: Divergence, style: Style) -> list[str]:
+def _divergence(divergence: Witness, style: Style) -> list[str]:
     return [
         *style.heading("Network"),
         *network_lines(divergence, style),
@@ -110,7 +107,7 @@ def _layers(parts: Sequence[str]) -> list[str]:
     ]
 
 
-def _arithmetic(divergence: Divergence, view: View) -> str:
+def _arithmetic(divergence: Witness, view: View) -> str:
     """The arithmetic of the layer where the views part ways, and whether other places have others."""
     if len(divergence.network.dense_layers) == 1:
         return str(view.deployment)
@@ -120,14 +117,14 @@ def _arithmetic(divergence: Divergence, view: View) -> str:
     return f"{neuron.how} in {neuron_name(divergence, neuron)}"
 
 
-def _box(divergence: Divergence, style: Style) -> list[str]:
+def _box(divergence: Witness, style: Style) -> list[str]:
     inner = style.width - 4
     first, *others = wrong(divergence)
     lines = [style.paint("What is wrong", "red"), *(style.paint(line, "bold") for line in style.wrap(first, 0, width=inner))]
     return ["", *style.box([*lines, *(line for text in others for line in style.wrap(text, 0, width=inner))], "red")]
 
 
-def network_lines(divergence: Divergence, style: Style) -> list[str]:
+def network_lines(divergence: Witness, style: Style) -> list[str]:
     """The layers, and the terms of the neuron where the views part ways that are not zero."""
     neuron = parting_neurons(divergence)[0][1]
     active = neuron.active
@@ -159,7 +156,7 @@ def _number(exact: Fraction) -> list[str]:
     return [decimal(exact, 24), hex_text(float(exact)) if held else ""]
 
 
-def parting_neurons(divergence: Divergence) -> list[tuple[View, Neuron]]:
+def parting_neurons(divergence: Witness) -> list[tuple[View, Neuron]]:
     """The neuron where the reference and the deployed view part ways, under each of them.
 
     For two neurons that are to be equal: both of them under the deployed view.
@@ -174,7 +171,7 @@ def parting_neurons(divergence: Divergence) -> list[tuple[View, Neuron]]:
     return [(a, neuron_of(divergence, a, layer, output, of_a)), (b, neuron_of(divergence, b, layer, output, of_b))]
 
 
-def neuron_name(divergence: Divergence, neuron: Neuron) -> str:
+def neuron_name(divergence: Witness, neuron: Neuron) -> str:
     """y3 for an output, h2.5 for neuron 5 of layer 2."""
     last = neuron.layer + 1 == len(divergence.network.dense_layers)
     return f"y{neuron.output}" if last else f"h{neuron.layer}.{neuron.output}"
@@ -189,7 +186,7 @@ def order_text(neuron: Neuron) -> str:
     return clean(str(neuron.how), 80)
 
 
-def view_lines(divergence: Divergence, style: Style) -> list[str]:
+def view_lines(divergence: Witness, style: Style) -> list[str]:
     """Each view: who it is, its arithmetic, where it was revealed, and how it adds the active terms."""
     lines: list[str] = []
     told: set[str] = set()
@@ -217,7 +214,7 @@ def view_lines(divergence: Divergence, style: Style) -> list[str]:
     return lines
 
 
-def outcome_lines(divergence: Divergence, style: Style) -> list[str]:
+def outcome_lines(divergence: Witness, style: Style) -> list[str]:
     """The logits that the predicate reads, exact and in hexadecimal, under every view and over the reals, and their classes."""
     outputs = _outputs(divergence)
     rows = [row for view in divergence.views for row in _outcome(divergence, view, outputs, style)]
@@ -236,7 +233,7 @@ def outcome_lines(divergence: Divergence, style: Style) -> list[str]:
     return [*lines, *style.wrap(f"apart by {decimal(divergence.measure)}")]
 
 
-def _outputs(divergence: Divergence) -> list[int]:
+def _outputs(divergence: Witness) -> list[int]:
     """The outputs that are shown: those the predicate reads; for a class the winners and a few more."""
     predicate = divergence.predicate
     if predicate.kind == "equal":
@@ -248,14 +245,14 @@ def _outputs(divergence: Divergence) -> list[int]:
     return sorted(list(dict.fromkeys(winners))[:MAX_OUTPUTS])
 
 
-def _class(divergence: Divergence, logits: Sequence[Fraction]) -> str:
+def _class(divergence: Witness, logits: Sequence[Fraction]) -> str:
     """The class that logits give, and whether by a tie, where the predicate is about classes."""
     if divergence.predicate.kind != "argmax" or not logits:
         return ""
     return f"{argmax(logits)}{', a tie' if list(logits).count(max(logits)) > 1 else ''}"
 
 
-def _outcome(divergence: Divergence, view: View, outputs: Sequence[int], style: Style) -> list[list[str]]:
+def _outcome(divergence: Witness, view: View, outputs: Sequence[int], style: Style) -> list[list[str]]:
     """What a view computes, and behind its first logit its class, and whether it departs."""
     if view.role == "reference" or not view.logits:
         verdict = ""
@@ -268,7 +265,7 @@ def _outcome(divergence: Divergence, view: View, outputs: Sequence[int], style: 
     return _logits([view.name, _short_name(divergence, view)], numbers, outputs, told)
 
 
-def _short_name(divergence: Divergence, view: View) -> str:
+def _short_name(divergence: Witness, view: View) -> str:
     """The view in a cell of a table: its place alone, where the label is the same as the other's or hides what differs."""
     same = called(divergence.reference) == called(divergence.deployed)
     return clean((same and place(divergence, view)) or called(view), 34)
@@ -283,7 +280,7 @@ def _logits(names: Sequence[str], numbers: Sequence[Sequence[str]], outputs: Seq
     return rows
 
 
-def library_lines(divergence: Divergence, style: Style) -> list[str]:
+def library_lines(divergence: Witness, style: Style) -> list[str]:
     """What each library gave, in the environments of the views first: which view that is, and whether it departs."""
     if not divergence.observations:
         return ["  not replayed: fpsynth replay FILE runs it on the libraries that are installed"]
@@ -336,7 +333,7 @@ def _batches(members: Iterable[Observation], view: str) -> str:
     return ", ".join(texts) + (f" · {view}" if view else "")
 
 
-def _search(result: DivergenceResult, divergence: Divergence, style: Style) -> list[str]:
+def _search(result: Result, divergence: Witness, style: Style) -> list[str]:
     rows: list[list[str]] = []
     if divergence.construction:
         rows.append(["detector", clean(divergence.construction)])
@@ -365,7 +362,7 @@ def _search(result: DivergenceResult, divergence: Divergence, style: Style) -> l
     return table([], rows, style)
 
 
-def _not_found(result: DivergenceResult, style: Style) -> list[str]:
+def _not_found(result: Result, style: Style) -> list[str]:
     """The report of an impossible or unknown question."""
     lines = title(result.question, result.verdict.value, style)
     lines += ["", *(style.paint(line, "bold") for line in style.wrap(clean(result.reason)))]
@@ -378,8 +375,5 @@ def _not_found(result: DivergenceResult, style: Style) -> list[str]:
             lines += style.wrap(text, 2, 4) if text != clean(result.reason) else []  # which stands right above
     if result.attempts:
         lines += style.heading("Attempts") + attempt_lines(result.attempts, style)
-    if result.settings:
-        lines += style.heading("Asked for")
-        asked = {key: setting_text(value) for key, value in result.settings.items() if value not in (None, "", (), [])}
-        lines += style.wrap(clean(", ".join(f"{key} {value}" for key, value in asked.items()), 2000))
+    lines += asked_lines(result.settings, style)
     return [*lines, "", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]

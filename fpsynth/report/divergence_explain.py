@@ -14,7 +14,7 @@ from fpsynth.report.style import Style
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import title
 from fpsynth.rounding import Value
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
 
 MAX_STEPS = 60
@@ -23,7 +23,7 @@ MAX_ALIGNED, MAX_ADDENDS = 4, 8
 """Aligned steps whose addends are listed, and how many of them."""
 
 
-def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
+def explain_divergence(divergence: Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
     """Tell step by step where two views of a divergence part ways, as text.
 
     The first layer in which they differ is taken, and in it the neuron that the predicate reads or else the first that
@@ -49,33 +49,39 @@ def explain_divergence(divergence: Divergence, *, unicode: bool = True, colour: 
     return style.finish(lines)
 
 
-def _side(divergence: Divergence, view: View, neuron: Neuron, style: Style) -> list[str]:
+def _side(divergence: Witness, view: View, neuron: Neuron, style: Style) -> list[str]:
     """The partial sums of a neuron under one view."""
     who = ", ".join(filter(None, (called(view), place(divergence, view))))
-    head = f"  {view.name}, {who}: {neuron_name(divergence, neuron)}"
-    if neuron.how.format is None:
-        return [style.paint(head, "bold"), "    exact: nothing is rounded"]
-    if view.measured:
+    name = neuron_name(divergence, neuron)
+    if view.measured and neuron.how.format is not None:
         told = "measured: the library gave this, and the arithmetic that was revealed for it does not"
         value = view.logits[neuron.output] if neuron.layer + 1 == len(divergence.network.dense_layers) else None
-        given = [] if value is None else [f"    {neuron_name(divergence, neuron)} = {decimal(value, 24)}"]
-        return [style.paint(head, "bold"), *style.wrap(told, 4), *given]
+        given = [] if value is None else [f"    {name} = {decimal(value, 24)}"]
+        return [style.paint(f"  {view.name}, {who}: {name}", "bold"), *style.wrap(told, 4), *given]
+    return side_lines(f"{view.name}, {who}", name, neuron, style)
+
+
+def side_lines(who: str, name: str, neuron: Neuron, style: Style, limit: int = MAX_STEPS) -> list[str]:
+    """The partial sums of a neuron called ``name``, ``limit`` at most, under the view called ``who``."""
+    head = f"  {who}: {name}"
+    if neuron.how.format is None:
+        return [style.paint(head, "bold"), "    exact: nothing is rounded"]
     found = summed(neuron)
     steps = found.steps
     usual = Counter(step.format for step in steps if len(step.arguments) > 1).most_common(1)
-    rows = [_row(step, usual[0][0] if usual else step.format) for step in steps[:MAX_STEPS]]
+    rows = [_row(step, usual[0][0] if usual else step.format) for step in steps[:limit]]
     lines = [style.paint(head, "bold")]
     if rows:
         lines += table(["", "", "exact", "rounded", "", "error"], rows, style, indent=4, gap=2)
     else:
         lines.append("    nothing is added: at most one term is not zero")
-    if len(steps) > MAX_STEPS:
-        lines.append(f"    and {len(steps) - MAX_STEPS} more")
+    if len(steps) > limit:
+        lines.append(f"    and {len(steps) - limit} more")
     for step in found.aligned[:MAX_ALIGNED]:
         lines += _aligned(step, style)
     if len(found.aligned) > MAX_ALIGNED:
         lines.append(f"    and {counted(len(found.aligned) - MAX_ALIGNED, 'more such step')}")
-    return [*lines, f"    {neuron_name(divergence, neuron)} = {_decimal(found.result)}   {_hex(found.result)}"]
+    return [*lines, f"    {name} = {_decimal(found.result)}   {_hex(found.result)}"]
 
 
 def _aligned(step: AlignedStep, style: Style) -> list[str]:

@@ -9,7 +9,7 @@ from fpsynth.predicates import argmax
 from fpsynth.report.differences import differences
 from fpsynth.report.numerals import significant
 from fpsynth.report.style import clean, listed
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted, noun
 
 _DIGITS = 9
@@ -25,14 +25,14 @@ def called(view: View) -> str:
     return clean(view.label or view.name, 60)
 
 
-def told_apart(divergence: Divergence) -> tuple[str, str]:
+def told_apart(divergence: Witness) -> tuple[str, str]:
     """The reference and the deployed view by names that differ: with the row, or the neurons moved, where that differs."""
     a, b = divergence.reference, divergence.deployed
     of_a, of_b = (", ".join(filter(None, (called(view), place(divergence, view)))) for view in (a, b))
     return (of_a, of_b) if of_a != of_b else (f"{of_a} ({a.name})", f"{of_b} ({b.name})")
 
 
-def place(divergence: Divergence, view: View) -> str:
+def place(divergence: Witness, view: View) -> str:
     """What of a view's row and of the places of its neurons is not as in the view that it is held against, in words."""
     other = divergence.deployed if view is divergence.reference else divergence.reference
     alike = view.environment.partition(":")[0] == other.environment.partition(":")[0]
@@ -52,12 +52,12 @@ def moved(view: View) -> str:
     return f"{counted(len(pairs), 'neuron')} rearranged"
 
 
-def wrong(divergence: Divergence) -> list[str]:
+def wrong(divergence: Witness) -> list[str]:
     """What is wrong, in sentences: what the views say of the point, why, and what libraries made of it."""
     return [_what(divergence), *_over_the_reals(divergence), _why(divergence), *_libraries(divergence)]
 
 
-def _what(divergence: Divergence) -> str:
+def _what(divergence: Witness) -> str:
     predicate, a, b = divergence.predicate, divergence.reference, divergence.deployed
     k, (x, y) = predicate.output, told_apart(divergence)
     match predicate.kind:
@@ -87,7 +87,7 @@ def _what(divergence: Divergence) -> str:
     return f"y{k} is {short(a.logits[k])} in {x} and {short(b.logits[k])} in {y}, {short(divergence.measure)} apart."
 
 
-def _over_the_reals(divergence: Divergence) -> list[str]:
+def _over_the_reals(divergence: Witness) -> list[str]:
     """Which of two views agrees with the reals, where they are told apart by the class or the side of zero."""
     a, b, real, kind = divergence.reference, divergence.deployed, divergence.real, divergence.predicate.kind
     if kind not in ("argmax", "sign") or not real or None in (a.deployment.default.format, b.deployment.default.format):
@@ -120,7 +120,7 @@ def _agreeing(x: str, y: str, believed: bool) -> str:
     return f"{y}, so that the departing side is the one that agrees with the reals, and {x} does not"
 
 
-def _why(divergence: Divergence) -> str:
+def _why(divergence: Witness) -> str:
     a, b = divergence.reference, divergence.deployed
     of_a, of_b = a.deployment.default.format, b.deployment.default.format
     measured = [called(view) for view in (a, b) if view.measured]
@@ -136,6 +136,8 @@ def _why(divergence: Divergence) -> str:
             return "Nothing but the places of the neurons in the last layer was changed, which means nothing over the reals."
         case "position":
             return f"The sample is the same; it only stands in row {b.row} of the batch instead of row {a.row}."
+        case "compare":
+            return "Over the reals both compute the same; rounded, their layers add up in different orders."
         case "interval":
             return "Outward rounding covers the order that the interval was computed in, and no other one."
     if of_a is None or of_b is None:
@@ -150,7 +152,7 @@ def _why(divergence: Divergence) -> str:
     return f"Over the reals both compute the same; rounded, they differ in {listed(told)}."
 
 
-def _libraries(divergence: Divergence) -> list[str]:
+def _libraries(divergence: Witness) -> list[str]:
     if not divergence.observations:
         return ["No library has run it yet."]
     disobeyed = [view for view in divergence.views if not divergence.reproduced(view)]
@@ -174,7 +176,7 @@ def _verb(names: Sequence[str]) -> str:
     return "shows" if len(names) == 1 else "both show" if len(names) == 2 else "all show"
 
 
-def _counted(divergence: Divergence) -> str:
+def _counted(divergence: Witness) -> str:
     """How many outcomes of the libraries that confirm depart from the reference: those in the views' environments, too."""
     confirmed, fmt = divergence.confirmed_by, divergence.deployed.deployment.default.format
     own = [o for o in divergence.observations if not o.not_run and o.library in confirmed]

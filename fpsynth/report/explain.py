@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from fpsynth.certifiers.base import certifier
-from fpsynth.certifiers.margins import LipschitzCertifier, margins
 from fpsynth.errors import InputError
 from fpsynth.expressions import Op
 from fpsynth.packages import how_to_install
 from fpsynth.report import formulas
 from fpsynth.report.computed import Logits, Step, logits, operations, program_at, steps
 from fpsynth.report.divergence_explain import explain_divergence
+from fpsynth.report.graph_explain import explain_graph, on_a_graph
 from fpsynth.report.numerals import (
     binary,
     bit_fields,
@@ -33,7 +32,9 @@ from fpsynth.report.verdicts import cause, contains, refuted, sentence
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums import facts
 from fpsynth.sums.program import Program
-from fpsynth.witness import Divergence, Witness
+from fpsynth.verifiers.base import certifier
+from fpsynth.verifiers.margins import LipschitzCertifier, margins
+from fpsynth.witness import Witness
 from fpsynth.wording import counted
 
 MAX_FULL = 60
@@ -61,17 +62,19 @@ _DIRECTIONS = {
 }
 
 
-def explain(witness: Witness | Divergence, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
+def explain(witness: Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
     """Tell the computation of a tie or a divergence step by step, as text (of a divergence: see ``explain_divergence``).
 
     For each point every operation: in words, exactly, rounded, in bits, and its error in ulps; then where the tie comes from,
     and how the certified radius follows from the margin and the Lipschitz bound.  Large networks are summarised (see
     ``MAX_FULL``).  Without sympy the formulas are left out, and the text says so.
     """
-    if isinstance(witness, Divergence):
-        return explain_divergence(witness, unicode=unicode, colour=colour, width=width)
     style = Style(unicode, colour, width)
-    at_b, at_a = logits(witness, witness.certified), logits(witness, witness.counterexample)
+    if on_a_graph(witness):
+        return explain_graph(witness, style)
+    if not witness.two_points:
+        return explain_divergence(witness, unicode=unicode, colour=colour, width=width)
+    at_b, at_a = logits(witness, witness.certified), logits(witness, witness.point)
     shape = ",".join(map(str, witness.network.widths))
     lines = title(f"{witness.question} explained · {witness.deployment} · shape {shape}", "", style)
     lines += style.heading("1  The network") + network_section(witness, style)
@@ -81,7 +84,7 @@ def explain(witness: Witness | Divergence, *, unicode: bool = True, colour: bool
     lines += ["", style.paint("  at b, certified", "bold")]
     lines += _computation(witness, steps(witness, witness.certified, "b"), at_b, at_a, style) + _outcome(at_b, style)
     lines += ["", style.paint("  at a, the counterexample", "bold")]
-    found = steps(witness, witness.counterexample, "a")
+    found = steps(witness, witness.point, "a")
     lines += _computation(witness, found, at_b, at_a, style) + _outcome(at_a, style)
     lines += style.heading("4  Where the classes part") + _origin(witness, found, at_b, at_a, style)
     lines += style.heading("5  The certificate") + _certificate(witness, at_b, style)
@@ -260,17 +263,17 @@ def _interval(witness: Witness, pair: Sequence[Step], style: Style) -> list[str]
 
 def _certificate(witness: Witness, at_b: Logits, style: Style) -> list[str]:
     """Margin, Lipschitz bound and radius, class by class; what the certifier makes of them; the formulas."""
-    claim = witness.certificate
+    claim = witness.claim
     top = at_b.rounded_class
     if not all(value.is_finite for value in at_b.rounded):
         return style.wrap("A logit at b is not a finite number: no margin, no certificate.")
     lines = style.wrap(
-        f"{clean(claim.certifier)} takes the computed logits at b for exact. A move by d changes the difference of two"
+        f"{clean(claim.verifier)} takes the computed logits at b for exact. A move by d changes the difference of two"
         " logits by at most L d, where L is a Lipschitz bound: the norm of the difference of their last weights times the"
         " spectral norms of the hidden layers. So no class can overtake while L d is below its margin, so d < margin / L."
     )
     leads = margins(at_b.floats, top)
-    name = claim.certifier
+    name = claim.verifier
     if name == "lipschitz-exact" and operations(witness.network) > MAX_EXACT:
         name = "lipschitz"
         lines += style.wrap("For a network of this size the bounds below are those of lipschitz, which are a little smaller.")
@@ -296,7 +299,7 @@ def _bounds_table(tool: LipschitzCertifier, leads: Sequence[tuple[int, Fraction]
 
 def _comparison(witness: Witness, tool: LipschitzCertifier, at_b: Logits, style: Style) -> Iterable[str]:
     """The radius found here beside the witness's claim and the distance of the points."""
-    claim = witness.certificate
+    claim = witness.claim
     try:
         supremum = tool.supremum(witness.certified, at_b.floats)
     except InputError as error:
@@ -306,8 +309,8 @@ def _comparison(witness: Witness, tool: LipschitzCertifier, at_b: Logits, style:
     asked, away = radius_text(claim.radius, direction), significant(distance(witness), 10)
     text = f"Asked about the radius {asked}, whose ball {where}, {away} away, it {said} it."
     text += f" It accepts all radii below {radius_text(supremum)}." if supremum else " No radius is accepted at b."
-    if supremum != claim.supremum and tool.name == claim.certifier:
-        text += f" (The witness says {significant(claim.supremum, 17)}: other settings, or another version of the certifier.)"
+    if supremum != claim.reach and tool.name == claim.verifier:
+        text += f" (The witness says {significant(claim.reach, 17)}: other settings, or another version of the certifier.)"
     return ["", *style.wrap(text)]
 
 

@@ -9,25 +9,29 @@ from typing import Any
 from fpsynth.errors import InputError
 from fpsynth.report.computed import Logits, Step, logits, steps
 from fpsynth.report.divergence import parting_neurons, require_told
+from fpsynth.report.graph_explain import apart_json, on_a_graph
+from fpsynth.report.layers_apart import apart
 from fpsynth.report.numerals import bit_fields
 from fpsynth.report.partial_sums import AlignedStep, Neuron, number, summed
 from fpsynth.rounding import Value
-from fpsynth.witness import Divergence, Witness
-from fpsynth.witness.divergence import View
+from fpsynth.witness import Witness
+from fpsynth.witness.data import View
 from fpsynth.witness.numerals import hex_text, rational_text
 
 Json = dict[str, Any]
 
 
-def explain_json(witness: Witness | Divergence) -> Json:
+def explain_json(witness: Witness) -> Json:
     """What ``explain`` tells, as data: of a tie the operations at both points, of a divergence the sums that part ways.
 
     Numbers are hexadecimal floats, or p/q where float64 does not hold them; "inf", "-inf" or "nan"; null where they have too
     many digits to be written.  Errors are in ulps of the exact result, null where there is none.
     """
-    if isinstance(witness, Divergence):
+    if on_a_graph(witness):
+        return _graph(witness)
+    if not witness.two_points:
         return _divergence(witness)
-    at_b, at_a = logits(witness, witness.certified), logits(witness, witness.counterexample)
+    at_b, at_a = logits(witness, witness.certified), logits(witness, witness.point)
     return {
         "question": witness.question,
         "dtype": witness.format.name,
@@ -35,7 +39,7 @@ def explain_json(witness: Witness | Divergence) -> Json:
         "arithmetic": str(witness.deployment),
         "points": [
             _point(witness, "b", "certified", witness.certified, at_b),
-            _point(witness, "a", "counterexample", witness.counterexample, at_a),
+            _point(witness, "a", "counterexample", witness.point, at_a),
         ],
     }
 
@@ -55,7 +59,7 @@ def _point(witness: Witness, name: str, role: str, point: Sequence[float], value
     }
 
 
-def _divergence(divergence: Divergence) -> Json:
+def _divergence(divergence: Witness) -> Json:
     require_told(divergence)
     return {
         "question": divergence.question,
@@ -64,6 +68,20 @@ def _divergence(divergence: Divergence) -> Json:
         "inputs": [hex_text(entry) for entry in divergence.point],
         "views": [_view(view, neuron) for view, neuron in parting_neurons(divergence)],
         "logits": {view.name: [_rational(number) for number in view.logits] for view in divergence.views},
+    }
+
+
+def _graph(witness: Witness) -> Json:
+    """Of a network of any layers: layer by layer how far the two views are apart, and the sum that shows it first."""
+    require_told(witness)
+    found = apart(witness)
+    return {
+        "question": witness.question,
+        "dtype": witness.format.name,
+        "inputs": [hex_text(entry) for entry in witness.point],
+        **apart_json(found),
+        "views": [_view(view, neuron) for view, neuron in found.neurons],
+        "logits": {view.name: [_rational(number) for number in view.logits] for view in witness.views},
     }
 
 

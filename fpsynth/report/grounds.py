@@ -9,7 +9,7 @@ from fpsynth.report.style import Style, clean, listed
 from fpsynth.synthesis.comparison import parting_output
 from fpsynth.synthesis.contest import Comparison, Difference
 from fpsynth.synthesis.grounds import Ground
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.result import Result
 from fpsynth.wording import counted
 
 _SHOWN = 6
@@ -29,7 +29,7 @@ def _classes(ground: Ground) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def ground_lines(result: DivergenceResult, style: Style) -> list[str]:
+def ground_lines(result: Result, style: Style) -> list[str]:
     """The section that says what an answer rests on; nothing where that is no reveal."""
     if not result.grounds:
         return []

@@ -10,12 +10,12 @@ from fpsynth.libraries.calls import memory_words
 from fpsynth.report.numerals import significant
 from fpsynth.report.style import Style
 from fpsynth.report.tables import table
-from fpsynth.witness import Divergence, Witness
+from fpsynth.witness import Witness
 
 if TYPE_CHECKING:
-    from fpsynth.certifiers.dataset import DatasetCertification
-    from fpsynth.libraries.environments import Environment, Installation
+    from fpsynth.libraries.environments import Installation, InstalledLibrary
     from fpsynth.synthesis.checking.check import CheckResult
+    from fpsynth.verifiers.dataset import DatasetCertification
 
 
 def check_text(result: CheckResult, style: Style | None = None) -> str:
@@ -38,28 +38,28 @@ def check_text(result: CheckResult, style: Style | None = None) -> str:
     return _text(lines, style)
 
 
-def replay_text(witness: Witness | Divergence, style: Style | None = None) -> str:
+def replay_text(witness: Witness, style: Style | None = None) -> str:
     """One line per environment, then who confirms it."""
     style = style or Style()
-    if isinstance(witness, Divergence):
+    if not witness.two_points:
         return _divergence_replay_text(witness, style)
     header = ["library", "version", "operation", "batch", "rows", "at b", "at a", "verdict"]
     rows: list[list[str]] = []
-    for record in witness.replays:
+    for record in witness.observations:
         if record.not_run:
             rows.append([record.library, record.version, record.variant, f"not run: {record.not_run}"])
             continue
-        verdict = "confirmed" if record.confirmed else "same class" if record.certificate_accepted else "not certified here"
+        verdict = "confirmed" if record.departs else "same class" if record.accepted else "not certified here"
         all_rows = len(record.rows) == record.batch
         shown = "all" if all_rows else ",".join(map(str, record.rows[:6])) + ("..." if len(record.rows) > 6 else "")
-        classes = (str(record.class_certified), str(record.class_counterexample))
+        classes = (str(record.reference_class), str(record.class_index))
         rows.append([record.library, record.version, record.variant, str(record.batch), shown, *classes, verdict])
     names = ", ".join(witness.confirmed_by)
     verdict = f"confirmed by {names}" if names else "confirmed by no library"
     return _text([*table(header, rows, style, indent=0, gap=2, words=("version", "operation", "verdict")), "", verdict], style)
 
 
-def _divergence_replay_text(divergence: Divergence, style: Style) -> str:
+def _divergence_replay_text(divergence: Witness, style: Style) -> str:
     """One line per set of rows with the same logits; the environments of the views say which view they are."""
     header = ["library", "version", "run as", "batch", "rows", "logits", "as view", "verdict"]
     rows: list[list[str]] = []
@@ -129,7 +129,7 @@ def environments_text(found: Installation, style: Style | None = None) -> str:
     return _text([*lines, *(part for line in (*_LAYOUTS, *memory) for part in style.wrap(line, 0, 2))], style)
 
 
-def _calls(library: Environment) -> Iterator[list[str]]:
+def _calls(library: InstalledLibrary) -> Iterator[list[str]]:
     """The call of each operation and the layouts that it takes, its own first."""
     for operation, called in library.operations.items():
         yield [f"{library.library}:{operation}", called.call, " ".join(called.layouts) + " s e" * called.strided or "-"]

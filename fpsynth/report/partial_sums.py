@@ -22,7 +22,7 @@ from fpsynth.rounding import Value
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.graph import sum_graph
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def number(value: Result) -> Fraction | None:
     return Fraction(value)
 
 
-def layer_values(divergence: Divergence, view: View) -> list[LayerValues]:
+def layer_values(divergence: Witness, view: View) -> list[LayerValues]:
     """Every layer of the network at the point under a view."""
     network, how = divergence.network, view.deployment
     values: tuple[Result, ...] = tuple(_value(x, how.default.format) for x in divergence.point)
@@ -78,7 +78,7 @@ def arithmetic_of(view: View, layer: int, neuron: int, last: bool) -> Arithmetic
     return view.deployment.at(layer, place)
 
 
-def neuron_of(divergence: Divergence, view: View, layer: int, output: int, values: Sequence[LayerValues]) -> Neuron:
+def neuron_of(divergence: Witness, view: View, layer: int, output: int, values: Sequence[LayerValues]) -> Neuron:
     """One neuron of the network under a view whose ``layer_values`` are ``values``."""
     dense, last = divergence.network.dense_layers[layer], layer + 1 == len(divergence.network.dense_layers)
     bias = None if dense.bias is None else float(dense.bias[output])
@@ -92,7 +92,7 @@ def neuron_of(divergence: Divergence, view: View, layer: int, output: int, value
     )
 
 
-def parting(divergence: Divergence, a: Sequence[LayerValues], b: Sequence[LayerValues]) -> tuple[int, int]:
+def parting(divergence: Witness, a: Sequence[LayerValues], b: Sequence[LayerValues]) -> tuple[int, int]:
     """(layer, neuron) where two views part ways first; the output that the predicate reads, where that is one of them."""
     for index, (left, right) in enumerate(zip(a, b, strict=True)):
         differ = [j for j, (x, y) in enumerate(zip(left.sums, right.sums, strict=True)) if number(x) != number(y)]

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from fpsynth.certifiers.bounds import sqrt_upper
 from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Logits
@@ -14,6 +13,7 @@ from fpsynth.report.numerals import decimal, power_text, radius_text, shortest, 
 from fpsynth.report.style import CLASS_COLOURS, NO_BREAK, Style, whole
 from fpsynth.report.tables import table
 from fpsynth.rounding import from_float, to_index
+from fpsynth.verifiers.bounds import sqrt_upper
 from fpsynth.witness import Witness
 from fpsynth.witness.numerals import hex_text
 from fpsynth.wording import counted, noun
@@ -38,7 +38,7 @@ def class_text(number: int | None, style: Style, prefix: str = "class ") -> str:
 
 def distance_squared(witness: Witness) -> Fraction:
     """The squared L2 distance of the two points, exactly."""
-    pairs = zip(witness.certified, witness.counterexample, strict=True)
+    pairs = zip(witness.certified, witness.point, strict=True)
     return sum(((Fraction(a) - Fraction(b)) ** 2 for a, b in pairs), Fraction(0))
 
 
@@ -140,7 +140,7 @@ def points_section(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -
 
 
 def _scalar_points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
-    (b,), (a,) = witness.certified, witness.counterexample
+    (b,), (a,) = witness.certified, witness.point
     steps = to_index(from_float(a), witness.format) - to_index(from_float(b), witness.format)
     rows = [
         ["certified", f"b = {decimal(b)}", hex_text(b), class_text(at_b.rounded_class, style)],
@@ -151,7 +151,7 @@ def _scalar_points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -
 
 def _points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
     fmt = witness.format
-    pairs = list(zip(witness.certified, witness.counterexample, strict=True))
+    pairs = list(zip(witness.certified, witness.point, strict=True))
     changed = [k for k, (b, a) in enumerate(pairs) if b != a]
     chosen = range(len(pairs)) if len(pairs) <= MAX_INPUTS else changed[:MAX_INPUTS]
     rows = [list(_components(k, pairs[k][0], pairs[k][1], fmt)) for k in chosen]
@@ -176,7 +176,7 @@ def _measures(witness: Witness, style: Style) -> list[str]:
     """Distance, radius and ratio, and the ratio in lengths that one can picture."""
     away = distance(witness)
     norm = "|a − b|" if len(witness.certified) == 1 else "‖a − b‖"
-    radius = witness.certificate.supremum
+    radius = witness.claim.reach
     ratio = witness.ratio or (float(radius) / away if away else 0.0)
     power = power_text(ratio) if ratio >= 4 else ""
     rows = [

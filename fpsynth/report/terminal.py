@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from fpsynth.report.attempts import attempt_lines
@@ -15,7 +15,7 @@ from fpsynth.report.style import Style, clean, listed, pad, plain
 from fpsynth.report.tables import table
 from fpsynth.report.verdicts import cause, certificate_section, library_section, refuted, sentence
 from fpsynth.sums.facts import last_mode
-from fpsynth.synthesis.result import TieResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Witness
 
@@ -23,28 +23,18 @@ MAX_WITNESSES = 50
 """Rows of the table of further witnesses."""
 
 
-def tie_report(result: TieResult, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
-    """Return the whole report on a tie question: found (with every witness), impossible (with the proof) or unknown.
-
-    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 200.
-    """
-    style = Style(unicode, colour, width)
-    found = result.verdict is Verdict.FOUND and result.witnesses
-    return style.finish(_found(result, style) if found else _not_found(result, style))
-
-
-def witness_report(witness: Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
-    """Return the report on one witness, for example one that was loaded from a file (see ``tie_report``)."""
-    style = Style(unicode, colour, width)
-    points = logits(witness, witness.certified), logits(witness, witness.counterexample)
-    return style.finish(
-        [*title(_what(witness), "witness", style), *_witness(witness, *points, style), *_box(witness, *points, style)]
-    )
+def tie_lines(subject: Result | Witness, style: Style) -> list[str]:
+    """The lines of the report on a tie question, or on one tie such as one loaded from a file."""
+    if isinstance(subject, Result):
+        found = subject.verdict is Verdict.FOUND and subject.witnesses
+        return _found(subject, style) if found else _not_found(subject, style)
+    points = logits(subject, subject.certified), logits(subject, subject.point)
+    return [*title(_what(subject), "witness", style), *_witness(subject, *points, style), *_box(subject, *points, style)]
 
 
-def _found(result: TieResult, style: Style) -> list[str]:
+def _found(result: Result, style: Style) -> list[str]:
     first = result.witnesses[0]
-    points = logits(first, first.certified), logits(first, first.counterexample)
+    points = logits(first, first.certified), logits(first, first.point)
     lines = [*title(_what(first), "found", style), *_witness(first, *points, style)]
     lines += style.heading("Search") + _search(result, first, style)
     if len(result.witnesses) > 1:
@@ -78,10 +68,10 @@ def _witness(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list
         *points_section(witness, at_b, at_a, style),
         *style.heading(f"Their logits among the {witness.format} numbers"),
         *picture(witness, at_b, at_a, style),
-        *style.heading("Certificate"),
+        *style.heading("Claim"),
         *certificate_section(witness, style),
         *style.heading("Libraries: the class at b and at a"),
-        *library_section(witness.replays, style),
+        *library_section(witness.observations, style),
     ]
 
 
@@ -151,7 +141,7 @@ def _describe(witness: Witness, letter: str, values: Logits, pair: Sequence[int]
     return lines
 
 
-def _search(result: TieResult, witness: Witness, style: Style) -> list[str]:
+def _search(result: Result, witness: Witness, style: Style) -> list[str]:
     rows: list[list[str]] = []
     how = witness.provenance
     if how is not None:
@@ -167,7 +157,7 @@ def _search(result: TieResult, witness: Witness, style: Style) -> list[str]:
     return table([], rows, style)
 
 
-def _optimality(result: TieResult, witness: Witness) -> str:
+def _optimality(result: Result, witness: Witness) -> str:
     """What is known about the objective's maximum."""
     noun = clean(witness.objective)
     if result.proof is not None:
@@ -178,16 +168,14 @@ def _optimality(result: TieResult, witness: Witness) -> str:
         return f"the largest {noun} is not known: --prove asks for a proof"
     bound = float(result.upper_bound)
     power = f" ({power_text(bound)})" if power_text(bound) else ""
-    value = {"ratio": witness.ratio, "radius": float(witness.certificate.supremum), "distance": distance(witness)}.get(
-        noun, 0.0
-    )
+    value = {"ratio": witness.ratio or 0.0, "radius": float(witness.claim.reach), "distance": distance(witness)}.get(noun, 0.0)
     reached = "; this one reaches it" if value >= bound else ""
     return f"no {noun} above {significant(result.upper_bound, 9, 'up')}{power} is possible{reached}"
 
 
 def _classes(witness: Witness) -> str:
     """The class at the certified point and at the counterexample."""
-    return " to ".join(str(logits(witness, point).rounded_class) for point in (witness.certified, witness.counterexample))
+    return " to ".join(str(logits(witness, point).rounded_class) for point in (witness.certified, witness.point))
 
 
 def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
@@ -200,8 +188,8 @@ def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
             f"{k:03d}",  # as the corpus counts its files
             *(kind if varied else []),
             significant(distance(w), 6),
-            radius_text(w.certificate.supremum),
-            significant(w.ratio, 9, "down"),
+            radius_text(w.claim.reach),
+            significant(w.ratio or 0.0, 9, "down"),
             listed([clean(name) for name in w.confirmed_by]) or "none",
         ]
         for k, (w, kind) in enumerate(zip(shown, kinds, strict=True))
@@ -213,7 +201,7 @@ def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
     return [*lines, f"  and {left_out} more"] if left_out > 0 else lines
 
 
-def _not_found(result: TieResult, style: Style) -> list[str]:
+def _not_found(result: Result, style: Style) -> list[str]:
     """The report of an impossible or unknown question."""
     settings = result.settings
     name = " · ".join(["tie", *(setting_text(settings[key]) for key in ("dtype", "shape") if key in settings)])
@@ -234,11 +222,18 @@ def _not_found(result: TieResult, style: Style) -> list[str]:
         lines.append(f"  {significant(result.upper_bound, 12, 'up')}" + (f" = {power}" if power else ""))
     if result.attempts:
         lines += style.heading("Attempts") + attempt_lines(result.attempts, style)
-    if settings:
-        lines += style.heading("Asked for")
-        lines += style.wrap(", ".join(f"{clean(key)} {setting_text(value)}" for key, value in settings.items()))
+    lines += asked_lines(settings, style)
     lines += ["", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]
     return lines
+
+
+def asked_lines(settings: Mapping[str, object], style: Style) -> list[str]:
+    """What was asked for, in the words of the record of a request (``synthesis.requests``), but for what was left open."""
+    told = {key: setting_text(value) for key, value in settings.items() if value not in (None, "", (), [])}
+    if not told:
+        return []
+    text = clean(", ".join(f"{key} {value}" for key, value in told.items()), 2000)
+    return [*style.heading("Asked for"), *style.wrap(text)]
 
 
 def setting_text(value: object) -> str:

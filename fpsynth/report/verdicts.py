@@ -9,47 +9,48 @@ from fpsynth.report.numerals import radius_text, significant
 from fpsynth.report.setting import class_text, distance, distance_squared
 from fpsynth.report.style import Style, clean, listed
 from fpsynth.report.tables import table
-from fpsynth.witness import Certificate, Replay, Witness
+from fpsynth.verifiers.claims import Claim
+from fpsynth.witness import Observation, Witness
 from fpsynth.wording import noun
 
 
-def contains(witness: Witness, certificate: Certificate) -> bool:
+def contains(witness: Witness, certificate: Claim) -> bool:
     """Whether the ball of the certificate's radius around the certified point holds the counterexample (exact comparison)."""
     return certificate.radius**2 >= distance_squared(witness)
 
 
 def certificate_section(witness: Witness, style: Style) -> list[str]:
     """A line per certifier: which radius it was asked about, and below which it accepts all; then the negative control."""
-    sound = witness.sound_certificate
-    claims = [witness.certificate, *witness.other_certificates, *([sound] if sound else [])]
+    sound = witness.control
+    claims = [*witness.claims, *([sound] if sound else [])]
     head = ["certifier", "at b", "radius asked", "accepts all below", "its ball"]
     lines = table(head, [_certificate(witness, claim, claim is sound, style) for claim in claims], style, gap=2)
     if sound is None:
         told = f"lipschitz-sound knows no {witness.format}, so there is no negative control"
     elif sound.accepted:
-        told = f"{clean(sound.certifier)} claims to be sound in floating point: this is a bug, please report it"
+        told = f"{clean(sound.verifier)} claims to be sound in floating point: this is a bug, please report it"
     else:
-        told = f"{clean(sound.certifier)} is the negative control: it allows for rounding"
+        told = f"{clean(sound.verifier)} is the negative control: it allows for rounding"
     return [*lines, *style.wrap(told)]
 
 
-def _certificate(witness: Witness, claim: Certificate, sound: bool, style: Style) -> list[str]:
+def _certificate(witness: Witness, claim: Claim, sound: bool, style: Style) -> list[str]:
     """What one certifier was asked and said; ``sound`` of the one that has to reject."""
     rejects = style.paint("✓ rejects", "green") if sound else "rejects"
     return [
-        clean(claim.certifier),
+        clean(claim.verifier),
         style.paint("✗ accepts", "red") if claim.accepted else rejects,
         radius_text(claim.radius, "down" if claim.accepted else "up"),
-        radius_text(claim.supremum) if claim.supremum else "none",
+        radius_text(claim.reach) if claim.reach else "none",
         "contains a" if contains(witness, claim) else "does not contain a",
     ]
 
 
-def library_section(replays: Sequence[Replay], style: Style) -> list[str]:
+def library_section(replays: Sequence[Observation], style: Style) -> list[str]:
     """One line per library and outcome: variants, batches, the class at b and at a, and what that means."""
     if not replays:
         return ["  not replayed: fpsynth replay FILE runs it on the libraries that are installed"]
-    groups: dict[tuple[object, ...], list[Replay]] = {}
+    groups: dict[tuple[object, ...], list[Observation]] = {}
     absent: dict[tuple[str, str, str], list[str]] = {}
     for replay in replays:
         if replay.not_run:
@@ -67,20 +68,20 @@ def library_section(replays: Sequence[Replay], style: Style) -> list[str]:
     return table(["library", "version", "run as", "batch", "at b", "at a", ""], rows, style, gap=2, words=("version", "run as"))
 
 
-def _outcome(replay: Replay) -> tuple[object, ...]:
+def _outcome(replay: Observation) -> tuple[object, ...]:
     return (
         replay.library,
         replay.version,
         replay.variant,
         replay.device,
-        replay.class_certified,
-        replay.class_counterexample,
-        replay.confirmed,
-        replay.certificate_accepted,
+        replay.reference_class,
+        replay.class_index,
+        replay.departs,
+        replay.accepted,
     )
 
 
-def _library(group: Sequence[Replay], style: Style) -> list[str]:
+def _library(group: Sequence[Observation], style: Style) -> list[str]:
     first = group[0]
     device = "" if first.device in ("", "cpu") else f" on {first.device}"
     return [
@@ -88,23 +89,23 @@ def _library(group: Sequence[Replay], style: Style) -> list[str]:
         clean(first.version),
         clean(first.variant + device),
         _batches(group),
-        class_text(first.class_certified, style, ""),
-        class_text(first.class_counterexample, style, ""),
+        class_text(first.reference_class, style, ""),
+        class_text(first.class_index, style, ""),
         _replay_verdict(first, style),
     ]
 
 
-def _replay_verdict(replay: Replay, style: Style) -> str:
-    if replay.confirmed:
+def _replay_verdict(replay: Observation, style: Style) -> str:
+    if replay.departs:
         return style.paint("✓ confirmed", "green")
-    if replay.class_certified is None or replay.class_counterexample is None:
+    if replay.reference_class is None or replay.class_index is None:
         return "no class"
-    if replay.class_certified == replay.class_counterexample:
+    if replay.reference_class == replay.class_index:
         return "same class"
-    return "not certified" if replay.certificate_accepted is False else "class differs"
+    return "not certified" if replay.accepted is False else "class differs"
 
 
-def _batches(group: Iterable[Replay]) -> str:
+def _batches(group: Iterable[Observation]) -> str:
     """Batch sizes, with the rows concerned where they are not all of them."""
     rows: dict[int, set[int]] = {}
     for replay in group:
@@ -129,25 +130,25 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def refuted(witness: Witness, at_b: Logits, at_a: Logits) -> bool:
     """Whether the witness contradicts its certificate, in its own arithmetic or in a library."""
-    claim = witness.certificate
+    claim = witness.claim
     differ = at_b.rounded_class != at_a.rounded_class or bool(witness.confirmed_by)
     return claim.accepted and contains(witness, claim) and differ
 
 
 def sentence(witness: Witness, at_b: Logits, at_a: Logits) -> str:
     """What is wrong, in one plain sentence."""
-    claim = witness.certificate
-    reach = radius_text(claim.supremum)
-    name = clean(claim.certifier)
+    claim = witness.claim
+    reach = radius_text(claim.reach)
+    name = clean(claim.verifier)
     before, after = at_b.rounded_class, at_a.rounded_class
     if not claim.accepted or not contains(witness, claim):
         return f"{name} certifies no ball around b that contains a, so there is nothing to refute."
     start = f"{name} certifies that every point closer to b than {reach} has b's class, {before}; a is {_away(witness)} away"
     confirmed = [clean(library) for library in witness.confirmed_by]
-    ran = list(dict.fromkeys(clean(r.library) for r in witness.replays if not r.not_run))
+    ran = list(dict.fromkeys(clean(r.library) for r in witness.observations if not r.not_run))
     if confirmed:
         every = " all" if len(confirmed) > 2 else " both" if len(confirmed) == 2 else ""
-        classes = {r.class_counterexample for r in witness.replays if r.confirmed}
+        classes = {r.class_index for r in witness.observations if r.departs}
         target = f"it in class {after}" if classes == {after} else "it in another class"
         others = [library for library in ran if library not in confirmed]
         not_there = [f"{listed(others)} {'does' if len(others) == 1 else 'do'} not"] if others else []
@@ -163,7 +164,7 @@ def _exceptions(witness: Witness) -> list[str]:
     """The libraries that confirm the witness at some batch sizes only, and where they do not."""
     found = []
     for library in witness.confirmed_by:
-        missed = sorted({r.batch for r in witness.replays if r.library == library and not r.not_run and not r.confirmed})
+        missed = sorted({r.batch for r in witness.observations if r.library == library and not r.not_run and not r.departs})
         if missed:
             found.append(f"{clean(library)} not always at batch {listed([str(batch) for batch in missed])}")
     return found
@@ -181,7 +182,7 @@ def cause(witness: Witness, at_b: Logits, at_a: Logits) -> str:
     else:
         how = f"in {fmt} its logits round to numbers in another order"
     if at_a.exact_class == before:
-        name = clean(witness.certificate.certifier)
+        name = clean(witness.claim.verifier)
         return (
             f"{name} takes the logits computed at b for exact and reasons about real numbers from there, "
             f"where a has class {before} as well; {how}."

@@ -14,7 +14,7 @@ import numpy as np
 from fpsynth.alignment import MAX_FRACTION_BITS, Alignment
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, TF32, Format
 from fpsynth.orders import Tree
-from fpsynth.revealing.bench import Array, Bench, Position, Spread
+from fpsynth.revealing.bench import Array, KernelBench, Position, Spread
 from fpsynth.rounding import Rounding
 
 _CUTS = {
@@ -45,7 +45,7 @@ class Operands:
     rounding: Rounding
 
 
-def measured_operands(bench: Bench, positions: Sequence[Position]) -> Operands | None:
+def measured_operands(bench: KernelBench, positions: Sequence[Position]) -> Operands | None:
     """How the products of a float32 kernel read their operands; None where they read all 24 bits, or no known format."""
     if bench.kernel.dtype != FLOAT32 or not bench.shape.weighted:
         return None
@@ -70,7 +70,7 @@ def _alone(spread: Spread, values: Array) -> Array:
     return spread.sums(summands)
 
 
-def measured_alignment(bench: Bench, positions: Sequence[Position], tree: Tree) -> Alignment | None:
+def measured_alignment(bench: KernelBench, positions: Sequence[Position], tree: Tree) -> Alignment | None:
     """How the steps of ``tree`` that add more than two nodes line them up; its leaves from ``terms`` on are no products.
 
     None where they lose nothing, so that they may be exact, and where what they lose is not what aligning loses.  The rounding
@@ -110,7 +110,7 @@ def _together(tree: Tree, terms: int) -> list[int] | None:
     return best
 
 
-def _top(bench: Bench) -> float:
+def _top(bench: KernelBench) -> float:
     return 2.0**15 if bench.kernel.dtype == FLOAT16 else 2.0**40
 
 

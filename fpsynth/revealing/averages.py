@@ -1,4 +1,4 @@
-"""How a library computes averages: the order of the sums, guessed or from probes, and whether they are divided or multiplied.
+"""The tree in which a library adds the inputs of an average, by masks, whatever it multiplies or divides the sum by.
 
 jax has XLA turn the division by a number of taps into a product with its reciprocal, rounded into the format.
 """
@@ -12,34 +12,21 @@ import numpy as np
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import Format
 from fpsynth.libraries.geometry import spatial
-from fpsynth.networks.layers import AveragePooling, Convolution, Flatten, GlobalAveragePooling, Layer, MultiplyConstant, Sums
-from fpsynth.networks.layers.structure import PADDING, moved
-from fpsynth.orders import Order, Tree, parse_order
+from fpsynth.networks.layers import AveragePooling, Convolution, Flatten, GlobalAveragePooling, Layer, MultiplyConstant
+from fpsynth.networks.layers.structure import PADDING, Sums
+from fpsynth.orders import Tree
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.masks import masks
 from fpsynth.revealing.trees import Inconsistent, Probe, find_tree
 
+MOST_TERMS = 1 << 10
+"""Inputs of an average whose tree is looked for: a chain takes half their square in runs."""
+_AWAY = 2.0**-6
+"""How far from a whole number a count may be that a quotient was rounded into."""
+
+
 RECIPROCAL = "average computed as a sum times the rounded reciprocal of the number of taps"
-_LANES = (2, 3, 4, 5, 7, 8, 16, 32)
-
-
-def guessed_orders(terms: int) -> list[Order]:
-    """Orders in which averages are summed, the commonest first."""
-    orders: list[Order] = [parse_order(name) for name in ("sequential", "pairwise", "reverse")]
-    for lanes in _LANES:
-        if lanes < terms:
-            orders += [parse_order(f"{name}:{lanes}") for name in ("strided", "lanes", "blocked")]
-            orders += [parse_order(f"strided:{lanes}/pairwise"), parse_order(f"blocked:{lanes}-of-pairwise")]
-    side = round(terms**0.5)
-    if side * side == terms and side > 1:
-        orders.append(parse_order(f"strided:{side}"))
-    return list(dict.fromkeys(orders))
-
-
-def unpadded(sums: Sums) -> int:
-    """The first output that reads no padding; 0 where there is none."""
-    places = (place for place in range(sums.positions) if (sums.taps.at(np.array([place])) != PADDING).all())
-    return int(sums.flat(0, 0, next(places, 0)))
+"""The name of the rewrite into what ``multiplied`` gives."""
 
 
 def multiplied(layer: Layer, shape: Sequence[int], sums: Sums, fmt: Format) -> list[Layer]:
@@ -62,34 +49,37 @@ def multiplied(layer: Layer, shape: Sequence[int], sums: Sums, fmt: Format) -> l
     return [added, MultiplyConstant(reciprocals)]
 
 
-def probed_order(run: Callable[[Array], Array], sums: Sums, output: int, inputs: int, fmt: Format) -> Tree | None:
-    """The tree of the sum of an output; None where it reads padding, or where probes are those of no tree.
+def average_tree(sums: Sums, output: int, run: Callable[[Array], Array], inputs: int, fmt: Format) -> Tree:
+    """The tree of the sum at one flat output of a layer that adds its inputs as they are.
 
-    ``run``: points (points, ``inputs``) to averages (points, outputs).  The probes are FPRev's (``trees``), their units 1.
+    ``run``: from points (points, ``inputs``) to what the library gives, (points, outputs).  Raises Inconsistent where what it
+    gives is that of no tree over the output's taps, as where one of them lies in a padding.
     """
-    mask, error = (
-        next(masks(fmt)),
-        sums.terms * 2.0 ** (1 - fmt.precision),
-    )  # of a count: a quotient's rounding, and a product's
-    group, _, position = sums.place(output)
-    read = moved(sums.taps.at(np.array([position]))[0], group * sums.group_stride)
-    if mask.unit != 1 or error >= 0.5 or (read == PADDING).any():
-        return None
-    divisor = 1.0 if sums.divisor is None else float(sums.divisor[position])
+    read = sums.addends(output).read
+    if (read == PADDING).any() or not 2 <= len(read) <= MOST_TERMS:
+        raise Inconsistent(f"an average of {len(read)} inputs, some of them perhaps in a padding, is not probed")
+    mask = next(masks(fmt))
+
+    def seen(probes: Sequence[Probe]) -> Array:
+        """How many units reach the result of each probe."""
+        points = np.zeros((max(1, len(probes)), inputs))
+        points[:, read] = mask.unit
+        for row, probe in enumerate(probes):
+            if probe.only is not None:
+                points[row, read] = 0.0
+                points[row, read[probe.only]] = mask.unit
+            points[row, read[probe.first]], points[row, read[probe.second]] = mask.big, -mask.big
+        return np.asarray(run(points)[:, output])
+
+    whole = seen([])[0]  # the average of equal units: what it is of one tells how a count is read from a result
+    if not whole > 0:
+        raise Inconsistent("the average of units is not above 0")
 
     def lost(probes: Sequence[Probe]) -> list[int]:
-        points = np.zeros((len(probes), inputs))
-        for point, probe in zip(points, probes, strict=True):
-            point[read if probe.only is None else read[probe.only]] = 1.0
-            point[read[probe.first]], point[read[probe.second]] = mask.big, -mask.big
-        units = run(points)[:, output] * divisor
-        if not (np.abs(units - np.rint(units)) <= error).all():
-            raise Inconsistent("a probe gives what no tree of exact small sums gives")
-        return [
-            (sums.terms if probe.only is None else 3) - int(seen) for probe, seen in zip(probes, np.rint(units), strict=True)
-        ]
+        counts = seen(probes) / whole * len(read)
+        if not (np.abs(counts - np.rint(counts)) < _AWAY).all():
+            raise Inconsistent("a probe gives what no tree of units gives")
+        of = [len(read) if probe.only is None else 3 for probe in probes]
+        return [int(total - count) for total, count in zip(of, np.rint(counts), strict=True)]
 
-    try:
-        return find_tree(sums.terms, lost, False)[0]
-    except Inconsistent:
-        return None
+    return find_tree(len(read), lost)[0]

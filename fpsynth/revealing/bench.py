@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from fpsynth.libraries.base import Operation
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.operands import narrowed, widened
-from fpsynth.revealing.vectors import Call, Shape
+from fpsynth.revealing.vectors import Call, CallShape
 
 Array = NDArray[Any]
 Position = tuple[int, int]
 """(row, output)."""
 
 
-class Bench:
+class KernelBench:
     """The operation of a kernel, for float64 arrays that hold values of its format."""
 
     def __init__(self, operation: Operation, kernel: Kernel, rows_per_weights: int = 1) -> None:
         """``rows_per_weights``: how many rows had better meet the same weights, since others cost much more than a call."""
         self.operation, self.kernel, self.calls, self.rows_per_weights = operation, kernel, 0, rows_per_weights
         where = kernel.environment
-        self.shape = Shape(where.batch, kernel.outputs, kernel.terms, kernel.weighted, kernel.bias)
+        self.shape = CallShape(where.batch, kernel.outputs, kernel.terms, kernel.weighted, kernel.bias)
 
     def run(self, call: Call) -> Array:
         """The results of one call, (batch, outputs) in float64."""
@@ -50,7 +50,7 @@ class Spread:
     ``factor`` everywhere.
     """
 
-    def __init__(self, bench: Bench, positions: Sequence[Position], factor: float) -> None:
+    def __init__(self, bench: KernelBench, positions: Sequence[Position], factor: float) -> None:
         self.bench, self.factor = bench, factor
         rows: dict[int, list[int]] = {}
         columns: dict[int, list[int]] = {}

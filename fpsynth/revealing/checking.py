@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import FLOAT64
-from fpsynth.revealing.bench import Array, Bench, Position
+from fpsynth.revealing.bench import Array, KernelBench, Position
 from fpsynth.revealing.result import Check, Unexplained
 from fpsynth.revealing.vectors import KINDS, Call, hostile_calls
 from fpsynth.sums.arithmetic import Arithmetic
@@ -72,7 +72,7 @@ def rarity(how: Arithmetic, terms: int, bias: bool = False) -> int:
 
 
 def answers(
-    bench: Bench, positions: Sequence[Position], vectors: int, seed: int, *, calls: int, rare: int = 1
+    bench: KernelBench, positions: Sequence[Position], vectors: int, seed: int, *, calls: int, rare: int = 1
 ) -> Iterator[Answers]:
     """Exactly so many hostile vectors at positions that share one arithmetic, in ``calls`` calls at least.
 
@@ -116,7 +116,7 @@ def _batches(call: Call, size: int) -> Iterator[Call]:
         yield replace(call, rows=call.rows[start : start + size])
 
 
-def _embedded(call: Call, bench: Bench, rows: Array, outputs: Array) -> Call:
+def _embedded(call: Call, bench: KernelBench, rows: Array, outputs: Array) -> Call:
     """The call of the whole kernel; rows and outputs that are not asked about repeat the first that is."""
     row_of, output_of = np.zeros(bench.shape.batch, np.intp), np.zeros(bench.shape.outputs, np.intp)
     row_of[rows], output_of[outputs] = np.arange(len(rows)), np.arange(len(outputs))

@@ -12,8 +12,8 @@ import numpy as np
 
 from fpsynth.evaluators.arrays import round_array
 from fpsynth.formats import Format, format_named
-from fpsynth.revealing.bench import Array, Bench
-from fpsynth.revealing.vectors import Call, Shape, hostile_calls
+from fpsynth.revealing.bench import Array, KernelBench
+from fpsynth.revealing.vectors import Call, CallShape, hostile_calls
 from fpsynth.rounding import Rounding, round_fraction
 
 Range = tuple[float, float]
@@ -47,7 +47,7 @@ class Vectors:
         return format_named(self.dtype)
 
     def __iter__(self) -> Iterator[Call]:
-        shape = Shape(self.points, self.outputs, self.terms, self.weighted, False)
+        shape = CallShape(self.points, self.outputs, self.terms, self.weighted, False)
         for call in islice(hostile_calls(shape, self.format, self.seed), (self.calls + 1) // 2):
             yield call
             weights = _fitted(call.weights, self.weights, self.format) if self.weighted else call.weights
@@ -75,7 +75,7 @@ def _fitted(values: Array, within: Range, fmt: Format) -> Array:
     return np.asarray(np.clip(round_array(values, fmt), low, high))
 
 
-def results(bench: Bench, calls: Iterable[Call], rows: Sequence[int], outputs: Sequence[int]) -> Array:
+def results(bench: KernelBench, calls: Iterable[Call], rows: Sequence[int], outputs: Sequence[int]) -> Array:
     """What a kernel returns for calls of any number of points, (points of all calls, ``outputs``).
 
     The points go into ``rows`` of its batch, as many at a time as there are such rows, and weights into ``outputs``; all others
@@ -95,7 +95,7 @@ def results(bench: Bench, calls: Iterable[Call], rows: Sequence[int], outputs: S
     return np.concatenate(found)
 
 
-def answered(bench: Bench, request: Json) -> Json:
+def answered(bench: KernelBench, request: Json) -> Json:
     """The answer to a request for results: of hostile vectors that are drawn here, or of operands that came along."""
     if "vectors" in request:
         calls: Iterable[Call] = vectors_from_json(request["vectors"])

@@ -12,14 +12,14 @@ from fractions import Fraction
 import numpy as np
 
 from fpsynth.formats import FLOAT32, Format, floor_log2, power_of_two
-from fpsynth.revealing.bench import Bench, Position, Spread
+from fpsynth.revealing.bench import KernelBench, Position, Spread
 from fpsynth.rounding import Flush, round_fraction
 
 _TRIED = 256
 """Factors that are tried in the search for a product just below the least normal number."""
 
 
-def measured_flush(bench: Bench, positions: Sequence[Position], pairs: Sequence[tuple[int, int]]) -> Flush | None:
+def measured_flush(bench: KernelBench, positions: Sequence[Position], pairs: Sequence[tuple[int, int]]) -> Flush | None:
     """The kind of flushing that one product, or two that meet, show; None where they do not tell the two kinds apart.
 
     ``pairs``: leaves whose products meet.
@@ -39,7 +39,7 @@ def measured_flush(bench: Bench, positions: Sequence[Position], pairs: Sequence[
     return _of_pair(spread, bench, fmt, pairs[0])
 
 
-def _of_pair(spread: Spread, bench: Bench, fmt: Format, pair: tuple[int, int]) -> Flush:
+def _of_pair(spread: Spread, bench: KernelBench, fmt: Format, pair: tuple[int, int]) -> Flush:
     """From the least normal number less three quarters of an accumulator's last place there, whichever leaf comes first."""
     results = []
     for first, second in itertools.permutations(pair):
@@ -48,7 +48,7 @@ def _of_pair(spread: Spread, bench: Bench, fmt: Format, pair: tuple[int, int]) -
     return Flush.UNBOUNDED if 0 in results else Flush.ROUNDED
 
 
-def _sum(spread: Spread, bench: Bench, products: dict[int, tuple[float, float]]) -> float:
+def _sum(spread: Spread, bench: KernelBench, products: dict[int, tuple[float, float]]) -> float:
     """The result for products of pairs of factors at some leaves; the others are zero."""
     own, shared = np.zeros((1, bench.shape.terms)), np.ones(bench.shape.terms)
     for leaf, (factor, other) in products.items():

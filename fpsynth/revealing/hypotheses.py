@@ -11,7 +11,7 @@ import numpy as np
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.orders import Tree
 from fpsynth.revealing.alignments import measured_alignment, measured_operands
-from fpsynth.revealing.bench import Bench, Position
+from fpsynth.revealing.bench import KernelBench, Position
 from fpsynth.revealing.checking import Answers, explained
 from fpsynth.revealing.flushing import measured_flush
 from fpsynth.revealing.programs import WORDS, further_programs
@@ -71,13 +71,13 @@ def _wider(fmt: Format) -> tuple[Format | None, ...]:
     return (FLOAT32, None) if fmt.bits < 32 else (None, FLOAT64) if fmt == FLOAT32 else (None,)
 
 
-def _flushes(bench: Bench, positions: Sequence[Position], pairs: Sequence[tuple[int, int]]) -> tuple[Flush, ...]:
+def _flushes(bench: KernelBench, positions: Sequence[Position], pairs: Sequence[tuple[int, int]]) -> tuple[Flush, ...]:
     """How tiny results may be flushed: what was measured, then the others, the commonest first."""
     measured = measured_flush(bench, positions, pairs)
     return tuple(sorted((Flush.NEVER, Flush.UNBOUNDED, Flush.ROUNDED), key=lambda kind: kind != measured))
 
 
-def completed(bench: Bench, plain: Arithmetic, few: Answers, positions: Sequence[Position]) -> Best:
+def completed(bench: KernelBench, plain: Arithmetic, few: Answers, positions: Sequence[Position]) -> Best:
     """The hypothesis that explains a few vectors; where none explains all of them, the best.
 
     Operands that are rounded, bits that aligned steps keep and leaves whose products are rounded are measured at ``positions``.
@@ -96,7 +96,7 @@ def completed(bench: Bench, plain: Arithmetic, few: Answers, positions: Sequence
 class _Search:
     """The hypotheses of one kernel, and what was tried in words."""
 
-    def __init__(self, bench: Bench, plain: Arithmetic, positions: Sequence[Position]) -> None:
+    def __init__(self, bench: KernelBench, plain: Arithmetic, positions: Sequence[Position]) -> None:
         self.bench, self.plain, self.positions = bench, plain, positions
         self.words: list[str] = []
 

@@ -13,7 +13,7 @@ import numpy as np
 from fpsynth.libraries.base import CannotRun, Library
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import fixed_order
-from fpsynth.revealing.bench import Array, Bench, Position
+from fpsynth.revealing.bench import Array, KernelBench, Position
 from fpsynth.revealing.checking import Answers, answers, check, joined, rarity
 from fpsynth.revealing.hypotheses import Best, completed, guessed
 from fpsynth.revealing.masks import tree_of
@@ -50,7 +50,7 @@ MAX_CLASSES = 64
 class _Work:
     """What is known of a kernel while it is revealed."""
 
-    bench: Bench
+    bench: KernelBench
     vectors: int
     seed: int
     notes: list[str] = field(default_factory=list)
@@ -60,7 +60,7 @@ class _Work:
 def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> Reveal:
     """Reveal ``kernel`` with a loaded library.  Raises CannotRun where it cannot be run."""
     started = time.monotonic()
-    work = _Work(Bench(library.operation(kernel), kernel, library.rows_per_weights), vectors, seed)
+    work = _Work(KernelBench(library.operation(kernel), kernel, library.rows_per_weights), vectors, seed)
     repeats = _repeats(work)
     if repeats == "same":
         groups = _groups(work)
@@ -95,14 +95,14 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> 
 
 def digest(library: Library, kernel: Kernel, seed: int) -> str:
     """What stands for the results of a kernel on hostile vectors: equal arithmetics give equal digests."""
-    bench = Bench(library.operation(kernel), kernel)
+    bench = KernelBench(library.operation(kernel), kernel)
     mixed = hashlib.sha256()
     for call in _calls(bench, seed, _DIGEST):
         mixed.update(_plain(bench.run(call)).tobytes())
     return mixed.hexdigest()
 
 
-def _calls(bench: Bench, seed: int, number: int) -> Iterator[Call]:
+def _calls(bench: KernelBench, seed: int, number: int) -> Iterator[Call]:
     """So many hostile calls; where there are very many rows, most repeat others."""
     return islice(hostile_calls(bench.shape, bench.kernel.dtype, seed, distinct=_ROWS), number)
 
@@ -246,7 +246,7 @@ def _alignment(work: _Work, library: Library, kernel: Kernel) -> str:
     offsets = sorted({size, 16, 32, 48} - {0})
     other: list[int] = []
     try:
-        elsewhere = {offset: Bench(library.operation(kernel, offset), kernel) for offset in offsets}
+        elsewhere = {offset: KernelBench(library.operation(kernel, offset), kernel) for offset in offsets}
         calls = list(_calls(work.bench, work.seed + 2, _REPEATS))
         wanted = [_plain(work.bench.run(call)).tobytes() for call in calls]
         for offset, moved in elsewhere.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,8 +16,8 @@ from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers import BatchNormalisation, Dense, Layer, Sums
 from fpsynth.networks.network import Network
 from fpsynth.networks.rewrites import Rewrite, replaced
-from fpsynth.orders import Order, fixed_order
-from fpsynth.revealing.averages import RECIPROCAL, guessed_orders, multiplied, probed_order, unpadded
+from fpsynth.orders import SEQUENTIAL, Order, fixed_order, parse_order
+from fpsynth.revealing.averages import RECIPROCAL, average_tree, multiplied
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.kernels import KernelReveals
 from fpsynth.revealing.layer_runs import Runs, alone, hostile_points, missed, predicted, up_to
@@ -25,18 +25,19 @@ from fpsynth.revealing.network_result import FirstDifference
 from fpsynth.revealing.normalisations import forms
 from fpsynth.revealing.properties import named
 from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.trees import Inconsistent
 from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.wording import counted
 
 Progress = Callable[[str], None]
-Way = tuple[Network, Arithmetic]
-"""Layers that may compute an average, and the arithmetic of the one that adds."""
 POINTS = 64
 """Inputs that a layer, and the network, is checked on, but at least a batch of them."""
 _MOST_CLASSES = 16
 """Arithmetics of one layer that are looked for, position by position."""
-_FEW = 8
-"""Points that the many ways to compute an average are tried on first."""
+_NAMED = 6
+"""Hypotheses that are named where none explains a layer."""
+_LANES = (2, 3, 4, 5, 7, 8, 16, 32)
 FLUSHES = (Flush.NEVER, Flush.UNBOUNDED, Flush.ROUNDED)
 
 
@@ -98,11 +99,13 @@ class LayerWork:
 
     def __init__(self, work: Work, name: str, sums: Sums) -> None:
         self.work, self.name, self.sums = work, name, sums
-        self.network = alone(work.network, name)
+        self.network = self.best = alone(work.network, name)
         self.nodes: tuple[str, ...] = (name,)
         self.notes: list[str] = []
         self.cached: list[bool] = []
         """Of each kernel that was revealed, whether the cache had it."""
+        self.tried: dict[str, None] = {}
+        """Arithmetics that were held against it, in words."""
         node = work.network[name]
         self.shape = work.network.shapes[node.inputs[0]]
         like = [work.activations(node.inputs[0])]
@@ -125,6 +128,14 @@ class LayerWork:
     def wrong(self) -> Array:
         """Which outputs are not explained, (points, outputs)."""
         return missed(self.returned, self._own())
+
+    @property
+    def unexplained(self) -> str:
+        """What was tried, in words."""
+        count = counted(len(self.tried), "hypothesis", "hypotheses")
+        more = len(self.tried) - _NAMED
+        said = "; ".join(list(self.tried)[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+        return f"not all of it is explained by any of {count}: {said}"
 
     def difference(self, wrong: Array) -> FirstDifference | None:
         """The first of them."""
@@ -152,7 +163,9 @@ class LayerWork:
         best: tuple[int, Network, Arithmetic] | None = None
         for network in networks:
             for how in candidates:
-                wrong = int(missed(self.returned, predicted(network, self.points, Deployment(how))).sum())
+                wrong = int(missed(self.returned, self._given(network, how)).sum())
+                chain = ", ".join(node.layer.kind for node in network.nodes) + ": " if len(network.nodes) > 1 else ""
+                self.tried[f"{chain}{how}"] = None
                 if best is None or wrong < best[0]:
                     best = wrong, network, how
                 if not wrong:
@@ -160,71 +173,60 @@ class LayerWork:
             if best is not None and not best[0]:
                 break
         assert best is not None
-        for node in best[1].sums:
-            self.work.nodes[node] = NodeArithmetics(best[2])
+        self.best = best[1]
+        for node, how in _of_each(best[1], best[2]).items():
+            self.work.nodes[node] = NodeArithmetics(how)
         return best[0]
 
-    def _average(self) -> None:
-        """An average is a sum in some order, guessed or probed, that is divided, or multiplied by a reciprocal."""
-        layer, fmt = self.work.network[self.name].layer, self.work.dtype
-        orders = [*self._probed(unpadded(self.sums)), *guessed_orders(self.sums.terms)]
-        candidates = [Arithmetic(fmt, order=order, flush=flush) for flush in FLUSHES for order in orders]
-        times = replaced(self.network, self.name, multiplied(layer, self.shape, self.sums, fmt))
-        way = self._least_missed((part, how) for how in candidates for part in (self.network, times))
-        if way[0] is times:
-            self.work.computed = replaced(self.work.computed, self.name, [node.layer for node in times.nodes])
-            self.work.rewrites.append(Rewrite(RECIPROCAL, self.name))
-            self.nodes = tuple(node.name for node in times.nodes)
-        self.work.nodes.update(self._arithmetics(way))
-        self._others(way[0], candidates)
-        self._further(way)
+    def _given(self, network: Network, how: Arithmetic) -> Array:
+        """What a network gives whose nodes add in one arithmetic."""
+        of_each = {node: NodeArithmetics(one) for node, one in _of_each(network, how).items()}
+        return predicted(network, self.points, deployment_of(network, of_each))
 
-    def _probed(self, output: int) -> list[Order]:
-        """The order of one output, if probes give one."""
-        tree = probed_order(self.runs, self.sums, output, self.points.shape[1], self.work.dtype)
-        return [] if tree is None else [fixed_order(tree)]
-
-    def _further(self, way: Way) -> None:
-        """Outputs with orders of their own, such as where each begins at another address: probed one after the other."""
-        for _ in range(_MOST_CLASSES):
-            wrong = np.flatnonzero(self.wrong().any(axis=0))
-            if not len(wrong):
-                return
-            self._others(way[0], [replace(way[1], order=order) for order in self._probed(int(wrong[0]))])
-            if self.wrong()[:, wrong[0]].any():
-                return
-
-    def _arithmetics(self, way: Way) -> dict[str, NodeArithmetics]:
-        """The first node adds; what comes after it has but one term."""
-        (first, *others), how = way[0].sums, way[1]
-        one_term = Arithmetic(how.format, flush=how.flush)
-        return {first: NodeArithmetics(named(how, self.sums.terms)), **{name: NodeArithmetics(one_term) for name in others}}
-
-    def _given(self, way: Way, points: Array) -> Array:
-        return predicted(way[0], points, deployment_of(way[0], self._arithmetics(way)))
-
-    def _least_missed(self, ways: Iterable[Way]) -> Way:
-        """The first way that gives every output; where none does, the one that misses fewest of a few points."""
-        fewest: tuple[int, Way] | None = None
-        for way in ways:
-            few = int(missed(self.returned[:_FEW], self._given(way, self.points[:_FEW])).sum())
-            if not few and not missed(self.returned, self._given(way, self.points)).any():
-                return way
-            if fewest is None or few < fewest[0]:
-                fewest = few, way
-        assert fewest is not None
-        return fewest[1]
-
-    def _others(self, part: Network, candidates: Sequence[Arithmetic]) -> None:
+    def _others(self, candidates: Sequence[Arithmetic]) -> None:
         """Outputs that the usual arithmetic does not explain have one of their own among the candidates."""
-        found = self.work.nodes[part.sums[0]]
+        found = self.work.nodes[self.best.sums[0]]
         wrong = self.wrong().any(axis=0)
         for how in candidates:
             if not wrong.any():
                 return
-            own = missed(self.returned, self._given((part, how), self.points)).any(axis=0)
-            found.exceptions.update(dict.fromkeys(np.flatnonzero(wrong & ~own).tolist(), named(how, self.sums.terms)))
+            self.tried[str(how)] = None
+            own = missed(self.returned, self._given(self.best, how)).any(axis=0)
+            found.exceptions.update(dict.fromkeys(np.flatnonzero(wrong & ~own).tolist(), how))
             wrong &= own
+
+    def _average(self) -> None:
+        """The order in which inputs are added, from probes of one output, then of others that differ; else a usual one.
+
+        What they are divided by may be a rounded reciprocal that the sum is multiplied by.
+        """
+        layer = self.work.network[self.name].layer
+        candidates = self._trees(int(self.sums.flat(0, 0, layer_shape(layer, self.shape).inner)))
+        times = replaced(self.network, self.name, multiplied(layer, self.shape, self.sums, self.work.dtype))
+        self._tried([self.network, times], candidates or list(_averages(self.work.dtype, self.sums.terms)))
+        if self.best is times:
+            self.work.computed = replaced(self.work.computed, self.name, [node.layer for node in times.nodes])
+            self.work.rewrites.append(Rewrite(RECIPROCAL, self.name))
+            self.nodes = tuple(node.name for node in times.nodes)
+        for _ in range(_MOST_CLASSES if candidates else 0):
+            wrong = np.flatnonzero(self.wrong().any(axis=0))
+            if not len(wrong):
+                return
+            self._others(self._trees(int(wrong[0])))
+            if self.wrong()[:, wrong[0]].any():
+                break
+        if self.wrong().any():
+            self._others(list(_averages(self.work.dtype, self.sums.terms)))
+
+    def _trees(self, output: int) -> list[Arithmetic]:
+        """The order of the sum at an output by masks, flushed or not; none where what they give is that of no order."""
+        terms, dtype = self.sums.terms, self.work.dtype
+        try:
+            order = fixed_order(average_tree(self.sums, output, self.runs, self.points.shape[1], dtype))
+        except Inconsistent as error:
+            self.tried[f"by masks of output {output}: {error}"] = None
+            return []
+        return [named(Arithmetic(dtype, order=order, flush=flush), terms) for flush in FLUSHES]
 
     def _normalisation(self) -> None:
         """A batch normalisation is one of a few chains of simpler layers, with constants as the library rounds them."""
@@ -237,7 +239,7 @@ class LayerWork:
 
         best: tuple[int, str, list[Layer]] | None = None
         candidates = list(_plain(self.work.dtype, True))
-        for what, layers in forms(layer, self.shape, self.work.dtype, run):
+        for what, layers in forms(layer, self.shape, run, self.work.dtype):
             wrong = self._tried([replaced(self.network, self.name, layers)], candidates)
             if best is None or wrong < best[0]:
                 best = wrong, what, layers
@@ -286,6 +288,7 @@ class LayerWork:
         biased = self.sums.bias is not None
         kernel = Kernel(where, work.dtype, self.sums.terms, outputs, biased, shape, 0 if shape is None else position)
         reveal = work.kernels(kernel, work.vectors, work.seed)
+        self.tried |= dict.fromkeys(f"by masks at position {position}: {one.arithmetic}" for one in reveal.classes)
         self.notes += reveal.notes
         self.cached.append(reveal.cached)
         return self._of_reveal(reveal)
@@ -304,9 +307,31 @@ class LayerWork:
         return found
 
 
+def _of_each(network: Network, how: Arithmetic) -> dict[str, Arithmetic]:
+    """An arithmetic for each node that adds: of sums of one term without an order."""
+    one_term = replace(how, order=SEQUENTIAL)
+    terms = {name: structure.terms for name in network.sums if isinstance(structure := network.structure(name), Sums)}
+    return {name: how if count > 1 else one_term for name, count in terms.items()}
+
+
 def _plain(fmt: Format, biased: bool) -> Iterator[Arithmetic]:
     """Arithmetics of sums of one term: fused onto the bias or not; flushed or not."""
     for flush in FLUSHES:
         yield Arithmetic(fmt, flush=flush)
         if biased:
             yield Arithmetic(fmt, flush=flush, fused=True, bias_first=True)
+
+
+def _averages(fmt: Format, terms: int) -> Iterator[Arithmetic]:
+    """Orders in which averages are summed, the commonest first."""
+    orders: list[Order] = [parse_order(name) for name in ("sequential", "pairwise", "reverse")]
+    for lanes in _LANES:
+        if lanes < terms:
+            orders += [parse_order(f"{name}:{lanes}") for name in ("strided", "lanes", "blocked")]
+            orders += [parse_order(f"strided:{lanes}/pairwise"), parse_order(f"blocked:{lanes}-of-pairwise")]
+    side = round(terms**0.5)
+    if side * side == terms and side > 1:
+        orders.append(parse_order(f"strided:{side}"))
+    for flush in FLUSHES:
+        for order in dict.fromkeys(orders):
+            yield Arithmetic(fmt, order=order, flush=flush)

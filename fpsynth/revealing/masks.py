@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsynth.formats import Format, power_of_two
 from fpsynth.orders import Tree
-from fpsynth.revealing.bench import Array, Bench, Position, Spread
+from fpsynth.revealing.bench import Array, KernelBench, Position, Spread
 from fpsynth.revealing.trees import Inconsistent, Probe, find_tree
 
 _CELLS = 1 << 22
@@ -48,7 +48,7 @@ def masks(fmt: Format) -> Iterator[Mask]:
         yield Mask(top, float(fmt.min_normal), 1.0)
 
 
-def tree_of(bench: Bench, positions: Sequence[Position], flat: bool = False) -> Tree:
+def tree_of(bench: KernelBench, positions: Sequence[Position], flat: bool = False) -> Tree:
     """The tree of the sums at ``positions``, which share one arithmetic; the bias, if any, is the last leaf.
 
     ``flat`` is explained at ``find_tree``.  Raises Inconsistent where the probes are those of no tree.
@@ -65,7 +65,7 @@ def tree_of(bench: Bench, positions: Sequence[Position], flat: bool = False) -> 
 class _Masked:
     """The probes of one mask at positions that act alike."""
 
-    def __init__(self, bench: Bench, positions: Sequence[Position], mask: Mask) -> None:
+    def __init__(self, bench: KernelBench, positions: Sequence[Position], mask: Mask) -> None:
         self.bench, self.mask, self.spread = bench, mask, Spread(bench, positions, mask.factor)
         self.leaves = bench.shape.terms + bench.shape.bias
         capacity = 1 << bench.kernel.dtype.precision  # larger counts are not exact in the result's format

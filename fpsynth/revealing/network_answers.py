@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.formats import Format, format_named
+from fpsynth.libraries.base import Library
 from fpsynth.libraries.kernels import Environment
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.sending import network_from_message
@@ -17,7 +19,7 @@ from fpsynth.networks.network import Network
 from fpsynth.revealing.cache import Cache
 from fpsynth.revealing.kernels import CachedKernels
 from fpsynth.revealing.layer_runs import Runs, missed, predicted
-from fpsynth.revealing.network_json import kept_network, network_from_kept, network_reveal_to_json
+from fpsynth.revealing.network_json import is_small, kept_network, network_from_kept, network_reveal_to_json
 from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.networks import reveal_network
 from fpsynth.workers.messages import Message
@@ -26,7 +28,8 @@ from fpsynth.workers.messages import Message
 def network_answer(kernels: CachedKernels, request: Message) -> Message:
     """The answer to {"network": network, "environment": text, "dtype": name, "vectors": n, "seed": n, "inputs": array or null}.
 
-    It is the reveal as JSON data, from the cache on disk where that has it; with inputs (points, inputs) also ``logits``
+    It is the reveal as JSON data, from the cache on disk where that has it, and the same with the network as it is computed and
+    its deployment (``kept``, which ``network_from_kept`` reads); with inputs (points, inputs) also ``logits``
     (points, outputs) as the library gives them now, how many of them the revealed arithmetics give (``reproduced``), and how
     far rounding in the revealed orders can have moved each from what the network as it is computed, rewrites and all, would
     give exactly (``bounds``, (points, outputs)).
@@ -34,13 +37,26 @@ def network_answer(kernels: CachedKernels, request: Message) -> Message:
     network, dtype = network_from_message(request["network"]), format_named(request["dtype"])
     where, inputs = parse_network_environment(request["environment"]), request["inputs"]
     found = _revealed(kernels, network, dtype, where, request)
-    answer: Message = {"reveal": network_reveal_to_json(found)}
+    answer: Message = {"reveal": network_reveal_to_json(found), "kept": kept_network(found, network.logits)}
     if inputs is None:
         return answer
     logits = Runs(kernels.library, network, dtype, where)(inputs)
     own = predicted(found.network, inputs, found.deployment)
     bounds = rounding_bounds(found.network, inputs.reshape(len(inputs), *network.input_shape), dtype, found.deployment)
     return {**answer, "logits": logits, "reproduced": int((~missed(logits, own)).sum()), "bounds": bounds.computed}
+
+
+def outputs_answer(library: Library, request: Message) -> Message:
+    """The answer to {"outputs_of": network, "environment": text, "dtype": name, "inputs": array (points, inputs)}.
+
+    It is what the library gives, ``outputs`` (points, outputs), and in how many ``seconds``, once it has run a batch before.
+    """
+    network, dtype = network_from_message(request["outputs_of"]), format_named(request["dtype"])
+    where, inputs = parse_network_environment(request["environment"]), request["inputs"]
+    run = Runs(library, network, dtype, where)
+    run(inputs[: where.batch])
+    started = time.monotonic()
+    return {"outputs": run(inputs), "seconds": time.monotonic() - started}
 
 
 def _revealed(kernels: CachedKernels, network: Network, dtype: Format, where: Environment, request: Message) -> NetworkReveal:
@@ -51,9 +67,8 @@ def _revealed(kernels: CachedKernels, network: Network, dtype: Format, where: En
         return kept
     vectors, seed, inputs = request["vectors"], request["seed"], request["inputs"]
     found = reveal_network(kernels, network, dtype, where, inputs=inputs, vectors=vectors, seed=seed)
-    kept_now = None if kernels.cache is None else kept_network(found, network.logits)
-    if kernels.cache is not None and kept_now is not None:
-        kernels.cache.put(asked, kept_now)
+    if kernels.cache is not None and is_small(found, network.logits):
+        kernels.cache.put(asked, kept_network(found, network.logits))
     return found
 
 

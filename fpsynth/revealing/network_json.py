@@ -24,7 +24,7 @@ from fpsynth.wording import printable
 
 Json = dict[str, Any]
 MAX_NUMBERS = 1 << 19
-"""Parameters of a computed network, beyond those that were given, with which a reveal is kept."""
+"""Parameters of a computed network, beyond those that were given, with which a reveal is kept on disk."""
 
 
 def network_reveal_to_json(found: NetworkReveal) -> Json:
@@ -73,15 +73,16 @@ def _difference_to_json(first: FirstDifference) -> Json:
     }
 
 
-def kept_network(found: NetworkReveal, given: Network) -> Json | None:
-    """A reveal with all that it rests on, for ``network_from_kept``: of a node that ``given`` has, only the name.
+def is_small(found: NetworkReveal, given: Network) -> bool:
+    """Whether nodes of the network as it is computed that ``given`` has not have at most MAX_NUMBERS parameters."""
+    nodes = {node.name: node.layer for node in given.nodes}
+    others = [node.layer for node in found.network.nodes if nodes.get(node.name) != node.layer]
+    return sum(array.size for layer in others for array in layer.arrays()) <= MAX_NUMBERS
 
-    None where it would be too large: other nodes have more than MAX_NUMBERS parameters.
-    """
+
+def kept_network(found: NetworkReveal, given: Network) -> Json:
+    """A reveal with all that it rests on, for ``network_from_kept``: of a node that ``given`` has, only the name."""
     computed, nodes = found.network, {node.name: node for node in given.nodes}
-    others = [node for node in computed.nodes if node.name not in nodes or nodes[node.name].layer != node.layer]
-    if sum(array.size for node in others for array in node.layer.arrays()) > MAX_NUMBERS:
-        return None
     return {
         "reveal": network_reveal_to_json(found),
         "output": computed.output,

@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsynth.formats import FLOAT32, Format, power_of_two
 from fpsynth.orders import SEQUENTIAL, Order, Tree, fixed_order, name_with_bias, names_of, parse_order, restrict
-from fpsynth.revealing.bench import Bench, Position, Spread
+from fpsynth.revealing.bench import KernelBench, Position, Spread
 from fpsynth.revealing.trees import canonical
 from fpsynth.sums.arithmetic import Arithmetic
 
@@ -56,7 +56,7 @@ def families(most: int = 2) -> Iterator[Order]:
         yield parse_order(name)
 
 
-def rounded_leaves(bench: Bench, how: Arithmetic, positions: Sequence[Position]) -> tuple[int, ...]:
+def rounded_leaves(bench: KernelBench, how: Arithmetic, positions: Sequence[Position]) -> tuple[int, ...]:
     """The leaves whose products are rounded before they are added, one probe for each leaf.
 
     See ``_probe``.  Of two products that meet the later one is fused by convention: the other one then need not be named.

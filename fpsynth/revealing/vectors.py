@@ -23,7 +23,7 @@ _CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
-class Shape:
+class CallShape:
     """What one call of a kernel takes."""
 
     batch: int
@@ -47,7 +47,7 @@ class Call:
 
 
 def hostile_calls(
-    shape: Shape, fmt: Format, seed: int, *, shared: bool = False, rare: int = 1, distinct: int | None = None
+    shape: CallShape, fmt: Format, seed: int, *, shared: bool = False, rare: int = 1, distinct: int | None = None
 ) -> Iterator[Call]:
     """Endless operands for calls of one shape, in rounds: one call of each kind of hostility in turn.
 
@@ -66,7 +66,7 @@ def hostile_calls(
                 yield next(stream)
 
 
-def _stream(kind: Kind, shape: Shape, fmt: Format, rng: np.random.Generator, shared: bool) -> Iterator[Call]:
+def _stream(kind: Kind, shape: CallShape, fmt: Format, rng: np.random.Generator, shared: bool) -> Iterator[Call]:
     """Calls of one kind, drawn several at a time: few at first, since few may be wanted."""
     rows, columns = (1, 1) if shared else (shape.batch, shape.outputs)
     most = max(1, _CHUNK // ((rows + columns) * shape.terms))
@@ -80,7 +80,7 @@ def _stream(kind: Kind, shape: Shape, fmt: Format, rng: np.random.Generator, sha
         count = min(4 * count, 64)
 
 
-def _repeated(call: tuple[Array, Array, Array | None], shape: Shape) -> Call:
+def _repeated(call: tuple[Array, Array, Array | None], shape: CallShape) -> Call:
     x, w, b = call
     bias = None if b is None else np.repeat(b, shape.outputs, axis=0)
     return Call(np.repeat(x, shape.batch, axis=0), np.repeat(w, shape.outputs, axis=0), bias)
@@ -89,7 +89,7 @@ def _repeated(call: tuple[Array, Array, Array | None], shape: Shape) -> Call:
 class _Draw:
     """``count`` calls at once: rows (count, rows, terms), weights (count, columns, terms), biases (count, columns)."""
 
-    def __init__(self, rng: np.random.Generator, shape: Shape, fmt: Format, count: int, rows: int, columns: int) -> None:
+    def __init__(self, rng: np.random.Generator, shape: CallShape, fmt: Format, count: int, rows: int, columns: int) -> None:
         self.rng, self.shape, self.fmt, self.count = rng, shape, fmt, count
         self.sizes = (count, rows, shape.terms), (count, columns, shape.terms), (count, columns)
         spare = shape.terms.bit_length() + 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import importlib
-import importlib.metadata
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from fpsynth.errors import InputError
+from fpsynth.packages import package_version
 from fpsynth.problems import Assignment, Problem
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Status(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Answer:
+class EngineAnswer:
     """What one engine found out; an ``assignment`` comes with ``sat`` only, a ``reason`` with ``unknown``."""
 
     status: Status
@@ -72,7 +72,7 @@ class Engine(Protocol):
         """Import what it needs, as far as that is installed: what ``solve`` allocates after that, it should free again."""
         ...
 
-    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
+    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> EngineAnswer:
         """Answer the problem within ``seconds`` and ``memory`` bytes (None: no limit), else ``unknown`` with a reason.
 
         The same arguments give the same answer, unless a limit cuts it short.  Raises InputError for an encoding that the
@@ -93,7 +93,7 @@ class ScriptEngine(ABC):
         """The version of the solver's package, or None where it is not installed."""
         return package_version(self.package)
 
-    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
+    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> EngineAnswer:
         """Encode, solve and decode (see ``Engine.solve``); the time for encoding counts towards ``seconds``."""
         from fpsynth.encoders import encode
 
@@ -102,12 +102,12 @@ class ScriptEngine(ABC):
         try:
             script = encode(problem, encoding)
         except InputError as refusal:
-            return Answer(Status.UNKNOWN, reason=f"{NOT_ENCODED}{refusal}", encode_seconds=time.monotonic() - start)
+            return EngineAnswer(Status.UNKNOWN, reason=f"{NOT_ENCODED}{refusal}", encode_seconds=time.monotonic() - start)
         encoded = time.monotonic()
         left = None if seconds is None else max(seconds - (encoded - start), 0.001)
         outcome = self.run(script, seed, left, memory)
         assignment = None if outcome.model is None else script.decode(outcome.model)
-        return Answer(outcome.status, assignment, outcome.reason, encoded - start, time.monotonic() - encoded)
+        return EngineAnswer(outcome.status, assignment, outcome.reason, encoded - start, time.monotonic() - encoded)
 
     def load(self) -> None:
         """Import the solver's package, whose module has the engine's name, if it is there."""
@@ -123,14 +123,6 @@ def check_encoding(engine: Engine, encoding: str) -> None:
     """Raise InputError for an encoding that the engine does not read."""
     if encoding not in engine.encodings:
         raise InputError(f"{engine.name} does not read the encoding {encoding!r}; choose from {', '.join(engine.encodings)}")
-
-
-def package_version(package: str) -> str | None:
-    """The installed version of a distribution, without importing it; None where there is none."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def milliseconds(seconds: float) -> int:

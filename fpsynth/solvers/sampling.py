@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from fpsynth.evaluators.recheck import failures
 from fpsynth.expressions import Expression, Op, topological
+from fpsynth.packages import package_version
 from fpsynth.problems import Assignment, Problem
 from fpsynth.rounding import from_float
-from fpsynth.solvers.base import Answer, Status, check_encoding, package_version
+from fpsynth.solvers.base import EngineAnswer, Status, check_encoding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,7 @@ class Sampling:
         """Import numpy and what computes with its arrays."""
         import fpsynth.evaluators.arrays  # noqa: F401
 
-    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
+    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> EngineAnswer:
         """Search until a candidate passes the exact re-check or ``seconds`` are over (see ``Engine.solve``).
 
         Answers ``sat`` or ``unknown``.  Never draws -0.
@@ -63,16 +64,16 @@ class Sampling:
         try:
             search = _Search.of(problem, seed)
         except EmptyRange as empty:
-            return Answer(Status.UNKNOWN, reason=str(empty))
+            return EngineAnswer(Status.UNKNOWN, reason=str(empty))
         drawn = 0
         for size in search.batch_sizes():
             assignment = search.step(size)
             spent, drawn = time.monotonic() - start, drawn + size
             if assignment is not None:
-                return Answer(Status.SAT, assignment, solve_seconds=spent)
+                return EngineAnswer(Status.SAT, assignment, solve_seconds=spent)
             if seconds is not None and spent >= seconds:
                 break
-        return Answer(Status.UNKNOWN, reason=f"no solution among {drawn} draws", solve_seconds=spent)
+        return EngineAnswer(Status.UNKNOWN, reason=f"no solution among {drawn} draws", solve_seconds=spent)
 
 
 class EmptyRange(ValueError):

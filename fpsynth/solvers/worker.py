@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from fpsynth.problems import problem_from_json
-from fpsynth.solvers.base import NOT_ENCODED, Answer, Engine, Status
+from fpsynth.solvers.base import NOT_ENCODED, Engine, EngineAnswer, Status
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.workers.memory import address_space, forget_peak, peak_memory
 from fpsynth.workers.messages import Message
@@ -50,11 +50,11 @@ def handler(engines: Mapping[str, Engine] = ENGINES) -> Callable[[Message], Mess
     return handle
 
 
-def _answer(engines: Mapping[str, Engine], request: Message) -> Answer:
+def _answer(engines: Mapping[str, Engine], request: Message) -> EngineAnswer:
     try:
         problem, engine = problem_from_json(request["problem"]), engines[request["engine"]]
         return engine.solve(problem, request["encoding"], request["seed"], request["seconds"], request["memory"])
     except MemoryError:
         raise  # ends the process
     except Exception as error:  # whatever an engine throws must reach the race as a reason
-        return Answer(Status.UNKNOWN, reason=" ".join(f"{type(error).__name__}: {error}".split()))
+        return EngineAnswer(Status.UNKNOWN, reason=" ".join(f"{type(error).__name__}: {error}".split()))

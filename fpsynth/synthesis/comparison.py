@@ -26,8 +26,7 @@ from fpsynth.synthesis.contest import Comparison, Contest, Difference, Field, Ru
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.settings import Progress
-from fpsynth.witness.data import Provenance
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import Provenance, View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
 
 if TYPE_CHECKING:
@@ -206,7 +205,7 @@ def _fires(predicate: Predicate, a: Array, b: Array, read: Sequence[int]) -> Arr
         return np.asarray((a[:, k] > 0) != (b[:, k] > 0))
 
 
-def _checked(contest: Contest, operands: Operands, run: Runner) -> Divergence | None:
+def _checked(contest: Contest, operands: Operands, run: Runner) -> Witness | None:
     """The divergence of one vector, every library run on it alone; None where it is no answer."""
     point, weights = operands[0], contest.filled(operands[1])
     network, views = dense_relu([Dense(weights)]), []
@@ -233,7 +232,7 @@ def _told(network: Network, point: Sequence[float], view: View, seen: tuple[floa
     return predicted if exact == predicted.logits else replace(view, logits=exact, measured=True)
 
 
-def _divergence(contest: Contest, network: Network, point: tuple[float, ...], views: Sequence[View]) -> Divergence | None:
+def _divergence(contest: Contest, network: Network, point: tuple[float, ...], views: Sequence[View]) -> Witness | None:
     reference, deployed, *silent = views
     bounds: Bounds = ()
     if contest.bounds is not None:
@@ -248,11 +247,11 @@ def _divergence(contest: Contest, network: Network, point: tuple[float, ...], vi
         return None
     if any(predicate.fires(quiet.logits, reference.logits, bounds) for quiet in silent):
         return None
-    return Divergence(
+    return Witness(
         question=contest.question,
         format=contest.format,
         network=network,
-        point=point,
+        points=only_point(point),
         predicate=predicate,
         views=(reference, deployed, *silent),
         real=exact_logits(network, point),

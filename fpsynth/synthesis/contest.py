@@ -13,7 +13,7 @@ from fpsynth.predicates import Bounds, Predicate
 from fpsynth.revealing.revealer import Operands
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.grounds import Ground
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 
 if TYPE_CHECKING:
     from fpsynth.revealing.bench import Array
@@ -212,7 +212,7 @@ class Comparison:
     """On so many some library gives something else than the arithmetic that was revealed for it."""
     first: Difference | None = None
     """A vector that is unexplained and on which the sides differ, if there is one; else one of which one of these is true."""
-    divergence: Divergence | None = None
+    divergence: Witness | None = None
     """An answer to the question, if the libraries gave one."""
     not_made: str = ""
     """Why there is none, one line; empty where there is."""

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from fpsynth.revealing.result import PositionClass, Reveal
 from fpsynth.synthesis.verdicts import Proof, Verdict
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 ENOUGH = 1000
 """Hostile vectors that each arithmetic must have been checked on before anything is called impossible because of it."""

@@ -12,7 +12,7 @@ from fractions import Fraction
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Kernel
-from fpsynth.libraries.pool import Call, LibraryPool, pool_for, require_device
+from fpsynth.libraries.pool import LibraryCall, LibraryPool, pool_for, require_device
 from fpsynth.libraries.restrictions import restriction
 from fpsynth.libraries.runs import sweep
 from fpsynth.networks.network import Dense, Network, dense_relu
@@ -30,9 +30,10 @@ from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.grounds import Ground, doubts, weighed
 from fpsynth.synthesis.planning import ONES, require_size
+from fpsynth.synthesis.requests.libraries import MatrixRequest
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
 
 Progress = Callable[[str], None]
@@ -77,7 +78,7 @@ class Cell:
 
     first: int
     second: int
-    divergence: Divergence | None
+    divergence: Witness | None
     reason: str = ""
     """Why there is no detector, or what disobeyed."""
     runs: int = 0
@@ -290,7 +291,7 @@ def confirm(
 def _signs(
     pool: LibraryPool,
     library: str,
-    flip: Divergence,
+    flip: Witness,
     sign: float,
     environments: Sequence[Environment],
     outputs: int,
@@ -307,7 +308,7 @@ def _signs(
         row = tuple(sign * w for w in row)
     zero = (0.0,) * len(row)
     network = dense_relu([Dense([row if j == READ else zero for j in range(outputs)])])
-    calls = [Call(environment.operation, (0,) * environment.batch, environment.layout) for environment in environments]
+    calls = [LibraryCall(environment.operation, (0,) * environment.batch, environment.layout) for environment in environments]
     answers = pool.run(network, dtype, (point,), {library: calls})[library]
     values = []
     for environment, answer in zip(environments, answers, strict=True):
@@ -332,7 +333,7 @@ def published(members: Sequence[Member], dtype: Format, outputs: int, progress: 
         with pool_for(process) as pool:
             for one in known:
                 network = _among(one, outputs)
-                calls = [Call(e.operation, (0,) * e.batch, e.layout) for e in environments]
+                calls = [LibraryCall(e.operation, (0,) * e.batch, e.layout) for e in environments]
                 answers = pool.run(network, dtype, (one.point,), {process.library: calls})[process.library]
                 for environment, answer in zip(environments, answers, strict=True):
                     value = None if answer.outputs is None else answer.outputs.logits[environment.row][READ]
@@ -363,36 +364,23 @@ def _known(found: Reveal, dtype: Format, terms: int, outputs: int) -> Member:
     return Member(replace(kernel.environment, outputs=outputs), found)
 
 
-def run_matrix(
-    dtype: Format,
-    terms: int,
-    outputs: int,
-    libraries: Sequence[str],
-    batches: Sequence[int],
-    settings: bool,
-    *,
-    vectors: int,
-    seed: int,
-    timeout: float,
-    device: str = "cpu",
-    reveals: Sequence[Reveal] = (),
-    progress: Progress | None = None,
-) -> Matrix:
+def run_matrix(request: MatrixRequest, reveals: Sequence[Reveal] = ()) -> Matrix:
     """Reveal, synthesise and confirm (see the top of the file).  Raises InputError where nothing can be revealed.
 
-    ``settings``: also with the settings, switches and layouts that are worth trying on the device.  ``reveals``: further
-    environments, perhaps of another machine, with the arithmetics that were revealed there; they must be of the same layer.
+    ``reveals``: further environments, perhaps of another machine, with the arithmetics that were revealed there; they must be
+    of the same layer.
     """
+    dtype, terms, outputs, progress = request.format, request.terms, request.outputs, request.progress
     known = [_known(found, dtype, terms, outputs) for found in reveals]
     require_size(terms, outputs)
-    require_device(device)
-    clock = Clock(timeout)
-    environments = sweep(libraries, batches, device, varied=settings)
-    members = [*reveal_all(environments, dtype, terms, outputs, vectors, seed, progress), *known]
+    require_device(request.device)
+    clock = Clock(request.timeout)
+    environments = sweep(request.libraries, request.batches, request.device, varied=request.settings)
+    members = [*reveal_all(environments, dtype, terms, outputs, request.vectors, request.seed, progress), *known]
     if all(member.reveal is None for member in members):
         raise InputError(f"no environment could be revealed: {members[0].reason if members else 'no library is installed'}")
     classes = classes_of(members, terms)
-    search = Settings(engines_named("auto"), seed, timeout)
+    search = Settings(engines_named("auto"), request.seed, request.timeout)
     cells = detectors(members, classes, dtype, terms, UNIT, search, progress)
     cells = confirm(cells, members, classes, dtype, outputs, progress)
     return Matrix(

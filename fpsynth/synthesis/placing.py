@@ -9,7 +9,7 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Deployment
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import with_prediction
 
 Weights = tuple[float, ...]
@@ -27,9 +27,7 @@ def layer(weights: Weights, point: Sequence[float], outputs: int, output: int, r
     return tuple(weights if j == output else zero if j == rival else others for j in range(outputs))
 
 
-def assemble(
-    flip: Divergence, rows: Sequence[Weights], question: str, predicate: Predicate, views: Sequence[View]
-) -> Divergence:
+def assemble(flip: Witness, rows: Sequence[Weights], question: str, predicate: Predicate, views: Sequence[View]) -> Witness:
     """The divergence of a one-layer network with these rows, every view evaluated exactly; the rest is as in ``flip``."""
     network = dense_relu([Dense(rows)])
     filled = tuple(with_prediction(network, flip.point, view) for view in views)
@@ -45,7 +43,7 @@ def assemble(
     )
 
 
-def alone(flip: Divergence, question: str, views: Sequence[View]) -> Divergence:
+def alone(flip: Witness, question: str, views: Sequence[View]) -> Witness:
     """The divergence as one of these views of the same single neuron, which has been evaluated in them already."""
     pairs = zip(views, flip.views, strict=True)
     known = (replace(view, logits=own.logits, interval=own.interval, widening=own.widening) for view, own in pairs)

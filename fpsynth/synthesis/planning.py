@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
 from fpsynth.errors import InputError
 from fpsynth.libraries.naming import parse_environment
@@ -16,9 +17,10 @@ from fpsynth.libraries.restrictions import Restriction, restriction
 from fpsynth.synthesis.domain import UNIT, Interval
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.sides import is_environment
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 from fpsynth.wording import counted
 
+Asked = TypeVar("Asked", bound=Options)
 ONES = Interval(Fraction(1), Fraction(1))
 MAX_WEIGHTS = 1 << 20
 """Of a layer: more take longer to evaluate and to write down than anybody waits."""
@@ -35,8 +37,8 @@ def without_weights(views: Iterable[View]) -> str:
     return next((name for name, restricts in _restrictions(views) if restricts.no_weights), "")
 
 
-def fitted(options: Options, views: Sequence[View]) -> Options:
-    """The options with weights that every side's operation has: all 1 where one is a sum.
+def fitted(options: Asked, views: Sequence[View]) -> Asked:
+    """The request with weights that every side's operation has: all 1 where one is a sum.
 
     Raises InputError where another range of weights was asked for.
     """

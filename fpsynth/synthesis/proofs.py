@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterable
 from functools import cache
 
-from fpsynth.solvers.base import package_version
+from fpsynth.packages import package_version
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis.verdicts import Proof, Refutation

@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 from fpsynth.errors import InputError
-from fpsynth.formats import Format
 from fpsynth.predicates import Predicate
 from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.detecting.amplify import amplified
 from fpsynth.synthesis.detecting.triggers import input_dependent, require_detectable
-from fpsynth.synthesis.divergences import concluded
+from fpsynth.synthesis.detecting.wanted import LastLayer, Strength, Where
+from fpsynth.synthesis.divergences import Decision, concluded
 from fpsynth.synthesis.domain import UNIT, parse_interval, parse_number
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
-from fpsynth.synthesis.flips.question import common_format
 from fpsynth.synthesis.grounds import Ground, grounds_of
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
 from fpsynth.synthesis.intervals.placing import in_layer
-from fpsynth.synthesis.intervals.question import OUTSIDE, box_around, interval_of, radius_within, rounded_up, told_of_radius
+from fpsynth.synthesis.intervals.question import OUTSIDE, box_around, interval_of, rounded_up, told_of_radius
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.placing import alone, assemble, layer, one_neuron
 from fpsynth.synthesis.planning import (
@@ -34,12 +34,12 @@ from fpsynth.synthesis.planning import (
     require_outputs,
     require_size,
 )
-from fpsynth.synthesis.requests import OrderRequest
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.requests.divergences import IntervalRequest, OrderRequest
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock, Settings
-from fpsynth.synthesis.sides import Shape, Sides, is_environment, shape_for
+from fpsynth.synthesis.sides import Shape, Sides, shape_for
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 LAST_SECONDS = 1.0
@@ -55,22 +55,24 @@ def settings_of(options: Options, improve: bool, seconds: float) -> Settings:
     return Settings(engines_named(options.solver), options.seed, seconds, improvement, **jobs)
 
 
-Check = Callable[[Shape, Sequence[View]], Options]
-"""What refuses, before anything is measured, what cannot be asked of some sides; it returns the options that fit them."""
+TwoSided = TypeVar("TwoSided", OrderRequest, IntervalRequest)
 
 
 @contextmanager
 def _sides(
-    texts: tuple[str, ...], terms: int, outputs: int | None, options: Options, check: Check, least: int = 1
-) -> Iterator[tuple[Sides, tuple[View, ...], Options]]:
-    """The sides' views of one layer, the libraries' processes ended afterwards (views stay valid); and the options for them."""
-    if not 1 <= terms <= 4096:
-        raise InputError(f"the number of terms must be from 1 to 4096, not {terms}")
-    engines_named(options.solver)
+    request: TwoSided, check: Callable[[Shape, Sequence[View]], TwoSided], outputs: int | None = None, least: int = 1
+) -> Iterator[tuple[Sides, tuple[View, ...], TwoSided]]:
+    """The sides' views of one layer, the libraries' processes ended afterwards (views stay valid); and the request for them.
+
+    ``check`` refuses, before anything is measured, what cannot be asked of some sides; it returns the request that fits them.
+    """
+    texts: tuple[str, ...] = request.sides
+    terms = request.terms
+    engines_named(request.solver)
     require_outputs(texts, outputs, least, "a class")
     shape = shape_for(texts, terms, outputs, least)
     require_size(terms, shape.outputs)
-    with Sides(options.format, shape, vectors=options.vectors, seed=options.seed, progress=options.progress) as sides:
+    with Sides(request.format, shape, vectors=request.vectors, seed=request.seed, progress=request.progress) as sides:
         names = ["a", "b", *(f"silent{k}" for k in range(1, len(texts) - 1))]
         roles = ["reference", "deployed", *["silent"] * (len(texts) - 2)]
         described = list(zip(texts, names, roles, strict=True))
@@ -78,105 +80,81 @@ def _sides(
         yield sides, tuple(sides.view(*side) for side in described), fitting
 
 
-def _checked(request: OrderRequest, options: Options, shape: Shape, views: Sequence[View]) -> Options:
-    """The options for these sides.  Raises InputError for whatever is known to be refused before they are measured."""
-    options = fitted(options, views)
+def _checked(request: OrderRequest, shape: Shape, views: Sequence[View]) -> OrderRequest:
+    """The request for these sides.  Raises InputError for whatever is known to be refused before they are measured."""
+    request = fitted(request, views)
     if request.magnified:
         require_further_layers(views, "--max-weight" if request.max_weight is not None else "a box or a threshold")
     if request.dependent:
-        require_detectable(views, neuron=shape.output, terms=request.terms, **_detector(request, options))
+        require_detectable(views, _last_layer(request, shape), _where(request), request.bound)
     else:
-        _question(request, options, shape, views)
-    return options
+        _question(request, shape, views)
+    return request
 
 
-def run_order(request: OrderRequest, options: Options) -> DivergenceResult:
+def run_order(request: OrderRequest) -> Result:
     """Answer a request about two arithmetics.  Raises InputError for what cannot be used."""
-    clock, least = Clock(options.timeout), 2 if request.predicate == "argmax" else 1
-    asked = options
-
-    def check(shape: Shape, views: Sequence[View]) -> Options:
-        return _checked(request, asked, shape, views)
-
+    clock, least = Clock(request.timeout), 2 if request.kind == "argmax" else 1
     try:
-        with (
-            within(options.timeout),
-            _sides(request.sides, request.terms, request.outputs, options, check, least) as made,
-        ):
-            sides, views, options = made
+        with within(request.timeout), _sides(request, partial(_checked, request), request.outputs, least) as made:
+            sides, views, request = made
             reveals = tuple(sides.reveals.values())
     except OutOfTimeError:
-        return _unrevealed(request.question, clock, options, request.described())
+        return _unrevealed(request, clock)
     grounds = grounds_of(views, sides.reveals, _read(request, sides.shape))
     searching = Clock(clock.left)
-    result, placed = _answer(request, options, sides, views, clock)
-    return concluded(
-        request.question,
-        result.verdict,
-        placed,
-        result.reason,
-        clock,
-        options,
-        request.described(),
-        seconds=searching.spent,
-        proof=result.proof,
-        attempts=result.attempts,
-        reveals=reveals,
-        grounds=grounds,
-        contest=None if request.dependent else _contest(request, options, sides.shape, views, grounds),
-    )
+    result, placed = _answer(request, sides, views, clock)
+    decision = Decision(result.verdict, placed, result.reason, searching.spent, result.proof, result.attempts)
+    contest = None if request.dependent else _contest(request, sides.shape, views, grounds)
+    return concluded(request, decision, clock, reveals, grounds, contest)
 
 
 def _read(request: OrderRequest, shape: Shape) -> tuple[int, ...]:
     """The outputs that an answer depends on: all of them where it is about the class."""
-    return tuple(range(shape.outputs)) if request.predicate == "argmax" else (shape.output,)
+    return tuple(range(shape.outputs)) if request.kind == "argmax" else (shape.output,)
 
 
-def _contest(
-    request: OrderRequest, options: Options, shape: Shape, views: tuple[View, ...], grounds: tuple[Ground, ...]
-) -> Contest:
+def _contest(request: OrderRequest, shape: Shape, views: tuple[View, ...], grounds: tuple[Ground, ...]) -> Contest:
     """What the libraries are compared for where nothing is found; one layer answers no question about further layers."""
     predicate = None
     if not request.magnified:
-        predicate = Predicate(request.predicate, shape.output, bound=request.gap or Fraction(0))
+        predicate = Predicate(request.kind, shape.output, bound=request.least or Fraction(0))
     return Contest(
         question=request.question,
-        format=request.numbers or options.format,
+        format=request.format,
         terms=request.terms,
         outputs=shape.outputs,
         read=_read(request, shape),
         views=views,
         grounds=grounds,
-        weights=options.interval("weights", default_weights(request.max_weight)),
-        inputs=options.interval("inputs", UNIT),
+        weights=request.interval("weights", default_weights(request.bound)),
+        inputs=request.interval("inputs", UNIT),
         predicate=predicate,
         zeros=not request.camouflage,
-        seed=options.seed,
-        vectors=options.vectors,
+        seed=request.seed,
+        vectors=request.vectors,
     )
 
 
-def _unrevealed(question: str, clock: Clock, options: Options, asked: dict[str, object]) -> DivergenceResult:
+def _unrevealed(request: Options, clock: Clock) -> Result:
     """The result where the time was over while the sides were measured."""
-    reason = f"the time limit of {options.timeout:g} s was over before every side was revealed"
-    return concluded(question, Verdict.UNKNOWN, None, reason, clock, options, asked, seconds=0.0)
+    reason = f"the time limit of {request.timeout:g} s was over before every side was revealed"
+    return concluded(request, Decision(Verdict.UNKNOWN, None, reason), clock)
 
 
-def _answer(
-    request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...], clock: Clock
-) -> tuple[FlipResult, Divergence | None]:
+def _answer(request: OrderRequest, sides: Sides, views: tuple[View, ...], clock: Clock) -> tuple[FlipResult, Witness | None]:
     """What the search or the construction comes to, and the divergence in the layer or the network that was asked for."""
-    outputs, output = sides.shape.outputs, _flipped(request, options, sides.shape, views)
+    outputs, output = sides.shape.outputs, _flipped(request, sides.shape, views)
     try:
         if request.dependent:
             with within(clock.left):
-                built = _dependent(request, options, sides, views)
+                built = _dependent(request, sides, views)
             return FlipResult(Verdict.FOUND, built, None, "found by construction"), built
         with within(clock.left):
-            question = _question(request, options, replace(sides.shape, output=output), views)
-            result = find_flip(question, settings_of(options, request.maximise, clock.left), options.progress)
+            question = _question(request, replace(sides.shape, output=output), views)
+            result = find_flip(question, settings_of(request, request.improves, clock.left), request.progress)
         if result.divergence is None and not _plain(request, outputs) and _is_about_more(request):
-            return _of_one_neuron(result, request, options, views, outputs), None
+            return _of_one_neuron(result, request, views, outputs), None
         with within(max(clock.left, LAST_SECONDS)):
             placed = _placed(request, replace(sides.shape, output=output), views, result.divergence)
     except OutOfTimeError:
@@ -187,32 +165,30 @@ def _answer(
 
 def _is_about_more(request: OrderRequest) -> bool:
     """Whether the question is about classes or further layers, while the engine is asked about one neuron against zero."""
-    return request.predicate == "argmax" or request.max_weight is not None
+    return request.kind == "argmax" or request.bound is not None
 
 
-def _flipped(request: OrderRequest, options: Options, shape: Shape, views: tuple[View, ...]) -> int:
+def _flipped(request: OrderRequest, shape: Shape, views: tuple[View, ...]) -> int:
     """The neuron that is to flip: the one that is read, or for a class the first that the two sides sum differently."""
     a, b = views[:2]
-    if request.predicate != "argmax" or not _alike(a, b, shape.output, request, options):
+    if request.kind != "argmax" or not _alike(a, b, shape.output, request):
         return shape.output
-    return next((j for j in range(shape.outputs) if not _alike(a, b, j, request, options)), shape.output)
+    return next((j for j in range(shape.outputs) if not _alike(a, b, j, request)), shape.output)
 
 
-def _alike(a: View, b: View, output: int, request: OrderRequest, options: Options) -> bool:
+def _alike(a: View, b: View, output: int, request: OrderRequest) -> bool:
     hows = (view.deployment.at(0, output) for view in (a, b))
-    return same(*hows, request.terms, request.numbers or options.format)
+    return same(*hows, request.terms, request.format)
 
 
-def _of_one_neuron(
-    result: FlipResult, request: OrderRequest, options: Options, views: tuple[View, ...], outputs: int
-) -> FlipResult:
+def _of_one_neuron(result: FlipResult, request: OrderRequest, views: tuple[View, ...], outputs: int) -> FlipResult:
     """The answer to a question about classes or further layers, where one neuron against zero has no flip.
 
     That says something of the whole only where the deployed view sums all neurons as the reference or a silent view does, or
     where all products are zero.
     """
     a, b, *silent = views
-    alike = any(all(_alike(view, b, j, request, options) for j in range(outputs)) for view in (a, *silent))
+    alike = any(all(_alike(view, b, j, request) for j in range(outputs)) for view in (a, *silent))
     nothing = result.proof is not None and result.proof.method == "contradictory domain"
     if result.verdict is not Verdict.IMPOSSIBLE or alike or nothing:
         return result
@@ -220,7 +196,7 @@ def _of_one_neuron(
     return replace(result, verdict=Verdict.UNKNOWN, proof=None, reason=reason)
 
 
-def _with_notes(divergence: Divergence, notes: Sequence[str]) -> Divergence:
+def _with_notes(divergence: Witness, notes: Sequence[str]) -> Witness:
     """The divergence with further notes on where it comes from, if that is known."""
     if divergence.provenance is None or not notes:
         return divergence
@@ -230,82 +206,68 @@ def _with_notes(divergence: Divergence, notes: Sequence[str]) -> Divergence:
 
 def _plain(request: OrderRequest, outputs: int) -> bool:
     """Whether two neurons compete for the class; else one neuron is looked at, against a rival if it is about the class."""
-    return request.predicate == "argmax" and outputs == 2 and request.max_weight is None
+    return request.kind == "argmax" and outputs == 2 and request.bound is None
 
 
-def _question(request: OrderRequest, options: Options, shape: Shape, views: Sequence[View]) -> FlipQuestion:
+def _question(request: OrderRequest, shape: Shape, views: Sequence[View]) -> FlipQuestion:
     """What the engine is asked: about one neuron, or about two classes.  Raises InputError for what cannot be asked."""
-    classes, plain = request.predicate == "argmax", _plain(request, shape.outputs)
-    if classes and shape.outputs < 2 and request.max_weight is None:
+    classes, plain = request.kind == "argmax", _plain(request, shape.outputs)
+    if classes and shape.outputs < 2 and request.bound is None:
         raise InputError("a class needs at least 2 outputs")
-    kind = request.predicate
-    if request.max_weight is not None or (classes and not plain):
+    kind = request.kind
+    if request.bound is not None or (classes and not plain):
         kind = "relu" if classes else "sign"
-    predicate = Predicate(kind, bound=request.gap or Fraction(0)) if kind == "gap" else Predicate(kind)
+    predicate = Predicate(kind, bound=request.least or Fraction(0)) if kind == "gap" else Predicate(kind)
     return FlipQuestion(
         question=request.question,
-        format=request.numbers or options.format,
+        format=request.format,
         terms=request.terms,
         predicate=predicate,
         views=tuple(views) if plain else tuple(one_neuron(view, shape.output) for view in views),
-        weights=options.interval("weights", default_weights(request.max_weight)),
-        inputs=options.interval("inputs", UNIT),
-        maximise=request.maximise,
+        weights=request.interval("weights", default_weights(request.bound)),
+        inputs=request.interval("inputs", UNIT),
+        maximise=request.improves,
         camouflage=request.camouflage,
     )
 
 
-def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: Divergence | None) -> Divergence | None:
+def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: Witness | None) -> Witness | None:
     """The answer of the engine in the layer that was asked for, amplified by further ones where the weights are bounded."""
     if flip is None:
         return None
-    classes, outputs, output = request.predicate == "argmax", shape.outputs, shape.output
+    classes, outputs, output = request.kind == "argmax", shape.outputs, shape.output
     if outputs == 1:
         flip = alone(flip, request.question, views)
     elif not _plain(request, outputs):
-        rival = (output + 1) % outputs if classes and outputs > 1 and request.max_weight is None else None
+        rival = (output + 1) % outputs if classes and outputs > 1 and request.bound is None else None
         rows = layer(flip.network.dense_layers[0].weight[0].tolist(), flip.point, outputs, output, rival)
         predicate = Predicate("argmax") if rival is not None else replace(flip.predicate, output=output)
         flip = assemble(flip, rows, request.question, predicate, views)
-    if request.max_weight is None:
+    if request.bound is None:
         return flip
-    gap = request.gap or Fraction(1)
-    return amplified(flip, max_weight=request.max_weight, gap=gap, output="argmax" if classes else "gap")
+    gap = request.least or Fraction(1)
+    return amplified(flip, max_weight=request.bound, gap=gap, output="argmax" if classes else "gap")
 
 
-def _detector(request: OrderRequest, options: Options) -> dict[str, Any]:
-    """Where an input-dependent detector is to depart, and among which numbers: arguments of ``input_dependent``."""
-    box = None
-    threshold = None
-    if request.box is not None:
-        ranges = [parse_interval(text, "a side of the box") for text in request.box.split(",")]
-        box = [(side.lower, side.upper) for side in ranges]
-    else:
-        threshold = _threshold(request.threshold or "")
-    return {
-        "fmt": request.numbers or options.format,
-        "box": box,
-        "threshold": threshold,
-        "inputs": options.interval("inputs", UNIT),
-        "max_weight": request.max_weight,
-    }
+def _last_layer(request: OrderRequest, shape: Shape) -> LastLayer:
+    return LastLayer(request.terms, request.format, shape.outputs, shape.output)
 
 
-def _dependent(request: OrderRequest, options: Options, sides: Sides, views: tuple[View, ...]) -> Divergence:
+def _where(request: OrderRequest) -> Where:
+    """Where an input-dependent detector is to depart, and among which numbers."""
+    inputs = request.interval("inputs", UNIT)
+    if request.box is None:
+        return Where(inputs, threshold=_threshold(request.threshold or ""))
+    ranges = [parse_interval(text, "a side of the box") for text in request.box.split(",")]
+    return Where(inputs, [(side.lower, side.upper) for side in ranges])
+
+
+def _dependent(request: OrderRequest, sides: Sides, views: tuple[View, ...]) -> Witness:
     """A network that departs in a box of its inputs, or past a threshold, and nowhere else that is sampled."""
-    return input_dependent(
-        views[0],
-        views[1],
-        **_detector(request, options),
-        terms=request.terms,
-        gap=request.gap or Fraction(1),
-        output="argmax" if request.predicate == "argmax" else "gap",
-        outputs=sides.shape.outputs,
-        neuron=sides.shape.output,
-        silent=views[2:],
-        seed=options.seed,
-        question=request.question,
-    )
+    output = "argmax" if request.kind == "argmax" else "gap"
+    strength = Strength(request.least or Fraction(1), request.bound, output=output)
+    layer = _last_layer(request, sides.shape)
+    return input_dependent(views, layer, _where(request), strength, seed=request.seed, question=request.question)
 
 
 def _threshold(text: str) -> tuple[int, Fraction, int]:
@@ -317,97 +279,73 @@ def _threshold(text: str) -> tuple[int, Fraction, int]:
     raise InputError(f"the threshold {text[:40]!r} must have the form FEATURE>VALUE or FEATURE<VALUE, for example 0>0.5")
 
 
-def precision_sides(a: Format, b: Format, order: str) -> tuple[tuple[str, str], Format]:
-    """The sides of a question about two formats, and the format of the numbers: the one whose values both have."""
-    if a == b:
-        raise InputError(f"both sides are {a}: choose two formats")
-    if is_environment(order) or order.endswith(".json") or "format=" in order:
-        raise InputError(f"the order {order[:40]!r} must be a family or a tree: the formats are those of --a and --b")
-    return (f"{order},format={a}", f"{order},format={b}"), common_format(a, b)
+def _interval_question(request: IntervalRequest, shape: Shape, views: Sequence[View]) -> IntervalQuestion:
+    """What the engine is asked: about the neuron that is read."""
+    a, b = (one_neuron(view, shape.output) for view in views)
+    return IntervalQuestion(
+        format=request.format,
+        terms=request.terms,
+        a=a,
+        b=b,
+        weights=request.interval("weights", UNIT),
+        inputs=request.interval("inputs", UNIT),
+        widening=request.widening,
+        radius=request.used_radius(),
+        maximise=request.improves,
+    )
 
 
-def run_interval(
-    texts: tuple[str, str], terms: int, widening: str, radius: Fraction, maximise: bool, options: Options
-) -> DivergenceResult:
+def _interval_checked(request: IntervalRequest, shape: Shape, views: Sequence[View]) -> IntervalRequest:
+    """The request for these sides.  Raises InputError for whatever is known to be refused before they are measured."""
+    request = fitted(request, views)
+    _interval_question(request, shape, views)
+    return request
+
+
+def run_interval(request: IntervalRequest) -> Result:
     """Answer whether interval arithmetic on one side misses the value on the other.  Raises InputError."""
-    clock, given = Clock(options.timeout), options
-    wanted, radius = radius, radius_within(radius, options.format)
-    asked: dict[str, object] = {
-        "sides": texts,
-        "terms": terms,
-        "widening": widening,
-        "radius": float(wanted),
-        "radius_rounded_up": float(radius) if radius != wanted else None,
-        "maximise": "excess" if maximise else None,
-    }
-
-    def question(options: Options, shape: Shape, views: Sequence[View]) -> IntervalQuestion:
-        a, b = (one_neuron(view, shape.output) for view in views)
-        return IntervalQuestion(
-            format=options.format,
-            terms=terms,
-            a=a,
-            b=b,
-            weights=options.interval("weights", UNIT),
-            inputs=options.interval("inputs", UNIT),
-            widening=widening,
-            radius=radius,
-            maximise=maximise,
-        )
-
-    def check(shape: Shape, views: Sequence[View]) -> Options:
-        fitting = fitted(given, views)
-        question(fitting, shape, views)
-        return fitting
-
+    clock, wanted = Clock(request.timeout), request.wanted
     try:
-        with within(options.timeout), _sides(texts, terms, None, options, check) as made:
-            sides, views, options = made
+        with within(request.timeout), _sides(request, partial(_interval_checked, request)) as made:
+            sides, views, request = made
             reveals = tuple(sides.reveals.values())
     except OutOfTimeError:
-        return _unrevealed("interval", clock, options, asked)
+        return _unrevealed(request, clock)
     searching, found = Clock(clock.left), None
+    shape = sides.shape
+    question = _interval_question(request, shape, views)
     try:
         with within(clock.left):
-            settings = settings_of(options, maximise, clock.left)
-            result = find_outside(question(options, sides.shape, views), settings, options.progress)
+            result = find_outside(question, settings_of(request, request.improves, clock.left), request.progress)
         if result.divergence is not None:
             with within(max(clock.left, LAST_SECONDS)):
-                found = in_layer(result.divergence, views, sides.shape.outputs, sides.shape.output)
-                found = _with_notes(found, (*noted(views), *rounded_up(wanted, options.format)))
+                found = in_layer(result.divergence, views, shape.outputs, shape.output)
+                found = _with_notes(found, (*noted(views), *rounded_up(wanted, request.format)))
     except OutOfTimeError:
         result = IntervalResult(Verdict.UNKNOWN, None, None, "the time limit was over before the layer was evaluated exactly")
-    result = told_of_radius(result, wanted, options.format)
-    grounds = grounds_of(views, sides.reveals, (sides.shape.output,))
-    whole = replace(question(options, sides.shape, views), a=views[0], b=views[1])
-    return concluded(
-        "interval",
-        result.verdict,
-        found,
-        result.reason,
-        clock,
-        options,
-        asked,
-        seconds=searching.spent,
-        proof=result.proof,
-        attempts=result.attempts,
-        reveals=reveals,
+    result = told_of_radius(result, wanted, request.format)
+    grounds = grounds_of(views, sides.reveals, (shape.output,))
+    decision = Decision(result.verdict, found, result.reason, searching.spent, result.proof, result.attempts)
+    contest = _interval_contest(request, shape, replace(question, a=views[0], b=views[1]), grounds)
+    return concluded(request, decision, clock, reveals, grounds, contest)
+
+
+def _interval_contest(request: IntervalRequest, shape: Shape, whole: IntervalQuestion, grounds: tuple[Ground, ...]) -> Contest:
+    """What the libraries are compared for where nothing is found; ``whole``: the question about the views of the layer."""
+    return Contest(
+        question=request.question,
+        format=whole.format,
+        terms=whole.terms,
+        outputs=shape.outputs,
+        read=(shape.output,),
+        views=(whole.a, whole.b),
         grounds=grounds,
-        contest=Contest(
-            question="interval",
-            format=whole.format,
-            terms=terms,
-            outputs=sides.shape.outputs,
-            read=(sides.shape.output,),
-            views=views,
-            grounds=grounds,
-            weights=whole.weights,
-            inputs=whole.inputs,
-            predicate=replace(OUTSIDE, output=sides.shape.output),
-            bounds=lambda network, point: interval_of(whole, network, point),
-            box=lambda point: box_around(whole, point) if radius else (),
-            widening=widening,
-            seed=options.seed,
-            vectors=options.vectors,
-        ),
+        weights=whole.weights,
+        inputs=whole.inputs,
+        predicate=replace(OUTSIDE, output=shape.output),
+        bounds=lambda network, point: interval_of(whole, network, point),
+        box=lambda point: box_around(whole, point) if whole.radius else (),
+        widening=whole.widening,
+        seed=request.seed,
+        vectors=request.vectors,
     )

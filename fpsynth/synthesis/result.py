@@ -12,46 +12,27 @@ from fpsynth.synthesis.contest import Comparison
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness import Witness
-from fpsynth.witness.divergence import Divergence
 
 
 @dataclass(frozen=True)
-class TieResult:
-    """The answer to a tie question."""
+class Result:
+    """The answer to a question."""
 
+    question: str
     verdict: Verdict
     witnesses: tuple[Witness, ...]
     reason: str
     """Why the verdict is what it is, in one line."""
     proof: Proof | None
     """Of impossibility, or that the first witness is optimal, or None."""
-    upper_bound: Fraction | None
-    """The best proved upper bound on the objective, if any."""
-    attempts: tuple[Attempt, ...]
-    seconds_solve: float
-    seconds_total: float
-    settings: dict[str, Any]
-    """What was asked: dtype, shape, ranges, orders, objective, solver, seed, limits."""
-    versions: dict[str, str] = field(default_factory=dict)
-    """Of fpsynth, Python, the engines that were asked and the libraries that were run."""
-
-
-@dataclass(frozen=True)
-class DivergenceResult:
-    """The answer to a question about two ways to evaluate a network."""
-
-    question: str
-    verdict: Verdict
-    divergences: tuple[Divergence, ...]
-    reason: str
-    """Why the verdict is what it is, in one line."""
-    proof: Proof | None
     attempts: tuple[Attempt, ...]
     seconds_solve: float
     """Of the search, reveals not included."""
     seconds_total: float
     settings: dict[str, Any]
-    """What was asked."""
+    """What was asked: dtype, shape, ranges, orders, objective, solver, seed, limits."""
+    upper_bound: Fraction | None = None
+    """The best proved upper bound on the objective, if any."""
     reveals: tuple[Reveal, ...] = ()
     """Of the environments among the views."""
     grounds: tuple[Ground, ...] = ()
@@ -63,5 +44,5 @@ class DivergenceResult:
 
     @property
     def confirmed(self) -> bool:
-        """Whether there is a divergence and every one was confirmed by a library."""
-        return bool(self.divergences) and all(divergence.confirmed_by for divergence in self.divergences)
+        """Whether there is a witness and every one was confirmed by a library."""
+        return bool(self.witnesses) and all(witness.confirmed_by for witness in self.witnesses)

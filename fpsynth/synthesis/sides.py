@@ -24,7 +24,7 @@ from fpsynth.rounding import Flush, Rounding, rounding_named
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.arithmetic_json import arithmetic_from_json, order_from_json
 from fpsynth.sums.building import program_of
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 Progress = Callable[[str], None]
 

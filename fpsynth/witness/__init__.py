@@ -1,20 +1,18 @@
-"""Witnesses of ties and divergences: the data, and the JSON files that hold them."""
+"""Witnesses: the data, and the JSON files that hold them."""
 
-from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
-from fpsynth.witness.divergence import Divergence, Observation, Sampled, View
+from fpsynth.witness.data import Observation, Point, Provenance, Sampled, View, Witness, tie_views
 from fpsynth.witness.file import from_json, load, save, to_json
 
 __all__ = [
-    "Certificate",
-    "Divergence",
     "Observation",
+    "Point",
     "Provenance",
-    "Replay",
     "Sampled",
     "View",
     "Witness",
     "from_json",
     "load",
     "save",
+    "tie_views",
     "to_json",
 ]

@@ -8,6 +8,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import former_environment, former_operation, kernel_call, parse_environment, run_call
+from fpsynth.networks.layers import Dense, ReLU
 from fpsynth.networks.network import Network
 from fpsynth.witness.numerals import quoted
 
@@ -15,7 +16,7 @@ from fpsynth.witness.numerals import quoted
 def view_call(environment: str, fmt: Format, network: Network) -> str:
     """The call that computes a layer of the network there, with the shapes of its operands where it has one layer only.
 
-    Empty where no environment is named, or one that cannot be read.
+    Empty where no environment is named, or one that cannot be read, and for networks of other layers, which are many calls.
     """
     if not environment:
         return ""
@@ -23,9 +24,11 @@ def view_call(environment: str, fmt: Format, network: Network) -> str:
         where = parse_environment(environment)
     except InputError:
         return ""
-    if len(network.dense_layers) > 1:
+    if any(not isinstance(node.layer, Dense | ReLU) for node in network.nodes):
+        return ""
+    layer = network.nodes[0].layer
+    if len(network.nodes) > 1 or not isinstance(layer, Dense):
         return run_call(where.library, where.operation, where.layout)
-    (layer,) = network.dense_layers
     return kernel_call(Kernel(where, fmt, layer.inputs, layer.outputs, layer.bias is not None))
 
 

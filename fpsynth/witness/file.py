@@ -1,4 +1,4 @@
-"""Witness files: a tie or a divergence as one JSON object, and back, trusting nothing."""
+"""Witness files: a witness as one JSON object, and back, trusting nothing; a large network in a file beside it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import os
 from typing import Any, NoReturn
 
 from fpsynth.errors import InputError
-from fpsynth.files import read_limited, shown, write_atomically
+from fpsynth.files import PathLike, read_limited, shown, write_atomically
 from fpsynth.networks.foreign import recognised
+from fpsynth.networks.network import Network
 from fpsynth.witness.data import Witness
-from fpsynth.witness.divergence import Divergence
+from fpsynth.witness.networks import INLINE, network_to_json, own_file, write_beside
 from fpsynth.witness.numerals import quoted
-from fpsynth.witness.reading import tie_from_json
-from fpsynth.witness.reading_divergence import divergence_from_json
-from fpsynth.witness.schema import DIVERGENCE_VERSION, require_valid, version_of
-from fpsynth.witness.writing import tie_to_json
-from fpsynth.witness.writing_divergence import divergence_to_json
+from fpsynth.witness.reading import witness_from_json
+from fpsynth.witness.schema import require_valid
+from fpsynth.witness.writing import witness_to_json
 
 __all__ = ["MAX_BYTES", "from_json", "load", "parse", "save", "text", "to_json"]
 
@@ -25,34 +24,68 @@ MAX_BYTES = 64 << 20
 NEEDED = "a witness file (JSON, written by fpsynth with --out)"
 
 
-def to_json(witness: Witness | Divergence) -> dict[str, Any]:
-    """Return the tie (version 1) or the divergence (version 2) as JSON data that obeys the shipped schema of its version."""
-    return divergence_to_json(witness) if isinstance(witness, Divergence) else tie_to_json(witness)
+def to_json(witness: Witness, *, beside: bool = False) -> dict[str, Any]:
+    """Return the witness as JSON data (version 3) that obeys the shipped schema.
+
+    Its network is inside, whatever its size; or, if ``beside``, one of more than ``INLINE`` parameters is named by its file.
+    """
+    files: dict[str, bytes] = {}
+    return witness_to_json(witness, lambda network: _placed(network, files)) if beside else witness_to_json(witness)
 
 
-def from_json(data: object) -> Witness | Divergence:
-    """Return what JSON data describes: a tie or a divergence.  Raises InputError, naming the field, for anything else."""
-    return divergence_from_json(data) if version_of(data) == DIVERGENCE_VERSION else tie_from_json(data)
+def from_json(data: object, folder: PathLike | None = None) -> Witness:
+    """Return what JSON data of any version describes; ``folder``: where the file of a large network lies.
+
+    Raises InputError, naming the field, for anything else.
+    """
+    return witness_from_json(data, folder)
 
 
-def text(witness: Witness | Divergence) -> str:
-    """The witness as JSON text.  Raises InputError for one that could not be read back."""
-    data = to_json(witness)
+def text(witness: Witness) -> str:
+    """The witness as JSON text, its network inside.  Raises InputError for one that could not be read back."""
+    return _text(to_json(witness))
+
+
+def _text(data: dict[str, Any]) -> str:
     require_valid(data)
     return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def save(witness: Witness | Divergence, path: str | os.PathLike[str], *, new: bool = False) -> None:
-    """Write a witness file, whole or not at all.  Raises InputError where the path cannot be written; if ``new``, or exists."""
-    write_atomically(path, text(witness), new=new)
+def save(witness: Witness, path: PathLike, *, new: bool = False) -> None:
+    """Write a witness file, whole or not at all, and beside it the file of a network of more than ``INLINE`` parameters.
+
+    Raises InputError where the path cannot be written; if ``new``, or exists.
+    """
+    written, files = text_and_files(witness)
+    for name, content in files.items():
+        write_beside(content, name, os.path.dirname(os.path.abspath(path)))
+    write_atomically(path, written, new=new)
 
 
-def load(path: str | os.PathLike[str]) -> Witness | Divergence:
+def text_and_files(witness: Witness) -> tuple[str, dict[str, bytes]]:
+    """The witness as JSON text, and the files of its large networks, which belong beside it, by name.
+
+    Raises InputError for one that could not be read back.
+    """
+    files: dict[str, bytes] = {}
+    return _text(witness_to_json(witness, lambda network: _placed(network, files))), files
+
+
+def _placed(network: Network, files: dict[str, bytes]) -> dict[str, Any]:
+    """What stands for a network: itself, or the name of its file, whose content is put among the files."""
+    if network.parameter_count <= INLINE:
+        return network_to_json(network)
+    named, content = own_file(network)
+    files[named["file"]] = content
+    return named
+
+
+def load(path: PathLike) -> Witness:
     """Read a witness file.  Raises InputError with one line, naming the file and the field, for whatever is wrong with it."""
     content = None
     try:
         content = read_limited(path, MAX_BYTES)
-        return parse(content)
+        return parse(content, os.path.dirname(os.path.abspath(path)))
     except InputError as error:
         kind = recognised(path)
         if kind is not None:
@@ -60,9 +93,9 @@ def load(path: str | os.PathLike[str]) -> Witness | Divergence:
         raise InputError(f"{shown(path)}: {error}" if content is not None else str(error)) from None
 
 
-def parse(content: str) -> Witness | Divergence:
+def parse(content: str, folder: PathLike | None = None) -> Witness:
     """Read the text of a witness file.  Raises InputError, naming the field, for whatever is wrong with it."""
-    return from_json(_json(content))
+    return from_json(_json(content), folder)
 
 
 def _json(content: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 
 from fpsynth.errors import InputError
@@ -98,3 +99,13 @@ def quoted(value: object, limit: int = 60) -> str:
         return "a huge integer"
     text = ascii(value[: limit + 1] if isinstance(value, str) else value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def hexes_of(numbers: Iterable[float]) -> list[str]:
+    """Each number as ``hex_text`` writes it."""
+    return [hex_text(number) for number in numbers]
+
+
+def decimals_of(numbers: Iterable[float]) -> list[str]:
+    """Each number as ``decimal_text`` writes it."""
+    return [decimal_text(number) for number in numbers]

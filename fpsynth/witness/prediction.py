@@ -1,4 +1,4 @@
-"""What the views of a divergence predict, and what a run of a library is beside them."""
+"""What the views of a witness predict, and what a run of a library is beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Arithmetic
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View, Witness
 
 
 def contains(wide: Format, narrow: Format) -> bool:
@@ -24,7 +24,9 @@ def contains(wide: Format, narrow: Format) -> bool:
 
 def arithmetics(view: View) -> tuple[Arithmetic, ...]:
     """The arithmetics of a view's deployment, the default first."""
-    return (view.deployment.default, *(how for _, how in view.deployment.exceptions))
+    deployment = view.deployment
+    used = (deployment.default, *(how for _, how in deployment.layers), *(how for _, how in deployment.exceptions))
+    return tuple(dict.fromkeys(used))
 
 
 def arranged(network: Network, permutation: Sequence[int]) -> Network:
@@ -52,19 +54,35 @@ def undone(logits: Sequence[float], permutation: Sequence[int]) -> tuple[float, 
 def predicted_logits(network: Network, point: Sequence[float], view: View) -> tuple[Fraction, ...]:
     """The logits of a view at ``point`` by the exact interpreter, one per neuron of the network, permutation undone.
 
-    Raises InputError where the deployment mixes formats, where its orders do not fit the network, and where a logit is
-    infinite or NaN.
+    It is the view's own network, where that has one.  Raises InputError where the deployment mixes formats, where its orders do
+    not fit the network, and where a logit is infinite or NaN.
     """
+    formats = {how.format for how in arithmetics(view)}
+    if formats == {None}:
+        return exact_logits(view.network or network, point)
+    return tuple(Fraction(v) for v in _floats(network, point, view))
+
+
+def floats_at(witness: Witness, view: View) -> tuple[float, ...]:
+    """The logits of a view at its point as floats, which tell the zeros apart.
+
+    Raises InputError as ``predicted_logits`` does, and for real arithmetic.
+    """
+    return _floats(witness.network, witness.at(view), view)
+
+
+def _floats(network: Network, point: Sequence[float], view: View) -> tuple[float, ...]:
     formats = {how.format for how in arithmetics(view)}
     if len(formats) != 1:
         raise InputError(f"view {view.name}: the arithmetics of one deployment must have one format")
     (fmt,) = formats
     if fmt is None:
-        return exact_logits(network, point)
-    logits = undone(network_logits(arranged(network, view.permutation), point, fmt, view.deployment), view.permutation)
+        raise InputError(f"view {view.name}: real arithmetic gives no numbers of a format")
+    computed = arranged(view.network or network, view.permutation)
+    logits = undone(network_logits(computed, point, fmt, view.deployment), view.permutation)
     if not all(map(math.isfinite, logits)):
         raise InputError(f"view {view.name}: a logit is infinite or NaN in {fmt}")
-    return tuple(Fraction(v) for v in logits)
+    return logits
 
 
 def with_prediction(network: Network, point: Sequence[float], view: View) -> View:
@@ -72,14 +90,32 @@ def with_prediction(network: Network, point: Sequence[float], view: View) -> Vie
     return replace(view, logits=predicted_logits(network, point, view))
 
 
-def judged(predicate: Predicate, views: Sequence[View], logits: Sequence[float]) -> tuple[bool, tuple[str, ...]]:
+def judged(
+    predicate: Predicate, views: Sequence[View], logits: Sequence[float], at_reference: Sequence[float] = ()
+) -> tuple[bool, tuple[str, ...]]:
     """Whether computed logits depart from the first view, the reference; and the names of the views that predict them.
 
-    Logits that are not all finite do neither.  Zeros are equal whatever their signs.
+    Where the reference is evaluated at another point, ``at_reference`` are the logits that were computed there; they stand for
+    it.  Logits that are not all finite do neither.  Zeros are equal whatever their signs.
     """
-    if not all(map(math.isfinite, logits)):
+    if not all(map(math.isfinite, (*logits, *at_reference))):
         return False, ()
     exact, reference = tuple(Fraction(v) for v in logits), views[0]
+    if reference.point != views[1].point:
+        there = tuple(Fraction(v) for v in at_reference)
+        computed = {reference.point: there, views[1].point: exact}
+        departs = bool(there) and predicate.fires(exact, there)
+        return departs, tuple(view.name for view in views if view.logits and view.logits == computed[view.point])
     known = bool(reference.interval if predicate.kind == "outside" else reference.logits)
     departs = known and predicate.fires(exact, reference.logits, reference.interval)
     return departs, tuple(view.name for view in views if view.logits == exact)
+
+
+def outputs_of(network: Network) -> int:
+    """How many logits a network has."""
+    return math.prod(network.logits.output_shape)
+
+
+def inputs_of(network: Network) -> int:
+    """How many numbers a point of a network has."""
+    return math.prod(network.input_shape)

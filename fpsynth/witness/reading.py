@@ -1,257 +1,402 @@
-"""Reading: a tie from JSON data, with every claim that the data makes twice compared."""
+"""Reading: a witness from JSON data of any version, with every claim that the data makes twice compared."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
 
 from fpsynth.errors import InputError
-from fpsynth.formats import Format, format_named
-from fpsynth.libraries.naming import run_call
-from fpsynth.networks.network import Dense, Network, dense_relu
-from fpsynth.orders import parse_order
-from fpsynth.rounding import Flush, rounding_named
+from fpsynth.files import PathLike
+from fpsynth.formats import FLOAT64, Format, format_named
+from fpsynth.libraries.naming import parse_environment, run_call
+from fpsynth.networks.layers import Sums
+from fpsynth.networks.network import Network
+from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.witness.calls import named_variant, require_call
-from fpsynth.witness.data import Certificate, Provenance, Replay, Witness
-from fpsynth.witness.numerals import hex_text, parse_exact, parse_hex_in, quoted
-from fpsynth.witness.schema import require_valid
+from fpsynth.sums.arithmetic_json import arithmetic_from_json
+from fpsynth.sums.building import program_of
+from fpsynth.verifiers.claims import Ball, Claim
+from fpsynth.witness.calls import named_environment, named_variant, require_call, view_call
+from fpsynth.witness.data import POINT, Observation, Point, Sampled, View, Witness
+from fpsynth.witness.fields import (
+    Json,
+    at,
+    read_class,
+    read_exact,
+    read_logits,
+    read_number,
+    read_point,
+    read_provenance,
+    read_rational,
+)
+from fpsynth.witness.networks import read_network
+from fpsynth.witness.numerals import parse_hex_in, quoted
+from fpsynth.witness.prediction import arithmetics, contains, inputs_of, judged, outputs_of
+from fpsynth.witness.schema import require_valid, version_of
+from fpsynth.witness.version1 import read_version1
 
-Json = dict[str, Any]
+ASKED_WITH: dict[str, tuple[str, ...]] = {
+    "order": ("sign", "argmax", "gap", "relu", "outside", "equal"),
+    "precision": ("sign", "argmax", "gap", "relu"),
+    "relu": ("relu",),
+    "interval": ("outside",),
+    "twin": ("equal",),
+    "position": ("argmax",),
+    "tie": ("argmax",),
+    "compare": ("argmax",),
+}
+"""The questions, and the predicates that each can be asked with."""
+OF_DENSE = ("twin", "position")
+"""The questions about neurons of a last dense layer."""
+SINCE_3 = ("tie", "compare")
+"""The questions that files of version 2 do not hold."""
 
 
-def tie_from_json(data: object) -> Witness:
-    """Return the tie that JSON data describes.
+def witness_from_json(data: object, folder: PathLike | None = None) -> Witness:
+    """Return the witness that JSON data of any version describes; ``folder``: where a network's own file lies.
 
-    Raises InputError with one line that names the field for data that does not obey the shipped schema, for shapes that do not
-    fit, numbers that the dtype does not represent, and decimals that disagree with their hexadecimal floats.
+    Raises InputError with one line that names the field for data that does not obey the shipped schema of its version, for
+    shapes and orders that do not fit, numbers that the dtype does not represent, and claims that contradict each other.
     """
     require_valid(data)
     assert isinstance(data, dict)
+    version = version_of(data)
+    if version == 1:
+        return read_version1(data)
     fmt = format_named(data["dtype"])
-    network = read_network(data["network"]["layers"], fmt)
+    network = read_network(data["network"], fmt, folder=folder)
+    points = _points(data, fmt, network) if version > 2 else _only_point(data, fmt, network)
+    outputs = outputs_of(network)
+    predicate = _predicate(data["predicate"], outputs)
+    if len(points) == 1:  # of two points the check says what does not belong to a tie
+        _require_known(data["question"], predicate, version)
+    if data["question"] in OF_DENSE:
+        with at("network"):
+            _ = network.dense_layers
+    views = _views(data, fmt, network, points, folder)
+    if predicate.kind == "outside" and not views[0].interval:
+        raise InputError("views[0].interval: is missing, although the predicate is about intervals")
     return Witness(
         question=data["question"],
         format=fmt,
         network=network,
-        certified=read_point(data["inputs"], "certified", fmt, network.widths[0]),
-        counterexample=read_point(data["inputs"], "counterexample", fmt, network.widths[0]),
-        deployment=_deployment(data["arithmetic"], fmt, network),
-        certificate=_certificate(data["certificate"], "certificate"),
-        other_certificates=tuple(
-            _certificate(entry, f"other_certificates[{k}]") for k, entry in enumerate(data.get("other_certificates", ()))
+        points=points,
+        predicate=predicate,
+        views=views,
+        claims=tuple(_claim(entry, f"claims[{k}]", points) for k, entry in enumerate(data.get("claims", ()))),
+        control=None if data.get("control") is None else _claim(data["control"], "control", points),
+        real=_numbers(data, "", "real", outputs),
+        measure=read_rational(data.get("measure", "0/1"), "measure"),
+        distance=read_number(data, "distance"),
+        ratio=read_number(data, "ratio"),
+        objective=data.get("objective", ""),
+        box=_box(data.get("box", ()), inputs_of(network)),
+        sampled=_sampled(data.get("sampled")),
+        construction=data.get("construction", ""),
+        optimum=data.get("optimum", ""),
+        observations=tuple(
+            _observation(entry, f"observations[{k}]", outputs, predicate, views)
+            for k, entry in enumerate(data.get("observations", ()))
         ),
-        sound_certificate=_certificate(data["sound_certifier"], "sound_certifier") if data.get("sound_certifier") else None,
-        distance=_number(data, "distance"),
-        ratio=_number(data, "ratio"),
-        objective=data.get("objective", "ratio"),
-        optimum=read_optimum(data),
-        replays=tuple(_replay(entry, f"replays[{k}]", network.widths[-1]) for k, entry in enumerate(data.get("replays", ()))),
         provenance=read_provenance(data),
-        description=data["arithmetic"].get("description", ""),
-        unsaid=tuple(name for name in ("distance", "ratio") if name not in data),
+        max_weight=None if data.get("max_weight") is None else read_rational(data["max_weight"], "max_weight"),
     )
 
 
-def read_vector(hexes: Sequence[str], decimals: Sequence[str] | None, fmt: Format, where: str, field: str) -> tuple[float, ...]:
-    """The numbers of one list, each compared with its decimal expansion if there is one."""
-    numbers = []
-    for k, text in enumerate(hexes):
-        try:
-            numbers.append(parse_hex_in(text, fmt))
-        except InputError as error:
-            raise InputError(f"{where.format(field)}[{k}]: {error}") from None
-    if decimals is not None:
-        if len(decimals) != len(numbers):
-            raise InputError(f"{where.format(field + '_decimal')}: has {len(decimals)} numbers, {field} has {len(numbers)}")
-        for k, (number, decimal) in enumerate(zip(numbers, decimals, strict=True)):
-            # the sign of a zero counts as well
-            if parse_exact(decimal) != Fraction(number) or decimal.startswith("-") != hex_text(number).startswith("-"):
-                raise InputError(f"{where.format(field + '_decimal')}[{k}]: {quoted(decimal)} is not {hex_text(number)}")
-    return tuple(numbers)
+def _only_point(data: Json, fmt: Format, network: Network) -> tuple[Point, ...]:
+    """That of version 2."""
+    return (Point(POINT, read_point(data["inputs"], "point", fmt, inputs_of(network), "inputs")),)
 
 
-def read_network(layers: Sequence[Json], fmt: Format, least_outputs: int = 2) -> Network:
-    """A network of numbers of ``fmt``.  Raises InputError where shapes do not fit, or it has fewer outputs."""
-    result: list[Dense] = []
-    for k, layer in enumerate(layers):
-        where = f"network.layers[{k}]"
-        width = len(layer["weight"][0])
-        if result and width != result[-1].outputs:
-            raise InputError(f"{where}.weight: has {width} columns, the layer before it has {result[-1].outputs} outputs")
-        result.append(Dense(_weight(layer, fmt, where, width), _bias(layer, fmt, where)))
-    if result[-1].outputs < least_outputs:
-        raise InputError(f"network.layers[{len(result) - 1}].weight: a classifier needs at least 2 outputs, not 1")
-    return dense_relu(tuple(result))
+def _points(data: Json, fmt: Format, network: Network) -> tuple[Point, ...]:
+    points = [
+        Point(entry["name"], read_point(entry, "numbers", fmt, inputs_of(network), f"points[{k}]"))
+        for k, entry in enumerate(data["points"])
+    ]
+    for k, point in enumerate(points):
+        if any(point.name == other.name for other in points[:k]):
+            raise InputError(f"points[{k}].name: {point.name} is the name of another point")
+        if not any(point.name == view["point"] for view in data["views"][:2]):
+            raise InputError(f"points[{k}].name: neither of the first two views is evaluated at {point.name}")
+    return tuple(points)
 
 
-def _weight(layer: Json, fmt: Format, where: str, width: int) -> tuple[tuple[float, ...], ...]:
-    rows, decimals = layer["weight"], layer.get("weight_decimal")
-    if decimals is not None and len(decimals) != len(rows):
-        raise InputError(f"{where}.weight_decimal: has {len(decimals)} rows, weight has {len(rows)}")
-    for j, row in enumerate(rows):
-        if len(row) != width:
-            raise InputError(f"{where}.weight[{j}]: has {len(row)} numbers, the first row has {width}")
-    return tuple(
-        read_vector(row, None if decimals is None else decimals[j], fmt, f"{where}.{{}}[{j}]", "weight")
-        for j, row in enumerate(rows)
+def _claim(data: Json, where: str, points: Sequence[Point]) -> Claim:
+    region = data["region"]
+    centre = [point.numbers for point in points if point.name == region["centre"]]
+    if not centre:
+        raise InputError(f"{where}.region.centre: there is no point {region['centre']}")
+    if ("supremum" in data) != ("supremum_exact" in data):
+        raise InputError(f"{where}.supremum: must stand beside supremum_exact")
+    supremum = read_exact(data, where, "supremum") if "supremum" in data else None
+    ball = Ball(centre[0], read_exact(region, f"{where}.region", "radius"))
+    return Claim(data["verifier"], ball, data["verdict"], supremum)
+
+
+def _numbers(data: Json, where: str, name: str, outputs: int) -> tuple[Fraction, ...]:
+    """Exact numbers, one per output, or none."""
+    texts, field = data.get(name, ()), f"{where}.{name}" if where else name
+    _require_each(texts, field, outputs)
+    return tuple(read_rational(text, f"{field}[{k}]") for k, text in enumerate(texts))
+
+
+def _require_each(values: Sequence[object], field: str, outputs: int) -> None:
+    if values and len(values) != outputs:
+        raise InputError(f"{field}: has {len(values)} entries, the network has {outputs} outputs")
+
+
+def _predicate(data: Json, outputs: int) -> Predicate:
+    kind, output, other = data["kind"], int(data.get("output", 0)), int(data.get("other", 1))
+    for name, number in (("output", output), *((("other", other),) if kind == "equal" else ())):
+        if number >= outputs:
+            raise InputError(f"predicate.{name}: {number} is no output of a network with {outputs} outputs")
+    bound = read_rational(data.get("bound", "0/1"), "predicate.bound")
+    if not (bound > 0 if kind == "gap" else bound == 0):
+        raise InputError(f"predicate.bound: must be {'above' if kind == 'gap' else 'equal to'} 0 where the kind is {kind}")
+    return Predicate(kind, output, other, bound)
+
+
+def _views(data: Json, fmt: Format, network: Network, points: Sequence[Point], folder: PathLike | None) -> tuple[View, ...]:
+    table: list[Arithmetic] = []
+    for k, entry in enumerate(data["arithmetics"]):
+        with at(f"arithmetics[{k}]"):
+            table.append(arithmetic_from_json(entry))
+    views = [_view(entry, f"views[{k}]", fmt, network, table, folder) for k, entry in enumerate(data["views"])]
+    for k, view in enumerate(views):
+        role = ("reference", "deployed", "silent")[min(k, 2)]
+        if view.role != role:
+            raise InputError(f"views[{k}].role: is {view.role}, but the view in this place is the {role} one")
+        if any(view.name == other.name for other in views[:k]):
+            raise InputError(f"views[{k}].name: {view.name} is the name of another view")
+        if not any(view.point == point.name for point in points):
+            raise InputError(f"views[{k}].point: there is no point {view.point}")
+    return tuple(views)
+
+
+def _require_known(question: str, predicate: Predicate, version: int) -> None:
+    known = [name for name in ASKED_WITH if version > 2 or name not in SINCE_3]
+    if question not in known:
+        raise InputError(f"question: is none of {', '.join(known)}")
+    if predicate.kind not in ASKED_WITH[question]:
+        raise InputError(f"predicate.kind: is {predicate.kind}, which is no matter of the question {question}")
+
+
+def _require_own_label(label: str, environment: str, where: str) -> None:
+    """A label that names an environment stands for what computed the numbers: it must be the view's own."""
+    try:
+        named = parse_environment(label)
+    except InputError:
+        return
+    if not environment or parse_environment(environment).process != named.process:
+        raise InputError(f"{where}.label: names the environment {named}, which is not the view's own")
+
+
+def _require_placed(seen: Observation, view: View, where: str) -> None:
+    """A run that stands for a view's environment was made there."""
+    own = parse_environment(view.environment) if view.environment else None
+    run = (seen.library, seen.variant, seen.device or "cpu", seen.batch, seen.threads)
+    said = (*run, seen.settings, seen.switches, seen.layout)
+    if own is None:
+        raise InputError(f"{where}.view: {view.name} has no environment that a run could be of")
+    if said != (own.library, own.operation, own.device, own.batch, own.threads, own.settings, own.switches, own.layout):
+        raise InputError(f"{where}.view: the run is not one of {view.name}'s environment {own}")
+    if seen.permutation != view.permutation:
+        raise InputError(f"{where}.permutation: is not that of view {view.name}")
+
+
+def _view(data: Json, where: str, fmt: Format, network: Network, table: Sequence[Arithmetic], folder: PathLike | None) -> View:
+    outputs = outputs_of(network)
+    computed = _computed(data, where, fmt, network, folder)
+    with at(f"{where}.deployment"):
+        deployment = _deployment(data["deployment"], computed or network, table)
+    permutation = _permutation(data, where, outputs)
+    intervals = data.get("interval", ())
+    _require_each(intervals, f"{where}.interval", outputs)
+    view = View(
+        name=data["name"],
+        label=named_environment(data, "label"),
+        role=data["role"],
+        deployment=deployment,
+        environment=named_environment(data, "environment"),
+        point=data.get("point", POINT),
+        network=computed,
+        row=int(data.get("row", 0)),
+        permutation=permutation,
+        logits=_numbers(data, where, "logits", outputs),
+        interval=tuple(_ends(ends, f"{where}.interval[{k}]") for k, ends in enumerate(intervals)),
+        widening=data.get("widening", ""),
+        measured=data.get("measured", False),
     )
+    formats = {how.format for how in arithmetics(view)}
+    if len(formats) > 1:
+        raise InputError(f"{where}.deployment: its arithmetics have more than one format")
+    for how in formats:
+        if how is not None and not contains(how, fmt):
+            raise InputError(f"{where}.deployment: {how} does not hold every {fmt}, of which the network is")
+    if view.widening and not view.interval:
+        raise InputError(f"{where}.widening: is said of a view that is no interval")
+    if view.measured and not (view.environment and view.logits):
+        raise InputError(f"{where}.measured: is said of a view without an environment, or without logits")
+    _require_environment(view, where)
+    _require_own_label(view.label, view.environment, where)
+    if data.get("call") and not view.environment:
+        raise InputError(f"{where}.call: is said of a view without an environment")
+    require_call(data, view_call(view.environment, fmt, network), where)
+    return view
 
 
-def _bias(layer: Json, fmt: Format, where: str) -> tuple[float, ...] | None:
-    bias, decimals, outputs = layer["bias"], layer.get("bias_decimal"), len(layer["weight"])
-    if bias is None:
-        if decimals is not None:
-            raise InputError(f"{where}.bias_decimal: stands beside a bias that is null")
+def _computed(data: Json, where: str, fmt: Format, network: Network, folder: PathLike | None) -> Network | None:
+    """A view's own network."""
+    if "network" not in data:
         return None
-    if len(bias) != outputs:
-        raise InputError(f"{where}.bias: has {len(bias)} numbers, the layer has {outputs} outputs")
-    return read_vector(bias, decimals, fmt, f"{where}.{{}}", "bias")
+    with at(where):
+        computed = read_network(data["network"], fmt, folder=folder)
+    if (inputs_of(computed), outputs_of(computed)) != (inputs_of(network), outputs_of(network)):
+        raise InputError(f"{where}.network: has other inputs or outputs than the witness's network")
+    return computed
 
 
-def read_point(inputs: Json, name: str, fmt: Format, expected: int) -> tuple[float, ...]:
-    """One of the points of ``inputs``.  Raises InputError where it has not ``expected`` numbers."""
-    if len(inputs[name]) != expected:
-        raise InputError(f"inputs.{name}: has {len(inputs[name])} numbers, the network has {expected} inputs")
-    return read_vector(inputs[name], inputs.get(f"{name}_decimal"), fmt, "inputs.{}", name)
+def _permutation(data: Json, where: str, outputs: int) -> tuple[int, ...]:
+    permutation = tuple(int(k) for k in data.get("permutation", ()))
+    if permutation and sorted(permutation) != list(range(outputs)):
+        raise InputError(f"{where}.permutation: does not name each of the {outputs} neurons of the last layer once")
+    return permutation
 
 
-def _deployment(data: Json, fmt: Format, network: Network) -> Deployment:
+def _require_environment(view: View, where: str) -> None:
+    """The row of a view is one of its environment's batch, and the one that the environment names if it names any."""
+    if not view.environment:
+        return
+    with at(f"{where}.environment"):
+        environment = parse_environment(view.environment)
+    if view.row >= environment.batch or environment.row not in (0, view.row):
+        raise InputError(f"{where}.row: {view.row} is not the row of {quoted(view.environment)}")
+
+
+def _ends(data: Sequence[str], where: str) -> tuple[Fraction, Fraction]:
+    lower, upper = (read_rational(text, f"{where}[{k}]") for k, text in enumerate(data))
+    if lower > upper:
+        raise InputError(f"{where}: its lower end is above its upper end")
+    return lower, upper
+
+
+def _deployment(data: Json, network: Network, table: Sequence[Arithmetic]) -> Deployment:
+    graph = network.logits
+    sums = [structure for structure in map(graph.structure, graph.sums) if isinstance(structure, Sums)]
     exceptions: dict[tuple[int, int], Arithmetic] = {}
     for k, entry in enumerate(data.get("exceptions", ())):
-        where = f"arithmetic.exceptions[{k}]"
-        layer, output = int(entry["layer"]), int(entry["output"])
-        if layer >= len(network.dense_layers) or output >= network.dense_layers[layer].outputs:
-            raise InputError(f"{where}: the network has no output {output} in a layer {layer}")
-        if (layer, output) in exceptions:
-            raise InputError(f"{where}: output {output} of layer {layer} is named twice")
-        exceptions[layer, output] = _arithmetic(entry["arithmetic"], fmt, f"{where}.arithmetic")
-    return Deployment(_arithmetic(data["default"], fmt, "arithmetic.default"), tuple(exceptions.items()))
+        layer, arithmetic = int(entry["layer"]), entry["arithmetic"]
+        for output in _outputs(entry, f"exceptions[{k}]"):
+            if layer >= len(sums) or output >= sums[layer].outputs:
+                raise InputError(f"exceptions[{k}]: the network has no output {output} in a layer {layer}")
+            if (layer, output) in exceptions:
+                raise InputError(f"exceptions[{k}]: output {output} of layer {layer} is named twice")
+            exceptions[layer, output] = _entry(table, arithmetic, f"exceptions[{k}].arithmetic")
+    layers: dict[int, Arithmetic] = {}
+    for k, entry in enumerate(data.get("layers", ())):
+        layer = int(entry["layer"])
+        if layer >= len(sums) or layer in layers:
+            raise InputError(f"layers[{k}]: the network has no layer {layer}, or it is named twice")
+        layers[layer] = _entry(table, entry["arithmetic"], f"layers[{k}].arithmetic")
+    usual = _entry(table, data["default"], "default")
+    deployment = Deployment(usual, tuple(exceptions.items()), tuple(layers.items()))
+    for index, of_layer in enumerate(sums):
+        own = [arithmetic for (layer, _), arithmetic in exceptions.items() if layer == index]
+        all_excepted = len(own) == of_layer.outputs
+        for arithmetic in dict.fromkeys([*own, *([] if all_excepted else [deployment.of_layer(index)])]):
+            _require_fit(arithmetic, of_layer.terms, of_layer.bias is not None)
+    return deployment
 
 
-def _arithmetic(data: Json, fmt: Format, where: str) -> Arithmetic:
-    if data["format"] != fmt.name:
-        raise InputError(f"{where}.format: is {data['format']}, but the network is {fmt.name}")
-    try:
-        order = parse_order(data.get("order", "sequential"))
-    except InputError:
-        raise InputError(f"{where}.order: unknown order {quoted(data['order'])}") from None
-    accumulator = data.get("accumulator")
-    return Arithmetic(
-        format=fmt,
-        accumulator=None if accumulator is None else format_named(accumulator),
-        rounding=rounding_named(data.get("rounding", "RNE")),
-        fused=data.get("fused", False),
-        flush=Flush(data.get("flush", False)),
-        order=order,
-        bias_first=data.get("bias_first", False),
-    )
+def _outputs(entry: Json, where: str) -> Iterator[int]:
+    """The outputs that an exception names: one in version 2, pairs of a first and a last one since.
+
+    They are made one by one: a pair may name more than any layer has.
+    """
+    if "output" in entry:
+        yield int(entry["output"])
+        return
+    for first, last in entry["outputs"]:
+        if last < first:
+            raise InputError(f"{where}.outputs: the last output of {int(first)} to {int(last)} is before its first one")
+        yield from range(int(first), int(last) + 1)
 
 
-def _certificate(data: Json, where: str) -> Certificate:
-    return Certificate(data["certifier"], data["accepted"], _exact(data, where, "radius"), _exact(data, where, "supremum"))
+def _entry(table: Sequence[Arithmetic], index: float, where: str) -> Arithmetic:
+    if index >= len(table):
+        raise InputError(f"{where}: the table has no arithmetic {int(index)}")
+    return table[int(index)]
 
 
-def _exact(data: Json, where: str, name: str) -> Fraction:
-    """An exact number, compared with the float64 beside it."""
-    exact = parse_exact(data[f"{name}_exact"])
-    try:
-        nearest = float(exact)
-    except OverflowError:
-        raise InputError(f"{where}.{name}_exact: is too large") from None
-    if nearest != data[name]:
-        raise InputError(f"{where}.{name}: {quoted(data[name])} is not the float64 nearest to {name}_exact")
-    return exact
+def _require_fit(how: Arithmetic, inputs: int, bias: bool) -> None:
+    """Whether an arithmetic can evaluate a layer of so many inputs."""
+    program_of(how, inputs, bias)
+    if any(leaf >= inputs + (how.bias_leaf and bias) for leaf in how.rounded):
+        raise InputError(f"the order has no leaf {max(how.rounded)} that could be rounded")
 
 
-def _float(number: float, where: str) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        raise InputError(f"{where}: {quoted(number)} is too large") from None
+def _box(data: Sequence[Sequence[str]], inputs: int) -> tuple[tuple[float, float], ...]:
+    if data and len(data) != inputs:
+        raise InputError(f"box: has {len(data)} ranges, the network has {inputs} inputs")
+    ranges = []
+    for k, ends in enumerate(data):
+        with at(f"box[{k}]"):
+            lower, upper = (parse_hex_in(text, FLOAT64) for text in ends)
+            if lower > upper:
+                raise InputError("its lower end is above its upper end")
+            ranges.append((lower, upper))
+    return tuple(ranges)
 
 
-def _number(data: Json, name: str) -> float:
-    """A float64, compared with its hexadecimal text if there is one."""
-    number = _float(data.get(name, 0.0), name)
-    text = data.get(f"{name}_hex")
-    if text is not None:
-        try:
-            same = parse_hex_in(text, format_named("float64")) == number
-        except InputError as error:
-            raise InputError(f"{name}_hex: {error}") from None
-        if not same:
-            raise InputError(f"{name}_hex: {quoted(text)} is not {number!r}")
-    return number
+def _sampled(data: Json | None) -> Sampled | None:
+    if data is None:
+        return None
+    numbers = {name: int(data[name]) for name in ("inside", "inside_fires", "outside", "outside_fires", "seed")}
+    for name in ("inside", "outside"):
+        if numbers[f"{name}_fires"] > numbers[name]:
+            raise InputError(f"sampled.{name}_fires: is more than {name}")
+    return Sampled(**numbers, how=data["how"])
 
 
-def read_optimum(data: Json) -> str:
-    """What is proved.  Raises InputError where the two places that say so differ."""
-    optimum: str = data.get("optimum", "")
-    proof = data.get("proof")
-    if "proof" in data and (proof["text"] if proof else "") != optimum:
-        raise InputError("proof.text: does not say what optimum says")
-    return optimum
-
-
-def read_logits(data: Json, where: str, name: str, outputs: int) -> tuple[float, ...]:
-    """What a library computed, infinities and NaN among it; empty if the file does not say."""
-    texts = data.get(name, ())
-    if texts and len(texts) != outputs:
-        raise InputError(f"{where}.{name}: has {len(texts)} numbers, the network has {outputs} outputs")
-    numbers = []
-    for k, text in enumerate(texts):
-        try:
-            numbers.append(float(text) if text in ("nan", "inf", "-inf") else parse_hex_in(text, format_named("float64")))
-        except InputError as error:
-            raise InputError(f"{where}.{name}[{k}]: {error}") from None
-    return tuple(numbers)
-
-
-def _class(data: Json, where: str, name: str, outputs: int) -> int | None:
-    number = data.get(name)
-    if number is not None and number >= outputs:
-        raise InputError(f"{where}.{name}: {int(number)} is no class of a network with {outputs} outputs")
-    return None if number is None else int(number)
-
-
-def _replay(data: Json, where: str, outputs: int) -> Replay:
-    seen = Replay(
+def _observation(data: Json, where: str, outputs: int, predicate: Predicate, views: Sequence[View]) -> Observation:
+    logits, at_reference = (read_logits(data, where, name, outputs) for name in ("logits", "reference_logits"))
+    two_points = views[0].point != views[1].point
+    if at_reference and not two_points:
+        raise InputError(f"{where}.reference_logits: do not go with one point")
+    seen = Observation(
         library=data["library"],
         version=data.get("version", ""),
         variant=named_variant(data),
         device=data.get("device", ""),
         batch=int(data.get("batch", 0)),
         rows=tuple(int(row) for row in data.get("rows", ())),
-        logits_certified=read_logits(data, where, "logits_certified", outputs),
-        logits_counterexample=read_logits(data, where, "logits_counterexample", outputs),
-        class_certified=_class(data, where, "class_certified", outputs),
-        class_counterexample=_class(data, where, "class_counterexample", outputs),
-        certificate_accepted=data.get("certificate_accepted"),
-        confirmed=data.get("confirmed", False),
+        threads=None if data.get("threads") is None else int(data["threads"]),
+        settings=tuple(data.get("settings", {}).items()),
+        switches=tuple(data.get("switches", {}).items()),
+        layout=data.get("layout", ""),
+        permutation=_permutation(data, where, outputs),
+        view=data.get("view", ""),
+        logits=logits,
+        reference_logits=at_reference,
+        class_index=read_class(data, where, "class", outputs),
+        reference_class=read_class(data, where, "reference_class", outputs),
+        accepted=data.get("accepted"),
+        departs=data.get("departs", False),
+        agrees_with=tuple(data.get("agrees_with", ())),
         not_run=data.get("not_run", ""),
         environment=dict(data.get("environment", {})),
     )
-    require_call(data, run_call(seen.library, seen.variant), where)
+    if any(row >= seen.batch for row in seen.rows) and not two_points:  # of ties the check says so
+        raise InputError(f"{where}.rows: holds a row that is not in a batch of {seen.batch}")
+    if seen.view:
+        own = [view for view in views if view.name == seen.view]
+        if not own:
+            raise InputError(f"{where}.view: there is no view {seen.view}")
+        _require_placed(seen, own[0], where)
+    departs, agrees = judged(predicate, views, logits, at_reference) if logits else (False, ())
+    if seen.departs != departs and not two_points:
+        raise InputError(f"{where}.departs: is {str(seen.departs).lower()}, but the logits beside it say the opposite")
+    if seen.agrees_with != agrees:
+        raise InputError(f"{where}.agrees_with: does not name the views whose logits these are ({', '.join(agrees) or 'none'})")
+    require_call(data, run_call(seen.library, seen.variant, seen.layout), where)
     return seen
-
-
-def read_provenance(data: Json) -> Provenance | None:
-    """How a witness came to be, if the file says so.  Raises InputError where it says only half of it."""
-    names = ("engine", "encoding", "seed", "seconds", "provenance")
-    absent = [name for name in names if data.get(name) is None]
-    if len(absent) == len(names):
-        return None
-    if absent:
-        raise InputError(f"{absent[0]}: is missing, although {next(n for n in names if n not in absent)} is there")
-    return Provenance(
-        engine=data["engine"],
-        encoding=data["encoding"],
-        seed=int(data["seed"]),
-        created=data["provenance"]["created"],
-        versions=dict(data["provenance"]["versions"]),
-        seconds_solve=_float(data["seconds"]["solve"], "seconds.solve"),
-        seconds_total=_float(data["seconds"]["total"], "seconds.total"),
-        notes=tuple(data["provenance"]["notes"]),
-    )

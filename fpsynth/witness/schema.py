@@ -14,10 +14,8 @@ from fpsynth.errors import InputError
 from fpsynth.witness.numerals import quoted
 
 SCHEMA_NAME = "fpsynth-witness"
-SCHEMA_VERSION = 1
-"""Of files that hold a tie."""
-DIVERGENCE_VERSION = 2
-"""Of files that hold a divergence."""
+SCHEMA_VERSION = 3
+"""Of files that are written; 1 (ties) and 2 (two views of one point) are read for ever."""
 
 Schema = Mapping[str, Any]
 
@@ -55,19 +53,10 @@ KEYWORDS |= {
 ANNOTATIONS = frozenset(("$schema", "$defs", "title", "description"))
 
 
-def witness_schema() -> Schema:
-    """Return the shipped JSON Schema of witness files of version 1: ties."""
-    return _shipped("witness.schema.json")
-
-
-def divergence_schema() -> Schema:
-    """Return the shipped JSON Schema of witness files of version 2: divergences."""
-    return _shipped("divergence.schema.json")
-
-
-@lru_cache(maxsize=2)
-def _shipped(name: str) -> Schema:
-    schema: Schema = json.loads(resources.files("fpsynth.witness").joinpath(name).read_text("utf-8"))
+@lru_cache(maxsize=4)
+def witness_schema(version: int = SCHEMA_VERSION) -> Schema:
+    """Return the shipped JSON Schema of witness files of a version, 1 to 3."""
+    schema: Schema = json.loads(resources.files("fpsynth.witness").joinpath(f"version{version}.schema.json").read_text("utf-8"))
     return schema
 
 
@@ -77,23 +66,24 @@ def version_of(data: object) -> int:
     Raises InputError for data that is no witness, and for versions that are newer than this fpsynth.
     """
     if not isinstance(data, dict):
-        _refuse(data, {"title": f"an fpsynth witness, version {SCHEMA_VERSION} or {DIVERGENCE_VERSION}"}, "")
+        _refuse(data, {"title": f"an fpsynth witness, version 1 to {SCHEMA_VERSION}"}, "")
     elif data.get("schema") != SCHEMA_NAME:
         raise InputError(f"schema: this is not a witness file (it must say {SCHEMA_NAME!r})")
     else:
         version = data.get("schema_version")
-        if isinstance(version, int) and not isinstance(version, bool) and version > DIVERGENCE_VERSION:
+        if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
             raise InputError(
-                f"schema_version: {quoted(version)} is newer than {DIVERGENCE_VERSION}, the newest that this fpsynth reads"
+                f"schema_version: {quoted(version)} is newer than {SCHEMA_VERSION}, the newest that this fpsynth reads"
             )
-        if _same(version, DIVERGENCE_VERSION):
-            return DIVERGENCE_VERSION
-    return SCHEMA_VERSION
+        for known in range(1, SCHEMA_VERSION + 1):
+            if _same(version, known):
+                return known
+    return 1
 
 
 def require_valid(data: object) -> None:
     """Raise InputError, naming the field, unless ``data`` (parsed JSON) obeys the shipped schema of its version."""
-    root = divergence_schema() if version_of(data) == DIVERGENCE_VERSION else witness_schema()
+    root = witness_schema(version_of(data))
     _check(data, root, "", root)
 
 

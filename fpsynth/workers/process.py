@@ -205,7 +205,10 @@ def _said(worker: Worker) -> Message | NoAnswer | None:
 
 
 def _import_path() -> dict[str, str]:
-    """Let the worker import the very fpsynth that started it, from whatever folder it was started."""
+    """Let the worker import the very fpsynth that started it, and nothing of the current folder, wherever it was started.
+
+    An empty part of PYTHONPATH stands for that folder, and is there by itself where a shell adds to a variable that is unset.
+    """
     here = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-    inherited = os.environ.get("PYTHONPATH")
-    return {"PYTHONPATH": here + (os.pathsep + inherited if inherited else "")}
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return {"PYTHONPATH": os.pathsep.join([here, *(part for part in inherited if part not in ("", os.curdir))])}

@@ -99,16 +99,18 @@ def test_json_is_one_object_with_what_was_promised():
     assert len(layer["weight"]) == 2
     assert all(float.fromhex(entry) > 0 for row in layer["weight"] for entry in row)
     assert layer["bias"] is None
-    (certified,), (counterexample,) = said["inputs"]["certified"], said["inputs"]["counterexample"]
+    assert [point["name"] for point in said["points"]] == ["certified", "counterexample"]
+    (certified,), (counterexample,) = (point["numbers"] for point in said["points"])
     assert abs(float.fromhex(certified) - float.fromhex(counterexample)) == said["distance"]
-    assert said["certificate"]["certifier"] == "lipschitz-exact"
-    assert said["certificate"]["accepted"] is True
-    assert said["certificate"]["radius"] > said["distance"]
-    assert said["sound_certifier"]["accepted"] is False
-    for replay in said["replays"]:
-        assert {"library", "version", "device", "batch"} <= replay.keys()
-        assert (replay["class_certified"], replay["class_counterexample"], replay["confirmed"]) == (1, 0, True)
-    assert {replay["batch"] for replay in said["replays"]} == {1, 4}
+    refuted = said["claims"][0]
+    assert (refuted["verifier"], refuted["verdict"]) == ("lipschitz-exact", "unsat")
+    assert refuted["region"]["centre"] == "certified"
+    assert refuted["region"]["radius"] > said["distance"]
+    assert said["control"]["verdict"] == "unknown"
+    for seen in said["observations"]:
+        assert {"library", "version", "device", "batch"} <= seen.keys()
+        assert (seen["reference_class"], seen["class"], seen["departs"]) == (1, 0, True)
+    assert {seen["batch"] for seen in said["observations"]} == {1, 4}
     assert all(said[name] for name in ("engine", "encoding"))
     assert isinstance(said["seed"], int)
     assert 0 < said["seconds"]["solve"] <= said["seconds"]["total"]
@@ -122,10 +124,11 @@ def test_json_of_what_is_impossible_has_the_same_keys():
     assert done.returncode == 0
     assert said["verdict"] == "impossible"
     assert said["network"] is None
-    assert said["replays"] == []
+    assert said["observations"] == []
     assert {"statement", "method"} <= said["proof"].keys()
     promised = (
-        "verdict dtype network inputs certificate distance ratio sound_certifier replays engine encoding seed seconds proof"
+        "question verdict dtype network points predicate views claims control distance ratio certified_ratio "
+        "observations engine encoding seed seconds proof"
     )
     for name in promised.split():
         assert name in found
@@ -165,7 +168,7 @@ def test_out_holds_the_witness_which_check_replay_and_explain_read(tmp_path):
     replayed = fpsynth_here("replay", file, "--library", "numpy", "--batch", "2", "--out", tmp_path / "again.json")
     assert replayed.returncode == 0, replayed.stderr
     assert "confirmed by numpy" in replayed.stdout
-    assert load(tmp_path / "again.json").replays[0].batch == 2
+    assert load(tmp_path / "again.json").observations[0].batch == 2
     explained = fpsynth_here("explain", file)
     assert explained.returncode == 0, explained.stderr
 
@@ -212,8 +215,8 @@ def test_a_witness_that_no_library_confirms_ends_with_exit_code_4(arguments):
     done = fpsynth_here("tie", "--json", "--batch", "1", *arguments)
     said = json.loads(done.stdout)
     assert (done.returncode, said["verdict"]) == (4, "found")
-    assert said["replays"]
-    assert all(replay["not_run"] and not replay["confirmed"] for replay in said["replays"])
+    assert said["observations"]
+    assert all(seen["not_run"] and not seen["departs"] for seen in said["observations"])
 
 
 # bad input
@@ -294,7 +297,7 @@ def test_a_radius_of_zero_is_bad_input(tmp_path):
     assert "above 0" in refused(fpsynth_here("certify", "--network", "n.npz", "--images", "i.npz", "--eps", "0"))
     assert "decimal number" in refused(fpsynth_here("certify", "--network", "n.npz", "--images", "i.npz", "--eps", "nan"))
     data = to_json(published())
-    data["certificate"] |= {"radius": 0.0, "radius_exact": "0.0"}
+    data["claims"][0]["region"] |= {"radius": 0.0, "radius_exact": "0.0"}
     (tmp_path / "zero.json").write_text(json.dumps(data))
     assert "radius" in refused(fpsynth_here("check", tmp_path / "zero.json"))
 

@@ -61,6 +61,14 @@ FILES = {
 }
 
 
+NETWORKS = {
+    "an ONNX model": "a network with one output has no classes to certify",
+    "a Keras model (.keras)": "config.json",
+    "a torch file (.pt, .pth)": "it holds numbers without the module that says what is computed",
+}
+"""What is said of files that a network is read from, or would be."""
+
+
 def archive_bytes(path):
     np.savez(path.with_suffix(".npz"), x=np.eye(2))
     return path.with_suffix(".npz").read_bytes()
@@ -87,7 +95,9 @@ def test_certify_says_what_a_file_is_and_what_it_takes(kind, tmp_path, capsys):
     FILES[kind](tmp_path / "file")
     for network, images in (("file", "images.npz"), ("net.npz", "file")):
         said = one_line(capsys, "certify", "--network", tmp_path / network, "--images", tmp_path / images, "--eps", "0.1")
-        if kind != "an .npz file of NumPy":
+        if network == "file" and kind in NETWORKS:
+            assert NETWORKS[kind] in said
+        elif kind != "an .npz file of NumPy":
             assert f"file is {kind}; what is needed is an .npz file of NumPy with" in said
         else:
             assert "no array called" in said

@@ -85,7 +85,7 @@ def test_every_command_prints_one_object_that_names_its_schema(name, files, caps
 
 
 def test_what_is_printed_of_a_file_can_be_a_file(files, capsys):
-    assert from_json(printed(capsys, "replay", CALLS["replay"][0], files)).replays
+    assert from_json(printed(capsys, "replay", CALLS["replay"][0], files)).observations
 
 
 def test_the_steps_of_an_explanation_are_data(files, capsys):

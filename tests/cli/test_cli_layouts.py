@@ -59,7 +59,7 @@ def test_a_flip_is_found_that_numpy_shows_when_it_is_called_by_hand(case, tmp_pa
     assert data["verdict"] == "found"
     layer = data["network"]["layers"][0]["weight"]
     weights = np.array([[float.fromhex(w) for w in row] for row in layer], "f4")
-    point = np.array([float.fromhex(x) for x in data["inputs"]["point"]], "f4")
+    point = np.array([float.fromhex(x) for x in data["points"][0]["numbers"]], "f4")
     batch, turned = np.tile(point, (4, 1)), np.ascontiguousarray(weights.T)
     a, b = (float(product(batch, turned)[0, 0]) for product in (first, second))
     assert (a > 0) != (b > 0), "the flip is there without fpsynth"

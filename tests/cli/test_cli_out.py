@@ -24,7 +24,7 @@ def test_json_says_what_was_left_out_of_the_folder(tmp_path):
 def test_the_certified_ratio_is_that_of_the_radius_that_is_printed():
     said = json.loads(run("tie", "--no-replay", "--json").stdout)
     assert said["ratio"] == 2**24
-    assert said["certified_ratio"] == said["certificate"]["radius"] / said["distance"]
+    assert said["certified_ratio"] == said["claims"][0]["region"]["radius"] / said["distance"]
     assert 0.999 * 2**24 < said["certified_ratio"] < 2**24
 
 
@@ -42,7 +42,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path, com
 @pytest.mark.parametrize("command", ["check", "replay", "explain"])
 def test_a_certifier_that_nobody_knows_is_refused(tmp_path, command):
     data = to_json(published())
-    data["certificate"]["certifier"] = "foo"
+    data["claims"][0]["verifier"] = "foo"
     (tmp_path / "w.json").write_text(json.dumps(data))
     done = run(command, str(tmp_path / "w.json"))
     assert done.returncode == 2
@@ -52,7 +52,7 @@ def test_a_certifier_that_nobody_knows_is_refused(tmp_path, command):
 
 def test_explain_says_first_what_is_not_true_of_the_file(tmp_path):
     data = to_json(published())
-    data["certificate"]["radius"], data["certificate"]["radius_exact"] = 2.0, "2"
+    data["claims"][0]["region"] |= {"radius": 2.0, "radius_exact": "2"}
     (tmp_path / "w.json").write_text(json.dumps(data))
     first = run("explain", str(tmp_path / "w.json")).stdout.splitlines()[0]
     assert first.startswith("NOT TRUE of this file: lipschitz-exact accepts radius 2")
@@ -105,7 +105,7 @@ def test_what_was_found_and_not_confirmed_has_its_own_exit_code(monkeypatch):
     from fpsynth.cli.divergence_commands import _code
 
     def code(verdict, found, confirmed, replayed):
-        result = SimpleNamespace(verdict=SimpleNamespace(value=verdict), divergences=found, confirmed=confirmed)
+        result = SimpleNamespace(verdict=SimpleNamespace(value=verdict), witnesses=found, confirmed=confirmed)
         return _code(result, replayed)
 
     assert [code("found", (1,), *flags) for flags in ((True, True), (False, True), (False, False))] == [0, 4, 0]

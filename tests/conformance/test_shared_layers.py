@@ -8,12 +8,6 @@ import numpy as np
 import pytest
 from shared_layers import MIXING, NETWORKS, POINTS, by_hand
 
-from fpsynth.certifiers.dataset import logits
-from fpsynth.certifiers.interval_expressions import lower_interval
-from fpsynth.certifiers.intervals import network_intervals
-from fpsynth.certifiers.lipschitz_ball import hidden_norms
-from fpsynth.certifiers.lipschitz_exact import margin_bounds
-from fpsynth.certifiers.lipschitz_sound import sound_certifier
 from fpsynth.encoders import encode
 from fpsynth.encoders.z3_terms import evaluate_z3
 from fpsynth.evaluators.arrays import evaluate_arrays
@@ -31,7 +25,13 @@ from fpsynth.rounding import from_float
 from fpsynth.solvers.base import Status
 from fpsynth.solvers.z3 import Z3
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.witness.writing import layer_json
+from fpsynth.verifiers.dataset import logits
+from fpsynth.verifiers.interval_expressions import lower_interval
+from fpsynth.verifiers.intervals import network_intervals
+from fpsynth.verifiers.lipschitz_ball import hidden_norms
+from fpsynth.verifiers.lipschitz_exact import margin_bounds
+from fpsynth.verifiers.lipschitz_sound import sound_certifier
+from fpsynth.witness.networks import layer_json
 
 HOW = Deployment(Arithmetic(FLOAT32))
 CASES = [(network, point) for network in NETWORKS for point in POINTS]

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fpsynth.certifiers.lipschitz_exact import margin_bounds
 from fpsynth.networks.network import Dense
 from fpsynth.networks.template import template
+from fpsynth.verifiers.lipschitz_exact import margin_bounds
 
 DATA = Path(os.environ.get("FPSYNTH_DATA") or Path(__file__).parents[3] / "shared" / "data")
 FILE = DATA / "gloro_mnist_8x128.npz"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profiles import examples
+from ties import changed, claim
 from witnesses import RADIUS, W1, W2, XA, XB, published
 
 from fpsynth import files
@@ -21,14 +22,14 @@ from fpsynth.networks.certifier_text import read_network, read_query
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.onnx import onnx_bytes, read_onnx, require_checked
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.witness import Replay, load
+from fpsynth.witness import Observation, load
 
 ASSIGNMENT = re.compile(r"\(([XY])_(\d+) (-?[0-9]+\.[0-9]+)\)")
 
 
 def float16_witness():
     """Neighbouring weights and neighbouring inputs: the products with 0.7509765625 tie, those with 0.75146484375 do not."""
-    return replace(
+    return changed(
         published(),
         format=FLOAT16,
         network=dense_relu((Dense(((0.75, 0.0), (0.75048828125, 0.0))),)),
@@ -40,13 +41,13 @@ def float16_witness():
 
 def in_format(witness, fmt):
     """Numbers that every format holds, with a tie at 0 that is one over the reals too."""
-    return replace(
+    return changed(
         witness,
         format=fmt,
         network=dense_relu((Dense(((1.0,), (1.25,))),)),
         certified=(1.25,),
         counterexample=(0.0,),
-        certificate=replace(witness.certificate, radius=Fraction(2)),
+        claim=claim(witness.claim.verifier, True, Fraction(2), witness.claim.reach),
         deployment=Deployment(Arithmetic(fmt)),
     )
 
@@ -194,8 +195,9 @@ def test_a_corpus_without_instances_is_refused_and_nothing_is_written(tmp_path, 
 
 def in_onnxruntime(**changes):
     """The replay of a witness in ONNX Runtime: the counterexample's class is 0, as predicted, unless changed."""
-    seen = Replay("onnxruntime", "1.31.0", "matmul", "cpu", 1, (0,), (0.0, 0.5), (0.5, 0.5))
-    return replace(published(), replays=(*published().replays, replace(seen, **changes)))
+    logits = {"reference_logits": (0.0, 0.5), "logits": (0.5, 0.5)}
+    seen = Observation("onnxruntime", "1.31.0", "matmul", "cpu", 1, (0,), **logits)
+    return replace(published(), observations=(*published().observations, replace(seen, **changes)))
 
 
 def test_verdicts_say_what_shows_them():
@@ -204,7 +206,7 @@ def test_verdicts_say_what_shows_them():
         "float32": "exact evaluation in float32 sequential; replayed in numpy",
         "real": "a proof in exact arithmetic",
     }
-    alone = Benchmark(replace(published(), replays=()))
+    alone = Benchmark(replace(published(), observations=()))
     assert alone.shown_by()["float32"] == "exact evaluation in float32 sequential; not shown by a replay"
     for text in (alone.query1(), alone.queries2()["float32"]):
         assert "; expected over float32: sat (exact evaluation in float32 sequential; not shown by a replay)" in text
@@ -215,7 +217,7 @@ def test_onnx_runtime_says_sat_only_where_it_was_run_and_gave_it():
     assert Benchmark(published()).in_onnxruntime() == {"verdict": "unknown", "shown_by": "not replayed"}
     said = Benchmark(in_onnxruntime()).in_onnxruntime()
     assert said == {"verdict": "sat", "shown_by": "replayed in onnxruntime 1.31.0, MatMul, batch 1"}
-    other = Benchmark(in_onnxruntime(logits_counterexample=(0.25, 0.5))).in_onnxruntime()
+    other = Benchmark(in_onnxruntime(logits=(0.25, 0.5))).in_onnxruntime()
     assert other == {"verdict": "unknown", "shown_by": "onnxruntime 1.31.0 gives the counterexample class 1"}
     wide = Benchmark(in_onnxruntime(batch=64)).in_onnxruntime()  # not the network that is written
     assert wide == {"verdict": "unknown", "shown_by": "not replayed"}
@@ -276,7 +278,7 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path):
 
 def test_points_of_one_class_are_no_benchmark(tmp_path):
     with pytest.raises(InputError, match="both points are predicted to have class 1"):
-        write_witness_folder(replace(published(), counterexample=(XB,)), tmp_path / "w")
+        write_witness_folder(changed(published(), counterexample=(XB,)), tmp_path / "w")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -290,7 +292,7 @@ def test_a_corpus_of_nothing_is_refused(tmp_path):
 @settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=30))
 def test_no_text_in_a_witness_changes_a_query(tmp_path, text):
-    witness = replace(published(), certificate=replace(published().certificate, certifier=text))
+    witness = changed(published(), claim=replace(published().claim, verifier=text))
     plain, odd = Benchmark(published()).query1(), Benchmark(witness).query1()
     assert [line for line in odd.split("\n") if not line.startswith(";")] == [
         line for line in plain.split("\n") if not line.startswith(";")

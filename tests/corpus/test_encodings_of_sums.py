@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fpsynth.certifiers.intervals import network_intervals
-from fpsynth.corpus.smtlib.divergence_table import FAMILIES, WAYS, Sums, questions
+from fpsynth.corpus.smtlib.divergence_table import FAMILIES, WAYS, ComparedSums, questions
 from fpsynth.corpus.smtlib.enumeration import enumerate_problem
 from fpsynth.corpus.smtlib.manifest import load_manifest
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT16, FLOAT32
@@ -18,6 +17,7 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
+from fpsynth.verifiers.intervals import network_intervals
 
 ENCODINGS = Path(__file__).parents[2] / "encodings"
 OPPOSITE, ZERO, DIFFER = WAYS
@@ -38,7 +38,7 @@ def added(numbers, dtype):
 def sums(terms, first, second, way=OPPOSITE, domain=TINY, **other):
     """A question about numbers of float8_e4m3fn in two orders."""
     how = [Arithmetic(FLOAT8_E4M3FN, order=parse_order(order)) for order in (first, second)]
-    return Sums(FLOAT8_E4M3FN, terms, *how, way, domain, **other)
+    return ComparedSums(FLOAT8_E4M3FN, terms, *how, way, domain, **other)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from divergences import divergence, views
 
-from fpsynth.certifiers.base import certifier
-from fpsynth.certifiers.bounds import norm_upper
 from fpsynth.evaluators import networks
 from fpsynth.evaluators.networks import MAX_GRAPH, graph_logits, network_logits
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
@@ -18,6 +16,8 @@ from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
+from fpsynth.verifiers.base import certifier
+from fpsynth.verifiers.bounds import norm_upper
 from fpsynth.witness.file import parse, text
 
 WIDE = 200

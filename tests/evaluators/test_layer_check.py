@@ -16,8 +16,8 @@ from fpsynth.evaluators.float_arrays import fma_arrays
 from fpsynth.evaluators.layer_arrays import array_sums
 from fpsynth.evaluators.layer_check import fault, fault_of, hostile_layers
 from fpsynth.evaluators.layer_groups import FloatArray, LayerSums, groups
-from fpsynth.evaluators.layer_tasks import Block, Sums, Task
-from fpsynth.evaluators.layer_ways import Library, Way, ready, refusal
+from fpsynth.evaluators.layer_tasks import Block, LayerTask, TaskSums
+from fpsynth.evaluators.layer_ways import ArrayLibrary, Way, ready, refusal
 from fpsynth.evaluators.layers import layer_sums
 from fpsynth.evaluators.schedules import Code
 from fpsynth.formats import FLOAT32, FLOAT64, Format
@@ -33,7 +33,7 @@ needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reas
 def stand_in(fma: Operation, flush: Callable[[Any], Any] = lambda x: x, add: Any = np.add) -> Any:
     """An evaluation of float32 schedules with a fused multiply-add, and with flushing and additions, of our choice."""
 
-    def evaluate(task: Task, block: Block, addends: Sequence[FloatArray]) -> Sums:
+    def evaluate(task: LayerTask, block: Block, addends: Sequence[FloatArray]) -> TaskSums:
         inputs = block.read(task.schedule)
         padded = np.concatenate([inputs, np.zeros((len(inputs), 1), np.float32)], axis=1)
         stack: list[Any] = []
@@ -53,7 +53,7 @@ def stand_in(fma: Operation, flush: Callable[[Any], Any] = lambda x: x, add: Any
                     stack[-1] = flush(add(stack[-1], flush(x * w)))
                 else:
                     stack.append(flush(x * w))
-        return Sums(stack[0])
+        return TaskSums(stack[0])
 
     return evaluate
 
@@ -102,11 +102,11 @@ def test_the_right_operations_pass() -> None:
 def test_products_that_are_added_without_being_rounded_fail() -> None:
     """What a compiler does that contracts a product and a sum."""
 
-    def contracted(task: Task, block: Block, addends: Sequence[FloatArray]) -> Sums:
+    def contracted(task: LayerTask, block: Block, addends: Sequence[FloatArray]) -> TaskSums:
         operations = task.schedule.operations.copy()
         operations[operations[:, 0] == Code.MULTIPLY_ADD, 0] = Code.FMA
         schedule = type(task.schedule)(**{**vars(task.schedule), "operations": operations})
-        return array_sums(Task(schedule, task.weights, task.bias, task.taps), block, addends)
+        return array_sums(LayerTask(schedule, task.weights, task.bias, task.taps), block, addends)
 
     assert fault_of(contracted, FLOAT32, Flush.NEVER)
 
@@ -119,8 +119,8 @@ def test_each_repair_of_a_second_rounding_is_needed(name: str, monkeypatch: pyte
 
 
 def test_what_is_doubtful_must_be_looked_at() -> None:
-    def careless(task: Task, block: Block, addends: Sequence[FloatArray]) -> Sums:
-        return Sums(array_sums(task, block, addends).outputs)
+    def careless(task: LayerTask, block: Block, addends: Sequence[FloatArray]) -> TaskSums:
+        return TaskSums(array_sums(task, block, addends).outputs)
 
     assert not fault_of(careless, FLOAT32, Flush.ROUNDED, Way.ARRAYS)
     assert fault_of(careless, FLOAT32, Flush.UNBOUNDED, Way.ARRAYS)
@@ -130,7 +130,7 @@ def test_what_is_doubtful_must_be_looked_at() -> None:
 @pytest.mark.parametrize("fmt", [FLOAT32, FLOAT64], ids=str)
 @pytest.mark.parametrize("way", [pytest.param(Way.COMPILED, marks=needs_numba), Way.ARRAYS])
 def test_the_ways_pass_on_this_machine(way: Way, fmt: Format, flush: Flush) -> None:
-    assert fault(way, fmt, flush, Library()) == ""
+    assert fault(way, fmt, flush, ArrayLibrary()) == ""
 
 
 @pytest.mark.parametrize("fmt", [FLOAT32, FLOAT64], ids=str)
@@ -154,7 +154,7 @@ def test_a_library_that_fails_its_self_test_is_not_used_and_that_is_said() -> No
     careless.__name__ = "careless"
     one = np.ones((1, 2), np.float32)
     layer = LayerSums(np.array([[0, 1]], np.int32), one, None, (program_of(Arithmetic(FLOAT32, fused=True), 2),))
-    result = layer_sums(layer, one, ways=[Way.ARRAYS], library=Library(_Namespace(careless)))
+    result = layer_sums(layer, one, ways=[Way.ARRAYS], library=ArrayLibrary(_Namespace(careless)))
     assert result.ways == (Way.GENERAL,)
     assert result.outputs.item() == 2.0
     (line,) = result.refused

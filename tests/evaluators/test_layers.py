@@ -20,7 +20,7 @@ from fpsynth.alignment import Alignment
 from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_check import same
 from fpsynth.evaluators.layer_groups import FloatArray, LayerSums, Padding
-from fpsynth.evaluators.layer_ways import Library, Way
+from fpsynth.evaluators.layer_ways import ArrayLibrary, Way
 from fpsynth.evaluators.layers import layer_sums
 from fpsynth.evaluators.programs import program_sums
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
@@ -33,11 +33,11 @@ from fpsynth.sums.restriction import restrict_program
 
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed (extra: fast)")
 FAST = [
-    pytest.param(Way.COMPILED, Library(), marks=needs_numba, id="compiled"),
-    pytest.param(Way.ARRAYS, Library(), id="numpy"),
-    pytest.param(Way.ARRAYS, Library(torch_namespace), id="torch"),
+    pytest.param(Way.COMPILED, ArrayLibrary(), marks=needs_numba, id="compiled"),
+    pytest.param(Way.ARRAYS, ArrayLibrary(), id="numpy"),
+    pytest.param(Way.ARRAYS, ArrayLibrary(torch_namespace), id="torch"),
 ]
-EVERY = [*FAST, pytest.param(Way.GENERAL, Library(), id="general")]
+EVERY = [*FAST, pytest.param(Way.GENERAL, ArrayLibrary(), id="general")]
 
 
 def held(x: FloatArray, fmt: Format) -> FloatArray:
@@ -82,7 +82,7 @@ def one_by_one(layer: LayerSums, x: FloatArray, addends: Sequence[FloatArray] = 
     return outputs
 
 
-def assert_same(layer: LayerSums, x: FloatArray, way: Way, library: Library, addends: Sequence[FloatArray] = ()) -> None:
+def assert_same(layer: LayerSums, x: FloatArray, way: Way, library: ArrayLibrary, addends: Sequence[FloatArray] = ()) -> None:
     result = layer_sums(layer, x, addends, ways=[way], library=library)
     expected = one_by_one(layer, x, addends)
     assert same(result.outputs, expected).all(), (result.outputs[~same(result.outputs, expected)], result.ways)
@@ -108,7 +108,7 @@ def ordinary(draw: st.DrawFn, fmt: Format, terms: int, bias: bool) -> Arithmetic
 
 @pytest.mark.parametrize(("way", "library"), EVERY)
 @given(data=st.data())
-def test_ordinary_sums_in_any_tree(way: Way, library: Library, data: st.DataObject) -> None:
+def test_ordinary_sums_in_any_tree(way: Way, library: ArrayLibrary, data: st.DataObject) -> None:
     fmt, terms = data.draw(st.sampled_from([FLOAT32, FLOAT32, FLOAT64, BFLOAT16, FLOAT16])), data.draw(st.integers(1, 9))
     bias, seed = data.draw(st.booleans()), data.draw(st.integers(0, 10**6))
     programs = [program_of(data.draw(ordinary(fmt, terms, bias)), terms, bias) for _ in range(data.draw(st.integers(1, 2)))]
@@ -120,7 +120,7 @@ def test_ordinary_sums_in_any_tree(way: Way, library: Library, data: st.DataObje
 
 @pytest.mark.parametrize(("way", "library"), EVERY)
 @given(data=st.data())
-def test_sums_in_any_arithmetic(way: Way, library: Library, data: st.DataObject) -> None:
+def test_sums_in_any_arithmetic(way: Way, library: ArrayLibrary, data: st.DataObject) -> None:
     """Most have no schedule: they are evaluated in the general way, and the others must not be confused by it."""
     fmt, terms, bias = (
         data.draw(st.sampled_from([FLOAT32, FLOAT64, FLOAT16])),
@@ -135,7 +135,7 @@ def test_sums_in_any_arithmetic(way: Way, library: Library, data: st.DataObject)
 
 @pytest.mark.parametrize(("way", "library"), EVERY)
 @given(data=st.data())
-def test_the_exact_interpreter_gives_the_same(way: Way, library: Library, data: st.DataObject) -> None:
+def test_the_exact_interpreter_gives_the_same(way: Way, library: ArrayLibrary, data: st.DataObject) -> None:
     fmt, terms, bias = data.draw(st.sampled_from([FLOAT32, FLOAT64])), data.draw(st.integers(2, 6)), data.draw(st.booleans())
     how, seed = data.draw(ordinary(fmt, terms, bias)), data.draw(st.integers(0, 10**6))
     layer = random_layer([program_of(how, terms, bias)], seed, channels=2)
@@ -176,7 +176,7 @@ KINDS: dict[str, Arithmetic] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("way", "library"), FAST)
-def test_what_kernels_do_is_evaluated_fast(way: Way, library: Library, kind: str) -> None:
+def test_what_kernels_do_is_evaluated_fast(way: Way, library: ArrayLibrary, kind: str) -> None:
     """Without this, a way that refuses everything would pass all other tests."""
     how = KINDS[kind]
     assert how.format is not None
@@ -196,10 +196,10 @@ def test_fused_float64_is_compiled_and_no_arrays() -> None:
     by_arrays = layer_sums(layer, x, ways=[Way.ARRAYS])
     assert by_arrays.ways == (Way.GENERAL,)
     assert by_arrays.refused == ("arrays, sum program 0: a fused multiply-add of float64 needs more than float64 products",)
-    assert_same(layer, x, Way.COMPILED, Library())
+    assert_same(layer, x, Way.COMPILED, ArrayLibrary())
 
 
-def single(weight: float, x: float, bias: float, how: Arithmetic, way: Way, library: Library) -> float:
+def single(weight: float, x: float, bias: float, how: Arithmetic, way: Way, library: ArrayLibrary) -> float:
     """One product and a bias."""
     taps = np.zeros((1, 1), np.int32)
     layer = LayerSums(taps, np.array([[weight]], np.float32), np.array([bias], np.float32), (program_of(how, 1, True),))
@@ -225,14 +225,14 @@ ROUNDED_ONCE = {
 
 @pytest.mark.parametrize("name", ROUNDED_ONCE)
 @pytest.mark.parametrize(("way", "library"), EVERY)
-def test_a_fused_multiply_add_is_rounded_once(way: Way, library: Library, name: str) -> None:
+def test_a_fused_multiply_add_is_rounded_once(way: Way, library: ArrayLibrary, name: str) -> None:
     weight, x, bias, expected = ROUNDED_ONCE[name]
     assert single(weight, x, bias, FUSED, way, library) == expected
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("way", "library"), FAST)
-def test_a_hundred_thousand_hostile_sums(way: Way, library: Library, seed: int) -> None:
+def test_a_hundred_thousand_hostile_sums(way: Way, library: ArrayLibrary, seed: int) -> None:
     """Every input with every weight: products near half an ulp of the bias, tiny ones, and any others."""
     rng = np.random.default_rng(seed)
     exponent = [-12.0, -75.0, 0.0][seed]
@@ -246,14 +246,16 @@ def test_a_hundred_thousand_hostile_sums(way: Way, library: Library, seed: int) 
 
 @pytest.mark.parametrize(("way", "library"), EVERY)
 @pytest.mark.parametrize(("flush", "expected"), [(Flush.NEVER, 2.0**-126), (Flush.ROUNDED, 2.0**-126), (Flush.UNBOUNDED, 0.0)])
-def test_what_is_tiny_once_rounded_without_limits_is_flushed(way: Way, library: Library, flush: Flush, expected: float) -> None:
+def test_what_is_tiny_once_rounded_without_limits_is_flushed(
+    way: Way, library: ArrayLibrary, flush: Flush, expected: float
+) -> None:
     """2**-126 - 2**-150 is halfway between the least normal number and the one below, but has 24 bits."""
     how = Arithmetic(FLOAT32, fused=True, bias_first=True, flush=flush)
     assert single(1.0 - 2.0**-24, 2.0**-126, 0.0, how, way, library) == expected
 
 
 @pytest.mark.parametrize(("way", "library"), EVERY)
-def test_taps_beyond_the_edge(way: Way, library: Library) -> None:
+def test_taps_beyond_the_edge(way: Way, library: ArrayLibrary) -> None:
     gather = np.array([[-1, 0], [-1, -1]], np.int32)
     weights, bias = np.array([[np.inf, 2.0]], np.float32), np.array([0.5], np.float32)
     program, x = program_of(Arithmetic(FLOAT32, fused=True), 2, True), np.array([[3.0]], np.float32)
@@ -303,7 +305,7 @@ def residual(place: str) -> Program:
 @pytest.mark.parametrize("rows", [3, 80])
 @pytest.mark.parametrize("place", ["first", "last"])
 @pytest.mark.parametrize(("way", "library"), EVERY)
-def test_addends(way: Way, library: Library, place: str, rows: int) -> None:
+def test_addends(way: Way, library: ArrayLibrary, place: str, rows: int) -> None:
     layer = random_layer([residual(place)], 5, padding=Padding.MULTIPLIED)
     addend = hostile_array(FLOAT32, rows * 15, 6).reshape(rows, 3, 5).astype(np.float32)
     x = random_inputs(FLOAT32, rows, 7)

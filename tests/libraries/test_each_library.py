@@ -8,18 +8,18 @@ from collections.abc import Iterator
 
 import pytest
 from shared_layers import NETWORKS, POINTS, by_hand
-from ties import PUBLISHED, lipschitz
+from ties import PUBLISHED
 
 from fpsynth.confirmation import replay
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, FORMATS, TF32, Format
-from fpsynth.libraries.pool import Call, LibraryPool
+from fpsynth.libraries.pool import LibraryCall, LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, Network, dense_relu, with_numbers
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.witness import Replay
+from fpsynth.witness import Observation
 
 BATCHES = (1, 4, 64)
 WAYS = [(name, variant) for name in names_for("cpu") for variant in library_named(name).variants]
@@ -85,7 +85,7 @@ def test_small_integers_are_exact(pool: LibraryPool, name: str, variant: str, dt
     for biased in (False, True):
         network = integers(3, *shape, biased=biased and not small, magnitude=magnitude)
         batches = [(0,), (0, 1, 2, 2, 4)]
-        answers = pool.run(network, FORMATS[dtype], points, {name: [Call(variant, rows) for rows in batches]})[name]
+        answers = pool.run(network, FORMATS[dtype], points, {name: [LibraryCall(variant, rows) for rows in batches]})[name]
         for rows, answer in zip(batches, answers, strict=True):
             if answer.outputs is None and refused:
                 assert answer.not_run
@@ -105,8 +105,8 @@ def test_every_layout_computes_the_same_network(pool: LibraryPool, name: str, va
     layouts = [*called.layouts, *(["NsTe", "TeNs", "TsNe"] if called.strided else [])]
     points = [tuple(float((3 * k + j) % 5 - 2) for k in range(4)) for j in range(5)]
     network, rows = integers(3, 4, 3, 5, 2, biased=True, magnitude=1), (0, 1, 2, 2, 4)
-    calls = [Call(variant, rows, layout) for layout in layouts]
-    wrong = Call(variant, rows, "NNN")
+    calls = [LibraryCall(variant, rows, layout) for layout in layouts]
+    wrong = LibraryCall(variant, rows, "NNN")
     *answers, refused = pool.run(network, FLOAT32, points, {name: [*calls, wrong]})[name]
     for answer in answers:
         assert answer.outputs is not None, answer.not_run
@@ -122,7 +122,7 @@ def test_numbers_keep_their_bits_on_the_way(pool: LibraryPool, name: str, varian
         last = 1.0 + float(2 * dtype.unit_roundoff)
         points = [(last,), (-last,), (float(dtype.max_finite),), (float(dtype.min_normal),)]
         network = dense_relu((Dense(((1.0,), (-1.0,))),))
-        answer = pool.run(network, dtype, points, {name: [Call(variant, (0, 1, 2, 3))]})[name][0]
+        answer = pool.run(network, dtype, points, {name: [LibraryCall(variant, (0, 1, 2, 3))]})[name][0]
         assert answer.outputs is not None, answer.not_run
         assert answer.outputs.logits == tuple((x, -x) for (x,) in points)
 
@@ -131,7 +131,7 @@ def test_numbers_keep_their_bits_on_the_way(pool: LibraryPool, name: str, varian
 def test_ties_go_to_the_first_class(pool: LibraryPool, name: str, variant: str) -> None:
     present(pool, name)
     network = dense_relu((Dense(((1.0,), (2.0,), (2.0,))),))
-    answer = pool.run(network, FLOAT32, [(1.0,), (-1.0,)], {name: [Call(variant, (0, 1))]})[name][0]
+    answer = pool.run(network, FLOAT32, [(1.0,), (-1.0,)], {name: [LibraryCall(variant, (0, 1))]})[name][0]
     assert answer.outputs is not None, answer.not_run
     assert answer.outputs.classes == (1, 0)
 
@@ -142,7 +142,7 @@ def test_numbers_of_another_format_are_refused(pool: LibraryPool, name: str, var
     present(pool, name)
     network = dense_relu((Dense(((1.0,), (2.0,))),))
     fine, finer = 1.0 + 2.0**-20, 1.0 + 2.0**-40
-    calls = {name: [Call(variant, (0,))]}
+    calls = {name: [LibraryCall(variant, (0,))]}
     wrong_point = pool.run(network, FLOAT16, [(fine,)], calls)[name][0]
     wrong_weight = pool.run(with_numbers(network.map(float), lambda w: w * finer), FLOAT32, [(1.0,)], calls)[name][0]
     for answer in (wrong_point, wrong_weight):
@@ -153,7 +153,7 @@ def test_numbers_of_another_format_are_refused(pool: LibraryPool, name: str, var
 @pytest.mark.parametrize(("name", "variant"), WAYS)
 def test_what_has_no_dtype_is_said_so(pool: LibraryPool, name: str, variant: str) -> None:
     present(pool, name)
-    answer = pool.run(dense_relu((Dense(((1.0,), (2.0,))),)), TF32, [(1.0,)], {name: [Call(variant, (0,))]})[name][0]
+    answer = pool.run(dense_relu((Dense(((1.0,), (2.0,))),)), TF32, [(1.0,)], {name: [LibraryCall(variant, (0,))]})[name][0]
     assert answer.outputs is None
     assert answer.not_run == f"{name} has no dtype tf32"
 
@@ -161,7 +161,7 @@ def test_what_has_no_dtype_is_said_so(pool: LibraryPool, name: str, variant: str
 def test_numpy_does_not_pass_off_float32_as_bfloat16(pool: LibraryPool) -> None:
     """np.matmul widens the types of ml_dtypes and returns float32: such a result is no bfloat16 logit."""
     pytest.importorskip("ml_dtypes")
-    calls = {"numpy": [Call("matmul", (0,)), Call("dot", (0,))]}
+    calls = {"numpy": [LibraryCall("matmul", (0,)), LibraryCall("dot", (0,))]}
     matmul, dot = pool.run(dense_relu((Dense(((1.0,), (2.0,))),)), FORMATS["bfloat16"], [(1.0,)], calls)["numpy"]
     assert matmul.not_run == "the result for bfloat16 comes back in float32"
     assert dot.outputs is not None
@@ -170,7 +170,7 @@ def test_numpy_does_not_pass_off_float32_as_bfloat16(pool: LibraryPool) -> None:
 
 def test_torch_runs_8_bit_formats_without_hidden_layers(pool: LibraryPool) -> None:
     present(pool, "torch")
-    calls = {"torch": [Call("linear", (0,) * 4)]}
+    calls = {"torch": [LibraryCall("linear", (0,) * 4)]}
     plain = dense_relu((Dense(((1.0,), (2.0,))),))
     answer = pool.run(plain, FORMATS["float8_e5m2"], [(3.5,)], calls)["torch"][0]
     if answer.outputs is None:
@@ -182,7 +182,7 @@ def test_torch_runs_8_bit_formats_without_hidden_layers(pool: LibraryPool) -> No
 @pytest.mark.parametrize("name", names_for("cpu"))
 def test_a_layer_that_is_used_several_times_is_run_as_equal_layers(pool: LibraryPool, name: str) -> None:
     present(pool, name)
-    calls = [Call(variant, tuple(range(len(POINTS)))) for variant in library_named(name).variants]
+    calls = [LibraryCall(variant, tuple(range(len(POINTS)))) for variant in library_named(name).variants]
     for network in NETWORKS:
         wanted = tuple(by_hand(network, point) for point in POINTS)
         for answer in pool.run(network, FLOAT32, POINTS, {name: calls})[name]:
@@ -191,23 +191,25 @@ def test_a_layer_that_is_used_several_times_is_run_as_equal_layers(pool: Library
 
 
 @pytest.fixture(scope="module")
-def published(pool: LibraryPool) -> tuple[Replay, ...]:
-    return replay(PUBLISHED, pool, batches=BATCHES, judge=lipschitz(PUBLISHED))
+def published(pool: LibraryPool) -> tuple[Observation, ...]:
+    return replay(PUBLISHED, pool=pool, batches=BATCHES).observations
 
 
 @pytest.mark.parametrize("name", names_for("cpu"))
-def test_the_published_tie_is_confirmed_by_every_library(pool: LibraryPool, published: tuple[Replay, ...], name: str) -> None:
+def test_the_published_tie_is_confirmed_by_every_library(
+    pool: LibraryPool, published: tuple[Observation, ...], name: str
+) -> None:
     present(pool, name)
     member = pool.members[name]
     records = [record for record in published if record.library == name]
     assert {(r.variant, r.batch) for r in records} == {(v, b) for v in member.variants for b in BATCHES}
     for record in records:
-        assert record.confirmed, record
+        assert record.departs, record
         assert record.rows == tuple(range(record.batch))
-        assert (record.class_certified, record.class_counterexample) == (1, 0)
-        assert record.logits_counterexample[0] == record.logits_counterexample[1]
-        assert record.certificate_accepted is True
+        assert (record.reference_class, record.class_index) == (1, 0)
+        assert record.logits[0] == record.logits[1]
+        assert record.accepted is True
         assert record.not_run == ""
         assert record.version
         assert record.device == "cpu"
-        assert record.environment["agrees_with_prediction"] == "yes"  # one product, no sum: no order can matter
+        assert record.agrees_with == ("a", "b")  # one product, no sum: no order can matter

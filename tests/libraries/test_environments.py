@@ -9,7 +9,7 @@ import pytest
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FORMATS
-from fpsynth.libraries.environments import Environment, Installation, environments
+from fpsynth.libraries.environments import Installation, InstalledLibrary, environments
 from fpsynth.libraries.machine import KERNEL_VARIABLES, cpu, kernel_variables, machine
 from fpsynth.libraries.registry import NAMES, library_named, names_for
 
@@ -79,7 +79,7 @@ def test_where_nobody_names_libraries_those_that_know_the_device_are_meant() -> 
 
 def test_an_installation_says_whether_a_library_was_lost():
     """What a library that was killed can run is not known; one that is not installed runs nothing."""
-    absent = Environment("jax", "", "cpu", "not installed")
+    absent = InstalledLibrary("jax", "", "cpu", "not installed")
     assert not Installation({}, (absent,), {}).lost
-    killed = Environment("jax", "1", "cpu", "crashed: it ended with status -9")
+    killed = InstalledLibrary("jax", "1", "cpu", "crashed: it ended with status -9")
     assert Installation({}, (absent, killed), {}).lost

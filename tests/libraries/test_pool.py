@@ -18,7 +18,7 @@ from fpsynth.libraries import worker
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.kernels import Process
 from fpsynth.libraries.machine import has_gpu
-from fpsynth.libraries.pool import Answer, Call, LibraryPool, pool_for
+from fpsynth.libraries.pool import CallResult, LibraryCall, LibraryPool, pool_for
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.libraries.sending import network_from_message
 from fpsynth.libraries.worker import load_request, outputs_from_message, run_request
@@ -27,7 +27,7 @@ from fpsynth.workers.messages import Incoming, Message, packed
 from fpsynth.workers.process import Worker
 
 NETWORK = dense_relu((Dense(((1.0,), (2.0,))),))
-CALLS = {"numpy": [Call("matmul", (0,))]}
+CALLS = {"numpy": [LibraryCall("matmul", (0,))]}
 NO_GPU = "device cuda: no GPU (or no CUDA driver) on this machine"
 
 
@@ -36,7 +36,7 @@ def alive(pid: int) -> bool:
     return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def run(pool: LibraryPool) -> Answer:
+def run(pool: LibraryPool) -> CallResult:
     return pool.run(NETWORK, FLOAT32, [(1.0,)], CALLS)["numpy"][0]
 
 
@@ -100,8 +100,8 @@ def test_an_absent_library_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Jax, "packages", ("a-distribution-that-nobody-has-installed",))
     with LibraryPool(["jax", "numpy"]) as pool:
         assert pool.members["jax"].version is None
-        answers = pool.run(NETWORK, FLOAT32, [(1.0,)], {"jax": [Call("jit", (0,))], **CALLS})
-        assert answers["jax"] == [Answer(not_run="not installed")]
+        answers = pool.run(NETWORK, FLOAT32, [(1.0,)], {"jax": [LibraryCall("jit", (0,))], **CALLS})
+        assert answers["jax"] == [CallResult(not_run="not installed")]
         assert answers["numpy"][0].outputs is not None
 
 
@@ -115,7 +115,7 @@ def test_a_broken_installation_is_a_reason(tmp_path: Path) -> None:
 
 def test_one_bad_call_does_not_harm_the_others() -> None:
     with LibraryPool(["numpy"]) as pool:
-        calls = {"numpy": [Call("matmul", (0,)), Call("conv", (0,)), Call("dot", (0,))]}
+        calls = {"numpy": [LibraryCall("matmul", (0,)), LibraryCall("conv", (0,)), LibraryCall("dot", (0,))]}
         first, bad, last = pool.run(NETWORK, FLOAT16, [(1.0,)], calls)["numpy"]
         assert first.outputs == last.outputs is not None
         assert bad.not_run == "numpy has no variant conv; choose from matmul, dot, dot-rows"
@@ -137,7 +137,7 @@ def test_a_large_network_passes_through() -> None:
     wide = dense_relu((Dense([(1.0 / (k + 1),) for k in range(5000)]),))
     rounded = dense_relu((Dense(np.trunc(wide.dense_layers[0].weight * 2**10) / 2**10),))
     with LibraryPool(["numpy"]) as pool:
-        answer = pool.run(rounded, FLOAT32, [(1.0,), (0.5,)], {"numpy": [Call("matmul", (0, 1) * 50)]})["numpy"][0]
+        answer = pool.run(rounded, FLOAT32, [(1.0,), (0.5,)], {"numpy": [LibraryCall("matmul", (0, 1) * 50)]})["numpy"][0]
         assert answer.outputs is not None
         assert len(answer.outputs.logits) == 100
         assert answer.outputs.logits[0] == tuple(row[0] for row in rounded.dense_layers[0].weight.tolist())
@@ -185,7 +185,7 @@ def test_what_was_cut_off_is_never_taken_for_an_answer_to_the_next_request(monke
             patch.setattr("fpsynth.libraries.pool.outputs_from_message", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 run(pool)
-        assert run(pool) == Answer(not_run="the pool is closed")
+        assert run(pool) == CallResult(not_run="the pool is closed")
 
 
 def test_bad_arguments() -> None:
@@ -207,7 +207,7 @@ def test_cuda_without_a_gpu_is_one_clear_line() -> None:
 def test_the_pool_of_an_environment_on_a_gpu_says_that_there_is_none() -> None:
     """A witness that was found with a GPU can be replayed without one: what needs it is listed with the reason."""
     with pool_for(Process("cupy", "cuda", switches=(("tf32", "on"),)), ["cupy", "numpy"]) as pool:
-        answers = pool.run(NETWORK, FLOAT32, [(1.0,)], {"cupy": [Call("matmul", (0,))], **CALLS})
+        answers = pool.run(NETWORK, FLOAT32, [(1.0,)], {"cupy": [LibraryCall("matmul", (0,))], **CALLS})
         assert pool.members["cupy"].worker is None
     absent = library_named("cupy").version() is None
     assert answers["cupy"][0].not_run == ("not installed" if absent else NO_GPU)
@@ -254,6 +254,6 @@ def test_a_library_that_is_told_to_use_a_gpu_that_is_not_there_says_so_in_one_li
 @pytest.mark.skipif(not has_gpu(), reason="needs a GPU")
 def test_cuda_runs_where_the_library_can() -> None:
     with LibraryPool(["torch", "numpy"], device="cuda") as pool:
-        answers = pool.run(NETWORK, FLOAT32, [(1.0,)], {"torch": [Call("linear", (0,))], **CALLS})
+        answers = pool.run(NETWORK, FLOAT32, [(1.0,)], {"torch": [LibraryCall("linear", (0,))], **CALLS})
         assert answers["numpy"][0].not_run == "numpy does not run on cuda"
         assert answers["torch"][0].outputs is not None or answers["torch"][0].not_run

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fpsynth.evaluators.gathering import gathered, viewed
-from fpsynth.networks.layers.structure import Selection, Sums, View, moved
+from fpsynth.networks.layers.structure import Rearrangement, Selection, Sums, moved
 from fpsynth.networks.network import Network, Node
 
 SOFTMAX = 64
@@ -28,8 +28,8 @@ def outputs_and_bounds(network: Network, points: Any, unit: float = 2.0**-24, ti
     def step(node: Node, inputs: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
         values, errors = (np.concatenate(parts, axis=1) for parts in zip(*inputs, strict=True))
         structure = network.structure(node.name)
-        if isinstance(structure, View):
-            zero = View(structure.read)
+        if isinstance(structure, Rearrangement):
+            zero = Rearrangement(structure.read)
             return viewed(structure, values), viewed(zero, errors)
         if isinstance(structure, Sums):
             return _summed(structure, values, errors, unit, tiny)

@@ -29,11 +29,11 @@ from fpsynth.networks.layers import (
     LeakyReLU,
     MaxPooling,
     Pad,
+    Rearrangement,
     Reshape,
     Selection,
     Sums,
     Transpose,
-    View,
 )
 from fpsynth.networks.layers.structure import taps
 
@@ -72,7 +72,7 @@ def test_a_row_is_whole(kind: str) -> None:
     assert dataclasses.is_dataclass(row)
     structure = layer.structure(*inputs)
     size = int(np.prod(layer.shape(*inputs)))
-    if isinstance(structure, View):
+    if isinstance(structure, Rearrangement):
         assert structure.read is None or structure.read.shape == (size,)
     else:
         assert isinstance(structure, (Sums, Selection))

@@ -89,7 +89,8 @@ CASES = [(kind, number) for kind, networks in EACH.items() for number in range(l
 
 
 def test_every_layer_type_is_there() -> None:
-    assert set(EACH) == set(la.LAYERS) - {"affine"} == set(WRITERS)
+    assert set(EACH) == set(la.LAYERS) - {"affine"}
+    assert set(WRITERS) == set(la.LAYERS.values())
 
 
 def test_what_only_a_rewrite_makes_has_no_form_in_onnx() -> None:
@@ -183,6 +184,19 @@ def test_names_that_clash_with_those_of_tensors_come_back() -> None:
     nodes = [Node(name, la.Dense([[1.0]], [2.0]), (names[k - 1] if k else INPUT,)) for k, name in enumerate(names)]
     network = Network(tuple(nodes), (1,), "dense")
     assert network_from_onnx(onnx_bytes(network, FLOAT32))[0] == network
+
+
+@pytest.mark.parametrize("names", [("a", "a/bias"), ("a/bias", "a"), ("a", "a/product"), ("X", "X/product")])
+def test_no_two_nodes_have_one_name_which_onnxruntime_refuses(names: tuple[str, str]) -> None:
+    runtime, (first, second) = pytest.importorskip("onnxruntime"), names
+    added = [Node(first, la.Dense([[1.0]])), Node(second, la.AddConstant([2.0]), (first,))]
+    biased = [Node(first, la.Dense([[1.0]], [2.0])), Node(second, la.Dense([[1.0]], [2.0]), (first,))]
+    for nodes, wanted in ((added, 3.0), (biased, 5.0)):
+        network = Network(tuple(nodes), (1,), second)
+        data = onnx_bytes(network, FLOAT32)
+        session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
+        assert session.run(None, {"X": np.ones((1, 1), np.float32)})[0].tolist() == [[wanted]]
+        assert network_from_onnx(data)[0] == network
 
 
 @pytest.mark.parametrize(

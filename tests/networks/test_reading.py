@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from pathlib import Path
 
@@ -62,8 +63,14 @@ def test_one_of_several_outputs(tmp_path: Path) -> None:
 def test_a_torch_file_needs_its_module(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.save({"weight": torch.zeros(1, 1)}, tmp_path / "net.pt")
-    with pytest.raises(InputError, match=r"net.pt is a torch file .*network_from_torch\(module, input_shape, state=FILE\)"):
+    with pytest.raises(InputError, match=r"net.pt is a torch file .*network_from_torch\(module\.eval\(\), input_shape, state="):
         read_network(tmp_path / "net.pt")
+
+
+def npy() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.eye(2))
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,8 @@ def test_a_torch_file_needs_its_module(tmp_path: Path) -> None:
         (b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
         (b"\x80\x04.", "is a pickle, which fpsynth never opens"),
         (b"(declare-const X_0 Real)", "is a VNN-LIB property"),
+        (npy(), r"is a single array of NumPy \(.npy\); what is needed is an ONNX model, a Keras model .*; save its layers"),
+        (b"\x1f\x8b\x08" + bytes(50), r"is a file compressed by gzip; .*; unpack it first"),
         (b"hello", "cannot be read as an .npz file"),
         (b"", "cannot be read as an .npz file"),
     ],

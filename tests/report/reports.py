@@ -5,22 +5,21 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
+from ties import changed, claim
 from witnesses import published
 
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.rounding import from_float, round_fraction
-from fpsynth.synthesis.result import TieResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness import Certificate, Replay
+from fpsynth.witness import Observation
 
 
 def replayed(library, version, variant, batches=(1, 4, 64), **changes):
-    outcome = {"class_certified": 1, "class_counterexample": 0, "certificate_accepted": True, "confirmed": True, **changes}
-    return [
-        Replay(library, version, variant, "cpu", batch, tuple(range(batch)), (0.0, 1.0), (0.0, 0.0), **outcome)
-        for batch in batches
-    ]
+    outcome = {"reference_class": 1, "class_index": 0, "accepted": True, "departs": True, **changes}
+    logits = {"logits": (0.0, 0.0), "reference_logits": (0.0, 1.0)}
+    return [Observation(library, version, variant, "cpu", batch, tuple(range(batch)), **logits, **outcome) for batch in batches]
 
 
 REPLAYS = (
@@ -29,14 +28,14 @@ REPLAYS = (
     *replayed("torch", "2.13.0+cpu", "linear"),
     *replayed("tensorflow", "2.21.0", "keras"),
     *replayed("onnxruntime", "1.31.0", "gemm"),
-    *replayed("jax", "0.10.0", "jit", class_counterexample=1, confirmed=False),
-    Replay("mxnet", not_run="not installed"),
+    *replayed("jax", "0.10.0", "jit", class_index=1, departs=False),
+    Observation("mxnet", not_run="not installed"),
 )
 
 
 def known():
     """The published witness, replayed."""
-    return replace(published(), replays=REPLAYS, optimum="")
+    return replace(published(), observations=REPLAYS, optimum="")
 
 
 def optimal():
@@ -55,14 +54,14 @@ def optimal():
             if high - low == step:
                 break
     radius = Fraction("0.000000059604644776")
-    return replace(
+    return changed(
         known(),
         network=dense_relu((Dense(((w,), (w + step,))),)),
         certified=(b,),
         counterexample=(a,),
-        certificate=Certificate("lipschitz-exact", True, radius, Fraction(step) / Fraction("0.0000000596046448")),
-        other_certificates=(),
-        sound_certificate=Certificate("lipschitz-sound", False, radius, Fraction(0)),
+        claim=claim("lipschitz-exact", True, radius, Fraction(step) / Fraction("0.0000000596046448")),
+        others=(),
+        control=claim("lipschitz-sound", False, radius, Fraction(0)),
         distance=step,
         ratio=2.0**24,
     )
@@ -84,9 +83,9 @@ def random_witness(*shape, seed=0, bias=False):
     )
     points = [tuple(abs(number()) for _ in range(shape[0])) for _ in range(2)]
     assert all(from_float(x).is_finite for point in points for x in point)
-    return replace(known(), network=dense_relu(layers), certified=points[0], counterexample=points[1])
+    return changed(known(), network=dense_relu(layers), certified=points[0], counterexample=points[1])
 
 
 def found(*witnesses, **changes):
-    result = TieResult(Verdict.FOUND, witnesses, "", None, None, (), 0.53, 4.2, {"dtype": "float32", "shape": (1, 2)})
+    result = Result("tie", Verdict.FOUND, witnesses, "", None, (), 0.53, 4.2, {"dtype": "float32", "shape": (1, 2)})
     return replace(result, **changes)

@@ -13,28 +13,27 @@ from profiles import examples
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
-from fpsynth.report.divergence import divergence_report
-from fpsynth.report.divergence_json import divergence_json
 from fpsynth.report.explain import explain
 from fpsynth.report.listings import check_text, replay_text
 from fpsynth.report.partial_sums import layer_values, neuron_of, number, parting, summed
-from fpsynth.report.results import check_json
+from fpsynth.report.results import check_json, result_json
+from fpsynth.report.telling import report
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.checking.check import check
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness import Observation, to_json
 
 
 def result(*found, **changes):
-    base = DivergenceResult("order", Verdict.FOUND, found, "they differ", None, (), 0.5, 1.25, {"dtype": "float32"})
+    base = Result("order", Verdict.FOUND, found, "they differ", None, (), 0.5, 1.25, {"dtype": "float32"})
     return replace(base, **changes)
 
 
 @pytest.mark.parametrize("name", BY_HAND)
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_no_line_is_wider_than_asked_for_and_ascii_is_ascii(name, width):
-    for told in (divergence_report, explain):
+    for told in (report, explain):
         text = told(BY_HAND[name](), width=width, unicode=False)
         assert text.isascii()
         if width >= 80:
@@ -54,13 +53,13 @@ WRONG = {
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_the_box_says_what_is_wrong_in_the_words_of_the_question(name):
-    text = " ".join(divergence_report(BY_HAND[name](), width=120).replace("│", " ").split())
+    text = " ".join(report(BY_HAND[name](), width=120).replace("│", " ").split())
     assert WRONG[name] in text
     assert "No library has run it yet." in text
 
 
 def test_orders_are_written_out_for_the_active_terms():
-    text = divergence_report(triple(64))
+    text = report(triple(64))
     assert "64 terms, 3 active (the others are products with zero, which change no sum)" in text
     assert "a  sequential · believed: what a certificate or a test was computed with" in text
     assert "y0 = (p0 + p32) + p33" in text
@@ -116,13 +115,13 @@ def test_a_variant_is_listed_only_at_the_batches_where_it_gave_this():
         observed(found, (1.0,), batch=1, variant="dot"),
         observed(found, (1.0,), batch=4, variant="dot"),
     ]
-    rows = library_rows(divergence_report(replace(found, observations=tuple(seen))))
+    rows = library_rows(report(replace(found, observations=tuple(seen))))
     assert {(row[2], *row[3:5]) for row in rows} >= {("matmul", "1", "1"), ("matmul", "4", "0"), ("dot", "1,", "4")}
 
 
 def test_what_was_confirmed_is_said_and_by_whom():
     found = replace(triple(), observations=(observed(triple(), (0.0,)),))
-    assert "numpy shows it (its one outcome departs" in " ".join(divergence_report(found).replace("│", " ").split())
+    assert "numpy shows it (its one outcome departs" in " ".join(report(found).replace("│", " ").split())
     assert replay_text(found).endswith("confirmed by numpy")
 
 
@@ -134,13 +133,13 @@ def with_environment(observations):
 
 def test_an_environment_that_disobeys_is_not_called_confirmed():
     found = with_environment((observed(triple(), (1.0,), view="b"),))
-    assert "did not give the logits that were predicted" in " ".join(divergence_report(found).split())
+    assert "did not give the logits that were predicted" in " ".join(report(found).split())
     assert "confirmed by no library: the environment of view b" in replay_text(found)
 
 
 def test_an_environment_that_was_not_run_is_said_to_be_just_that():
     found = with_environment((Observation("numpy", view="b", not_run="not installed"),))
-    text = divergence_report(found)
+    text = report(found)
     assert "could not be run here" in text
     assert "did not give" not in text
     assert "not run: not installed" in text
@@ -150,12 +149,12 @@ def test_an_environment_that_was_not_run_is_said_to_be_just_that():
 @given(any_divergence())
 def test_listings_and_json_of_any_divergence(found):
     assert replay_text(found)
-    data = json.loads(json.dumps(divergence_json(result(found))))
+    data = json.loads(json.dumps(result_json(result(found))))
     assert data["views"] == to_json(found)["views"]
 
 
 def test_the_json_of_a_result_is_the_divergence_and_the_search():
-    data = json.loads(json.dumps(divergence_json(result(replace(triple(), observations=(observed(triple(), (0.0,)),))))))
+    data = json.loads(json.dumps(result_json(result(replace(triple(), observations=(observed(triple(), (0.0,)),))))))
     assert (data["verdict"], data["measure"], data["confirmed_by"]) == ("found", "0x1p+0", ["numpy"])
     assert data["seconds"] == {"solve": 0.5, "total": 1.25}
 
@@ -164,10 +163,10 @@ def test_the_json_of_a_result_is_the_divergence_and_the_search():
 def test_what_was_not_found(verdict):
     proof = Proof("no such weights exist", "refutation", {}) if verdict is Verdict.IMPOSSIBLE else None
     nothing = result(verdict=verdict, proof=proof, reason="the orders are equal")
-    text = divergence_report(nothing)
+    text = report(nothing)
     assert verdict.value.upper() in text
     assert "the orders are equal" in text
-    assert divergence_json(nothing)["views"] is None
+    assert result_json(nothing)["views"] is None
 
 
 def test_a_check_of_a_divergence_counts_its_claims():

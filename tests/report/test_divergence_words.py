@@ -14,11 +14,11 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.differences import differences
-from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_explain import explain_divergence
 from fpsynth.report.divergence_words import told_apart, wrong
 from fpsynth.report.numerals import decimal
 from fpsynth.report.partial_sums import layer_values, neuron_of, summed
+from fpsynth.report.telling import report
 from fpsynth.report.trees import subject
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic
@@ -141,17 +141,17 @@ def test_a_file_that_does_not_say_what_a_view_computes_is_not_explained():
     found = triple()
     for number in range(len(found.views)):
         silent = tuple(replace(view, logits=()) if k == number else view for k, view in enumerate(found.views))
-        for report in (explain_divergence, divergence_report):
+        for told in (explain_divergence, report):
             with pytest.raises(InputError, match=f"view {found.views[number].name} has no logits: fpsynth check"):
-                report(replace(found, views=silent))
+                told(replace(found, views=silent))
 
 
 @settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(any_divergence())
 def test_whatever_a_file_may_hold_is_told_or_refused_in_one_line(found):
-    for report in (explain_divergence, divergence_report):
+    for told in (explain_divergence, report):
         try:
-            text = report(found, unicode=False)
+            text = told(found, unicode=False)
         except InputError as error:
             text = str(error)
             assert "\n" not in str(error)  # noqa: PT017

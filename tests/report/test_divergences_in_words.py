@@ -14,11 +14,11 @@ from fpsynth.libraries.calls import memory_words
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_words import wrong
 from fpsynth.report.explain import explain
 from fpsynth.report.listings import replay_text
 from fpsynth.report.style import Style
+from fpsynth.report.telling import report
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.witness import Observation
 
@@ -36,13 +36,13 @@ def block(text, heading):
 
 
 def test_the_classes_of_each_side_and_of_the_reals_are_a_column():
-    lines = block(divergence_report(classes()), "What they compute")
+    lines = block(report(classes()), "What they compute")
     assert lines[1].split() == ["view", "output", "value", "class"]
     ends = [re.split(r"\s{2,}", line.strip())[-1] for line in lines[3:] if " y0 " in line]
     assert ends[0] in ("0", "1")
     assert "✗ departs" in ends[1]
     assert ends[-1] in ("0", "1")
-    assert "class" not in " ".join(block(divergence_report(triple()), "What they compute"))
+    assert "class" not in " ".join(block(report(triple()), "What they compute"))
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_the_box_says_which_side_agrees_with_the_reals(real, told):
     found = replace(classes(), real=tuple(map(Fraction, real)))
     (sentence,) = [line for line in wrong(found) if line.startswith("Over the reals ") and "both" not in line]
     assert sentence.startswith(told.format(a="sequential", b="pairwise"))
-    assert flat(sentence) in flat(divergence_report(found))
-    assert ("0, a tie" in divergence_report(found)) == (real == (1, 1))
+    assert flat(sentence) in flat(report(found))
+    assert ("0, a tie" in report(found)) == (real == (1, 1))
 
 
 def test_a_class_over_the_reals_that_neither_side_has_is_shown():
@@ -72,7 +72,7 @@ def test_a_class_over_the_reals_that_neither_side_has_is_shown():
     found = divergence(network, (1.0,) * 4, how, Predicate("argmax"))
     found = replace(found, real=(Fraction(0), Fraction(0), Fraction(3)))
     assert "Over the reals the class is 2: that is neither's." in wrong(found)
-    assert sum(" y2 " in line for line in block(divergence_report(found), "What they compute")) == len(found.views) + 1
+    assert sum(" y2 " in line for line in block(report(found), "What they compute")) == len(found.views) + 1
 
 
 def test_the_side_of_zero_over_the_reals_is_told_too():
@@ -139,7 +139,7 @@ def replayed(found, logits):
 @pytest.mark.parametrize("found", [outside(), twin(), position(), classes()], ids=["outside", "twin", "position", "classes"])
 def test_the_libraries_are_one_table_at_80_columns(found):
     logits = tuple(-5.96046448e-8 / 3 for _ in range(found.network.widths[-1]))
-    lines = block(divergence_report(replayed(found, logits), width=80), "Libraries")
+    lines = block(report(replayed(found, logits), width=80), "Libraries")
     assert lines[1].split()[:4] == ["library", "version", "run", "as"]
     assert sum("library" in line for line in lines[1:]) == 1
     start, end = lines[1].index("run as"), lines[1].index("batch")
@@ -159,14 +159,14 @@ def test_later_outputs_of_a_view_keep_its_name_where_rows_are_stacked():
     a, b = found.views
     odd = Fraction(2**53 + 1, 2**55) * Fraction(2) ** -20
     found = replace(found, views=(a, replace(b, label="kernel", logits=tuple(odd + Fraction(k, 2**40) for k in range(10)))))
-    text = flat(" ".join(block(divergence_report(found, width=60), "What they compute")))
+    text = flat(" ".join(block(report(found, width=60), "What they compute")))
     assert text.count("view real output y0") == text.count("view real output y9") == 2  # the reference and the reals
     assert text.count("b view kernel output y0") == text.count("b view kernel output y9") == 1
 
 
 def test_weights_and_inputs_stand_under_heads():
-    lines = block(divergence_report(triple()), "Network")
-    lines = divergence_report(triple()).splitlines()
+    lines = block(report(triple()), "Network")
+    lines = report(triple()).splitlines()
     head = next(line for line in lines if line.split()[:2] == ["term", "weight"])
     term = next(line for line in lines if line.strip().startswith("p0 ="))
     assert term[head.index("weight")] != " "
@@ -175,7 +175,7 @@ def test_weights_and_inputs_stand_under_heads():
 
 def test_sections_indent_what_belongs_to_a_view_alike():
     for name, make in BY_HAND.items():
-        for told in (divergence_report, explain):
+        for told in (report, explain):
             lines = told(make(), width=60).splitlines()
             starts = {len(line) - len(line.lstrip()) for line in lines if line.strip().startswith("float32")}
             assert starts <= {6}, name
@@ -184,8 +184,8 @@ def test_sections_indent_what_belongs_to_a_view_alike():
 def test_the_letter_behind_a_shape_is_explained_once_where_it_first_stands():
     found = with_environment(triple())
     a, b, *silent = found.views
-    text = divergence_report(replace(found, views=(replace(a, environment="torch:linear:batch=4"), b, *silent)))
+    text = report(replace(found, views=(replace(a, environment="torch:linear:batch=4"), b, *silent)))
     assert text.count("C: row after row in memory") == 1
     assert text.index(") C") < text.index("C: row after row")
-    assert "C: row" not in divergence_report(triple())
+    assert "C: row" not in report(triple())
     assert [line.split(":")[0] for line in memory_words("conv2d(x, W)  x (1, 4, 5, 5) NCHW, W (2, 4, 3, 3) C")] == ["C", "NCHW"]

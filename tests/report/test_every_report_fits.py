@@ -18,21 +18,20 @@ from witnesses import any_witness
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.libraries.environments import Environment, Installation
+from fpsynth.libraries.environments import Installation, InstalledLibrary
 from fpsynth.orders import Order
-from fpsynth.report.divergence import divergence_report
 from fpsynth.report.explain import explain
 from fpsynth.report.folding import cells
 from fpsynth.report.listings import check_text, environments_text, replay_text
 from fpsynth.report.matrix import matrix_text
 from fpsynth.report.reveals import reveal_table, reveals_text
 from fpsynth.report.style import Style
-from fpsynth.report.terminal import tie_report, witness_report
+from fpsynth.report.telling import report
 from fpsynth.report.trees import tree_text
 from fpsynth.revealing.result import Unexplained
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.matrix import Cell, Matrix, Published, classes_of
-from fpsynth.synthesis.result import DivergenceResult, TieResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Proof, Verdict
 
 WIDTHS = (60, 80, 140)
@@ -50,17 +49,17 @@ def fits(text: str, width: int) -> None:
 def test_reports_that_found_nothing_fit(verdict, width):
     proof = Proof(LONG, "refutation", {}) if verdict is Verdict.IMPOSSIBLE else None
     asked = {"dtype": "float32", "sides": [LONG, "pairwise"], "shape": (1, 2)}
-    fits(tie_report(TieResult(verdict, (), LONG, proof, Fraction(1, 3), (), 0.5, 1.0, asked), width=width), width)
-    fits(divergence_report(DivergenceResult("order", verdict, (), LONG, proof, (), 0.5, 1.0, asked), width=width), width)
+    fits(report(Result("tie", verdict, (), LONG, proof, (), 0.5, 1.0, asked, Fraction(1, 3)), width=width), width)
+    fits(report(Result("order", verdict, (), LONG, proof, (), 0.5, 1.0, asked), width=width), width)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("shape", [(1, 2), (1, 5), (3, 2), (5, 4, 3), (2, 3, 3, 2), (9, 12)])
 def test_reports_of_ties_fit(shape, width):
-    witness = replace(random_witness(*shape, bias=len(shape) > 2), replays=REPLAYS)
+    witness = replace(random_witness(*shape, bias=len(shape) > 2), observations=REPLAYS)
     for text in (
-        tie_report(found(witness, known(), optimal()), width=width),
-        witness_report(witness, width=width),
+        report(found(witness, known(), optimal()), width=width),
+        report(witness, width=width),
         explain(witness, width=width),
         replay_text(witness, Style(width=width)),
     ):
@@ -81,7 +80,7 @@ def test_reports_of_divergences_fit(name, width):
     logits = tuple(map(float, one.deployed.logits))
     seen = replace(one, observations=(observed(one, logits), observed(one, logits, "onnxruntime", batch=64)))
     for told in (one, seen):
-        fits(divergence_report(told, width=width), width)
+        fits(report(told, width=width), width)
         fits(explain(told, width=width), width)
         fits(replay_text(told, Style(width=width)), width)
 
@@ -89,7 +88,7 @@ def test_reports_of_divergences_fit(name, width):
 def test_two_logits_stand_beside_their_names_where_there_is_no_room_for_columns():
     third = Fraction(2**53 + 1, 2**55) * Fraction(2) ** -20
     told = replace(classes(), real=(third, -third))
-    lines = divergence_report(told, width=80).splitlines()
+    lines = report(told, width=80).splitlines()
     start = lines.index("What they compute")
     block = lines[start : lines.index("Libraries")]
     assert sum("y0 " in line for line in block) == sum("y1 " in line for line in block) == len(told.views) + 1
@@ -127,8 +126,8 @@ def test_the_environments_fit(width):
     runs = dict.fromkeys(("float16", "bfloat16", "float32", "float64"), "")
     others = dict.fromkeys(("tf32", "float8_e4m3fn", "float8_e5m2"), "has no such type")
     libraries = (
-        Environment("torch", "2.13.0+cpu", "cpu", variants={"linear": runs | others}),
-        Environment("mxnet", "", "cpu", absent=LONG),
+        InstalledLibrary("torch", "2.13.0+cpu", "cpu", variants={"linear": runs | others}),
+        InstalledLibrary("mxnet", "", "cpu", absent=LONG),
     )
     machine = {"cpu flags": "avx512f avx2 fma " * 20, "cores": "2"}
     text = environments_text(Installation(machine, libraries, {"torch": "2.13.0+cpu", "jax": None}), Style(width=width))
@@ -140,7 +139,7 @@ def test_the_environments_fit(width):
 @settings(max_examples=examples(25))
 @given(any_witness(), st.sampled_from((60, *WIDTHS)))
 def test_any_witness_fits(witness, width):
-    fits(witness_report(witness, width=width), width)
+    fits(report(witness, width=width), width)
     fits(replay_text(witness, Style(width=width)), width)
 
 
@@ -155,7 +154,7 @@ def test_any_explanation_fits(witness, width):
 def test_any_divergence_fits(divergence, width):
     fits(replay_text(divergence, Style(width=width)), width)
     try:
-        fits(divergence_report(divergence, width=width), width)
+        fits(report(divergence, width=width), width)
     except InputError:  # the file does not say what a view computes
         assert not all(view.logits for view in divergence.views)
 

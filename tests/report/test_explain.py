@@ -3,11 +3,11 @@
 import re
 import sys
 import time
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from reports import known, optimal, random_witness
+from ties import changed, claim
 
 from fpsynth.evaluators.exact import evaluate
 from fpsynth.expressions import constant
@@ -19,7 +19,6 @@ from fpsynth.report.computed import exact_logits, logits, operations, steps
 from fpsynth.report.explain import explain
 from fpsynth.rounding import Rounding, round_fraction, round_value
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.witness import Certificate
 
 
 def _flat(text):
@@ -55,13 +54,13 @@ def test_the_certificate_is_computed_again():
 
 
 def test_a_claim_that_does_not_come_out_is_named():
-    wrong = replace(known(), certificate=Certificate("lipschitz-exact", True, Fraction(1, 10), Fraction(1, 2)))
+    wrong = changed(known(), claim=claim("lipschitz-exact", True, Fraction(1, 10), Fraction(1, 2)))
     assert "The witness says 0.5" in explain(wrong)
     assert "The witness says" not in explain(known())
 
 
 def test_an_unknown_certifier_is_said_to_be_unknown():
-    text = explain(replace(known(), certificate=Certificate("guess", True, Fraction(1, 10), Fraction(1, 2))))
+    text = explain(changed(known(), claim=claim("guess", True, Fraction(1, 10), Fraction(1, 2))))
     assert "Its bounds are not computed here: unknown certifier 'guess'" in _flat(text)
 
 
@@ -112,7 +111,7 @@ def test_formulas_show_every_rounding():
     pytest.importorskip("sympy")
     text = explain(random_witness(2, 2, seed=1), unicode=False)
     assert "y0 = fl(fl(w[0,0]*x0) + fl(w[0,1]*x1))" in text
-    fused = replace(random_witness(2, 2, seed=1), deployment=Deployment(Arithmetic(FLOAT32, fused=True)))
+    fused = changed(random_witness(2, 2, seed=1), deployment=Deployment(Arithmetic(FLOAT32, fused=True)))
     assert "y0 = fl(w[0,1]*x1 + fl(w[0,0]*x0))" in explain(fused, unicode=False)
 
 
@@ -129,7 +128,7 @@ def test_without_sympy_the_formulas_are_left_out(monkeypatch):
 @pytest.mark.parametrize("changes", [{}, {"fused": True}, {"accumulator": FLOAT32}, {"flush": True}, {"bias_first": True}])
 def test_each_step_is_its_exact_value_rounded_once(rounding, order, changes):
     how = Arithmetic(FLOAT16, rounding=rounding, order=order, **changes)
-    witness = replace(_float16(random_witness(3, 4, 2, seed=7, bias=True)), deployment=Deployment(how))
+    witness = changed(_float16(random_witness(3, 4, 2, seed=7, bias=True)), deployment=Deployment(how))
     found = steps(witness, witness.certified, "b")
     for step in found:
         flush = changes.get("flush", False)
@@ -144,8 +143,8 @@ def _float16(witness):
     def short(number):
         return float(round_fraction(Fraction(number), FLOAT16))
 
-    points = [tuple(map(short, point)) for point in (witness.certified, witness.counterexample)]
-    return replace(
+    points = [tuple(map(short, point)) for point in (witness.certified, witness.point)]
+    return changed(
         witness,
         format=FLOAT16,
         network=with_numbers(witness.network.map(float), short),
@@ -199,7 +198,7 @@ def test_ascii_and_the_optimal_witness():
 
 
 def test_overflow_is_named():
-    witness = replace(
+    witness = changed(
         known(),
         format=FLOAT16,
         deployment=Deployment(Arithmetic(FLOAT16)),

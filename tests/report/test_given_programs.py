@@ -22,6 +22,7 @@ from given_programs import (
     with_addends,
 )
 from reports import random_witness
+from ties import changed
 
 from fpsynth.alignment import Alignment
 from fpsynth.errors import InputError
@@ -35,7 +36,6 @@ from fpsynth.orders import fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.computed import logits, steps
 from fpsynth.report.differences import differences, program_differences
-from fpsynth.report.divergence import divergence_report
 from fpsynth.report.divergence_explain import explain_divergence
 from fpsynth.report.explain import explain
 from fpsynth.report.explain_json import explain_json
@@ -43,6 +43,7 @@ from fpsynth.report.orders import read_tree
 from fpsynth.report.partial_sums import Neuron, Sum, summed
 from fpsynth.report.reveals import fused_text, reveal_table, reveals_text
 from fpsynth.report.style import Style
+from fpsynth.report.telling import report
 from fpsynth.report.terminal import picture
 from fpsynth.revealing.file import save_reveals
 from fpsynth.revealing.result import Check, PositionClass, Reveal, aligned_groups, pairs_reversed, steps_in_words
@@ -135,9 +136,9 @@ def test_reports_and_explanations_of_any_of_them_fit_and_name_it(name: str) -> N
     program = BY_HAND[name]
     assert program.format is not None
     found = of(Arithmetic(program.format), program)
-    for report in (explain_divergence(found), divergence_report(found)):
-        assert max(map(len, report.splitlines())) <= 96
-        assert str(arithmetic(program))[:70] in " ".join(report.split())
+    for told in (explain_divergence(found), report(found)):
+        assert max(map(len, told.splitlines())) <= 96
+        assert str(arithmetic(program))[:70] in " ".join(told.split())
     (_, told) = explain_json(found)["views"]
     assert told["arithmetic"] == str(arithmetic(program))
     assert json.dumps(told)
@@ -206,7 +207,7 @@ def test_tails_of_unlike_lengths_differ_in_what_is_added_where() -> None:
 
 
 def tie(how: Arithmetic):
-    return replace(random_witness(4, 2, seed=7), deployment=Deployment(how))
+    return changed(random_witness(4, 2, seed=7), deployment=Deployment(how))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def tie(how: Arithmetic):
 def test_the_operations_of_a_tie_lead_to_its_logits(how: Arithmetic) -> None:
     """Steps that add more than two nodes are sums of reals, rounded once."""
     witness = tie(how)
-    for letter, point in (("b", witness.certified), ("a", witness.counterexample)):
+    for letter, point in (("b", witness.certified), ("a", witness.point)):
         worth = {f"{letter}{k}": Fraction(x) for k, x in enumerate(point)}
         worth |= {
             f"w[{j},{k}]": Fraction(w)
@@ -256,13 +257,13 @@ def test_ties_are_explained_in_programs_and_in_groups() -> None:
 
 
 def test_the_picture_of_a_tie_shows_halfway_points_only_where_the_last_rounding_has_them() -> None:
-    close = replace(tie(Arithmetic(FLOAT32)), counterexample=random_witness(4, 2, seed=7).certified)
+    close = changed(tie(Arithmetic(FLOAT32)), counterexample=random_witness(4, 2, seed=7).certified)
     row = close.network.dense_layers[0].weight[0]
     close = replace(
         close, network=dense_relu((Dense((row, tuple(np.nextafter(np.float32(w), np.float32(2)).item() for w in row))),))
     )
     for program, shown in ((tail(4, 2), True), (toward_zero(tail(4, 2)), False)):
-        witness = replace(close, deployment=Deployment(arithmetic(program)))
+        witness = changed(close, deployment=Deployment(arithmetic(program)))
         at_b = logits(witness, witness.certified)
         text = "\n".join(picture(witness, at_b, at_b, Style()))
         assert ("halfway points" in text) is shown

@@ -7,14 +7,12 @@ import json
 import pytest
 
 from fpsynth import api
-from fpsynth.report.divergence import divergence_report
-from fpsynth.report.divergence_json import divergence_json
 from fpsynth.report.proofs import proof_json, proof_lines
-from fpsynth.report.results import tie_json
-from fpsynth.report.terminal import tie_report
+from fpsynth.report.results import result_json
+from fpsynth.report.telling import report
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.synthesis.proofs import versions_used
-from fpsynth.synthesis.result import DivergenceResult, TieResult
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Proof, Refutation, Verdict
 
 RUNS = (Refutation("bitwuzla", "0.9.1", "significands", 3, 1.25), Refutation("z3", "", "fp", 0, 3.0))
@@ -34,16 +32,16 @@ def test_the_engines_of_a_refutation_are_named():
 
 @pytest.mark.parametrize("question", ["order", "interval", "relu", "precision"])
 def test_the_report_of_every_question_about_arithmetics_names_them(question):
-    result = DivergenceResult(question, Verdict.IMPOSSIBLE, (), PROOF.statement, PROOF, (), 0.5, 1.25, {})
-    assert SAID in " ".join(divergence_report(result).split())
-    assert divergence_json(result)["proof"] == proof_json(PROOF)
+    result = Result(question, Verdict.IMPOSSIBLE, (), PROOF.statement, PROOF, (), 0.5, 1.25, {})
+    assert SAID in " ".join(report(result).split())
+    assert result_json(result)["proof"] == proof_json(PROOF)
 
 
 def test_a_tie_has_them_in_the_same_form():
-    result = TieResult(Verdict.IMPOSSIBLE, (), PROOF.statement, PROOF, None, (), 0.5, 1.25, {}, {"z3-solver": "4.16"})
-    data = json.loads(json.dumps(tie_json(result)))
+    result = Result("tie", Verdict.IMPOSSIBLE, (), PROOF.statement, PROOF, (), 0.5, 1.25, {}, versions={"z3-solver": "4.16"})
+    data = json.loads(json.dumps(result_json(result)))
     assert (data["proof"], data["versions"]) == (proof_json(PROOF), {"z3-solver": "4.16"})
-    assert SAID in " ".join(tie_report(result).split())
+    assert SAID in " ".join(report(result).split())
 
 
 def test_what_engines_refute_says_who_they_are():
@@ -53,23 +51,23 @@ def test_what_engines_refute_says_who_they_are():
     result = api.order("sequential", "reverse", **tiny, predicate="gap", gap=2, replay=False)
     assert (result.verdict, result.proof.method) == (Verdict.IMPOSSIBLE, "refutation"), result.reason
     assert len({run.engine for run in result.proof.engines}) >= 2
-    text = " ".join(divergence_report(result).split())
+    text = " ".join(report(result).split())
     for run in result.proof.engines:
         assert run.version == ENGINES[run.engine].available()
         assert run.version in result.versions.values()
         assert f"{run.engine} {run.version} ({run.encoding}, seed {run.seed}" in text
-    assert json.loads(json.dumps(divergence_json(result)))["versions"] == result.versions
+    assert json.loads(json.dumps(result_json(result)))["versions"] == result.versions
 
 
 @pytest.mark.parametrize("ask", [api.order, api.interval, api.precision])
 def test_the_provenance_of_every_question_records_what_was_used(ask):
-    (found,) = ask(replay=False).divergences
+    (found,) = ask(replay=False).witnesses
     assert {"fpsynth", "python", "numpy"} <= set(found.provenance.versions)
 
 
 def test_libraries_that_ran_it_stand_in_the_provenance():
     result = api.interval(libraries=("numpy",), batches=(1,))
-    (found,) = result.divergences
+    (found,) = result.witnesses
     (version,) = {seen.version for seen in found.observations}
     assert found.provenance.versions["numpy"] == result.versions["numpy"] == version
 

@@ -8,16 +8,16 @@ from witnesses import any_witness
 
 from fpsynth.report.explain import explain
 from fpsynth.report.style import plain
-from fpsynth.report.terminal import tie_report, witness_report
-from fpsynth.synthesis.result import TieResult
+from fpsynth.report.telling import report
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
 
 
 @settings(max_examples=examples(150))
 @given(any_witness())
 def test_any_witness_is_reported_in_both_alphabets(witness):
-    drawn = witness_report(witness, unicode=True)
-    ascii_only = witness_report(witness, unicode=False)
+    drawn = report(witness, unicode=True)
+    ascii_only = report(witness, unicode=False)
     assert ascii_only.isascii()
     assert [len(line) for line in drawn.splitlines()] == [len(line) for line in ascii_only.splitlines()]
     assert all(character.isprintable() or character == "\n" for character in drawn)
@@ -34,7 +34,7 @@ def test_any_witness_is_explained_in_ascii_if_asked(witness):
 @settings(max_examples=examples(40))
 @given(any_witness())
 def test_colour_adds_codes_and_changes_no_text(witness):
-    result = TieResult(Verdict.FOUND, (witness, witness), "", None, Fraction(3), (), 1.0, 2.0, {"dtype": "float32"})
-    coloured = tie_report(result, colour=True)
+    result = Result("tie", Verdict.FOUND, (witness, witness), "", None, (), 1.0, 2.0, {"dtype": "float32"}, Fraction(3))
+    coloured = report(result, colour=True)
     assert "\x1b[" in coloured
-    assert plain(coloured) == tie_report(result, colour=False)
+    assert plain(coloured) == report(result, colour=False)

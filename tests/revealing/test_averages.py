@@ -1,14 +1,15 @@
-"""Claims of averages.py: how libraries compute averages is explained bit for bit, in orders that probes reveal."""
+"""Claims of averages.py: the tree of an average is found whatever the sum is divided or multiplied by, or none is."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from fpsynth.evaluators.deployed import network_outputs
-from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
+from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.registry import library_named
 from fpsynth.networks.graph import Node
@@ -16,10 +17,69 @@ from fpsynth.networks.layers import AveragePooling, GlobalAveragePooling, Layer,
 from fpsynth.networks.network import Network
 from fpsynth.networks.rewrites import replaced
 from fpsynth.orders import parse_order
-from fpsynth.revealing.averages import RECIPROCAL, guessed_orders, multiplied, probed_order, unpadded
-from fpsynth.revealing.layer_runs import predicted
+from fpsynth.revealing.averages import MOST_TERMS, RECIPROCAL, average_tree, multiplied
 from fpsynth.revealing.revealer import Revealer
+from fpsynth.revealing.trees import Inconsistent, canonical
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+
+MEAN = GlobalAveragePooling(False).structure((3, 5, 5))
+
+
+def averaging(order: str, terms: int, last: str):
+    """A library that adds each of three channels in an order, then divides, or multiplies by a rounded reciprocal."""
+    tree = parse_order(order).tree(terms)
+
+    def run(points: np.ndarray) -> np.ndarray:
+        nodes = list(points.astype(np.float32).reshape(len(points), 3, terms).transpose(2, 0, 1))
+        for operands in tree.steps:
+            total = nodes[operands[0]]
+            for operand in operands[1:]:
+                total = total + nodes[operand]
+            nodes.append(total)
+        count = np.float32(terms)
+        return (nodes[-1] / count if last == "divided" else nodes[-1] * (np.float32(1) / count)).astype(float)
+
+    return run
+
+
+@pytest.mark.parametrize("last", ["divided", "times the reciprocal"])
+@pytest.mark.parametrize("order", ["sequential", "pairwise", "strided:8", "lanes:4", "blocked:7"])
+def test_the_tree_of_an_average_is_found(order: str, last: str) -> None:
+    found = average_tree(MEAN, 1, averaging(order, 25, last), 75, FLOAT32)
+    assert canonical(found) == canonical(parse_order(order).tree(25))
+
+
+def test_what_is_added_exactly_is_one_step() -> None:
+    def run(points: np.ndarray) -> np.ndarray:
+        return np.array([[math.fsum(channel) / 25 for channel in point.reshape(3, 25)] for point in points])
+
+    assert average_tree(MEAN, 0, run, 75, FLOAT32).steps == (tuple(range(25)),)
+
+
+def test_what_is_no_sum_has_no_tree() -> None:
+    def run(points: np.ndarray) -> np.ndarray:
+        return np.clip(points.reshape(len(points), 3, 25), 0, most).mean(axis=2)
+
+    most = 1.0
+    with pytest.raises(Inconsistent, match="a probe lost 1 of 25 leaves"):
+        average_tree(MEAN, 0, run, 75, FLOAT32)
+    most = 1.5
+    with pytest.raises(Inconsistent, match="a probe gives what no tree of units gives"):
+        average_tree(MEAN, 0, run, 75, FLOAT32)
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [
+        AveragePooling((2, 2), padding=1).structure((1, 4, 4)),
+        GlobalAveragePooling(False).structure((1, MOST_TERMS + 1, 1)),
+        GlobalAveragePooling(False).structure((1, 1, 1)),
+    ],
+)
+def test_what_is_not_probed_says_so(sums) -> None:
+    with pytest.raises(Inconsistent, match="is not probed"):
+        average_tree(sums, 0, lambda points: points, 1 + MOST_TERMS, FLOAT32)
+
 
 LAYERS: dict[str, tuple[Layer, tuple[int, ...]]] = {
     "windows of 4": (AveragePooling((2, 2)), (2, 6, 6)),
@@ -74,44 +134,3 @@ def test_a_sum_times_a_reciprocal_is_an_average_but_for_its_rounding(name: str, 
     points = np.random.default_rng(1).integers(-8, 9, (20, *shape)).astype(np.float64)
     outputs = [network_outputs(one, points, Deployment(Arithmetic(FLOAT64))) for one in (network, other)]
     assert np.allclose(*outputs, rtol=2.0 ** (2 - fmt.precision), atol=0)
-
-
-@pytest.mark.parametrize("order", ["sequential", "pairwise", "strided:4", "blocked:7", "halves", "lanes:8"])
-@pytest.mark.parametrize("fmt", [FLOAT32, BFLOAT16, FLOAT64], ids=str)
-def test_probes_give_the_order_of_a_divided_sum(order: str, fmt) -> None:
-    """Of one that is not divided by a power of two."""
-    network, sums = alone("all of 56")
-    how = Deployment(Arithmetic(fmt, order=parse_order(order)))
-    found = probed_order(lambda points: predicted(network, points, how), sums, 1, 3 * 56, fmt)
-    assert found == parse_order(order).tree(56) or _alike(found, parse_order(order).tree(56))
-
-
-def _alike(a, b) -> bool:
-    """The same sums, whichever of two operands comes first."""
-
-    def leaves(tree):
-        below = [frozenset([k]) for k in range(tree.leaves)]
-        for step in tree.steps:
-            below.append(frozenset().union(*(below[k] for k in step)))
-        return set(below)
-
-    return a is not None and leaves(a) == leaves(b)
-
-
-def test_where_a_sum_reads_padding_nothing_is_probed() -> None:
-    _, sums = alone("padding counted")
-    assert unpadded(sums) == 4
-    assert probed_order(lambda points: points, sums, 0, 72, FLOAT32) is None
-
-
-def test_probes_that_no_sum_gives_give_no_order() -> None:
-    _, sums = alone("windows of 9")
-    rng = np.random.default_rng(2)
-    assert probed_order(lambda points: rng.random((len(points), 8)), sums, 0, 72, FLOAT32) is None
-
-
-def test_formats_in_which_units_are_not_lost_are_guessed() -> None:
-    _, sums = alone("windows of 9")
-    assert probed_order(lambda points: points, sums, 0, 72, FLOAT16) is None
-    assert parse_order("sequential") == guessed_orders(9)[0]
-    assert parse_order("strided:3") in guessed_orders(9)

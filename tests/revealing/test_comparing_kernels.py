@@ -12,7 +12,7 @@ from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32
 from fpsynth.libraries.base import Library
 from fpsynth.orders import parse_order
-from fpsynth.revealing.bench import Bench
+from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.comparing import Vectors, answered, results, vectors_from_json
 from fpsynth.revealing.vectors import Call
 from fpsynth.sums.arithmetic import Arithmetic
@@ -21,9 +21,9 @@ SEQUENTIAL = Arithmetic(FLOAT32)
 PAIRWISE = Arithmetic(FLOAT32, order=parse_order("pairwise"))
 
 
-def bench(how, batch: int, outputs: int, terms: int = 6) -> Bench:
+def bench(how, batch: int, outputs: int, terms: int = 6) -> KernelBench:
     what = kernel(FLOAT32, terms, batch=batch, outputs=outputs)
-    return Bench(cast(Library, Simulated(layer(what, how))).operation(what), what)
+    return KernelBench(cast(Library, Simulated(layer(what, how))).operation(what), what)
 
 
 @pytest.mark.parametrize("fmt", [FLOAT32, FLOAT16, BFLOAT16])

@@ -118,12 +118,12 @@ def test_a_network_of_other_nodes_comes_back(found: NetworkReveal) -> None:
     assert read(written(other)).network == computed
 
 
-def test_what_would_be_too_large_is_not_written(found: NetworkReveal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_large_for_the_cache_is_told(found: NetworkReveal, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = sum(array.size for node in found.network.nodes[1:4] for array in node.layer.arrays())
     monkeypatch.setattr(network_json, "MAX_NUMBERS", numbers)
-    assert kept_network(found, network()) is not None
+    assert network_json.is_small(found, network())
     monkeypatch.setattr(network_json, "MAX_NUMBERS", numbers - 1)
-    assert kept_network(found, network()) is None
+    assert not network_json.is_small(found, network())
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.base import Library
 from fpsynth.orders import Tree, fixed_order, parse_order
-from fpsynth.revealing.bench import Bench
+from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.checking import answers, explained, joined
 from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.result import Reveal, pairs_reversed, steps_in_words
 from fpsynth.revealing.trees import canonical
-from fpsynth.revealing.vectors import Shape, hostile_calls
+from fpsynth.revealing.vectors import CallShape, hostile_calls
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
@@ -140,7 +140,7 @@ def test_hostile_vectors_tell_pair_orders_and_kinds_of_flushing_apart_often_enou
     )
     what = kernel(fmt, terms, batch=64, outputs=64)
     everywhere = [(row, output) for row in range(64) for output in range(64)]
-    given = joined(list(answers(Bench(layer(what, lambda row, output: right), what), everywhere, 10_000, 1, calls=26)))
+    given = joined(list(answers(KernelBench(layer(what, lambda row, output: right), what), everywhere, 10_000, 1, calls=26)))
     for wrong in (replace(right, rounded=()), replace(right, flush=Flush.ROUNDED)):
         assert explained(wrong, given) < 10_000 - 20
     assert explained(right, given) == 10_000
@@ -329,7 +329,7 @@ def test_a_check_on_many_rows_draws_few_of_them_and_as_many_vectors_as_it_says(s
 
     positions = [(row, output) for row in range(300) for output in range(3) if rng.random() < share]
     with np.errstate(all="ignore"):
-        parts = joined(list(answers(Bench(compute, what), positions, 1000, 0, calls=16)))
+        parts = joined(list(answers(KernelBench(compute, what), positions, 1000, 0, calls=16)))
     assert len(parts) == 1000
     assert len(seen) >= 16
     assert all(len(np.unique(rows, axis=0)) <= 64 for rows in seen)
@@ -338,7 +338,7 @@ def test_a_check_on_many_rows_draws_few_of_them_and_as_many_vectors_as_it_says(s
 
 
 def test_rows_beyond_those_that_are_drawn_repeat_them():
-    shape = Shape(batch=10, outputs=2, terms=3, weighted=True, bias=False)
+    shape = CallShape(batch=10, outputs=2, terms=3, weighted=True, bias=False)
     few = next(hostile_calls(replace(shape, batch=4), FLOAT32, 5))
     many = next(hostile_calls(shape, FLOAT32, 5, distinct=4))
     assert np.array_equal(many.rows, few.rows[[0, 1, 2, 3, 0, 1, 2, 3, 0, 1]])

@@ -6,7 +6,7 @@ import time
 from fpsynth.problems import Problem
 from fpsynth.rounding import from_float
 from fpsynth.solvers import worker
-from fpsynth.solvers.base import NOT_ENCODED, Answer, Status
+from fpsynth.solvers.base import NOT_ENCODED, EngineAnswer, Status
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.workers.serving import Handler
 
@@ -25,16 +25,16 @@ class StandIn:
     def load(self) -> None:
         pass
 
-    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> Answer:
+    def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> EngineAnswer:
         match self.name:
             case "liar":
-                return Answer(Status.SAT, {v.name: from_float(1.0) for v in problem.variables})
+                return EngineAnswer(Status.SAT, {v.name: from_float(1.0) for v in problem.variables})
             case "refuter" | "denier":
-                return Answer(Status.UNSAT)
+                return EngineAnswer(Status.UNSAT)
             case "hesitant":
-                return Answer(Status.UNKNOWN, reason=f"seed {seed} did not help")
+                return EngineAnswer(Status.UNKNOWN, reason=f"seed {seed} did not help")
             case "wordless":
-                return Answer(Status.UNKNOWN, reason=f"{NOT_ENCODED}there are no words for it")
+                return EngineAnswer(Status.UNKNOWN, reason=f"{NOT_ENCODED}there are no words for it")
             case "crasher":
                 os.abort()
             case "thrower":
@@ -45,14 +45,14 @@ class StandIn:
                     hoard.append(bytearray(1 << 24))
             case "hoarder":
                 self.hoard = bytearray(1 << 26)
-                return Answer(Status.UNSAT)
+                return EngineAnswer(Status.UNSAT)
             case "eater":
                 if seed == 0:
                     bytearray(1 << 28)
-                return Answer(Status.UNSAT)
+                return EngineAnswer(Status.UNSAT)
             case "late refuter":
                 time.sleep(0.7)
-                return Answer(Status.UNSAT)
+                return EngineAnswer(Status.UNSAT)
         time.sleep(60)
         raise AssertionError
 

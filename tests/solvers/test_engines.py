@@ -12,7 +12,7 @@ from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, Format
 from fpsynth.problems import Problem, Variable
 from fpsynth.solvers import base
-from fpsynth.solvers.base import Answer, Engine, Status
+from fpsynth.solvers.base import Engine, EngineAnswer, Status
 from fpsynth.solvers.engines import ENGINES, engines_named
 
 REFUSED = {("bitwuzla", "bfloat16"), ("cvc5", "bfloat16"), ("cvc5", "float16")}
@@ -27,7 +27,7 @@ QUICK = [pytest.param(*run.values, id=run.id, marks=slow if run.id == "cvc5-bitb
 """Where cvc5, which takes seconds over other solvers' circuits, is asked in slow runs only."""
 
 
-def solve(engine: Engine, problem: Problem, encoding: str, seed: int = 0, seconds: float | None = 30) -> Answer:
+def solve(engine: Engine, problem: Problem, encoding: str, seed: int = 0, seconds: float | None = 30) -> EngineAnswer:
     if engine.available() is None:
         pytest.skip(f"{engine.name} is not installed")
     if encoding == "bitblast" and ENGINES["z3"].available() is None:

@@ -8,13 +8,13 @@ from fpsynth import expressions as ex
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOAT64, TF32, Format
 from fpsynth.problems import Problem, Variable
-from fpsynth.solvers.base import Answer, Status
+from fpsynth.solvers.base import EngineAnswer, Status
 from fpsynth.solvers.sampling import Sampling
 
 FORMATS = [FLOAT8_E4M3FN, BFLOAT16, FLOAT16, TF32, FLOAT32, FLOAT64]
 
 
-def sample(problem: Problem, seed: int = 0, seconds: float = 10) -> Answer:
+def sample(problem: Problem, seed: int = 0, seconds: float = 10) -> EngineAnswer:
     return Sampling().solve(problem, "arrays", seed, seconds, None)
 
 

@@ -28,7 +28,7 @@ from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.structure import impossible
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 from fpsynth.witness.prediction import predicted_logits
 
 SMALL, WIDER = Format("small", 4, 3), Format("wider", 5, 8)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aligned_arithmetics import tensor_core, tensor_cores
+from detectors import dependent
 from profiles import SLOW, slow
 
 from fpsynth import api
@@ -28,14 +29,13 @@ from fpsynth.solvers.engines import engines_named
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.detecting.amplify import amplified
 from fpsynth.synthesis.detecting.swallowing import swallowing
-from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.solving import solve
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import load, save
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import predicted_logits
 
 SAMPLING = Settings(engines_named("sampling"), seconds=60.0, jobs=1)
@@ -50,7 +50,7 @@ def asked(hows: Sequence[Arithmetic], terms: int, fmt: Format, kind: str = "relu
     return FlipQuestion("order", fmt, terms, views=views, **given)  # type: ignore[arg-type]
 
 
-def found(question: FlipQuestion) -> Divergence:
+def found(question: FlipQuestion) -> Witness:
     result: FlipResult = find_flip(question, SAMPLING)
     assert result.verdict is Verdict.FOUND, result.reason
     flip = result.divergence
@@ -170,7 +170,7 @@ def test_a_reveal_of_a_tensor_core_is_a_side_and_its_witness_is_checked(tmp_path
         replay=False,
     )
     assert result.verdict is Verdict.FOUND, result.reason
-    (flip,) = result.divergences
+    (flip,) = result.witnesses
     assert flip.deployed.environment == str(where)
     assert flip.deployed.deployment.default.alignment == Alignment(25)
     save(flip, tmp_path / "witness.json")
@@ -205,7 +205,7 @@ def test_reveals_of_another_machine_are_members_of_the_matrix(tmp_path: Path) ->
 def test_a_box_of_inputs_in_which_a_tensor_core_departs() -> None:
     a, b = (View(n, n, r, Deployment(how)) for n, r, how in (("a", "reference", Arithmetic(FLOAT32)), ("b", "deployed", CORE)))
     quarter = (Fraction(1, 4), Fraction(1, 2))
-    found = input_dependent(a, b, fmt=FLOAT32, terms=32, box=[quarter] * 2, inputs=UNIT, max_weight=Fraction(1), samples=400)
+    found = dependent(a, b, format=FLOAT32, terms=32, box=[quarter] * 2, inputs=UNIT, max_weight=Fraction(1), samples=400)
     assert found.sampled is not None
     assert (found.sampled.inside_fires, found.sampled.outside_fires) == (200, 0)
 

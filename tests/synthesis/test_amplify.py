@@ -9,17 +9,18 @@ from fractions import Fraction
 from itertools import permutations
 
 import pytest
+from detectors import bounded
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
-from fpsynth.libraries.pool import Call, LibraryPool
+from fpsynth.libraries.pool import LibraryCall, LibraryPool
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.synthesis.detecting.amplify import amplified, bounded_detector
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.synthesis.detecting.amplify import amplified
+from fpsynth.witness.data import View, Witness, only_point
 from fpsynth.witness.prediction import predicted_logits, with_prediction
 
 FAMILIES = ["sequential", "reverse", "pairwise", "strided:2", "strided:4"]
@@ -38,7 +39,7 @@ def view(name: str, how: Arithmetic) -> View:
 A, B = view("a", arithmetic("sequential")), view("b", arithmetic("pairwise"))
 
 
-def flip(kind: str, seed: int = 0, a: View = A, b: View = B, terms: int = 8) -> Divergence:
+def flip(kind: str, seed: int = 0, a: View = A, b: View = B, terms: int = 8) -> Witness:
     """A neuron with weights of at most 2 in magnitude and inputs 1 on which a and b differ in a few ulps, drawn at random."""
     draw = random.Random(seed)
     while True:
@@ -49,7 +50,7 @@ def flip(kind: str, seed: int = 0, a: View = A, b: View = B, terms: int = 8) -> 
         predicate = Predicate("sign") if kind == "sign" else Predicate("gap", bound=abs(x - y) or Fraction(1))
         if predicate.fires((y,), (x,)):
             views = (replace(a, logits=(x,)), replace(b, logits=(y,)))
-            return Divergence("order", FLOAT32, dense_relu((Dense((tuple(row),)),)), (1.0,) * terms, predicate, views)
+            return Witness("order", FLOAT32, dense_relu((Dense((tuple(row),)),)), only_point((1.0,) * terms), predicate, views)
 
 
 def predicted(row: list[float], how: Arithmetic) -> tuple[Fraction, ...]:
@@ -61,7 +62,7 @@ def single(number: float) -> float:
     return struct.unpack("f", struct.pack("f", number))[0]
 
 
-def largest(found: Divergence) -> float:
+def largest(found: Witness) -> float:
     return max(map(abs, found.network.entries()))
 
 
@@ -95,14 +96,14 @@ def test_no_fewer_layers_reach_the_gap(width: int) -> None:
     assert set(after.network.widths[1:-1]) <= {1, width}
 
 
-def clean_flip(small: float = 2.0**-24) -> Divergence:
+def clean_flip(small: float = 2.0**-24) -> Witness:
     """-1 + 1 + small, which is ``small`` from left to right and 0 with the last two first."""
     build = Builder(3)
     build.add(0, build.add(1, 2))
     right = view("b", Arithmetic(FLOAT32, order=fixed_order(build.tree())))
     network = dense_relu((Dense(((-1.0, 1.0, small),)),))
     views = (with_prediction(network, (1.0,) * 3, A), with_prediction(network, (1.0,) * 3, right))
-    return Divergence("order", FLOAT32, network, (1.0,) * 3, Predicate("sign"), views)
+    return Witness("order", FLOAT32, network, only_point((1.0,) * 3), Predicate("sign"), views)
 
 
 def test_layers_behind_an_order_of_a_fixed_width_have_one_that_fits_them() -> None:
@@ -143,7 +144,7 @@ def test_an_offset_beyond_the_bound_is_scaled_down(width: int | None) -> None:
     network = dense_relu((Dense((row,)),))
     views = (with_prediction(network, (1.0,) * 8, A), with_prediction(network, (1.0,) * 8, B))
     assert [side.logits for side in views] == [(Fraction(3, 2),), (Fraction(3, 2) + Fraction(1, 2**23),)]
-    before = Divergence("order", FLOAT32, network, (1.0,) * 8, Predicate("gap", bound=Fraction(1, 2**23)), views)
+    before = Witness("order", FLOAT32, network, only_point((1.0,) * 8), Predicate("gap", bound=Fraction(1, 2**23)), views)
     after = amplified(before, max_weight=Fraction(1, 4), width=width)
     assert [side.logits for side in after.views] == [(0,), (1,)]
     assert largest(after) == Fraction(1, 4)
@@ -161,7 +162,7 @@ def test_two_classes(kind: str) -> None:
 
 
 def test_a_flip_that_is_wide_enough_gets_no_layers() -> None:
-    found = bounded_detector(A, B, terms=8, max_weight=Fraction(4))
+    found = bounded(A, B, terms=8, max_weight=Fraction(4))
     assert amplified(found, max_weight=Fraction(4)).network == found.network
 
 
@@ -213,7 +214,7 @@ def test_other_predicates_are_refused() -> None:
 @pytest.mark.parametrize(("a", "b"), list(permutations(FAMILIES, 2)))
 def test_weights_up_to_4_tell_any_two_families_apart_by_1(a: str, b: str) -> None:
     """The published detectors need 2**24."""
-    found = bounded_detector(view("a", arithmetic(a)), view("b", arithmetic(b)), terms=16, max_weight=Fraction(4))
+    found = bounded(view("a", arithmetic(a)), view("b", arithmetic(b)), terms=16, max_weight=Fraction(4))
     assert largest(found) == found.max_weight == 4
     assert found.measure == 1
     assert sorted(side.logits[0] for side in found.views) == [0, 1]
@@ -227,7 +228,7 @@ def test_weights_up_to_4_tell_any_two_families_apart_by_1(a: str, b: str) -> Non
     ids=str,
 )
 def test_other_bounds(bound: Fraction, width: int | None, hidden: int) -> None:
-    found = bounded_detector(A, B, terms=8, max_weight=Fraction(bound), width=width)
+    found = bounded(A, B, terms=8, max_weight=Fraction(bound), width=width)
     assert len(found.network.dense_layers) - 1 == hidden
     assert largest(found) <= bound
     assert found.measure == 1
@@ -249,7 +250,7 @@ def test_other_bounds(bound: Fraction, width: int | None, hidden: int) -> None:
 )
 def test_other_arithmetics(fmt: Format, a: dict, b: dict, gap: Fraction) -> None:
     views = [view(name, replace(Arithmetic(fmt), **how)) for name, how in (("a", a), ("b", b))]
-    found = bounded_detector(*views, fmt=fmt, terms=8, max_weight=Fraction(4), gap=gap)
+    found = bounded(*views, format=fmt, terms=8, max_weight=Fraction(4), gap=gap)
     assert found.measure == gap
     assert largest(found) <= 4
 
@@ -259,7 +260,7 @@ def test_other_arithmetics(fmt: Format, a: dict, b: dict, gap: Fraction) -> None
 )
 def test_steps_that_add_several_terms_in_one_rounding(other: Arithmetic) -> None:
     blocks = Arithmetic(FLOAT32, order=fixed_order(Tree(8, ((0, 1, 2, 3), (8, 4, 5, 6, 7)))))
-    found = bounded_detector(view("a", other), view("b", blocks), terms=8, max_weight=Fraction(4))
+    found = bounded(view("a", other), view("b", blocks), terms=8, max_weight=Fraction(4))
     assert found.measure == 1
     assert largest(found) == 4
 
@@ -268,27 +269,27 @@ def test_a_bias_among_the_leaves_is_zero() -> None:
     build = Builder(5)
     build.add(build.add(0, build.add(1, 2)), build.add(4, 3))
     odd = view("b", Arithmetic(FLOAT32, order=fixed_order(build.tree()), bias_leaf=True))
-    found = bounded_detector(A, odd, terms=4, max_weight=Fraction(4))
+    found = bounded(A, odd, terms=4, max_weight=Fraction(4))
     assert found.network.dense_layers[-1].bias.tolist() == [0.0]
     assert found.measure == 1
 
 
 def test_another_neuron_of_a_wider_layer() -> None:
     tail = Deployment(arithmetic("sequential"), (((0, 2), arithmetic("pairwise")),))
-    found = bounded_detector(A, replace(B, deployment=tail), terms=8, max_weight=Fraction(4), outputs=3, neuron=2)
+    found = bounded(A, replace(B, deployment=tail), terms=8, max_weight=Fraction(4), outputs=3, neuron=2)
     assert [side.logits for side in found.views] == [(0, 0, 1), (0, 0, 0)]
 
 
 def test_detectors_that_do_not_exist_are_refused() -> None:
     with pytest.raises(InputError, match="they differ in other ways, or not at all"):
-        bounded_detector(A, replace(A, name="b"), terms=8, max_weight=Fraction(4))
+        bounded(A, replace(A, name="b"), terms=8, max_weight=Fraction(4))
     with pytest.raises(InputError, match="at least 3 terms"):
-        bounded_detector(A, B, terms=2, max_weight=Fraction(4))
+        bounded(A, B, terms=2, max_weight=Fraction(4))
     with pytest.raises(InputError, match="float16 does not hold what the gap needs"):
-        bounded_detector(
+        bounded(
             view("a", arithmetic("sequential", FLOAT16, accumulator=FLOAT32)),
             view("b", arithmetic("pairwise", FLOAT16, accumulator=FLOAT32)),
-            fmt=FLOAT16,
+            format=FLOAT16,
             terms=8,
             max_weight=Fraction(4),
         )
@@ -309,10 +310,10 @@ def test_libraries_give_one_of_the_two_predictions(pool: LibraryPool, library: s
     if pool.members[library].reason:
         pytest.skip(f"{library}: {pool.members[library].reason}")
     other = view("b", arithmetic(order))
-    found = bounded_detector(A, other, terms=16, max_weight=Fraction(4), width=2)
+    found = bounded(A, other, terms=16, max_weight=Fraction(4), width=2)
     classes = amplified(found, max_weight=Fraction(4), output="argmax")
     for divergence in (found, classes):
-        calls = {library: [Call(LIBRARIES[library], (0,) * batch)]}
+        calls = {library: [LibraryCall(LIBRARIES[library], (0,) * batch)]}
         answer = pool.run(divergence.network, FLOAT32, [divergence.point], calls)[library][0]
         assert answer.outputs is not None, answer.not_run
         for logits in answer.outputs.logits:
@@ -327,9 +328,11 @@ def test_torch_at_batch_1_and_4_where_its_order_is_the_known_one(pool: LibraryPo
     lanes = [build.add(k, k + 4) for k in range(4)]
     build.add(build.add(lanes[0], lanes[2]), build.add(lanes[1], lanes[3]))
     four = view("b", Arithmetic(FLOAT32, order=fixed_order(build.tree())))
-    one_neuron = bounded_detector(A, four, terms=8, max_weight=Fraction(1), outputs=2)
+    one_neuron = bounded(A, four, terms=8, max_weight=Fraction(1), outputs=2)
     found = amplified(one_neuron, max_weight=Fraction(1), output="argmax")
-    answers = pool.run(found.network, FLOAT32, [found.point], {"torch": [Call("linear", (0,)), Call("linear", (0,) * 4)]})
+    answers = pool.run(
+        found.network, FLOAT32, [found.point], {"torch": [LibraryCall("linear", (0,)), LibraryCall("linear", (0,) * 4)]}
+    )
     one, many = (answer.outputs for answer in answers["torch"])
     assert one is not None
     assert many is not None

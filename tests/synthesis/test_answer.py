@@ -16,7 +16,7 @@ from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.answer import answer
 from fpsynth.synthesis.ties.certification import Certification
 from fpsynth.synthesis.ties.question import build
-from fpsynth.synthesis.ties.run import run_tie
+from fpsynth.synthesis.ties.run import Wanted, run_tie
 from fpsynth.synthesis.ties.search import objective_bounds
 from fpsynth.synthesis.verdicts import Verdict
 
@@ -134,7 +134,7 @@ def test_impossible_in_two_arithmetics_at_once_says_so():
 
 @pytest.mark.parametrize("prove", [pytest.param(False, marks=slow), True])
 def test_and_says_nothing_of_the_one_that_was_asked_for(prove):
-    result = run_tie(_at_once(), settings(), chosen="lipschitz-exact", prove=prove)
+    result = run_tie(_at_once(), settings(), Wanted("lipschitz-exact", prove=prove))
     assert result.verdict is Verdict.FOUND
     assert result.proof is None or "RTZ" not in result.proof.statement
     assert result.witnesses[0].ratio == 16

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 from tie_questions import question
+from ties import changed, claim
 from witnesses import W1, W2, XA, XB
 
 from fpsynth import rounding as r
@@ -17,7 +18,6 @@ from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.ties.certification import Certification
-from fpsynth.witness import Certificate
 
 
 def witness(chosen="lipschitz-exact"):
@@ -43,55 +43,72 @@ def _network(first, second):
 
 
 TRUE = witness()
-OTHER, SOUND = TRUE.other_certificates[0], TRUE.sound_certificate
+OTHER, SOUND = TRUE.claims[1], TRUE.control
+
+
+def with_radius(radius):
+    """The true witness, whose claim is about a ball of another radius."""
+    return changed(TRUE, claim=claim(TRUE.claim.verifier, True, Fraction(radius), TRUE.claim.supremum))
+
+
+def with_logits(place, *logits):
+    """The true witness, of which the file says that a view gives other logits."""
+    views = list(TRUE.views)
+    views[place] = replace(views[place], logits=tuple(map(Fraction, logits)))
+    return replace(TRUE, views=tuple(views))
+
+
 TAMPERED = {
-    "the class changes": replace(TRUE, counterexample=(XB,)),
-    "the largest logits tie": replace(TRUE, counterexample=(0.25,)),
-    "accepts radius": replace(TRUE, certificate=replace(TRUE.certificate, radius=Fraction("0.26"))),
-    "lies within that radius": replace(TRUE, certificate=replace(TRUE.certificate, radius=Fraction("0.01"))),
-    "the file says of lipschitz-exact": replace(TRUE, certificate=replace(TRUE.certificate, supremum=Fraction(1, 4))),
-    "the file says of lipschitz is": replace(TRUE, other_certificates=(replace(OTHER, supremum=Fraction(1, 8)),)),
-    "the file says of lipschitz ": replace(TRUE, other_certificates=(replace(OTHER, accepted=False),)),
-    "the file says of lipschitz-sound": replace(TRUE, sound_certificate=replace(SOUND, accepted=True)),
-    "the file says of deeppoly": replace(TRUE, other_certificates=(Certificate("deeppoly", True, Fraction(1), Fraction(1)),)),
+    "the class changes": changed(TRUE, counterexample=(XB,)),
+    "the largest logits tie": changed(TRUE, counterexample=(0.25,)),
+    "accepts radius": with_radius("0.26"),
+    "lies within that radius": with_radius("0.01"),
+    "the file says of lipschitz-exact": changed(TRUE, claim=replace(TRUE.claim, supremum=Fraction(1, 4))),
+    "the file says of lipschitz is": changed(TRUE, others=(replace(OTHER, supremum=Fraction(1, 8)),)),
+    "the file says of lipschitz ": changed(TRUE, others=(replace(OTHER, verdict="unknown"),)),
+    "the file says of lipschitz-sound": changed(TRUE, control=replace(SOUND, verdict="unsat")),
+    "the file says of deeppoly": changed(TRUE, others=(claim("deeppoly", True, Fraction(1), Fraction(1)),)),
     "the distance in the file": replace(TRUE, distance=math.nextafter(math.nextafter(TRUE.distance, 1.0), 1.0)),
     "the ratio in the file": replace(TRUE, ratio=TRUE.ratio * 2),
     "the ratio in": replace(TRUE, ratio=math.inf),
     "the class ": replace(TRUE, network=_network(W2, W1)),
     "the class": replace(TRUE, network=_network(0.5, 0.75)),
     "the distance": replace(TRUE, distance=0.0),
+    "the logits of a (float32 sequential) are right": with_logits(0, 0.5, 0.75),
+    "the logits of b (float32 sequential) are right": with_logits(1, 0.5, 0.5),
+    "the measure is right": replace(TRUE, measure=TRUE.measure + 1),
 }
 
 
-@pytest.mark.parametrize("claim", TAMPERED, ids=str)
-def test_a_broken_claim_is_found(claim):
-    assert any(claim in found for found in failing(TAMPERED[claim]))
-    assert not check(TAMPERED[claim]).confirmed
+@pytest.mark.parametrize("broken", TAMPERED, ids=str)
+def test_a_broken_claim_is_found(broken):
+    assert any(broken in found for found in failing(TAMPERED[broken]))
+    assert not check(TAMPERED[broken]).confirmed
 
 
 def test_what_is_said_wrongly_of_acceptance_is_found_even_if_nothing_else_is_wrong():
-    lying = replace(TRUE, certificate=replace(TRUE.certificate, accepted=False))
+    lying = changed(TRUE, claim=replace(TRUE.claim, verdict="unknown"))
     assert failing(lying) == ["what the file says of lipschitz-exact is right"]
 
 
 def test_two_equal_points_are_no_witness_and_no_crash():
     # the ratio is infinite then
-    tampered = replace(TRUE, counterexample=TRUE.certified, distance=0.0)
+    tampered = changed(TRUE, counterexample=TRUE.certified, distance=0.0)
     assert "the class changes" in failing(tampered)
     assert "the ratio in the file is right" in failing(tampered)
     assert check(tampered).radius_ratio == math.inf
 
 
 def test_a_flip_in_another_arithmetic_than_the_files_is_none():
-    upward = replace(TRUE, deployment=Deployment(Arithmetic(FLOAT32, rounding=Rounding.RTP)))
+    upward = changed(TRUE, deployment=Deployment(Arithmetic(FLOAT32, rounding=Rounding.RTP)))
     assert not check(upward).confirmed
-    reverse = replace(TRUE, deployment=Deployment(Arithmetic(FLOAT32, order=parse_order("reverse"))))
+    reverse = changed(TRUE, deployment=Deployment(Arithmetic(FLOAT32, order=parse_order("reverse"))))
     assert check(reverse).confirmed  # one product: there is nothing to reorder
 
 
 def test_a_flip_without_a_tie_is_only_a_witness_of_another_question():
     # the sign of the input decides the class
-    flipped = replace(TRUE, counterexample=(-XB,))
+    flipped = changed(TRUE, counterexample=(-XB,))
     assert "the largest logits tie at the counterexample" in failing(flipped)
     assert "the class changes" not in failing(flipped)
     assert "the largest logits tie at the counterexample" not in failing(replace(flipped, question="order"))
@@ -99,23 +116,23 @@ def test_a_flip_without_a_tie_is_only_a_witness_of_another_question():
 
 def test_a_witness_that_cannot_be_computed_is_refused():
     with pytest.raises(InputError, match="unknown certifier 'crown'"):
-        check(replace(TRUE, certificate=replace(TRUE.certificate, certifier="crown")))
+        check(changed(TRUE, claim=replace(TRUE.claim, verifier="crown")))
     with pytest.raises(InputError, match="infinite or NaN"):
-        check(replace(TRUE, network=_network(3e38, 3e38), certified=(2.0,), counterexample=(4.0,)))
+        check(changed(TRUE, network=_network(3e38, 3e38), certified=(2.0,), counterexample=(4.0,)))
     with pytest.raises(InputError, match="without bias"):
-        check(replace(TRUE, network=dense_relu((Dense(((W1,), (W2,)), (0.0, 0.0)),))))
+        check(changed(TRUE, network=dense_relu((Dense(((W1,), (W2,)), (0.0, 0.0)),))))
 
 
 def test_a_bias_does_not_hinder_a_certifier_that_reads_it():
     biased = dense_relu((Dense(((W1,), (W2,)), (0.0, 0.0)),))
-    with_bias = replace(witness("lipschitz"), network=biased)
+    with_bias = changed(witness("lipschitz"), network=biased)
     failed = failing(with_bias)
     assert failed == ["what the file says of lipschitz-exact is right"]
-    assert check(replace(with_bias, other_certificates=())).confirmed
+    assert check(changed(with_bias, others=())).confirmed
 
 
 def test_huge_numbers_are_findings_or_one_line_but_no_crash():
-    far = replace(
+    far = changed(
         witness("lipschitz"),
         format=FLOAT16,
         deployment=Deployment(Arithmetic(FLOAT16)),
@@ -128,5 +145,5 @@ def test_huge_numbers_are_findings_or_one_line_but_no_crash():
 
 def test_a_claim_that_the_sound_certifier_shares_is_found():
     # far from any tie: nothing is refuted here, and the negative control says so
-    harmless = replace(TRUE, network=_network(0.25, 1.0), certified=(1.0,), counterexample=(0.75,))
+    harmless = changed(TRUE, network=_network(0.25, 1.0), certified=(1.0,), counterexample=(0.75,))
     assert "the floating-point-sound certifier rejects the smallest ball that contains the counterexample" in failing(harmless)

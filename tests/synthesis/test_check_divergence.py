@@ -12,6 +12,7 @@ from fpsynth.orders import Tree, fixed_order
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import Sampled
+from fpsynth.witness.data import only_point
 
 
 def failing(tampered):
@@ -50,7 +51,7 @@ TAMPERED = {
     "the intervals of a (interval in sequence) are right": with_view(outside(), 0, interval=((Fraction(1, 2), Fraction(1)),)),
     "neurons 0 and 9 have the same weights": with_weight(twin(), 9, 1, 0.5),
     "outputs 0 and 9 are equal in exact arithmetic": with_weight(twin(), 9, 1, 0.5),
-    "b (pairwise) departs from a (sequential) by argmax": replace(classes(), point=(0.0,) * 4),
+    "b (pairwise) departs from a (sequential) by argmax": replace(classes(), points=only_point((0.0,) * 4)),
     "no weight or bias is above 4 in size": replace(triple(), max_weight=Fraction(4)),
     "the point lies in the box": replace(triple(), box=((0.0, 0.5),) * 4),
     "the verdicts on the libraries' logits are right": replace(
@@ -80,7 +81,7 @@ def test_an_order_that_does_not_fit_is_a_finding():
 
 
 def test_a_logit_that_overflows_is_a_finding():
-    huge = replace(with_weight(triple(), 0, 0, 3.0e38), point=(2.0,) * 4)
+    huge = replace(with_weight(triple(), 0, 0, 3.0e38), points=only_point((2.0,) * 4))
     (detail,) = [f.detail for f in check(huge).findings if f.claim == "what the file predicts for a (sequential) is right"]
     assert "infinite or NaN in float32" in detail
 

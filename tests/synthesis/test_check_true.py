@@ -61,12 +61,12 @@ def test_a_tie_that_is_found_is_confirmed(asked):
 
 @pytest.mark.parametrize("asked", ORDERS)
 def test_a_difference_of_orders_that_is_found_is_confirmed(asked):
-    confirmed(fpsynth.order(**ORDERS[asked]).divergences[0])
+    confirmed(fpsynth.order(**ORDERS[asked]).witnesses[0])
 
 
 @pytest.mark.parametrize("asked", OTHERS)
 def test_any_other_divergence_that_is_found_is_confirmed(asked):
-    confirmed(OTHERS[asked]().divergences[0])
+    confirmed(OTHERS[asked]().witnesses[0])
 
 
 @pytest.mark.parametrize("name", BY_HAND)

@@ -26,7 +26,7 @@ def two(a: list[list[float]], b: list[list[float]]) -> NetworkComparison:
     ran = [Ran(name, logits=np.array(logits), of=len(logits) * 2) for name, logits in (("a", a), ("b", b))]
     changed = tuple(np.flatnonzero(ran[0].classes != ran[1].classes).tolist())
     pair = Pair("a", "b", changed, float(np.abs(np.array(a) - np.array(b)).max()), 0)
-    return NetworkComparison(IDENTITY, FLOAT32, len(a), tuple(ran), (pair,), 1, 1e-6, True)
+    return NetworkComparison(IDENTITY, FLOAT32, len(a), tuple(ran), (pair,), 1, 1e-6, True, np.zeros((len(a), 2)))
 
 
 def test_one_changed_class_is_the_verdict() -> None:
@@ -44,6 +44,20 @@ def test_fewer_than_two_environments_say_nothing() -> None:
     alone = compare(IDENTITY, FLOAT32, np.eye(2), [parse_network_environment("numpy:batch=1")], vectors=100)
     assert alone.verdict == "unknown"
     assert alone.environments[0].reproduced == 4
+
+
+def test_numbers_of_another_format_are_rounded_and_counted() -> None:
+    network = dense_relu([(np.array([[0.1, 0.2], [0.5, 0.25]]), None)])
+    found = compare(network, FLOAT32, np.eye(2), [parse_network_environment("numpy:batch=1")], vectors=100)
+    (ran,) = found.environments
+    assert (ran.not_run, ran.reproduced, found.rounded) == ("", 4, 2)
+    assert comparison_json(found)["rounded"] == 2
+    assert ran.exact_distance < 1e-12  # from the network that was run: 0.1 is 1.5e-9 away from its float32
+    text = comparison_text(found, Style(unicode=True, colour=False, width=100))
+    assert "2 of the network's 4 numbers are not in float32 and are rounded into it: that network is compared." in text
+    assert "rounded into it" not in comparison_text(
+        two([[1.0, 0.0]], [[1.0, 0.5]]), Style(unicode=True, colour=False, width=80)
+    )
 
 
 def test_points_of_another_size_are_refused() -> None:

@@ -17,10 +17,10 @@ from fpsynth.libraries.machine import cpu
 from fpsynth.libraries.registry import library_named
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.report.divergence import divergence_report
 from fpsynth.report.explain import explain
 from fpsynth.report.listings import check_text
-from fpsynth.revealing.bench import Bench
+from fpsynth.report.telling import report
+from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
 from fpsynth.revealing.vectors import Call
@@ -30,8 +30,8 @@ from fpsynth.synthesis.comparison import compare, departing, elsewhere
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.grounds import Ground
-from fpsynth.witness import Divergence, from_json, to_json
-from fpsynth.witness.divergence import View
+from fpsynth.witness import Witness, from_json, to_json
+from fpsynth.witness.data import View
 
 SEQUENTIAL = Arithmetic(FLOAT32)
 PAIRWISE = Arithmetic(FLOAT32, order=parse_order("pairwise"))
@@ -65,7 +65,7 @@ def runner(**really: How):
 
     def run(one: Ground, asked):
         what = one.reveal.kernel
-        bench = Bench(layer(what, really[one.view]), what)
+        bench = KernelBench(layer(what, really[one.view]), what)
         if isinstance(asked, Vectors):
             return results(bench, asked, range(what.environment.batch), one.outputs)
         calls = [Call(np.array([point]), np.array(weights), None) for point, weights in asked]
@@ -75,7 +75,7 @@ def runner(**really: How):
 
 
 @pytest.fixture(scope="module")
-def measured() -> Divergence:
+def measured() -> Witness:
     """torch is said to sum from left to right, and sums in pairs."""
     told = ground("b", SEQUENTIAL, explained=9000)
     asked = contest(view("a", SEQUENTIAL), view("b", SEQUENTIAL, told), told)
@@ -85,7 +85,7 @@ def measured() -> Divergence:
     return found.divergence
 
 
-def test_a_library_that_departs_from_its_arithmetic_is_found_and_marked_as_measured(measured: Divergence) -> None:
+def test_a_library_that_departs_from_its_arithmetic_is_found_and_marked_as_measured(measured: Witness) -> None:
     reference, deployed = measured.views
     assert (reference.measured, deployed.measured) == (False, True)
     assert measured.predicate.holds(reference.logits, deployed.logits)
@@ -94,7 +94,7 @@ def test_a_library_that_departs_from_its_arithmetic_is_found_and_marked_as_measu
     assert "was measured" in measured.provenance.notes[0]
 
 
-def test_what_was_measured_is_written_and_read_and_not_confirmed_by_a_check(measured: Divergence) -> None:
+def test_what_was_measured_is_written_and_read_and_not_confirmed_by_a_check(measured: Witness) -> None:
     assert from_json(json.loads(json.dumps(to_json(measured)))) == measured
     outcome = check(measured)
     assert all(finding.holds for finding in outcome.findings)
@@ -104,7 +104,7 @@ def test_what_was_measured_is_written_and_read_and_not_confirmed_by_a_check(meas
     assert "rests on what was measured in view b" in check_text(outcome)
 
 
-def test_a_view_that_is_falsely_said_to_be_measured_is_caught(measured: Divergence) -> None:
+def test_a_view_that_is_falsely_said_to_be_measured_is_caught(measured: Witness) -> None:
     a, b = measured.views
     lie = replace(measured, views=(a, replace(b, logits=a.logits)))
     assert not all(finding.holds for finding in check(lie).findings)
@@ -115,8 +115,8 @@ def test_a_view_that_is_falsely_said_to_be_measured_is_caught(measured: Divergen
         from_json(data)
 
 
-def test_reports_say_that_a_measurement_is_the_evidence(measured: Divergence) -> None:
-    text = " ".join(divergence_report(measured).replace("│", " ").split())
+def test_reports_say_that_a_measurement_is_the_evidence(measured: Witness) -> None:
+    text = " ".join(report(measured).replace("│", " ").split())
     assert "its numbers were measured: what was revealed does not give them" in text
     assert "its runs, not a prediction, are the evidence" in text
     assert "the arithmetic that was revealed for it does not" in " ".join(explain(measured).split())
@@ -170,7 +170,7 @@ def test_a_vector_that_a_reveal_does_not_explain_is_among_those_that_are_compare
 
     def run(one, asked):
         calls = asked if isinstance(asked, Vectors) else [Call(np.array([x]), np.array(w), None) for x, w in asked]
-        return results(Bench(odd, what), calls, [0], [0])
+        return results(KernelBench(odd, what), calls, [0], [0])
 
     asked = replace(
         contest(view("a", SEQUENTIAL), view("b", SEQUENTIAL, told), told), inputs=Interval(Fraction(-20), Fraction(20))
@@ -212,7 +212,7 @@ def test_a_value_outside_the_interval_of_an_order_is_found_in_the_library() -> N
 
 
 def _interval(network, point):
-    from fpsynth.certifiers.intervals import finite_bounds, network_intervals
+    from fpsynth.verifiers.intervals import finite_bounds, network_intervals
 
     return finite_bounds(network_intervals(network, tuple((x, x) for x in point), FLOAT32, Deployment(SEQUENTIAL), ""))
 

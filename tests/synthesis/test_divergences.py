@@ -12,9 +12,9 @@ from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.sums.arithmetic import Arithmetic
-from fpsynth.synthesis.divergences import concluded
+from fpsynth.synthesis.divergences import Decision, concluded
 from fpsynth.synthesis.grounds import Ground
-from fpsynth.synthesis.options import Options
+from fpsynth.synthesis.requests.divergences import OrderRequest
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Provenance
@@ -28,11 +28,11 @@ def revealed(explained: int, repeats: str = "same") -> Reveal:
 @pytest.mark.parametrize(("explained", "said"), [(100, False), (99, True)])
 def test_a_reveal_that_does_not_explain_everything_is_noted_in_the_witness(explained: int, said: bool) -> None:
     made = replace(triple(), provenance=Provenance("z3", "fp", 0, "", {}, 0.0, 0.0, ("found",)))
-    options = Options(replay=False)
+    request = OrderRequest(replay=False)
     found = revealed(explained)
     rests = {"reveals": (found,), "grounds": (Ground("b", found, 0, (0,)),)}
-    result = concluded("order", Verdict.FOUND, made, "", Clock(1.0), options, {}, seconds=0.0, **rests)
-    notes = result.divergences[0].provenance.notes
+    result = concluded(request, Decision(Verdict.FOUND, made, ""), Clock(1.0), **rests)
+    notes = result.witnesses[0].provenance.notes
     assert notes[0] == "found"
     assert any("explains 99 of 100 hostile vectors" in note for note in notes) is said
     assert len(notes) == 1 + said

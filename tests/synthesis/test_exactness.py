@@ -27,7 +27,7 @@ from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import divergence
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 NARROW, WIDE = Format("narrow", 3, 3), Format("wide", 4, 6)
 FORMATS = (NARROW, WIDE, Format("middle", 4, 4), Format("long", 5, 11), Format("short", 3, 2, has_infinity=False))

@@ -21,7 +21,7 @@ from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.flips.question import common_format
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 SAMPLING = Settings(engines_named("sampling"), seconds=20.0, jobs=1, improvement=1.0)
 SIGN, RELU, ARGMAX = Predicate("sign"), Predicate("relu"), Predicate("argmax")

@@ -22,7 +22,7 @@ from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
 from fpsynth.synthesis.flips.arithmetics import same
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import predicted_logits
 
 UNIT = Interval(Fraction(-1), Fraction(1))
@@ -54,14 +54,14 @@ def ask(
     return result
 
 
-def found(*hows: Arithmetic | str, **options: Any) -> Divergence:
+def found(*hows: Arithmetic | str, **options: Any) -> Witness:
     result = ask(*hows, **options)
     assert result.verdict is Verdict.FOUND, result.reason
     assert result.divergence is not None
     return result.divergence
 
 
-def checked(question: FlipQuestion, made: Divergence) -> None:
+def checked(question: FlipQuestion, made: Witness) -> None:
     """Whatever is claimed is computed again; ranges are honoured exactly."""
     for view in made.views:
         assert predicted_logits(made.network, made.point, view) == view.logits

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from divergences import PAIRWISE, SEQUENTIAL, precision, triple
 
-from fpsynth.certifiers.interval_ball import order_agnostic_interval
-from fpsynth.confirmation import replay_divergence
+from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import FLOAT8_E5M2, FLOAT16, FLOAT32, Format
@@ -25,7 +24,8 @@ from fpsynth.synthesis.flips import FlipQuestion
 from fpsynth.synthesis.flips.answer import exact_divergence
 from fpsynth.synthesis.flips.structure import impossible
 from fpsynth.synthesis.matrix import Cell, Member
-from fpsynth.witness.divergence import View
+from fpsynth.verifiers.interval_ball import order_agnostic_interval
+from fpsynth.witness.data import View
 
 
 def question(
@@ -92,7 +92,7 @@ def test_a_view_is_run_in_its_own_format() -> None:
     """The network is of float32; the view that is observed is one of float64, in which 2**24 + 1 is a number."""
     found = precision()
     placed = replace(found, views=(found.reference, replace(found.deployed, environment="numpy:dot:batch=1")))
-    (record,) = [o for o in replay_divergence(placed, libraries=[], batches=(1,)) if o.view == "b"]
+    (record,) = [o for o in replay(placed, libraries=[], batches=(1,)).observations if o.view == "b"]
     assert (record.environment["dtype"], record.logits) == ("float64", (2.0**24 + 1,))
 
 

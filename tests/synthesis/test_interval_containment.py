@@ -15,7 +15,6 @@ from strategies import MICRO, TINY, TINYFN
 
 from fpsynth import expressions as e
 from fpsynth import rounding as r
-from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import evaluate_arrays
 from fpsynth.formats import BFLOAT16, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, Format
@@ -31,7 +30,8 @@ from fpsynth.synthesis.intervals.answer import find_outside
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion, build, divergence
 from fpsynth.synthesis.settings import Settings
-from fpsynth.witness.divergence import View
+from fpsynth.verifiers.interval_expressions import lower_interval
+from fpsynth.witness.data import View
 
 ORDERS_OF_3 = [fixed_order(Tree(3, steps)) for steps in (((0, 1), (3, 2)), ((1, 2), (0, 3)), ((2, 0), (1, 3)))]
 FUSED_STEP = fixed_order(Tree(3, ((0, 1, 2),)))

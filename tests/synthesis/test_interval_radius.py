@@ -13,7 +13,7 @@ from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.question import IntervalQuestion, radius_within, rounded_up
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 FAST = {"replay": False, "jobs": 1, "seed": 0}
 
@@ -50,7 +50,7 @@ def test_a_decimal_radius_is_asked_of_solvers_and_what_it_became_is_said() -> No
 
 def test_what_is_found_lies_outside_the_box_that_was_asked_for() -> None:
     result = fpsynth.interval(terms=16, radius="1e-9", solver="sampling", timeout=20, **FAST)
-    (found,) = result.divergences
+    (found,) = result.witnesses
     assert all(Fraction(low) <= Fraction(x) - Fraction("1e-9") for (low, _), x in zip(found.box, found.point, strict=True))
     assert found.provenance is not None
     assert "the radius 1e-09 is no float32 number: it is rounded up" in found.provenance.notes

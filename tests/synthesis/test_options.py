@@ -9,7 +9,8 @@ import pytest
 
 from fpsynth.errors import InputError
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.options import Options, exact_number
+from fpsynth.synthesis.options import Options
+from fpsynth.synthesis.requests.reading import exact_number
 
 
 @pytest.mark.parametrize(
@@ -21,10 +22,10 @@ from fpsynth.synthesis.options import Options, exact_number
         ({"seed": -1}, "the seed must be from 0"),
         ({"seed": 1 << 31}, "the seed must be from 0"),
         ({"jobs": 0}, "the number of jobs must be from 1"),
-        ({"batches": ()}, "batch sizes must be from 1"),
-        ({"batches": (4, 0)}, "batch sizes must be from 1"),
+        ({"batch": ()}, "batch sizes must be from 1"),
+        ({"batch": (4, 0)}, "batch sizes must be from 1"),
         ({"vectors": 0}, "the number of vectors must be from 1"),
-        ({"libraries": ("torch", "caffe")}, "unknown library 'caffe'"),
+        ({"library": ("torch", "caffe")}, "unknown library 'caffe'"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
     ],
 )
@@ -34,7 +35,7 @@ def test_wrong_options_are_refused(wrong: dict[str, Any], message: str) -> None:
 
 
 def test_a_library_that_is_not_replayed_need_not_be_known() -> None:
-    assert Options(replay=False, libraries=("caffe",)).replay is False
+    assert Options(replay=False, library=("caffe",)).replay is False
 
 
 def test_ranges_are_read_exactly() -> None:

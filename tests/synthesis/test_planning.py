@@ -13,7 +13,7 @@ from fpsynth.formats import FLOAT32, TF32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.solvers.engines import engines_named
-from fpsynth.synthesis.checking.divergences import check_divergence
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.matrix import classes_of, confirm, detectors, reveal_all
 from fpsynth.synthesis.settings import Settings
@@ -101,7 +101,7 @@ def test_where_a_side_is_a_sum_all_weights_are_one_and_the_libraries_show_it() -
     assert result.settings["weights"] == "1:1"
     if result.verdict is Verdict.IMPOSSIBLE:
         pytest.skip("numpy adds up both alike on this processor")
-    (made,) = result.divergences
+    (made,) = result.witnesses
     assert set(made.network.entries()) == {1.0}
     assert made.confirmed_by == ("numpy",)
     assert "all weights are 1: numpy:sum has no others" in made.provenance.notes
@@ -111,13 +111,13 @@ def test_where_a_side_is_a_sum_all_weights_are_one_and_the_libraries_show_it() -
 def test_a_value_lies_outside_the_interval_of_one_neuron_of_several_and_numpy_shows_it() -> None:
     result = api.interval("pairwise", "numpy:matmul:batch=4,outputs=6,output=2,row=1", terms=16, **FEW)
     assert result.verdict is Verdict.FOUND, result.reason
-    (made,) = result.divergences
+    (made,) = result.witnesses
     assert made.network.widths == (16, 6)
     assert made.predicate.output == 2
     assert len(made.reference.interval) == 6
     assert (made.deployed.environment, made.deployed.row) == ("numpy:matmul:batch=4,outputs=6,output=2,row=1", 1)
     assert made.confirmed_by == ("numpy",)
-    assert check_divergence(made).confirmed
+    assert check(made).confirmed
 
 
 def test_detectors_of_a_matrix_keep_to_the_weights_of_a_sum() -> None:

@@ -15,7 +15,7 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate, argmax
 from fpsynth.report.divergence_words import told_apart, wrong
-from fpsynth.revealing.bench import Bench
+from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.revealing.vectors import Call
@@ -30,9 +30,10 @@ from fpsynth.synthesis.positions import answer
 from fpsynth.synthesis.positions.answer import same_everywhere
 from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
+from fpsynth.synthesis.requests.divergences import TwinRequest
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.workers.deadlines import OutOfTimeError
 
 TERMS = 6
@@ -50,7 +51,7 @@ def revealed(batch: int, outputs: int, others: set[tuple[int, int]]) -> Reveal:
     return Reveal(kernel, tuple(cls for cls in classes if cls.positions), "1.0")
 
 
-def flip(found: Reveal, pair: Pair) -> Divergence:
+def flip(found: Reveal, pair: Pair) -> Witness:
     views = [
         View(name, name, role, Deployment(found.at(*place).arithmetic))
         for name, role, place in (("a", "reference", pair.first), ("b", "deployed", pair.second))
@@ -83,7 +84,7 @@ def test_twins_tie_in_the_reals_and_differ_where_they_are_summed_differently() -
     assert made.predicate.holds(made.reference.logits, logits)
 
 
-def both_ways(kind: str, found: Reveal) -> list[Divergence]:
+def both_ways(kind: str, found: Reveal) -> list[Witness]:
     """What is built for a pair of positions and for the pair turned round, from a flip and its negation."""
     (pair, *_) = pairs(found, kind)
     plain, turned = flip(found, pair), Pair(pair.second, pair.first)
@@ -160,7 +161,7 @@ def test_neurons_of_one_arithmetic_that_a_library_sums_differently_are_twins_tha
     compute = simulated_layer(told.kernel, lambda row, output: OTHER if output == 2 else ONE)
 
     def run(ground, asked):
-        bench = Bench(compute, told.kernel)
+        bench = KernelBench(compute, told.kernel)
         calls = asked if isinstance(asked, Vectors) else [Call(np.array([x]), np.array(w), None) for x, w in asked]
         return results(bench, calls, [ground.row], ground.outputs)
 
@@ -180,7 +181,7 @@ def test_neurons_that_are_summed_alike_are_no_twins() -> None:
     compute = simulated_layer(told.kernel, lambda row, output: ONE)
 
     def run(ground, asked):
-        return results(Bench(compute, told.kernel), asked, [0], (0, 1, 2))
+        return results(KernelBench(compute, told.kernel), asked, [0], (0, 1, 2))
 
     assert measured_twin(told, 0, Options(vectors=200), run) is None
 
@@ -212,7 +213,7 @@ def test_what_was_revealed_is_kept_where_the_time_ends_among_the_measured_twins(
 
     monkeypatch.setattr(answer, "_revealed", lambda *_: found)
     monkeypatch.setattr(answer, "measured_twin", too_late)
-    result = answer.run_position("twin", "numpy:matmul:batch=1,outputs=2", TERMS, Options("float32", timeout=20, replay=False))
+    result = answer.run_position(TwinRequest("numpy:matmul:batch=1,outputs=2", terms=TERMS, timeout=20, replay=False))
     assert result.verdict is Verdict.UNKNOWN
     assert result.reveals == (found,)
     assert "no two positions of numpy:matmul:batch=1,outputs=2 were seen to be summed differently" in result.reason

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from detectors import bounded, dependent
 from programs import computed
 from test_triggers import BOX, UNIT
 from tie_questions import E4P4
@@ -28,10 +29,8 @@ from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.synthesis.checking.findings import narrow_accumulators
-from fpsynth.synthesis.detecting.amplify import bounded_detector
 from fpsynth.synthesis.detecting.stacking import any_width
 from fpsynth.synthesis.detecting.swallowing import swallowing
-from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
 from fpsynth.synthesis.flips.active import precisions
@@ -41,7 +40,7 @@ from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties import ratio_bound
 from fpsynth.synthesis.ties.exhaustive import enumerate_ties, feasible
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 
 PRODUCT = LeafKind.PRODUCT
 SAMPLING = Settings(engines_named("sampling"), seconds=20.0, jobs=1)
@@ -109,9 +108,9 @@ def test_a_value_outside_an_interval_is_found_between_programs(a: Arithmetic, b:
 def test_summands_that_tell_programs_apart_are_found_and_amplified(a: Arithmetic, b: Arithmetic) -> None:
     found = swallowing(a, b, 8, Fraction(1))
     assert found.omega in [2 ** (p + more) for p in (11, 24, 53) for more in (0, 1)]
-    flip = bounded_detector(*views(a, b), fmt=FLOAT32, terms=8, max_weight=Fraction(8))
+    flip = bounded(*views(a, b), format=FLOAT32, terms=8, max_weight=Fraction(8))
     assert flip.measure >= 1
-    box = input_dependent(*views(a, b), fmt=FLOAT32, terms=8, box=BOX, inputs=UNIT, samples=200)
+    box = dependent(*views(a, b), format=FLOAT32, terms=8, box=BOX, inputs=UNIT, samples=200)
     assert box.sampled is not None
     assert box.sampled.inside_fires == box.sampled.inside
 
@@ -119,7 +118,7 @@ def test_summands_that_tell_programs_apart_are_found_and_amplified(a: Arithmetic
 def test_a_detector_is_refused_where_a_program_rounds_its_operands() -> None:
     rounded = Arithmetic(FLOAT32, given=program_of(Arithmetic(FLOAT32, operands=TF32), 8))
     with pytest.raises(InputError, match="rounds its operands"):
-        input_dependent(*views(Arithmetic(FLOAT32), rounded), fmt=FLOAT32, terms=8, box=BOX, inputs=UNIT, samples=200)
+        dependent(*views(Arithmetic(FLOAT32), rounded), format=FLOAT32, terms=8, box=BOX, inputs=UNIT, samples=200)
 
 
 def test_the_other_layers_of_a_program_are_summed_in_its_formats() -> None:

@@ -29,9 +29,9 @@ def test_its_numbers_are_the_printed_ones():
         [float("0.9890594482421875")],
         [float("0.989059507846832275390625")],
     ]
-    assert witness.counterexample == (float("0.157976210117340087890625"),)
+    assert witness.point == (float("0.157976210117340087890625"),)
     assert witness.certified == (float("0.19721232354640960693359375"),)
-    assert witness.certificate.radius == Fraction("0.2471875")
+    assert witness.claim.radius == Fraction("0.2471875")
 
 
 def test_the_exact_recheck_confirms_it_at_the_published_ratio():
@@ -42,7 +42,7 @@ def test_the_exact_recheck_confirms_it_at_the_published_ratio():
 
 def test_the_certifier_accepts_hardly_more_than_a_quarter_of_the_unit():
     # the logits differ by 2**-26, and the Lipschitz bound 2**-24 is rounded up to 16 decimals: 0.0000000596046448
-    assert load(FILE).certificate.supremum == Fraction(1, 2**26) / Fraction("0.0000000596046448")
+    assert load(FILE).claim.reach == Fraction(1, 2**26) / Fraction("0.0000000596046448")
 
 
 def test_the_command_confirms_it(capsys):

@@ -18,7 +18,7 @@ QUIET = {"replay": False, "timeout": 20.0}
 
 def only(result: Any) -> Any:
     assert result.verdict is Verdict.FOUND, result.reason
-    (divergence,) = result.divergences
+    (divergence,) = result.witnesses
     for view in divergence.views:
         if not view.interval:
             assert predicted_logits(divergence.network, divergence.point, view) == view.logits
@@ -152,7 +152,7 @@ def test_formats_of_which_neither_holds_the_other_are_refused() -> None:
 def test_sampled_points_outside_a_box_are_numbers() -> None:
     """Steps beyond the greatest number of a small format were NaN."""
     found = api.order("sequential", "real", dtype="float8_e5m2", box="0.3:0.9", replay=False, timeout=20)
-    (divergence,) = found.divergences
+    (divergence,) = found.witnesses
     assert divergence.sampled.outside_fires == 0
     assert divergence.sampled.inside_fires == divergence.sampled.inside
 

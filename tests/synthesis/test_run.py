@@ -1,11 +1,12 @@
 """Whole runs: as many different witnesses as asked for, each confirmed by the re-check, none by the sound certifier."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from tie_questions import E4P4, question
+from ties import changed
 
+from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.pool import LibraryPool
@@ -17,7 +18,8 @@ from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval, default_weights
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.question import TieQuestion
-from fpsynth.synthesis.ties.run import confirmed, deployments, run_tie
+from fpsynth.synthesis.ties.run import Wanted, run_tie
+from fpsynth.synthesis.ties.variants import deployments
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import load, save
 
@@ -26,7 +28,8 @@ ALL = tuple(ENGINES.values())
 
 def run(asked, seed=0, seconds=30.0, engines=ALL, count=1, jobs=2, **how):
     settings = Settings(engines, seed=seed, seconds=seconds, improvement=0.5, jobs=jobs)
-    return run_tie(asked, settings, chosen=how.pop("chosen", "lipschitz-exact"), count=count, **how)
+    wanted = Wanted(how.pop("chosen", "lipschitz-exact"), count, how.pop("prove", False), how.pop("plan", None))
+    return run_tie(asked, settings, wanted, **how)
 
 
 def default(fmt, shape=(1, 2), order="sequential"):
@@ -39,8 +42,8 @@ def default(fmt, shape=(1, 2), order="sequential"):
 def test_the_sound_certifier_rejects_whatever_is_found(fmt, seed):
     result = run(default(fmt), seed)
     (witness,) = result.witnesses
-    assert witness.sound_certificate is not None
-    assert not witness.sound_certificate.accepted
+    assert witness.control is not None
+    assert not witness.control.accepted
     assert check(witness).confirmed
     assert witness.ratio == 2.0**fmt.precision
 
@@ -65,8 +68,8 @@ def test_other_shapes_orders_and_formats_give_confirmed_witnesses(fmt, shape, or
     assert result.verdict is Verdict.FOUND
     assert check(witness).confirmed
     assert witness.deployment.default == Arithmetic(fmt, order=parse_order(order))
-    if witness.sound_certificate is not None:
-        assert not witness.sound_certificate.accepted
+    if witness.control is not None:
+        assert not witness.control.accepted
     save(witness, tmp_path / "witness.json")
     assert check(load(tmp_path / "witness.json")).confirmed
 
@@ -75,7 +78,7 @@ def test_count_gives_so_many_different_witnesses():
     result = run(default(FLOAT32), count=5)
     assert result.verdict is Verdict.FOUND
     assert len(result.witnesses) == 5
-    assert len({(tuple(w.network.entries()), w.certified, w.counterexample) for w in result.witnesses}) == 5
+    assert len({(tuple(w.network.entries()), w.certified, w.point) for w in result.witnesses}) == 5
     assert all(check(witness).confirmed for witness in result.witnesses)
 
 
@@ -91,7 +94,7 @@ def test_the_same_seed_and_one_job_of_one_engine_give_the_same_witness():
     # several jobs race, and which seed wins is a matter of time: the winner's stands in the provenance
     asked = default(FLOAT32)
     first, second = (run(asked, seed=5, engines=engines_named("sampling"), jobs=1).witnesses[0] for _ in range(2))
-    assert (first.network, first.certified, first.counterexample) == (second.network, second.certified, second.counterexample)
+    assert (first.network, first.points) == (second.network, second.points)
 
 
 def test_the_witness_says_where_it_comes_from():
@@ -129,7 +132,7 @@ def test_numpy_confirms_a_float32_witness():
         result = run(default(FLOAT32), pool=pool, batches=(1, 3))
     (witness,) = result.witnesses
     assert witness.confirmed_by == ("numpy",)
-    assert {record.batch for record in witness.replays} == {1, 3}
+    assert {record.batch for record in witness.observations} == {1, 3}
 
 
 def test_the_arithmetics_of_libraries_are_asked_for_where_they_may_differ():
@@ -147,12 +150,12 @@ def test_the_arithmetics_of_libraries_are_asked_for_where_they_may_differ():
 def test_a_library_confirms_only_what_is_certified_at_the_logits_that_it_computed():
     (found,) = run(default(FLOAT32)).witnesses
     # class 0 as well, but beyond the certified radius: the certifier claims nothing there
-    beyond = replace(found, counterexample=(-4.0,))
+    beyond = changed(found, counterexample=(-4.0,))
     with LibraryPool(("numpy",)) as pool:
-        assert all(record.confirmed for record in confirmed(found, pool, (1,)).replays)
-        records = confirmed(beyond, pool, (1,)).replays
+        assert all(record.departs for record in replay(found, pool=pool, batches=(1,)).observations)
+        records = replay(beyond, pool=pool, batches=(1,)).observations
     assert records
     for record in records:
-        assert (record.class_certified, record.class_counterexample) == (1, 0)
-        assert not record.certificate_accepted
-        assert not record.confirmed
+        assert (record.reference_class, record.class_index) == (1, 0)
+        assert not record.accepted
+        assert not record.departs

@@ -18,7 +18,7 @@ from fpsynth.orders.comparing import equal
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.detecting.swallowing import Swallowing, swallowing
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 from fpsynth.witness.prediction import predicted_logits
 
 

@@ -36,7 +36,7 @@ MOMENT = {"timeout": 0.01, "replay": False}
 )
 def test_a_moment_is_too_little_and_no_proof(ask: Any, options: dict[str, Any]) -> None:
     result = ask(**options, **MOMENT)
-    assert (result.verdict, result.proof, result.divergences) == (Verdict.UNKNOWN, None, ())
+    assert (result.verdict, result.proof, result.witnesses) == (Verdict.UNKNOWN, None, ())
     assert "the time limit" in result.reason
 
 
@@ -68,7 +68,7 @@ def test_a_revealer_leaves_no_process_behind_when_the_time_is_over() -> None:
 
 def test_fewer_points_are_sampled_where_each_has_thousands_of_inputs() -> None:
     result = api.order(terms=8, threshold="2000>0.5", replay=False)
-    (made,) = result.divergences
+    (made,) = result.witnesses
     assert len(made.point) == 2001
     assert made.sampled.inside_fires == made.sampled.inside
     assert 32 <= made.sampled.inside <= 1000
@@ -76,7 +76,7 @@ def test_fewer_points_are_sampled_where_each_has_thousands_of_inputs() -> None:
 
 
 def test_amplifying_layers_of_thousands_of_weights_are_evaluated_within_the_time() -> None:
-    (made,) = api.order(terms=8, max_weight=0.1, timeout=50, replay=False).divergences
+    (made,) = api.order(terms=8, max_weight=0.1, timeout=50, replay=False).witnesses
     assert sum(layer.inputs * layer.outputs for layer in made.network.dense_layers) > 30_000
     assert max(map(abs, made.network.entries())) <= 0.1
     assert abs(made.reference.logits[0] - made.deployed.logits[0]) >= 1

@@ -9,18 +9,18 @@ from itertools import product
 
 import numpy as np
 import pytest
+from detectors import dependent
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
-from fpsynth.libraries.pool import Call, LibraryPool
+from fpsynth.libraries.pool import LibraryCall, LibraryPool
 from fpsynth.orders import Builder, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.synthesis.detecting.triggers import input_dependent
 from fpsynth.synthesis.domain import Interval
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import predicted_logits
 
 UNIT = Interval(Fraction(0), Fraction(1))
@@ -35,14 +35,14 @@ def view(name: str, order: str, fmt: Format = FLOAT32, **how: object) -> View:
 A, B = view("a", "sequential"), view("b", "pairwise")
 
 
-def found(a: View = A, b: View = B, **request: object) -> Divergence:
-    usual = {"fmt": FLOAT32, "terms": 8, "box": BOX, "inputs": UNIT, "samples": 2000}
+def found(a: View = A, b: View = B, **request: object) -> Witness:
+    usual = {"format": FLOAT32, "terms": 8, "box": BOX, "inputs": UNIT, "samples": 2000}
     if "threshold" in request:
         usual["box"] = None
-    return input_dependent(a, b, **{**usual, **request})
+    return dependent(a, b, *request.pop("silent", ()), **{**usual, **request})
 
 
-def departs(divergence: Divergence, point: tuple[float, ...]) -> bool:
+def departs(divergence: Witness, point: tuple[float, ...]) -> bool:
     """By the exact interpreter."""
     a, b = (predicted_logits(divergence.network, point, side) for side in divergence.views[:2])
     return divergence.predicate.fires(b, a)
@@ -169,7 +169,7 @@ REALS = View("a", "real", "reference", Deployment(REAL))
     ],
 )
 def test_other_arithmetics(fmt: Format, a: View, b: View, gap: Fraction) -> None:
-    divergence = found(a, b, fmt=fmt, gap=gap, max_weight=Fraction(8), samples=400)
+    divergence = found(a, b, format=fmt, gap=gap, max_weight=Fraction(8), samples=400)
     assert divergence.measure == gap
     assert divergence.sampled is not None
     assert (divergence.sampled.inside_fires, divergence.sampled.outside_fires) == (200, 0)
@@ -249,7 +249,7 @@ def test_libraries_give_a_prediction_inside_and_the_one_value_outside(pool: Libr
     divergence = found(max_weight=Fraction(4), outputs=2)
     outside = (neighbours(0.25)[0], 0.5, 0.5)
     predictions = {tuple(map(float, side.logits)) for side in divergence.views}
-    calls = {library: [Call(variant, (0, 1) * half) for half in (1, 2, 32)]}
+    calls = {library: [LibraryCall(variant, (0, 1) * half) for half in (1, 2, 32)]}
     for answer in pool.run(divergence.network, FLOAT32, [divergence.point, outside], calls)[library]:
         assert answer.outputs is not None, answer.not_run
         assert set(answer.outputs.logits[::2]) <= predictions
@@ -269,7 +269,7 @@ def test_torch_classifies_the_inputs_in_the_box_by_its_batch_size(pool: LibraryP
     points = [tuple(float(x) for x in np.float32(row)) for row in draw.random((40, 3))]
     inside = [all(low <= x <= high for x, (low, high) in zip(point, divergence.box, strict=True)) for point in points]
     assert 0 < sum(inside) < len(inside)
-    calls = {"torch": [Call("linear", (k,) * batch) for batch in (1, 4) for k in range(len(points))]}
+    calls = {"torch": [LibraryCall("linear", (k,) * batch) for batch in (1, 4) for k in range(len(points))]}
     answers = [answer.outputs for answer in pool.run(divergence.network, FLOAT32, points, calls)["torch"]]
     classes = [outputs.classes[0] for outputs in answers if outputs is not None]
     differ = [one != many for one, many in zip(classes[:40], classes[40:], strict=True)]

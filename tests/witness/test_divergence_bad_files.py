@@ -1,4 +1,4 @@
-"""Whatever is wrong with the file of a divergence is one line that names the field; nothing else comes out of loading one."""
+"""Whatever is wrong with a file of version 2 is one line that names the field; nothing else ever comes out of loading one."""
 
 import copy
 import json
@@ -10,18 +10,19 @@ from divergences import classes, observed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
-from test_witness_bad_files import _JSON, ABSENT, _mutate, _strings, one_short_line, outcome, shown
+from test_witness_bad_files import _JSON, ABSENT, FILES, _mutate, _strings, one_short_line, outcome, shown
 
 from fpsynth.errors import InputError
-from fpsynth.witness import from_json, to_json
-from fpsynth.witness.divergence import Sampled
-from fpsynth.witness.file import parse, text
-from fpsynth.witness.schema import divergence_schema, require_valid
+from fpsynth.witness import from_json
+from fpsynth.witness.data import Sampled
+from fpsynth.witness.file import parse
+from fpsynth.witness.schema import require_valid, witness_schema
 
 PLACE = "torch:linear:batch=4,threads=2,MKL_CBWR=COMPATIBLE"
 
 
 def good():
+    """What files/version2.json holds."""
     found = classes()
     named = replace(found.views[1], environment=PLACE, row=2, permutation=(1, 0))
     run = {"library": "torch", "variant": "linear", "batch": 4, "threads": 2, "settings": (("MKL_CBWR", "COMPATIBLE"),)}
@@ -35,7 +36,8 @@ def good():
     )
 
 
-GOOD = to_json(good())
+TEXT = (FILES / "version2.json").read_text("utf-8")
+GOOD = json.loads(TEXT)
 
 
 def changed(path, value):
@@ -178,7 +180,7 @@ def test_both_the_loader_and_the_shipped_schema_refuse(path, value):
     data = changed(path, value)
     message = refused(data)
     assert message.startswith(shown(path)) or path == ("schema_version",)
-    assert not jsonschema.Draft202012Validator(divergence_schema()).is_valid(data)
+    assert not jsonschema.Draft202012Validator(witness_schema(2)).is_valid(data)
 
 
 @pytest.mark.parametrize(("path", "value", "reason"), BAD_BY_MEANING, ids=lambda v: shown(v) if isinstance(v, tuple) else "")
@@ -210,7 +212,7 @@ def test_mutated_data_loads_or_is_refused_in_one_line(seed, values):
 @settings(max_examples=examples(300))
 @given(st.integers(0, 2**32))
 def test_mutated_text_loads_or_is_refused_in_one_line(seed):
-    pick, content = random.Random(seed), bytearray(text(good()).encode())
+    pick, content = random.Random(seed), bytearray(TEXT.encode())
     for _ in range(pick.randint(1, 4)):
         start = pick.randrange(len(content))
         end = min(len(content), start + pick.randint(0, 12))
@@ -233,4 +235,4 @@ def test_our_check_of_the_schema_agrees_with_jsonschema(seed, value):
         return  # NaN and infinities are no JSON
     # Python's jsonschema reads $ in a pattern as Python does, before a last line break; ECMA 262, which counts, does not
     if not any(isinstance(v, str) and v.endswith("\n") for v in _strings(data)):
-        assert (outcome(require_valid, data) == "") == jsonschema.Draft202012Validator(divergence_schema()).is_valid(data)
+        assert (outcome(require_valid, data) == "") == jsonschema.Draft202012Validator(witness_schema(2)).is_valid(data)

@@ -15,13 +15,13 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.witness import Divergence, Witness
+from fpsynth.witness import Witness
 from fpsynth.witness.file import parse, text
 
 ROW = (-(2.0**-24), 1.0, -1.0, 2.0**-25)
 
 
-def flip(environment: str) -> Divergence:
+def flip(environment: str) -> Witness:
     """A witness whose reference is an environment, and what that environment gave."""
     pairwise = Deployment(Arithmetic(FLOAT32, order=parse_order("pairwise")))
     sides = views(("sequential", Deployment(Arithmetic(FLOAT32))), (environment, pairwise))
@@ -34,7 +34,7 @@ def flip(environment: str) -> Divergence:
     return replace(found, observations=(seen,))
 
 
-def without_calls(found: Divergence | Witness) -> str:
+def without_calls(found: Witness) -> str:
     """The file as it was before calls stood in it."""
 
     def strip(data: object) -> object:
@@ -79,7 +79,7 @@ def test_a_file_without_calls_means_what_dot_was_then(library: str, now: str) ->
     data["observations"][0] |= {"batch": 1, "rows": [0]} if now == "vdot" else {}
     data["observations"][0] |= {"device": "cuda"} if library == "cupy" else {}
     read = parse(json.dumps(data))
-    assert isinstance(read, Divergence)
+    assert isinstance(read, Witness)
     assert read.deployed.environment == read.deployed.label == f"{library}:{now}:{options}"
     assert read.observations[0].variant == now
     assert read.observations[0].logits == found.observations[0].logits
@@ -93,13 +93,13 @@ def test_other_operations_of_old_files_keep_their_names() -> None:
 
 def test_replays_of_a_tie_are_read_alike() -> None:
     tie = published()
-    dot = replace(tie, replays=tuple(replace(r, library="numpy", variant="dot") for r in tie.replays[:1]))
+    dot = replace(tie, observations=tuple(replace(r, library="numpy", variant="dot") for r in tie.observations[:1]))
     data = json.loads(text(dot))
-    assert data["replays"][0]["call"] == "np.dot(x, W.T)"
+    assert data["observations"][0]["call"] == "np.dot(x, W.T)"
     assert parse(text(dot)) == dot
     old = parse(without_calls(dot))
     assert isinstance(old, Witness)
-    assert [r.variant for r in old.replays] == ["dot-rows"]
+    assert [r.variant for r in old.observations] == ["dot-rows"]
 
 
 @pytest.mark.parametrize("place", ["views", "observations"])

@@ -211,11 +211,18 @@ def test_a_copy_of_this_process_leaves_its_workers_alone(worker: Worker) -> None
     assert worker.receive(PATIENCE) == {"echo": 1}
 
 
-def test_nothing_of_the_current_folder_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("fpsynth", "json", "selectors"):
+@pytest.mark.parametrize("inherited", [None, "", os.pathsep, f".{os.pathsep}elsewhere"])
+def test_nothing_of_the_current_folder_is_imported(
+    inherited: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("fpsynth", "json", "selectors", "numpy", "scripted_worker"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('imported from the current folder')\n")
     monkeypatch.chdir(tmp_path)
-    with start() as running:
+    if inherited is None:
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+    else:
+        monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}{os.pathsep}{inherited}")
+    with start() if inherited is None else Worker("scripted_worker") as running:
         running.send({"do": "echo", "what": 1})
         assert running.receive(PATIENCE) == {"echo": 1}
 

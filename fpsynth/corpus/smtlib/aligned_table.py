@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import partial
 
 from fpsynth.alignment import Alignment
-from fpsynth.corpus.smtlib.divergence_table import WAYS, Sums
+from fpsynth.corpus.smtlib.divergence_table import WAYS, ComparedSums
 from fpsynth.corpus.smtlib.question import Evidence, Question
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, Format, power_of_two
 from fpsynth.orders import parse_order
@@ -49,10 +49,10 @@ def questions() -> Iterator[Question]:
     e4m3fn, e5m2 = FLOAT8_E4M3FN, FLOAT8_E5M2
     wide, short, down = Alignment(25), Alignment(13), Alignment(13, cut=Rounding.RTN)
 
-    def sums(first: Arithmetic, second: Arithmetic, terms: int, way: str, domain: tuple[Interval, ...]) -> Sums:
+    def sums(first: Arithmetic, second: Arithmetic, terms: int, way: str, domain: tuple[Interval, ...]) -> ComparedSums:
         fmt = first.format or second.format
         assert fmt is not None
-        return Sums(fmt, terms, first, second, way, domain, products=True)
+        return ComparedSums(fmt, terms, first, second, way, domain, products=True)
 
     # the large products may cancel, and the small one lies below what is kept beside them
     lost = (_UP, _DOWN, _TINY, _UP, _UP, _TINY)

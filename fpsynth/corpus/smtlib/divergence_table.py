@@ -9,7 +9,6 @@ from fractions import Fraction
 from functools import partial, reduce
 
 from fpsynth import expressions as ex
-from fpsynth.certifiers.interval_expressions import lower_interval
 from fpsynth.corpus.smtlib.question import Evidence, Question
 from fpsynth.expressions import Expression
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT16, FLOAT32, FLOAT64, TF32, Format, power_of_two
@@ -22,6 +21,7 @@ from fpsynth.sums.building import program_of
 from fpsynth.sums.graph import sum_graph
 from fpsynth.sums.numbers import of_numbers
 from fpsynth.synthesis.domain import Interval
+from fpsynth.verifiers.interval_expressions import lower_interval
 
 CITED = {
     "order": "FPRev, ATC 2025",
@@ -80,7 +80,7 @@ def _zero(node: Expression) -> Expression:
 
 
 @dataclass(frozen=True)
-class Sums:
+class ComparedSums:
     """A sum of so many numbers v0, v1, ... or products w0*x0, w1*x1, ... that is evaluated in two arithmetics."""
 
     format: Format
@@ -93,7 +93,7 @@ class Sums:
     """Of every number in turn, the weights before the inputs; they begin again where there are fewer."""
     products: bool = False
     widening: str = ""
-    """What the interval of the first arithmetic is widened by (see ``fpsynth.certifiers.intervals.WIDENINGS``)."""
+    """What the interval of the first arithmetic is widened by (see ``fpsynth.verifiers.intervals.WIDENINGS``)."""
 
     @property
     def letters(self) -> str:
@@ -145,7 +145,7 @@ def _in(fmt: Format, order: str = "sequential", accumulator: Format | None = Non
     return Arithmetic(fmt, accumulator, order=parse_order(order), fused=fused)
 
 
-Row = tuple[str, Sums, str, tuple[str, ...], tuple[str, ...]]
+Row = tuple[str, ComparedSums, str, tuple[str, ...], tuple[str, ...]]
 """Name, sums, status, quick encodings, hard encodings."""
 
 
@@ -170,8 +170,8 @@ def _orders() -> list[Row]:
         way: str,
         domain: tuple[Interval, ...] = _UNIT,
         accumulator: Format | None = None,
-    ) -> Sums:
-        return Sums(fmt, terms, _in(fmt, a, accumulator), _in(fmt, b, accumulator), way, domain)
+    ) -> ComparedSums:
+        return ComparedSums(fmt, terms, _in(fmt, a, accumulator), _in(fmt, b, accumulator), way, domain)
 
     last, rev, seq = "[0,[1,2]]", "reverse", "sequential"
     return [
@@ -219,18 +219,18 @@ def _orders() -> list[Row]:
 
 
 def _precisions() -> list[Row]:
-    def wider(fmt: Format, wide: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> Sums:
-        return Sums(fmt, terms, _in(fmt), _in(wide), way, domain)
+    def wider(fmt: Format, wide: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> ComparedSums:
+        return ComparedSums(fmt, terms, _in(fmt), _in(wide), way, domain)
 
-    def fused(fmt: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> Sums:
-        return Sums(fmt, terms, _in(fmt), _in(fmt, fused=True), way, domain, True)
+    def fused(fmt: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> ComparedSums:
+        return ComparedSums(fmt, terms, _in(fmt), _in(fmt, fused=True), way, domain, True)
 
-    def accumulated(fmt: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> Sums:
-        return Sums(fmt, terms, _in(fmt), _in(fmt, accumulator=FLOAT32), way, domain, True)
+    def accumulated(fmt: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> ComparedSums:
+        return ComparedSums(fmt, terms, _in(fmt), _in(fmt, accumulator=FLOAT32), way, domain, True)
 
-    def at_once(fmt: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> Sums:
+    def at_once(fmt: Format, terms: int, way: str, domain: tuple[Interval, ...] = _UNIT) -> ComparedSums:
         whole = "[" + ",".join(map(str, range(terms))) + "]"
-        return Sums(fmt, terms, _in(fmt, fused=True), _in(fmt, whole, fused=True), way, domain, True)
+        return ComparedSums(fmt, terms, _in(fmt, fused=True), _in(fmt, whole, fused=True), way, domain, True)
 
     return [
         ("float16_float32_3_zero", wider(FLOAT16, FLOAT32, 3, _ZERO), "sat", _BOTH, ()),
@@ -257,8 +257,10 @@ def _precisions() -> list[Row]:
 
 
 def _relus() -> list[Row]:
-    def wrong(fmt: Format, terms: int, how: Arithmetic, domain: tuple[Interval, ...] = _UNIT, products: bool = False) -> Sums:
-        return Sums(fmt, terms, REAL, how, _OPPOSITE, domain, products)
+    def wrong(
+        fmt: Format, terms: int, how: Arithmetic, domain: tuple[Interval, ...] = _UNIT, products: bool = False
+    ) -> ComparedSums:
+        return ComparedSums(fmt, terms, REAL, how, _OPPOSITE, domain, products)
 
     cancel = (_UP, _minus(_SMALL), _minus(_UP), _SMALL)
     return [
@@ -286,8 +288,10 @@ def _relus() -> list[Row]:
 
 
 def _intervals() -> list[Row]:
-    def escaping(fmt: Format, terms: int, a: str, b: str, domain: tuple[Interval, ...] = _UNIT, widening: str = "") -> Sums:
-        return Sums(fmt, terms, _in(fmt, a), _in(fmt, b), "", domain, False, widening)
+    def escaping(
+        fmt: Format, terms: int, a: str, b: str, domain: tuple[Interval, ...] = _UNIT, widening: str = ""
+    ) -> ComparedSums:
+        return ComparedSums(fmt, terms, _in(fmt, a), _in(fmt, b), "", domain, False, widening)
 
     seq, rev = "sequential", "reverse"
     three = (_UP, _minus(_UP), _between(-12, -4))

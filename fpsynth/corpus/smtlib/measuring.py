@@ -14,7 +14,7 @@ from fpsynth.corpus.smtlib.manifest import Progress, load_manifest, save_manifes
 from fpsynth.corpus.smtlib.question import Benchmark
 from fpsynth.corpus.smtlib.table import benchmarks
 from fpsynth.libraries.machine import cores, cpu
-from fpsynth.solvers.base import package_version
+from fpsynth.packages import package_version
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import Cause, NoAnswer, Worker
 

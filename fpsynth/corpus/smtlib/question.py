@@ -89,21 +89,28 @@ class Benchmark:
         return encode(self.question.problem, self.encoding)
 
 
+@dataclass(frozen=True)
+class Demands:
+    """A tie question, further demands on it, and bounds of their own for some unknowns."""
+
+    tie: TieQuestion
+    bounds: tuple[Bound, ...] = ()
+    narrowed: Mapping[str, Interval] | None = None
+
+
 def tie_question(
     family: str,
     name: str,
     about: str,
-    status: str,
     known_by: Evidence,
-    tie: TieQuestion,
-    bounds: tuple[Bound, ...] = (),
+    demands: Demands,
     *,
-    narrowed: Mapping[str, Interval] | None = None,
     quick: tuple[str, ...] = (),
     hard: tuple[str, ...] = (),
     theorem: str = "",
 ) -> Question:
-    """A question about a certified tie; ``narrowed`` gives some unknowns bounds of their own."""
+    """A question about a certified tie: sat where a model is known, unsat otherwise."""
+    tie, bounds, narrowed = demands.tie, demands.bounds, demands.narrowed
+    status = "sat" if known_by is Evidence.MODEL else "unsat"
     state = partial(build, tie, bounds, narrowed, name)
-    whole = None if narrowed else tie
-    return Question(family, name, about, status, known_by, state, quick, hard, whole, bounds, theorem)
+    return Question(family, name, about, status, known_by, state, quick, hard, None if narrowed else tie, bounds, theorem)

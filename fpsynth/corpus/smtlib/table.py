@@ -10,7 +10,7 @@ from functools import partial
 
 from fpsynth import expressions as ex
 from fpsynth.corpus.smtlib import aligned_table, divergence_table
-from fpsynth.corpus.smtlib.question import Benchmark, Evidence, Question, tie_question
+from fpsynth.corpus.smtlib.question import Benchmark, Demands, Evidence, Question, tie_question
 from fpsynth.formats import (
     BFLOAT16,
     FLOAT8_E4M3FN,
@@ -32,7 +32,7 @@ from fpsynth.synthesis.ties.question import CERTIFIED, Bound, TieQuestion, weigh
 
 
 @dataclass(frozen=True)
-class Family:
+class QuestionFamily:
     """What the questions of one folder have in common."""
 
     category: str
@@ -43,52 +43,56 @@ class Family:
 
 
 FAMILIES = {
-    "published": Family(
+    "published": QuestionFamily(
         "industrial",
         "The published constraints: 0.1 < w1 < w2 < 1 and 0.1 < xa < xb < 1 (0.1 rounded to nearest), the rounded products "
         "w1*xa and w2*xa are equal, and the rounded w2*xb exceeds the rounded w1*xb.",
     ),
-    "certified": Family(
+    "certified": QuestionFamily(
         "industrial",
         "Network y = W x without biases.  At a, logits 0 and 1 tie and none exceeds them; at b, logit 1 is ahead of every "
         "other logit by more than its Lipschitz bound times the distance of a and b (that product is exact), so the certified "
         "ball around b contains a, where the class is another one.",
     ),
-    "largest": Family(
+    "largest": QuestionFamily(
         "industrial",
         "A certified tie (see the family certified) of one input and two outputs whose ratio, certified radius over distance, "
         "is at least the largest one that there is.",
     ),
-    "beyond": Family(
+    "beyond": QuestionFamily(
         "industrial",
         "A certified tie (see the family certified) of one input and two outputs whose ratio, certified radius over distance, "
         "is above the largest one that there is.",
     ),
-    "theorem": Family(
+    "theorem": QuestionFamily(
         "industrial",
         "The negation of a theorem: with one input, two outputs, normal products and precision p >= 5, no certified tie has a "
         "ratio above 2^p.  The product P of the lower weight and the lower input is a free number within its McCormick bounds; "
         "the other weight and input are k and j units above.",
     ),
-    "sums": Family(
+    "sums": QuestionFamily(
         "industrial",
         "A certified tie (see the family certified) of a network with several inputs, so that sums are rounded in some order, "
         "or with a hidden layer and ReLU, whose Frobenius norm then multiplies the Lipschitz bound.",
     ),
-    "domains": Family("crafted", "A certified tie (see the family certified) on an unusual domain of weights and inputs."),
-    "objectives": Family(
+    "domains": QuestionFamily(
+        "crafted", "A certified tie (see the family certified) on an unusual domain of weights and inputs."
+    ),
+    "objectives": QuestionFamily(
         "crafted",
         "A certified tie (see the family certified) of one input and two outputs with a demand on its distance or margin that "
         "is just fulfillable or just not.",
     ),
-    "small": Family(
+    "small": QuestionFamily(
         "crafted", "A certified tie (see the family certified) in a small invented format, with a ratio just above the largest."
     ),
     **{
-        name: Family("crafted", about, "neural networks on which two arithmetics disagree", divergence_table.CITED[name])
+        name: QuestionFamily(
+            "crafted", about, "neural networks on which two arithmetics disagree", divergence_table.CITED[name]
+        )
         for name, about in divergence_table.FAMILIES.items()
     },
-    aligned_table.FAMILY: Family(
+    aligned_table.FAMILY: QuestionFamily(
         "crafted", aligned_table.ABOUT, "neural networks on which two arithmetics disagree", aligned_table.CITED
     ),
 }
@@ -210,11 +214,11 @@ def _certified() -> Iterator[Question]:
     for fmt, quick, hard in chosen:
         tie = _tie(fmt)
         about = f"Format {fmt}, {_SCALAR}; {_domain(tie)}."
-        yield tie_question("certified", fmt.name, about, "sat", Evidence.MODEL, tie, quick=quick, hard=hard)
+        yield tie_question("certified", fmt.name, about, Evidence.MODEL, Demands(tie), quick=quick, hard=hard)
     for fmt, quick, hard in ((FLOAT16, (_FP, _BV), ()), (FLOAT32, (_FP,), (_BV,)), (FLOAT64, (), (_FP, _BV))):
         tie = _two_weights(fmt)
         about = f"Format {fmt}, {_SCALAR}; the weights are among two neighbouring numbers, {_domain(tie)}."
-        yield tie_question("certified", f"{fmt}_two_weights", about, "sat", Evidence.MODEL, tie, quick=quick, hard=hard)
+        yield tie_question("certified", f"{fmt}_two_weights", about, Evidence.MODEL, Demands(tie), quick=quick, hard=hard)
 
 
 def _largest() -> Iterator[Question]:
@@ -229,7 +233,7 @@ def _largest() -> Iterator[Question]:
     for name, tie, quick, hard in chosen:
         about = f"Format {tie.format}; {_domain(tie)}; ratio at least {_largest_ratio(tie.format)}."
         bounds = _ratio(_largest_ratio(tie.format))
-        yield tie_question("largest", name, about, "sat", Evidence.MODEL, tie, bounds, quick=quick, hard=hard)
+        yield tie_question("largest", name, about, Evidence.MODEL, Demands(tie, bounds), quick=quick, hard=hard)
 
 
 def _beyond() -> Iterator[Question]:
@@ -247,7 +251,7 @@ def _beyond() -> Iterator[Question]:
         about = f"Format {tie.format}; {_domain(tie)}; ratio above {_largest_ratio(tie.format)}."
         bounds = _ratio(_largest_ratio(tie.format), True)
         theorem = f"theorem/{tie.format}" if known_by is Evidence.THEOREM else ""
-        yield tie_question("beyond", name, about, "unsat", known_by, tie, bounds, quick=quick, hard=hard, theorem=theorem)
+        yield tie_question("beyond", name, about, known_by, Demands(tie, bounds), quick=quick, hard=hard, theorem=theorem)
 
 
 def _theorems() -> Iterator[Question]:
@@ -275,22 +279,20 @@ def _sums() -> Iterator[Question]:
         tie = _tie(fmt, shape, order)
         bounds = _ratio(ratio) if ratio > 1 else ()
         about = f"{_network(tie)}; {_domain(tie)}; ratio {f'at least {ratio}' if ratio > 1 else 'above 1'}."
-        yield tie_question("sums", name, about, "sat", Evidence.MODEL, tie, bounds, hard=hard)
+        yield tie_question("sums", name, about, Evidence.MODEL, Demands(tie, bounds), hard=hard)
     yield from _fixed_sums()
     binade = Interval(Fraction(1), Fraction(2))
     tie = _tie(Format("tiny", 4, 3), (2, 2), weights=binade, inputs=binade)
     about = f"{_network(tie)}, four bits of exponent and precision 3; {_domain(tie)}; ratio "
     yield tie_question(
-        "sums", "tiny_2_2_at_largest", f"{about} at least 16.", "sat", Evidence.MODEL, tie, _ratio(16), quick=(_BV,)
+        "sums", "tiny_2_2_at_largest", f"{about} at least 16.", Evidence.MODEL, Demands(tie, _ratio(16)), quick=(_BV,)
     )
     yield tie_question(
         "sums",
         "tiny_2_2_above_largest",
         f"{about} above 16.",
-        "unsat",
         Evidence.ENUMERATION,
-        tie,
-        _ratio(16, True),
+        Demands(tie, _ratio(16, True)),
         hard=(_BV,),
     )
 
@@ -307,7 +309,7 @@ def _fixed_sums() -> Iterator[Question]:
         name = f"{fmt}_{'_'.join(map(str, shape))}_{order}_fixed"
         about = f"{_network(tie)}; the weights are given, those of logits 0 and 1 a unit apart; inputs in {tie.inputs}."
         yield tie_question(
-            "sums", name, about, "sat", Evidence.MODEL, tie, narrowed=_fixed_weights(tie), quick=quick, hard=hard
+            "sums", name, about, Evidence.MODEL, Demands(tie, narrowed=_fixed_weights(tie)), quick=quick, hard=hard
         )
 
 
@@ -354,24 +356,24 @@ def _domains() -> Iterator[Question]:
         ),
     ]
     for name, about, tie, known_by, quick, hard in chosen:
-        yield tie_question("domains", name, about, "unsat", known_by, tie, quick=quick, hard=hard)
+        yield tie_question("domains", name, about, known_by, Demands(tie), quick=quick, hard=hard)
     tie = _tie(FLOAT16, inputs=Interval(power_of_two(-23), power_of_two(-14)))
     about = f"Format float16; {_domain(tie)}: products are subnormal; ratio above 2048 = 2^p, which normal ones cannot reach."
-    yield tie_question("domains", "float16_subnormal", about, "sat", Evidence.MODEL, tie, _ratio(2048, True), hard=(_BV,))
+    yield tie_question("domains", "float16_subnormal", about, Evidence.MODEL, Demands(tie, _ratio(2048, True)), hard=(_BV,))
     tie = _tie(BFLOAT16, weights=Interval(-one, one))
     about = f"Format bfloat16; {_domain(tie)}; ratio at least 128."
-    yield tie_question("domains", "bfloat16_any_sign", about, "sat", Evidence.MODEL, tie, _ratio(128), hard=(_FP,))
+    yield tie_question("domains", "bfloat16_any_sign", about, Evidence.MODEL, Demands(tie, _ratio(128)), hard=(_FP,))
 
 
 def _objectives() -> Iterator[Question]:
     tie, widest = _tie(BFLOAT16), Fraction(3, 512)
     about = f"Format bfloat16; {_domain(tie)}; margin"
-    for strict, name, how, status, known_by in (
-        (False, "bfloat16_margin_at_largest", "at least", "sat", Evidence.MODEL),
-        (True, "bfloat16_margin_above_largest", "above", "unsat", Evidence.MONOTONE_ENUMERATION),
+    for strict, name, how, known_by in (
+        (False, "bfloat16_margin_at_largest", "at least", Evidence.MODEL),
+        (True, "bfloat16_margin_above_largest", "above", Evidence.MONOTONE_ENUMERATION),
     ):
         bounds = (Bound("margin", widest, strict),)
-        yield tie_question("objectives", name, f"{about} {how} {widest}.", status, known_by, tie, bounds, hard=(_BV,))
+        yield tie_question("objectives", name, f"{about} {how} {widest}.", known_by, Demands(tie, bounds), hard=(_BV,))
 
 
 def _small() -> Iterator[Question]:
@@ -381,4 +383,4 @@ def _small() -> Iterator[Question]:
         tie, largest = _tie(fmt, weights=binade, inputs=binade), 1 << precision
         about = f"Five bits of exponent, precision {precision}; {_domain(tie)}; ratio above {largest}."
         bounds = _ratio(largest, True)
-        yield tie_question("small", fmt.name, about, "unsat", Evidence.ENUMERATION, tie, bounds, hard=hard)
+        yield tie_question("small", fmt.name, about, Evidence.ENUMERATION, Demands(tie, bounds), hard=hard)

@@ -11,7 +11,7 @@ from fpsynth.networks.layers.elementwise import Add, AddConstant, DivideConstant
 from fpsynth.networks.layers.normalisation import Affine, BatchNormalisation
 from fpsynth.networks.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
 from fpsynth.networks.layers.selections import Argmax, Clip, LeakyReLU, ReLU, Softmax
-from fpsynth.networks.layers.structure import PADDING, Selection, Shape, Structure, Sums, Taps, View
+from fpsynth.networks.layers.structure import PADDING, Rearrangement, Selection, Shape, Structure, Sums, Taps
 from fpsynth.networks.layers.views import Concat, Flatten, Pad, Reshape, Transpose
 
 _SUMS: tuple[type[Layer], ...] = (
@@ -56,6 +56,7 @@ __all__ = [
     "Names",
     "Pad",
     "ReLU",
+    "Rearrangement",
     "Reshape",
     "Selection",
     "Shape",
@@ -65,5 +66,4 @@ __all__ = [
     "Sums",
     "Taps",
     "Transpose",
-    "View",
 ]

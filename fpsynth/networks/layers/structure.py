@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 """Of one example: the axis of the batch is never part of it."""
 Indices = NDArray[np.int32]
 PADDING = -1
-"""The flat position of a tap outside the input: it reads +0 in a sum, nothing in a maximum and ``View.fill`` in a view."""
+"""The flat position of a tap outside the input: it reads +0 in a sum, nothing in a maximum, a view's ``fill`` in a view."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +210,7 @@ class Selection:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Rearrangement:
     """Every output is an input, or ``fill``: nothing is computed."""
 
     read: Indices | None
@@ -218,7 +218,7 @@ class View:
     fill: float = 0.0
 
 
-Structure = Sums | Selection | View
+Structure = Sums | Selection | Rearrangement
 
 
 def strides(shape: Shape) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsynth.errors import InputError
 from fpsynth.networks.layers.base import Layer, Names, finite, integers, shown, sized
-from fpsynth.networks.layers.structure import PADDING, Indices, Shape, View
+from fpsynth.networks.layers.structure import PADDING, Indices, Rearrangement, Shape
 from fpsynth.networks.layers.windows import Padding, padding
 
 
@@ -28,9 +28,9 @@ class Flatten(Layer):
         """(size,)."""
         return (math.prod(inputs[0]),)
 
-    def structure(self, *inputs: Shape) -> View:
+    def structure(self, *inputs: Shape) -> Rearrangement:
         """All numbers in their order."""
-        return View(None)
+        return Rearrangement(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +55,9 @@ class Reshape(Layer):
             raise InputError(f"{shown(inputs[0])} cannot become {shown(self.sizes)}")
         return result
 
-    def structure(self, *inputs: Shape) -> View:
+    def structure(self, *inputs: Shape) -> Rearrangement:
         """All numbers in their order."""
-        return View(None)
+        return Rearrangement(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +80,9 @@ class Transpose(Layer):
             raise InputError(f"it orders {len(self.axes)} axes, but {shown(inputs[0])} come in")
         return tuple(inputs[0][axis] for axis in self.axes)
 
-    def structure(self, *inputs: Shape) -> View:
+    def structure(self, *inputs: Shape) -> Rearrangement:
         """Where each number comes from."""
-        return View(_numbered(inputs[0]).transpose(self.axes).reshape(-1))
+        return Rearrangement(_numbered(inputs[0]).transpose(self.axes).reshape(-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +105,9 @@ class Pad(Layer):
             raise InputError(f"it pads {len(self.padding)} axes, but {shown(inputs[0])} come in")
         return sized(tuple(before + size + after for size, (before, after) in zip(inputs[0], self.padding, strict=True)))
 
-    def structure(self, *inputs: Shape) -> View:
+    def structure(self, *inputs: Shape) -> Rearrangement:
         """Where each number comes from."""
-        return View(np.pad(_numbered(inputs[0]), self.padding, constant_values=PADDING).reshape(-1), self.value)
+        return Rearrangement(np.pad(_numbered(inputs[0]), self.padding, constant_values=PADDING).reshape(-1), self.value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +132,10 @@ class Concat(Layer):
             raise InputError(f"{' and '.join(map(shown, inputs))} do not fit together along axis {self.axis}")
         return sized((*first[: self.axis], sum(shape[self.axis] for shape in inputs), *first[self.axis + 1 :]))
 
-    def structure(self, *inputs: Shape) -> View:
+    def structure(self, *inputs: Shape) -> Rearrangement:
         """Where each number comes from among all inputs."""
         parts, start = [], 0
         for shape in inputs:
             parts.append(_numbered(shape) + np.int32(start))
             start += math.prod(shape)
-        return View(None if self.axis == 0 else np.concatenate(parts, self.axis).reshape(-1))
+        return Rearrangement(None if self.axis == 0 else np.concatenate(parts, self.axis).reshape(-1))

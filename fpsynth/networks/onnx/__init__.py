@@ -1,8 +1,9 @@
 """ONNX models: read as networks, and written from them; both need the package onnx."""
 
+from fpsynth.networks.onnx.drafting import FORMS, OPSET
 from fpsynth.networks.onnx.reading import import_onnx, network_from_onnx, read_onnx
 from fpsynth.networks.onnx.tensors import MAX_BYTES
-from fpsynth.networks.onnx.writing import FORMS, OPSET, onnx_bytes, require_checked, require_format
+from fpsynth.networks.onnx.writing import onnx_bytes, require_checked, require_format, tensor_names
 
 __all__ = [
     "FORMS",
@@ -14,4 +15,5 @@ __all__ = [
     "read_onnx",
     "require_checked",
     "require_format",
+    "tensor_names",
 ]

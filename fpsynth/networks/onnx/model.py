@@ -18,7 +18,7 @@ _FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 
 
 @dataclass(frozen=True)
-class Operation:
+class OnnxOperation:
     """A node of a model."""
 
     kind: str
@@ -48,10 +48,10 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Model:
+class OnnxModel:
     """What a model says, before anything is made of it."""
 
-    operations: dict[str, Operation]
+    operations: dict[str, OnnxOperation]
     """By the names of their results."""
     tensors: dict[str, Any]
     """TensorProto messages by name."""
@@ -61,10 +61,10 @@ class Model:
     opset: int
     producer: str
 
-    def needed(self, output: str) -> list[Operation]:
+    def needed(self, output: str) -> list[OnnxOperation]:
         """The operations that an output needs, each after those that it reads.  Raises InputError for cycles and gaps."""
         state: dict[int, bool] = {}  # False while what an operation reads is still being ordered
-        result: list[Operation] = []
+        result: list[OnnxOperation] = []
         waiting: list[tuple[str, bool, str]] = [(output, False, "the output")]
         while waiting:
             name, done, reader = waiting.pop()
@@ -84,7 +84,7 @@ class Model:
                 raise InputError(f"the node {operation.label!r} reads its own result: the model has a cycle")
         return self._as_listed(result)
 
-    def _as_listed(self, ordered: list[Operation]) -> list[Operation]:
+    def _as_listed(self, ordered: list[OnnxOperation]) -> list[OnnxOperation]:
         """The operations in the order of the file, where each follows what it reads there too, as it should."""
         places = {id(operation): place for place, operation in enumerate(self.operations.values())}
         for operation in ordered:
@@ -94,7 +94,7 @@ class Model:
         return sorted(ordered, key=lambda operation: places[id(operation)])
 
 
-def parsed(model: Any) -> Model:
+def parsed(model: Any) -> OnnxModel:
     """A ModelProto as a Model.  Raises InputError for functions, sparse weights, unknown operator sets, names that clash."""
     graph = model.graph
     versions = [o.version for o in model.opset_import if o.domain in ("", "ai.onnx")]
@@ -112,11 +112,11 @@ def parsed(model: Any) -> Model:
     outputs = {text(value.name): value for value in graph.output}
     if len(tensors) != len(graph.initializer) or len(outputs) != len(graph.output):
         raise InputError("two weights or outputs have one name")
-    return Model(_operations(graph, {*tensors, *inputs}), tensors, inputs, outputs, versions[0], text(model.producer_name))
+    return OnnxModel(_operations(graph, {*tensors, *inputs}), tensors, inputs, outputs, versions[0], text(model.producer_name))
 
 
-def _operations(graph: Any, taken: set[str]) -> dict[str, Operation]:
-    operations: dict[str, Operation] = {}
+def _operations(graph: Any, taken: set[str]) -> dict[str, OnnxOperation]:
+    operations: dict[str, OnnxOperation] = {}
     for node in graph.node:
         operation = _operation(node)
         for name in operation.outputs:
@@ -127,7 +127,7 @@ def _operations(graph: Any, taken: set[str]) -> dict[str, Operation]:
     return operations
 
 
-def _operation(node: Any) -> Operation:
+def _operation(node: Any) -> OnnxOperation:
     domain, kind = text(node.domain), text(node.op_type)
     kind = kind if domain in ("", "ai.onnx") else f"{domain}.{kind}"
     inputs = [*map(text, node.input)]
@@ -136,7 +136,7 @@ def _operation(node: Any) -> Operation:
     outputs = [*map(text, node.output)]
     label = text(node.name) or next(iter(outputs), "") or kind
     attributes = {text(a.name): _value(a) for a in node.attribute}
-    return Operation(kind, label, tuple(inputs), tuple(outputs), attributes)
+    return OnnxOperation(kind, label, tuple(inputs), tuple(outputs), attributes)
 
 
 def text(name: str | bytes) -> str:
@@ -153,7 +153,7 @@ def _value(attribute: Any) -> Any:
 
 
 @contextmanager
-def at(operation: Operation) -> Iterator[None]:
+def at(operation: OnnxOperation) -> Iterator[None]:
     """An InputError names the node."""
     try:
         yield

@@ -8,31 +8,31 @@ import numpy as np
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32
-from fpsynth.networks.assembling import Value, require_axis
+from fpsynth.networks.assembling import Activation, require_axis
 from fpsynth.networks.layers import Argmax, Clip, LeakyReLU, MaxPooling, MultiplyConstant, ReLU, Softmax, SubtractConstant
 from fpsynth.networks.layers.base import shown
 from fpsynth.networks.onnx import operators_sums as sums
-from fpsynth.networks.onnx.constants import Array, axes_of, squeezed, target, unsqueezed
-from fpsynth.networks.onnx.model import Operation
-from fpsynth.networks.onnx.state import Operand, Reading, count, one_constant, value
+from fpsynth.networks.onnx.constants import Constant, axes_of, squeezed, target, unsqueezed
+from fpsynth.networks.onnx.model import OnnxOperation
+from fpsynth.networks.onnx.state import OnnxReading, Operand, count, one_constant, value
 from fpsynth.networks.onnx.tensors import FORMATS, INTEGERS, type_name
 
-Read = Callable[[Reading, Operation, Sequence[Operand]], Value]
+Read = Callable[[OnnxReading, OnnxOperation, Sequence[Operand]], Activation]
 
 
-def _relu(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _relu(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     op.given()
     count(inputs, 1, 1)
     return reading.assembly.each(op.label, ReLU(), value(inputs[0]))
 
 
-def _leaky(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _leaky(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     (slope,) = op.given(alpha=0.01)
     count(inputs, 1, 1)
     return reading.assembly.each(op.label, LeakyReLU(float(np.float32(slope))), value(inputs[0]))
 
 
-def _prelu(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _prelu(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     op.given()
     count(inputs, 2, 2)
     slopes = np.unique(reading.numbers(inputs[1], "slope"))
@@ -41,7 +41,7 @@ def _prelu(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     return reading.assembly.each(op.label, LeakyReLU(float(slopes[0])), value(inputs[0]))
 
 
-def _clip(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _clip(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     if reading.opset < 11:
         low, high = op.given(min=None, max=None)
         count(inputs, 1, 1)
@@ -56,7 +56,7 @@ def _clip(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
 def _bounded(below: bool) -> Read:
     """Max or Min with one constant."""
 
-    def read(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+    def read(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
         op.given()
         count(inputs, 2, 2)
         pair = one_constant(inputs)
@@ -68,21 +68,21 @@ def _bounded(below: bool) -> Read:
     return read
 
 
-def _max_pool(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _max_pool(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     count(inputs, 1, 1)
     kernel, stride, around, ceil = sums.pooling(op, value(inputs[0]), "storage_order")
     node = reading.assembly.batched(value(inputs[0]), (len(kernel) + 1,))
     return reading.assembly.put(op.label, MaxPooling(kernel, stride, around, ceil), node)
 
 
-def _global_max(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _global_max(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     op.given()
     count(inputs, 1, 1)
     node = reading.assembly.batched(value(inputs[0]), (2, 3))
     return reading.assembly.put(op.label, MaxPooling(value(inputs[0]).dims[2:]), node)
 
 
-def _softmax(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _softmax(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     count(inputs, 1, 1)
     computed = value(inputs[0])
     (axis,) = op.given(axis=-1 if reading.opset >= 13 else 1)
@@ -92,7 +92,7 @@ def _softmax(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Valu
     return reading.assembly.ended(op.label, Softmax(), computed, place)
 
 
-def _argmax(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _argmax(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     axis, keep, last = op.given(axis=0, keepdims=1, select_last_index=0)
     count(inputs, 1, 1)
     if last:
@@ -100,17 +100,17 @@ def _argmax(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value
     return reading.assembly.ended(op.label, Argmax(), value(inputs[0]), axis, bool(keep))
 
 
-def _flatten(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _flatten(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     (axis,) = op.given(axis=1)
     count(inputs, 1, 1)
     return reading.assembly.flattened(op.label, value(inputs[0]), axis)
 
 
-def _reshape(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _reshape(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     (allow_zero,) = op.given(allowzero=0)
     count(inputs, 2, 2)
     computed, sizes = value(inputs[0]), inputs[1]
-    if not isinstance(sizes, Array):
+    if not isinstance(sizes, Constant):
         raise InputError("it reshapes to a shape that is computed: export with fixed sizes")
     asked = sizes.integers
     if reading.batch > 1 and asked[:1] == [reading.batch]:
@@ -121,49 +121,49 @@ def _reshape(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Valu
     return reading.assembly.reshaped(op.label, computed, dims, asked[1:] if asked[:1] == [0] else None)
 
 
-def _squeeze(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _squeeze(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     op.given(axes=None)
     count(inputs, 1, 2)
     computed = value(inputs[0])
     return reading.assembly.reshaped(op.label, computed, squeezed(computed.dims, _axes(reading, op, inputs)))
 
 
-def _unsqueeze(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _unsqueeze(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     op.given(axes=None)
     count(inputs, 1, 2)
     computed = value(inputs[0])
     return reading.assembly.reshaped(op.label, computed, unsqueezed(computed.dims, _axes(reading, op, inputs)))
 
 
-def _axes(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> list[int] | None:
-    return axes_of(op, [i if isinstance(i, Array) else None for i in inputs], reading.opset, 13)
+def _axes(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> list[int] | None:
+    return axes_of(op, [i if isinstance(i, Constant) else None for i in inputs], reading.opset, 13)
 
 
-def _transpose(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _transpose(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     count(inputs, 1, 1)
     computed = value(inputs[0])
     (perm,) = op.given(perm=[*reversed(range(len(computed.dims)))])
     return reading.assembly.transposed(op.label, computed, perm)
 
 
-def _concat(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _concat(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     (axis,) = op.given(axis=1)
     count(inputs, 1, 1000)
-    if any(not isinstance(operand, Value) for operand in inputs):
+    if any(not isinstance(operand, Activation) for operand in inputs):
         raise InputError("it joins a constant to values that are computed; read are computed ones only")
     return reading.assembly.concatenated(op.label, [value(operand) for operand in inputs], axis)
 
 
-def _pad(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _pad(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     computed = value(inputs[0] if inputs else None)
     mode, pads, fill = op.given(mode="constant", pads=None, value=0.0)
     axes = [*range(len(computed.dims))]
     if reading.opset >= 11:
         count(inputs, 2, 4)
-        pads = inputs[1].integers if isinstance(inputs[1], Array) else None
+        pads = inputs[1].integers if isinstance(inputs[1], Constant) else None
         given = (*inputs[2:], None, None)
         fill = 0.0 if given[0] is None else reading.scalar(given[0], "value")
-        if isinstance(given[1], Array):
+        if isinstance(given[1], Constant):
             axes = [require_axis(axis, len(computed.dims)) for axis in given[1].integers]
     if mode != "constant" or pads is None or len(pads) != 2 * len(axes) or len(set(axes)) != len(axes):
         raise InputError(f"it pads in the mode {mode!r}; read are constant pads, two for each axis")
@@ -173,7 +173,7 @@ def _pad(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     return reading.assembly.padded(op.label, computed, around, float(np.float32(fill)))
 
 
-def _scale(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _scale(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """The Scaler of scikit-learn: (x - offset) * scale, two layers."""
     offset, scale = op.given(offset=[], scale=[])
     count(inputs, 1, 1)
@@ -186,13 +186,13 @@ def _scale(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     return reading.assembly.with_constant(op.label, MultiplyConstant, less, factors)
 
 
-def _identity(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _identity(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     op.given()
     count(inputs, 1, 1)
     return value(inputs[0])
 
 
-def _dropout(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _dropout(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     op.given(ratio=0.5, is_test=0, seed=None)
     count(inputs, 1, 3)
     training = inputs[2] if len(inputs) == 3 else None
@@ -202,10 +202,10 @@ def _dropout(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Valu
 
 
 def _is_false(operand: Operand) -> bool:
-    return isinstance(operand, Array) and operand.numbers.size == 1 and not operand.numbers.reshape(-1)[0]
+    return isinstance(operand, Constant) and operand.numbers.size == 1 and not operand.numbers.reshape(-1)[0]
 
 
-def _cast(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def _cast(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     to, _, _ = op.given(to=0, saturate=1, round_mode="up")
     count(inputs, 1, 1)
     source, fmt = reading.types[op.inputs[0]], FORMATS.get(to)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fpsynth.errors import InputError
-from fpsynth.networks.assembling import Value
+from fpsynth.networks.assembling import Activation
 from fpsynth.networks.layers import (
     Add,
     AddConstant,
@@ -21,12 +21,12 @@ from fpsynth.networks.layers import (
     SubtractConstant,
 )
 from fpsynth.networks.layers.base import shown
-from fpsynth.networks.onnx.constants import Array, axes_of
-from fpsynth.networks.onnx.model import Operation
-from fpsynth.networks.onnx.state import Operand, Reading, aligned, count, one_constant, value
+from fpsynth.networks.onnx.constants import Constant, axes_of
+from fpsynth.networks.onnx.model import OnnxOperation
+from fpsynth.networks.onnx.state import OnnxReading, Operand, aligned, count, one_constant, value
 
 
-def matmul(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def matmul(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """x W, or W x with points as columns."""
     op.given()
     count(inputs, 2, 2)
@@ -42,7 +42,7 @@ def matmul(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     return result
 
 
-def gemm(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def gemm(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """x W + b, each turned or not; scaled ones are refused, as nothing says which roundings that takes."""
     alpha, beta, a_turned, b_turned, _ = op.given(alpha=1.0, beta=1.0, transA=0, transB=0, broadcast=0)
     count(inputs, 2, 3)
@@ -72,14 +72,14 @@ def gemm(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     return result
 
 
-def _with_weight(inputs: Sequence[Operand]) -> tuple[Value, Array, bool]:
+def _with_weight(inputs: Sequence[Operand]) -> tuple[Activation, Constant, bool]:
     pair = one_constant(inputs)
     if pair is None:
         raise InputError("it multiplies two values that are computed; read are products with constant weights")
     return pair
 
 
-def _matrix(reading: Reading, constant: Array) -> Any:
+def _matrix(reading: OnnxReading, constant: Constant) -> Any:
     weight = reading.numbers(constant, "weight")
     while weight.ndim > 2 and weight.shape[0] == 1:
         weight = weight[0]
@@ -93,7 +93,7 @@ def _require_inner(wanted: int, given: int) -> None:
         raise InputError(f"it has {wanted} inputs, but {given} come in")
 
 
-def add(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def add(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """A bias, a constant, or another value."""
     count(inputs, 2, 2)
     pair = one_constant(inputs)
@@ -110,7 +110,7 @@ def add(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     return reading.assembly.with_constant(op.label, AddConstant, computed, numbers)
 
 
-def added(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def added(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """The Sum of several values."""
     op.given()
     count(inputs, 1, 1000)
@@ -119,19 +119,19 @@ def added(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     return reading.assembly.each(op.label, Add(), *map(value, inputs))
 
 
-def subtract(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def subtract(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """A constant from the value, or the value from a constant."""
     computed, numbers, first = _constant(reading, op, inputs)
     return reading.assembly.with_constant(op.label, SubtractConstant, computed, numbers, turned=first)
 
 
-def multiply(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def multiply(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """By a constant."""
     computed, numbers, _ = _constant(reading, op, inputs)
     return reading.assembly.with_constant(op.label, MultiplyConstant, computed, numbers)
 
 
-def divide(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def divide(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """By a constant."""
     computed, numbers, first = _constant(reading, op, inputs)
     if first:
@@ -139,7 +139,7 @@ def divide(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
     return reading.assembly.with_constant(op.label, DivideConstant, computed, numbers)
 
 
-def _constant(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> tuple[Value, Any, bool]:
+def _constant(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> tuple[Activation, Any, bool]:
     count(inputs, 2, 2)
     pair = one_constant(inputs)
     if pair is None:
@@ -148,7 +148,7 @@ def _constant(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> tup
     return computed, reading.numbers(aligned(op, constant, computed, reading.opset), "constant"), first
 
 
-def convolution(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def convolution(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """In one or two dimensions."""
     count(inputs, 2, 3)
     weight = reading.numbers(inputs[1], "weight")
@@ -197,7 +197,7 @@ def padding(
     return tuple(result)
 
 
-def normalise(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def normalise(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """Batch normalisation as it is when the network is used."""
     epsilon, _, spatial, training, _ = op.given(
         epsilon=float(np.float32(1e-5)), momentum=0.9, spatial=1, training_mode=0, is_test=1
@@ -215,7 +215,7 @@ def normalise(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Val
     return reading.assembly.put(op.label, layer, node)
 
 
-def average(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def average(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """AveragePool."""
     count(inputs, 1, 1)
     counted = op.attributes.get("count_include_pad", 0)
@@ -225,7 +225,7 @@ def average(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value
     return reading.assembly.put(op.label, layer, node)
 
 
-def pooling(op: Operation, computed: Value, *more: str) -> tuple[tuple[int, ...], tuple[int, ...], Any, bool]:
+def pooling(op: OnnxOperation, computed: Activation, *more: str) -> tuple[tuple[int, ...], tuple[int, ...], Any, bool]:
     """Kernel, stride, padding and rounding up, of a pooling; ``more``: integer attributes of its own."""
     kernel = op.attributes.get("kernel_shape")
     if not isinstance(kernel, list) or len(kernel) not in (1, 2) or len(computed.dims) != len(kernel) + 2:
@@ -247,18 +247,18 @@ def pooling(op: Operation, computed: Value, *more: str) -> tuple[tuple[int, ...]
     return tuple(kernel), tuple(stride), around, bool(ceil)
 
 
-def global_average(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def global_average(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """GlobalAveragePool."""
     op.given()
     count(inputs, 1, 1)
     return reading.assembly.put(op.label, GlobalAveragePooling(), reading.assembly.batched(value(inputs[0]), range(2, 8)))
 
 
-def mean(reading: Reading, op: Operation, inputs: Sequence[Operand]) -> Value:
+def mean(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     """ReduceMean over all axes but the channels'."""
     _, keep, _ = op.given(axes=None, keepdims=1, noop_with_empty_axes=0)
     count(inputs, 1, 2)
-    arrays = [operand if isinstance(operand, Array) else None for operand in inputs]
+    arrays = [operand if isinstance(operand, Constant) else None for operand in inputs]
     axes = axes_of(op, arrays, reading.opset, 18)
     computed = value(inputs[0])
     return reading.assembly.averaged(op.label, computed, [*range(len(computed.dims))] if axes is None else axes, bool(keep))

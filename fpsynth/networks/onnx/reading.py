@@ -15,14 +15,14 @@ from typing import Any
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import PathLike, read_bytes_limited, shown
 from fpsynth.formats import Format
-from fpsynth.networks.assembling import MAX_AXES, Assembly, Value
+from fpsynth.networks.assembling import MAX_AXES, Activation, Assembly
 from fpsynth.networks.imported import Imported
 from fpsynth.networks.layers.base import shown as shape_shown
 from fpsynth.networks.network import Network
-from fpsynth.networks.onnx.constants import Array, constant, folded, integers
-from fpsynth.networks.onnx.model import Model, Operation, at, parsed
+from fpsynth.networks.onnx.constants import Constant, constant, folded, integers
+from fpsynth.networks.onnx.model import OnnxModel, OnnxOperation, at, parsed
 from fpsynth.networks.onnx.operators import NOTHING, OPERATORS, integer_format, unread
-from fpsynth.networks.onnx.state import Operand, Reading
+from fpsynth.networks.onnx.state import OnnxReading, Operand
 from fpsynth.networks.onnx.tensors import FORMATS, MAX_BYTES, Elsewhere, array_of, beside, package, type_name
 
 PRODUCER = "fpsynth"
@@ -63,7 +63,7 @@ def import_onnx(
         raise InputError(f"{name}: {error}") from None
 
 
-def _imported(model: Model, output: str | None, elsewhere: Elsewhere | None) -> Imported:
+def _imported(model: OnnxModel, output: str | None, elsewhere: Elsewhere | None) -> Imported:
     chosen = _output(model, output)
     if len(model.inputs) != 1:
         raise InputError(f"it has the inputs {', '.join(model.inputs) or 'none'}; a network has one: make the others constants")
@@ -97,7 +97,7 @@ def _ways(sizes: tuple[int, ...], literal: bool) -> list[tuple[bool, bool]]:
     return result
 
 
-def _output(model: Model, output: str | None) -> str:
+def _output(model: OnnxModel, output: str | None) -> str:
     names = [*model.outputs]
     if output is None and len(names) == 1:
         return names[0]
@@ -128,7 +128,7 @@ class _Reader:
 
     def __init__(
         self,
-        model: Model,
+        model: OnnxModel,
         name: str,
         sizes: tuple[int, ...],
         elsewhere: Elsewhere | None,
@@ -143,7 +143,7 @@ class _Reader:
         distinct = {id(operation): operation for operation in model.operations.values()}
         readers = Counter(i for operation in distinct.values() for i in operation.inputs)
         readers.update([*model.outputs])
-        self.reading = Reading(assembly, model.opset, readers, batch)
+        self.reading = OnnxReading(assembly, model.opset, readers, batch)
         self.reading.tensors[name] = assembly.input
         fmt = FORMATS.get(model.inputs[name].type.tensor_type.elem_type)
         self.reading.types[name] = fmt
@@ -157,7 +157,7 @@ class _Reader:
             with at(operation):
                 self._step(operation)
         result = self._operand(output)
-        if not isinstance(result, Value):
+        if not isinstance(result, Activation):
             raise InputError("its output does not depend on its input")
         if self.reading.assembly.rows:
             self._require_declared(output, result)
@@ -177,32 +177,32 @@ class _Reader:
             tensor = self.model.tensors.get(name)
             if tensor is None:
                 raise InputError(f"it reads {name!r}, an output that is not read")
-            tensors[name] = Array(*array_of(tensor, self.elsewhere))
+            tensors[name] = Constant(*array_of(tensor, self.elsewhere))
         return tensors[name]
 
-    def _step(self, operation: Operation) -> None:
+    def _step(self, operation: OnnxOperation) -> None:
         inputs = [self._operand(name) for name in operation.inputs]
         result = self._result(operation, inputs)
         name = next((name for name in operation.outputs if name), None)
         if name is None:
             raise InputError("its result has no name")
         self.reading.tensors[operation.outputs[0] or name] = result
-        if isinstance(result, Value):
+        if isinstance(result, Activation):
             self.reading.types[operation.outputs[0] or name] = self._type(operation, inputs)
 
-    def _result(self, operation: Operation, inputs: Sequence[Operand]) -> Value | Array:
+    def _result(self, operation: OnnxOperation, inputs: Sequence[Operand]) -> Activation | Constant:
         if operation.kind == "Constant":
             return constant(operation, self.elsewhere)
-        if operation.kind == "Shape" and isinstance(inputs[0], (Value, Array)):
+        if operation.kind == "Shape" and isinstance(inputs[0], (Activation, Constant)):
             return self._shape(operation, inputs[0])
-        if not any(isinstance(operand, Value) for operand in inputs):
-            arrays = [operand if isinstance(operand, Array) else None for operand in inputs]
+        if not any(isinstance(operand, Activation) for operand in inputs):
+            arrays = [operand if isinstance(operand, Constant) else None for operand in inputs]
             return folded(operation, arrays, self.reading.opset)
         read = OPERATORS.get(operation.kind)
         if read is None:
             raise unread(operation.kind)
         if operation.kind != "Cast" and any(
-            isinstance(operand, Value) and self.reading.types[name] is None
+            isinstance(operand, Activation) and self.reading.types[name] is None
             for name, operand in zip(operation.inputs, inputs, strict=True)
         ):
             raise InputError("it computes with integers")
@@ -210,14 +210,14 @@ class _Reader:
             self.reading.notes.append(f"{operation.kind} {operation.label!r} is left out: it changes no bits")
         return read(self.reading, operation, inputs)
 
-    def _shape(self, operation: Operation, operand: Value | Array) -> Array:
+    def _shape(self, operation: OnnxOperation, operand: Activation | Constant) -> Constant:
         start, end = operation.given(start=0, end=None)
-        dims = operand.dims if isinstance(operand, Value) else operand.numbers.shape
+        dims = operand.dims if isinstance(operand, Activation) else operand.numbers.shape
         return integers(dims[start:end])
 
-    def _type(self, operation: Operation, inputs: Sequence[Operand]) -> Format | None:
+    def _type(self, operation: OnnxOperation, inputs: Sequence[Operand]) -> Format | None:
         """The format of what an operation gives, None for integers."""
-        name, operand = next((n, i) for n, i in zip(operation.inputs, inputs, strict=True) if isinstance(i, Value))
+        name, operand = next((n, i) for n, i in zip(operation.inputs, inputs, strict=True) if isinstance(i, Activation))
         source = self.reading.types[name]
         if operation.kind == "ArgMax":
             return None
@@ -226,7 +226,7 @@ class _Reader:
             self.reading.formats.add(source)
         return source
 
-    def _require_declared(self, output: str, result: Value) -> None:
+    def _require_declared(self, output: str, result: Activation) -> None:
         """Raise InputError unless the output is declared as a batch of what was read."""
         shape = self.model.outputs[output].type.tensor_type.shape
         sizes = [dim.dim_value for dim in shape.dim]

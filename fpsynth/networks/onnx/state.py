@@ -1,4 +1,4 @@
-"""Reading: what is known of a model's tensors while its nodes are turned into layers one after the other."""
+"""OnnxReading: what is known of a model's tensors while its nodes are turned into layers one after the other."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
-from fpsynth.networks.assembling import Assembly, Value
+from fpsynth.networks.assembling import Activation, Assembly
 from fpsynth.networks.layers.base import shown
-from fpsynth.networks.onnx.constants import Array
-from fpsynth.networks.onnx.model import Operation
+from fpsynth.networks.onnx.constants import Constant
+from fpsynth.networks.onnx.model import OnnxOperation
 
-Operand = Value | Array | None
+Operand = Activation | Constant | None
 """What an input of a node is: computed, a constant, or left out."""
 
 
 @dataclass
-class Reading:
+class OnnxReading:
     """The network so far, and what the tensors of the model are in it."""
 
     assembly: Assembly
@@ -30,7 +30,7 @@ class Reading:
     """How many nodes read each tensor."""
     batch: int = 1
     """The size of the first axis that the model was exported for."""
-    tensors: dict[str, Value | Array] = field(default_factory=dict)
+    tensors: dict[str, Activation | Constant] = field(default_factory=dict)
     types: dict[str, Format | None] = field(default_factory=dict)
     """Of computed tensors: None for integers."""
     formats: set[Format] = field(default_factory=set)
@@ -42,7 +42,7 @@ class Reading:
 
     def numbers(self, operand: Operand, what: str) -> NDArray[Any]:
         """The numbers of a constant parameter."""
-        if not isinstance(operand, Array):
+        if not isinstance(operand, Constant):
             raise InputError(f"its {what} {'is left out' if operand is None else 'is computed'}: it must be constant")
         if operand.format is None:
             raise InputError(f"its {what} holds integers: export the network before it is quantised")
@@ -51,12 +51,12 @@ class Reading:
 
     def scalar(self, operand: Operand, what: str) -> float:
         """The number of a constant parameter that is one number."""
-        return Array(self.numbers(operand, what)).scalar
+        return Constant(self.numbers(operand, what)).scalar
 
 
-def value(operand: Operand) -> Value:
+def value(operand: Operand) -> Activation:
     """The operand, which must be computed."""
-    if not isinstance(operand, Value):
+    if not isinstance(operand, Activation):
         raise InputError("it reads no value that the network computes")
     return operand
 
@@ -68,17 +68,17 @@ def count(inputs: Sequence[Operand], least: int, most: int) -> None:
         raise InputError(f"it has {len(inputs)} inputs, not {wanted}")
 
 
-def one_constant(inputs: Sequence[Operand]) -> tuple[Value, Array, bool] | None:
+def one_constant(inputs: Sequence[Operand]) -> tuple[Activation, Constant, bool] | None:
     """The computed operand and the constant of two, and whether the constant comes first; None where both are computed."""
     first, second = inputs[0], inputs[1]
-    if isinstance(first, Value) and isinstance(second, Array):
+    if isinstance(first, Activation) and isinstance(second, Constant):
         return first, second, False
-    if isinstance(first, Array) and isinstance(second, Value):
+    if isinstance(first, Constant) and isinstance(second, Activation):
         return second, first, True
     return None
 
 
-def aligned(operation: Operation, constant: Array, computed: Value, opset: int) -> Array:
+def aligned(operation: OnnxOperation, constant: Constant, computed: Activation, opset: int) -> Constant:
     """The constant of an operation of opset 6 where the attribute ``axis`` says which axis its first is."""
     if opset >= 7:
         operation.given()
@@ -92,4 +92,4 @@ def aligned(operation: Operation, constant: Array, computed: Value, opset: int) 
     place = axis + axes if axis < 0 else axis
     if not 0 <= place <= axes - len(shape):
         raise InputError(f"its second operand does not fit at the axis {axis}")
-    return Array(constant.numbers.reshape(*shape, *[1] * (axes - place - len(shape))), constant.format)
+    return Constant(constant.numbers.reshape(*shape, *[1] * (axes - place - len(shape))), constant.format)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ MAX_BYTES = 1 << 28
 
 # the numbers of onnx.TensorProto.DataType, and each format's little-endian layout in numpy's notation
 CODES: dict[Format, int] = {FLOAT32: 1, FLOAT16: 10, FLOAT64: 11, BFLOAT16: 16}
+INT64 = 7
 FORMATS: dict[int, Format] = {code: fmt for fmt, code in CODES.items()}
 _LAYOUTS: dict[Format, str] = {FLOAT32: "<f4", FLOAT16: "<f2", FLOAT64: "<f8"}
 INTEGERS: dict[int, str] = {2: "<u1", 3: "<i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", 9: "<u1"}
@@ -142,20 +143,25 @@ def _from_bfloat16(bits: NDArray[Any]) -> NDArray[Any]:
     return (bits.astype("<u4") << 16).view("<f4").astype(np.float32)
 
 
-def written(name: str, values: Any, dtype: Format) -> Any:
-    """A TensorProto with the numbers in raw form.  Raises InputError where they are not finite numbers of the format."""
+def raw(values: Any, dtype: Format) -> bytes:
+    """Numbers as a TensorProto keeps them.  Raises InputError where they are not finite numbers of the format."""
     wide = np.array(values, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is refused below
         narrow = wide.astype("<f4" if dtype is BFLOAT16 else _LAYOUTS[dtype])
-    exact, raw = bool(np.array_equal(narrow, wide) and np.isfinite(wide).all()), narrow.tobytes()
+    exact, data = bool(np.array_equal(narrow, wide) and np.isfinite(wide).all()), narrow.tobytes()
     if dtype is BFLOAT16:  # the upper half of a float32
         bits = narrow.view("<u4")
-        exact, raw = exact and not (bits & 0xFFFF).any().item(), (bits >> 16).astype("<u2").tobytes()
+        exact, data = exact and not (bits & 0xFFFF).any().item(), (bits >> 16).astype("<u2").tobytes()
     if not exact:
         raise InputError(f"the network holds numbers that are not finite {dtype.name}")
-    return package().helper.make_tensor(name, CODES[dtype], wide.shape, raw, raw=True)
+    return data
+
+
+def empty(name: str, dims: Sequence[int], dtype: Format) -> Any:
+    """A TensorProto without its numbers."""
+    return package().TensorProto(name=name, dims=dims, data_type=CODES[dtype])
 
 
 def written_integers(name: str, values: Any) -> Any:
     """A TensorProto of int64: a shape, or axes."""
-    return package().helper.make_tensor(name, 7, [len(values)], np.array(values, "<i8").tobytes(), raw=True)
+    return package().helper.make_tensor(name, INT64, [len(values)], np.array(values, "<i8").tobytes(), raw=True)

@@ -16,7 +16,7 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format
 from fpsynth.rounding import from_index, index_range
 from fpsynth.synthesis.checking.findings import Finding, NotChecked
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
 
 Outcome = Iterator[Finding | NotChecked]
@@ -30,7 +30,7 @@ FACES = 16
 """Sides of the box that are crossed."""
 
 
-def box_findings(divergence: Divergence) -> Outcome:
+def box_findings(divergence: Witness) -> Outcome:
     """Findings about a box in which the views depart; the points that a search says it sampled are not drawn again.
 
     A side of the box across which the views depart everywhere is no face but the end of the inputs' range, which no file says.
@@ -52,7 +52,7 @@ def box_findings(divergence: Divergence) -> Outcome:
         yield Finding("the views depart in the box", False, str(error))
 
 
-def _in_the_box(divergence: Divergence) -> Finding:
+def _in_the_box(divergence: Witness) -> Finding:
     points = _inside(divergence, _affordable(divergence))
     fires = _fires(divergence, divergence.deployed, points)
     silent = all(not _fires(divergence, view, points).any() for view in divergence.silent)
@@ -62,7 +62,7 @@ def _in_the_box(divergence: Divergence) -> Finding:
     return Finding("the views depart in the whole box, and silent ones do not", bool(fires.all()) and silent, detail)
 
 
-def _beyond(divergence: Divergence) -> Finding:
+def _beyond(divergence: Witness) -> Finding:
     """Sides of the box are crossed by one number, by a few and by many, from points of the box."""
     count = max(LEAST, _affordable(divergence) // FACES)
     shares = []
@@ -77,15 +77,15 @@ def _beyond(divergence: Divergence) -> Finding:
     return Finding("they do not depart beyond the faces of the box", holds, detail)
 
 
-def _affordable(divergence: Divergence) -> int:
+def _affordable(divergence: Witness) -> int:
     """How many points can be evaluated in all views."""
     views = divergence.views
-    weights = sum(layer.inputs * layer.outputs for layer in divergence.network.dense_layers)
+    weights = divergence.network.logits.operations
     most = MAX_EXACT if any(view.deployment.default.format is None for view in views) else POINTS
     return max(LEAST, min(most, MAX_WORK // (weights * len(views))))
 
 
-def _ends(divergence: Divergence) -> tuple[Floats, Floats]:
+def _ends(divergence: Witness) -> tuple[Floats, Floats]:
     """The least and the greatest number of the format in every range of the box."""
     ranges = [_inward(low, high, divergence.format) for low, high in divergence.box]
     return np.array([low for low, _ in ranges]), np.array([high for _, high in ranges])
@@ -98,7 +98,7 @@ def _inward(low: float, high: float, fmt: Format) -> tuple[float, float]:
     return float(from_index(first, fmt)), float(from_index(last, fmt))
 
 
-def _inside(divergence: Divergence, count: int) -> Floats:
+def _inside(divergence: Witness, count: int) -> Floats:
     """The middle, two corners, then points of the format in the box, every fourth coordinate on a side."""
     lower, upper = _ends(divergence)
     draw = np.random.default_rng(0)
@@ -110,7 +110,7 @@ def _inside(divergence: Divergence, count: int) -> Floats:
     return points
 
 
-def _across(divergence: Divergence, k: int, side: int, count: int) -> Floats:
+def _across(divergence: Witness, k: int, side: int, count: int) -> Floats:
     """Points of the box whose coordinate k is moved out of it across one side; none where the format ends there."""
     lower, upper = _ends(divergence)
     points = _inside(divergence, count)
@@ -123,17 +123,17 @@ def _across(divergence: Divergence, k: int, side: int, count: int) -> Floats:
     return np.asarray(points)
 
 
-def _fires(divergence: Divergence, view: View, points: Floats) -> np.typing.NDArray[np.bool_]:
+def _fires(divergence: Witness, view: View, points: Floats) -> np.typing.NDArray[np.bool_]:
     """At which points a view departs from the reference; where a logit is infinite or NaN it does not."""
     a, b = (_outputs(divergence, side, points) for side in (divergence.reference, view))
     return np.array([_departs(divergence, first, second) for first, second in zip(a, b, strict=True)], bool)
 
 
-def _departs(divergence: Divergence, a: Sequence[Fraction] | None, b: Sequence[Fraction] | None) -> bool:
+def _departs(divergence: Witness, a: Sequence[Fraction] | None, b: Sequence[Fraction] | None) -> bool:
     return a is not None and b is not None and divergence.predicate.fires(b, a)
 
 
-def _outputs(divergence: Divergence, view: View, points: Floats) -> list[tuple[Fraction, ...] | None]:
+def _outputs(divergence: Witness, view: View, points: Floats) -> list[tuple[Fraction, ...] | None]:
     """The logits of a view, exactly; None where one is infinite or NaN."""
     if view.deployment.default.format is None:
         return [exact_logits(divergence.network, point) for point in points.tolist()]

@@ -3,198 +3,135 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
-from functools import cache
+from collections.abc import Iterator
 
-from fpsynth.certifiers.base import Certifier, certifier
-from fpsynth.certifiers.covered import covers_all
-from fpsynth.errors import InputError, MissingPackageError
-from fpsynth.evaluators.networks import argmax, network_logits
-from fpsynth.synthesis.checking.divergences import check_divergence
+from fpsynth.errors import InputError
+from fpsynth.synthesis.checking.box import box_findings
+from fpsynth.synthesis.checking.claims import Balls
 from fpsynth.synthesis.checking.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin, wording
+from fpsynth.synthesis.checking.observations import observation_findings, unchecked_runs
 from fpsynth.synthesis.checking.optimum import objective_findings, optimum_findings
-from fpsynth.synthesis.checking.replays import replay_findings
-from fpsynth.synthesis.ties.certification import (
-    REAL_CERTIFIERS,
-    SOUND_FORMATS,
-    containing,
-    lipschitz_ratio,
-    nearest_sqrt,
-    squared_distance,
-    stated_ratio,
+from fpsynth.synthesis.checking.predictions import (
+    Predictions,
+    departures,
+    exactly,
+    listed,
+    named,
+    predictions,
+    promises,
+    real_logits,
 )
+from fpsynth.synthesis.checking.views import construction_findings, label_findings
 from fpsynth.synthesis.ties.question import OBJECTIVES
-from fpsynth.witness import Certificate, Divergence, Witness
+from fpsynth.witness.data import Witness
+from fpsynth.witness.prediction import arithmetics
 
 __all__ = ["CheckResult", "Finding", "NotChecked", "check"]
 
-MAX_FLOAT = Fraction(sys.float_info.max)
 Outcome = Iterator[Finding | NotChecked]
+FOREIGN = {
+    True: ("real", "box", "sampled", "construction"),
+    False: ("claims", "control", "distance", "ratio", "objective"),
+}
+"""Fields of a witness of two points that only one of one point is checked for, and the other way round."""
 
 
-def check(witness: Witness | Divergence) -> CheckResult:
-    """Compute everything that a tie or a divergence claims again, exactly, apart from what only libraries or solvers can say.
+def check(witness: Witness) -> CheckResult:
+    """Compute everything that a witness claims again, exactly, apart from what only libraries or solvers can say.
 
     What is not computed is listed with the reason (``CheckResult.not_checked``).  What a file does not say is not held against
-    it.  Raises InputError where a tie cannot be computed at all: an unknown certifier, a logit that is NaN.
+    it.  Logits that were measured are taken as they stand, and nothing that rests on them is confirmed.  Raises InputError
+    where a claim about a ball cannot be computed at all: an unknown verifier, a logit that is infinite or NaN.
     """
-    return check_divergence(witness) if isinstance(witness, Divergence) else _Tie(witness).result()
+    found = predictions(witness)
+    balls = _balls(witness, found) if witness.two_points else None
+    real = real_logits(witness)
+    outcome = [
+        *_question(witness),
+        *found.findings,
+        *exactly(witness, real),
+        *departures(witness, found),
+        *promises(witness, real),
+        *(_claims(balls) if balls else ()),
+        *(observation_findings(witness, balls) if balls else ()),
+        *_words(witness, found, balls),
+        *_foreign(witness),
+        *_measured(witness),
+        *(() if balls else observation_findings(witness, None)),
+        *(() if balls else unchecked_runs(witness)),
+        *origin(witness.provenance),
+    ]
+    return CheckResult(
+        findings=tuple(entry for entry in outcome if isinstance(entry, Finding)),
+        radius_ratio=math.nan if balls is None else balls.radius_ratio,
+        supremum_ratio=math.nan if balls is None else balls.ratio,
+        not_checked=tuple(entry for entry in outcome if isinstance(entry, NotChecked)),
+        measured=tuple(view.name for view in witness.views if view.measured),
+    )
 
 
-class _Tie:
-    """What is computed of a tie once, and what the file says beside it."""
+def _question(witness: Witness) -> Outcome:
+    if witness.two_points and witness.question != "tie":
+        yield Finding("the question is that of a tie", False, f"it is {witness.question}")
 
-    def __init__(self, witness: Witness) -> None:
-        self.witness = witness
-        self.chosen = witness.certificate.certifier
-        if self.chosen not in REAL_CERTIFIERS:
-            raise InputError(f"certificate.certifier: unknown certifier {self.chosen!r}")
-        self.at, self.other = (
-            network_logits(witness.network, point, witness.format, witness.deployment)
-            for point in (witness.certified, witness.counterexample)
-        )
-        if not all(map(math.isfinite, (*self.at, *self.other))):
-            raise InputError("a logit is infinite or NaN in the witness's own arithmetic: nothing can be certified")
-        self.squared = squared_distance(witness.certified, witness.counterexample)
-        # a network is prepared once for each certifier, which may take long
-        self.tool = cache(lambda name: certifier(name, witness.network, format=witness.format))
 
-    def supremum(self, logits: Sequence[float]) -> Fraction:
-        """The chosen certifier's, for any logits at the certified point."""
-        tool: Certifier = self.tool(self.chosen)
-        return tool.supremum(self.witness.certified, logits)
+def _balls(witness: Witness, found: Predictions) -> Balls:
+    """What is claimed of the ball around the reference's point, from the logits that the two views predict."""
+    if not witness.claims:
+        raise InputError("claims: a witness of two points refutes a claim, and there is none")
+    at, other = (found.logits.get(view.name) for view in (witness.reference, witness.deployed))
+    if at is None or other is None:
+        raise InputError("a logit is infinite or NaN in the witness's own arithmetic: nothing can be certified")
+    return Balls(witness, [float(v) for v in at], [float(v) for v in other])
 
-    def result(self) -> CheckResult:
-        """Every finding, and what was not checked."""
-        witness, radius = self.witness, self.witness.certificate.radius
-        supremum, distance = self.supremum(self.at), nearest_sqrt(self.squared)
-        ratio, _ = lipschitz_ratio(witness.network, self.at, self.squared, supremum)
-        outcome = [
-            *self._question(),
-            *self._claim(supremum, distance),
-            *self._negative_control(),
-            *self._certificates(),
-            *self._numbers(supremum, distance),
-            *replay_findings(witness, (self.at, self.other), self.supremum, self.squared),
-            *self._words(supremum, distance, ratio),
-        ]
-        findings = tuple(entry for entry in outcome if isinstance(entry, Finding))
-        not_checked = tuple(entry for entry in outcome if isinstance(entry, NotChecked))
-        return CheckResult(findings, float(radius) / distance if distance else math.inf, ratio, not_checked)
 
-    def _question(self) -> Outcome:
-        if self.witness.question != "tie":
-            yield Finding("the question is that of a tie", False, f"it is {self.witness.question}")
+def _claims(balls: Balls) -> Outcome:
+    yield from balls.claim()
+    yield from balls.negative_control()
+    yield from balls.certificates()
+    yield from balls.numbers()
 
-    def _claim(self, supremum: Fraction, distance: float) -> Outcome:
-        """The witness itself."""
-        witness, radius, at, other = self.witness, self.witness.certificate.radius, self.at, self.other
-        yield Finding(
-            "the class changes",
-            argmax(at) != argmax(other),
-            f"class {argmax(at)} at the certified point, class {argmax(other)} at the counterexample, in {witness.deployment}",
-        )
-        accepted = self.tool(self.chosen).accepts(witness.certified, at, radius)
-        yield Finding(
-            f"{self.chosen} accepts radius {float(radius):.12g}",
-            radius > 0 and accepted,
-            f"it accepts exactly the radii below {_text(supremum)}",
-        )
-        inside = self.squared <= radius**2
-        yield Finding("the counterexample lies within that radius", inside, f"its distance is {distance:.12g}")
-        if witness.question == "tie":
-            best = max(other)
-            tied = [k for k, v in enumerate(other) if v == best]
-            detail = f"classes {tied} share the logit {best.hex()}"
-            yield Finding("the largest logits tie at the counterexample", len(tied) > 1, detail)
 
-    def _negative_control(self) -> Outcome:
-        """The floating-point-sound certifier must reject what is refuted, whether or not the file says so."""
-        witness = self.witness
-        if witness.format.name not in SOUND_FORMATS:
-            return
-        try:
-            tool = self.tool("lipschitz-sound")
-        except MissingPackageError:
-            return
-        accepted = tool.accepts(witness.certified, self.at, containing(self.squared))
-        claim = "the floating-point-sound certifier rejects the smallest ball that contains the counterexample"
-        if accepted and not covers_all(witness.network, witness.deployment, witness.format):
-            yield NotChecked(claim, f"it accepts it, but does not speak of {witness.deployment}")
-            return
-        yield Finding(
-            claim,
-            not accepted,
-            "accepted: one of the two is wrong" if accepted else "rejected",
-        )
+def _words(witness: Witness, found: Predictions, balls: Balls | None) -> Outcome:
+    """Labels, the objective, the box, the construction and what is said to be proved."""
+    measure = witness.measure
+    if balls is not None:
+        yield from _description(witness)
+        yield from objective_findings(witness.objective, OBJECTIVES)
+        yield from optimum_findings(witness.optimum, balls.reached())
+        yield from unchecked_runs(witness)
+        yield from narrow_accumulators(arithmetics(witness.deployed))
+        return
+    for view in witness.views:
+        yield from label_findings(witness, view)
+    yield from narrow_accumulators(how for view in witness.views for how in arithmetics(view))
+    if len(found.logits) == len(witness.views) and not any(view.measured for view in witness.views):
+        yield from box_findings(witness)
+    yield from construction_findings(witness)
+    yield from optimum_findings(witness.optimum, {"measure": measure, "gap": measure, "difference": measure})
 
-    def _certificates(self) -> Outcome:
-        """What the file says that each certifier says."""
-        witness, sound = self.witness, self.witness.sound_certificate
-        for certificate in (witness.certificate, *witness.other_certificates, *((sound,) if sound else ())):
-            yield self._certificate(certificate)
-        if sound is not None and sound.certifier != "lipschitz-sound":
-            claim = "what stands under sound_certifier is what lipschitz-sound says"
-            yield Finding(claim, False, f"it is what {sound.certifier} says")
 
-    def _certificate(self, certificate: Certificate) -> Finding | NotChecked:
-        claim = f"what the file says of {certificate.certifier} is right"
-        try:
-            tool = self.tool(certificate.certifier)
-            supremum = tool.supremum(self.witness.certified, self.at)
-            accepted = tool.accepts(self.witness.certified, self.at, certificate.radius)
-        except MissingPackageError as missing:
-            return NotChecked(claim, str(missing))
-        except InputError as error:
-            return Finding(claim, False, str(error))
-        # ball arithmetic and float64 may round otherwise in another version or on another machine
-        tolerance = 0 if certificate.certifier == "lipschitz-exact" else supremum / 10**9
-        holds = accepted == certificate.accepted and abs(supremum - certificate.supremum) <= tolerance
-        verb = "accepts" if accepted else "rejects"
-        detail = f"it {verb} radius {float(certificate.radius):.12g}, and accepts exactly the radii below {_text(supremum)}"
-        return Finding(claim, holds, detail)
+def _foreign(witness: Witness) -> Iterator[NotChecked]:
+    """Fields that say nothing of a witness of so many points: nothing is computed of them."""
+    for name in FOREIGN[witness.two_points]:
+        if getattr(witness, name) not in (None, (), ""):
+            others = "one point" if witness.two_points else "two points"
+            yield NotChecked(name, f"it belongs to witnesses of {others}: it is told, not computed")
 
-    def _numbers(self, supremum: Fraction, distance: float) -> Outcome:
-        """The distance and the ratio, where the file says them."""
-        witness = self.witness
-        stated = stated_ratio(witness.network, self.at, self.squared, supremum)
-        for name, computed, said in (("distance", distance, witness.distance), ("ratio", stated, witness.ratio)):
-            if name not in witness.unsaid:
-                yield Finding(f"the {name} in the file is right", _close(computed, said), f"{said!r}")
 
-    def _words(self, supremum: Fraction, distance: float, ratio: float) -> Outcome:
-        """What the file says in words, and what nobody can compute."""
-        witness = self.witness
-        expected = str(witness.deployment)
-        former = expected.endswith("with 1 exception") and witness.description == expected + "s"  # as 0.1.0 wrote it at first
-        said = expected if former else witness.description
-        described = wording("the description of the arithmetic", said, expected, witness.provenance)
+def _description(witness: Witness) -> Outcome:
+    """The labels of a tie's views: its arithmetic in words."""
+    expected = str(witness.deployment)
+    for label in dict.fromkeys(view.label for view in witness.views):
+        former = expected.endswith("with 1 exception") and label == expected + "s"  # as 0.1.0 wrote it at first
+        described = wording("the description of the arithmetic", expected if former else label, expected, witness.provenance)
         if described is not None:
             yield described
-        yield from objective_findings(witness.objective, OBJECTIVES)
-        yield from optimum_findings(witness.optimum, self._reached(supremum, distance, ratio))
-        if witness.replays:
-            reason = "only running the libraries again can check them (fpsynth replay)"
-            yield NotChecked("the libraries, logits and rows of the replays", reason)
-        yield from narrow_accumulators((witness.deployment.default, *(how for _, how in witness.deployment.exceptions)))
-        yield from origin(witness.provenance)
-
-    def _reached(self, supremum: Fraction, distance: float, ratio: float) -> dict[str, Fraction]:
-        """The value of each objective."""
-        first, second, *_ = sorted(self.at, reverse=True)
-        values = {"radius": supremum, "distance": Fraction(distance), "margin": Fraction(first) - Fraction(second)}
-        return {**values, "ratio": Fraction(ratio)} if math.isfinite(ratio) else values
 
 
-def _close(computed: float, stated: float) -> bool:
-    """Equal up to the last place: both are square roots rounded to float64."""
-    if computed == stated or not (math.isfinite(computed) and math.isfinite(stated)):
-        return computed == stated
-    return abs(Fraction(computed) - Fraction(stated)) <= Fraction(math.ulp(computed))
-
-
-def _text(number: Fraction) -> str:
-    """The number in a message, whatever its size."""
-    return f"{float(number):.17g}" if number < MAX_FLOAT else "a number beyond float64"
+def _measured(witness: Witness) -> Iterator[NotChecked]:
+    """Logits that no arithmetic gives which is known."""
+    reason = "no arithmetic that is known gives them: only running it again can check them, and what follows (fpsynth replay)"
+    for view in witness.views:
+        if view.measured:
+            yield NotChecked(f"the logits of {named(view)}, which were measured: {listed(view.logits)}", reason)

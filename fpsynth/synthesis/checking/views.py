@@ -11,6 +11,8 @@ from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import NAMES as LIBRARIES
+from fpsynth.networks.layers import Sums
+from fpsynth.networks.network import Network
 from fpsynth.networks.template import template
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.findings import Finding, NotChecked
@@ -18,14 +20,14 @@ from fpsynth.synthesis.detecting.detectors import NAMES, detector
 from fpsynth.synthesis.detecting.stacking import any_width
 from fpsynth.synthesis.flips.arithmetics import Interned, lowered_in
 from fpsynth.synthesis.sides import Shape, Sides
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.numerals import quoted
 from fpsynth.wording import counted
 
 Outcome = Iterator[Finding | NotChecked]
 
 
-def label_findings(divergence: Divergence, view: View) -> Outcome:
+def label_findings(divergence: Witness, view: View) -> Outcome:
     """A label that names an arithmetic or an environment is that of the view; other words are not checked."""
     claim = f"{view.name} is evaluated as its label says"
     if _names_library(view.label):
@@ -54,10 +56,10 @@ def _same_process(label: str, environment: str) -> bool:
         return label.partition(":")[0].strip() == environment.partition(":")[0]
 
 
-def _named(label: str, divergence: Divergence) -> Arithmetic | None:
+def _named(label: str, divergence: Witness) -> Arithmetic | None:
     """The arithmetic that a label names, for the layer of the network that it fits; None where it names none."""
-    for layer in reversed(divergence.network.dense_layers):
-        for terms in dict.fromkeys((layer.inputs, layer.inputs + (layer.bias is not None))):
+    for _, layer in reversed(_sums(divergence.network)):
+        for terms in dict.fromkeys((layer.terms, layer.terms + (layer.bias is not None))):
             try:
                 return Sides(divergence.format, Shape(terms, layer.outputs, 0)).arithmetic(label)
             except InputError:
@@ -65,17 +67,24 @@ def _named(label: str, divergence: Divergence) -> Arithmetic | None:
     return None
 
 
-def _evaluates(divergence: Divergence, view: View, how: Arithmetic) -> bool:
+def _evaluates(divergence: Witness, view: View, how: Arithmetic) -> bool:
     """Whether every neuron of the network is evaluated in ``how``, or, where that is a tree, from left to right beside it."""
     named = (how, any_width(how))
     found = False
-    for index, layer in enumerate(divergence.network.dense_layers):
+    for index, layer in _sums(view.network or divergence.network):
         for own in dict.fromkeys(view.deployment.at(index, j) for j in range(layer.outputs)):
-            fits = [_same(own, other, layer.inputs, layer.bias is not None, divergence.format) for other in named]
+            fits = [_same(own, other, layer.terms, layer.bias is not None, divergence.format) for other in named]
             if not any(fits):
                 return False
             found = found or fits[0]
     return found
+
+
+def _sums(network: Network) -> list[tuple[int, Sums]]:
+    """The layers that add, with the numbers that a deployment counts them by."""
+    graph = network.logits
+    structures = enumerate(map(graph.structure, graph.sums))
+    return [(index, structure) for index, structure in structures if isinstance(structure, Sums)]
 
 
 @lru_cache(maxsize=256)
@@ -96,12 +105,17 @@ def _neuron(how: Arithmetic, terms: int, bias: bool, numbers: Format) -> tuple[E
     return lowered_in(network, [variable(f"x{k}", numbers) for k in range(terms)], Deployment(how))
 
 
-def construction_findings(divergence: Divergence) -> Outcome:
+def construction_findings(divergence: Witness) -> Outcome:
     """What the file says of how its network was built, as far as the network shows it."""
     name = divergence.construction
     if not name:
         return
     claim = f"the network is the detector that the file names: {quoted(name)}"
+    try:
+        _ = divergence.network.dense_layers
+    except InputError as error:
+        yield Finding(claim, False, str(error))
+        return
     published = next((known for known in NAMES if re.search(rf"\b{known}\b", name, re.IGNORECASE)), None)
     if published is not None:
         yield Finding(claim, _is_published(divergence, published), "its weights are compared with those of the publication")
@@ -119,7 +133,7 @@ def construction_findings(divergence: Divergence) -> Outcome:
         yield NotChecked("construction", f"this fpsynth knows no detector of the name {quoted(name)}")
 
 
-def _is_published(divergence: Divergence, name: str) -> bool:
+def _is_published(divergence: Witness, name: str) -> bool:
     """Whether the weights of the neuron that is read, in some order and with the bias among them, are those of a detector."""
     layer, output = divergence.network.dense_layers[-1], divergence.predicate.output
     if len(divergence.network.dense_layers) > 1:

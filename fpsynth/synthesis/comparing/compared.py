@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,11 @@ from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.layers import BatchNormalisation
 from fpsynth.networks.network import Network
+from fpsynth.revealing.network_json import network_from_kept
+from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.options import Progress
+from fpsynth.witness.data import Witness
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +46,18 @@ class Ran:
     """Inputs whose class is their label; None without labels."""
     reveal: dict[str, Any] | None = None
     """See ``network_reveal_to_json``."""
+    found: NetworkReveal | None = None
+    """The same with the network as it is computed, and its deployment."""
+
+    @property
+    def library(self) -> str:
+        """Whose environment it is."""
+        return self.name.partition(":")[0]
+
+    @property
+    def version(self) -> str:
+        """Of the library; empty where it did not run."""
+        return "" if self.found is None else self.found.version
 
     @property
     def classes(self) -> NDArray[np.intp]:
@@ -80,6 +95,21 @@ class NetworkComparison:
     """The largest of the bounds on how far rounding in any order can move a logit."""
     bounded: bool
     """Whether these two were computed: not with a batch normalisation, which libraries compute in several ways."""
+    points: Floats = field(repr=False, compare=False)
+    """The inputs (inputs, numbers), rounded into ``dtype``."""
+    rounded: int = 0
+    """Numbers of the network that was given that are not in the format, and were rounded into it."""
+
+    @property
+    def changes(self) -> int:
+        """Changed classes of all pairs, each of which has a witness."""
+        return sum(len(pair.changed) for pair in self.pairs)
+
+    def witnesses(self) -> tuple[Witness, ...]:
+        """A witness for each changed class (see ``synthesis.comparing.witnesses``, which says how many at most)."""
+        from fpsynth.synthesis.comparing.witnesses import witnesses
+
+        return witnesses(self.network, self.dtype, self.points, self.environments, self.pairs)
 
     @property
     def changed(self) -> int:
@@ -105,16 +135,18 @@ def compare(
     seed: int = 0,
     progress: Progress = lambda text: None,
 ) -> NetworkComparison:
-    """Run ``network`` on ``inputs`` (inputs, numbers), which are rounded into ``dtype``, in every environment.
+    """Run ``network`` on ``inputs`` (inputs, numbers), both rounded into ``dtype``, in every environment.
 
-    Raises InputError for inputs of another size than the network's.
+    Raises InputError for inputs of another size than the network's, and for numbers of it beyond the format's range.
     """
     from fpsynth.evaluators.float_arrays import round_array
+    from fpsynth.evaluators.rounded import rounded_network
 
     size = int(np.prod(network.input_shape))
     if inputs.ndim != 2 or inputs.shape[1] != size or not len(inputs):
         raise InputError(f"the network has {size} inputs, but the points are of shape {inputs.shape}")
     points = round_array(inputs, dtype)
+    network, rounded = rounded_network(network, dtype)
     normalised = any(isinstance(node.layer, BatchNormalisation) for node in network.nodes)
     shaped = points.reshape(len(points), *network.input_shape)
     free = None if normalised else rounding_bounds(network, shaped, dtype)
@@ -136,6 +168,8 @@ def compare(
         could_change=len(points) if free is None else int(free.may_change().sum()),
         any_order=float("inf") if free is None else float(free.computed.max()),
         bounded=free is not None,
+        points=points,
+        rounded=rounded,
     )
 
 
@@ -168,6 +202,7 @@ def _ran(
         bounds=np.asarray(answer["bounds"]),
         correct=correct,
         reveal=answer["reveal"],
+        found=network_from_kept(answer["kept"], network.logits, where, dtype),
     )
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.formats import FLOAT32, Format
+from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import from_fraction
@@ -24,15 +24,16 @@ from fpsynth.synthesis.detecting.stacking import (
     stage,
 )
 from fpsynth.synthesis.detecting.swallowing import Swallowing, swallowing
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.synthesis.detecting.wanted import LastLayer, Strength
+from fpsynth.witness.data import View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
 
 OUTPUTS = ("gap", "argmax")
 
 
 def amplified(
-    flip: Divergence, *, max_weight: Fraction, gap: Fraction = Fraction(1), width: int | None = None, output: str = "gap"
-) -> Divergence:
+    flip: Witness, *, max_weight: Fraction, gap: Fraction = Fraction(1), width: int | None = None, output: str = "gap"
+) -> Witness:
     """Append the fewest ReLU layers after which the views are ``gap`` apart, no weight or bias above ``max_weight``.
 
     ``flip`` has the predicate sign, relu or gap on one neuron, whose value is v in the reference and v' in the deployed view.
@@ -86,7 +87,7 @@ class _Signal:
     format: Format
 
 
-def _signal(flip: Divergence, a: Fraction, b: Fraction) -> tuple[_Signal, Network]:
+def _signal(flip: Witness, a: Fraction, b: Fraction) -> tuple[_Signal, Network]:
     """The signal, and the network whose last layer is negated where that tells the views further apart."""
     k, network = flip.predicate.output, flip.network
     low, high = sorted((max(a, Fraction(0)), max(b, Fraction(0))))
@@ -131,42 +132,33 @@ def _bits(number: Fraction) -> int:
     return from_fraction(number).significand.bit_length()
 
 
-def bounded_detector(
-    a: View,
-    b: View,
-    *,
-    fmt: Format = FLOAT32,
-    terms: int,
-    max_weight: Fraction,
-    gap: Fraction = Fraction(1),
-    width: int | None = None,
-    outputs: int = 1,
-    neuron: int = 0,
-    silent: Sequence[View] = (),
-    question: str = "order",
-) -> Divergence:
-    """A network of one input, which is 1, that tells two arithmetics of its last layer apart, no weight above ``max_weight``.
+def bounded_detector(sides: Sequence[View], layer: LastLayer, strength: Strength, *, question: str = "order") -> Witness:
+    """A network of one input, which is 1, that tells two arithmetics of its last layer apart, no weight above a bound.
 
-    Hidden layers build omega and ``gap`` (the next power of two) out of the input, multiplying by powers of two; the last
-    hidden layer holds ``terms`` values, of which the last layer adds up -omega, omega and the gap where one arithmetic loses
-    it (see ``swallowing``).  The views say how a layer of ``terms`` products and ``outputs`` neurons is evaluated, of which
-    ``neuron`` is read; all layers but the last compute exactly in every order.  Views that are ``silent`` must not depart.
+    Hidden layers build omega and the gap (the next power of two) out of the input, multiplying by powers of two; the last
+    hidden layer holds as many values as ``layer`` has terms, of which the last layer adds up -omega, omega and the gap where
+    one arithmetic loses it (see ``swallowing``).  ``sides``, the reference, the deployed one and any that are silent and must
+    not depart, say how ``layer`` is evaluated; all layers but the last compute exactly in every order.
 
     Raises InputError where no such summands tell the arithmetics apart, where a silent view departs, where the format does
-    not hold the numbers, and for a bound and a width that build nothing.
+    not hold the numbers, without a bound, and for a bound and a width that build nothing.
     """
+    fmt, terms, outputs, neuron = layer.format, layer.terms, layer.outputs, layer.neuron
+    gap, max_weight = strength.gap, strength.max_weight
     if gap <= 0:
         raise InputError("a gap must be above 0")
-    by, small = stage(max_weight, width), power_at_least(gap)
-    hows = [view.deployment.at(0, neuron) for view in (a, b)]
+    if max_weight is None:
+        raise InputError("a bounded detector needs a bound on its weights")
+    by, small = stage(max_weight, strength.width), power_at_least(gap)
+    hows = [view.deployment.at(0, neuron) for view in sides[:2]]
     found = swallowing(hows[0], hows[1], terms, small)
     depth = max(by.layers(found.omega / by.weight), by.layers(small / min(by.weight, Fraction(1))))
     sketch, ending, one = Sketch(1), Ending(found, small, by, depth, fmt), Reading({0: Fraction(1)})
     readings = [sketch.chain(0, one, by.factors(level, depth), by.width) for level in (ending.large_level, ending.small_level)]
     ending.write(sketch, terms, readings[0], readings[1], outputs, neuron)
     network = sketch.network(fmt, last_bias=any(how.needs_bias for how in hows))
-    blank = Divergence(question, fmt, network, (1.0,), Predicate("gap", neuron, bound=gap), (), construction="bounded")
-    views = [replace(view, deployment=shifted(view.deployment, depth, outputs)) for view in (a, b, *silent)]
+    blank = Witness(question, fmt, network, only_point((1.0,)), Predicate("gap", neuron, bound=gap), (), construction="bounded")
+    views = [replace(view, deployment=shifted(view.deployment, depth, outputs)) for view in sides]
     return evaluated(blank, network, views, blank.predicate, max_weight)
 
 
@@ -218,8 +210,8 @@ class Ending:
 
 
 def evaluated(
-    flip: Divergence, network: Network, views: Sequence[View], predicate: Predicate, max_weight: Fraction | None
-) -> Divergence:
+    flip: Witness, network: Network, views: Sequence[View], predicate: Predicate, max_weight: Fraction | None
+) -> Witness:
     """``flip`` with another network, views and predicate, every view evaluated exactly; ``max_weight`` is what it promises.
 
     What was proved of, observed or sampled on the former network is dropped.  Raises InputError where the deployed view does
@@ -227,7 +219,8 @@ def evaluated(
     """
     if max_weight is not None and any(abs(Fraction(entry)) > max_weight for entry in network.entries()):
         raise AssertionError("a weight exceeds the bound")
-    filled = tuple(with_prediction(network, flip.point, view) for view in views)
+    point = flip.at(views[1])
+    filled = tuple(with_prediction(network, point, view) for view in views)
     reference, deployed, *silent = filled
     if not predicate.fires(deployed.logits, reference.logits):
         raise InputError(f"{deployed.label} does not depart from {reference.label} once the difference is amplified")
@@ -239,7 +232,7 @@ def evaluated(
         network=network,
         predicate=predicate,
         views=filled,
-        real=exact_logits(network, flip.point),
+        real=exact_logits(network, point),
         measure=predicate.measure(reference.logits, deployed.logits),
         sampled=None,
         optimum="",

@@ -11,7 +11,7 @@ from fpsynth.formats import FLOAT32, Format, power_of_two
 from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.witness.divergence import View
+from fpsynth.witness.data import View
 from fpsynth.witness.prediction import predicted_logits
 
 

@@ -19,11 +19,10 @@ from fpsynth.sums.building import program_of
 from fpsynth.synthesis.detecting.amplify import Ending, amplified, evaluated
 from fpsynth.synthesis.detecting.stacking import Reading, Sketch, Stage, mean, power_at_least, power_at_most, shifted, stage
 from fpsynth.synthesis.detecting.swallowing import require_three, swallowing
-from fpsynth.synthesis.domain import Interval
-from fpsynth.witness.divergence import Divergence, Sampled, View
+from fpsynth.synthesis.detecting.wanted import ONE_APART, LastLayer, Strength, Where
+from fpsynth.witness.data import Sampled, View, Witness, only_point
 from fpsynth.workers.deadlines import time_left
 
-Box = Sequence[tuple[Fraction, Fraction]]
 MAX_SAMPLES = 1 << 20
 _FEWEST = 64
 _NUMBERS = 1 << 21
@@ -35,34 +34,19 @@ _EXACT = 1 << 14
 
 
 def input_dependent(
-    a: View,
-    b: View,
+    sides: Sequence[View],
+    layer: LastLayer,
+    where: Where,
+    strength: Strength = ONE_APART,
     *,
-    fmt: Format,
-    terms: int,
-    box: Box | None = None,
-    threshold: tuple[int, Fraction, int] | None = None,
-    inputs: Interval,
-    features: int | None = None,
-    gap: Fraction = Fraction(1),
-    max_weight: Fraction | None = None,
-    width: int | None = None,
-    output: str = "gap",
-    outputs: int = 1,
-    neuron: int = 0,
-    silent: Sequence[View] = (),
     samples: int = 20_000,
     seed: int = 0,
     question: str = "order",
-) -> Divergence:
-    """A network that two arithmetics evaluate to results ``gap`` apart for the inputs in a box, and to the same outside.
+) -> Witness:
+    """A network that two arithmetics evaluate to results a gap apart for the inputs in a box, and to the same outside.
 
-    ``box``: for every input the closed range in which the views depart; or ``threshold``: (input, value, side), for side 1
-    where the input is at least the value, for side -1 where it is at most.  ``inputs``: the range of all inputs, of which there
-    are ``features`` where a threshold is given (by default one more than its position).  ``a``, ``b`` and the views that are
-    ``silent``, which must not depart anywhere, say how a layer of ``terms`` products and ``outputs`` neurons is evaluated, of
-    which ``neuron`` is read.  ``max_weight``: a bound on all weights and biases; ``width``: copies of each value in the layers
-    that amplify; ``output``: one neuron or two classes (see ``amplified``).
+    ``sides``: the reference, the deployed one, and any that are silent, which must not depart anywhere; they say how ``layer``
+    is evaluated.
 
     With v the violations ReLU(l - x) and ReLU(x - u), the trigger t = ReLU(c - k * sum(v)) is c in the box and 0 outside, in
     every arithmetic that rounds monotonically, whatever its order: inside, all terms are zero; outside, the rounded sum is at
@@ -79,10 +63,9 @@ def input_dependent(
     where the format does not hold the numbers; where a face is so near to zero that the numbers next to it are lost (flushed,
     or scaled away by weights below 1); for operands that are rounded; and where a sampled point behaves otherwise.
     """
-    sides = (a, b, *silent)
-    region = require_detectable(
-        sides, neuron=neuron, terms=terms, fmt=fmt, box=box, threshold=threshold, inputs=inputs, features=features
-    )
+    fmt, terms, outputs, neuron = layer.format, layer.terms, layer.outputs, layer.neuron
+    gap, max_weight, width, output = strength.gap, strength.max_weight, strength.width, strength.output
+    region = require_detectable(sides, layer, where)
     hows = [view.deployment.at(0, neuron) for view in sides]
     small = power_at_least(gap)
     found = swallowing(hows[0], hows[1], terms, small)
@@ -97,7 +80,8 @@ def input_dependent(
     network = sketch.network(fmt, last_bias=any(how.needs_bias for how in hows))
     views = [replace(view, deployment=shifted(view.deployment, plan.depth, outputs)) for view in sides]
     inside, outside = _points(region, fmt, samples, seed)
-    blank = Divergence(question, fmt, network, _row(inside[0]), Predicate("gap", neuron, bound=gap), (), construction="trigger")
+    point = only_point(_row(inside[0]))
+    blank = Witness(question, fmt, network, point, Predicate("gap", neuron, bound=gap), (), construction="trigger")
     flip = evaluated(blank, network, views, blank.predicate, max_weight)
     if output != "gap":
         flip = replace(
@@ -107,23 +91,12 @@ def input_dependent(
     return replace(flip, box=sides_of_box, sampled=_sampled(flip, inside, outside, seed))
 
 
-def require_detectable(
-    sides: Sequence[View],
-    *,
-    neuron: int,
-    terms: int,
-    fmt: Format,
-    box: Box | None,
-    threshold: tuple[int, Fraction, int] | None,
-    inputs: Interval,
-    max_weight: Fraction | None = None,
-    features: int | None = None,
-) -> _Region:
+def require_detectable(sides: Sequence[View], layer: LastLayer, where: Where, max_weight: Fraction | None = None) -> _Region:
     """The region in which ``input_dependent`` makes sides depart; raises InputError for what can be told without building."""
-    region = _region(fmt, box, threshold, inputs, features)
-    if any(_rounds_operands(view.deployment.at(0, neuron), terms) for view in sides):
+    region = _region(layer.format, where)
+    if any(_rounds_operands(view.deployment.at(0, layer.neuron), layer.terms) for view in sides):
         raise InputError("an arithmetic that rounds its operands does not see the faces of a box where they are")
-    require_three(terms)
+    require_three(layer.terms)
     if max_weight is not None:
         stage(max_weight, None)
     return region
@@ -155,9 +128,8 @@ class _Region:
         return min(abs(_next(bound, side, fmt) - bound) for _, side, bound in self.faces)
 
 
-def _region(
-    fmt: Format, box: Box | None, threshold: tuple[int, Fraction, int] | None, inputs: Interval, features: int | None
-) -> _Region:
+def _region(fmt: Format, where: Where) -> _Region:
+    box, threshold, inputs, features = where.box, where.threshold, where.inputs, where.features
     least, greatest = _inward(inputs.lower, inputs.upper, fmt)
     if (box is None) == (threshold is None):
         raise InputError("an input-dependent detector needs either a box or a threshold")
@@ -294,7 +266,7 @@ def _points(region: _Region, fmt: Format, samples: int, seed: int) -> tuple[Floa
     return inside, np.where(replaced[:, None], anywhere, outside)
 
 
-def _sampled(flip: Divergence, inside: Floats, outside: Floats, seed: int) -> Sampled:
+def _sampled(flip: Witness, inside: Floats, outside: Floats, seed: int) -> Sampled:
     """Where the views depart; raises InputError where that is not inside only, and for the deployed view only.
 
     Points are evaluated until the time is over, a few at least; the counts are of those.
@@ -318,7 +290,7 @@ def _sampled(flip: Divergence, inside: Floats, outside: Floats, seed: int) -> Sa
     return Sampled(done[0], departed[0], done[1], departed[1], seed, _HOW)
 
 
-def _piece(flip: Divergence) -> int:
+def _piece(flip: Witness) -> int:
     """So many points are evaluated at a time: what they take of the memory is bounded, and so is the time."""
     products = max(layer.inputs * layer.outputs for layer in flip.network.dense_layers)
     exact = any(view.deployment.default.format is None for view in flip.views)
@@ -327,7 +299,7 @@ def _piece(flip: Divergence) -> int:
     return max(1, _EXACT // sum(layer.inputs * layer.outputs for layer in flip.network.dense_layers))
 
 
-def _departures(flip: Divergence, points: Floats) -> list[int]:
+def _departures(flip: Witness, points: Floats) -> list[int]:
     """At how many of the points the deployed view, and each silent one, departs from the reference."""
     import numpy as np
 

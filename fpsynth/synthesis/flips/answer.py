@@ -18,8 +18,7 @@ from fpsynth.synthesis.flips.structure import impossible
 from fpsynth.synthesis.proofs import refuted, versions_used
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.verdicts import Proof, Verdict
-from fpsynth.witness.data import Provenance
-from fpsynth.witness.divergence import Divergence
+from fpsynth.witness.data import Provenance, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
 from fpsynth.wording import counted, noun
 from fpsynth.workers.deadlines import OutOfTimeError, within
@@ -53,7 +52,7 @@ class _Work:
     proof: Proof | None = None
     winner: Attempt | None = None
     """The engine's run that found the solution; None where no engine was needed."""
-    loose: tuple[Divergence, str] | None = None
+    loose: tuple[Witness, str] | None = None
     """A solution that hangs on a zero, kept while one with opposite signs is looked for; and what found it."""
 
     def say(self, line: str) -> None:
@@ -80,7 +79,7 @@ def find_flip(question: FlipQuestion, settings: Settings, progress: Progress | N
     return _result(work, found)
 
 
-def _search(work: _Work) -> tuple[Divergence, str] | None:
+def _search(work: _Work) -> tuple[Witness, str] | None:
     """The first solution that is as strict as it can soon be found to be, made larger where that is asked for."""
     stages = (_closed, _dense, _grown_gap, _raced, _camouflaged, _dense_again)
     for stage in stages:
@@ -101,7 +100,7 @@ def _search(work: _Work) -> tuple[Divergence, str] | None:
     return _larger(work, work.loose) if work.loose is not None else None
 
 
-def _closed(work: _Work) -> tuple[Divergence, str] | None:
+def _closed(work: _Work) -> tuple[Witness, str] | None:
     q = work.question
     if not q.zeros:
         return None
@@ -119,17 +118,17 @@ def _closed(work: _Work) -> tuple[Divergence, str] | None:
     return None
 
 
-def _dense(work: _Work) -> tuple[Divergence, str] | None:
+def _dense(work: _Work) -> tuple[Witness, str] | None:
     q = work.question
     patience = 0.5 if q.terms <= SMALL or work.loose is not None else NOISE_SECONDS
     return _drawn(work, Clock(min(work.clock.left, patience)), work.settings.seed)
 
 
-def _dense_again(work: _Work) -> tuple[Divergence, str] | None:
+def _dense_again(work: _Work) -> tuple[Witness, str] | None:
     return _drawn(work, work.clock, work.settings.seed + 1)
 
 
-def _drawn(work: _Work, clock: Clock, seed: int) -> tuple[Divergence, str] | None:
+def _drawn(work: _Work, clock: Clock, seed: int) -> tuple[Witness, str] | None:
     import numpy as np
 
     from fpsynth.synthesis.flips.columns import Bench
@@ -153,7 +152,7 @@ def _drawn(work: _Work, clock: Clock, seed: int) -> tuple[Divergence, str] | Non
         size = min(2 * size, bench.capacity)
 
 
-def _grown_gap(work: _Work) -> tuple[Divergence, str] | None:
+def _grown_gap(work: _Work) -> tuple[Witness, str] | None:
     """A gap that random layers do not reach: grown from whatever gap there is."""
     q = work.question
     if q.predicate.kind != "gap" or q.terms <= SMALL:
@@ -174,7 +173,7 @@ def _grown_gap(work: _Work) -> tuple[Divergence, str] | None:
     return divergence, how
 
 
-def _raced(work: _Work) -> tuple[Divergence, str] | None:
+def _raced(work: _Work) -> tuple[Witness, str] | None:
     """Ask the engines about few terms; they may prove that there is nothing where these are all terms."""
     q = work.question
     if work.loose is not None or not work.settings.engines or not (q.zeros or q.terms <= FEW):
@@ -217,7 +216,7 @@ def _refuted(q: FlipQuestion, outcome: Race) -> Proof:
     return refuted(f"no weights in {q.weights} and inputs in {q.inputs} give {wanted} of {q.terms} terms", outcome)
 
 
-def _camouflaged(work: _Work) -> tuple[Divergence, str] | None:
+def _camouflaged(work: _Work) -> tuple[Witness, str] | None:
     """Where dense layers do not flip: the closed form, with numbers as large as it bears in place of its zeros."""
     if not work.question.camouflage:
         return None
@@ -240,7 +239,7 @@ def _camouflaged(work: _Work) -> tuple[Divergence, str] | None:
     return None
 
 
-def _first(work: _Work, bench: Bench, columns: Columns, how: str, loose: bool = False) -> tuple[Divergence, str] | None:
+def _first(work: _Work, bench: Bench, columns: Columns, how: str, loose: bool = False) -> tuple[Witness, str] | None:
     """The first candidate of a batch that passes the exact re-check: strict, largest; others are kept in mind.
 
     With ``loose`` one that hangs on a zero will do.
@@ -263,7 +262,7 @@ def _first(work: _Work, bench: Bench, columns: Columns, how: str, loose: bool = 
     return None
 
 
-def _checked(q: FlipQuestion, bench: Bench, columns: Columns, column: int) -> Divergence | None:
+def _checked(q: FlipQuestion, bench: Bench, columns: Columns, column: int) -> Witness | None:
     """The candidate as a whole layer, computed by the exact interpreter; None where it is no solution."""
     from fpsynth.synthesis.flips.factors import Factors
 
@@ -277,7 +276,7 @@ def _checked(q: FlipQuestion, bench: Bench, columns: Columns, column: int) -> Di
     return exact_divergence(q, dense_relu([Dense(rows)]), tuple(point))
 
 
-def exact_divergence(q: FlipQuestion, network: Network, point: tuple[float, ...]) -> Divergence | None:
+def exact_divergence(q: FlipQuestion, network: Network, point: tuple[float, ...]) -> Witness | None:
     """The divergence of a layer and a point, every view computed exactly; None where they are no solution of the question."""
     limits = (*((w, q.weights) for w in network.entries()), *((x, q.inputs) for x in point))
     if any(not interval.lower <= Fraction(number) <= interval.upper for number, interval in limits):
@@ -291,11 +290,11 @@ def exact_divergence(q: FlipQuestion, network: Network, point: tuple[float, ...]
     reference, deployed, *silent = (view.logits for view in views)
     if not q.predicate.holds(reference, deployed) or any(q.predicate.fires(quiet, reference) for quiet in silent):
         return None
-    return Divergence(
+    return Witness(
         question=q.question,
         format=q.format,
         network=network,
-        point=point,
+        points=only_point(point),
         predicate=q.predicate,
         views=views,
         real=exact_logits(network, point),
@@ -303,7 +302,7 @@ def exact_divergence(q: FlipQuestion, network: Network, point: tuple[float, ...]
     )
 
 
-def _larger(work: _Work, found: tuple[Divergence, str]) -> tuple[Divergence, str]:
+def _larger(work: _Work, found: tuple[Witness, str]) -> tuple[Witness, str]:
     """Where that is asked for, the solution after a local search for a larger measure."""
     q = work.question
     if not q.maximise:
@@ -331,7 +330,7 @@ def _larger(work: _Work, found: tuple[Divergence, str]) -> tuple[Divergence, str
     return larger, f"local search from {how}"
 
 
-def _result(work: _Work, found: tuple[Divergence, str] | None) -> FlipResult:
+def _result(work: _Work, found: tuple[Witness, str] | None) -> FlipResult:
     spent = round(work.clock.spent, 3)
     if found is None:
         verdict = Verdict.IMPOSSIBLE if work.proof is not None else Verdict.UNKNOWN
@@ -364,18 +363,18 @@ def _result(work: _Work, found: tuple[Divergence, str] | None) -> FlipResult:
     )
 
 
-def _products(divergence: Divergence) -> Iterator[Fraction]:
+def _products(divergence: Witness) -> Iterator[Fraction]:
     for row in divergence.network.dense_layers[0].weight.tolist():
         yield from (abs(Fraction(w) * Fraction(x)) for w, x in zip(row, divergence.point, strict=True))
 
 
-def _standing_out(divergence: Divergence) -> Fraction | None:
+def _standing_out(divergence: Witness) -> Fraction | None:
     products = list(_products(divergence))
     middle = median(products)
     return max(products) / middle if middle else None
 
 
-def _described(q: FlipQuestion, divergence: Divergence, share: Fraction | None) -> Iterable[str]:
+def _described(q: FlipQuestion, divergence: Witness, share: Fraction | None) -> Iterable[str]:
     """What is worth knowing of the layer: how many terms are active, or how well it hides."""
     if q.camouflage and share is not None:
         yield f"no weight or input is zero; the largest product is {float(share):.3g} times the median one"

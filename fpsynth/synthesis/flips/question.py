@@ -13,7 +13,7 @@ from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.synthesis.domain import Interval, check_interval
 from fpsynth.synthesis.verdicts import Proof, Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import contains
 
 KINDS = ("sign", "relu", "gap", "argmax")
@@ -117,7 +117,7 @@ class FlipResult:
     """The answer to the question."""
 
     verdict: Verdict
-    divergence: Divergence | None
+    divergence: Witness | None
     proof: Proof | None
     reason: str
     """Why the verdict is what it is, in one line."""

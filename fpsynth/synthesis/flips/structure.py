@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from fpsynth.certifiers.bounds import float_up
-from fpsynth.certifiers.interval_ball import order_agnostic_interval
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, holds
 from fpsynth.rounding import from_fraction
@@ -17,7 +15,9 @@ from fpsynth.synthesis.flips.one_sign import Ends, keeps_one_sign
 from fpsynth.synthesis.flips.parts import common_parts, keeps_the_sign
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 from fpsynth.synthesis.verdicts import Proof
-from fpsynth.witness.divergence import View
+from fpsynth.verifiers.bounds import float_up
+from fpsynth.verifiers.interval_ball import order_agnostic_interval
+from fpsynth.witness.data import View
 from fpsynth.wording import counted
 
 
@@ -98,7 +98,7 @@ def _narrow(question: FlipQuestion) -> Proof | None:
     """A gap that is larger than all rounding errors together.
 
     Both results are within a bound of the exact sum that holds for every order and grows with the sum of the products'
-    magnitudes, which the largest weight and the largest input bound (see certifiers/interval_ball.py).
+    magnitudes, which the largest weight and the largest input bound (see verifiers/interval_ball.py).
     """
     if question.predicate.kind != "gap":
         return None

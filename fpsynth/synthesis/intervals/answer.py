@@ -24,8 +24,7 @@ from fpsynth.synthesis.proofs import refuted, versions_used
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties.search import glance
 from fpsynth.synthesis.verdicts import Proof, Verdict
-from fpsynth.witness.data import Provenance
-from fpsynth.witness.divergence import Divergence
+from fpsynth.witness.data import Provenance, Witness
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 __all__ = ["IntervalQuestion", "IntervalResult", "find_outside"]
@@ -65,7 +64,7 @@ class _Search:
 
     def __init__(self, question: IntervalQuestion, settings: Settings, clock: Clock, progress: Progress | None) -> None:
         self.question, self.settings, self.clock, self.progress = question, settings, clock, progress
-        self.best: Divergence | None = None
+        self.best: Witness | None = None
         self.attempts: list[Attempt] = []
         self.interrupted = False
         """Whether the time was over in the middle of something."""
@@ -181,7 +180,7 @@ class _Search:
         self._keep(found, outcome.winner.engine, outcome.winner.encoding, outcome.winner.seed)
         return True
 
-    def _keep(self, found: Divergence, engine: str, encoding: str, seed: int) -> None:
+    def _keep(self, found: Witness, engine: str, encoding: str, seed: int) -> None:
         if self.best is not None and found.measure <= self.best.measure:
             return
         spent = round(self.clock.spent, 3)

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fpsynth.certifiers.interval_expressions import includes
 from fpsynth.formats import Format
 from fpsynth.orders.comparing import equal, subtree_names
 from fpsynth.sums.building import program_of
@@ -35,6 +34,7 @@ from fpsynth.sums.program import Program, Round
 from fpsynth.synthesis.exactness import described, exact_sum
 from fpsynth.synthesis.intervals.question import IntervalQuestion
 from fpsynth.synthesis.verdicts import Proof
+from fpsynth.verifiers.interval_expressions import includes
 
 
 def containment(question: IntervalQuestion) -> Proof | None:

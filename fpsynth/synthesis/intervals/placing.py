@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fpsynth.certifiers.intervals import finite_bounds, network_intervals
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.synthesis.placing import alone, assemble, layer
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.verifiers.claims import Box
+from fpsynth.verifiers.interval_verifier import IntervalVerifier
+from fpsynth.witness.data import View, Witness
 
 
-def in_layer(found: Divergence, views: Sequence[View], outputs: int, output: int) -> Divergence:
+def in_layer(found: Witness, views: Sequence[View], outputs: int, output: int) -> Witness:
     """The divergence of a layer of ``outputs`` neurons, of which ``output`` has the weights that were found, the others zeros.
 
     ``views``: the sides' views of such a layer, the one that interval arithmetic is in first.  Raises InputError where an end
@@ -23,10 +24,10 @@ def in_layer(found: Divergence, views: Sequence[View], outputs: int, output: int
         return alone(found, "interval", views)
     rows = layer(found.network.dense_layers[0].weight[0].tolist(), found.point, outputs, output)
     a, b = views
-    own, box = a.deployment.default.format or found.format, found.box or tuple((x, x) for x in found.point)
+    lower, upper = zip(*(found.box or ((x, x) for x in found.point)), strict=True)
     widening = found.reference.widening
-    bounds = finite_bounds(network_intervals(dense_relu([Dense(rows)]), box, own, a.deployment, widening))
-    if bounds is None:
-        raise InputError("an end of an interval is infinite or NaN")
-    reference = replace(a, interval=bounds, widening=widening)
+    claim = IntervalVerifier("intervals", a.deployment, widening).verify(dense_relu([Dense(rows)]), Box(lower, upper))
+    if not claim.bounds:
+        raise InputError(claim.reason)
+    reference = replace(a, interval=claim.bounds, widening=widening)
     return assemble(found, rows, "interval", Predicate("outside", output), (reference, b))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
 from fpsynth import expressions as ex
-from fpsynth.certifiers.interval_expressions import includes, lower_interval
-from fpsynth.certifiers.intervals import finite_bounds, network_intervals, widening_named
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.expressions import Expression
@@ -25,7 +24,11 @@ from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import program_of, restricted
 from fpsynth.synthesis.domain import Interval, check_interval
 from fpsynth.synthesis.verdicts import Proof, Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.verifiers.claims import Box
+from fpsynth.verifiers.interval_expressions import includes, lower_interval
+from fpsynth.verifiers.interval_verifier import IntervalVerifier
+from fpsynth.verifiers.intervals import widening_named
+from fpsynth.witness.data import View, Witness, only_point
 from fpsynth.witness.prediction import predicted_logits
 
 MAX_TERMS = 4096
@@ -46,7 +49,7 @@ class IntervalQuestion:
     weights: Interval
     inputs: Interval
     widening: str = ""
-    """Empty for outward rounding, or a name of ``certifiers.intervals.WIDENINGS``."""
+    """Empty for outward rounding, or a name of ``verifiers.intervals.WIDENINGS``."""
     radius: Fraction = Fraction(0)
     """The interval is that of the box of this radius around the point (its ends rounded outward); 0: of the point."""
     maximise: bool = False
@@ -149,7 +152,7 @@ class IntervalResult:
     """The answer to the question."""
 
     verdict: Verdict
-    divergence: Divergence | None
+    divergence: Witness | None
     proof: Proof | None
     reason: str
     """Why the verdict is what it is, in one line."""
@@ -173,11 +176,14 @@ def interval_of(
     question: IntervalQuestion, network: Network, point: Sequence[float]
 ) -> tuple[tuple[Fraction, Fraction], ...] | None:
     """The interval that a gives for the neuron at a point; None where an end is infinite or NaN."""
-    own, box = question.a.deployment.default.format or question.format, box_around(question, point)
-    return finite_bounds(network_intervals(network, box, own, question.a.deployment, question.widening))
+    lower, upper = zip(*box_around(question, point), strict=True)
+    if not all(map(math.isfinite, (*lower, *upper))):
+        return None
+    verifier = IntervalVerifier("intervals", question.a.deployment, question.widening)
+    return verifier.verify(network, Box(lower, upper)).bounds or None
 
 
-def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequence[float]) -> Divergence | None:
+def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequence[float]) -> Witness | None:
     """What these weights and this point come to, evaluated exactly; None where b's value is not outside a's interval.
 
     None, too, where a number is not of the format or the ranges, or where an end or a value is infinite or NaN.
@@ -198,11 +204,11 @@ def divergence(question: IntervalQuestion, weights: Sequence[float], point: Sequ
         return None
     if not OUTSIDE.holds(of_a, of_b, bounds):
         return None
-    return Divergence(
+    return Witness(
         question="interval",
         format=fmt,
         network=network,
-        point=tuple(point),
+        points=only_point(point),
         predicate=OUTSIDE,
         views=(replace(a, logits=of_a, interval=bounds, widening=question.widening), replace(b, logits=of_b)),
         real=exact_logits(network, point),

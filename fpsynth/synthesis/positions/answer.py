@@ -17,7 +17,7 @@ from fpsynth.revealing.revealer import Revealer, require_usable
 from fpsynth.solvers.race import Attempt
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.comparison import runner
-from fpsynth.synthesis.divergences import concluded
+from fpsynth.synthesis.divergences import Decision, concluded
 from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.exactness import ExactSum, alike, described, exact_sum
 from fpsynth.synthesis.flips import FlipQuestion, FlipResult, find_flip
@@ -27,10 +27,11 @@ from fpsynth.synthesis.planning import require_size
 from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import Pair, build, pairs
 from fpsynth.synthesis.questions import settings_of
-from fpsynth.synthesis.result import DivergenceResult
+from fpsynth.synthesis.requests.divergences import PositionRequest
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.verdicts import Proof, Verdict
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 SHAPES = ((1, 10), (4, 10), (1, 3), (64, 10), (4, 5), (1, 7), (10, 17), (64, 33))
@@ -42,27 +43,15 @@ NEEDED = {"twin": 1, "permutation": 1, "row": 2}
 _FIRST = ("torch", "numpy", "onnxruntime", "tensorflow", "jax")
 
 
-def run_position(kind: str, text: str | None, terms: int, options: Options) -> DivergenceResult:
+def run_position(request: PositionRequest) -> Result:
     """Answer a question of kind twin, permutation or row.  Raises InputError for an environment that cannot be used."""
-    clock = Clock(options.timeout)
-    _require_askable(terms, options)
-    candidates = [_usable(kind, text, terms, options)] if text is not None else list(_candidates(kind, options))
-    with within(options.timeout), Revealer() as revealer:
-        found = _gone_through(kind, text is not None, terms, options, clock, candidates, revealer)
-    return concluded(
-        "twin" if kind == "twin" else "position",
-        found.verdict,
-        found.divergence,
-        found.reason,
-        clock,
-        options,
-        _asked(kind, text, terms),
-        seconds=found.seconds,
-        proof=found.proof,
-        attempts=found.attempts,
-        reveals=found.reveals,
-        grounds=found.grounds,
-    )
+    clock, text = Clock(request.timeout), request.environment
+    _require_askable(request.terms, request)
+    candidates = [_usable(request, text)] if text is not None else list(_candidates(request.kind, request))
+    with within(request.timeout), Revealer() as revealer:
+        found = _gone_through(request, clock, candidates, revealer)
+    decision = Decision(found.verdict, found.divergence, found.reason, found.seconds, found.proof, found.attempts)
+    return concluded(request, decision, clock, found.reveals, found.grounds)
 
 
 def _require_askable(terms: int, options: Options) -> None:
@@ -72,10 +61,10 @@ def _require_askable(terms: int, options: Options) -> None:
     _question([("a", stand_in), ("b", stand_in)], terms, options)
 
 
-def _usable(kind: str, text: str, terms: int, options: Options) -> Environment:
+def _usable(request: PositionRequest, text: str) -> Environment:
     """The environment that was given.  Raises InputError where it cannot be asked this, which is told without running it."""
     environment = parse_environment(text)
-    name, least = f"{environment.library}:{environment.operation}", NEEDED[kind]
+    name, least = f"{environment.library}:{environment.operation}", NEEDED[request.kind]
     if restriction(environment).one_output:
         raise InputError(f"{name} has one output: the question needs a layer of at least 2 neurons")
     if environment.outputs is None:
@@ -86,8 +75,8 @@ def _usable(kind: str, text: str, terms: int, options: Options) -> Environment:
         raise InputError(
             f"rows of a batch differ where there are at least {least}: say batch=N, as in {name}:batch=10,outputs=10"
         )
-    require_usable(Kernel(environment, options.format, terms, environment.outputs))
-    require_size(terms, environment.outputs)
+    require_usable(Kernel(environment, request.format, request.terms, environment.outputs))
+    require_size(request.terms, environment.outputs)
     return environment
 
 
@@ -96,7 +85,7 @@ class _Answer:
     """What came of the environments that were gone through."""
 
     verdict: Verdict = Verdict.UNKNOWN
-    divergence: Divergence | None = None
+    divergence: Witness | None = None
     reason: str = ""
     proof: Proof | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -105,16 +94,9 @@ class _Answer:
     seconds: float = 0.0
 
 
-def _gone_through(
-    kind: str,
-    given: bool,
-    terms: int,
-    options: Options,
-    clock: Clock,
-    candidates: Sequence[Environment],
-    revealer: Revealer,
-) -> _Answer:
+def _gone_through(options: PositionRequest, clock: Clock, candidates: Sequence[Environment], revealer: Revealer) -> _Answer:
     """Go through the environments until one has two positions for which there is a divergence."""
+    kind, given, terms = options.kind, options.environment is not None, options.terms
     tried: list[str] = []
     misses: list[str] = []
     answer = _Answer()
@@ -185,10 +167,6 @@ def _grounds(views: Sequence[View], revealed: Reveal) -> tuple[Ground, ...]:
     return tuple(Ground(view.name, revealed, view.row, outputs) for view in views if view.environment)
 
 
-def _asked(kind: str, text: str | None, terms: int) -> dict[str, object]:
-    return {"kind": kind, "environment": text, "terms": terms}
-
-
 def _candidates(kind: str, options: Options) -> Iterator[Environment]:
     """Environments that may treat positions differently, in the order in which they are tried."""
     known = [name for name in names_for(options.device, options.libraries) if options.device in library_named(name).devices]
@@ -210,7 +188,7 @@ def _revealed(revealer: Revealer, environment: Environment, terms: int, options:
 
 def _search(
     kind: str, revealed: Reveal, row: int, terms: int, options: Options, clock: Clock
-) -> tuple[Divergence | None, FlipResult | None]:
+) -> tuple[Witness | None, FlipResult | None]:
     """The first pair of positions for which there is a divergence; and the last answer, if any pair was asked about."""
     result = None
     for pair in pairs(revealed, kind, row):

@@ -22,8 +22,7 @@ from fpsynth.synthesis.domain import UNIT
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.proofs import versions_used
-from fpsynth.witness.data import Provenance
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import Provenance, View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
 
 CALLS = 960
@@ -35,7 +34,7 @@ Twins = tuple[tuple[float, ...], tuple[float, ...], int, int]
 """A point, the weights, and two neurons that gave different outputs for them."""
 
 
-def measured_twin(found: Reveal, row: int, options: Options, run: Runner) -> Divergence | None:
+def measured_twin(found: Reveal, row: int, options: Options, run: Runner) -> Witness | None:
     """A divergence of two neurons with equal weights, as the kernel that ``run`` runs has it; None where none was seen."""
     ground = Ground("b", found, row, tuple(range(found.kernel.outputs)))
     for point, weights, first, second in _seen(ground, options, run):
@@ -67,7 +66,7 @@ def _seen(ground: Ground, options: Options, run: Runner) -> Iterator[Twins]:
 
 def _divergence(
     ground: Ground, point: tuple[float, ...], weights: tuple[float, ...], first: int, second: int, options: Options, run: Runner
-) -> Divergence | None:
+) -> Witness | None:
     """The two neurons in a layer whose others have zero weights."""
     kernel = ground.reveal.kernel
     zero = (0.0,) * len(weights)
@@ -85,11 +84,11 @@ def _divergence(
     logits, predicate = tuple(map(Fraction, seen)), Predicate("equal", first, second)
     if predicted.logits != logits:
         predicted = replace(deployed, logits=logits, measured=True)
-    return Divergence(
+    return Witness(
         question="twin",
         format=kernel.dtype,
         network=network,
-        point=point,
+        points=only_point(point),
         predicate=predicate,
         views=(believed, predicted),
         real=exact_logits(network, point),

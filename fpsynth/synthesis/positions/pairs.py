@@ -21,7 +21,7 @@ from fpsynth.predicates import Predicate, argmax
 from fpsynth.revealing.result import Reveal
 from fpsynth.sums.arithmetic import REAL, Deployment
 from fpsynth.synthesis.placing import assemble, layer
-from fpsynth.witness.divergence import Divergence, View
+from fpsynth.witness.data import View, Witness
 
 KINDS = ("twin", "permutation", "row")
 Position = tuple[int, int]
@@ -62,7 +62,7 @@ def pairs(found: Reveal, kind: str, row: int = 0) -> Iterator[Pair]:
             yield Pair((p, key), (q, key)) if kind == "row" else Pair((key, p), (key, q))
 
 
-def build(kind: str, found: Reveal, pair: Pair, flip: Divergence) -> Divergence:
+def build(kind: str, found: Reveal, pair: Pair, flip: Witness) -> Witness:
     """Return the divergence that a flip of one neuron gives at two positions (see the top of the file)."""
     (_, output), (_, other) = pair.first, pair.second
     weights, outputs = flip.network.dense_layers[0].weight[0].tolist(), found.kernel.outputs

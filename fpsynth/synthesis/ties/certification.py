@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
-from fpsynth.certifiers.base import certifier
-from fpsynth.certifiers.bounds import sqrt_upper
-from fpsynth.certifiers.covered import covers_all
-from fpsynth.certifiers.lipschitz_ball import exact_supremum_squared
 from fpsynth.errors import ContradictionError, InputError, MissingPackageError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
+from fpsynth.predicates import Predicate
 from fpsynth.problems import Assignment
+from fpsynth.sums.arithmetic import Deployment
 from fpsynth.synthesis.ties.question import TieQuestion, solution
-from fpsynth.witness import Certificate, Provenance, Witness
+from fpsynth.verifiers.base import Certifier, certifier
+from fpsynth.verifiers.claims import Ball, Claim
+from fpsynth.verifiers.covered import covers_all
+from fpsynth.verifiers.radii import (
+    LOSS,
+    containing,
+    decimal_radius,
+    lipschitz_ratio,
+    nearest_sqrt,
+    squared_distance,
+    stated_ratio,
+)
+from fpsynth.witness.data import CERTIFIED, COUNTEREXAMPLE, Point, Provenance, Witness, tie_views
+from fpsynth.witness.prediction import with_prediction
+
+__all__ = [
+    "REAL_CERTIFIERS",
+    "SOUND_FORMATS",
+    "Certification",
+    "Claims",
+    "Prepared",
+    "Solution",
+    "claims",
+    "containing",
+    "lipschitz_ratio",
+    "nearest_sqrt",
+    "require_refutable",
+    "squared_distance",
+    "stated_ratio",
+    "tie_of",
+]
 
 REAL_CERTIFIERS = ("lipschitz-exact", "lipschitz")
 """The certifiers whose claims a witness can refute: they reason about real numbers."""
@@ -26,10 +55,6 @@ SOUND_FORMATS = ("float16", "bfloat16", "float32", "float64")
 """The formats that the floating-point-sound certifier knows."""
 Solution = tuple[Network, tuple[float, ...], tuple[float, ...]]
 """Network, counterexample, certified point."""
-_DIGITS = 12
-"""Significant digits of the radius that a certifier is asked about."""
-_LOSS = Fraction(1, 1000)
-"""The share of its radius that a certifier may lose to rounding its bounds up before a ratio is that of its own radius."""
 
 
 def require_refutable(name: str) -> None:
@@ -42,85 +67,24 @@ def require_refutable(name: str) -> None:
     raise InputError(f"--certifier must be one of {choices} ({hint}the sound one is the negative control), not {name[:60]!r}")
 
 
-def squared_distance(a: Sequence[float], b: Sequence[float]) -> Fraction:
-    """The square of the L2 distance of two points, exactly."""
-    return sum(((Fraction(x) - Fraction(y)) ** 2 for x, y in zip(a, b, strict=True)), Fraction(0))
+class Prepared:
+    """The certifiers of one network, each prepared once when it is first asked for, which may take long."""
 
+    def __init__(self, network: Network, fmt: Format) -> None:
+        self._make = cache(lambda name: certifier(name, network, format=fmt))
 
-def nearest_sqrt(square: Fraction) -> float:
-    """The square root of a rational, to within one unit in the last place of float64.
-
-    Raises InputError where it is beyond the range of float64.
-    """
-    if square == 0:
-        return 0.0
-    shift = 2 * max(0, 64 - (square.numerator.bit_length() - square.denominator.bit_length()) // 2)
-    root = Fraction(math.isqrt((square.numerator << shift) // square.denominator), 1 << (shift // 2))
-    try:
-        return float(root)
-    except OverflowError:
-        raise InputError("the distance or the ratio of the certified radius to it exceeds the range of float64") from None
-
-
-def decimal_below(bound: Fraction, digits: int = _DIGITS) -> Fraction:
-    """The largest decimal number with so many significant digits that is below ``bound`` > 0."""
-    unit = _unit(bound, digits)
-    return (math.ceil(bound / unit) - 1) * unit
-
-
-def decimal_above(bound: Fraction, digits: int = _DIGITS) -> Fraction:
-    """The smallest decimal number with so many significant digits that is at least ``bound`` > 0."""
-    unit = _unit(bound, digits)
-    return math.ceil(bound / unit) * unit
-
-
-def _unit(bound: Fraction, digits: int) -> Fraction:
-    """The power of ten with unit * 10**(digits - 1) < bound <= unit * 10**digits."""
-    unit = Fraction(10) ** (math.floor(math.log10(bound.numerator) - math.log10(bound.denominator)) - digits + 1)
-    while bound > unit * 10**digits:  # the logarithms are rounded
-        unit *= 10
-    while bound <= unit * 10 ** (digits - 1):
-        unit /= 10
-    return unit
-
-
-def lipschitz_ratio(
-    network: Network, logits: Sequence[float], squared: Fraction, supremum: Fraction
-) -> tuple[float, Fraction | None]:
-    """Return the ratio of certified radius and distance (a float64), and its square where it is known exactly.
-
-    One layer: the Lipschitz bounds are norms of differences of rows, so the square is the rational min_i margin_i^2 /
-    (L_i^2 d^2).  Otherwise the supremum of the certifier's radii is divided by the distance.
-    """
-    if squared == 0:
-        return math.inf, None
-    if len(network.dense_layers) > 1:
-        return nearest_sqrt(supremum**2 / squared), None
-    try:
-        square = exact_supremum_squared(network, logits) / squared
-    except InputError:  # no difference of two logits depends on the input
-        return math.inf, None
-    return nearest_sqrt(square), square
-
-
-def stated_ratio(network: Network, logits: Sequence[float], squared: Fraction, supremum: Fraction) -> float:
-    """Return the ratio that a witness states (a float64): ``lipschitz_ratio`` where the certifier's own radii come up to it.
-
-    The verified certifier cuts its bounds to 16 decimals.  Where that costs more than a thousandth, as for float64 weights
-    near 1, the ratio is that of its own radii, ``supremum`` divided by the distance.
-    """
-    exact, _ = lipschitz_ratio(network, logits, squared, supremum)
-    own = nearest_sqrt(supremum**2 / squared) if squared else exact
-    return exact if own >= exact * (1 - float(_LOSS)) else own
+    def __call__(self, name: str) -> Certifier:
+        """The certifier of that name.  Raises InputError and MissingPackageError as ``certifier`` does."""
+        return self._make(name)
 
 
 @dataclass(frozen=True)
 class Claims:
     """What the certifiers say of a solution; ``rejection`` says why the chosen one does not accept it, empty if it does."""
 
-    certificate: Certificate
-    others: tuple[Certificate, ...]
-    sound: Certificate | None
+    claim: Claim
+    others: tuple[Claim, ...]
+    sound: Claim | None
     rejection: str
 
 
@@ -132,16 +96,19 @@ def claims(
     fmt: Format,
     chosen: str,
     radius: Fraction | None = None,
+    tools: Prepared | None = None,
 ) -> Claims:
     """Ask all certifiers about the point ``certified`` with the computed ``logits``.
 
     The radius they are asked about is ``radius``, or else the largest decimal with few digits that the chosen certifier
-    accepts; it must contain the other point, whose squared distance is ``squared``.
+    accepts; it must contain the other point, whose squared distance is ``squared``.  ``tools``: certifiers of this very
+    network that are prepared already.
     """
-    tool = certifier(chosen, network)
+    prepared = tools or Prepared(network, fmt)
+    tool = prepared(chosen)
     supremum = tool.supremum(certified, logits)
     if radius is None:
-        radius = _radius(supremum, squared)
+        radius = decimal_radius(supremum, squared)
     accepted = radius > 0 and tool.accepts(certified, logits, radius)
     if not accepted:
         rejection = f"{chosen} accepts only radii below {float(supremum):.6g}"
@@ -153,43 +120,63 @@ def claims(
     for name in REAL_CERTIFIERS:
         if name != chosen:
             try:
-                other = certifier(name, network)
+                others.append(asked(prepared(name), certified, logits, radius))
             except InputError:  # not installed, or it cannot read a network with a bias
                 continue
-            others.append(
-                Certificate(name, other.accepts(certified, logits, radius), radius, other.supremum(certified, logits))
-            )
     sound = None
     if fmt.name in SOUND_FORMATS:
-        try:
-            strict = certifier("lipschitz-sound", network, format=fmt)
-        except MissingPackageError:
-            strict = None
-        if strict is not None:
-            # the negative control is asked about the smallest ball that contains the other point, the easiest claim
-            sound = Certificate(
-                "lipschitz-sound",
-                strict.accepts(certified, logits, containing(squared)),
-                containing(squared),
-                strict.supremum(certified, logits),
-            )
-    return Claims(Certificate(chosen, accepted, radius, supremum), tuple(others), sound, rejection)
+        # the negative control is asked about the smallest ball that contains the other point, the easiest claim; it may be
+        # missing, or not speak of such a network
+        with suppress(MissingPackageError, InputError):
+            sound = asked(prepared("lipschitz-sound"), certified, logits, containing(squared))
+    return Claims(asked(tool, certified, logits, radius), tuple(others), sound, rejection)
 
 
-def containing(squared: Fraction) -> Fraction:
-    """A decimal number at least the distance, hardly more."""
-    return decimal_above(sqrt_upper(squared)) if squared else squared
+def asked(tool: Certifier, certified: Sequence[float], logits: Sequence[float], radius: Fraction) -> Claim:
+    """What a certifier claims of a ball around a point with the computed ``logits``."""
+    accepted = radius > 0 and tool.accepts(certified, logits, radius)
+    verdict = "unsat" if accepted else "unknown"
+    return Claim(tool.name, Ball(tuple(certified), radius), verdict, tool.supremum(certified, logits))
 
 
-def _radius(supremum: Fraction, squared: Fraction) -> Fraction:
-    """The largest decimal below the supremum with few digits; more digits where it must still contain the other point."""
-    if supremum <= 0:
-        return Fraction(0)
-    for digits in (_DIGITS, 17, 25, 40):
-        radius = decimal_below(supremum, digits)
-        if radius**2 >= squared:
-            return radius
-    return decimal_below(supremum)
+def tie_of(
+    network: Network,
+    points: tuple[tuple[float, ...], tuple[float, ...]],
+    deployment: Deployment,
+    fmt: Format,
+    chosen: str,
+    tools: Prepared | None = None,
+) -> tuple[Witness, str]:
+    """The witness that a certified point and a counterexample are, and why the chosen certifier rejects it (empty if not).
+
+    Raises ContradictionError where the floating-point-sound certifier accepts, and speaks of the arithmetic: then one of the
+    two is wrong.
+    """
+    certified, counterexample = points
+    logits = network_logits(network, certified, fmt, deployment)
+    squared = squared_distance(certified, counterexample)
+    said = claims(network, certified, logits, squared, fmt, chosen, tools=tools)
+    if said.sound is not None and said.sound.accepted and covers_all(network, deployment, fmt):
+        raise ContradictionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
+    named = (Point(CERTIFIED, certified), Point(COUNTEREXAMPLE, counterexample))
+    sides = zip(tie_views(deployment), named, strict=True)
+    views = tuple(with_prediction(network, point.numbers, view) for view, point in sides)
+    predicate = Predicate("argmax")
+    witness = Witness(
+        question="tie",
+        format=fmt,
+        network=network,
+        points=named,
+        predicate=predicate,
+        views=views,
+        claims=(said.claim, *said.others),
+        control=said.sound,
+        measure=predicate.measure(views[0].logits, views[1].logits),
+        distance=nearest_sqrt(squared),
+        ratio=stated_ratio(network, logits, squared, said.claim.reach),
+        objective="ratio",
+    )
+    return witness, said.rejection
 
 
 class Certification:
@@ -217,32 +204,14 @@ class Certification:
         solved = solution(self.question, assignment)
         network, counterexample, certified = solved if arranged is None else arranged(solved)
         deployment, fmt = self.question.deployments[0], self.question.format
-        logits = network_logits(network, certified, fmt, deployment)
+        witness, rejection = tie_of(network, (certified, counterexample), deployment, fmt, self.chosen)
+        witness = replace(witness, objective=self.question.objective, optimum=optimum, provenance=provenance)
         squared = squared_distance(certified, counterexample)
-        said = claims(network, certified, logits, squared, fmt, self.chosen)
-        if said.sound is not None and said.sound.accepted and covers_all(network, deployment, fmt):
-            raise ContradictionError(f"lipschitz-sound accepts a witness: {network} at {certified} against {counterexample}")
-        witness = Witness(
-            question="tie",
-            format=fmt,
-            network=network,
-            certified=certified,
-            counterexample=counterexample,
-            deployment=deployment,
-            certificate=said.certificate,
-            other_certificates=said.others,
-            sound_certificate=said.sound,
-            distance=nearest_sqrt(squared),
-            ratio=stated_ratio(network, logits, squared, said.certificate.supremum),
-            objective=self.question.objective,
-            optimum=optimum,
-            provenance=provenance,
-        )
-        return witness, said.rejection or self._short_of_what_is_asked(squared, said.certificate.supremum)
+        return witness, rejection or self._short_of_what_is_asked(squared, witness.claim.reach)
 
     def _short_of_what_is_asked(self, squared: Fraction, supremum: Fraction) -> str:
         """Why the radii are too small for the least ratio, though by the exact Lipschitz bound they are not; else empty."""
-        if supremum**2 >= ((1 - _LOSS) * self.question.min_ratio) ** 2 * squared or self.question.min_ratio <= 1:
+        if supremum**2 >= ((1 - LOSS) * self.question.min_ratio) ** 2 * squared or self.question.min_ratio <= 1:
             return ""
         return (
             f"it accepts only radii below {float(supremum):.6g}, {nearest_sqrt(supremum**2 / squared):.6g} times the distance"

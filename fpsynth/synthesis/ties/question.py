@@ -23,8 +23,8 @@ from fpsynth.networks.template import Template, template
 from fpsynth.problems import Assignment, Problem, Variable
 from fpsynth.sums.arithmetic import Deployment
 from fpsynth.synthesis.domain import Interval, check_interval
+from fpsynth.synthesis.requests.ties import OBJECTIVES as OBJECTIVES
 
-OBJECTIVES = ("ratio", "radius", "distance", "margin")
 TIED = 0
 """The class at the counterexample: the lowest index among the tied logits."""
 CERTIFIED = 1

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fpsynth.certifiers.base import certifier
-from fpsynth.confirmation import predict, replay
+from fpsynth.confirmation import replay
 from fpsynth.evaluators.networks import argmax
 from fpsynth.libraries.pool import LibraryPool
-from fpsynth.solvers.engines import undecided
+from fpsynth.rounding import rounding_named
+from fpsynth.solvers.engines import engines_named, undecided
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.proofs import versions_used
-from fpsynth.synthesis.result import TieResult
+from fpsynth.synthesis.requests.ties import TieRequest
+from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock, Progress, Settings
 from fpsynth.synthesis.ties.answer import Answer, answer
-from fpsynth.synthesis.ties.certification import Certification, squared_distance
-from fpsynth.synthesis.ties.question import TieQuestion
+from fpsynth.synthesis.ties.certification import Certification, require_refutable
+from fpsynth.synthesis.ties.question import OBJECTIVES, TieQuestion
 from fpsynth.synthesis.ties.search import Found
-from fpsynth.synthesis.ties.variants import Variant, deployments
+from fpsynth.synthesis.ties.variants import Variant, deployments, variants
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Provenance, Witness
+from fpsynth.witness.prediction import floats_at
 from fpsynth.wording import counted
-
-__all__ = ["confirmed", "deployments", "run_tie"]
 
 SEED_STRIDE = 1_000_003
 """Distance of the seeds of two witnesses of one corpus."""
@@ -46,24 +47,64 @@ class _Run:
     first: Answer = field(default_factory=Answer)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which witnesses of a question are wanted."""
+
+    certifier: str
+    """Which must accept them."""
+    count: int = 1
+    prove: bool = False
+    """Whether the time that is left goes into a proof that nothing is better than the first."""
+    plan: Iterator[Variant] | None = None
+    """The question for each of them, the one that was asked first (see ``variants``); None: all answer this one."""
+
+
+def answer_request(request: TieRequest) -> Result:
+    """Answer a request for ties.  Raises InputError for what cannot be used."""
+    tree, mode = request.tree, rounding_named(request.rounding)
+    require_refutable(request.certifier)
+    question = TieQuestion(
+        format=request.format,
+        shape=request.sizes,
+        deployments=deployments(request.format, tree, mode, request.sizes) if len(request.sizes) > 1 else (),
+        weights=request.weights_range,
+        inputs=request.inputs_range,
+        objective=request.sought or OBJECTIVES[0],
+        min_ratio=request.least,
+    )
+    improvement = (0.25 * request.timeout if request.sought else 3.0) / request.count  # each witness gets its share
+    engines = engines_named(request.solver)
+    settings = Settings(engines, request.seed, request.timeout, improvement, request.processes)
+    plan = variants(question, tree, mode, request.free, request.seed) if request.count > 1 else None
+    wanted = Wanted(request.certifier, request.count, request.prove, plan)
+    with LibraryPool(request.libraries, request.device) if request.replay else nullcontext() as pool:
+        return run_tie(
+            question,
+            settings,
+            wanted,
+            pool=pool,
+            batches=request.batches,
+            described=request.described(),
+            progress=request.progress,
+        )
+
+
 def run_tie(
     question: TieQuestion,
     settings: Settings,
+    wanted: Wanted,
     *,
-    chosen: str,
-    count: int = 1,
-    prove: bool = False,
     pool: LibraryPool | None = None,
     batches: Sequence[int] = (1, 4, 64),
     described: dict[str, Any] | None = None,
     progress: Progress | None = None,
-    plan: Iterator[Variant] | None = None,
-) -> TieResult:
-    """Answer the question with ``count`` different witnesses, and replay them in the libraries of ``pool``, if any.
+) -> Result:
+    """Answer the question with the witnesses that are wanted, and replay them in the libraries of ``pool``, if any.
 
-    ``plan`` gives the question for each of them, this one first (see ``variants``); without it all answer this one.  The time
-    limit covers the search; a replay lasts as long as the libraries need.
+    The time limit covers the search; a replay lasts as long as the libraries need.
     """
+    chosen, count, prove, plan = wanted.certifier, wanted.count, wanted.prove, wanted.plan
     clock = Clock(settings.seconds)
     Certification(question, chosen)  # refuses a certifier before any time is spent
     if pool is not None:
@@ -88,7 +129,7 @@ def run_tie(
             misses += 1
             continue
         witness = _witness(certification, attempt, variant, attempt.found, clock)
-        key = () if witness is None else (*witness.network.entries(), *witness.certified, *witness.counterexample)
+        key = () if witness is None else (*witness.network.entries(), *witness.certified, *witness.point)
         if witness is None or key in seen:
             misses += 1
             continue
@@ -98,7 +139,7 @@ def run_tie(
     if pool is not None and run.witnesses:
         if progress:
             progress(f"replaying {counted(len(run.witnesses), 'witness', 'witnesses')} in the libraries")
-        run.witnesses = [confirmed(witness, pool, batches) for witness in run.witnesses]
+        run.witnesses = [replay(witness, pool=pool, batches=batches) for witness in run.witnesses]
     run.witnesses = [_concluded(witness, clock.spent) for witness in run.witnesses]
     return _result(run, count, solved, clock.spent, described or {})
 
@@ -150,34 +191,21 @@ def _witness(certification: Certification, attempt: Answer, variant: Variant, fo
     optimum = attempt.proof.statement if attempt.proof is not None else ""
     witness, rejection = certification.witness(found.assignment, optimum, provenance, variant.applied)
     if variant.notes:
-        at_b, at_a = map(argmax, predict(witness))
+        at_b, at_a = (argmax(floats_at(witness, view)) for view in witness.views)
         if rejection or at_b != variant.certified or at_a == at_b:
             return None
     return witness
-
-
-def confirmed(witness: Witness, pool: LibraryPool, batches: Sequence[int]) -> Witness:
-    """Return the witness with fresh replays in the libraries of the pool."""
-    tool = certifier(witness.certificate.certifier, witness.network)
-    squared = squared_distance(witness.certified, witness.counterexample)
-
-    def judge(logits: Sequence[float]) -> bool:
-        """Whether some radius that contains the counterexample is accepted at these logits."""
-        supremum = tool.supremum(witness.certified, logits)
-        return supremum > 0 and supremum**2 > squared
-
-    return replace(witness, replays=replay(witness, pool, batches=batches, judge=judge))
 
 
 def _concluded(witness: Witness, seconds: float) -> Witness:
     """The witness with the time that it took in all, and the versions of the libraries that ran it."""
     own = witness.provenance
     assert own is not None
-    versions = {**own.versions, **{seen.library: seen.version for seen in witness.replays if seen.version}}
+    versions = {**own.versions, **{seen.library: seen.version for seen in witness.observations if seen.version}}
     return replace(witness, provenance=replace(own, seconds_total=round(seconds, 3), versions=versions))
 
 
-def _result(run: _Run, count: int, solved: float, total: float, described: dict[str, Any]) -> TieResult:
+def _result(run: _Run, count: int, solved: float, total: float, described: dict[str, Any]) -> Result:
     first = run.first
     verdict = Verdict.FOUND if run.witnesses else first.verdict
     reason = first.reason
@@ -185,7 +213,8 @@ def _result(run: _Run, count: int, solved: float, total: float, described: dict[
         reason = f"only {len(run.witnesses)} of {count} different witnesses were found within the limits"
     if verdict is Verdict.UNKNOWN:
         reason = undecided(reason or "the time limit is over")
-    return TieResult(
+    return Result(
+        question="tie",
         verdict=verdict,
         witnesses=tuple(run.witnesses),
         reason=reason,
@@ -201,5 +230,5 @@ def _result(run: _Run, count: int, solved: float, total: float, described: dict[
 
 def _versions(run: _Run) -> dict[str, str]:
     """Of what was asked and what was run, witnesses or none."""
-    libraries = {seen.library: seen.version for witness in run.witnesses for seen in witness.replays if seen.version}
+    libraries = {seen.library: seen.version for witness in run.witnesses for seen in witness.observations if seen.version}
     return {**versions_used(attempts=run.attempts, proof=run.first.proof), **libraries}

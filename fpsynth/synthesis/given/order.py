@@ -1,0 +1,165 @@
+"""An input on which two ways to evaluate a network that is given give it different classes, looked for at its boundaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from fpsynth.confirmation import replay
+from fpsynth.errors import InputError
+from fpsynth.evaluators.float_arrays import round_array
+from fpsynth.evaluators.real import exact_logits
+from fpsynth.formats import Format
+from fpsynth.networks.network import Network
+from fpsynth.predicates import Predicate
+from fpsynth.synthesis.given.boundaries import Floats, neighbours
+from fpsynth.synthesis.given.views import Given, GivenView, given_view
+from fpsynth.synthesis.proofs import versions_used
+from fpsynth.synthesis.result import Result
+from fpsynth.synthesis.settings import Clock
+from fpsynth.synthesis.verdicts import Verdict
+from fpsynth.witness.data import Provenance, Witness, only_point
+from fpsynth.witness.prediction import with_prediction
+
+MIXED = 256
+"""Points of each pair of neighbours that are tried."""
+MAX_REAL = 2_000_000
+"""Networks of more products have no exact logits in a witness."""
+ARGMAX = Predicate("argmax")
+
+
+@dataclass(frozen=True)
+class GivenOrder:
+    """What is asked: the sides as the user wrote them, the reference first, and points (points, inputs) to start from."""
+
+    network: Network
+    format: Format
+    sides: tuple[str, ...]
+    inputs: Floats
+
+    def __post_init__(self) -> None:
+        size = int(np.prod(self.network.input_shape))
+        if self.inputs.ndim != 2 or self.inputs.shape[1] != size or len(self.inputs) < 2:
+            raise InputError(f"the network has {size} inputs, and two points at least are needed, not {self.inputs.shape}")
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where a witness is run."""
+
+    libraries: Sequence[str]
+    batches: Sequence[int]
+    device: str
+
+
+def order_of_network(
+    asked: GivenOrder, given: Given, seconds: float, settings: dict[str, Any], running: Running | None
+) -> Result:
+    """Look for an input whose class is one in the reference and another in the deployed view, and nothing else in silent ones.
+
+    Points on the boundaries of the reference's classes are tried, within ``seconds`` from when all sides are known; what is
+    found is computed again by the exact interpreter.  Nothing is ever proved impossible.  Raises InputError as ``given_view``.
+    """
+    clock = Clock(seconds)
+    names = ["a", "b", *(f"silent{k}" for k in range(1, len(asked.sides) - 1))]
+    roles = ["reference", "deployed", *["silent"] * (len(asked.sides) - 2)]
+    views = [given_view(given, text, name, role) for text, name, role in zip(asked.sides, names, roles, strict=True)]
+    started = Clock(seconds)
+    tried, witness = _searched(asked, views, given.seed, started)
+    solved = started.spent
+    if witness is not None:
+        witness = replace(witness, provenance=_provenance(given, clock, tried))
+        if running is not None:
+            given.progress("replaying the witness in the libraries")
+            witness = replay(witness, libraries=running.libraries, batches=running.batches, device=running.device)
+    reason = "" if witness else f"no point on a boundary of two classes tells them apart; {tried} were tried"
+    return Result(
+        question="order",
+        verdict=Verdict.UNKNOWN if witness is None else Verdict.FOUND,
+        witnesses=() if witness is None else (witness,),
+        reason=reason,
+        proof=None,
+        attempts=(),
+        seconds_solve=round(solved, 3),
+        seconds_total=round(clock.spent, 3),
+        settings=settings,
+        versions={**versions_used(), **{v.view.environment.partition(":")[0]: v.found.version for v in views if v.found}},
+    )
+
+
+def _searched(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> tuple[int, Witness | None]:
+    """How many points were tried, and the first of them that makes a witness."""
+    tried = 0
+    for tried, point in _candidates(asked, views, seed, clock):
+        witness = None if point is None else _witness(asked, views, point)
+        if witness is not None:
+            return tried, witness
+    return tried, None
+
+
+def _candidates(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> Iterator[tuple[int, Floats | None]]:
+    """(points tried, one that tells the views apart over arrays), until the time is over; at last without one."""
+    rng = np.random.default_rng(seed)
+    points, tried = round_array(asked.inputs, asked.format), 0
+    reference, deployed, *silent = views
+    for pair in neighbours(reference, points, asked.format, rng):
+        mixed = pair.mixed(MIXED, rng)
+        tried += len(mixed)
+        believed = reference(mixed).argmax(axis=1)
+        departs = believed != deployed(mixed).argmax(axis=1)
+        for view in silent:
+            if departs.any():
+                departs[departs] = believed[departs] == view(mixed[departs]).argmax(axis=1)
+        for number in np.flatnonzero(departs):
+            yield tried, mixed[number]
+        if clock.left <= 0:
+            yield tried, None
+            return
+
+
+def _witness(asked: GivenOrder, views: Sequence[GivenView], point: Floats) -> Witness | None:
+    """The witness at a point, every view evaluated exactly; None where it is none."""
+    numbers, graph = tuple(point.tolist()), asked.network.logits
+    try:
+        filled = tuple(with_prediction(graph, numbers, view.view) for view in views)
+    except InputError:  # a logit that is infinite or NaN is no logit
+        return None
+    a, b, *silent = (view.logits for view in filled)
+    if not ARGMAX.holds(a, b) or any(ARGMAX.fires(quiet, a) for quiet in silent):
+        return None
+    return Witness(
+        question="order",
+        format=asked.format,
+        network=graph,
+        points=only_point(numbers),
+        predicate=ARGMAX,
+        views=filled,
+        real=_real(graph, numbers),
+        measure=ARGMAX.measure(a, b),
+    )
+
+
+def _real(network: Network, point: Sequence[float]) -> tuple[Fraction, ...]:
+    if network.operations > MAX_REAL:
+        return ()
+    try:
+        return exact_logits(network, point)
+    except InputError:  # a batch normalisation by an irrational number
+        return ()
+
+
+def _provenance(given: Given, clock: Clock, tried: int) -> Provenance:
+    return Provenance(
+        engine="boundary",
+        encoding=f"pairs of inputs closed in on the boundary of their classes; {tried} points tried",
+        seed=given.seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=versions_used(),
+        seconds_solve=round(clock.spent, 3),
+        seconds_total=round(clock.spent, 3),
+    )

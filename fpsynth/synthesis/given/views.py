@@ -1,0 +1,109 @@
+"""Ways to evaluate a network that is given: arithmetics for all of its layers, or an environment, revealed layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fpsynth.errors import InputError
+from fpsynth.evaluators.deployed import network_outputs
+from fpsynth.formats import FLOAT64, Format
+from fpsynth.libraries.naming import parse_network_environment
+from fpsynth.libraries.registry import NAMES
+from fpsynth.networks.layers import Sums
+from fpsynth.networks.network import Network
+from fpsynth.revealing.network_json import network_from_kept
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.synthesis.given.boundaries import Floats
+from fpsynth.synthesis.settings import Progress
+from fpsynth.synthesis.sides import Shape, Sides
+from fpsynth.witness.data import View
+
+if TYPE_CHECKING:
+    from fpsynth.libraries.kernels import Environment
+    from fpsynth.revealing.network_result import NetworkReveal
+    from fpsynth.revealing.revealer import Revealer
+
+
+@dataclass(frozen=True)
+class GivenView:
+    """A view of a given network, and how it is evaluated over arrays."""
+
+    view: View
+    network: Network
+    """As it is computed."""
+    found: NetworkReveal | None = None
+    """Of an environment."""
+
+    def __call__(self, points: Floats) -> Floats:
+        """The logits (points, outputs) of points (points, inputs).
+
+        Of a view in exact arithmetic those in float64, which are near to them: what rests on them is computed exactly later.
+        """
+        deployment = self.view.deployment
+        if deployment.default.format is None:
+            deployment = Deployment(Arithmetic(FLOAT64))
+        with np.errstate(all="ignore"):
+            outputs = network_outputs(self.network, points.reshape(len(points), *self.network.input_shape), deployment)
+        return np.asarray(outputs.reshape(len(points), -1))
+
+    @property
+    def explained(self) -> bool:
+        """Whether every number that was tried is the one that the environment gives."""
+        return self.found is None or self.found.perfect
+
+
+def is_network_environment(text: str) -> bool:
+    """Whether a text names a library, and so an environment of a whole network."""
+    return text.partition(":")[0].strip() in NAMES
+
+
+@dataclass(frozen=True)
+class Given:
+    """A network, the format that it is computed in, and what its reveals take."""
+
+    network: Network
+    format: Format
+    revealer: Revealer
+    vectors: int = 1000
+    seed: int = 0
+    progress: Progress = lambda text: None
+
+
+def given_view(given: Given, text: str, name: str, role: str) -> GivenView:
+    """The view that ``text`` stands for: ``real``, an order with how its sums are taken, or an environment.
+
+    Raises InputError for what cannot be used, and for an order that does not fit every layer.
+    """
+    graph, fmt = given.network.logits, given.format
+    if is_network_environment(text):
+        where = parse_network_environment(text)
+        given.progress(f"revealing {where}")
+        answer = given.revealer.network(graph, fmt, where, vectors=given.vectors, seed=given.seed)
+        found = network_from_kept(answer["kept"], graph, where, fmt)
+        return _of_environment(graph, found, where, name, role)
+    if text.endswith(".json"):
+        raise InputError(f"{text}: a reveal file is of one layer; name an order, real, or an environment such as torch:batch=1")
+    return GivenView(View(name, text, role, Deployment(_arithmetic(graph, fmt, text))), graph)
+
+
+def _of_environment(network: Network, found: NetworkReveal, where: Environment, name: str, role: str) -> GivenView:
+    placed = str(replace(where, whole=False))
+    own = None if found.network == network else found.network
+    view = View(name, placed, role, found.deployment, placed, network=own, row=where.row)
+    return GivenView(view, found.network, found)
+
+
+def _arithmetic(network: Network, fmt: Format, text: str) -> Arithmetic:
+    """The arithmetic that a text names, which has to fit the sums of every layer."""
+    read: Sequence[Arithmetic] = []
+    for name in network.sums:
+        structure = network.structure(name)
+        assert isinstance(structure, Sums)
+        read = [*read, Sides(fmt, Shape(structure.terms, structure.outputs, 0)).arithmetic(text)]
+    if not read:
+        raise InputError("the network adds nothing: there is nothing to tell apart")
+    return read[0]

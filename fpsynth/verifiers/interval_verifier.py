@@ -1,0 +1,89 @@
+"""Interval bound propagation as a verifier of boxes: in real arithmetic, the unsound model, or in a deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth.errors import InputError
+from fpsynth.evaluators.enclosing import enclosed_logits
+from fpsynth.networks.network import Network
+from fpsynth.sums.arithmetic import Deployment
+from fpsynth.verifiers.asked import box_in, in_time, require_held
+from fpsynth.verifiers.claims import Box, Claim, Region
+from fpsynth.verifiers.intervals import finite_bounds, network_intervals, widening_named
+from fpsynth.version import __version__
+
+MAX_OPERATIONS = 1 << 18
+"""Products of a network whose every rounding is followed one by one: half a minute and two thirds of a gigabyte."""
+
+Bounds = tuple[tuple[Fraction, Fraction], ...]
+
+
+@dataclass(frozen=True)
+class IntervalVerifier:
+    """Interval arithmetic as a ``base.Verifier`` of boxes.
+
+    Under a deployment in formats each end is rounded outward where the deployment rounds, in its order, so that the bounds
+    hold for all that it computes; under REAL they are exact rationals and hold for exact values only.
+    """
+
+    name: str
+    deployment: Deployment
+    """What the bounds are of; networks and boxes are of the format of its default arithmetic."""
+    widening: str = ""
+    """A name of ``intervals.WIDENINGS``: what sums and products are widened by beside that."""
+
+    def __post_init__(self) -> None:
+        if widening_named(self.widening) and self.widening and self.deployment.default.format is None:
+            raise InputError(f"{self.name} widens by units of a format, which real arithmetic has not; use intervals")
+
+    @property
+    def reasons_in(self) -> Deployment:
+        """The deployment."""
+        return self.deployment
+
+    def verify(self, network: Network, region: Region, *, budget: float | None = None) -> Claim:
+        """See ``base.Verifier``.  ``unsat`` where one logit's lower end is above all others' upper ends; never ``sat``.
+
+        A network with one output has no classes: its bounds are given, its verdict is ``unknown``.
+        """
+        box = box_in(network, region, self.name)
+        fmt = self.deployment.default.format
+        if fmt is not None:
+            require_held(network, box, fmt)
+            if network.operations > MAX_OPERATIONS:
+                raise InputError(
+                    f"{self.name} follows every rounding: {network.operations} products are more than {MAX_OPERATIONS};"
+                    " use real arithmetic, or a smaller network"
+                )
+        return in_time(self.name, box, budget, lambda: self._claim(network, box))
+
+    def _claim(self, network: Network, box: Box) -> Claim:
+        bounds = self.bounds(network, box)
+        won, reason = _won(bounds)
+        return Claim(
+            self.name, box, "unsat" if won else "unknown", versions={"fpsynth": __version__}, bounds=bounds, reason=reason
+        )
+
+    def bounds(self, network: Network, box: Box) -> Bounds:
+        """A lower and an upper end of each output, row-major; empty where one of them is infinite or NaN."""
+        ends = list(zip(box.lower, box.upper, strict=True))
+        fmt = self.deployment.default.format
+        if fmt is None:
+            return enclosed_logits(network, ends)
+        return finite_bounds(network_intervals(network, ends, fmt, self.deployment, self.widening)) or ()
+
+
+def _won(bounds: Sequence[tuple[Fraction, Fraction]]) -> tuple[bool, str]:
+    """Whether one output is above all others whatever they are within their bounds; and why not."""
+    if not bounds:
+        return False, "an end of an interval is infinite or NaN"
+    if len(bounds) == 1:
+        return False, "a network with one output has no classes"
+    top = max(range(len(bounds)), key=lambda k: bounds[k][0])
+    other = max((k for k in range(len(bounds)) if k != top), key=lambda k: bounds[k][1])
+    if bounds[top][0] > bounds[other][1]:
+        return True, ""
+    return False, f"the intervals of outputs {min(top, other)} and {max(top, other)} overlap"

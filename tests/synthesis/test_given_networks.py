@@ -1,0 +1,127 @@
+"""Networks that are given: inputs on which two ways to evaluate them part, and ties that a verifier's ball contains."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT32
+from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
+from fpsynth.networks.network import Network, Node, dense_relu
+from fpsynth.report.explain import explain
+from fpsynth.revealing.revealer import Revealer
+from fpsynth.synthesis.checking.check import check
+from fpsynth.synthesis.given.boundaries import neighbours
+from fpsynth.synthesis.given.order import GivenOrder, order_of_network
+from fpsynth.synthesis.given.tie import GivenTie, tie_of_network
+from fpsynth.synthesis.given.views import Given
+from fpsynth.synthesis.verdicts import Verdict
+from fpsynth.witness import load, save
+
+rng = np.random.default_rng(5)
+
+
+def drawn(*shape):
+    return rng.standard_normal(shape).astype(np.float32).astype(float)
+
+
+DENSE = dense_relu((Dense(drawn(12, 8), drawn(12)), Dense(drawn(3, 12))))
+CONVOLUTIONAL = Network(
+    (
+        Node("conv", Convolution(drawn(3, 1, 3, 3), drawn(3), padding=1)),
+        Node("relu", ReLU(), ("conv",)),
+        Node("flat", Flatten(), ("relu",)),
+        Node("last", Dense(drawn(2, 75)), ("flat",)),
+    ),
+    (1, 5, 5),
+    "last",
+)
+
+
+@pytest.fixture(scope="module")
+def revealer():
+    with Revealer() as made:
+        yield made
+
+
+def points_of(network, count=40):
+    return drawn(count, int(np.prod(network.input_shape)))
+
+
+@pytest.mark.parametrize("network", [DENSE, CONVOLUTIONAL], ids=["dense", "convolutional"])
+@pytest.mark.parametrize("sides", [("sequential", "pairwise"), ("real", "sequential,fused"), ("sequential", "reverse", "real")])
+def test_an_input_on_a_boundary_tells_two_arithmetics_apart(tmp_path, revealer, network, sides):
+    asked = GivenOrder(network, FLOAT32, sides, points_of(network))
+    result = order_of_network(asked, Given(network, FLOAT32, revealer), 20.0, {}, None)
+    assert result.verdict is Verdict.FOUND
+    (witness,) = result.witnesses
+    assert [view.label for view in witness.views] == list(sides)
+    assert check(witness).confirmed
+    save(witness, tmp_path / "w.json")
+    assert load(tmp_path / "w.json") == witness
+    told = explain(witness)
+    assert "What is wrong" in told
+    assert len(told.splitlines()) < 150
+
+
+def test_the_same_arithmetic_twice_is_never_told_apart(revealer):
+    asked = GivenOrder(DENSE, FLOAT32, ("sequential", "sequential"), points_of(DENSE))
+    result = order_of_network(asked, Given(DENSE, FLOAT32, revealer), 0.3, {}, None)
+    assert result.verdict is Verdict.UNKNOWN
+    assert "were tried" in result.reason
+
+
+def test_neighbours_differ_in_class_and_no_halving_brings_them_nearer():
+    def classes_of(points):
+        return np.stack([points.sum(axis=1), np.zeros(len(points))], axis=1)
+
+    inputs = np.array([[1.0, 2.0, 0.5], [-1.0, -3.0, 0.25], [4.0, 0.0, 1.0]])
+    found = neighbours(classes_of, inputs, FLOAT32, np.random.default_rng(0))
+    for _ in range(100):
+        pair = next(found)
+        of_lower, of_upper = classes_of(np.stack([pair.lower, pair.upper])).argmax(axis=1)
+        assert of_lower != of_upper
+        middle = ((pair.lower + pair.upper) / 2).astype(np.float32).astype(float)
+        assert ((middle == pair.lower) | (middle == pair.upper)).all()
+        walk = pair.walk(np.random.default_rng(1))
+        assert (walk[0] == pair.lower).all()
+        assert (walk[-1] == pair.upper).all()
+        assert ((walk[1:] != walk[:-1]).sum(axis=1) == 1).all()
+        mixed = pair.mixed(20, np.random.default_rng(2))
+        assert ((mixed == pair.lower) | (mixed == pair.upper)).all()
+
+
+def test_inputs_of_one_class_have_no_boundary_between_them(revealer):
+    alike = np.repeat(points_of(DENSE, 1), 3, axis=0)
+    with pytest.raises(InputError, match="give inputs of two classes"):
+        order_of_network(
+            GivenOrder(DENSE, FLOAT32, ("sequential", "pairwise"), alike), Given(DENSE, FLOAT32, revealer), 5.0, {}, None
+        )
+
+
+@pytest.mark.parametrize("side", ["sequential", "sequential,fused"])
+def test_a_tie_on_a_network_that_is_given(tmp_path, revealer, side):
+    given = Given(DENSE, FLOAT32, revealer)
+    result = tie_of_network(GivenTie(side, points_of(DENSE)), given, 60.0, {}, None)
+    assert result.verdict is Verdict.FOUND, result.reason
+    (witness,) = result.witnesses
+    assert witness.claim.accepted
+    assert witness.ratio is not None
+    assert witness.ratio >= 1
+    assert check(witness).confirmed
+    save(witness, tmp_path / "w.json")
+    assert load(tmp_path / "w.json") == witness
+
+
+def test_ties_that_no_ball_reaches_are_unknown(revealer):
+    given = Given(DENSE, FLOAT32, revealer)
+    result = tie_of_network(GivenTie("sequential", points_of(DENSE), min_ratio=Fraction(2**40)), given, 1.0, {}, None)
+    assert result.verdict is Verdict.UNKNOWN
+    assert "no tie on the boundaries" in result.reason
+
+
+@pytest.mark.parametrize(("side", "said"), [("real", "in exact arithmetic there is none"), ("[0,1]", "12|terms|leaves")])
+def test_what_cannot_be_asked_of_a_given_network_is_said(revealer, side, said):
+    with pytest.raises(InputError, match=said):
+        tie_of_network(GivenTie(side, points_of(DENSE)), Given(DENSE, FLOAT32, revealer), 5.0, {}, None)
