@@ -96,13 +96,13 @@ def _layer(work: Work, name: str) -> LayerReveal:
     counts: Counter[Arithmetic] = Counter()
     for one in nodes:
         structure = work.computed.structure(one)
-        assert isinstance(structure, Sums)
-        counts += work.nodes[one].classes(structure.outputs)
+        if isinstance(structure, Sums):
+            counts += work.nodes[one].classes(structure.outputs)
     wrong = layer.wrong()
     return LayerReveal(
         name=name,
         kind=node.layer.kind,
-        nodes=nodes,
+        nodes=tuple(name for name in nodes if name in work.nodes),
         classes=tuple(counts.most_common()),
         explained=int((~wrong).sum()),
         total=wrong.size,
