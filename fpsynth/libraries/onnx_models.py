@@ -15,14 +15,14 @@ from fpsynth.networks.layers import Dense
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx import OPSET
 from fpsynth.networks.onnx.drafting import Blank, Hole, OnnxStyle
-from fpsynth.networks.onnx.layer_nodes import WRITERS, Writer
+from fpsynth.networks.onnx.layer_nodes import WRITERS, NodeWriter
 from fpsynth.networks.onnx.tensors import CODES
 from fpsynth.networks.onnx.writing import blank_model, single_node
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Kernel
 
-TABLE: LayerTable[Writer] = LayerTable("onnxruntime", {kind: writer for kind, writer in WRITERS.items() if not kind.ending})
+TABLE: LayerTable[NodeWriter] = LayerTable("onnxruntime", {kind: writer for kind, writer in WRITERS.items() if not kind.ending})
 
 _KEPT = 8
 """Models without their numbers: what one reveal asks for, again and again with other numbers."""

@@ -23,7 +23,7 @@ MAX_INTEGERS = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Constant:
+class OnnxConstant:
     """A constant."""
 
     numbers: NDArray[Any]
@@ -46,35 +46,35 @@ class Constant:
         return float(self.numbers.reshape(-1)[0])
 
 
-def integers(values: Sequence[int]) -> Constant:
+def integers(values: Sequence[int]) -> OnnxConstant:
     """A row of integers."""
     array = np.empty(len(values), object)
     array[:] = list(values)
-    return Constant(array)
+    return OnnxConstant(array)
 
 
-def constant(operation: OnnxOperation, elsewhere: Elsewhere | None) -> Constant:
+def constant(operation: OnnxOperation, elsewhere: Elsewhere | None) -> OnnxConstant:
     """The result of a Constant node."""
     names = ("value", "value_float", "value_floats", "value_int", "value_ints")
     given = dict(zip(names, operation.given(**dict.fromkeys(names)), strict=True))
     ((name, value),) = [(n, v) for n, v in given.items() if v is not None] or [("", None)]
     if name == "value" and hasattr(value, "data_type"):
-        return Constant(*array_of(value, elsewhere))
+        return OnnxConstant(*array_of(value, elsewhere))
     if name in ("value_int", "value_ints"):
-        return integers(value) if name == "value_ints" else Constant(integers([value]).numbers.reshape(()))
+        return integers(value) if name == "value_ints" else OnnxConstant(integers([value]).numbers.reshape(()))
     if name in ("value_float", "value_floats"):
         return _float(value)
     raise InputError("it holds no numbers")
 
 
-def _float(value: Any) -> Constant:
+def _float(value: Any) -> OnnxConstant:
     numbers = np.array(value, np.float32)
     if not np.isfinite(numbers).all():
         raise InputError("it holds infinities or NaN")
-    return Constant(numbers, FORMATS[1])
+    return OnnxConstant(numbers, FORMATS[1])
 
 
-def folded(operation: OnnxOperation, inputs: Sequence[Constant | None], opset: int) -> Constant:
+def folded(operation: OnnxOperation, inputs: Sequence[OnnxConstant | None], opset: int) -> OnnxConstant:
     """What an operation makes of constants.  Raises InputError where it would round, or is not read."""
     fold = _FOLDS.get(operation.kind)
     if fold is None or not inputs or inputs[0] is None:
@@ -88,7 +88,7 @@ def folded(operation: OnnxOperation, inputs: Sequence[Constant | None], opset: i
     return result
 
 
-def axes_of(operation: OnnxOperation, inputs: Sequence[Constant | None], opset: int, since: int) -> list[int] | None:
+def axes_of(operation: OnnxOperation, inputs: Sequence[OnnxConstant | None], opset: int, since: int) -> list[int] | None:
     """The axes of an operation that has them as an attribute before opset ``since``, then as an input; None for none."""
     if opset < since:
         axes = operation.attributes.get("axes")
@@ -130,50 +130,50 @@ def target(shape: Sequence[int], sizes: Sequence[int], allow_zero: bool) -> tupl
     return tuple(kept)
 
 
-def _same(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
-    result: Constant = inputs[0]
+def _same(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
+    result: OnnxConstant = inputs[0]
     return result
 
 
-def _reshaped(array: Constant, shape: Sequence[int]) -> Constant:
+def _reshaped(array: OnnxConstant, shape: Sequence[int]) -> OnnxConstant:
     if math.prod(shape) != array.numbers.size or min(shape, default=1) < 0:
         raise InputError(f"a constant of {array.numbers.size} numbers cannot become {list(shape)}")
-    return Constant(array.numbers.reshape(shape), array.format)
+    return OnnxConstant(array.numbers.reshape(shape), array.format)
 
 
-def _reshape(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _reshape(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     (allow_zero,) = operation.given(allowzero=0)
     if len(inputs) != 2 or inputs[1] is None:
         raise InputError("it has no shape")
     return _reshaped(inputs[0], target(inputs[0].numbers.shape, inputs[1].integers, bool(allow_zero)))
 
 
-def _flatten(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _flatten(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     (axis,) = operation.given(axis=1)
     shape = inputs[0].numbers.shape
     place = require_axis(axis, len(shape) + 1) if axis != len(shape) else axis
     return _reshaped(inputs[0], (math.prod(shape[:place]), math.prod(shape[place:])))
 
 
-def _transpose(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _transpose(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     axes = inputs[0].numbers.ndim
     (perm,) = operation.given(perm=[*reversed(range(axes))])
     if sorted(perm) != list(range(axes)):
         raise InputError(f"the axes {perm[:MAX_AXES]} are not 0 to {axes - 1} in some order")
-    return Constant(inputs[0].numbers.transpose(perm), inputs[0].format)
+    return OnnxConstant(inputs[0].numbers.transpose(perm), inputs[0].format)
 
 
-def _squeeze(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _squeeze(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     return _reshaped(inputs[0], squeezed(inputs[0].numbers.shape, axes_of(operation, inputs, opset, 13)))
 
 
-def _unsqueeze(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _unsqueeze(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     return _reshaped(inputs[0], unsqueezed(inputs[0].numbers.shape, axes_of(operation, inputs, opset, 13)))
 
 
-def _cast(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _cast(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     (to,) = operation.given(to=0)
-    array: Constant = inputs[0]
+    array: OnnxConstant = inputs[0]
     if to in INTEGERS:
         if array.format is not None and not (array.numbers == np.trunc(array.numbers)).all():
             raise InputError("it rounds a constant to integers")
@@ -181,14 +181,14 @@ def _cast(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Consta
         whole = integers([int(number) for number in array.numbers.reshape(-1)[: MAX_INTEGERS + 1]]).numbers
         if array.numbers.size > MAX_INTEGERS or any(not low <= number <= high for number in whole):
             raise InputError("it casts a constant to integers that do not hold it")
-        return Constant(whole.reshape(array.numbers.shape))
+        return OnnxConstant(whole.reshape(array.numbers.shape))
     fmt = FORMATS.get(to)
     if fmt is None:
         raise InputError("it casts a constant to a type that is not read")
-    return Constant(_as(array, fmt), fmt)
+    return OnnxConstant(_as(array, fmt), fmt)
 
 
-def _as(array: Constant, fmt: Format) -> NDArray[Any]:
+def _as(array: OnnxConstant, fmt: Format) -> NDArray[Any]:
     """The numbers in another format.  Raises InputError where one would be rounded."""
     if array.format is None and any(abs(number) > 1 << 53 for number in array.integers):
         raise InputError("it casts integers that floats do not hold")
@@ -201,7 +201,7 @@ def _as(array: Constant, fmt: Format) -> NDArray[Any]:
     return narrow if fmt is FLOAT64 else narrow.astype(np.float32)
 
 
-def _concat(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _concat(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     (axis,) = operation.given(axis=0)
     arrays = [array.numbers for array in inputs if array is not None]
     try:
@@ -210,10 +210,10 @@ def _concat(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Cons
         raise InputError("it joins constants that do not fit together") from None
     if joined.size > MAX_FOLDED or len({array.format for array in inputs}) != 1:
         raise InputError("it joins constants of several types, or too many")
-    return Constant(joined, inputs[0].format)
+    return OnnxConstant(joined, inputs[0].format)
 
 
-def _gather(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _gather(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     (axis,) = operation.given(axis=0)
     numbers, chosen = inputs[0].numbers, inputs[1]
     place = require_axis(axis, numbers.ndim)
@@ -222,22 +222,22 @@ def _gather(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Cons
         raise InputError("it gathers too many numbers")
     result = np.empty((*numbers.shape[:place], *chosen.numbers.shape, *numbers.shape[place + 1 :]), numbers.dtype)
     result[...] = np.take(numbers, np.array(index, np.int64).reshape(chosen.numbers.shape), place)
-    return Constant(result, inputs[0].format)
+    return OnnxConstant(result, inputs[0].format)
 
 
-def _filled(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _filled(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     """ConstantOfShape."""
     (value,) = operation.given(value=None)
-    fill = Constant(np.zeros(1, np.float32), FORMATS[1]) if value is None else constant(operation, None)
+    fill = OnnxConstant(np.zeros(1, np.float32), FORMATS[1]) if value is None else constant(operation, None)
     shape = inputs[0].integers
     if fill.numbers.size != 1 or min(shape, default=0) < 0 or len(shape) > MAX_AXES or math.prod(shape) > MAX_INTEGERS:
         raise InputError("it fills a shape that is none, or too large")
     result = np.empty(shape, fill.numbers.dtype)
     result[...] = fill.numbers.reshape(-1)[0]
-    return Constant(result, fill.format)
+    return OnnxConstant(result, fill.format)
 
 
-def _slice(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+def _slice(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
     numbers = inputs[0].numbers
     if opset < 10:
         starts, ends, axes = operation.given(starts=[], ends=[], axes=None)
@@ -251,13 +251,13 @@ def _slice(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Const
     slices = [slice(None)] * numbers.ndim
     for axis, start, end, step in zip(chosen, starts, ends, steps, strict=True):
         slices[require_axis(axis, numbers.ndim)] = slice(start, None if step < 0 and end < -numbers.shape[axis] else end, step)
-    return Constant(numbers[tuple(slices)], inputs[0].format)
+    return OnnxConstant(numbers[tuple(slices)], inputs[0].format)
 
 
-def _computed(function: Callable[[int, int], int]) -> Callable[..., Constant]:
+def _computed(function: Callable[[int, int], int]) -> Callable[..., OnnxConstant]:
     """Of integers only: sizes that are multiplied, say."""
 
-    def fold(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> Constant:
+    def fold(operation: OnnxOperation, inputs: Sequence[Any], opset: int) -> OnnxConstant:
         if len(inputs) != 2 or any(array is None or array.format is not None for array in inputs):
             raise InputError(
                 "it computes weights from weights; fpsynth does not round them: fold constants before the export"
@@ -272,7 +272,7 @@ def _computed(function: Callable[[int, int], int]) -> Callable[..., Constant]:
         whole = [function(int(x), int(y)) for x, y in zip(a.reshape(-1), b.reshape(-1), strict=True)]
         if any(abs(number) >= 1 << 63 for number in whole):
             raise InputError("it computes integers of more than 64 bits")
-        return Constant(integers(whole).numbers.reshape(a.shape))
+        return OnnxConstant(integers(whole).numbers.reshape(a.shape))
 
     return fold
 
@@ -283,7 +283,7 @@ def _quotient(a: int, b: int) -> int:
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
-_FOLDS: dict[str, Callable[..., Constant]] = {
+_FOLDS: dict[str, Callable[..., OnnxConstant]] = {
     "Identity": _same,
     "Dropout": _same,
     "Reshape": _reshape,

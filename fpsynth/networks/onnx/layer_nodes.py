@@ -14,7 +14,7 @@ from fpsynth.networks import layers as la
 from fpsynth.networks.layers import Layer
 from fpsynth.networks.onnx.drafting import Place
 
-Writer = Callable[[Place], None]
+NodeWriter = Callable[[Place], None]
 
 
 def _dense(place: Place) -> None:
@@ -63,7 +63,7 @@ def _affine(place: Place) -> None:
     place.then("Add", place.inner(f"_scaled_{number}", "Mul", scale), shift, part="shift")
 
 
-def _pooling(operator: str) -> Writer:
+def _pooling(operator: str) -> NodeWriter:
     def write(place: Place) -> None:
         layer = place.layer
         more = {"count_include_pad": int(layer.count_padding)} if isinstance(layer, la.AveragePooling) else {}
@@ -84,11 +84,11 @@ def _global(place: Place) -> None:
         place.add("ReduceMean", place.draft.integers(f"_axes_{place.draft.number('axes')}", axes), keepdims=0)
 
 
-def _plain(operator: str, **attributes: Any) -> Writer:
+def _plain(operator: str, **attributes: Any) -> NodeWriter:
     return lambda place: place.add(operator, **attributes)
 
 
-def _with_constant(operator: str) -> Writer:
+def _with_constant(operator: str) -> NodeWriter:
     def write(place: Place) -> None:
         constant = place.numbers(f"_constant_{place.draft.number('constant')}", "value")
         operands = [*place.inputs, constant]
@@ -124,7 +124,7 @@ def _pad(place: Place) -> None:
     place.add("Pad", pads, place.numbers(f"_fill_{number}", "value"), mode="constant")
 
 
-WRITERS: Mapping[type[Layer], Writer] = MappingProxyType(
+WRITERS: Mapping[type[Layer], NodeWriter] = MappingProxyType(
     {
         la.Dense: _dense,
         la.Convolution: _convolution,

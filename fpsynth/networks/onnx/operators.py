@@ -12,7 +12,7 @@ from fpsynth.networks.assembling import Activation, require_axis
 from fpsynth.networks.layers import Argmax, Clip, LeakyReLU, MaxPooling, MultiplyConstant, ReLU, Softmax, SubtractConstant
 from fpsynth.networks.layers.base import shown
 from fpsynth.networks.onnx import operators_sums as sums
-from fpsynth.networks.onnx.constants import Constant, axes_of, squeezed, target, unsqueezed
+from fpsynth.networks.onnx.constants import OnnxConstant, axes_of, squeezed, target, unsqueezed
 from fpsynth.networks.onnx.model import OnnxOperation
 from fpsynth.networks.onnx.state import OnnxReading, Operand, count, one_constant, value
 from fpsynth.networks.onnx.tensors import FORMATS, INTEGERS, type_name
@@ -110,7 +110,7 @@ def _reshape(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand])
     (allow_zero,) = op.given(allowzero=0)
     count(inputs, 2, 2)
     computed, sizes = value(inputs[0]), inputs[1]
-    if not isinstance(sizes, Constant):
+    if not isinstance(sizes, OnnxConstant):
         raise InputError("it reshapes to a shape that is computed: export with fixed sizes")
     asked = sizes.integers
     if reading.batch > 1 and asked[:1] == [reading.batch]:
@@ -136,7 +136,7 @@ def _unsqueeze(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand
 
 
 def _axes(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> list[int] | None:
-    return axes_of(op, [i if isinstance(i, Constant) else None for i in inputs], reading.opset, 13)
+    return axes_of(op, [i if isinstance(i, OnnxConstant) else None for i in inputs], reading.opset, 13)
 
 
 def _transpose(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
@@ -160,10 +160,10 @@ def _pad(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> 
     axes = [*range(len(computed.dims))]
     if reading.opset >= 11:
         count(inputs, 2, 4)
-        pads = inputs[1].integers if isinstance(inputs[1], Constant) else None
+        pads = inputs[1].integers if isinstance(inputs[1], OnnxConstant) else None
         given = (*inputs[2:], None, None)
         fill = 0.0 if given[0] is None else reading.scalar(given[0], "value")
-        if isinstance(given[1], Constant):
+        if isinstance(given[1], OnnxConstant):
             axes = [require_axis(axis, len(computed.dims)) for axis in given[1].integers]
     if mode != "constant" or pads is None or len(pads) != 2 * len(axes) or len(set(axes)) != len(axes):
         raise InputError(f"it pads in the mode {mode!r}; read are constant pads, two for each axis")
@@ -202,7 +202,7 @@ def _dropout(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand])
 
 
 def _is_false(operand: Operand) -> bool:
-    return isinstance(operand, Constant) and operand.numbers.size == 1 and not operand.numbers.reshape(-1)[0]
+    return isinstance(operand, OnnxConstant) and operand.numbers.size == 1 and not operand.numbers.reshape(-1)[0]
 
 
 def _cast(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:

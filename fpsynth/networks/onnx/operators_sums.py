@@ -21,7 +21,7 @@ from fpsynth.networks.layers import (
     SubtractConstant,
 )
 from fpsynth.networks.layers.base import shown
-from fpsynth.networks.onnx.constants import Constant, axes_of
+from fpsynth.networks.onnx.constants import OnnxConstant, axes_of
 from fpsynth.networks.onnx.model import OnnxOperation
 from fpsynth.networks.onnx.state import OnnxReading, Operand, aligned, count, one_constant, value
 
@@ -72,14 +72,14 @@ def gemm(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> 
     return result
 
 
-def _with_weight(inputs: Sequence[Operand]) -> tuple[Activation, Constant, bool]:
+def _with_weight(inputs: Sequence[Operand]) -> tuple[Activation, OnnxConstant, bool]:
     pair = one_constant(inputs)
     if pair is None:
         raise InputError("it multiplies two values that are computed; read are products with constant weights")
     return pair
 
 
-def _matrix(reading: OnnxReading, constant: Constant) -> Any:
+def _matrix(reading: OnnxReading, constant: OnnxConstant) -> Any:
     weight = reading.numbers(constant, "weight")
     while weight.ndim > 2 and weight.shape[0] == 1:
         weight = weight[0]
@@ -258,7 +258,7 @@ def mean(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> 
     """ReduceMean over all axes but the channels'."""
     _, keep, _ = op.given(axes=None, keepdims=1, noop_with_empty_axes=0)
     count(inputs, 1, 2)
-    arrays = [operand if isinstance(operand, Constant) else None for operand in inputs]
+    arrays = [operand if isinstance(operand, OnnxConstant) else None for operand in inputs]
     axes = axes_of(op, arrays, reading.opset, 18)
     computed = value(inputs[0])
     return reading.assembly.averaged(op.label, computed, [*range(len(computed.dims))] if axes is None else axes, bool(keep))

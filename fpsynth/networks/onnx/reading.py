@@ -19,7 +19,7 @@ from fpsynth.networks.assembling import MAX_AXES, Activation, Assembly
 from fpsynth.networks.imported import Imported
 from fpsynth.networks.layers.base import shown as shape_shown
 from fpsynth.networks.network import Network
-from fpsynth.networks.onnx.constants import Constant, constant, folded, integers
+from fpsynth.networks.onnx.constants import OnnxConstant, constant, folded, integers
 from fpsynth.networks.onnx.model import OnnxModel, OnnxOperation, at, parsed
 from fpsynth.networks.onnx.operators import NOTHING, OPERATORS, integer_format, unread
 from fpsynth.networks.onnx.state import OnnxReading, Operand
@@ -177,7 +177,7 @@ class _Reader:
             tensor = self.model.tensors.get(name)
             if tensor is None:
                 raise InputError(f"it reads {name!r}, an output that is not read")
-            tensors[name] = Constant(*array_of(tensor, self.elsewhere))
+            tensors[name] = OnnxConstant(*array_of(tensor, self.elsewhere))
         return tensors[name]
 
     def _step(self, operation: OnnxOperation) -> None:
@@ -190,13 +190,13 @@ class _Reader:
         if isinstance(result, Activation):
             self.reading.types[operation.outputs[0] or name] = self._type(operation, inputs)
 
-    def _result(self, operation: OnnxOperation, inputs: Sequence[Operand]) -> Activation | Constant:
+    def _result(self, operation: OnnxOperation, inputs: Sequence[Operand]) -> Activation | OnnxConstant:
         if operation.kind == "Constant":
             return constant(operation, self.elsewhere)
-        if operation.kind == "Shape" and isinstance(inputs[0], (Activation, Constant)):
+        if operation.kind == "Shape" and isinstance(inputs[0], (Activation, OnnxConstant)):
             return self._shape(operation, inputs[0])
         if not any(isinstance(operand, Activation) for operand in inputs):
-            arrays = [operand if isinstance(operand, Constant) else None for operand in inputs]
+            arrays = [operand if isinstance(operand, OnnxConstant) else None for operand in inputs]
             return folded(operation, arrays, self.reading.opset)
         read = OPERATORS.get(operation.kind)
         if read is None:
@@ -210,7 +210,7 @@ class _Reader:
             self.reading.notes.append(f"{operation.kind} {operation.label!r} is left out: it changes no bits")
         return read(self.reading, operation, inputs)
 
-    def _shape(self, operation: OnnxOperation, operand: Activation | Constant) -> Constant:
+    def _shape(self, operation: OnnxOperation, operand: Activation | OnnxConstant) -> OnnxConstant:
         start, end = operation.given(start=0, end=None)
         dims = operand.dims if isinstance(operand, Activation) else operand.numbers.shape
         return integers(dims[start:end])

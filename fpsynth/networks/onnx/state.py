@@ -13,10 +13,10 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.networks.assembling import Activation, Assembly
 from fpsynth.networks.layers.base import shown
-from fpsynth.networks.onnx.constants import Constant
+from fpsynth.networks.onnx.constants import OnnxConstant
 from fpsynth.networks.onnx.model import OnnxOperation
 
-Operand = Activation | Constant | None
+Operand = Activation | OnnxConstant | None
 """What an input of a node is: computed, a constant, or left out."""
 
 
@@ -30,7 +30,7 @@ class OnnxReading:
     """How many nodes read each tensor."""
     batch: int = 1
     """The size of the first axis that the model was exported for."""
-    tensors: dict[str, Activation | Constant] = field(default_factory=dict)
+    tensors: dict[str, Activation | OnnxConstant] = field(default_factory=dict)
     types: dict[str, Format | None] = field(default_factory=dict)
     """Of computed tensors: None for integers."""
     formats: set[Format] = field(default_factory=set)
@@ -42,7 +42,7 @@ class OnnxReading:
 
     def numbers(self, operand: Operand, what: str) -> NDArray[Any]:
         """The numbers of a constant parameter."""
-        if not isinstance(operand, Constant):
+        if not isinstance(operand, OnnxConstant):
             raise InputError(f"its {what} {'is left out' if operand is None else 'is computed'}: it must be constant")
         if operand.format is None:
             raise InputError(f"its {what} holds integers: export the network before it is quantised")
@@ -51,7 +51,7 @@ class OnnxReading:
 
     def scalar(self, operand: Operand, what: str) -> float:
         """The number of a constant parameter that is one number."""
-        return Constant(self.numbers(operand, what)).scalar
+        return OnnxConstant(self.numbers(operand, what)).scalar
 
 
 def value(operand: Operand) -> Activation:
@@ -68,17 +68,17 @@ def count(inputs: Sequence[Operand], least: int, most: int) -> None:
         raise InputError(f"it has {len(inputs)} inputs, not {wanted}")
 
 
-def one_constant(inputs: Sequence[Operand]) -> tuple[Activation, Constant, bool] | None:
+def one_constant(inputs: Sequence[Operand]) -> tuple[Activation, OnnxConstant, bool] | None:
     """The computed operand and the constant of two, and whether the constant comes first; None where both are computed."""
     first, second = inputs[0], inputs[1]
-    if isinstance(first, Activation) and isinstance(second, Constant):
+    if isinstance(first, Activation) and isinstance(second, OnnxConstant):
         return first, second, False
-    if isinstance(first, Constant) and isinstance(second, Activation):
+    if isinstance(first, OnnxConstant) and isinstance(second, Activation):
         return second, first, True
     return None
 
 
-def aligned(operation: OnnxOperation, constant: Constant, computed: Activation, opset: int) -> Constant:
+def aligned(operation: OnnxOperation, constant: OnnxConstant, computed: Activation, opset: int) -> OnnxConstant:
     """The constant of an operation of opset 6 where the attribute ``axis`` says which axis its first is."""
     if opset >= 7:
         operation.given()
@@ -92,4 +92,4 @@ def aligned(operation: OnnxOperation, constant: Constant, computed: Activation, 
     place = axis + axes if axis < 0 else axis
     if not 0 <= place <= axes - len(shape):
         raise InputError(f"its second operand does not fit at the axis {axis}")
-    return Constant(constant.numbers.reshape(*shape, *[1] * (axes - place - len(shape))), constant.format)
+    return OnnxConstant(constant.numbers.reshape(*shape, *[1] * (axes - place - len(shape))), constant.format)
