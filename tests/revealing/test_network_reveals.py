@@ -81,6 +81,9 @@ def test_where_layers_are_computed_together_the_first_that_differs_is_named(reve
     assert alone["conv1"]
     assert alone["norm"]
     assert found["network"]["explained"] < found["network"]["of"]
+    (add,) = [layer for layer in found["layers"] if layer["name"] == "add"]  # its inputs are computed together with it
+    assert add["explained"] < add["of"]
+    assert add["notes"] == ["not all of it is explained by its inputs added in their order, subnormals flushed or not"]
     assert any("norm is the first layer whose results differ" in note for note in found["notes"])
 
 
