@@ -132,4 +132,6 @@ def _joining(work: Work, name: str, started: float) -> LayerReveal:
     usual, missing = best
     seconds = round(time.monotonic() - started, 3)
     kind, right = work.network[name].layer.kind, int((~missing).sum())
-    return LayerReveal(name, kind, (name,), ((usual, sums.outputs),), right, missing.size, seconds=seconds)
+    told = "not all of it is explained by its inputs added in their order, subnormals flushed or not"
+    notes = (told,) if missing.any() else ()
+    return LayerReveal(name, kind, (name,), ((usual, sums.outputs),), right, missing.size, notes=notes, seconds=seconds)

@@ -138,6 +138,9 @@ def test_where_layers_are_computed_together_the_first_that_differs_is_named() ->
     assert alone["norm"]
     assert found.check.explained < found.check.total
     assert any("norm is the first layer whose results differ" in note for note in found.notes)
+    add = next(layer for layer in found.layers if layer.name == "add")  # its inputs are computed together with it
+    assert add.explained < add.total
+    assert add.notes == ("not all of it is explained by its inputs added in their order, subnormals flushed or not",)
 
 
 @pytest.mark.parametrize("environment", ["torch:batch=1", "torch:batch=4", "onnxruntime:batch=1", "numpy:batch=1"])
