@@ -10,11 +10,12 @@ from fpsynth.formats import FLOAT32
 from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.report.explain import explain
+from fpsynth.report.telling import report
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.given.boundaries import neighbours
 from fpsynth.synthesis.given.order import GivenOrder, order_of_network
-from fpsynth.synthesis.given.tie import GivenTie, tie_of_network
+from fpsynth.synthesis.given.tie import GivenTie, single_steps, tie_of_network
 from fpsynth.synthesis.given.views import Given
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import load, save
@@ -100,10 +101,11 @@ def test_inputs_of_one_class_have_no_boundary_between_them(revealer):
         )
 
 
+@pytest.mark.parametrize("network", [DENSE, CONVOLUTIONAL], ids=["dense", "convolutional"])
 @pytest.mark.parametrize("side", ["sequential", "sequential,fused"])
-def test_a_tie_on_a_network_that_is_given(tmp_path, revealer, side):
-    given = Given(DENSE, FLOAT32, revealer)
-    result = tie_of_network(GivenTie(side, points_of(DENSE)), given, 60.0, {}, None)
+def test_a_tie_on_a_network_that_is_given(tmp_path, revealer, network, side):
+    given = Given(network, FLOAT32, revealer)
+    result = tie_of_network(GivenTie(side, points_of(network)), given, 60.0, {}, None)
     assert result.verdict is Verdict.FOUND, result.reason
     (witness,) = result.witnesses
     assert witness.claim.accepted
@@ -112,6 +114,17 @@ def test_a_tie_on_a_network_that_is_given(tmp_path, revealer, side):
     assert check(witness).confirmed
     save(witness, tmp_path / "w.json")
     assert load(tmp_path / "w.json") == witness
+    for told in (report(witness), report(result), explain(witness)):
+        assert "lipschitz certifies that every point closer to b" in " ".join(told.replace("│", " ").split())
+
+
+def test_every_single_step_is_one_number_of_the_format():
+    point = np.array([0.5, -0.0, FLOAT32.max_finite.__float__(), -1.0])
+    steps = single_steps(point, FLOAT32)
+    assert len(steps) == 7  # above the largest number there is none
+    assert ((steps != point).sum(axis=1) <= 1).all()
+    neighbours_of = {float(np.nextafter(np.float32(0.5), np.float32(1))), float(np.nextafter(np.float32(0.5), np.float32(0)))}
+    assert neighbours_of <= set(steps[:, 0].tolist())
 
 
 def test_ties_that_no_ball_reaches_are_unknown(revealer):

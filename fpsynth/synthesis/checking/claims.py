@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import cache
 
 from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.networks.network import stacked
 from fpsynth.synthesis.checking.findings import Finding, NotChecked
 from fpsynth.synthesis.ties.certification import (
     REAL_CERTIFIERS,
@@ -76,12 +77,17 @@ class Balls:
         witness = self.witness
         if witness.format.name not in SOUND_FORMATS:
             return
+        claim = "the floating-point-sound certifier rejects the smallest ball that contains the counterexample"
         try:
             tool = self.tool("lipschitz-sound")
         except MissingPackageError:
             return
+        except InputError as error:
+            if stacked(witness.network):
+                raise
+            yield NotChecked(claim, str(error))
+            return
         accepted = tool.accepts(witness.certified, self.at, containing(self.squared))
-        claim = "the floating-point-sound certifier rejects the smallest ball that contains the counterexample"
         if accepted and not covers_all(witness.network, witness.deployment, witness.format):
             yield NotChecked(claim, f"it accepts it, but does not speak of {witness.deployment}")
             return
