@@ -25,6 +25,8 @@ from fpsynth.libraries.pool import CallResult, LibraryPool, PoolMember
 from fpsynth.libraries.registry import names_for
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.sums.arithmetic import REAL, Deployment
+from fpsynth.synthesis.checking.check import check
+from fpsynth.witness.file import parse, text
 from fpsynth.witness.prediction import floats_at
 
 BATCHES = (1, 4, 64)
@@ -52,6 +54,18 @@ def test_real_arithmetic_cannot_be_replayed() -> None:
 def numpy_pool() -> Iterator[LibraryPool]:
     with LibraryPool(["numpy"]) as started:
         yield started
+
+
+def test_a_replayed_file_of_version_1_says_the_logits_that_its_runs_are_compared_with(numpy_pool: LibraryPool) -> None:
+    """Else what is written of it would contradict itself: the runs agree with views that have no logits."""
+    assert not any(view.logits for view in PUBLISHED.views)
+    replayed = replay(PUBLISHED, pool=numpy_pool)
+    assert [tuple(map(float, view.logits)) for view in replayed.views] == [floats_at(PUBLISHED, v) for v in PUBLISHED.views]
+    assert all(seen.agrees_with == ("a", "b") for seen in replayed.observations)
+    assert parse(text(replayed)) == replayed
+    claims = {finding.claim: finding.holds for finding in check(replayed).findings}
+    assert claims["the measure is right"]
+    assert claims["the logits of b (float32 sequential) are right"]
 
 
 def test_no_flip_no_confirmation(numpy_pool: LibraryPool) -> None:

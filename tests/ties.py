@@ -1,6 +1,6 @@
-"""Ties for the tests: how they are made and changed, the published one, and an exact certifier of one input and two outputs."""
+"""Ties for the tests: how they are made and changed, and the published one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -80,14 +80,3 @@ def tie(weights: tuple[float, float], xa: float, xb: float, dtype: Format = FLOA
 
 PUBLISHED = tie((0.9890594482421875, 0.989059507846832275390625), 0.157976210117340087890625, 0.19721232354640960693359375)
 """Murray, Breaking a Verified Certifier."""
-
-
-def lipschitz(witness: Witness) -> Callable[[Sequence[float]], bool]:
-    """The exact certifier of two linear outputs of one input: margin > |w1 - w0| * distance."""
-    (w0,), (w1,) = witness.network.dense_layers[0].weight.tolist()
-    bound = abs(Fraction(w1) - Fraction(w0)) * abs(Fraction(witness.certified[0]) - Fraction(witness.point[0]))
-
-    def judge(logits: Sequence[float]) -> bool:
-        return abs(Fraction(logits[0]) - Fraction(logits[1])) > bound
-
-    return judge

@@ -28,8 +28,16 @@ def order(request: OrderRequest) -> Result:
     where neither it nor ``only_in`` is given; with ``only_in`` the network departs there, and not in ``b`` either.
     ``silent``: sides on which the network must do what it does in ``a``.  ``box``: one range LO:HI for every input, with commas
     between them, inside which it happens (and nowhere else that is sampled); ``threshold``: FEATURE>VALUE or FEATURE<VALUE
-    likewise.  Raises InputError for what cannot be used.
+    likewise.
+
+    ``network``, ``points``: files of a network and of inputs; between the classes of these an input is looked for that the
+    network puts into different ones.  ``a`` and ``b`` are then arithmetics of all its layers, or environments such as
+    ``torch:batch=1``.  Raises InputError for what cannot be used.
     """
+    if request.network is not None:
+        from fpsynth.synthesis.given.asking import order_request
+
+        return order_request(request)
     from fpsynth.synthesis.questions import run_order
 
     return run_order(request)

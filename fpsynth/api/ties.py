@@ -21,9 +21,14 @@ def tie(request: TieRequest) -> Result:
     given, a quarter of the time limit is spent on it.  ``count``: so many different witnesses; from the second on they vary in
     shape, signs and classes as far as ``shape``, ``weights`` and ``inputs`` do not fix them (see
     ``fpsynth.synthesis.ties.variants``).  ``replay``: run them in each ``library`` at each ``batch`` size on ``device``.
+    ``network``, ``points``: files of a network and of inputs, between whose classes a tie of that very network is looked for.
 
     Raises InputError for arguments that cannot be used.
     """
+    if request.network is not None:
+        from fpsynth.synthesis.given.asking import tie_request
+
+        return tie_request(request)
     from fpsynth.synthesis.ties.run import answer_request
 
     return answer_request(request)

@@ -86,7 +86,7 @@ def replay(
         with own:
             seen |= request.observed(own, runs)
     found = [record for run in sweep for record in seen[run]]
-    return replace(witness, observations=(*_merged(found), *(record for run in placed for record in seen[run])))
+    return replace(request.witness, observations=(*_merged(found), *(record for run in placed for record in seen[run])))
 
 
 def predicted(witness: Witness) -> Witness:
@@ -94,10 +94,12 @@ def predicted(witness: Witness) -> Witness:
 
     Raises InputError where a view has none.
     """
-    if not witness.two_points:
+    if not witness.two_points or all(view.logits for view in witness.views):
         return witness
     known = (view if view.logits else with_prediction(witness.network, witness.at(view), view) for view in witness.views)
-    return replace(witness, views=tuple(known))
+    reference, deployed, *others = known
+    measure = witness.predicate.measure(reference.logits, deployed.logits)
+    return replace(witness, views=(reference, deployed, *others), measure=measure)
 
 
 def judge(witness: Witness) -> Judge | None:

@@ -1,27 +1,27 @@
-"""Writer for divergences: a folder with the witness, the network as ONNX and the point, for other tools."""
+"""Writer for witnesses of any network: a folder with the witness, the network as ONNX and the points, for other tools."""
 
 from __future__ import annotations
 
-import json
 import os
 
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import write_tree
 from fpsynth.networks.onnx import OPSET, onnx_bytes
-from fpsynth.witness import Witness, to_json
+from fpsynth.witness import Witness
+from fpsynth.witness.file import text_and_files
 from fpsynth.witness.numerals import decimal_text
 
 
 def write_divergence_folder(divergence: Witness, folder: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Write witness.json, network.onnx and point.txt into a new or empty folder; return what was left out, one line each.
+    """Write witness.json, network.onnx and NAME.txt for each point into a new or empty folder; return what was left out.
 
-    point.txt has the exact decimal expansion of each input, a line each.  Raises InputError where the folder is not free or
-    cannot be written.
+    A point's text has the exact decimal expansion of each input, a line each.  A large network lies beside witness.json in a
+    file of its own.  Raises InputError where the folder is not free or cannot be written.
     """
-    files = {
-        "witness.json": (json.dumps(to_json(divergence), indent=1, allow_nan=False) + "\n").encode("ascii"),
-        "point.txt": "".join(f"{decimal_text(x)}\n" for x in divergence.point).encode("ascii"),
-    }
+    written, beside = text_and_files(divergence)
+    files = {"witness.json": written.encode(), **beside}
+    for point in divergence.points:
+        files[f"{point.name}.txt"] = "".join(f"{decimal_text(x)}\n" for x in point.numbers).encode("ascii")
     left_out: tuple[str, ...] = ()
     try:
         files["network.onnx"] = onnx_bytes(divergence.network, divergence.format, batch=1, opset=OPSET)

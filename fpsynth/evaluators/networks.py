@@ -61,6 +61,25 @@ def graph_logits(network: Network, point: Sequence[float], fmt: Format, deployme
     return tuple(float(value.value) for value in graph.run(given, step))
 
 
+def node_output(network: Network, name: str, output: int, given: Sequence[float], fmt: Format, deployment: Deployment) -> float:
+    """One output of one node by the exact interpreter: ``given`` are the flat numbers of ``fmt`` that come into the node.
+
+    ``output`` is its flat position.  A selection is computed in the default arithmetic.  Raises InputError for a batch
+    normalisation and in real arithmetic.
+    """
+    structure = network.structure(name)
+    values: Numbers = [Number(from_float(x), fmt) for x in given]
+    if isinstance(structure, Sums):
+        layer = _Layer(name, structure, deployment, network.sums.index(name), fmt)
+        layer.require_summed()
+        return float(layer.one(structure.addends(output), values, deployment.at(layer.index, output)).value)
+    if isinstance(structure, Selection):
+        group, position = divmod(output, structure.taps.positions)
+        row = moved(structure.taps.at(np.array([position])), group * structure.group_stride)[0]
+        return float(_selected_of(structure, row.tolist(), values, deployment.default).value)
+    return float(_viewed(structure, values)[output].value)
+
+
 @dataclass(frozen=True)
 class Number:
     """A number, its format, and the arithmetic that computed it: None for the network's input and for what a pad writes."""
@@ -86,8 +105,7 @@ class _Layer:
 
     def computed(self, values: Numbers) -> Numbers:
         """All of its outputs."""
-        if self.sums.normalisation is not None:
-            raise InputError(f"{self.name}: no arithmetic says how a batch normalisation is computed; fold it first")
+        self.require_summed()
         answers: dict[object, Number] = {}
         outputs = []
         for output in range(self.sums.outputs):
@@ -96,11 +114,16 @@ class _Layer:
             key = (*numbers, addends.divisor, arithmetic)  # bytes tell the zeros apart
             if key not in answers:
                 require_time()
-                answers[key] = self._one(addends, values, arithmetic)
+                answers[key] = self.one(addends, values, arithmetic)
             outputs.append(answers[key])
         return outputs
 
-    def _one(self, addends: Addends, values: Numbers, arithmetic: Arithmetic) -> Number:
+    def require_summed(self) -> None:
+        """Raise InputError for a batch normalisation."""
+        if self.sums.normalisation is not None:
+            raise InputError(f"{self.name}: no arithmetic says how a batch normalisation is computed; fold it first")
+
+    def one(self, addends: Addends, values: Numbers, arithmetic: Arithmetic) -> Number:
         """What one sum gives, divided where it is."""
         if arithmetic.format is None:
             raise InputError("real arithmetic gives no numbers of a format")
@@ -130,14 +153,19 @@ def _selected(selection: Selection, values: Numbers, default: Arithmetic) -> Num
     result = []
     for group in range(selection.groups):
         for row in moved(selection.taps.at(slice(None)), group * selection.group_stride).tolist():
-            given = [values[k] for k in row if k != PADDING]
-            named = {f"x{k}": x.value for k, x in enumerate(given)}
-            nodes = [(variable(f"x{k}", x.format), x.arithmetic or default) for k, x in enumerate(given)]
-            arithmetic = given[0].arithmetic or default
-            if arithmetic.format is None:
-                raise InputError("real arithmetic gives no numbers of a format")
-            result.append(Number(_value(selected(selection, nodes), named), arithmetic.format, arithmetic))
+            result.append(_selected_of(selection, row, values, default))
     return result
+
+
+def _selected_of(selection: Selection, row: Sequence[int], values: Numbers, default: Arithmetic) -> Number:
+    """What is selected among the inputs at these flat positions."""
+    given = [values[k] for k in row if k != PADDING]
+    named = {f"x{k}": x.value for k, x in enumerate(given)}
+    nodes = [(variable(f"x{k}", x.format), x.arithmetic or default) for k, x in enumerate(given)]
+    arithmetic = given[0].arithmetic or default
+    if arithmetic.format is None:
+        raise InputError("real arithmetic gives no numbers of a format")
+    return Number(_value(selected(selection, nodes), named), arithmetic.format, arithmetic)
 
 
 def _viewed(view: Rearrangement, values: Numbers) -> Numbers:

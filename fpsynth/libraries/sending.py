@@ -1,4 +1,4 @@
-"""Networks as messages to a library's process: their structure as JSON, their numbers as arrays."""
+"""Networks and deployments as messages to and from a library's process: structure as JSON, numbers as arrays."""
 
 from __future__ import annotations
 

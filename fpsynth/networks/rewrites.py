@@ -19,6 +19,7 @@ from fpsynth.networks.layers import (
     BatchNormalisation,
     Convolution,
     Dense,
+    DivideConstant,
     Layer,
     MultiplyConstant,
     SubtractConstant,
@@ -170,6 +171,15 @@ def centred_and_divided(layer: BatchNormalisation, axes: int, inverse: Channels)
     return [
         SubtractConstant(_over_axes(layer.mean, axes)),
         MultiplyConstant(_over_axes(inverse, axes)),
+        Affine(layer.scale, layer.shift),
+    ]
+
+
+def centred_and_over_root(layer: BatchNormalisation, axes: int, root: Channels) -> list[Layer]:
+    """scale ((x - mean) / root) + shift, the root being that of variance + epsilon."""
+    return [
+        SubtractConstant(_over_axes(layer.mean, axes)),
+        DivideConstant(_over_axes(root, axes)),
         Affine(layer.scale, layer.shift),
     ]
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Network
-from fpsynth.report.divergence import outcome_lines, require_told
+from fpsynth.report.computed import logits
+from fpsynth.report.divergence import library_lines, outcome_lines, require_told
 from fpsynth.report.divergence_explain import side_lines
 from fpsynth.report.divergence_words import called, place, wrong
 from fpsynth.report.layers_apart import Apart, LayerApart, apart
 from fpsynth.report.numerals import significant
+from fpsynth.report.setting import points_section
 from fpsynth.report.style import Style, clean
 from fpsynth.report.tables import table
 from fpsynth.report.terminal import title
+from fpsynth.report.verdicts import cause, certificate_section, library_section, refuted, sentence
+from fpsynth.synthesis.result import Result
 from fpsynth.witness.calls import view_call
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
@@ -44,12 +48,60 @@ def explain_graph(witness: Witness, style: Style) -> str:
     lines = title(f"{heading(witness)}, explained", "", style)
     lines += style.heading("1  The network") + _network_lines(witness, style)
     lines += style.heading("2  The ways to evaluate it") + _view_lines(witness, style)
-    lines += style.heading("3  Where they part ways") + _apart_lines(witness, style)
-    lines += style.heading("4  What comes out") + outcome_lines(witness, style)
+    lines += style.heading("3  Where they part ways") + _apart_lines(witness, style, sums=True)
+    lines += style.heading("4  What comes out") + _outcome_lines(witness, style)
     lines += style.heading("5  What is wrong")
-    for sentence in wrong(witness):
-        lines += style.wrap(sentence)
+    for told in _wrong(witness):
+        lines += style.wrap(told)
     return style.finish(lines)
+
+
+def graph_lines(subject: Result | Witness, style: Style) -> list[str]:
+    """The lines of the report on a witness of such a network, or on a result with one."""
+    witness = subject if isinstance(subject, Witness) else subject.witnesses[0]
+    require_told(witness)
+    lines = title(heading(witness), "witness" if subject is witness else "found", style)
+    lines += style.heading("Network") + _network_lines(witness, style)
+    lines += style.heading("Ways to evaluate it") + _view_lines(witness, style)
+    lines += style.heading("What they compute") + _outcome_lines(witness, style)
+    lines += style.heading("Where they part ways") + _apart_lines(witness, style, sums=False)
+    if witness.claims:
+        lines += style.heading("Certificate") + certificate_section(witness, style)
+    libraries = library_section(witness.observations, style) if witness.two_points else library_lines(witness, style)
+    lines += style.heading("Libraries") + libraries
+    if isinstance(subject, Result):
+        lines += style.heading("Search") + _search_lines(subject, witness, style)
+    inner = style.width - 4
+    first, *others = _wrong(witness)
+    told = [style.paint("What is wrong", "red"), *(style.paint(line, "bold") for line in style.wrap(first, 0, width=inner))]
+    told += [line for text in others for line in style.wrap(text, 0, width=inner)]
+    return [*lines, "", *style.box(told, "red")]
+
+
+def _wrong(witness: Witness) -> list[str]:
+    """What is wrong, in sentences."""
+    if not witness.two_points:
+        return wrong(witness)
+    at_b, at_a = (logits(witness, witness.at(view)) for view in (witness.reference, witness.deployed))
+    told = [sentence(witness, at_b, at_a)]
+    return [*told, cause(witness, at_b, at_a)] if refuted(witness, at_b, at_a) else told
+
+
+def _outcome_lines(witness: Witness, style: Style) -> list[str]:
+    """The logits that tell the views apart; of a tie also how near the two points are to each other, and what is certified."""
+    if not witness.two_points:
+        return outcome_lines(witness, style)
+    at_b, at_a = (logits(witness, witness.at(view)) for view in (witness.reference, witness.deployed))
+    return [*outcome_lines(witness, style), "", *points_section(witness, at_b, at_a, style)]
+
+
+def _search_lines(result: Result, witness: Witness, style: Style) -> list[str]:
+    rows = []
+    origin = witness.provenance
+    if origin is not None:
+        rows.append(["found by", f"{clean(origin.engine)}: {clean(origin.encoding)}, seed {origin.seed}"])
+    rows.append(["time", f"{result.seconds_solve:.2f} s searching, {result.seconds_total:.2f} s in all"])
+    return table([], rows, style)
 
 
 def heading(witness: Witness) -> str:
@@ -108,7 +160,8 @@ def _replaced(witness: Witness, view: View) -> list[str]:
     return [clean(name, 30) for name in changed[:8]] + ["..."] * (len(changed) > 8)
 
 
-def _apart_lines(witness: Witness, style: Style) -> list[str]:
+def _apart_lines(witness: Witness, style: Style, *, sums: bool) -> list[str]:
+    """Layer by layer how far the views are apart; with ``sums`` also the sum that shows it first, under each of them."""
     try:
         found = apart(witness)
     except InputError as error:
@@ -119,6 +172,8 @@ def _apart_lines(witness: Witness, style: Style) -> list[str]:
     lines = table(heads, rows, style, gap=2)
     if not found.first:
         return [*lines, *style.wrap("Their revealed arithmetics differ in no layer that both have.")]
+    if not sums:
+        return lines
     _, neuron = found.neurons[0]
     words = f"They agree before {found.first} and differ there; output {neuron.output} differs most."
     lines += ["", *style.wrap(words)]

@@ -69,11 +69,12 @@ def apart(witness: Witness) -> Apart:
     """
     views = (witness.reference, witness.deployed)
     networks = [computed_by(witness, view) for view in views]
-    point = np.array(witness.point)
-    exact = _exactly(witness)
+    exact = [_exactly(witness, view) for view in views]
     values = [
-        _rounded(exact, witness) if view.deployment.default.format is None else node_outputs(network, point, view.deployment)
-        for network, view in zip(networks, views, strict=True)
+        _rounded(known, witness.at(view))
+        if view.deployment.default.format is None
+        else node_outputs(network, np.array(witness.at(view)), view.deployment)
+        for network, view, known in zip(networks, views, exact, strict=True)
     ]
     a, b = networks
     shared = [node.name for node in a.nodes if node.name in b.shapes and a.shapes[node.name] == b.shapes[node.name]]
@@ -89,32 +90,31 @@ def apart(witness: Witness) -> Apart:
     return Apart(layers, first, neurons)
 
 
-def _rounded(exact: Exact, witness: Witness) -> Values:
+def _rounded(exact: Exact, point: Sequence[float]) -> Values:
     """Exact results as the nearest float64, which is what is shown of a view in exact arithmetic."""
     if not exact:
         raise InputError("the network is too large to be evaluated exactly layer by layer")
     numbers = {name: np.array([float(x) for x in of_node]) for name, of_node in exact.items()}
-    return {INPUT: np.array(witness.point), **numbers}
+    return {INPUT: np.array(point), **numbers}
 
 
-def _exactly(witness: Witness) -> Exact:
-    """The exact result of each node of the witness's own network; none where that would take long, or has no exact value."""
+def _exactly(witness: Witness, view: View) -> Exact:
+    """The exact results of the witness's own network at a view's point; none where there are none, or they take long."""
     graph = witness.network.logits
     if graph.operations > MAX_EXACT:
         return {}
     try:
-        return node_values(graph, witness.point, graph.shapes)
+        return node_values(graph, witness.at(view), graph.shapes)
     except InputError:
         return {}
 
 
-def _layer(network: Network, name: str, values: Sequence[Values], exact: Exact) -> LayerApart:
+def _layer(network: Network, name: str, values: Sequence[Values], exact: Sequence[Exact]) -> LayerApart:
     a, b = (known[name] for known in values)
     structure = network.structure(name)
     errors = None
-    if name in exact:
-        of_a, of_b = (_largest_error(known, exact[name]) for known in (a, b))
-        errors = of_a, of_b
+    if all(name in known for known in exact):
+        errors = _largest_error(a, exact[0][name]), _largest_error(b, exact[1][name])
     return LayerApart(
         name=name,
         kind=network[name].layer.kind,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fpsynth.evaluators.rounded import rounded_words
 from fpsynth.report.style import Style
 from fpsynth.report.tables import table
 from fpsynth.synthesis.comparing.compared import NetworkComparison
@@ -76,6 +77,8 @@ def comparison_text(found: NetworkComparison, style: Style) -> str:
     kept = [one.name for one in found.environments if one.reveal is not None and one.reveal["cached"]]
     if kept:
         lines += style.wrap(f"Revealed before, and read from the cache: {', '.join(kept)}.", 2)
+    if found.rounded:
+        lines += style.wrap(f"{rounded_words(found.rounded, found.network, found.dtype)}: that network is compared.", 2)
     explanation = (
         "reproduced: logits that the arithmetics revealed of each layer give bit for bit; from exact: how far a logit is from"
         " its exact value, at most"
@@ -125,6 +128,7 @@ def comparison_json(found: NetworkComparison) -> dict[str, Any]:
         "inputs": found.inputs,
         "dtype": found.dtype.name,
         "network": found.network.digest.hex(),
+        "rounded": found.rounded,
         "environments": [
             {
                 "name": one.name,

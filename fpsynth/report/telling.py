@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fpsynth.report.divergence import divergence_lines
+from fpsynth.report.graph_explain import graph_lines, on_a_graph
 from fpsynth.report.style import Style
 from fpsynth.report.terminal import tie_lines
 from fpsynth.synthesis.result import Result
@@ -16,5 +17,8 @@ def report(subject: Result | Witness, *, unicode: bool = True, colour: bool = Fa
     InputError where a view of a witness has no logits.
     """
     style = Style(unicode, colour, width)
+    told = [subject] if isinstance(subject, Witness) else subject.witnesses[:1]
+    if any(map(on_a_graph, told)):
+        return style.finish(graph_lines(subject, style))
     tie = subject.two_points if isinstance(subject, Witness) else subject.question == "tie"
     return style.finish(tie_lines(subject, style) if tie else divergence_lines(subject, style))

@@ -16,21 +16,27 @@ from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers import BatchNormalisation, Dense, Layer, Sums
 from fpsynth.networks.network import Network
 from fpsynth.networks.rewrites import Rewrite, replaced
-from fpsynth.orders import Order, parse_order
+from fpsynth.orders import Order, fixed_order, parse_order
+from fpsynth.revealing.averages import average_tree
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.kernels import KernelReveals
 from fpsynth.revealing.layer_runs import Runs, alone, hostile_points, missed, predicted, up_to
 from fpsynth.revealing.network_result import FirstDifference
 from fpsynth.revealing.normalisations import forms
+from fpsynth.revealing.properties import named
 from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.trees import Inconsistent
 from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.wording import counted
 
 Progress = Callable[[str], None]
 POINTS = 64
 """Inputs that a layer, and the network, is checked on, but at least a batch of them."""
 _MOST_CLASSES = 16
 """Arithmetics of one layer that are looked for, position by position."""
+_NAMED = 6
+"""Hypotheses that are named where none explains a layer."""
 _LANES = (2, 3, 4, 5, 7, 8, 16, 32)
 FLUSHES = (Flush.NEVER, Flush.UNBOUNDED, Flush.ROUNDED)
 
@@ -98,6 +104,8 @@ class LayerWork:
         self.notes: list[str] = []
         self.cached: list[bool] = []
         """Of each kernel that was revealed, whether the cache had it."""
+        self.tried: dict[str, None] = {}
+        """Arithmetics that were held against it, in words."""
         node = work.network[name]
         self.shape = work.network.shapes[node.inputs[0]]
         like = [work.activations(node.inputs[0])]
@@ -113,14 +121,21 @@ class LayerWork:
         elif self.sums.terms == 1:
             self._tried([self.network], list(_plain(self.work.dtype, self.sums.bias is not None)))
         elif self.sums.weight is None:
-            self._tried([self.network], list(_averages(self.work.dtype, self.sums.terms)))
-            self._others(list(_averages(self.work.dtype, self.sums.terms)))
+            self._average()
         else:
             self._kernel()
 
     def wrong(self) -> Array:
         """Which outputs are not explained, (points, outputs)."""
         return missed(self.returned, self._own())
+
+    @property
+    def unexplained(self) -> str:
+        """What was tried, in words."""
+        count = counted(len(self.tried), "hypothesis", "hypotheses")
+        more = len(self.tried) - _NAMED
+        said = "; ".join(list(self.tried)[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+        return f"not all of it is explained by any of {count}: {said}"
 
     def difference(self, wrong: Array) -> FirstDifference | None:
         """The first of them."""
@@ -149,6 +164,8 @@ class LayerWork:
         for network in networks:
             for how in candidates:
                 wrong = int(missed(self.returned, predicted(network, self.points, Deployment(how))).sum())
+                chain = ", ".join(node.layer.kind for node in network.nodes) + ": " if len(network.nodes) > 1 else ""
+                self.tried[f"{chain}{how}"] = None
                 if best is None or wrong < best[0]:
                     best = wrong, network, how
                 if not wrong:
@@ -167,9 +184,34 @@ class LayerWork:
         for how in candidates:
             if not wrong.any():
                 return
+            self.tried[str(how)] = None
             own = missed(self.returned, predicted(self.network, self.points, Deployment(how))).any(axis=0)
             found.exceptions.update(dict.fromkeys(np.flatnonzero(wrong & ~own).tolist(), how))
             wrong &= own
+
+    def _average(self) -> None:
+        """The order in which inputs are added, from probes of one output, then of others that differ; else a usual one."""
+        candidates = self._trees(0)
+        self._tried([self.network], candidates or list(_averages(self.work.dtype, self.sums.terms)))
+        for _ in range(_MOST_CLASSES if candidates else 0):
+            wrong = np.flatnonzero(self.wrong().any(axis=0))
+            if not len(wrong):
+                return
+            self._others(self._trees(int(wrong[0])))
+            if self.wrong()[:, wrong[0]].any():
+                break
+        if self.wrong().any():
+            self._others(list(_averages(self.work.dtype, self.sums.terms)))
+
+    def _trees(self, output: int) -> list[Arithmetic]:
+        """The order of the sum at an output by masks, flushed or not; none where what they give is that of no order."""
+        terms, dtype = self.sums.terms, self.work.dtype
+        try:
+            order = fixed_order(average_tree(self.sums, output, self.runs, self.points.shape[1], dtype))
+        except Inconsistent as error:
+            self.tried[f"by masks of output {output}: {error}"] = None
+            return []
+        return [named(Arithmetic(dtype, order=order, flush=flush), terms) for flush in FLUSHES]
 
     def _normalisation(self) -> None:
         """A batch normalisation is one of a few chains of simpler layers, with constants as the library rounds them."""
@@ -182,7 +224,7 @@ class LayerWork:
 
         best: tuple[int, str, list[Layer]] | None = None
         candidates = list(_plain(self.work.dtype, True))
-        for what, layers in forms(layer, self.shape, run):
+        for what, layers in forms(layer, self.shape, run, self.work.dtype):
             wrong = self._tried([replaced(self.network, self.name, layers)], candidates)
             if best is None or wrong < best[0]:
                 best = wrong, what, layers
@@ -231,6 +273,7 @@ class LayerWork:
         biased = self.sums.bias is not None
         kernel = Kernel(where, work.dtype, self.sums.terms, outputs, biased, shape, 0 if shape is None else position)
         reveal = work.kernels(kernel, work.vectors, work.seed)
+        self.tried |= dict.fromkeys(f"by masks at position {position}: {one.arithmetic}" for one in reveal.classes)
         self.notes += reveal.notes
         self.cached.append(reveal.cached)
         return self._of_reveal(reveal)

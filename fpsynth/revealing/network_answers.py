@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.formats import Format, format_named
+from fpsynth.libraries.base import Library
 from fpsynth.libraries.kernels import Environment
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.sending import network_from_message
@@ -41,6 +43,19 @@ def network_answer(kernels: CachedKernels, request: Message) -> Message:
     own = predicted(found.network, inputs, found.deployment)
     bounds = rounding_bounds(found.network, inputs.reshape(len(inputs), *network.input_shape), dtype, found.deployment)
     return {**answer, "logits": logits, "reproduced": int((~missed(logits, own)).sum()), "bounds": bounds.computed}
+
+
+def outputs_answer(library: Library, request: Message) -> Message:
+    """The answer to {"outputs_of": network, "environment": text, "dtype": name, "inputs": array (points, inputs)}.
+
+    It is what the library gives, ``outputs`` (points, outputs), and in how many ``seconds``, once it has run a batch before.
+    """
+    network, dtype = network_from_message(request["outputs_of"]), format_named(request["dtype"])
+    where, inputs = parse_network_environment(request["environment"]), request["inputs"]
+    run = Runs(library, network, dtype, where)
+    run(inputs[: where.batch])
+    started = time.monotonic()
+    return {"outputs": run(inputs), "seconds": time.monotonic() - started}
 
 
 def _revealed(kernels: CachedKernels, network: Network, dtype: Format, where: Environment, request: Message) -> NetworkReveal:

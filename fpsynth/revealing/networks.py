@@ -107,7 +107,7 @@ def _layer(work: Work, name: str) -> LayerReveal:
         explained=int((~wrong).sum()),
         total=wrong.size,
         first=layer.difference(wrong),
-        notes=tuple(layer.notes),
+        notes=(*layer.notes, *([layer.unexplained] if wrong.any() else [])),
         seconds=round(time.monotonic() - started, 3),
         cached=bool(layer.cached) and all(layer.cached),
     )

@@ -99,13 +99,30 @@ class Revealer:
     ) -> Message:
         """The answer of ``network_answer``: how a whole network is computed in an environment, and what it gives for inputs.
 
+        Its numbers are rounded into ``dtype``, as a library that computes in that takes them, and a note says so.  Raises
+        InputError as ``reveal`` does.
+        """
+        from fpsynth.evaluators.rounded import rounded_network, rounded_words
+        from fpsynth.libraries.sending import network_message
+
+        require_present(where)
+        given, changed = rounded_network(network, dtype)
+        asked = {"network": network_message(given), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
+        answer = self._ask(where, {**asked, "vectors": vectors, "seed": seed})
+        if changed:
+            answer["reveal"]["notes"].insert(0, rounded_words(changed, network, dtype))
+        return answer
+
+    def outputs(self, network: Network, dtype: Format, where: Environment, inputs: Array) -> Message:
+        """What a network gives in an environment for inputs (points, inputs), and in how long: see ``outputs_answer``.
+
         Raises InputError as ``reveal`` does.
         """
         from fpsynth.libraries.sending import network_message
 
         require_present(where)
-        asked = {"network": network_message(network), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
-        return self._ask(where, {**asked, "vectors": vectors, "seed": seed})
+        asked = {"outputs_of": network_message(network), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
+        return self._ask(where, asked)
 
     def close(self) -> None:
         """End the processes."""

@@ -4,7 +4,8 @@ Requests: {"load": name, "device": device, "threads": number or null, "switches"
 {"reveal": kernel, "vectors": number, "seed": number}, answered from the cache on disk where that has it ("cached": true);
 {"keep": reveal, "vectors": number, "seed": number} for one of which more has become known; {"digest": kernel, "seed": number};
 {"results": kernel, "rows": [...], "outputs": [...], "vectors": {...} or "operands": [[point, weights], ...]} for what it
-returns (see ``comparing``), where points, weights and results are arrays.  The answer to what cannot be done is
+returns (see ``comparing``), where points, weights and results are arrays; {"network": ...} and {"outputs_of": ...}, see
+``network_answers``.  The answer to what cannot be done is
 {"failed": reason, "dead": whether the process had better not be asked again}.
 """
 
@@ -56,6 +57,10 @@ class _Server:
     def _answered(self, kernels: CachedKernels, request: Message) -> Message:
         from fpsynth.revealing.kernel import digest
 
+        if "outputs_of" in request:
+            from fpsynth.revealing.network_answers import outputs_answer
+
+            return outputs_answer(kernels.library, request)
         if "digest" in request:
             return {"digest": digest(kernels.library, kernel_from_json(request["digest"]), request["seed"])}
         if "network" in request:

@@ -16,7 +16,7 @@ from fpsynth.verifiers.intervals import finite_bounds, network_intervals, wideni
 from fpsynth.version import __version__
 
 MAX_OPERATIONS = 1 << 18
-"""Products of a network whose every rounding is followed one by one: about two minutes and two gigabytes."""
+"""Products of a network whose every rounding is followed one by one: half a minute and two thirds of a gigabyte."""
 
 Bounds = tuple[tuple[Fraction, Fraction], ...]
 

@@ -97,6 +97,8 @@ def test_certify_says_what_a_file_is_and_what_it_takes(kind, tmp_path, capsys):
         said = one_line(capsys, "certify", "--network", tmp_path / network, "--images", tmp_path / images, "--eps", "0.1")
         if network == "file" and kind in NETWORKS:
             assert NETWORKS[kind] in said
+        elif network == "file" and kind != "an .npz file of NumPy":
+            assert f"file is {kind}; what is needed is an ONNX model, a Keras model (.keras), an .npz file" in said
         elif kind != "an .npz file of NumPy":
             assert f"file is {kind}; what is needed is an .npz file of NumPy with" in said
         else:

@@ -11,7 +11,10 @@ import pytest
 
 from fpsynth.errors import InputError
 from fpsynth.libraries.naming import parse_environment, parse_network_environment
-from fpsynth.libraries.sending import network_from_message, network_message
+from fpsynth.libraries.sending import (
+    network_from_message,
+    network_message,
+)
 from fpsynth.networks.layers import AveragePooling, Clip, Convolution, Dense, Flatten, Pad, ReLU
 from fpsynth.networks.network import Network, Node
 

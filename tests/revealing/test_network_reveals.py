@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.base import Library
 from fpsynth.libraries.naming import parse_network_environment
@@ -26,6 +27,7 @@ from fpsynth.networks.layers import (
 )
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.revealing.kernels import CachedKernels
+from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.revealing.networks import reveal_network
 from fpsynth.revealing.revealer import Revealer
 
@@ -129,6 +131,37 @@ def test_where_layers_are_computed_together_the_first_that_differs_is_named() ->
     assert alone["norm"]
     assert found.check.explained < found.check.total
     assert any("norm is the first layer whose results differ" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("environment", ["torch:batch=1", "torch:batch=4", "onnxruntime:batch=1", "numpy:batch=1"])
+@pytest.mark.parametrize("side", [5, 7, 8])
+def test_global_averages_are_explained_in_whatever_order_they_are_added(
+    revealer: Revealer, environment: str, side: int
+) -> None:
+    network = Network((Node("mean", GlobalAveragePooling(False)),), (6, side, side), "mean")
+    (layer,) = revealed(revealer, environment, network)["reveal"]["layers"]
+    assert layer["explained"] == layer["of"] > 0, layer
+    assert layer["notes"] == []
+
+
+def test_outputs_are_those_of_the_reveal_and_what_was_revealed_gives_them(revealer: Revealer) -> None:
+    network = residual()
+    points = np.random.default_rng(3).standard_normal((10, 64)).astype(np.float32).astype(float)
+    answer = revealed(revealer, "torch:batch=4", network, inputs=points)
+    run = revealer.outputs(network, FLOAT32, parse_network_environment("torch:batch=4"), points)
+    assert (run["outputs"] == answer["logits"]).all()
+    assert run["seconds"] > 0
+    found = network_from_kept(answer["kept"], network.logits, parse_network_environment("torch:batch=4"), FLOAT32)
+    own = network_outputs(found.network, points.reshape(10, 1, 8, 8), found.deployment)
+    assert (own == run["outputs"]).all()
+
+
+def test_numbers_of_another_format_are_rounded_and_a_note_says_so(revealer: Revealer) -> None:
+    network = dense_relu([(np.array([[0.1, 0.2], [0.5, 0.25]]), None)])
+    answer = revealed(revealer, "numpy:batch=1", network, inputs=np.eye(2))
+    assert answer["reveal"]["notes"] == ["2 of the network's 4 numbers are not in float32 and are rounded into it"]
+    assert answer["reproduced"] == 4
+    assert answer["logits"].tolist() == np.float32([[0.1, 0.5], [0.2, 0.25]]).tolist()
 
 
 def test_logits_are_given_with_a_bound_that_holds(revealer: Revealer) -> None:

@@ -46,6 +46,20 @@ def test_fewer_than_two_environments_say_nothing() -> None:
     assert alone.environments[0].reproduced == 4
 
 
+def test_numbers_of_another_format_are_rounded_and_counted() -> None:
+    network = dense_relu([(np.array([[0.1, 0.2], [0.5, 0.25]]), None)])
+    found = compare(network, FLOAT32, np.eye(2), [parse_network_environment("numpy:batch=1")], vectors=100)
+    (ran,) = found.environments
+    assert (ran.not_run, ran.reproduced, found.rounded) == ("", 4, 2)
+    assert comparison_json(found)["rounded"] == 2
+    assert ran.exact_distance < 1e-12  # from the network that was run: 0.1 is 1.5e-9 away from its float32
+    text = comparison_text(found, Style(unicode=True, colour=False, width=100))
+    assert "2 of the network's 4 numbers are not in float32 and are rounded into it: that network is compared." in text
+    assert "rounded into it" not in comparison_text(
+        two([[1.0, 0.0]], [[1.0, 0.5]]), Style(unicode=True, colour=False, width=80)
+    )
+
+
 def test_points_of_another_size_are_refused() -> None:
     with pytest.raises(InputError, match="the network has 2 inputs, but the points are of shape"):
         compare(IDENTITY, FLOAT32, np.zeros((3, 5)), [])

@@ -14,6 +14,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT64, Format
+from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import Builder, Tree, fixed_order, parse_order
 from fpsynth.rounding import Rounding, from_float
 from fpsynth.solvers.engines import engines_named
@@ -21,7 +22,7 @@ from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.domain import Interval, parse_interval
 from fpsynth.synthesis.intervals.answer import IntervalQuestion, IntervalResult, find_outside
-from fpsynth.synthesis.intervals.question import build
+from fpsynth.synthesis.intervals.question import box_around, build, interval_of
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.verifiers.interval_ball import order_agnostic_interval
@@ -154,6 +155,15 @@ def test_the_interval_may_be_that_of_a_box() -> None:
     a, b = how(FLOAT32, "sequential"), how(FLOAT32, "pairwise")
     asked = question(FLOAT32, 16, a, b, weights="-1:1", inputs="0.5:1", radius=Fraction(1, 2**40))
     recheck(asked, find(asked))
+
+
+def test_a_box_that_reaches_beyond_the_format_has_no_interval() -> None:
+    a, b = how(FLOAT16, "sequential"), how(FLOAT16, "reverse")
+    asked = question(FLOAT16, 2, a, b, inputs="0:65504", radius=Fraction(65504))
+    network = dense_relu([Dense([[1.0, 1.0]])])
+    assert box_around(asked, (65504.0, 1.0))[0][1] == float("inf")
+    assert interval_of(asked, network, (65504.0, 1.0)) is None
+    assert interval_of(replace(asked, radius=Fraction(1)), network, (1.0, 2.0)) == ((1, 5),)
 
 
 def test_maximise_goes_farther_outside() -> None:

@@ -36,7 +36,7 @@ from fpsynth.networks.layers import (
     Softmax,
     Sums,
 )
-from fpsynth.networks.layers.structure import moved
+from fpsynth.networks.layers.structure import Selection, moved, taps
 from fpsynth.networks.network import INPUT, Network, Node, dense_relu
 from fpsynth.verifiers import layer_norms
 from fpsynth.verifiers.layer_norms import layer_norm_upper
@@ -194,6 +194,20 @@ def test_groups_that_read_the_same_inputs_move_together() -> None:
             matrix[2 * group + position, row] = 1
     assert np.linalg.norm(matrix, 2) <= float(layer_norm_upper(sums, 4, 11)) * (1 + 1e-12)
     assert np.linalg.norm(matrix, 2) > float(layer_norm_upper(one, 3, 11)) * 1.1  # that of one group is too small
+
+
+def test_an_input_that_a_sum_reads_twice_counts_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums = Sums(taps([[0, 0]]), weight=np.array([[[1.0, 2.0]]]))
+    assert matrix_of(sums, 1).tolist() == [[3.0]]
+    for cost in (layer_norms.MAX_COST, 0):
+        monkeypatch.setattr(layer_norms, "MAX_COST", cost)
+        assert 3 <= layer_norm_upper(sums, 1, 11) < 4
+
+
+def test_groups_of_a_selection_that_read_the_same_input_all_move_with_it() -> None:
+    selection = Selection(taps([[0, 1]]), groups=2, group_stride=1)  # the larger of 0 and 1, and of 1 and 2
+    assert float(layer_norm_upper(selection, 3, 11)) == pytest.approx(math.sqrt(2), rel=1e-15)
+    assert layer_norm_upper(Selection(taps([[0, 1]]), groups=2, group_stride=2), 4, 11) == 1
 
 
 def test_weights_whose_sums_overflow_are_bounded_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,8 @@ class NetworkComparison:
     """Whether these two were computed: not with a batch normalisation, which libraries compute in several ways."""
     points: Floats = field(repr=False, compare=False)
     """The inputs (inputs, numbers), rounded into ``dtype``."""
+    rounded: int = 0
+    """Numbers of the network that was given that are not in the format, and were rounded into it."""
 
     @property
     def changes(self) -> int:
@@ -132,16 +134,18 @@ def compare(
     seed: int = 0,
     progress: Progress = lambda text: None,
 ) -> NetworkComparison:
-    """Run ``network`` on ``inputs`` (inputs, numbers), which are rounded into ``dtype``, in every environment.
+    """Run ``network`` on ``inputs`` (inputs, numbers), both rounded into ``dtype``, in every environment.
 
-    Raises InputError for inputs of another size than the network's.
+    Raises InputError for inputs of another size than the network's, and for numbers of it beyond the format's range.
     """
     from fpsynth.evaluators.float_arrays import round_array
+    from fpsynth.evaluators.rounded import rounded_network
 
     size = int(np.prod(network.input_shape))
     if inputs.ndim != 2 or inputs.shape[1] != size or not len(inputs):
         raise InputError(f"the network has {size} inputs, but the points are of shape {inputs.shape}")
     points = round_array(inputs, dtype)
+    network, rounded = rounded_network(network, dtype)
     normalised = any(isinstance(node.layer, BatchNormalisation) for node in network.nodes)
     shaped = points.reshape(len(points), *network.input_shape)
     free = None if normalised else rounding_bounds(network, shaped, dtype)
@@ -164,6 +168,7 @@ def compare(
         any_order=float("inf") if free is None else float(free.computed.max()),
         bounded=free is not None,
         points=points,
+        rounded=rounded,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
@@ -16,6 +17,8 @@ from fpsynth.synthesis.requests.reading import Number, exact_number, objective
 PREDICATES = ("sign", "argmax", "gap", "relu")
 KINDS = ("permutation", "row")
 """What ``position`` may change."""
+MADE_UP = ("terms", "outputs", "gap", "maximise", "camouflage", "max_weight", "box", "threshold", "weights", "inputs", "solver")
+"""Options of ``order`` that only networks that are made up have."""
 MAX_TERMS = 4096
 MAX_OUTPUTS = 4096
 _TERMS = Option(
@@ -85,9 +88,14 @@ class OrderRequest(Options):
     threshold: str | None = asked(
         None, Option("depart where this input is at least (or, with <, at most) the value", "FEATURE>VALUE")
     )
+    network: str | os.PathLike[str] | None = asked(None, shared.NETWORK)
+    points: str | os.PathLike[str] | None = asked(None, shared.POINTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        shared.require_given(self, MADE_UP)
+        if self.network is not None and self.predicate not in (None, "argmax"):
+            raise InputError(f"of a network that is given the class is looked at, argmax, not {self.predicate}")
         least, bound, sought = self.least, self.bound, self.sought
         if (self.kind == "gap") != (least is not None) and not (least is not None and self.magnified):
             raise InputError("a gap goes with the predicate gap, and the predicate gap needs one")
@@ -116,6 +124,8 @@ class OrderRequest(Options):
     @property
     def kind(self) -> str:
         """The predicate; where nobody names one that which goes with ``gap``."""
+        if self.network is not None:
+            return "argmax"
         if self.predicate is None:
             return "sign" if self.gap is None else "gap"
         return self.predicate
@@ -152,7 +162,7 @@ class OrderRequest(Options):
 
     def described(self) -> dict[str, Any]:
         """The request as a result records it."""
-        return {"sides": self.sides, **super().described()}
+        return {"sides": self.sides, **super().described(), **shared.given(self)}
 
 
 @dataclass(frozen=True)
@@ -171,6 +181,8 @@ class PrecisionRequest(OrderRequest):
     outputs: int | None = field(default=None, init=False)
     box: str | None = field(default=None, init=False)
     threshold: str | None = field(default=None, init=False)
+    network: str | os.PathLike[str] | None = field(default=None, init=False)
+    points: str | os.PathLike[str] | None = field(default=None, init=False)
     dtype: str = "float32"
     """Without a meaning: whatever is given, the numbers are those of ``a`` and ``b``."""
 
@@ -216,6 +228,8 @@ class ReluRequest(OrderRequest):
     max_weight: Number | None = field(default=None, init=False)
     box: str | None = field(default=None, init=False)
     threshold: str | None = field(default=None, init=False)
+    network: str | os.PathLike[str] | None = field(default=None, init=False)
+    points: str | os.PathLike[str] | None = field(default=None, init=False)
 
 
 _RADIUS = (

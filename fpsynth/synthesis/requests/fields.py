@@ -100,7 +100,7 @@ def _recorded(request: Request, name: str, option: Option) -> object:
 def told_order(request: type[Request]) -> list[Field[Any]]:
     """The fields of a request in the order in which they are told of: those of a narrower question first."""
     by_name = {one.name: one for one in fields(request)}
-    names = (name for owner in request.__mro__ for name in vars(owner).get("__annotations__", ()))
+    names = (name for owner in request.__mro__ for name in inspect.get_annotations(owner))
     return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
 
 

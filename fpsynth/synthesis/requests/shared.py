@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from fpsynth.errors import InputError
 from fpsynth.synthesis.requests.fields import Option, between
 from fpsynth.synthesis.requests.reading import MAX_JOBS, MAX_VECTORS, check_seconds, check_solver, integers
 
@@ -43,6 +49,39 @@ REPLAY = Option("do not run the libraries", record=False)
 LIBRARY = Option("libraries of the replay, with commas between them (default all)", "NAMES", several=True, record=False)
 BATCH = Option(f"batch sizes of the replay (default {SIZES})", "SIZES", reads=integers("the batch sizes"), record=False)
 DEVICE = Option("cpu or cuda (default %(default)s)", "DEVICE", record=False)
+
+
+NETWORK = Option(
+    "of a network that is given, not of one that is made up: an ONNX, .keras or .npz file, or the verified certifier's text",
+    "MODEL",
+    record=False,
+)
+POINTS = Option(
+    "with --network: images (uint8 is divided by 255) or inputs, of two classes at least, whose boundary is searched",
+    "X.npz",
+    record=False,
+)
+
+
+def require_given(request: Any, names: Sequence[str]) -> None:
+    """Raise InputError where a network is given without points, or with an option that only networks that are made up have."""
+    if request.network is None:
+        if request.points is not None:
+            raise InputError("points are of a network that is given: name it with --network")
+        return
+    if request.points is None:
+        raise InputError("a network that is given needs --points: inputs of two classes at least")
+    defaults = {one.name: one.default for one in fields(request)}
+    for name in names:
+        if getattr(request, name) != defaults[name]:
+            raise InputError(f"--{name.replace('_', '-')} is of networks that are made up: leave it out with --network")
+
+
+def given(request: Any) -> dict[str, object]:
+    """What a record says of a network that is given; nothing where none is."""
+    if request.network is None:
+        return {}
+    return {"network": os.fspath(request.network), "points": os.fspath(request.points)}
 
 
 def side(text: str, *, several: bool = False) -> Option:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from fpsynth.orders import Order
 
 OBJECTIVES = ("ratio", "radius", "distance", "margin")
+MADE_UP = ("shape", "rounding", "weights", "inputs", "maximise", "prove", "solver", "jobs", "count")
+"""Options of ``tie`` that only networks that are made up have."""
 MAX_COUNT = 10_000
 """Witnesses of one corpus."""
 
@@ -61,7 +63,13 @@ class TieRequest(Request):
             record=lambda request: list(request.sizes),
         ),
     )
-    order: str = asked("sequential", Option("of sums: sequential, reverse, pairwise or strided:K (default %(default)s)"))
+    order: str = asked(
+        "sequential",
+        Option(
+            "of sums: sequential, reverse, pairwise or strided:K (default %(default)s); with --network also an environment,"
+            " such as torch:batch=1"
+        ),
+    )
     rounding: str = asked("RNE", Option("RNE, RNA, RTP, RTN or RTZ (default %(default)s)"))
     weights: str | None = asked(
         None,
@@ -115,11 +123,14 @@ class TieRequest(Request):
     )
     batch: Batches = asked(None, replace(shared.BATCH, help=f"batch sizes (default {shared.SIZES})"))
     device: str = asked("cpu", shared.DEVICE)
+    network: str | os.PathLike[str] | None = asked(None, shared.NETWORK)
+    points: str | os.PathLike[str] | None = asked(None, shared.POINTS)
     progress: Progress | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         format_named(self.dtype)
-        if self.tree.bias:
+        shared.require_given(self, MADE_UP)
+        if self.network is None and self.tree.bias:
             raise InputError(
                 f"order {self.order} places a bias, and networks of ties have none: the verified certifier knows no biases"
             )
@@ -131,6 +142,12 @@ class TieRequest(Request):
         objective(self.maximise, OBJECTIVES)
         if self.replay:
             check_batches(self.batches)
+
+    @property
+    def certifier_used(self) -> str:
+        """The certifier: of a network that is given ``lipschitz``, which takes all layers, where nobody names another."""
+        default = next(one.default for one in fields(self) if one.name == "certifier")
+        return "lipschitz" if self.network is not None and self.certifier == default else self.certifier
 
     @property
     def format(self) -> Format:
@@ -193,6 +210,10 @@ class TieRequest(Request):
 
     def described(self) -> dict[str, Any]:
         """The request as a result records it; of a corpus also what varies."""
+        if self.network is not None:
+            told = ("dtype", "order", "min_ratio", "seed", "timeout")
+            known = super().described()
+            return {**{name: known[name] for name in told}, "certifier": self.certifier_used, **shared.given(self)}
         varied = {"varied": [*sorted(self.free), "classes"]} if self.count > 1 else {}
         return {**super().described(), **varied}
 

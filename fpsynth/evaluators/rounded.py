@@ -1,0 +1,49 @@
+"""A network with its numbers rounded into a format: what a library that computes in this format is given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from fpsynth.errors import InputError
+from fpsynth.evaluators.float_arrays import round_array
+from fpsynth.formats import Format
+from fpsynth.networks.layers import Layer
+from fpsynth.networks.network import Network
+from fpsynth.wording import counted, noun
+
+
+def rounded_network(network: Network, fmt: Format) -> tuple[Network, int]:
+    """The network with every parameter rounded to nearest into ``fmt``, and how many of them that changed.
+
+    It is the same object where none changes.  Raises InputError, naming the node, where one is beyond the format's range.
+    """
+    layers: dict[int, tuple[Layer, int]] = {}
+    for node in network.nodes:  # nodes may share a layer, and go on doing so
+        if id(node.layer) not in layers:
+            layers[id(node.layer)] = _rounded(node.name, node.layer, fmt)
+    changed = sum(layers[id(node.layer)][1] for node in network.nodes)
+    if not changed:
+        return network, 0
+    return replace(network, nodes=tuple(replace(node, layer=layers[id(node.layer)][0]) for node in network.nodes)), changed
+
+
+def rounded_words(changed: int, network: Network, fmt: Format) -> str:
+    """What ``rounded_network`` changed, in words."""
+    numbers, verb = counted(network.parameter_count, "number"), noun(changed, "is", "are")
+    return f"{changed} of the network's {numbers} {verb} not in {fmt} and {verb} rounded into it"
+
+
+def _rounded(name: str, layer: Layer, fmt: Format) -> tuple[Layer, int]:
+    new, changed = {}, 0
+    for parameter in layer.parameters:
+        array = getattr(layer, parameter)
+        if array is None:
+            continue
+        numbers = array.astype(np.float64)
+        new[parameter] = round_array(numbers, fmt)
+        if not np.isfinite(new[parameter]).all():
+            raise InputError(f"{name}: a number of its {parameter} is beyond the range of {fmt}")
+        changed += int((new[parameter] != numbers).sum())
+    return (replace(layer, **new), changed) if changed else (layer, 0)
