@@ -1,6 +1,7 @@
-"""Times of whole layers under sum programs, each way beside numpy's own product of float32 matrices.
+"""Times of whole layers under sum programs, each way beside numpy's own float32 product of matrices; and of ``compare``.
 
-python -m benchmarks.networks [--runs N] [--images N] [--ways compiled,arrays,general] [--threads N] [--out FOLDER]
+python -m benchmarks.networks [--runs N] [--images N] [--ways compiled,arrays,general] [--threads N] [--no-compare]
+    [--out FOLDER]
 
 prints a table and writes networks.json and networks.txt.  What is timed is compared: all ways must give the same bits.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import resource
 import subprocess
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import comparing
 from benchmarks.common import RESULTS, aligned, conditions, keep, machine, short, spread
 from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_groups import FloatArray, Integers, LayerSums
@@ -207,6 +210,8 @@ def text(results: dict[str, Any]) -> str:
             f"{short(entry['min'])} s, {entry['ns']:.3g} ns for each multiply-add, {entry['peak_mib']} MiB at most"
         )
     lines += [f"{name}: {why}" for name, why in whole["not_run"].items()]
+    for entry in results["compare"].values():
+        lines += ["", *comparing.text(entry)]
     return "\n".join([*lines, "", NOTES, machine(results["conditions"]), ""])
 
 
@@ -224,6 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=10_000, help="through the network (default 10000)")
     parser.add_argument("--ways", default=",".join(way.value for way in Way), help="default all")
     parser.add_argument("--threads", type=int, default=2, help="for the network (default 2)")
+    parser.add_argument("--compare", action=argparse.BooleanOptionalAction, default=True, help="time compare, too")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for networks.json and networks.txt")
     options = parser.parse_args(arguments)
     try:
@@ -240,10 +246,19 @@ def main(arguments: list[str] | None = None) -> int:
     results: dict[str, Any] = {"conditions": said}
     results["layers"] = [measure(shape, kind, ways, options.runs) for shape in SHAPES for kind in KINDS]
     results["network"] = measure_network(options.images, ways, options.threads, min(options.runs, 3))
+    results["compare"] = {what: _compared(what, options.images) for what in (("images", "large") if options.compare else ())}
     table = text(results)
     print(table, end="")
     keep(options.out, "networks", results, table)
     return 0
+
+
+def _compared(what: str, images: int) -> dict[str, Any]:
+    """What ``benchmarks.comparing`` measures, in a process whose memory is its own."""
+    print(f"compare: {what}", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "benchmarks.comparing", what, "--images", str(images)]
+    entry: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return entry
 
 
 def _ways(names: str) -> list[Way]:

@@ -145,7 +145,7 @@ def first_difference(revealer: Revealer, one: Revealed, points: Points, rows: An
 def tried(reveal: dict[str, Any], name: str) -> list[str]:
     """The hypotheses about a layer; where it is explained alone, that all are computed one after the other."""
     layer = next((layer for layer in reveal["layers"] if layer["name"] == name), None)
-    if layer is not None and layer["explained"] < layer["of"]:
+    if layer is not None and layer["explained"] < layer["of"] and layer["notes"]:
         return list(layer["notes"])
     alone = "; ".join(f"{layer['name']} as {layer['arithmetic']}" for layer in reveal["layers"])
     return [f"each layer as it is computed alone, one after the other: {alone}"]

@@ -32,11 +32,18 @@ def _network(cells: Sequence[dict[str, Any]]) -> list[str]:
         f"{first['network']}: {first['numbers']} numbers{f', {rounded} of them rounded into float32' if rounded else ''}, "
         f"{first['products']} products for each of {first['images_run']} images"
     )
-    ran = [cell for cell in cells if "layers" in cell]
+    ran = sorted((cell for cell in cells if "layers" in cell), key=_place)
     layers = list(dict.fromkeys(layer["name"] for cell in ran for layer in cell["layers"]))
     rows = [["environment", *map(_short, layers), "whole", "logits", "correct", "exact", "reveal", "library", "arrays"]]
     rows += [_row(cell, layers) for cell in ran]
     return [title, "", *aligned(rows), *(f"{c['environment']}: not run: {c['not_run']}" for c in cells if "not_run" in c)]
+
+
+def _place(cell: dict[str, Any]) -> tuple[str, str, int]:
+    """Where an environment stands: by library and variant, settings, and batch."""
+    name, _, options = cell["environment"].partition("batch=")
+    batch, _, settings = options.partition(",")
+    return name, settings, int(batch)
 
 
 def _short(name: str) -> str:
@@ -49,7 +56,7 @@ def _row(cell: dict[str, Any], layers: Sequence[str]) -> list[str]:
     explained = {layer["name"]: _share(layer["explained"], layer["of"]) for layer in cell["layers"]}
     whole, logits, exact = cell["whole"], cell["logits"], cell["exact"]
     return [
-        f"{cell['environment'].removesuffix(',threads=1')} {cell['version']}",
+        f"{cell['environment'].replace(',threads=1', '')} {cell['version']}",
         *(explained.get(name, "-") for name in layers),
         _share(whole["explained"], whole["of"]),
         f"{logits['equal']}/{logits['of']}",
@@ -65,7 +72,7 @@ def _share(part: int, of: int) -> str:
 
 def _missing(cells: Sequence[dict[str, Any]]) -> list[str]:
     """What is not reproduced: where it begins, a value, what was tried."""
-    some = [cell for cell in cells if cell.get("first")]
+    some = sorted((cell for cell in cells if cell.get("first")), key=_place)
     lines = ["Not reproduced:" if some else "Everything is reproduced.", ""]
     for cell in some:
         first, logits = cell["first"], cell["logits"]

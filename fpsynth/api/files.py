@@ -91,7 +91,7 @@ def write_folder(found: Result | Witness, folder: Path) -> tuple[str, ...]:
     """
     from fpsynth.corpus.divergence import write_divergence_folder
     from fpsynth.corpus.writer import write_witness_folder
-    from fpsynth.report.graph_explain import stacked
+    from fpsynth.networks.network import stacked
     from fpsynth.synthesis.result import Result
 
     several = found.witnesses if isinstance(found, Result) else (found,)

@@ -14,7 +14,7 @@ from fpsynth.networks.graph import INPUT, Graph, Node, stack_nodes
 from fpsynth.networks.layers import Dense
 from fpsynth.networks.template import Template
 
-__all__ = ["INPUT", "Dense", "Network", "Node", "dense_relu", "with_numbers"]
+__all__ = ["INPUT", "Dense", "Network", "Node", "dense_relu", "stacked", "with_numbers"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,14 @@ def dense_relu(layers: Sequence[Dense | tuple[Any, Any]]) -> Network:
     The nodes are called dense0, relu0, dense1, ....  Raises InputError where sizes do not fit.
     """
     return Network(*stack_nodes(layers))
+
+
+def stacked(network: Network) -> bool:
+    """Whether a network is a stack of dense layers with ReLU between them."""
+    try:
+        return bool(network.dense_layers)
+    except InputError:
+        return False
 
 
 def with_numbers(unknown: Template[T], function: Callable[[T], float]) -> Network:

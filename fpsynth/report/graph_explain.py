@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fpsynth.errors import InputError
-from fpsynth.networks.network import Network
+from fpsynth.networks.network import stacked
 from fpsynth.report.computed import logits
 from fpsynth.report.divergence import library_lines, outcome_lines, require_told
 from fpsynth.report.divergence_explain import side_lines
@@ -24,14 +24,6 @@ MAX_NODES = 60
 """Nodes that are listed."""
 MAX_STEPS = 12
 """Partial sums of a view that are listed."""
-
-
-def stacked(network: Network) -> bool:
-    """Whether a network is a stack of dense layers with ReLU between them, of which every sum is told by itself."""
-    try:
-        return bool(network.dense_layers)
-    except InputError:
-        return False
 
 
 def on_a_graph(witness: Witness) -> bool:
@@ -137,7 +129,7 @@ def _view_lines(witness: Witness, style: Style) -> list[str]:
     lines: list[str] = []
     for view in witness.views:
         lines += style.wrap(f"{style.paint(view.name, 'bold')}  {called(view)}", 2, 4)
-        facts = [clean(str(view.deployment), 200)]
+        facts = [] if str(view.deployment) == view.label else [clean(str(view.deployment), 200)]
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
             facts.append(view_call(view.environment, witness.format, witness.network))

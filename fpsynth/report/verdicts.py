@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from fpsynth.networks.network import stacked
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import radius_text, significant
 from fpsynth.report.setting import class_text, distance, distance_squared
 from fpsynth.report.style import Style, clean, listed
 from fpsynth.report.tables import table
+from fpsynth.synthesis.ties.certification import SOUND_FORMATS
 from fpsynth.verifiers.claims import Claim
 from fpsynth.witness import Observation, Witness
 from fpsynth.wording import noun
@@ -26,7 +28,9 @@ def certificate_section(witness: Witness, style: Style) -> list[str]:
     head = ["certifier", "at b", "radius asked", "accepts all below", "its ball"]
     lines = table(head, [_certificate(witness, claim, claim is sound, style) for claim in claims], style, gap=2)
     if sound is None:
-        told = f"lipschitz-sound knows no {witness.format}, so there is no negative control"
+        known = witness.format.name in SOUND_FORMATS
+        why = "takes dense layers with ReLU only" if known and not stacked(witness.network) else f"knows no {witness.format}"
+        told = f"lipschitz-sound {why}, so there is no negative control"
     elif sound.accepted:
         told = f"{clean(sound.verifier)} claims to be sound in floating point: this is a bug, please report it"
     else:

@@ -1,4 +1,7 @@
-"""The tree in which a library adds the inputs of an average, by masks, whatever it multiplies or divides the sum by."""
+"""The tree in which a library adds the inputs of an average, by masks, whatever it multiplies or divides the sum by.
+
+jax has XLA turn the division by a number of taps into a product with its reciprocal, rounded into the format.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import Format
+from fpsynth.libraries.geometry import spatial
+from fpsynth.networks.layers import AveragePooling, Convolution, Flatten, GlobalAveragePooling, Layer, MultiplyConstant
 from fpsynth.networks.layers.structure import PADDING, Sums
 from fpsynth.orders import Tree
 from fpsynth.revealing.bench import Array
@@ -17,6 +23,30 @@ MOST_TERMS = 1 << 10
 """Inputs of an average whose tree is looked for: a chain takes half their square in runs."""
 _AWAY = 2.0**-6
 """How far from a whole number a count may be that a quotient was rounded into."""
+
+
+RECIPROCAL = "average computed as a sum times the rounded reciprocal of the number of taps"
+"""The name of the rewrite into what ``multiplied`` gives."""
+
+
+def multiplied(layer: Layer, shape: Sequence[int], sums: Sums, fmt: Format) -> list[Layer]:
+    """Layers that add what an average pooling reads, and multiply the sums by rounded reciprocals.
+
+    The first adds: a convolution of each channel by itself, whose weights are all one, with the padding that windows which
+    reach beyond the input (``ceil``) take, too.  The last multiplies.
+    """
+    assert isinstance(layer, (AveragePooling, GlobalAveragePooling))
+    assert sums.divisor is not None
+    channels, whole = shape[0], tuple(shape[1:])
+    if isinstance(layer, AveragePooling):
+        ones = np.ones((channels, 1, *layer.kernel))
+        added = Convolution(ones, None, layer.stride, spatial(layer, tuple(shape)), groups=channels)
+    else:
+        added = Convolution(np.ones((channels, 1, *whole)), None, groups=channels)
+    reciprocals = round_array(1 / sums.divisor, fmt).reshape(1, *added.shape(tuple(shape))[1:])
+    if isinstance(layer, GlobalAveragePooling) and not layer.keep_axes:
+        return [added, Flatten(), MultiplyConstant(reciprocals.reshape(1))]
+    return [added, MultiplyConstant(reciprocals)]
 
 
 def average_tree(sums: Sums, output: int, run: Callable[[Array], Array], inputs: int, fmt: Format) -> Tree:

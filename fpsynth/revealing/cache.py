@@ -89,11 +89,11 @@ class Cache:
         return self._entries / f"{_digest(key)}.json"
 
     def _drop_oldest(self) -> None:
-        """Remove entries, the oldest first, until neither their number nor their size is too large."""
+        """Remove entries, and what a killed process left of one, oldest first, until there are few and small enough."""
         found = []
         for entry in os.scandir(self._entries):
             with contextlib.suppress(OSError):  # removed meanwhile, by another process
-                if entry.name.endswith(".json") and entry.is_file(follow_symlinks=False):
+                if entry.name.endswith((".json", ".tmp")) and entry.is_file(follow_symlinks=False):
                     status = entry.stat()
                     found.append((status.st_mtime_ns, status.st_size, entry.path))
         size = 0

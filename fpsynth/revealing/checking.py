@@ -11,7 +11,7 @@ from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import FLOAT64
 from fpsynth.revealing.bench import Array, KernelBench, Position
 from fpsynth.revealing.result import Check, Unexplained
-from fpsynth.revealing.vectors import KINDS, Call, hostile_calls
+from fpsynth.revealing.vectors import COLUMNS, KINDS, Call, hostile_calls
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import StepKind
@@ -77,8 +77,8 @@ def answers(
     """Exactly so many hostile vectors at positions that share one arithmetic, in ``calls`` calls at least.
 
     Only the rows and outputs of these positions get operands of their own.  Where a call has more positions than are needed,
-    some are chosen at random; of many rows, too, since drawing operands takes longer than the call.  Where weights are costly
-    the same ones meet several batches of rows, one call after the other.
+    some are chosen at random; of many rows and outputs, too, since drawing operands takes longer than the call.  Where
+    weights are costly the same ones meet several batches of rows, one call after the other.
     """
     rows, outputs = np.array(positions).T
     own_rows, own_outputs = np.unique(rows), np.unique(outputs)
@@ -86,18 +86,20 @@ def answers(
     share = -(-vectors // calls)
     used = min(len(own_rows), max(_ROWS, -(-share * len(own_rows) // len(positions))))
     repeated = max(1, min(bench.rows_per_weights // used, calls // (_ROUNDS * len(KINDS))))
-    drawn = replace(bench.shape, batch=used * repeated, outputs=len(own_outputs))
+    columns = min(len(own_outputs), max(COLUMNS, -(-share * len(own_outputs) // len(positions))))
+    drawn = replace(bench.shape, batch=used * repeated, outputs=columns)
     random, left = np.random.default_rng(seed), vectors
     parts: list[Answers] = []
     room = _CELLS
     hostile = hostile_calls(drawn, bench.kernel.dtype, seed, rare=rare)
     for call in (one for several in hostile for one in _batches(several, used)):
         here = np.sort(random.permutation(own_rows)[:used]) if used < len(own_rows) else own_rows
-        able = np.flatnonzero(np.isin(rows, here))
+        there = np.sort(random.permutation(own_outputs)[:columns]) if columns < len(own_outputs) else own_outputs
+        able = np.flatnonzero(np.isin(rows, here) & np.isin(outputs, there))
         chosen = (able if share >= len(able) else random.permutation(able)[:share])[:left]
         left -= len(chosen)
-        results = bench.run(_embedded(call, bench, here, own_outputs))[rows[chosen], outputs[chosen]]
-        r, c = np.searchsorted(here, rows[chosen]), np.searchsorted(own_outputs, outputs[chosen])
+        results = bench.run(_embedded(call, bench, here, there))[rows[chosen], outputs[chosen]]
+        r, c = np.searchsorted(here, rows[chosen]), np.searchsorted(there, outputs[chosen])
         x, w = call.rows[r], call.weights[c]
         parts.append(Answers(x, w, None if call.bias is None else call.bias[c], results))
         room -= x.size

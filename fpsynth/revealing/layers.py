@@ -16,8 +16,8 @@ from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers import BatchNormalisation, Dense, Layer, Sums
 from fpsynth.networks.network import Network
 from fpsynth.networks.rewrites import Rewrite, replaced
-from fpsynth.orders import Order, fixed_order, parse_order
-from fpsynth.revealing.averages import average_tree
+from fpsynth.orders import SEQUENTIAL, Order, fixed_order, parse_order
+from fpsynth.revealing.averages import RECIPROCAL, average_tree, multiplied
 from fpsynth.revealing.bench import Array
 from fpsynth.revealing.kernels import KernelReveals
 from fpsynth.revealing.layer_runs import Runs, alone, hostile_points, missed, predicted, up_to
@@ -99,7 +99,7 @@ class LayerWork:
 
     def __init__(self, work: Work, name: str, sums: Sums) -> None:
         self.work, self.name, self.sums = work, name, sums
-        self.network = alone(work.network, name)
+        self.network = self.best = alone(work.network, name)
         self.nodes: tuple[str, ...] = (name,)
         self.notes: list[str] = []
         self.cached: list[bool] = []
@@ -163,7 +163,7 @@ class LayerWork:
         best: tuple[int, Network, Arithmetic] | None = None
         for network in networks:
             for how in candidates:
-                wrong = int(missed(self.returned, predicted(network, self.points, Deployment(how))).sum())
+                wrong = int(missed(self.returned, self._given(network, how)).sum())
                 chain = ", ".join(node.layer.kind for node in network.nodes) + ": " if len(network.nodes) > 1 else ""
                 self.tried[f"{chain}{how}"] = None
                 if best is None or wrong < best[0]:
@@ -173,26 +173,41 @@ class LayerWork:
             if best is not None and not best[0]:
                 break
         assert best is not None
-        for node in best[1].sums:
-            self.work.nodes[node] = NodeArithmetics(best[2])
+        self.best = best[1]
+        for node, how in _of_each(best[1], best[2]).items():
+            self.work.nodes[node] = NodeArithmetics(how)
         return best[0]
+
+    def _given(self, network: Network, how: Arithmetic) -> Array:
+        """What a network gives whose nodes add in one arithmetic."""
+        of_each = {node: NodeArithmetics(one) for node, one in _of_each(network, how).items()}
+        return predicted(network, self.points, deployment_of(network, of_each))
 
     def _others(self, candidates: Sequence[Arithmetic]) -> None:
         """Outputs that the usual arithmetic does not explain have one of their own among the candidates."""
-        found = self.work.nodes[self.name]
+        found = self.work.nodes[self.best.sums[0]]
         wrong = self.wrong().any(axis=0)
         for how in candidates:
             if not wrong.any():
                 return
             self.tried[str(how)] = None
-            own = missed(self.returned, predicted(self.network, self.points, Deployment(how))).any(axis=0)
+            own = missed(self.returned, self._given(self.best, how)).any(axis=0)
             found.exceptions.update(dict.fromkeys(np.flatnonzero(wrong & ~own).tolist(), how))
             wrong &= own
 
     def _average(self) -> None:
-        """The order in which inputs are added, from probes of one output, then of others that differ; else a usual one."""
-        candidates = self._trees(0)
-        self._tried([self.network], candidates or list(_averages(self.work.dtype, self.sums.terms)))
+        """The order in which inputs are added, from probes of one output, then of others that differ; else a usual one.
+
+        What they are divided by may be a rounded reciprocal that the sum is multiplied by.
+        """
+        layer = self.work.network[self.name].layer
+        candidates = self._trees(int(self.sums.flat(0, 0, layer_shape(layer, self.shape).inner)))
+        times = replaced(self.network, self.name, multiplied(layer, self.shape, self.sums, self.work.dtype))
+        self._tried([self.network, times], candidates or list(_averages(self.work.dtype, self.sums.terms)))
+        if self.best is times:
+            self.work.computed = replaced(self.work.computed, self.name, [node.layer for node in times.nodes])
+            self.work.rewrites.append(Rewrite(RECIPROCAL, self.name))
+            self.nodes = tuple(node.name for node in times.nodes)
         for _ in range(_MOST_CLASSES if candidates else 0):
             wrong = np.flatnonzero(self.wrong().any(axis=0))
             if not len(wrong):
@@ -290,6 +305,13 @@ class LayerWork:
                 of_group, position = np.meshgrid(np.arange(self.sums.groups), np.arange(self.sums.positions))
                 found.exceptions.update(dict.fromkeys(self.sums.flat(of_group, k, position).reshape(-1).tolist(), how))
         return found
+
+
+def _of_each(network: Network, how: Arithmetic) -> dict[str, Arithmetic]:
+    """An arithmetic for each node that adds: of sums of one term without an order."""
+    one_term = replace(how, order=SEQUENTIAL)
+    terms = {name: structure.terms for name in network.sums if isinstance(structure := network.structure(name), Sums)}
+    return {name: how if count > 1 else one_term for name, count in terms.items()}
 
 
 def _plain(fmt: Format, biased: bool) -> Iterator[Arithmetic]:

@@ -19,7 +19,7 @@ from fpsynth.networks.network import Network
 from fpsynth.revealing.cache import Cache
 from fpsynth.revealing.kernels import CachedKernels
 from fpsynth.revealing.layer_runs import Runs, missed, predicted
-from fpsynth.revealing.network_json import kept_network, network_from_kept, network_reveal_to_json
+from fpsynth.revealing.network_json import is_small, kept_network, network_from_kept, network_reveal_to_json
 from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.networks import reveal_network
 from fpsynth.workers.messages import Message
@@ -31,7 +31,8 @@ def network_answer(kernels: CachedKernels, request: Message) -> Message:
     It is the reveal as JSON data, from the cache on disk where that has it, and the same with the network as it is computed and
     its deployment (``kept``, which ``network_from_kept`` reads); with inputs (points, inputs) also ``logits``
     (points, outputs) as the library gives them now, how many of them the revealed arithmetics give (``reproduced``), and how
-    far rounding in the revealed orders can have moved each (``bounds``, (points, outputs)).
+    far rounding in the revealed orders can have moved each from what the network as it is computed, rewrites and all, would
+    give exactly (``bounds``, (points, outputs)).
     """
     network, dtype = network_from_message(request["network"]), format_named(request["dtype"])
     where, inputs = parse_network_environment(request["environment"]), request["inputs"]
@@ -66,7 +67,7 @@ def _revealed(kernels: CachedKernels, network: Network, dtype: Format, where: En
         return kept
     vectors, seed, inputs = request["vectors"], request["seed"], request["inputs"]
     found = reveal_network(kernels, network, dtype, where, inputs=inputs, vectors=vectors, seed=seed)
-    if kernels.cache is not None:
+    if kernels.cache is not None and is_small(found, network.logits):
         kernels.cache.put(asked, kept_network(found, network.logits))
     return found
 

@@ -23,6 +23,8 @@ from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_jso
 from fpsynth.wording import printable
 
 Json = dict[str, Any]
+MAX_NUMBERS = 1 << 19
+"""Parameters of a computed network, beyond those that were given, with which a reveal is kept on disk."""
 
 
 def network_reveal_to_json(found: NetworkReveal) -> Json:
@@ -69,6 +71,13 @@ def _difference_to_json(first: FirstDifference) -> Json:
         "predicted": float(first.predicted).hex(),
         "inputs": [float(x).hex() for x in first.point],
     }
+
+
+def is_small(found: NetworkReveal, given: Network) -> bool:
+    """Whether nodes of the network as it is computed that ``given`` has not have at most MAX_NUMBERS parameters."""
+    nodes = {node.name: node.layer for node in given.nodes}
+    others = [node.layer for node in found.network.nodes if nodes.get(node.name) != node.layer]
+    return sum(array.size for layer in others for array in layer.arrays()) <= MAX_NUMBERS
 
 
 def kept_network(found: NetworkReveal, given: Network) -> Json:

@@ -96,13 +96,13 @@ def _layer(work: Work, name: str) -> LayerReveal:
     counts: Counter[Arithmetic] = Counter()
     for one in nodes:
         structure = work.computed.structure(one)
-        assert isinstance(structure, Sums)
-        counts += work.nodes[one].classes(structure.outputs)
+        if isinstance(structure, Sums):
+            counts += work.nodes[one].classes(structure.outputs)
     wrong = layer.wrong()
     return LayerReveal(
         name=name,
         kind=node.layer.kind,
-        nodes=nodes,
+        nodes=tuple(name for name in nodes if name in work.nodes),
         classes=tuple(counts.most_common()),
         explained=int((~wrong).sum()),
         total=wrong.size,
@@ -132,4 +132,6 @@ def _joining(work: Work, name: str, started: float) -> LayerReveal:
     usual, missing = best
     seconds = round(time.monotonic() - started, 3)
     kind, right = work.network[name].layer.kind, int((~missing).sum())
-    return LayerReveal(name, kind, (name,), ((usual, sums.outputs),), right, missing.size, seconds=seconds)
+    told = "not all of it is explained by its inputs added in their order, subnormals flushed or not"
+    notes = (told,) if missing.any() else ()
+    return LayerReveal(name, kind, (name,), ((usual, sums.outputs),), right, missing.size, notes=notes, seconds=seconds)

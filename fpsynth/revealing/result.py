@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fpsynth.alignment import Alignment
 from fpsynth.errors import InputError
@@ -160,10 +161,14 @@ class Reveal:
 
     def at(self, row: int, output: int) -> PositionClass:
         """The class of a position.  Raises InputError for a position outside the kernel's output."""
-        for cls in self.classes:
-            if (row, output) in cls.positions:
-                return cls
-        raise InputError(f"{self.kernel.environment} has no row {row}, output {output}")
+        if (row, output) not in self._places:
+            raise InputError(f"{self.kernel.environment} has no row {row}, output {output}")
+        return self._places[row, output]
+
+    @cached_property
+    def _places(self) -> dict[tuple[int, int], PositionClass]:
+        """Kernels have up to a hundred thousand positions, each of which is asked for."""
+        return {place: cls for cls in reversed(self.classes) for place in cls.positions}
 
     def deployment(self, row: int = 0) -> Deployment:
         """How a one-layer network is evaluated in a row of the batch.
@@ -174,5 +179,5 @@ class Reveal:
         if self.repeats not in ("", "same"):
             raise InputError(f"{self.kernel.environment} has no one arithmetic: {self.repeats}")
         found = [self.at(row, output).arithmetic for output in range(self.kernel.outputs)]
-        default = max(found, key=found.count)
+        default = Counter(found).most_common(1)[0][0]
         return Deployment(default, tuple(((0, j), how) for j, how in enumerate(found) if how != default))

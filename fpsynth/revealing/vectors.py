@@ -20,6 +20,8 @@ from fpsynth.formats import FLOAT32, Format
 Array = NDArray[Any]
 _CHUNK = 1 << 18
 """Numbers drawn at a time."""
+COLUMNS = 256
+"""Outputs that get weights of their own in a call of a kernel that has very many."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,13 @@ def hostile_calls(
 
     ``shared``: all rows are equal, and so are all weights and biases: then equal arithmetics give equal results everywhere.
     ``rare``: the kinds in ``AT_THE_LIMITS`` come only in the first of so many rounds.  ``distinct``: rows beyond so many repeat
-    the first ones.
+    the first ones, and so do weights beyond ``COLUMNS``: drawing them takes longer than the call.
     """
-    if distinct is not None and distinct < shape.batch:
-        again = np.arange(shape.batch) % distinct
-        for call in hostile_calls(replace(shape, batch=distinct), fmt, seed, shared=shared, rare=rare):
-            yield replace(call, rows=call.rows[again])
+    if distinct is not None and (distinct < shape.batch or shape.outputs > COLUMNS):
+        few = replace(shape, batch=min(distinct, shape.batch), outputs=min(COLUMNS, shape.outputs))
+        row, column = np.arange(shape.batch) % few.batch, np.arange(shape.outputs) % few.outputs
+        for call in hostile_calls(few, fmt, seed, shared=shared, rare=rare):
+            yield Call(call.rows[row], call.weights[column], None if call.bias is None else call.bias[column])
     streams = [(kind, _stream(kind, shape, fmt, np.random.default_rng((seed, k)), shared)) for k, kind in enumerate(KINDS)]
     for number in itertools.count():
         for kind, stream in streams:

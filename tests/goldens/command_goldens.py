@@ -34,6 +34,8 @@ LEFT_OUT = {
     f"{_TWO_BATCHES} --library torch": _REVEALS,
     "matrix --out matrix": _REVEALS,
     "compare cnn.onnx --inputs x.npz": _REVEALS,
+    "order --network cnn.onnx --points x.npz --a torch:batch=1 --b onnxruntime:batch=1": _REVEALS,
+    "tie --network cnn.onnx --points x.npz --order torch:batch=1": _REVEALS,
     "reveal torch:linear:device=cuda,tf32=on --terms 784 --outputs 16 --batch 1,64": "needs a GPU",
     "order --a torch:linear:batch=64,outputs=16 --only-in torch:linear:batch=64,outputs=16,device=cuda"
     " --silent numpy:matmul:batch=64,outputs=16 --terms 64 --library torch,numpy": "needs a GPU",

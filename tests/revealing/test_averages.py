@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from fpsynth.formats import FLOAT32
-from fpsynth.networks.layers import AveragePooling, GlobalAveragePooling
+from fpsynth.evaluators.deployed import network_outputs
+from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
+from fpsynth.libraries.naming import parse_network_environment
+from fpsynth.libraries.registry import library_named
+from fpsynth.networks.graph import Node
+from fpsynth.networks.layers import AveragePooling, GlobalAveragePooling, Layer, Sums
+from fpsynth.networks.network import Network
+from fpsynth.networks.rewrites import replaced
 from fpsynth.orders import parse_order
-from fpsynth.revealing.averages import MOST_TERMS, average_tree
+from fpsynth.revealing.averages import MOST_TERMS, RECIPROCAL, average_tree, multiplied
+from fpsynth.revealing.revealer import Revealer
 from fpsynth.revealing.trees import Inconsistent, canonical
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 
 MEAN = GlobalAveragePooling(False).structure((3, 5, 5))
 
@@ -70,3 +79,58 @@ def test_what_is_no_sum_has_no_tree() -> None:
 def test_what_is_not_probed_says_so(sums) -> None:
     with pytest.raises(Inconsistent, match="is not probed"):
         average_tree(sums, 0, lambda points: points, 1 + MOST_TERMS, FLOAT32)
+
+
+LAYERS: dict[str, tuple[Layer, tuple[int, ...]]] = {
+    "windows of 4": (AveragePooling((2, 2)), (2, 6, 6)),
+    "windows of 9": (AveragePooling((3, 3)), (2, 6, 6)),
+    "padding counted": (AveragePooling((3, 3), (2, 2), 1), (2, 6, 6)),
+    "padding not counted": (AveragePooling((3, 3), (2, 2), 1, count_padding=False), (2, 6, 6)),
+    "along one axis": (AveragePooling((3,), (1,)), (2, 7)),
+    "all of 16": (GlobalAveragePooling(False), (4, 4, 4)),
+    "all of 56": (GlobalAveragePooling(True), (3, 8, 7)),
+    "all of 9": (GlobalAveragePooling(False), (3, 3, 3)),
+}
+
+
+def alone(name: str) -> tuple[Network, Sums]:
+    layer, shape = LAYERS[name]
+    network = Network((Node("mean", layer),), shape, "mean")
+    sums = network.structure("mean")
+    assert isinstance(sums, Sums)
+    return network, sums
+
+
+@pytest.fixture(scope="module")
+def revealer() -> Iterator[Revealer]:
+    with Revealer() as one:
+        yield one
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("library", ["numpy", "torch", "onnxruntime", "jax"])
+def test_averages_of_libraries_are_explained(revealer: Revealer, library: str, name: str) -> None:
+    if library_named(library).version() is None:
+        pytest.skip(f"{library} is not installed")
+    network, sums = alone(name)
+    found = revealer.network(network, FLOAT32, parse_network_environment(f"{library}:batch=1"), vectors=100)["reveal"]
+    (layer,) = found["layers"]
+    assert layer["explained"] == layer["of"] > 0
+    assert found["network"]["explained"] == found["network"]["of"] > 0
+    assert found["notes"] == []
+    exact = sums.divisor is None or (np.frexp(sums.divisor)[0] == 0.5).all()
+    wanted = [{"node": "mean", "name": RECIPROCAL}] if library == "jax" and not exact else []
+    assert found["rewrites"] == wanted
+    assert layer["computed_by"] == (["mean.1", "mean"] if wanted else ["mean"])
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("fmt", [FLOAT32, FLOAT16, FLOAT64], ids=str)
+def test_a_sum_times_a_reciprocal_is_an_average_but_for_its_rounding(name: str, fmt) -> None:
+    network, sums = alone(name)
+    layer, shape = LAYERS[name]
+    other = replaced(network, "mean", multiplied(layer, shape, sums, fmt))
+    assert other.output_shape == network.output_shape
+    points = np.random.default_rng(1).integers(-8, 9, (20, *shape)).astype(np.float64)
+    outputs = [network_outputs(one, points, Deployment(Arithmetic(FLOAT64))) for one in (network, other)]
+    assert np.allclose(*outputs, rtol=2.0 ** (2 - fmt.precision), atol=0)

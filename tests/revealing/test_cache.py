@@ -12,7 +12,7 @@ import pytest
 from simulated import kernel, layer, revealed
 
 from fpsynth.cli.main import main
-from fpsynth.formats import FLOAT32
+from fpsynth.formats import FLOAT32, FLOAT64
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.layer_shapes import layer_shape
 from fpsynth.libraries.naming import parse_environment, parse_network_environment
@@ -44,10 +44,10 @@ def entries(folder: Path) -> list[Path]:
     return sorted((folder / "reveals").glob("*.json"))
 
 
-def asked(kernel: Kernel = KERNEL, *, seed: int = 0, threads: bool = False) -> Reveal:
+def asked(kernel: Kernel = KERNEL, *, threads: bool = False) -> Reveal:
     """A reveal from a process that knows of no other."""
     with Revealer() as revealer:
-        return revealer.reveal(kernel, vectors=100, seed=seed, threads=threads)
+        return revealer.reveal(kernel, vectors=100, threads=threads)
 
 
 # reveals of real libraries
@@ -69,28 +69,29 @@ def test_what_is_known_of_threads_is_kept_with_it(folder: Path) -> None:
     assert asked() == first
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        replace(KERNEL, terms=9),
-        replace(KERNEL, outputs=2, environment=replace(KERNEL.environment, outputs=2)),
-        replace(KERNEL, bias=True),
-        replace(KERNEL, environment=replace(KERNEL.environment, batch=3)),
-        replace(KERNEL, environment=replace(KERNEL.environment, layout="NN")),
-        replace(KERNEL, environment=replace(KERNEL.environment, threads=1)),
-        replace(KERNEL, environment=parse_environment("numpy:matmul:batch=2,outputs=3,OPENBLAS_CORETYPE=Haswell")),
-    ],
-    ids=["terms", "outputs", "bias", "batch", "layout", "threads", "variable"],
-)
-def test_another_kernel_or_process_is_revealed_anew(folder: Path, other: Kernel) -> None:
-    asked()
-    assert not asked(other).cached
-    assert len(entries(folder)) == 2
+OTHERS = [
+    replace(KERNEL, terms=9),
+    replace(KERNEL, outputs=2, environment=replace(KERNEL.environment, outputs=2)),
+    replace(KERNEL, bias=True),
+    replace(KERNEL, dtype=FLOAT64),
+    *(
+        replace(KERNEL, environment=replace(KERNEL.environment, **other))
+        for other in ({"batch": 3}, {"layout": "NN"}, {"threads": 1})
+    ),
+    replace(KERNEL, environment=parse_environment("numpy:matmul:batch=2,outputs=3,OPENBLAS_CORETYPE=Haswell")),
+]
+"""Another shape, format or bias; another batch, layout, number of threads or variable."""
 
 
-def test_another_seed_is_revealed_anew(folder: Path) -> None:
+def test_another_kernel_or_process_is_revealed_anew(folder: Path) -> None:
     asked()
-    assert not asked(seed=1).cached
+    with Revealer() as revealer:
+        assert [revealer.reveal(other, vectors=100).cached for other in OTHERS] == [False] * len(OTHERS)
+        assert not revealer.reveal(KERNEL, vectors=100, seed=1).cached
+        assert not revealer.reveal(KERNEL, vectors=101).cached
+    assert len(entries(folder)) == len(OTHERS) + 3
+    with Revealer() as revealer:
+        assert [revealer.reveal(other, vectors=100).cached for other in OTHERS] == [True] * len(OTHERS)
 
 
 def test_a_place_in_the_result_is_of_the_same_kernel(folder: Path) -> None:
@@ -318,6 +319,18 @@ def test_the_oldest_entries_are_dropped(tmp_path: Path, monkeypatch: pytest.Monk
         os.utime(cache._path(cache._key({"number": k})), (k, k))
     there = [k for k in range(6) if cache.get({"number": k}) is not None]
     assert there == [3, 4, 5] if number == 3 else there in ([4, 5], [3, 4, 5])
+
+
+def test_what_a_killed_process_left_is_dropped_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cached, "MAX_ENTRIES", 1)
+    cache = Cache(tmp_path, IDENTITY)
+    cache.put({"number": 1}, {})
+    left = tmp_path / "reveals" / ".entry.json.0123.tmp"
+    left.write_text("half of an ent")
+    os.utime(left, (1, 1))
+    cache.put({"number": 2}, {})
+    assert not left.exists()
+    assert cache.get({"number": 2}) == {}
 
 
 def test_what_is_too_large_or_no_json_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

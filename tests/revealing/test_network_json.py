@@ -28,6 +28,7 @@ from fpsynth.networks.layers import (
     ReLU,
 )
 from fpsynth.networks.network import INPUT, Network
+from fpsynth.revealing import network_json
 from fpsynth.revealing.kernels import CachedKernels
 from fpsynth.revealing.layer_runs import predicted
 from fpsynth.revealing.network_json import kept_network, network_from_kept
@@ -115,6 +116,14 @@ def test_a_network_of_other_nodes_comes_back(found: NetworkReveal) -> None:
     computed = Network(nodes, given.input_shape, "dense")
     other = replace(found, network=computed, deployment=Deployment(Arithmetic(FLOAT32)), layers=())
     assert read(written(other)).network == computed
+
+
+def test_what_is_too_large_for_the_cache_is_told(found: NetworkReveal, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = sum(array.size for node in found.network.nodes[1:4] for array in node.layer.arrays())
+    monkeypatch.setattr(network_json, "MAX_NUMBERS", numbers)
+    assert network_json.is_small(found, network())
+    monkeypatch.setattr(network_json, "MAX_NUMBERS", numbers - 1)
+    assert not network_json.is_small(found, network())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from profiles import slow
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
@@ -67,7 +68,13 @@ def revealed(revealer: Revealer, environment: str, network: Network, **options: 
     return revealer.network(network, FLOAT32, where, vectors=300, **options)
 
 
-@pytest.mark.parametrize("environment", ["torch:batch=1", "torch:batch=4", "onnxruntime:optimize=off"])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        *("torch:batch=1", "torch:batch=4", "onnxruntime:optimize=off", "numpy:batch=1"),
+        *(pytest.param(name, marks=slow) for name in ("jax:batch=1", "jax:eager:batch=1", "tensorflow:matmul:batch=1")),
+    ],
+)
 def test_every_layer_of_a_residual_network_and_the_whole_of_it_are_explained(revealer: Revealer, environment: str) -> None:
     found = revealed(revealer, environment, residual())["reveal"]
     assert [layer["name"] for layer in found["layers"]] == ["conv1", "norm", "conv2", "add", "mean", "dense"]
@@ -131,6 +138,9 @@ def test_where_layers_are_computed_together_the_first_that_differs_is_named() ->
     assert alone["norm"]
     assert found.check.explained < found.check.total
     assert any("norm is the first layer whose results differ" in note for note in found.notes)
+    add = next(layer for layer in found.layers if layer.name == "add")  # its inputs are computed together with it
+    assert add.explained < add.total
+    assert add.notes == ("not all of it is explained by its inputs added in their order, subnormals flushed or not",)
 
 
 @pytest.mark.parametrize("environment", ["torch:batch=1", "torch:batch=4", "onnxruntime:batch=1", "numpy:batch=1"])

@@ -10,6 +10,7 @@ import pytest
 from profiles import slow
 from simulated import Array, Simulated, kernel, layer, random_tree, reveal_of, revealed
 
+from fpsynth.errors import InputError
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.base import Library
@@ -19,7 +20,7 @@ from fpsynth.revealing.checking import answers, explained, joined
 from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.result import Reveal, pairs_reversed, steps_in_words
 from fpsynth.revealing.trees import canonical
-from fpsynth.revealing.vectors import CallShape, hostile_calls
+from fpsynth.revealing.vectors import COLUMNS, CallShape, hostile_calls
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
@@ -209,6 +210,31 @@ def test_positions_are_sorted_by_what_they_compute():
     assert reveal.classes[0].positions == tuple((row, output) for row in range(3) for output in range(4))
     assert reveal.at(3, 5).arithmetic == last
     assert reveal.deployment(0).at(0, 5) == tail
+
+
+def test_thousands_of_outputs_share_weights_and_each_is_looked_at():
+    """Weights are drawn for ``COLUMNS`` outputs at a time; a class of one output beyond them is found and checked as well."""
+    last = COLUMNS + 40
+    other = Arithmetic(FLOAT32, order=parse_order("reverse"))
+    what = kernel(FLOAT32, 5, outputs=last + 1)
+    found = revealed(layer(what, lambda row, output: other if output == last else Arithmetic(FLOAT32)), what)
+    assert [(cls.arithmetic, len(cls.positions)) for cls in found.classes] == [(Arithmetic(FLOAT32), last), (other, 1)]
+    assert all(cls.check.explained == cls.check.total == 300 for cls in found.classes)
+    assert found.at(0, last).arithmetic == other
+    assert found.at(0, last - 1).arithmetic == Arithmetic(FLOAT32)
+    with pytest.raises(InputError, match=f"has no row 0, output {last + 1}"):
+        found.at(0, last + 1)
+    assert found.deployment().exceptions == (((0, last), other),)
+
+
+def test_weights_beyond_so_many_outputs_repeat_the_first():
+    shape = CallShape(batch=2, outputs=COLUMNS + 3, terms=4, weighted=True, bias=True)
+    call = next(hostile_calls(shape, FLOAT32, 5, distinct=64))
+    assert call.weights.shape == (COLUMNS + 3, 4)
+    assert (call.weights[COLUMNS:] == call.weights[:3]).all()
+    assert (call.bias[COLUMNS:] == call.bias[:3]).all()
+    assert call.rows.shape == (2, 4)
+    assert len(np.unique(call.weights[:, 0])) > COLUMNS // 2
 
 
 def test_more_arithmetics_than_are_revealed_are_listed_with_a_note(monkeypatch):

@@ -38,7 +38,8 @@ class Ran:
     """Logits that the revealed arithmetics give bit for bit."""
     of: int = 0
     bounds: Floats | None = None
-    """How far rounding in the revealed order can have moved each logit; infinite where that is not known."""
+    """How far rounding in the revealed order can have moved each logit of the network as it is computed (a library may have
+    folded weights); infinite where that is not known."""
     exact_distance: float = 0.0
     """The largest distance of a logit from its exact value, at most."""
     correct: int | None = None

@@ -10,10 +10,14 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
+from fpsynth.evaluators.arrays import from_index, to_index
 from fpsynth.evaluators.float_arrays import round_array
+from fpsynth.formats import Format
+from fpsynth.rounding import index_range
 from fpsynth.synthesis.given.boundaries import Floats, Neighbours, neighbours
 from fpsynth.synthesis.given.order import Running
 from fpsynth.synthesis.given.views import Given, GivenView, given_view
@@ -28,7 +32,9 @@ WALKS = 4
 """Ways from one of two neighbouring points to the other that are tried."""
 NEAR = 8
 """Steps of such a way within which a certified point is looked for."""
-TRIED = 64
+TIED = 4
+"""Tied points of a way around which single steps are tried."""
+TRIED = 16
 """Pairs of points of one way that the verifier is asked about at most, the most promising first."""
 
 
@@ -99,7 +105,7 @@ def _searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, c
     inputs, tried, rejection = round_array(asked.inputs, given.format), 0, ""
     for pair in neighbours(view, inputs, given.format, rng):
         for _ in range(WALKS):
-            for found in _pairs(view, pair, rng):
+            for found in _pairs(view, pair, given.format, rng):
                 tried += 1
                 points = tuple(found.certified.tolist()), tuple(found.counterexample.tolist())
                 witness, rejection = tie_of(
@@ -120,21 +126,48 @@ def _ties(witness: Witness) -> bool:
     return witness.predicate.holds(at, other) and list(other).count(max(other)) > 1
 
 
-def _pairs(view: GivenView, pair: Neighbours, rng: np.random.Generator) -> Iterator[_Pair]:
-    """Pairs of points on one way in which the second ties and the first has another class, the most promising first."""
+def _pairs(view: GivenView, pair: Neighbours, fmt: Format, rng: np.random.Generator) -> Iterator[_Pair]:
+    """Pairs of points, the second of which ties, on one way or a step from it, the most promising first."""
     points = pair.walk(rng)
-    logits = view(points)
-    classes = logits.argmax(axis=1)
-    ordered = np.sort(logits, axis=1)
-    margins = ordered[:, -1] - ordered[:, -2]
-    found = []
-    for tied in np.flatnonzero(margins == 0).tolist():
-        for beside in range(max(0, tied - NEAR), min(len(points), tied + NEAR + 1)):
-            if classes[beside] != classes[tied] and margins[beside] > 0:
-                distance = math.dist(points[beside], points[tied])
-                if distance > 0:
-                    found.append(_Pair(points[beside], points[tied], float(margins[beside]) / distance))
+    classes, margins = _judged(view(points))
+    tied = np.flatnonzero(margins == 0)
+    found: list[_Pair] = []
+    for number in rng.permutation(tied)[:TIED].tolist():
+        beside = slice(max(0, number - NEAR), number + NEAR + 1)
+        found += _beside(points[number], classes[number], points[beside], (classes[beside], margins[beside]))
+        steps = single_steps(points[number], fmt)
+        found += _beside(points[number], classes[number], steps, _judged(view(steps)))
     yield from sorted(found, key=lambda one: -one.promise)[:TRIED]
+
+
+def _judged(logits: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """The class of each point, and the margin by which it wins."""
+    ordered = np.sort(logits, axis=1)
+    return logits.argmax(axis=1), ordered[:, -1] - ordered[:, -2]
+
+
+def _beside(tied: Floats, of_tied: int, points: Floats, judged: tuple[NDArray[np.intp], Floats]) -> Iterator[_Pair]:
+    """The points that have another class than a tied one, each with it."""
+    classes, margins = judged
+    for number in np.flatnonzero((classes != of_tied) & (margins > 0)).tolist():
+        distance = math.dist(points[number], tied)
+        if distance > 0:
+            yield _Pair(points[number], tied, float(margins[number]) / distance)
+
+
+def single_steps(point: Floats, fmt: Format) -> Floats:
+    """All points (steps, inputs) that differ from one in a single number, which is a neighbouring number of the format."""
+    numbers = to_index(point, fmt)
+    least, most = index_range(-fmt.max_finite, fmt.max_finite, fmt)
+    places = np.arange(len(point))
+    moved = []
+    for step in (-1, 1):
+        there = numbers + step
+        inside = places[(there >= least) & (there <= most)]
+        rows = np.repeat(point[None], len(inside), axis=0)
+        rows[np.arange(len(inside)), inside] = from_index(there[inside], fmt)
+        moved.append(rows)
+    return np.concatenate(moved)
 
 
 def _provenance(given: Given, clock: Clock, tried: int) -> Provenance:
