@@ -32,7 +32,7 @@ from fpsynth.libraries.kernels import Environment
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.registry import library_named
 from fpsynth.networks.graph import INPUT
-from fpsynth.networks.layers.structure import View
+from fpsynth.networks.layers.structure import Rearrangement
 from fpsynth.networks.network import Network
 from fpsynth.revealing.layer_runs import up_to
 from fpsynth.revealing.network_json import network_from_kept
@@ -156,7 +156,7 @@ def exact_neurons(one: Revealed, points: Points, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     layers = {}
     for node in one.computed.nodes:
-        if isinstance(one.computed.structure(node.name), View):
+        if isinstance(one.computed.structure(node.name), Rearrangement):
             continue
         rows = points[rng.integers(0, len(points), NEURONS)]
         given = np.concatenate([rows if name == INPUT else one.own(rows, name) for name in node.inputs], axis=1)
