@@ -12,7 +12,7 @@ from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.networks.layers.structure import PADDING, Indices, Rearrangement, Sums
 from fpsynth.networks.network import Network
 
-_PIECE = 1 << 19
+_PIECE = 1 << 21
 """Numbers that are gathered at a time."""
 
 

@@ -33,8 +33,9 @@ from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Program, StepKind
 
-_NUMBERS, _ROWS = 1 << 17, 16
-"""Of a layer's outputs whose bounds are computed at a time, so that they lie near the processor; points at least."""
+_NUMBERS, _ROWS = 1 << 19, 16
+"""Of a layer's outputs whose bounds are computed at a time, and points at least: memory stays small, and products of matrices
+large enough that threads of BLAS are not started in vain, which on a busy machine takes several times as long."""
 _U = 2.0**-53
 _TINY = 2.0**-1000
 """More than float64 loses to underflow in any sum here."""

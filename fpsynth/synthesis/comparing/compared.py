@@ -153,6 +153,8 @@ def compare(
     ran = []
     with Revealer() as revealer:
         for number, where in enumerate(environments, 1):
+            if number > 1 and where.process != environments[number - 2].process:
+                revealer.close()  # one library in memory at a time
             progress(f"{where} ({number} of {len(environments)}): revealing and running")
             ran.append(_ran(revealer, network, dtype, points, where, labels, vectors, seed))
     if free is not None:
