@@ -70,7 +70,7 @@ def order_of_network(
     roles = ["reference", "deployed", *["silent"] * (len(asked.sides) - 2)]
     views = [given_view(given, text, name, role) for text, name, role in zip(asked.sides, names, roles, strict=True)]
     started = Clock(seconds)
-    tried, witness = _searched(asked, views, given.seed, started)
+    tried, witness = searched(asked, views, given.seed, started)
     solved = started.spent
     if witness is not None:
         witness = replace(witness, provenance=_provenance(given, clock, tried))
@@ -92,7 +92,7 @@ def order_of_network(
     )
 
 
-def _searched(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> tuple[int, Witness | None]:
+def searched(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> tuple[int, Witness | None]:
     """How many points were tried, and the first of them that makes a witness."""
     tried = 0
     for tried, point in _candidates(asked, views, seed, clock):

@@ -26,6 +26,8 @@ from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.ties.certification import Prepared, require_refutable, tie_of
 from fpsynth.synthesis.verdicts import Verdict
+from fpsynth.verifiers.lipschitz import Certifier
+from fpsynth.verifiers.radii import nearest_sqrt, squared_distance
 from fpsynth.witness.data import Provenance, Witness
 
 WALKS = 4
@@ -77,7 +79,7 @@ def tie_of_network(asked: GivenTie, given: Given, seconds: float, settings: dict
     given.progress(f"preparing {asked.chosen} for the network")
     tools(asked.chosen)
     started = Clock(seconds)
-    tried, witness, rejection = _searched(asked, given, view, tools, started)
+    tried, witness, rejection = searched(asked, given, view, tools, started)
     solved = started.spent
     if witness is not None:
         witness = replace(witness, provenance=_provenance(given, clock, tried))
@@ -99,7 +101,7 @@ def tie_of_network(asked: GivenTie, given: Given, seconds: float, settings: dict
     )
 
 
-def _searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, clock: Clock) -> tuple[int, Witness | None, str]:
+def searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, clock: Clock) -> tuple[int, Witness | None, str]:
     """How many pairs the verifier was asked about, the first that is a witness, and why the last was rejected."""
     rng = np.random.default_rng(given.seed)
     inputs, tried, rejection = round_array(asked.inputs, given.format), 0, ""
@@ -108,6 +110,11 @@ def _searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, c
             for found in _pairs(view, pair, given.format, rng):
                 tried += 1
                 points = tuple(found.certified.tolist()), tuple(found.counterexample.tolist())
+                rejection = _too_far(tools(asked.chosen), view, found, asked.min_ratio)
+                if rejection:  # the others are asked only about what the chosen one accepts
+                    if clock.left <= 0:
+                        return tried, None, rejection
+                    continue
                 witness, rejection = tie_of(
                     given.network.logits, points, view.view.deployment, given.format, asked.chosen, tools
                 )
@@ -118,6 +125,17 @@ def _searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, c
         if clock.left <= 0:
             break
     return tried, None, rejection
+
+
+def _too_far(tool: Certifier, view: GivenView, found: _Pair, min_ratio: Fraction) -> str:
+    """Why the certifier's ball around the certified point does not hold the other one; empty where it does."""
+    supremum = tool.supremum(found.certified.tolist(), view(found.certified[None])[0].tolist())
+    squared = squared_distance(found.certified.tolist(), found.counterexample.tolist())
+    if supremum > 0 and supremum**2 > squared * min_ratio**2:
+        return ""
+    return (
+        f"{tool.name} accepts only radii below {float(supremum):.6g}, and the other point is {nearest_sqrt(squared):.6g} away"
+    )
 
 
 def _ties(witness: Witness) -> bool:
