@@ -13,9 +13,10 @@ from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.layers import Sums
 from fpsynth.networks.network import Network
 from fpsynth.revealing.bench import Array
+from fpsynth.revealing.joining import joined
 from fpsynth.revealing.kernels import CachedKernels, now
 from fpsynth.revealing.layer_runs import Runs, hostile_points, missed, predicted, up_to
-from fpsynth.revealing.layers import FLUSHES, POINTS, LayerWork, NodeArithmetics, Progress, Work, deployment_of
+from fpsynth.revealing.layers import POINTS, LayerWork, Progress, Work, deployment_of
 from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
 from fpsynth.revealing.result import Check
 from fpsynth.sums.arithmetic import Arithmetic
@@ -89,7 +90,7 @@ def _layer(work: Work, name: str) -> LayerReveal:
     node, sums = work.network[name], work.network.structure(name)
     assert isinstance(sums, Sums)
     if len(node.inputs) > 1:
-        return _joining(work, name, started)
+        return joined(work, name)
     layer = LayerWork(work, name, sums)
     layer.reveal()
     nodes = layer.nodes
@@ -111,27 +112,3 @@ def _layer(work: Work, name: str) -> LayerReveal:
         seconds=round(time.monotonic() - started, 3),
         cached=bool(layer.cached) and all(layer.cached),
     )
-
-
-def _joining(work: Work, name: str, started: float) -> LayerReveal:
-    """A layer that adds several inputs, number by number: in their order."""
-    sums = work.network.structure(name)
-    assert isinstance(sums, Sums)
-    returned = work.activations(name)
-    best: tuple[Arithmetic, Array] | None = None
-    for flush in FLUSHES:
-        work.nodes[name] = NodeArithmetics(Arithmetic(work.dtype, flush=flush))
-        part = up_to(work.computed, name)
-        wrong = missed(returned, predicted(part, work.points, deployment_of(part, work.nodes)))
-        if best is None or wrong.sum() < best[1].sum():
-            best = work.nodes[name].usual, wrong
-        if not wrong.any():
-            break
-    assert best is not None
-    work.nodes[name] = NodeArithmetics(best[0])
-    usual, missing = best
-    seconds = round(time.monotonic() - started, 3)
-    kind, right = work.network[name].layer.kind, int((~missing).sum())
-    told = "not all of it is explained by its inputs added in their order, subnormals flushed or not"
-    notes = (told,) if missing.any() else ()
-    return LayerReveal(name, kind, (name,), ((usual, sums.outputs),), right, missing.size, notes=notes, seconds=seconds)
