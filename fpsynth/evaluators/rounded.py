@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float_arrays import round_array
@@ -27,6 +28,14 @@ def rounded_network(network: Network, fmt: Format) -> tuple[Network, int]:
     if not changed:
         return network, 0
     return replace(network, nodes=tuple(replace(node, layer=layers[id(node.layer)][0]) for node in network.nodes)), changed
+
+
+def rounded_points(points: NDArray[np.float64], fmt: Format) -> NDArray[np.float64]:
+    """Points (points, numbers) rounded to nearest into ``fmt``.  Raises InputError where one is beyond the format's range."""
+    result = round_array(points, fmt)
+    if not np.isfinite(result).all():
+        raise InputError(f"the inputs have a number beyond the range of {fmt}")
+    return result
 
 
 def rounded_words(changed: int, network: Network, fmt: Format) -> str:

@@ -1,8 +1,9 @@
-"""Layer types that are Python's own operators on arrays and tensors of any library."""
+"""Layer types that are Python's own operators on arrays and tensors of any library, or functions of it by their names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from fpsynth.libraries.graphs import LayerStep, Tensors
@@ -24,6 +25,16 @@ def arithmetic_steps(channels: Callable[[Any, Any], Any]) -> dict[type[la.Layer]
         la.MultiplyConstant: lambda layer, tensors, inputs: inputs[0] * tensors[0],
         la.DivideConstant: lambda layer, tensors, inputs: inputs[0] / tensors[0],
     }
+
+
+def called_steps(module: Any, name_in: Callable[[la.Names], str]) -> dict[type[la.Layer], LayerStep]:
+    """The layer types that their names say all of.  ``name_in``: which of them names a function of ``module``, if any does."""
+    names = {layer: name_in(layer.names) for layer in la.CALLED}
+    return {layer: _step(attrgetter(name)(module)) for layer, name in names.items() if name}
+
+
+def _step(function: Callable[[Any], Any]) -> LayerStep:
+    return lambda layer, tensors, inputs: function(inputs[0])
 
 
 def _add(layer: la.Add, tensors: Tensors, inputs: Tensors) -> Any:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fpsynth.libraries.arithmetic_steps import arithmetic_steps, channels_of_arrays
+from fpsynth.libraries.arithmetic_steps import arithmetic_steps, called_steps, channels_of_arrays
 from fpsynth.libraries.geometry import counts, spatial
 from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import LayerTable
@@ -88,6 +88,7 @@ def _pad(layer: la.Pad, tensors: Tensors, inputs: Tensors) -> Any:
 
 _ROWS: Mapping[type[la.Layer], LayerStep] = MappingProxyType(
     {
+        **called_steps(jnp, lambda names: names.arrays),
         la.Convolution: _convolution,
         la.BatchNormalisation: _batch_normalisation,
         la.AveragePooling: _average_pooling,

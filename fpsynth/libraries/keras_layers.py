@@ -169,9 +169,15 @@ def _pad_objection(layer: la.Pad, shape: Shape) -> str:
     return "" if good else "it pads with zeros, and no channels"
 
 
+def _called(name: str) -> Make:
+    """The layer of a type that its name says all of."""
+    return lambda layer, shape, dtype: [getattr(tf.keras.layers, name)(dtype=dtype)]
+
+
 TABLE: LayerTable[Make] = LayerTable(
     "tensorflow's keras",
     {
+        **{layer: _called(layer.names.keras[0]) for layer in la.CALLED if layer.names.keras},
         la.Dense: _dense,
         la.Convolution: Guarded(_convolution, both_objection),
         la.BatchNormalisation: _batch_normalisation,
@@ -179,7 +185,6 @@ TABLE: LayerTable[Make] = LayerTable(
         la.GlobalAveragePooling: Guarded(_global_average_pooling, _global_objection),
         la.MaxPooling: Guarded(_max_pooling, _max_objection),
         la.Add: lambda layer, shape, dtype: [tf.keras.layers.Add(dtype=dtype)],
-        la.ReLU: lambda layer, shape, dtype: [tf.keras.layers.ReLU(dtype=dtype)],
         la.LeakyReLU: lambda layer, shape, dtype: [tf.keras.layers.LeakyReLU(negative_slope=layer.slope, dtype=dtype)],
         la.Clip: Guarded(_clip, _clip_objection),
         la.Flatten: lambda layer, shape, dtype: [tf.keras.layers.Flatten(dtype=dtype)],

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from fpsynth.libraries.arithmetic_steps import arithmetic_steps, channels_of_arrays
+from fpsynth.libraries.arithmetic_steps import arithmetic_steps, called_steps, channels_of_arrays
 from fpsynth.libraries.geometry import counts, spatial
 from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import LayerTable
@@ -137,6 +137,7 @@ def _elementwise(np: Any) -> dict[type[la.Layer], LayerStep]:
         return values if layer.upper is None else np.minimum(values, values.dtype.type(layer.upper))
 
     return {
+        **called_steps(np, lambda names: names.arrays),
         la.BatchNormalisation: batch_normalisation,
         la.ReLU: lambda layer, tensors, inputs: np.maximum(inputs[0], inputs[0].dtype.type(0)),
         la.LeakyReLU: leaky_relu,

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from fpsynth.libraries.arithmetic_steps import arithmetic_steps
+from fpsynth.libraries.arithmetic_steps import arithmetic_steps, called_steps
 from fpsynth.libraries.geometry import counts_all, counts_inside, is_same, spatial
 from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import Guarded, LayerTable
@@ -167,12 +167,12 @@ def _pad(layer: la.Pad, tensors: Tensors, inputs: Tensors) -> Any:
 
 _ROWS: Mapping[type[la.Layer], LayerStep | Guarded[LayerStep]] = MappingProxyType(
     {
+        **called_steps(tf, lambda names: names.tensorflow),
         la.Convolution: Guarded(_convolution, _depthwise_objection),
         la.BatchNormalisation: _batch_normalisation,
         la.AveragePooling: Guarded(_average_pooling, average_objection),
         la.GlobalAveragePooling: _global_average_pooling,
         la.MaxPooling: _max_pooling,
-        la.ReLU: lambda layer, tensors, inputs: tf.nn.relu(inputs[0]),
         la.LeakyReLU: lambda layer, tensors, inputs: tf.nn.leaky_relu(inputs[0], layer.slope),
         la.Clip: _clip,
         la.Flatten: lambda layer, tensors, inputs: tf.reshape(inputs[0], (-1, math.prod(inputs[0].shape[1:]))),

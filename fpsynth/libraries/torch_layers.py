@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from fpsynth.libraries.arithmetic_steps import arithmetic_steps, channels_of_arrays
+from fpsynth.libraries.arithmetic_steps import arithmetic_steps, called_steps, channels_of_arrays
 from fpsynth.libraries.geometry import counts_all, own_padding, spatial, symmetric
 from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import Guarded, LayerTable
@@ -104,12 +104,12 @@ def _sides(padding: Padding) -> tuple[int, ...]:
 
 _ROWS: Mapping[type[la.Layer], LayerStep | Guarded[LayerStep]] = MappingProxyType(
     {
+        **called_steps(torch, lambda names: names.torch_function),
         la.Convolution: _convolution,
         la.BatchNormalisation: _batch_normalisation,
         la.AveragePooling: Guarded(_pooled, _average_objection),
         la.GlobalAveragePooling: _global_average_pooling,
         la.MaxPooling: _pooled,
-        la.ReLU: lambda layer, tensors, inputs: torch.relu(inputs[0]),
         la.LeakyReLU: lambda layer, tensors, inputs: F.leaky_relu(inputs[0], layer.slope),
         la.Clip: _clip,
         la.Flatten: lambda layer, tensors, inputs: inputs[0].flatten(1),

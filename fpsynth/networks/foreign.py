@@ -58,6 +58,7 @@ TFLITE = Foreign("a TensorFlow Lite model", _MADE_FROM)
 GZIP = Foreign("a file compressed by gzip", "unpack it first (gunzip)")
 ZIP = Foreign("a ZIP archive")
 SAVED_MODEL = Foreign("a SavedModel folder of TensorFlow", _MADE_FROM)
+EMPTY = Foreign("an empty file", "write it again, to its end")
 CERTIFIER = Foreign("a network in the verified certifier's own text", _rewritten("net.txt"))
 
 _TEXT_PICKLE = re.compile(rb"[(\]}]?[dl]?p[0-9]+\n|\([dl]p[0-9]+\n|c[A-Za-z_.]+\n[A-Za-z_]+\n|[\](})]q\x00")
@@ -108,6 +109,7 @@ _KINDS: tuple[tuple[Foreign, Callable[[bytes], bool]], ...] = (
     (VNNLIB, lambda head: _VNNLIB.match(head) is not None),
     (CERTIFIER, lambda head: re.match(rb"\s*\[\[-?[0-9]+\.[0-9]+[,\]]", head) is not None),
     (ONNX, _is_onnx),
+    (EMPTY, lambda head: not head),
 )
 
 

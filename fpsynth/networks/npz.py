@@ -15,7 +15,7 @@ from fpsynth.files import PathLike
 from fpsynth.networks.layouts import named_otherwise, transposed
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.networks.npy import Header
-from fpsynth.networks.npz_archive import MAX_BYTES, NETWORK, opened_npz
+from fpsynth.networks.npz_archive import MAX_BYTES, NETWORK, Archive, opened_npz
 from fpsynth.networks.npz_graph import is_graph, read_graph
 from fpsynth.networks.npz_layers import layer_names, read_layers
 
@@ -81,17 +81,27 @@ def load_images(path: PathLike) -> Images:
             raise InputError(f"images must be uint8 or floats, not {np.dtype(images.type)}")
         if len(images.shape) < 2 or not images.count:
             raise InputError(f"images must have shape (count, ...), not {images.shape}")
-        if labels.kind not in "iu" or labels.shape != images.shape[:1]:
-            kind = np.dtype(labels.type)
-            raise InputError(f"labels must be {images.shape[0]} integers from 0, not {kind} of shape {labels.shape}")
+        require_labels(labels, images.shape[0])
         if images.count * images.item_bytes + labels.count * 8 > MAX_IMAGE_BYTES:
             raise InputError(f"the images need more than {MAX_IMAGE_BYTES >> 20} MiB")
-        classes, pixels = archive.read("labels"), archive.read("images")
-        if classes.min() < 0 or classes.max() >= 1 << 31:
-            raise InputError(f"labels must be {len(classes)} integers from 0, not {classes.min()} to {classes.max()}")
+        classes, pixels = read_labels(archive), archive.read("images")
         if images.kind == "f" and not all(np.isfinite(image).all() for image in pixels):
             raise InputError("images holds numbers that are not finite")
-    return Images(pixels.reshape(len(pixels), -1), classes.astype(np.int64), pixels.shape[1:])
+    return Images(pixels.reshape(len(pixels), -1), classes, pixels.shape[1:])
+
+
+def require_labels(labels: Header, count: int) -> None:
+    """Raise InputError unless an array may be the classes of so many images."""
+    if labels.kind not in "iu" or labels.shape != (count,):
+        raise InputError(f"labels must be {count} integers from 0, not {np.dtype(labels.type)} of shape {labels.shape}")
+
+
+def read_labels(archive: Archive) -> npt.NDArray[np.int64]:
+    """The array ``labels``, which ``require_labels`` accepts.  Raises InputError for numbers that no class has."""
+    classes = archive.read("labels")
+    if classes.min() < 0 or classes.max() >= 1 << 31:
+        raise InputError(f"labels must be {len(classes)} integers from 0, not {classes.min()} to {classes.max()}")
+    return classes.astype(np.int64)
 
 
 def _layer_count(names: Iterable[str]) -> int:

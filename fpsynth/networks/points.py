@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fpsynth.errors import InputError
 from fpsynth.files import PathLike
 from fpsynth.networks.layers import Shape
-from fpsynth.networks.npz import IMAGES, MAX_IMAGE_BYTES
+from fpsynth.networks.npz import IMAGES, MAX_IMAGE_BYTES, read_labels, require_labels
 from fpsynth.networks.npz_archive import opened_npz
 
 Labels = NDArray[np.int64]
@@ -26,7 +26,8 @@ def load_points(path: PathLike, shape: Shape) -> tuple[NDArray[np.float64], Labe
     with opened_npz(path, IMAGES) as archive:
         name = next((name for name in ("images", "inputs") if name in archive.members), None)
         if name is None:
-            raise InputError(f"no array called images or inputs; there are {', '.join(sorted(archive.members))[:80]}")
+            there = ", ".join(sorted(archive.members))[:80] or "no arrays"
+            raise InputError(f"no array called images or inputs: it has {there}")
         names = [name, *(["labels"] if "labels" in archive.members else [])]
         headers = archive.headers(names)
         header = headers[name]
@@ -36,15 +37,14 @@ def load_points(path: PathLike, shape: Shape) -> tuple[NDArray[np.float64], Labe
             raise InputError(f"{name} must have shape (count, ...), not {header.shape}")
         if header.count * 8 > MAX_IMAGE_BYTES:
             raise InputError(f"{name} need more than {MAX_IMAGE_BYTES >> 20} MiB")
-        labels = headers.get("labels")
-        if labels is not None and (labels.kind not in "iu" or labels.shape != header.shape[:1]):
-            raise InputError(f"labels must be {header.shape[0]} integers, not of shape {labels.shape}")
+        if "labels" in headers:
+            require_labels(headers["labels"], header.shape[0])
         values = archive.read(name)
-        classes = None if labels is None else archive.read("labels").astype(np.int64)
-    numbers = values.astype(np.float64) / 255 if values.dtype == np.uint8 else values.astype(np.float64)
-    if not np.isfinite(numbers).all():
-        raise InputError(f"{name} holds numbers that are not finite")
-    return fitted(numbers, shape, name), classes
+        classes = read_labels(archive) if "labels" in headers else None
+        numbers = values.astype(np.float64) / 255 if values.dtype == np.uint8 else values.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise InputError(f"{name} holds numbers that are not finite")
+        return fitted(numbers, shape, name), classes
 
 
 def fitted(numbers: NDArray[Any], shape: Shape, name: str) -> NDArray[Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 
 import numpy as np
 
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, read_limited, shown
+from fpsynth.files import PathLike, opened, read_limited, shown
 from fpsynth.formats import FLOAT32, FLOAT64, Format
 from fpsynth.networks import certifier_text, foreign
+from fpsynth.networks.archive import MAX_ARCHIVE
 from fpsynth.networks.imported import Imported
 from fpsynth.networks.network import Network, with_numbers
 from fpsynth.networks.npz import load_network
@@ -40,6 +42,9 @@ def read_network(path: PathLike, output: str | None = None) -> Imported:
         return _from_text(path)
     if kind not in (None, foreign.NPZ, foreign.ZIP):
         raise InputError(f"{shown(path)} is {kind.name}; what is needed is {READ}; {kind.advice}")
+    if kind is None and not os.fspath(path).lower().endswith(".npz"):
+        with opened(path, MAX_ARCHIVE):  # says so where it cannot be read
+            raise InputError(f"{shown(path)} is nothing that fpsynth recognises; what is needed is {READ}")
     network = load_network(path)
     return Imported(network, narrowest(network))
 

@@ -14,6 +14,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, Format
 from fpsynth.networks.assembling import Activation, Assembly, Constant, require_axis
 from fpsynth.networks.layers import (
+    CALLED,
     Add,
     AddConstant,
     Argmax,
@@ -23,10 +24,10 @@ from fpsynth.networks.layers import (
     Convolution,
     DivideConstant,
     GlobalAveragePooling,
+    Layer,
     LeakyReLU,
     MaxPooling,
     MultiplyConstant,
-    ReLU,
     Softmax,
     SubtractConstant,
 )
@@ -149,8 +150,9 @@ def _normalise(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) 
     return t.assembly.put(label, layer, t.assembly.batched(_value(args[0]), range(1, 8)))
 
 
-def _relu(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
-    return t.assembly.each(label, ReLU(), _value(args[0]))
+def _called(layer: type[Layer]) -> Read:
+    """A layer type that its name says all of."""
+    return lambda t, label, args, kwargs: t.assembly.each(label, layer(), _value(args[0]))
 
 
 def _leaky(t: Tracing, label: str, args: list[Any], kwargs: dict[str, Any]) -> Activation:
@@ -368,7 +370,8 @@ OPERATORS: dict[str, Read] = {
     "linear": _linear, "matmul": _matmul, "mm": _matmul, "addmm": _addmm,
     "conv1d": _convolution(1), "conv1d.padding": _convolution(1), "conv2d": _convolution(2), "conv2d.padding": _convolution(2),
     "batch_norm": _normalise, "_native_batch_norm_legit_no_training": _normalise,
-    "relu": _relu, "leaky_relu": _leaky, "hardtanh": _clip(-1.0, 1.0, "min_val", "max_val"), "relu6": _clip(0.0, 6.0),
+    **{layer.names.torch_function: _called(layer) for layer in CALLED if layer.names.torch_function},
+    "leaky_relu": _leaky, "hardtanh": _clip(-1.0, 1.0, "min_val", "max_val"), "relu6": _clip(0.0, 6.0),
     "clamp": _clip(None, None, "min", "max"), "clamp_min": _clip(None, None), "clamp_max": _clamp_max,
     "max_pool1d": _max_pool(1), "max_pool2d": _max_pool(2), "max_pool2d_with_indices": _max_pool(2),
     "avg_pool1d": _average_pool(1), "avg_pool2d": _average_pool(2),

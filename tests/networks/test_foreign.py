@@ -104,7 +104,9 @@ def test_the_ending_of_a_name_counts_only_where_the_bytes_say_nothing(tmp_path):
     assert "named like an ONNX model" in recognised(tmp_path / "a.onnx").name
     (tmp_path / "b.onnx").write_text('{"schema": "fpsynth-witness"}')
     assert recognised(tmp_path / "b.onnx") is None
-    for data in (b"", b"something", b"{}", b"[1, 2]", b"[[1, 2], [3, 4]]"):
+    (tmp_path / "c.onnx").write_bytes(b"")
+    assert recognised(tmp_path / "c.onnx").name == "an empty file"
+    for data in (b"something", b"{}", b"[1, 2]", b"[[1, 2], [3, 4]]"):
         (tmp_path / "file").write_bytes(data)
         assert recognised(tmp_path / "file") is None
     assert recognised(tmp_path) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -81,14 +82,36 @@ def npy() -> bytes:
         (b"(declare-const X_0 Real)", "is a VNN-LIB property"),
         (npy(), r"is a single array of NumPy \(.npy\); what is needed is an ONNX model, a Keras model .*; save its layers"),
         (b"\x1f\x8b\x08" + bytes(50), r"is a file compressed by gzip; .*; unpack it first"),
-        (b"hello", "cannot be read as an .npz file"),
-        (b"", "cannot be read as an .npz file"),
+        (b"hello", "is nothing that fpsynth recognises; what is needed is an ONNX model, a Keras model"),
+        (b"[[[nan,1],[2,3]]]", "is nothing that fpsynth recognises; what is needed is an ONNX model, a Keras model"),
+        (b"", "is an empty file; what is needed is an ONNX model, a Keras model .*; write it again"),
     ],
 )
 def test_other_files_are_told_what_they_are(data: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(InputError, match=reason):
         read_network(tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.keras", "net.npz", "net.txt", "net"])
+def test_an_empty_file_is_said_to_be_empty_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(InputError, match=f"{re.escape(name)} is an empty file; what is needed is"):
+        read_network(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["net", "net.onnx", "net.txt"])
+def test_a_file_that_is_not_there_is_said_to_be_missing(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^cannot read .*: No such file or directory$"):
+        read_network(tmp_path / name)
+
+
+def test_a_model_that_is_cut_off_is_said_to_be(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    whole = (MODELS / "torch_script_mlp.onnx").read_bytes()
+    (tmp_path / "net.onnx").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"net\.onnx is not an ONNX file, or is cut off or damaged$"):
+        read_network(tmp_path / "net.onnx")
 
 
 @pytest.mark.parametrize("name", ["torch_script_mlp.onnx", "mlp.keras"])

@@ -65,6 +65,12 @@ def test_points_of_another_size_are_refused() -> None:
         compare(IDENTITY, FLOAT32, np.zeros((3, 5)), [])
 
 
+def test_points_beyond_the_range_of_the_format_are_refused() -> None:
+    for number in (1e300, -3.5e38):
+        with pytest.raises(InputError, match="the inputs have a number beyond the range of float32"):
+            compare(IDENTITY, FLOAT32, np.array([[1.0, number]]), [])
+
+
 def files(folder: Path, **arrays: np.ndarray) -> tuple[str, str]:
     """A network and its inputs."""
     rng = np.random.default_rng(0)
@@ -104,6 +110,7 @@ def test_reveal_of_a_network_prints_its_layers(tmp_path: Path, capsys: pytest.Ca
         ({"pictures": np.zeros((1, 6))}, "no array called images or inputs"),
         ({"inputs": np.zeros((2, 5))}, "have the shape (5,) each, but the network's input is (6,)"),
         ({"inputs": np.full((2, 6), np.nan)}, "not finite"),
+        ({"inputs": np.full((2, 6), 1e300)}, "the inputs have a number beyond the range of float32"),
         ({"inputs": np.zeros((2, 6), np.int64)}, "must be uint8 or floats"),
         ({"images": np.zeros((2, 6)), "labels": np.zeros(3, np.int64)}, "labels must be 2 integers"),
     ],

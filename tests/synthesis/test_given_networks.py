@@ -101,6 +101,15 @@ def test_inputs_of_one_class_have_no_boundary_between_them(revealer):
         )
 
 
+def test_inputs_beyond_the_range_of_the_format_are_refused(revealer):
+    far = np.stack([np.full(8, 1e300), np.zeros(8)])
+    given = Given(DENSE, FLOAT32, revealer)
+    with pytest.raises(InputError, match="the inputs have a number beyond the range of float32"):
+        order_of_network(GivenOrder(DENSE, FLOAT32, ("sequential", "pairwise"), far), given, 5.0, {}, None)
+    with pytest.raises(InputError, match="the inputs have a number beyond the range of float32"):
+        tie_of_network(GivenTie("sequential", far, "lipschitz", 0.0), given, 5.0, {}, None)
+
+
 @pytest.mark.parametrize("network", [DENSE, CONVOLUTIONAL], ids=["dense", "convolutional"])
 @pytest.mark.parametrize("side", ["sequential", "sequential,fused"])
 def test_a_tie_on_a_network_that_is_given(tmp_path, revealer, network, side):

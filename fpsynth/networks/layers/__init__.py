@@ -33,7 +33,11 @@ _VIEWS: tuple[type[Layer], ...] = (Flatten, Reshape, Transpose, Pad, Concat)
 LAYERS: dict[str, type[Layer]] = {layer.kind: layer for layer in (*_SUMS, *_SELECTIONS, *_VIEWS)}
 """Every layer type by its name."""
 
+CALLED: tuple[type[Layer], ...] = tuple(layer for layer in LAYERS.values() if layer.called)
+"""Those that their names say all of."""
+
 __all__ = [
+    "CALLED",
     "LAYERS",
     "PADDING",
     "Add",

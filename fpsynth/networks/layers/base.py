@@ -22,7 +22,10 @@ MAX_SIZE = 1 << 28
 
 @dataclass(frozen=True)
 class Names:
-    """What a layer type is called elsewhere; several where others split it or have synonyms."""
+    """What a layer type is called elsewhere; several where others split it or have synonyms.
+
+    Of a layer type that is ``called``, these are the one place from which readers, writers and libraries take its name.
+    """
 
     onnx: tuple[str, ...] = ()
     """Operators of the standard domain."""
@@ -30,6 +33,15 @@ class Names:
     """Classes of torch.nn, or functions of torch."""
     keras: tuple[str, ...] = ()
     """Classes of keras.layers."""
+    arrays: str = ""
+    """A function of numpy, of which cupy and jax.numpy have the same."""
+    tensorflow: str = ""
+    """A function of tensorflow, with dots where it stands in a module of it."""
+
+    @property
+    def torch_function(self) -> str:
+        """The first function of torch; empty where it has none."""
+        return next((name for name in self.torch if name.islower()), "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +59,11 @@ class Layer:
     """The fields that are arrays."""
     ending: ClassVar[bool] = False
     """Whether it stands only at the end of a network, behind the logits."""
+    called: ClassVar[bool] = False
+    """Whether it is a function of one value and nothing else, by its name alone, in every format and library that has it.
+
+    Such a type needs a row in no other table than ``LAYERS``; a format or library that has a row for it goes by that row.
+    """
     inputs_taken: ClassVar[tuple[int, int | None]] = (1, 1)
     """The least and the largest number of inputs; None: any number."""
 

@@ -30,7 +30,8 @@ class ReLU(_NumberByNumber):
     """max(x, 0)."""
 
     kind = "relu"
-    names = Names(("Relu",), ("ReLU", "relu"), ("ReLU", "Activation"))
+    names = Names(("Relu",), ("ReLU", "relu"), ("ReLU", "Activation"), tensorflow="nn.relu")
+    called = True
 
     def structure(self, *inputs: Shape) -> Selection:
         """The larger of each number and 0."""

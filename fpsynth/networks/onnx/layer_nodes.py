@@ -126,6 +126,7 @@ def _pad(place: Place) -> None:
 
 WRITERS: Mapping[type[Layer], NodeWriter] = MappingProxyType(
     {
+        **{layer: _plain(layer.names.onnx[0]) for layer in la.CALLED if layer.names.onnx},
         la.Dense: _dense,
         la.Convolution: _convolution,
         la.BatchNormalisation: _normalisation,
@@ -138,7 +139,6 @@ WRITERS: Mapping[type[Layer], NodeWriter] = MappingProxyType(
         la.SubtractConstant: _with_constant("Sub"),
         la.MultiplyConstant: _with_constant("Mul"),
         la.DivideConstant: _with_constant("Div"),
-        la.ReLU: _plain("Relu"),
         la.LeakyReLU: _leaky,
         la.Clip: _clip,
         la.Argmax: _plain("ArgMax", axis=-1, keepdims=0),

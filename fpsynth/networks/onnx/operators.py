@@ -9,7 +9,17 @@ import numpy as np
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32
 from fpsynth.networks.assembling import Activation, require_axis
-from fpsynth.networks.layers import Argmax, Clip, LeakyReLU, MaxPooling, MultiplyConstant, ReLU, Softmax, SubtractConstant
+from fpsynth.networks.layers import (
+    CALLED,
+    Argmax,
+    Clip,
+    Layer,
+    LeakyReLU,
+    MaxPooling,
+    MultiplyConstant,
+    Softmax,
+    SubtractConstant,
+)
 from fpsynth.networks.layers.base import shown
 from fpsynth.networks.onnx import operators_sums as sums
 from fpsynth.networks.onnx.constants import OnnxConstant, axes_of, squeezed, target, unsqueezed
@@ -20,10 +30,15 @@ from fpsynth.networks.onnx.tensors import FORMATS, INTEGERS, type_name
 Read = Callable[[OnnxReading, OnnxOperation, Sequence[Operand]], Activation]
 
 
-def _relu(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
-    op.given()
-    count(inputs, 1, 1)
-    return reading.assembly.each(op.label, ReLU(), value(inputs[0]))
+def _called(layer: type[Layer]) -> Read:
+    """A layer type that its name says all of."""
+
+    def read(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
+        op.given()
+        count(inputs, 1, 1)
+        return reading.assembly.each(op.label, layer(), value(inputs[0]))
+
+    return read
 
 
 def _leaky(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
@@ -233,7 +248,7 @@ OPERATORS: dict[str, Read] = {
     "AveragePool": sums.average,
     "GlobalAveragePool": sums.global_average,
     "ReduceMean": sums.mean,
-    "Relu": _relu,
+    **{name: _called(layer) for layer in CALLED for name in layer.names.onnx},
     "LeakyRelu": _leaky,
     "PRelu": _prelu,
     "Clip": _clip,

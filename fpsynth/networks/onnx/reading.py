@@ -56,7 +56,7 @@ def import_onnx(
     except MissingPackageError:
         raise
     except Exception:  # protobuf's DecodeError has no stable home
-        raise InputError(f"{name} is not an ONNX file") from None
+        raise InputError(f"{name} is not an ONNX file, or is cut off or damaged") from None
     try:
         return _imported(parsed(message), output, elsewhere)
     except InputError as error:

@@ -137,15 +137,14 @@ def compare(
 ) -> NetworkComparison:
     """Run ``network`` on ``inputs`` (inputs, numbers), both rounded into ``dtype``, in every environment.
 
-    Raises InputError for inputs of another size than the network's, and for numbers of it beyond the format's range.
+    Raises InputError for inputs of another size than the network's, and for numbers of either beyond the format's range.
     """
-    from fpsynth.evaluators.float_arrays import round_array
-    from fpsynth.evaluators.rounded import rounded_network
+    from fpsynth.evaluators.rounded import rounded_network, rounded_points
 
     size = int(np.prod(network.input_shape))
     if inputs.ndim != 2 or inputs.shape[1] != size or not len(inputs):
         raise InputError(f"the network has {size} inputs, but the points are of shape {inputs.shape}")
-    points = round_array(inputs, dtype)
+    points = rounded_points(inputs, dtype)
     network, rounded = rounded_network(network, dtype)
     normalised = any(isinstance(node.layer, BatchNormalisation) for node in network.nodes)
     shaped = points.reshape(len(points), *network.input_shape)

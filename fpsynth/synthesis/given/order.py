@@ -12,8 +12,8 @@ import numpy as np
 
 from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
-from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.evaluators.real import exact_logits
+from fpsynth.evaluators.rounded import rounded_points
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
@@ -105,7 +105,7 @@ def searched(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Cl
 def _candidates(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> Iterator[tuple[int, Floats | None]]:
     """(points tried, one that tells the views apart over arrays), until the time is over; at last without one."""
     rng = np.random.default_rng(seed)
-    points, tried = round_array(asked.inputs, asked.format), 0
+    points, tried = rounded_points(asked.inputs, asked.format), 0
     reference, deployed, *silent = views
     for pair in neighbours(reference, points, asked.format, rng):
         mixed = pair.mixed(MIXED, rng)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import from_index, to_index
-from fpsynth.evaluators.float_arrays import round_array
+from fpsynth.evaluators.rounded import rounded_points
 from fpsynth.formats import Format
 from fpsynth.rounding import index_range
 from fpsynth.synthesis.given.boundaries import Floats, Neighbours, neighbours
@@ -104,7 +104,7 @@ def tie_of_network(asked: GivenTie, given: Given, seconds: float, settings: dict
 def searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, clock: Clock) -> tuple[int, Witness | None, str]:
     """How many pairs the verifier was asked about, the first that is a witness, and why the last was rejected."""
     rng = np.random.default_rng(given.seed)
-    inputs, tried, rejection = round_array(asked.inputs, given.format), 0, ""
+    inputs, tried, rejection = rounded_points(asked.inputs, given.format), 0, ""
     for pair in neighbours(view, inputs, given.format, rng):
         for _ in range(WALKS):
             for found in _pairs(view, pair, given.format, rng):
