@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
 from fractions import Fraction
@@ -285,6 +286,27 @@ def test_a_folder_in_its_place_is_refused(saved):
     beside.unlink()
     beside.mkdir()
     assert refused(path).startswith("network.file: ")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "endless"])
+def test_what_has_no_end_in_its_place_is_refused_at_once(saved, kind):
+    path, beside = saved
+    beside.unlink()
+    if kind == "pipe":
+        os.mkfifo(beside)
+    elif kind == "device":
+        beside.symlink_to("/dev/zero")
+    else:
+        beside.touch()
+        os.truncate(beside, 1 << 40)
+    assert refused(path).startswith(f"network.file: {beside.name} must lie beside the witness file (")
+
+
+def test_a_file_in_its_place_that_is_much_larger_is_replaced_unread(saved):
+    path, beside = saved
+    os.truncate(beside, 1 << 40)
+    save(large(), path)
+    assert load(path) == large()
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", "images"], ids=str)
