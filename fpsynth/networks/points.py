@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike
+from fpsynth.files import PathLike, shown
 from fpsynth.networks.layers import Shape
 from fpsynth.networks.npz import IMAGES, MAX_IMAGE_BYTES
 from fpsynth.networks.npz_archive import opened_npz
@@ -43,7 +43,7 @@ def load_points(path: PathLike, shape: Shape) -> tuple[NDArray[np.float64], Labe
         classes = None if labels is None else archive.read("labels").astype(np.int64)
     numbers = values.astype(np.float64) / 255 if values.dtype == np.uint8 else values.astype(np.float64)
     if not np.isfinite(numbers).all():
-        raise InputError(f"{name} holds numbers that are not finite")
+        raise InputError(f"{shown(path)}: {name} holds numbers that are not finite")
     return fitted(numbers, shape, name), classes
 
 

@@ -17,7 +17,7 @@ from fpsynth.errors import InputError
 from fpsynth.files import PathLike, opened, write_atomically
 from fpsynth.formats import Format
 from fpsynth.networks.archive import MAX_ARCHIVE
-from fpsynth.networks.layers import LAYERS, Dense
+from fpsynth.networks.layers import LAYERS, BatchNormalisation, Dense
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.networks.npz_graph import described, npz_arrays, read_node, stack_of
 from fpsynth.rounding import from_float, representable
@@ -107,7 +107,10 @@ def read_network(data: Json, fmt: Format, least_outputs: int = 1, folder: PathLi
 
 
 def require_numbers(network: Network, fmt: Format) -> None:
-    """Raise InputError where a parameter or a float among the attributes is no number of the format."""
+    """Raise InputError where a parameter or a float among the attributes is no number of the format.
+
+    But for what is added to a variance: no view computes a batch normalisation as such, and libraries take any float64 there.
+    """
     from fpsynth.evaluators.float_arrays import round_array
 
     for node in network.nodes:
@@ -115,7 +118,8 @@ def require_numbers(network: Network, fmt: Format) -> None:
             if not np.array_equal(round_array(array.astype(np.float64), fmt), array):
                 raise InputError(f"network: {node.name} has parameters that are no {fmt}")
         for name, value in ((f.name, getattr(node.layer, f.name)) for f in fields(node.layer)):
-            if isinstance(value, float) and not representable(from_float(value), fmt):
+            free = isinstance(node.layer, BatchNormalisation) and name == "epsilon"
+            if isinstance(value, float) and not free and not representable(from_float(value), fmt):
                 raise InputError(f"network: {node.name} has the {name} {value!r}, which is no {fmt}")
 
 
