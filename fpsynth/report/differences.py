@@ -22,10 +22,11 @@ from fpsynth.witness.data import Witness
 def differences(divergence: Witness) -> list[str]:
     """In what the arithmetics of the two views differ, for the first neuron of which they do; nothing that is not so."""
     views = (divergence.reference, divergence.deployed)
-    if any(view.network is not None for view in views):
+    computed, other_computed = (view.network or divergence.network for view in views)
+    if computed != other_computed:
         return ["the layers that compute the network"]
     a, b = (view.deployment for view in views)
-    graph = divergence.network.logits
+    graph = computed.logits
     for index, structure in enumerate(map(graph.structure, graph.sums)):
         assert isinstance(structure, Sums)
         for output in range(structure.outputs):

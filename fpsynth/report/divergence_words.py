@@ -129,6 +129,11 @@ def _why(divergence: Witness) -> str:
             f"What {listed(measured)} gives was measured: the arithmetic that was revealed for it gives something else here, "
             "so that its runs, not a prediction, are the evidence."
         )
+    if (a.network or divergence.network) != (b.network or divergence.network):
+        return (
+            "They compute the network by different layers, whose numbers are rounded each in its own way: "
+            "even over the reals the two need not give the same."
+        )
     match divergence.question:
         case "twin":
             return "Their weights are the same to the last bit; the kernel sums their products in different orders."

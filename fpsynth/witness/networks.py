@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, write_atomically
+from fpsynth.files import PathLike, opened, write_atomically
 from fpsynth.formats import Format
-from fpsynth.networks.layers import LAYERS, Dense
+from fpsynth.networks.archive import MAX_ARCHIVE
+from fpsynth.networks.layers import LAYERS, BatchNormalisation, Dense
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.networks.npz_graph import described, npz_arrays, read_node, stack_of
 from fpsynth.rounding import from_float, representable
@@ -79,7 +80,8 @@ def own_file(network: Network) -> tuple[Json, bytes]:
 def write_beside(content: bytes, name: str, folder: PathLike) -> None:
     """Write a network's file into the folder of a witness, unless that very file is there."""
     path = Path(folder, name)
-    if not (path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == name.removesuffix(".npz")):
+    there = path.is_file() and path.stat().st_size == len(content)
+    if not (there and hashlib.sha256(path.read_bytes()).hexdigest() == name.removesuffix(".npz")):
         write_atomically(path, content)
 
 
@@ -105,7 +107,10 @@ def read_network(data: Json, fmt: Format, least_outputs: int = 1, folder: PathLi
 
 
 def require_numbers(network: Network, fmt: Format) -> None:
-    """Raise InputError where a parameter or a float among the attributes is no number of the format."""
+    """Raise InputError where a parameter or a float among the attributes is no number of the format.
+
+    But for what is added to a variance: no view computes a batch normalisation as such, and libraries take any float64 there.
+    """
     from fpsynth.evaluators.float_arrays import round_array
 
     for node in network.nodes:
@@ -113,7 +118,8 @@ def require_numbers(network: Network, fmt: Format) -> None:
             if not np.array_equal(round_array(array.astype(np.float64), fmt), array):
                 raise InputError(f"network: {node.name} has parameters that are no {fmt}")
         for name, value in ((f.name, getattr(node.layer, f.name)) for f in fields(node.layer)):
-            if isinstance(value, float) and not representable(from_float(value), fmt):
+            free = isinstance(node.layer, BatchNormalisation) and name == "epsilon"
+            if isinstance(value, float) and not free and not representable(from_float(value), fmt):
                 raise InputError(f"network: {node.name} has the {name} {value!r}, which is no {fmt}")
 
 
@@ -172,12 +178,15 @@ def _file(data: Json, folder: PathLike | None) -> Network:
     if folder is None:
         raise InputError(f"network.file: {data['file']} lies beside a witness file, but this one was not read from a folder")
     path = os.path.join(folder, data["file"])
+    content = hashlib.sha256()
     try:
-        with open(path, "rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"network.file: {data['file']} must lie beside the witness file ({error.strerror})") from None
-    if digest != data["sha256"]:
+        with opened(path, MAX_ARCHIVE) as stream:  # no pipe, no device, nothing without an end
+            for block in iter(lambda: stream.read(1 << 20), b""):
+                content.update(block)
+    except InputError as error:
+        reason = str(error).rpartition(": ")[2]
+        raise InputError(f"network.file: {data['file']} must lie beside the witness file ({reason})") from None
+    if content.hexdigest() != data["sha256"]:
         raise InputError(f"network.sha256: {data['file']} has another content than the witness was made for")
     return load_network(path)
 

@@ -26,7 +26,8 @@ def arithmetics(view: View) -> tuple[Arithmetic, ...]:
     """The arithmetics of a view's deployment, the default first."""
     deployment = view.deployment
     used = (deployment.default, *(how for _, how in deployment.layers), *(how for _, how in deployment.exceptions))
-    return tuple(dict.fromkeys(used))
+    objects = {id(how): how for how in used}  # of which there are few, where exceptions are many and take long to compare
+    return tuple(dict.fromkeys(objects.values()))
 
 
 def arranged(network: Network, permutation: Sequence[int]) -> Network:

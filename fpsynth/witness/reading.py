@@ -50,6 +50,8 @@ OF_DENSE = ("twin", "position")
 """The questions about neurons of a last dense layer."""
 SINCE_3 = ("tie", "compare")
 """The questions that files of version 2 do not hold."""
+MAX_EXCEPTIONS = 1 << 22
+"""Outputs of a view with an arithmetic of their own: pairs of a first and a last one name any number of them in a few bytes."""
 
 
 def witness_from_json(data: object, folder: PathLike | None = None) -> Witness:
@@ -284,14 +286,19 @@ def _deployment(data: Json, network: Network, table: Sequence[Arithmetic]) -> De
     graph = network.logits
     sums = [structure for structure in map(graph.structure, graph.sums) if isinstance(structure, Sums)]
     exceptions: dict[tuple[int, int], Arithmetic] = {}
+    own: list[dict[int, int]] = [{} for _ in sums]  # of each layer: how many outputs have which arithmetic of the table
     for k, entry in enumerate(data.get("exceptions", ())):
-        layer, arithmetic = int(entry["layer"]), entry["arithmetic"]
+        layer, place = int(entry["layer"]), int(entry["arithmetic"])
+        how = _entry(table, place, f"exceptions[{k}].arithmetic")
         for output in _outputs(entry, f"exceptions[{k}]"):
             if layer >= len(sums) or output >= sums[layer].outputs:
                 raise InputError(f"exceptions[{k}]: the network has no output {output} in a layer {layer}")
             if (layer, output) in exceptions:
                 raise InputError(f"exceptions[{k}]: output {output} of layer {layer} is named twice")
-            exceptions[layer, output] = _entry(table, arithmetic, f"exceptions[{k}].arithmetic")
+            if len(exceptions) == MAX_EXCEPTIONS:
+                raise InputError(f"exceptions[{k}]: names more than the {MAX_EXCEPTIONS} outputs that are read")
+            exceptions[layer, output] = how
+            own[layer][place] = own[layer].get(place, 0) + 1
     layers: dict[int, Arithmetic] = {}
     for k, entry in enumerate(data.get("layers", ())):
         layer = int(entry["layer"])
@@ -301,9 +308,9 @@ def _deployment(data: Json, network: Network, table: Sequence[Arithmetic]) -> De
     usual = _entry(table, data["default"], "default")
     deployment = Deployment(usual, tuple(exceptions.items()), tuple(layers.items()))
     for index, of_layer in enumerate(sums):
-        own = [arithmetic for (layer, _), arithmetic in exceptions.items() if layer == index]
-        all_excepted = len(own) == of_layer.outputs
-        for arithmetic in dict.fromkeys([*own, *([] if all_excepted else [deployment.of_layer(index)])]):
+        used = [table[place] for place in own[index]]
+        all_excepted = sum(own[index].values()) == of_layer.outputs
+        for arithmetic in dict.fromkeys([*used, *([] if all_excepted else [deployment.of_layer(index)])]):
             _require_fit(arithmetic, of_layer.terms, of_layer.bias is not None)
     return deployment
 

@@ -156,3 +156,17 @@ def test_whatever_a_file_may_hold_is_told_or_refused_in_one_line(found):
             text = str(error)
             assert "\n" not in str(error)  # noqa: PT017
         assert text.isprintable() or "\n" in text
+
+
+def test_views_that_compute_the_network_by_different_layers_are_not_said_to_be_the_same_over_the_reals():
+    found = triple()
+    other = dense_relu((Dense(found.network.dense_layers[0].weight * 2),))
+    a, b = found.views[:2]
+    apart = replace(found, question="compare", predicate=Predicate("argmax"), views=(a, replace(b, network=other)))
+    assert differences(apart) == ["the layers that compute the network"]
+    told = " ".join(wrong(apart))
+    assert "They compute the network by different layers" in told
+    assert "Over the reals both compute the same" not in told
+    alike = replace(found, views=(replace(a, network=other), replace(b, network=other)))
+    assert differences(alike) == differences(found) == ["the order of the sum"]
+    assert "different layers" not in " ".join(wrong(alike))

@@ -15,7 +15,7 @@ from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Rounding
-from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.ties.certification import Certification
 
@@ -58,6 +58,19 @@ def with_logits(place, *logits):
     return replace(TRUE, views=tuple(views))
 
 
+def with_view(place, **changes):
+    """The true witness, one of whose views is another one."""
+    views = list(TRUE.views)
+    views[place] = replace(views[place], **changes)
+    return replace(TRUE, views=tuple(views))
+
+
+def around_the_counterexample(said):
+    """The same claim, of the ball around the other point."""
+    return replace(said, region=replace(said.region, centre=TRUE.point))
+
+
+REVERSE = Deployment(Arithmetic(FLOAT32, order=parse_order("reverse")))
 TAMPERED = {
     "the class changes": changed(TRUE, counterexample=(XB,)),
     "the largest logits tie": changed(TRUE, counterexample=(0.25,)),
@@ -77,6 +90,14 @@ TAMPERED = {
     "the logits of a (float32 sequential) are right": with_logits(0, 0.5, 0.75),
     "the logits of b (float32 sequential) are right": with_logits(1, 0.5, 0.5),
     "the measure is right": replace(TRUE, measure=TRUE.measure + 1),
+    "the measure is": replace(changed(TRUE), measure=Fraction(5)),
+    "says of lipschitz-exact is": replace(TRUE, claims=(around_the_counterexample(TRUE.claim), OTHER)),
+    "says of lipschitz is": replace(TRUE, claims=(TRUE.claim, around_the_counterexample(OTHER))),
+    "says of lipschitz-sound is": replace(TRUE, control=around_the_counterexample(SOUND)),
+    "both points are evaluated in the same arithmetic": with_view(0, deployment=REVERSE),
+    "both points are evaluated in the same": with_view(1, permutation=(1, 0)),
+    "the arithmetic of the tie rounds": changed(TRUE, deployment=Deployment(REAL)),
+    "b computes the network that the witness is about": with_view(1, network=_network(W2, W1)),
 }
 
 
@@ -89,6 +110,11 @@ def test_a_broken_claim_is_found(broken):
 def test_what_is_said_wrongly_of_acceptance_is_found_even_if_nothing_else_is_wrong():
     lying = changed(TRUE, claim=replace(TRUE.claim, verdict="unknown"))
     assert failing(lying) == ["what the file says of lipschitz-exact is right"]
+
+
+def test_an_environment_is_listed_as_not_checked():
+    result = check(with_view(1, environment="torch:linear:batch=4"))
+    assert [entry.claim for entry in result.not_checked] == ["the environment of view b", "objective"]
 
 
 def test_two_equal_points_are_no_witness_and_no_crash():

@@ -13,6 +13,7 @@ from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import Sampled
 from fpsynth.witness.data import only_point
+from fpsynth.witness.prediction import predicted_logits
 
 
 def failing(tampered):
@@ -64,6 +65,38 @@ TAMPERED = {
 @pytest.mark.parametrize("claim", TAMPERED)
 def test_a_broken_claim_is_found(claim):
     assert claim in failing(TAMPERED[claim])
+
+
+OTHER = dense_relu((Dense(((0.0, 0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0))),))
+
+
+def with_own_network(**changes):
+    """Two classes in a view that computes another network, its logits and the measure those of that."""
+    found = with_view(classes(), 1, network=OTHER, logits=(), **changes)
+    found = with_view(found, 1, logits=predicted_logits(found.network, found.point, found.deployed))
+    return replace(found, measure=found.predicate.measure(found.reference.logits, found.deployed.logits))
+
+
+def test_a_network_of_a_view_that_no_environment_computes_is_found():
+    assert failing(with_own_network()) == ["b computes the network that the witness is about"]
+
+
+def test_a_network_that_an_environment_is_said_to_compute_is_listed_as_not_checked():
+    result = check(with_own_network(environment="torch:linear:batch=4"))
+    assert "the network of view b" in [entry.claim for entry in result.not_checked]
+
+
+def test_a_witness_of_one_point_is_no_tie():
+    assert failing(replace(classes(), question="tie")) == ["a tie has two points"]
+
+
+@pytest.mark.parametrize("said", [{"class_index": 1}, {"accepted": True}, {"reference_class": 0}], ids=str)
+def test_what_a_run_says_beside_its_logits_is_compared_with_them(said):
+    ran = observed(classes(), tuple(map(float, classes().reference.logits)))
+    assert classes().predicate.kind == "argmax"
+    assert failing(replace(classes(), observations=(ran,))) == []
+    wrong = replace(classes(), observations=(replace(ran, **said),))
+    assert failing(wrong) == ["the records of runs do not contradict each other"]
 
 
 def test_what_holds_is_not_blamed():

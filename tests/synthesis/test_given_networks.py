@@ -110,6 +110,21 @@ def test_inputs_beyond_the_range_of_the_format_are_refused(revealer):
         tie_of_network(GivenTie("sequential", far, "lipschitz", 0.0), given, 5.0, {}, None)
 
 
+def test_inputs_without_finite_logits_have_no_class():
+    def overflowing(points):
+        sums = points.sum(axis=1)
+        return np.stack([np.where(sums > 3.0, np.nan, sums), np.zeros(len(points))], axis=1)
+
+    too_large = np.full((3, 2), 2.0)
+    with pytest.raises(InputError, match="all 3 inputs have logits that are infinite or NaN in float32"):
+        next(neighbours(overflowing, too_large, FLOAT32, np.random.default_rng(0)))
+    mixed = np.concatenate([too_large, [[1.0, 1.0], [-1.0, -1.0]]])
+    pair = next(neighbours(overflowing, mixed, FLOAT32, np.random.default_rng(0)))
+    assert np.isfinite(overflowing(np.stack([pair.lower, pair.upper]))).all()
+    with pytest.raises(InputError, match="all 1 inputs have class 0"):
+        next(neighbours(overflowing, mixed[:4], FLOAT32, np.random.default_rng(0)))
+
+
 @pytest.mark.parametrize("network", [DENSE, CONVOLUTIONAL], ids=["dense", "convolutional"])
 @pytest.mark.parametrize("side", ["sequential", "sequential,fused"])
 def test_a_tie_on_a_network_that_is_given(tmp_path, revealer, network, side):

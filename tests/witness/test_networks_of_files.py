@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
 from fractions import Fraction
@@ -22,12 +23,12 @@ from witnesses import published
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.layers import Add, Convolution, Dense, Flatten, LeakyReLU, MultiplyConstant, ReLU
+from fpsynth.networks.layers import Add, BatchNormalisation, Convolution, Dense, Flatten, LeakyReLU, MultiplyConstant, ReLU
 from fpsynth.networks.network import INPUT, Network, Node, dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.predicates import Predicate
 from fpsynth.synthesis.checking.check import check
-from fpsynth.witness import Witness, from_json, load, save, to_json
+from fpsynth.witness import Witness, from_json, load, reading, save, to_json
 from fpsynth.witness.data import only_point
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.networks import INLINE
@@ -287,6 +288,27 @@ def test_a_folder_in_its_place_is_refused(saved):
     assert refused(path).startswith("network.file: ")
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "endless"])
+def test_what_has_no_end_in_its_place_is_refused_at_once(saved, kind):
+    path, beside = saved
+    beside.unlink()
+    if kind == "pipe":
+        os.mkfifo(beside)
+    elif kind == "device":
+        beside.symlink_to("/dev/zero")
+    else:
+        beside.touch()
+        os.truncate(beside, 1 << 40)
+    assert refused(path).startswith(f"network.file: {beside.name} must lie beside the witness file (")
+
+
+def test_a_file_in_its_place_that_is_much_larger_is_replaced_unread(saved):
+    path, beside = saved
+    os.truncate(beside, 1 << 40)
+    save(large(), path)
+    assert load(path) == large()
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", "images"], ids=str)
 def test_a_file_of_the_right_digest_that_is_no_network_is_refused(saved, content):
     path, beside = saved
@@ -325,6 +347,23 @@ def test_a_tie_of_a_large_network_goes_the_same_way(tmp_path):
     save(found, tmp_path / "tie.json")
     assert len(list(tmp_path.iterdir())) == 2
     assert load(tmp_path / "tie.json") == found
+
+
+def test_what_is_added_to_a_variance_need_be_no_number_of_the_format(tmp_path):
+    normalised = BatchNormalisation(np.zeros(2), np.ones(2), np.ones(2), np.zeros(2), epsilon=1e-5)
+    nodes = (Node("logits", Dense(np.ones((2, 3))), (INPUT,)), Node("norm", normalised, ("logits",)))
+    found = any_of(Network(nodes, (3,), "norm"))
+    save(found, tmp_path / "witness.json")
+    assert load(tmp_path / "witness.json") == found
+
+
+def test_exceptions_of_many_outputs_that_few_bytes_name_are_refused_in_time(monkeypatch):
+    data = to_json(of_graph())
+    data["views"][0]["deployment"]["exceptions"] = [{"layer": 0, "outputs": [[0, 3]], "arithmetic": 1}]
+    assert len(from_json(data).reference.deployment.exceptions) == 4
+    monkeypatch.setattr(reading, "MAX_EXCEPTIONS", 3)
+    with pytest.raises(InputError, match=r"deployment: exceptions\[0\]: names more than the 3 outputs"):
+        from_json(data)
 
 
 def test_the_data_of_a_graph_is_not_shared_with_the_network():

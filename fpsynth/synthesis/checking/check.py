@@ -21,7 +21,7 @@ from fpsynth.synthesis.checking.predictions import (
     promises,
     real_logits,
 )
-from fpsynth.synthesis.checking.views import construction_findings, label_findings
+from fpsynth.synthesis.checking.views import construction_findings, label_findings, network_findings, tie_findings
 from fpsynth.synthesis.ties.question import OBJECTIVES
 from fpsynth.witness.data import Witness
 from fpsynth.witness.prediction import arithmetics
@@ -54,6 +54,7 @@ def check(witness: Witness) -> CheckResult:
         *promises(witness, real),
         *(_claims(balls) if balls else ()),
         *(observation_findings(witness, balls) if balls else ()),
+        *network_findings(witness),
         *_words(witness, found, balls),
         *_foreign(witness),
         *_measured(witness),
@@ -73,6 +74,8 @@ def check(witness: Witness) -> CheckResult:
 def _question(witness: Witness) -> Outcome:
     if witness.two_points and witness.question != "tie":
         yield Finding("the question is that of a tie", False, f"it is {witness.question}")
+    if witness.question == "tie" and not witness.two_points:
+        yield Finding("a tie has two points", False, "both of its views are evaluated at the same one")
 
 
 def _balls(witness: Witness, found: Predictions) -> Balls:
@@ -97,6 +100,7 @@ def _words(witness: Witness, found: Predictions, balls: Balls | None) -> Outcome
     measure = witness.measure
     if balls is not None:
         yield from _description(witness)
+        yield from tie_findings(witness)
         yield from objective_findings(witness.objective, OBJECTIVES)
         yield from optimum_findings(witness.optimum, balls.reached())
         yield from unchecked_runs(witness)

@@ -21,7 +21,7 @@ from fpsynth.synthesis.ties.certification import (
     stated_ratio,
 )
 from fpsynth.verifiers.base import Certifier, certifier
-from fpsynth.verifiers.claims import Claim
+from fpsynth.verifiers.claims import Ball, Claim
 from fpsynth.verifiers.covered import covers_all
 from fpsynth.witness.data import Witness
 
@@ -108,6 +108,8 @@ class Balls:
 
     def _certificate(self, certificate: Claim) -> Finding | NotChecked:
         claim = f"what the file says of {certificate.verifier} is right"
+        if certificate.region != Ball(self.witness.certified, certificate.radius):
+            return Finding(claim, False, "it is said of a ball around another point than the certified one")
         try:
             tool = self.tool(certificate.verifier)
             supremum = tool.supremum(self.witness.certified, self.at)

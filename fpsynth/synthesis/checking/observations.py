@@ -89,6 +89,9 @@ def _faults(seen: Observation) -> Iterator[str]:
     number = _foreign(seen.logits, dtype)
     if number:
         yield f"{number} is no {dtype}"
+    yield from _class_faults("at the point", seen.logits, seen.class_index)
+    if seen.accepted is not None or seen.reference_class is not None:
+        yield "what it says of a ball, or of a second point, belongs to ties"
 
 
 def _run(seen: Observation) -> Hashable:

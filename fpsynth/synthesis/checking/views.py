@@ -39,6 +39,37 @@ def label_findings(divergence: Witness, view: View) -> Outcome:
             yield NotChecked(f"the label of view {view.name}", f"{quoted(view.label)} is the name of no arithmetic")
         else:
             yield Finding(claim, _evaluates(divergence, view, how), f"{quoted(view.label)}, {view.deployment}")
+    yield from _environment(view)
+
+
+def network_findings(witness: Witness) -> Outcome:
+    """What a view computes in place of the witness's network: nothing that the file says makes the two the same."""
+    for view in witness.views:
+        if view.network is None or view.network == witness.network:
+            continue
+        claim = f"{view.name} computes the network that the witness is about"
+        if witness.two_points:
+            yield Finding(claim, False, "it has a network of its own, of which the verifier claims nothing")
+        elif not view.environment:
+            yield Finding(claim, False, "it has a network of its own, and no environment that would compute that instead")
+        else:
+            reason = f"that {view.environment} computes the network by these layers, only a reveal or a replay can check"
+            yield NotChecked(f"the network of view {view.name}", reason)
+
+
+def tie_findings(tie: Witness) -> Outcome:
+    """What the views of a tie have to share, which is the arithmetic, and the environments that they name."""
+    a, b = tie.reference, tie.deployed
+    if (a.deployment, a.permutation) != (b.deployment, b.permutation):
+        detail = f"{a.name} is evaluated in {a.deployment}, {b.name} in {b.deployment}, or with other neurons first"
+        yield Finding("both points are evaluated in the same arithmetic", False, detail)
+    if b.deployment.default.format is None:
+        yield Finding("the arithmetic of the tie rounds", False, "over the reals no class changes in a ball that is certified")
+    for view in tie.views:
+        yield from _environment(view)
+
+
+def _environment(view: View) -> Iterator[NotChecked]:
     if view.environment:
         reason = f"that {view.environment} computes in this arithmetic, only a reveal or a replay can check"
         yield NotChecked(f"the environment of view {view.name}", reason)

@@ -53,9 +53,13 @@ def neighbours(evaluate: Evaluate, inputs: Floats, fmt: Format, rng: np.random.G
     """Pairs of points, of different classes as ``evaluate`` has them, that are neighbours in every coordinate.
 
     ``inputs`` (points, inputs) are numbers of ``fmt``, of which pairs are drawn, ``PAIRS`` at a time, for ever.  Raises
-    InputError where all of them have the same class.
+    InputError where all of them have the same class, those apart whose logits are not finite and which have none.
     """
-    classes = _classes(evaluate(inputs))
+    logits = evaluate(inputs)
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.any():
+        raise InputError(f"all {len(inputs)} inputs have logits that are infinite or NaN in {fmt}: they have no classes")
+    inputs, classes = inputs[finite], _classes(logits[finite])
     if len(np.unique(classes)) < 2:
         raise InputError(f"all {len(inputs)} inputs have class {int(classes[0])}: give inputs of two classes")
     while True:
