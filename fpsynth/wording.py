@@ -1,6 +1,7 @@
 """Words of messages and reports: text that a terminal may print, and nouns that go with their numbers."""
 
 import re
+from collections.abc import Sequence
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
@@ -28,3 +29,8 @@ def noun(number: int, one: str, many: str = "") -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """A number with its noun, as in "1 row" and "2 rows" (see ``noun``)."""
     return f"{number} {noun(number, one, many)}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join(words) if len(words) < 3 else ", ".join(words[:-1]) + " and " + words[-1]

@@ -47,7 +47,7 @@ MAX_OUTPUTS = 4
 def require_told(divergence: Witness) -> None:
     """Raise InputError where a file does not say what a view computes: reports show it, and only a check computes it."""
     for view in divergence.views:
-        within = divergence.predicate.kind == "outside" and view is divergence.reference
+        within = divergence.predicate.relation.needs_interval and view is divergence.reference
         if len(view.interval if within else view.logits) != outputs_of(divergence.network):
             what = "interval" if within else "logits"
             raise InputError(f"view {view.name} has no {what}: fpsynth check says what it should have")
@@ -164,8 +164,8 @@ def parting_neurons(divergence: Witness) -> list[tuple[View, Neuron]]:
     a, b = divergence.reference, divergence.deployed
     of_a, of_b = layer_values(divergence, a), layer_values(divergence, b)
     last = len(divergence.network.dense_layers) - 1
-    if divergence.predicate.kind == "equal":
-        pair = divergence.predicate.output, divergence.predicate.other
+    if divergence.predicate.relation.of_pair:
+        pair = divergence.predicate.outputs(outputs_of(divergence.network))
         return [(b, neuron_of(divergence, b, last, output, of_b)) for output in pair]
     layer, output = parting(divergence, of_a, of_b)
     return [(a, neuron_of(divergence, a, layer, output, of_a)), (b, neuron_of(divergence, b, layer, output, of_b))]
@@ -223,7 +223,7 @@ def outcome_lines(divergence: Witness, style: Style) -> list[str]:
         rows += _logits(["", "real"], numbers, outputs, _class(divergence, divergence.real))
     several = len(outputs) > 1
     heads = ["", "view", *(["output", "value"] if several else [f"y{outputs[0]}"]), "", ""]
-    heads[-1] = "class" if divergence.predicate.kind == "argmax" else ""
+    heads[-1] = "class" if divergence.predicate.relation.about_classes else ""
     lines = table(heads, rows, style, gap=2, words=("view",), ditto=2)
     for view in divergence.views:
         if view.interval:
@@ -236,10 +236,8 @@ def outcome_lines(divergence: Witness, style: Style) -> list[str]:
 def _outputs(divergence: Witness) -> list[int]:
     """The outputs that are shown: those the predicate reads; for a class the winners and a few more."""
     predicate = divergence.predicate
-    if predicate.kind == "equal":
-        return [predicate.output, predicate.other]
-    if predicate.kind != "argmax":
-        return [predicate.output]
+    if not predicate.relation.about_classes:
+        return list(predicate.outputs(outputs_of(divergence.network)))
     winners = [argmax(view.logits) for view in divergence.views if view.logits]
     winners += [argmax(divergence.real)] if divergence.real else []
     return sorted(list(dict.fromkeys(winners))[:MAX_OUTPUTS])
@@ -247,7 +245,7 @@ def _outputs(divergence: Witness) -> list[int]:
 
 def _class(divergence: Witness, logits: Sequence[Fraction]) -> str:
     """The class that logits give, and whether by a tie, where the predicate is about classes."""
-    if divergence.predicate.kind != "argmax" or not logits:
+    if not divergence.predicate.relation.about_classes or not logits:
         return ""
     return f"{argmax(logits)}{', a tie' if list(logits).count(max(logits)) > 1 else ''}"
 

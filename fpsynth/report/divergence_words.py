@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from fpsynth.predicates import argmax
+from fpsynth.predicates import Telling
 from fpsynth.report.differences import differences
 from fpsynth.report.numerals import significant
 from fpsynth.report.style import clean, listed
@@ -54,70 +54,34 @@ def moved(view: View) -> str:
 
 def wrong(divergence: Witness) -> list[str]:
     """What is wrong, in sentences: what the views say of the point, why, and what libraries made of it."""
-    return [_what(divergence), *_over_the_reals(divergence), _why(divergence), *_libraries(divergence)]
+    predicate = divergence.predicate
+    departure = predicate.relation.told(predicate, _telling(divergence))
+    return [departure, *_over_the_reals(divergence), _why(divergence), *_libraries(divergence)]
 
 
-def _what(divergence: Witness) -> str:
-    predicate, a, b = divergence.predicate, divergence.reference, divergence.deployed
-    k, (x, y) = predicate.output, told_apart(divergence)
-    match predicate.kind:
-        case "argmax":
-            before, after = argmax(a.logits), argmax(b.logits)
-            return f"The same network puts the same input into class {before} in {x} and into class {after} in {y}."
-        case "equal":
-            i, j = k, predicate.other
-            return (
-                f"Neurons {i} and {j} have equal outputs in {x}, {short(a.logits[i])}; in {y} they are "
-                f"{short(b.logits[i])} and {short(b.logits[j])}, so a tie is decided by the kernel."
-            )
-        case "relu":
-            return (
-                f"The pre-activation y{k} is {short(a.logits[k])} in {x}, so ReLU gives 0; in {y} it is "
-                f"{short(b.logits[k])}, and ReLU lets it through."
-            )
-        case "outside":
-            low, high = a.interval[k]
-            widened = f", widened as {a.widening} does," if a.widening else ""
-            return (
-                f"Interval arithmetic in {x}{widened} proves that y{k} lies in [{short(low)}, {short(high)}]; in {y} it is "
-                f"{short(b.logits[k])}, outside by {short(divergence.measure)}."
-            )
-        case "sign":
-            return f"y{k} is {short(a.logits[k])} in {x} and {short(b.logits[k])} in {y}: not the same side of zero."
-    return f"y{k} is {short(a.logits[k])} in {x} and {short(b.logits[k])} in {y}, {short(divergence.measure)} apart."
+def _telling(divergence: Witness) -> Telling:
+    """What the predicate makes its sentences of."""
+    a, b = divergence.reference, divergence.deployed
+    return Telling(
+        names=told_apart(divergence),
+        a=a.logits,
+        b=b.logits,
+        text=short,
+        bounds=a.interval,
+        widening=a.widening,
+        measure=divergence.measure,
+        real=divergence.real,
+        rearranged=bool(a.permutation or b.permutation),
+    )
 
 
 def _over_the_reals(divergence: Witness) -> list[str]:
-    """Which of two views agrees with the reals, where they are told apart by the class or the side of zero."""
-    a, b, real, kind = divergence.reference, divergence.deployed, divergence.real, divergence.predicate.kind
-    if kind not in ("argmax", "sign") or not real or None in (a.deployment.default.format, b.deployment.default.format):
-        return []  # a view over the reals has been told of already
-    x, y = told_apart(divergence)
-    k = divergence.predicate.output
-    if kind == "sign":
-        fact = f"y{k} is {short(real[k])}"
-        if real[k] == 0:  # on neither side
-            return [f"Over the reals {fact}: that is neither's." if a.logits[k] and b.logits[k] else f"Over the reals {fact}."]
-        agrees = (real[k] > 0) == (a.logits[k] > 0)
-        return [f"Over the reals {fact}: the side of zero of {_agreeing(x, y, agrees)}."]
-    best = [j for j, value in enumerate(real) if value == max(real)]
-    if len(best) > 1:
-        tied = listed([f"y{j}" for j in best[:4]] + ["more"] * (len(best) > 4))
-        if a.permutation or b.permutation:  # which index is the lowest depends on the order of the neurons
-            return [f"Over the reals {tied} tie."]
-        fact = f"{tied} tie, and argmax takes the lowest index, class {best[0]}"
-    else:
-        fact = f"the class is {best[0]}"
-    if best[0] not in (argmax(a.logits), argmax(b.logits)):
-        return [f"Over the reals {fact}: that is neither's."]
-    return [f"Over the reals {fact}: that of {_agreeing(x, y, best[0] == argmax(a.logits))}."]
-
-
-def _agreeing(x: str, y: str, believed: bool) -> str:
-    """Which view has what the reals have: the believed one, ``x``, or else ``y``, which departs from it."""
-    if believed:
-        return f"{x}; {y} departs from the reals"
-    return f"{y}, so that the departing side is the one that agrees with the reals, and {x} does not"
+    """Which of two views agrees with the reals, where the predicate can say that; a view over the reals is told of already."""
+    formats = [view.deployment.default.format for view in (divergence.reference, divergence.deployed)]
+    if not divergence.real or None in formats:
+        return []
+    sentence = divergence.predicate.relation.over_reals(divergence.predicate, _telling(divergence))
+    return [sentence] if sentence else []
 
 
 def _why(divergence: Witness) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fpsynth.report.folding import cells, fold
 from fpsynth.report.folding import plain as plain
+from fpsynth.wording import listed as listed
 
 MIN_WIDTH, MAX_WIDTH = 60, 200
 """Columns that a report is laid out in, whatever the terminal says."""
@@ -110,8 +111,3 @@ def clean(text: str, limit: int = 400) -> str:
     """Text from outside as one printable line: control and formatting characters become "?", the rest is cut at ``limit``."""
     harmless = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
     return harmless if len(harmless) <= limit else harmless[: limit - 2] + ".."
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words as a list in a sentence: "a", "a and b", "a, b and c"."""
-    return " and ".join(words) if len(words) < 3 else ", ".join(words[:-1]) + " and " + words[-1]

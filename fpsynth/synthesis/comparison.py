@@ -20,7 +20,7 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.libraries.machine import cpu
 from fpsynth.libraries.registry import library_named
 from fpsynth.networks.network import Dense, Network, dense_relu
-from fpsynth.predicates import Bounds, Predicate
+from fpsynth.predicates import Bounds
 from fpsynth.revealing.revealer import Operands, Revealer
 from fpsynth.synthesis.contest import Comparison, Contest, Difference, Field, Runner
 from fpsynth.synthesis.grounds import Ground
@@ -37,6 +37,8 @@ CANDIDATES = 24
 """Vectors on which the predicate seems to hold and that are run again, one by one."""
 INTERVALS = 240
 """Vectors whose intervals are computed to find such candidates."""
+_SLACK = 2.0**-50
+"""The share of a gap that may be missing before the exact re-check: float64 cannot tell it."""
 
 
 def departing(comparison: Comparison) -> str:
@@ -161,9 +163,12 @@ def _promising(contest: Contest, field: Field, of_a: Array, of_b: Array, odd: Ar
     predicate = contest.predicate
     assert predicate is not None
     usable = field.inside & np.isfinite(of_a).all(axis=1) & np.isfinite(of_b).all(axis=1)
-    if predicate.kind == "outside":
+    if predicate.relation.needs_interval:
         return _outside(contest, field, usable & odd, of_b)
-    numbers = np.flatnonzero(usable & _fires(predicate, of_a, of_b, contest.read))
+    asked = predicate.among(contest.read)
+    with np.errstate(invalid="ignore"):
+        holds = asked.relation.holds_each(asked, of_a.T, of_b.T, _SLACK)
+    numbers = np.flatnonzero(usable & holds)
     return [operands for operands in field.operands(numbers[:CANDIDATES].tolist()) if contest.allows(operands)]
 
 
@@ -175,6 +180,8 @@ def _outside(contest: Contest, field: Field, usable: Array, of_b: Array) -> list
     import numpy as np
 
     assert contest.bounds is not None
+    assert contest.predicate is not None
+    asked = contest.predicate.among(contest.read)
     reference, numbers = field.computed(contest.views[0])[:, 0], np.flatnonzero(usable)
     exact = field.sums()[numbers]
     with np.errstate(all="ignore"):
@@ -184,25 +191,10 @@ def _outside(contest: Contest, field: Field, usable: Array, of_b: Array) -> list
     for number, (point, weights) in zip(numbers.tolist(), field.operands(numbers.tolist()), strict=True):
         network = dense_relu([Dense(contest.filled(weights))])
         bounds = contest.bounds(network, point) if contest.allows((point, weights)) else None
-        low, high = (Fraction(0), Fraction(0)) if bounds is None else bounds[contest.read[0]]
-        if bounds is not None and not low <= Fraction(of_b[number, 0]) <= high:
+        value = tuple(map(Fraction, of_b[number].tolist()))
+        if bounds is not None and asked.holds((), value, [bounds[output] for output in contest.read]):
             found.append((point, weights))
     return found[:CANDIDATES]
-
-
-def _fires(predicate: Predicate, a: Array, b: Array, read: Sequence[int]) -> Array:
-    """``Predicate.holds`` for arrays (vectors, outputs), but for gaps that float64 cannot tell from the bound."""
-    import numpy as np
-
-    with np.errstate(invalid="ignore"):
-        if predicate.kind == "argmax":
-            return np.asarray(a.argmax(axis=1) != b.argmax(axis=1))
-        k = list(read).index(predicate.output)
-        if predicate.kind == "relu":
-            return np.asarray((a[:, k] < 0) & (b[:, k] > 0))
-        if predicate.kind == "gap":
-            return np.asarray(np.abs(a[:, k] - b[:, k]) >= float(predicate.bound) * (1 - 2.0**-50))
-        return np.asarray((a[:, k] > 0) != (b[:, k] > 0))
 
 
 def _checked(contest: Contest, operands: Operands, run: Runner) -> Witness | None:

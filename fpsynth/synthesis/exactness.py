@@ -281,8 +281,8 @@ def _keeps(step: Step, operands: Sequence[_Node], sums: Numbers) -> bool:
     return largest - align.fraction_bits <= sums.last
 
 
-def alike(kind: str, a: Sequence[ExactSum], b: Sequence[ExactSum]) -> str:
-    """What two ways to evaluate a layer, an exact sum for each output, have in common that a predicate of this kind reads.
+def alike(predicate: Predicate, a: Sequence[ExactSum], b: Sequence[ExactSum]) -> str:
+    """What two ways to evaluate a layer, an exact sum for each output, have in common that a predicate reads.
 
     Their results are equal, or, where it reads nothing but signs, have the same signs; empty where neither is known.
     """
@@ -291,14 +291,14 @@ def alike(kind: str, a: Sequence[ExactSum], b: Sequence[ExactSum]) -> str:
         return ""
     if all(x.result == y.result for x, y in pairs):
         return "the same result"
-    signs = kind in ("sign", "relu") and all(x.keeps_signs and y.keeps_signs for x, y in pairs)
+    signs = predicate.relation.reads_signs and all(x.keeps_signs and y.keeps_signs for x, y in pairs)
     return "results of the same sign" if signs else ""
 
 
 def near(predicate: Predicate, a: Sequence[ExactSum], b: Sequence[ExactSum]) -> bool:
     """Whether the results of two exact sums, each rounded once, are always nearer to each other than a gap."""
     x, y = a[predicate.output], b[predicate.output]
-    if predicate.kind != "gap" or x.summands != y.summands or x.error is None or y.error is None:
+    if not predicate.relation.bounded or x.summands != y.summands or x.error is None or y.error is None:
         return False
     return x.error + y.error < predicate.bound
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from fpsynth.errors import InputError
-from fpsynth.predicates import Predicate
+from fpsynth.predicates import RELATIONS, Predicate
 from fpsynth.solvers.engines import engines_named
 from fpsynth.synthesis.contest import Contest
 from fpsynth.synthesis.detecting.amplify import amplified
@@ -94,7 +94,7 @@ def _checked(request: OrderRequest, shape: Shape, views: Sequence[View]) -> Orde
 
 def run_order(request: OrderRequest) -> Result:
     """Answer a request about two arithmetics.  Raises InputError for what cannot be used."""
-    clock, least = Clock(request.timeout), 2 if request.kind == "argmax" else 1
+    clock, least = Clock(request.timeout), 2 if request.relation.about_classes else 1
     try:
         with within(request.timeout), _sides(request, partial(_checked, request), request.outputs, least) as made:
             sides, views, request = made
@@ -111,14 +111,17 @@ def run_order(request: OrderRequest) -> Result:
 
 def _read(request: OrderRequest, shape: Shape) -> tuple[int, ...]:
     """The outputs that an answer depends on: all of them where it is about the class."""
-    return tuple(range(shape.outputs)) if request.kind == "argmax" else (shape.output,)
+    return _predicate(request, shape).outputs(shape.outputs)
+
+
+def _predicate(request: OrderRequest, shape: Shape) -> Predicate:
+    """What is asked of the layer: of the output that is read."""
+    return Predicate(request.kind, shape.output, bound=request.least or Fraction(0))
 
 
 def _contest(request: OrderRequest, shape: Shape, views: tuple[View, ...], grounds: tuple[Ground, ...]) -> Contest:
     """What the libraries are compared for where nothing is found; one layer answers no question about further layers."""
-    predicate = None
-    if not request.magnified:
-        predicate = Predicate(request.kind, shape.output, bound=request.least or Fraction(0))
+    predicate = None if request.magnified else _predicate(request, shape)
     return Contest(
         question=request.question,
         format=request.format,
@@ -165,13 +168,13 @@ def _answer(request: OrderRequest, sides: Sides, views: tuple[View, ...], clock:
 
 def _is_about_more(request: OrderRequest) -> bool:
     """Whether the question is about classes or further layers, while the engine is asked about one neuron against zero."""
-    return request.kind == "argmax" or request.bound is not None
+    return request.relation.about_classes or request.bound is not None
 
 
 def _flipped(request: OrderRequest, shape: Shape, views: tuple[View, ...]) -> int:
     """The neuron that is to flip: the one that is read, or for a class the first that the two sides sum differently."""
     a, b = views[:2]
-    if request.kind != "argmax" or not _alike(a, b, shape.output, request):
+    if not request.relation.about_classes or not _alike(a, b, shape.output, request):
         return shape.output
     return next((j for j in range(shape.outputs) if not _alike(a, b, j, request)), shape.output)
 
@@ -206,18 +209,18 @@ def _with_notes(divergence: Witness, notes: Sequence[str]) -> Witness:
 
 def _plain(request: OrderRequest, outputs: int) -> bool:
     """Whether two neurons compete for the class; else one neuron is looked at, against a rival if it is about the class."""
-    return request.kind == "argmax" and outputs == 2 and request.bound is None
+    return request.relation.about_classes and outputs == 2 and request.bound is None
 
 
 def _question(request: OrderRequest, shape: Shape, views: Sequence[View]) -> FlipQuestion:
     """What the engine is asked: about one neuron, or about two classes.  Raises InputError for what cannot be asked."""
-    classes, plain = request.kind == "argmax", _plain(request, shape.outputs)
+    classes, plain = request.relation.about_classes, _plain(request, shape.outputs)
     if classes and shape.outputs < 2 and request.bound is None:
         raise InputError("a class needs at least 2 outputs")
     kind = request.kind
     if request.bound is not None or (classes and not plain):
         kind = "relu" if classes else "sign"
-    predicate = Predicate(kind, bound=request.least or Fraction(0)) if kind == "gap" else Predicate(kind)
+    predicate = Predicate(kind, bound=request.least or Fraction(0)) if RELATIONS[kind].bounded else Predicate(kind)
     return FlipQuestion(
         question=request.question,
         format=request.format,
@@ -235,7 +238,7 @@ def _placed(request: OrderRequest, shape: Shape, views: tuple[View, ...], flip: 
     """The answer of the engine in the layer that was asked for, amplified by further ones where the weights are bounded."""
     if flip is None:
         return None
-    classes, outputs, output = request.kind == "argmax", shape.outputs, shape.output
+    classes, outputs, output = request.relation.about_classes, shape.outputs, shape.output
     if outputs == 1:
         flip = alone(flip, request.question, views)
     elif not _plain(request, outputs):
@@ -264,7 +267,7 @@ def _where(request: OrderRequest) -> Where:
 
 def _dependent(request: OrderRequest, sides: Sides, views: tuple[View, ...]) -> Witness:
     """A network that departs in a box of its inputs, or past a threshold, and nowhere else that is sampled."""
-    output = "argmax" if request.kind == "argmax" else "gap"
+    output = "argmax" if request.relation.about_classes else "gap"
     strength = Strength(request.least or Fraction(1), request.bound, output=output)
     layer = _last_layer(request, sides.shape)
     return input_dependent(views, layer, _where(request), strength, seed=request.seed, question=request.question)

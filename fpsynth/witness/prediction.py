@@ -107,7 +107,7 @@ def judged(
         computed = {reference.point: there, views[1].point: exact}
         departs = bool(there) and predicate.fires(exact, there)
         return departs, tuple(view.name for view in views if view.logits and view.logits == computed[view.point])
-    known = bool(reference.interval if predicate.kind == "outside" else reference.logits)
+    known = bool(reference.interval if predicate.relation.needs_interval else reference.logits)
     departs = known and predicate.fires(exact, reference.logits, reference.interval)
     return departs, tuple(view.name for view in views if view.logits == exact)
 

@@ -11,7 +11,7 @@ from fpsynth.formats import FLOAT64, Format, format_named
 from fpsynth.libraries.naming import parse_environment, run_call
 from fpsynth.networks.layers import Sums
 from fpsynth.networks.network import Network
-from fpsynth.predicates import Predicate
+from fpsynth.predicates import KINDS, RELATIONS, SEARCHED, Predicate
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.arithmetic_json import arithmetic_from_json
 from fpsynth.sums.building import program_of
@@ -36,8 +36,8 @@ from fpsynth.witness.schema import require_valid, version_of
 from fpsynth.witness.version1 import read_version1
 
 ASKED_WITH: dict[str, tuple[str, ...]] = {
-    "order": ("sign", "argmax", "gap", "relu", "outside", "equal"),
-    "precision": ("sign", "argmax", "gap", "relu"),
+    "order": KINDS,
+    "precision": SEARCHED,
     "relu": ("relu",),
     "interval": ("outside",),
     "twin": ("equal",),
@@ -76,7 +76,7 @@ def witness_from_json(data: object, folder: PathLike | None = None) -> Witness:
         with at("network"):
             _ = network.dense_layers
     views = _views(data, fmt, network, points, folder)
-    if predicate.kind == "outside" and not views[0].interval:
+    if predicate.relation.needs_interval and not views[0].interval:
         raise InputError("views[0].interval: is missing, although the predicate is about intervals")
     return Witness(
         question=data["question"],
@@ -149,12 +149,14 @@ def _require_each(values: Sequence[object], field: str, outputs: int) -> None:
 
 def _predicate(data: Json, outputs: int) -> Predicate:
     kind, output, other = data["kind"], int(data.get("output", 0)), int(data.get("other", 1))
-    for name, number in (("output", output), *((("other", other),) if kind == "equal" else ())):
+    relation = RELATIONS[kind]
+    for name, number in (("output", output), *((("other", other),) if relation.of_pair else ())):
         if number >= outputs:
             raise InputError(f"predicate.{name}: {number} is no output of a network with {outputs} outputs")
     bound = read_rational(data.get("bound", "0/1"), "predicate.bound")
-    if not (bound > 0 if kind == "gap" else bound == 0):
-        raise InputError(f"predicate.bound: must be {'above' if kind == 'gap' else 'equal to'} 0 where the kind is {kind}")
+    if not (bound > 0 if relation.bounded else bound == 0):
+        sign = "above" if relation.bounded else "equal to"
+        raise InputError(f"predicate.bound: must be {sign} 0 where the kind is {kind}")
     return Predicate(kind, output, other, bound)
 
 

@@ -39,7 +39,7 @@ def box_findings(divergence: Witness) -> Outcome:
     if sampled is not None:
         counts = f"{sampled.inside_fires} of {sampled.inside} inside and {sampled.outside_fires} of {sampled.outside} outside"
         yield NotChecked("sampled", f"{counts} were said to depart: those very points are not drawn again")
-    if not divergence.box or divergence.predicate.kind == "outside":
+    if not divergence.box or divergence.predicate.relation.needs_interval:
         return
     everywhere = sampled is None or sampled.inside_fires == sampled.inside
     nowhere_else = sampled is not None and sampled.outside > 0 and sampled.outside_fires == 0

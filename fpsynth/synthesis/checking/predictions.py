@@ -41,7 +41,7 @@ def predictions(witness: Witness) -> Predictions:
         try:
             predicted = predicted_logits(witness.network, witness.at(view), view)
             found.logits[view.name] = view.logits if view.measured else predicted
-            if view.interval or (view is witness.reference and witness.predicate.kind == "outside"):
+            if view.interval or (view is witness.reference and witness.predicate.relation.needs_interval):
                 found.intervals[view.name] = _interval_of(witness, view)
         except InputError as error:
             found.findings.append(Finding(f"what the file predicts for {named(view)} is right", False, str(error)))
@@ -61,14 +61,14 @@ def departures(witness: Witness, found: Predictions) -> Iterator[Finding]:
     if reference.name not in found.logits or deployed.name not in found.logits:
         return
     a, b, bounds = found.logits[reference.name], found.logits[deployed.name], found.intervals.get(reference.name, ())
-    if predicate.kind == "outside" and not bounds:
+    if predicate.relation.needs_interval and not bounds:
         return
     departs = predicate.fires(b, a, bounds)
     if witness.two_points:
         detail = f"class {argmax(a)} at the certified point, class {argmax(b)} at the counterexample, in {witness.deployment}"
         yield Finding("the class changes", departs, detail)
     else:
-        detail = f"{listed(a)} against {listed(b)}" if predicate.kind != "outside" else f"{listed(b)} is to lie outside"
+        detail = predicate.relation.held_against(listed(a), listed(b))
         yield Finding(f"{named(deployed)} departs from {named(reference)} by {predicate.kind}", departs, detail)
     if not witness.two_points or deployed.logits or witness.measure:  # files of version 1 do not say a tie's
         measure = predicate.measure(a, b, bounds)

@@ -10,7 +10,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network, dense_relu
-from fpsynth.predicates import Predicate
+from fpsynth.predicates import SEARCHED, Predicate
 from fpsynth.rounding import from_fraction
 from fpsynth.synthesis.detecting.stacking import (
     Reading,
@@ -49,7 +49,8 @@ def amplified(
     Raises InputError where the flip's own weights exceed the bound, where no number of layers amplifies (bound and width too
     small), where a threshold exceeds the bound, where a silent view departs once amplified, and for other predicates.
     """
-    if flip.predicate.kind not in ("sign", "relu", "gap") or any(view.permutation for view in flip.views):
+    alone = flip.predicate.kind in SEARCHED and not flip.predicate.relation.about_classes
+    if not alone or any(view.permutation for view in flip.views):
         raise InputError("only a flip of one neuron (sign, relu, gap) without permutations can be amplified")
     if output not in OUTPUTS:
         raise InputError(f"unknown output {output!r}; choose from {', '.join(OUTPUTS)}")

@@ -305,13 +305,10 @@ def _departures(flip: Witness, points: Floats) -> list[int]:
 
     if not len(points):
         return [0 for _ in flip.views[1:]]
-    k, counts = flip.predicate.output, []
-    a, *others = (_outputs(flip.network, points, view) for view in flip.views)
-    for b in others:
-        if flip.predicate.kind == "argmax":
-            counts.append(int(np.count_nonzero(a.argmax(axis=1) != b.argmax(axis=1))))
-        else:  # both are zero, the gap or near it, so that their difference is exact
-            counts.append(int(np.count_nonzero(~(np.abs(a[:, k] - b[:, k]) < float(flip.predicate.bound)))))
+    counts, relation = [], flip.predicate.relation
+    a, *others = (_outputs(flip.network, points, view).T for view in flip.views)
+    for b in others:  # both are zero, the gap or near it, so that their difference is exact
+        counts.append(int(np.count_nonzero(relation.holds_each(flip.predicate, a, b, 0.0))))
     return counts
 
 

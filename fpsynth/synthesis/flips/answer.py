@@ -155,7 +155,7 @@ def _drawn(work: _Work, clock: Clock, seed: int) -> tuple[Witness, str] | None:
 def _grown_gap(work: _Work) -> tuple[Witness, str] | None:
     """A gap that random layers do not reach: grown from whatever gap there is."""
     q = work.question
-    if q.predicate.kind != "gap" or q.terms <= SMALL:
+    if not q.predicate.relation.bounded or q.terms <= SMALL:
         return None
     any_gap = replace(q.predicate, bound=q.format.min_subnormal)
     share = Clock(work.clock.left / 3)
@@ -212,7 +212,7 @@ def _solved(q: FlipQuestion, active: tuple[int, ...], outcome: Race) -> tuple[Be
 
 
 def _refuted(q: FlipQuestion, outcome: Race) -> Proof:
-    wanted = f"a gap of {float(q.predicate.bound):.6g}" if q.predicate.kind == "gap" else f"a flip by {q.predicate.kind}"
+    wanted = q.predicate.searched.wanted(q.predicate)
     return refuted(f"no weights in {q.weights} and inputs in {q.inputs} give {wanted} of {q.terms} terms", outcome)
 
 

@@ -132,31 +132,18 @@ class Bench:
 
     def judge(self, columns: Columns) -> Judgement:
         """Which candidates are solutions; exact arithmetic is approximated, so the exact re-check has the last word."""
+        predicate, relation = self.question.predicate, self.question.predicate.searched
         reference, deployed, *silent = self.logits(columns)
         with np.errstate(all="ignore"):
-            fires, strict, measure = self._compared(reference, deployed)
+            fires = relation.holds_each(predicate, reference, deployed, 0.0)
+            strict = relation.strict_each(predicate, reference, deployed)
+            measure = relation.measure_each(predicate, reference, deployed)
             for logits in silent:
-                fires &= ~self._compared(reference, logits)[0] & np.isfinite(logits).all(axis=0)
+                fires &= ~relation.holds_each(predicate, reference, logits, 0.0) & np.isfinite(logits).all(axis=0)
             fires &= np.isfinite(reference).all(axis=0) & np.isfinite(deployed).all(axis=0)
         if self.question.camouflage:
             fires &= (columns.weights != 0).all(axis=(0, 1)) & (columns.inputs != 0).all(axis=0)
         return Judgement(fires, strict, np.nan_to_num(measure, nan=0.0, posinf=0.0, neginf=0.0))
-
-    def _compared(self, a: Floats, b: Floats) -> tuple[Truths, Truths, Floats]:
-        predicate = self.question.predicate
-        if predicate.kind == "argmax":
-            first, second = a.argmax(axis=0), b.argmax(axis=0)
-            measure = np.minimum(np.abs(a[0] - a[1]), np.abs(b[0] - b[1]))
-            return first != second, measure > 0, measure
-        x, y = a[predicate.output], b[predicate.output]
-        opposite = (x < 0) & (y > 0) | (x > 0) & (y < 0)
-        gap = np.abs(x - y)
-        match predicate.kind:
-            case "sign":
-                return (x > 0) != (y > 0), opposite, gap
-            case "relu":
-                return (x < 0) & (y > 0), opposite, gap
-        return gap >= float(predicate.bound), np.ones(gap.shape, bool), gap
 
 
 def real_sums(columns: Columns) -> Floats:

@@ -39,7 +39,7 @@ class Noise:
         if q.outputs == 2:
             near = self.random.random(count) < (0.1 if q.camouflage else 0.5)
             weights[1] = np.where(near, self._jittered(weights[0]), weights[1])
-        if q.predicate.kind == "gap" and q.cancels and not q.camouflage:  # a sum of one sign is larger, and so are its ulps
+        if q.predicate.relation.bounded and q.cancels and not q.camouflage:  # a sum of one sign is larger, and so are its ulps
             weights = np.where(self.random.random(count) < 0.5, weights, self._aligned(weights, inputs))
         return self._balanced(Columns(weights, inputs))
 
@@ -61,7 +61,7 @@ class Noise:
     def _balanced(self, columns: Columns) -> Columns:
         """The candidates with their last row changed so that the sums that are compared are close; not so for a gap."""
         q, weights, inputs = self.question, columns.weights, columns.inputs
-        if q.predicate.kind == "gap":
+        if q.predicate.relation.bounded:
             return columns
         if q.outputs == 2:
             goal = (weights[0].astype(np.longdouble) * inputs).sum(axis=0)

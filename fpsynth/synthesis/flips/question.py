@@ -16,8 +16,6 @@ from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import contains
 
-KINDS = ("sign", "relu", "gap", "argmax")
-"""Predicates that can be asked for; relu is the strict one, a below zero and b above it."""
 MAX_TERMS = 4096
 
 
@@ -47,8 +45,7 @@ class FlipQuestion:
             raise InputError(f"the number of terms must be from 1 to {MAX_TERMS}, not {self.terms}")
         if len(self.views) < 2:
             raise InputError("a question needs two views: the reference and the deployed one")
-        if self.predicate.kind not in KINDS:
-            raise InputError(f"a flip is one of {', '.join(KINDS)}, not {self.predicate.kind}")
+        _ = self.predicate.searched  # refuses what no layer is searched for
         if self.predicate.output >= self.outputs:
             raise InputError(f"the layer has {self.outputs} outputs, so there is no output {self.predicate.output}")
         if any(view.permutation for view in self.views):
@@ -70,7 +67,7 @@ class FlipQuestion:
     @property
     def outputs(self) -> int:
         """Outputs of the layer: two classes, or one number."""
-        return 2 if self.predicate.kind == "argmax" else 1
+        return 2 if self.predicate.relation.about_classes else 1
 
     @property
     def of_inputs(self) -> Interval:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 
 from fpsynth import expressions as ex
 from fpsynth.encoders import ENCODINGS
@@ -36,8 +35,9 @@ def build(question: FlipQuestion, active: Sequence[int]) -> Problem:
     network = template([(rows, None)])
     logits = [lowered_in(network, inputs, _deployment(question, view.deployment, active)) for view in question.views]
     reference, deployed, *silent = logits
-    assertions = [*_finite(question, logits), _holds(question, reference, deployed)]
-    assertions += [ex.negation(_holds(question, reference, quiet)) for quiet in silent]
+    predicate, relation = question.predicate, question.predicate.searched
+    assertions = [*_finite(question, logits), relation.expression(predicate, reference, deployed)]
+    assertions += [ex.negation(relation.expression(predicate, reference, quiet)) for quiet in silent]
     variables = [Variable(w.name, question.format, question.weights.lower, question.weights.upper) for row in rows for w in row]
     if not question.ones:
         variables += [Variable(x.name, question.format, question.inputs.lower, question.inputs.upper) for x in inputs]
@@ -66,31 +66,6 @@ def _finite(question: FlipQuestion, logits: Sequence[Logits]) -> Iterator[Expres
         if node.format is not None and most > node.format.max_finite:
             yield ex.le(node, ex.constant(node.format.max_finite, node.format))
             yield ex.le(ex.constant(-node.format.max_finite, node.format), node)
-
-
-def _holds(question: FlipQuestion, a: Logits, b: Logits) -> Expression:
-    """``Predicate.holds`` as an expression, for finite logits."""
-    predicate = question.predicate
-    if predicate.kind == "argmax":
-        first, second = ex.lt(a[0], a[1]), ex.lt(b[0], b[1])
-        return _either(first, second)
-    x, y = a[predicate.output], b[predicate.output]
-    match predicate.kind:
-        case "sign":
-            return _either(_above(x), _above(y))
-        case "relu":
-            return ex.conjunction([ex.lt(x, ex.constant(0, x.format)), _above(y)])
-    bound = ex.constant(Fraction(predicate.bound), None)
-    return ex.disjunction([ex.le(ex.add(ex.real(x), bound), ex.real(y)), ex.le(ex.add(ex.real(y), bound), ex.real(x))])
-
-
-def _above(node: Expression) -> Expression:
-    return ex.lt(ex.constant(0, node.format), node)
-
-
-def _either(a: Expression, b: Expression) -> Expression:
-    """One of them and not the other."""
-    return ex.disjunction([ex.conjunction([a, ex.negation(b)]), ex.conjunction([b, ex.negation(a)])])
 
 
 def solve(

@@ -53,7 +53,7 @@ def _nothing(question: FlipQuestion) -> Proof | None:
 def _three(question: FlipQuestion) -> Proof | None:
     """Programs that join the same three rounded numbers in two ways never give opposite signs (see ``flips.parts``)."""
     a, b = (arithmetics(view, 1)[0] for view in question.views[:2])
-    if question.predicate.kind != "relu" or a.format is None or a.format != b.format:
+    if not question.predicate.relation.opposite_signs or a.format is None or a.format != b.format:
         return None
     if not all(map(keeps_the_sign, common_parts(program_of(a, question.terms), program_of(b, question.terms)))):
         return None
@@ -67,7 +67,7 @@ def _three(question: FlipQuestion) -> Proof | None:
 
 def _one_sign(question: FlipQuestion) -> Proof | None:
     """Where all products are of one sign and no sum can underflow or overflow, so is every sum (see ``flips.one_sign``)."""
-    if question.predicate.kind not in ("sign", "relu"):
+    if not question.predicate.relation.reads_signs:
         return None
     weights, inputs = _signed_ends(question.weights, question.format), _signed_ends(question.of_inputs, question.format)
     if weights is None or inputs is None:
@@ -100,7 +100,7 @@ def _narrow(question: FlipQuestion) -> Proof | None:
     Both results are within a bound of the exact sum that holds for every order and grows with the sum of the products'
     magnitudes, which the largest weight and the largest input bound (see verifiers/interval_ball.py).
     """
-    if question.predicate.kind != "gap":
+    if not question.predicate.relation.bounded:
         return None
     numbers = numbers_within(question.weights, question.format), numbers_within(question.of_inputs, question.format)
     weight, largest = (float_up(Fraction(0) if known is None else known.most) for known in numbers)
@@ -133,14 +133,13 @@ def nothing_rounds(question: FlipQuestion) -> Proof | None:
     if deployed is None:
         return None
     first, second, *others = (view.label for view in question.views)
-    kind = question.predicate.kind
     found = ("", deployed)
-    if reference is not None and (common := alike(kind, reference, deployed)):
+    if reference is not None and (common := alike(question.predicate, reference, deployed)):
         found = f"{first} and {second} always give {common}", reference
     elif reference is not None and near(question.predicate, reference, deployed):
         found = f"{first} and {second} round the same sum, each once, and are never that far apart", reference
     for label, sums in zip(others, silent, strict=True):
-        if not found[0] and sums is not None and (common := alike(kind, sums, deployed)):
+        if not found[0] and sums is not None and (common := alike(question.predicate, sums, deployed)):
             found = f"{label}, which must be silent, and {second} always give {common}", sums
     statement, sums = found[0], [*found[1], *deployed]
     if not statement:

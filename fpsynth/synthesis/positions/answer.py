@@ -154,7 +154,7 @@ def same_everywhere(kind: str, revealed: Reveal, row: int, terms: int, options: 
     for pair in different:
         hows = [revealed.at(*place).arithmetic for place in (pair.first, pair.second)]
         both = [found for how in hows if (found := exact_sum(how, terms, options.format, weights, inputs)) is not None]
-        if len(both) < 2 or not alike("equal", both[:1], both[1:]):
+        if len(both) < 2 or not alike(Predicate("equal"), both[:1], both[1:]):
             return None
         sums += both
     statement = f"all positions of {revealed.kernel.environment} give the same results: {described(sums)}, whatever the order"

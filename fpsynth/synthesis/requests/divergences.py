@@ -9,12 +9,12 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from fpsynth.errors import InputError
+from fpsynth.predicates import RELATIONS, SEARCHED, Relation
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.requests import shared
 from fpsynth.synthesis.requests.fields import Option, among, asked, between
 from fpsynth.synthesis.requests.reading import Number, exact_number, objective
 
-PREDICATES = ("sign", "argmax", "gap", "relu")
 KINDS = ("permutation", "row")
 """What ``position`` may change."""
 MADE_UP = ("terms", "outputs", "gap", "maximise", "camouflage", "max_weight", "box", "threshold", "weights", "inputs", "solver")
@@ -68,8 +68,8 @@ class OrderRequest(Options):
     predicate: str | None = asked(
         None,
         Option(
-            "sign, argmax, gap or relu (default sign, with --gap gap)",
-            check=among(PREDICATES, "predicate"),
+            f"{', '.join(SEARCHED[:-1])} or {SEARCHED[-1]} (default sign, with --gap gap)",
+            check=among(SEARCHED, "predicate"),
             record=lambda request: request.kind,
         ),
     )
@@ -97,7 +97,7 @@ class OrderRequest(Options):
         if self.network is not None and self.predicate not in (None, "argmax"):
             raise InputError(f"of a network that is given the class is looked at, argmax, not {self.predicate}")
         least, bound, sought = self.least, self.bound, self.sought
-        if (self.kind == "gap") != (least is not None) and not (least is not None and self.magnified):
+        if self.relation.bounded != (least is not None) and not (least is not None and self.magnified):
             raise InputError("a gap goes with the predicate gap, and the predicate gap needs one")
         if least is not None and least <= 0:
             raise InputError("a gap must be above 0")
@@ -107,8 +107,8 @@ class OrderRequest(Options):
             stage(bound, None)  # refuses what amplifies nothing before any search
         if self.box is not None and self.threshold is not None:
             raise InputError("choose one of --box and --threshold")
-        if self.magnified and self.kind == "relu":
-            raise InputError("further layers amplify the predicates sign, gap and argmax, not relu")
+        if self.magnified and not self.relation.amplified:
+            raise InputError("further layers amplify the predicates sign, gap and argmax, not " + self.kind)
         if self.dependent and sought:
             raise InputError("an input-dependent detector is built, not searched for: it takes a gap, and cannot be maximised")
         if self.dependent and self.camouflage:
@@ -129,6 +129,11 @@ class OrderRequest(Options):
         if self.predicate is None:
             return "sign" if self.gap is None else "gap"
         return self.predicate
+
+    @property
+    def relation(self) -> Relation:
+        """What the predicate reads, and what else its row in the table of predicates says."""
+        return RELATIONS[self.kind]
 
     @property
     def least(self) -> Fraction | None:
