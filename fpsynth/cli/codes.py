@@ -24,5 +24,5 @@ exit codes:
   130  interrupted (Ctrl-C, SIGTERM)
 
 variables:
-  FPSYNTH_CACHE  the folder that keeps reveals for the next time (default: fpsynth
-                 in $XDG_CACHE_HOME or ~/.cache); off: none are kept or read"""
+  FPSYNTH_CACHE  the folder that keeps reveals for the next time (default:
+                 fpsynth in $XDG_CACHE_HOME or ~/.cache); off: none are kept"""

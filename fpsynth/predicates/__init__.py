@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from fpsynth.errors import InputError
-from fpsynth.predicates.argmax import Argmax
+from fpsynth.predicates.argmax import OtherClass
 from fpsynth.predicates.base import Bounds, Logits, Relation, Searched, Telling, argmax
 from fpsynth.predicates.equal import Equal
 from fpsynth.predicates.gap import Gap
@@ -23,7 +23,7 @@ RELATIONS: dict[str, Relation] = {
     relation.name: relation
     for relation in (
         Sign(),
-        Argmax(),
+        OtherClass(),
         Gap(),
         Relu(),
         Equal(),

@@ -1,4 +1,4 @@
-"""Argmax: the class differs."""
+"""OtherClass: the class differs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 4
 """Outputs that tie and are named."""
 
 
-class Argmax(Searched):
+class OtherClass(Searched):
     """The class differs: the lowest index of the largest logit."""
 
     name = "argmax"
