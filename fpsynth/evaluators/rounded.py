@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +47,22 @@ def rounded_words(changed: int, network: Network, fmt: Format) -> str:
     return f"{changed} of the network's {numbers} {verb} not in {fmt} and {verb} rounded into it"
 
 
+def _constants(name: str, layer: Layer, fmt: Format) -> Iterator[tuple[str, float]]:
+    """Slopes, bounds and fills that are no numbers of the format, rounded; an epsilon, part of a factor, need not be one."""
+    for one in fields(layer):
+        value = getattr(layer, one.name)
+        if one.name in (*layer.parameters, "epsilon") or not isinstance(value, float):
+            continue
+        number = float(round_array(np.array(value), fmt))
+        if not math.isfinite(number) and math.isfinite(value):
+            raise InputError(f"{name}: its {one.name} is beyond the range of {fmt}")
+        if number != value:
+            yield one.name, number
+
+
 def _rounded(name: str, layer: Layer, fmt: Format) -> tuple[Layer, int]:
-    new, changed = {}, 0
+    new: dict[str, Any] = dict(_constants(name, layer, fmt))
+    changed = len(new)
     for parameter in layer.parameters:
         array = getattr(layer, parameter)
         if array is None:

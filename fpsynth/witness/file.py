@@ -7,7 +7,7 @@ import os
 from typing import Any, NoReturn
 
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, read_limited, shown, write_atomically
+from fpsynth.files import TAKEN, PathLike, read_limited, shown, write_atomically
 from fpsynth.networks.foreign import recognised
 from fpsynth.networks.network import Network
 from fpsynth.witness.data import Witness
@@ -57,6 +57,8 @@ def save(witness: Witness, path: PathLike, *, new: bool = False) -> None:
     Raises InputError where the path cannot be written; if ``new``, or exists.
     """
     written, files = text_and_files(witness)
+    if new and os.path.lexists(path):  # before anything lies beside it
+        raise InputError(f"cannot write {shown(path)}: {TAKEN}")
     for name, content in files.items():
         write_beside(content, name, os.path.dirname(os.path.abspath(path)))
     write_atomically(path, written, new=new)

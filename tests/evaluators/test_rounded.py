@@ -8,7 +8,7 @@ import pytest
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_network, rounded_words
 from fpsynth.formats import FLOAT16, FLOAT32
-from fpsynth.networks.layers import Dense, ReLU
+from fpsynth.networks.layers import BatchNormalisation, Clip, Dense, LeakyReLU, ReLU
 from fpsynth.networks.network import Network, Node, dense_relu
 
 
@@ -39,3 +39,15 @@ def test_shared_layers_stay_shared() -> None:
 def test_what_is_beyond_the_range_is_refused_with_its_node() -> None:
     with pytest.raises(InputError, match="dense0: a number of its weight is beyond the range of float16"):
         rounded_network(dense_relu([([[1e6]], None)]), FLOAT16)
+
+
+def test_slopes_bounds_and_fills_are_rounded_and_an_epsilon_is_not() -> None:
+    norm = BatchNormalisation(np.ones(1), np.ones(1), np.ones(1), np.zeros(1), 1e-5)
+    nodes = (Node("leaky", LeakyReLU(0.01)), Node("clip", Clip(-0.1, 0.5), ("leaky",)), Node("norm", norm, ("clip",)))
+    rounded, changed = rounded_network(Network(nodes, (1, 2, 2), "norm"), FLOAT32)
+    assert changed == 2
+    assert rounded["leaky"].layer == LeakyReLU(float(np.float32(0.01)))
+    assert rounded["clip"].layer == Clip(float(np.float32(-0.1)), 0.5)
+    assert rounded["norm"].layer == norm
+    with pytest.raises(InputError, match="clip: its upper is beyond the range of float16"):
+        rounded_network(Network((Node("clip", Clip(0.0, 1e6)),), (2,), "clip"), FLOAT16)

@@ -84,6 +84,8 @@ def test_a_network_of_a_view_that_no_environment_computes_is_found():
 def test_a_network_that_an_environment_is_said_to_compute_is_listed_as_not_checked():
     result = check(with_own_network(environment="torch:linear:batch=4"))
     assert "the network of view b" in [entry.claim for entry in result.not_checked]
+    assert result.measured == ("b",)
+    assert not result.confirmed
 
 
 def test_a_witness_of_one_point_is_no_tie():

@@ -7,7 +7,7 @@ import pytest
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
+from fpsynth.networks.layers import BatchNormalisation, Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.report.explain import explain
 from fpsynth.report.telling import report
@@ -162,3 +162,16 @@ def test_ties_that_no_ball_reaches_are_unknown(revealer):
 def test_what_cannot_be_asked_of_a_given_network_is_said(revealer, side, said):
     with pytest.raises(InputError, match=said):
         tie_of_network(GivenTie(side, points_of(DENSE)), Given(DENSE, FLOAT32, revealer), 5.0, {}, None)
+
+
+def test_an_order_says_nothing_of_a_batch_normalisation(revealer):
+    norm = BatchNormalisation(np.ones(1), np.ones(1), np.ones(1), np.zeros(1))
+    network = Network((Node("norm", norm), Node("flat", Flatten(), ("norm",))), (1, 2, 2), "flat")
+    with pytest.raises(InputError, match=r"norm: no order says .* name environments as sides"):
+        order_of_network(
+            GivenOrder(network, FLOAT32, ("real", "sequential"), points_of(network)),
+            Given(network, FLOAT32, revealer),
+            5.0,
+            {},
+            None,
+        )

@@ -372,3 +372,11 @@ def test_the_data_of_a_graph_is_not_shared_with_the_network():
     assert copy.deepcopy(data) == data
     data["network"]["nodes"][0]["parameters"]["weight"]["numbers"][0] = "0x0p+0"
     assert to_json(found) != data
+
+
+def test_a_name_that_is_taken_leaves_no_network_beside_it(tmp_path):
+    found = large()
+    (tmp_path / "taken.json").write_text("mine")
+    with pytest.raises(InputError, match="it exists"):
+        save(found, tmp_path / "taken.json", new=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken.json"]

@@ -67,7 +67,7 @@ def check(witness: Witness) -> CheckResult:
         radius_ratio=math.nan if balls is None else balls.radius_ratio,
         supremum_ratio=math.nan if balls is None else balls.ratio,
         not_checked=tuple(entry for entry in outcome if isinstance(entry, NotChecked)),
-        measured=tuple(view.name for view in witness.views if view.measured),
+        measured=tuple(view.name for view in witness.views if view.measured or view.network not in (None, witness.network)),
     )
 
 

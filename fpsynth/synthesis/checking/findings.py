@@ -46,7 +46,8 @@ class CheckResult:
     """Whatever else the file says, and why that was not computed."""
 
     measured: tuple[str, ...] = ()
-    """Views whose logits were measured: where there are any, the file rests on runs that only a replay can check."""
+    """Views whose logits were measured, or which compute the network by other layers than the file's own, as was found out of a
+    library: where there are any, the file rests on runs that only a replay can check."""
 
     @property
     def confirmed(self) -> bool:

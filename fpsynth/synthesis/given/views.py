@@ -13,7 +13,7 @@ from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import FLOAT64, Format
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.registry import NAMES
-from fpsynth.networks.layers import Sums
+from fpsynth.networks.layers import BatchNormalisation, Sums
 from fpsynth.networks.network import Network
 from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
@@ -85,6 +85,12 @@ def given_view(given: Given, text: str, name: str, role: str) -> GivenView:
         answer = given.revealer.network(graph, fmt, where, vectors=given.vectors, seed=given.seed)
         found = network_from_kept(answer["kept"], graph, where, fmt)
         return _of_environment(graph, found, where, name, role)
+    for node in graph.nodes:
+        if isinstance(node.layer, BatchNormalisation):
+            raise InputError(
+                f"{node.name}: no order says how a batch normalisation is computed: name environments as sides, such as"
+                f" torch:batch=1, not {text}"
+            )
     if text.endswith(".json"):
         raise InputError(f"{text}: a reveal file is of one layer; name an order, real, or an environment such as torch:batch=1")
     return GivenView(View(name, text, role, Deployment(_arithmetic(graph, fmt, text))), graph)
