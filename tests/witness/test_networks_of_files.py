@@ -28,7 +28,7 @@ from fpsynth.networks.network import INPUT, Network, Node, dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.predicates import Predicate
 from fpsynth.synthesis.checking.check import check
-from fpsynth.witness import Witness, from_json, load, reading, save, to_json
+from fpsynth.witness import Witness, deployments, from_json, load, save, to_json
 from fpsynth.witness.data import only_point
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.networks import INLINE
@@ -361,7 +361,7 @@ def test_exceptions_of_many_outputs_that_few_bytes_name_are_refused_in_time(monk
     data = to_json(of_graph())
     data["views"][0]["deployment"]["exceptions"] = [{"layer": 0, "outputs": [[0, 3]], "arithmetic": 1}]
     assert len(from_json(data).reference.deployment.exceptions) == 4
-    monkeypatch.setattr(reading, "MAX_EXCEPTIONS", 3)
+    monkeypatch.setattr(deployments, "MAX_EXCEPTIONS", 3)
     with pytest.raises(InputError, match=r"deployment: exceptions\[0\]: names more than the 3 outputs"):
         from_json(data)
 
