@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         twin,
         write_corpus,
         write_folder,
+        write_witnesses,
     )
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "twin",
     "write_corpus",
     "write_folder",
+    "write_witnesses",
 ]
 
 

@@ -61,7 +61,7 @@ def test_a_replayed_file_of_version_1_says_the_logits_that_its_runs_are_compared
     assert not any(view.logits for view in PUBLISHED.views)
     replayed = replay(PUBLISHED, pool=numpy_pool)
     assert [tuple(map(float, view.logits)) for view in replayed.views] == [floats_at(PUBLISHED, v) for v in PUBLISHED.views]
-    assert all(seen.agrees_with == ("a", "b") for seen in replayed.observations)
+    assert all(seen.agrees_with == ("b", "a") for seen in replayed.observations)
     assert parse(text(replayed)) == replayed
     claims = {finding.claim: finding.holds for finding in check(replayed).findings}
     assert claims["the measure is right"]
@@ -89,7 +89,7 @@ def test_a_flip_that_the_certifier_does_not_cover_is_no_confirmation(numpy_pool:
 def test_logits_that_overflow_are_never_judged(numpy_pool: LibraryPool) -> None:
     """A certifier reads numbers, not infinities; here the file says that there are none."""
     witness = tie((32768.0, 65504.0), 0.5, 4.0, FLOAT16)
-    with pytest.raises(InputError, match="view a: a logit is infinite or NaN in float16"):
+    with pytest.raises(InputError, match="view b: a logit is infinite or NaN in float16"):
         replay(witness, pool=numpy_pool)
     told = replace(witness, views=tuple(replace(view, logits=(Fraction(1), Fraction(2))) for view in witness.views))
     records = replay(told, pool=numpy_pool).observations
@@ -148,8 +148,8 @@ def test_rows_with_different_logits_are_different_records() -> None:
     run = _Run(Process("torch", "cpu"), "linear", 4, FLOAT32)
     records = list(_Request(predicted, lambda logits: True)._records(run, PoolMember("torch", ("linear",), "2.0"), answers))
     assert [(r.rows, r.departs, r.agrees_with) for r in records] == [
-        ((0, 1, 3), True, ("a",)),
-        ((2,), False, ("a", "b")),
+        ((0, 1, 3), True, ("b",)),
+        ((2,), False, ("b", "a")),
     ]
 
 

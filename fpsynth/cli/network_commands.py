@@ -10,6 +10,7 @@ from fpsynth.cli.codes import CHANGES, DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome
 from fpsynth.cli.places import require_writable
+from fpsynth.errors import InputError
 from fpsynth.files import shown
 from fpsynth.synthesis.requests.libraries import CompareRequest
 from fpsynth.synthesis.requests.reading import integers
@@ -19,6 +20,8 @@ from fpsynth.wording import counted
 def compare(arguments: Namespace, console: Console) -> Outcome:
     """The verdict, environments and pairs."""
     if arguments.out is not None:
+        if arguments.out.endswith(".json"):
+            raise InputError("--out names a new folder, in which a witness of each changed class is written")
         require_writable(arguments.out)
     found = api.compare(**keywords(arguments, CompareRequest), progress=console.progress)
     code = {"same classes": DONE, "classes change": CHANGES}.get(found.verdict, UNKNOWN)
@@ -39,6 +42,10 @@ def compare(arguments: Namespace, console: Console) -> Outcome:
 
 def reveal_network(arguments: Namespace, console: Console) -> Outcome:
     """Each layer of a network; for ``reveal --network``."""
+    one_layer = {"out": arguments.out, "outputs": arguments.outputs, "bias": arguments.bias or None}
+    for name, value in one_layer.items():
+        if value is not None:
+            raise InputError(f"--{name} is of one layer: leave it out with --network (--json prints all that was revealed)")
     found = api.reveal_network(
         arguments.network,
         arguments.environment,

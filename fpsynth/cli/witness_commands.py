@@ -57,7 +57,7 @@ def explain(arguments: Namespace, console: Console) -> Outcome:
 
 
 def replay(arguments: Namespace, console: Console) -> Outcome:
-    """Observation a witness file, or all below a folder."""
+    """Replay a witness file, or all below a folder."""
     for name in libraries(arguments):
         library_named(name)  # refuses one that nobody knows before a process is started
     options = {"libraries": libraries(arguments), "batches": batches(arguments), "device": arguments.device}

@@ -30,7 +30,9 @@ def check_text(result: CheckResult, style: Style | None = None) -> str:
     lines.append("")
     if math.isnan(result.radius_ratio):  # of a divergence
         held = sum(finding.holds for finding in result.findings)
-        rests = f"; it rests on what was measured in view {', '.join(result.measured)}" if result.measured else ""
+        rests = (
+            f"; it rests on what was measured in view {', '.join(result.measured)}: fpsynth replay" if result.measured else ""
+        )
         return _text([*lines, f"{verdict}: {held} of {len(result.findings)} claims hold{rests}"], style)
     times, most = (significant(number, 10, "down") for number in (result.radius_ratio, result.supremum_ratio))
     lines.append(f"{verdict}: the certified radius is {times} times the distance of the two points")
@@ -43,20 +45,21 @@ def replay_text(witness: Witness, style: Style | None = None) -> str:
     style = style or Style()
     if not witness.two_points:
         return _divergence_replay_text(witness, style)
-    header = ["library", "version", "operation", "batch", "rows", "at b", "at a", "verdict"]
+    header = ["library", "version", "run as", "batch", "rows", "at b", "at a", "verdict"]
     rows: list[list[str]] = []
     for record in witness.observations:
         if record.not_run:
             rows.append([record.library, record.version, record.variant, f"not run: {record.not_run}"])
             continue
-        verdict = "confirmed" if record.departs else "same class" if record.accepted else "not certified here"
+        same = record.reference_class == record.class_index
+        verdict = "confirmed" if record.departs else "same class" if same else "not certified here"
         all_rows = len(record.rows) == record.batch
         shown = "all" if all_rows else ",".join(map(str, record.rows[:6])) + ("..." if len(record.rows) > 6 else "")
         classes = (str(record.reference_class), str(record.class_index))
         rows.append([record.library, record.version, record.variant, str(record.batch), shown, *classes, verdict])
     names = ", ".join(witness.confirmed_by)
     verdict = f"confirmed by {names}" if names else "confirmed by no library"
-    return _text([*table(header, rows, style, indent=0, gap=2, words=("version", "operation", "verdict")), "", verdict], style)
+    return _text([*table(header, rows, style, indent=0, gap=2, words=("version", "run as", "verdict")), "", verdict], style)
 
 
 def _divergence_replay_text(divergence: Witness, style: Style) -> str:

@@ -68,7 +68,7 @@ def _witness(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list
         *points_section(witness, at_b, at_a, style),
         *style.heading(f"Their logits among the {witness.format} numbers"),
         *picture(witness, at_b, at_a, style),
-        *style.heading("Claim"),
+        *style.heading("Certificate"),
         *certificate_section(witness, style),
         *style.heading("Libraries: the class at b and at a"),
         *library_section(witness.observations, style),
@@ -165,7 +165,8 @@ def _optimality(result: Result, witness: Witness) -> str:
     if witness.optimum:
         return clean(witness.optimum)
     if result.upper_bound is None:
-        return f"the largest {noun} is not known: --prove asks for a proof"
+        given = result.settings.get("network") is not None
+        return f"the largest {noun} is not known" + ("" if given else ": --prove asks for a proof")
     bound = float(result.upper_bound)
     power = f" ({power_text(bound)})" if power_text(bound) else ""
     value = {"ratio": witness.ratio or 0.0, "radius": float(witness.claim.reach), "distance": distance(witness)}.get(noun, 0.0)

@@ -155,7 +155,7 @@ def sentence(witness: Witness, at_b: Logits, at_a: Logits) -> str:
         classes = {r.class_index for r in witness.observations if r.departs}
         target = f"it in class {after}" if classes == {after} else "it in another class"
         others = [library for library in ran if library not in confirmed]
-        not_there = [f"{listed(others)} {'does' if len(others) == 1 else 'do'} not"] if others else []
+        not_there = [f"{listed(others)} {'does' if len(others) == 1 else 'do'} not show it"] if others else []
         but = f" ({'; '.join([*not_there, *_exceptions(witness)])})" if not_there or _exceptions(witness) else ""
         return f"{start}, yet {listed(confirmed)}{every} put{'s' if len(confirmed) == 1 else ''} {target}{but}."
     if before == after:

@@ -63,11 +63,11 @@ class View:
 
 
 def tie_views(deployment: Deployment, label: str | None = None) -> tuple[View, View]:
-    """The views of a tie: the same deployment at the certified point and at the counterexample."""
+    """The views of a tie: the same deployment at the certified point, b, and at the counterexample, a."""
     label = str(deployment) if label is None else label
     return (
-        View("a", label, "reference", deployment, point=CERTIFIED),
-        View("b", label, "deployed", deployment, point=COUNTEREXAMPLE),
+        View("b", label, "reference", deployment, point=CERTIFIED),
+        View("a", label, "deployed", deployment, point=COUNTEREXAMPLE),
     )
 
 

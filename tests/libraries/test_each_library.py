@@ -212,4 +212,4 @@ def test_the_published_tie_is_confirmed_by_every_library(
         assert record.not_run == ""
         assert record.version
         assert record.device == "cpu"
-        assert record.agrees_with == ("a", "b")  # one product, no sum: no order can matter
+        assert record.agrees_with == ("b", "a")  # one product, no sum: no order can matter

@@ -26,7 +26,7 @@ def test_the_published_witness_says_what_is_wrong():
     text = _flat(report(found(known())))
     assert (
         "lipschitz-exact certifies that every point closer to b than 0.2499999998 has b's class, 1; a is 0.0392 away, yet "
-        "numpy, torch, tensorflow and onnxruntime all put it in class 0 (jax does not)."
+        "numpy, torch, tensorflow and onnxruntime all put it in class 0 (jax does not show it)."
     ) in text
     assert "where a has class 1 as well; in float32 both logits of a round to the same number" in text
 

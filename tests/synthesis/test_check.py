@@ -87,8 +87,8 @@ TAMPERED = {
     "the class ": replace(TRUE, network=_network(W2, W1)),
     "the class": replace(TRUE, network=_network(0.5, 0.75)),
     "the distance": replace(TRUE, distance=0.0),
-    "the logits of a (float32 sequential) are right": with_logits(0, 0.5, 0.75),
-    "the logits of b (float32 sequential) are right": with_logits(1, 0.5, 0.5),
+    "the logits of b (float32 sequential) are right": with_logits(0, 0.5, 0.75),
+    "the logits of a (float32 sequential) are right": with_logits(1, 0.5, 0.5),
     "the measure is right": replace(TRUE, measure=TRUE.measure + 1),
     "the measure is": replace(changed(TRUE), measure=Fraction(5)),
     "says of lipschitz-exact is": replace(TRUE, claims=(around_the_counterexample(TRUE.claim), OTHER)),
@@ -97,7 +97,7 @@ TAMPERED = {
     "both points are evaluated in the same arithmetic": with_view(0, deployment=REVERSE),
     "both points are evaluated in the same": with_view(1, permutation=(1, 0)),
     "the arithmetic of the tie rounds": changed(TRUE, deployment=Deployment(REAL)),
-    "b computes the network that the witness is about": with_view(1, network=_network(W2, W1)),
+    "a computes the network that the witness is about": with_view(1, network=_network(W2, W1)),
 }
 
 
@@ -114,7 +114,7 @@ def test_what_is_said_wrongly_of_acceptance_is_found_even_if_nothing_else_is_wro
 
 def test_an_environment_is_listed_as_not_checked():
     result = check(with_view(1, environment="torch:linear:batch=4"))
-    assert [entry.claim for entry in result.not_checked] == ["the environment of view b", "objective"]
+    assert [entry.claim for entry in result.not_checked] == ["the environment of view a", "objective"]
 
 
 def test_two_equal_points_are_no_witness_and_no_crash():

@@ -126,7 +126,10 @@ def _foreign(witness: Witness) -> Iterator[NotChecked]:
 def _description(witness: Witness) -> Outcome:
     """The labels of a tie's views: its arithmetic in words."""
     expected = str(witness.deployment)
-    for label in dict.fromkeys(view.label for view in witness.views):
+    placed = [view for view in witness.views if view.environment and view.label == view.environment]
+    for view in placed:
+        yield from (entry for entry in label_findings(witness, view) if isinstance(entry, Finding))
+    for label in dict.fromkeys(view.label for view in witness.views if view not in placed):
         former = expected.endswith("with 1 exception") and label == expected + "s"  # as 0.1.0 wrote it at first
         described = wording("the description of the arithmetic", expected if former else label, expected, witness.provenance)
         if described is not None:

@@ -119,12 +119,21 @@ def searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, cl
                     given.network.logits, points, view.view.deployment, given.format, asked.chosen, tools
                 )
                 if not rejection and (witness.ratio or 0.0) >= asked.min_ratio and _ties(witness):
-                    return tried, witness, ""
+                    return tried, _placed(witness, view), ""
                 if clock.left <= 0:
                     return tried, None, rejection
         if clock.left <= 0:
             break
     return tried, None, rejection
+
+
+def _placed(witness: Witness, view: GivenView) -> Witness:
+    """The witness with the environment that its arithmetic was revealed from."""
+    own = view.view
+    if not own.environment:
+        return witness
+    named = (replace(one, label=own.label, environment=own.environment, row=own.row) for one in witness.views)
+    return replace(witness, views=tuple(named))
 
 
 def _too_far(tool: Certifier, view: GivenView, found: _Pair, min_ratio: Fraction) -> str:
@@ -133,9 +142,11 @@ def _too_far(tool: Certifier, view: GivenView, found: _Pair, min_ratio: Fraction
     squared = squared_distance(found.certified.tolist(), found.counterexample.tolist())
     if supremum > 0 and supremum**2 > squared * min_ratio**2:
         return ""
-    return (
-        f"{tool.name} accepts only radii below {float(supremum):.6g}, and the other point is {nearest_sqrt(squared):.6g} away"
-    )
+    away = nearest_sqrt(squared)
+    if supremum**2 > squared:
+        times = nearest_sqrt(supremum**2 / squared)
+        return f"its radius is {times:.6g} times the distance, where at least {float(min_ratio):.6g} times are asked for"
+    return f"{tool.name} accepts only radii below {float(supremum):.6g}, and the other point is {away:.6g} away"
 
 
 def _ties(witness: Witness) -> bool:

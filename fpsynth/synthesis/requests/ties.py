@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -94,8 +94,13 @@ class TieRequest(Request):
         ),
     )
     prove: bool = asked(False, Option("spend the time that is left on a proof that nothing is larger"))
-    certifier: str = asked(
-        "lipschitz-exact", Option("lipschitz-exact (the verified certifier's own arithmetic) or lipschitz (ball arithmetic)")
+    certifier: str | None = asked(
+        None,
+        Option(
+            "lipschitz-exact (the verified certifier's own arithmetic; the default) or lipschitz (ball arithmetic; the default"
+            " with --network)",
+            record=lambda request: request.certifier_used,
+        ),
     )
     solver: str = asked(
         "auto",
@@ -146,8 +151,9 @@ class TieRequest(Request):
     @property
     def certifier_used(self) -> str:
         """The certifier: of a network that is given ``lipschitz``, which takes all layers, where nobody names another."""
-        default = next(one.default for one in fields(self) if one.name == "certifier")
-        return "lipschitz" if self.network is not None and self.certifier == default else self.certifier
+        if self.certifier is not None:
+            return self.certifier
+        return "lipschitz-exact" if self.network is None else "lipschitz"
 
     @property
     def format(self) -> Format:

@@ -63,7 +63,7 @@ class Wanted:
 def answer_request(request: TieRequest) -> Result:
     """Answer a request for ties.  Raises InputError for what cannot be used."""
     tree, mode = request.tree, rounding_named(request.rounding)
-    require_refutable(request.certifier)
+    require_refutable(request.certifier_used)
     question = TieQuestion(
         format=request.format,
         shape=request.sizes,
@@ -77,7 +77,7 @@ def answer_request(request: TieRequest) -> Result:
     engines = engines_named(request.solver)
     settings = Settings(engines, request.seed, request.timeout, improvement, request.processes)
     plan = variants(question, tree, mode, request.free, request.seed) if request.count > 1 else None
-    wanted = Wanted(request.certifier, request.count, request.prove, plan)
+    wanted = Wanted(request.certifier_used, request.count, request.prove, plan)
     with LibraryPool(request.libraries, request.device) if request.replay else nullcontext() as pool:
         return run_tie(
             question,
