@@ -13,6 +13,7 @@ from fpsynth.synthesis.requests.looking import TreeRequest
 if TYPE_CHECKING:
     from fpsynth.report.orders import OrderTree
     from fpsynth.revealing.result import Reveal
+    from fpsynth.synthesis.comparing.compared import NetworkComparison
     from fpsynth.synthesis.result import Result
     from fpsynth.witness import Witness
 
@@ -64,15 +65,19 @@ def write_corpus(found: Result | Iterable[Result | Witness], folder: Path, *, ti
     return write(witnesses, folder, timeout=timeout)
 
 
-def write_witnesses(witnesses: Sequence[Witness], folder: Path) -> list[str]:
+def write_witnesses(found: NetworkComparison | Sequence[Witness], folder: Path) -> list[str]:
     """Write witnesses into a new or empty folder, which appears complete or not at all; return their names, 000.json and so on.
 
-    The file of a large network lies beside them once.  Nothing is written where there are none.  Raises InputError where the
-    folder is not free or cannot be written.
+    ``found``: witnesses, or what ``compare`` returns, which has one for each input whose class changes between two
+    environments (100 at most).  The file of a large network lies beside them once.  Nothing is written where there are none.
+    Raises InputError where the folder is not free or cannot be written.
     """
     from fpsynth.files import write_tree
+    from fpsynth.synthesis.comparing.compared import NetworkComparison
+    from fpsynth.synthesis.comparing.witnesses import witnesses as changed
     from fpsynth.witness.file import text_and_files
 
+    witnesses = changed(found) if isinstance(found, NetworkComparison) else found
     tree: dict[str, bytes] = {}
     names = [f"{number:03d}.json" for number in range(len(witnesses))]
     for name, witness in zip(names, witnesses, strict=True):

@@ -25,7 +25,7 @@ def compare(arguments: Namespace, console: Console) -> Outcome:
         require_writable(arguments.out)
     found = api.compare(**keywords(arguments, CompareRequest), progress=console.progress)
     code = {"same classes": DONE, "classes change": CHANGES}.get(found.verdict, UNKNOWN)
-    written = [] if arguments.out is None else api.write_witnesses(found.witnesses(), arguments.out)
+    written = [] if arguments.out is None else api.write_witnesses(found, arguments.out)
     if arguments.json:
         from fpsynth.report.networks import comparison_json
 

@@ -124,3 +124,36 @@ def test_inputs_that_do_not_fit_are_refused_in_one_line(
     assert why in told.err
     assert told.err.count("\n") == 1
     assert not told.out
+
+
+def test_changed_classes_become_witnesses_that_check_replay_and_explain_take(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two classes with the same weights but for the last bits, so that the order of the sum decides."""
+    rng = np.random.default_rng(3)
+    row = rng.uniform(0.5, 1.0, 256).astype(np.float32)
+    other = row + np.float32(2.0**-22) * rng.standard_normal(256).astype(np.float32)
+    write_npz(dense_relu([(np.stack([row, other]), None)]), tmp_path / "net.npz")
+    np.savez(tmp_path / "x.npz", inputs=rng.uniform(0.0, 1.0, (200, 256)).astype(np.float32))
+    asked = [
+        "compare",
+        str(tmp_path / "net.npz"),
+        "--inputs",
+        str(tmp_path / "x.npz"),
+        "--library",
+        "numpy",
+    ]
+    code = main([*asked, "--batch", "1,64", "--vectors", "100", "--out", str(tmp_path / "out"), "--json"])
+    data = json.loads(capsys.readouterr().out)
+    if code == 0:
+        pytest.skip("numpy's BLAS gives the same at batch 1 and 64 here")
+    assert code == 5
+    assert data["witnesses"][0] == "000.json"
+    assert len(data["witnesses"]) == min(100, data["pairs"][0]["class_changes"]) > 0
+    file = str(tmp_path / "out" / "000.json")
+    assert main(["check", file]) == 0
+    assert main(["explain", file]) == 0
+    assert "What is wrong" in capsys.readouterr().out
+    assert main(["replay", file, "--library", "numpy", "--batch", "1"]) == 0
+    assert main([*asked, "--out", str(tmp_path / "one.json")]) == 2
+    assert "--out names a new folder" in capsys.readouterr().err

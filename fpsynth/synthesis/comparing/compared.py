@@ -20,7 +20,6 @@ from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.options import Progress
-from fpsynth.witness.data import Witness
 
 Floats = NDArray[np.float64]
 
@@ -104,12 +103,6 @@ class NetworkComparison:
     def changes(self) -> int:
         """Changed classes of all pairs, each of which has a witness."""
         return sum(len(pair.changed) for pair in self.pairs)
-
-    def witnesses(self) -> tuple[Witness, ...]:
-        """A witness for each changed class (see ``synthesis.comparing.witnesses``, which says how many at most)."""
-        from fpsynth.synthesis.comparing.witnesses import witnesses
-
-        return witnesses(self.network, self.dtype, self.points, self.environments, self.pairs)
 
     @property
     def changed(self) -> int:

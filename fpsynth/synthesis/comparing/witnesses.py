@@ -14,7 +14,7 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
-from fpsynth.synthesis.comparing.compared import Floats, Pair, Ran
+from fpsynth.synthesis.comparing.compared import Floats, NetworkComparison, Ran
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.witness.data import Provenance, View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
@@ -26,18 +26,18 @@ MAX_EXACT = 2_000_000
 _ARGMAX = Predicate("argmax")
 
 
-def witnesses(
-    network: Network, dtype: Format, points: Floats, ran: Sequence[Ran], pairs: Sequence[Pair]
-) -> tuple[Witness, ...]:
-    """A witness for each changed class, the first ``MAX_WITNESSES`` of them; ``points`` (inputs, numbers) are of ``dtype``.
+def witnesses(found: NetworkComparison) -> tuple[Witness, ...]:
+    """A witness for each input whose class changes between two environments, the first ``MAX_WITNESSES`` of them.
 
     The first environment of a pair is what is believed.  Logits that the revealed arithmetics do not give are said to have
     been measured.
     """
-    named = {one.name: one for one in ran}
-    turns = itertools.zip_longest(*([(pair, number) for number in pair.changed] for pair in pairs))
+    named = {one.name: one for one in found.environments}
+    turns = itertools.zip_longest(*([(pair, number) for number in pair.changed] for pair in found.pairs))
     wanted = itertools.islice((one for turn in turns for one in turn if one is not None), MAX_WITNESSES)
-    return tuple(_witness(network, dtype, points, number, named[pair.a], named[pair.b]) for pair, number in wanted)
+    return tuple(
+        _witness(found.network, found.dtype, found.points, number, named[pair.a], named[pair.b]) for pair, number in wanted
+    )
 
 
 def _witness(network: Network, dtype: Format, points: Floats, number: int, a: Ran, b: Ran) -> Witness:
