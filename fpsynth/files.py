@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
 
-PathLike = str | os.PathLike[str]
 TAKEN = "it exists: choose another name, or remove it first"
 """Why a place that is not free is not written to, and what to do."""
 _BY_NOW = "it exists by now, as something else has written it: choose another name"

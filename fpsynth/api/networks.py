@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from fpsynth.aliases import PathLike, Progress
 from fpsynth.api.keywords import asking
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
 from fpsynth.synthesis.requests.libraries import CompareRequest
-from fpsynth.synthesis.requests.reading import MAX_VECTORS, Batches, Libraries, Progress, batches_of, check_batches
+from fpsynth.synthesis.requests.reading import MAX_VECTORS, Batches, Libraries, batches_of, check_batches
 from fpsynth.synthesis.requests.shared import check_seed
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Environment
     from fpsynth.synthesis.comparing.compared import NetworkComparison
-
-PathLike = str | os.PathLike[str]
 
 
 def reveal_network(

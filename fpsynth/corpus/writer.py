@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
+from fpsynth.aliases import PathLike
 from fpsynth.corpus.benchmark import Benchmark
 from fpsynth.errors import InputError
 from fpsynth.files import write_tree
@@ -17,8 +17,6 @@ from fpsynth.version import __version__
 from fpsynth.witness import Witness
 from fpsynth.witness.numerals import decimal_text, exact_text
 from fpsynth.wording import counted
-
-PathLike = str | os.PathLike[str]
 
 _SINGLE = {
     "witness": "witness.json",

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from fpsynth import rounding as r
+from fpsynth.aliases import Floats
 from fpsynth.alignment import Alignment, aligned_sum
 from fpsynth.errors import InputError
-from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.float_arrays import narrow_range, quiet, require_format, round_array
 from fpsynth.formats import Format
 from fpsynth.rounding import Rounding, Value

@@ -13,8 +13,8 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fpsynth.aliases import Array
 from fpsynth.evaluators.aligned_sums import aligned_sum_arrays, factor
 from fpsynth.evaluators.bit_patterns import bits_to_floats, floats_to_bits, from_index, grid, to_index
 from fpsynth.evaluators.float_arrays import add_arrays, flush_array, fma_arrays, maximum_arrays, mul_arrays, round_array
@@ -23,8 +23,6 @@ from fpsynth.expressions import Expression, Op, topological
 from fpsynth.formats import Format
 
 __all__ = ["bits_to_floats", "evaluate_arrays", "floats_to_bits", "from_index", "grid", "round_array", "to_index"]
-
-Array = NDArray[Any]
 
 
 def evaluate_arrays(roots: Sequence[Expression], assignment: Mapping[str, Array]) -> list[Array]:

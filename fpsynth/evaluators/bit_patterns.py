@@ -11,11 +11,11 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64, Format
 from fpsynth.rounding import index_range
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 

@@ -10,8 +10,8 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
-from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.float_arrays import flush_array, maximum_arrays, mul_arrays, narrow_range, round_array
 from fpsynth.evaluators.gathering import flat_points, gathered, viewed
 from fpsynth.evaluators.layer_groups import LayerSums, Padding

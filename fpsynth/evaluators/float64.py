@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.evaluators.bit_patterns import Floats
+from fpsynth.aliases import Floats
 from fpsynth.evaluators.gathering import blocks, flat_points, gathered, read_by, viewed
 from fpsynth.networks.layers.structure import Selection, Sums, moved
 from fpsynth.networks.network import Network, Node

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsynth import rounding as r
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
-from fpsynth.evaluators.bit_patterns import Floats, require_subset_of_float64
+from fpsynth.evaluators.bit_patterns import require_subset_of_float64
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.rounding import Flush, Rounding, Value
 

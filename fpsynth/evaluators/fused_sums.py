@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fpsynth import rounding as r
-from fpsynth.evaluators.bit_patterns import Floats
+from fpsynth.aliases import Floats
 from fpsynth.evaluators.float_arrays import (
     HUGE,
     finish,

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.evaluators.bit_patterns import Floats, bits_to_floats
+from fpsynth.aliases import Floats
+from fpsynth.evaluators.bit_patterns import bits_to_floats
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.evaluators.layer_groups import FloatArray, LayerSums, groups
 from fpsynth.evaluators.layer_tasks import Block

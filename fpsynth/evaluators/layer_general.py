@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fpsynth.evaluators.bit_patterns import Floats
+from fpsynth.aliases import Floats
 from fpsynth.evaluators.layer_groups import FloatArray, Group, Indices, LayerSums
 from fpsynth.evaluators.programs import program_sums
 

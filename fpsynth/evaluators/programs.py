@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats
 from fpsynth.evaluators.aligned_sums import Factor, aligned_sum_arrays, factor
-from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.float_arrays import add_arrays, flush_array, fma_arrays, mul_arrays, round_array
 from fpsynth.evaluators.fused_sums import sum_arrays
 from fpsynth.formats import Format, holds

@@ -23,8 +23,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
-from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.gathering import blocks, flat_points, gathered, read_by
 from fpsynth.formats import Format
 from fpsynth.networks.layers.structure import Selection, Sums, moved

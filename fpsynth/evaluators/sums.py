@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
-from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.programs import program_sums
 from fpsynth.formats import Format
 from fpsynth.sums.arithmetic import Arithmetic

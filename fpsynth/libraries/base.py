@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
+from fpsynth.aliases import Array
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, FORMATS, Format
 from fpsynth.libraries.calls import Called, letters
-from fpsynth.libraries.operands import Array as Array
 from fpsynth.libraries.operands import CannotRun as CannotRun
 from fpsynth.libraries.operands import dtype_name, exact_array, narrowed, numpy_dtype, widened
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.libraries.graphs import Numbers
 from fpsynth.libraries.kernels import MAX_RESULTS, MAX_TERMS, Kernel
 from fpsynth.libraries.layer_shapes import NODE, LayerShape
-from fpsynth.libraries.operands import Array, CannotRun, narrowed, widened
+from fpsynth.libraries.operands import CannotRun, narrowed, widened
 from fpsynth.networks.layers.structure import PADDING, Sums
 from fpsynth.networks.network import Dense, Network, Node
 

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.networks.layers import LAYERS, Layer, Shape, Sums
 from fpsynth.networks.network import Network, Node
 
-Json = dict[str, Any]
 Attribute: TypeAlias = "bool | int | float | str | tuple[Attribute, ...] | None"
 NODE = "layer"
 """The name of the one node."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.formats import Format
 from fpsynth.libraries.graphs import Numbers, readers_of_input, structure_key
 from fpsynth.libraries.layer_table import LayerTable
-from fpsynth.libraries.operands import Array, CannotRun, narrowed
+from fpsynth.libraries.operands import CannotRun, narrowed
 from fpsynth.networks.layers import Dense
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx import OPSET

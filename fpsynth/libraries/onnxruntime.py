@@ -7,8 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from fpsynth.aliases import Array
 from fpsynth.formats import Format
-from fpsynth.libraries.base import Array, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.base import Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import limit_threads
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from fpsynth.aliases import Array
 from fpsynth.formats import FORMATS, Format
 
 if TYPE_CHECKING:
     import numpy as np
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 LINE = 64
 """Bytes of a cache line: kernels may treat what comes before an operand's first multiple of up to this many on its own."""

@@ -11,8 +11,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from fpsynth.aliases import Array
 from fpsynth.formats import Format
-from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.base import CannotRun, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import Called
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads
 from fpsynth.libraries.operands import BORDER, filters, images, numpy_dtype, stored

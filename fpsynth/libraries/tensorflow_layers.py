@@ -9,11 +9,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from fpsynth.aliases import Array
 from fpsynth.libraries.arithmetic_steps import arithmetic_steps, called_steps
 from fpsynth.libraries.geometry import counts_all, counts_inside, is_same, spatial
 from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import Guarded, LayerTable
-from fpsynth.libraries.operands import Array
 from fpsynth.networks import layers as la
 from fpsynth.networks.layers import Shape
 from fpsynth.networks.layers.windows import Padding

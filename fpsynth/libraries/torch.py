@@ -9,8 +9,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from fpsynth.aliases import Array
 from fpsynth.formats import FORMATS, Format
-from fpsynth.libraries.base import Array, CannotRun, Library, Model, Operation, Outputs, one_line
+from fpsynth.libraries.base import CannotRun, Library, Model, Operation, Outputs, one_line
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.cudnn import ALGORITHMS, Cudnn, load_cudnn
 from fpsynth.libraries.machine import cuda_libraries, cuda_variables, gpu, limit_threads

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, opened
+from fpsynth.files import opened
 
 _HEAD, _TAIL = 4096, 1 << 16
 _LARGEST = 1 << 50

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError, MissingPackageError
-from fpsynth.files import PathLike, opened, shown
+from fpsynth.files import opened, shown
 from fpsynth.formats import FLOAT32, FLOAT64, Format
 from fpsynth.networks.archive import MAX_ARCHIVE, MemberReader, read_directory
 from fpsynth.networks.assembling import Activation, Assembly

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike
 from fpsynth.networks.layouts import named_otherwise, transposed
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.networks.npy import Header

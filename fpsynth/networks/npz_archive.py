@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from fpsynth.aliases import Floats, PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, opened, shown
+from fpsynth.files import opened, shown
 from fpsynth.networks.archive import MAX_ARCHIVE, DamagedError, MemberReader, read_directory
 from fpsynth.networks.foreign import NPZ, ZIP, Foreign, recognised
 from fpsynth.networks.npy import Header, read_array, read_header
@@ -19,7 +20,6 @@ from fpsynth.networks.npy import Header, read_array, read_header
 MAX_BYTES = 1 << 27
 """What the arrays of a network may hold together once they are float64: 16 million numbers."""
 
-Floats = npt.NDArray[np.float64]
 
 NETWORK = "an .npz file of NumPy with W0, W1, ... (inputs, outputs) and b0, b1, ... (outputs,)"
 

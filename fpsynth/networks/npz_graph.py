@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats, PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, write_atomically
+from fpsynth.files import write_atomically
 from fpsynth.networks.layers import LAYERS, Layer
 from fpsynth.networks.network import Network, Node, dense_relu
-from fpsynth.networks.npz_archive import Archive, Floats
+from fpsynth.networks.npz_archive import Archive
 
 KEY, VERSION = "network", 1
 _PARAMETER = re.compile(r"[0-9]{1,6}\.[a-z]+")

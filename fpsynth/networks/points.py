@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike
 from fpsynth.networks.layers import Shape
 from fpsynth.networks.npz import IMAGES, MAX_IMAGE_BYTES, read_labels, require_labels
 from fpsynth.networks.npz_archive import opened_npz

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, opened, read_limited, shown
+from fpsynth.files import opened, read_limited, shown
 from fpsynth.formats import FLOAT32, FLOAT64, Format
 from fpsynth.networks import certifier_text, foreign
 from fpsynth.networks.archive import MAX_ARCHIVE

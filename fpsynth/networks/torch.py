@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, read_bytes_limited, shown, write_atomically
+from fpsynth.files import read_bytes_limited, shown, write_atomically
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.assembling import Activation, Assembly
 from fpsynth.networks.imported import Imported

@@ -66,7 +66,7 @@ def program_at(witness: Witness, layer: int, output: int) -> Program:
 
 
 @dataclass(frozen=True)
-class Step:
+class Operation:
     """One operation of one neuron."""
 
     layer: int
@@ -104,7 +104,7 @@ class Step:
         return (self.result.fraction() - exact) / ulp(exact, self.format)
 
 
-def steps(witness: Witness, point: Sequence[float], letter: str) -> list[Step]:
+def steps(witness: Witness, point: Sequence[float], letter: str) -> list[Operation]:
     """Return every operation of the network at a point, in order; ``letter`` names the point in the formulas.
 
     Casts that change nothing are left out.
@@ -132,7 +132,9 @@ def steps(witness: Witness, point: Sequence[float], letter: str) -> list[Step]:
             split = len(node.numbers)
             pairs = zip(operands[split::2], operands[split + 1 :: 2], strict=True)
             operands = (*operands[:split], *(f"{a} × {b}" for a, b in pairs))
-        result.append(Step(layer, output, op, names.of(node), operands, exact, worth[id(node)], node.format, node.rounding))
+        result.append(
+            Operation(layer, output, op, names.of(node), operands, exact, worth[id(node)], node.format, node.rounding)
+        )
     return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from fpsynth.formats import Format
-from fpsynth.report.computed import Step
+from fpsynth.report.computed import Operation
 from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines, parting_neurons, require_told, view_lines, what
 from fpsynth.report.divergence_words import called, place, wrong
 from fpsynth.report.numerals import decimal, significant, value_decimal, value_hex
@@ -102,7 +102,7 @@ def _lost(addend: Addend) -> str:
     return significant(lost, 6) if lost else "nothing"
 
 
-def _row(step: Step, usual: Format) -> list[str]:
+def _row(step: Operation, usual: Format) -> list[str]:
     """A step, which says its format where most additions are in another one."""
     error = step.error
     if error is None:

@@ -9,7 +9,7 @@ from fpsynth.errors import InputError
 from fpsynth.expressions import Op
 from fpsynth.packages import how_to_install
 from fpsynth.report import formulas
-from fpsynth.report.computed import Logits, Step, logits, operations, program_at, steps
+from fpsynth.report.computed import Logits, Operation, logits, operations, program_at, steps
 from fpsynth.report.divergence_explain import explain_divergence
 from fpsynth.report.graph_explain import explain_graph, on_a_graph
 from fpsynth.report.numerals import (
@@ -122,7 +122,7 @@ def _usual(witness: Witness) -> Program:
     return program_at(witness, layer, output)
 
 
-def _computation(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+def _computation(witness: Witness, found: Sequence[Operation], at_b: Logits, at_a: Logits, style: Style) -> list[str]:
     """The operations at one point: a card for each, or for large networks a summary and a table."""
     if operations(witness.network) <= MAX_FULL:
         return [line for number, step in enumerate(found, start=1) for line in _card(number, step, style)]
@@ -143,7 +143,7 @@ def _computation(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Lo
     return [*lines, "", *table(["last layer", "rounded", "", "error"], rows, style)]
 
 
-def _summary(layer: int, found: Sequence[Step]) -> str:
+def _summary(layer: int, found: Sequence[Operation]) -> str:
     errors = [abs(step.error) for step in found if step.error is not None]
     inexact = sum(error > 0 for error in errors)
     neurons = counted(len({step.output for step in found}), "neuron")
@@ -155,7 +155,7 @@ def _summary(layer: int, found: Sequence[Step]) -> str:
     )
 
 
-def _card(number: int, step: Step, style: Style) -> list[str]:
+def _card(number: int, step: Operation, style: Style) -> list[str]:
     """One operation in full."""
     head = f"  {number:2}. {step.name} = {step.formula}"
     op = Op.FMA if step.op is Op.ADD and any("×" in argument for argument in step.arguments) else step.op
@@ -175,12 +175,12 @@ def _card(number: int, step: Step, style: Style) -> list[str]:
     return [*lines, *table([], rows, style, indent=6)]
 
 
-def _short_error(step: Step) -> str:
+def _short_error(step: Operation) -> str:
     """The rounding error of an operation as a number."""
     return _error(step).partition(",")[0]
 
 
-def _error(step: Step) -> str:
+def _error(step: Operation) -> str:
     """The rounding error of an operation in words."""
     error = step.error
     if error is None:
@@ -203,7 +203,7 @@ def _outcome(values: Logits, style: Style) -> list[str]:
     return ["", *table(["", "in real numbers", "as computed", ""], rows, style, indent=6)]
 
 
-def _origin(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+def _origin(witness: Witness, found: Sequence[Operation], at_b: Logits, at_a: Logits, style: Style) -> list[str]:
     """The exact values behind the two logits at a, and the interval of reals that round to what they became."""
     lines = picture(witness, at_b, at_a, style)
     before, after = at_b.rounded_class, at_a.rounded_class
@@ -232,11 +232,11 @@ def _origin(witness: Witness, found: Sequence[Step], at_b: Logits, at_a: Logits,
     return [*lines, "", *_interval(witness, pair, style)]
 
 
-def _from(step: Step) -> str:
+def _from(step: Operation) -> str:
     return f"= {step.formula}"
 
 
-def _interval(witness: Witness, pair: Sequence[Step], style: Style) -> list[str]:
+def _interval(witness: Witness, pair: Sequence[Operation], style: Style) -> list[str]:
     """The reals that round to the tied value."""
     step = pair[0]
     low, high, low_in, high_in = rounding_interval(step.result, step.format, step.rounding)

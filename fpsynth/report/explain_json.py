@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
-from fpsynth.report.computed import Logits, Step, logits, steps
+from fpsynth.report.computed import Logits, Operation, logits, steps
 from fpsynth.report.divergence import parting_neurons, require_told
 from fpsynth.report.graph_explain import apart_json, on_a_graph
 from fpsynth.report.layers_apart import apart
@@ -17,8 +17,6 @@ from fpsynth.rounding import Value
 from fpsynth.witness import Witness
 from fpsynth.witness.data import View
 from fpsynth.witness.numerals import hex_text, rational_text
-
-Json = dict[str, Any]
 
 
 def explain_json(witness: Witness) -> Json:
@@ -109,7 +107,7 @@ def _view(view: View, neuron: Neuron) -> Json:
     }
 
 
-def _step(step: Step) -> Json:
+def _step(step: Operation) -> Json:
     return {
         "layer": step.layer,
         "output": step.output,

@@ -9,7 +9,7 @@ from typing import Any
 
 from fpsynth.expressions import Op
 from fpsynth.networks.network import Dense, Network
-from fpsynth.report.computed import Step
+from fpsynth.report.computed import Operation
 from fpsynth.report.numerals import scaled_integer
 from fpsynth.report.style import Style
 
@@ -22,7 +22,7 @@ def available() -> bool:
     return importlib.util.find_spec("sympy") is not None
 
 
-def logit_formulas(found: Sequence[Step], style: Style, indent: int = 4) -> list[str]:
+def logit_formulas(found: Sequence[Operation], style: Style, indent: int = 4) -> list[str]:
     """Return each hidden value and logit as a formula of its inputs, as lines; fl(...) is one rounding.
 
     ``found`` are the operations at one point.  Products and partial sums are spelled out within the formula that they end in.

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
-from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.deployed import node_outputs
 from fpsynth.evaluators.exact import Result
 from fpsynth.evaluators.real import node_values

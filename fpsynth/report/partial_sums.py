@@ -17,7 +17,7 @@ from fpsynth.evaluators.networks import MAX_GRAPH
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import FLOAT64, Format
 from fpsynth.networks.network import Dense
-from fpsynth.report.computed import Step
+from fpsynth.report.computed import Operation
 from fpsynth.rounding import Value
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
@@ -207,7 +207,7 @@ class AlignedStep:
 class Sum:
     """The sum of one neuron, zeros left out."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Operation, ...]
     """Additions, and whatever else rounds, in order; p3 is the product of term 3, s1, s2, ... are partial sums."""
     expression: str
     """The order in which what is not zero is added, such as (p0 + p2) + p3."""
@@ -238,7 +238,7 @@ class _Trace:
         self.worth = worth
         self.names: dict[int, str] = {}
         self.texts: dict[int, str] = {}
-        self.steps: list[Step] = []
+        self.steps: list[Operation] = []
         self.aligned: list[AlignedStep] = []
 
     def zero(self, node: Expression) -> bool:
@@ -336,7 +336,7 @@ class _Trace:
         assert node.format is not None
         assert isinstance(result, Value)
         op = Op.ADD if len(arguments) > 1 else node.op
-        self.steps.append(Step(0, 0, op, name, arguments, self._exact(node), result, node.format, node.rounding))
+        self.steps.append(Operation(0, 0, op, name, arguments, self._exact(node), result, node.format, node.rounding))
 
     def _read(self, node: Expression) -> list[Value]:
         """The operands of a node as it reads them."""

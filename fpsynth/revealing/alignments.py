@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.alignment import MAX_FRACTION_BITS, Alignment
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, TF32, Format
 from fpsynth.orders import Tree
-from fpsynth.revealing.bench import Array, KernelBench, Position, Spread
+from fpsynth.revealing.bench import KernelBench, Position, Spread
 from fpsynth.rounding import Rounding
 
 _CUTS = {

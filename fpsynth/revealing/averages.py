@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import Format
 from fpsynth.libraries.geometry import spatial
 from fpsynth.networks.layers import AveragePooling, Convolution, Flatten, GlobalAveragePooling, Layer, MultiplyConstant
 from fpsynth.networks.layers.structure import PADDING, Sums
 from fpsynth.orders import Tree
-from fpsynth.revealing.bench import Array
 from fpsynth.revealing.masks import masks
 from fpsynth.revealing.trees import Inconsistent, Probe, find_tree
 

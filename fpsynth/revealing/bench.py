@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fpsynth.aliases import Array
 from fpsynth.libraries.base import Operation
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.operands import narrowed, widened
 from fpsynth.revealing.vectors import Call, CallShape
 
-Array = NDArray[Any]
 Position = tuple[int, int]
 """(row, output)."""
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.files import opened, write_atomically
 
-Json = dict[str, Any]
 VARIABLE = "FPSYNTH_CACHE"
 """Names the folder; ``off``: nothing is kept or read."""
 SCHEMA, VERSION = "fpsynth-cache", 1

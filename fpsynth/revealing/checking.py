@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import FLOAT64
-from fpsynth.revealing.bench import Array, KernelBench, Position
+from fpsynth.revealing.bench import KernelBench, Position
 from fpsynth.revealing.result import Check, Unexplained
 from fpsynth.revealing.vectors import COLUMNS, KINDS, Call, hostile_calls
 from fpsynth.sums.arithmetic import Arithmetic

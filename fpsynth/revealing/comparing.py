@@ -6,18 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
+from fpsynth.aliases import Array, Json
 from fpsynth.evaluators.arrays import round_array
 from fpsynth.formats import Format, format_named
-from fpsynth.revealing.bench import Array, KernelBench
+from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.vectors import Call, CallShape, hostile_calls
 from fpsynth.rounding import Rounding, round_fraction
 
 Range = tuple[float, float]
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

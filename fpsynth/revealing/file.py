@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
+from fpsynth.aliases import Json, PathLike
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown, write_atomically
 from fpsynth.formats import format_named
@@ -21,8 +21,6 @@ from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_jso
 from fpsynth.sums.building import program_of
 from fpsynth.wording import printable
 
-Json = dict[str, Any]
-PathLike = str | os.PathLike[str]
 SCHEMA, VERSION = "fpsynth-reveal", 1
 MAX_BYTES = 64 << 20
 MAX_POSITIONS = 1 << 20

@@ -9,14 +9,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from fpsynth.aliases import Json
 from fpsynth.libraries.base import Library
 from fpsynth.libraries.machine import cuda_libraries, gpu, loaded_libraries, machine
 from fpsynth.version import __version__
 from fpsynth.workers.messages import Message
-
-Json = dict[str, Any]
 
 _VARIABLES = re.compile(
     r"MKL|OMP_|KMP_|GOMP_|OPENBLAS|GOTO|BLIS|ONEDNN|DNNL|ATEN|TORCH|PYTORCH|TF_|XLA|JAX|NPY|NUMBA|ORT_|ONNX|KERAS|CUDA|CUBLAS|CUDNN"

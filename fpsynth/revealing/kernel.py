@@ -10,10 +10,11 @@ from itertools import islice
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.libraries.base import CannotRun, Library
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import fixed_order
-from fpsynth.revealing.bench import Array, KernelBench, Position
+from fpsynth.revealing.bench import KernelBench, Position
 from fpsynth.revealing.checking import Answers, answers, check, joined, rarity
 from fpsynth.revealing.hypotheses import Best, completed, guessed
 from fpsynth.revealing.masks import tree_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.libraries.base import Library, one_line
 from fpsynth.libraries.kernels import Kernel
@@ -15,7 +15,6 @@ from fpsynth.revealing.file import kernel_to_json, reveals_from_json, reveals_to
 from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.result import Reveal
 
-Json = dict[str, Any]
 KernelReveals = Callable[[Kernel, int, int], Reveal]
 """What reveals a kernel, given the number of vectors and the seed."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import Format
@@ -15,7 +16,6 @@ from fpsynth.libraries.kernels import Environment
 from fpsynth.libraries.operands import narrowed, widened
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.network import Network, Node
-from fpsynth.revealing.bench import Array
 from fpsynth.revealing.checking import same_numbers
 from fpsynth.sums.arithmetic import Deployment
 

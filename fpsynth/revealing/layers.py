@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from fpsynth.aliases import Array, Progress
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Library
 from fpsynth.libraries.kernels import Environment, Kernel
@@ -18,7 +19,6 @@ from fpsynth.networks.network import Network
 from fpsynth.networks.rewrites import Rewrite, replaced
 from fpsynth.orders import SEQUENTIAL, Order, fixed_order, parse_order
 from fpsynth.revealing.averages import RECIPROCAL, average_tree, multiplied
-from fpsynth.revealing.bench import Array
 from fpsynth.revealing.kernels import KernelReveals
 from fpsynth.revealing.layer_runs import Runs, alone, hostile_points, missed, predicted, up_to
 from fpsynth.revealing.network_result import FirstDifference
@@ -30,7 +30,6 @@ from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.wording import counted
 
-Progress = Callable[[str], None]
 POINTS = 64
 """Inputs that a layer, and the network, is checked on, but at least a batch of them."""
 _MOST_CLASSES = 16

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.formats import Format, power_of_two
 from fpsynth.orders import Tree
-from fpsynth.revealing.bench import Array, KernelBench, Position, Spread
+from fpsynth.revealing.bench import KernelBench, Position, Spread
 from fpsynth.revealing.trees import Inconsistent, Probe, find_tree
 
 _CELLS = 1 << 22

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
@@ -22,7 +23,6 @@ from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.arithmetic_json import arithmetic_from_json, arithmetic_to_json
 from fpsynth.wording import printable
 
-Json = dict[str, Any]
 MAX_NUMBERS = 1 << 19
 """Parameters of a computed network, beyond those that were given, with which a reveal is kept on disk."""
 

@@ -7,16 +7,16 @@ from collections import Counter
 
 import numpy as np
 
+from fpsynth.aliases import Array, Progress
 from fpsynth.formats import Format
 from fpsynth.libraries.base import CannotRun
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.layers import Sums
 from fpsynth.networks.network import Network
-from fpsynth.revealing.bench import Array
 from fpsynth.revealing.joining import joined
 from fpsynth.revealing.kernels import CachedKernels, now
 from fpsynth.revealing.layer_runs import Runs, hostile_points, missed, predicted, up_to
-from fpsynth.revealing.layers import POINTS, LayerWork, Progress, Work, deployment_of
+from fpsynth.revealing.layers import POINTS, LayerWork, Work, deployment_of
 from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
 from fpsynth.revealing.result import Check
 from fpsynth.sums.arithmetic import Arithmetic

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import Format
 from fpsynth.networks.layers import BatchNormalisation, Layer
 from fpsynth.networks.rewrites import centred, centred_and_divided, centred_and_over_root, scaled
-from fpsynth.revealing.bench import Array
 
 Run = Callable[[BatchNormalisation, Array], Array]
 """Runs a batch normalisation in the library on points of its input shape, flat: (points, inputs) to (points, outputs)."""

@@ -21,9 +21,9 @@ from fpsynth.workers.pool import Pool
 from fpsynth.workers.process import Cause, NoAnswer, Worker
 
 if TYPE_CHECKING:
+    from fpsynth.aliases import Array
     from fpsynth.formats import Format
     from fpsynth.networks.network import Network
-    from fpsynth.revealing.bench import Array
     from fpsynth.revealing.comparing import Vectors
 
 Operands = tuple[Sequence[float], Sequence[Sequence[float]]]

@@ -9,15 +9,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fpsynth.aliases import Array
 from fpsynth.evaluators.arrays import round_array
 from fpsynth.formats import FLOAT32, Format
 
-Array = NDArray[Any]
 _CHUNK = 1 << 18
 """Numbers drawn at a time."""
 COLUMNS = 256
@@ -217,7 +215,7 @@ def _threshold(draw: _Draw) -> tuple[Array, Array, Array]:
     last = -float(wide.precision)
     below = rng.choice([0.0, 0.0, last + 1, last, last - 1, -1.0, -3.0, -8.0], draw.sizes[0])
     first, keep = _few_that_meet(draw)
-    below = np.where((rng.random(first.shape) < 0.5)[..., None], last - 1, below)
+    below = np.where(np.expand_dims(rng.random(first.shape) < 0.5, -1), last - 1, below)
     np.put_along_axis(below, first[..., None], 0.0, axis=2)
     share = np.where(below == 0, 1.0, rng.uniform(1.0, 2.0, draw.sizes[0]))
     common = np.where(rng.random((draw.count, 1, n)) < 0.7, 1.0, rng.uniform(1.0, 2.0, (draw.count, 1, n)))

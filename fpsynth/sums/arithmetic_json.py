@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
 from fpsynth.orders import Order, Tree, fixed_order, parse_order
@@ -11,8 +10,6 @@ from fpsynth.orders.nested import MAX_LEAVES
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.program_json import program_from_json, program_to_json
 from fpsynth.sums.rounding_json import alignment_from_json, alignment_to_json, flush_from_json, flush_to_json, mode_from_json
-
-Json = dict[str, Any]
 
 
 def order_to_json(order: Order) -> str | Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.orders import Tree
@@ -13,7 +14,6 @@ from fpsynth.rounding import rounding_named
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.sums.rounding_json import alignment_from_json, alignment_to_json, flush_from_json, flush_to_json
 
-Json = dict[str, Any]
 T = TypeVar("T")
 _MOST_ROUNDS = 8
 """Roundings one after the other."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from fpsynth.aliases import Json
 from fpsynth.alignment import Alignment
 from fpsynth.errors import InputError
 from fpsynth.rounding import Flush, Rounding, rounding_named
-
-Json = dict[str, Any]
 
 
 def flush_to_json(flush: Flush) -> bool | str:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.libraries.machine import cpu
@@ -25,12 +26,11 @@ from fpsynth.revealing.revealer import Operands, Revealer
 from fpsynth.synthesis.contest import Comparison, Contest, Difference, Field, Runner
 from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.proofs import versions_used
-from fpsynth.synthesis.settings import Progress
 from fpsynth.witness.data import Provenance, View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
 
 if TYPE_CHECKING:
-    from fpsynth.revealing.bench import Array
+    from fpsynth.aliases import Array
     from fpsynth.revealing.comparing import Vectors
 
 CANDIDATES = 24

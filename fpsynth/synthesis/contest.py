@@ -16,7 +16,7 @@ from fpsynth.synthesis.grounds import Ground
 from fpsynth.witness.data import View, Witness
 
 if TYPE_CHECKING:
-    from fpsynth.revealing.bench import Array
+    from fpsynth.aliases import Array
     from fpsynth.revealing.comparing import Vectors
 
 POINTS = 16

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment, Kernel
@@ -36,7 +37,6 @@ from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
 
-Progress = Callable[[str], None]
 READ = 0
 """The output whose sign is read."""
 

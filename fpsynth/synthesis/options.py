@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 
+from fpsynth.aliases import Progress
 from fpsynth.formats import Format, format_named
 from fpsynth.synthesis.domain import UNIT, Interval, check_interval, parse_interval
 from fpsynth.synthesis.requests import shared
 from fpsynth.synthesis.requests.fields import Request, asked
-from fpsynth.synthesis.requests.reading import Batches, Libraries, Progress, batches_of, check_batches, libraries_of
+from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, libraries_of
 
 __all__ = ["Options", "Progress"]
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fpsynth.libraries.machine import cores
 from fpsynth.solvers.base import Engine
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from fpsynth.aliases import Progress
 from fpsynth.alignment import Alignment
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown
@@ -25,8 +26,6 @@ from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.arithmetic_json import arithmetic_from_json, order_from_json
 from fpsynth.sums.building import program_of
 from fpsynth.witness.data import View
-
-Progress = Callable[[str], None]
 
 _NAMES = "format|accumulator|operands|operand_rounding|rounding|align|align_rounding|align_cut|align_least"
 _MODIFIERS = rf"(?:fused|flush(?:=[A-Za-z0-9_]+)?|bias=first|rounded=[0-9+]+|(?:{_NAMES})=-?[A-Za-z0-9_]+)"

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.evaluators.float64 import numpy_outputs
-from fpsynth.files import PathLike
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.layouts import transposed
 from fpsynth.networks.network import Network, Node

@@ -7,14 +7,12 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from fpsynth.aliases import Floats
 from fpsynth.formats import FLOAT16, Format, power_of_two
 from fpsynth.networks.network import Dense
 from fpsynth.verifiers.bounds import norm_upper, round_up, sqrt_upper
 from fpsynth.verifiers.linear_bounds import UNIT_BITS, in_units
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def layer_error(layer: Dense, norm: Fraction, absolute_norm: Fraction, lost: Los
     return LayerError(round_up(norm), round_up(relative), round_up(absolute))
 
 
-def norms_upper(values: Array) -> list[int]:
+def norms_upper(values: Floats) -> list[int]:
     """Upper bounds of the Euclidean norms of the rows, in units, from float64 sums that can neither under- nor overflow."""
     exponents = np.frexp(np.abs(values).max(axis=1))[1]
     scaled = np.ldexp(values, -exponents[:, None])  # the largest entry lies in [1/2, 1)

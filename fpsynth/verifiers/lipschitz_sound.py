@@ -58,12 +58,13 @@ from operator import add
 
 import numpy as np
 
+from fpsynth.aliases import Array
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.verifiers.asked import holds_all, require_stack
 from fpsynth.verifiers.bounds import round_up, sqrt_upper
-from fpsynth.verifiers.layer_losses import Array, LayerError, Losses, biases, layer_error, losses, norms_upper, row_norms
+from fpsynth.verifiers.layer_losses import LayerError, Losses, biases, layer_error, losses, norms_upper, row_norms
 from fpsynth.verifiers.linear_bounds import LinearBound, in_units, products_in_units
 from fpsynth.verifiers.lipschitz_ball import hidden_norms, margin_bounds, spectral_norm_upper
 from fpsynth.verifiers.margins import (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.networks.layers import Sums
 from fpsynth.networks.network import Network
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
-from fpsynth.witness.fields import Json
 
 MAX_EXCEPTIONS = 1 << 22
 """Outputs of a view with an arithmetic of their own: pairs of a first and a last one name any number of them in a few bytes."""

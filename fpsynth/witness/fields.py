@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any
 
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.witness.data import Provenance
 from fpsynth.witness.numerals import hex_text, parse_exact, parse_hex_in, parse_rational, quoted
-
-Json = dict[str, Any]
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import json
 import os
 from typing import Any, NoReturn
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import TAKEN, PathLike, read_limited, shown, write_atomically
+from fpsynth.files import TAKEN, read_limited, shown, write_atomically
 from fpsynth.networks.foreign import recognised
 from fpsynth.networks.network import Network
 from fpsynth.witness.data import Witness

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from fpsynth.aliases import Json, PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike, opened, write_atomically
+from fpsynth.files import opened, write_atomically
 from fpsynth.formats import Format
 from fpsynth.networks.archive import MAX_ARCHIVE
 from fpsynth.networks.layers import LAYERS, BatchNormalisation, Dense
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.networks.npz_graph import described, npz_arrays, read_node, stack_of
 from fpsynth.rounding import from_float, representable
-from fpsynth.witness.fields import Json, read_vector
+from fpsynth.witness.fields import read_vector
 from fpsynth.witness.numerals import decimals_of, hexes_of, quoted
 
 INLINE = 10_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from fpsynth.aliases import Json, PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import PathLike
 from fpsynth.formats import FLOAT64, Format, format_named
 from fpsynth.libraries.naming import parse_environment, run_call
 from fpsynth.networks.network import Network
@@ -18,7 +18,6 @@ from fpsynth.witness.calls import named_environment, named_variant, require_call
 from fpsynth.witness.data import POINT, Observation, Point, Sampled, View, Witness
 from fpsynth.witness.deployments import read_deployment
 from fpsynth.witness.fields import (
-    Json,
     at,
     read_class,
     read_exact,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.libraries.naming import run_call
@@ -13,16 +14,7 @@ from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.claims import Ball, Claim
 from fpsynth.witness.calls import named_variant, require_call
 from fpsynth.witness.data import CERTIFIED, COUNTEREXAMPLE, Observation, Point, Witness, tie_views
-from fpsynth.witness.fields import (
-    Json,
-    read_class,
-    read_exact,
-    read_logits,
-    read_number,
-    read_optimum,
-    read_point,
-    read_provenance,
-)
+from fpsynth.witness.fields import read_class, read_exact, read_logits, read_number, read_optimum, read_point, read_provenance
 from fpsynth.witness.networks import read_layers
 from fpsynth.witness.numerals import quoted
 

@@ -16,7 +16,7 @@ from fpsynth.networks.network import dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.report.networks import comparison_json, comparison_text
 from fpsynth.report.style import Style
-from fpsynth.synthesis.comparing.compared import NetworkComparison, Pair, Ran, compare
+from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran, compare
 
 IDENTITY = dense_relu([(np.eye(2), None)])
 
@@ -25,7 +25,7 @@ def two(a: list[list[float]], b: list[list[float]]) -> NetworkComparison:
     """A comparison of two environments that gave these logits."""
     ran = [Ran(name, logits=np.array(logits), of=len(logits) * 2) for name, logits in (("a", a), ("b", b))]
     changed = tuple(np.flatnonzero(ran[0].classes != ran[1].classes).tolist())
-    pair = Pair("a", "b", changed, float(np.abs(np.array(a) - np.array(b)).max()), 0)
+    pair = EnvironmentPair("a", "b", changed, float(np.abs(np.array(a) - np.array(b)).max()), 0)
     return NetworkComparison(IDENTITY, FLOAT32, len(a), tuple(ran), (pair,), 1, 1e-6, True, np.zeros((len(a), 2)))
 
 

@@ -29,7 +29,7 @@ from fpsynth.synthesis.placing import layer
 from fpsynth.synthesis.positions import answer
 from fpsynth.synthesis.positions.answer import same_everywhere
 from fpsynth.synthesis.positions.measuring import measured_twin
-from fpsynth.synthesis.positions.pairs import Pair, build, pairs
+from fpsynth.synthesis.positions.pairs import PositionPair, build, pairs
 from fpsynth.synthesis.requests.divergences import TwinRequest
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
@@ -51,7 +51,7 @@ def revealed(batch: int, outputs: int, others: set[tuple[int, int]]) -> Reveal:
     return Reveal(kernel, tuple(cls for cls in classes if cls.positions), "1.0")
 
 
-def flip(found: Reveal, pair: Pair) -> Witness:
+def flip(found: Reveal, pair: PositionPair) -> Witness:
     views = [
         View(name, name, role, Deployment(found.at(*place).arithmetic))
         for name, role, place in (("a", "reference", pair.first), ("b", "deployed", pair.second))
@@ -65,8 +65,11 @@ def flip(found: Reveal, pair: Pair) -> Witness:
 
 def test_pairs_are_of_different_classes_in_the_row_that_is_looked_at() -> None:
     found = revealed(2, 3, {(0, 2), (1, 0)})
-    assert list(pairs(found, "twin", 0)) == [Pair((0, 0), (0, 2))]
-    assert set(map(str, pairs(found, "permutation", 0))) == {str(Pair((0, 0), (0, 2))), str(Pair((0, 2), (0, 0)))}
+    assert list(pairs(found, "twin", 0)) == [PositionPair((0, 0), (0, 2))]
+    assert set(map(str, pairs(found, "permutation", 0))) == {
+        str(PositionPair((0, 0), (0, 2))),
+        str(PositionPair((0, 2), (0, 0))),
+    }
     assert {(p.first[1], p.second[1]) for p in pairs(found, "row")} <= {(0, 0), (2, 2)}
     assert list(pairs(revealed(2, 3, set()), "twin")) == []
 
@@ -87,7 +90,7 @@ def test_twins_tie_in_the_reals_and_differ_where_they_are_summed_differently() -
 def both_ways(kind: str, found: Reveal) -> list[Witness]:
     """What is built for a pair of positions and for the pair turned round, from a flip and its negation."""
     (pair, *_) = pairs(found, kind)
-    plain, turned = flip(found, pair), Pair(pair.second, pair.first)
+    plain, turned = flip(found, pair), PositionPair(pair.second, pair.first)
     a, b = plain.views
     weights = tuple(-w for w in plain.network.dense_layers[0].weight[0].tolist())
     negated = replace(plain, network=dense_relu((Dense((weights,)),)), views=(replace(b, name="a"), replace(a, name="b")))

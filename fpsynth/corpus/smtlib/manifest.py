@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fpsynth.aliases import Progress
 from fpsynth.corpus.smtlib.evidence import Record, establish, problems_with
 from fpsynth.corpus.smtlib.header import LICENCE, benchmark_text
-from fpsynth.corpus.smtlib.question import Benchmark
+from fpsynth.corpus.smtlib.question import SmtFile
 from fpsynth.corpus.smtlib.table import FAMILIES, benchmarks
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, write_atomically
 
 Manifest = dict[str, Any]
-Progress = Callable[[str], None]
 NAME = "manifest.json"
 SCHEMA = "fpsynth-smtlib"
 _MAX_BYTES = 16 << 20
@@ -75,7 +75,7 @@ def write_collection(folder: Path, seconds: float, progress: Progress) -> Manife
     return manifest
 
 
-def _entry(benchmark: Benchmark, old: Mapping[str, Any]) -> Record:
+def _entry(benchmark: SmtFile, old: Mapping[str, Any]) -> Record:
     digest = sha256(benchmark)
     return {
         "question": benchmark.question.key,
@@ -89,7 +89,7 @@ def _entry(benchmark: Benchmark, old: Mapping[str, Any]) -> Record:
     }
 
 
-def sha256(benchmark: Benchmark) -> str:
+def sha256(benchmark: SmtFile) -> str:
     """The hash of the file's bytes."""
     return hashlib.sha256(benchmark_text(benchmark).encode("ascii")).hexdigest()
 

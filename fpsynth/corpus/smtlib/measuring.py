@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fpsynth.corpus.smtlib.manifest import Progress, load_manifest, save_manifest, sha256
-from fpsynth.corpus.smtlib.question import Benchmark
+from fpsynth.aliases import Progress
+from fpsynth.corpus.smtlib.manifest import load_manifest, save_manifest, sha256
+from fpsynth.corpus.smtlib.question import SmtFile
 from fpsynth.corpus.smtlib.table import benchmarks
 from fpsynth.libraries.machine import cores, cpu
 from fpsynth.packages import package_version
@@ -32,13 +33,13 @@ class CannotStart(RuntimeError):
     """A worker did not come as far as the solver: nothing can be said of the solver."""
 
 
-def run_solver(benchmark: Benchmark, engine: str, seed: int, seconds: float) -> Message:
+def run_solver(benchmark: SmtFile, engine: str, seed: int, seconds: float) -> Message:
     """Run one engine on one file in a process of its own (see ``ask``)."""
     with Worker(WORKER, memory=MEMORY) as worker:
         return ask(worker, benchmark, engine, seed, seconds)
 
 
-def ask(worker: Worker, benchmark: Benchmark, engine: str, seed: int, seconds: float) -> Message:
+def ask(worker: Worker, benchmark: SmtFile, engine: str, seed: int, seconds: float) -> Message:
     """Have a worker run one engine on one file (see worker.answer for what it answers).
 
     One that dies or is late has answered ``unknown``, and the worker must be killed.  Raises CannotStart.
@@ -100,7 +101,7 @@ def conditions() -> dict[str, Any]:
     }
 
 
-def _times(benchmark: Benchmark, engine: str, seconds: float, seeds: Sequence[int], wrong: list[str]) -> dict[str, Any]:
+def _times(benchmark: SmtFile, engine: str, seconds: float, seeds: Sequence[int], wrong: list[str]) -> dict[str, Any]:
     runs: list[Message] = []
     late = 0
     for seed in seeds:

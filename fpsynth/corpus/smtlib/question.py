@@ -61,13 +61,13 @@ class Question:
         """The problem."""
         return self.state()
 
-    def benchmarks(self) -> tuple[Benchmark, ...]:
+    def benchmarks(self) -> tuple[SmtFile, ...]:
         """The files that state it."""
-        return tuple(Benchmark(self, encoding) for encoding in ("fp", "significands") if encoding in (*self.quick, *self.hard))
+        return tuple(SmtFile(self, encoding) for encoding in ("fp", "significands") if encoding in (*self.quick, *self.hard))
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class SmtFile:
     """One file: a question in one encoding."""
 
     question: Question

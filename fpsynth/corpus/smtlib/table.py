@@ -10,7 +10,7 @@ from functools import partial
 
 from fpsynth import expressions as ex
 from fpsynth.corpus.smtlib import aligned_table, divergence_table
-from fpsynth.corpus.smtlib.question import Benchmark, Demands, Evidence, Question, tie_question
+from fpsynth.corpus.smtlib.question import Demands, Evidence, Question, SmtFile, tie_question
 from fpsynth.formats import (
     BFLOAT16,
     FLOAT8_E4M3FN,
@@ -121,7 +121,7 @@ def questions() -> tuple[Question, ...]:
     )
 
 
-def benchmarks() -> tuple[Benchmark, ...]:
+def benchmarks() -> tuple[SmtFile, ...]:
     """Every benchmark file."""
     return tuple(benchmark for question in questions() for benchmark in question.benchmarks())
 

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError, MissingPackageError
-from fpsynth.files import PathLike, read_bytes_limited, shown
+from fpsynth.files import read_bytes_limited, shown
 from fpsynth.formats import Format
 from fpsynth.networks.assembling import MAX_AXES, Activation, Assembly
 from fpsynth.networks.imported import Imported

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import from_index as from_indices
 from fpsynth.evaluators.arrays import round_array, to_index
-from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format
 from fpsynth.rounding import from_index, index_range
-from fpsynth.synthesis.checking.findings import Finding, NotChecked
+from fpsynth.synthesis.checking.findings import Finding, Findings, NotChecked
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
 
-Outcome = Iterator[Finding | NotChecked]
 POINTS, LEAST = 1024, 16
 """Points inside, and for each face outside, where the network is small; and at least."""
 MAX_WORK = 1 << 27
@@ -30,7 +29,7 @@ FACES = 16
 """Sides of the box that are crossed."""
 
 
-def box_findings(divergence: Witness) -> Outcome:
+def box_findings(divergence: Witness) -> Findings:
     """Findings about a box in which the views depart; the points that a search says it sampled are not drawn again.
 
     A side of the box across which the views depart everywhere is no face but the end of the inputs' range, which no file says.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fpsynth.errors import InputError
 from fpsynth.synthesis.checking.box import box_findings
 from fpsynth.synthesis.checking.claims import Balls
-from fpsynth.synthesis.checking.findings import CheckResult, Finding, NotChecked, narrow_accumulators, origin, wording
+from fpsynth.synthesis.checking.findings import CheckResult, Finding, Findings, NotChecked, narrow_accumulators, origin, wording
 from fpsynth.synthesis.checking.observations import observation_findings, unchecked_runs
 from fpsynth.synthesis.checking.optimum import objective_findings, optimum_findings
 from fpsynth.synthesis.checking.predictions import (
@@ -28,7 +28,6 @@ from fpsynth.witness.prediction import arithmetics
 
 __all__ = ["CheckResult", "Finding", "NotChecked", "check"]
 
-Outcome = Iterator[Finding | NotChecked]
 FOREIGN = {
     True: ("real", "box", "sampled", "construction"),
     False: ("claims", "control", "distance", "ratio", "objective"),
@@ -71,7 +70,7 @@ def check(witness: Witness) -> CheckResult:
     )
 
 
-def _question(witness: Witness) -> Outcome:
+def _question(witness: Witness) -> Findings:
     if witness.two_points and witness.question != "tie":
         yield Finding("the question is that of a tie", False, f"it is {witness.question}")
     if witness.question == "tie" and not witness.two_points:
@@ -88,14 +87,14 @@ def _balls(witness: Witness, found: Predictions) -> Balls:
     return Balls(witness, [float(v) for v in at], [float(v) for v in other])
 
 
-def _claims(balls: Balls) -> Outcome:
+def _claims(balls: Balls) -> Findings:
     yield from balls.claim()
     yield from balls.negative_control()
     yield from balls.certificates()
     yield from balls.numbers()
 
 
-def _words(witness: Witness, found: Predictions, balls: Balls | None) -> Outcome:
+def _words(witness: Witness, found: Predictions, balls: Balls | None) -> Findings:
     """Labels, the objective, the box, the construction and what is said to be proved."""
     measure = witness.measure
     if balls is not None:
@@ -123,7 +122,7 @@ def _foreign(witness: Witness) -> Iterator[NotChecked]:
             yield NotChecked(name, f"it belongs to witnesses of {others}: it is told, not computed")
 
 
-def _description(witness: Witness) -> Outcome:
+def _description(witness: Witness) -> Findings:
     """The labels of a tie's views: its arithmetic in words."""
     expected = str(witness.deployment)
     placed = [view for view in witness.views if view.environment and view.label == view.environment]

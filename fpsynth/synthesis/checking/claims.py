@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.networks.network import stacked
-from fpsynth.synthesis.checking.findings import Finding, NotChecked
+from fpsynth.synthesis.checking.findings import Finding, Findings, NotChecked
 from fpsynth.synthesis.ties.certification import (
     REAL_CERTIFIERS,
     SOUND_FORMATS,
@@ -26,7 +26,6 @@ from fpsynth.verifiers.covered import covers_all
 from fpsynth.witness.data import Witness
 
 MAX_FLOAT = Fraction(sys.float_info.max)
-Outcome = Iterator[Finding | NotChecked]
 
 
 class Balls:
@@ -55,7 +54,7 @@ class Balls:
         """The certified radius of the file divided by the distance of the points."""
         return float(self.witness.claim.radius) / self.distance if self.distance else math.inf
 
-    def claim(self) -> Outcome:
+    def claim(self) -> Findings:
         """The claim that is refuted."""
         witness, radius, at, other = self.witness, self.witness.claim.radius, self.at, self.other
         accepted = self.tool(self.chosen).accepts(witness.certified, at, radius)
@@ -72,7 +71,7 @@ class Balls:
             detail = f"classes {tied} share the logit {best.hex()}"
             yield Finding("the largest logits tie at the counterexample", len(tied) > 1, detail)
 
-    def negative_control(self) -> Outcome:
+    def negative_control(self) -> Findings:
         """The floating-point-sound certifier must reject what is refuted, whether or not the file says so."""
         witness = self.witness
         if witness.format.name not in SOUND_FORMATS:
@@ -97,7 +96,7 @@ class Balls:
             "accepted: one of the two is wrong" if accepted else "rejected",
         )
 
-    def certificates(self) -> Outcome:
+    def certificates(self) -> Findings:
         """What the file says that each verifier says."""
         sound = self.witness.control
         for claim in (*self.witness.claims, *((sound,) if sound else ())):
@@ -125,7 +124,7 @@ class Balls:
         detail = f"it {verb} radius {float(certificate.radius):.12g}, and accepts exactly the radii below {_text(supremum)}"
         return Finding(claim, holds, detail)
 
-    def numbers(self) -> Outcome:
+    def numbers(self) -> Findings:
         """The distance and the ratio, where the file says them."""
         witness = self.witness
         stated = stated_ratio(witness.network, self.at, self.squared, self.reach)

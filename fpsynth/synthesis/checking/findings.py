@@ -33,6 +33,10 @@ class NotChecked:
         return f"{self.claim}: {self.reason}"
 
 
+Findings = Iterator[Finding | NotChecked]
+"""What one part of a re-check has to say."""
+
+
 @dataclass(frozen=True)
 class CheckResult:
     """The outcome of a re-check."""

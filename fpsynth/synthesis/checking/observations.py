@@ -10,13 +10,12 @@ from fpsynth.evaluators.networks import argmax
 from fpsynth.formats import FORMATS
 from fpsynth.rounding import from_float, representable
 from fpsynth.synthesis.checking.claims import Balls
-from fpsynth.synthesis.checking.findings import Finding, NotChecked
+from fpsynth.synthesis.checking.findings import Finding, Findings, NotChecked
 from fpsynth.witness.data import Observation, Witness
 from fpsynth.witness.prediction import judged
 from fpsynth.wording import counted
 
 Logits = Sequence[float]
-Outcome = Iterator[Finding | NotChecked]
 LIBRARY_FORMATS = ("float16", "bfloat16", "float32", "float64")
 """Formats in which a library's logits are numbers of the format that it was asked for."""
 _NEAR = Fraction(1, 10**9)
@@ -24,7 +23,7 @@ _NEAR = Fraction(1, 10**9)
 _SHOWN = 3
 
 
-def observation_findings(witness: Witness, balls: Balls | None) -> Outcome:
+def observation_findings(witness: Witness, balls: Balls | None) -> Findings:
     """Findings about the runs of a witness; the libraries are not run again.  ``balls``: of a witness of two points."""
     seen = witness.observations
     if not seen:

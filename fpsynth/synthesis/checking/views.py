@@ -15,7 +15,7 @@ from fpsynth.networks.layers import Sums
 from fpsynth.networks.network import Network
 from fpsynth.networks.template import template
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.synthesis.checking.findings import Finding, NotChecked
+from fpsynth.synthesis.checking.findings import Finding, Findings, NotChecked
 from fpsynth.synthesis.detecting.detectors import NAMES, detector
 from fpsynth.synthesis.detecting.stacking import any_width
 from fpsynth.synthesis.flips.arithmetics import Interned, lowered_in
@@ -24,10 +24,8 @@ from fpsynth.witness.data import View, Witness
 from fpsynth.witness.numerals import quoted
 from fpsynth.wording import counted
 
-Outcome = Iterator[Finding | NotChecked]
 
-
-def label_findings(divergence: Witness, view: View) -> Outcome:
+def label_findings(divergence: Witness, view: View) -> Findings:
     """A label that names an arithmetic or an environment is that of the view; other words are not checked."""
     claim = f"{view.name} is evaluated as its label says"
     if _names_library(view.label):
@@ -42,7 +40,7 @@ def label_findings(divergence: Witness, view: View) -> Outcome:
     yield from _environment(view)
 
 
-def network_findings(witness: Witness) -> Outcome:
+def network_findings(witness: Witness) -> Findings:
     """What a view computes in place of the witness's network: nothing that the file says makes the two the same."""
     for view in witness.views:
         if view.network is None or view.network == witness.network:
@@ -57,7 +55,7 @@ def network_findings(witness: Witness) -> Outcome:
             yield NotChecked(f"the network of view {view.name}", reason)
 
 
-def tie_findings(tie: Witness) -> Outcome:
+def tie_findings(tie: Witness) -> Findings:
     """What the views of a tie have to share, which is the arithmetic, and the environments that they name."""
     a, b = tie.reference, tie.deployed
     if (a.deployment, a.permutation) != (b.deployment, b.permutation):
@@ -136,7 +134,7 @@ def _neuron(how: Arithmetic, terms: int, bias: bool, numbers: Format) -> tuple[E
     return lowered_in(network, [variable(f"x{k}", numbers) for k in range(terms)], Deployment(how))
 
 
-def construction_findings(divergence: Witness) -> Outcome:
+def construction_findings(divergence: Witness) -> Findings:
     """What the file says of how its network was built, as far as the network shows it."""
     name = divergence.construction
     if not name:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.formats import Format
@@ -20,8 +21,6 @@ from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.options import Progress
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Pair:
+class EnvironmentPair:
     """Two environments."""
 
     a: str
@@ -87,7 +86,7 @@ class NetworkComparison:
     dtype: Format
     inputs: int
     environments: tuple[Ran, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[EnvironmentPair, ...]
     could_change: int
     """Inputs whose class two orders of summation could tell apart; the others keep it in any order."""
     any_order: float
@@ -200,11 +199,13 @@ def _ran(
     )
 
 
-def _pair(a: Ran, b: Ran) -> Pair:
+def _pair(a: Ran, b: Ran) -> EnvironmentPair:
     assert a.logits is not None
     assert b.logits is not None
     changed = np.flatnonzero(a.classes != b.classes)
     with np.errstate(invalid="ignore"):
         difference = np.abs(a.logits - b.logits)
     same = a.logits == b.logits
-    return Pair(a.name, b.name, tuple(changed.tolist()), float(np.where(same, 0.0, difference).max()), int(same.sum()))
+    return EnvironmentPair(
+        a.name, b.name, tuple(changed.tolist()), float(np.where(same, 0.0, difference).max()), int(same.sum())
+    )

@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
-from fpsynth.synthesis.comparing.compared import Floats, NetworkComparison, Ran
+from fpsynth.synthesis.comparing.compared import NetworkComparison, Ran
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.witness.data import Provenance, View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
-from fpsynth.evaluators.bit_patterns import Floats
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format, power_of_two

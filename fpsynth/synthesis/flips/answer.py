@@ -9,6 +9,7 @@ from fractions import Fraction
 from statistics import median
 from typing import TYPE_CHECKING
 
+from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.networks.network import Dense, Network, dense_relu
@@ -16,7 +17,7 @@ from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis.flips.question import FlipQuestion, FlipResult
 from fpsynth.synthesis.flips.structure import impossible
 from fpsynth.synthesis.proofs import refuted, versions_used
-from fpsynth.synthesis.settings import Clock, Progress, Settings
+from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import Provenance, Witness, only_point
 from fpsynth.witness.prediction import with_prediction

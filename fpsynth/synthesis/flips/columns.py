@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.bit_patterns import from_index, grid
 from fpsynth.evaluators.float_arrays import round_array
@@ -19,7 +20,6 @@ from fpsynth.sums.building import restricted
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 
-Floats = NDArray[np.float64]
 Truths = NDArray[np.bool_]
 MAX_NUMBERS = 1 << 21
 """Weights that are evaluated at once."""

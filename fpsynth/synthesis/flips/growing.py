@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fpsynth.synthesis.flips.columns import Bench, Columns, Floats, fitted, joined
+from fpsynth.aliases import Floats
+from fpsynth.synthesis.flips.columns import Bench, Columns, fitted, joined
 from fpsynth.synthesis.flips.noise import Noise
 from fpsynth.synthesis.settings import Clock
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats
 from fpsynth.sums.building import program_of
 from fpsynth.synthesis.flips.active import precisions
-from fpsynth.synthesis.flips.columns import Columns, Floats, ends, fitted
+from fpsynth.synthesis.flips.columns import Columns, ends, fitted
 from fpsynth.synthesis.flips.question import FlipQuestion, arithmetics
 
 Wide = NDArray[Any]

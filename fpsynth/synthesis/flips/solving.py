@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fpsynth import expressions as ex
+from fpsynth.aliases import Progress
 from fpsynth.encoders import ENCODINGS
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression
@@ -16,7 +17,7 @@ from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.sums.building import restricted
 from fpsynth.synthesis.flips.arithmetics import lowered_in
 from fpsynth.synthesis.flips.question import FlipQuestion
-from fpsynth.synthesis.settings import Progress, Settings
+from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.search import glance
 
 Logits = Sequence[Expression]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fpsynth.aliases import Floats, PathLike
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_network, rounded_words
-from fpsynth.files import PathLike
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.networks.points import load_points
 from fpsynth.networks.reading import read_network
 from fpsynth.revealing.revealer import Revealer
-from fpsynth.synthesis.given.boundaries import Floats
 from fpsynth.synthesis.given.order import GivenOrder, Running, order_of_network
 from fpsynth.synthesis.given.tie import GivenTie, tie_of_network
 from fpsynth.synthesis.given.views import Given

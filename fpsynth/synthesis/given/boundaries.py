@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import Format
 
-Floats = NDArray[np.float64]
 Evaluate = Callable[[Floats], Floats]
 """Logits (points, outputs) of points (points, inputs)."""
 PAIRS = 64

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsynth.aliases import Floats
 from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
@@ -17,7 +18,7 @@ from fpsynth.evaluators.rounded import rounded_points
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
-from fpsynth.synthesis.given.boundaries import Floats, neighbours
+from fpsynth.synthesis.given.boundaries import neighbours
 from fpsynth.synthesis.given.views import Given, GivenView, given_view
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import Result

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsynth.aliases import Floats
 from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
 from fpsynth.evaluators.arrays import from_index, to_index
 from fpsynth.evaluators.rounded import rounded_points
 from fpsynth.formats import Format
 from fpsynth.rounding import index_range
-from fpsynth.synthesis.given.boundaries import Floats, Neighbours, neighbours
+from fpsynth.synthesis.given.boundaries import Neighbours, neighbours
 from fpsynth.synthesis.given.order import Running
 from fpsynth.synthesis.given.views import Given, GivenView, given_view
 from fpsynth.synthesis.proofs import versions_used

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fpsynth.aliases import Floats, Progress
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import FLOAT64, Format
@@ -17,8 +18,6 @@ from fpsynth.networks.layers import BatchNormalisation, Sums
 from fpsynth.networks.network import Network
 from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.synthesis.given.boundaries import Floats
-from fpsynth.synthesis.settings import Progress
 from fpsynth.synthesis.sides import Shape, Sides
 from fpsynth.witness.data import View
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from fpsynth.aliases import Progress
 from fpsynth.encoders import ENCODINGS
 from fpsynth.errors import InputError
 from fpsynth.orders.comparing import differences
@@ -21,7 +22,7 @@ from fpsynth.synthesis.intervals.absorption import candidates
 from fpsynth.synthesis.intervals.containment import containment
 from fpsynth.synthesis.intervals.question import IntervalQuestion, IntervalResult, build, divergence, filled
 from fpsynth.synthesis.proofs import refuted, versions_used
-from fpsynth.synthesis.settings import Clock, Progress, Settings
+from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.ties.search import glance
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import Provenance, Witness

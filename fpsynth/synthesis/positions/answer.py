@@ -25,7 +25,7 @@ from fpsynth.synthesis.grounds import Ground
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.planning import require_size
 from fpsynth.synthesis.positions.measuring import measured_twin
-from fpsynth.synthesis.positions.pairs import Pair, build, pairs
+from fpsynth.synthesis.positions.pairs import PositionPair, build, pairs
 from fpsynth.synthesis.questions import settings_of
 from fpsynth.synthesis.requests.divergences import PositionRequest
 from fpsynth.synthesis.result import Result
@@ -203,7 +203,7 @@ def _search(
     return None, result
 
 
-def _flip(revealed: Reveal, pair: Pair, terms: int, options: Options, seconds: float) -> FlipResult:
+def _flip(revealed: Reveal, pair: PositionPair, terms: int, options: Options, seconds: float) -> FlipResult:
     sides = []
     for row, output in (pair.first, pair.second):
         label = str(replace(revealed.kernel.environment, row=row, output=output))

@@ -29,14 +29,14 @@ Position = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Pair:
+class PositionPair:
     """Two positions whose sums are taken differently."""
 
     first: Position
     second: Position
 
 
-def pairs(found: Reveal, kind: str, row: int = 0) -> Iterator[Pair]:
+def pairs(found: Reveal, kind: str, row: int = 0) -> Iterator[PositionPair]:
     """Pairs of positions that serve a question of this kind, one for each pair of classes (both ways round).
 
     ``row``: the row of the batch, where only one is looked at.
@@ -59,10 +59,10 @@ def pairs(found: Reveal, kind: str, row: int = 0) -> Iterator[Pair]:
             if (c, d) in seen:
                 continue
             seen.add((c, d))
-            yield Pair((p, key), (q, key)) if kind == "row" else Pair((key, p), (key, q))
+            yield PositionPair((p, key), (q, key)) if kind == "row" else PositionPair((key, p), (key, q))
 
 
-def build(kind: str, found: Reveal, pair: Pair, flip: Witness) -> Witness:
+def build(kind: str, found: Reveal, pair: PositionPair, flip: Witness) -> Witness:
     """Return the divergence that a flip of one neuron gives at two positions (see the top of the file)."""
     (_, output), (_, other) = pair.first, pair.second
     weights, outputs = flip.network.dense_layers[0].weight[0].tolist(), found.kernel.outputs
@@ -84,7 +84,7 @@ def _exchanged(views: Sequence[View]) -> tuple[View, ...]:
     return replace(b, name=a.name, role=a.role), replace(a, name=b.name, role=b.role)
 
 
-def _views(kind: str, found: Reveal, pair: Pair) -> tuple[View, View]:
+def _views(kind: str, found: Reveal, pair: PositionPair) -> tuple[View, View]:
     """What is believed, and what departs from it."""
     environment = found.kernel.environment
     (row, output), (other_row, other) = pair.first, pair.second

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import ClassVar
 
+from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.synthesis.requests import shared
@@ -15,7 +16,6 @@ from fpsynth.synthesis.requests.reading import (
     MAX_VECTORS,
     Batches,
     Libraries,
-    Progress,
     batches_of,
     check_batches,
     integers,

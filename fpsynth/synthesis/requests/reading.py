@@ -8,7 +8,6 @@ from fractions import Fraction
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.synthesis.domain import parse_number
 
-Progress = Callable[[str], None]
 Number = Fraction | float | int | str
 Libraries = Sequence[str] | str | None
 """Names of libraries, or one text with commas between them; None: all that know the device."""

@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.synthesis.domain import DEFAULT_INPUTS, Interval, default_weights, parse_interval
@@ -17,7 +18,6 @@ from fpsynth.synthesis.requests.reading import (
     Batches,
     Libraries,
     Number,
-    Progress,
     batches_of,
     check_batches,
     check_seconds,

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from fpsynth.aliases import Progress
 from fpsynth.errors import ContradictionError
 from fpsynth.problems import Assignment
 from fpsynth.solvers.race import Attempt, Race
 from fpsynth.synthesis.proofs import refutations, refuted
-from fpsynth.synthesis.settings import Clock, Progress, Settings
+from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.ties import ratio_bound
 from fpsynth.synthesis.ties.exhaustive import Enumeration, contradiction, enumerate_ties, feasible
 from fpsynth.synthesis.ties.question import Bound, TieQuestion, build

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fpsynth.aliases import Progress
 from fpsynth.confirmation import replay
 from fpsynth.evaluators.networks import argmax
 from fpsynth.libraries.pool import LibraryPool
@@ -17,7 +18,7 @@ from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.requests.ties import TieRequest
 from fpsynth.synthesis.result import Result
-from fpsynth.synthesis.settings import Clock, Progress, Settings
+from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.ties.answer import Answer, answer
 from fpsynth.synthesis.ties.certification import Certification, require_refutable
 from fpsynth.synthesis.ties.question import OBJECTIVES, TieQuestion

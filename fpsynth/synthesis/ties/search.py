@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth import rounding as r
+from fpsynth.aliases import Progress
 from fpsynth.encoders import ENCODINGS
 from fpsynth.errors import InputError
 from fpsynth.evaluators.recheck import failures
@@ -20,7 +21,7 @@ from fpsynth.solvers.base import Engine
 from fpsynth.solvers.race import Attempt, Race, Task, race
 from fpsynth.solvers.schedule import runners
 from fpsynth.synthesis.domain import Interval
-from fpsynth.synthesis.settings import Progress, Settings
+from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.question import CERTIFIED, TIED, Bound, TieQuestion, build, points, symbolic_network, weight_name
 
 FIRST_SLICE = 4.0
