@@ -32,7 +32,7 @@ from fpsynth.errors import InputError  # noqa: E402
 from fpsynth.libraries.kernels import MAX_TERMS, Kernel  # noqa: E402
 from fpsynth.libraries.machine import has_gpu  # noqa: E402
 from fpsynth.libraries.registry import NAMES  # noqa: E402
-from fpsynth.report.reveals import reveal_table  # noqa: E402
+from fpsynth.report.stories.reveals import reveal_table  # noqa: E402
 from fpsynth.revealing.file import reveal_to_json  # noqa: E402
 from fpsynth.revealing.result import Reveal  # noqa: E402
 from fpsynth.revealing.revealer import Revealer  # noqa: E402

@@ -36,9 +36,9 @@ class _Handler:
 
     def _check(self, message: Message) -> Message:
         from fpsynth.api.witnesses import check, loaded
-        from fpsynth.report.listings import check_text
+        from fpsynth.report.renderers.style import Style
         from fpsynth.report.results import check_json
-        from fpsynth.report.style import Style
+        from fpsynth.report.stories.listings import check_text
 
         witness = loaded(message["file"])
         result = check(witness)
@@ -65,8 +65,8 @@ class _Handler:
     def _replay(self, message: Message) -> Message:
         from fpsynth.api.witnesses import loaded
         from fpsynth.confirmation import replay
-        from fpsynth.report.listings import replay_text
-        from fpsynth.report.style import Style
+        from fpsynth.report.renderers.style import Style
+        from fpsynth.report.stories.listings import replay_text
         from fpsynth.witness import to_json
 
         libraries, batches, device = tuple(message["libraries"]), tuple(message["batches"]), message["device"]

@@ -115,7 +115,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
         return UNKNOWN, {"verdict": "unknown", "reason": reason} if arguments.json else f"unknown: {reason}"
     if arguments.json:
         return DONE, result.to_json()
-    from fpsynth.report.listings import certify_text
+    from fpsynth.report.stories.listings import certify_text
 
     return DONE, certify_text(result)
 
@@ -129,7 +129,7 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.report.results import environments_json
 
         return code, environments_json(found)
-    from fpsynth.report.listings import environments_text
+    from fpsynth.report.stories.listings import environments_text
 
     return code, environments_text(found, console.style())
 

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from fpsynth.cli.streams import say
-from fpsynth.report.style import MIN_WIDTH, Style, fitted
+from fpsynth.report.renderers.style import MIN_WIDTH, Style, fitted
 from fpsynth.wording import printable
 
 _EVENT = re.compile(r": (?:sat|unsat|unknown|stopped) after [0-9.]+ s")

@@ -89,7 +89,7 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.revealing.file import reveals_to_json
 
         return code, {**reveals_to_json(found), "out": arguments.out}
-    from fpsynth.report.reveals import reveals_text
+    from fpsynth.report.stories.reveals import reveals_text
 
     text = reveals_text(found, console.style())
     return code, text.rstrip("\n") + (f"\n\nwritten: {shown(arguments.out)}" if arguments.out else "")
@@ -98,8 +98,8 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
 def matrix(arguments: Namespace, console: Console) -> Outcome:
     """All environments against each other."""
     from fpsynth.files import write_new_files
-    from fpsynth.report.matrix import matrix_json, matrix_svg, matrix_text
-    from fpsynth.report.style import Style
+    from fpsynth.report.renderers.style import Style
+    from fpsynth.report.stories.matrix import matrix_json, matrix_svg, matrix_text
 
     if arguments.out is not None:
         from fpsynth.cli.places import require_free_file

@@ -27,10 +27,10 @@ def compare(arguments: Namespace, console: Console) -> Outcome:
     code = {"same classes": DONE, "classes change": CHANGES}.get(found.verdict, UNKNOWN)
     written = [] if arguments.out is None else api.write_witnesses(found, arguments.out)
     if arguments.json:
-        from fpsynth.report.networks import comparison_json
+        from fpsynth.report.stories.networks import comparison_json
 
         return code, {**comparison_json(found), "out": arguments.out if written else None, "witnesses": written}
-    from fpsynth.report.networks import comparison_text
+    from fpsynth.report.stories.networks import comparison_text
 
     text = comparison_text(found, console.style()).rstrip("\n")
     if arguments.out is None:
@@ -62,6 +62,6 @@ def reveal_network(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         data = {"reveals": list(found)} if len(found) > 1 else found[0]
         return code, {"schema": "fpsynth-network-reveal", "schema_version": 1, **data}
-    from fpsynth.report.networks import network_reveals_text
+    from fpsynth.report.stories.networks import network_reveals_text
 
     return code, network_reveals_text(found, console.style()).rstrip("\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from fpsynth.report.style import MAX_WIDTH, MIN_WIDTH
+from fpsynth.report.renderers.style import MAX_WIDTH, MIN_WIDTH
 
 Add = Callable[[argparse.ArgumentParser], None]
 

@@ -8,11 +8,11 @@ from fractions import Fraction
 from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.report.computed import Logits, Operation, logits, steps
-from fpsynth.report.divergence import parting_neurons, require_told
-from fpsynth.report.graph_explain import apart_json, on_a_graph
 from fpsynth.report.layers_apart import apart
 from fpsynth.report.numerals import bit_fields
 from fpsynth.report.partial_sums import AlignedStep, Neuron, number, summed
+from fpsynth.report.stories.divergences import parting_neurons, require_told
+from fpsynth.report.stories.graphs import apart_json, on_a_graph
 from fpsynth.rounding import Value
 from fpsynth.witness import Witness
 from fpsynth.witness.data import View

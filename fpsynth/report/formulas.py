@@ -11,7 +11,7 @@ from fpsynth.expressions import Op
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Operation
 from fpsynth.report.numerals import scaled_integer
-from fpsynth.report.style import Style
+from fpsynth.report.renderers.style import Style
 
 MAX_FLAT = 900
 """Characters of the longest formula that is printed."""

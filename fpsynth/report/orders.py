@@ -13,9 +13,9 @@ from fpsynth.files import read_limited, shown
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import Order, Tree, Triple, difference, fixed_order, parse_order
-from fpsynth.report.style import listed
-from fpsynth.report.tree_svg import tree_svg
-from fpsynth.report.trees import tree_text
+from fpsynth.report.renderers.style import listed
+from fpsynth.report.renderers.tree_svg import tree_svg
+from fpsynth.report.renderers.trees import tree_text
 from fpsynth.revealing.file import reveals_from_json
 from fpsynth.revealing.result import Reveal
 from fpsynth.sums.arithmetic import Arithmetic

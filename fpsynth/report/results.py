@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.libraries.naming import kernel_call
-from fpsynth.report.grounds import comparison_json, ground_json
 from fpsynth.report.numerals import significant
-from fpsynth.report.proofs import proof_json
+from fpsynth.report.stories.grounds import comparison_json, ground_json
+from fpsynth.report.stories.proofs import proof_json
 from fpsynth.witness import Witness, to_json
 
 if TYPE_CHECKING:

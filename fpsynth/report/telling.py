@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fpsynth.report.divergence import divergence_lines
-from fpsynth.report.graph_explain import graph_lines, on_a_graph
-from fpsynth.report.style import Style
-from fpsynth.report.terminal import tie_lines
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.stories.divergences import divergence_lines
+from fpsynth.report.stories.graphs import graph_lines, on_a_graph
+from fpsynth.report.stories.ties import tie_lines
 from fpsynth.synthesis.result import Result
 from fpsynth.witness import Witness
 

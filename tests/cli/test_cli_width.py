@@ -11,7 +11,7 @@ from witnesses import published
 
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
-from fpsynth.report.folding import cells
+from fpsynth.report.renderers.folding import cells
 from fpsynth.witness import save
 
 SEARCHES = ("tie", "order", "reveal")

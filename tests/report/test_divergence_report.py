@@ -13,10 +13,10 @@ from profiles import examples
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
-from fpsynth.report.explain import explain
-from fpsynth.report.listings import check_text, replay_text
 from fpsynth.report.partial_sums import layer_values, neuron_of, number, parting, summed
 from fpsynth.report.results import check_json, result_json
+from fpsynth.report.stories.explained_ties import explain
+from fpsynth.report.stories.listings import check_text, replay_text
 from fpsynth.report.telling import report
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.checking.check import check

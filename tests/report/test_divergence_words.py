@@ -13,13 +13,13 @@ from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, TF32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.report.differences import differences
-from fpsynth.report.divergence_explain import explain_divergence
-from fpsynth.report.divergence_words import told_apart, wrong
 from fpsynth.report.numerals import decimal
 from fpsynth.report.partial_sums import layer_values, neuron_of, summed
+from fpsynth.report.renderers.trees import subject
+from fpsynth.report.stories.differences import differences
+from fpsynth.report.stories.divergence_words import told_apart, wrong
+from fpsynth.report.stories.explained_divergences import explain_divergence
 from fpsynth.report.telling import report
-from fpsynth.report.trees import subject
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic
 

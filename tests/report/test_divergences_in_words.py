@@ -14,10 +14,10 @@ from fpsynth.libraries.calls import memory_words
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.report.divergence_words import wrong
-from fpsynth.report.explain import explain
-from fpsynth.report.listings import replay_text
-from fpsynth.report.style import Style
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.stories.divergence_words import wrong
+from fpsynth.report.stories.explained_ties import explain
+from fpsynth.report.stories.listings import replay_text
 from fpsynth.report.telling import report
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.witness import Observation

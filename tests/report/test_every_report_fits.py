@@ -20,14 +20,14 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.environments import Installation, InstalledLibrary
 from fpsynth.orders import Order
-from fpsynth.report.explain import explain
-from fpsynth.report.folding import cells
-from fpsynth.report.listings import check_text, environments_text, replay_text
-from fpsynth.report.matrix import matrix_text
-from fpsynth.report.reveals import reveal_table, reveals_text
-from fpsynth.report.style import Style
+from fpsynth.report.renderers.folding import cells
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.renderers.trees import tree_text
+from fpsynth.report.stories.explained_ties import explain
+from fpsynth.report.stories.listings import check_text, environments_text, replay_text
+from fpsynth.report.stories.matrix import matrix_text
+from fpsynth.report.stories.reveals import reveal_table, reveals_text
 from fpsynth.report.telling import report
-from fpsynth.report.trees import tree_text
 from fpsynth.revealing.result import Unexplained
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.matrix import Cell, Matrix, Published, classes_of

@@ -35,16 +35,16 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.computed import logits, steps
-from fpsynth.report.differences import differences, program_differences
-from fpsynth.report.divergence_explain import explain_divergence
-from fpsynth.report.explain import explain
 from fpsynth.report.explain_json import explain_json
 from fpsynth.report.orders import read_tree
 from fpsynth.report.partial_sums import Neuron, Sum, summed
-from fpsynth.report.reveals import fused_text, reveal_table, reveals_text
-from fpsynth.report.style import Style
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.stories.differences import differences, program_differences
+from fpsynth.report.stories.explained_divergences import explain_divergence
+from fpsynth.report.stories.explained_ties import explain
+from fpsynth.report.stories.reveals import fused_text, reveal_table, reveals_text
+from fpsynth.report.stories.ties import picture
 from fpsynth.report.telling import report
-from fpsynth.report.terminal import picture
 from fpsynth.revealing.file import save_reveals
 from fpsynth.revealing.result import Check, PositionClass, Reveal, aligned_groups, pairs_reversed, steps_in_words
 from fpsynth.rounding import from_float, from_fraction, round_fraction

@@ -12,8 +12,8 @@ from divergences import triple
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.orders import parse_order
-from fpsynth.report.matrix import class_name, gathered, matrix_json, matrix_svg, matrix_text, status
-from fpsynth.report.style import Style
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.stories.matrix import class_name, gathered, matrix_json, matrix_svg, matrix_text, status
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.matrix import Cell, Matrix, Member, Published, classes_of

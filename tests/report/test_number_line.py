@@ -11,8 +11,8 @@ from profiles import examples
 from witnesses import W1, W2, XA, XB
 
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, FORMATS
-from fpsynth.report.number_line import Mark, number_line
-from fpsynth.report.style import plain
+from fpsynth.report.renderers.number_line import Mark, number_line
+from fpsynth.report.renderers.style import plain
 from fpsynth.rounding import NAN, Rounding, Value, equal, from_float, from_fraction, round_fraction
 
 

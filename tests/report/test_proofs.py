@@ -7,8 +7,8 @@ import json
 import pytest
 
 from fpsynth import api
-from fpsynth.report.proofs import proof_json, proof_lines
 from fpsynth.report.results import result_json
+from fpsynth.report.stories.proofs import proof_json, proof_lines
 from fpsynth.report.telling import report
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.synthesis.proofs import versions_used

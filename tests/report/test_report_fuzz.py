@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from profiles import examples
 from witnesses import any_witness
 
-from fpsynth.report.explain import explain
-from fpsynth.report.style import plain
+from fpsynth.report.renderers.style import plain
+from fpsynth.report.stories.explained_ties import explain
 from fpsynth.report.telling import report
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict

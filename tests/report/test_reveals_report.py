@@ -10,8 +10,8 @@ from aligned_arithmetics import tensor_core
 from fpsynth.formats import FLOAT32, TF32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.orders import parse_order
-from fpsynth.report.reveals import device_text, fused_text, reveal_table, reveals_text
-from fpsynth.report.style import Style
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.stories.reveals import device_text, fused_text, reveal_table, reveals_text
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic

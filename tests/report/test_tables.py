@@ -1,8 +1,8 @@
 """Tables line up, painted or not, and wrap their last column only."""
 
-from fpsynth.report.folding import cells, fold
-from fpsynth.report.style import Style, clean, listed, pad, plain
-from fpsynth.report.tables import table
+from fpsynth.report.renderers.folding import cells, fold
+from fpsynth.report.renderers.style import Style, clean, listed, pad, plain
+from fpsynth.report.renderers.tables import table
 
 STYLE = Style(width=60)
 

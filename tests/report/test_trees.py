@@ -16,8 +16,8 @@ from strategies import every_order, trees
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.orders import Order, fixed_order, parse_order
-from fpsynth.report.tree_svg import tree_svg
-from fpsynth.report.trees import subject, tree_text
+from fpsynth.report.renderers.tree_svg import tree_svg
+from fpsynth.report.renderers.trees import subject, tree_text
 from fpsynth.sums.arithmetic import REAL, Arithmetic
 from fpsynth.sums.program import Program
 

@@ -14,8 +14,8 @@ from fpsynth.formats import FLOAT32
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.networks.network import dense_relu
 from fpsynth.networks.npz_graph import write_npz
-from fpsynth.report.networks import comparison_json, comparison_text
-from fpsynth.report.style import Style
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.stories.networks import comparison_json, comparison_text
 from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran, compare
 
 IDENTITY = dense_relu([(np.eye(2), None)])

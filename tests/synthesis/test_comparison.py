@@ -17,8 +17,8 @@ from fpsynth.libraries.machine import cpu
 from fpsynth.libraries.registry import library_named
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.report.explain import explain
-from fpsynth.report.listings import check_text
+from fpsynth.report.stories.explained_ties import explain
+from fpsynth.report.stories.listings import check_text
 from fpsynth.report.telling import report
 from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.comparing import Vectors, results

@@ -14,7 +14,7 @@ from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate, argmax
-from fpsynth.report.divergence_words import told_apart, wrong
+from fpsynth.report.stories.divergence_words import told_apart, wrong
 from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal

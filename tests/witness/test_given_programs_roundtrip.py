@@ -21,8 +21,8 @@ from fpsynth.formats import BFLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.report.divergence_explain import explain_divergence
-from fpsynth.report.trees import tree_text
+from fpsynth.report.renderers.trees import tree_text
+from fpsynth.report.stories.explained_divergences import explain_divergence
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import load, save, to_json

@@ -10,8 +10,6 @@ from fpsynth.expressions import Op
 from fpsynth.packages import how_to_install
 from fpsynth.report import formulas
 from fpsynth.report.computed import Logits, Operation, logits, operations, program_at, steps
-from fpsynth.report.divergence_explain import explain_divergence
-from fpsynth.report.graph_explain import explain_graph, on_a_graph
 from fpsynth.report.numerals import (
     binary,
     bit_fields,
@@ -24,11 +22,13 @@ from fpsynth.report.numerals import (
     value_decimal,
     value_hex,
 )
-from fpsynth.report.setting import class_text, distance, network_section, points_section
-from fpsynth.report.style import Style, clean, listed
-from fpsynth.report.tables import table
-from fpsynth.report.terminal import picture, title
-from fpsynth.report.verdicts import cause, contains, refuted, sentence
+from fpsynth.report.renderers.style import Style, clean, listed
+from fpsynth.report.renderers.tables import table
+from fpsynth.report.stories.explained_divergences import explain_divergence
+from fpsynth.report.stories.graphs import explain_graph, on_a_graph
+from fpsynth.report.stories.setting import class_text, distance, network_section, points_section
+from fpsynth.report.stories.ties import picture, title
+from fpsynth.report.stories.verdicts import cause, contains, refuted, sentence
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums import facts
 from fpsynth.sums.program import Program

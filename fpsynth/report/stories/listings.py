@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from fpsynth.libraries.calls import memory_words
 from fpsynth.report.numerals import significant
-from fpsynth.report.style import Style
-from fpsynth.report.tables import table
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.renderers.tables import table
 from fpsynth.witness import Witness
 
 if TYPE_CHECKING:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from fpsynth.errors import InputError
 from fpsynth.networks.network import stacked
 from fpsynth.report.computed import logits
-from fpsynth.report.divergence import library_lines, outcome_lines, require_told
-from fpsynth.report.divergence_explain import side_lines
-from fpsynth.report.divergence_words import called, place, wrong
 from fpsynth.report.layers_apart import Apart, LayerApart, apart
 from fpsynth.report.numerals import significant
-from fpsynth.report.setting import points_section
-from fpsynth.report.style import Style, clean
-from fpsynth.report.tables import table
-from fpsynth.report.terminal import title
-from fpsynth.report.verdicts import cause, certificate_section, library_section, refuted, sentence
+from fpsynth.report.renderers.style import Style, clean
+from fpsynth.report.renderers.tables import table
+from fpsynth.report.stories.divergence_words import called, place, wrong
+from fpsynth.report.stories.divergences import library_lines, outcome_lines, require_told
+from fpsynth.report.stories.explained_divergences import side_lines
+from fpsynth.report.stories.setting import points_section
+from fpsynth.report.stories.ties import title
+from fpsynth.report.stories.verdicts import cause, certificate_section, library_section, refuted, sentence
 from fpsynth.synthesis.result import Result
 from fpsynth.witness.calls import view_call
 from fpsynth.witness.data import View, Witness

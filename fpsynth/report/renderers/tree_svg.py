@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from fpsynth.errors import InputError
 from fpsynth.orders import Order, Tree
-from fpsynth.report.trees import Subject, subject
+from fpsynth.report.renderers.trees import Subject, subject
 from fpsynth.sums.arithmetic import Arithmetic
 
 LABELLED = 64

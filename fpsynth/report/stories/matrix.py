@@ -8,7 +8,7 @@ from typing import Any
 
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import kernel_call
-from fpsynth.report.style import Style
+from fpsynth.report.renderers.style import Style
 from fpsynth.sums.arithmetic_json import arithmetic_to_json
 from fpsynth.synthesis.matrix import Cell, Matrix
 from fpsynth.wording import counted

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from itertools import zip_longest
 
-from fpsynth.report.folding import SIGNS, cells, fold, units
-from fpsynth.report.style import Style, pad, plain
+from fpsynth.report.renderers.folding import SIGNS, cells, fold, units
+from fpsynth.report.renderers.style import Style, pad, plain
 
 _ROOM = 20
 """Columns that a wrapped cell needs; with fewer it goes to lines of its own.  Shorter cells are never wrapped."""

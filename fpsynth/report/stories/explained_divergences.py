@@ -6,13 +6,21 @@ from collections import Counter
 
 from fpsynth.formats import Format
 from fpsynth.report.computed import Operation
-from fpsynth.report.divergence import network_lines, neuron_name, outcome_lines, parting_neurons, require_told, view_lines, what
-from fpsynth.report.divergence_words import called, place, wrong
 from fpsynth.report.numerals import decimal, significant, value_decimal, value_hex
 from fpsynth.report.partial_sums import Addend, AlignedStep, Neuron, number, summed
-from fpsynth.report.style import Style
-from fpsynth.report.tables import table
-from fpsynth.report.terminal import title
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.renderers.tables import table
+from fpsynth.report.stories.divergence_words import called, place, wrong
+from fpsynth.report.stories.divergences import (
+    network_lines,
+    neuron_name,
+    outcome_lines,
+    parting_neurons,
+    require_told,
+    view_lines,
+    what,
+)
+from fpsynth.report.stories.ties import title
 from fpsynth.rounding import Value
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted

@@ -8,9 +8,9 @@ from fpsynth.libraries.calls import memory_words
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import kernel_call
 from fpsynth.libraries.operands import patch_shape, patch_text
-from fpsynth.report.style import Style, clean
-from fpsynth.report.tables import table
-from fpsynth.report.trees import subject, tree_text
+from fpsynth.report.renderers.style import Style, clean
+from fpsynth.report.renderers.tables import table
+from fpsynth.report.renderers.trees import subject, tree_text
 from fpsynth.revealing.result import PositionClass, Reveal, Unexplained, steps_in_words
 from fpsynth.rounding import Rounding
 from fpsynth.sums import facts

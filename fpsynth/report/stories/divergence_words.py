@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from fpsynth.predicates import Telling
-from fpsynth.report.differences import differences
 from fpsynth.report.numerals import significant
-from fpsynth.report.style import clean, listed
+from fpsynth.report.renderers.style import clean, listed
+from fpsynth.report.stories.differences import differences
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted, noun
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from fpsynth.formats import Format, power_of_two
 from fpsynth.report.numerals import binade, neighbours, scaled_integer, ulp, value_hex
-from fpsynth.report.style import Style
+from fpsynth.report.renderers.style import Style
 from fpsynth.rounding import Rounding, Value, equal, from_index, round_fraction, to_index
 
 FINE = 6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpsynth.report.style import Style, clean
-from fpsynth.report.verdicts import ranges
+from fpsynth.report.renderers.style import Style, clean
+from fpsynth.report.stories.verdicts import ranges
 from fpsynth.solvers.race import Attempt
 from fpsynth.wording import counted, noun
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from fpsynth.report.attempts import attempt_lines
 from fpsynth.report.computed import Logits, logits, program_at, weight_name
-from fpsynth.report.number_line import Mark, number_line_lines
 from fpsynth.report.numerals import power_text, radius_text, significant, ulp
-from fpsynth.report.proofs import proof_lines
-from fpsynth.report.setting import class_colour, class_text, distance, network_section, points_section
-from fpsynth.report.style import Style, clean, listed, pad, plain
-from fpsynth.report.tables import table
-from fpsynth.report.verdicts import cause, certificate_section, library_section, refuted, sentence
+from fpsynth.report.renderers.number_line import Mark, number_line_lines
+from fpsynth.report.renderers.style import Style, clean, listed, pad, plain
+from fpsynth.report.renderers.tables import table
+from fpsynth.report.stories.attempts import attempt_lines
+from fpsynth.report.stories.proofs import proof_lines
+from fpsynth.report.stories.setting import class_colour, class_text, distance, network_section, points_section
+from fpsynth.report.stories.verdicts import cause, certificate_section, library_section, refuted, sentence
 from fpsynth.sums.facts import last_mode
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict

@@ -10,17 +10,17 @@ from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64
 from fpsynth.libraries.calls import memory_words
 from fpsynth.predicates import argmax
-from fpsynth.report.attempts import attempt_lines
-from fpsynth.report.divergence_words import called, place, short, wrong
-from fpsynth.report.grounds import comparison_lines, ground_lines, revealed_rows
 from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
-from fpsynth.report.proofs import proof_lines
-from fpsynth.report.setting import network_parts
-from fpsynth.report.style import NO_BREAK, Style, clean, listed, whole
-from fpsynth.report.tables import table
-from fpsynth.report.terminal import asked_lines, title
-from fpsynth.report.verdicts import ranges
+from fpsynth.report.renderers.style import NO_BREAK, Style, clean, listed, whole
+from fpsynth.report.renderers.tables import table
+from fpsynth.report.stories.attempts import attempt_lines
+from fpsynth.report.stories.divergence_words import called, place, short, wrong
+from fpsynth.report.stories.grounds import comparison_lines, ground_lines, revealed_rows
+from fpsynth.report.stories.proofs import proof_lines
+from fpsynth.report.stories.setting import network_parts
+from fpsynth.report.stories.ties import asked_lines, title
+from fpsynth.report.stories.verdicts import ranges
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict

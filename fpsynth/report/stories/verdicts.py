@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from fpsynth.networks.network import stacked
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import radius_text, significant
-from fpsynth.report.setting import class_text, distance, distance_squared
-from fpsynth.report.style import Style, clean, listed
-from fpsynth.report.tables import table
+from fpsynth.report.renderers.style import Style, clean, listed
+from fpsynth.report.renderers.tables import table
+from fpsynth.report.stories.setting import class_text, distance, distance_squared
 from fpsynth.synthesis.ties.certification import SOUND_FORMATS
 from fpsynth.verifiers.claims import Claim
 from fpsynth.witness import Observation, Witness

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpsynth.evaluators.rounded import rounded_words
-from fpsynth.report.style import Style
-from fpsynth.report.tables import table
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.renderers.tables import table
 from fpsynth.synthesis.comparing.compared import NetworkComparison
 from fpsynth.wording import counted
 

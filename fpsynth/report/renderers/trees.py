@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from fpsynth.errors import InputError
 from fpsynth.orders import Order, Tree
-from fpsynth.report.folding import fold
-from fpsynth.report.repeats import Rows, folded, unfolded
+from fpsynth.report.renderers.folding import fold
+from fpsynth.report.renderers.repeats import Rows, folded, unfolded
 from fpsynth.sums import facts
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of, program_told

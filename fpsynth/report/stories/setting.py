@@ -10,8 +10,8 @@ from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import decimal, power_text, radius_text, shortest, significant
-from fpsynth.report.style import CLASS_COLOURS, NO_BREAK, Style, whole
-from fpsynth.report.tables import table
+from fpsynth.report.renderers.style import CLASS_COLOURS, NO_BREAK, Style, whole
+from fpsynth.report.renderers.tables import table
 from fpsynth.rounding import from_float, to_index
 from fpsynth.verifiers.bounds import sqrt_upper
 from fpsynth.witness import Witness

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fpsynth.report.folding import cells, fold
-from fpsynth.report.folding import plain as plain
+from fpsynth.report.renderers.folding import cells, fold
+from fpsynth.report.renderers.folding import plain as plain
 from fpsynth.wording import listed as listed
 
 MIN_WIDTH, MAX_WIDTH = 60, 200

@@ -1,0 +1,1 @@
+"""Renderers: stories as text for a terminal and as JSON; drawings."""

@@ -1,0 +1,1 @@
+"""Tellers: what is said of results, witnesses and reveals, as stories."""
