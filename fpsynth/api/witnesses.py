@@ -80,7 +80,7 @@ def explanation(
     witness: Witness | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False, width: int = 96
 ) -> tuple[str, CheckResult]:
     """The text of ``explain``, and the re-check that it begins with."""
-    from fpsynth.report.stories.explained_ties import explain as told
+    from fpsynth.report.telling import explain as told
     from fpsynth.synthesis.checking.check import check as recheck
 
     subject = loaded(witness)

@@ -12,6 +12,7 @@ from fpsynth.workers.messages import Message
 
 if TYPE_CHECKING:
     from fpsynth.libraries.pool import LibraryPool
+    from fpsynth.report.story import Story
     from fpsynth.synthesis.checking.findings import CheckResult
 
 
@@ -36,16 +37,15 @@ class _Handler:
 
     def _check(self, message: Message) -> Message:
         from fpsynth.api.witnesses import check, loaded
-        from fpsynth.report.renderers.style import Style
         from fpsynth.report.results import check_json
-        from fpsynth.report.stories.listings import check_text
+        from fpsynth.report.stories.listings import check_story
 
         witness = loaded(message["file"])
         result = check(witness)
         false = [finding.claim for finding in result.findings if not finding.holds]
         return {
             "holds": result.confirmed,
-            "text": check_text(result, Style(**message["style"])),
+            "text": _rendered(check_story(result), message),
             "data": check_json(witness, result),
             "brief": f"does not hold: {false[0]}" if false else _counted(result),
         }
@@ -65,8 +65,7 @@ class _Handler:
     def _replay(self, message: Message) -> Message:
         from fpsynth.api.witnesses import loaded
         from fpsynth.confirmation import replay
-        from fpsynth.report.renderers.style import Style
-        from fpsynth.report.stories.listings import replay_text
+        from fpsynth.report.stories.listings import replay_story
         from fpsynth.witness import to_json
 
         libraries, batches, device = tuple(message["libraries"]), tuple(message["batches"]), message["device"]
@@ -77,7 +76,7 @@ class _Handler:
         brief = f"confirmed by {names}" if names else "confirmed by no library"
         return {
             "holds": bool(names),
-            "text": replay_text(played, Style(**message["style"])),
+            "text": _rendered(replay_story(played), message),
             "data": to_json(played, beside=True),
             "brief": brief,
             "not_run": [record.not_run for record in played.observations],
@@ -96,6 +95,14 @@ class _Handler:
 def _true(result: CheckResult) -> bool:
     """Whether nothing in the file is false; what was measured may still be open."""
     return all(finding.holds for finding in result.findings)
+
+
+def _rendered(told: Story, message: Message) -> str:
+    """A story in the style that was asked for."""
+    from fpsynth.report.renderers.style import Style
+    from fpsynth.report.renderers.terminal import render
+
+    return render(told, Style(**message["style"])).rstrip("\n")
 
 
 def _counted(result: CheckResult) -> str:

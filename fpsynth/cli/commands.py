@@ -115,9 +115,10 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
         return UNKNOWN, {"verdict": "unknown", "reason": reason} if arguments.json else f"unknown: {reason}"
     if arguments.json:
         return DONE, result.to_json()
-    from fpsynth.report.stories.listings import certify_text
+    from fpsynth.report.renderers.terminal import render
+    from fpsynth.report.stories.listings import certify_story
 
-    return DONE, certify_text(result)
+    return DONE, render(certify_story(result), console.style()).rstrip("\n")
 
 
 def environments(arguments: Namespace, console: Console) -> Outcome:
@@ -129,9 +130,10 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.report.results import environments_json
 
         return code, environments_json(found)
-    from fpsynth.report.stories.listings import environments_text
+    from fpsynth.report.renderers.terminal import render
+    from fpsynth.report.stories.listings import environments_story
 
-    return code, environments_text(found, console.style())
+    return code, render(environments_story(found), console.style()).rstrip("\n")
 
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {

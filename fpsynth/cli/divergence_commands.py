@@ -89,9 +89,10 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.revealing.file import reveals_to_json
 
         return code, {**reveals_to_json(found), "out": arguments.out}
-    from fpsynth.report.stories.reveals import reveals_text
+    from fpsynth.report.renderers.terminal import render
+    from fpsynth.report.stories.reveals import reveals_story
 
-    text = reveals_text(found, console.style())
+    text = render(reveals_story(found), console.style())
     return code, text.rstrip("\n") + (f"\n\nwritten: {shown(arguments.out)}" if arguments.out else "")
 
 
@@ -99,7 +100,8 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
     """All environments against each other."""
     from fpsynth.files import write_new_files
     from fpsynth.report.renderers.style import Style
-    from fpsynth.report.stories.matrix import matrix_json, matrix_svg, matrix_text
+    from fpsynth.report.renderers.terminal import render
+    from fpsynth.report.stories.matrix import matrix_json, matrix_story, matrix_svg
 
     if arguments.out is not None:
         from fpsynth.cli.places import require_free_file
@@ -110,14 +112,14 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out is not None:
         texts = (
             json.dumps(matrix_json(found), indent=1, allow_nan=False) + "\n",
-            matrix_text(found, Style(True, False, 96)),
+            render(matrix_story(found), Style(True, False, 96)),
             matrix_svg(found),
         )
         write_new_files({arguments.out + ending: text for ending, text in zip(MATRIX_FILES, texts, strict=True)})
     code = DONE if found.confirmed == len(found.cells) else UNCONFIRMED
     if arguments.json:
         return code, {**matrix_json(found), "out": arguments.out}
-    report = matrix_text(found, console.style())
+    report = render(matrix_story(found), console.style())
     if arguments.out is None:
         return code, report
     written = ", ".join(shown(arguments.out + ending) for ending in MATRIX_FILES)

@@ -11,10 +11,7 @@ from fpsynth.expressions import Op
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Operation
 from fpsynth.report.numerals import scaled_integer
-from fpsynth.report.renderers.style import Style
-
-MAX_FLAT = 900
-"""Characters of the longest formula that is printed."""
+from fpsynth.report.story import Formula, Gap, Paragraph, Part
 
 
 def available() -> bool:
@@ -22,8 +19,8 @@ def available() -> bool:
     return importlib.util.find_spec("sympy") is not None
 
 
-def logit_formulas(found: Sequence[Operation], style: Style, indent: int = 4) -> list[str]:
-    """Return each hidden value and logit as a formula of its inputs, as lines; fl(...) is one rounding.
+def logit_formulas(found: Sequence[Operation]) -> list[Part]:
+    """Return each hidden value and logit as a formula of its inputs; fl(...) is one rounding.
 
     ``found`` are the operations at one point.  Products and partial sums are spelled out within the formula that they end in.
     """
@@ -31,7 +28,7 @@ def logit_formulas(found: Sequence[Operation], style: Style, indent: int = 4) ->
 
     fl = sympy.Function("fl")
     inner: dict[str, Any] = {}
-    lines: list[str] = []
+    formulas: list[Part] = []
     for step in found:
         args = [inner[name] if name in inner else sympy.Symbol(name) for name in step.arguments]
         if step.op is Op.MAX:
@@ -44,14 +41,12 @@ def logit_formulas(found: Sequence[Operation], style: Style, indent: int = 4) ->
         if step.name[0] in "psr":
             inner[step.name] = result
         else:
-            lines += _pretty(sympy.Eq(sympy.Symbol(step.name), result, evaluate=False), style, indent)
-    return lines
+            formulas.append(_equation(step.name, result))
+    return formulas
 
 
-def radius_formulas(
-    network: Network, leads: Sequence[tuple[int, Fraction]], top: int, style: Style, indent: int = 4
-) -> list[str]:
-    """Return the general formula of the certified radius and its exact value, simplified, as lines.
+def radius_formulas(network: Network, leads: Sequence[tuple[int, Fraction]], top: int) -> list[Part]:
+    """Return the general formula of the certified radius and its exact value, simplified.
 
     ``leads`` are the pairs (other class, lead of ``top`` over it at the certified point); the class with the smallest radius
     decides.  The spectral norm of a hidden layer with at most two inputs or two outputs is exact too; a wider one stays a
@@ -59,26 +54,32 @@ def radius_formulas(
     """
     import sympy
 
-    lines = _pretty(_general(network), style, indent)
+    parts: list[Part] = [_general(network)]
     if len(network.dense_layers) == 1 and len(leads) == 1:
-        lines += ["", " " * indent + f"r = {_numbers(network, top, *leads[0])}"]
+        parts += [Gap(), Paragraph(f"r = {_numbers(network, top, *leads[0])}", 4)]
     values = [(other, _value(network, top, other, lead)) for other, lead in leads]
     finite = [(other, value) for other, value in values if value is not None]
     known = [(other, value) for other, value in finite if not value.free_symbols]
     if finite and len(known) == len(finite):
         other, value = min(known, key=lambda pair: sympy.N(pair[1], 60))
-        lines += ["", *_pretty(sympy.Eq(sympy.Symbol("r"), value, evaluate=False), style, indent)]
+        parts += [Gap(), _equation("r", value)]
         if len(values) > 1:
-            lines.append(" " * indent + f"(the least over the other classes: class {other})")
+            parts.append(Paragraph(f"(the least over the other classes: class {other})", 4))
         if not value.is_Rational or value.q > 1000:
-            lines.append(" " * indent + f"  ≈ {sympy.N(value, 20)}")
+            parts.append(Paragraph(f"≈ {sympy.N(value, 20)}", 6))
     else:
         for other, value in finite[:4]:
-            lines += ["", *_pretty(sympy.Eq(sympy.Symbol(f"r{other}"), value, evaluate=False), style, indent)]
-    return lines
+            parts += [Gap(), _equation(f"r{other}", value)]
+    return parts
 
 
-def _general(network: Network) -> Any:
+def _equation(name: str, value: Any) -> Formula:
+    import sympy
+
+    return Formula(sympy.Eq(sympy.Symbol(name), value, evaluate=False))
+
+
+def _general(network: Network) -> Formula:
     """r = (y_k - y_i) / (|w_k - w_i| |W_1| ...), with the norms that this network needs."""
     import sympy
 
@@ -91,7 +92,7 @@ def _general(network: Network) -> Any:
         squares = [sympy.Pow(less("w", n), 2, evaluate=False) for n in _sources(network.widths[-2])]
         norm = sympy.sqrt(sympy.Add(*squares, evaluate=False))
     hidden = [sympy.Symbol(f"s{n}") for n in range(len(network.dense_layers) - 1)]
-    return sympy.Eq(sympy.Symbol("r"), less("y") / sympy.Mul(norm, *hidden, evaluate=False), evaluate=False)
+    return _equation("r", less("y") / sympy.Mul(norm, *hidden, evaluate=False))
 
 
 def _numbers(network: Network, top: int, other: int, lead: Fraction) -> str:
@@ -143,17 +144,3 @@ def _rational(number: Fraction) -> Any:
     import sympy
 
     return sympy.Rational(number.numerator, number.denominator)
-
-
-def _pretty(expression: Any, style: Style, indent: int) -> list[str]:
-    """Two-dimensional where it fits the width, else on lines of text."""
-    import sympy
-
-    text = sympy.pretty(expression, use_unicode=style.unicode, wrap_line=False, order="none")
-    lines = [" " * indent + line for line in text.splitlines()]
-    if max(map(len, lines)) <= style.width:
-        return lines
-    flat = f"{expression.lhs} = {sympy.sstr(expression.rhs)}"
-    if len(flat) > MAX_FLAT:
-        return [" " * indent + f"({expression.lhs} is too long to be printed)"]
-    return style.wrap(flat, indent, indent + 4)

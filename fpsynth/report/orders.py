@@ -13,7 +13,6 @@ from fpsynth.files import read_limited, shown
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import Order, Tree, Triple, difference, fixed_order, parse_order
-from fpsynth.report.renderers.style import listed
 from fpsynth.report.renderers.tree_svg import tree_svg
 from fpsynth.report.renderers.trees import tree_text
 from fpsynth.revealing.file import reveals_from_json
@@ -21,7 +20,7 @@ from fpsynth.revealing.result import Reveal
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.arithmetic_json import arithmetic_from_json, order_from_json, order_to_json
 from fpsynth.sums.building import program_of, program_told
-from fpsynth.wording import counted
+from fpsynth.wording import counted, listed
 
 FORMS = ("unicode", "text", "svg", "fpcore", "json")
 TERMS = 8

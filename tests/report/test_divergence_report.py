@@ -9,15 +9,15 @@ from aligned_arithmetics import tensor_core
 from divergences import BY_HAND, any_divergence, divergence, observed, row_of, triple, twin, views
 from hypothesis import given, settings
 from profiles import examples
+from rendered import rendered
 
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.predicates import Predicate
 from fpsynth.report.partial_sums import layer_values, neuron_of, number, parting, summed
 from fpsynth.report.results import check_json, result_json
-from fpsynth.report.stories.explained_ties import explain
-from fpsynth.report.stories.listings import check_text, replay_text
-from fpsynth.report.telling import report
+from fpsynth.report.stories.listings import check_story, replay_story
+from fpsynth.report.telling import explain, report
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.result import Result
@@ -122,7 +122,7 @@ def test_a_variant_is_listed_only_at_the_batches_where_it_gave_this():
 def test_what_was_confirmed_is_said_and_by_whom():
     found = replace(triple(), observations=(observed(triple(), (0.0,)),))
     assert "numpy shows it (its one outcome departs" in " ".join(report(found).replace("│", " ").split())
-    assert replay_text(found).endswith("confirmed by numpy")
+    assert rendered(replay_story(found)).endswith("confirmed by numpy")
 
 
 def with_environment(observations):
@@ -134,7 +134,7 @@ def with_environment(observations):
 def test_an_environment_that_disobeys_is_not_called_confirmed():
     found = with_environment((observed(triple(), (1.0,), view="b"),))
     assert "did not give the logits that were predicted" in " ".join(report(found).split())
-    assert "confirmed by no library: the environment of view b" in replay_text(found)
+    assert "confirmed by no library: the environment of view b" in rendered(replay_story(found))
 
 
 def test_an_environment_that_was_not_run_is_said_to_be_just_that():
@@ -148,7 +148,7 @@ def test_an_environment_that_was_not_run_is_said_to_be_just_that():
 @settings(max_examples=examples(60))
 @given(any_divergence())
 def test_listings_and_json_of_any_divergence(found):
-    assert replay_text(found)
+    assert rendered(replay_story(found))
     data = json.loads(json.dumps(result_json(result(found))))
     assert data["views"] == to_json(found)["views"]
 
@@ -171,7 +171,7 @@ def test_what_was_not_found(verdict):
 
 def test_a_check_of_a_divergence_counts_its_claims():
     outcome = check(triple())
-    assert check_text(outcome).endswith(f"confirmed: {len(outcome.findings)} of {len(outcome.findings)} claims hold")
+    assert rendered(check_story(outcome)).endswith(f"confirmed: {len(outcome.findings)} of {len(outcome.findings)} claims hold")
     assert set(check_json(triple(), outcome)) == {"confirmed", "findings", "not_checked", "measured"}
     broken = check(replace(twin(), measure=Fraction(5)))
-    assert "FAILS the measure is right" in check_text(broken)
+    assert "FAILS the measure is right" in rendered(check_story(broken))

@@ -18,8 +18,7 @@ from fpsynth.report.partial_sums import layer_values, neuron_of, summed
 from fpsynth.report.renderers.trees import subject
 from fpsynth.report.stories.differences import differences
 from fpsynth.report.stories.divergence_words import told_apart, wrong
-from fpsynth.report.stories.explained_divergences import explain_divergence
-from fpsynth.report.telling import report
+from fpsynth.report.telling import explain, report
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic
 
@@ -124,7 +123,7 @@ def test_what_an_aligned_step_cuts_is_shown():
         ("p1", 1.5 * 2.0**-25, 2.0**-25),
         ("p2", -1.0, -1.0),
     ]
-    text = explain_divergence(found, unicode=False)
+    text = explain(found, unicode=False)
     assert "s1 lines its addends up at 2^0 and cuts what is below 2^-25:" in text
     (row,) = [line.split() for line in text.splitlines() if line.split()[:1] == ["p1"] and "1.49012e-8" in line]
     assert row[-1] == "1.49012e-8"  # 2**-26 is lost
@@ -134,14 +133,14 @@ def test_many_addends_at_once_are_named_shortly():
     network = dense_relu((Dense(((1.0,) * 8,)),))
     wide = replace(CORE, order=parse_order("groups:8"))
     found = divergence(network, (1.0,) * 8, views(("chain", CHAIN), ("core", wide)), Predicate("sign"), fmt=FLOAT16)
-    assert "p0 + p1 + ... + p7 (8 at once)" in explain_divergence(found, unicode=False)
+    assert "p0 + p1 + ... + p7 (8 at once)" in explain(found, unicode=False)
 
 
 def test_a_file_that_does_not_say_what_a_view_computes_is_not_explained():
     found = triple()
     for number in range(len(found.views)):
         silent = tuple(replace(view, logits=()) if k == number else view for k, view in enumerate(found.views))
-        for told in (explain_divergence, report):
+        for told in (explain, report):
             with pytest.raises(InputError, match=f"view {found.views[number].name} has no logits: fpsynth check"):
                 told(replace(found, views=silent))
 
@@ -149,7 +148,7 @@ def test_a_file_that_does_not_say_what_a_view_computes_is_not_explained():
 @settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(any_divergence())
 def test_whatever_a_file_may_hold_is_told_or_refused_in_one_line(found):
-    for told in (explain_divergence, report):
+    for told in (explain, report):
         try:
             text = told(found, unicode=False)
         except InputError as error:

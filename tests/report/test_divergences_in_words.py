@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import pytest
 from divergences import BY_HAND, classes, divergence, observed, outside, position, row_of, triple, twin, views
+from rendered import rendered
 
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.calls import memory_words
@@ -16,9 +17,8 @@ from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.stories.divergence_words import wrong
-from fpsynth.report.stories.explained_ties import explain
-from fpsynth.report.stories.listings import replay_text
-from fpsynth.report.telling import report
+from fpsynth.report.stories.listings import replay_story
+from fpsynth.report.telling import explain, report
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.witness import Observation
 
@@ -151,7 +151,7 @@ def test_the_libraries_are_one_table_at_80_columns(found):
 @pytest.mark.parametrize("found", [outside(), classes()], ids=["outside", "classes"])
 def test_a_replay_is_one_table_at_80_columns(found):
     logits = tuple(-5.96046448e-8 / 3 for _ in range(found.network.widths[-1]))
-    assert replay_text(replayed(found, logits), Style(width=80)).count("run as") == 1
+    assert rendered(replay_story(replayed(found, logits)), Style(width=80)).count("run as") == 1
 
 
 def test_later_outputs_of_a_view_keep_its_name_where_rows_are_stacked():

@@ -10,6 +10,7 @@ from divergences import BY_HAND, any_divergence, classes, observed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
+from rendered import rendered
 from reports import REPLAYS, found, known, optimal, random_witness
 from strategies import every_order
 from test_matrix_report import MEMBERS, TERMS
@@ -23,11 +24,10 @@ from fpsynth.orders import Order
 from fpsynth.report.renderers.folding import cells
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.renderers.trees import tree_text
-from fpsynth.report.stories.explained_ties import explain
-from fpsynth.report.stories.listings import check_text, environments_text, replay_text
-from fpsynth.report.stories.matrix import matrix_text
-from fpsynth.report.stories.reveals import reveal_table, reveals_text
-from fpsynth.report.telling import report
+from fpsynth.report.stories.listings import check_story, environments_story, replay_story
+from fpsynth.report.stories.matrix import matrix_story
+from fpsynth.report.stories.reveals import reveal_table, reveals_story
+from fpsynth.report.telling import explain, report
 from fpsynth.revealing.result import Unexplained
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.matrix import Cell, Matrix, Published, classes_of
@@ -61,7 +61,7 @@ def test_reports_of_ties_fit(shape, width):
         report(found(witness, known(), optimal()), width=width),
         report(witness, width=width),
         explain(witness, width=width),
-        replay_text(witness, Style(width=width)),
+        rendered(replay_story(witness), Style(width=width)),
     ):
         assert "variant" not in text
         fits(text, width)
@@ -69,8 +69,8 @@ def test_reports_of_ties_fit(shape, width):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_check_fits(width):
-    fits(check_text(check(known()), Style(width=width)), width)
-    fits(check_text(check(BY_HAND["order"]()), Style(width=width)), width)
+    fits(rendered(check_story(check(known())), Style(width=width)), width)
+    fits(rendered(check_story(check(BY_HAND["order"]())), Style(width=width)), width)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -82,7 +82,7 @@ def test_reports_of_divergences_fit(name, width):
     for told in (one, seen):
         fits(report(told, width=width), width)
         fits(explain(told, width=width), width)
-        fits(replay_text(told, Style(width=width)), width)
+        fits(rendered(replay_story(told), Style(width=width)), width)
 
 
 def test_two_logits_stand_beside_their_names_where_there_is_no_room_for_columns():
@@ -99,7 +99,7 @@ def test_two_logits_stand_beside_their_names_where_there_is_no_room_for_columns(
 def test_reveals_fit(width):
     first = Unexplained((0.1,) * 64, (0.3,) * 64, 0.5, 1.0, 1.5)
     long = a_reveal(64, 4, first, notes=(LONG,), facts={"cpu": LONG})
-    fits(reveals_text([a_reveal(784, 1), long], Style(width=width)), width)
+    fits(rendered(reveals_story([a_reveal(784, 1), long]), Style(width=width)), width)
     fits(reveal_table([long, a_reveal(8)], width), width)
 
 
@@ -118,7 +118,7 @@ def many():
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_matrix_of_many_arithmetics_fits(many, width):
     assert len(many.classes) > 26
-    fits(matrix_text(many, Style(width=width)), width)
+    fits(rendered(matrix_story(many), Style(width=width)), width)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -130,7 +130,9 @@ def test_the_environments_fit(width):
         InstalledLibrary("mxnet", "", "cpu", absent=LONG),
     )
     machine = {"cpu flags": "avx512f avx2 fma " * 20, "cores": "2"}
-    text = environments_text(Installation(machine, libraries, {"torch": "2.13.0+cpu", "jax": None}), Style(width=width))
+    text = rendered(
+        environments_story(Installation(machine, libraries, {"torch": "2.13.0+cpu", "jax": None})), Style(width=width)
+    )
     fits(text, width)
     assert "operation" in text
     assert "variant" not in text  # one word for what is called
@@ -140,7 +142,7 @@ def test_the_environments_fit(width):
 @given(any_witness(), st.sampled_from((60, *WIDTHS)))
 def test_any_witness_fits(witness, width):
     fits(report(witness, width=width), width)
-    fits(replay_text(witness, Style(width=width)), width)
+    fits(rendered(replay_story(witness), Style(width=width)), width)
 
 
 @settings(max_examples=examples(20))
@@ -152,7 +154,7 @@ def test_any_explanation_fits(witness, width):
 @settings(max_examples=examples(25))
 @given(any_divergence(), st.sampled_from((60, *WIDTHS)))
 def test_any_divergence_fits(divergence, width):
-    fits(replay_text(divergence, Style(width=width)), width)
+    fits(rendered(replay_story(divergence), Style(width=width)), width)
     try:
         fits(report(divergence, width=width), width)
     except InputError:  # the file does not say what a view computes

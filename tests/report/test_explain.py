@@ -16,7 +16,7 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, dense_relu, with_numbers
 from fpsynth.orders import Order
 from fpsynth.report.computed import exact_logits, logits, operations, steps
-from fpsynth.report.stories.explained_ties import explain
+from fpsynth.report.telling import explain
 from fpsynth.rounding import Rounding, round_fraction, round_value
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 

@@ -21,6 +21,7 @@ from given_programs import (
     tail_in_sequence,
     with_addends,
 )
+from rendered import rendered
 from reports import random_witness
 from ties import changed
 
@@ -39,12 +40,11 @@ from fpsynth.report.explain_json import explain_json
 from fpsynth.report.orders import read_tree
 from fpsynth.report.partial_sums import Neuron, Sum, summed
 from fpsynth.report.renderers.style import Style
+from fpsynth.report.renderers.terminal import lines
 from fpsynth.report.stories.differences import differences, program_differences
-from fpsynth.report.stories.explained_divergences import explain_divergence
-from fpsynth.report.stories.explained_ties import explain
-from fpsynth.report.stories.reveals import fused_text, reveal_table, reveals_text
+from fpsynth.report.stories.reveals import fused_text, reveal_table, reveals_story
 from fpsynth.report.stories.ties import picture
-from fpsynth.report.telling import report
+from fpsynth.report.telling import explain, report
 from fpsynth.revealing.file import save_reveals
 from fpsynth.revealing.result import Check, PositionClass, Reveal, aligned_groups, pairs_reversed, steps_in_words
 from fpsynth.rounding import from_float, from_fraction, round_fraction
@@ -136,7 +136,7 @@ def test_reports_and_explanations_of_any_of_them_fit_and_name_it(name: str) -> N
     program = BY_HAND[name]
     assert program.format is not None
     found = of(Arithmetic(program.format), program)
-    for told in (explain_divergence(found), report(found)):
+    for told in (explain(found), report(found)):
         assert max(map(len, told.splitlines())) <= 96
         assert str(arithmetic(program))[:70] in " ".join(told.split())
     (_, told) = explain_json(found)["views"]
@@ -145,9 +145,9 @@ def test_reports_and_explanations_of_any_of_them_fit_and_name_it(name: str) -> N
 
 
 def test_additions_in_another_format_than_most_say_so() -> None:
-    text = explain_divergence(of(Arithmetic(FLOAT32), tail()), width=160)
+    text = explain(of(Arithmetic(FLOAT32), tail()), width=160)
     assert text.count(", in float64") == 3
-    assert ", in float" not in explain_divergence(of(Arithmetic(FLOAT16, FLOAT32, fused=True), parts()))
+    assert ", in float" not in explain(of(Arithmetic(FLOAT16, FLOAT32, fused=True), parts()))
 
 
 FUSED = Arithmetic(BFLOAT16, FLOAT32, fused=True)
@@ -265,7 +265,7 @@ def test_the_picture_of_a_tie_shows_halfway_points_only_where_the_last_rounding_
     for program, shown in ((tail(4, 2), True), (toward_zero(tail(4, 2)), False)):
         witness = changed(close, deployment=Deployment(arithmetic(program)))
         at_b = logits(witness, witness.certified)
-        text = "\n".join(picture(witness, at_b, at_b, Style()))
+        text = "\n".join(lines([picture(witness, at_b, at_b)], Style()))
         assert ("halfway points" in text) is shown
 
 
@@ -287,7 +287,7 @@ def revealed(program: Program) -> Reveal:
 def test_reveals_of_programs_fit_and_are_drawn(name: str) -> None:
     found = revealed(BY_HAND[name])
     for width in (60, 100):
-        lines = reveals_text([found], Style(width=width)).splitlines()
+        lines = rendered(reveals_story([found]), Style(width=width)).splitlines()
         assert max(map(len, lines)) <= width
         assert max(map(len, reveal_table([found], width).splitlines())) <= width
     text = " ".join(" ".join(line.split()) for line in lines)
@@ -296,7 +296,7 @@ def test_reveals_of_programs_fit_and_are_drawn(name: str) -> None:
 
 def test_the_signs_of_a_drawing_are_explained_below_it() -> None:
     """The same sign means something else in the next one."""
-    lines = reveals_text([revealed(tail()), revealed(parts())], Style(width=120)).splitlines()
+    lines = rendered(reveals_story([revealed(tail()), revealed(parts())]), Style(width=120)).splitlines()
     assert [line for line in lines if line.startswith("    ◆")] == [
         "    ◆ product rounded to float64",
         "    ◆ sum in float32, rounded to float16",

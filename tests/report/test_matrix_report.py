@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 from divergences import triple
+from rendered import rendered
 
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.orders import parse_order
 from fpsynth.report.renderers.style import Style
-from fpsynth.report.stories.matrix import class_name, gathered, matrix_json, matrix_svg, matrix_text, status
+from fpsynth.report.stories.matrix import class_name, gathered, matrix_json, matrix_story, matrix_svg, status
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.matrix import Cell, Matrix, Member, Published, classes_of
@@ -50,13 +51,13 @@ def test_environments_with_one_arithmetic_are_one_class(matrix: Matrix) -> None:
 
 
 def test_every_pair_that_is_not_confirmed_is_said_with_its_reason(matrix: Matrix) -> None:
-    text = matrix_text(matrix, Style(True, False, 96))
+    text = rendered(matrix_story(matrix), Style(True, False, 96))
     assert "0 of 3 pairs confirmed" in text
     for line in ("A B: no time", "A C: too hard", "B C: no time", "jax:jit:batch=1,outputs=2: jax is not installed"):
         assert line in text
     assert "Order3 fires in 0 of 2 environments" in text
     assert max(map(len, text.splitlines())) <= 96
-    assert matrix_text(matrix, Style(False, False, 96)).isascii()
+    assert rendered(matrix_story(matrix), Style(False, False, 96)).isascii()
 
 
 def test_a_cell_is_confirmed_only_if_every_run_obeyed() -> None:
@@ -97,7 +98,7 @@ def test_one_of_a_kind_is_not_told_in_the_plural(matrix: Matrix) -> None:
         cells=(Cell(0, 0, None, "no time", runs=1),),
         published=(Published("Order3", (), ("numpy:matmul",)),),
     )
-    text = matrix_text(one, Style(True, False, 96))
+    text = rendered(matrix_story(one), Style(True, False, 96))
     assert "1 term · 1 output" in text
     assert "1 arithmetic in 1 environment" in text
     assert "fires in 0 of 1 environment\n" in text
@@ -106,7 +107,7 @@ def test_one_of_a_kind_is_not_told_in_the_plural(matrix: Matrix) -> None:
 
 
 def test_what_belongs_to_an_arithmetic_is_indented_as_elsewhere(matrix: Matrix) -> None:
-    lines = matrix_text(matrix, Style(True, False, 96)).splitlines()
+    lines = rendered(matrix_story(matrix), Style(True, False, 96)).splitlines()
     assert any(line.startswith("      numpy matmul, dot at batch 1") for line in lines)
     assert any(line.startswith("  A  float32") for line in lines)
 

@@ -11,8 +11,9 @@ from profiles import examples
 from witnesses import W1, W2, XA, XB
 
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64, FORMATS
-from fpsynth.report.renderers.number_line import Mark, number_line
+from fpsynth.report.renderers.number_line import number_line
 from fpsynth.report.renderers.style import plain
+from fpsynth.report.story import Mark
 from fpsynth.rounding import NAN, Rounding, Value, equal, from_float, from_fraction, round_fraction
 
 
@@ -65,8 +66,8 @@ def test_ascii_has_the_same_layout():
 
 def test_colour_changes_no_text():
     marks = [
-        Mark("p", Fraction(1), from_float(1.0), colour="cyan"),
-        Mark("q", Fraction(1025, 1024), from_float(1.0), colour="yellow"),
+        Mark("p", Fraction(1), from_float(1.0), tone="class 1"),
+        Mark("q", Fraction(1025, 1024), from_float(1.0), tone="class 0"),
     ]
     coloured = number_line(marks, FLOAT8_E5M2, colour=True)
     assert "\x1b[" in coloured

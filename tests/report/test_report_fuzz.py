@@ -7,8 +7,7 @@ from profiles import examples
 from witnesses import any_witness
 
 from fpsynth.report.renderers.style import plain
-from fpsynth.report.stories.explained_ties import explain
-from fpsynth.report.telling import report
+from fpsynth.report.telling import explain, report
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
 

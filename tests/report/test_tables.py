@@ -1,8 +1,9 @@
 """Tables line up, painted or not, and wrap their last column only."""
 
 from fpsynth.report.renderers.folding import cells, fold
-from fpsynth.report.renderers.style import Style, clean, listed, pad, plain
+from fpsynth.report.renderers.style import Style, pad, plain
 from fpsynth.report.renderers.tables import table
+from fpsynth.report.text import clean, listed
 
 STYLE = Style(width=60)
 
@@ -14,7 +15,7 @@ def test_columns_line_up():
 
 def test_painted_cells_take_their_visible_width():
     style = Style(colour=True, width=60)
-    rows = [[style.paint("one", "red"), "x"], ["three", "y"]]
+    rows = [[style.paint("one", "wrong"), "x"], ["three", "y"]]
     assert [plain(line) for line in table([], rows, style)] == table([], [["one", "x"], ["three", "y"]], STYLE)
 
 
@@ -94,7 +95,7 @@ def test_folding_keeps_numbers_whole_and_measures_cells():
 
 def test_a_colour_is_taken_up_again_behind_a_break():
     style = Style(colour=True, width=60)
-    painted = style.paint("word " * 20, "bold")
+    painted = style.paint("word " * 20, "strong")
     lines = style.finish([painted]).splitlines()
     assert len(lines) > 1
     assert all(line.lstrip().startswith("\x1b[1m") and line.endswith("\x1b[0m") for line in lines)

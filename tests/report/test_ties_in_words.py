@@ -11,8 +11,7 @@ from reports import REPLAYS, found, known, optimal, random_witness
 from ties import changed, claim
 from witnesses import published
 
-from fpsynth.report.stories.explained_ties import explain
-from fpsynth.report.telling import report
+from fpsynth.report.telling import explain, report
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rendered import rendered
 
 from fpsynth.cli.main import main
 from fpsynth.errors import InputError
@@ -15,7 +16,7 @@ from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.networks.network import dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.report.renderers.style import Style
-from fpsynth.report.stories.networks import comparison_json, comparison_text
+from fpsynth.report.stories.networks import comparison_json, comparison_story
 from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran, compare
 
 IDENTITY = dense_relu([(np.eye(2), None)])
@@ -33,7 +34,7 @@ def test_one_changed_class_is_the_verdict() -> None:
     same, changes = two([[1.0, 0.0]], [[1.0, 0.5]]), two([[1.0, 0.0], [0.0, 1.0]], [[1.0, 2.0], [0.0, 1.0]])
     assert (same.verdict, changes.verdict) == ("same classes", "classes change")
     assert changes.changed == 1
-    text = comparison_text(changes, Style(unicode=True, colour=False, width=80))
+    text = rendered(comparison_story(changes), Style(unicode=True, colour=False, width=80))
     assert text.startswith("CLASSES CHANGE: of 1 of 2 inputs in 2 environments")
     assert "1 change: inputs 0" in text
     assert comparison_json(changes)["pairs"][0]["class_changes"] == 1
@@ -53,10 +54,10 @@ def test_numbers_of_another_format_are_rounded_and_counted() -> None:
     assert (ran.not_run, ran.reproduced, found.rounded) == ("", 4, 2)
     assert comparison_json(found)["rounded"] == 2
     assert ran.exact_distance < 1e-12  # from the network that was run: 0.1 is 1.5e-9 away from its float32
-    text = comparison_text(found, Style(unicode=True, colour=False, width=100))
+    text = rendered(comparison_story(found), Style(unicode=True, colour=False, width=100))
     assert "2 of the network's 4 numbers are not in float32 and are rounded into it: that network is compared." in text
-    assert "rounded into it" not in comparison_text(
-        two([[1.0, 0.0]], [[1.0, 0.5]]), Style(unicode=True, colour=False, width=80)
+    assert "rounded into it" not in rendered(
+        comparison_story(two([[1.0, 0.0]], [[1.0, 0.5]])), Style(unicode=True, colour=False, width=80)
     )
 
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from rendered import rendered
 from revealing.simulated import kernel, layer
 
 from fpsynth.errors import InputError
@@ -17,9 +18,8 @@ from fpsynth.libraries.machine import cpu
 from fpsynth.libraries.registry import library_named
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
-from fpsynth.report.stories.explained_ties import explain
-from fpsynth.report.stories.listings import check_text
-from fpsynth.report.telling import report
+from fpsynth.report.stories.listings import check_story
+from fpsynth.report.telling import explain, report
 from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained
@@ -100,8 +100,8 @@ def test_what_was_measured_is_written_and_read_and_not_confirmed_by_a_check(meas
     assert all(finding.holds for finding in outcome.findings)
     assert (outcome.measured, outcome.confirmed) == (("b",), False)
     assert any("were measured" in entry.claim for entry in outcome.not_checked)
-    assert "NOT confirmed" in check_text(outcome)
-    assert "rests on what was measured in view b" in check_text(outcome)
+    assert "NOT confirmed" in rendered(check_story(outcome))
+    assert "rests on what was measured in view b" in rendered(check_story(outcome))
 
 
 def test_a_view_that_is_falsely_said_to_be_measured_is_caught(measured: Witness) -> None:

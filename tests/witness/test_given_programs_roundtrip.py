@@ -22,7 +22,7 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.renderers.trees import tree_text
-from fpsynth.report.stories.explained_divergences import explain_divergence
+from fpsynth.report.telling import explain
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import load, save, to_json
@@ -138,7 +138,7 @@ def test_a_damaged_program_is_refused_in_one_line_or_told(name):
 
     def told(text):
         found = parse(text)
-        assert explain_divergence(found)
+        assert explain(found)
         assert tree_text(found.deployed.deployment.default)
 
     check_damaged(f"program, {name}", damaged, told)

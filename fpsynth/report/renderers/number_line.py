@@ -10,6 +10,8 @@ from itertools import pairwise
 from fpsynth.formats import Format, power_of_two
 from fpsynth.report.numerals import binade, neighbours, scaled_integer, ulp, value_hex
 from fpsynth.report.renderers.style import Style
+from fpsynth.report.story import Mark
+from fpsynth.report.text import QUIET, WRONG
 from fpsynth.rounding import Rounding, Value, equal, from_index, round_fraction, to_index
 
 FINE = 6
@@ -20,23 +22,9 @@ _COARSE_TICK = 9
 _MARGIN = 2
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A value to draw."""
-
-    label: str
-    exact: Fraction
-    """Where it lies."""
-    rounded: Value
-    """What it becomes: a number of the format, an infinity (drawn where the next number would be) or NaN (named only)."""
-    name: str = ""
-    """What the rounded value is called; the label if empty."""
-    colour: str = ""
-
-
 @dataclass
 class _Canvas:
-    """Rows of characters, each cell with a colour."""
+    """Rows of characters, each cell with a tone."""
 
     width: int
     rows: list[list[tuple[str, str]]] = field(default_factory=list)
@@ -45,10 +33,10 @@ class _Canvas:
         self.rows.append([(" ", "")] * self.width)
         return len(self.rows) - 1
 
-    def put(self, row: int, column: int, text: str, colour: str = "") -> None:
+    def put(self, row: int, column: int, text: str, tone: str = "") -> None:
         for k, character in enumerate(text):
             if 0 <= column + k < self.width:
-                self.rows[row][column + k] = (character, colour)
+                self.rows[row][column + k] = (character, tone)
 
     def lines(self, style: Style) -> list[str]:
         result = []
@@ -90,7 +78,7 @@ class _Scale:
 class _Label:
     column: int
     text: str
-    colour: str = ""
+    tone: str = ""
 
 
 def number_line(
@@ -131,12 +119,12 @@ def number_line_lines(
     if placed:
         scale = _scale(placed, fmt, max(width, 40))
         canvas = _Canvas(max(width, 40))
-        _labels_above(canvas, [_Label(scale.column(m.exact), m.label, m.colour) for m in placed])
+        _labels_above(canvas, [_Label(scale.column(m.exact), m.label, m.tone) for m in placed])
         _axis(canvas, placed, scale, fmt, rounding)
         _arrows_below(canvas, placed, scale, fmt)
         lines = canvas.lines(style)
     lines += [" " * _MARGIN + f"{mark.name or mark.label} is not a number (NaN)" for mark in marks if mark.rounded.is_nan]
-    return [*lines, style.paint(" " * _MARGIN + _caption(scale, fmt, rounding), "dim")] if placed and caption else lines
+    return [*lines, style.paint(" " * _MARGIN + _caption(scale, fmt, rounding), QUIET)] if placed and caption else lines
 
 
 def position(value: Value, fmt: Format) -> Fraction:
@@ -182,7 +170,7 @@ def _ticks(scale: _Scale, fmt: Format) -> list[Fraction]:
 
 def _axis(canvas: _Canvas, marks: Sequence[Mark], scale: _Scale, fmt: Format, rounding: Rounding) -> None:
     row = canvas.row()
-    canvas.put(row, scale.first - _MARGIN, "─" * (scale.last - scale.first + 1 + 2 * _MARGIN), "dim")
+    canvas.put(row, scale.first - _MARGIN, "─" * (scale.last - scale.first + 1 + 2 * _MARGIN), QUIET)
     ticks = _ticks(scale, fmt)
     if scale.fine and rounding in (Rounding.RNE, Rounding.RNA):
         for tick in ticks:
@@ -192,11 +180,11 @@ def _axis(canvas: _Canvas, marks: Sequence[Mark], scale: _Scale, fmt: Format, ro
     for tick in ticks:
         canvas.put(row, scale.column(tick), "┼")
     for mark in marks:
-        canvas.put(row, scale.column(position(mark.rounded, fmt)), "●", _target_colour(mark, marks))
+        canvas.put(row, scale.column(position(mark.rounded, fmt)), "●", _target_tone(mark, marks))
 
 
-def _target_colour(mark: Mark, marks: Sequence[Mark]) -> str:
-    return mark.colour if len(_sharing(mark, marks)) == 1 else "red"
+def _target_tone(mark: Mark, marks: Sequence[Mark]) -> str:
+    return mark.tone if len(_sharing(mark, marks)) == 1 else WRONG
 
 
 def _sharing(mark: Mark, marks: Sequence[Mark]) -> list[Mark]:
@@ -210,7 +198,7 @@ def _labels_above(canvas: _Canvas, labels: Sequence[_Label]) -> None:
         _draw_labels(canvas, rows, level)
     row = canvas.row()
     for label in labels:
-        canvas.put(row, label.column, "▼", label.colour)
+        canvas.put(row, label.column, "▼", label.tone)
 
 
 def _draw_labels(canvas: _Canvas, rows: Sequence[Sequence[tuple[int, _Label]]], level: int) -> None:
@@ -218,9 +206,9 @@ def _draw_labels(canvas: _Canvas, rows: Sequence[Sequence[tuple[int, _Label]]], 
     row = canvas.row()
     for farther in rows[level + 1 :]:
         for _, label in farther:
-            canvas.put(row, label.column, "│", label.colour)
+            canvas.put(row, label.column, "│", label.tone)
     for start, label in rows[level]:
-        canvas.put(row, start, label.text, label.colour)
+        canvas.put(row, start, label.text, label.tone)
 
 
 def _stacked(labels: Sequence[_Label], width: int) -> list[list[tuple[int, _Label]]]:
@@ -263,7 +251,7 @@ def _arrows_below(canvas: _Canvas, marks: Sequence[Mark], scale: _Scale, fmt: Fo
     brackets = []
     for target, members in sorted(groups.items()):
         columns = [scale.column(m.exact) for m in members]
-        brackets.append((scale.column(target), columns, _target_colour(members[0], marks)))
+        brackets.append((scale.column(target), columns, _target_tone(members[0], marks)))
     reach = [(min(t, *columns), max(t, *columns)) for t, columns, _ in brackets]
     row = canvas.row()
     if all(left[1] < right[0] for left, right in pairwise(reach)):
@@ -273,7 +261,7 @@ def _arrows_below(canvas: _Canvas, marks: Sequence[Mark], scale: _Scale, fmt: Fo
         for target_column, _, colour in brackets:
             canvas.put(row, target_column, "▲", colour)
     labels = [
-        _Label(scale.column(target), _result(members, fmt), _target_colour(members[0], marks))
+        _Label(scale.column(target), _result(members, fmt), _target_tone(members[0], marks))
         for target, members in groups.items()
     ]
     rows = _stacked(labels, canvas.width)

@@ -7,23 +7,20 @@ from dataclasses import dataclass
 
 from fpsynth.report.renderers.folding import cells, fold
 from fpsynth.report.renderers.folding import plain as plain
-from fpsynth.wording import listed as listed
+from fpsynth.report.text import CLASSES, DOUBT, QUIET, RIGHT, STRONG, WRONG, Text, spans
 
 MIN_WIDTH, MAX_WIDTH = 60, 200
 """Columns that a report is laid out in, whatever the terminal says."""
 
 _CODES = {
-    "bold": "1",
-    "dim": "2",
-    "red": "1;31",
-    "green": "32",
-    "yellow": "33",
-    "blue": "1;34",
-    "magenta": "1;35",
-    "cyan": "1;36",
+    STRONG: "1",
+    QUIET: "2",
+    WRONG: "1;31",
+    RIGHT: "32",
+    DOUBT: "33",
+    **dict(zip(CLASSES, ("33", "1;36", "1;35", "1;34", "32"), strict=True)),
 }
-CLASS_COLOURS = ("yellow", "cyan", "magenta", "blue", "green")
-"""Colours of classes 0, 1, 2, ..., the same wherever a class or its logit is shown."""
+"""The ANSI code of each tone."""
 
 # one character for one character, so that both alphabets give the same layout
 _ASCII = str.maketrans(
@@ -49,9 +46,13 @@ class Style:
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", max(MIN_WIDTH, min(self.width, MAX_WIDTH)))
 
-    def paint(self, text: str, colour: str) -> str:
-        """The text in a colour (``bold``, ``dim``, ``red``, ...; empty for none); unchanged where colours are off."""
-        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.colour and colour and text else text
+    def paint(self, text: str, tone: str) -> str:
+        """The text in the colour of a tone (empty for none); unchanged where colours are off."""
+        return f"\x1b[{_CODES[tone]}m{text}\x1b[0m" if self.colour and tone and text else text
+
+    def text(self, text: Text) -> str:
+        """A text with its pieces painted."""
+        return "".join(self.paint(span.text, span.tone) for span in spans(text))
 
     def wrap(self, text: str, indent: int = 2, hanging: int | None = None, width: int | None = None) -> list[str]:
         """Break text into lines of the width, the later ones indented by ``hanging`` (the same unless given).
@@ -60,19 +61,15 @@ class Style:
         """
         return fold(text, width or self.width, " " * indent, " " * (indent if hanging is None else hanging))
 
-    def heading(self, text: str) -> list[str]:
-        """An empty line and a section's title."""
-        return ["", self.paint(text, "bold")]
-
-    def box(self, lines: Sequence[str], colour: str = "") -> list[str]:
+    def box(self, lines: Sequence[str], tone: str = "") -> list[str]:
         """Lines (painted or not) in a frame of the full width; longer ones are folded."""
         inner = self.width - 4
-        edge = self.paint("│", colour)
+        edge = self.paint("│", tone)
         lines = [part for line in lines for part in (fold(line, inner) or [""])]
         return [
-            self.paint("╭" + "─" * (inner + 2) + "╮", colour),
+            self.paint("╭" + "─" * (inner + 2) + "╮", tone),
             *(f"{edge} {pad(line, inner)} {edge}" for line in lines),
-            self.paint("╰" + "─" * (inner + 2) + "╯", colour),
+            self.paint("╰" + "─" * (inner + 2) + "╯", tone),
         ]
 
     def finish(self, lines: Iterable[str]) -> str:
@@ -92,22 +89,7 @@ def fitted(line: str, width: int) -> list[str]:
     return fold(line, width, lead, lead + "  ")
 
 
-NO_BREAK = "\xa0"
-"""A blank at which no line ends; to be replaced when lines are made."""
-
-
-def whole(text: str) -> str:
-    """Text in which no line ends."""
-    return text.replace(" ", NO_BREAK)
-
-
 def pad(text: str, width: int, right: bool = False) -> str:
     """Fill painted text with blanks to a visible width, on its left with ``right``."""
     blanks = " " * (width - cells(text))
     return blanks + text if right else text + blanks
-
-
-def clean(text: str, limit: int = 400) -> str:
-    """Text from outside as one printable line: control and formatting characters become "?", the rest is cut at ``limit``."""
-    harmless = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
-    return harmless if len(harmless) <= limit else harmless[: limit - 2] + ".."

@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from fpsynth.report.renderers.folding import SIGNS, cells, fold, units
 from fpsynth.report.renderers.style import Style, pad, plain
+from fpsynth.report.text import QUIET
 
 _ROOM = 20
 """Columns that a wrapped cell needs; with fewer it goes to lines of its own.  Shorter cells are never wrapped."""
@@ -51,11 +52,11 @@ def table(
         rows = [line for row in rows for line in _folded(row, widths, gap, style.width - indent)]
     lines = []
     for row in heads:
-        lines.append(style.paint(lead + between.join(map(pad, row, widths)).rstrip(), "dim"))
+        lines.append(style.paint(lead + between.join(map(pad, row, widths)).rstrip(), QUIET))
     body = [line for row in rows for line in _row(row, widths, style, lead, between)]
     if header:
         longest = max((cells(line) for line in (*lines, *body)), default=indent)
-        lines.append(style.paint(lead + "─" * (min(longest, style.width) - indent), "dim"))
+        lines.append(style.paint(lead + "─" * (min(longest, style.width) - indent), QUIET))
     return lines + body
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpsynth.report.renderers.style import Style, clean
 from fpsynth.report.stories.verdicts import ranges
+from fpsynth.report.story import Paragraph, Part
+from fpsynth.report.text import STRONG, Span, clean
 from fpsynth.solvers.race import Attempt
 from fpsynth.wording import counted, noun
 
@@ -13,20 +14,20 @@ MAX_GROUPS = 12
 """Different endings that are listed."""
 
 
-def attempt_lines(attempts: Sequence[Attempt], style: Style) -> list[str]:
+def attempt_parts(attempts: Sequence[Attempt]) -> list[Part]:
     """For each problem and ending, in the order in which they came: what was answered and why, then which engines ended so."""
     groups: dict[tuple[str, str, str], list[Attempt]] = {}
     for run in attempts:
         groups.setdefault((run.problem, run.status, run.reason), []).append(run)
-    lines: list[str] = []
+    parts: list[Part] = []
     for (problem, status, reason), runs in list(groups.items())[:MAX_GROUPS]:
         said = f"{clean(problem)}: {status}" + (f", {clean(reason, 120)}" if reason else "")
-        lines += style.wrap(style.paint(said, "bold"), 2, 4)
-        lines += style.wrap(f"{_engines(runs)} · {_seconds(runs)}", 6, 8)
+        parts.append(Paragraph(Span(said, STRONG), 2, 4))
+        parts.append(Paragraph(f"{_engines(runs)} · {_seconds(runs)}", 6, 8))
     left_out = list(groups.values())[MAX_GROUPS:]
     if left_out:
-        lines.append(f"  and {counted(sum(map(len, left_out)), 'more run')} that ended otherwise")
-    return lines
+        parts.append(Paragraph(f"and {counted(sum(map(len, left_out)), 'more run')} that ended otherwise"))
+    return parts
 
 
 def _engines(runs: Sequence[Attempt]) -> str:

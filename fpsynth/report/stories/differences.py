@@ -9,7 +9,7 @@ from fpsynth.alignment import Alignment
 from fpsynth.formats import Format
 from fpsynth.networks.layers import Sums
 from fpsynth.orders.comparing import equal
-from fpsynth.report.renderers.style import listed
+from fpsynth.report.text import listed
 from fpsynth.rounding import Rounding
 from fpsynth.sums import facts
 from fpsynth.sums.arithmetic import Arithmetic

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from fpsynth.predicates import Telling
 from fpsynth.report.numerals import significant
-from fpsynth.report.renderers.style import clean, listed
 from fpsynth.report.stories.differences import differences
+from fpsynth.report.text import clean, listed
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted, noun
 

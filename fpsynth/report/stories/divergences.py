@@ -1,4 +1,4 @@
-"""The report of a divergence in the terminal: network, views, what they compute, libraries, and what is wrong."""
+"""The report of a divergence: network, views, what they compute, libraries, and what is wrong."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from fpsynth.libraries.calls import memory_words
 from fpsynth.predicates import argmax
 from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
-from fpsynth.report.renderers.style import NO_BREAK, Style, clean, listed, whole
-from fpsynth.report.renderers.tables import table
-from fpsynth.report.stories.attempts import attempt_lines
 from fpsynth.report.stories.divergence_words import called, place, short, wrong
-from fpsynth.report.stories.grounds import comparison_lines, ground_lines, revealed_rows
-from fpsynth.report.stories.proofs import proof_lines
-from fpsynth.report.stories.setting import network_parts
-from fpsynth.report.stories.ties import asked_lines, title
-from fpsynth.report.stories.verdicts import ranges
+from fpsynth.report.stories.grounds import comparison_lines, revealed_rows
+from fpsynth.report.stories.setting import layer_names
+from fpsynth.report.stories.teller import Teller
+from fpsynth.report.stories.verdicts import NOT_REPLAYED, ranges
+from fpsynth.report.story import Box, Gap, Paragraph, Part, Table, section, strong, told
+from fpsynth.report.text import RIGHT, STRONG, WRONG, Span, Text, clean, joined, listed, whole
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.synthesis.result import Result
-from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.calls import view_call
 from fpsynth.witness.data import Observation, View, Witness
 from fpsynth.witness.numerals import hex_text
@@ -53,39 +50,43 @@ def require_told(divergence: Witness) -> None:
             raise InputError(f"view {view.name} has no {what}: fpsynth check says what it should have")
 
 
-def divergence_lines(result: Result | Witness, style: Style) -> list[str]:
-    """The lines of the report on a question about two arithmetics, or on one divergence such as one loaded from a file.
+class DivergenceTeller(Teller):
+    """Two views of a stack of dense layers that part ways."""
 
-    Raises InputError where a view of a divergence has no logits.
-    """
-    if isinstance(result, Witness):
-        require_told(result)
-        return [*title(what(result), "witness", style), *_divergence(result, style), *_box(result, style)]
-    if result.verdict is not Verdict.FOUND or not result.witnesses:
-        return _not_found(result, style)
-    first = result.witnesses[0]
-    lines = [*title(what(first), "found", style), *_divergence(first, style)]
-    lines += style.heading("Search") + _search(result, first, style)
-    return [*lines, *_box(first, style)]
+    @property
+    def heading(self) -> str:
+        """The question, the predicate, the format and the shape."""
+        return what(self.witness)
+
+    def sections(self) -> list[Part]:
+        """Network, ways to evaluate it, what they compute, libraries."""
+        require_told(self.witness)
+        return [
+            section("Network", network_parts(self.witness)),
+            section("Ways to evaluate it", view_parts(self.witness)),
+            section("What they compute", outcome_parts(self.witness)),
+            section("Libraries", library_parts(self.witness)),
+        ]
+
+    def search(self, result: Result) -> list[Part]:
+        """How it was found and what that rests on."""
+        return [section("Search", [_search(result, self.witness)])]
+
+    def box(self) -> Box:
+        """What is wrong, why, and what libraries made of it."""
+        return wrong_box(wrong(self.witness))
+
+
+def wrong_box(sentences: Sequence[str]) -> Box:
+    """What is wrong, the first sentence before all."""
+    first, *others = sentences
+    return Box("What is wrong", (strong(first, 0), *(Paragraph(text, 0) for text in others)), WRONG)
 
 
 def what(divergence: Witness) -> str:
     """What a divergence is about, in a few words."""
     shape = ",".join(_runs_counted([str(width) for width in divergence.network.widths]))
     return f"{divergence.question} · {divergence.predicate.kind} · {divergence.format} · shape {shape}"
-
-
-def _divergence(divergence: Witness, style: Style) -> list[str]:
-    return [
-        *style.heading("Network"),
-        *network_lines(divergence, style),
-        *style.heading("Ways to evaluate it"),
-        *view_lines(divergence, style),
-        *style.heading("What they compute"),
-        *outcome_lines(divergence, style),
-        *style.heading("Libraries"),
-        *library_lines(divergence, style),
-    ]
 
 
 def _runs_counted(parts: Sequence[str]) -> list[str]:
@@ -117,25 +118,13 @@ def _arithmetic(divergence: Witness, view: View) -> str:
     return f"{neuron.how} in {neuron_name(divergence, neuron)}"
 
 
-def _box(divergence: Witness, style: Style) -> list[str]:
-    inner = style.width - 4
-    first, *others = wrong(divergence)
-    lines = [style.paint("What is wrong", "red"), *(style.paint(line, "bold") for line in style.wrap(first, 0, width=inner))]
-    return ["", *style.box([*lines, *(line for text in others for line in style.wrap(text, 0, width=inner))], "red")]
-
-
-def network_lines(divergence: Witness, style: Style) -> list[str]:
+def network_parts(divergence: Witness) -> list[Part]:
     """The layers, and the terms of the neuron where the views part ways that are not zero."""
     neuron = parting_neurons(divergence)[0][1]
     active = neuron.active
-    parts = " ──▶ ".join(_layers([whole(part) for part in network_parts(divergence.network)]))
-    lines = [line.replace(NO_BREAK, " ") for line in style.wrap(parts, 2, 4)]
-    name = neuron_name(divergence, neuron)
-    lines += style.wrap(
-        f"{name}: {counted(len(neuron.weights), 'term')}, {len(active)} active" + _ACTIVE * (len(active) < len(neuron.weights)),
-        2,
-        4,
-    )
+    layers = " ──▶ ".join(_layers([whole(part) for part in layer_names(divergence.network)]))
+    terms = f"{counted(len(neuron.weights), 'term')}, {len(active)} active" + _ACTIVE * (len(active) < len(neuron.weights))
+    parts: list[Part] = [Paragraph(layers, 2, 4), Paragraph(f"{neuron_name(divergence, neuron)}: {terms}", 2, 4)]
     rows = []
     for k in active[:MAX_TERMS]:
         x = neuron.inputs[k]
@@ -143,10 +132,10 @@ def network_lines(divergence: Witness, style: Style) -> list[str]:
     if neuron.bias:
         rows.append(["bias =", *_number(Fraction(neuron.bias)), "", "", ""])
     if rows:
-        lines += ["", *table(["term", "weight", "", "×", "input", ""], rows, style, indent=4, gap=2)]
+        parts += [Gap(), Table(["term", "weight", "", "×", "input", ""], rows, indent=4, gap=2)]
     if len(active) > MAX_TERMS:
-        lines.append(f"    and {len(active) - MAX_TERMS} more; the witness file has them all")
-    return lines
+        parts += told(f"and {len(active) - MAX_TERMS} more; the witness file has them all", indent=4)
+    return parts
 
 
 def _number(exact: Fraction) -> list[str]:
@@ -186,51 +175,50 @@ def order_text(neuron: Neuron) -> str:
     return clean(str(neuron.how), 80)
 
 
-def view_lines(divergence: Witness, style: Style) -> list[str]:
+def view_parts(divergence: Witness) -> list[Part]:
     """Each view: who it is, its arithmetic, where it was revealed, and how it adds the active terms."""
-    lines: list[str] = []
-    told: set[str] = set()
+    parts: list[Part] = []
+    said: set[str] = set()
     neurons = parting_neurons(divergence)
     for view in divergence.views:
         role = _ROLES.get(view.role, view.role)
-        lines += style.wrap(f"{style.paint(view.name, 'bold')}  {called(view)} · {role}", 2, 4)
+        parts.append(Paragraph((Span(view.name, STRONG), f"  {called(view)} · {role}"), 2, 4))
         facts = [clean(_arithmetic(divergence, view), _ARITHMETIC)]
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
             call = view_call(view.environment, divergence.format, divergence.network)
             facts += [call] if call else []
-            facts += [line for line in memory_words(call) if line not in told]
-            told.update(memory_words(call))
+            facts += [line for line in memory_words(call) if line not in said]
+            said.update(memory_words(call))
         if view.measured:
             facts.append("its numbers were measured: what was revealed does not give them, so how it adds is not known here")
         if view.permutation:
             moves = [f"neuron {k} at output {j}" for j, k in enumerate(view.permutation) if j != k]
             facts.append("neurons rearranged: " + listed([*moves[:4], *([f"{len(moves) - 4} more"] if len(moves) > 4 else [])]))
-        for fact in facts:
-            lines += style.wrap(fact, 6, 8)
         for owner, neuron in neurons:
             if owner.name == view.name and not view.measured:
-                lines += style.wrap(f"{neuron_name(divergence, neuron)} = {order_text(neuron)}", 6, 8)
-    return lines
+                facts.append(f"{neuron_name(divergence, neuron)} = {order_text(neuron)}")
+        parts += told(*facts, indent=6, hanging=8)
+    return parts
 
 
-def outcome_lines(divergence: Witness, style: Style) -> list[str]:
+def outcome_parts(divergence: Witness) -> list[Part]:
     """The logits that the predicate reads, exact and in hexadecimal, under every view and over the reals, and their classes."""
     outputs = _outputs(divergence)
-    rows = [row for view in divergence.views for row in _outcome(divergence, view, outputs, style)]
+    rows = [row for view in divergence.views for row in _outcome(divergence, view, outputs)]
     if divergence.real:
         numbers = [_number(divergence.real[k]) for k in outputs]
         rows += _logits(["", "real"], numbers, outputs, _class(divergence, divergence.real))
     several = len(outputs) > 1
     heads = ["", "view", *(["output", "value"] if several else [f"y{outputs[0]}"]), "", ""]
     heads[-1] = "class" if divergence.predicate.relation.about_classes else ""
-    lines = table(heads, rows, style, gap=2, words=("view",), ditto=2)
+    parts: list[Part] = [Table(heads, rows, gap=2, words=("view",), ditto=2)]
     for view in divergence.views:
         if view.interval:
             low, high = view.interval[divergence.predicate.output]
             widened = f", widened as {view.widening} does" if view.widening else ""
-            lines += style.wrap(f"{view.name} is an interval{widened}: [{short(low)}, {short(high)}]")
-    return [*lines, *style.wrap(f"apart by {decimal(divergence.measure)}")]
+            parts += told(f"{view.name} is an interval{widened}: [{short(low)}, {short(high)}]")
+    return [*parts, Paragraph(f"apart by {decimal(divergence.measure)}")]
 
 
 def _outputs(divergence: Witness) -> list[int]:
@@ -250,17 +238,16 @@ def _class(divergence: Witness, logits: Sequence[Fraction]) -> str:
     return f"{argmax(logits)}{', a tie' if list(logits).count(max(logits)) > 1 else ''}"
 
 
-def _outcome(divergence: Witness, view: View, outputs: Sequence[int], style: Style) -> list[list[str]]:
+def _outcome(divergence: Witness, view: View, outputs: Sequence[int]) -> list[list[Text]]:
     """What a view computes, and behind its first logit its class, and whether it departs."""
-    if view.role == "reference" or not view.logits:
-        verdict = ""
-    else:
+    verdict: Text = ""
+    if view.role != "reference" and view.logits:
         reference = divergence.reference
         fires = divergence.predicate.fires(view.logits, reference.logits, reference.interval)
-        verdict = style.paint("✗ departs", "red") if fires else style.paint("✓ does not depart", "green")
+        verdict = Span("✗ departs", WRONG) if fires else Span("✓ does not depart", RIGHT)
     numbers = [_number(view.logits[k]) if view.logits else ["–", ""] for k in outputs]
-    told = "  ".join(filter(None, (_class(divergence, view.logits), verdict)))
-    return _logits([view.name, _short_name(divergence, view)], numbers, outputs, told)
+    outcome = joined((_class(divergence, view.logits), verdict), "  ")
+    return _logits([view.name, _short_name(divergence, view)], numbers, outputs, outcome)
 
 
 def _short_name(divergence: Witness, view: View) -> str:
@@ -269,19 +256,19 @@ def _short_name(divergence: Witness, view: View) -> str:
     return clean((same and place(divergence, view)) or called(view), 34)
 
 
-def _logits(names: Sequence[str], numbers: Sequence[Sequence[str]], outputs: Sequence[int], verdict: str) -> list[list[str]]:
+def _logits(names: Sequence[str], numbers: Sequence[Sequence[str]], outputs: Sequence[int], verdict: Text) -> list[list[Text]]:
     """A row for one logit; of several a row for each, so that a decimal and its hexadecimal never part."""
     if len(outputs) == 1:
         return [[*names, *numbers[0], verdict]]
-    rows = [["", "", f"y{k}", *number, ""] for k, number in zip(outputs, numbers, strict=True)]
+    rows: list[list[Text]] = [["", "", f"y{k}", *number, ""] for k, number in zip(outputs, numbers, strict=True)]
     rows[0] = [*names, *rows[0][2:-1], verdict]
     return rows
 
 
-def library_lines(divergence: Witness, style: Style) -> list[str]:
+def library_parts(divergence: Witness) -> list[Part]:
     """What each library gave, in the environments of the views first: which view that is, and whether it departs."""
     if not divergence.observations:
-        return ["  not replayed: fpsynth replay FILE runs it on the libraries that are installed"]
+        return [NOT_REPLAYED]
     outputs = _outputs(divergence)[:2]
     groups: dict[tuple[str, ...], list[Observation]] = {}
     unrun: dict[tuple[str, ...], list[Observation]] = {}
@@ -296,9 +283,9 @@ def library_lines(divergence: Witness, style: Style) -> list[str]:
     for (variant, library, version, setting, view, logits, agrees, departs), members in groups.items():
         row = (library, version, setting, _batches(members, view), logits, agrees or "none", departs)
         alike.setdefault(row, []).append(variant)
-    rows: list[list[str]] = []
+    rows: list[list[Text]] = []
     for (library, version, setting, batches, logits, agrees, departs), variants in alike.items():
-        verdict = style.paint("✗ departs", "red") if departs == "True" else "does not"
+        verdict: Text = Span("✗ departs", WRONG) if departs == "True" else "does not"
         run_as = ", ".join(map(clean, variants)) + setting
         rows.append([clean(library), clean(version), run_as, batches, logits, agrees, verdict])
     for (library, version, setting, _, reason), members in unrun.items():
@@ -306,7 +293,7 @@ def library_lines(divergence: Witness, style: Style) -> list[str]:
         rows.append([clean(library), clean(version), names, f"not run: {reason}"])
     names = ", ".join(f"y{k}" for k in outputs)
     heads = ["library", "version", "run as", "batch", names, "as view", ""]
-    return table(heads, rows, style, gap=2, words=("version", "run as", names))
+    return [Table(heads, rows, gap=2, words=("version", "run as", names))]
 
 
 def _setting(seen: Observation, usual: str) -> str:
@@ -331,47 +318,30 @@ def _batches(members: Iterable[Observation], view: str) -> str:
     return ", ".join(texts) + (f" · {view}" if view else "")
 
 
-def _search(result: Result, divergence: Witness, style: Style) -> list[str]:
-    rows: list[list[str]] = []
+def _search(result: Result, divergence: Witness) -> Table:
+    rows: list[list[Text]] = []
     if divergence.construction:
         rows.append(["detector", clean(divergence.construction)])
-    how = divergence.provenance
-    if how is not None:
-        encoding = f" with {clean(how.encoding)}" if how.encoding else ""
-        rows.append(["found by", f"{clean(how.engine)}{encoding}, seed {how.seed}"])
-        rows += [["", clean(note)] for note in how.notes]
+    origin = divergence.provenance
+    if origin is not None:
+        encoding = f" with {clean(origin.encoding)}" if origin.encoding else ""
+        rows.append(["found by", f"{clean(origin.engine)}{encoding}, seed {origin.seed}"])
+        rows += [["", clean(note)] for note in origin.notes]
     rows += [["revealed", row] for row in revealed_rows(result.grounds)]
     if result.comparison is not None:
         rows.append(["compared", comparison_lines(result.comparison)[0].removeprefix("compared ")])
     rows.append(["time", f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all"])
     if divergence.sampled is not None:
         s = divergence.sampled
-        told = (
+        departs = (
             f"departs at {s.inside_fires} of {counted(s.inside, 'point')} inside the box and at {s.outside_fires} of"
             f" {s.outside} outside"
         )
-        rows.append(["sampled", f"{told}; {clean(s.how)}"])
+        rows.append(["sampled", f"{departs}; {clean(s.how)}"])
     if divergence.max_weight is not None:
         rows.append(["weights", f"none above {significant(divergence.max_weight, 9)} in size"])
     if divergence.optimum:
         rows.append(["optimum", clean(divergence.optimum)])
     if result.reason:
         rows.append(["verdict", clean(result.reason)])
-    return table([], rows, style)
-
-
-def _not_found(result: Result, style: Style) -> list[str]:
-    """The report of an impossible or unknown question."""
-    lines = title(result.question, result.verdict.value, style)
-    lines += ["", *(style.paint(line, "bold") for line in style.wrap(clean(result.reason)))]
-    if result.verdict is Verdict.UNKNOWN:
-        lines += style.wrap("That is neither a divergence nor a proof that there is none.")
-    lines += ground_lines(result, style)
-    if result.proof is not None:
-        lines += style.heading("Proof")
-        for text in proof_lines(result.proof):
-            lines += style.wrap(text, 2, 4) if text != clean(result.reason) else []  # which stands right above
-    if result.attempts:
-        lines += style.heading("Attempts") + attempt_lines(result.attempts, style)
-    lines += asked_lines(result.settings, style)
-    return [*lines, "", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]
+    return Table((), rows)

@@ -8,19 +8,18 @@ from fpsynth.formats import Format
 from fpsynth.report.computed import Operation
 from fpsynth.report.numerals import decimal, significant, value_decimal, value_hex
 from fpsynth.report.partial_sums import Addend, AlignedStep, Neuron, number, summed
-from fpsynth.report.renderers.style import Style
-from fpsynth.report.renderers.tables import table
 from fpsynth.report.stories.divergence_words import called, place, wrong
 from fpsynth.report.stories.divergences import (
-    network_lines,
+    network_parts,
     neuron_name,
-    outcome_lines,
+    outcome_parts,
     parting_neurons,
     require_told,
-    view_lines,
+    view_parts,
     what,
 )
-from fpsynth.report.stories.ties import title
+from fpsynth.report.story import Paragraph, Part, Section, Story, Table, Title, section, told
+from fpsynth.report.text import clean
 from fpsynth.rounding import Value
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
@@ -31,78 +30,83 @@ MAX_ALIGNED, MAX_ADDENDS = 4, 8
 """Aligned steps whose addends are listed, and how many of them."""
 
 
-def explain_divergence(divergence: Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
-    """Tell step by step where two views of a divergence part ways, as text.
+def divergence_explained(divergence: Witness) -> Story:
+    """Tell step by step where two views of a divergence part ways.
 
     The first layer in which they differ is taken, and in it the neuron that the predicate reads or else the first that
     differs: each of its partial sums, exact and rounded, with the rounding error in ulps of the exact result.
     Raises InputError where a view has no logits.
     """
     require_told(divergence)
-    style = Style(unicode, colour, width)
-    lines = title(f"{what(divergence)}, explained", "", style)
-    lines += style.heading("1  The network") + network_lines(divergence, style)
-    lines += style.heading("2  The ways to evaluate it") + view_lines(divergence, style)
-    lines += style.heading("3  Where they part ways")
-    if len(divergence.network.dense_layers) > 1:
-        layer = parting_neurons(divergence)[1][1].layer
-        before = f"They agree in every layer before layer {layer} (counted from 0), and differ there."
-        lines += style.wrap(before if layer else "They differ in the first layer, layer 0.")
-    for view, neuron in parting_neurons(divergence):
-        lines += ["", *_side(divergence, view, neuron, style)]
-    lines += style.heading("4  What comes out") + outcome_lines(divergence, style)
-    lines += style.heading("5  What is wrong")
-    for sentence in wrong(divergence):
-        lines += style.wrap(sentence)
-    return style.finish(lines)
+    sides = [_side(divergence, view, neuron) for view, neuron in parting_neurons(divergence)]
+    return Story(
+        (
+            Title(clean(f"{what(divergence)}, explained")),
+            section("1  The network", network_parts(divergence)),
+            section("2  The ways to evaluate it", view_parts(divergence)),
+            section("3  Where they part ways", [*_layer(divergence), *sides]),
+            section("4  What comes out", outcome_parts(divergence)),
+            section("5  What is wrong", told(*wrong(divergence))),
+        )
+    )
 
 
-def _side(divergence: Witness, view: View, neuron: Neuron, style: Style) -> list[str]:
+def _layer(divergence: Witness) -> list[Part]:
+    """The first layer in which the views differ, where there are several."""
+    if len(divergence.network.dense_layers) == 1:
+        return []
+    layer = parting_neurons(divergence)[1][1].layer
+    before = f"They agree in every layer before layer {layer} (counted from 0), and differ there."
+    return told(before if layer else "They differ in the first layer, layer 0.")
+
+
+def _side(divergence: Witness, view: View, neuron: Neuron) -> Section:
     """The partial sums of a neuron under one view."""
-    who = ", ".join(filter(None, (called(view), place(divergence, view))))
+    who = ", ".join(filter(None, (view.name, called(view), place(divergence, view))))
     name = neuron_name(divergence, neuron)
-    if view.measured and neuron.how.format is not None:
-        told = "measured: the library gave this, and the arithmetic that was revealed for it does not"
-        value = view.logits[neuron.output] if neuron.layer + 1 == len(divergence.network.dense_layers) else None
-        given = [] if value is None else [f"    {name} = {decimal(value, 24)}"]
-        return [style.paint(f"  {view.name}, {who}: {name}", "bold"), *style.wrap(told, 4), *given]
-    return side_lines(f"{view.name}, {who}", name, neuron, style)
+    if not view.measured or neuron.how.format is None:
+        return side_section(who, name, neuron)
+    measured = "measured: the library gave this, and the arithmetic that was revealed for it does not"
+    last = neuron.layer + 1 == len(divergence.network.dense_layers)
+    given = [f"{name} = {decimal(view.logits[neuron.output], 24)}"] if last else []
+    return section(f"{who}: {name}", told(measured, *given, indent=4), 1)
 
 
-def side_lines(who: str, name: str, neuron: Neuron, style: Style, limit: int = MAX_STEPS) -> list[str]:
+def side_section(who: str, name: str, neuron: Neuron, limit: int = MAX_STEPS) -> Section:
     """The partial sums of a neuron called ``name``, ``limit`` at most, under the view called ``who``."""
-    head = f"  {who}: {name}"
+    heading = f"{who}: {name}"
     if neuron.how.format is None:
-        return [style.paint(head, "bold"), "    exact: nothing is rounded"]
-    found = summed(neuron)
-    steps = found.steps
+        return section(heading, told("exact: nothing is rounded", indent=4), 1)
+    summing = summed(neuron)
+    steps = summing.steps
     usual = Counter(step.format for step in steps if len(step.arguments) > 1).most_common(1)
     rows = [_row(step, usual[0][0] if usual else step.format) for step in steps[:limit]]
-    lines = [style.paint(head, "bold")]
+    parts: list[Part] = []
     if rows:
-        lines += table(["", "", "exact", "rounded", "", "error"], rows, style, indent=4, gap=2)
+        parts.append(Table(["", "", "exact", "rounded", "", "error"], rows, indent=4, gap=2))
     else:
-        lines.append("    nothing is added: at most one term is not zero")
+        parts += told("nothing is added: at most one term is not zero", indent=4)
     if len(steps) > limit:
-        lines.append(f"    and {len(steps) - limit} more")
-    for step in found.aligned[:MAX_ALIGNED]:
-        lines += _aligned(step, style)
-    if len(found.aligned) > MAX_ALIGNED:
-        lines.append(f"    and {counted(len(found.aligned) - MAX_ALIGNED, 'more such step')}")
-    return [*lines, f"    {name} = {_decimal(found.result)}   {_hex(found.result)}"]
+        parts += told(f"and {len(steps) - limit} more", indent=4)
+    for step in summing.aligned[:MAX_ALIGNED]:
+        parts += _aligned(step)
+    if len(summing.aligned) > MAX_ALIGNED:
+        parts += told(f"and {counted(len(summing.aligned) - MAX_ALIGNED, 'more such step')}", indent=4)
+    result = f"{name} = {_decimal(summing.result)}   {_hex(summing.result)}"
+    return section(heading, [*parts, Paragraph(result, 4)], 1)
 
 
-def _aligned(step: AlignedStep, style: Style) -> list[str]:
+def _aligned(step: AlignedStep) -> list[Part]:
     """What an aligned step loses of its addends before it adds them up; those that lose something first."""
     addends = sorted(step.addends, key=lambda addend: addend.exact == addend.kept)
     rows = [[addend.name, _decimal(addend.exact), _decimal(addend.kept), _lost(addend)] for addend in addends[:MAX_ADDENDS]]
-    head = f"    {step.name} lines its addends up at 2^{step.largest} and cuts what is below 2^{step.last}:"
-    lines = [head, *table(["", "addend", "kept", "lost"], rows, style, indent=6, gap=2)]
+    parts = told(f"{step.name} lines its addends up at 2^{step.largest} and cuts what is below 2^{step.last}:", indent=4)
+    parts.append(Table(["", "addend", "kept", "lost"], rows, indent=6, gap=2))
     left = addends[MAX_ADDENDS:]
     if left:
         cut = sum(addend.exact != addend.kept for addend in left)
-        lines.append(f"      and {len(left)} more, {f'{cut} of them cut' if cut else 'none of them cut'}")
-    return lines
+        parts += told(f"and {len(left)} more, {f'{cut} of them cut' if cut else 'none of them cut'}", indent=6)
+    return parts
 
 
 def _lost(addend: Addend) -> str:

@@ -7,14 +7,14 @@ from fpsynth.networks.network import stacked
 from fpsynth.report.computed import logits
 from fpsynth.report.layers_apart import Apart, LayerApart, apart
 from fpsynth.report.numerals import significant
-from fpsynth.report.renderers.style import Style, clean
-from fpsynth.report.renderers.tables import table
 from fpsynth.report.stories.divergence_words import called, place, wrong
-from fpsynth.report.stories.divergences import library_lines, outcome_lines, require_told
-from fpsynth.report.stories.explained_divergences import side_lines
+from fpsynth.report.stories.divergences import library_parts, outcome_parts, require_told, wrong_box
+from fpsynth.report.stories.explained_divergences import side_section
 from fpsynth.report.stories.setting import points_section
-from fpsynth.report.stories.ties import title
+from fpsynth.report.stories.teller import Teller
 from fpsynth.report.stories.verdicts import cause, certificate_section, library_section, refuted, sentence
+from fpsynth.report.story import Box, Gap, Paragraph, Part, Story, Table, Title, section, told
+from fpsynth.report.text import STRONG, Span, clean
 from fpsynth.synthesis.result import Result
 from fpsynth.witness.calls import view_call
 from fpsynth.witness.data import View, Witness
@@ -31,43 +31,57 @@ def on_a_graph(witness: Witness) -> bool:
     return not stacked(witness.network) or any(view.network is not None for view in witness.views)
 
 
-def explain_graph(witness: Witness, style: Style) -> str:
+def graph_explained(witness: Witness) -> Story:
     """Tell where the two views part ways: the layers, the sum that shows it first, the logits and the classes.
 
     Raises InputError where a view has no logits.
     """
     require_told(witness)
-    lines = title(f"{heading(witness)}, explained", "", style)
-    lines += style.heading("1  The network") + _network_lines(witness, style)
-    lines += style.heading("2  The ways to evaluate it") + _view_lines(witness, style)
-    lines += style.heading("3  Where they part ways") + _apart_lines(witness, style, sums=True)
-    lines += style.heading("4  What comes out") + _outcome_lines(witness, style)
-    lines += style.heading("5  What is wrong")
-    for told in _wrong(witness):
-        lines += style.wrap(told)
-    return style.finish(lines)
+    return Story(
+        (
+            Title(clean(f"{heading(witness)}, explained")),
+            section("1  The network", _network_parts(witness)),
+            section("2  The ways to evaluate it", _view_parts(witness)),
+            section("3  Where they part ways", _apart_parts(witness, sums=True)),
+            section("4  What comes out", _outcome_parts(witness)),
+            section("5  What is wrong", told(*_wrong(witness))),
+        )
+    )
 
 
-def graph_lines(subject: Result | Witness, style: Style) -> list[str]:
-    """The lines of the report on a witness of such a network, or on a result with one."""
-    witness = subject if isinstance(subject, Witness) else subject.witnesses[0]
-    require_told(witness)
-    lines = title(heading(witness), "witness" if subject is witness else "found", style)
-    lines += style.heading("Network") + _network_lines(witness, style)
-    lines += style.heading("Ways to evaluate it") + _view_lines(witness, style)
-    lines += style.heading("What they compute") + _outcome_lines(witness, style)
-    lines += style.heading("Where they part ways") + _apart_lines(witness, style, sums=False)
-    if witness.claims:
-        lines += style.heading("Certificate") + certificate_section(witness, style)
-    libraries = library_section(witness.observations, style) if witness.two_points else library_lines(witness, style)
-    lines += style.heading("Libraries") + libraries
-    if isinstance(subject, Result):
-        lines += style.heading("Search") + _search_lines(subject, witness, style)
-    inner = style.width - 4
-    first, *others = _wrong(witness)
-    told = [style.paint("What is wrong", "red"), *(style.paint(line, "bold") for line in style.wrap(first, 0, width=inner))]
-    told += [line for text in others for line in style.wrap(text, 0, width=inner)]
-    return [*lines, "", *style.box(told, "red")]
+class GraphTeller(Teller):
+    """Two views of a network of any layers."""
+
+    @property
+    def heading(self) -> str:
+        """The question, the predicate, the format and the size."""
+        return heading(self.witness)
+
+    def sections(self) -> list[Part]:
+        """Network, views, what they compute, where they part ways, certificate and libraries."""
+        witness = self.witness
+        require_told(witness)
+        libraries = library_section(witness.observations) if witness.two_points else library_parts(witness)
+        return [
+            section("Network", _network_parts(witness)),
+            section("Ways to evaluate it", _view_parts(witness)),
+            section("What they compute", _outcome_parts(witness)),
+            section("Where they part ways", _apart_parts(witness, sums=False)),
+            *([section("Certificate", certificate_section(witness))] if witness.claims else []),
+            section("Libraries", libraries),
+        ]
+
+    def search(self, result: Result) -> list[Part]:
+        """What found it, and how long that took."""
+        rows = [["time", f"{result.seconds_solve:.2f} s searching, {result.seconds_total:.2f} s in all"]]
+        origin = self.witness.provenance
+        if origin is not None:
+            rows.insert(0, ["found by", f"{clean(origin.engine)}: {clean(origin.encoding)}, seed {origin.seed}"])
+        return [section("Search", [Table((), rows)])]
+
+    def box(self) -> Box:
+        """What is wrong, and why."""
+        return wrong_box(_wrong(self.witness))
 
 
 def _wrong(witness: Witness) -> list[str]:
@@ -79,21 +93,12 @@ def _wrong(witness: Witness) -> list[str]:
     return [*told, cause(witness, at_b, at_a)] if refuted(witness, at_b, at_a) else told
 
 
-def _outcome_lines(witness: Witness, style: Style) -> list[str]:
+def _outcome_parts(witness: Witness) -> list[Part]:
     """The logits that tell the views apart; of a tie also how near the two points are to each other, and what is certified."""
     if not witness.two_points:
-        return outcome_lines(witness, style)
+        return outcome_parts(witness)
     at_b, at_a = (logits(witness, witness.at(view)) for view in (witness.reference, witness.deployed))
-    return [*outcome_lines(witness, style), "", *points_section(witness, at_b, at_a, style)]
-
-
-def _search_lines(result: Result, witness: Witness, style: Style) -> list[str]:
-    rows = []
-    origin = witness.provenance
-    if origin is not None:
-        rows.append(["found by", f"{clean(origin.engine)}: {clean(origin.encoding)}, seed {origin.seed}"])
-    rows.append(["time", f"{result.seconds_solve:.2f} s searching, {result.seconds_total:.2f} s in all"])
-    return table([], rows, style)
+    return [*outcome_parts(witness), Gap(), *points_section(witness, at_b, at_a)]
 
 
 def heading(witness: Witness) -> str:
@@ -103,7 +108,7 @@ def heading(witness: Witness) -> str:
     return f"{witness.question} · {witness.predicate.kind} · {witness.format} · {size}"
 
 
-def _network_lines(witness: Witness, style: Style) -> list[str]:
+def _network_parts(witness: Witness) -> list[Part]:
     graph = witness.network
     rows = [
         [
@@ -114,21 +119,21 @@ def _network_lines(witness: Witness, style: Style) -> list[str]:
         ]
         for node in graph.nodes[:MAX_NODES]
     ]
-    lines = style.wrap(f"input {_shape(graph.input_shape)}; {counted(graph.operations, 'product')}")
-    lines += table(["layer", "kind", "reads", "gives"], rows, style, gap=2)
+    parts = told(f"input {_shape(graph.input_shape)}; {counted(graph.operations, 'product')}")
+    parts.append(Table(["layer", "kind", "reads", "gives"], rows, gap=2))
     if len(graph.nodes) > MAX_NODES:
-        lines.append(f"    and {len(graph.nodes) - MAX_NODES} more")
-    return lines
+        parts += told(f"and {len(graph.nodes) - MAX_NODES} more", indent=4)
+    return parts
 
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def _view_lines(witness: Witness, style: Style) -> list[str]:
-    lines: list[str] = []
+def _view_parts(witness: Witness) -> list[Part]:
+    parts: list[Part] = []
     for view in witness.views:
-        lines += style.wrap(f"{style.paint(view.name, 'bold')}  {called(view)}", 2, 4)
+        parts.append(Paragraph((Span(view.name, STRONG), f"  {called(view)}"), 2, 4))
         facts = [] if str(view.deployment) == view.label else [clean(str(view.deployment), 200)]
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
@@ -139,9 +144,8 @@ def _view_lines(witness: Witness, style: Style) -> list[str]:
             )
         if view.measured:
             facts.append("its numbers were measured: what was revealed does not give them")
-        for fact in filter(None, facts):
-            lines += style.wrap(fact, 6, 8)
-    return lines
+        parts += told(*filter(None, facts), indent=6, hanging=8)
+    return parts
 
 
 def _replaced(witness: Witness, view: View) -> list[str]:
@@ -152,30 +156,26 @@ def _replaced(witness: Witness, view: View) -> list[str]:
     return [clean(name, 30) for name in changed[:8]] + ["..."] * (len(changed) > 8)
 
 
-def _apart_lines(witness: Witness, style: Style, *, sums: bool) -> list[str]:
+def _apart_parts(witness: Witness, *, sums: bool) -> list[Part]:
     """Layer by layer how far the views are apart; with ``sums`` also the sum that shows it first, under each of them."""
     try:
-        found = apart(witness)
+        layers = apart(witness)
     except InputError as error:
-        return style.wrap(f"Not evaluated layer by layer: {error}")
+        return told(f"Not evaluated layer by layer: {error}")
     names = [view.name for view in (witness.reference, witness.deployed)]
-    rows = [_row(layer) for layer in found.layers[:MAX_NODES] if layer.adds]
+    rows = [_row(layer) for layer in layers.layers[:MAX_NODES] if layer.adds]
     heads = ["layer", "terms", "differ", "by at most", f"error of {names[0]}", f"error of {names[1]}"]
-    lines = table(heads, rows, style, gap=2)
-    if not found.first:
-        return [*lines, *style.wrap("Their revealed arithmetics differ in no layer that both have.")]
+    parts: list[Part] = [Table(heads, rows, gap=2)]
+    if not layers.first:
+        return [*parts, Paragraph("Their revealed arithmetics differ in no layer that both have.")]
     if not sums:
-        return lines
-    _, neuron = found.neurons[0]
-    words = f"They agree before {found.first} and differ there; output {neuron.output} differs most."
-    lines += ["", *style.wrap(words)]
-    for view, sum_of in found.neurons:
-        who = ", ".join(filter(None, (called(view), place(witness, view))))
-        lines += [
-            "",
-            *side_lines(f"{view.name}, {who}", f"{clean(found.first, 30)}[{sum_of.output}]", sum_of, style, MAX_STEPS),
-        ]
-    return lines
+        return parts
+    _, neuron = layers.neurons[0]
+    parts += [Gap(), Paragraph(f"They agree before {layers.first} and differ there; output {neuron.output} differs most.")]
+    for view, sum_of in layers.neurons:
+        who = ", ".join(filter(None, (view.name, called(view), place(witness, view))))
+        parts.append(side_section(who, f"{clean(layers.first, 30)}[{sum_of.output}]", sum_of, MAX_STEPS))
+    return parts
 
 
 def _row(layer: LayerApart) -> list[str]:

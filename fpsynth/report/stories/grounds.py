@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fpsynth.report.renderers.style import Style, clean, listed
+from fpsynth.report.story import Paragraph, Part, section
+from fpsynth.report.text import clean, listed
 from fpsynth.synthesis.comparison import parting_output
 from fpsynth.synthesis.contest import Comparison, Difference
 from fpsynth.synthesis.grounds import Ground
@@ -29,18 +30,13 @@ def _classes(ground: Ground) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def ground_lines(result: Result, style: Style) -> list[str]:
+def ground_parts(result: Result) -> list[Part]:
     """The section that says what an answer rests on; nothing where that is no reveal."""
     if not result.grounds:
         return []
-    lines = style.heading("Rests on reveals")
-    for row in revealed_rows(result.grounds):
-        lines += style.wrap(row, 2, 4)
-    comparison = result.comparison
-    if comparison is not None:
-        for line in comparison_lines(comparison):
-            lines += style.wrap(line, 2, 4)
-    return lines
+    rows = revealed_rows(result.grounds)
+    rows += [] if result.comparison is None else comparison_lines(result.comparison)
+    return [section("Rests on reveals", (Paragraph(row, 2, 4) for row in rows))]
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import kernel_call
-from fpsynth.report.renderers.style import Style
+from fpsynth.report.story import CrossTable, Gap, Paragraph, Part, Story, Title, section, told
 from fpsynth.sums.arithmetic_json import arithmetic_to_json
 from fpsynth.synthesis.matrix import Cell, Matrix
 from fpsynth.wording import counted
@@ -33,43 +33,58 @@ def status(cell: Cell) -> str:
     return "confirmed" if cell.confirmed else "missing" if cell.divergence is None else "disobeyed"
 
 
-def matrix_text(matrix: Matrix, style: Style) -> str:
+def matrix_story(matrix: Matrix) -> Story:
     """The classes of environments, the table of pairs, what failed, and the published detectors."""
     shape = f"{counted(matrix.terms, 'term')} · {counted(matrix.outputs, 'output')}"
-    title = f"fpsynth matrix · {matrix.dtype} · {shape}"
-    lines = [style.paint(title, "bold"), style.paint("━" * style.width, "dim")]
-    lines += style.heading(_counted(matrix))
+    refused = [f"{member.environment}: {member.reason}" for member in matrix.members if member.reveal is None]
+    runs = sum(cell.runs for cell in matrix.cells)
+    pairs = counted(len(matrix.cells), "pair")
+    return Story(
+        (
+            Title(f"fpsynth matrix · {matrix.dtype} · {shape}", program=""),
+            section(_counted(matrix), _classes(matrix)),
+            *([section("Not revealed", told(*refused, hanging=4))] if refused else []),
+            section("Detectors: above zero in one arithmetic, below zero in the other", _detectors(matrix)),
+            section("Published detectors (Szász, Bánhelyi and Jelasity, ICML 2025)", told(*_published(matrix), hanging=4)),
+            Gap(),
+            Paragraph(f"{matrix.confirmed} of {pairs} confirmed in {counted(runs, 'run')}, {matrix.seconds:.0f} s", 0),
+        )
+    )
+
+
+def _classes(matrix: Matrix) -> list[Part]:
+    """Each arithmetic, and the environments that have it."""
+    parts: list[Part] = []
     for number, members in enumerate(matrix.classes):
         first = matrix.members[members[0]]
-        found = first.reveal
-        assert found is not None
-        checked = found.at(0, 0).check
-        lines += style.wrap(f"{class_name(number)}  {first.arithmetic} · {checked}", 2, 4)
-        for line in gathered([matrix.members[k].environment for k in members]):
-            lines += style.wrap(line, 6, 8)
-    refused = [member for member in matrix.members if member.reveal is None]
-    if refused:
-        lines += style.heading("Not revealed")
-        for member in refused:
-            lines += style.wrap(f"{member.environment}: {member.reason}", 2, 4)
-    lines += style.heading("Detectors: above zero in one arithmetic, below zero in the other")
-    lines += _grid(matrix, style)
-    lines += style.wrap(
-        "✓ in every environment of both arithmetics, each way round; ✗ an environment disobeyed; ? none found", 2
-    )
-    failed = [cell for cell in matrix.cells if not cell.confirmed]
-    for cell in failed:
-        lines += style.wrap(f"{class_name(cell.first)} {class_name(cell.second)}: {cell.reason}", 4, 6)
-    lines += style.heading("Published detectors (Szász, Bánhelyi and Jelasity, ICML 2025)")
+        assert first.reveal is not None
+        parts += told(f"{class_name(number)}  {first.arithmetic} · {first.reveal.at(0, 0).check}", hanging=4)
+        parts += told(*gathered([matrix.members[k].environment for k in members]), indent=6, hanging=8)
+    return parts
+
+
+def _detectors(matrix: Matrix) -> list[Part]:
+    """Every pair with its mark, and why some have no detector."""
+    marks = {"confirmed": "✓", "disobeyed": "✗", "missing": "?"}
+    marked = {(cell.first, cell.second): marks[status(cell)] for cell in matrix.cells}
+    places = range(len(matrix.classes))
+    rows = [[marked.get((min(i, j), max(i, j)), "·") for j in places] for i in places]
+    legend = "✓ in every environment of both arithmetics, each way round; ✗ an environment disobeyed; ? none found"
+    failed = [
+        f"{class_name(cell.first)} {class_name(cell.second)}: {cell.reason}" for cell in matrix.cells if not cell.confirmed
+    ]
+    return [CrossTable([class_name(k) for k in places], rows), Paragraph(legend), *told(*failed, indent=4, hanging=6)]
+
+
+def _published(matrix: Matrix) -> list[str]:
+    """In how many environments each published detector fires, and in which where they are few."""
+    lines = []
     for known in matrix.published:
         total = len(known.fires) + len(known.silent)
         fires = [name.replace(f",outputs={matrix.outputs}", "") for name in known.fires]
         names = f": {', '.join(fires)}" if 0 < len(fires) <= 6 else ""
-        lines += style.wrap(f"{known.name} fires in {len(known.fires)} of {counted(total, 'environment')}{names}", 2, 4)
-    runs = sum(cell.runs for cell in matrix.cells)
-    total = len(matrix.cells)
-    lines += ["", f"{matrix.confirmed} of {counted(total, 'pair')} confirmed in {counted(runs, 'run')}, {matrix.seconds:.0f} s"]
-    return style.finish(lines)
+        lines.append(f"{known.name} fires in {len(known.fires)} of {counted(total, 'environment')}{names}")
+    return lines
 
 
 def _counted(matrix: Matrix) -> str:
@@ -106,24 +121,6 @@ def gathered(environments: Sequence[Environment]) -> list[str]:
 def _short(matrix: Matrix, index: int) -> str:
     """The environment without what all share."""
     return str(matrix.members[index].environment).replace(f",outputs={matrix.outputs}", "")
-
-
-def _grid(matrix: Matrix, style: Style) -> list[str]:
-    """Row against column; where the columns have no room side by side they come in several blocks."""
-    marks = {"confirmed": "✓", "disobeyed": "✗", "missing": "?"}
-    table = {(cell.first, cell.second): marks[status(cell)] for cell in matrix.cells}
-    names = [class_name(k) for k in range(len(matrix.classes))]
-    width = max(map(len, names), default=1) + 1
-    most = (style.width - 2) // width - 1
-    lines = []
-    for start in range(0, max(len(names), 1), most):
-        columns = range(start, min(start + most, len(names)))
-        lines += [""] if start else []
-        lines.append("  " + " " * width + "".join(names[j].rjust(width) for j in columns))
-        for i, name in enumerate(names):
-            row = [table.get((min(i, j), max(i, j)), "·").rjust(width) for j in columns]
-            lines.append("  " + name.rjust(width) + "".join(row))
-    return lines
 
 
 def matrix_svg(matrix: Matrix) -> str:

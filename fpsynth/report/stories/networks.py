@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from fpsynth.aliases import Json
 from fpsynth.evaluators.rounded import rounded_words
-from fpsynth.report.renderers.style import Style
-from fpsynth.report.renderers.tables import table
+from fpsynth.report.story import Gap, Paragraph, Part, Story, Table, quiet, told
+from fpsynth.report.text import RIGHT, WRONG, Span
 from fpsynth.synthesis.comparing.compared import NetworkComparison
 from fpsynth.wording import counted
 
@@ -15,53 +15,51 @@ _CHANGES = 8
 """Inputs that are named of a pair."""
 
 
-def network_reveals_text(reveals: Sequence[dict[str, Any]], style: Style) -> str:
+def network_reveals_story(reveals: Sequence[Json]) -> Story:
     """One table for each environment."""
-    lines: list[str] = []
-    for number, found in enumerate(reveals):
-        lines += ([""] if number else []) + _one(found, style)
-    return style.finish(lines)
+    parts: list[Part] = []
+    for number, reveal in enumerate(reveals):
+        parts += ([Gap()] if number else []) + _one(reveal)
+    return Story(tuple(parts))
 
 
-def _one(found: dict[str, Any], style: Style) -> list[str]:
-    whole = found["network"]
+def _one(reveal: Json) -> list[Part]:
+    whole = reveal["network"]
     rows = [
         (layer["name"], layer["kind"], layer["arithmetic"] + _more(layer), f"{layer['explained']}/{layer['of']}")
-        for layer in found["layers"]
+        for layer in reveal["layers"]
     ]
-    perfect = whole["explained"] == whole["of"] and all(layer["explained"] == layer["of"] for layer in found["layers"])
-    mark = style.paint("✓", "green") if perfect else style.paint("✗", "red")
+    perfect = whole["explained"] == whole["of"] and all(layer["explained"] == layer["of"] for layer in reveal["layers"])
+    mark = Span("✓", RIGHT) if perfect else Span("✗", WRONG)
+    remarks = [*_cached(reveal), *(f"{one['node']}: {one['name']}" for one in reveal["rewrites"]), *_notes(reveal)]
     return [
-        *style.wrap(f"{found['environment']} · {found['dtype']} · {found['version']}", 0),
-        *table(("layer", "kind", "arithmetic", "explains"), rows, style),
-        f"  {mark} the whole network: explains {whole['explained']}/{whole['of']} logits, bit for bit",
-        *(line for told in _cached(found) for line in style.wrap(f"  {told}", 4)),
-        *(line for one in found["rewrites"] for line in style.wrap(f"  {one['node']}: {one['name']}", 4)),
-        *(line for note in _notes(found) for line in style.wrap(f"  {note}", 4)),
+        Paragraph(f"{reveal['environment']} · {reveal['dtype']} · {reveal['version']}", 0),
+        Table(("layer", "kind", "arithmetic", "explains"), rows),
+        Paragraph((mark, f" the whole network: explains {whole['explained']}/{whole['of']} logits, bit for bit")),
+        *told(*remarks, indent=4),
     ]
 
 
-def _cached(found: dict[str, Any]) -> list[str]:
+def _cached(reveal: Json) -> list[str]:
     """What was read from the cache on disk instead of being asked of the library, if anything was."""
-    if found["cached"]:
-        return [f"from the cache, revealed {found['revealed']}"]
-    kept = [layer["name"] for layer in found["layers"] if layer["cached"]]
+    if reveal["cached"]:
+        return [f"from the cache, revealed {reveal['revealed']}"]
+    kept = [layer["name"] for layer in reveal["layers"] if layer["cached"]]
     return [f"from the cache: the {'kernel' if len(kept) == 1 else 'kernels'} of {', '.join(kept)}"] if kept else []
 
 
-def _more(layer: dict[str, Any]) -> str:
+def _more(layer: Json) -> str:
     """How many outputs have another arithmetic than the commonest."""
     others = sum(one["outputs"] for one in layer["classes"][1:])
     return f"; {counted(others, 'output')} otherwise" if others else ""
 
 
-def _notes(found: dict[str, Any]) -> list[str]:
-    return [*found["notes"], *(f"{layer['name']}: {note}" for layer in found["layers"] for note in layer["notes"])]
+def _notes(reveal: Json) -> list[str]:
+    return [*reveal["notes"], *(f"{layer['name']}: {note}" for layer in reveal["layers"] for note in layer["notes"])]
 
 
-def comparison_text(found: NetworkComparison, style: Style) -> str:
+def comparison_story(found: NetworkComparison) -> Story:
     """The verdict in one line, then environments and pairs."""
-    lines = [verdict_line(found), ""]
     rows: list[tuple[str, ...]] = []
     for one in found.environments:
         if one.not_run:
@@ -70,21 +68,27 @@ def comparison_text(found: NetworkComparison, style: Style) -> str:
         right = "" if one.correct is None else f"{one.correct}/{found.inputs}"
         distance = f"≤ {one.exact_distance:.2g}" if found.bounded else "-"
         rows.append((one.name, f"{one.reproduced}/{one.of}", distance, right))
-    lines += table(("environment", "reproduced", "from exact", "correct"), rows, style)
+    parts: list[Part] = [Paragraph(verdict_line(found), 0), Gap()]
+    parts.append(Table(("environment", "reproduced", "from exact", "correct"), rows))
     if found.pairs:
-        lines += ["", *table(("a", "b", "classes", "equal logits", "largest difference"), _pairs(found), style)]
-    lines += ["", *style.wrap(_bound_words(found), 2)]
+        parts += [Gap(), Table(("a", "b", "classes", "equal logits", "largest difference"), _pairs(found))]
+    return Story((*parts, Gap(), *told(*_remarks(found)), quiet(_MEANINGS)))
+
+
+_MEANINGS = (
+    "reproduced: logits that the arithmetics revealed of each layer give bit for bit; from exact: how far a logit is from its"
+    " exact value, at most"
+)
+
+
+def _remarks(found: NetworkComparison) -> Iterator[str]:
+    """The bound for any order, what was revealed before, and that the network was rounded."""
+    yield _bound_words(found)
     kept = [one.name for one in found.environments if one.reveal is not None and one.reveal["cached"]]
     if kept:
-        lines += style.wrap(f"Revealed before, and read from the cache: {', '.join(kept)}.", 2)
+        yield f"Revealed before, and read from the cache: {', '.join(kept)}."
     if found.rounded:
-        lines += style.wrap(f"{rounded_words(found.rounded, found.network, found.dtype)}: that network is compared.", 2)
-    explanation = (
-        "reproduced: logits that the arithmetics revealed of each layer give bit for bit; from exact: how far a logit is from"
-        " its exact value, at most"
-    )
-    lines += [style.paint(part, "dim") for part in style.wrap(explanation, 2)]
-    return style.finish(lines)
+        yield f"{rounded_words(found.rounded, found.network, found.dtype)}: that network is compared."
 
 
 def verdict_line(found: NetworkComparison) -> str:
@@ -121,7 +125,7 @@ def _bound_words(found: NetworkComparison) -> str:
     )
 
 
-def comparison_json(found: NetworkComparison) -> dict[str, Any]:
+def comparison_json(found: NetworkComparison) -> Json:
     """The same as data."""
     return {
         "verdict": found.verdict,

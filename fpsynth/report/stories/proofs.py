@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fpsynth.report.renderers.style import clean, listed
+from fpsynth.report.text import clean, listed
 from fpsynth.synthesis.verdicts import Proof, Refutation
 from fpsynth.wording import counted
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from fpsynth.libraries.calls import memory_words
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import kernel_call
 from fpsynth.libraries.operands import patch_shape, patch_text
-from fpsynth.report.renderers.style import Style, clean
-from fpsynth.report.renderers.tables import table
-from fpsynth.report.renderers.trees import subject, tree_text
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.renderers.terminal import render
+from fpsynth.report.renderers.trees import subject
+from fpsynth.report.story import Entry, Gap, Paragraph, Part, Section, Story, Table, Title, TreeFigure, quiet, section, told
+from fpsynth.report.text import RIGHT, WRONG, Span, clean
 from fpsynth.revealing.result import PositionClass, Reveal, Unexplained, steps_in_words
 from fpsynth.rounding import Rounding
 from fpsynth.sums import facts
@@ -40,52 +43,56 @@ _DEVICE = {
 """Facts of a reveal that say where it was computed, and what stands before them."""
 
 
-def reveals_text(reveals: Sequence[Reveal], style: Style) -> str:
-    """One section per kernel, in lines of the style's width; several kernels are compared in a table at the end.
+@dataclass
+class _Told:
+    """What a story has said already: arithmetics, each with where it stands, and signs."""
+
+    seen: dict[Arithmetic, str] = field(default_factory=dict)
+    legend: dict[str, None] = field(default_factory=dict)
+
+
+def reveals_story(reveals: Sequence[Reveal]) -> Story:
+    """One section per kernel; several kernels are compared in a table at the end.
 
     An arithmetic that was drawn already is only referred to.
     """
-    seen: dict[Arithmetic, str] = {}
-    lines: list[str] = []
-    legend: dict[str, None] = {}
-    for number, found in enumerate(reveals):
-        lines += ([""] if number else []) + _one(found, style, seen, legend)
-    if legend:
-        lines += ["", *(style.paint(part, "dim") for line in legend for part in style.wrap(line, 2))]
-    if len(reveals) > 1:
-        lines += _compared(reveals, style)
-    return style.finish(lines)
+    before = _Told()
+    parts: list[Part] = []
+    for number, reveal in enumerate(reveals):
+        parts += ([Gap()] if number else []) + _one(reveal, before)
+    if before.legend:
+        parts += [Gap(), *map(quiet, before.legend)]
+    return Story((*parts, *([_compared(reveals)] if len(reveals) > 1 else [])))
 
 
-def _one(found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[str, None]) -> list[str]:
-    kernel = found.kernel
-    parts = [str(kernel.environment), str(kernel.dtype), counted(kernel.terms, "term")] + (["with bias"] if kernel.bias else [])
-    lines = [style.paint(" · ".join(parts), "bold"), style.paint("━" * style.width, "dim")]
+def _one(reveal: Reveal, before: _Told) -> list[Part]:
+    kernel = reveal.kernel
+    what = [str(kernel.environment), str(kernel.dtype), counted(kernel.terms, "term")] + (["with bias"] if kernel.bias else [])
     call = kernel_call(kernel)
-    lines += style.wrap(call, 2, 4)
-    legend.update(dict.fromkeys(memory_words(call)))
+    parts: list[Part] = [Title(" · ".join(what), program=""), Paragraph(call, 2, 4)]
+    before.legend.update(dict.fromkeys(memory_words(call)))
     if kernel.environment.operation.startswith("conv"):
-        lines += style.wrap(patch_text(kernel.terms), 2)
-    for number, cls in enumerate(found.classes):
-        lines += _class(cls, found, style, seen, legend, number < _DRAWN)
-    if _moved(found):
-        told = f"✗ alignment matters: {clean(found.alignment)}; what stands above is of operands at such a multiple"
-        lines += ["", *(style.paint(line, "red") for line in style.wrap(told, 2, 4))]
-    shown = {
-        "repeats": "the same results" if found.repeats == "same" else found.repeats,
-        "alignment": found.alignment if not _moved(found) else "",
-        "threads": found.threads,
-        "library": " · ".join(filter(None, (f"{kernel.environment.library} {found.version}", device_text(found)))),
-        "cache": f"from the cache, revealed {found.revealed}" if found.cached else "",
-        "effort": f"{counted(found.tree_calls, 'call')} for the order, {found.calls} in all, {found.seconds:.2f} s",
+        parts += told(patch_text(kernel.terms))
+    for number, cls in enumerate(reveal.classes):
+        parts += _class(cls, reveal, before, number < _DRAWN)
+    if _moved(reveal):
+        moved = f"✗ alignment matters: {clean(reveal.alignment)}; what stands above is of operands at such a multiple"
+        parts += [Gap(), Paragraph(moved, 2, 4, WRONG)]
+    notes = [Entry("note", clean(note, 1000), 11, 2) for note in reveal.notes]
+    return [*parts, Gap(), *(Entry(name, clean(text), 11, 2) for name, text in _facts(reveal).items() if text), *notes]
+
+
+def _facts(reveal: Reveal) -> dict[str, str]:
+    """What else was found out, and what it took."""
+    kernel = reveal.kernel
+    return {
+        "repeats": "the same results" if reveal.repeats == "same" else reveal.repeats,
+        "alignment": reveal.alignment if not _moved(reveal) else "",
+        "threads": reveal.threads,
+        "library": " · ".join(filter(None, (f"{kernel.environment.library} {reveal.version}", device_text(reveal)))),
+        "cache": f"from the cache, revealed {reveal.revealed}" if reveal.cached else "",
+        "effort": f"{counted(reveal.tree_calls, 'call')} for the order, {reveal.calls} in all, {reveal.seconds:.2f} s",
     }
-    lines.append("")
-    for name, text in shown.items():
-        if text:
-            lines += style.wrap(f"{name:<11}{clean(text)}", 2, 13)
-    for note in found.notes:
-        lines += style.wrap(f"note       {clean(note, 1000)}", 2, 13)
-    return lines
 
 
 def _moved(found: Reveal) -> bool:
@@ -93,46 +100,41 @@ def _moved(found: Reveal) -> bool:
     return found.alignment.startswith("other results")
 
 
-def _class(
-    cls: PositionClass, found: Reveal, style: Style, seen: dict[Arithmetic, str], legend: dict[str, None], draw: bool
-) -> list[str]:
-    how, terms = cls.arithmetic, found.kernel.terms
-    earlier, first = seen.get(how), not seen
-    lines = ["", *style.wrap(f"{_positions(cls, found)}: {how}" + (f" (as for {earlier})" if earlier else ""), 2, 4)]
-    steps = steps_in_words(how, terms)
-    lines += style.wrap(steps, 4, 6) if steps else []
+def _class(cls: PositionClass, reveal: Reveal, before: _Told, draw: bool) -> list[Part]:
+    arithmetic, terms = cls.arithmetic, reveal.kernel.terms
+    earlier, first = before.seen.get(arithmetic), not before.seen
+    named = f"{_positions(cls, reveal)}: {arithmetic}" + (f" (as for {earlier})" if earlier else "")
+    parts: list[Part] = [Gap(), Paragraph(named, 2, 4)]
+    steps = steps_in_words(arithmetic, terms)
+    parts += told(steps, indent=4, hanging=6) if steps else []
     if draw and not earlier:
-        drawing = tree_text(how, terms, width=style.width - 4, rows=_ROWS, unicode=style.unicode, legend=False).splitlines()
-        lines += [f"    {line}" for line in drawing[1:]] + _signs(how, terms, style, legend)
-        seen[how] = f"batch {found.kernel.environment.batch}, {_positions(cls, found)}"
-    mark, colour = ("✓", "green") if cls.check.perfect else ("✗", "red")
-    lines.append("    " + style.paint(f"{mark} {cls.check}", colour) + " hostile vectors, bit for bit")
-    if first:
-        lines += [style.paint(line, "dim") for line in style.wrap(_HOSTILE, 6)]
-    if cls.check.first is not None:
-        lines += _unexplained(cls.check.first, style)
-    return lines
+        parts += [TreeFigure(arithmetic, terms, _ROWS), *_signs(arithmetic, terms, before)]
+        before.seen[arithmetic] = f"batch {reveal.kernel.environment.batch}, {_positions(cls, reveal)}"
+    mark = Span(f"✓ {cls.check}", RIGHT) if cls.check.perfect else Span(f"✗ {cls.check}", WRONG)
+    parts.append(Paragraph((mark, " hostile vectors, bit for bit"), 4))
+    parts += [quiet(_HOSTILE, 6)] if first else []
+    return [*parts, *([] if cls.check.first is None else _unexplained(cls.check.first))]
 
 
-def _signs(how: Arithmetic, terms: int, style: Style, legend: dict[str, None]) -> list[str]:
-    """What the signs of a drawing mean that mean something else in others; the ``legend`` of all gets the rest."""
-    drawn = subject(how, terms)
-    legend.update(dict.fromkeys(line for line in drawn.legend if line not in drawn.own_legend))
-    return [line for text in drawn.own_legend for line in style.wrap(text, 4, 6)]
+def _signs(arithmetic: Arithmetic, terms: int, before: _Told) -> list[Part]:
+    """What the signs of a drawing mean that mean something else in others; the legend of all gets the rest."""
+    drawn = subject(arithmetic, terms)
+    before.legend.update(dict.fromkeys(line for line in drawn.legend if line not in drawn.own_legend))
+    return told(*drawn.own_legend, indent=4, hanging=6)
 
 
-def _compared(reveals: Sequence[Reveal], style: Style) -> list[str]:
+def _compared(reveals: Sequence[Reveal]) -> Section:
     """How many arithmetics each kernel has, and which positions of which kernels share the largest class's."""
     letters: dict[Arithmetic, int] = {}
     rows = []
-    for found in reveals:
-        numbers = [letters.setdefault(cls.arithmetic, len(letters) + 1) for cls in found.classes]
-        checks = [cls.check for cls in found.classes]
+    for reveal in reveals:
+        numbers = [letters.setdefault(cls.arithmetic, len(letters) + 1) for cls in reveal.classes]
+        checks = [cls.check for cls in reveal.classes]
         explained = f"{sum(check.explained for check in checks)}/{sum(check.total for check in checks)}"
         names = ", ".join(f"#{number}" for number in numbers[:8]) + (", ..." if len(numbers) > 8 else "")
-        rows.append([str(found.kernel.environment.batch), names, explained, str(found.calls), f"{found.seconds:.2f} s"])
-    title = f"{counted(len(letters), 'different arithmetic')}, numbered as they come up above"
-    return style.heading(title) + table(["batch", "arithmetics", "explained", "calls", "time"], rows, style)
+        rows.append([str(reveal.kernel.environment.batch), names, explained, str(reveal.calls), f"{reveal.seconds:.2f} s"])
+    heading = f"{counted(len(letters), 'different arithmetic')}, numbered as they come up above"
+    return section(heading, [Table(["batch", "arithmetics", "explained", "calls", "time"], rows)])
 
 
 def device_text(found: Reveal) -> str:
@@ -152,8 +154,8 @@ def reveal_table(rows: Sequence[Reveal], width: int = 120) -> str:
     """
     if not rows:
         return ""
-    style = Style(width=width)
-    return style.finish(table(_COLUMNS, [_table_row(found) for found in rows], style, indent=0, gap=2)).rstrip("\n")
+    compared = Table(_COLUMNS, [_table_row(found) for found in rows], indent=0, gap=2)
+    return render(Story((compared,)), Style(width=width)).rstrip("\n")
 
 
 def _table_row(found: Reveal) -> list[str]:
@@ -277,14 +279,12 @@ def _runs(numbers: Sequence[int]) -> str:
     return ", ".join(parts)
 
 
-def _unexplained(first: Unexplained, style: Style) -> list[str]:
-    told = f"the library gives {first.library.hex()}, predicted {first.predicted.hex()}"
-    lines = style.wrap(f"the first vector that is not explained: {told}", 4, 6)
+def _unexplained(first: Unexplained) -> list[Part]:
+    values = f"the library gives {first.library.hex()}, predicted {first.predicted.hex()}"
+    parts = told(f"the first vector that is not explained: {values}", indent=4, hanging=6)
     largest = sorted(range(len(first.inputs)), key=lambda k: -abs(first.weights[k] * first.inputs[k]))[:_SHOWN]
-    for k in sorted(largest):
-        lines += style.wrap(f"{k}: {first.weights[k].hex()} * {first.inputs[k].hex()}", 6, 8)
-    if first.bias is not None:
-        lines.append(f"      bias: {first.bias.hex()}")
+    products = [f"{k}: {first.weights[k].hex()} * {first.inputs[k].hex()}" for k in sorted(largest)]
+    products += [] if first.bias is None else [f"bias: {first.bias.hex()}"]
     if len(first.inputs) > _SHOWN:
-        lines.append(f"      and {counted(len(first.inputs) - _SHOWN, 'smaller product')}")
-    return lines
+        products.append(f"and {counted(len(first.inputs) - _SHOWN, 'smaller product')}")
+    return [*parts, *told(*products, indent=6, hanging=8)]

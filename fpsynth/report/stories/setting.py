@@ -10,8 +10,8 @@ from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import decimal, power_text, radius_text, shortest, significant
-from fpsynth.report.renderers.style import CLASS_COLOURS, NO_BREAK, Style, whole
-from fpsynth.report.renderers.tables import table
+from fpsynth.report.story import Gap, Paragraph, Part, Sketch, Table, quiet
+from fpsynth.report.text import QUIET, STRONG, Span, Text, class_text, class_tone, whole
 from fpsynth.rounding import from_float, to_index
 from fpsynth.verifiers.bounds import sqrt_upper
 from fpsynth.witness import Witness
@@ -26,16 +26,6 @@ _FLOAT64 = Fraction(1, 1 << 48)
 """What a radius may differ by from ratio times distance, both float64, without being another one."""
 
 
-def class_colour(number: int | None) -> str:
-    """The colour of a class (none for no class)."""
-    return "" if number is None else CLASS_COLOURS[number % len(CLASS_COLOURS)]
-
-
-def class_text(number: int | None, style: Style, prefix: str = "class ") -> str:
-    """A class in its colour; a dash for none."""
-    return "–" if number is None else style.paint(f"{prefix}{number}", class_colour(number))
-
-
 def distance_squared(witness: Witness) -> Fraction:
     """The squared L2 distance of the two points, exactly."""
     pairs = zip(witness.certified, witness.point, strict=True)
@@ -47,28 +37,27 @@ def distance(witness: Witness) -> float:
     return float(sqrt_upper(distance_squared(witness)))
 
 
-def network_section(witness: Witness, style: Style) -> list[str]:
+def network_section(witness: Witness) -> list[Part]:
     """The network: a sketch and its weights."""
     network = witness.network
     biased = any(layer.bias is not None for layer in network.dense_layers)
     if network.widths[0] == 1 and len(network.dense_layers) == 1 and not biased and network.widths[-1] <= 5:
-        return [*_scalar_sketch(network, style), "", *_scalar_weights(network, witness.format, style)]
-    parts = " ──▶ ".join(map(whole, [*network_parts(network), "argmax"]))
-    lines = [line.replace(NO_BREAK, " ") for line in style.wrap(parts, 2, 4)]
+        return [_scalar_sketch(network), Gap(), _scalar_weights(network, witness.format)]
+    parts: list[Part] = [Paragraph(" ──▶ ".join(map(whole, [*layer_names(network), "argmax"])), 2, 4)]
     count = sum(1 for _ in network.entries())
     if count > MAX_ENTRIES or max(network.widths[:-1]) > 5:
-        return [*lines, *style.wrap(_summary(network, count))]
+        return [*parts, Paragraph(_summary(network, count))]
     for index, layer in enumerate(network.dense_layers):
-        lines += ["", *_weights_table(network, index, layer, witness.format, style)]
-    return lines
+        parts += [Gap(), _weights_table(network, index, layer, witness.format)]
+    return parts
 
 
-def _scalar_sketch(network: Network, style: Style) -> list[str]:
+def _scalar_sketch(network: Network) -> Sketch:
     """x fans out to the outputs, which meet in the argmax."""
     outputs = network.widths[-1]
     rows = 2 * outputs - 1
     middle = rows // 2
-    lines = []
+    lines: list[Text] = []
     for row in range(rows):
         k, wire = divmod(row, 2)
         left = "╭" if row == 0 else "╰" if row == rows - 1 else "├" if wire == 0 else "│"
@@ -76,20 +65,19 @@ def _scalar_sketch(network: Network, style: Style) -> list[str]:
         if row == middle:
             left, right = ("┼", "┼") if wire == 0 else ("┤", "├")
         inside = f"── × w{k} ──▶ y{k} ──" if wire == 0 else " " * 17
-        painted = style.paint(inside, class_colour(k)) if wire == 0 else inside
         before, after = ("  x ──", "──▶ argmax ──▶ class") if row == middle else ("      ", "")
-        lines.append(f"{before}{left}{painted}{right}{after}")
-    return lines
+        lines.append((f"{before}{left}", Span(inside, class_tone(k) if wire == 0 else ""), f"{right}{after}"))
+    return Sketch(lines)
 
 
-def _scalar_weights(network: Network, fmt: Format, style: Style) -> list[str]:
-    rows = []
+def _scalar_weights(network: Network, fmt: Format) -> Table:
+    rows: list[list[Text]] = []
     weights = network.dense_layers[0].weight[:, 0].tolist()
     for k, weight in enumerate(weights):
         steps = to_index(from_float(weight), fmt) - to_index(from_float(weights[0]), fmt)
         where = _steps_away(steps, fmt, "w0") if k and steps else ""
-        rows.append([style.paint(f"w{k}", class_colour(k)) + f" = {decimal(weight)}", hex_text(weight), where])
-    return table([], rows, style)
+        rows.append([(Span(f"w{k}", class_tone(k)), f" = {decimal(weight)}"), hex_text(weight), where])
+    return Table((), rows)
 
 
 def _steps_away(steps: int, fmt: Format, other: str) -> str:
@@ -100,7 +88,7 @@ def _steps_away(steps: int, fmt: Format, other: str) -> str:
     return f"the next {fmt} number {side} {other}" if abs(steps) == 1 else f"{abs(steps)} {fmt} numbers {side} {other}"
 
 
-def network_parts(network: Network) -> list[str]:
+def layer_names(network: Network) -> list[str]:
     """The layers as they follow each other, from the input to the logits."""
     parts = [f"x ({network.widths[0]})"]
     for index, layer in enumerate(network.dense_layers):
@@ -117,7 +105,7 @@ def _summary(network: Network, count: int) -> str:
     )
 
 
-def _weights_table(network: Network, index: int, layer: Dense, fmt: Format, style: Style) -> list[str]:
+def _weights_table(network: Network, index: int, layer: Dense, fmt: Format) -> Table:
     """One layer: a neuron's weights as decimals, and below them as hexadecimal floats."""
     last = index + 1 == len(network.dense_layers)
     several = len(network.dense_layers) > 2
@@ -125,61 +113,60 @@ def _weights_table(network: Network, index: int, layer: Dense, fmt: Format, styl
     from_prefix = f"{index - 1}." if index and several else ""
     to_prefix = f"{index}." if not last and several else ""
     header = ["", *(f"{source}{from_prefix}{k} ×" for k in range(layer.inputs)), *(["bias"] if layer.bias is not None else [])]
-    rows: list[list[str]] = []
+    rows: list[list[Text]] = []
     for j, weights in enumerate(layer.weight.tolist()):
         entries = [*weights, *([float(layer.bias[j])] if layer.bias is not None else [])]
         rows.append([f"{target}{to_prefix}{j}" + ("" if last else " = ReLU of"), *(shortest(w, fmt) for w in entries)])
-        rows.append(["", *(style.paint(hex_text(w), "dim") for w in entries)])
-    return table(header, rows, style)
+        rows.append(["", *(Span(hex_text(w), QUIET) for w in entries)])
+    return Table(header, rows)
 
 
-def points_section(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+def points_section(witness: Witness, at_b: Logits, at_a: Logits) -> list[Part]:
     """The two points, their classes, their distance, the certified radius and the ratio."""
-    lines = _scalar_points(witness, at_b, at_a, style) if len(witness.certified) == 1 else _points(witness, at_b, at_a, style)
-    return [*lines, "", *_measures(witness, style)]
+    points = _scalar_points if len(witness.certified) == 1 else _points
+    return [*points(witness, at_b, at_a), Gap(), _measures(witness)]
 
 
-def _scalar_points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+def _scalar_points(witness: Witness, at_b: Logits, at_a: Logits) -> list[Part]:
     (b,), (a,) = witness.certified, witness.point
     steps = to_index(from_float(a), witness.format) - to_index(from_float(b), witness.format)
-    rows = [
-        ["certified", f"b = {decimal(b)}", hex_text(b), class_text(at_b.rounded_class, style)],
-        ["counterexample", f"a = {decimal(a)}", hex_text(a), class_text(at_a.rounded_class, style)],
+    rows: list[list[Text]] = [
+        ["certified", f"b = {decimal(b)}", hex_text(b), class_text(at_b.rounded_class)],
+        ["counterexample", f"a = {decimal(a)}", hex_text(a), class_text(at_a.rounded_class)],
     ]
-    return [*table([], rows, style), style.paint(f"  a is {_steps_away(steps, witness.format, 'b')}", "dim")]
+    return [Table((), rows), quiet(f"a is {_steps_away(steps, witness.format, 'b')}")]
 
 
-def _points(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+def _points(witness: Witness, at_b: Logits, at_a: Logits) -> list[Part]:
     fmt = witness.format
     pairs = list(zip(witness.certified, witness.point, strict=True))
     changed = [k for k, (b, a) in enumerate(pairs) if b != a]
     chosen = range(len(pairs)) if len(pairs) <= MAX_INPUTS else changed[:MAX_INPUTS]
-    rows = [list(_components(k, pairs[k][0], pairs[k][1], fmt)) for k in chosen]
-    rows.append(["", class_text(at_b.rounded_class, style), "", class_text(at_a.rounded_class, style), ""])
-    lines = table(["", "b, certified", "", "a, counterexample", ""], rows, style)
+    rows: list[list[Text]] = [list(_components(k, pairs[k][0], pairs[k][1], fmt)) for k in chosen]
+    rows.append(["", class_text(at_b.rounded_class), "", class_text(at_a.rounded_class), ""])
+    parts: list[Part] = [Table(["", "b, certified", "", "a, counterexample", ""], rows)]
     if len(chosen) < len(pairs):
-        lines += style.wrap(
-            f"{len(changed)} of {counted(len(pairs), 'input')} {noun(len(changed), 'differs', 'differ')}"
-            + (f"; the first {len(chosen)} of them are shown" if len(changed) > len(chosen) else "")
-        )
-    return lines
+        differing = f"{len(changed)} of {counted(len(pairs), 'input')} {noun(len(changed), 'differs', 'differ')}"
+        more = f"; the first {len(chosen)} of them are shown" if len(changed) > len(chosen) else ""
+        parts.append(Paragraph(differing + more))
+    return parts
 
 
-def _components(k: int, b: float, a: float, fmt: Format) -> Iterator[str]:
+def _components(k: int, b: float, a: float, fmt: Format) -> Iterator[Text]:
     yield f"x{k}"
     for number in (b, a):
         yield shortest(number, fmt)
         yield hex_text(number)
 
 
-def _measures(witness: Witness, style: Style) -> list[str]:
+def _measures(witness: Witness) -> Table:
     """Distance, radius and ratio, and the ratio in lengths that one can picture."""
     away = distance(witness)
     norm = "|a − b|" if len(witness.certified) == 1 else "‖a − b‖"
     radius = witness.claim.reach
     ratio = witness.ratio or (float(radius) / away if away else 0.0)
     power = power_text(ratio) if ratio >= 4 else ""
-    rows = [
+    rows: list[list[Text]] = [
         [f"distance {norm}", significant(away, 10), power_text(away)],
         ["certified radius", radius_text(radius), "every smaller one is accepted"],
     ]
@@ -187,8 +174,8 @@ def _measures(witness: Witness, style: Style) -> list[str]:
     if abs(exact - radius) > _FLOAT64 * radius and radius_text(exact) != radius_text(radius):
         rows.append(["exact radius", radius_text(exact), "without the certifier's rounding; gives the ratio"])
     told = " · ".join(filter(None, (power, _picture(ratio))))
-    rows.append(["ratio", style.paint(significant(ratio, 9, "down"), "bold"), told])
-    return table([], rows, style)
+    rows.append(["ratio", Span(significant(ratio, 9, "down"), STRONG), told])
+    return Table((), rows)
 
 
 def _picture(ratio: float) -> str:

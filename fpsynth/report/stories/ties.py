@@ -1,117 +1,104 @@
-"""The report of a tie in the terminal: network, points, number line, certificate, libraries, and what is wrong."""
+"""The report of a tie: network, points, number line, certificate, libraries, and what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 
 from fpsynth.report.computed import Logits, logits, program_at, weight_name
 from fpsynth.report.numerals import power_text, radius_text, significant, ulp
-from fpsynth.report.renderers.number_line import Mark, number_line_lines
-from fpsynth.report.renderers.style import Style, clean, listed, pad, plain
-from fpsynth.report.renderers.tables import table
-from fpsynth.report.stories.attempts import attempt_lines
 from fpsynth.report.stories.proofs import proof_lines
-from fpsynth.report.stories.setting import class_colour, class_text, distance, network_section, points_section
+from fpsynth.report.stories.setting import distance, network_section, points_section
+from fpsynth.report.stories.teller import Teller
 from fpsynth.report.stories.verdicts import cause, certificate_section, library_section, refuted, sentence
+from fpsynth.report.story import Box, Mark, NumberLine, NumberLines, Paragraph, Part, Table, section, strong
+from fpsynth.report.text import STRONG, WRONG, Span, Text, class_tone, clean, listed
 from fpsynth.sums.facts import last_mode
 from fpsynth.synthesis.result import Result
-from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Witness
 
 MAX_WITNESSES = 50
 """Rows of the table of further witnesses."""
 
 
-def tie_lines(subject: Result | Witness, style: Style) -> list[str]:
-    """The lines of the report on a tie question, or on one tie such as one loaded from a file."""
-    if isinstance(subject, Result):
-        found = subject.verdict is Verdict.FOUND and subject.witnesses
-        return _found(subject, style) if found else _not_found(subject, style)
-    points = logits(subject, subject.certified), logits(subject, subject.point)
-    return [*title(_what(subject), "witness", style), *_witness(subject, *points, style), *_box(subject, *points, style)]
+class TieTeller(Teller):
+    """A tie: one class at the certified point b, another at the counterexample a."""
+
+    @cached_property
+    def points(self) -> tuple[Logits, Logits]:
+        """The logits at b and at a."""
+        return logits(self.witness, self.witness.certified), logits(self.witness, self.witness.point)
+
+    @property
+    def heading(self) -> str:
+        """The question, the deployment and the shape."""
+        return tie_heading(self.witness)
+
+    def sections(self) -> list[Part]:
+        """Network, points, number line, certificate and libraries."""
+        witness = self.witness
+        return [
+            section("Network", network_section(witness)),
+            section("Two points", points_section(witness, *self.points)),
+            section(f"Their logits among the {witness.format} numbers", [picture(witness, *self.points)]),
+            section("Certificate", certificate_section(witness)),
+            section("Libraries: the class at b and at a", library_section(witness.observations)),
+        ]
+
+    def search(self, result: Result) -> list[Part]:
+        """How the witness was found, and a table of all that were."""
+        parts: list[Part] = [section("Search", [_search(result, self.witness)])]
+        if len(result.witnesses) > 1:
+            numbered = Paragraph("Numbered as the files that --out FOLDER writes; what stands above is of 000.")
+            parts.append(section(f"All {len(result.witnesses)} witnesses", [numbered, *_overview(result.witnesses)]))
+        return parts
+
+    def box(self) -> Box:
+        """What is wrong, or that nothing is."""
+        wrong = refuted(self.witness, *self.points)
+        heading, tone = ("What is wrong", WRONG) if wrong else ("Nothing is wrong", "")
+        why = cause(self.witness, *self.points)
+        told_why = [Paragraph(why, 0)] if why else []
+        return Box(heading, (strong(sentence(self.witness, *self.points), 0), *told_why), tone)
 
 
-def _found(result: Result, style: Style) -> list[str]:
-    first = result.witnesses[0]
-    points = logits(first, first.certified), logits(first, first.point)
-    lines = [*title(_what(first), "found", style), *_witness(first, *points, style)]
-    lines += style.heading("Search") + _search(result, first, style)
-    if len(result.witnesses) > 1:
-        lines += style.heading(f"All {len(result.witnesses)} witnesses")
-        lines += style.wrap("Numbered as the files that --out FOLDER writes; what stands above is of 000.")
-        lines += _overview(result.witnesses, style)
-    return [*lines, *_box(first, *points, style)]
-
-
-def _what(witness: Witness) -> str:
+def tie_heading(witness: Witness, words: str = "") -> str:
+    """The question, with ``words`` behind it, the deployment and the shape."""
     shape = ",".join(map(str, witness.network.widths))
-    return f"{witness.question} · {witness.deployment} · shape {shape}"
+    return f"{witness.question}{words} · {witness.deployment} · shape {shape}"
 
 
-def title(what: str, verdict: str, style: Style) -> list[str]:
-    """The first lines of a text: what it is about, the verdict on the right (empty for none), and a rule."""
-    colour = {"found": "red", "impossible": "green", "unknown": "yellow"}.get(verdict, "bold")
-    left = f"{style.paint('fpsynth', 'bold')} {clean(what)}"
-    right = style.paint(verdict.upper(), colour)
-    filled = pad(left, style.width - len(verdict))
-    if len(plain(left)) + len(verdict) + 2 > style.width:
-        return [left, right, style.paint("━" * style.width, "dim")]
-    return [filled + right, style.paint("━" * style.width, "dim")]
-
-
-def _witness(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
-    return [
-        *style.heading("Network"),
-        *network_section(witness, style),
-        *style.heading("Two points"),
-        *points_section(witness, at_b, at_a, style),
-        *style.heading(f"Their logits among the {witness.format} numbers"),
-        *picture(witness, at_b, at_a, style),
-        *style.heading("Certificate"),
-        *certificate_section(witness, style),
-        *style.heading("Libraries: the class at b and at a"),
-        *library_section(witness.observations, style),
-    ]
-
-
-def _box(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
-    title, colour = ("What is wrong", "red") if refuted(witness, at_b, at_a) else ("Nothing is wrong", "")
-    inner = style.width - 4
-    what = [style.paint(line, "bold") for line in style.wrap(sentence(witness, at_b, at_a), 0, width=inner)]
-    why = style.wrap(cause(witness, at_b, at_a), 0, width=inner)
-    return ["", *style.box([style.paint(title, colour), *what, *why], colour)]
-
-
-def picture(witness: Witness, at_b: Logits, at_a: Logits, style: Style) -> list[str]:
+def picture(witness: Witness, at_b: Logits, at_a: Logits) -> NumberLines:
     """The number line at a and at b: the two logits in question, exact and rounded.
 
-    Both lines have one scale where the values are close.  Further logits are named below, not drawn: they lie elsewhere.
+    Further logits are named below, not drawn: they lie elsewhere.
     """
     pair = sorted({at_b.rounded_class, at_a.rounded_class})
     if len(pair) == 1:
         pair = sorted([pair[0], *(k for k in range(len(at_a.rounded)) if k != pair[0])][:2])
     mode = last_mode(program_at(witness, len(witness.network.dense_layers) - 1, pair[0]))
-    blocks = []
-    for letter, values in (("a", at_a), ("b", at_b)):
-        marks = [
-            Mark(_exact_name(witness, k, letter), values.exact[k], values.rounded[k], f"y{k}", class_colour(k)) for k in pair
-        ]
-        drawn = number_line_lines(marks, witness.format, style, rounding=mode, width=style.width - 4)
-        blocks.append(
-            (_describe(witness, letter, values, pair, style), ["  " + line for line in drawn], _undrawn(values, pair))
+    return NumberLines(
+        tuple(
+            NumberLine(
+                marks=tuple(
+                    Mark(_exact_name(witness, k, letter), values.exact[k], values.rounded[k], f"y{k}", class_tone(k))
+                    for k in pair
+                ),
+                format=witness.format,
+                rounding=mode,
+                before=_describe(witness, letter, values, pair),
+                after=_undrawn(values, pair),
+            )
+            for letter, values in (("a", at_a), ("b", at_b))
         )
-    (above, first, others), (below, second, rest) = blocks
-    if first[-1] == second[-1]:  # one caption will do
-        first = first[:-1]
-    return [*above, "", *first, *others, "", *below, "", *second, *rest]
+    )
 
 
-def _undrawn(values: Logits, pair: Sequence[int]) -> list[str]:
+def _undrawn(values: Logits, pair: Sequence[int]) -> tuple[Paragraph, ...]:
     """The logits that are not in the picture, six of them at most."""
-    return [
-        f"    y{k} ≈ {significant(float(values.rounded[k]), 9)}, not drawn" for k in range(len(values.rounded)) if k not in pair
-    ][:6]
+    others = [k for k in range(len(values.rounded)) if k not in pair][:6]
+    return tuple(Paragraph(f"y{k} ≈ {significant(float(values.rounded[k]), 9)}, not drawn", 4) for k in others)
 
 
 def _exact_name(witness: Witness, output: int, letter: str) -> str:
@@ -125,36 +112,32 @@ def _exact_name(witness: Witness, output: int, letter: str) -> str:
     return f"exact y{output}"
 
 
-def _describe(witness: Witness, letter: str, values: Logits, pair: Sequence[int], style: Style) -> list[str]:
+def _describe(witness: Witness, letter: str, values: Logits, pair: Sequence[int]) -> Paragraph:
     """One sentence over a picture: how far apart the exact values are, what they become, and which class that gives."""
     low, high = pair
     unit = ulp(max((abs(values.exact[k]) for k in pair), default=Fraction(0)), witness.format)
     apart = abs(values.exact[high] - values.exact[low]) / unit
     same = values.rounded[low] == values.rounded[high]
-    text = f"the exact values are {significant(apart, 3)} ulp apart and become "
-    text += "one number: a tie, and argmax takes the lower index" if same else "different numbers"
-    head = style.paint(f"at {letter}", "bold")
-    first, *others = style.wrap(f"at {letter}:  {text}  ▶  class {values.rounded_class}", 2, 9)
-    label = f"class {values.rounded_class}"
-    lines = [first.replace(f"at {letter}", head, 1), *others]
-    lines[-1] = lines[-1].replace(label, class_text(values.rounded_class, style))
-    return lines
+    become = "one number: a tie, and argmax takes the lower index" if same else "different numbers"
+    words = f":  the exact values are {significant(apart, 3)} ulp apart and become {become}  ▶  "
+    number = values.rounded_class
+    return Paragraph((Span(f"at {letter}", STRONG), words, Span(f"class {number}", class_tone(number))), 2, 9)
 
 
-def _search(result: Result, witness: Witness, style: Style) -> list[str]:
-    rows: list[list[str]] = []
-    how = witness.provenance
-    if how is not None:
-        encoding = f" with {clean(how.encoding)}" if how.encoding else ""
-        rows.append(["found by", f"{clean(how.engine)}{encoding}, seed {how.seed}"])
-        rows += [["", clean(note)] for note in how.notes]
+def _search(result: Result, witness: Witness) -> Table:
+    rows: list[list[Text]] = []
+    origin = witness.provenance
+    if origin is not None:
+        encoding = f" with {clean(origin.encoding)}" if origin.encoding else ""
+        rows.append(["found by", f"{clean(origin.engine)}{encoding}, seed {origin.seed}"])
+        rows += [["", clean(note)] for note in origin.notes]
     rows.append(["time", f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all"])
     rows.append([clean(witness.objective), _optimality(result, witness)])
     if result.proof is not None:
         rows += [["", text] for text in proof_lines(result.proof)]
     if result.reason and (result.proof is None or result.reason != result.proof.statement):
         rows.append(["verdict", clean(result.reason)])
-    return table([], rows, style)
+    return Table((), rows)
 
 
 def _optimality(result: Result, witness: Witness) -> str:
@@ -179,7 +162,7 @@ def _classes(witness: Witness) -> str:
     return " to ".join(str(logits(witness, point).rounded_class) for point in (witness.certified, witness.point))
 
 
-def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
+def _overview(witnesses: Sequence[Witness]) -> list[Part]:
     """One line for each witness; their shapes and classes where these are not all the same."""
     shown = witnesses[:MAX_WITNESSES]
     kinds = [[",".join(map(str, w.network.widths)), _classes(w)] for w in shown]
@@ -197,48 +180,6 @@ def _overview(witnesses: Sequence[Witness], style: Style) -> list[str]:
     ]
     heads = ["shape", "classes"] if varied else []
     heads = ["number", *heads, "distance", "certified radius", "ratio", "confirmed by"]
-    lines = table(heads, rows, style, gap=2, words=("shape", "certified radius", "confirmed by"))
+    overview: list[Part] = [Table(heads, rows, gap=2, words=("shape", "certified radius", "confirmed by"))]
     left_out = len(witnesses) - MAX_WITNESSES
-    return [*lines, f"  and {left_out} more"] if left_out > 0 else lines
-
-
-def _not_found(result: Result, style: Style) -> list[str]:
-    """The report of an impossible or unknown question."""
-    settings = result.settings
-    name = " · ".join(["tie", *(setting_text(settings[key]) for key in ("dtype", "shape") if key in settings)])
-    lines = title(name, result.verdict.value, style)
-    lines += ["", *(style.paint(line, "bold") for line in style.wrap(clean(result.reason)))]
-    if result.proof is not None:
-        lines += style.heading("Proof")
-        for text in proof_lines(result.proof):
-            if text != clean(result.reason):  # which stands right above
-                lines += style.wrap(text, 2, 4)
-    elif result.verdict is Verdict.UNKNOWN:
-        lines += style.wrap(
-            "That is neither a witness nor a proof that there is none: more time or another seed may decide it."
-        )
-    if result.upper_bound is not None:
-        power = power_text(float(result.upper_bound))
-        lines += style.heading("Proved upper bound")
-        lines.append(f"  {significant(result.upper_bound, 12, 'up')}" + (f" = {power}" if power else ""))
-    if result.attempts:
-        lines += style.heading("Attempts") + attempt_lines(result.attempts, style)
-    lines += asked_lines(settings, style)
-    lines += ["", *style.wrap(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")]
-    return lines
-
-
-def asked_lines(settings: Mapping[str, object], style: Style) -> list[str]:
-    """What was asked for, in the words of the record of a request (``synthesis.requests``), but for what was left open."""
-    told = {key: setting_text(value) for key, value in settings.items() if value not in (None, "", (), [])}
-    if not told:
-        return []
-    text = clean(", ".join(f"{key} {value}" for key, value in told.items()), 2000)
-    return [*style.heading("Asked for"), *style.wrap(text)]
-
-
-def setting_text(value: object) -> str:
-    """A setting as a user would write it: parts of a list with commas between them."""
-    if isinstance(value, list | tuple):
-        return ",".join(setting_text(part) for part in value)
-    return clean(str(value), 80)
+    return [*overview, Paragraph(f"and {left_out} more")] if left_out > 0 else overview

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from fpsynth.networks.network import stacked
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import radius_text, significant
-from fpsynth.report.renderers.style import Style, clean, listed
-from fpsynth.report.renderers.tables import table
-from fpsynth.report.stories.setting import class_text, distance, distance_squared
+from fpsynth.report.stories.setting import distance, distance_squared
+from fpsynth.report.story import Paragraph, Part, Table
+from fpsynth.report.text import RIGHT, WRONG, Span, Text, class_text, clean, joined, listed
 from fpsynth.synthesis.ties.certification import SOUND_FORMATS
 from fpsynth.verifiers.claims import Claim
 from fpsynth.witness import Observation, Witness
 from fpsynth.wording import noun
+
+NOT_REPLAYED = Paragraph("not replayed: fpsynth replay FILE runs it on the libraries that are installed")
 
 
 def contains(witness: Witness, certificate: Claim) -> bool:
@@ -21,12 +23,12 @@ def contains(witness: Witness, certificate: Claim) -> bool:
     return certificate.radius**2 >= distance_squared(witness)
 
 
-def certificate_section(witness: Witness, style: Style) -> list[str]:
+def certificate_section(witness: Witness) -> list[Part]:
     """A line per certifier: which radius it was asked about, and below which it accepts all; then the negative control."""
     sound = witness.control
     claims = [*witness.claims, *([sound] if sound else [])]
     head = ["certifier", "at b", "radius asked", "accepts all below", "its ball"]
-    lines = table(head, [_certificate(witness, claim, claim is sound, style) for claim in claims], style, gap=2)
+    claimed = Table(head, [_certificate(witness, claim, claim is sound) for claim in claims], gap=2)
     if sound is None:
         known = witness.format.name in SOUND_FORMATS
         why = "takes dense layers with ReLU only" if known and not stacked(witness.network) else f"knows no {witness.format}"
@@ -35,25 +37,25 @@ def certificate_section(witness: Witness, style: Style) -> list[str]:
         told = f"{clean(sound.verifier)} claims to be sound in floating point: this is a bug, please report it"
     else:
         told = f"{clean(sound.verifier)} is the negative control: it allows for rounding"
-    return [*lines, *style.wrap(told)]
+    return [claimed, Paragraph(told)]
 
 
-def _certificate(witness: Witness, claim: Claim, sound: bool, style: Style) -> list[str]:
+def _certificate(witness: Witness, claim: Claim, sound: bool) -> list[Text]:
     """What one certifier was asked and said; ``sound`` of the one that has to reject."""
-    rejects = style.paint("✓ rejects", "green") if sound else "rejects"
+    rejects: Text = Span("✓ rejects", RIGHT) if sound else "rejects"
     return [
         clean(claim.verifier),
-        style.paint("✗ accepts", "red") if claim.accepted else rejects,
+        Span("✗ accepts", WRONG) if claim.accepted else rejects,
         radius_text(claim.radius, "down" if claim.accepted else "up"),
         radius_text(claim.reach) if claim.reach else "none",
         "contains a" if contains(witness, claim) else "does not contain a",
     ]
 
 
-def library_section(replays: Sequence[Observation], style: Style) -> list[str]:
+def library_section(replays: Sequence[Observation]) -> list[Part]:
     """One line per library and outcome: variants, batches, the class at b and at a, and what that means."""
     if not replays:
-        return ["  not replayed: fpsynth replay FILE runs it on the libraries that are installed"]
+        return [NOT_REPLAYED]
     groups: dict[tuple[object, ...], list[Observation]] = {}
     absent: dict[tuple[str, str, str], list[str]] = {}
     for replay in replays:
@@ -61,15 +63,15 @@ def library_section(replays: Sequence[Observation], style: Style) -> list[str]:
             absent.setdefault((replay.library, replay.version, replay.not_run), []).append(replay.variant)
         else:
             groups.setdefault(_outcome(replay), []).append(replay)
-    alike: dict[tuple[str, ...], list[str]] = {}  # rows that differ in the variant alone, as one
+    alike: dict[tuple[Text, ...], list[Text]] = {}  # rows that differ in the variant alone, as one
     for group in groups.values():
-        library, version, variant, *rest = _library(group, style)
+        library, version, variant, *rest = _library(group)
         alike.setdefault((library, version, *rest), []).append(variant)
-    rows = [[key[0], key[1], ", ".join(filter(None, variants)), *key[2:]] for key, variants in alike.items()]
+    rows: list[list[Text]] = [[key[0], key[1], joined(variants, ", "), *key[2:]] for key, variants in alike.items()]
     for (library, version, reason), variants in absent.items():
         names = ", ".join(dict.fromkeys(clean(v) for v in variants if v))
         rows.append([clean(library), clean(version), *([names] if names else []), f"not run: {clean(reason)}"])
-    return table(["library", "version", "run as", "batch", "at b", "at a", ""], rows, style, gap=2, words=("version", "run as"))
+    return [Table(["library", "version", "run as", "batch", "at b", "at a", ""], rows, gap=2, words=("version", "run as"))]
 
 
 def _outcome(replay: Observation) -> tuple[object, ...]:
@@ -85,7 +87,7 @@ def _outcome(replay: Observation) -> tuple[object, ...]:
     )
 
 
-def _library(group: Sequence[Observation], style: Style) -> list[str]:
+def _library(group: Sequence[Observation]) -> list[Text]:
     first = group[0]
     device = "" if first.device in ("", "cpu") else f" on {first.device}"
     return [
@@ -93,15 +95,15 @@ def _library(group: Sequence[Observation], style: Style) -> list[str]:
         clean(first.version),
         clean(first.variant + device),
         _batches(group),
-        class_text(first.reference_class, style, ""),
-        class_text(first.class_index, style, ""),
-        _replay_verdict(first, style),
+        class_text(first.reference_class, ""),
+        class_text(first.class_index, ""),
+        _replay_verdict(first),
     ]
 
 
-def _replay_verdict(replay: Observation, style: Style) -> str:
+def _replay_verdict(replay: Observation) -> Text:
     if replay.departs:
-        return style.paint("✓ confirmed", "green")
+        return Span("✓ confirmed", RIGHT)
     if replay.reference_class is None or replay.class_index is None:
         return "no class"
     if replay.reference_class == replay.class_index:
