@@ -5,7 +5,7 @@ from fpsynth.api.files import load, save, tree, write_corpus, write_folder, writ
 from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.networks import compare, reveal_network
 from fpsynth.api.ties import certify, tie
-from fpsynth.api.witnesses import check, explain, replay
+from fpsynth.api.witnesses import check, explain, render, replay
 
 __all__ = [
     "certify",
@@ -20,6 +20,7 @@ __all__ = [
     "position",
     "precision",
     "relu",
+    "render",
     "replay",
     "reveal",
     "reveal_network",

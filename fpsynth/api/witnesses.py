@@ -1,4 +1,4 @@
-"""check, replay and explain, in Python: what can be done with a witness, or with a witness file."""
+"""check, replay, explain and render, in Python: what can be done with a witness, a witness file, or an answer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, c
 from fpsynth.workers.deadlines import within
 
 if TYPE_CHECKING:
+    from fpsynth.report.story import Story
+    from fpsynth.report.telling import Subject
     from fpsynth.synthesis.checking.check import CheckResult
     from fpsynth.witness import Witness
 
@@ -56,17 +58,33 @@ def _replayed(witness: Witness | str | os.PathLike[str], library: Libraries, bat
 def explain(
     witness: Witness | str | os.PathLike[str],
     *,
+    form: str = "text",
     unicode: bool = True,
     colour: bool = False,
     width: int = 96,
     timeout: float | None = None,
 ) -> str:
-    """Tell the computation of a witness (or of a witness file) step by step, as text; claims that do not hold come first.
+    """Tell the computation of a witness (or of a witness file) step by step; claims that do not hold come first.
 
-    ``timeout`` as in ``check``.
+    ``form``, ``unicode``, ``colour`` and ``width`` as in ``render``, ``timeout`` as in ``check``.
     """
+    from fpsynth.report.renderers.style import Style
+    from fpsynth.report.telling import rendered
+
     with _limited(timeout):
-        return explanation(witness, unicode=unicode, colour=colour, width=width)[0]
+        return rendered(explained(witness)[0], form, Style(unicode, colour, width))
+
+
+def render(subject: Subject, form: str = "text", *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
+    """Return the report on what a function of fpsynth has returned, or on a witness: the one that the command prints.
+
+    ``form``: "text" for a terminal, or "json", its sections, paragraphs, tables and figures as one object.  Of text,
+    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes, ``width`` is in columns, kept between 60 and 200.
+    """
+    from fpsynth.report.renderers.style import Style
+    from fpsynth.report.telling import rendered, story
+
+    return rendered(story(subject), form, Style(unicode, colour, width))
 
 
 def _limited(timeout: float | None) -> AbstractContextManager[None]:
@@ -76,17 +94,20 @@ def _limited(timeout: float | None) -> AbstractContextManager[None]:
     return nullcontext() if timeout is None else within(timeout)
 
 
-def explanation(
-    witness: Witness | str | os.PathLike[str], *, unicode: bool = True, colour: bool = False, width: int = 96
-) -> tuple[str, CheckResult]:
-    """The text of ``explain``, and the re-check that it begins with."""
-    from fpsynth.report.telling import explain as told
+def explained(witness: Witness | str | os.PathLike[str]) -> tuple[Story, CheckResult]:
+    """The story of ``explain``, and the re-check that it begins with."""
+    from fpsynth.report.story import Paragraph, Story
+    from fpsynth.report.telling import explanation
     from fpsynth.synthesis.checking.check import check as recheck
 
     subject = loaded(witness)
     result = recheck(subject)
-    false = [f"NOT TRUE of this file: {finding.claim} ({finding.detail})" for finding in result.findings if not finding.holds]
-    return "\n".join([*false, told(subject, unicode=unicode, colour=colour, width=width)]), result
+    false = [
+        Paragraph(f"NOT TRUE of this file: {finding.claim} ({finding.detail})", 0)
+        for finding in result.findings
+        if not finding.holds
+    ]
+    return Story((*false, *explanation(subject).parts)), result
 
 
 def loaded(witness: Witness | str | os.PathLike[str]) -> Witness:

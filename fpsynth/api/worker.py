@@ -38,25 +38,25 @@ class _Handler:
     def _check(self, message: Message) -> Message:
         from fpsynth.api.witnesses import check, loaded
         from fpsynth.report.results import check_json
-        from fpsynth.report.stories.listings import check_story
+        from fpsynth.report.telling import story
 
         witness = loaded(message["file"])
         result = check(witness)
         false = [finding.claim for finding in result.findings if not finding.holds]
         return {
             "holds": result.confirmed,
-            "text": _rendered(check_story(result), message),
+            "text": _rendered(story(result), message),
             "data": check_json(witness, result),
             "brief": f"does not hold: {false[0]}" if false else _counted(result),
         }
 
     def _explain(self, message: Message) -> Message:
-        from fpsynth.api.witnesses import check, explanation, loaded
+        from fpsynth.api.witnesses import check, explained, loaded
         from fpsynth.report.explain_json import explain_json
 
         if not message["json"]:
-            text, result = explanation(message["file"], **message["style"])
-            return {"holds": _true(result), "text": text}
+            told, result = explained(message["file"])
+            return {"holds": _true(result), "text": _rendered(told, message)}
         witness = loaded(message["file"])
         result = check(witness)
         false = [asdict(finding) for finding in result.findings if not finding.holds]
@@ -100,9 +100,9 @@ def _true(result: CheckResult) -> bool:
 def _rendered(told: Story, message: Message) -> str:
     """A story in the style that was asked for."""
     from fpsynth.report.renderers.style import Style
-    from fpsynth.report.renderers.terminal import render
+    from fpsynth.report.telling import rendered
 
-    return render(told, Style(**message["style"])).rstrip("\n")
+    return rendered(told, "text", Style(**message["style"])).rstrip("\n")
 
 
 def _counted(result: CheckResult) -> str:

@@ -35,12 +35,10 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
 
         written = arguments.out if result.witnesses else None
         return _tie_code(result, arguments), {**result_json(result), "out": written, "left_out": left_out, "notes": notes}
-    from fpsynth.report.telling import report as told_of
-
-    report = told_of(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
+    report = console.told(result)
     if arguments.out is not None and result.witnesses:
         told = [*(f"left out: {line}" for line in left_out), *(f"note: {line}" for line in notes)]
-        report = "\n".join([report.rstrip("\n"), "", f"written: {shown(arguments.out)}", *told])
+        report = "\n".join([report, "", f"written: {shown(arguments.out)}", *told])
     return _tie_code(result, arguments), report
 
 
@@ -115,10 +113,7 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
         return UNKNOWN, {"verdict": "unknown", "reason": reason} if arguments.json else f"unknown: {reason}"
     if arguments.json:
         return DONE, result.to_json()
-    from fpsynth.report.renderers.terminal import render
-    from fpsynth.report.stories.listings import certify_story
-
-    return DONE, render(certify_story(result), console.style()).rstrip("\n")
+    return DONE, console.told(result)
 
 
 def environments(arguments: Namespace, console: Console) -> Outcome:
@@ -130,10 +125,7 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.report.results import environments_json
 
         return code, environments_json(found)
-    from fpsynth.report.renderers.terminal import render
-    from fpsynth.report.stories.listings import environments_story
-
-    return code, render(environments_story(found), console.style()).rstrip("\n")
+    return code, console.told(found)
 
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {

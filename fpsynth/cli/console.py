@@ -8,11 +8,14 @@ import shutil
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fpsynth.cli.streams import say
 from fpsynth.report.renderers.style import MIN_WIDTH, Style, fitted
 from fpsynth.wording import printable
+
+if TYPE_CHECKING:
+    from fpsynth.report.telling import Subject
 
 _EVENT = re.compile(r": (?:sat|unsat|unknown|stopped) after [0-9.]+ s")
 """What a race says of an attempt that has ended."""
@@ -131,6 +134,12 @@ class Console:
     def style(self) -> Style:
         """How a report looks here."""
         return Style(self.unicode(), self.colour(), self.width())
+
+    def told(self, subject: Subject) -> str:
+        """The report on what a function of ``fpsynth.api`` has returned, as it looks here."""
+        from fpsynth.report.telling import rendered, story
+
+        return rendered(story(subject), "text", self.style()).rstrip("\n")
 
     def fitted(self, report: str | dict[str, Any]) -> str | dict[str, Any]:
         """The report with no line wider than ``width``; objects and ``Verbatim`` text as they are."""

@@ -39,12 +39,10 @@ def divergence(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.report.results import result_json
 
         return code, {**result_json(result), "out": written, "left_out": list(left_out)}
-    from fpsynth.report.telling import report as told_of
-
-    report = told_of(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
+    report = console.told(result)
     if written is None:
         return code, report
-    return code, "\n".join([report.rstrip("\n"), "", f"written: {shown(written)}", *(f"left out: {line}" for line in left_out)])
+    return code, "\n".join([report, "", f"written: {shown(written)}", *(f"left out: {line}" for line in left_out)])
 
 
 def _code(result: Result, replayed: bool) -> int:
@@ -89,19 +87,13 @@ def reveal(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.revealing.file import reveals_to_json
 
         return code, {**reveals_to_json(found), "out": arguments.out}
-    from fpsynth.report.renderers.terminal import render
-    from fpsynth.report.stories.reveals import reveals_story
-
-    text = render(reveals_story(found), console.style())
-    return code, text.rstrip("\n") + (f"\n\nwritten: {shown(arguments.out)}" if arguments.out else "")
+    return code, console.told(found) + (f"\n\nwritten: {shown(arguments.out)}" if arguments.out else "")
 
 
 def matrix(arguments: Namespace, console: Console) -> Outcome:
     """All environments against each other."""
     from fpsynth.files import write_new_files
-    from fpsynth.report.renderers.style import Style
-    from fpsynth.report.renderers.terminal import render
-    from fpsynth.report.stories.matrix import matrix_json, matrix_story, matrix_svg
+    from fpsynth.report.stories.matrix import matrix_json, matrix_svg
 
     if arguments.out is not None:
         from fpsynth.cli.places import require_free_file
@@ -112,18 +104,18 @@ def matrix(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out is not None:
         texts = (
             json.dumps(matrix_json(found), indent=1, allow_nan=False) + "\n",
-            render(matrix_story(found), Style(True, False, 96)),
+            api.render(found),
             matrix_svg(found),
         )
         write_new_files({arguments.out + ending: text for ending, text in zip(MATRIX_FILES, texts, strict=True)})
     code = DONE if found.confirmed == len(found.cells) else UNCONFIRMED
     if arguments.json:
         return code, {**matrix_json(found), "out": arguments.out}
-    report = render(matrix_story(found), console.style())
+    report = console.told(found)
     if arguments.out is None:
         return code, report
     written = ", ".join(shown(arguments.out + ending) for ending in MATRIX_FILES)
-    return code, "\n".join([report.rstrip("\n"), "", f"written: {written}"])
+    return code, "\n".join([report, "", f"written: {written}"])
 
 
 def tree(arguments: Namespace, console: Console) -> Outcome:

@@ -30,10 +30,7 @@ def compare(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.report.stories.networks import comparison_json
 
         return code, {**comparison_json(found), "out": arguments.out if written else None, "witnesses": written}
-    from fpsynth.report.renderers.terminal import render
-    from fpsynth.report.stories.networks import comparison_story
-
-    text = render(comparison_story(found), console.style()).rstrip("\n")
+    text = console.told(found)
     if arguments.out is None:
         return code, text
     more = found.changes - len(written)
@@ -63,7 +60,4 @@ def reveal_network(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         data = {"reveals": list(found)} if len(found) > 1 else found[0]
         return code, {"schema": "fpsynth-network-reveal", "schema_version": 1, **data}
-    from fpsynth.report.renderers.terminal import render
-    from fpsynth.report.stories.networks import network_reveals_story
-
-    return code, render(network_reveals_story(found), console.style()).rstrip("\n")
+    return code, console.told(found)

@@ -1,7 +1,14 @@
-"""The report of a result or of one witness, and the explanation of a witness: which teller tells it, and the text of it."""
+"""The report of whatever was asked, and the explanation of a witness: who tells it, and how it is rendered."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from fpsynth.aliases import Json
+from fpsynth.errors import InputError
+from fpsynth.report.renderers.json import story_json
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.renderers.terminal import render
 from fpsynth.report.stories.divergences import DivergenceTeller
@@ -16,17 +23,78 @@ from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Witness
 
+if TYPE_CHECKING:
+    from fpsynth.libraries.environments import Installation
+    from fpsynth.revealing.result import Reveal
+    from fpsynth.synthesis.checking.findings import CheckResult
+    from fpsynth.synthesis.comparing.compared import NetworkComparison
+    from fpsynth.synthesis.matrix import Matrix
+    from fpsynth.verifiers.dataset import DatasetCertification
 
-def story(subject: Result | Witness) -> Story:
-    """Return the whole report on a result, found (with every witness), impossible (with the proof) or unknown; or on a witness.
+Subject: TypeAlias = (
+    "Result | Witness | CheckResult | NetworkComparison | Matrix | DatasetCertification | Installation"
+    " | Sequence[Reveal] | Sequence[Json]"
+)
+"""What there is a report on."""
+Renderer: TypeAlias = Callable[[Story, Style], str]
+RENDERERS: Mapping[str, Renderer] = {
+    "text": render,
+    "json": lambda told, _: json.dumps(story_json(told), indent=1, allow_nan=False) + "\n",
+}
+"""What a story can be rendered as: a whole document, ending in a newline."""
 
-    Raises InputError where a view of a witness has no logits.
+
+def story(subject: Subject) -> Story:
+    """Return the report on what a question was answered with.
+
+    Of a result: found (with every witness), impossible (with the proof) or unknown.  A sequence holds reveals, of layers or of
+    whole networks.  Raises InputError for anything else, and where a view of a witness has no logits.
     """
     if isinstance(subject, Witness):
         return Story(teller(subject).parts())
+    if not isinstance(subject, Result):
+        return _listed(subject)
     if subject.verdict is not Verdict.FOUND or not subject.witnesses:
         return Story(unanswered_parts(subject))
     return Story(teller(subject.witnesses[0]).parts(subject))
+
+
+def _listed(subject: object) -> Story:
+    """The report on what is no result of a search; its classes are imported only here."""
+    from fpsynth.libraries.environments import Installation
+    from fpsynth.report.stories import listings
+    from fpsynth.synthesis.checking.findings import CheckResult
+    from fpsynth.verifiers.dataset import DatasetCertification
+
+    if isinstance(subject, CheckResult):
+        return listings.check_story(subject)
+    if isinstance(subject, DatasetCertification):
+        return listings.certify_story(subject)
+    if isinstance(subject, Installation):
+        return listings.environments_story(subject)
+    return _measured(subject)
+
+
+def _measured(subject: object) -> Story:
+    """The report on reveals, a matrix of them, or a network in several environments."""
+    from fpsynth.report.stories.matrix import matrix_story
+    from fpsynth.report.stories.networks import comparison_story, network_reveals_story
+    from fpsynth.report.stories.reveals import reveals_story
+    from fpsynth.revealing.result import Reveal
+    from fpsynth.synthesis.comparing.compared import NetworkComparison
+    from fpsynth.synthesis.matrix import Matrix
+
+    if isinstance(subject, NetworkComparison):
+        return comparison_story(subject)
+    if isinstance(subject, Matrix):
+        return matrix_story(subject)
+    if isinstance(subject, Sequence) and subject and all(isinstance(one, Reveal) for one in subject):
+        return reveals_story(subject)
+    if isinstance(subject, Sequence) and subject and all(isinstance(one, Mapping) and "layers" in one for one in subject):
+        return network_reveals_story(subject)
+    raise InputError(
+        f"there is no report on a {type(subject).__name__}: give what a function of fpsynth has returned, or a witness"
+    )
 
 
 def explanation(witness: Witness) -> Story:
@@ -46,15 +114,8 @@ def teller(witness: Witness) -> Teller:
     return TieTeller(witness) if witness.two_points else DivergenceTeller(witness)
 
 
-def report(subject: Result | Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
-    """Return ``story`` as text for a terminal.
-
-    ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes; ``width`` is in columns, kept between 60 and 200.  Raises
-    InputError where a view of a witness has no logits.
-    """
-    return render(story(subject), Style(unicode, colour, width))
-
-
-def explain(witness: Witness, *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
-    """Return ``explanation`` as text for a terminal.  Raises InputError where a view has no logits."""
-    return render(explanation(witness), Style(unicode, colour, width))
+def rendered(told: Story, form: str, style: Style) -> str:
+    """A story in one of the forms of ``RENDERERS``.  Raises InputError for another."""
+    if form not in RENDERERS:
+        raise InputError(f"unknown form {form!r}: a report is rendered as {' or '.join(RENDERERS)}")
+    return RENDERERS[form](told, style)

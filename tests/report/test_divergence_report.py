@@ -9,7 +9,7 @@ from aligned_arithmetics import tensor_core
 from divergences import BY_HAND, any_divergence, divergence, observed, row_of, triple, twin, views
 from hypothesis import given, settings
 from profiles import examples
-from rendered import rendered
+from rendered import explain, rendered, report
 
 from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
@@ -17,7 +17,6 @@ from fpsynth.predicates import Predicate
 from fpsynth.report.partial_sums import layer_values, neuron_of, number, parting, summed
 from fpsynth.report.results import check_json, result_json
 from fpsynth.report.stories.listings import check_story, replay_story
-from fpsynth.report.telling import explain, report
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.result import Result

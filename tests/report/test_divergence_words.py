@@ -6,6 +6,7 @@ import pytest
 from divergences import any_divergence, divergence, observed, triple, views
 from hypothesis import HealthCheck, given, settings
 from profiles import examples
+from rendered import explain, report
 
 from fpsynth.alignment import Alignment
 from fpsynth.errors import InputError
@@ -18,7 +19,6 @@ from fpsynth.report.partial_sums import layer_values, neuron_of, summed
 from fpsynth.report.renderers.trees import subject
 from fpsynth.report.stories.differences import differences
 from fpsynth.report.stories.divergence_words import told_apart, wrong
-from fpsynth.report.telling import explain, report
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic
 

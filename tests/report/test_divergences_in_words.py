@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 from divergences import BY_HAND, classes, divergence, observed, outside, position, row_of, triple, twin, views
-from rendered import rendered
+from rendered import explain, rendered, report
 
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.calls import memory_words
@@ -18,7 +18,6 @@ from fpsynth.predicates import Predicate
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.stories.divergence_words import wrong
 from fpsynth.report.stories.listings import replay_story
-from fpsynth.report.telling import explain, report
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.witness import Observation
 

@@ -10,7 +10,7 @@ from divergences import BY_HAND, any_divergence, classes, observed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
-from rendered import rendered
+from rendered import explain, rendered, report
 from reports import REPLAYS, found, known, optimal, random_witness
 from strategies import every_order
 from test_matrix_report import MEMBERS, TERMS
@@ -27,7 +27,6 @@ from fpsynth.report.renderers.trees import tree_text
 from fpsynth.report.stories.listings import check_story, environments_story, replay_story
 from fpsynth.report.stories.matrix import matrix_story
 from fpsynth.report.stories.reveals import reveal_table, reveals_story
-from fpsynth.report.telling import explain, report
 from fpsynth.revealing.result import Unexplained
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.matrix import Cell, Matrix, Published, classes_of

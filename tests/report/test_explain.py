@@ -6,6 +6,7 @@ import time
 from fractions import Fraction
 
 import pytest
+from rendered import explain
 from reports import known, optimal, random_witness
 from ties import changed, claim
 
@@ -16,7 +17,6 @@ from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Dense, dense_relu, with_numbers
 from fpsynth.orders import Order
 from fpsynth.report.computed import exact_logits, logits, operations, steps
-from fpsynth.report.telling import explain
 from fpsynth.rounding import Rounding, round_fraction, round_value
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 

@@ -21,7 +21,7 @@ from given_programs import (
     tail_in_sequence,
     with_addends,
 )
-from rendered import rendered
+from rendered import explain, rendered, report
 from reports import random_witness
 from ties import changed
 
@@ -44,7 +44,6 @@ from fpsynth.report.renderers.terminal import lines
 from fpsynth.report.stories.differences import differences, program_differences
 from fpsynth.report.stories.reveals import fused_text, reveal_table, reveals_story
 from fpsynth.report.stories.ties import picture
-from fpsynth.report.telling import explain, report
 from fpsynth.revealing.file import save_reveals
 from fpsynth.revealing.result import Check, PositionClass, Reveal, aligned_groups, pairs_reversed, steps_in_words
 from fpsynth.rounding import from_float, from_fraction, round_fraction

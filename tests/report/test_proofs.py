@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from rendered import report
 
 from fpsynth import api
 from fpsynth.report.results import result_json
 from fpsynth.report.stories.proofs import proof_json, proof_lines
-from fpsynth.report.telling import report
 from fpsynth.solvers.engines import ENGINES
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import Result

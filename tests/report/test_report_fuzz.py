@@ -4,10 +4,10 @@ from fractions import Fraction
 
 from hypothesis import given, settings
 from profiles import examples
+from rendered import explain, report
 from witnesses import any_witness
 
 from fpsynth.report.renderers.style import plain
-from fpsynth.report.telling import explain, report
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
 

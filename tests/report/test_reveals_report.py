@@ -125,7 +125,7 @@ def on_a_gpu(how: Arithmetic, **said: object) -> Reveal:
 
 
 def test_steps_are_told_in_short():
-    assert fused_text(CORE, 64) == "16+1), 25 bits, RTZ"
+    assert fused_text(CORE, 64) == "16+1, 25 bits, RTZ"
     assert fused_text(tensor_core(20), 20) == "16, 4+1, 25 bits, RTZ"
     assert fused_text(TF32_CORE, 64) == "8+1, 24 bits, RTZ, cut RTN, exponents from -133"
     assert fused_text(replace(MAIN, rounded=(1,)), 8) == "FMA in part"

@@ -4,12 +4,12 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from rendered import report
 from reports import found, known, optimal, random_witness, replayed
 from ties import changed, claim
 
 from fpsynth.formats import FLOAT16
 from fpsynth.networks.network import Dense, dense_relu
-from fpsynth.report.telling import report
 from fpsynth.solvers.race import Attempt
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.result import Result

@@ -7,11 +7,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from rendered import explain, report
 from reports import REPLAYS, found, known, optimal, random_witness
 from ties import changed, claim
 from witnesses import published
 
-from fpsynth.report.telling import explain, report
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from rendered import rendered
+from rendered import explain, rendered, report
 from revealing.simulated import kernel, layer
 
 from fpsynth.errors import InputError
@@ -19,7 +19,6 @@ from fpsynth.libraries.registry import library_named
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.stories.listings import check_story
-from fpsynth.report.telling import explain, report
 from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.comparing import Vectors, results
 from fpsynth.revealing.result import Check, PositionClass, Reveal, Unexplained

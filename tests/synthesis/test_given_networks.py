@@ -4,12 +4,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from rendered import explain, report
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.layers import BatchNormalisation, Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import Network, Node, dense_relu
-from fpsynth.report.telling import explain, report
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.given.boundaries import neighbours

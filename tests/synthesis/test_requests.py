@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rendered import report
 
 import fpsynth
 from fpsynth.api.keywords import asking
@@ -18,7 +19,6 @@ from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.asking import add_arguments, keywords
 from fpsynth.cli.parser import Parser
 from fpsynth.errors import InputError
-from fpsynth.report.telling import report
 from fpsynth.synthesis.divergences import Decision, concluded
 from fpsynth.synthesis.requests.divergences import OrderRequest, PrecisionRequest, ReluRequest, TwinRequest
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, open_options

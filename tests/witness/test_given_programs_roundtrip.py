@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mutations import check as check_damaged
 from mutations import mutated_data
 from profiles import examples
+from rendered import explain
 from ties import changed
 from witnesses import published
 
@@ -22,7 +23,6 @@ from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.renderers.trees import tree_text
-from fpsynth.report.telling import explain
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import load, save, to_json
