@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,22 @@ def test_one_changed_class_is_the_verdict() -> None:
     assert changes.changed == 1
     text = rendered(comparison_story(changes), Style(unicode=True, colour=False, width=80))
     assert text.startswith("CLASSES CHANGE: of 1 of 2 inputs in 2 environments")
-    assert "1 change: inputs 0" in text
+    assert "1 – 2   1 change: inputs 0" in text
     assert comparison_json(changes)["pairs"][0]["class_changes"] == 1
     assert comparison_json(changes)["pairs"][0]["inputs"] == [0]
+
+
+def test_a_table_of_many_changes_in_long_named_environments_has_one_row_for_each_pair() -> None:
+    names = ["tensorflow:batch=1,TF_ENABLE_ONEDNN_OPTS=0", "onnxruntime:batch=64,threads=2", "torch:batch=64,threads=2"]
+    ran = [Ran(name, logits=np.zeros((9999, 2)), of=19998) for name in names]
+    pairs = [EnvironmentPair(a, b, tuple(range(9000, 9999)), 0.125, 19000) for a, b in combinations(names, 2)]
+    found = NetworkComparison(IDENTITY, FLOAT32, 9999, tuple(ran), tuple(pairs), 1, 1e-6, True, np.zeros((9999, 2)))
+    text = rendered(comparison_story(found), Style(width=80))
+    rows = [line for line in text.splitlines() if "–" in line]
+    assert [row.split("   ")[0].strip() for row in rows] == ["1 – 2", "1 – 3", "2 – 3"]
+    assert all("999 change: inputs 9000" in row and "19000/19998" in row for row in rows)
+    assert text.count("9004") == 3  # each names five
+    assert text.splitlines()[2].split() == ["no.", "environment", "reproduced", "from", "exact"]
 
 
 def test_fewer_than_two_environments_say_nothing() -> None:

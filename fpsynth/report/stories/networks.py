@@ -11,7 +11,7 @@ from fpsynth.report.text import RIGHT, WRONG, Span
 from fpsynth.synthesis.comparing.compared import NetworkComparison
 from fpsynth.wording import counted
 
-_CHANGES = 8
+_CHANGES = 5
 """Inputs that are named of a pair."""
 
 
@@ -61,17 +61,18 @@ def _notes(reveal: Json) -> list[str]:
 def comparison_story(found: NetworkComparison) -> Story:
     """The verdict in one line, then environments and pairs."""
     rows: list[tuple[str, ...]] = []
-    for one in found.environments:
+    for number, one in enumerate(found.environments, 1):
         if one.not_run:
-            rows.append((one.name, f"not run: {one.not_run}"))
+            rows.append((str(number), one.name, f"not run: {one.not_run}"))
             continue
-        right = "" if one.correct is None else f"{one.correct}/{found.inputs}"
         distance = f"≤ {one.exact_distance:.2g}" if found.bounded else "-"
-        rows.append((one.name, f"{one.reproduced}/{one.of}", distance, right))
+        right = () if one.correct is None else (f"{one.correct}/{found.inputs}",)
+        rows.append((str(number), one.name, f"{one.reproduced}/{one.of}", distance, *right))
     parts: list[Part] = [Paragraph(verdict_line(found), 0), Gap()]
-    parts.append(Table(("environment", "reproduced", "from exact", "correct"), rows))
+    labelled = any(one.correct is not None for one in found.environments)
+    parts.append(Table(("no.", "environment", "reproduced", "from exact", *(["correct"] if labelled else [])), rows))
     if found.pairs:
-        parts += [Gap(), Table(("a", "b", "classes", "equal logits", "largest difference"), _pairs(found))]
+        parts += [Gap(), Table(("pair", "classes", "equal logits", "largest difference"), _pairs(found))]
     return Story((*parts, Gap(), *told(*_remarks(found)), quiet(_MEANINGS)))
 
 
@@ -102,12 +103,14 @@ def verdict_line(found: NetworkComparison) -> str:
 
 
 def _pairs(found: NetworkComparison) -> list[tuple[str, ...]]:
+    """A row per pair, of the numbers that the environments have above: their names would leave no room for what changes."""
     rows: list[tuple[str, ...]] = []
+    number = {one.name: place for place, one in enumerate(found.environments, 1)}
     for pair in found.pairs:
         numbers = ", ".join(map(str, pair.changed[:_CHANGES])) + (", ..." if len(pair.changed) > _CHANGES else "")
         changes = f"{len(pair.changed)} change: inputs {numbers}" if pair.changed else "same"
         total = found.environments[0].of or max(one.of for one in found.environments)
-        rows.append((pair.a, pair.b, changes, f"{pair.equal}/{total}", f"{pair.max_difference:.3g}"))
+        rows.append((f"{number[pair.a]} – {number[pair.b]}", changes, f"{pair.equal}/{total}", f"{pair.max_difference:.3g}"))
     return rows
 
 
