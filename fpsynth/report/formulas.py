@@ -11,7 +11,7 @@ from fpsynth.expressions import Op
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Operation
 from fpsynth.report.numerals import scaled_integer
-from fpsynth.report.story import Formula, Gap, Paragraph, Part
+from fpsynth.report.story import Formula, Paragraph, Part, Space
 
 
 def available() -> bool:
@@ -56,20 +56,20 @@ def radius_formulas(network: Network, leads: Sequence[tuple[int, Fraction]], top
 
     parts: list[Part] = [_general(network)]
     if len(network.dense_layers) == 1 and len(leads) == 1:
-        parts += [Gap(), Paragraph(f"r = {_numbers(network, top, *leads[0])}", 4)]
+        parts += [Space(), Paragraph(f"r = {_numbers(network, top, *leads[0])}", 4)]
     values = [(other, _value(network, top, other, lead)) for other, lead in leads]
     finite = [(other, value) for other, value in values if value is not None]
     known = [(other, value) for other, value in finite if not value.free_symbols]
     if finite and len(known) == len(finite):
         other, value = min(known, key=lambda pair: sympy.N(pair[1], 60))
-        parts += [Gap(), _equation("r", value)]
+        parts += [Space(), _equation("r", value)]
         if len(values) > 1:
             parts.append(Paragraph(f"(the least over the other classes: class {other})", 4))
         if not value.is_Rational or value.q > 1000:
             parts.append(Paragraph(f"≈ {sympy.N(value, 20)}", 6))
     else:
         for other, value in finite[:4]:
-            parts += [Gap(), _equation(f"r{other}", value)]
+            parts += [Space(), _equation(f"r{other}", value)]
     return parts
 
 

@@ -48,7 +48,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Item:
     """A name, in a column of ``width``, and what is said of it."""
 
     name: Text
@@ -58,7 +58,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Gap:
+class Space:
     """What comes next is something else: an empty line in a terminal."""
 
 
@@ -88,7 +88,7 @@ class CrossTable:
 
 
 @dataclass(frozen=True)
-class Box:
+class Frame:
     """What matters most, in a frame."""
 
     heading: str
@@ -97,7 +97,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Sketch:
+class Drawing:
     """Lines that are a drawing, to be shown as they are."""
 
     lines: Sequence[Text]
@@ -153,18 +153,18 @@ class Formula:
 
 
 Part: TypeAlias = (
-    Title | Section | Paragraph | Entry | Gap | Table | CrossTable | Box | Sketch | NumberLines | TreeFigure | Formula
+    Title | Section | Paragraph | Item | Space | Table | CrossTable | Frame | Drawing | NumberLines | TreeFigure | Formula
 )
 PARTS: tuple[type[Part], ...] = (
     Title,
     Section,
     Paragraph,
-    Entry,
-    Gap,
+    Item,
+    Space,
     Table,
     CrossTable,
-    Box,
-    Sketch,
+    Frame,
+    Drawing,
     NumberLines,
     TreeFigure,
     Formula,

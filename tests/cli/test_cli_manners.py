@@ -177,7 +177,7 @@ PRINTING = {"help", "json", "verbose", "out", "width", "form"}
 """Options about what is printed and written: Python has ``save``, ``write_corpus`` and the like instead."""
 ELSEWHERE = {"reveal": {"network"}}
 """Options whose answer is another one, which Python has a function of its own for: ``reveal_network``."""
-OWN = {"progress", "unicode", "colour"}
+OWN = {"progress", "form", "unicode", "colour"}
 """What only Python can be asked for."""
 
 

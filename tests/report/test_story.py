@@ -19,17 +19,17 @@ from fpsynth.report.renderers import terminal
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.story import (
     PARTS,
-    Box,
     CrossTable,
-    Entry,
+    Drawing,
     Formula,
-    Gap,
+    Frame,
+    Item,
     Mark,
     NumberLine,
     NumberLines,
     Paragraph,
     Section,
-    Sketch,
+    Space,
     Story,
     Table,
     Title,
@@ -60,14 +60,14 @@ LINE = NumberLine(
 )
 EVERY = (
     Title("a subject", "found"),
-    Section("a heading", (Paragraph("within the section"), Section("a deeper heading", (Gap(),), 1))),
+    Section("a heading", (Paragraph("within the section"), Section("a deeper heading", (Space(),), 1))),
     Paragraph(("some ", Span("wrong", WRONG), " words")),
-    Entry("a name", "what is said of it", 8),
-    Gap(),
+    Item("a name", "what is said of it", 8),
+    Space(),
     Table(["left", "right"], [["a cell", "another"], ["a last cell over the rest"]]),
     CrossTable(["A", "B"], [["=", "x"], ["x", "="]]),
-    Box("a box", (Paragraph("in a frame"),), WRONG),
-    Sketch(["/\\", "\\/"]),
+    Frame("a box", (Paragraph("in a frame"),), WRONG),
+    Drawing(["/\\", "\\/"]),
     NumberLines((LINE,)),
     TreeFigure(Arithmetic(FLOAT32, order=parse_order("[[0,1],2]")), 3, 8),
     Formula(formula()),
@@ -103,7 +103,7 @@ def test_every_renderer_has_a_function_for_every_part():
 def test_every_form_shows_every_part(form, part):
     document = rendered(Story((part,)), form, Style())
     assert document.endswith("\n")
-    assert document.strip() or isinstance(part, Gap)
+    assert document.strip() or isinstance(part, Space)
 
 
 def test_json_is_an_object_with_every_part_in_its_order():
@@ -114,7 +114,7 @@ def test_json_is_an_object_with_every_part_in_its_order():
         "part": "section",
         "heading": "a deeper heading",
         "depth": 1,
-        "parts": [{"part": "gap"}],
+        "parts": [{"part": "space"}],
     }
     assert data["parts"][2]["text"] == [
         {"text": "some ", "tone": ""},

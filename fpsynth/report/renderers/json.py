@@ -9,18 +9,18 @@ from typing import Any
 from fpsynth.aliases import Json
 from fpsynth.report.numerals import value_hex
 from fpsynth.report.story import (
-    Box,
     CrossTable,
-    Entry,
+    Drawing,
     Formula,
-    Gap,
+    Frame,
+    Item,
     Mark,
     NumberLine,
     NumberLines,
     Paragraph,
     Part,
     Section,
-    Sketch,
+    Space,
     Story,
     Table,
     Title,
@@ -63,7 +63,7 @@ def _paragraph(part: Paragraph) -> Json:
     return {"text": _text(part.text), "tone": part.tone, "indent": part.indent}
 
 
-def _entry(part: Entry) -> Json:
+def _item(part: Item) -> Json:
     return {"name": _text(part.name), "text": _text(part.text)}
 
 
@@ -75,7 +75,7 @@ def _cross(part: CrossTable) -> Json:
     return {"names": list(part.names), "marks": [list(row) for row in part.marks]}
 
 
-def _box(part: Box) -> Json:
+def _frame(part: Frame) -> Json:
     return {"heading": part.heading, "tone": part.tone, "paragraphs": [_paragraph(one) for one in part.paragraphs]}
 
 
@@ -127,12 +127,12 @@ _KINDS: Mapping[type[Part], tuple[str, Callable[[Any], Json]]] = {
     Title: ("title", _title),
     Section: ("section", _section),
     Paragraph: ("paragraph", _paragraph),
-    Entry: ("entry", _entry),
-    Gap: ("gap", lambda _: {}),
+    Item: ("item", _item),
+    Space: ("space", lambda _: {}),
     Table: ("table", _table),
     CrossTable: ("cross table", _cross),
-    Box: ("box", _box),
-    Sketch: ("sketch", lambda part: {"lines": [_text(line) for line in part.lines]}),
+    Frame: ("frame", _frame),
+    Drawing: ("drawing", lambda part: {"lines": [_text(line) for line in part.lines]}),
     NumberLines: ("number lines", _number_lines),
     TreeFigure: ("tree", _tree),
     Formula: ("formula", _formula),

@@ -10,16 +10,16 @@ from fpsynth.report.renderers.style import Style, pad
 from fpsynth.report.renderers.tables import table
 from fpsynth.report.renderers.trees import tree_text
 from fpsynth.report.story import (
-    Box,
     CrossTable,
-    Entry,
+    Drawing,
     Formula,
-    Gap,
+    Frame,
+    Item,
     NumberLines,
     Paragraph,
     Part,
     Section,
-    Sketch,
+    Space,
     Story,
     Table,
     Title,
@@ -61,7 +61,7 @@ def _paragraph(part: Paragraph, style: Style, width: int | None = None) -> list[
     return [style.paint(line.replace(NO_BREAK, " "), part.tone) for line in folded]
 
 
-def _entry(part: Entry, style: Style) -> list[str]:
+def _item(part: Item, style: Style) -> list[str]:
     name = pad(style.text(part.name), part.width)
     return style.wrap(name + style.text(part.text), part.indent, part.indent + part.width)
 
@@ -86,7 +86,7 @@ def _cross_table(part: CrossTable, style: Style) -> list[str]:
     return rendered
 
 
-def _box(part: Box, style: Style) -> list[str]:
+def _frame(part: Frame, style: Style) -> list[str]:
     told = [line for one in part.paragraphs for line in _paragraph(one, style, style.width - 4)]
     return ["", *style.box([style.paint(part.heading, part.tone), *told], part.tone)]
 
@@ -128,12 +128,12 @@ _RENDERED: Mapping[type[Part], Callable[[Any, Style], list[str]]] = {
     Title: _title,
     Section: _section,
     Paragraph: _paragraph,
-    Entry: _entry,
-    Gap: lambda _, __: [""],
+    Item: _item,
+    Space: lambda _, __: [""],
     Table: _table,
     CrossTable: _cross_table,
-    Box: _box,
-    Sketch: lambda part, style: [style.text(line) for line in part.lines],
+    Frame: _frame,
+    Drawing: lambda part, style: [style.text(line) for line in part.lines],
     NumberLines: _number_lines,
     TreeFigure: _tree,
     Formula: _formula,

@@ -17,7 +17,7 @@ from fpsynth.report.stories.grounds import comparison_lines, revealed_rows
 from fpsynth.report.stories.setting import layer_names
 from fpsynth.report.stories.teller import Teller
 from fpsynth.report.stories.verdicts import NOT_REPLAYED, ranges
-from fpsynth.report.story import Box, Gap, Paragraph, Part, Table, section, strong, told
+from fpsynth.report.story import Frame, Paragraph, Part, Space, Table, section, strong, told
 from fpsynth.report.text import RIGHT, STRONG, WRONG, Span, Text, clean, joined, listed, whole
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.synthesis.result import Result
@@ -72,15 +72,15 @@ class DivergenceTeller(Teller):
         """How it was found and what that rests on."""
         return [section("Search", [_search(result, self.witness)])]
 
-    def box(self) -> Box:
+    def box(self) -> Frame:
         """What is wrong, why, and what libraries made of it."""
         return wrong_box(wrong(self.witness))
 
 
-def wrong_box(sentences: Sequence[str]) -> Box:
+def wrong_box(sentences: Sequence[str]) -> Frame:
     """What is wrong, the first sentence before all."""
     first, *others = sentences
-    return Box("What is wrong", (strong(first, 0), *(Paragraph(text, 0) for text in others)), WRONG)
+    return Frame("What is wrong", (strong(first, 0), *(Paragraph(text, 0) for text in others)), WRONG)
 
 
 def what(divergence: Witness) -> str:
@@ -132,7 +132,7 @@ def network_parts(divergence: Witness) -> list[Part]:
     if neuron.bias:
         rows.append(["bias =", *_number(Fraction(neuron.bias)), "", "", ""])
     if rows:
-        parts += [Gap(), Table(["term", "weight", "", "×", "input", ""], rows, indent=4, gap=2)]
+        parts += [Space(), Table(["term", "weight", "", "×", "input", ""], rows, indent=4, gap=2)]
     if len(active) > MAX_TERMS:
         parts += told(f"and {len(active) - MAX_TERMS} more; the witness file has them all", indent=4)
     return parts

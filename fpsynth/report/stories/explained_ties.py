@@ -25,7 +25,7 @@ from fpsynth.report.numerals import (
 from fpsynth.report.stories.setting import distance, network_section, points_section
 from fpsynth.report.stories.ties import picture, tie_heading
 from fpsynth.report.stories.verdicts import cause, contains, refuted, sentence
-from fpsynth.report.story import Gap, Paragraph, Part, Story, Table, Title, section, told
+from fpsynth.report.story import Paragraph, Part, Space, Story, Table, Title, section, told
 from fpsynth.report.text import QUIET, STRONG, Span, Text, class_text, clean, listed
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums import facts
@@ -124,7 +124,7 @@ def _computation(witness: Witness, computed: Sequence[Operation], at_b: Logits, 
     if operations(witness.network) <= MAX_FULL:
         return [part for number, step in enumerate(computed, start=1) for part in _card(number, step)]
     last = len(witness.network.dense_layers) - 1
-    parts: list[Part] = [Gap()]
+    parts: list[Part] = [Space()]
     parts += told(*(_summary(layer, [step for step in computed if step.layer == layer]) for layer in range(last)))
     final = [step for step in computed if step.layer == last]
     if len(final) > MAX_ROWS:
@@ -136,7 +136,7 @@ def _computation(witness: Witness, computed: Sequence[Operation], at_b: Logits, 
         parts += told(f"and of those, the last {share} of each")
         final = [step for k in sorted(pair) for step in [s for s in final if s.output == k][-share:]]
     rows = [[f"{s.name} = {s.formula}", value_decimal(s.result, 20), value_hex(s.result), _short_error(s)] for s in final]
-    return [*parts, Gap(), Table(["last layer", "rounded", "", "error"], rows)]
+    return [*parts, Space(), Table(["last layer", "rounded", "", "error"], rows)]
 
 
 def _summary(layer: int, found: Sequence[Operation]) -> str:
@@ -168,7 +168,7 @@ def _card(number: int, step: Operation) -> list[Part]:
     rows.append(["bits", bit_fields(step.result, step.format)])
     if step.error != 0:
         rows.append(["error", _error(step)])
-    return [Gap(), head, Table((), rows, indent=6)]
+    return [Space(), head, Table((), rows, indent=6)]
 
 
 def _short_error(step: Operation) -> str:
@@ -196,13 +196,13 @@ def _outcome(values: Logits) -> list[Part]:
     ]
     rows = rows if len(rows) <= 12 else rows[:12]
     rows.append(["argmax", class_text(values.exact_class), class_text(values.rounded_class), ""])
-    return [Gap(), Table(["", "in real numbers", "as computed", ""], rows, indent=6)]
+    return [Space(), Table(["", "in real numbers", "as computed", ""], rows, indent=6)]
 
 
 def _origin(witness: Witness, at_b: Logits, at_a: Logits) -> list[Part]:
     """The exact values behind the two logits at a, and the interval of reals that round to what they became."""
     before, after = at_b.rounded_class, at_a.rounded_class
-    parts: list[Part] = [picture(witness, at_b, at_a), Gap()]
+    parts: list[Part] = [picture(witness, at_b, at_a), Space()]
     if before == after:
         return [*parts, Paragraph("The class is the same at both points.")]
     last = {step.name: step for step in steps(witness, witness.point, "a")}
@@ -214,10 +214,10 @@ def _origin(witness: Witness, at_b: Logits, at_a: Logits) -> list[Part]:
     value = pair[0].result
     both = f"At a, y{min(before, after)} and y{max(before, after)} are both {value_hex(value)}."
     rows = [[f"y{step.output}", decimal(step.exact.fraction(), _EXACT_DIGITS), f"= {step.formula}"] for step in pair]
-    parts += [Paragraph(f"{both} The last operation of each had these exact values:"), Gap(), Table((), rows, indent=4)]
+    parts += [Paragraph(f"{both} The last operation of each had these exact values:"), Space(), Table((), rows, indent=4)]
     if value.is_zero or program_at(witness, pair[0].layer, pair[0].output).flush:
         return parts
-    return [*parts, Gap(), *_interval(pair)]
+    return [*parts, Space(), *_interval(pair)]
 
 
 def _interval(pair: Sequence[Operation]) -> list[Part]:
@@ -237,9 +237,9 @@ def _interval(pair: Sequence[Operation]) -> list[Part]:
     lost = " and both fall into it: the difference between the classes is rounded away, and argmax takes the lower index."
     return [
         Paragraph(f"Every real number in this interval rounds to {value_hex(step.result)}{tail}:"),
-        Gap(),
+        Space(),
         Table((), rows, indent=4),
-        Gap(),
+        Space(),
         Paragraph(wide + lost),
     ]
 
@@ -263,11 +263,11 @@ def _certificate(witness: Witness, at_b: Logits) -> list[Part]:
     try:
         tool = certifier(name, witness.network)
     except InputError as error:
-        parts += [Gap(), Paragraph(f"Its bounds are not computed here: {error}")]
+        parts += [Space(), Paragraph(f"Its bounds are not computed here: {error}")]
         tool = None
     if isinstance(tool, LipschitzCertifier):
-        parts += [Gap(), _bounds_table(tool, leads, top), *_comparison(witness, tool, at_b)]
-    return [*parts, Gap(), *_formulas(witness, leads, top)]
+        parts += [Space(), _bounds_table(tool, leads, top), *_comparison(witness, tool, at_b)]
+    return [*parts, Space(), *_formulas(witness, leads, top)]
 
 
 def _bounds_table(tool: LipschitzCertifier, leads: Sequence[tuple[int, Fraction]], top: int) -> Table:
@@ -293,7 +293,7 @@ def _comparison(witness: Witness, tool: LipschitzCertifier, at_b: Logits) -> lis
     text += f" It accepts all radii below {radius_text(supremum)}." if supremum else " No radius is accepted at b."
     if supremum != claim.reach and tool.name == claim.verifier:
         text += f" (The witness says {significant(claim.reach, 17)}: other settings, or another version of the certifier.)"
-    return [Gap(), Paragraph(text)]
+    return [Space(), Paragraph(text)]
 
 
 def _logit_formulas(witness: Witness) -> list[Part]:
@@ -301,7 +301,7 @@ def _logit_formulas(witness: Witness) -> list[Part]:
     if not formulas.available() or operations(witness.network) > MAX_FULL:
         return []
     equations = formulas.logit_formulas(steps(witness, witness.certified, "x"))
-    return [Gap(), Paragraph("As formulas, with fl for one rounding:"), Gap(), *equations]
+    return [Space(), Paragraph("As formulas, with fl for one rounding:"), Space(), *equations]
 
 
 def _formulas(witness: Witness, leads: Sequence[tuple[int, Fraction]], top: int) -> list[Part]:
@@ -314,4 +314,4 @@ def _formulas(witness: Witness, leads: Sequence[tuple[int, Fraction]], top: int)
     head = f"In algebra, k = {top} the class at b and i another one, without the certifier's own rounding"
     symbols = [f"s{n} the spectral norm of layer {n}" for n in range(len(witness.network.dense_layers) - 1)]
     named = f", and {', '.join(symbols)}" if symbols else ""
-    return [Paragraph(f"{head}{named}:"), Gap(), *formulas.radius_formulas(witness.network, leads, top)]
+    return [Paragraph(f"{head}{named}:"), Space(), *formulas.radius_formulas(witness.network, leads, top)]

@@ -13,7 +13,7 @@ from fpsynth.report.stories.explained_divergences import side_section
 from fpsynth.report.stories.setting import points_section
 from fpsynth.report.stories.teller import Teller
 from fpsynth.report.stories.verdicts import cause, certificate_section, library_section, refuted, sentence
-from fpsynth.report.story import Box, Gap, Paragraph, Part, Story, Table, Title, section, told
+from fpsynth.report.story import Frame, Paragraph, Part, Space, Story, Table, Title, section, told
 from fpsynth.report.text import STRONG, Span, clean
 from fpsynth.synthesis.result import Result
 from fpsynth.witness.calls import view_call
@@ -79,7 +79,7 @@ class GraphTeller(Teller):
             rows.insert(0, ["found by", f"{clean(origin.engine)}: {clean(origin.encoding)}, seed {origin.seed}"])
         return [section("Search", [Table((), rows)])]
 
-    def box(self) -> Box:
+    def box(self) -> Frame:
         """What is wrong, and why."""
         return wrong_box(_wrong(self.witness))
 
@@ -98,7 +98,7 @@ def _outcome_parts(witness: Witness) -> list[Part]:
     if not witness.two_points:
         return outcome_parts(witness)
     at_b, at_a = (logits(witness, witness.at(view)) for view in (witness.reference, witness.deployed))
-    return [*outcome_parts(witness), Gap(), *points_section(witness, at_b, at_a)]
+    return [*outcome_parts(witness), Space(), *points_section(witness, at_b, at_a)]
 
 
 def heading(witness: Witness) -> str:
@@ -171,7 +171,7 @@ def _apart_parts(witness: Witness, *, sums: bool) -> list[Part]:
     if not sums:
         return parts
     _, neuron = layers.neurons[0]
-    parts += [Gap(), Paragraph(f"They agree before {layers.first} and differ there; output {neuron.output} differs most.")]
+    parts += [Space(), Paragraph(f"They agree before {layers.first} and differ there; output {neuron.output} differs most.")]
     for view, sum_of in layers.neurons:
         who = ", ".join(filter(None, (view.name, called(view), place(witness, view))))
         parts.append(side_section(who, f"{clean(layers.first, 30)}[{sum_of.output}]", sum_of, MAX_STEPS))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fpsynth.libraries.calls import memory_words
 from fpsynth.report.numerals import significant
-from fpsynth.report.story import Entry, Gap, Paragraph, Part, Story, Table
+from fpsynth.report.story import Item, Paragraph, Part, Space, Story, Table
 from fpsynth.witness import Witness
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ def check_story(result: CheckResult) -> Story:
     """One line per claim, then the verdict."""
     parts: list[Part] = []
     for finding in result.findings:
-        parts += [Entry("holds" if finding.holds else "FAILS", finding.claim, 6), Paragraph(finding.detail, 6)]
+        parts += [Item("holds" if finding.holds else "FAILS", finding.claim, 6), Paragraph(finding.detail, 6)]
     for entry in result.not_checked:
         parts += [Paragraph(f"not checked: {entry.claim}", 0, 6), Paragraph(entry.reason, 6)]
-    return Story((*parts, Gap(), *(Paragraph(line, 0) for line in _check_verdict(result))))
+    return Story((*parts, Space(), *(Paragraph(line, 0) for line in _check_verdict(result))))
 
 
 def _check_verdict(result: CheckResult) -> Iterator[str]:
@@ -47,7 +47,7 @@ def replay_story(witness: Witness) -> Story:
     if disobeyed:
         verdict += f": the environment of view {', '.join(disobeyed)} was not run, or did not give the predicted logits"
     replayed = _tie_replays(witness) if witness.two_points else _divergence_replays(witness)
-    return Story((replayed, Gap(), Paragraph(verdict, 0, 2)))
+    return Story((replayed, Space(), Paragraph(verdict, 0, 2)))
 
 
 def _tie_replays(witness: Witness) -> Table:
@@ -96,7 +96,7 @@ def certify_story(result: DatasetCertification) -> Story:
         "both": f"{result.certified_and_correct} of {result.total}",
         "time": f"{result.seconds:.1f} s, of which {result.seconds_lipschitz:.1f} s for the Lipschitz bounds",
     }
-    return Story(tuple(Entry(name, text, 12) for name, text in counts.items()))
+    return Story(tuple(Item(name, text, 12) for name, text in counts.items()))
 
 
 _LAYOUTS = (
@@ -119,12 +119,12 @@ def environments_story(installation: Installation) -> Story:
     memory = dict.fromkeys(words for _, call, _ in calls for words in memory_words(call))
     return Story(
         (
-            *(Entry(name, value, 22) for name, value in installation.machine.items()),
-            Gap(),
-            *(Entry(name, version or "not installed", 22) for name, version in installation.packages.items()),
-            Gap(),
+            *(Item(name, value, 22) for name, value in installation.machine.items()),
+            Space(),
+            *(Item(name, version or "not installed", 22) for name, version in installation.packages.items()),
+            Space(),
             Table(["library", "version", "operation", "runs", "does not run"], rows, indent=0, gap=2),
-            Gap(),
+            Space(),
             Table(["operation", "call", "layouts"], calls, indent=0, gap=2),
             *(Paragraph(line, 0, 2) for line in (*_LAYOUTS, *memory)),
         )

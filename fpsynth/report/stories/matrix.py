@@ -8,7 +8,7 @@ from typing import Any
 
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.naming import kernel_call
-from fpsynth.report.story import CrossTable, Gap, Paragraph, Part, Story, Title, section, told
+from fpsynth.report.story import CrossTable, Paragraph, Part, Space, Story, Title, section, told
 from fpsynth.sums.arithmetic_json import arithmetic_to_json
 from fpsynth.synthesis.matrix import Cell, Matrix
 from fpsynth.wording import counted
@@ -46,7 +46,7 @@ def matrix_story(matrix: Matrix) -> Story:
             *([section("Not revealed", told(*refused, hanging=4))] if refused else []),
             section("Detectors: above zero in one arithmetic, below zero in the other", _detectors(matrix)),
             section("Published detectors (Szász, Bánhelyi and Jelasity, ICML 2025)", told(*_published(matrix), hanging=4)),
-            Gap(),
+            Space(),
             Paragraph(f"{matrix.confirmed} of {pairs} confirmed in {counted(runs, 'run')}, {matrix.seconds:.0f} s", 0),
         )
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fpsynth.aliases import Json
 from fpsynth.evaluators.rounded import rounded_words
-from fpsynth.report.story import Gap, Paragraph, Part, Story, Table, quiet, told
+from fpsynth.report.story import Paragraph, Part, Space, Story, Table, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span
 from fpsynth.synthesis.comparing.compared import NetworkComparison
 from fpsynth.wording import counted
@@ -19,7 +19,7 @@ def network_reveals_story(reveals: Sequence[Json]) -> Story:
     """One table for each environment."""
     parts: list[Part] = []
     for number, reveal in enumerate(reveals):
-        parts += ([Gap()] if number else []) + _one(reveal)
+        parts += ([Space()] if number else []) + _one(reveal)
     return Story(tuple(parts))
 
 
@@ -68,12 +68,12 @@ def comparison_story(found: NetworkComparison) -> Story:
         distance = f"≤ {one.exact_distance:.2g}" if found.bounded else "-"
         right = () if one.correct is None else (f"{one.correct}/{found.inputs}",)
         rows.append((str(number), one.name, f"{one.reproduced}/{one.of}", distance, *right))
-    parts: list[Part] = [Paragraph(verdict_line(found), 0), Gap()]
+    parts: list[Part] = [Paragraph(verdict_line(found), 0), Space()]
     labelled = any(one.correct is not None for one in found.environments)
     parts.append(Table(("no.", "environment", "reproduced", "from exact", *(["correct"] if labelled else [])), rows))
     if found.pairs:
-        parts += [Gap(), Table(("pair", "classes", "equal logits", "largest difference"), _pairs(found))]
-    return Story((*parts, Gap(), *told(*_remarks(found)), quiet(_MEANINGS)))
+        parts += [Space(), Table(("pair", "classes", "equal logits", "largest difference"), _pairs(found))]
+    return Story((*parts, Space(), *told(*_remarks(found)), quiet(_MEANINGS)))
 
 
 _MEANINGS = (

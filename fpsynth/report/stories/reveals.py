@@ -12,7 +12,7 @@ from fpsynth.libraries.operands import patch_shape, patch_text
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.renderers.terminal import render
 from fpsynth.report.renderers.trees import subject
-from fpsynth.report.story import Entry, Gap, Paragraph, Part, Section, Story, Table, Title, TreeFigure, quiet, section, told
+from fpsynth.report.story import Item, Paragraph, Part, Section, Space, Story, Table, Title, TreeFigure, quiet, section, told
 from fpsynth.report.text import RIGHT, WRONG, Span, clean
 from fpsynth.revealing.result import PositionClass, Reveal, Unexplained, steps_in_words
 from fpsynth.rounding import Rounding
@@ -59,9 +59,9 @@ def reveals_story(reveals: Sequence[Reveal]) -> Story:
     before = _Told()
     parts: list[Part] = []
     for number, reveal in enumerate(reveals):
-        parts += ([Gap()] if number else []) + _one(reveal, before)
+        parts += ([Space()] if number else []) + _one(reveal, before)
     if before.legend:
-        parts += [Gap(), *map(quiet, before.legend)]
+        parts += [Space(), *map(quiet, before.legend)]
     return Story((*parts, *([_compared(reveals)] if len(reveals) > 1 else [])))
 
 
@@ -77,9 +77,9 @@ def _one(reveal: Reveal, before: _Told) -> list[Part]:
         parts += _class(cls, reveal, before, number < _DRAWN)
     if _moved(reveal):
         moved = f"✗ alignment matters: {clean(reveal.alignment)}; what stands above is of operands at such a multiple"
-        parts += [Gap(), Paragraph(moved, 2, 4, WRONG)]
-    notes = [Entry("note", clean(note, 1000), 11, 2) for note in reveal.notes]
-    return [*parts, Gap(), *(Entry(name, clean(text), 11, 2) for name, text in _facts(reveal).items() if text), *notes]
+        parts += [Space(), Paragraph(moved, 2, 4, WRONG)]
+    notes = [Item("note", clean(note, 1000), 11, 2) for note in reveal.notes]
+    return [*parts, Space(), *(Item(name, clean(text), 11, 2) for name, text in _facts(reveal).items() if text), *notes]
 
 
 def _facts(reveal: Reveal) -> dict[str, str]:
@@ -104,7 +104,7 @@ def _class(cls: PositionClass, reveal: Reveal, before: _Told, draw: bool) -> lis
     arithmetic, terms = cls.arithmetic, reveal.kernel.terms
     earlier, first = before.seen.get(arithmetic), not before.seen
     named = f"{_positions(cls, reveal)}: {arithmetic}" + (f" (as for {earlier})" if earlier else "")
-    parts: list[Part] = [Gap(), Paragraph(named, 2, 4)]
+    parts: list[Part] = [Space(), Paragraph(named, 2, 4)]
     steps = steps_in_words(arithmetic, terms)
     parts += told(steps, indent=4, hanging=6) if steps else []
     if draw and not earlier:

@@ -10,7 +10,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.network import Dense, Network
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import decimal, power_text, radius_text, shortest, significant
-from fpsynth.report.story import Gap, Paragraph, Part, Sketch, Table, quiet
+from fpsynth.report.story import Drawing, Paragraph, Part, Space, Table, quiet
 from fpsynth.report.text import QUIET, STRONG, Span, Text, class_text, class_tone, whole
 from fpsynth.rounding import from_float, to_index
 from fpsynth.verifiers.bounds import sqrt_upper
@@ -42,17 +42,17 @@ def network_section(witness: Witness) -> list[Part]:
     network = witness.network
     biased = any(layer.bias is not None for layer in network.dense_layers)
     if network.widths[0] == 1 and len(network.dense_layers) == 1 and not biased and network.widths[-1] <= 5:
-        return [_scalar_sketch(network), Gap(), _scalar_weights(network, witness.format)]
+        return [_scalar_sketch(network), Space(), _scalar_weights(network, witness.format)]
     parts: list[Part] = [Paragraph(" ──▶ ".join(map(whole, [*layer_names(network), "argmax"])), 2, 4)]
     count = sum(1 for _ in network.entries())
     if count > MAX_ENTRIES or max(network.widths[:-1]) > 5:
         return [*parts, Paragraph(_summary(network, count))]
     for index, layer in enumerate(network.dense_layers):
-        parts += [Gap(), _weights_table(network, index, layer, witness.format)]
+        parts += [Space(), _weights_table(network, index, layer, witness.format)]
     return parts
 
 
-def _scalar_sketch(network: Network) -> Sketch:
+def _scalar_sketch(network: Network) -> Drawing:
     """x fans out to the outputs, which meet in the argmax."""
     outputs = network.widths[-1]
     rows = 2 * outputs - 1
@@ -67,7 +67,7 @@ def _scalar_sketch(network: Network) -> Sketch:
         inside = f"── × w{k} ──▶ y{k} ──" if wire == 0 else " " * 17
         before, after = ("  x ──", "──▶ argmax ──▶ class") if row == middle else ("      ", "")
         lines.append((f"{before}{left}", Span(inside, class_tone(k) if wire == 0 else ""), f"{right}{after}"))
-    return Sketch(lines)
+    return Drawing(lines)
 
 
 def _scalar_weights(network: Network, fmt: Format) -> Table:
@@ -124,7 +124,7 @@ def _weights_table(network: Network, index: int, layer: Dense, fmt: Format) -> T
 def points_section(witness: Witness, at_b: Logits, at_a: Logits) -> list[Part]:
     """The two points, their classes, their distance, the certified radius and the ratio."""
     points = _scalar_points if len(witness.certified) == 1 else _points
-    return [*points(witness, at_b, at_a), Gap(), _measures(witness)]
+    return [*points(witness, at_b, at_a), Space(), _measures(witness)]
 
 
 def _scalar_points(witness: Witness, at_b: Logits, at_a: Logits) -> list[Part]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from fpsynth.report.story import Box, Part, Title
+from fpsynth.report.story import Frame, Part, Title
 from fpsynth.report.text import clean
 from fpsynth.synthesis.result import Result
 from fpsynth.witness.data import Witness
@@ -37,5 +37,5 @@ class Teller(ABC):
         """How the result was found, and what else was."""
 
     @abstractmethod
-    def box(self) -> Box:
+    def box(self) -> Frame:
         """What is wrong, in sentences."""

@@ -12,7 +12,7 @@ from fpsynth.report.stories.proofs import proof_lines
 from fpsynth.report.stories.setting import distance, network_section, points_section
 from fpsynth.report.stories.teller import Teller
 from fpsynth.report.stories.verdicts import cause, certificate_section, library_section, refuted, sentence
-from fpsynth.report.story import Box, Mark, NumberLine, NumberLines, Paragraph, Part, Table, section, strong
+from fpsynth.report.story import Frame, Mark, NumberLine, NumberLines, Paragraph, Part, Table, section, strong
 from fpsynth.report.text import STRONG, WRONG, Span, Text, class_tone, clean, listed
 from fpsynth.sums.facts import last_mode
 from fpsynth.synthesis.result import Result
@@ -54,13 +54,13 @@ class TieTeller(Teller):
             parts.append(section(f"All {len(result.witnesses)} witnesses", [numbered, *_overview(result.witnesses)]))
         return parts
 
-    def box(self) -> Box:
+    def box(self) -> Frame:
         """What is wrong, or that nothing is."""
         wrong = refuted(self.witness, *self.points)
         heading, tone = ("What is wrong", WRONG) if wrong else ("Nothing is wrong", "")
         why = cause(self.witness, *self.points)
         told_why = [Paragraph(why, 0)] if why else []
-        return Box(heading, (strong(sentence(self.witness, *self.points), 0), *told_why), tone)
+        return Frame(heading, (strong(sentence(self.witness, *self.points), 0), *told_why), tone)
 
 
 def tie_heading(witness: Witness, words: str = "") -> str:

@@ -8,7 +8,7 @@ from fpsynth.report.numerals import power_text, significant
 from fpsynth.report.stories.attempts import attempt_parts
 from fpsynth.report.stories.grounds import ground_parts
 from fpsynth.report.stories.proofs import proof_lines
-from fpsynth.report.story import Gap, Paragraph, Part, Title, section, strong, told
+from fpsynth.report.story import Paragraph, Part, Space, Title, section, strong, told
 from fpsynth.report.text import clean
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
@@ -19,7 +19,7 @@ def unanswered_parts(result: Result) -> tuple[Part, ...]:
     seconds = Paragraph(f"{result.seconds_solve:.2f} s solving, {result.seconds_total:.2f} s in all")
     return (
         Title(_heading(result), result.verdict.value),
-        Gap(),
+        Space(),
         strong(clean(result.reason)),
         *_undecided(result),
         *ground_parts(result),
@@ -27,7 +27,7 @@ def unanswered_parts(result: Result) -> tuple[Part, ...]:
         *_bound_parts(result),
         *([section("Attempts", attempt_parts(result.attempts))] if result.attempts else []),
         *_asked_parts(result.settings),
-        Gap(),
+        Space(),
         seconds,
     )
 
