@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def environments(request: EnvironmentsRequest) -> Installation:
     """Say for each library whether it is installed here, and what it can run; and which solvers there are."""
     from fpsynth.libraries.environments import installation
+    from fpsynth.solvers.engines import packages
 
-    return installation(request.libraries, request.device)
+    return installation(request.libraries, request.device, packages())
 
 
 @asking(RevealRequest)

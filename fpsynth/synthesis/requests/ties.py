@@ -104,7 +104,7 @@ class TieRequest(Request):
     )
     solver: str = asked(
         "auto",
-        replace(shared.SOLVER, help="auto, z3, bitwuzla, cvc5 or sampling (default %(default)s: a race of all)", check=None),
+        replace(shared.SOLVER, help=f"{shared.SOLVERS} (default %(default)s: a race of all)", check=None),
     )
     seed: int = asked(0, shared.SEED)
     timeout: float = asked(
