@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from fpsynth.errors import InputError
@@ -26,6 +26,14 @@ SIDES = (
 check_seed = between(0, (1 << 31) - 1, "the seed")
 """Raises InputError for a seed that cannot be used."""
 
+MAX_TERMS = 4096
+TERMS = Option(
+    "inputs of the neuron, 1 to 4096 (default %(default)s)",
+    "N",
+    number=int,
+    check=between(1, MAX_TERMS, "the number of terms", told=True),
+)
+FEWER_TERMS = replace(TERMS, help="inputs of the neuron (default %(default)s)")
 DTYPE = Option("(default %(default)s)")
 WEIGHTS = Option("range of the weights, ends included (default -1:1)", "LO:HI")
 INPUTS = Option("range of the inputs, ends included (default -1:1)", "LO:HI")

@@ -44,6 +44,8 @@ class TieRequest(Request):
     """A tie: weights and inputs that a certifier accepts although the class changes within the certified radius."""
 
     question: ClassVar[str] = "tie"
+    predicates: ClassVar[tuple[str, ...]] = ("argmax",)
+    since: ClassVar[int] = 3
     about: ClassVar[str] = "find a network and two points: certified alike, classified differently because logits tie"
 
     dtype: str = asked(
