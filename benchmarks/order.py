@@ -28,7 +28,7 @@ from fpsynth.orders.comparing import equal
 from fpsynth.predicates import Predicate
 from fpsynth.problems import Assignment
 from fpsynth.rounding import from_bits, from_fraction
-from fpsynth.solvers.engines import engines_named
+from fpsynth.solvers.engines import engines_named, packages
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.domain import Interval
 from fpsynth.synthesis.flips import FlipQuestion, find_flip
@@ -267,7 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     results: dict[str, Any] = {
         "conditions": {
-            **conditions(("z3-solver", "bitwuzla", "cvc5", "numpy")),
+            **conditions((*packages(), "numpy")),
             "seeds": options.seeds,
             "limit": options.limit,
             "memory": MEMORY,

@@ -29,8 +29,9 @@ from fpsynth.evaluators.recheck import failures
 from fpsynth.files import write_atomically
 from fpsynth.formats import Format, format_named
 from fpsynth.libraries.machine import cores, cpu
+from fpsynth.packages import package_version
 from fpsynth.rounding import from_bits
-from fpsynth.solvers.base import package_version
+from fpsynth.solvers.engines import ENGINES, packages
 from fpsynth.synthesis.ties.run import run_tie  # noqa: F401  (imported before the clock runs: the process is a running one)
 from fpsynth.version import __version__
 
@@ -39,7 +40,7 @@ FORMATS = ("float32", "float64", "float16", "bfloat16", "tf32", "float8_e5m2")
 DEMANDED = {"float32": 50.0, "float64": 50.0}
 """Least ratio of the medians; 1 for the others."""
 NAIVE, AUTO = "naive z3", "fpsynth"
-SOLVERS = {AUTO: "auto", "z3": "z3", "bitwuzla": "bitwuzla", "cvc5": "cvc5", "sampling": "sampling"}
+SOLVERS = {AUTO: "auto", **{name: name for name in ENGINES}}
 """Column to fpsynth's --solver."""
 FEWER_SEEDS = 5
 """Seeds of the columns that are not compared."""
@@ -138,14 +139,13 @@ def measure(formats: list[Format], seeds: int, limit: float) -> dict[str, Any]:
 
 def conditions(seeds: int, limit: float) -> dict[str, Any]:
     """What was run, on what machine, with which versions."""
-    packages = ("z3-solver", "bitwuzla", "cvc5", "numpy")
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "cpu": cpu()["cpu"],
         "cores": cores(),
         "os": platform.system(),
         "python": platform.python_version(),
-        "versions": {"fpsynth": __version__, **{name: package_version(name) for name in packages}},
+        "versions": {"fpsynth": __version__, **{name: package_version(name) for name in (*packages(), "numpy")}},
         "seeds": seeds,
         "seeds_of_single_solvers": min(seeds, FEWER_SEEDS),
         "limit": limit,
@@ -166,8 +166,8 @@ reached).  The other columns: one --solver alone.
 def text(results: dict[str, Any]) -> str:
     """The table as text."""
     said = results["conditions"]
-    names = [NAIVE, *SOLVERS]
-    head = ["format", NAIVE, "process", *SOLVERS, "ratio", "times faster", "demanded", ""]
+    names = list(next(iter(results["formats"].values()))["columns"])  # of the day on which they were measured
+    head = ["format", NAIVE, "process", *names[1:], "ratio", "times faster", "demanded", ""]
     rows = [head]
     for fmt, entry in results["formats"].items():
         columns = entry["columns"]

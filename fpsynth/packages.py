@@ -10,23 +10,20 @@ EXTRAS = {
     "jax": "jax",
     "h5py": "keras",
     "cupy": "cupy",
-    "z3": "solvers",
-    "bitwuzla": "solvers",
-    "cvc5": "solvers",
     "python-flint": "certifiers",
     "sympy": "explain",
     "numba": "fast",
 }
-"""Package to the extra of fpsynth that brings it."""
+"""Package to the extra of fpsynth that brings it; of a solver its engine says that."""
 
 
-def how_to_install(package: str) -> str:
-    """The command that installs a package that fpsynth uses.
+def how_to_install(package: str, extra: str | None = None) -> str:
+    """The command that installs a package that fpsynth uses; ``extra``: what brings it, where ``EXTRAS`` does not say that.
 
     That of a checkout comes first: fpsynth is in no index, so its bare name stands for nothing until it is installed.
     """
-    extra = EXTRAS.get(package)
-    if extra is None:
+    extra = EXTRAS.get(package, "") if extra is None else extra
+    if not extra:
         return f"pip install {package}"
     return f"pip install -e '.[{extra}]' in the checkout (where fpsynth is installed already: pip install 'fpsynth[{extra}]')"
 

@@ -14,10 +14,10 @@ from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.synthesis.requests.table import WITNESSED
 from fpsynth.witness import Observation, Sampled, View, Witness
 from fpsynth.witness.data import only_point
 from fpsynth.witness.prediction import judged, predicted_logits, with_prediction
-from fpsynth.witness.reading import ASKED_WITH
 
 SEQUENTIAL = Arithmetic(FLOAT32)
 PAIRWISE = Arithmetic(FLOAT32, order=parse_order("pairwise"))
@@ -208,7 +208,7 @@ def any_divergence(draw):
     predicate = Predicate(kind, draw(st.integers(0, outputs - 1)), outputs - 1, bound)
     made = Witness(
         question=draw(
-            st.sampled_from([question for question, kinds in ASKED_WITH.items() if kind in kinds and question != "tie"])
+            st.sampled_from([name for name, asked in WITNESSED.items() if kind in asked.predicates and name != "tie"])
         ),
         format=fmt,
         network=network,

@@ -1,11 +1,12 @@
 """What ``import fpsynth`` offers: one function per subcommand, dataclasses in return; and files in and out."""
 
-from fpsynth.api.divergences import interval, order, position, precision, relu, twin
 from fpsynth.api.files import load, save, tree, write_corpus, write_folder, write_witnesses
 from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.networks import compare, reveal_network
 from fpsynth.api.ties import certify, tie
 from fpsynth.api.witnesses import check, explain, render, replay
+from fpsynth.synthesis.requests import divergences
+from fpsynth.synthesis.requests.divergences import *  # noqa: F403  (every question of that table)
 
 __all__ = [
     "certify",
@@ -13,13 +14,8 @@ __all__ = [
     "compare",
     "environments",
     "explain",
-    "interval",
     "load",
     "matrix",
-    "order",
-    "position",
-    "precision",
-    "relu",
     "render",
     "replay",
     "reveal",
@@ -27,8 +23,8 @@ __all__ = [
     "save",
     "tie",
     "tree",
-    "twin",
     "write_corpus",
     "write_folder",
     "write_witnesses",
 ]
+__all__ += divergences.__all__

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from fpsynth.api.keywords import asking
 from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.looking import TreeRequest
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ def load(path: Path) -> Witness:
     Raises InputError with one line, naming the file and the field, for whatever is wrong with it.  Its claims are taken as
     they stand: ``fpsynth.check`` computes them again.
     """
+    from fpsynth.synthesis.requests.table import WITNESSED
     from fpsynth.witness import load as read
 
-    return read(path)
+    return read(path, WITNESSED)
 
 
 def save(what: Witness | Sequence[Reveal], path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fpsynth.api.keywords import asking
 from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.libraries import MatrixRequest, RevealRequest, require_layer
 from fpsynth.synthesis.requests.looking import EnvironmentsRequest
 from fpsynth.synthesis.requests.reading import batches_of, check_batches
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def environments(request: EnvironmentsRequest) -> Installation:
     """Say for each library whether it is installed here, and what it can run; and which solvers there are."""
     from fpsynth.libraries.environments import installation
+    from fpsynth.solvers.engines import packages
 
-    return installation(request.libraries, request.device)
+    return installation(request.libraries, request.device, packages())
 
 
 @asking(RevealRequest)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fpsynth.aliases import PathLike, Progress
-from fpsynth.api.keywords import asking
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
+from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.libraries import CompareRequest
 from fpsynth.synthesis.requests.reading import MAX_VECTORS, Batches, Libraries, batches_of, check_batches
 from fpsynth.synthesis.requests.shared import check_seed

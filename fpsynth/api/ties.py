@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fpsynth.api.keywords import asking
 from fpsynth.formats import format_named
+from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
 if TYPE_CHECKING:

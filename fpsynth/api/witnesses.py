@@ -6,8 +6,8 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from fpsynth.api.keywords import OLDER, formerly
 from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.functions import OLDER, formerly
 from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, libraries_of
 from fpsynth.workers.deadlines import within
 
@@ -112,10 +112,11 @@ def explained(witness: Witness | str | os.PathLike[str]) -> tuple[Story, CheckRe
 
 def loaded(witness: Witness | str | os.PathLike[str]) -> Witness:
     """The witness itself, or what its file holds.  Raises InputError where it claims nothing, or nothing that is known."""
+    from fpsynth.synthesis.requests.table import WITNESSED
     from fpsynth.synthesis.ties.certification import REAL_CERTIFIERS
     from fpsynth.witness import Witness, load
 
-    subject = witness if isinstance(witness, Witness) else load(witness)
+    subject = witness if isinstance(witness, Witness) else load(witness, WITNESSED)
     for claim in subject.claims[:1]:
         if claim.radius <= 0:
             raise InputError("certificate.radius must be above 0: a ball of radius 0 claims nothing")

@@ -21,7 +21,7 @@ def require_sense(arguments: Namespace) -> None:
 
 def _require_no_replay(arguments: Namespace) -> None:
     """Refuse what says where a replay is to be, if there is to be none."""
-    looked_for = arguments.command in ("twin", "position") and arguments.environment is None
+    looked_for = getattr(arguments, "environment", "") is None  # of a question that looks for one itself
     given = {
         "--library": arguments.library and not looked_for,  # else these are where to look
         "--batch": arguments.batch is not None,

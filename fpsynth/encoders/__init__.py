@@ -8,6 +8,8 @@ from fpsynth.problems import Problem
 
 ENCODINGS = ("fp", "bitblast", "significands")
 """fp: the IEEE-754 theory; bitblast: the same in bits, by z3; significands: fixed-point integers of just sufficient width."""
+TRANSLATOR = "z3-solver"
+"""The distribution that makes bits of the IEEE-754 theory for "bitblast"."""
 
 
 def encode(problem: Problem, encoding: str) -> Script:
@@ -31,4 +33,4 @@ def encode(problem: Problem, encoding: str) -> Script:
     raise InputError(f"unknown encoding {encoding!r}; choose from {', '.join(ENCODINGS)}")
 
 
-__all__ = ["ENCODINGS", "Script", "Unknown", "encode"]
+__all__ = ["ENCODINGS", "TRANSLATOR", "Script", "Unknown", "encode"]

@@ -24,7 +24,7 @@ def load_z3() -> Any:
     try:
         import z3
     except ImportError:
-        raise MissingPackageError(f"z3 is not installed: {how_to_install('z3')}") from None
+        raise MissingPackageError(f"z3 is not installed: {how_to_install('z3-solver', 'solvers')}") from None
     return z3
 
 

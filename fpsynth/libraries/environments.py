@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from fpsynth.libraries.calls import full_text
 from fpsynth.libraries.machine import gpu, machine
 from fpsynth.libraries.pool import LOST, LibraryPool
 from fpsynth.libraries.registry import NAMES, library_named
+from fpsynth.packages import package_version
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,13 @@ class Installation:
         return any(library.absent.startswith(LOST) for library in self.libraries)
 
 
-PACKAGES = ("z3-solver", "bitwuzla", "cvc5", "python-flint", "sympy", "onnx", "ml_dtypes")
-"""Optional packages, beside the libraries, that fpsynth makes use of."""
+PACKAGES = ("python-flint", "sympy", "onnx", "ml_dtypes")
+"""Optional packages, beside libraries and solvers, that fpsynth makes use of."""
 
 
-def installation(names: Sequence[str] = NAMES, device: str = "cpu", *, timeout: float | None = None) -> Installation:
-    """Describe the machine, the libraries (see ``environments``) and the optional packages."""
-    versions: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
+def installation(names: Sequence[str], device: str, solvers: Sequence[str], *, timeout: float | None = None) -> Installation:
+    """Describe the machine, the libraries (see ``environments``), the packages of ``solvers`` and whatever else is optional."""
+    versions = {name: package_version(name) for name in (*solvers, *PACKAGES)}
     found = tuple(environments(names, device, timeout=timeout))
     return Installation({**machine(), **(gpu() if device == "cuda" else {})}, found, versions)
 

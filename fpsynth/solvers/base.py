@@ -1,4 +1,4 @@
-"""What every engine is: the one protocol behind which z3, bitwuzla, cvc5 and the sampler stand."""
+"""What every engine is: the one protocol behind which SMT solvers and the sampler stand, and what each says of itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from fpsynth.errors import InputError
-from fpsynth.packages import package_version
+from fpsynth.packages import how_to_install, package_version
 from fpsynth.problems import Assignment, Problem
 
 if TYPE_CHECKING:
@@ -64,8 +64,22 @@ class Engine(Protocol):
         """The encodings that it reads, the usually fastest first."""
         ...
 
+    @property
+    def turns(self) -> Mapping[str, int]:
+        """Encoding to its turn in a race among those of all engines, the lowest first; what is not in it comes last."""
+        ...
+
+    @property
+    def package(self) -> str:
+        """The distribution that brings its code; empty where that is fpsynth itself."""
+        ...
+
     def available(self) -> str | None:
         """The version that is installed here, or None.  Imports nothing heavy."""
+        ...
+
+    def how_to_install(self) -> str:
+        """The command that installs it."""
         ...
 
     def load(self) -> None:
@@ -86,12 +100,21 @@ class ScriptEngine(ABC):
 
     name: ClassVar[str]
     encodings: ClassVar[tuple[str, ...]]
+    turns: ClassVar[Mapping[str, int]] = {}
+    """By the measurements in ``schedule.py``."""
     package: ClassVar[str]
-    """The distribution that brings the solver."""
+    module: ClassVar[str] = ""
+    """What Python calls the package, where that is not the engine's name."""
+    extra: ClassVar[str] = "solvers"
+    """The extra of fpsynth that brings the package."""
 
     def available(self) -> str | None:
         """The version of the solver's package, or None where it is not installed."""
         return package_version(self.package)
+
+    def how_to_install(self) -> str:
+        """The command that installs the solver's package."""
+        return how_to_install(self.package, self.extra)
 
     def solve(self, problem: Problem, encoding: str, seed: int, seconds: float | None, memory: int | None) -> EngineAnswer:
         """Encode, solve and decode (see ``Engine.solve``); the time for encoding counts towards ``seconds``."""
@@ -110,9 +133,9 @@ class ScriptEngine(ABC):
         return EngineAnswer(outcome.status, assignment, outcome.reason, encoded - start, time.monotonic() - encoded)
 
     def load(self) -> None:
-        """Import the solver's package, whose module has the engine's name, if it is there."""
+        """Import the solver's package, if it is there."""
         with suppress(ImportError):
-            importlib.import_module(self.name)
+            importlib.import_module(self.module or self.name)
 
     @abstractmethod
     def run(self, script: Script, seed: int, seconds: float | None, memory: int | None) -> Outcome:

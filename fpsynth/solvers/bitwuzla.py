@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from fpsynth.solvers.base import Outcome, ScriptEngine, Status, milliseconds
@@ -19,6 +20,7 @@ class Bitwuzla(ScriptEngine):
 
     name: ClassVar[str] = "bitwuzla"
     encodings: ClassVar[tuple[str, ...]] = ("significands", "bitblast", "fp")
+    turns: ClassVar[Mapping[str, int]] = {"significands": 20, "fp": 30, "bitblast": 60}
     package: ClassVar[str] = "bitwuzla"
 
     def run(self, script: Script, seed: int, seconds: float | None, memory: int | None) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from fpsynth.solvers.base import Outcome, ScriptEngine, Status, milliseconds
@@ -18,6 +19,7 @@ class Cvc5(ScriptEngine):
 
     name: ClassVar[str] = "cvc5"
     encodings: ClassVar[tuple[str, ...]] = ("significands", "bitblast", "fp")
+    turns: ClassVar[Mapping[str, int]] = {"significands": 40, "bitblast": 80, "fp": 90}
     package: ClassVar[str] = "cvc5"
 
     def run(self, script: Script, seed: int, seconds: float | None, memory: int | None) -> Outcome:

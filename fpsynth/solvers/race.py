@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple
 
+from fpsynth.encoders import TRANSLATOR
 from fpsynth.errors import ContradictionError
 from fpsynth.evaluators.recheck import failures
 from fpsynth.libraries.machine import cores
 from fpsynth.problems import Assignment, Problem, problem_to_json
 from fpsynth.rounding import from_float
 from fpsynth.solvers.base import NOT_ENCODED
+from fpsynth.solvers.engines import code_of, independent
 from fpsynth.workers.deadlines import OutOfTimeError
 from fpsynth.workers.memory import peak_memory
 from fpsynth.workers.messages import Message
@@ -137,13 +139,13 @@ def race(
 
     ``tasks`` may be endless: it is read only when a process is free.  A ``sat`` counts once its assignment passes the exact
     re-check against its task's problem; one that fails it becomes an ``unknown`` that names the engine.  The question is
-    ``unsat`` once ``refutations`` different engines have said so on complete tasks, at least one of them without relying on
-    z3's translation into bits (a mistake in it would mislead them all); an engine that has is not asked again.  Nor is anyone
-    asked in an encoding that has refused the problem.  The race is ``unknown`` when ``seconds`` are over or the tasks are.
-    ``memory`` limits each process, in bytes; ``progress`` receives a line per ended attempt; ``worker`` names the module that
-    the processes run.  However the race ends, none of them goes on with it; one that has answered may be kept idle for another
-    race (see ``_WORKERS``), for a minute at most and no longer than this process lives.  Raises SolverContradictionError where
-    a solution meets an ``unsat``.
+    ``unsat`` once ``refutations`` engines of different code have said so on complete tasks, at least one of them without
+    relying on z3's translation into bits (a mistake in it would mislead them all); an engine that has is not asked again, nor
+    is another of its code.  Nor is anyone asked in an encoding that has refused the problem.  The race is ``unknown`` when
+    ``seconds`` are over or the tasks are.  ``memory`` limits each process, in bytes; ``progress`` receives a line per ended
+    attempt; ``worker`` names the module that the processes run.  However the race ends, none of them goes on with it; one that
+    has answered may be kept idle for another race (see ``_WORKERS``), for a minute at most and no longer than this process
+    lives.  Raises SolverContradictionError where a solution meets an ``unsat``.
     """
     with _Course(iter(tasks), jobs or cores(), seconds, memory, refutations, progress, worker) as course:
         result = course.run()
@@ -228,7 +230,7 @@ class _Course:
         refuters = self._settled()
         for _ in range(_MAX_SKIPPED):
             task = next(self.tasks, None)
-            if task is None or not ((task.complete and task.engine in refuters) or self._unencodable(task)):
+            if task is None or not ((task.complete and code_of(task.engine) in refuters) or self._unencodable(task)):
                 return task
         return None
 
@@ -270,8 +272,8 @@ class _Course:
         for worker, runner in list(self.running.items()):
             if runner.deadline is not None and now >= runner.deadline:
                 self._retire(worker, "unknown", f"its time limit of {runner.task.seconds:g} s is over")
-            elif runner.task.complete and runner.task.engine in refuters:
-                self._retire(worker, "stopped", f"{runner.task.engine} has refuted the question already")
+            elif runner.task.complete and (refuter := refuters.get(code_of(runner.task.engine))):
+                self._retire(worker, "stopped", f"{refuter} has refuted the question already")
 
     def _retire(self, worker: Worker, status: str, reason: str, message: Message | None = None) -> Attempt:
         """Let a worker go, killed unless it has answered and can do so again, and write down what became of its task."""
@@ -309,12 +311,12 @@ class _Course:
     def _refuted(self) -> bool:
         """Whether enough engines say ``unsat``, and not all of them of what one solver made of the floating-point terms."""
         refutations = [a for a in self.attempts if a.complete and a.status == "unsat"]
-        return len(self._refuters()) >= self.needed and (self.needed < 2 or not all(map(_bits_by_z3, refutations)))
+        return independent(self._refuters()) >= self.needed and (self.needed < 2 or not all(map(_bits_by_z3, refutations)))
 
-    def _settled(self) -> list[str]:
-        """The engines that need not be asked again: those whose ``unsat`` does not rest on z3's translation into bits."""
+    def _settled(self) -> dict[str, str]:
+        """The code that need not be asked again, and the engine that ran it: its ``unsat`` does not rest on z3's bits."""
         refutations = [a for a in self.attempts if a.complete and a.status == "unsat"]
-        return [a.engine for a in refutations if not _bits_by_z3(a)]
+        return {code_of(a.engine): a.engine for a in refutations if not _bits_by_z3(a)}
 
     def _result(self, reason: str = "") -> Race:
         for worker in list(self.running):
@@ -325,7 +327,7 @@ class _Course:
             return Race("sat", assignment, winner, problem, attempts, "")
         if self._refuted():
             return Race("unsat", None, None, None, attempts, f"{' and '.join(refuters)} answered unsat")
-        if len(refuters) >= self.needed:
+        if independent(refuters) >= self.needed:
             reason += f"; {' and '.join(refuters)} answered unsat, but all of what z3 made of the floating-point terms"
         elif refuters:
             reason += f"; only {' and '.join(refuters)} answered unsat, and {self.needed} engines must agree"
@@ -334,4 +336,4 @@ class _Course:
 
 def _bits_by_z3(attempt: Attempt) -> bool:
     """Whether an answer rests on z3's translation of the IEEE-754 theory into bits, whichever engine then solved these."""
-    return attempt.encoding == "bitblast" or (attempt.engine, attempt.encoding) == ("z3", "fp")
+    return attempt.encoding == "bitblast" or (code_of(attempt.engine), attempt.encoding) == (TRANSLATOR, "fp")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fpsynth.evaluators.recheck import failures
 from fpsynth.expressions import Expression, Op, topological
-from fpsynth.packages import package_version
+from fpsynth.packages import how_to_install, package_version
 from fpsynth.problems import Assignment, Problem
 from fpsynth.rounding import from_float
 from fpsynth.solvers.base import EngineAnswer, Status, check_encoding
@@ -43,12 +43,18 @@ _STEP_BITS = 51
 class Sampling:
     """Random search, vectorised; it can find solutions and never rules them out."""
 
-    name = "sampling"
-    encodings = ("arrays",)
+    name: ClassVar[str] = "sampling"
+    encodings: ClassVar[tuple[str, ...]] = ("arrays",)
+    turns: ClassVar[Mapping[str, int]] = {"arrays": 0}
+    package: ClassVar[str] = ""
 
     def available(self) -> str | None:
         """The version of numpy."""
         return package_version("numpy")
+
+    def how_to_install(self) -> str:
+        """The command that installs numpy."""
+        return how_to_install("numpy")
 
     def load(self) -> None:
         """Import numpy and what computes with its arrays."""

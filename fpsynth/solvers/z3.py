@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fpsynth.solvers.base import Outcome, ScriptEngine, Status, milliseconds
@@ -18,6 +19,7 @@ class Z3(ScriptEngine):
 
     name: ClassVar[str] = "z3"
     encodings: ClassVar[tuple[str, ...]] = ("significands", "bitblast", "fp")
+    turns: ClassVar[Mapping[str, int]] = {"significands": 10, "bitblast": 50, "fp": 70}
     package: ClassVar[str] = "z3-solver"
 
     def run(self, script: Script, seed: int, seconds: float | None, memory: int | None) -> Outcome:

@@ -29,7 +29,7 @@ def refuted(statement: str, outcome: Race, method: str = "refutation") -> Proof:
 def engine_version(name: str) -> str:
     """The installed version of an engine's package; empty for what is fpsynth's own, whose version that is."""
     engine = ENGINES.get(name)
-    return "" if engine is None or name == "sampling" else engine.available() or ""
+    return "" if engine is None or not engine.package else engine.available() or ""
 
 
 def versions_used(engines: Iterable[str] = (), attempts: Iterable[Attempt] = (), proof: Proof | None = None) -> dict[str, str]:
@@ -37,8 +37,8 @@ def versions_used(engines: Iterable[str] = (), attempts: Iterable[Attempt] = (),
     versions = {"fpsynth": __version__, "python": platform.python_version()}
     names = [*engines, *(attempt.engine for attempt in attempts)]
     names += [refutation.engine for refutation in proof.engines] if proof is not None else []
-    packages = dict.fromkeys({"z3": "z3-solver"}.get(name, name) for name in names if name in ENGINES)
-    found = {package: _installed(package) for package in ("numpy", *packages)}
+    packages = dict.fromkeys(ENGINES[name].package for name in names if name in ENGINES)
+    found = {package: _installed(package) for package in ("numpy", *packages) if package}
     return {**versions, **{package: version for package, version in found.items() if version}}
 
 

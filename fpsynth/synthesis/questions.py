@@ -34,7 +34,8 @@ from fpsynth.synthesis.planning import (
     require_outputs,
     require_size,
 )
-from fpsynth.synthesis.requests.divergences import IntervalRequest, OrderRequest
+from fpsynth.synthesis.requests.interval import IntervalRequest
+from fpsynth.synthesis.requests.order import OrderRequest
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock, Settings
 from fpsynth.synthesis.sides import Shape, Sides, shape_for

@@ -14,7 +14,7 @@ from fpsynth.networks.network import Network
 from fpsynth.witness.data import Witness
 from fpsynth.witness.networks import INLINE, network_to_json, own_file, write_beside
 from fpsynth.witness.numerals import quoted
-from fpsynth.witness.reading import witness_from_json
+from fpsynth.witness.reading import Questions, witness_from_json
 from fpsynth.witness.schema import require_valid
 from fpsynth.witness.writing import witness_to_json
 
@@ -34,12 +34,13 @@ def to_json(witness: Witness, *, beside: bool = False) -> dict[str, Any]:
     return witness_to_json(witness, lambda network: _placed(network, files)) if beside else witness_to_json(witness)
 
 
-def from_json(data: object, folder: PathLike | None = None) -> Witness:
+def from_json(data: object, folder: PathLike | None = None, questions: Questions | None = None) -> Witness:
     """Return what JSON data of any version describes; ``folder``: where the file of a large network lies.
 
-    Raises InputError, naming the field, for anything else.
+    ``questions``: those that there are, whose witnesses must be as they say; None: any question.  Raises InputError, naming the
+    field, for anything else.
     """
-    return witness_from_json(data, folder)
+    return witness_from_json(data, folder, questions)
 
 
 def text(witness: Witness) -> str:
@@ -83,12 +84,15 @@ def _placed(network: Network, files: dict[str, bytes]) -> dict[str, Any]:
     return named
 
 
-def load(path: PathLike) -> Witness:
-    """Read a witness file.  Raises InputError with one line, naming the file and the field, for whatever is wrong with it."""
+def load(path: PathLike, questions: Questions | None = None) -> Witness:
+    """Read a witness file; ``questions`` as in ``from_json``.
+
+    Raises InputError with one line, naming the file and the field, for whatever is wrong with it.
+    """
     content = None
     try:
         content = read_limited(path, MAX_BYTES)
-        return parse(content, os.path.dirname(os.path.abspath(path)))
+        return parse(content, os.path.dirname(os.path.abspath(path)), questions)
     except InputError as error:
         kind = recognised(path)
         if kind is not None:
@@ -96,9 +100,9 @@ def load(path: PathLike) -> Witness:
         raise InputError(f"{shown(path)}: {error}" if content is not None else str(error)) from None
 
 
-def parse(content: str, folder: PathLike | None = None) -> Witness:
+def parse(content: str, folder: PathLike | None = None, questions: Questions | None = None) -> Witness:
     """Read the text of a witness file.  Raises InputError, naming the field, for whatever is wrong with it."""
-    return from_json(_json(content), folder)
+    return from_json(_json(content), folder, questions)
 
 
 def _json(content: str) -> Any:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Protocol
 
 from fpsynth.aliases import Json, PathLike
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64, Format, format_named
 from fpsynth.libraries.naming import parse_environment, run_call
 from fpsynth.networks.network import Network
-from fpsynth.predicates import KINDS, RELATIONS, SEARCHED, Predicate
+from fpsynth.predicates import RELATIONS, Predicate
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.arithmetic_json import arithmetic_from_json
 from fpsynth.verifiers.claims import Ball, Claim
@@ -33,26 +34,34 @@ from fpsynth.witness.prediction import arithmetics, contains, inputs_of, judged,
 from fpsynth.witness.schema import require_valid, version_of
 from fpsynth.witness.version1 import read_version1
 
-ASKED_WITH: dict[str, tuple[str, ...]] = {
-    "order": KINDS,
-    "precision": SEARCHED,
-    "relu": ("relu",),
-    "interval": ("outside",),
-    "twin": ("equal",),
-    "position": ("argmax",),
-    "tie": ("argmax",),
-    "compare": ("argmax",),
-}
-"""The questions, and the predicates that each can be asked with."""
-OF_DENSE = ("twin", "position")
-"""The questions about neurons of a last dense layer."""
-SINCE_3 = ("tie", "compare")
-"""The questions that files of version 2 do not hold."""
+
+class Asked(Protocol):
+    """What a question says of its witnesses."""
+
+    @property
+    def predicates(self) -> tuple[str, ...]:
+        """The predicates that it can be asked with."""
+        ...
+
+    @property
+    def dense(self) -> bool:
+        """Whether it is about neurons of a last dense layer."""
+        ...
+
+    @property
+    def since(self) -> int:
+        """The version of files that was the first to hold it."""
+        ...
 
 
-def witness_from_json(data: object, folder: PathLike | None = None) -> Witness:
+Questions = Mapping[str, Asked]
+"""Questions by their names."""
+
+
+def witness_from_json(data: object, folder: PathLike | None = None, questions: Questions | None = None) -> Witness:
     """Return the witness that JSON data of any version describes; ``folder``: where a network's own file lies.
 
+    ``questions``: those that there are, whose witnesses must be as they say; None: a witness may be one of any question.
     Raises InputError with one line that names the field for data that does not obey the shipped schema of its version, for
     shapes and orders that do not fit, numbers that the dtype does not represent, and claims that contradict each other.
     """
@@ -67,8 +76,8 @@ def witness_from_json(data: object, folder: PathLike | None = None) -> Witness:
     outputs = outputs_of(network)
     predicate = _predicate(data["predicate"], outputs)
     if len(points) == 1:  # of two points the check says what does not belong to a tie
-        _require_known(data["question"], predicate, version)
-    if data["question"] in OF_DENSE:
+        _require_known(data["question"], predicate, version, questions)
+    if questions is not None and data["question"] in questions and questions[data["question"]].dense:
         with at("network"):
             _ = network.dense_layers
     views = _views(data, fmt, network, points, folder)
@@ -173,11 +182,13 @@ def _views(data: Json, fmt: Format, network: Network, points: Sequence[Point], f
     return tuple(views)
 
 
-def _require_known(question: str, predicate: Predicate, version: int) -> None:
-    known = [name for name in ASKED_WITH if version > 2 or name not in SINCE_3]
+def _require_known(question: str, predicate: Predicate, version: int, questions: Questions | None) -> None:
+    if questions is None:
+        return
+    known = [name for name, asked in questions.items() if version >= asked.since]
     if question not in known:
         raise InputError(f"question: is none of {', '.join(known)}")
-    if predicate.kind not in ASKED_WITH[question]:
+    if predicate.kind not in questions[question].predicates:
         raise InputError(f"predicate.kind: is {predicate.kind}, which is no matter of the question {question}")
 
 

@@ -207,5 +207,5 @@ def test_what_only_a_solver_decides_is_unknown_and_says_how_to_get_one(bare, arg
 
 def test_a_solver_that_is_asked_for_by_name_is_refused(bare):
     done = bare.fpsynth("tie", "--solver", "z3")
-    said = f"the solver z3 is not installed: {how_to_install('z3')}"
+    said = f"the solver z3 is not installed: {how_to_install('z3-solver', 'solvers')}"
     assert (done.code, done.err) == (2, f"fpsynth tie: error: {said}\n")

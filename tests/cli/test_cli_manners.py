@@ -195,7 +195,7 @@ def test_keywords_are_the_options_of_the_command_line(name):
 def test_older_names_of_keywords_still_work():
     found = fpsynth.order(terms=4, libraries=["numpy"], batches=[2])
     assert {(seen.library, seen.batch) for seen in found.witnesses[0].observations} == {("numpy", 2)}
-    with pytest.raises(fpsynth.api.keywords.InputError, match="libraries is the older name of library"):
+    with pytest.raises(fpsynth.errors.InputError, match="libraries is the older name of library"):
         fpsynth.order(terms=4, libraries=["numpy"], library="numpy")
 
 

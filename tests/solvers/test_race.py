@@ -5,12 +5,15 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from questions import absorption, alive, children, factoring
 
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT16, FLOAT32
+from fpsynth.solvers import engines
+from fpsynth.solvers.engines import independent
 from fpsynth.solvers.race import Race, SolverContradictionError, Task, race
 from fpsynth.workers.deadlines import require_time, within
 
@@ -88,6 +91,20 @@ def test_two_engines_that_read_the_same_bits_of_z3_are_one_witness():
     assert "all of what z3 made" in shared.reason
     own = race([*bits, Task("refuter", "significands", 0, SOLVABLE)], jobs=2, worker="stand_in_worker", seconds=20)
     assert own.status == "unsat"
+
+
+def test_two_engines_that_run_the_same_code_are_one_witness(monkeypatch: pytest.MonkeyPatch):
+    # as two configurations of one solver would be: a bug of it is in both
+    for name in ("refuter", "denier"):
+        monkeypatch.setitem(engines._CLASSES, name, "Own")
+        monkeypatch.setitem(sys.modules, f"fpsynth.solvers.{name}", SimpleNamespace(Own=lambda: SimpleNamespace(package="one")))
+    assert (independent(["refuter", "denier"]), independent(["refuter", "hesitant"])) == (1, 2)
+    alone = run("refuter", "denier")
+    assert alone.status == "unknown"
+    assert "only refuter answered unsat, and 2 engines must agree" in alone.reason
+    assert [a.engine for a in alone.attempts if a.status == "unsat"] == ["refuter"]  # denier could say nothing new
+    assert run("refuter", "denier", "hoarder").status == "unsat"
+    engines._engine.cache_clear()
 
 
 def test_an_engine_that_has_refuted_is_not_asked_again_even_in_endless_supply():

@@ -142,3 +142,10 @@ def test_what_only_libraries_and_solvers_can_say_is_listed_as_not_checked():
 
 def test_4096_terms_are_checked_within_seconds():
     assert check(triple(4096)).confirmed
+
+
+def test_a_question_that_nobody_asks_with_the_predicate_is_found():
+    claim = "the question is one that is asked with the predicate argmax"
+    assert failing(replace(classes(), question="interval")) == [claim]
+    assert failing(replace(classes(), question="only-in")) == [claim]
+    assert claim not in failing(classes())

@@ -14,7 +14,6 @@ import pytest
 from rendered import report
 
 import fpsynth
-from fpsynth.api.keywords import asking
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.asking import add_arguments, keywords
 from fpsynth.cli.parser import Parser
@@ -22,6 +21,7 @@ from fpsynth.errors import InputError
 from fpsynth.synthesis.divergences import Decision, concluded
 from fpsynth.synthesis.requests.divergences import OrderRequest, PrecisionRequest, ReluRequest, TwinRequest
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, open_options
+from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.libraries import MatrixRequest
 from fpsynth.synthesis.requests.table import QUESTIONS, environments_of
 from fpsynth.synthesis.requests.ties import TieRequest

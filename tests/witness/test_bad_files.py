@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+from functools import partial
 
 import pytest
 import test_divergence_bad_files as version2
@@ -16,6 +17,7 @@ from ties import claim
 from witnesses import RADIUS, SUPREMUM, published
 
 from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.table import WITNESSED
 from fpsynth.witness import from_json, to_json
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.schema import require_valid, witness_schema
@@ -160,7 +162,7 @@ def changed(good_data, path, value):
 
 def refused(data):
     with pytest.raises(InputError) as caught:
-        from_json(data)
+        from_json(data, questions=WITNESSED)
     assert one_short_line(str(caught.value))
     return str(caught.value)
 
@@ -216,7 +218,7 @@ def test_mutated_data_loads_or_is_refused_in_one_line(whole, seed, values):
     pick, data = random.Random(seed), copy.deepcopy(whole)
     for value in values:
         _mutate(data, pick, value)
-    assert one_short_line(outcome(from_json, data))
+    assert one_short_line(outcome(partial(from_json, questions=WITNESSED), data))
     assert one_short_line(outcome(parse, json.dumps(data)))
 
 

@@ -4,6 +4,7 @@ import copy
 import json
 import random
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from divergences import classes, observed
@@ -13,6 +14,7 @@ from profiles import examples
 from test_witness_bad_files import _JSON, ABSENT, FILES, _mutate, _strings, one_short_line, outcome, shown
 
 from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.table import WITNESSED
 from fpsynth.witness import from_json
 from fpsynth.witness.data import Sampled
 from fpsynth.witness.file import parse
@@ -165,7 +167,7 @@ BAD_BY_MEANING = [
 
 def refused(data):
     with pytest.raises(InputError) as caught:
-        from_json(data)
+        from_json(data, questions=WITNESSED)
     assert one_short_line(str(caught.value))
     return str(caught.value)
 
@@ -188,6 +190,18 @@ def test_the_loader_refuses_what_no_schema_can(path, value, reason):
     assert reason in refused(changed(path, value))
 
 
+def test_what_questions_there_are_says_who_reads_and_not_the_file_itself():
+    data = changed(("question",), "only-in")
+    assert from_json(data).question == "only-in"
+    held = [name for name, asked in WITNESSED.items() if asked.since <= 2]  # by a file of version 2, such as this
+    assert "order" in held
+    assert "tie" not in held
+    with pytest.raises(InputError, match=f"question: is none of {', '.join(held)}$"):
+        from_json(data, questions=WITNESSED)
+    with pytest.raises(InputError, match="is none of order"):
+        from_json({**data, "question": "tie"}, questions=WITNESSED)
+
+
 def test_one_output_is_enough_for_a_divergence():
     data = changed(("predicate",), {"kind": "sign"})
     layer = data["network"]["layers"][0]
@@ -205,8 +219,8 @@ def test_mutated_data_loads_or_is_refused_in_one_line(seed, values):
     pick, data = random.Random(seed), copy.deepcopy(GOOD)
     for value in values:
         _mutate(data, pick, value)
-    assert one_short_line(outcome(from_json, data))
-    assert one_short_line(outcome(parse, json.dumps(data)))
+    assert one_short_line(outcome(partial(from_json, questions=WITNESSED), data))
+    assert one_short_line(outcome(partial(parse, questions=WITNESSED), json.dumps(data)))
 
 
 @settings(max_examples=examples(300))

@@ -15,7 +15,7 @@ from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import power_of_two
 from fpsynth.problems import Assignment
 from fpsynth.rounding import Value, from_float, to_bits
-from fpsynth.solvers.engines import engines_named
+from fpsynth.solvers.engines import ENGINES, engines_named, independent
 from fpsynth.solvers.race import Attempt, Race, Task, race
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties import ratio_bound
@@ -53,7 +53,8 @@ def problems_with(question: Question, record: Mapping[str, Any]) -> list[str]:
         return [f"{question.key}: {line}" for line in failures(question.problem, model(record))]
     if question.known_by is Evidence.REFUTATION:
         engines = {run["engine"] for run in record["unsat"]}
-        return [] if len(engines) > 1 else [f"{question.key}: only {', '.join(engines)} refutes it, and two engines must agree"]
+        alone = f"{question.key}: only {', '.join(engines)} refutes it, and two engines must agree"
+        return [] if independent(engines) > 1 else [alone]
     if question.known_by is Evidence.THEOREM:
         return [] if record == _by_theorem(question) else [f"{question.key}: the theorem does not speak of it"]
     return []
@@ -97,7 +98,7 @@ def _solved(question: Question, seconds: float) -> Race:
     if question.tie is not None:  # the search knows easier parts of such questions
         return find(question.tie, question.bounds, Settings(engines), seconds)
     tasks = [Task(engine.name, encoding, 0, question.problem) for engine in engines for encoding in engine.encodings[:2]]
-    return race(sorted(tasks, key=lambda task: task.engine != "sampling"), seconds=seconds)
+    return race(sorted(tasks, key=lambda task: bool(ENGINES[task.engine].package)), seconds=seconds)
 
 
 def _by_refutation(question: Question, seconds: float) -> Record:

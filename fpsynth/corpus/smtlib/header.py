@@ -11,6 +11,8 @@ from fpsynth.encoders.script import Unknown
 LICENCE = "https://creativecommons.org/licenses/by/4.0/"
 GENERATED = "2026-11-21"
 """The date in the headers: it is part of the text, so it changes only when the collection does."""
+TARGETS = "z3, bitwuzla, cvc5"
+"""The solvers that there were on that day."""
 _WIDTH = 110
 
 
@@ -44,7 +46,7 @@ def _source(benchmark: SmtFile) -> Iterator[str]:
     yield f"Generated on: {GENERATED}"
     yield "Generator: python -m fpsynth.corpus.smtlib"
     yield f"Application: {family.application}"
-    yield "Target solver: z3, bitwuzla, cvc5"
+    yield f"Target solver: {TARGETS}"
     yield f"Publication: {family.publication}"
     yield ""
     yield from _wrapped(f"{family.about}  {question.about}")

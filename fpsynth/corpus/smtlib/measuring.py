@@ -16,10 +16,11 @@ from fpsynth.corpus.smtlib.question import SmtFile
 from fpsynth.corpus.smtlib.table import benchmarks
 from fpsynth.libraries.machine import cores, cpu
 from fpsynth.packages import package_version
+from fpsynth.solvers.engines import solvers
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import Cause, NoAnswer, Worker
 
-SOLVERS = {"bitwuzla": "bitwuzla", "cvc5": "cvc5", "z3": "z3-solver"}
+SOLVERS = {engine.name: engine.package for engine in sorted(solvers(), key=lambda engine: engine.name)}
 """Engine to the distribution that brings it."""
 WORKER = "fpsynth.corpus.smtlib.worker"
 MEMORY = 2 << 30

@@ -9,6 +9,7 @@ from fpsynth.predicates import Telling
 from fpsynth.report.numerals import significant
 from fpsynth.report.stories.differences import differences
 from fpsynth.report.text import clean, listed
+from fpsynth.synthesis.requests.table import QUESTIONS
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted, noun
 
@@ -98,17 +99,9 @@ def _why(divergence: Witness) -> str:
             "They compute the network by different layers, whose numbers are rounded each in its own way: "
             "even over the reals the two need not give the same."
         )
-    match divergence.question:
-        case "twin":
-            return "Their weights are the same to the last bit; the kernel sums their products in different orders."
-        case "position" if b.permutation != a.permutation:
-            return "Nothing but the places of the neurons in the last layer was changed, which means nothing over the reals."
-        case "position":
-            return f"The sample is the same; it only stands in row {b.row} of the batch instead of row {a.row}."
-        case "compare":
-            return "Over the reals both compute the same; rounded, their layers add up in different orders."
-        case "interval":
-            return "Outward rounding covers the order that the interval was computed in, and no other one."
+    question = QUESTIONS.get(divergence.question)
+    if question is not None and (reason := question.why(a, b)):
+        return reason
     if of_a is None or of_b is None:
         return "Over the reals every order gives the same sum; rounded sums depend on it."
     if of_a != of_b:

@@ -22,6 +22,7 @@ from fpsynth.synthesis.checking.predictions import (
     real_logits,
 )
 from fpsynth.synthesis.checking.views import construction_findings, label_findings, network_findings, tie_findings
+from fpsynth.synthesis.requests.table import WITNESSED
 from fpsynth.synthesis.ties.question import OBJECTIVES
 from fpsynth.witness.data import Witness
 from fpsynth.witness.prediction import arithmetics
@@ -75,6 +76,10 @@ def _question(witness: Witness) -> Findings:
         yield Finding("the question is that of a tie", False, f"it is {witness.question}")
     if witness.question == "tie" and not witness.two_points:
         yield Finding("a tie has two points", False, "both of its views are evaluated at the same one")
+    asked = WITNESSED.get(witness.question)
+    if not witness.two_points and (asked is None or witness.predicate.kind not in asked.predicates):
+        claim = f"the question is one that is asked with the predicate {witness.predicate.kind}"
+        yield Finding(claim, False, f"it is {witness.question}")
 
 
 def _balls(witness: Witness, found: Predictions) -> Balls:

@@ -10,6 +10,8 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.predicates import argmax
 from fpsynth.synthesis.checking.findings import Finding
+from fpsynth.synthesis.requests.fields import Request
+from fpsynth.synthesis.requests.table import QUESTIONS
 from fpsynth.verifiers.intervals import finite_bounds, network_intervals
 from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import arranged, predicted_logits
@@ -106,7 +108,7 @@ def _prediction(view: View, logits: tuple[Fraction, ...], interval: Bounds) -> I
 def real_logits(witness: Witness) -> tuple[Fraction, ...] | None:
     """The logits in exact arithmetic at the only point; None where nothing in the file is about them."""
     permuted = any(view.permutation for view in witness.views)
-    if witness.two_points or not (witness.real or permuted or witness.question == "twin"):
+    if witness.two_points or not (witness.real or permuted or _asked(witness).exact):
         return None
     return exact_logits(witness.network, witness.point)
 
@@ -119,13 +121,8 @@ def exactly(witness: Witness, real: tuple[Fraction, ...] | None) -> Iterator[Fin
 
 def promises(witness: Witness, real: tuple[Fraction, ...] | None) -> Iterator[Finding]:
     """What the question itself promises, beside the predicate."""
-    predicate = witness.predicate
-    if witness.question == "twin" and real is not None:
-        last = witness.network.dense_layers[-1]
-        i, j = predicate.output, predicate.other
-        same = last.weight[i].tolist() == last.weight[j].tolist() and (last.bias is None or bool(last.bias[i] == last.bias[j]))
-        yield Finding(f"neurons {i} and {j} have the same weights", same, f"{counted(last.inputs, 'weight')} each")
-        yield Finding(f"outputs {i} and {j} are equal in exact arithmetic", real[i] == real[j], short(real[i]))
+    if real is not None:
+        yield from _asked(witness).promised(witness, real)
     for view in witness.views:
         if view.permutation and real is not None:
             yield _unmoved(witness, view, real)
@@ -138,6 +135,11 @@ def promises(witness: Witness, real: tuple[Fraction, ...] | None) -> Iterator[Fi
     if witness.box:
         inside = all(low <= x <= high for x, (low, high) in zip(witness.point, witness.box, strict=True))
         yield Finding("the point lies in the box", inside, counted(len(witness.box), "range"))
+
+
+def _asked(witness: Witness) -> type[Request]:
+    """The question that was asked; of one that is not known nothing is promised."""
+    return QUESTIONS.get(witness.question, Request)
 
 
 def _unmoved(witness: Witness, view: View, real: tuple[Fraction, ...]) -> Finding:

@@ -15,7 +15,7 @@ from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.given.order import GivenOrder, Running, order_of_network
 from fpsynth.synthesis.given.tie import GivenTie, tie_of_network
 from fpsynth.synthesis.given.views import Given
-from fpsynth.synthesis.requests.divergences import OrderRequest
+from fpsynth.synthesis.requests.order import OrderRequest
 from fpsynth.synthesis.requests.ties import TieRequest
 from fpsynth.synthesis.result import Result
 

@@ -27,7 +27,7 @@ from fpsynth.synthesis.planning import require_size
 from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import PositionPair, build, pairs
 from fpsynth.synthesis.questions import settings_of
-from fpsynth.synthesis.requests.divergences import PositionRequest
+from fpsynth.synthesis.requests.positions import PositionRequest
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.verdicts import Proof, Verdict

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, ClassVar, TypeVar
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fpsynth.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from fpsynth.synthesis.checking.findings import Finding
+    from fpsynth.witness.data import View, Witness
 
 T = TypeVar("T")
 _KEY = "option"
@@ -81,12 +86,30 @@ class Request:
     """Name of the question, of its subcommand and of its function."""
     about: ClassVar[str]
     """What the question is, in the words of the command line."""
+    predicates: ClassVar[tuple[str, ...]] = ()
+    """What its witnesses may be about, by the names in the table of predicates; none: it has no witnesses."""
+    since: ClassVar[int] = 2
+    """The version of witness files that was the first to hold it."""
+    dense: ClassVar[bool] = False
+    """Whether its witnesses are about neurons of a last dense layer."""
+    exact: ClassVar[bool] = False
+    """Whether what it promises is about the logits in exact arithmetic, even where a file does not give them."""
 
     def __post_init__(self) -> None:
         for name, (_, option) in open_options(type(self)).items():
             value = getattr(self, name)
             if option.check is not None and value is not None:
                 option.check(value)
+
+    @classmethod
+    def why(cls, a: View, b: View) -> str:
+        """Why the reference and the deployed view part, in a report's words; empty: what can be said of any two views."""
+        return ""
+
+    @classmethod
+    def promised(cls, witness: Witness, real: Sequence[Fraction]) -> Iterable[Finding]:
+        """What the question promises of a witness beside its predicate, computed again from the exact logits."""
+        return ()
 
     def described(self) -> dict[str, Any]:
         """The request as a result records it."""

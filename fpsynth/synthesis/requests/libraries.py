@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
@@ -21,6 +21,9 @@ from fpsynth.synthesis.requests.reading import (
     integers,
     libraries_of,
 )
+
+if TYPE_CHECKING:
+    from fpsynth.witness.data import View
 
 MAX_OUTPUTS = 4096
 MAX_THREADS = 99_999
@@ -131,6 +134,8 @@ class CompareRequest(Request):
 
     question: ClassVar[str] = "compare"
     about: ClassVar[str] = "run a network in several environments, and say which classes change, and which could"
+    predicates: ClassVar[tuple[str, ...]] = ("argmax",)
+    since: ClassVar[int] = 3
 
     network: str | os.PathLike[str] = field(
         metadata=needed(
@@ -169,6 +174,11 @@ class CompareRequest(Request):
     def format(self) -> Format:
         """Format of weights, inputs and results."""
         return format_named(self.dtype)
+
+    @classmethod
+    def why(cls, a: View, b: View) -> str:
+        """Whatever the environments are, the network is the same."""
+        return "Over the reals both compute the same; rounded, their layers add up in different orders."
 
     @property
     def thread_counts(self) -> tuple[int | None, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from fpsynth.errors import InputError
+from fpsynth.solvers.engines import NAMES
 from fpsynth.synthesis.requests.fields import Option, between
 from fpsynth.synthesis.requests.reading import MAX_JOBS, MAX_VECTORS, check_seconds, check_solver, integers
 
@@ -25,10 +26,20 @@ SIDES = (
 check_seed = between(0, (1 << 31) - 1, "the seed")
 """Raises InputError for a seed that cannot be used."""
 
+MAX_TERMS = 4096
+TERMS = Option(
+    "inputs of the neuron, 1 to 4096 (default %(default)s)",
+    "N",
+    number=int,
+    check=between(1, MAX_TERMS, "the number of terms", told=True),
+)
+FEWER_TERMS = replace(TERMS, help="inputs of the neuron (default %(default)s)")
 DTYPE = Option("(default %(default)s)")
 WEIGHTS = Option("range of the weights, ends included (default -1:1)", "LO:HI")
 INPUTS = Option("range of the inputs, ends included (default -1:1)", "LO:HI")
-SOLVER = Option("auto, z3, bitwuzla, cvc5 or sampling (default %(default)s)", check=check_solver)
+SOLVERS = f"auto, {', '.join(NAMES[:-1])} or {NAMES[-1]}"
+"""The names of the engines, in words."""
+SOLVER = Option(f"{SOLVERS} (default %(default)s)", check=check_solver)
 SEED = Option("of everything random (default %(default)s)", number=int, check=check_seed)
 TIMEOUT = Option(
     "for reveals and search together; the replay comes on top (default %(default)g)",

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from fpsynth.synthesis.requests.divergences import (
-    IntervalRequest,
-    OrderRequest,
-    PositionRequest,
-    PrecisionRequest,
-    ReluRequest,
-    TwinRequest,
-)
+from fpsynth.synthesis.requests.divergences import DIVERGENCES
 from fpsynth.synthesis.requests.fields import Request, open_options
 from fpsynth.synthesis.requests.libraries import CompareRequest, MatrixRequest, RevealRequest
 from fpsynth.synthesis.requests.looking import EnvironmentsRequest, TreeRequest
 from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
-DIVERGENCES: tuple[type[Request], ...] = (
-    OrderRequest,
-    PrecisionRequest,
-    ReluRequest,
-    IntervalRequest,
-    TwinRequest,
-    PositionRequest,
-)
+__all__ = ["DIVERGENCES", "QUESTIONS", "WITNESSED", "environments_of"]
+
 _ALL: tuple[type[Request], ...] = (
     TieRequest,
     *DIVERGENCES,
@@ -34,6 +21,8 @@ _ALL: tuple[type[Request], ...] = (
     EnvironmentsRequest,
 )
 QUESTIONS = {request.question: request for request in _ALL}
+WITNESSED = {request.question: request for request in (*DIVERGENCES, *_ALL) if request.predicates}
+"""The questions that have witnesses, which files hold."""
 
 
 def environments_of(question: str) -> tuple[str, ...]:

@@ -44,6 +44,8 @@ class TieRequest(Request):
     """A tie: weights and inputs that a certifier accepts although the class changes within the certified radius."""
 
     question: ClassVar[str] = "tie"
+    predicates: ClassVar[tuple[str, ...]] = ("argmax",)
+    since: ClassVar[int] = 3
     about: ClassVar[str] = "find a network and two points: certified alike, classified differently because logits tie"
 
     dtype: str = asked(
@@ -104,7 +106,7 @@ class TieRequest(Request):
     )
     solver: str = asked(
         "auto",
-        replace(shared.SOLVER, help="auto, z3, bitwuzla, cvc5 or sampling (default %(default)s: a race of all)", check=None),
+        replace(shared.SOLVER, help=f"{shared.SOLVERS} (default %(default)s: a race of all)", check=None),
     )
     seed: int = asked(0, shared.SEED)
     timeout: float = asked(

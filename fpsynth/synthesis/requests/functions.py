@@ -1,0 +1,94 @@
+"""Functions of Python that take the keywords of a request, and what some of these were called before."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.fields import Request, keyword_words, signature_of
+
+P = ParamSpec("P")
+Q = TypeVar("Q")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+OLDER = {"libraries": "library", "batches": "batch"}
+
+
+class Answering(Protocol[R_co]):
+    """A request that knows who answers it."""
+
+    def answer(self) -> R_co:
+        """What the question comes to.  Raises InputError for what cannot be used."""
+        ...
+
+
+def formerly(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take some keywords by older names, too: ``formerly(old="new")``."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def renamed(*args: P.args, **kwargs: P.kwargs) -> R:
+            for old, new in names.items():
+                if old in kwargs:
+                    if new in kwargs:
+                        raise InputError(f"{old} is the older name of {new}: say one of them")
+                    kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return renamed
+
+    return decorate
+
+
+def asking(request: Callable[P, Q]) -> Callable[[Callable[[Q], R]], Callable[P, R]]:
+    """Turn what answers a request into a function that takes what makes one: ``@asking(OrderRequest)``.
+
+    To a type checker and to ``help`` it has the keywords, types and defaults of the class, whose options its docstring lists.
+    """
+    return lambda answer: _function(request, answer, answer.__name__)
+
+
+def answering(request: Callable[P, Answering[R]]) -> Callable[P, R]:
+    """The function of a request that answers itself: what ``asking`` makes, by the name of the question.
+
+    Its docstring and the type of what it returns are those of the method ``answer``.
+    """
+    assert isinstance(request, type)
+    asked: type[Any] = request
+    return _function(request, asked.answer, asked.question)
+
+
+def _function(request: Callable[P, Q], answer: Callable[[Q], R], name: str) -> Callable[P, R]:
+    """The function ``name``: it makes a request of its keywords and returns the answer."""
+    assert isinstance(request, type)
+    asked: type[Request] = request
+    signature = signature_of(asked, answer.__annotations__["return"])
+
+    @functools.wraps(answer)
+    def function(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:  # of this function, and not of the class
+            raise TypeError(f"{name}() {error}") from None
+        return answer(request(*args, **kwargs))
+
+    told: Any = function
+    told.__name__ = told.__qualname__ = name
+    told.__signature__, told.__annotations__ = signature, {}
+    first, *others = inspect.cleandoc(answer.__doc__ or "").splitlines() or [""]
+    told.__doc__ = "\n".join([first, *_indented(others), "", *_listed(asked)])
+    return formerly(**OLDER)(function)
+
+
+def _listed(request: type[Request]) -> list[str]:
+    """The options in the words of the command line, with the indent of a docstring."""
+    lines = ["Keywords, in the words of the command line:", "", *(f"* {line}" for line in keyword_words(request))]
+    return _indented(lines)
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    """Lines of a docstring after its first."""
+    return [f"    {line}" if line else "" for line in lines]
