@@ -76,7 +76,7 @@ def _names_library(label: str) -> bool:
 def _same_process(label: str, environment: str) -> bool:
     """Whether a label that begins with a library's name fits the environment; reading has compared those that parse."""
     try:
-        return parse_environment(label).process == parse_environment(environment).process
+        return parse_placed(label).process == parse_placed(environment).process
     except InputError:  # only the library, or a way of naming it that this version does not know
         return label.partition(":")[0].strip() == environment.partition(":")[0]
 

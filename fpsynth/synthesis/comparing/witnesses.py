@@ -69,7 +69,7 @@ def _views(network: Network, point: tuple[float, ...], number: int, ran: Sequenc
     for name, role, one in zip(("a", "b"), ("reference", "deployed"), ran, strict=True):
         assert one.found is not None
         assert one.logits is not None
-        where = replace(one.found.environment, whole=False)  # whose text names the operation, as a layer's does
+        where = one.found.environment
         view = View(
             name=name,
             label=str(where),
