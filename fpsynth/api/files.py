@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fpsynth.witness import Witness
 
 Path = str | os.PathLike[str]
+_SEVERAL = "witnesses"
+"""What the file of a network that several witnesses share is of."""
 
 
 def load(path: Path) -> Witness:
@@ -81,7 +83,7 @@ def write_witnesses(found: NetworkComparison | Sequence[Witness], folder: Path) 
     tree: dict[str, bytes] = {}
     names = [f"{number:03d}.json" for number in range(len(witnesses))]
     for name, witness in zip(names, witnesses, strict=True):
-        written, files = text_and_files(witness)
+        written, files = text_and_files(witness, _SEVERAL)
         tree |= {name: written.encode(), **files}
     if tree:
         write_tree(folder, tree)

@@ -39,6 +39,7 @@ class _Handler:
         from fpsynth.report.listings import check_text
         from fpsynth.report.results import check_json
         from fpsynth.report.style import Style
+        from fpsynth.witness.file import files_beside
 
         witness = loaded(message["file"])
         result = check(witness)
@@ -48,19 +49,22 @@ class _Handler:
             "text": check_text(result, Style(**message["style"])),
             "data": check_json(witness, result),
             "brief": f"does not hold: {false[0]}" if false else _counted(result),
+            "beside": list(files_beside(message["file"])),
         }
 
     def _explain(self, message: Message) -> Message:
         from fpsynth.api.witnesses import check, explanation, loaded
         from fpsynth.report.explain_json import explain_json
+        from fpsynth.witness.file import files_beside
 
         if not message["json"]:
             text, result = explanation(message["file"], **message["style"])
-            return {"holds": _true(result), "text": text}
+            return {"holds": _true(result), "text": text, "beside": list(files_beside(message["file"]))}
         witness = loaded(message["file"])
         result = check(witness)
         false = [asdict(finding) for finding in result.findings if not finding.holds]
-        return {"holds": not false, "data": {**explain_json(witness), "confirmed": result.confirmed, "not_true": false}}
+        data = {**explain_json(witness), "confirmed": result.confirmed, "not_true": false}
+        return {"holds": not false, "data": data, "beside": list(files_beside(message["file"]))}
 
     def _replay(self, message: Message) -> Message:
         from fpsynth.api.witnesses import loaded
@@ -78,7 +82,7 @@ class _Handler:
         return {
             "holds": bool(names),
             "text": replay_text(played, Style(**message["style"])),
-            "data": to_json(played, beside=True),
+            "data": to_json(played, beside=message["file"]),
             "brief": brief,
             "not_run": [record.not_run for record in played.observations],
         }

@@ -15,8 +15,8 @@ from fpsynth.cli.network_commands import compare
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_writable
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
+from fpsynth.cli.written import partners, written_lines
 from fpsynth.errors import InputError
-from fpsynth.files import shown
 from fpsynth.synthesis.requests.looking import EnvironmentsRequest
 from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
@@ -34,13 +34,14 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.report.results import result_json
 
         written = arguments.out if result.witnesses else None
-        return _tie_code(result, arguments), {**result_json(result), "out": written, "left_out": left_out, "notes": notes}
+        told = {"out": written, "left_out": left_out, "notes": notes, **partners(written)}
+        return _tie_code(result, arguments), {**result_json(result), **told}
     from fpsynth.report.telling import report as told_of
 
     report = told_of(result, unicode=console.unicode(), colour=console.colour(), width=console.width())
     if arguments.out is not None and result.witnesses:
-        told = [*(f"left out: {line}" for line in left_out), *(f"note: {line}" for line in notes)]
-        report = "\n".join([report.rstrip("\n"), "", f"written: {shown(arguments.out)}", *told])
+        lines = [*(f"left out: {line}" for line in left_out), *(f"note: {line}" for line in notes)]
+        report = "\n".join([report.rstrip("\n"), "", *written_lines(arguments.out), *lines])
     return _tie_code(result, arguments), report
 
 

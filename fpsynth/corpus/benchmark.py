@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from fpsynth.corpus.counterexample import counterexample_text
 from fpsynth.corpus.region import Region, choose_region
@@ -15,7 +16,7 @@ from fpsynth.evaluators.networks import argmax
 from fpsynth.networks.certifier_text import write_network, write_query
 from fpsynth.networks.onnx import OPSET, onnx_bytes, require_checked
 from fpsynth.witness import Witness
-from fpsynth.witness.file import text
+from fpsynth.witness.file import text_and_files
 from fpsynth.witness.numerals import decimal_text, exact_text
 from fpsynth.witness.prediction import floats_at
 
@@ -116,8 +117,11 @@ class Benchmark:
         """
         w = self.witness
         left_out: list[str] = []
+        written, beside = text_and_files(w, PurePosixPath(names["witness"]).stem)
+        folder = names["witness"].rpartition("/")[0]
         files = {
-            names["witness"]: text(w).encode(),
+            names["witness"]: written.encode(),
+            **{f"{folder}/{name}".lstrip("/"): content for name, content in beside.items()},
             names["vnnlib"]: self.query1().encode("ascii"),
             names["counterexample"]: counterexample_text(w.point, self.logits[1]).encode("ascii"),
         }

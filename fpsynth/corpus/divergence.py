@@ -18,7 +18,7 @@ def write_divergence_folder(divergence: Witness, folder: str | os.PathLike[str])
     A point's text has the exact decimal expansion of each input, a line each.  A large network lies beside witness.json in a
     file of its own.  Raises InputError where the folder is not free or cannot be written.
     """
-    written, beside = text_and_files(divergence)
+    written, beside = text_and_files(divergence, "witness")
     files = {"witness.json": written.encode(), **beside}
     for point in divergence.points:
         files[f"{point.name}.txt"] = "".join(f"{decimal_text(x)}\n" for x in point.numbers).encode("ascii")

@@ -4,7 +4,6 @@ import copy
 import json
 import math
 import os
-import shutil
 from dataclasses import replace
 from fractions import Fraction
 from hashlib import sha256
@@ -30,7 +29,7 @@ from fpsynth.predicates import Predicate
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import Witness, deployments, from_json, load, save, to_json
 from fpsynth.witness.data import only_point
-from fpsynth.witness.file import parse, text
+from fpsynth.witness.file import files_beside, parse, text
 from fpsynth.witness.networks import INLINE
 from fpsynth.witness.schema import require_valid, witness_schema
 
@@ -197,16 +196,77 @@ def saved(tmp_path):
     return path, beside
 
 
-def test_a_large_network_is_a_file_beside_the_witness_named_by_its_digest(saved):
+def test_a_large_network_is_a_file_beside_the_witness_that_bears_its_name(saved):
     path, beside = saved
     digest = sha256(beside.read_bytes()).hexdigest()
-    assert json.loads(path.read_text())["network"] == {"file": f"{digest}.npz", "sha256": digest}
-    assert beside.name == f"{digest}.npz"
+    assert beside.name == f"witness.network-{digest[:12]}.npz"
+    assert json.loads(path.read_text())["network"] == {"file": beside.name, "sha256": digest}
+    assert files_beside(path) == (beside.name,)
     assert load(path) == large()
     assert repr(load(path)) == repr(large())
     before = beside.stat().st_mtime_ns
     save(large(), path)
     assert beside.stat().st_mtime_ns == before, "it is written once"
+
+
+def test_witness_and_network_are_moved_by_one_pattern_and_found_again(tmp_path):
+    (tmp_path / "there").mkdir()
+    save(large(), tmp_path / "mine.json")
+    save(any_of(dense_relu((Dense(np.ones((2, INLINE))),))), tmp_path / "yours.json")
+    for path in tmp_path.glob("mine.*"):
+        path.rename(tmp_path / "there" / path.name)
+    assert load(tmp_path / "there" / "mine.json") == large()
+    (tmp_path / "there" / "mine.json").rename(tmp_path / "there" / "called otherwise.json")
+    assert load(tmp_path / "there" / "called otherwise.json") == large()
+    assert len(list(tmp_path.glob("yours.*"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("a b.json", "a_b"),
+        ("größe.json", "gr__e"),
+        (".hidden.json", "hidden"),
+        ("a.b.json", "a.b"),
+        (f"{'x' * 240}.json", "x" * 100),
+        ("...json", "witness"),
+    ],
+)
+def test_the_name_of_a_network_is_plain_whatever_the_witness_is_called(tmp_path, name, owner):
+    save(large(), tmp_path / name)
+    (beside,) = files_beside(tmp_path / name)
+    assert beside.rpartition(".network-")[0] == owner
+    assert (tmp_path / beside).is_file()
+    assert load(tmp_path / name) == large()
+
+
+def test_a_witness_that_is_written_anew_leaves_the_network_that_the_former_one_names(tmp_path):
+    path = tmp_path / "witness.json"
+    save(large(), path)
+    former = path.read_text()
+    other = any_of(dense_relu((Dense(np.ones((2, INLINE))),)))
+    save(other, path)
+    assert load(path) == other
+    path.write_text(former)
+    assert load(path) == large()
+
+
+def test_a_file_that_an_older_fpsynth_wrote_named_by_its_digest_alone_is_read(saved):
+    path, beside = saved
+    data = json.loads(path.read_text())
+    data["network"]["file"] = f"{data['network']['sha256']}.npz"
+    beside.rename(beside.with_name(data["network"]["file"]))
+    path.write_text(json.dumps(data))
+    assert load(path) == large()
+    assert to_json(load(path), beside=path)["network"] == data["network"]
+
+
+def test_the_data_of_a_witness_names_the_file_that_it_was_read_with(saved):
+    path, _ = saved
+    data = to_json(load(path), beside=path)
+    assert data["network"] == json.loads(path.read_text())["network"]
+    assert from_json(data, path.parent) == large()
+    assert "file" not in to_json(any_of(dense_relu((Dense(np.ones((2, INLINE))),))), beside=path)["network"]
 
 
 def test_a_network_of_exactly_the_limit_stays_inside(tmp_path):
@@ -255,7 +315,10 @@ def refused(path):
 def test_a_network_that_is_not_there_is_refused(saved):
     path, beside = saved
     beside.unlink()
-    assert refused(path).startswith(f"network.file: {beside.name} must lie beside the witness file (")
+    assert refused(path) == (
+        f"network.file: {beside.name} must lie beside the witness file, in {path.parent} (No such file or directory): copy"
+        " both, they belong together"
+    )
 
 
 def test_a_network_that_was_changed_is_refused(saved):
@@ -266,19 +329,28 @@ def test_a_network_that_was_changed_is_refused(saved):
     assert refused(path) == f"network.sha256: {beside.name} has another content than the witness was made for"
 
 
-def test_a_network_that_was_renamed_is_refused(saved):
+def test_a_network_that_was_renamed_is_refused_until_the_witness_says_so(saved):
     path, beside = saved
     beside.rename(beside.with_name("network.npz"))
-    assert refused(path).startswith("network.file: ")
+    assert refused(path).startswith(f"network.file: {beside.name} must lie beside")
     data = json.loads(path.read_text())
     data["network"]["file"] = "network.npz"
     path.write_text(json.dumps(data))
-    assert refused(path).startswith("network.file: must be the name of an .npz file beside this one")
-    other = f"{'0' * 64}.npz"
-    shutil.copy(beside.with_name("network.npz"), beside.with_name(other))
-    data["network"]["file"] = other
+    assert load(path) == large()
+    data["network"]["sha256"] = "0" * 64
     path.write_text(json.dumps(data))
-    assert refused(path) == "network.file: is not named by the SHA-256 beside it"
+    assert refused(path) == "network.sha256: network.npz has another content than the witness was made for"
+
+
+@pytest.mark.parametrize(
+    "name", ["../n.npz", "/n.npz", "a/n.npz", "a\\n.npz", ".npz", ".n.npz", "..npz", "n.npz\n", "n.np", "", "C:n.npz", "\0.npz"]
+)
+def test_a_name_that_could_leave_the_folder_is_refused(saved, name):
+    path, _ = saved
+    data = json.loads(path.read_text())
+    data["network"]["file"] = name
+    path.write_text(json.dumps(data))
+    assert refused(path).startswith("network.file: must be the name of an .npz file beside this one")
 
 
 def test_a_folder_in_its_place_is_refused(saved):
@@ -299,7 +371,7 @@ def test_what_has_no_end_in_its_place_is_refused_at_once(saved, kind):
     else:
         beside.touch()
         os.truncate(beside, 1 << 40)
-    assert refused(path).startswith(f"network.file: {beside.name} must lie beside the witness file (")
+    assert refused(path).startswith(f"network.file: {beside.name} must lie beside the witness file, in ")
 
 
 def test_a_file_in_its_place_that_is_much_larger_is_replaced_unread(saved):
