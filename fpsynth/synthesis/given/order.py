@@ -18,6 +18,7 @@ from fpsynth.evaluators.rounded import rounded_points
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
+from fpsynth.synthesis.classes import require_classes
 from fpsynth.synthesis.given.boundaries import neighbours
 from fpsynth.synthesis.given.views import Given, GivenView, given_view
 from fpsynth.synthesis.proofs import versions_used
@@ -64,8 +65,10 @@ def order_of_network(
     """Look for an input whose class is one in the reference and another in the deployed view, and nothing else in silent ones.
 
     Points on the boundaries of the reference's classes are tried, within ``seconds`` from when all sides are known; what is
-    found is computed again by the exact interpreter.  Nothing is ever proved impossible.  Raises InputError as ``given_view``.
+    found is computed again by the exact interpreter.  Nothing is ever proved impossible.  Raises InputError as ``given_view``,
+    and for a network of one output, which has one class.
     """
+    require_classes(asked.network)
     clock = Clock(seconds)
     names = ["a", "b", *(f"silent{k}" for k in range(1, len(asked.sides) - 1))]
     roles = ["reference", "deployed", *["silent"] * (len(asked.sides) - 2)]
