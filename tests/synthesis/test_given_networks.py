@@ -66,13 +66,6 @@ def test_an_input_on_a_boundary_tells_two_arithmetics_apart(tmp_path, revealer, 
     assert len(told.splitlines()) < 150
 
 
-def test_the_same_arithmetic_twice_is_never_told_apart(revealer):
-    asked = GivenOrder(DENSE, FLOAT32, ("sequential", "sequential"), points_of(DENSE))
-    result = order_of_network(asked, Given(DENSE, FLOAT32, revealer), 0.3, {}, None)
-    assert result.verdict is Verdict.UNKNOWN
-    assert "were tried" in result.reason
-
-
 def test_neighbours_differ_in_class_and_no_halving_brings_them_nearer():
     def classes_of(points):
         return np.stack([points.sum(axis=1), np.zeros(len(points))], axis=1)
