@@ -111,18 +111,13 @@ def write_folder(found: Result | Witness, folder: Path) -> tuple[str, ...]:
     """
     from fpsynth.corpus.divergence import write_divergence_folder
     from fpsynth.corpus.writer import write_witness_folder
-    from fpsynth.networks.network import stacked
     from fpsynth.synthesis.result import Result
 
     several = found.witnesses if isinstance(found, Result) else (found,)
     if not several:
         raise InputError("nothing was found that could be written")
     first = several[0]
-    return (
-        write_witness_folder(first, folder)
-        if first.two_points and stacked(first.network)
-        else write_divergence_folder(first, folder)
-    )
+    return write_witness_folder(first, folder) if first.two_points and first.claims else write_divergence_folder(first, folder)
 
 
 @asking(TreeRequest)

@@ -80,10 +80,6 @@ def _write(result: Result, arguments: Namespace) -> list[str]:
     if arguments.out.endswith(".json"):
         save(result.witnesses[0], arguments.out, new=True)
         return []
-    if arguments.network is not None:
-        from fpsynth.corpus.divergence import write_divergence_folder
-
-        return list(write_divergence_folder(result.witnesses[0], arguments.out))
     if arguments.count > 1:
         return list(write_corpus(result.witnesses, arguments.out))
     return list(write_witness_folder(result.witnesses[0], arguments.out))
@@ -91,7 +87,7 @@ def _write(result: Result, arguments: Namespace) -> list[str]:
 
 def _notes(result: Result, arguments: Namespace) -> list[str]:
     """What of the written files cannot be used everywhere."""
-    if arguments.out is None or arguments.out.endswith(".json") or not result.witnesses or arguments.network is not None:
+    if arguments.out is None or arguments.out.endswith(".json") or not result.witnesses:
         return []
     from fpsynth.corpus.writer import notes
 
