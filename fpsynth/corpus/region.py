@@ -21,6 +21,7 @@ MAX_BRANCHES = 256
 MAX_OPERATIONS = 20_000
 """How many exact multiplications that proof may need for one pattern; of larger networks, and of other layers, a Lipschitz
 bound is asked instead."""
+BY_LIPSCHITZ = "a proof by a Lipschitz bound from exact logits"
 MAX_EXACT = 2_000_000
 """Products of a network whose exact logits are computed for that."""
 
@@ -65,8 +66,7 @@ def choose_region(
         raise InputError("the counterexample lies outside the certified radius")
     proved, told = _prover(network, certified, label)
     for half in _half_widths(radius, len(centre), max(abs(c - a) for c, a in zip(centre, other, strict=True))):
-        lower = tuple(round_fraction(c - half, fmt, Rounding.RTP).fraction() for c in centre)
-        upper = tuple(round_fraction(c + half, fmt, Rounding.RTN).fraction() for c in centre)
+        lower, upper = _cube(centre, half, fmt)
         if proved(lower, upper):
             return Region(lower, upper, True, told)
     lower, upper = tuple(map(min, centre, other)), tuple(map(max, centre, other))
@@ -78,14 +78,39 @@ def _prover(network: Network, certified: Sequence[float], label: int) -> tuple[P
     """What proves that a box around the certified point has its class over the reals, and how that does it, in words."""
     if stacked(network) and _operations(network) <= MAX_OPERATIONS:
         return lambda lower, upper: robust_over_reals(network, lower, upper, label), "a proof in exact arithmetic"
-    reach = _reach(network, certified, label) ** 2
-    centre = [Fraction(c) for c in certified]
+    return _within([Fraction(c) for c in certified], _reach(network, certified, label)), BY_LIPSCHITZ
 
-    def within(lower: Sequence[Fraction], upper: Sequence[Fraction]) -> bool:
+
+def _within(centre: Sequence[Fraction], reach: Fraction) -> Proved:
+    """Whether every point of a box is nearer (L2) than ``reach`` to the centre."""
+
+    def proved(lower: Sequence[Fraction], upper: Sequence[Fraction]) -> bool:
         ends = zip(lower, upper, centre, strict=True)
-        return sum((max(c - low, up - c) ** 2 for low, up, c in ends), Fraction(0)) < reach
+        return sum((max(c - low, up - c) ** 2 for low, up, c in ends), Fraction(0)) < reach**2
 
-    return within, "a proof by a Lipschitz bound from exact logits"
+    return proved
+
+
+def region_around(network: Network, fmt: Format, point: Sequence[float], label: int) -> Region:
+    """Return a cube around a point of which a Lipschitz bound proves that it has the class ``label`` over the reals.
+
+    Its half width is a power of two, its bounds are rounded inwards to ``fmt``.  Where no such cube is known it is the point
+    alone, of which nothing is said to be proved.
+    """
+    centre = [Fraction(x) for x in point]
+    reach = _reach(network, point, label)
+    proved = _within(centre, reach)
+    for half in _half_widths(reach, len(centre), reach / (2 * len(centre))) if reach else ():
+        lower, upper = _cube(centre, half, fmt)
+        if proved(lower, upper):
+            return Region(lower, upper, True, BY_LIPSCHITZ)
+    return Region(tuple(centre), tuple(centre), False)
+
+
+def _cube(centre: Sequence[Fraction], half: Fraction, fmt: Format) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+    """The lower and the upper bounds of a cube, rounded inwards."""
+    lower = tuple(round_fraction(c - half, fmt, Rounding.RTP).fraction() for c in centre)
+    return lower, tuple(round_fraction(c + half, fmt, Rounding.RTN).fraction() for c in centre)
 
 
 def _reach(network: Network, certified: Sequence[float], label: int) -> Fraction:
