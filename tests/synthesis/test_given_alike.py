@@ -12,6 +12,7 @@ from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.report.telling import report
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.checking.check import check
+from fpsynth.synthesis.given import alike
 from fpsynth.synthesis.given.order import GivenOrder, order_of_network
 from fpsynth.synthesis.given.views import Given
 from fpsynth.synthesis.verdicts import Verdict
@@ -66,6 +67,14 @@ def test_orders_that_are_one_are_answered_at_once(revealer, network, sides):
     assert result.reason == f"both views evaluate the same expressions: {sides[0]} and {sides[1]}, {layers} layers of sums"
     assert (result.proof.statement, result.proof.method) == (result.reason, "structural")
     assert "both views evaluate the same expressions" in " ".join(report(result).split())
+
+
+def test_sums_that_are_too_long_to_compare_as_expressions_are_the_same_only_where_their_arithmetics_are(revealer, monkeypatch):
+    monkeypatch.setattr(alike, "MAX_TERMS", 11)
+    assert asked_of(DENSE, ("pairwise", "pairwise"), revealer).verdict is Verdict.IMPOSSIBLE
+    searched = asked_of(DENSE, ("sequential", "lanes:1"), revealer, seconds=1.0)
+    assert searched.verdict is Verdict.UNKNOWN
+    assert "were tried" in searched.reason
 
 
 def test_a_silent_view_that_is_the_deployed_one_is_answered_at_once(revealer):
