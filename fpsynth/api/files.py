@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fpsynth.witness import Witness
 
 Path = str | os.PathLike[str]
+_SEVERAL = "witnesses"
+"""What the file of a network that several witnesses share is of."""
 
 
 def load(path: Path) -> Witness:
@@ -70,23 +72,36 @@ def write_witnesses(found: NetworkComparison | Sequence[Witness], folder: Path) 
     """Write witnesses into a new or empty folder, which appears complete or not at all; return their names, 000.json and so on.
 
     ``found``: witnesses, or what ``compare`` returns, which has one for each input whose class changes between two
-    environments (100 at most).  The file of a large network lies beside them once.  Nothing is written where there are none.
-    Raises InputError where the folder is not free or cannot be written.
+    environments (100 at most).  The file of a large network lies beside them once; ``index.json`` says of each file which two
+    views it is of, of which input, which classes these give it, and which libraries show that.  Nothing is written where there
+    are none.  Raises InputError where the folder is not free or cannot be written.
     """
+    from fpsynth.corpus.index import INDEX, index_entry, index_text
     from fpsynth.files import write_tree
     from fpsynth.synthesis.comparing.compared import NetworkComparison
     from fpsynth.synthesis.comparing.witnesses import witnesses as changed
     from fpsynth.witness.file import text_and_files
 
     witnesses = changed(found) if isinstance(found, NetworkComparison) else found
+    origins = _origins(found) if isinstance(found, NetworkComparison) else [(None, ())] * len(witnesses)
     tree: dict[str, bytes] = {}
+    entries = []
     names = [f"{number:03d}.json" for number in range(len(witnesses))]
-    for name, witness in zip(names, witnesses, strict=True):
-        written, files = text_and_files(witness)
+    for name, witness, (number, shown_by) in zip(names, witnesses, origins, strict=True):
+        written, files = text_and_files(witness, _SEVERAL)
         tree |= {name: written.encode(), **files}
+        entries.append(index_entry(name, witness, list(files), number, shown_by))
     if tree:
-        write_tree(folder, tree)
+        write_tree(folder, {**tree, INDEX: index_text(entries).encode()})
     return names
+
+
+def _origins(found: NetworkComparison) -> list[tuple[int | None, tuple[str, ...]]]:
+    """The number of each witness's input, and the libraries whose runs gave it its two classes."""
+    from fpsynth.synthesis.comparing.witnesses import witnessed
+
+    named = {one.name: f"{one.library} {one.version}" for one in found.environments}
+    return [(number, tuple(dict.fromkeys((named[pair.a], named[pair.b])))) for pair, number in witnessed(found)]
 
 
 def write_folder(found: Result | Witness, folder: Path) -> tuple[str, ...]:
@@ -97,18 +112,13 @@ def write_folder(found: Result | Witness, folder: Path) -> tuple[str, ...]:
     """
     from fpsynth.corpus.divergence import write_divergence_folder
     from fpsynth.corpus.writer import write_witness_folder
-    from fpsynth.networks.network import stacked
     from fpsynth.synthesis.result import Result
 
     several = found.witnesses if isinstance(found, Result) else (found,)
     if not several:
         raise InputError("nothing was found that could be written")
     first = several[0]
-    return (
-        write_witness_folder(first, folder)
-        if first.two_points and stacked(first.network)
-        else write_divergence_folder(first, folder)
-    )
+    return write_witness_folder(first, folder) if first.two_points and first.claims else write_divergence_folder(first, folder)
 
 
 @asking(TreeRequest)

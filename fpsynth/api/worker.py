@@ -39,6 +39,7 @@ class _Handler:
         from fpsynth.api.witnesses import check, loaded
         from fpsynth.report.results import check_json
         from fpsynth.report.telling import story
+        from fpsynth.witness.file import files_beside
 
         witness = loaded(message["file"])
         result = check(witness)
@@ -48,19 +49,22 @@ class _Handler:
             "text": _rendered(story(result), message),
             "data": check_json(witness, result),
             "brief": f"does not hold: {false[0]}" if false else _counted(result),
+            "beside": list(files_beside(message["file"])),
         }
 
     def _explain(self, message: Message) -> Message:
         from fpsynth.api.witnesses import check, explained, loaded
         from fpsynth.report.explain_json import explain_json
+        from fpsynth.witness.file import files_beside
 
         if not message["json"]:
             told, result = explained(message["file"])
-            return {"holds": _true(result), "text": _rendered(told, message)}
+            return {"holds": _true(result), "text": _rendered(told, message), "beside": list(files_beside(message["file"]))}
         witness = loaded(message["file"])
         result = check(witness)
         false = [asdict(finding) for finding in result.findings if not finding.holds]
-        return {"holds": not false, "data": {**explain_json(witness), "confirmed": result.confirmed, "not_true": false}}
+        data = {**explain_json(witness), "confirmed": result.confirmed, "not_true": false}
+        return {"holds": not false, "data": data, "beside": list(files_beside(message["file"]))}
 
     def _replay(self, message: Message) -> Message:
         from fpsynth.api.witnesses import loaded
@@ -77,7 +81,7 @@ class _Handler:
         return {
             "holds": bool(names),
             "text": _rendered(replay_story(played), message),
-            "data": to_json(played, beside=True),
+            "data": to_json(played, beside=message["file"]),
             "brief": brief,
             "not_run": [record.not_run for record in played.observations],
         }

@@ -95,7 +95,11 @@ _BESIDE: Mapping[str, Mapping[str, Add]] = {
     },
     **{
         request.question: {
-            "replay": out("FOLDER", "write the witness and network.onnx into this new folder (or NAME.json: the witness alone)")
+            "replay": out(
+                "FOLDER",
+                "write the witness, network.onnx and, of classes that differ, VNN-LIB into this new folder (or NAME.json: the"
+                " witness alone)",
+            )
         }
         for request in DIVERGENCES
     },

@@ -15,8 +15,8 @@ from fpsynth.cli.network_commands import compare
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_writable
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
+from fpsynth.cli.written import partners, written_lines
 from fpsynth.errors import InputError
-from fpsynth.files import shown
 from fpsynth.synthesis.requests.looking import EnvironmentsRequest
 from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
@@ -34,11 +34,12 @@ def tie(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.report.results import result_json
 
         written = arguments.out if result.witnesses else None
-        return _tie_code(result, arguments), {**result_json(result), "out": written, "left_out": left_out, "notes": notes}
+        told = {"out": written, "left_out": left_out, "notes": notes, **partners(written)}
+        return _tie_code(result, arguments), {**result_json(result), **told}
     report = console.told(result)
     if arguments.out is not None and result.witnesses:
-        told = [*(f"left out: {line}" for line in left_out), *(f"note: {line}" for line in notes)]
-        report = "\n".join([report, "", f"written: {shown(arguments.out)}", *told])
+        lines = [*(f"left out: {line}" for line in left_out), *(f"note: {line}" for line in notes)]
+        report = "\n".join([report, "", *written_lines(arguments.out), *lines])
     return _tie_code(result, arguments), report
 
 
@@ -77,10 +78,6 @@ def _write(result: Result, arguments: Namespace) -> list[str]:
     if arguments.out.endswith(".json"):
         save(result.witnesses[0], arguments.out, new=True)
         return []
-    if arguments.network is not None:
-        from fpsynth.corpus.divergence import write_divergence_folder
-
-        return list(write_divergence_folder(result.witnesses[0], arguments.out))
     if arguments.count > 1:
         return list(write_corpus(result.witnesses, arguments.out))
     return list(write_witness_folder(result.witnesses[0], arguments.out))
@@ -88,7 +85,7 @@ def _write(result: Result, arguments: Namespace) -> list[str]:
 
 def _notes(result: Result, arguments: Namespace) -> list[str]:
     """What of the written files cannot be used everywhere."""
-    if arguments.out is None or arguments.out.endswith(".json") or not result.witnesses or arguments.network is not None:
+    if arguments.out is None or arguments.out.endswith(".json") or not result.witnesses:
         return []
     from fpsynth.corpus.writer import notes
 

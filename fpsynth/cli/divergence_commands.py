@@ -12,6 +12,7 @@ from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console, Verbatim
 from fpsynth.cli.outcomes import Outcome, unconfirmed
+from fpsynth.cli.written import partners, written_lines
 from fpsynth.files import shown
 from fpsynth.synthesis.requests.libraries import MatrixRequest, RevealRequest
 from fpsynth.synthesis.requests.looking import TreeRequest
@@ -38,11 +39,11 @@ def divergence(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         from fpsynth.report.results import result_json
 
-        return code, {**result_json(result), "out": written, "left_out": list(left_out)}
+        return code, {**result_json(result), "out": written, "left_out": list(left_out), **partners(written)}
     report = console.told(result)
     if written is None:
         return code, report
-    return code, "\n".join([report, "", f"written: {shown(written)}", *(f"left out: {line}" for line in left_out)])
+    return code, "\n".join([report, "", *written_lines(written), *(f"left out: {line}" for line in left_out)])
 
 
 def _code(result: Result, replayed: bool) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fpsynth import api
 from fpsynth.cli.asking import keywords
@@ -10,11 +13,15 @@ from fpsynth.cli.codes import CHANGES, DONE, UNCONFIRMED, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome
 from fpsynth.cli.places import require_writable
+from fpsynth.cli.written import partner_lines
 from fpsynth.errors import InputError
 from fpsynth.files import shown
 from fpsynth.synthesis.requests.libraries import CompareRequest
 from fpsynth.synthesis.requests.reading import integers
 from fpsynth.wording import counted
+
+if TYPE_CHECKING:
+    from fpsynth.synthesis.comparing.compared import NetworkComparison
 
 
 def compare(arguments: Namespace, console: Console) -> Outcome:
@@ -26,16 +33,39 @@ def compare(arguments: Namespace, console: Console) -> Outcome:
     found = api.compare(**keywords(arguments, CompareRequest), progress=console.progress)
     code = {"same classes": DONE, "classes change": CHANGES}.get(found.verdict, UNKNOWN)
     written = [] if arguments.out is None else api.write_witnesses(found, arguments.out)
+    networks = [] if arguments.out is None else _network_files(arguments.out, written)
     if arguments.json:
+        from fpsynth.corpus.index import INDEX
         from fpsynth.report.stories.networks import comparison_json
 
-        return code, {**comparison_json(found), "out": arguments.out if written else None, "witnesses": written}
+        told = {"out": arguments.out if written else None, "index": INDEX if written else None, "witnesses": written}
+        return code, {**comparison_json(found), **told, **({"beside": networks} if networks else {})}
     text = console.told(found)
     if arguments.out is None:
         return code, text
+    return code, "\n".join([text, "", *_written(found, arguments.out, written, networks)])
+
+
+def _network_files(out: str, written: Sequence[str]) -> list[str]:
+    """The files with networks that belong to the witness files of a folder, each once."""
+    from fpsynth.witness.file import files_beside
+
+    return list(dict.fromkeys(name for file in written for name in files_beside(os.path.join(out, file))))
+
+
+def _written(found: NetworkComparison, out: str, written: Sequence[str], networks: Sequence[str]) -> list[str]:
+    """What was written where, and what was not."""
+    from fpsynth.corpus.index import INDEX
+
+    if not written:
+        return ["no witness: no class changes, and nothing is written"]
     more = found.changes - len(written)
-    told = f"written: {counted(len(written), 'witness', 'witnesses')} in {shown(arguments.out)}" if written else "no witness"
-    return code, f"{text}\n\n{told}" + (f" ({more} more changes are left out)" if more else "")
+    left_out = f" ({counted(more, 'more change is', 'more changes are')} left out)" if more else ""
+    return [
+        f"written: {counted(len(written), 'witness', 'witnesses')} in {shown(out)}{left_out}",
+        f"    and  {INDEX}, which says of each its input, environments and classes",
+        *partner_lines(tuple(networks), "a witness file"),
+    ]
 
 
 def reveal_network(arguments: Namespace, console: Console) -> Outcome:

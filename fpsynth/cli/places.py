@@ -16,7 +16,10 @@ def require_writable(out: str) -> None:
     require_place(out)
     ending = os.path.splitext(out)[1]
     if ending.lower() in _FILES:
-        raise InputError(f"--out names a new folder, or NAME.json for the witness alone: {shown(out)} looks like a file")
+        inside = ", which is written into such a folder" if ending.lower() in (".vnnlib", ".onnx") else ""
+        raise InputError(
+            f"--out names a new folder, or NAME.json for the witness alone: {shown(out)} looks like a file{inside}"
+        )
     if not out.endswith(".json"):
         require_free(out)
     elif os.path.lexists(out):

@@ -14,6 +14,7 @@ from fpsynth.cli.codes import CONTRADICTION, DONE, UNCONFIRMED, UNKNOWN, WRONG_I
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_new_json
+from fpsynth.cli.written import needed_lines, written_lines
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
 from fpsynth.libraries.registry import library_named
@@ -75,7 +76,7 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
         from fpsynth.witness import from_json, save
 
         save(from_json(answer["data"], os.path.dirname(os.path.abspath(arguments.file))), arguments.out, new=True)
-        answer["text"] = "\n".join([answer["text"].rstrip("\n"), "", f"written: {shown(arguments.out)}"])
+        answer["text"] = "\n".join([answer["text"].rstrip("\n"), "", *written_lines(arguments.out)])
     return _answered(answer, arguments)
 
 
@@ -88,9 +89,10 @@ def _answered(answer: Answer, arguments: Namespace) -> Outcome:
             "verdict": "unknown",
             "reason": reason,
         } if arguments.json else f"unknown: {reason}"
+    needed = tuple(answer.get("beside", ()))
     if not arguments.json:
-        return _code(answer), answer["text"]
-    data = answer["data"]
+        return _code(answer), "\n".join([*needed_lines(needed), answer["text"]])
+    data = {**answer["data"], **({"beside": list(needed)} if needed else {})}
     # what replay prints is a witness file, which says nothing of where it came from
     return _code(answer), data if arguments.command == "replay" else {"file": arguments.file, **data}
 

@@ -12,7 +12,7 @@ from fpsynth.evaluators.networks import argmax
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.kernels import Environment, Process
-from fpsynth.libraries.naming import parse_environment
+from fpsynth.libraries.naming import parse_placed
 from fpsynth.libraries.pool import CallResult, LibraryCall, LibraryPool, PoolMember, pool_for, require_device
 from fpsynth.libraries.registry import NAMES, library_named, names_for
 from fpsynth.verifiers.base import certifier
@@ -139,7 +139,7 @@ def _placed(witness: Witness, view: View) -> _Run:
 
 def _environment(view: View) -> Environment:
     try:
-        return parse_environment(view.environment)
+        return parse_placed(view.environment)
     except InputError as error:
         raise InputError(f"view {view.name}: {error}") from None
 

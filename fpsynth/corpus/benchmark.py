@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from fpsynth.corpus.counterexample import counterexample_text
 from fpsynth.corpus.region import Region, choose_region
@@ -13,11 +14,21 @@ from fpsynth.corpus.vnnlib import REAL, element_type, vnnlib1, vnnlib2
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import argmax
 from fpsynth.networks.certifier_text import write_network, write_query
+from fpsynth.networks.network import Network, stacked
 from fpsynth.networks.onnx import OPSET, onnx_bytes, require_checked
 from fpsynth.witness import Witness
-from fpsynth.witness.file import text
+from fpsynth.witness.file import text_and_files
 from fpsynth.witness.numerals import decimal_text, exact_text
-from fpsynth.witness.prediction import floats_at
+from fpsynth.witness.prediction import floats_at, outputs_of
+from fpsynth.wording import counted
+
+
+def size_text(network: Network) -> str:
+    """The widths of a stack of dense layers; of any other network the shapes of input and output and how many layers it has."""
+    if stacked(network):
+        return ",".join(map(str, network.widths))
+    ends = ("x".join(map(str, shape)) for shape in (network.input_shape, network.logits.output_shape))
+    return f"{' to '.join(ends)}, {counted(len(network.nodes), 'layer')}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Benchmark:
         w = self.witness
         replayed = f"; replayed in {', '.join(w.confirmed_by)}" if w.confirmed_by else "; not shown by a replay"
         how = f"exact evaluation in {w.deployment}{replayed}"
-        proof = "a proof in exact arithmetic" if self.region.robust_over_reals else "nothing: no proof was found"
+        proof = self.region.proof or "nothing: no proof was found"
         return {element: proof if element == REAL else how for element in self.expected()}
 
     def in_onnxruntime(self) -> dict[str, str]:
@@ -92,21 +103,23 @@ class Benchmark:
 
     def queries2(self) -> dict[str, str]:
         """Element type to the text of the VNN-LIB 2.0 query."""
-        outputs = self.witness.network.widths[-1]
+        graph = self.witness.network.logits
         return {
             element: vnnlib2(
                 self.region,
-                outputs,
+                outputs_of(graph),
                 self.label,
                 element,
                 [*self._comments(), f"expected over {element}: {verdict} ({self.shown_by()[element]})"],
+                input_shape=graph.input_shape,
+                output_shape=graph.output_shape,
             )
             for element, verdict in self.expected().items()
         }
 
     def query1(self) -> str:
         """The text of the VNN-LIB 1.0 query."""
-        return vnnlib1(self.region, self.witness.network.widths[-1], self.label, [*self._comments(), *self._verdicts()])
+        return vnnlib1(self.region, outputs_of(self.witness.network), self.label, [*self._comments(), *self._verdicts()])
 
     def files(self, names: Mapping[str, str]) -> tuple[dict[str, bytes], tuple[str, ...]]:
         """Return the files, path to contents, and what was left out, one line each with the reason.
@@ -116,15 +129,18 @@ class Benchmark:
         """
         w = self.witness
         left_out: list[str] = []
+        written, beside = text_and_files(w, PurePosixPath(names["witness"]).stem)
+        folder = names["witness"].rpartition("/")[0]
         files = {
-            names["witness"]: text(w).encode(),
+            names["witness"]: written.encode(),
+            **{f"{folder}/{name}".lstrip("/"): content for name, content in beside.items()},
             names["vnnlib"]: self.query1().encode("ascii"),
             names["counterexample"]: counterexample_text(w.point, self.logits[1]).encode("ascii"),
         }
         for element, query in self.queries2().items():
             files[names["vnnlib2"].format(element)] = query.encode("ascii")
         try:
-            # a batch of one: the queries speak of tensors of shape [1, n]
+            # a batch of one: the queries speak of tensors of that
             model = onnx_bytes(w.network, w.format, batch=1, opset=OPSET)
             require_checked(model)
             files[names["onnx"]] = model
@@ -151,11 +167,10 @@ class Benchmark:
     def _comments(self) -> list[str]:
         """What a reader of a query should know."""
         w = self.witness
-        shape = ",".join(map(str, w.network.widths))
         squares = sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(w.certified, w.point, strict=True))
         assert squares <= w.claim.radius**2
         return [
-            f"{w.question}, {w.format.name}, network {shape}",
+            f"{w.question}, {w.format.name}, network {size_text(w.network)}",
             f"certified by {w.claim.verifier} as class {self.label}, L2 radius {exact_text(w.claim.radius)}:",
             *(f"  X_{k} = {decimal_text(x)}" for k, x in enumerate(w.certified)),
             f"class {self.wrong_label} in {w.deployment}:",

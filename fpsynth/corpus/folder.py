@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from fpsynth.corpus.index import INDEX
+from fpsynth.corpus.index import SCHEMA as INDEX_SCHEMA
 from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.witness import file as witness_file
@@ -64,6 +66,8 @@ def folder_of(path: str) -> Folder:
         if is_link or not name.endswith(".json"):
             continue
         base = os.path.basename(name)
+        if base == INDEX and _is_index(name):
+            continue
         if base == "manifest.json":
             manifest, own, read = _manifest(name, left)
             left -= read
@@ -83,7 +87,9 @@ def folder_of(path: str) -> Folder:
 def some_witness(path: str) -> str:
     """The path of some witness file below a folder.  Raises InputError where there is none, as ``folder_of`` does."""
     for name, is_link in _below(path):
-        if not is_link and name.endswith(".json") and os.path.basename(name) != "manifest.json" and _says_witness(name):
+        if is_link or not name.endswith(".json") or os.path.basename(name) == "manifest.json":
+            continue
+        if _says_witness(name) and not (os.path.basename(name) == INDEX and _is_index(name)):
             return name
     raise _without_witness(path)
 
@@ -128,6 +134,15 @@ def _says_witness(path: str) -> bool:
     except OSError:
         return False
     return False
+
+
+def _is_index(path: str) -> bool:
+    """Whether a file is an index of witnesses, which may name what witness files say of themselves."""
+    try:
+        data: Any = json.loads(read_bytes_limited(path, MAX_MANIFEST))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("schema") == INDEX_SCHEMA
 
 
 def _manifest(path: str, left: int) -> tuple[Manifest | None, list[str], int]:

@@ -1,23 +1,32 @@
-"""Region: the box of inputs that a benchmark asks about, and an exact proof that the network is robust in it over the reals."""
+"""Region: the box of inputs that a benchmark asks about, and a proof that the network is robust in it over the reals."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth.errors import InputError
+from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format, power_of_two
-from fpsynth.networks.network import Dense, Network
+from fpsynth.networks.network import Dense, Network, stacked
 from fpsynth.rounding import Rounding, round_fraction
+from fpsynth.verifiers.base import certifier
+from fpsynth.verifiers.margins import top_class
 
 MAX_BRANCHES = 256
 """How many activation patterns the proof follows before it gives up."""
 MAX_OPERATIONS = 20_000
-"""How many exact multiplications the proof may need for one pattern; larger networks stay unproved."""
+"""How many exact multiplications that proof may need for one pattern; of larger networks, and of other layers, a Lipschitz
+bound is asked instead."""
+BY_LIPSCHITZ = "a proof by a Lipschitz bound from exact logits"
+MAX_EXACT = 2_000_000
+"""Products of a network whose exact logits are computed for that."""
 
+Proved = Callable[[Sequence[Fraction], Sequence[Fraction]], bool]
+"""From the lower and the upper end of a box: whether it is proved that the class does not change there over the reals."""
 Affine = tuple[tuple[Fraction, ...], Fraction]
 """A function of the input: coefficients, constant."""
 
@@ -30,7 +39,9 @@ class Region:
     """One number of the network's format per input; the bounds belong to the box."""
     upper: tuple[Fraction, ...]
     robust_over_reals: bool
-    """Proved in exact arithmetic: over the reals every point of the box has the class of the certified point."""
+    """Proved: over the reals every point of the box has the class of the certified point."""
+    proof: str = ""
+    """How that was proved, in words; empty where it was not."""
 
 
 def choose_region(
@@ -53,13 +64,66 @@ def choose_region(
     squares = sum((c - a) ** 2 for c, a in zip(centre, other, strict=True))
     if squares > radius**2:
         raise InputError("the counterexample lies outside the certified radius")
+    proved, told = _prover(network, certified, label)
     for half in _half_widths(radius, len(centre), max(abs(c - a) for c, a in zip(centre, other, strict=True))):
-        lower = tuple(round_fraction(c - half, fmt, Rounding.RTP).fraction() for c in centre)
-        upper = tuple(round_fraction(c + half, fmt, Rounding.RTN).fraction() for c in centre)
-        if robust_over_reals(network, lower, upper, label):
-            return Region(lower, upper, True)
+        lower, upper = _cube(centre, half, fmt)
+        if proved(lower, upper):
+            return Region(lower, upper, True, told)
     lower, upper = tuple(map(min, centre, other)), tuple(map(max, centre, other))
-    return Region(lower, upper, robust_over_reals(network, lower, upper, label))
+    robust = proved(lower, upper)
+    return Region(lower, upper, robust, told if robust else "")
+
+
+def _prover(network: Network, certified: Sequence[float], label: int) -> tuple[Proved, str]:
+    """What proves that a box around the certified point has its class over the reals, and how that does it, in words."""
+    if stacked(network) and _operations(network) <= MAX_OPERATIONS:
+        return lambda lower, upper: robust_over_reals(network, lower, upper, label), "a proof in exact arithmetic"
+    return _within([Fraction(c) for c in certified], _reach(network, certified, label)), BY_LIPSCHITZ
+
+
+def _within(centre: Sequence[Fraction], reach: Fraction) -> Proved:
+    """Whether every point of a box is nearer (L2) than ``reach`` to the centre."""
+
+    def proved(lower: Sequence[Fraction], upper: Sequence[Fraction]) -> bool:
+        ends = zip(lower, upper, centre, strict=True)
+        return sum((max(c - low, up - c) ** 2 for low, up, c in ends), Fraction(0)) < reach**2
+
+    return proved
+
+
+def region_around(network: Network, fmt: Format, point: Sequence[float], label: int) -> Region:
+    """Return a cube around a point of which a Lipschitz bound proves that it has the class ``label`` over the reals.
+
+    Its half width is a power of two, its bounds are rounded inwards to ``fmt``.  Where no such cube is known it is the point
+    alone, of which nothing is said to be proved.
+    """
+    centre = [Fraction(x) for x in point]
+    reach = _reach(network, point, label)
+    proved = _within(centre, reach)
+    for half in _half_widths(reach, len(centre), reach / (2 * len(centre))) if reach else ():
+        lower, upper = _cube(centre, half, fmt)
+        if proved(lower, upper):
+            return Region(lower, upper, True, BY_LIPSCHITZ)
+    return Region(tuple(centre), tuple(centre), False)
+
+
+def _cube(centre: Sequence[Fraction], half: Fraction, fmt: Format) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+    """The lower and the upper bounds of a cube, rounded inwards."""
+    lower = tuple(round_fraction(c - half, fmt, Rounding.RTP).fraction() for c in centre)
+    return lower, tuple(round_fraction(c + half, fmt, Rounding.RTN).fraction() for c in centre)
+
+
+def _reach(network: Network, certified: Sequence[float], label: int) -> Fraction:
+    """Over the reals every point nearer (L2) than this to the certified one has the class ``label``; 0: that is not known."""
+    if network.operations > MAX_EXACT:
+        return Fraction(0)
+    try:
+        logits = exact_logits(network, certified)
+        if top_class(logits) != label:
+            return Fraction(0)
+        return certifier("lipschitz", network).supremum(certified, logits)
+    except InputError:  # a batch normalisation by an irrational number, a package that is not there, nothing that bounds it
+        return Fraction(0)
 
 
 def _half_widths(radius: Fraction, inputs: int, least: Fraction) -> Iterator[Fraction]:
@@ -79,11 +143,16 @@ def robust_over_reals(network: Network, lower: Sequence[Fraction], upper: Sequen
     the whole box.  So the proof is sound, and complete for networks without hidden layers.  False means: not proved.
     """
     inputs = len(lower)
-    if sum(layer.inputs * layer.outputs * inputs for layer in network.dense_layers) > MAX_OPERATIONS:
+    if _operations(network) > MAX_OPERATIONS:
         return False
     identity: list[Affine] = [(tuple(Fraction(k == j) for k in range(inputs)), Fraction(0)) for j in range(inputs)]
     box = list(zip(lower, upper, strict=True))
     return _holds(network.dense_layers, identity, box, label, 1)
+
+
+def _operations(network: Network) -> int:
+    """Exact multiplications for one pattern of a stack of dense layers."""
+    return sum(layer.inputs * layer.outputs for layer in network.dense_layers) * network.widths[0]
 
 
 def _holds(

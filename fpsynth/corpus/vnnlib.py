@@ -6,6 +6,7 @@ counterexample, as in the VNN competition.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from fpsynth.corpus.region import Region
@@ -33,6 +34,8 @@ def element_type(fmt: Format) -> str | None:
 def vnnlib1(region: Region, outputs: int, label: int, comments: Sequence[str] = ()) -> str:
     """Return a VNN-LIB 1.0 query: inputs X_0..., outputs Y_0... (``outputs`` of them), certified class ``label``.
 
+    The numbers of tensors of more dimensions are counted row-major, as the VNN competition has it.
+
     It is in the form that the simple parsers of the competition read: one comparison per assertion for the inputs, and for the
     outputs one comparison (two classes) or a disjunction of conjunctions (more).
     """
@@ -46,23 +49,40 @@ def vnnlib1(region: Region, outputs: int, label: int, comments: Sequence[str] = 
     return _file([*_comments(comments), *declarations, "", *bounds, "", f"(assert {violated})"])
 
 
-def vnnlib2(region: Region, outputs: int, label: int, element: str, comments: Sequence[str] = ()) -> str:
-    """Return a VNN-LIB 2.0 query over tensors X of shape [1, inputs] and Y of shape [1, outputs].
+def vnnlib2(
+    region: Region,
+    outputs: int,
+    label: int,
+    element: str,
+    comments: Sequence[str] = (),
+    *,
+    input_shape: Sequence[int] = (),
+    output_shape: Sequence[int] = (),
+) -> str:
+    """Return a VNN-LIB 2.0 query over tensors X of shape [1, *input shape] and Y of shape [1, *output shape].
 
-    ``element`` is the type of both: the format's, which demands an answer for the floating-point network, or ``REAL``, which
-    permits reasoning over the reals (VNN-LIB 2.0, element types).
+    Where no shapes are given they are [1, inputs] and [1, outputs].  ``element`` is the type of both: the format's, which
+    demands an answer for the floating-point network, or ``REAL``, which permits reasoning over the reals (VNN-LIB 2.0, element
+    types).
     """
-    inputs = len(region.lower)
+    shapes = (tuple(input_shape or (len(region.lower),)), tuple(output_shape or (outputs,)))
+    sizes = [",".join(map(str, (1, *shape))) for shape in shapes]
     network = [
         "(declare-network N",
-        f"  (declare-input X {element} [1,{inputs}])",
-        f"  (declare-output Y {element} [1,{outputs}])",
+        f"  (declare-input X {element} [{sizes[0]}])",
+        f"  (declare-output Y {element} [{sizes[1]}])",
         ")",
     ]
-    others = [f"(>= Y[0,{j}] Y[0,{label}])" for j in range(outputs) if j != label]
+    x, y = _places("X", shapes[0]), _places("Y", shapes[1])
+    others = [f"(>= {y[j]} {y[label]})" for j in range(outputs) if j != label]
     violated = others[0] if len(others) == 1 else "(or " + " ".join(others) + ")"
-    bounds = _bounds(region, [f"X[0,{k}]" for k in range(inputs)])
+    bounds = _bounds(region, x)
     return _file([*_comments(comments), "(vnnlib-version <2.0>)", "", *network, "", *bounds, "", f"(assert {violated})"])
+
+
+def _places(name: str, shape: Sequence[int]) -> list[str]:
+    """The numbers of a tensor of shape [1, *shape], row-major."""
+    return [f"{name}[{','.join(map(str, (0, *place)))}]" for place in itertools.product(*map(range, shape))]
 
 
 def _bounds(region: Region, names: Sequence[str]) -> Iterable[str]:

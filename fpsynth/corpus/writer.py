@@ -12,10 +12,12 @@ from fpsynth.corpus.benchmark import Benchmark
 from fpsynth.errors import InputError
 from fpsynth.files import write_tree
 from fpsynth.formats import Format
+from fpsynth.networks.network import stacked
 from fpsynth.networks.onnx import require_format
 from fpsynth.version import __version__
 from fpsynth.witness import Witness
 from fpsynth.witness.numerals import decimal_text, exact_text
+from fpsynth.witness.prediction import inputs_of, outputs_of
 from fpsynth.wording import counted
 
 _SINGLE = {
@@ -38,8 +40,9 @@ with the expected verdicts and the SHA-256 of every file.
 
 instances.csv      one line per instance, without header: ONNX file, VNN-LIB 1.0
                    file, time limit in seconds
-onnx/              the networks, opset 13, input X of shape [1, n], output Y of
-                   shape [1, m]
+onnx/              the networks, opset 13, with one row of inputs X and of
+                   outputs Y: of shape [1, n] and [1, m], or [1, channels,
+                   height, width]
 vnnlib/            the queries in VNN-LIB 1.0
 vnnlib2/           the same queries in VNN-LIB 2.0, in pairs: the format of the
                    network, which demands an answer for the floating-point
@@ -47,7 +50,7 @@ vnnlib2/           the same queries in VNN-LIB 2.0, in pairs: the format of the
 counterexamples/   an input of the box with another class, and its logits as
                    predicted; exact decimals
 witnesses/         the witnesses, which "fpsynth check" and "fpsynth replay"
-                   read
+                   read; large networks lie beside them in files of their own
 certifier/         the networks and queries in the text format of the CAV 2025
                    certifier, where it can express them
 
@@ -73,7 +76,8 @@ shows what yours computes.
 def write_witness_folder(witness: Witness, folder: PathLike) -> tuple[str, ...]:
     """Write everything about one witness into a new or empty folder; return what was left out, one line each.
 
-    Files: witness.json, network.onnx, the certifier's own text, VNN-LIB 1.0 and the 2.0 pair, counterexample.txt.
+    Files: witness.json (with a large network in a file beside it), network.onnx, the certifier's own text, VNN-LIB 1.0 and the
+    2.0 pair, counterexample.txt.
     Raises InputError where the folder is not free or cannot be written, and for a witness whose classes are the same.
     """
     files, left_out = Benchmark(witness).files(_SINGLE)
@@ -107,7 +111,7 @@ def write_corpus(witnesses: Sequence[Witness], folder: PathLike, *, timeout: int
     left_out: list[str] = []
     for number, witness in enumerate(witnesses):
         benchmark = Benchmark(witness)
-        stem = "_".join((witness.question, witness.format.name, "x".join(map(str, witness.network.widths)), f"{number:03d}"))
+        stem = "_".join((witness.question, witness.format.name, "x".join(map(str, _sizes(witness))), f"{number:03d}"))
         names = _corpus_names(stem)
         files, missing = benchmark.files(names)
         tree |= files
@@ -128,6 +132,12 @@ def write_corpus(witnesses: Sequence[Witness], folder: PathLike, *, timeout: int
     tree["manifest.json"] = (json.dumps(manifest, indent=1) + "\n").encode("ascii")
     write_tree(folder, tree)
     return tuple(left_out)
+
+
+def _sizes(witness: Witness) -> tuple[int, ...]:
+    """The widths of a stack of dense layers; of any other network how many inputs and outputs it has."""
+    network = witness.network
+    return network.widths if stacked(network) else (inputs_of(network), outputs_of(network))
 
 
 def _corpus_names(stem: str) -> dict[str, str]:
@@ -152,7 +162,7 @@ def _entry(
         "name": stem,
         "question": witness.question,
         "dtype": witness.format.name,
-        "shape": list(witness.network.widths),
+        "shape": list(_sizes(witness)),
         "certified_class": benchmark.label,
         "counterexample_class": benchmark.wrong_label,
         "arithmetic": str(witness.deployment),

@@ -45,8 +45,9 @@ def parse_network_environment(text: str) -> Environment:
     """Read LIBRARY[:batch=N,threads=N,...], where a whole network is run: the options of ``parse_environment`` without one
     layer's outputs and output.
 
-    One of the library's variants may be named between them; otherwise it is the first, which ``str``
-    leaves out.  Raises InputError as ``parse_environment`` does.
+    One of the library's variants may be named between them; otherwise it is the first, which ``str`` leaves out however it
+    was written, as it does switches that say the default.  So one environment has one name.  Raises InputError as
+    ``parse_environment`` does.
     """
     name, _, rest = text.partition(":")
     library = library_named(name)
@@ -60,7 +61,26 @@ def parse_network_environment(text: str) -> Environment:
         environment = _with_options(Environment(name, library.variants[0], whole=True), rest, library)
     if environment.outputs is not None or environment.output is not None:
         raise InputError("outputs and output are of one layer: leave them out where a whole network is run")
-    return environment
+    return _plainly(environment, library)
+
+
+def _plainly(environment: Environment, library: Library) -> Environment:
+    """The environment of a whole network as it is always written."""
+    changed = tuple((name, value) for name, value in environment.switches if value != library.switches[name][0])
+    # a variable of the process, or what is set on a GPU, may have changed the default
+    plain = environment.device == "cpu" and not environment.settings
+    switches = changed if plain else environment.switches
+    return replace(environment, switches=switches, whole=environment.operation == library.variants[0])
+
+
+def parse_placed(text: str) -> Environment:
+    """Read the environment of a view: of one layer, or, where the text names no operation, of a whole network.
+
+    Raises InputError as ``parse_environment`` does.
+    """
+    operation = text.partition(":")[2].partition(":")[0]
+    whole = text.partition(":")[0] in NAMES and ":" in text and "=" in operation
+    return parse_network_environment(text) if whole else parse_environment(text)
 
 
 def _with_options(environment: Environment, options: str, library: Library) -> Environment:

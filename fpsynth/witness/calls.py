@@ -7,7 +7,7 @@ from typing import Any
 from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Kernel
-from fpsynth.libraries.naming import former_environment, former_operation, kernel_call, parse_environment, run_call
+from fpsynth.libraries.naming import former_environment, former_operation, kernel_call, parse_placed, run_call
 from fpsynth.networks.layers import Dense, ReLU
 from fpsynth.networks.network import Network
 from fpsynth.witness.numerals import quoted
@@ -21,7 +21,7 @@ def view_call(environment: str, fmt: Format, network: Network) -> str:
     if not environment:
         return ""
     try:
-        where = parse_environment(environment)
+        where = parse_placed(environment)
     except InputError:
         return ""
     if any(not isinstance(node.layer, Dense | ReLU) for node in network.nodes):

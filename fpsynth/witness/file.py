@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from fpsynth.aliases import PathLike
@@ -12,26 +14,27 @@ from fpsynth.files import TAKEN, read_limited, shown, write_atomically
 from fpsynth.networks.foreign import recognised
 from fpsynth.networks.network import Network
 from fpsynth.witness.data import Witness
-from fpsynth.witness.networks import INLINE, network_to_json, own_file, write_beside
+from fpsynth.witness.networks import INLINE, network_to_json, own_content, partner_name, write_beside
 from fpsynth.witness.numerals import quoted
 from fpsynth.witness.reading import Questions, witness_from_json
 from fpsynth.witness.schema import require_valid
 from fpsynth.witness.writing import witness_to_json
 
-__all__ = ["MAX_BYTES", "from_json", "load", "parse", "save", "text", "to_json"]
+__all__ = ["MAX_BYTES", "files_beside", "from_json", "load", "parse", "save", "text", "to_json"]
 
 MAX_BYTES = 64 << 20
 """The largest witness file that is read: a network of some 250 000 weights in float32."""
 NEEDED = "a witness file (JSON, written by fpsynth with --out)"
 
 
-def to_json(witness: Witness, *, beside: bool = False) -> dict[str, Any]:
+def to_json(witness: Witness, *, beside: PathLike | None = None) -> dict[str, Any]:
     """Return the witness as JSON data (version 3) that obeys the shipped schema.
 
-    Its network is inside, whatever its size; or, if ``beside``, one of more than ``INLINE`` parameters is named by its file.
+    Its network is inside, whatever its size; but for one that lies in a file ``beside`` the witness file of that path, which
+    is named instead.  Raises InputError where that path cannot be read.
     """
-    files: dict[str, bytes] = {}
-    return witness_to_json(witness, lambda network: _placed(network, files)) if beside else witness_to_json(witness)
+    partners = _partners(beside) if beside is not None else {}
+    return witness_to_json(witness, lambda network: _named(network, partners)) if partners else witness_to_json(witness)
 
 
 def from_json(data: object, folder: PathLike | None = None, questions: Questions | None = None) -> Witness:
@@ -58,7 +61,7 @@ def save(witness: Witness, path: PathLike, *, new: bool = False) -> None:
 
     Raises InputError where the path cannot be written; if ``new``, or exists.
     """
-    written, files = text_and_files(witness)
+    written, files = text_and_files(witness, Path(os.path.abspath(path)).stem)
     if new and os.path.lexists(path):  # before anything lies beside it
         raise InputError(f"cannot write {shown(path)}: {TAKEN}")
     for name, content in files.items():
@@ -66,22 +69,52 @@ def save(witness: Witness, path: PathLike, *, new: bool = False) -> None:
     write_atomically(path, written, new=new)
 
 
-def text_and_files(witness: Witness) -> tuple[str, dict[str, bytes]]:
+def text_and_files(witness: Witness, owner: str) -> tuple[str, dict[str, bytes]]:
     """The witness as JSON text, and the files of its large networks, which belong beside it, by name.
 
+    ``owner``: the name of the witness file, or whatever else these files are of, without an ending.
     Raises InputError for one that could not be read back.
     """
     files: dict[str, bytes] = {}
-    return _text(witness_to_json(witness, lambda network: _placed(network, files))), files
+    return _text(witness_to_json(witness, lambda network: _placed(network, owner, files))), files
 
 
-def _placed(network: Network, files: dict[str, bytes]) -> dict[str, Any]:
+def files_beside(path: PathLike) -> tuple[str, ...]:
+    """The names of the files with networks that a witness file needs beside it, whether or not they are there.
+
+    Raises InputError where the witness file cannot be read.
+    """
+    return tuple(dict.fromkeys(_partners(path).values()))
+
+
+def _partners(path: PathLike) -> dict[str, str]:
+    """SHA-256 to name of the files with networks that a witness file names.  Raises InputError where it cannot be read."""
+    content = read_limited(path, MAX_BYTES)
+    if '"file"' not in content:  # which is the rule, and sooner said than the numbers of a network are parsed
+        return {}
+    data = _json(content)
+    holders = [data, *data.get("views", ())] if isinstance(data, dict) else []
+    networks = [one.get("network") for one in holders if isinstance(one, dict)]
+    pairs = [(one.get("sha256"), one.get("file")) for one in networks if isinstance(one, dict)]
+    return {digest: name for digest, name in pairs if isinstance(digest, str) and isinstance(name, str)}
+
+
+def _placed(network: Network, owner: str, files: dict[str, bytes]) -> dict[str, Any]:
     """What stands for a network: itself, or the name of its file, whose content is put among the files."""
     if network.parameter_count <= INLINE:
         return network_to_json(network)
-    named, content = own_file(network)
-    files[named["file"]] = content
-    return named
+    digest, content = own_content(network)
+    name = partner_name(owner, digest)
+    files[name] = content
+    return {"file": name, "sha256": digest}
+
+
+def _named(network: Network, partners: Mapping[str, str]) -> dict[str, Any]:
+    """What stands for a network: the name of its file, where it has one among ``partners``, or itself."""
+    if network.parameter_count <= INLINE:
+        return network_to_json(network)
+    digest, _ = own_content(network)
+    return {"file": partners[digest], "sha256": digest} if digest in partners else network_to_json(network)
 
 
 def load(path: PathLike, questions: Questions | None = None) -> Witness:

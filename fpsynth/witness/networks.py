@@ -1,4 +1,4 @@
-"""Networks in witness files: dense layers or a graph as JSON, or an .npz file beside the witness named by its SHA-256."""
+"""Networks in witness files: dense layers or a graph as JSON, or an .npz file beside the witness that bears its name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 from fpsynth.aliases import Json, PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import opened, write_atomically
+from fpsynth.files import opened, shown, write_atomically
 from fpsynth.formats import Format
 from fpsynth.networks.archive import MAX_ARCHIVE
 from fpsynth.networks.layers import LAYERS, BatchNormalisation, Dense
@@ -31,6 +32,12 @@ NODE = ("name", "kind", "inputs")
 """What a node has beside its attributes and parameters."""
 FORMS = ("layers", "nodes", "file")
 """What says a network, of which exactly one is there."""
+MAX_OWNER = 100
+"""Characters of a witness file's name that stand in the name of its network's file."""
+_ODD = re.compile(r"[^A-Za-z0-9._-]")
+"""What a name in a file that somebody else reads had better not have: separators of folders, spaces, other scripts."""
+_BEGINNING = 12
+"""Hexadecimal digits of a SHA-256 that stand in a name."""
 
 
 def network_to_json(network: Network) -> Json:
@@ -69,20 +76,29 @@ def _listed(value: Any) -> Any:
     return [_listed(part) for part in value] if isinstance(value, tuple) else value
 
 
-def own_file(network: Network) -> tuple[Json, bytes]:
-    """The part of a witness file that names the network's own file, and the content of that file."""
+def own_content(network: Network) -> tuple[str, bytes]:
+    """The content of a network's own file, and its SHA-256."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **npz_arrays(network))
     content = buffer.getvalue()
-    digest = hashlib.sha256(content).hexdigest()
-    return {"file": f"{digest}.npz", "sha256": digest}, content
+    return hashlib.sha256(content).hexdigest(), content
+
+
+def partner_name(owner: str, digest: str) -> str:
+    """The name of a network's own file: whose it is, a witness file's name without its ending, and how its SHA-256 begins.
+
+    So both are found side by side and moved by one pattern, and a witness that is written anew never meets another network
+    under the name that it had.
+    """
+    plain = _ODD.sub("_", owner).lstrip(".")[:MAX_OWNER] or "witness"
+    return f"{plain}.network-{digest[:_BEGINNING]}.npz"
 
 
 def write_beside(content: bytes, name: str, folder: PathLike) -> None:
     """Write a network's file into the folder of a witness, unless that very file is there."""
     path = Path(folder, name)
     there = path.is_file() and path.stat().st_size == len(content)
-    if not (there and hashlib.sha256(path.read_bytes()).hexdigest() == name.removesuffix(".npz")):
+    if not (there and path.read_bytes() == content):
         write_atomically(path, content)
 
 
@@ -174,8 +190,6 @@ def _number(text: str, where: str) -> float:
 def _file(data: Json, folder: PathLike | None) -> Network:
     from fpsynth.networks.npz import load_network
 
-    if data["file"] != f"{data['sha256']}.npz":
-        raise InputError("network.file: is not named by the SHA-256 beside it")
     if folder is None:
         raise InputError(f"network.file: {data['file']} lies beside a witness file, but this one was not read from a folder")
     path = os.path.join(folder, data["file"])
@@ -186,7 +200,10 @@ def _file(data: Json, folder: PathLike | None) -> Network:
                 content.update(block)
     except InputError as error:
         reason = str(error).rpartition(": ")[2]
-        raise InputError(f"network.file: {data['file']} must lie beside the witness file ({reason})") from None
+        raise InputError(
+            f"network.file: {data['file']} must lie beside the witness file, in {shown(folder)} ({reason}): copy both, they"
+            " belong together"
+        ) from None
     if content.hexdigest() != data["sha256"]:
         raise InputError(f"network.sha256: {data['file']} has another content than the witness was made for")
     return load_network(path)

@@ -9,7 +9,7 @@ from typing import Protocol
 from fpsynth.aliases import Json, PathLike
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT64, Format, format_named
-from fpsynth.libraries.naming import parse_environment, run_call
+from fpsynth.libraries.naming import parse_placed, run_call
 from fpsynth.networks.network import Network
 from fpsynth.predicates import RELATIONS, Predicate
 from fpsynth.sums.arithmetic import Arithmetic
@@ -195,16 +195,16 @@ def _require_known(question: str, predicate: Predicate, version: int, questions:
 def _require_own_label(label: str, environment: str, where: str) -> None:
     """A label that names an environment stands for what computed the numbers: it must be the view's own."""
     try:
-        named = parse_environment(label)
+        named = parse_placed(label)
     except InputError:
         return
-    if not environment or parse_environment(environment).process != named.process:
+    if not environment or parse_placed(environment).process != named.process:
         raise InputError(f"{where}.label: names the environment {named}, which is not the view's own")
 
 
 def _require_placed(seen: Observation, view: View, where: str) -> None:
     """A run that stands for a view's environment was made there."""
-    own = parse_environment(view.environment) if view.environment else None
+    own = parse_placed(view.environment) if view.environment else None
     run = (seen.library, seen.variant, seen.device or "cpu", seen.batch, seen.threads)
     said = (*run, seen.settings, seen.switches, seen.layout)
     if own is None:
@@ -279,7 +279,7 @@ def _require_environment(view: View, where: str) -> None:
     if not view.environment:
         return
     with at(f"{where}.environment"):
-        environment = parse_environment(view.environment)
+        environment = parse_placed(view.environment)
     if view.row >= environment.batch or environment.row not in (0, view.row):
         raise InputError(f"{where}.row: {view.row} is not the row of {quoted(view.environment)}")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
-from fpsynth.libraries.naming import parse_environment, parse_network_environment
+from fpsynth.libraries.naming import parse_environment, parse_network_environment, parse_placed
 from fpsynth.libraries.sending import (
     network_from_message,
     network_message,
@@ -33,6 +33,42 @@ def test_environments_of_whole_networks(text: str, printed: str, operation: str)
     environment = parse_network_environment(text)
     assert (str(environment), environment.operation) == (printed, operation)
     assert parse_network_environment(printed) == environment
+
+
+ONE_NAME = {
+    "torch:batch=1": ["torch", "torch:", "torch:batch=1", "torch:linear", "torch:linear:batch=1,row=0", "torch:compile=off"],
+    "torch:batch=1,threads=2": ["torch:threads=2,batch=1", "torch:batch=1,threads=2", "torch:linear:threads=2"],
+    "torch:matmul:batch=1": ["torch:matmul", "torch:matmul:batch=1", "torch:matmul:deterministic=off,batch=1"],
+    "numpy:batch=4": ["numpy:batch=4", "numpy:matmul:batch=4"],
+    "onnxruntime:batch=1": ["onnxruntime", "onnxruntime:optimize=all", "onnxruntime:gemm:optimize=all,batch=1"],
+    "onnxruntime:batch=1,optimize=off": ["onnxruntime:optimize=off,batch=1", "onnxruntime:gemm:optimize=off"],
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in ONE_NAME.items() for text in texts])
+def test_one_environment_of_a_whole_network_has_one_name_however_it_is_written(name: str, text: str) -> None:
+    assert str(parse_network_environment(text)) == name
+    assert parse_network_environment(text) == parse_network_environment(name)
+    assert str(parse_placed(name)) == name
+    assert parse_placed(name) == parse_network_environment(name)
+
+
+def test_a_switch_that_says_the_default_stays_where_something_else_may_have_changed_that() -> None:
+    variable = "tensorflow:TF_DETERMINISTIC_OPS=1,deterministic=off"
+    assert "deterministic=off" in str(parse_network_environment(variable))
+    assert "tf32=off" in str(parse_network_environment("torch:device=cuda,tf32=off"))
+
+
+@pytest.mark.parametrize("text", ["torch:linear:batch=4,outputs=3,output=1", "torch:sum:batch=1", "numpy:dot:row=0"])
+def test_the_environment_of_a_view_of_one_layer_keeps_its_operation(text: str) -> None:
+    assert parse_placed(text) == parse_environment(text)
+    assert not parse_placed(text).whole
+
+
+@pytest.mark.parametrize("text", ["torch", "pairwise", "frob:batch=1", "torch:frob:batch=1"])
+def test_what_is_no_environment_of_a_view(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_placed(text)
 
 
 @pytest.mark.parametrize(

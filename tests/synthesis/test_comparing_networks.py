@@ -11,6 +11,7 @@ import pytest
 from rendered import rendered
 
 from fpsynth.cli.main import main
+from fpsynth.corpus.folder import folder_of
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.naming import parse_network_environment
@@ -19,6 +20,7 @@ from fpsynth.networks.npz_graph import write_npz
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.stories.networks import comparison_json, comparison_story
 from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran, compare
+from fpsynth.witness import load
 
 IDENTITY = dense_relu([(np.eye(2), None)])
 
@@ -141,23 +143,20 @@ def test_inputs_that_do_not_fit_are_refused_in_one_line(
     assert not told.out
 
 
+def nearly_tied(folder: Path, terms: int) -> list[str]:
+    """A comparison of two classes with the same weights but for the last bits, so that the order of the sum decides."""
+    rng = np.random.default_rng(3)
+    row = rng.uniform(0.5, 1.0, terms).astype(np.float32)
+    other = row + np.float32(2.0**-22) * rng.standard_normal(terms).astype(np.float32)
+    write_npz(dense_relu([(np.stack([row, other]), None)]), folder / "net.npz")
+    np.savez(folder / "x.npz", inputs=rng.uniform(0.0, 1.0, (200, terms)).astype(np.float32))
+    return ["compare", str(folder / "net.npz"), "--inputs", str(folder / "x.npz"), "--library", "numpy"]
+
+
 def test_changed_classes_become_witnesses_that_check_replay_and_explain_take(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two classes with the same weights but for the last bits, so that the order of the sum decides."""
-    rng = np.random.default_rng(3)
-    row = rng.uniform(0.5, 1.0, 256).astype(np.float32)
-    other = row + np.float32(2.0**-22) * rng.standard_normal(256).astype(np.float32)
-    write_npz(dense_relu([(np.stack([row, other]), None)]), tmp_path / "net.npz")
-    np.savez(tmp_path / "x.npz", inputs=rng.uniform(0.0, 1.0, (200, 256)).astype(np.float32))
-    asked = [
-        "compare",
-        str(tmp_path / "net.npz"),
-        "--inputs",
-        str(tmp_path / "x.npz"),
-        "--library",
-        "numpy",
-    ]
+    asked = nearly_tied(tmp_path, 256)
     code = main([*asked, "--batch", "1,64", "--vectors", "100", "--out", str(tmp_path / "out"), "--json"])
     data = json.loads(capsys.readouterr().out)
     if code == 0:
@@ -172,3 +171,75 @@ def test_changed_classes_become_witnesses_that_check_replay_and_explain_take(
     assert main(["replay", file, "--library", "numpy", "--batch", "1"]) == 0
     assert main([*asked, "--out", str(tmp_path / "one.json")]) == 2
     assert "--out names a new folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("terms", [256, 6000], ids=["inside", "beside"])
+def test_an_index_says_what_each_witness_of_a_comparison_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], terms: int
+) -> None:
+    asked = [*nearly_tied(tmp_path, terms), "--batch", "1,64", "--vectors", "100", "--out", str(tmp_path / "out")]
+    code = main([*asked, "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    if code == 0:
+        pytest.skip("numpy's BLAS gives the same at batch 1 and 64 here")
+    index = json.loads((tmp_path / "out" / printed["index"]).read_text())
+    assert (index["schema"], index["schema_version"]) == ("fpsynth-index", 1)
+    assert [entry["file"] for entry in index["witnesses"]] == printed["witnesses"]
+    (pair,) = printed["pairs"]
+    assert [entry["input"] for entry in index["witnesses"]] == pair["inputs"][:100]
+    points = np.load(tmp_path / "x.npz")["inputs"]
+    networks = set()
+    for entry in index["witnesses"]:
+        witness = load(tmp_path / "out" / entry["file"])
+        assert (entry["a"], entry["b"]) == (pair["a"], pair["b"]) == ("numpy:batch=1", "numpy:batch=64")
+        assert [(view.label, view.environment) for view in witness.views[:2]] == [(pair["a"],) * 2, (pair["b"],) * 2]
+        assert witness.point == tuple(points[entry["input"]].tolist())
+        logits = witness.reference.logits, witness.deployed.logits, witness.real
+        assert [entry["class_a"], entry["class_b"], entry["class_real"]] == [own.index(max(own)) for own in logits]
+        assert entry["class_a"] != entry["class_b"]
+        assert entry["shown_by"] == [f"numpy {np.__version__}"]
+        networks |= set(entry["networks"])
+    there = {path.name for path in (tmp_path / "out").iterdir()}
+    assert there == {"index.json", *printed["witnesses"], *networks}
+    assert sorted(networks) == printed.get("beside", [])
+    assert [name.partition(".network-")[0] for name in networks] == ([] if terms == 256 else ["witnesses"])
+    assert folder_of(str(tmp_path / "out")).witnesses == tuple(str(tmp_path / "out" / name) for name in printed["witnesses"])
+
+
+def test_the_report_of_a_comparison_says_that_there_is_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [*nearly_tied(tmp_path, 6000), "--vectors", "100", "--out", str(tmp_path / "out")]
+    if main([*asked, "--batch", "1,64"]) == 0:
+        pytest.skip("numpy's BLAS gives the same at batch 1 and 64 here")
+    told = capsys.readouterr().out
+    (network,) = (tmp_path / "out").glob("*.npz")
+    assert f"{tmp_path / 'out'}" in told
+    assert "and  index.json, which says of each its input, environments and classes" in told
+    assert f"and  {network.name}" in told
+    network.unlink()
+    assert main(["check", str(tmp_path / "out" / "000.json")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{network.name} must lie beside the witness file" in line
+
+
+def test_where_no_class_changes_there_is_neither_witness_nor_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network, inputs = files(tmp_path, inputs=np.eye(6, dtype=np.float32))
+    asked = ["compare", network, "--inputs", inputs, "--library", "numpy", "--batch", "1,4", "--vectors", "100"]
+    assert main([*asked, "--out", str(tmp_path / "out")]) == 0
+    assert "no witness: no class changes, and nothing is written" in capsys.readouterr().out
+    assert main([*asked, "--out", str(tmp_path / "out"), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["out"], data["index"], data["witnesses"]) == (None, None, [])
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_environment_that_is_written_in_several_ways_is_run_once_under_one_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, inputs = files(tmp_path, inputs=np.eye(6, dtype=np.float32))
+    written = ["numpy", "numpy:matmul", "numpy:batch=1", "numpy:matmul:row=0,batch=1", "numpy:dot"]
+    several = [part for text in written for part in ("--library", text)]
+    assert main(["compare", network, "--inputs", inputs, *several, "--batch", "1", "--vectors", "100", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in data["environments"]] == ["numpy:batch=1", "numpy:dot:batch=1"]
+    assert main(["reveal", "numpy:matmul:batch=1", "--network", network, "--vectors", "100", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["environment"] == "numpy:batch=1"

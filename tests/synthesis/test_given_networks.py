@@ -65,11 +65,18 @@ def test_an_input_on_a_boundary_tells_two_arithmetics_apart(tmp_path, revealer, 
     assert len(told.splitlines()) < 150
 
 
-def test_the_same_arithmetic_twice_is_never_told_apart(revealer):
-    asked = GivenOrder(DENSE, FLOAT32, ("sequential", "sequential"), points_of(DENSE))
-    result = order_of_network(asked, Given(DENSE, FLOAT32, revealer), 0.3, {}, None)
-    assert result.verdict is Verdict.UNKNOWN
-    assert "were tried" in result.reason
+def test_an_environment_stands_in_the_witness_under_its_one_name(tmp_path, revealer):
+    asked = GivenOrder(DENSE, FLOAT32, ("numpy:matmul:row=0,batch=1", "reverse"), points_of(DENSE))
+    (witness,) = order_of_network(asked, Given(DENSE, FLOAT32, revealer), 60.0, {}, None).witnesses
+    assert (witness.reference.label, witness.reference.environment) == ("numpy:batch=1", "numpy:batch=1")
+    save(witness, tmp_path / "w.json")
+    again = load(tmp_path / "w.json")
+    assert again == witness
+    assert check(again).confirmed
+    told = explain(again)
+    assert "numpy:batch=1" in told
+    assert "matmul:batch" not in told
+    assert "row=0" not in told
 
 
 def test_neighbours_differ_in_class_and_no_halving_brings_them_nearer():

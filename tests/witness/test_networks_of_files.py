@@ -1,37 +1,30 @@
-"""Networks of any layers stand in a witness file, large ones in a file beside it; what is wrong with either is one line."""
+"""Networks of any layers stand in a witness file; what is wrong with one is one line."""
 
 import copy
 import json
 import math
-import os
-import shutil
 from dataclasses import replace
 from fractions import Fraction
-from hashlib import sha256
 
 import numpy as np
 import pytest
-from divergences import PAIRWISE, SEQUENTIAL, divergence, triple, views
+from divergences import PAIRWISE, SEQUENTIAL, divergence, views
 from graphs import graphs
 from hypothesis import given, settings
 from mutations import check as check_damaged
 from mutations import mutated_data
 from profiles import examples
 from test_witness_bad_files import ABSENT, one_short_line, shown
-from ties import changed
-from witnesses import published
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.layers import Add, BatchNormalisation, Convolution, Dense, Flatten, LeakyReLU, MultiplyConstant, ReLU
-from fpsynth.networks.network import INPUT, Network, Node, dense_relu
-from fpsynth.networks.npz_graph import write_npz
+from fpsynth.networks.layers import Add, BatchNormalisation, Convolution, Dense, Flatten, LeakyReLU, MultiplyConstant
+from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.predicates import Predicate
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import Witness, deployments, from_json, load, save, to_json
 from fpsynth.witness.data import only_point
 from fpsynth.witness.file import parse, text
-from fpsynth.witness.networks import INLINE
 from fpsynth.witness.schema import require_valid, witness_schema
 
 
@@ -179,176 +172,6 @@ def test_a_graph_damaged_at_random_is_read_or_refused_in_one_line():
     check_damaged("graph of a witness", make, parse)
 
 
-# files beside
-
-
-def large():
-    """A witness of more parameters than stand in its own file."""
-    weight = np.arange(INLINE + 2.0).reshape(2, -1) / 2**14
-    return any_of(dense_relu((Dense(weight, np.array([0.5, -0.0])),)))
-
-
-@pytest.fixture
-def saved(tmp_path):
-    """The path of the witness file, and of the only other file in its folder."""
-    path = tmp_path / "witness.json"
-    save(large(), path)
-    (beside,) = set(tmp_path.iterdir()) - {path}
-    return path, beside
-
-
-def test_a_large_network_is_a_file_beside_the_witness_named_by_its_digest(saved):
-    path, beside = saved
-    digest = sha256(beside.read_bytes()).hexdigest()
-    assert json.loads(path.read_text())["network"] == {"file": f"{digest}.npz", "sha256": digest}
-    assert beside.name == f"{digest}.npz"
-    assert load(path) == large()
-    assert repr(load(path)) == repr(large())
-    before = beside.stat().st_mtime_ns
-    save(large(), path)
-    assert beside.stat().st_mtime_ns == before, "it is written once"
-
-
-def test_a_network_of_exactly_the_limit_stays_inside(tmp_path):
-    found = any_of(dense_relu((Dense(np.ones((2, INLINE // 2))),)))
-    save(found, tmp_path / "witness.json")
-    assert [path.name for path in tmp_path.iterdir()] == ["witness.json"]
-    assert load(tmp_path / "witness.json") == found
-
-
-def test_a_large_graph_is_a_file_too(tmp_path):
-    weight = np.arange(INLINE + 2.0).reshape(2, 1, -1) / 2**14
-    nodes = (Node("conv", Convolution(weight), (INPUT,)), Node("relu", ReLU(), ("conv",)), Node("flat", Flatten(), ("relu",)))
-    found = any_of(Network(nodes, (1, INLINE // 2 + 1), "flat"))
-    save(found, tmp_path / "witness.json")
-    assert len(list(tmp_path.iterdir())) == 2
-    assert load(tmp_path / "witness.json") == found
-
-
-def test_a_network_of_a_view_is_kept_and_if_it_is_large_in_a_file_of_its_own(tmp_path):
-    found = large()
-    a, b = found.views
-    own = dense_relu((Dense(-found.network.dense_layers[0].weight),))
-    found = replace(found, views=(a, replace(b, network=own)))
-    save(found, tmp_path / "witness.json")
-    assert len(list(tmp_path.iterdir())) == 3
-    again = load(tmp_path / "witness.json")
-    assert again == found
-    assert (again.views[0].network, again.views[1].network) == (None, own)
-    small = replace(triple(), views=(triple().views[0], replace(triple().views[1], network=triple().network)))
-    assert parse(text(small)) == small
-
-
-def test_in_a_text_alone_the_network_is_inside():
-    assert parse(text(large())) == large()
-
-
-def refused(path):
-    with pytest.raises(InputError) as caught:
-        load(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert one_short_line(message.removeprefix(str(path)))
-    return message.removeprefix(f"{path}: ")
-
-
-def test_a_network_that_is_not_there_is_refused(saved):
-    path, beside = saved
-    beside.unlink()
-    assert refused(path).startswith(f"network.file: {beside.name} must lie beside the witness file (")
-
-
-def test_a_network_that_was_changed_is_refused(saved):
-    path, beside = saved
-    content = bytearray(beside.read_bytes())
-    content[len(content) // 2] ^= 1
-    beside.write_bytes(content)
-    assert refused(path) == f"network.sha256: {beside.name} has another content than the witness was made for"
-
-
-def test_a_network_that_was_renamed_is_refused(saved):
-    path, beside = saved
-    beside.rename(beside.with_name("network.npz"))
-    assert refused(path).startswith("network.file: ")
-    data = json.loads(path.read_text())
-    data["network"]["file"] = "network.npz"
-    path.write_text(json.dumps(data))
-    assert refused(path).startswith("network.file: must be the name of an .npz file beside this one")
-    other = f"{'0' * 64}.npz"
-    shutil.copy(beside.with_name("network.npz"), beside.with_name(other))
-    data["network"]["file"] = other
-    path.write_text(json.dumps(data))
-    assert refused(path) == "network.file: is not named by the SHA-256 beside it"
-
-
-def test_a_folder_in_its_place_is_refused(saved):
-    path, beside = saved
-    beside.unlink()
-    beside.mkdir()
-    assert refused(path).startswith("network.file: ")
-
-
-@pytest.mark.parametrize("kind", ["pipe", "device", "endless"])
-def test_what_has_no_end_in_its_place_is_refused_at_once(saved, kind):
-    path, beside = saved
-    beside.unlink()
-    if kind == "pipe":
-        os.mkfifo(beside)
-    elif kind == "device":
-        beside.symlink_to("/dev/zero")
-    else:
-        beside.touch()
-        os.truncate(beside, 1 << 40)
-    assert refused(path).startswith(f"network.file: {beside.name} must lie beside the witness file (")
-
-
-def test_a_file_in_its_place_that_is_much_larger_is_replaced_unread(saved):
-    path, beside = saved
-    os.truncate(beside, 1 << 40)
-    save(large(), path)
-    assert load(path) == large()
-
-
-@pytest.mark.parametrize("content", [b"", b"no archive", "images"], ids=str)
-def test_a_file_of_the_right_digest_that_is_no_network_is_refused(saved, content):
-    path, beside = saved
-    if content == "images":
-        np.savez(beside, images=np.zeros((1, 4), np.uint8), labels=np.array([0]))
-        content = beside.read_bytes()
-    data = json.loads(path.read_text())
-    digest = sha256(content).hexdigest()
-    beside.with_name(f"{digest}.npz").write_bytes(content)
-    data["network"] = {"file": f"{digest}.npz", "sha256": digest}
-    path.write_text(json.dumps(data))
-    assert "\n" not in refused(path)
-
-
-def test_a_network_of_other_numbers_than_the_witness_is_refused(saved):
-    path, beside = saved
-    write_npz(dense_relu((Dense(np.full((2, INLINE // 2 + 1), 0.1)),)), beside)
-    content, data = beside.read_bytes(), json.loads(path.read_text())
-    digest = sha256(content).hexdigest()
-    beside.rename(beside.with_name(f"{digest}.npz"))
-    data["network"] = {"file": f"{digest}.npz", "sha256": digest}
-    path.write_text(json.dumps(data))
-    assert refused(path) == "network: dense0 has parameters that are no float32"
-
-
-def test_a_witness_that_was_not_read_from_a_folder_has_no_file_beside_it(saved):
-    path, _ = saved
-    with pytest.raises(InputError, match=r"network.file: .* lies beside a witness file, but this one was not read from a fol"):
-        parse(path.read_text())
-
-
-def test_a_tie_of_a_large_network_goes_the_same_way(tmp_path):
-    network = dense_relu((Dense(np.arange(INLINE + 2.0).reshape(2, -1) / 2**14),))
-    inputs = network.widths[0]
-    found = changed(published(), network=network, certified=(1.0,) * inputs, counterexample=(0.5,) * inputs)
-    save(found, tmp_path / "tie.json")
-    assert len(list(tmp_path.iterdir())) == 2
-    assert load(tmp_path / "tie.json") == found
-
-
 def test_what_is_added_to_a_variance_need_be_no_number_of_the_format(tmp_path):
     normalised = BatchNormalisation(np.zeros(2), np.ones(2), np.ones(2), np.zeros(2), epsilon=1e-5)
     nodes = (Node("logits", Dense(np.ones((2, 3))), (INPUT,)), Node("norm", normalised, ("logits",)))
@@ -372,11 +195,3 @@ def test_the_data_of_a_graph_is_not_shared_with_the_network():
     assert copy.deepcopy(data) == data
     data["network"]["nodes"][0]["parameters"]["weight"]["numbers"][0] = "0x0p+0"
     assert to_json(found) != data
-
-
-def test_a_name_that_is_taken_leaves_no_network_beside_it(tmp_path):
-    found = large()
-    (tmp_path / "taken.json").write_text("mine")
-    with pytest.raises(InputError, match="it exists"):
-        save(found, tmp_path / "taken.json", new=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken.json"]

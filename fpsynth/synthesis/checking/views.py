@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from fpsynth.errors import InputError
-from fpsynth.expressions import Expression, variable
-from fpsynth.formats import Format
-from fpsynth.libraries.naming import parse_environment
+from fpsynth.libraries.naming import parse_placed
 from fpsynth.libraries.registry import NAMES as LIBRARIES
 from fpsynth.networks.layers import Sums
 from fpsynth.networks.network import Network
-from fpsynth.networks.template import template
-from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.checking.findings import Finding, Findings, NotChecked
 from fpsynth.synthesis.detecting.detectors import NAMES, detector
 from fpsynth.synthesis.detecting.stacking import any_width
-from fpsynth.synthesis.flips.arithmetics import Interned, lowered_in
+from fpsynth.synthesis.flips.arithmetics import same_neuron
 from fpsynth.synthesis.sides import Shape, Sides
 from fpsynth.witness.data import View, Witness
 from fpsynth.witness.numerals import quoted
@@ -80,7 +76,7 @@ def _names_library(label: str) -> bool:
 def _same_process(label: str, environment: str) -> bool:
     """Whether a label that begins with a library's name fits the environment; reading has compared those that parse."""
     try:
-        return parse_environment(label).process == parse_environment(environment).process
+        return parse_placed(label).process == parse_placed(environment).process
     except InputError:  # only the library, or a way of naming it that this version does not know
         return label.partition(":")[0].strip() == environment.partition(":")[0]
 
@@ -102,7 +98,7 @@ def _evaluates(divergence: Witness, view: View, how: Arithmetic) -> bool:
     found = False
     for index, layer in _sums(view.network or divergence.network):
         for own in dict.fromkeys(view.deployment.at(index, j) for j in range(layer.outputs)):
-            fits = [_same(own, other, layer.terms, layer.bias is not None, divergence.format) for other in named]
+            fits = [same_neuron(own, other, layer.terms, layer.bias is not None, divergence.format) for other in named]
             if not any(fits):
                 return False
             found = found or fits[0]
@@ -114,24 +110,6 @@ def _sums(network: Network) -> list[tuple[int, Sums]]:
     graph = network.logits
     structures = enumerate(map(graph.structure, graph.sums))
     return [(index, structure) for index, structure in structures if isinstance(structure, Sums)]
-
-
-@lru_cache(maxsize=256)
-def _same(a: Arithmetic, b: Arithmetic, terms: int, bias: bool, numbers: Format) -> bool:
-    """Whether a neuron is the same expression in both, the order of two operands apart."""
-    if a == b:
-        return True
-    interned = Interned()
-    try:
-        return interned.keys(_neuron(a, terms, bias, numbers)) == interned.keys(_neuron(b, terms, bias, numbers))
-    except (InputError, ValueError):  # an order of another number of terms, a format that does not hold the numbers
-        return False
-
-
-def _neuron(how: Arithmetic, terms: int, bias: bool, numbers: Format) -> tuple[Expression, ...]:
-    row = tuple(variable(f"w{k}", numbers) for k in range(terms))
-    network = template([((row,), (variable("b", numbers),) if bias else None)])
-    return lowered_in(network, [variable(f"x{k}", numbers) for k in range(terms)], Deployment(how))
 
 
 def construction_findings(divergence: Witness) -> Findings:

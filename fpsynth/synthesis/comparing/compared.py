@@ -20,6 +20,7 @@ from fpsynth.networks.network import Network
 from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.revealer import Revealer
+from fpsynth.synthesis.classes import require_classes
 from fpsynth.synthesis.options import Progress
 
 
@@ -129,10 +130,12 @@ def compare(
 ) -> NetworkComparison:
     """Run ``network`` on ``inputs`` (inputs, numbers), both rounded into ``dtype``, in every environment.
 
-    Raises InputError for inputs of another size than the network's, and for numbers of either beyond the format's range.
+    Raises InputError for a network of one output, which has no classes, for inputs of another size than the network's, and for
+    numbers of either beyond the format's range.
     """
     from fpsynth.evaluators.rounded import rounded_network, rounded_points
 
+    require_classes(network)
     size = int(np.prod(network.input_shape))
     if inputs.ndim != 2 or inputs.shape[1] != size or not len(inputs):
         raise InputError(f"the network has {size} inputs, but the points are of shape {inputs.shape}")

@@ -15,7 +15,7 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
-from fpsynth.synthesis.comparing.compared import NetworkComparison, Ran
+from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.witness.data import Provenance, View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
@@ -34,11 +34,16 @@ def witnesses(found: NetworkComparison) -> tuple[Witness, ...]:
     been measured.
     """
     named = {one.name: one for one in found.environments}
-    turns = itertools.zip_longest(*([(pair, number) for number in pair.changed] for pair in found.pairs))
-    wanted = itertools.islice((one for turn in turns for one in turn if one is not None), MAX_WITNESSES)
     return tuple(
-        _witness(found.network, found.dtype, found.points, number, named[pair.a], named[pair.b]) for pair, number in wanted
+        _witness(found.network, found.dtype, found.points, number, named[pair.a], named[pair.b])
+        for pair, number in witnessed(found)
     )
+
+
+def witnessed(found: NetworkComparison) -> tuple[tuple[EnvironmentPair, int], ...]:
+    """The pair of environments and the number of the input of each of the ``witnesses``, in their order."""
+    turns = itertools.zip_longest(*([(pair, number) for number in pair.changed] for pair in found.pairs))
+    return tuple(itertools.islice((one for turn in turns for one in turn if one is not None), MAX_WITNESSES))
 
 
 def _witness(network: Network, dtype: Format, points: Floats, number: int, a: Ran, b: Ran) -> Witness:
@@ -69,7 +74,7 @@ def _views(network: Network, point: tuple[float, ...], number: int, ran: Sequenc
     for name, role, one in zip(("a", "b"), ("reference", "deployed"), ran, strict=True):
         assert one.found is not None
         assert one.logits is not None
-        where = replace(one.found.environment, whole=False)  # whose text names the operation, as a layer's does
+        where = one.found.environment
         view = View(
             name=name,
             label=str(where),

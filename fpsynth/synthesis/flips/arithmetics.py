@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, cast, topological, variable
 from fpsynth.formats import FLOAT64, Format, holds
 from fpsynth.networks.lowering import lower
@@ -115,3 +116,25 @@ def _rounded(program: Program, leaf: int, taker: Step | None, numbers: Format) -
     if not bits or factors.max_finite**2 > wide.max_finite or not holds(wide, program.factor_format(leaf)):
         return own
     return replace(own, rounds=(Round(wide), *own.rounds[1:]))
+
+
+@lru_cache(maxsize=256)
+def same_neuron(a: Arithmetic, b: Arithmetic, terms: int, bias: bool, numbers: Format) -> bool:
+    """Whether a neuron of ``terms`` products of ``numbers``, perhaps with a bias, is the same expression in both.
+
+    The order of two operands apart.  False for an order of another number of terms, and for a format that does not hold the
+    numbers.
+    """
+    if a == b:
+        return True
+    interned = Interned()
+    try:
+        return interned.keys(_neuron(a, terms, bias, numbers)) == interned.keys(_neuron(b, terms, bias, numbers))
+    except (InputError, ValueError):
+        return False
+
+
+def _neuron(how: Arithmetic, terms: int, bias: bool, numbers: Format) -> tuple[Expression, ...]:
+    row = tuple(variable(f"w{k}", numbers) for k in range(terms))
+    network = template([((row,), (variable("b", numbers),) if bias else None)])
+    return lowered_in(network, [variable(f"x{k}", numbers) for k in range(terms)], Deployment(how))

@@ -18,14 +18,17 @@ from fpsynth.evaluators.rounded import rounded_points
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
+from fpsynth.synthesis.classes import require_classes
+from fpsynth.synthesis.given.alike import alike, borne, compared, doubts_of, measured_views
 from fpsynth.synthesis.given.boundaries import neighbours
 from fpsynth.synthesis.given.views import Given, GivenView, given_view
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock
-from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.witness.data import Provenance, Witness, only_point
+from fpsynth.synthesis.verdicts import Proof, Verdict
+from fpsynth.witness.data import Provenance, View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
+from fpsynth.wording import counted
 
 MIXED = 256
 """Points of each pair of neighbours that are tried."""
@@ -64,33 +67,87 @@ def order_of_network(
     """Look for an input whose class is one in the reference and another in the deployed view, and nothing else in silent ones.
 
     Points on the boundaries of the reference's classes are tried, within ``seconds`` from when all sides are known; what is
-    found is computed again by the exact interpreter.  Nothing is ever proved impossible.  Raises InputError as ``given_view``.
+    found is computed again by the exact interpreter.  Impossible is only what takes the same sums in every layer, and of
+    libraries only in the revealed arithmetics, see ``given.alike``.  Raises InputError as ``given_view``, and for a network of
+    one output, which has one class.
     """
+    require_classes(asked.network)
     clock = Clock(seconds)
     names = ["a", "b", *(f"silent{k}" for k in range(1, len(asked.sides) - 1))]
     roles = ["reference", "deployed", *["silent"] * (len(asked.sides) - 2)]
     views = [given_view(given, text, name, role) for text, name, role in zip(asked.sides, names, roles, strict=True)]
     started = Clock(seconds)
-    tried, witness = searched(asked, views, given.seed, started)
-    solved = started.spent
+    proof = alike(views, asked.format)
+    decision = _searched(asked, views, given, started) if proof is None else _without_search(asked, views, given, proof)
+    solved, witness = started.spent, decision.witness
     if witness is not None:
-        witness = replace(witness, provenance=_provenance(given, clock, tried))
+        witness = replace(witness, provenance=_provenance(given, clock, decision))
         if running is not None:
             given.progress("replaying the witness in the libraries")
             witness = replay(witness, libraries=running.libraries, batches=running.batches, device=running.device)
-    reason = "" if witness else f"no point on a boundary of two classes tells them apart; {tried} were tried"
     return Result(
         question="order",
-        verdict=Verdict.UNKNOWN if witness is None else Verdict.FOUND,
+        verdict=decision.verdict,
         witnesses=() if witness is None else (witness,),
-        reason=reason,
-        proof=None,
+        reason=decision.reason,
+        proof=decision.proof,
         attempts=(),
         seconds_solve=round(solved, 3),
         seconds_total=round(clock.spent, 3),
         settings=settings,
         versions={**versions_used(), **{v.view.environment.partition(":")[0]: v.found.version for v in views if v.found}},
     )
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """An answer, before it is replayed."""
+
+    verdict: Verdict
+    reason: str
+    source: tuple[str, str]
+    """The engine that it comes from, and how that looked for it."""
+    witness: Witness | None = None
+    proof: Proof | None = None
+
+
+def _searched(asked: GivenOrder, views: Sequence[GivenView], given: Given, clock: Clock) -> _Decision:
+    """What a search on the boundaries of the classes comes to."""
+    tried, witness = searched(asked, views, given.seed, clock)
+    source = ("boundary", f"pairs of inputs closed in on the boundary of their classes; {tried} points tried")
+    if witness is not None:
+        return _Decision(Verdict.FOUND, "", source, witness)
+    return _Decision(Verdict.UNKNOWN, f"no point on a boundary of two classes tells them apart; {tried} were tried", source)
+
+
+def _without_search(asked: GivenOrder, views: Sequence[GivenView], given: Given, proof: Proof) -> _Decision:
+    """What may be said where the same sums are taken: of libraries, once they have been run directly (see ``grounds``)."""
+    points = rounded_points(asked.inputs, asked.format)
+    told = borne(proof, views, given)
+    if told is proof:
+        return _Decision(Verdict.IMPOSSIBLE, proof.statement, ("structure", ""), proof=proof)
+    seen = compared(views, given, points)
+    source = ("comparison", f"both run directly on {counted(seen.points, 'input')}")
+    for number in seen.apart:
+        witness = _measured(asked, views, given, points[number], [own[number] for own in seen.outputs])
+        if witness is not None:
+            return _Decision(Verdict.FOUND, "found among the inputs that both were run on directly", source, witness)
+    open_ = (*doubts_of(views, given), *seen.departing)
+    if open_:
+        return _Decision(Verdict.UNKNOWN, f"{told.statement}; but {'; '.join(open_)}", source)
+    statement = f"{told.statement}; run directly on {counted(seen.points, 'input')}, they give just that"
+    return _Decision(Verdict.IMPOSSIBLE, statement, source, proof=replace(told, statement=statement))
+
+
+def _measured(
+    asked: GivenOrder, views: Sequence[GivenView], given: Given, point: Floats, outputs: Sequence[Floats]
+) -> Witness | None:
+    """The witness at a point at which the libraries themselves differ; None where it is none."""
+    numbers = tuple(point.tolist())
+    try:
+        return _witness_of(asked, numbers, measured_views(views, given, numbers, outputs))
+    except InputError:  # a logit that is infinite or NaN is no logit
+        return None
 
 
 def searched(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> tuple[int, Witness | None]:
@@ -130,6 +187,12 @@ def _witness(asked: GivenOrder, views: Sequence[GivenView], point: Floats) -> Wi
         filled = tuple(with_prediction(graph, numbers, view.view) for view in views)
     except InputError:  # a logit that is infinite or NaN is no logit
         return None
+    return _witness_of(asked, numbers, filled)
+
+
+def _witness_of(asked: GivenOrder, numbers: tuple[float, ...], filled: Sequence[View]) -> Witness | None:
+    """The witness of views with their logits; None where they tell of none."""
+    graph = asked.network.logits
     a, b, *silent = (view.logits for view in filled)
     if not ARGMAX.holds(a, b) or any(ARGMAX.fires(quiet, a) for quiet in silent):
         return None
@@ -139,7 +202,7 @@ def _witness(asked: GivenOrder, views: Sequence[GivenView], point: Floats) -> Wi
         network=graph,
         points=only_point(numbers),
         predicate=ARGMAX,
-        views=filled,
+        views=tuple(filled),
         real=_real(graph, numbers),
         measure=ARGMAX.measure(a, b),
     )
@@ -154,10 +217,11 @@ def _real(network: Network, point: Sequence[float]) -> tuple[Fraction, ...]:
         return ()
 
 
-def _provenance(given: Given, clock: Clock, tried: int) -> Provenance:
+def _provenance(given: Given, clock: Clock, decision: _Decision) -> Provenance:
+    engine, encoding = decision.source
     return Provenance(
-        engine="boundary",
-        encoding=f"pairs of inputs closed in on the boundary of their classes; {tried} points tried",
+        engine=engine,
+        encoding=encoding,
         seed=given.seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions_used(),

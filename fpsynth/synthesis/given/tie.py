@@ -19,6 +19,7 @@ from fpsynth.evaluators.arrays import from_index, to_index
 from fpsynth.evaluators.rounded import rounded_points
 from fpsynth.formats import Format
 from fpsynth.rounding import index_range
+from fpsynth.synthesis.classes import require_classes
 from fpsynth.synthesis.given.boundaries import Neighbours, neighbours
 from fpsynth.synthesis.given.order import Running
 from fpsynth.synthesis.given.views import Given, GivenView, given_view
@@ -70,10 +71,11 @@ def tie_of_network(asked: GivenTie, given: Given, seconds: float, settings: dict
     for an environment that computes the network by other layers, and where no verifier takes the network.
     """
     require_refutable(asked.chosen)
+    require_classes(given.network)
     clock = Clock(seconds)
     view = given_view(given, asked.side, "a", "reference")
     if view.view.network is not None:
-        raise InputError(f"{asked.side} computes layers of the network by others: name one that computes it as it is")
+        raise InputError(f"{view.view.label} computes layers of the network by others: name one that computes it as it is")
     if view.view.deployment.default.format is None:
         raise InputError("a tie is a matter of rounding: in exact arithmetic there is none")
     tools = Prepared(given.network.logits, given.format)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,7 +96,7 @@ def given_view(given: Given, text: str, name: str, role: str) -> GivenView:
 
 
 def _of_environment(network: Network, found: NetworkReveal, where: Environment, name: str, role: str) -> GivenView:
-    placed = str(replace(where, whole=False))
+    placed = str(where)
     own = None if found.network == network else found.network
     view = View(name, placed, role, found.deployment, placed, network=own, row=where.row)
     return GivenView(view, found.network, found)
