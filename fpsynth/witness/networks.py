@@ -28,6 +28,8 @@ INLINE = 10_000
 """Networks of more parameters stand in a file of their own when a witness is saved."""
 MAX_FILE = 1 << 28
 """The largest file of a network beside a witness, in bytes: twice what its arrays may hold (``npz_archive.MAX_BYTES``)."""
+MAX_NUMBERS = 1 << 26
+"""What a network that is read may have for one input: its numbers, and the results of all of its layers."""
 NODE = ("name", "kind", "inputs")
 """What a node has beside its attributes and parameters."""
 FORMS = ("layers", "nodes", "file")
@@ -102,6 +104,11 @@ def read_network(data: Json, fmt: Format, least_outputs: int = 1, folder: PathLi
     if form == "layers":
         return read_layers(data["layers"], fmt, least_outputs)
     network = _graph(data) if form == "nodes" else _file(data, folder)
+    if network.numbers > MAX_NUMBERS:
+        raise InputError(
+            f"network: its layers give {network.numbers} numbers for one input, and at most {MAX_NUMBERS} are read: only a"
+            " smaller network can be evaluated"
+        )
     if math.prod(network.logits.output_shape) < least_outputs:
         raise InputError(f"network: a classifier needs at least {least_outputs} outputs")
     require_numbers(network, fmt)

@@ -16,7 +16,7 @@ from fpsynth.sums.arithmetic_json import arithmetic_from_json
 from fpsynth.verifiers.claims import Ball, Claim
 from fpsynth.witness.calls import named_environment, named_variant, require_call, view_call
 from fpsynth.witness.data import POINT, Observation, Point, Sampled, View, Witness
-from fpsynth.witness.deployments import read_deployment
+from fpsynth.witness.deployments import MAX_EXCEPTIONS, Fitted, read_deployment
 from fpsynth.witness.fields import (
     at,
     read_class,
@@ -161,7 +161,13 @@ def _views(data: Json, fmt: Format, network: Network, points: Sequence[Point], f
     for k, entry in enumerate(data["arithmetics"]):
         with at(f"arithmetics[{k}]"):
             table.append(arithmetic_from_json(entry))
-    views = [_view(entry, f"views[{k}]", fmt, network, table, folder) for k, entry in enumerate(data["views"])]
+    fitted: Fitted = {}
+    views, exceptions = [], 0
+    for k, entry in enumerate(data["views"]):
+        views.append(_view(entry, f"views[{k}]", fmt, network, table, fitted, folder))
+        exceptions += len(views[-1].deployment.exceptions)
+        if exceptions > MAX_EXCEPTIONS:
+            raise InputError(f"views[{k}].deployment: more than {MAX_EXCEPTIONS} outputs of all views have exceptions")
     for k, view in enumerate(views):
         role = ("reference", "deployed", "silent")[min(k, 2)]
         if view.role != role:
@@ -204,11 +210,19 @@ def _require_placed(seen: Observation, view: View, where: str) -> None:
         raise InputError(f"{where}.permutation: is not that of view {view.name}")
 
 
-def _view(data: Json, where: str, fmt: Format, network: Network, table: Sequence[Arithmetic], folder: PathLike | None) -> View:
+def _view(
+    data: Json,
+    where: str,
+    fmt: Format,
+    network: Network,
+    table: Sequence[Arithmetic],
+    fitted: Fitted,
+    folder: PathLike | None,
+) -> View:
     outputs = outputs_of(network)
     computed = _computed(data, where, fmt, network, folder)
     with at(f"{where}.deployment"):
-        deployment = read_deployment(data["deployment"], computed or network, table)
+        deployment = read_deployment(data["deployment"], computed or network, table, fitted)
     permutation = _permutation(data, where, outputs)
     intervals = data.get("interval", ())
     _require_each(intervals, f"{where}.interval", outputs)

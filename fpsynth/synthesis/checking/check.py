@@ -21,6 +21,7 @@ from fpsynth.synthesis.checking.predictions import (
     promises,
     real_logits,
 )
+from fpsynth.synthesis.checking.reach import require_checkable
 from fpsynth.synthesis.checking.views import construction_findings, label_findings, network_findings, tie_findings
 from fpsynth.synthesis.ties.question import OBJECTIVES
 from fpsynth.witness.data import Witness
@@ -40,8 +41,10 @@ def check(witness: Witness) -> CheckResult:
 
     What is not computed is listed with the reason (``CheckResult.not_checked``).  What a file does not say is not held against
     it.  Logits that were measured are taken as they stand, and nothing that rests on them is confirmed.  Raises InputError
-    where a claim about a ball cannot be computed at all: an unknown verifier, a logit that is infinite or NaN.
+    where a claim about a ball cannot be computed at all: an unknown verifier, a logit that is infinite or NaN; and
+    BeyondReachError, before anything is evaluated, where that would take far longer than there is time (``reach.py``).
     """
+    require_checkable(witness)
     found = predictions(witness)
     balls = _balls(witness, found) if witness.two_points else None
     real = real_logits(witness)
