@@ -27,6 +27,7 @@ from fpsynth.witness.fields import (
     read_provenance,
     read_rational,
 )
+from fpsynth.witness.kinds import require_one_kind
 from fpsynth.witness.networks import read_network
 from fpsynth.witness.numerals import parse_hex_in, quoted
 from fpsynth.witness.prediction import arithmetics, contains, inputs_of, judged, outputs_of
@@ -66,7 +67,7 @@ def witness_from_json(data: object, folder: PathLike | None = None) -> Witness:
     points = _points(data, fmt, network) if version > 2 else _only_point(data, fmt, network)
     outputs = outputs_of(network)
     predicate = _predicate(data["predicate"], outputs)
-    if len(points) == 1:  # of two points the check says what does not belong to a tie
+    if len(points) == 1:  # old files of two points have questions of other names, of which the check says so
         _require_known(data["question"], predicate, version)
     if data["question"] in OF_DENSE:
         with at("network"):
@@ -74,7 +75,7 @@ def witness_from_json(data: object, folder: PathLike | None = None) -> Witness:
     views = _views(data, fmt, network, points, folder)
     if predicate.relation.needs_interval and not views[0].interval:
         raise InputError("views[0].interval: is missing, although the predicate is about intervals")
-    return Witness(
+    witness = Witness(
         question=data["question"],
         format=fmt,
         network=network,
@@ -99,6 +100,7 @@ def witness_from_json(data: object, folder: PathLike | None = None) -> Witness:
         provenance=read_provenance(data),
         max_weight=None if data.get("max_weight") is None else read_rational(data["max_weight"], "max_weight"),
     )
+    return require_one_kind(witness)
 
 
 def _only_point(data: Json, fmt: Format, network: Network) -> tuple[Point, ...]:

@@ -25,15 +25,10 @@ from fpsynth.synthesis.checking.reach import require_checkable
 from fpsynth.synthesis.checking.views import construction_findings, label_findings, network_findings, tie_findings
 from fpsynth.synthesis.ties.question import OBJECTIVES
 from fpsynth.witness.data import Witness
+from fpsynth.witness.kinds import misplaced
 from fpsynth.witness.prediction import arithmetics
 
 __all__ = ["CheckResult", "Finding", "NotChecked", "check"]
-
-FOREIGN = {
-    True: ("real", "box", "sampled", "construction"),
-    False: ("claims", "control", "distance", "ratio", "objective"),
-}
-"""Fields of a witness of two points that only one of one point is checked for, and the other way round."""
 
 
 def check(witness: Witness) -> CheckResult:
@@ -58,7 +53,6 @@ def check(witness: Witness) -> CheckResult:
         *(observation_findings(witness, balls) if balls else ()),
         *network_findings(witness),
         *_words(witness, found, balls),
-        *_foreign(witness),
         *_measured(witness),
         *(() if balls else observation_findings(witness, None)),
         *(() if balls else unchecked_runs(witness)),
@@ -76,8 +70,8 @@ def check(witness: Witness) -> CheckResult:
 def _question(witness: Witness) -> Findings:
     if witness.two_points and witness.question != "tie":
         yield Finding("the question is that of a tie", False, f"it is {witness.question}")
-    if witness.question == "tie" and not witness.two_points:
-        yield Finding("a tie has two points", False, "both of its views are evaluated at the same one")
+    for name, reason in misplaced(witness):
+        yield Finding("a witness holds only what belongs to its kind", False, f"{name} {reason}")
 
 
 def _balls(witness: Witness, found: Predictions) -> Balls:
@@ -115,14 +109,6 @@ def _words(witness: Witness, found: Predictions, balls: Balls | None) -> Finding
         yield from box_findings(witness)
     yield from construction_findings(witness)
     yield from optimum_findings(witness.optimum, {"measure": measure, "gap": measure, "difference": measure})
-
-
-def _foreign(witness: Witness) -> Iterator[NotChecked]:
-    """Fields that say nothing of a witness of so many points: nothing is computed of them."""
-    for name in FOREIGN[witness.two_points]:
-        if getattr(witness, name) not in (None, (), ""):
-            others = "one point" if witness.two_points else "two points"
-            yield NotChecked(name, f"it belongs to witnesses of {others}: it is told, not computed")
 
 
 def _description(witness: Witness) -> Findings:
