@@ -23,6 +23,10 @@ class MissingPackageError(InputError):
     """An optional package that the request needs is not installed; the message names the extra that brings it."""
 
 
+class BeyondReachError(InputError):
+    """What was asked takes far more time or memory than there is: it is not begun (exit code 2)."""
+
+
 class WorkerLostError(InputError):
     """A process that was to answer was killed, crashed, or took too long: what was asked is not known (exit code 3)."""
 

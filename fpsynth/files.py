@@ -27,11 +27,23 @@ def read_bytes_limited(path: PathLike, max_bytes: int) -> bytes:
     Raises InputError where it is missing, unreadable or no regular file, and where it holds more than ``max_bytes``.
     """
     with opened(path, max_bytes) as file:
-        # the size may have grown since it was asked for: the read is limited as well
-        data = file.read(max_bytes + 1)
+        return read_open(file, path, max_bytes)
+
+
+def read_open(file: BinaryIO, path: PathLike, max_bytes: int) -> bytes:
+    """Return what an open file holds, from its beginning.  Raises InputError where that is more than ``max_bytes``."""
+    file.seek(0)
+    # the size may have grown since it was asked for: the read is limited as well
+    data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise _too_large(path, max_bytes)
     return data
+
+
+def require_size(file: BinaryIO, path: PathLike, max_bytes: int) -> None:
+    """Raise InputError where an open file is larger than ``max_bytes``."""
+    if file.seek(0, 2) > max_bytes:
+        raise _too_large(path, max_bytes)
 
 
 @contextlib.contextmanager
@@ -70,8 +82,13 @@ def _too_large(path: PathLike, max_bytes: int) -> InputError:
 
 def read_limited(path: PathLike, max_bytes: int) -> str:
     """Return the text of a UTF-8 file.  Raises InputError as ``read_bytes_limited`` does, and for what is not UTF-8."""
+    return text_of(read_bytes_limited(path, max_bytes), path)
+
+
+def text_of(data: bytes, path: PathLike) -> str:
+    """The text that the bytes of a file are.  Raises InputError for what is not UTF-8."""
     try:
-        return read_bytes_limited(path, max_bytes).decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read {shown(path)}: byte {error.start} is not UTF-8 text") from None
 

@@ -6,11 +6,13 @@ import math
 from types import TracebackType
 from typing import Any
 
+from fpsynth.api.worker import out_of_time
 from fpsynth.errors import ContradictionError, InputError
+from fpsynth.workers.deadlines import FILE_TIME
 from fpsynth.workers.pool import Pool
 from fpsynth.workers.process import Cause, NoAnswer, Worker
 
-TIMEOUT = 600.0
+TIMEOUT = FILE_TIME
 """Seconds for one file, where nobody says how many."""
 MEMORY = 8 << 30
 """Bytes of address space that a check or an explanation may take."""
@@ -36,13 +38,15 @@ class Bounded:
         Raises InputError and ContradictionError with what the process says.
         """
         try:
-            answer = self._workers.ask("fpsynth.api.worker", {"do": do, "file": file, **options}, self.timeout)
+            answer = self._workers.ask(
+                "fpsynth.api.worker", {"do": do, "file": file, "timeout": self.timeout, **options}, self.timeout
+            )
         except NoAnswer as lost:
             match lost.cause:
                 case Cause.CRASHED:
                     raise RuntimeError(str(lost)) from None
                 case Cause.TIME:
-                    return {"unknown": f"the time limit of {self.timeout:g} s is over (--timeout)"}
+                    return {"unknown": out_of_time(self.timeout)}
                 case Cause.MEMORY:
                     return {"unknown": "memory ran out"}
             return {"unknown": f"memory ran out, or the process that was to {do} the file was ended from outside"}

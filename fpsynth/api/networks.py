@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fpsynth.aliases import PathLike, Progress
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
+from fpsynth.synthesis.requests.distinct import require_distinct
 from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.libraries import CompareRequest
 from fpsynth.synthesis.requests.reading import MAX_VECTORS, Batches, Libraries, batches_of, check_batches
@@ -66,6 +67,8 @@ def compare(request: CompareRequest) -> NetworkComparison:
     from fpsynth.networks.reading import read_network
     from fpsynth.synthesis.comparing.compared import compare as compared
 
+    if request.library is not None:
+        require_distinct(_named(request.library), "a comparison")
     read, library = read_network(request.network), request.library
     points, labels = load_points(request.inputs, read.network.input_shape)
     names = [name for name in NAMES if library_named(name).version()] if library is None else _named(library)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.wording import counted
+from fpsynth.workers.deadlines import OutOfTimeError, within
 from fpsynth.workers.messages import Message
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ class _Handler:
             "replay": self._replay,
         }
         try:
-            return actions[message["do"]](message)
+            with within(message["timeout"]):
+                return actions[message["do"]](message)
+        except OutOfTimeError:
+            return {"unknown": out_of_time(message["timeout"])}
         except InputError as error:
             return {"wrong": str(error)}
         except ContradictionError as error:
@@ -94,6 +98,11 @@ class _Handler:
             self._pools[key] = LibraryPool(libraries, device)
             self._pools[key].start()
         return self._pools[key]
+
+
+def out_of_time(seconds: float) -> str:
+    """Why there is no answer after so many seconds."""
+    return f"the time limit of {seconds:g} s is over (--timeout)"
 
 
 def _true(result: CheckResult) -> bool:

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import argmax
+from fpsynth.evaluators.work import batch_refusal, logits_work, require_affordable, total
 from fpsynth.formats import Format
 from fpsynth.libraries.base import Outputs
 from fpsynth.libraries.kernels import Environment, Process
@@ -92,10 +93,13 @@ def replay(
 def predicted(witness: Witness) -> Witness:
     """The witness with the logits that its views predict, where a file (of version 1) does not say them.
 
-    Raises InputError where a view has none.
+    Raises InputError where a view has none, and BeyondReachError where that would take far too long.
     """
     if not witness.two_points or all(view.logits for view in witness.views):
         return witness
+    missing = [view for view in witness.views if not view.logits]
+    works = (logits_work(view.network or witness.network, witness.at(view), view.deployment) for view in missing)
+    require_affordable("evaluating the views that do not say their logits", total(works))
     known = (view if view.logits else with_prediction(witness.network, witness.at(view), view) for view in witness.views)
     reference, deployed, *others = known
     measure = witness.predicate.measure(reference.logits, deployed.logits)
@@ -162,9 +166,15 @@ class _Request:
 
     def observed(self, pool: LibraryPool, runs: Sequence[_Run]) -> dict[_Run, tuple[Observation, ...]]:
         """Carry out runs, those of one network and format in one request."""
-        seen: dict[_Run, tuple[Observation, ...]] = {}
-        for dtype, permutation in dict.fromkeys((run.dtype, run.permutation) for run in runs):
-            seen |= self._asked(pool, [run for run in runs if (run.dtype, run.permutation) == (dtype, permutation)])
+        refused = {run: batch_refusal(self.witness.network, run.batch) for run in runs}
+        seen: dict[_Run, tuple[Observation, ...]] = {
+            run: (replace(self._blank(run, pool.members[run.process.library]), not_run=reason),)
+            for run, reason in refused.items()
+            if reason
+        }
+        affordable = [run for run in runs if not refused[run]]
+        for dtype, permutation in dict.fromkeys((run.dtype, run.permutation) for run in affordable):
+            seen |= self._asked(pool, [run for run in affordable if (run.dtype, run.permutation) == (dtype, permutation)])
         return seen
 
     def _asked(self, pool: LibraryPool, runs: Sequence[_Run]) -> dict[_Run, tuple[Observation, ...]]:
@@ -184,7 +194,23 @@ class _Request:
 
     def _records(self, run: _Run, member: PoolMember, answers: Mapping[str, CallResult]) -> Iterator[Observation]:
         """An observation for each set of rows with the same logits and classes."""
-        blank = Observation(
+        blank = self._blank(run, member)
+        reasons = [answer.not_run for answer in answers.values() if answer.outputs is None]
+        if reasons:
+            yield replace(blank, not_run=reasons[0])
+            return
+        outputs = {name: answer.outputs for name, answer in answers.items() if answer.outputs is not None}
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for row in range(run.batch):
+            # hexadecimal text tells zeros apart and lets NaN equal itself
+            key = tuple((*(v.hex() for v in of.logits[row]), of.classes[row]) for of in outputs.values())
+            groups.setdefault(key, []).append(row)
+        for rows in groups.values():
+            yield self._judged(replace(blank, rows=tuple(rows)), outputs, rows[0])
+
+    def _blank(self, run: _Run, member: PoolMember) -> Observation:
+        """What is known of a run before it is made."""
+        return Observation(
             library=member.name,
             version=member.version or "",
             variant=run.variant,
@@ -198,18 +224,6 @@ class _Request:
             view=run.view.name if run.view else "",
             environment={**member.environment, "dtype": run.dtype.name},
         )
-        reasons = [answer.not_run for answer in answers.values() if answer.outputs is None]
-        if reasons:
-            yield replace(blank, not_run=reasons[0])
-            return
-        outputs = {name: answer.outputs for name, answer in answers.items() if answer.outputs is not None}
-        groups: dict[tuple[object, ...], list[int]] = {}
-        for row in range(run.batch):
-            # hexadecimal text tells zeros apart and lets NaN equal itself
-            key = tuple((*(v.hex() for v in of.logits[row]), of.classes[row]) for of in outputs.values())
-            groups.setdefault(key, []).append(row)
-        for rows in groups.values():
-            yield self._judged(replace(blank, rows=tuple(rows)), outputs, rows[0])
 
     def _judged(self, seen: Observation, outputs: Mapping[str, Outputs], row: int) -> Observation:
         """The observation with the logits of a row, and what follows from them."""

@@ -145,7 +145,7 @@ class _Layer:
         flat = np.ascontiguousarray(numbers).reshape(len(totals), -1)
         for arithmetic, outputs in alike.items() if self.sums.divisor is not None else ():
             places = np.arange(self.sums.outputs) if outputs is None else outputs
-            position = np.array([self.sums.place(int(output))[2] for output in places], np.intp)
+            position = places // self.sums.classes if self.sums.classes_last else places % self.sums.positions
             flat[:, places] = self._divided(flat[:, places], arithmetic, position)
         return _Values(flat, tuple(alike), which if len(alike) > 1 else None)
 
@@ -208,7 +208,7 @@ class _Layer:
     def _single(self, programs: Sequence[Program], kinds: Indices, first: Indices, numbers: Floats) -> Floats:
         """Sums of one product each, all groups at once: (points, groups, classes, positions)."""
         sums = self.sums
-        read = np.stack([moved(first, group * sums.group_stride) for group in range(sums.groups)])
+        read = moved(first[None, :], np.arange(sums.groups, dtype=np.int32)[:, None] * np.int32(sums.group_stride))
         shape = (sums.groups, sums.classes, sums.positions)
         inputs = np.broadcast_to(gathered(numbers, read, 0.0)[:, :, None], (len(numbers), *shape))
         weight = np.ones((1, 1, 1)) if sums.weight is None else sums.weight.astype(np.float64)

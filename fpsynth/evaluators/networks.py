@@ -10,6 +10,7 @@ import numpy as np
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate
+from fpsynth.evaluators.work import MAX_GRAPH, interpreted_work, require_affordable
 from fpsynth.expressions import Expression, variable
 from fpsynth.formats import Format
 from fpsynth.networks.layers.structure import PADDING, Addends, Rearrangement, Selection, Sums, moved
@@ -19,25 +20,22 @@ from fpsynth.rounding import PLUS_ZERO, Value, from_float
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.workers.deadlines import require_time
 
-MAX_GRAPH = 5000
-"""Weights of a network that the exact interpreter evaluates within two seconds."""
-
 
 def network_logits(network: Network, point: Sequence[float], fmt: Format, deployment: Deployment) -> tuple[float, ...]:
     """Return the logits at ``point`` in the deployment's arithmetic, a format; weights and point must be of ``fmt``.
 
-    One number per input and output, row-major.  Networks of more than ``MAX_GRAPH`` weights are evaluated as arrays, which
-    gives the same bits a thousand times faster (tests/conformance holds the two together), unless arrays cannot hold the
-    format.
+    One number per input and output, row-major.  Networks that read more than ``MAX_GRAPH`` numbers are evaluated as arrays,
+    which gives the same bits a thousand times faster (tests/conformance holds the two together), unless arrays cannot hold the
+    format.  Raises BeyondReachError where they cannot, and the interpreter would take far too long.
     """
-    if network.operations > MAX_GRAPH:
+    if network.work > MAX_GRAPH:
         from fpsynth.evaluators.deployed import network_outputs
 
         try:
             outputs = network_outputs(network, np.array(point).reshape(network.input_shape), deployment)
             return tuple(outputs.reshape(-1).tolist())
-        except InputError:  # the graph says what is wrong, or does without arrays
-            pass
+        except InputError as refusal:  # the graph says what is wrong, or does without arrays
+            require_affordable(f"evaluating the network number by number ({refusal})", interpreted_work(network))
     return graph_logits(network, point, fmt, deployment)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from operator import mul
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fpsynth.errors import InputError
-from fpsynth.networks.layers.structure import PADDING, Normalisation, Rearrangement, Selection, Sums, moved
+from fpsynth.evaluators.gathering import pieces
+from fpsynth.networks.layers.structure import PADDING, Normalisation, Rearrangement, Selection, Sums, Taps, moved
 from fpsynth.networks.network import Network, Node
 
 
@@ -90,15 +91,20 @@ def _products(sums: Sums, values: _Exact) -> _Exact:
     inputs = [*values.numerators, 0]  # PADDING reads the last one
     weights = _Exact([], 1) if sums.weight is None else _exact(sums.weight.reshape(-1).tolist())
     terms, totals = sums.terms, np.empty(sums.outputs, object)
-    first = sums.taps.at(slice(None))
     for group in range(sums.groups):
-        for position, read in enumerate(moved(first, group * sums.group_stride).tolist()):
+        for position, read in enumerate(_rows_of(sums.taps, group * sums.group_stride)):
             given = [inputs[k] for k in read]
             for of_class in range(sums.classes):
                 start = (group * sums.classes + of_class) * terms
                 total = sum(map(mul, weights.numerators[start : start + terms], given)) if weights.numerators else sum(given)
                 totals[sums.flat(group, of_class, position)] = total
     return _Exact(totals.tolist(), values.denominator * weights.denominator)
+
+
+def _rows_of(taps: Taps, offset: int) -> Iterator[list[int]]:
+    """What each position reads, further on by ``offset``: laid out a piece at a time."""
+    for piece in pieces(taps.positions, taps.terms):
+        yield from moved(taps.at(piece), offset).tolist()
 
 
 def _rows(sums: Sums) -> list[int]:
@@ -136,9 +142,8 @@ def _selected(selection: Selection, values: _Exact) -> _Exact:
     bounds = [Fraction(b) for b in (selection.floor, selection.ceiling) if b is not None]
     denominator = math.lcm(values.denominator, *(bound.denominator for bound in bounds))
     inputs, chosen = values.over(denominator), []
-    first = selection.taps.at(slice(None))
     for group in range(selection.groups):
-        rows = moved(first, group * selection.group_stride).tolist()
+        rows = _rows_of(selection.taps, group * selection.group_stride)
         chosen += [max([inputs[k] for k in row if k != PADDING]) for row in rows]
     if selection.floor is not None:
         floor = int(Fraction(selection.floor) * denominator)

@@ -6,13 +6,15 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
 from fpsynth.files import opened
 
 _HEAD, _TAIL = 4096, 1 << 16
-_LARGEST = 1 << 50
+LARGEST = 1 << 50
+"""Bytes of the largest file that is looked at."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,19 @@ def recognised(path: PathLike) -> Foreign | None:
     try:
         if os.path.isdir(path):
             return SAVED_MODEL if os.path.isfile(os.path.join(path, "saved_model.pb")) else None
-        with opened(path, _LARGEST) as file:
-            head = file.read(_HEAD)
-            size = file.seek(0, 2)
-            file.seek(max(0, size - _TAIL))
-            tail = file.read(_TAIL)
+        with opened(path, LARGEST) as file:
+            return recognised_in(file, path)
     except (InputError, OSError, ValueError):
         return None
+
+
+def recognised_in(file: BinaryIO, path: PathLike) -> Foreign | None:
+    """What an open file is, as ``recognised`` tells it."""
+    file.seek(0)
+    head = file.read(_HEAD)
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _TAIL))
+    tail = file.read(_TAIL)
     return next((kind for kind, fits in _KINDS if fits(head)), None) or _zipped(head, tail) or _by_ending(path, head)
 
 

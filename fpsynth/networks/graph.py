@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from functools import cached_property
 from typing import Any, Self, TypeVar
 
 from fpsynth.errors import InputError
-from fpsynth.networks.layers import Dense, Layer, ReLU, Shape, Structure, Sums
+from fpsynth.networks.layers import Dense, Layer, Outline, ReLU, Shape, Structure
 from fpsynth.networks.layers.base import integers, shown, sized
 
 V = TypeVar("V")
@@ -90,16 +91,34 @@ class Graph:
             self._structures[name] = node.layer.structure(*(self.shapes[i] for i in node.inputs))
         return self._structures[name]
 
+    def outline(self, name: str) -> Outline:
+        """How large that structure is, by shapes alone."""
+        node = self._named[name]
+        return node.layer.outline(*(self.shapes[i] for i in node.inputs))
+
     @cached_property
     def sums(self) -> tuple[str, ...]:
         """The nodes that add, in order: the layers that a deployment counts from 0."""
-        return tuple(node.name for node in self.nodes if isinstance(self.structure(node.name), Sums))
+        return tuple(node.name for node in self.nodes if self.outline(node.name).adds)
 
     @cached_property
     def operations(self) -> int:
         """How many addends all sums have together, biases apart: of a dense layer, its weights."""
-        structures = [self.structure(name) for name in self.sums]
-        return sum(structure.outputs * structure.terms for structure in structures if isinstance(structure, Sums))
+        return sum(self.read_by(name) for name in self.sums)
+
+    def read_by(self, name: str) -> int:
+        """How many numbers a node reads for all of its outputs: addends, those it selects among, those it moves."""
+        return math.prod(self.shapes[name]) * self.outline(name).terms
+
+    @cached_property
+    def work(self) -> int:
+        """How many numbers all nodes read together: what ``operations`` counts, what is selected among, what is moved."""
+        return sum(self.read_by(node.name) for node in self.nodes)
+
+    @cached_property
+    def numbers(self) -> int:
+        """How many numbers there are for one input: its own, and the results of all nodes."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
 
     def run(self, given: V, step: Callable[[Node, Sequence[V]], V]) -> V:
         """What the output is worth when ``step`` turns the worths of a node's inputs into the node's; ``given``: the input's.

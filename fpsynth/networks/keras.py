@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,17 +41,22 @@ def read_keras(path: PathLike) -> Imported:
     MissingPackageError without h5py.
     """
     with opened(path, MAX_ARCHIVE) as file:
-        try:
-            members = read_directory(file)
-            for name, limit in (("config.json", MAX_CONFIG), ("model.weights.h5", MAX_WEIGHTS)):
-                if name not in members or members[name].size > limit:
-                    raise InputError(f"it has no {name} of at most {limit} bytes, which Keras 3 writes")
-            config, weights = (_member(file, members[name]) for name in ("config.json", "model.weights.h5"))
-            return _Model(_parsed(config), weights).read()
-        except InputError as error:
-            if isinstance(error, MissingPackageError):
-                raise
-            raise InputError(f"{shown(path)}: {error}") from None
+        return keras_in(file, shown(path))
+
+
+def keras_in(file: BinaryIO, what: str) -> Imported:
+    """The model in a file that is open, as ``read_keras`` reads it; an InputError begins with ``what``."""
+    try:
+        members = read_directory(file)
+        for name, limit in (("config.json", MAX_CONFIG), ("model.weights.h5", MAX_WEIGHTS)):
+            if name not in members or members[name].size > limit:
+                raise InputError(f"it has no {name} of at most {limit} bytes, which Keras 3 writes")
+        config, weights = (_member(file, members[name]) for name in ("config.json", "model.weights.h5"))
+        return _Model(_parsed(config), weights).read()
+    except InputError as error:
+        if isinstance(error, MissingPackageError):
+            raise
+        raise InputError(f"{what}: {error}") from None
 
 
 def _member(file: Any, member: Any) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,14 @@ from fpsynth.errors import InputError
 from fpsynth.networks.layouts import named_otherwise, transposed
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.networks.npy import Header
-from fpsynth.networks.npz_archive import MAX_BYTES, NETWORK, Archive, opened_npz
+from fpsynth.networks.npz_archive import MAX_BYTES, NETWORK, Archive, archive_of, opened_npz
 from fpsynth.networks.npz_graph import is_graph, read_graph
 from fpsynth.networks.npz_layers import layer_names, read_layers
 
 MAX_IMAGE_BYTES = 1 << 30
 """What images, as they are stored, and labels, as int64, may hold together."""
 
-__all__ = ["IMAGES", "MAX_BYTES", "MAX_IMAGE_BYTES", "NETWORK", "Images", "load_images", "load_network"]
+__all__ = ["IMAGES", "MAX_BYTES", "MAX_IMAGE_BYTES", "NETWORK", "Images", "load_images", "load_network", "network_in"]
 
 IMAGES = "an .npz file of NumPy with images (count, ...) and labels (count,)"
 
@@ -51,15 +51,29 @@ def load_network(
     numbers, or do not fit together.
     """
     with opened_npz(path, NETWORK) as archive:
-        if is_graph(archive):
-            return read_graph(archive)
-        names = layer_names(archive)
-        if names and "W0" not in archive.members:
-            return read_layers(archive, names, input_shape, geometry)
-        count = _layer_count(archive.members)
-        headers = archive.headers([name for k in range(count) for name in (f"W{k}", f"b{k}") if name in archive.members])
-        _require_fitting(headers, count)
-        arrays = archive.floats(list(headers))
+        return _network(archive, input_shape, geometry)
+
+
+def network_in(file: BinaryIO, what: str) -> Network:
+    """The network in an .npz file that is open, as ``load_network`` reads it; an InputError begins with ``what``."""
+    with archive_of(file, what) as archive:
+        return _network(archive)
+
+
+def _network(
+    archive: Archive,
+    input_shape: Sequence[int] | None = None,
+    geometry: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Network:
+    if is_graph(archive):
+        return read_graph(archive)
+    names = layer_names(archive)
+    if names and "W0" not in archive.members:
+        return read_layers(archive, names, input_shape, geometry)
+    count = _layer_count(archive.members)
+    headers = archive.headers([name for k in range(count) for name in (f"W{k}", f"b{k}") if name in archive.members])
+    _require_fitting(headers, count)
+    arrays = archive.floats(list(headers))
     return dense_relu([(arrays[f"W{k}"].T, arrays.get(f"b{k}")) for k in range(count)])
 
 

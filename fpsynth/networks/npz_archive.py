@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -77,16 +77,29 @@ def opened_npz(path: PathLike, takes: str) -> Iterator[Archive]:
     """The archive; an InputError about it names the path, and what the file is if it is of another kind."""
     if os.path.isdir(path) and (kind := recognised(path)) is not None:
         raise _of_another_kind(path, kind, takes)
-    with opened(path, MAX_ARCHIVE) as file:
-        try:
-            yield Archive(file)
-        except DamagedError as error:
-            kind = recognised(path)
-            if kind is not None and kind not in (NPZ, ZIP):
-                raise _of_another_kind(path, kind, takes) from None
-            raise InputError(f"{shown(path)}: cannot be read as an .npz file ({error})") from None
-        except InputError as error:
-            raise InputError(f"{shown(path)}: {error}") from None
+    with opened(path, MAX_ARCHIVE) as file, archive_of(file, shown(path), lambda: _refuse_other_kind(path, takes)) as archive:
+        yield archive
+
+
+@contextmanager
+def archive_of(file: BinaryIO, what: str, damaged: Callable[[], None] = lambda: None) -> Iterator[Archive]:
+    """The archive in a file that is open; an InputError about it begins with ``what``.
+
+    ``damaged`` may say something better of what is no archive.
+    """
+    try:
+        yield Archive(file)
+    except DamagedError as error:
+        damaged()
+        raise InputError(f"{what}: cannot be read as an .npz file ({error})") from None
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
+
+
+def _refuse_other_kind(path: PathLike, takes: str) -> None:
+    kind = recognised(path)
+    if kind is not None and kind not in (NPZ, ZIP):
+        raise _of_another_kind(path, kind, takes) from None
 
 
 def _of_another_kind(path: PathLike, kind: Foreign, takes: str) -> InputError:

@@ -13,6 +13,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import node_outputs
 from fpsynth.evaluators.exact import Result
 from fpsynth.evaluators.real import node_values
+from fpsynth.evaluators.work import affordable_extra, exact_work
 from fpsynth.networks.layers import Sums
 from fpsynth.networks.layers.structure import PADDING
 from fpsynth.networks.network import INPUT, Network
@@ -20,8 +21,6 @@ from fpsynth.report.partial_sums import Neuron
 from fpsynth.rounding import from_float
 from fpsynth.witness.data import View, Witness
 
-MAX_EXACT = 2_000_000
-"""Networks of more products are not evaluated exactly on the way."""
 Exact = dict[str, tuple[Fraction, ...]]
 """The exact result of each node."""
 Values = dict[str, Floats]
@@ -101,7 +100,7 @@ def _rounded(exact: Exact, point: Sequence[float]) -> Values:
 def _exactly(witness: Witness, view: View) -> Exact:
     """The exact results of the witness's own network at a view's point; none where there are none, or they take long."""
     graph = witness.network.logits
-    if graph.operations > MAX_EXACT:
+    if not affordable_extra(exact_work(graph, witness.at(view))):
         return {}
     try:
         return node_values(graph, witness.at(view), graph.shapes)

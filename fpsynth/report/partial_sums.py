@@ -13,7 +13,7 @@ from fpsynth import rounding as r
 from fpsynth.alignment import cut_at, lined_up
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import Result, evaluate
-from fpsynth.evaluators.networks import MAX_GRAPH
+from fpsynth.evaluators.work import MAX_GRAPH
 from fpsynth.expressions import Expression, Op, topological, variable
 from fpsynth.formats import FLOAT64, Format
 from fpsynth.networks.network import Dense

@@ -16,7 +16,7 @@ from fpsynth.verifiers.intervals import finite_bounds, network_intervals, wideni
 from fpsynth.version import __version__
 
 MAX_OPERATIONS = 1 << 18
-"""Products of a network whose every rounding is followed one by one: half a minute and two thirds of a gigabyte."""
+"""Numbers that a network adds, selects or moves, every rounding followed: half a minute and two thirds of a gigabyte."""
 
 Bounds = tuple[tuple[Fraction, Fraction], ...]
 
@@ -53,10 +53,10 @@ class IntervalVerifier:
         fmt = self.deployment.default.format
         if fmt is not None:
             require_held(network, box, fmt)
-            if network.operations > MAX_OPERATIONS:
+            if network.work > MAX_OPERATIONS:
                 raise InputError(
-                    f"{self.name} follows every rounding: {network.operations} products are more than {MAX_OPERATIONS};"
-                    " use real arithmetic, or a smaller network"
+                    f"{self.name} follows every rounding: {network.work} numbers added, selected or moved are more than"
+                    f" {MAX_OPERATIONS}; use real arithmetic, or a smaller network"
                 )
         return in_time(self.name, box, budget, lambda: self._claim(network, box))
 

@@ -247,7 +247,7 @@ class Witness:
         """Libraries in which a run departs from the reference, each once; none while a named environment disobeys.
 
         Where the deployed view is an environment, only its own library confirms; and where it has a format, only runs in it:
-        a run in the reference's format may depart for another reason.
+        a run in the reference's format may depart for another reason.  A run without logits confirms nothing.
         """
         if not all(self.reproduced(view) for view in self.views):
             return ()
@@ -257,6 +257,8 @@ class Witness:
             o
             for o in self.observations
             if o.departs
+            and o.logits
+            and (o.reference_logits or not self.two_points)
             and (not named or o.view == self.deployed.name)
             and (fmt is None or o.environment.get("dtype", fmt.name) == fmt.name)
         ]

@@ -16,9 +16,8 @@ import numpy as np
 
 from fpsynth.aliases import Json, PathLike
 from fpsynth.errors import InputError
-from fpsynth.files import opened, shown, write_atomically
+from fpsynth.files import read_bytes_limited, shown, write_atomically
 from fpsynth.formats import Format
-from fpsynth.networks.archive import MAX_ARCHIVE
 from fpsynth.networks.layers import LAYERS, BatchNormalisation, Dense
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.networks.npz_graph import described, npz_arrays, read_node, stack_of
@@ -28,6 +27,10 @@ from fpsynth.witness.numerals import decimals_of, hexes_of, quoted
 
 INLINE = 10_000
 """Networks of more parameters stand in a file of their own when a witness is saved."""
+MAX_FILE = 1 << 28
+"""The largest file of a network beside a witness, in bytes: twice what its arrays may hold (``npz_archive.MAX_BYTES``)."""
+MAX_NUMBERS = 1 << 26
+"""What a network that is read may have for one input: its numbers, and the results of all of its layers."""
 NODE = ("name", "kind", "inputs")
 """What a node has beside its attributes and parameters."""
 FORMS = ("layers", "nodes", "file")
@@ -117,6 +120,11 @@ def read_network(data: Json, fmt: Format, least_outputs: int = 1, folder: PathLi
     if form == "layers":
         return read_layers(data["layers"], fmt, least_outputs)
     network = _graph(data) if form == "nodes" else _file(data, folder)
+    if network.numbers > MAX_NUMBERS:
+        raise InputError(
+            f"network: its layers give {network.numbers} numbers for one input, and at most {MAX_NUMBERS} are read: only a"
+            " smaller network can be evaluated"
+        )
     if math.prod(network.logits.output_shape) < least_outputs:
         raise InputError(f"network: a classifier needs at least {least_outputs} outputs")
     require_numbers(network, fmt)
@@ -188,25 +196,21 @@ def _number(text: str, where: str) -> float:
 
 
 def _file(data: Json, folder: PathLike | None) -> Network:
-    from fpsynth.networks.npz import load_network
+    from fpsynth.networks.npz import network_in
 
     if folder is None:
         raise InputError(f"network.file: {data['file']} lies beside a witness file, but this one was not read from a folder")
-    path = os.path.join(folder, data["file"])
-    content = hashlib.sha256()
-    try:
-        with opened(path, MAX_ARCHIVE) as stream:  # no pipe, no device, nothing without an end
-            for block in iter(lambda: stream.read(1 << 20), b""):
-                content.update(block)
+    try:  # read once: what is hashed is what is parsed, whatever becomes of the file meanwhile
+        content = read_bytes_limited(os.path.join(folder, data["file"]), MAX_FILE)
     except InputError as error:
         reason = str(error).rpartition(": ")[2]
         raise InputError(
             f"network.file: {data['file']} must lie beside the witness file, in {shown(folder)} ({reason}): copy both, they"
             " belong together"
         ) from None
-    if content.hexdigest() != data["sha256"]:
+    if hashlib.sha256(content).hexdigest() != data["sha256"]:
         raise InputError(f"network.sha256: {data['file']} has another content than the witness was made for")
-    return load_network(path)
+    return network_in(io.BytesIO(content), f"network.file: {data['file']}")
 
 
 def read_layers(layers: Sequence[Json], fmt: Format, least_outputs: int) -> Network:

@@ -17,7 +17,7 @@ from fpsynth.sums.arithmetic_json import arithmetic_from_json
 from fpsynth.verifiers.claims import Ball, Claim
 from fpsynth.witness.calls import named_environment, named_variant, require_call, view_call
 from fpsynth.witness.data import POINT, Observation, Point, Sampled, View, Witness
-from fpsynth.witness.deployments import read_deployment
+from fpsynth.witness.deployments import MAX_EXCEPTIONS, Fitted, read_deployment
 from fpsynth.witness.fields import (
     at,
     read_class,
@@ -28,6 +28,7 @@ from fpsynth.witness.fields import (
     read_provenance,
     read_rational,
 )
+from fpsynth.witness.kinds import require_one_kind
 from fpsynth.witness.networks import read_network
 from fpsynth.witness.numerals import parse_hex_in, quoted
 from fpsynth.witness.prediction import arithmetics, contains, inputs_of, judged, outputs_of
@@ -75,7 +76,7 @@ def witness_from_json(data: object, folder: PathLike | None = None, questions: Q
     points = _points(data, fmt, network) if version > 2 else _only_point(data, fmt, network)
     outputs = outputs_of(network)
     predicate = _predicate(data["predicate"], outputs)
-    if len(points) == 1:  # of two points the check says what does not belong to a tie
+    if len(points) == 1:  # old files of two points have questions of other names, of which the check says so
         _require_known(data["question"], predicate, version, questions)
     if questions is not None and data["question"] in questions and questions[data["question"]].dense:
         with at("network"):
@@ -83,7 +84,7 @@ def witness_from_json(data: object, folder: PathLike | None = None, questions: Q
     views = _views(data, fmt, network, points, folder)
     if predicate.relation.needs_interval and not views[0].interval:
         raise InputError("views[0].interval: is missing, although the predicate is about intervals")
-    return Witness(
+    witness = Witness(
         question=data["question"],
         format=fmt,
         network=network,
@@ -108,6 +109,7 @@ def witness_from_json(data: object, folder: PathLike | None = None, questions: Q
         provenance=read_provenance(data),
         max_weight=None if data.get("max_weight") is None else read_rational(data["max_weight"], "max_weight"),
     )
+    return require_one_kind(witness)
 
 
 def _only_point(data: Json, fmt: Format, network: Network) -> tuple[Point, ...]:
@@ -170,7 +172,13 @@ def _views(data: Json, fmt: Format, network: Network, points: Sequence[Point], f
     for k, entry in enumerate(data["arithmetics"]):
         with at(f"arithmetics[{k}]"):
             table.append(arithmetic_from_json(entry))
-    views = [_view(entry, f"views[{k}]", fmt, network, table, folder) for k, entry in enumerate(data["views"])]
+    fitted: Fitted = {}
+    views, exceptions = [], 0
+    for k, entry in enumerate(data["views"]):
+        views.append(_view(entry, f"views[{k}]", fmt, network, table, fitted, folder))
+        exceptions += len(views[-1].deployment.exceptions)
+        if exceptions > MAX_EXCEPTIONS:
+            raise InputError(f"views[{k}].deployment: more than {MAX_EXCEPTIONS} outputs of all views have exceptions")
     for k, view in enumerate(views):
         role = ("reference", "deployed", "silent")[min(k, 2)]
         if view.role != role:
@@ -215,11 +223,19 @@ def _require_placed(seen: Observation, view: View, where: str) -> None:
         raise InputError(f"{where}.permutation: is not that of view {view.name}")
 
 
-def _view(data: Json, where: str, fmt: Format, network: Network, table: Sequence[Arithmetic], folder: PathLike | None) -> View:
+def _view(
+    data: Json,
+    where: str,
+    fmt: Format,
+    network: Network,
+    table: Sequence[Arithmetic],
+    fitted: Fitted,
+    folder: PathLike | None,
+) -> View:
     outputs = outputs_of(network)
     computed = _computed(data, where, fmt, network, folder)
     with at(f"{where}.deployment"):
-        deployment = read_deployment(data["deployment"], computed or network, table)
+        deployment = read_deployment(data["deployment"], computed or network, table, fitted)
     permutation = _permutation(data, where, outputs)
     intervals = data.get("interval", ())
     _require_each(intervals, f"{where}.interval", outputs)

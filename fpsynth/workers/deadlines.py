@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+FILE_TIME = 600.0
+"""Seconds for what is asked of one file, where nobody says how many."""
 _END: ContextVar[float | None] = ContextVar("fpsynth_end", default=None)
 
 

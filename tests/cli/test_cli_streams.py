@@ -258,7 +258,7 @@ def test_without_numpy_every_command_says_what_to_install():
     assert lines == ["tie --help 0", "--version 0"]
 
 
-REPLAY = {"do": "replay", "libraries": ["numpy"], "batches": [1], "device": "cpu", "keep": False, "style": {}}
+REPLAY = {"timeout": 600.0, "do": "replay", "libraries": ["numpy"], "batches": [1], "device": "cpu", "keep": False, "style": {}}
 
 
 @linux

@@ -89,7 +89,7 @@ def test_a_network_that_an_environment_is_said_to_compute_is_listed_as_not_check
 
 
 def test_a_witness_of_one_point_is_no_tie():
-    assert failing(replace(classes(), question="tie")) == ["a tie has two points"]
+    assert failing(replace(classes(), question="tie")) == ["a witness holds only what belongs to its kind"]
 
 
 @pytest.mark.parametrize("said", [{"class_index": 1}, {"accepted": True}, {"reference_class": 0}], ids=str)

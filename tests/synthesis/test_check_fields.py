@@ -8,8 +8,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from divergences import classes, observed, triple, twin, views
 from divergences import divergence as divergence_of
-from divergences import observed, triple, twin, views
 
 import fpsynth
 from fpsynth.errors import InputError
@@ -146,14 +146,33 @@ def test_what_belongs_to_two_points_is_not_passed_over_where_there_is_one(tie, n
     if name in ("claims", "control"):
         centred = replace(tie.claim, region=replace(tie.claim.region, centre=strange.point))
         strange = replace(strange, **{name: (centred,) if name == "claims" else centred})
-    assert name in [entry.claim for entry in check(from_json(to_json(strange))).not_checked]
+    refused(strange, name, "one point")
 
 
 @pytest.mark.parametrize("name", ["real", "box", "sampled", "construction"])
 def test_what_belongs_to_one_point_is_not_passed_over_where_there_are_two(tie, name):
     values = {"real": (Fraction(1),) * 2, "box": ((0.0, 1.0),), "sampled": divergence().sampled, "construction": "trigger"}
     strange = replace(tie, **{name: values[name]})
-    assert name in [entry.claim for entry in check(from_json(to_json(strange))).not_checked]
+    refused(strange, name, "two points")
+
+
+def refused(strange, name, points):
+    """Its file is not read, and without one the check finds it."""
+    with pytest.raises(InputError, match=f"{name}: does not belong to a witness of {points}"):
+        from_json(to_json(strange))
+    assert KIND in failing(strange)
+
+
+def test_a_tie_is_about_classes(tie):
+    strange = replace(tie, predicate=Predicate("sign"))
+    with pytest.raises(InputError, match=r"predicate\.kind: is sign, but of two points the classes are compared"):
+        from_json(to_json(strange))
+    assert KIND in failing(strange)
+
+
+def test_a_tie_of_one_point_is_not_read():
+    with pytest.raises(InputError, match="question: is a tie, which has two points"):
+        from_json(to_json(replace(classes(), question="tie")))
 
 
 def test_the_files_above_hold_every_field_of_the_schema(tie):
@@ -173,6 +192,7 @@ def failing(witness):
     return {finding.claim for finding in check(witness).findings if not finding.holds}
 
 
+KIND = "a witness holds only what belongs to its kind"
 REPLAYS = "what the file says of its replays follows from their logits"
 FALSE_REPLAYS = {
     "classes that are swapped": lambda r: {
@@ -205,7 +225,24 @@ def test_two_records_of_one_row_contradict_each_other(tie):
 
 def test_what_a_replay_does_not_say_is_not_held_against_it(tie):
     assert failing(with_replay(tie, reference_class=None, class_index=None, accepted=None)) == set()
-    assert failing(with_replay(tie, reference_logits=(), logits=())) == set()
+    assert failing(with_replay(tie, reference_logits=(), logits=(), departs=False)) == set()
+
+
+@pytest.mark.parametrize("missing", [("logits",), ("reference_logits",), ("logits", "reference_logits")], ids=",".join)
+def test_a_replay_without_logits_confirms_nothing(tie, missing):
+    data = to_json(tie)
+    assert data["observations"][0]["departs"]
+    assert tie.confirmed_by
+    agrees = ["a"] if missing == ("reference_logits",) else []
+    kept = {name: value for name, value in data["observations"][0].items() if name not in missing}
+    read = from_json({**data, "observations": [{**kept, "agrees_with": agrees}]})
+    assert failing(read) == {REPLAYS}
+    assert read.confirmed_by == ()
+
+
+def test_a_replay_that_does_not_say_its_classes_is_held_to_its_logits(tie):
+    silent = with_replay(tie, reference_class=None, class_index=None, logits=tie.observations[0].reference_logits)
+    assert failing(silent) == {REPLAYS}
 
 
 def test_two_observations_of_one_row_contradict_each_other():

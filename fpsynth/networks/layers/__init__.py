@@ -1,7 +1,7 @@
 """The one table of layer types: whoever adds a type adds a row, and nothing else.
 
 A row is a frozen dataclass: its fields are its parameters and attributes, checked when it is made; ``shape`` is its shape rule;
-``structure`` says which sums, selection or view it is; ``names`` is what others call it.
+``structure`` says which sums, selection or view it is, ``outline`` how large that is; ``names`` is what others call it.
 """
 
 from fpsynth.networks.layers.base import Layer, Names
@@ -11,7 +11,7 @@ from fpsynth.networks.layers.elementwise import Add, AddConstant, DivideConstant
 from fpsynth.networks.layers.normalisation import Affine, BatchNormalisation
 from fpsynth.networks.layers.pooling import AveragePooling, GlobalAveragePooling, MaxPooling
 from fpsynth.networks.layers.selections import Argmax, Clip, LeakyReLU, ReLU, Softmax
-from fpsynth.networks.layers.structure import PADDING, Rearrangement, Selection, Shape, Structure, Sums, Taps
+from fpsynth.networks.layers.structure import PADDING, Outline, Rearrangement, Selection, Shape, Structure, Sums, Taps
 from fpsynth.networks.layers.views import Concat, Flatten, Pad, Reshape, Transpose
 
 _SUMS: tuple[type[Layer], ...] = (
@@ -58,6 +58,7 @@ __all__ = [
     "MaxPooling",
     "MultiplyConstant",
     "Names",
+    "Outline",
     "Pad",
     "ReLU",
     "Rearrangement",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
-from fpsynth.networks.layers.structure import Shape, Structure
+from fpsynth.networks.layers.structure import Outline, Shape, Structure, outlined
 
 MAX_SIZE = 1 << 28
 """The most numbers that an activation may have, per example."""
@@ -74,6 +74,14 @@ class Layer:
     def structure(self, *inputs: Shape) -> Structure:
         """The sums, the selection or the view that the layer is for inputs of these shapes, which ``shape`` accepts."""
         raise NotImplementedError
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """How large that structure is, for the same inputs.
+
+        A type says so by shapes alone, so that what is too large is refused before its tables are laid out; unless it does,
+        they are.
+        """
+        return outlined(self.structure(*inputs), math.prod(self.shape(*inputs)))
 
     def arrays(self) -> Iterator[NDArray[Any]]:
         """The parameters that are there, in the order of the fields."""

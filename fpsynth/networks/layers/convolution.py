@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.networks.layers.base import Layer, Names, frozen, integers, require_shape, sized
-from fpsynth.networks.layers.structure import Shape, Sums, taps
+from fpsynth.networks.layers.structure import Outline, Shape, Sums, taps
 from fpsynth.networks.layers.windows import Padding, Windows, padding
 
 
@@ -61,6 +62,11 @@ class Convolution(Layer):
         if shape[0] != self.weight.shape[1] * self.groups:
             raise InputError(f"it reads {self.weight.shape[1] * self.groups} channels, but {shape[0]} come in")
         return sized((len(self.weight), *self.windows.places(shape[1:])))
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each window, a term for each weight of an output channel."""
+        positions = math.prod(self.windows.places(inputs[0][1:]))
+        return Outline(positions, math.prod(self.weight.shape[1:]), True, self.bias is not None)
 
     def structure(self, *inputs: Shape) -> Sums:
         """Groups of channels; terms run over input channels, then over the kernel's axes."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.networks.layers.base import Layer, Names, frozen, require_shape, sized
-from fpsynth.networks.layers.structure import Shape, Sums, taps
+from fpsynth.networks.layers.structure import Outline, Shape, Sums, taps
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -52,6 +52,10 @@ class Dense(Layer):
         if shape[-1] != self.inputs:
             raise InputError(f"it has {self.inputs} inputs, but {shape[-1]} come in")
         return sized((*shape[:-1], self.outputs))
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each row, a term for each input."""
+        return Outline(math.prod(inputs[0][:-1]), self.inputs, True, self.bias is not None)
 
     def structure(self, *inputs: Shape) -> Sums:
         """One position for each row, one class for each output."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.networks.layers.base import Layer, Names, frozen, shown
-from fpsynth.networks.layers.structure import Shape, Sums, taps
+from fpsynth.networks.layers.structure import Outline, Shape, Sums, odd_bits, taps
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,10 @@ class Add(Layer):
         if len(set(inputs)) != 1:
             raise InputError(f"it adds inputs of one shape, not {' and '.join(map(shown, inputs))}")
         return inputs[0]
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each number, a term for each input."""
+        return Outline(math.prod(inputs[0]), len(inputs), adds=True)
 
     def structure(self, *inputs: Shape) -> Sums:
         """A position for each number, a term for each input."""
@@ -68,6 +72,10 @@ class AddConstant(_WithConstant):
     kind = "add constant"
     names = Names(("Add",), ("add",), ())
 
+    def outline(self, *inputs: Shape) -> Outline:
+        """One term and a bias."""
+        return Outline(1, adds=True, biased=True)
+
     def structure(self, *inputs: Shape) -> Sums:
         """A group for each number."""
         (shape,) = inputs
@@ -82,6 +90,10 @@ class SubtractConstant(_WithConstant):
     names = Names(("Sub",), ("sub",), ("Normalization",))
 
     turned: bool = False
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """One term and a bias."""
+        return Outline(1, adds=True, biased=True)
 
     def structure(self, *inputs: Shape) -> Sums:
         """A group for each number; the weight -1 where it is turned."""
@@ -98,6 +110,10 @@ class MultiplyConstant(_WithConstant):
 
     kind = "multiply constant"
     names = Names(("Mul",), ("mul",), ("Rescaling",))
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """One product."""
+        return Outline(1, adds=True)
 
     def structure(self, *inputs: Shape) -> Sums:
         """A group for each number."""
@@ -116,6 +132,10 @@ class DivideConstant(_WithConstant):
         super().__post_init__()
         if self.value.dtype == object or not self.value.all() or not np.isfinite(self.value).all():
             raise InputError("a divisor must be a known, finite number that is not zero")
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each number, one term, divided."""
+        return Outline(math.prod(inputs[0]), adds=True, divisor_bits=odd_bits(self.value))
 
     def structure(self, *inputs: Shape) -> Sums:
         """A position for each number."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fpsynth.errors import InputError
 from fpsynth.networks.layers.base import Layer, Names, finite, frozen, require_shape
-from fpsynth.networks.layers.structure import Normalisation, Shape, Sums, taps
+from fpsynth.networks.layers.structure import ROOT_BITS, Normalisation, Outline, Shape, Sums, taps
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,10 @@ class BatchNormalisation(Layer):
             raise InputError(f"it normalises {len(self.mean)} channels, but {shape[0]} come in")
         return shape
 
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each number of a channel, a term, and what follows."""
+        return Outline(math.prod(inputs[0][1:]), adds=True, divisor_bits=ROOT_BITS * inputs[0][0])
+
     def structure(self, *inputs: Shape) -> Sums:
         """A group for each channel; sums of one term each, then the normalisation."""
         ((channels, *sizes),) = inputs
@@ -88,6 +92,10 @@ class Affine(Layer):
         if shape[0] != len(self.scale):
             raise InputError(f"it scales {len(self.scale)} channels, but {shape[0]} come in")
         return shape
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each number of a channel, a product and a bias."""
+        return Outline(math.prod(inputs[0][1:]), adds=True, biased=True)
 
     def structure(self, *inputs: Shape) -> Sums:
         """A group for each channel; sums of one product and a bias."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fpsynth.errors import InputError
 from fpsynth.networks.layers.base import Layer, Names, integers, require_shape, sized
-from fpsynth.networks.layers.structure import Selection, Shape, Sums, taps
+from fpsynth.networks.layers.structure import Outline, Selection, Shape, Sums, odd_bits, taps
 from fpsynth.networks.layers.windows import Padding, Windows, padding
 
 
@@ -46,6 +46,10 @@ class _Pooling(Layer):
         require_shape(shape, len(self.kernel) + 1, "this pooling")
         return sized((shape[0], *self.windows.places(shape[1:])))
 
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each window, a term for each of its taps."""
+        return Outline(math.prod(self.windows.places(inputs[0][1:])), math.prod(self.kernel))
+
 
 @dataclass(frozen=True, eq=False)
 class AveragePooling(_Pooling):
@@ -56,6 +60,13 @@ class AveragePooling(_Pooling):
 
     count_padding: bool = True
     """Whether taps in the padding count in the divisor, as torch has it; those beyond it (``ceil``) never do."""
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """As many sums; each is divided by the number of its taps, or of those that count."""
+        taps_of_all = np.array([float(math.prod(self.kernel))])
+        whole = not self.ceil and (self.count_padding or not any(side for pair in self.padding for side in pair))
+        bits = odd_bits(taps_of_all) if whole else 2 * sum(self.kernel)  # the numbers up to n divide one below 4^n
+        return replace(super().outline(*inputs), adds=True, divisor_bits=bits)
 
     def structure(self, *inputs: Shape) -> Sums:
         """A group for each channel."""
@@ -84,6 +95,11 @@ class GlobalAveragePooling(Layer):
         if len(shape) < 2:
             raise InputError("global average pooling reads channels and at least one more axis")
         return (shape[0], *[1] * (len(shape) - 1)) if self.keep_axes else shape[:1]
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """A term for each number of a channel."""
+        plane = math.prod(inputs[0][1:])
+        return Outline(1, plane, adds=True, divisor_bits=odd_bits(np.array([float(plane)])))
 
     def structure(self, *inputs: Shape) -> Sums:
         """A group for each channel, one position."""

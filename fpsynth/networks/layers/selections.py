@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsynth.errors import InputError
 from fpsynth.networks.layers.base import Layer, Names, finite, require_shape
-from fpsynth.networks.layers.structure import Selection, Shape, Taps, taps
+from fpsynth.networks.layers.structure import Outline, Selection, Shape, Taps, taps
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +19,10 @@ class _NumberByNumber(Layer):
     def shape(self, *inputs: Shape) -> Shape:
         """That of the input."""
         return inputs[0]
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each number."""
+        return Outline(math.prod(inputs[0]))
 
 
 def _each(shape: Shape) -> Taps:
@@ -92,6 +96,10 @@ class Argmax(Layer):
         require_shape(inputs[0], None, "argmax")
         return inputs[0][:-1]
 
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each row."""
+        return _of_rows(inputs[0])
+
     def structure(self, *inputs: Shape) -> Selection:
         """A position for each row."""
         return Selection(_rows(inputs[0]), rule="argmax")
@@ -110,9 +118,17 @@ class Softmax(Layer):
         require_shape(inputs[0], None, "softmax")
         return inputs[0]
 
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each row."""
+        return _of_rows(inputs[0])
+
     def structure(self, *inputs: Shape) -> Selection:
         """A position for each row."""
         return Selection(_rows(inputs[0]), rule="softmax")
+
+
+def _of_rows(shape: Shape) -> Outline:
+    return Outline(math.prod(shape[:-1]), shape[-1])
 
 
 def _rows(shape: Shape) -> Taps:

@@ -50,7 +50,7 @@ class Taps:
 
     def at(self, positions: slice | NDArray[np.integer[Any]]) -> Indices:
         """The flat input positions that these positions read, of shape (len(positions), terms)."""
-        chosen = np.arange(self.positions)[positions] if isinstance(positions, slice) else np.asarray(positions)
+        chosen = np.arange(*positions.indices(self.positions)) if isinstance(positions, slice) else np.asarray(positions)
         places = np.unravel_index(chosen, [table.shape[0] for table in self.tables])
         result, outside = np.zeros((len(chosen), 1), np.int32), np.zeros((len(chosen), 1), bool)
         for table, place in zip(self.tables, places, strict=True):
@@ -67,9 +67,11 @@ def taps(*tables: Any) -> Taps:
     return Taps(tuple(np.asarray(table, np.int64) for table in tables))
 
 
-def moved(read: Indices, offset: int) -> Indices:
-    """Flat positions further on by ``offset``; padding stays padding."""
-    return read if not offset else np.where(read == PADDING, np.int32(PADDING), read + np.int32(offset))
+def moved(read: Indices, offset: int | Indices) -> Indices:
+    """Flat positions further on by ``offset``, or by each of several that broadcast to them; padding stays padding."""
+    if isinstance(offset, int):
+        return read if not offset else np.where(read == PADDING, np.int32(PADDING), read + np.int32(offset))
+    return np.where(read == PADDING, np.int32(PADDING), read + offset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +221,43 @@ class Rearrangement:
 
 
 Structure = Sums | Selection | Rearrangement
+
+
+@dataclass(frozen=True)
+class Outline:
+    """How large a structure is, which shapes say before any of its tables are laid out."""
+
+    positions: int
+    """Of its taps; of a rearrangement, its outputs."""
+    terms: int = 1
+    """What each sum adds, the bias apart; among how many numbers one is selected; 1 where numbers are moved."""
+    adds: bool = False
+    """Whether it is sums."""
+    biased: bool = False
+    """Whether a bias is added to each."""
+    divisor_bits: int = 0
+    """Bits by which its divisors make a common denominator longer at most, powers of two apart."""
+
+
+def outlined(structure: Structure, outputs: int) -> Outline:
+    """The outline of a structure that is laid out."""
+    if isinstance(structure, Sums):
+        divisors = 0 if structure.divisor is None else odd_bits(structure.divisor)
+        roots = 0 if structure.normalisation is None else ROOT_BITS * structure.groups
+        return Outline(structure.positions, structure.terms, True, structure.bias is not None, divisors + roots)
+    if isinstance(structure, Selection):
+        return Outline(structure.taps.positions, structure.taps.terms)
+    return Outline(outputs)
+
+
+ROOT_BITS = 1100
+"""What the square root of a float64 variance and an epsilon has at most, where it is rational."""
+
+
+def odd_bits(divisors: NDArray[np.float64]) -> int:
+    """Bits of the least common multiple of divisors at most, powers of two apart."""
+    odd = np.unique(np.abs(np.frexp(divisors)[0]))
+    return sum(part.as_integer_ratio()[0].bit_length() for part in odd.tolist() if part != 0.5)
 
 
 def strides(shape: Shape) -> tuple[int, ...]:

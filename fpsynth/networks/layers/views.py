@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsynth.errors import InputError
 from fpsynth.networks.layers.base import Layer, Names, finite, integers, shown, sized
-from fpsynth.networks.layers.structure import PADDING, Indices, Rearrangement, Shape
+from fpsynth.networks.layers.structure import PADDING, Indices, Outline, Rearrangement, Shape
 from fpsynth.networks.layers.windows import Padding, padding
 
 
@@ -18,7 +18,16 @@ def _numbered(shape: Shape) -> Indices:
 
 
 @dataclass(frozen=True, eq=False)
-class Flatten(Layer):
+class _View(Layer):
+    """A layer that moves numbers."""
+
+    def outline(self, *inputs: Shape) -> Outline:
+        """A position for each output."""
+        return Outline(math.prod(self.shape(*inputs)))
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten(_View):
     """All numbers in one row, row-major."""
 
     kind = "flatten"
@@ -34,7 +43,7 @@ class Flatten(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class Reshape(Layer):
+class Reshape(_View):
     """The numbers in their order, in another shape; one -1 stands for whatever is left."""
 
     kind = "reshape"
@@ -61,7 +70,7 @@ class Reshape(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class Transpose(Layer):
+class Transpose(_View):
     """Axes in another order: axis k of the output is axis ``axes[k]`` of the input, counted from 0 without the batch."""
 
     kind = "transpose"
@@ -86,7 +95,7 @@ class Transpose(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class Pad(Layer):
+class Pad(_View):
     """A constant before and after the numbers along each axis."""
 
     kind = "pad"
@@ -111,7 +120,7 @@ class Pad(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class Concat(Layer):
+class Concat(_View):
     """Inputs one after the other along an axis, counted from 0 without the batch."""
 
     kind = "concat"

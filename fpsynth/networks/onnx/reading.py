@@ -32,7 +32,8 @@ PRODUCER = "fpsynth"
 
 def read_onnx(path: PathLike, output: str | None = None) -> tuple[Network, Format]:
     """Read an ONNX file of at most MAX_BYTES bytes, and what files in its folder keep of its weights; see ``import_onnx``."""
-    read = import_onnx(read_bytes_limited(path, MAX_BYTES), shown(path), output=output, elsewhere=beside(path))
+    with beside(path) as elsewhere:
+        read = import_onnx(read_bytes_limited(path, MAX_BYTES), shown(path), output=output, elsewhere=elsewhere)
     return read.network, read.format
 
 

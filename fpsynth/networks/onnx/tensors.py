@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,19 +105,27 @@ def _text(name: str | bytes) -> str:
     return name.decode("latin-1") if isinstance(name, bytes) else name
 
 
-def beside(path: str | os.PathLike[str]) -> Elsewhere:
-    """What reads files in the folder of a model, or below it, and nowhere else."""
+@contextmanager
+def beside(path: str | os.PathLike[str]) -> Iterator[Elsewhere]:
+    """What reads files in the folder of a model, or below it, and nowhere else.
+
+    Each is opened once: all weights are of the file that was there at first, whatever takes its place meanwhile.
+    """
     folder = os.path.realpath(os.path.dirname(os.path.abspath(os.fspath(path))))
+    files: dict[str, BinaryIO] = {}
 
     def read(location: str, offset: int, size: int | None) -> bytes:
-        place = os.path.realpath(os.path.join(folder, location)) if "\0" not in location else folder
-        if os.path.isabs(location) or not location or not place.startswith(os.path.join(folder, "")):
-            raise InputError(f"its weights are kept in {shown(location)!r}, which is not in its folder")
-        with opened(place, 1 << 40) as file:
-            file.seek(min(offset, file.seek(0, 2)))  # behind the end nothing is read, and the caller says so
-            return file.read(MAX_BYTES if size is None else size)
+        if location not in files:
+            place = os.path.realpath(os.path.join(folder, location)) if "\0" not in location else folder
+            if os.path.isabs(location) or not location or not place.startswith(os.path.join(folder, "")):
+                raise InputError(f"its weights are kept in {shown(location)!r}, which is not in its folder")
+            files[location] = stack.enter_context(opened(place, 1 << 40))
+        file = files[location]
+        file.seek(min(offset, file.seek(0, 2)))  # behind the end nothing is read, and the caller says so
+        return file.read(MAX_BYTES if size is None else size)
 
-    return read
+    with ExitStack() as stack:
+        yield read
 
 
 def _unpacked(raw: bytes, fmt: Format | None, layout: str | None) -> NDArray[Any]:

@@ -8,21 +8,23 @@ from fractions import Fraction
 import numpy as np
 
 from fpsynth.aliases import Floats
-from fpsynth.errors import InputError
+from fpsynth.errors import BeyondReachError, InputError
 from fpsynth.evaluators.arrays import from_index as from_indices
 from fpsynth.evaluators.arrays import round_array, to_index
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.real import exact_logits
+from fpsynth.evaluators.work import Effort, require_affordable, total
 from fpsynth.formats import Format
 from fpsynth.rounding import from_index, index_range
 from fpsynth.synthesis.checking.findings import Finding, Findings, NotChecked
+from fpsynth.synthesis.checking.reach import view_work
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted
 
 POINTS, LEAST = 1024, 16
 """Points inside, and for each face outside, where the network is small; and at least."""
 MAX_WORK = 1 << 27
-"""Products that are computed at most."""
+"""Numbers that are added, selected or moved at most."""
 MAX_EXACT = 64
 """Points where a view is exact arithmetic."""
 FACES = 16
@@ -43,10 +45,13 @@ def box_findings(divergence: Witness) -> Findings:
     everywhere = sampled is None or sampled.inside_fires == sampled.inside
     nowhere_else = sampled is not None and sampled.outside > 0 and sampled.outside_fires == 0
     try:
+        require_affordable("evaluating points of the box", _work(divergence).times(LEAST + LEAST * FACES * nowhere_else))
         if everywhere:
             yield _in_the_box(divergence)
         if nowhere_else:
             yield _beyond(divergence)
+    except BeyondReachError as error:
+        yield NotChecked("box", str(error))
     except InputError as error:
         yield Finding("the views depart in the box", False, str(error))
 
@@ -79,9 +84,13 @@ def _beyond(divergence: Witness) -> Finding:
 def _affordable(divergence: Witness) -> int:
     """How many points can be evaluated in all views."""
     views = divergence.views
-    weights = divergence.network.logits.operations
     most = MAX_EXACT if any(view.deployment.default.format is None for view in views) else POINTS
-    return max(LEAST, min(most, MAX_WORK // (weights * len(views))))
+    return max(LEAST, min(most, MAX_WORK // (divergence.network.work * len(views))))
+
+
+def _work(divergence: Witness) -> Effort:
+    """That of one point in all views."""
+    return total(view_work(divergence, view) for view in divergence.views)
 
 
 def _ends(divergence: Witness) -> tuple[Floats, Floats]:

@@ -21,19 +21,15 @@ from fpsynth.synthesis.checking.predictions import (
     promises,
     real_logits,
 )
+from fpsynth.synthesis.checking.reach import require_checkable
 from fpsynth.synthesis.checking.views import construction_findings, label_findings, network_findings, tie_findings
 from fpsynth.synthesis.requests.table import WITNESSED
 from fpsynth.synthesis.ties.question import OBJECTIVES
 from fpsynth.witness.data import Witness
+from fpsynth.witness.kinds import misplaced
 from fpsynth.witness.prediction import arithmetics
 
 __all__ = ["CheckResult", "Finding", "NotChecked", "check"]
-
-FOREIGN = {
-    True: ("real", "box", "sampled", "construction"),
-    False: ("claims", "control", "distance", "ratio", "objective"),
-}
-"""Fields of a witness of two points that only one of one point is checked for, and the other way round."""
 
 
 def check(witness: Witness) -> CheckResult:
@@ -41,8 +37,10 @@ def check(witness: Witness) -> CheckResult:
 
     What is not computed is listed with the reason (``CheckResult.not_checked``).  What a file does not say is not held against
     it.  Logits that were measured are taken as they stand, and nothing that rests on them is confirmed.  Raises InputError
-    where a claim about a ball cannot be computed at all: an unknown verifier, a logit that is infinite or NaN.
+    where a claim about a ball cannot be computed at all: an unknown verifier, a logit that is infinite or NaN; and
+    BeyondReachError, before anything is evaluated, where that would take far longer than there is time (``reach.py``).
     """
+    require_checkable(witness)
     found = predictions(witness)
     balls = _balls(witness, found) if witness.two_points else None
     real = real_logits(witness)
@@ -56,7 +54,6 @@ def check(witness: Witness) -> CheckResult:
         *(observation_findings(witness, balls) if balls else ()),
         *network_findings(witness),
         *_words(witness, found, balls),
-        *_foreign(witness),
         *_measured(witness),
         *(() if balls else observation_findings(witness, None)),
         *(() if balls else unchecked_runs(witness)),
@@ -74,8 +71,8 @@ def check(witness: Witness) -> CheckResult:
 def _question(witness: Witness) -> Findings:
     if witness.two_points and witness.question != "tie":
         yield Finding("the question is that of a tie", False, f"it is {witness.question}")
-    if witness.question == "tie" and not witness.two_points:
-        yield Finding("a tie has two points", False, "both of its views are evaluated at the same one")
+    for name, reason in misplaced(witness):
+        yield Finding("a witness holds only what belongs to its kind", False, f"{name} {reason}")
     asked = WITNESSED.get(witness.question)
     if not witness.two_points and (asked is None or witness.predicate.kind not in asked.predicates):
         claim = f"the question is one that is asked with the predicate {witness.predicate.kind}"
@@ -117,14 +114,6 @@ def _words(witness: Witness, found: Predictions, balls: Balls | None) -> Finding
         yield from box_findings(witness)
     yield from construction_findings(witness)
     yield from optimum_findings(witness.optimum, {"measure": measure, "gap": measure, "difference": measure})
-
-
-def _foreign(witness: Witness) -> Iterator[NotChecked]:
-    """Fields that say nothing of a witness of so many points: nothing is computed of them."""
-    for name in FOREIGN[witness.two_points]:
-        if getattr(witness, name) not in (None, (), ""):
-            others = "one point" if witness.two_points else "two points"
-            yield NotChecked(name, f"it belongs to witnesses of {others}: it is told, not computed")
 
 
 def _description(witness: Witness) -> Findings:

@@ -141,12 +141,25 @@ def _verdict_faults(replay: Observation, balls: Balls) -> Iterator[str]:
         if accepted and None not in classes and classes[0] == argmax(at) and classes[0] != classes[1]:
             yield "it is not said to be confirmed, but it is"
         return
-    if classes[0] is not None and classes[0] == classes[1]:
+    if not (replay.not_run or (at and replay.logits)):
+        yield "it is confirmed, but without the logits at both points"
+    silent = None in classes and not _may_change(at, replay.logits)
+    if silent or (classes[0] is not None and classes[0] == classes[1]):
         yield "it is confirmed, but the classes are the same"
     if accepted is False or replay.accepted is False:
         yield "it is confirmed, but the certificate is not accepted"
     if at and classes[0] is not None and not any(map(math.isnan, at)) and classes[0] != argmax(at):
         yield "it is confirmed, but the class at the certified point is not that of the largest logit"
+
+
+def _may_change(at: Logits, other: Logits) -> bool:
+    """Whether the class at the other point can be another one than that of the largest logit at the certified point.
+
+    Which class a library gives several largest logits, or NaN, is its own matter.
+    """
+    if not (at and other):
+        return True
+    return any(k != argmax(at) for k, logit in enumerate(other) if math.isnan(logit) or not logit < max(other))
 
 
 def _bits(*logits: Logits) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from fpsynth.errors import InputError
+from fpsynth.errors import BeyondReachError, InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.predicates import argmax
 from fpsynth.synthesis.checking.findings import Finding
@@ -43,8 +43,10 @@ def predictions(witness: Witness) -> Predictions:
         try:
             predicted = predicted_logits(witness.network, witness.at(view), view)
             found.logits[view.name] = view.logits if view.measured else predicted
-            if view.interval or (view is witness.reference and witness.predicate.relation.needs_interval):
+            if has_interval(witness, view):
                 found.intervals[view.name] = _interval_of(witness, view)
+        except BeyondReachError:
+            raise
         except InputError as error:
             found.findings.append(Finding(f"what the file predicts for {named(view)} is right", False, str(error)))
             continue
@@ -55,6 +57,11 @@ def predictions(witness: Witness) -> Predictions:
         if not witness.two_points or view.logits:  # files of version 1 do not say a tie's
             found.findings += _prediction(view, found.logits[view.name], found.intervals.get(view.name, ()))
     return found
+
+
+def has_interval(witness: Witness, view: View) -> bool:
+    """Whether a view is interval arithmetic, because the file says so or the predicate needs it."""
+    return bool(view.interval) or (view is witness.reference and witness.predicate.relation.needs_interval)
 
 
 def departures(witness: Witness, found: Predictions) -> Iterator[Finding]:
@@ -107,10 +114,13 @@ def _prediction(view: View, logits: tuple[Fraction, ...], interval: Bounds) -> I
 
 def real_logits(witness: Witness) -> tuple[Fraction, ...] | None:
     """The logits in exact arithmetic at the only point; None where nothing in the file is about them."""
+    return exact_logits(witness.network, witness.point) if concerns_reals(witness) else None
+
+
+def concerns_reals(witness: Witness) -> bool:
+    """Whether anything in the file is about exact arithmetic at its only point."""
     permuted = any(view.permutation for view in witness.views)
-    if witness.two_points or not (witness.real or permuted or _asked(witness).exact):
-        return None
-    return exact_logits(witness.network, witness.point)
+    return not witness.two_points and (bool(witness.real) or permuted or _asked(witness).exact)
 
 
 def exactly(witness: Witness, real: tuple[Fraction, ...] | None) -> Iterator[Finding]:

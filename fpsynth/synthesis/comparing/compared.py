@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
+from fpsynth.evaluators.work import array_work, batch_work, require_within
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.layers import BatchNormalisation
@@ -20,8 +21,13 @@ from fpsynth.networks.network import Network
 from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.revealer import Revealer
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.classes import require_classes
 from fpsynth.synthesis.options import Progress
+from fpsynth.wording import counted
+
+ONE_INPUT, ALL_INPUTS = 60.0, 7200.0
+"""Seconds that evaluating one input may be estimated at, and all inputs in all environments: a comparison has no time limit."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +137,13 @@ def compare(
     """Run ``network`` on ``inputs`` (inputs, numbers), both rounded into ``dtype``, in every environment.
 
     Raises InputError for a network of one output, which has no classes, for inputs of another size than the network's, and for
-    numbers of either beyond the format's range.
+    numbers of either beyond the format's range; and BeyondReachError, before anything is run, where that would take hours, or
+    more memory than there is.
     """
     from fpsynth.evaluators.rounded import rounded_network, rounded_points
 
     require_classes(network)
+    require_comparable(network, dtype, len(inputs), len(environments))
     size = int(np.prod(network.input_shape))
     if inputs.ndim != 2 or inputs.shape[1] != size or not len(inputs):
         raise InputError(f"the network has {size} inputs, but the points are of shape {inputs.shape}")
@@ -167,6 +175,16 @@ def compare(
         points=points,
         rounded=rounded,
     )
+
+
+def require_comparable(network: Network, dtype: Format, inputs: int, environments: int) -> None:
+    """Raise BeyondReachError where so many inputs in so many environments take far longer than anybody waits."""
+    one = array_work(network, Deployment(Arithmetic(dtype)))
+    require_within("evaluating the network at one input", one, ONE_INPUT, ": only a smaller network can be compared")
+    what = f"evaluating the network at {counted(inputs, 'input')} in {counted(environments, 'environment')}"
+    # for each environment in the arithmetic that is revealed and with bounds; and once with bounds for any order
+    everything = batch_work(network, inputs).times(2 * environments + 1)
+    require_within(what, everything, ALL_INPUTS, ": compare at fewer inputs, or in fewer environments (--library)")
 
 
 def _distance(logits: Floats, free: Any) -> float:

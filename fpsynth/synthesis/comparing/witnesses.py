@@ -12,6 +12,7 @@ from fractions import Fraction
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
+from fpsynth.evaluators.work import affordable_extra, exact_work
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
@@ -22,8 +23,6 @@ from fpsynth.witness.prediction import with_prediction
 
 MAX_WITNESSES = 100
 """Of one comparison: the first changed inputs of every pair in turn."""
-MAX_EXACT = 2_000_000
-"""Networks of more products have no exact logits in a witness."""
 _ARGMAX = Predicate("argmax")
 
 
@@ -92,7 +91,7 @@ def _views(network: Network, point: tuple[float, ...], number: int, ran: Sequenc
 
 def _real(network: Network, point: tuple[float, ...]) -> tuple[Fraction, ...]:
     """The exact logits; none where they take long, or a batch normalisation has none."""
-    if network.operations > MAX_EXACT:
+    if not affordable_extra(exact_work(network, point)):
         return ()
     try:
         return exact_logits(network, point)

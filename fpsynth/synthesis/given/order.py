@@ -15,6 +15,7 @@ from fpsynth.confirmation import replay
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.evaluators.rounded import rounded_points
+from fpsynth.evaluators.work import affordable_extra, exact_work
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
@@ -32,8 +33,6 @@ from fpsynth.wording import counted
 
 MIXED = 256
 """Points of each pair of neighbours that are tried."""
-MAX_REAL = 2_000_000
-"""Networks of more products have no exact logits in a witness."""
 ARGMAX = Predicate("argmax")
 
 
@@ -209,7 +208,7 @@ def _witness_of(asked: GivenOrder, numbers: tuple[float, ...], filled: Sequence[
 
 
 def _real(network: Network, point: Sequence[float]) -> tuple[Fraction, ...]:
-    if network.operations > MAX_REAL:
+    if not affordable_extra(exact_work(network, point)):
         return ()
     try:
         return exact_logits(network, point)

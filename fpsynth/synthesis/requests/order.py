@@ -12,6 +12,7 @@ from fpsynth.errors import InputError
 from fpsynth.predicates import KINDS, RELATIONS, SEARCHED, Relation
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.requests import shared
+from fpsynth.synthesis.requests.distinct import require_different_sides
 from fpsynth.synthesis.requests.fields import Option, among, asked, between
 from fpsynth.synthesis.requests.reading import Number, exact_number, objective
 
@@ -107,6 +108,7 @@ class OrderRequest(Options):
             raise InputError("an input-dependent detector is built, not searched for: it takes a gap, and cannot be maximised")
         if self.dependent and self.camouflage:
             raise InputError("an input-dependent detector has zeros: it cannot be camouflaged")
+        require_different_sides(self.sides, whole_network=self.network is not None)
 
     def answer(self) -> Result:
         """Find a network and an input on which arithmetics ``a`` and ``b`` disagree.

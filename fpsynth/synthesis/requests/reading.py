@@ -65,21 +65,22 @@ def check_solver(name: str) -> None:
 
 
 def libraries_of(library: Libraries, device: str) -> tuple[str, ...]:
-    """The libraries that a keyword ``library`` names; where it names none, all that know the device."""
+    """The libraries that a keyword ``library`` names, each once; where it names none, all that know the device."""
     if library is None:
         from fpsynth.libraries.registry import names_for
 
         return names_for(device)
-    return tuple(name.strip() for text in ([library] if isinstance(library, str) else library) for name in text.split(","))
+    texts = [library] if isinstance(library, str) else library
+    return tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",")))
 
 
 def batches_of(batch: Batches, device: str) -> tuple[int, ...]:
-    """The sizes that a keyword ``batch`` names.  Raises InputError for what is no number."""
+    """The sizes that a keyword ``batch`` names, each once.  Raises InputError for what is no number."""
     if batch is None:
         from fpsynth.libraries.runs import batches_for
 
         return batches_for(device)
-    sizes = (batch,) if isinstance(batch, int) else tuple(batch)
+    sizes = (batch,) if isinstance(batch, int) else tuple(dict.fromkeys(batch))
     if not all(isinstance(size, int) for size in sizes):
         raise InputError("batch sizes must be whole numbers, for example (1, 4)")
     return sizes
