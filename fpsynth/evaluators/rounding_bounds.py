@@ -19,6 +19,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,9 @@ def rounding_bounds(network: Network, points: Floats, dtype: Format, deployment:
     flat = flat_points(graph, points)
     rows = max(_ROWS, _NUMBERS // max(math.prod(shape) for shape in graph.shapes.values()))
     sums = [(name, graph.structure(name)) for name in graph.sums]
-    layers = {name: _Layer(name, s, dtype, deployment, k) for k, (name, s) in enumerate(sums) if isinstance(s, Sums)}
+    layers = {
+        name: _Layer(LayerLosses(name, s, dtype, deployment, k)) for k, (name, s) in enumerate(sums) if isinstance(s, Sums)
+    }
     starts = range(0, max(1, len(flat)), rows)
     parts = [_parts(_bounds(graph, flat[start : start + rows], dtype, layers)) for start in starts]
     return Bounds(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
@@ -146,8 +149,11 @@ def program_loss(program: Program) -> _Loss:
 
 
 @dataclass(frozen=True)
-class _Layer:
-    """One node of sums."""
+class LayerLosses:
+    """What a node of sums of numbers of ``dtype`` loses by rounding: under a deployment, whose layer ``index`` it is, or in any order.
+
+    Raises InputError for a batch normalisation, which must be rewritten as what it is computed as.
+    """
 
     name: str
     sums: Sums
@@ -155,23 +161,23 @@ class _Layer:
     deployment: Deployment | None
     index: int
 
-    def of(self, given: Bounds) -> Bounds:
-        """The bounds behind it."""
-        sums = self.sums
-        if sums.normalisation is not None:
+    def __post_init__(self) -> None:
+        if self.sums.normalisation is not None:
             raise InputError(f"{self.name}: rewrite the batch normalisation as what it is computed as first")
-        values, size = self._summed(given.values, signed=True), self._summed(np.abs(given.values), signed=False)
-        moved_by, exact = (self._summed(error, signed=False, bias=False) for error in (given.computed, given.exact))
-        own = 2 * (sums.terms + 4) * _U
-        relative, absolute = self._losses
-        computed = (moved_by + relative * (size + moved_by) + absolute + self._flushed(given)) * (1 + own) + own * size + _TINY
-        computed = np.where(np.abs(values) + computed < float(self.dtype.max_finite) / 2, computed, np.inf)
-        return Bounds(values, np.where(np.isnan(computed), np.inf, computed), exact * (1 + own) + own * size + _TINY)
 
-    def _flushed(self, given: Bounds) -> Floats:
-        """What products lose whose subnormal factors are read as zeros, (points, 1)."""
-        largest = (np.abs(given.values) + given.computed).max(axis=1, keepdims=True)
-        return np.asarray(2 * float(self.dtype.min_normal) * self.sums.terms * (largest + self._largest))
+    @property
+    def relative(self) -> Floats:
+        """Of each output, relative to the sum of its addends' magnitudes as they are computed, (outputs,)."""
+        return self._losses[0]
+
+    @property
+    def absolute(self) -> Floats:
+        """Of each output beside that, (outputs,)."""
+        return self._losses[1]
+
+    def flushed(self, largest: Floats | float) -> Any:
+        """What products lose whose subnormal factors are read as zeros, where no input is larger than ``largest``."""
+        return 2 * float(self.dtype.min_normal) * self.sums.terms * (largest + self._largest)
 
     @cached_property
     def _largest(self) -> float:
@@ -179,16 +185,7 @@ class _Layer:
         return 1.0 if self.sums.weight is None else float(np.abs(self.sums.weight).max())
 
     @cached_property
-    def _weights(self) -> tuple[Floats | None, Floats | None]:
-        """The weights in float64, and their magnitudes."""
-        if self.sums.weight is None:
-            return None, None
-        weight = self.sums.weight.astype(np.float64, copy=False)
-        return weight, np.abs(weight)
-
-    @cached_property
     def _losses(self) -> tuple[Floats, Floats]:
-        """What each output loses, (outputs,)."""
         sums = self.sums
         biased, divided = sums.bias is not None, 3.0 * float(self.dtype.unit_roundoff) if sums.divisor is not None else 0.0
         if self.deployment is None:
@@ -208,6 +205,37 @@ class _Layer:
         if how.format is None:
             return _Loss(0.0, 0.0)
         return program_loss(program_of(how, self.sums.terms, biased))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One node of sums."""
+
+    losses: LayerLosses
+
+    @property
+    def sums(self) -> Sums:
+        """Of the node."""
+        return self.losses.sums
+
+    def of(self, given: Bounds) -> Bounds:
+        """The bounds behind it."""
+        sums, losses = self.sums, self.losses
+        values, size = self._summed(given.values, signed=True), self._summed(np.abs(given.values), signed=False)
+        moved_by, exact = (self._summed(error, signed=False, bias=False) for error in (given.computed, given.exact))
+        own = 2 * (sums.terms + 4) * _U
+        flushed = losses.flushed((np.abs(given.values) + given.computed).max(axis=1, keepdims=True))
+        computed = (moved_by + losses.relative * (size + moved_by) + losses.absolute + flushed) * (1 + own) + own * size + _TINY
+        computed = np.where(np.abs(values) + computed < float(losses.dtype.max_finite) / 2, computed, np.inf)
+        return Bounds(values, np.where(np.isnan(computed), np.inf, computed), exact * (1 + own) + own * size + _TINY)
+
+    @cached_property
+    def _weights(self) -> tuple[Floats | None, Floats | None]:
+        """The weights in float64, and their magnitudes."""
+        if self.sums.weight is None:
+            return None, None
+        weight = self.sums.weight.astype(np.float64, copy=False)
+        return weight, np.abs(weight)
 
     def _summed(self, values: Floats, *, signed: bool, bias: bool = True) -> Floats:
         """Sums in float64, with the weights' magnitudes unless ``signed``."""

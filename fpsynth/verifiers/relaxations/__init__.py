@@ -1,0 +1,1 @@
+"""Bounds of networks by relaxation: intervals, zonotopes, and linear bounds substituted backwards, in several arithmetics."""

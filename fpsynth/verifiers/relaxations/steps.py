@@ -1,0 +1,137 @@
+"""A network as the steps that bounds are computed of: affine maps and selections of flat vectors, each with its own rounding."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fpsynth.aliases import Floats
+from fpsynth.errors import InputError
+from fpsynth.evaluators.rounding_bounds import LayerLosses
+from fpsynth.networks.graph import INPUT
+from fpsynth.networks.layers.structure import Selection, Sums
+from fpsynth.networks.network import Network
+from fpsynth.verifiers.relaxations.lines import Selecting
+from fpsynth.verifiers.relaxations.maps import AffineMap, affine_map
+from fpsynth.verifiers.relaxations.reasoning import Reasoning, magnitude
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One node: what it makes of its sources, one behind the other."""
+
+    name: str
+    sources: tuple[str, ...]
+    sizes: tuple[int, ...]
+    """Numbers of each source."""
+    made: AffineMap | Selecting | None
+    """None: all inputs as they are."""
+    losses: LayerLosses | None
+    """What its sums lose in the evaluation that bounds are of; None: nothing, or it does not add."""
+    reasoning: Reasoning
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each source lies among the inputs."""
+        ends = np.cumsum((0, *self.sizes)).tolist()
+        return tuple(slice(start, stop) for start, stop in itertools.pairwise(ends))
+
+    def joined(self, parts: Sequence[Floats]) -> Floats:
+        """What the sources give, as one vector."""
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def rounding(self, lower: Floats, upper: Floats) -> Floats | float:
+        """How far the node's results are from exact ones of its inputs between these ends, (outputs,).
+
+        It is 0 where nothing is computed, infinite where the evaluation may overflow.
+        """
+        if self.reasoning.deployed is None or self.made is None:
+            return 0.0
+        fmt = self.reasoning.deployed
+        if isinstance(self.made, Selecting):  # subnormals may be read as zeros, and a slope rounds
+            if self.made.made.slope is None:
+                return 2 * float(fmt.min_normal)
+            return 2 * float(fmt.min_normal) + 4 * float(fmt.unit_roundoff) * magnitude(
+                *self.made.ends(lower, upper, self.reasoning)
+            )
+        if self.losses is None:
+            return 0.0
+        inputs = magnitude(lower, upper)
+        sizes = self.size(inputs)
+        lost = self.losses.relative * sizes + self.losses.absolute + self.losses.flushed(float(inputs.max(initial=0.0)))
+        lost = lost * (1 + self.reasoning.gamma(4)) + self.reasoning.least
+        return np.where(sizes + lost < float(fmt.max_finite) / 2, lost, np.inf)
+
+    def size(self, inputs: Floats) -> Floats:
+        """A bound on the sum of the magnitudes of all addends for inputs of these magnitudes, (outputs,)."""
+        assert isinstance(self.made, AffineMap)
+        sizes = self.made.magnitude @ inputs + np.abs(self.made.bias)
+        return np.asarray(sizes * (1 + self.reasoning.gamma(self.made.terms) + 2 * self.made.doubt) + self.reasoning.least)
+
+    def own(self, inputs: Floats) -> Floats | float:
+        """What a product with the matrix loses for each output, with inputs of these magnitudes: by how bounds are computed."""
+        assert isinstance(self.made, AffineMap)
+        if not self.reasoning.rigorous:
+            return 0.0
+        lost = (self.reasoning.gamma(self.made.terms) + 2 * self.made.doubt) * self.size(inputs) + self.reasoning.least
+        return lost if self.made.off is None else lost + 2 * self.made.off
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """All of a network, in an order in which each follows its sources."""
+
+    inputs: int
+    steps: tuple[Step, ...]
+    outputs: int
+    reasoning: Reasoning
+
+    @cached_property
+    def output(self) -> str:
+        """The name of the last."""
+        return self.steps[-1].name
+
+    @cached_property
+    def named(self) -> dict[str, Step]:
+        """By their names."""
+        return {step.name: step for step in self.steps}
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """How many numbers each gives, and INPUT."""
+        found = {INPUT: self.inputs}
+        for step in self.steps:
+            for source, size in zip(step.sources, step.sizes, strict=True):
+                found[source] = size
+        found[self.output] = self.outputs
+        return found
+
+
+def steps_of(network: Network, reasoning: Reasoning) -> Steps:
+    """The steps of a network up to its logits.
+
+    Raises InputError for a layer that is too large, and for sound reasoning about a batch normalisation, which must be
+    rewritten as what it is computed as; MissingPackageError where scipy is needed and absent.
+    """
+    graph = network.logits
+    sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape in graph.shapes.items()}
+    order = [node for node in graph.nodes if node.name != graph.output] + [graph[graph.output]]
+    steps = []
+    for node in order:
+        structure, own = graph.structure(node.name), [sizes[source] for source in node.inputs]
+        losses = None
+        if isinstance(structure, Selection):
+            made: AffineMap | Selecting | None = Selecting.of(structure)
+        else:
+            made = affine_map(structure, sum(own))
+            made = None if made is None else made.cast(reasoning.dtype)
+            if isinstance(structure, Sums) and reasoning.deployed is not None:
+                losses = LayerLosses(
+                    node.name, structure, reasoning.deployed, reasoning.deployment, graph.sums.index(node.name)
+                )
+        steps.append(Step(node.name, node.inputs, tuple(own), made, losses, reasoning))
+    return Steps(sizes[INPUT], tuple(steps), sizes[graph.output], reasoning)
