@@ -150,7 +150,7 @@ def program_loss(program: Program) -> _Loss:
 
 @dataclass(frozen=True)
 class LayerLosses:
-    """What a node of sums of numbers of ``dtype`` loses by rounding: under a deployment, whose layer ``index`` it is, or in any order.
+    """What a node of sums of numbers of ``dtype`` loses by rounding: as layer ``index`` of a deployment, or in any order.
 
     Raises InputError for a batch normalisation, which must be rewritten as what it is computed as.
     """

@@ -24,9 +24,9 @@ from fpsynth.networks.graph import INPUT
 from fpsynth.verifiers.relaxations.ends import Ends, source_ends
 from fpsynth.verifiers.relaxations.lines import Lines, Selecting
 from fpsynth.verifiers.relaxations.maps import AffineMap, Matrix, scipy_sparse
+from fpsynth.verifiers.relaxations.prepared import PreparedLayer, PreparedNetwork
 from fpsynth.verifiers.relaxations.reasoning import magnitude
 from fpsynth.verifiers.relaxations.region import Inputs
-from fpsynth.verifiers.relaxations.steps import Step, Steps
 from fpsynth.workers.deadlines import require_time
 
 _DENSE = 0.2
@@ -44,19 +44,19 @@ class Relaxed:
     rounding: Floats | float
 
 
-def relaxed(step: Step, found: Mapping[str, Ends], below: Floats | None = None) -> Relaxed:
+def relaxed(layer: PreparedLayer, found: Mapping[str, Ends], below: Floats | None = None) -> Relaxed:
     """The lines of a selection, for the ends of its sources; ``below`` as in ``Selecting.lines``."""
-    assert isinstance(step.made, Selecting)
-    given = source_ends(step, found)
-    under, over = step.made.lines(given.lower, given.upper, step.reasoning, below)
-    return Relaxed(under, over, step.rounding(given.lower, given.upper))
+    assert isinstance(layer.made, Selecting)
+    given = source_ends(layer, found)
+    under, over = layer.made.lines(given.lower, given.upper, layer.reasoning, below)
+    return Relaxed(under, over, layer.rounding(given.lower, given.upper))
 
 
 @dataclass(eq=False)
 class Backward:
     """Rows of a linear function on their way to the input.  ``coefficients`` of nodes that are still to be replaced."""
 
-    steps: Steps
+    network: PreparedNetwork
     found: Mapping[str, Ends]
     relaxations: Mapping[str, Relaxed]
     constant: Floats
@@ -67,36 +67,36 @@ class Backward:
 
     def run(self, inputs: Inputs) -> Floats:
         """A lower bound of every row over the inputs, (rows,)."""
-        for step in reversed(self.steps.steps):
-            matrix = self.coefficients.pop(step.name, None)
+        for layer in reversed(self.network.layers):
+            matrix = self.coefficients.pop(layer.name, None)
             if matrix is None:
                 continue
             require_time()
             with np.errstate(over="ignore", invalid="ignore"):
-                self._spread(step, self._through(step, matrix))
+                self._spread(layer, self._through(layer, matrix))
         last = self.coefficients.pop(INPUT, None)
         with np.errstate(over="ignore", invalid="ignore"):
-            least = self.constant if last is None else self._added(self.constant, inputs.least(last, self.steps.reasoning))
+            least = self.constant if last is None else self._added(self.constant, inputs.least(last, self.network.reasoning))
             bound = least - self.lost
-            if self.steps.reasoning.rigorous:
-                bound = bound - self.steps.reasoning.gamma(4) * (np.abs(least) + self.lost) - self.steps.reasoning.least
+            if self.network.reasoning.rigorous:
+                bound = bound - self.network.reasoning.gamma(4) * (np.abs(least) + self.lost) - self.network.reasoning.least
         return np.where(np.isnan(bound), -np.inf, bound)
 
-    def _through(self, step: Step, matrix: Matrix) -> Matrix:
-        if self.trace is not None and isinstance(step.made, Selecting):
-            self.trace[step.name] = matrix
-        if step.made is None:
+    def _through(self, layer: PreparedLayer, matrix: Matrix) -> Matrix:
+        if self.trace is not None and isinstance(layer.made, Selecting):
+            self.trace[layer.name] = matrix
+        if layer.made is None:
             return matrix
-        given = source_ends(step, self.found)
+        given = source_ends(layer, self.found)
         inputs = magnitude(given.lower, given.upper)
-        if isinstance(step.made, AffineMap):
-            self._lose(matrix, step.own(inputs) + step.rounding(given.lower, given.upper))
-            self.constant = self._added(self.constant, matrix @ step.made.bias)
-            return _fitting(matrix @ step.made.weight)
-        lines = self.relaxations[step.name]
+        if isinstance(layer.made, AffineMap):
+            self._lose(matrix, layer.own(inputs) + layer.rounding(given.lower, given.upper))
+            self.constant = self._added(self.constant, matrix @ layer.made.bias)
+            return _fitting(matrix @ layer.made.weight)
+        lines = self.relaxations[layer.name]
         result, offsets, sizes = _replaced(matrix, lines.under, lines.over, inputs.shape[0])
         self.constant = self._added(self.constant, offsets)
-        reasoning = self.steps.reasoning
+        reasoning = self.network.reasoning
         if reasoning.rigorous:
             most = np.maximum(np.abs(lines.under.offsets), np.abs(lines.over.offsets))
             reach = np.maximum(lines.under.slopes, lines.over.slopes) * inputs[lines.under.read]
@@ -110,8 +110,8 @@ class Backward:
             return
         weights = np.full(matrix.shape[1], each) if isinstance(each, float) else each
         lost = abs(matrix) @ weights
-        if self.steps.reasoning.rigorous:
-            lost = lost * (1 + self.steps.reasoning.gamma(matrix.shape[1])) + self.steps.reasoning.least
+        if self.network.reasoning.rigorous:
+            lost = lost * (1 + self.network.reasoning.gamma(matrix.shape[1])) + self.network.reasoning.least
             self.lost = np.nextafter(self.lost + lost, np.inf)
         else:
             self.lost = self.lost + lost
@@ -119,22 +119,22 @@ class Backward:
     def _added(self, a: Floats, b: Floats) -> Floats:
         """The sum, whose rounding is lost."""
         result = a + b
-        if self.steps.reasoning.rigorous:
-            self.lost = self.lost + np.abs(result) * self.steps.reasoning.gamma(1)
+        if self.network.reasoning.rigorous:
+            self.lost = self.lost + np.abs(result) * self.network.reasoning.gamma(1)
         return result
 
-    def _spread(self, step: Step, matrix: Matrix) -> None:
-        """Add the coefficients of a step's inputs to those of its sources."""
-        for source, part in zip(step.sources, step.slices, strict=True):
-            own = matrix if len(step.sources) == 1 else matrix[:, part]
+    def _spread(self, layer: PreparedLayer, matrix: Matrix) -> None:
+        """Add the coefficients of a layer's inputs to those of its sources."""
+        for source, part in zip(layer.sources, layer.slices, strict=True):
+            own = matrix if len(layer.sources) == 1 else matrix[:, part]
             before = self.coefficients.get(source)
             if before is None:
                 self.coefficients[source] = own
                 continue
             total = before + own
-            if self.steps.reasoning.rigorous:
+            if self.network.reasoning.rigorous:
                 ends = self.found[source]
-                self._lose(total, self.steps.reasoning.gamma(1) * magnitude(ends.lower, ends.upper))
+                self._lose(total, self.network.reasoning.gamma(1) * magnitude(ends.lower, ends.upper))
             self.coefficients[source] = total
 
 
@@ -168,7 +168,7 @@ def _fitting(matrix: Matrix) -> Matrix:
 
 
 def least_values(
-    steps: Steps,
+    network: PreparedNetwork,
     inputs: Inputs,
     found: Mapping[str, Ends],
     relaxations: Mapping[str, Relaxed],
@@ -180,11 +180,11 @@ def least_values(
     ``found`` and ``relaxations``: valid for all inputs of the region.
     """
     rows = next(iter(at.values())).shape[0]
-    nothing = np.zeros(rows, steps.reasoning.dtype)
-    return Backward(steps, found, relaxations, nothing, nothing, dict(at), trace).run(inputs)
+    nothing = np.zeros(rows, network.reasoning.dtype)
+    return Backward(network, found, relaxations, nothing, nothing, dict(at), trace).run(inputs)
 
 
 def turns(rows: int, width: int) -> list[slice]:
     """So many rows in turns of which each holds no more than _ROWS numbers of a layer of that width."""
-    step = max(1, _ROWS // max(1, width))
-    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+    layer = max(1, _ROWS // max(1, width))
+    return [slice(start, min(start + layer, rows)) for start in range(0, rows, layer)]

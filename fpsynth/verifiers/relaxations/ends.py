@@ -11,8 +11,8 @@ from fpsynth.aliases import Floats
 from fpsynth.networks.graph import INPUT
 from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.maps import AffineMap
+from fpsynth.verifiers.relaxations.prepared import PreparedLayer, PreparedNetwork
 from fpsynth.verifiers.relaxations.reasoning import Reasoning, magnitude
-from fpsynth.verifiers.relaxations.steps import Step, Steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,33 +27,33 @@ class Ends:
         return Ends(np.maximum(self.lower, other.lower), np.minimum(self.upper, other.upper))
 
 
-def interval_ends(steps: Steps, box: Ends, known: Mapping[str, Ends] | None = None) -> dict[str, Ends]:
-    """The ends of every step's results, and of INPUT, for inputs in a box; ``known`` ends are kept where they are closer."""
+def interval_ends(network: PreparedNetwork, box: Ends, known: Mapping[str, Ends] | None = None) -> dict[str, Ends]:
+    """The ends of every layer's results, and of INPUT, for inputs in a box; ``known`` ends are kept where they are closer."""
     found = {INPUT: box}
-    for step in steps.steps:
-        own = step_ends(step, found)
-        found[step.name] = own if known is None or step.name not in known else own.within(known[step.name])
+    for layer in network.layers:
+        own = layer_ends(layer, found)
+        found[layer.name] = own if known is None or layer.name not in known else own.within(known[layer.name])
     return found
 
 
-def step_ends(step: Step, found: Mapping[str, Ends]) -> Ends:
-    """The ends of one step's results, from those of its sources."""
-    given = source_ends(step, found)
-    if step.made is None:
+def layer_ends(layer: PreparedLayer, found: Mapping[str, Ends]) -> Ends:
+    """The ends of one layer's results, from those of its sources."""
+    given = source_ends(layer, found)
+    if layer.made is None:
         return given
     with np.errstate(over="ignore", invalid="ignore"):
-        if isinstance(step.made, Selecting):
-            lower, upper = step.made.ends(given.lower, given.upper, step.reasoning)
+        if isinstance(layer.made, Selecting):
+            lower, upper = layer.made.ends(given.lower, given.upper, layer.reasoning)
         else:
-            lower, upper = _affine(step, step.made, given)
-        lost = step.rounding(given.lower, given.upper)
-        return widened(Ends(lower, upper), lost, step.reasoning)
+            lower, upper = _affine(layer, layer.made, given)
+        lost = layer.rounding(given.lower, given.upper)
+        return widened(Ends(lower, upper), lost, layer.reasoning)
 
 
-def source_ends(step: Step, found: Mapping[str, Ends]) -> Ends:
-    """The ends of a step's inputs."""
-    parts = [found[source] for source in step.sources]
-    return Ends(step.joined([part.lower for part in parts]), step.joined([part.upper for part in parts]))
+def source_ends(layer: PreparedLayer, found: Mapping[str, Ends]) -> Ends:
+    """The ends of a layer's inputs."""
+    parts = [found[source] for source in layer.sources]
+    return Ends(layer.joined([part.lower for part in parts]), layer.joined([part.upper for part in parts]))
 
 
 def widened(ends: Ends, lost: Floats | float, reasoning: Reasoning) -> Ends:
@@ -66,13 +66,13 @@ def widened(ends: Ends, lost: Floats | float, reasoning: Reasoning) -> Ends:
     return Ends(np.nextafter(lower, -np.inf), np.nextafter(upper, np.inf))
 
 
-def _affine(step: Step, map: AffineMap, given: Ends) -> tuple[Floats, Floats]:
+def _affine(layer: PreparedLayer, map: AffineMap, given: Ends) -> tuple[Floats, Floats]:
     """From the middle and the half width, as interval bound propagation is usually computed."""
     half = given.lower.dtype.type(0.5)
     middle = given.lower * half + given.upper * half
     width = given.upper - middle
-    if step.reasoning.rigorous:
+    if layer.reasoning.rigorous:
         width = np.nextafter(np.maximum(width, middle - given.lower), np.inf)
     centre, room = map.weight @ middle + map.bias, map.magnitude @ width
-    own = step.own(magnitude(given.lower, given.upper) + width if step.reasoning.rigorous else width)
+    own = layer.own(magnitude(given.lower, given.upper) + width if layer.reasoning.rigorous else width)
     return centre - room - own, centre + room + own

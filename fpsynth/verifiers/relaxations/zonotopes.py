@@ -1,7 +1,7 @@
 """Zonotopes (DeepZ): every number as a centre and generators that all numbers share, pushed forward through the layers.
 
-Singh et al., "Fast and effective robustness certification", NeurIPS 2018.  A number is centre + sum of generators[k] * e_k, |e_k|
-<= 1, give or take ``room``: what roundings move, which nothing else depends on.
+Singh et al., "Fast and effective robustness certification", NeurIPS 2018.  A number is centre + sum of generators[k] * e_k,
+|e_k| <= 1, give or take ``room``: what roundings move, which nothing else depends on.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 
 from fpsynth.aliases import Floats
 from fpsynth.networks.graph import INPUT
-from fpsynth.verifiers.relaxations.ends import Ends, source_ends, step_ends
+from fpsynth.verifiers.relaxations.ends import Ends, layer_ends, source_ends
 from fpsynth.verifiers.relaxations.lines import Lines
 from fpsynth.verifiers.relaxations.maps import AffineMap
+from fpsynth.verifiers.relaxations.prepared import PreparedLayer, PreparedNetwork
 from fpsynth.verifiers.relaxations.reasoning import Reasoning
 from fpsynth.verifiers.relaxations.region import Inputs
-from fpsynth.verifiers.relaxations.steps import Step, Steps
 from fpsynth.workers.deadlines import require_time
 
 
@@ -56,18 +56,18 @@ class Zonotope:
         return Ends(lower, upper)
 
 
-def zonotopes(steps: Steps, inputs: Inputs) -> tuple[Zonotope, dict[str, Ends]]:
-    """The logits, and the ends of every step's results, which intervals may have brought closer."""
-    known = {INPUT: _inputs(inputs, steps.reasoning)}
+def zonotopes(network: PreparedNetwork, inputs: Inputs) -> tuple[Zonotope, dict[str, Ends]]:
+    """The logits, and the ends of every layer's results, which intervals may have brought closer."""
+    known = {INPUT: _inputs(inputs, network.reasoning)}
     found = {INPUT: inputs.box}
     count = len(known[INPUT].generators)
-    for step in steps.steps:
+    for layer in network.layers:
         require_time()
         with np.errstate(over="ignore", invalid="ignore"):
-            known[step.name] = _through(step, _joined(step, known), found, count)
-            count = max(count, len(known[step.name].generators))
-            found[step.name] = step_ends(step, found).within(known[step.name].ends(steps.reasoning))
-    return known[steps.output], found
+            known[layer.name] = _through(layer, _joined(layer, known), found, count)
+            count = max(count, len(known[layer.name].generators))
+            found[layer.name] = layer_ends(layer, found).within(known[layer.name].ends(network.reasoning))
+    return known[network.output], found
 
 
 def least_rows(zonotope: Zonotope, rows: Floats, reasoning: Reasoning) -> Floats:
@@ -93,9 +93,9 @@ def _inputs(inputs: Inputs, reasoning: Reasoning) -> Zonotope:
     return Zonotope(centre, generators, np.zeros_like(centre))
 
 
-def _joined(step: Step, known: Mapping[str, Zonotope]) -> Zonotope:
-    """The inputs of a step: sources of different ages have different numbers of generators, those of the older ones first."""
-    parts = [known[source] for source in step.sources]
+def _joined(layer: PreparedLayer, known: Mapping[str, Zonotope]) -> Zonotope:
+    """The inputs of a layer: sources of different ages have different numbers of generators, those of the older ones first."""
+    parts = [known[source] for source in layer.sources]
     if len(parts) == 1:
         return parts[0]
     count = max(len(part.generators) for part in parts)
@@ -108,20 +108,20 @@ def _joined(step: Step, known: Mapping[str, Zonotope]) -> Zonotope:
     )
 
 
-def _through(step: Step, given: Zonotope, found: Mapping[str, Ends], count: int) -> Zonotope:
-    """A step's results; generators that it adds come behind ``count`` of others, whose signs they must not share."""
-    if step.made is None:
+def _through(layer: PreparedLayer, given: Zonotope, found: Mapping[str, Ends], count: int) -> Zonotope:
+    """A layer's results; generators that it adds come behind ``count`` of others, whose signs they must not share."""
+    if layer.made is None:
         return given
-    ends = source_ends(step, found)
-    lost = step.rounding(ends.lower, ends.upper)
-    if isinstance(step.made, AffineMap):
-        made = _times(step.made, given, step.reasoning, step)
+    ends = source_ends(layer, found)
+    lost = layer.rounding(ends.lower, ends.upper)
+    if isinstance(layer.made, AffineMap):
+        made = _times(layer.made, given, layer.reasoning, layer)
         return Zonotope(made.centre, made.generators, made.room + lost, made.ball)
-    under, over = step.made.parallel(ends.lower, ends.upper, step.reasoning)
-    return _selected(under, over, given, lost, count, step.reasoning)
+    under, over = layer.made.parallel(ends.lower, ends.upper, layer.reasoning)
+    return _selected(under, over, given, lost, count, layer.reasoning)
 
 
-def _times(map: AffineMap, given: Zonotope, reasoning: Reasoning, step: Step | None = None) -> Zonotope:
+def _times(map: AffineMap, given: Zonotope, reasoning: Reasoning, layer: PreparedLayer | None = None) -> Zonotope:
     """A map of the numbers; of a layer with what it knows of its own entries."""
     centre = map.weight @ given.centre + map.bias
     generators = np.ascontiguousarray((map.weight @ given.generators.T).T)
@@ -130,7 +130,7 @@ def _times(map: AffineMap, given: Zonotope, reasoning: Reasoning, step: Step | N
         inputs = np.abs(given.centre) + np.abs(given.generators).sum(axis=0) + given.room
         sizes = (map.magnitude @ inputs + np.abs(map.bias)) * (1 + reasoning.gamma(map.terms + len(given.generators)))
         own = reasoning.gamma(map.terms + len(given.generators)) * sizes + reasoning.least
-        room = np.nextafter(room + own + (0.0 if step is None else step.own(inputs)), np.inf)
+        room = np.nextafter(room + own + (0.0 if layer is None else layer.own(inputs)), np.inf)
     return Zonotope(centre, generators, room, given.ball)
 
 

@@ -1,4 +1,4 @@
-"""A network as the steps that bounds are computed of: affine maps and selections of flat vectors, each with its own rounding."""
+"""A network as bounds are computed of it: affine maps and selections of flat vectors, each with what its evaluation rounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 from fpsynth.aliases import Floats
-from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import LayerLosses
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers.structure import Selection, Sums
@@ -21,7 +20,7 @@ from fpsynth.verifiers.relaxations.reasoning import Reasoning, magnitude
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class PreparedLayer:
     """One node: what it makes of its sources, one behind the other."""
 
     name: str
@@ -82,37 +81,37 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
+class PreparedNetwork:
     """All of a network, in an order in which each follows its sources."""
 
     inputs: int
-    steps: tuple[Step, ...]
+    layers: tuple[PreparedLayer, ...]
     outputs: int
     reasoning: Reasoning
 
     @cached_property
     def output(self) -> str:
         """The name of the last."""
-        return self.steps[-1].name
+        return self.layers[-1].name
 
     @cached_property
-    def named(self) -> dict[str, Step]:
+    def named(self) -> dict[str, PreparedLayer]:
         """By their names."""
-        return {step.name: step for step in self.steps}
+        return {layer.name: layer for layer in self.layers}
 
     @cached_property
     def sizes(self) -> dict[str, int]:
         """How many numbers each gives, and INPUT."""
         found = {INPUT: self.inputs}
-        for step in self.steps:
-            for source, size in zip(step.sources, step.sizes, strict=True):
+        for layer in self.layers:
+            for source, size in zip(layer.sources, layer.sizes, strict=True):
                 found[source] = size
         found[self.output] = self.outputs
         return found
 
 
-def steps_of(network: Network, reasoning: Reasoning) -> Steps:
-    """The steps of a network up to its logits.
+def prepared(network: Network, reasoning: Reasoning) -> PreparedNetwork:
+    """The layers of a network up to its logits.
 
     Raises InputError for a layer that is too large, and for sound reasoning about a batch normalisation, which must be
     rewritten as what it is computed as; MissingPackageError where scipy is needed and absent.
@@ -120,7 +119,7 @@ def steps_of(network: Network, reasoning: Reasoning) -> Steps:
     graph = network.logits
     sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape in graph.shapes.items()}
     order = [node for node in graph.nodes if node.name != graph.output] + [graph[graph.output]]
-    steps = []
+    layers = []
     for node in order:
         structure, own = graph.structure(node.name), [sizes[source] for source in node.inputs]
         losses = None
@@ -133,5 +132,5 @@ def steps_of(network: Network, reasoning: Reasoning) -> Steps:
                 losses = LayerLosses(
                     node.name, structure, reasoning.deployed, reasoning.deployment, graph.sums.index(node.name)
                 )
-        steps.append(Step(node.name, node.inputs, tuple(own), made, losses, reasoning))
-    return Steps(sizes[INPUT], tuple(steps), sizes[graph.output], reasoning)
+        layers.append(PreparedLayer(node.name, node.inputs, tuple(own), made, losses, reasoning))
+    return PreparedNetwork(sizes[INPUT], tuple(layers), sizes[graph.output], reasoning)
