@@ -17,6 +17,9 @@ from fpsynth.verifiers.lipschitz_exact import exact_certifier
 from fpsynth.verifiers.lipschitz_graph import network_certifier
 from fpsynth.verifiers.lipschitz_sound import sound_certifier
 from fpsynth.verifiers.margins import Progress, no_progress
+from fpsynth.verifiers.properties import Property
+from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier, reasoning_of
+from fpsynth.verifiers.relaxations.bounding import BOUNDINGS
 
 __all__ = ["NAMES", "VERIFIERS", "Certifier", "Entry", "Verifier", "certifier", "verifier"]
 
@@ -35,23 +38,26 @@ class Verifier(Protocol):
         Of which deployments in a format, the verifier's own text says.
         """
 
-    def verify(self, network: Network, region: Region, *, budget: float | None = None) -> Claim:
-        """What it claims of ``network`` in ``region``: the property is that the class, the largest logit's, is one.
+    def verify(self, network: Network, region: Region, unsafe: Property | None = None, *, budget: float | None = None) -> Claim:
+        """What it claims of ``network`` in ``region``: whether there are outputs that ``unsafe`` calls so.
+
+        None: unsafe are outputs of which not the same one is above all others in all of the region, whichever that is.
 
         Accepted: networks and regions of the kinds that its entry in VERIFIERS names, with as many finite numbers as the
         network has inputs, a box's lower ends at most its upper ones and a radius of at least 0; where it reasons in a format,
         all numbers of the network and of the region are of that format.  The points spoken of are those that what it reasons
         in can read: all real ones, or all of the format.
 
-        Returned: a Claim with this very region.  ``unsat``: it has proved that one logit is above all others at every such
-        point, whatever argmax makes of ties.  ``sat``: it knows a point of another class.  ``unknown``: neither, as for a
-        region that is too large, where numbers overflow, or where ``budget``, seconds (None: no limit), is over; the claim's
+        Returned: a Claim with this very region.  ``unsat``: it has proved that no such point is unsafe; for None, that one
+        logit is above all others at every one, whatever argmax makes of ties.  ``sat``: it knows a point that is unsafe, or of
+        another class, and gives it where it can.  ``unknown``: neither, as for a region that is too large, where numbers
+        overflow, or where ``budget``, seconds (None: no limit), is over; the claim's
         ``reason`` says which.  The time is looked at between steps, so that a long one may take longer.  ``supremum`` and
         ``bounds`` are given where the verifier has them.  Equal questions have equal claims.
 
-        Raised: InputError, one line, for what is not accepted, before anything is computed or where it is met;
-        MissingPackageError where a package is needed that is not installed.  Nothing else; a claim that turns out to be false
-        is a bug of the verifier, or the reason why it is called unsound.
+        Raised: InputError, one line, for what is not accepted (such as a property where only one class can be asked for),
+        before anything is computed or where it is met; MissingPackageError where a package is needed that is not installed.
+        Nothing else; a claim that turns out to be false is a bug of the verifier, or the reason why it is called unsound.
         """
 
 
@@ -86,6 +92,13 @@ def _sound(network: Network, fmt: Format | None, gram: int, progress: Progress) 
     return sound_certifier(network, fmt, gram, progress)
 
 
+def _relaxation(name: str) -> Entry:
+    """The entry of a way to bound logits."""
+    return Entry(
+        lambda deployment: RelaxationVerifier(name, reasoning_of(deployment)), (Box, Ball), "graphs of layers", ("scipy",)
+    )
+
+
 _STACKS = "stacks of dense layers with ReLU"
 
 VERIFIERS: dict[str, Entry] = {
@@ -99,9 +112,11 @@ VERIFIERS: dict[str, Entry] = {
     "intervals": _intervals("intervals", ""),
     "intervals-elina": _intervals("intervals-elina", "elina"),
     "intervals-elina-sums": _intervals("intervals-elina-sums", "elina-sums"),
+    **{name: _relaxation(name) for name in BOUNDINGS},
 }
 """Every verifier: bounds of Lipschitz constants in rigorous ball arithmetic, in the verified certifier's own arithmetic, and
-with allowance for rounding; interval arithmetic rounded outward, as the library ELINA widens it, and as it is often quoted."""
+with allowance for rounding; interval arithmetic rounded outward, as the library ELINA widens it, and as it is often quoted;
+bounds of logits by relaxation in arrays."""
 
 NAMES = tuple(name for name, entry in VERIFIERS.items() if entry.prepare is not None)
 """Every Lipschitz certifier."""

@@ -42,6 +42,8 @@ class Claim:
     """Package name to version, of what computed it."""
     bounds: tuple[tuple[Fraction, Fraction], ...] = ()
     """Of boxes: a lower and an upper end of each output, row-major, between which it lies; empty where they are not known."""
+    point: tuple[float, ...] = field(default=(), compare=False)
+    """Where the verdict is ``sat``: a point of the region whose outputs are unsafe; empty where none is known."""
     reason: str = field(default="", compare=False)
     """Why the verdict is ``unknown``, in one line; empty for others."""
 

@@ -13,6 +13,7 @@ from fpsynth.sums.arithmetic import Deployment
 from fpsynth.verifiers.asked import box_in, in_time, require_held
 from fpsynth.verifiers.claims import Box, Claim, Region
 from fpsynth.verifiers.intervals import finite_bounds, network_intervals, widening_named
+from fpsynth.verifiers.properties import Property
 from fpsynth.version import __version__
 
 MAX_OPERATIONS = 1 << 18
@@ -44,10 +45,11 @@ class IntervalVerifier:
         """The deployment."""
         return self.deployment
 
-    def verify(self, network: Network, region: Region, *, budget: float | None = None) -> Claim:
-        """See ``base.Verifier``.  ``unsat`` where one logit's lower end is above all others' upper ends; never ``sat``.
+    def verify(self, network: Network, region: Region, unsafe: Property | None = None, *, budget: float | None = None) -> Claim:
+        """See ``base.Verifier``.  ``unsat`` where the bounds of the outputs exclude what is unsafe; never ``sat``.
 
-        A network with one output has no classes: its bounds are given, its verdict is ``unknown``.
+        Without a property: where one logit's lower end is above all others' upper ends.  A network with one output has no
+        classes: its bounds are given, its verdict is ``unknown``.
         """
         box = box_in(network, region, self.name)
         fmt = self.deployment.default.format
@@ -58,11 +60,11 @@ class IntervalVerifier:
                     f"{self.name} follows every rounding: {network.work} numbers added, selected or moved are more than"
                     f" {MAX_OPERATIONS}; use real arithmetic, or a smaller network"
                 )
-        return in_time(self.name, box, budget, lambda: self._claim(network, box))
+        return in_time(self.name, box, budget, lambda: self._claim(network, box, unsafe))
 
-    def _claim(self, network: Network, box: Box) -> Claim:
+    def _claim(self, network: Network, box: Box, unsafe: Property | None) -> Claim:
         bounds = self.bounds(network, box)
-        won, reason = _won(bounds)
+        won, reason = _won(bounds) if unsafe is None or not bounds else _excluded(bounds, unsafe)
         return Claim(
             self.name, box, "unsat" if won else "unknown", versions={"fpsynth": __version__}, bounds=bounds, reason=reason
         )
@@ -87,3 +89,12 @@ def _won(bounds: Sequence[tuple[Fraction, Fraction]]) -> tuple[bool, str]:
     if bounds[top][0] > bounds[other][1]:
         return True, ""
     return False, f"the intervals of outputs {min(top, other)} and {max(top, other)} overlap"
+
+
+def _excluded(bounds: Bounds, unsafe: Property) -> tuple[bool, str]:
+    """Whether no outputs within their bounds are unsafe; and why not."""
+    unsafe.require(len(bounds))
+    for conjunction in unsafe.unsafe:
+        if not any(one.beyond(one.least(bounds)) for one in conjunction):
+            return False, "outputs within the bounds are unsafe"
+    return True, ""

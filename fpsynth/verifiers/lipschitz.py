@@ -19,6 +19,7 @@ from fpsynth.verifiers.asked import ball_in, in_time, require_held, require_stac
 from fpsynth.verifiers.claims import Ball, Claim, Region
 from fpsynth.verifiers.covered import covers_all
 from fpsynth.verifiers.margins import Bounds, Logits, Progress, no_progress
+from fpsynth.verifiers.properties import Property, one_class
 from fpsynth.version import __version__
 
 
@@ -93,8 +94,11 @@ class LipschitzVerifier:
         """Real arithmetic; the sound one: every deployment in a format that ``covered.covers_all`` allows."""
         return self.deployment.default.format or FLOAT64 if self.sound else Deployment(REAL)
 
-    def verify(self, network: Network, region: Region, *, budget: float | None = None) -> Claim:
-        """See ``base.Verifier``.  ``unsat`` where the certifier accepts the radius; it never says ``sat``."""
+    def verify(self, network: Network, region: Region, unsafe: Property | None = None, *, budget: float | None = None) -> Claim:
+        """See ``base.Verifier``.  ``unsat`` where the certifier accepts the radius; it never says ``sat``.
+
+        Properties are those of one class, which must be that of the centre.
+        """
         ball = ball_in(network, region, self.name)
         fmt = self.deployment.default.format
         if fmt is not None:
@@ -103,11 +107,16 @@ class LipschitzVerifier:
             require_stack(network, self.name)
         if self.sound and fmt is not None and not covers_all(network, self.deployment, fmt):
             raise InputError(f"{self.name} bounds what is rounded to nearest, sum by sum, in {fmt}: not {self.deployment}")
-        return in_time(self.name, ball, budget, lambda: self._judged(network, ball))
+        return in_time(self.name, ball, budget, lambda: self._judged(network, ball, unsafe))
 
-    def _judged(self, network: Network, ball: Ball) -> Claim:
+    def _judged(self, network: Network, ball: Ball, unsafe: Property | None) -> Claim:
+        logits = self._logits(network, ball.centre)
+        if unsafe is not None:
+            label = max(range(len(logits)), key=lambda k: (logits[k], -k))
+            if unsafe != one_class(label, len(logits)):
+                raise InputError(f"{self.name} takes one property only: that the class is {label}, that of the centre")
         certifier = _prepared(self.prepare, network, self.deployment.default.format, self.gram)
-        return judged(certifier, ball, self._logits(network, ball.centre))
+        return judged(certifier, ball, logits)
 
     def _logits(self, network: Network, centre: tuple[float, ...]) -> Logits:
         fmt = self.deployment.default.format

@@ -28,6 +28,14 @@ class Inequality:
         total = sum((c * Fraction(outputs[k]) for k, c in self.coefficients), Fraction(0))
         return total < self.bound if self.strict else total <= self.bound
 
+    def least(self, bounds: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+        """The least that its left side is for outputs between these bounds."""
+        return sum((c * bounds[k][0 if c > 0 else 1] for k, c in self.coefficients), Fraction(0))
+
+    def beyond(self, least: Fraction) -> bool:
+        """Whether it is false wherever its left side is at least ``least``."""
+        return least >= self.bound if self.strict else least > self.bound
+
 
 @dataclass(frozen=True)
 class Property:
@@ -70,12 +78,8 @@ class Property:
 
 
 def _beyond(inequality: Inequality, least: float) -> bool:
-    """Whether it is false wherever its left side is at least ``least``."""
-    if least == np.inf:
-        return True
-    if not np.isfinite(least):
-        return False
-    return Fraction(least) >= inequality.bound if inequality.strict else Fraction(least) > inequality.bound
+    """The same of a number that may be infinite."""
+    return least == np.inf or (bool(np.isfinite(least)) and inequality.beyond(Fraction(least)))
 
 
 def one_class(label: int, outputs: int) -> Property:

@@ -23,7 +23,7 @@ from fpsynth.networks.layers import BatchNormalisation, Convolution, Dense, Divi
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.orders import parse_order
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.verifiers import VERIFIERS, Ball, Box, Region, Verifier, verifier
+from fpsynth.verifiers import VERIFIERS, Ball, Box, Claim, Region, Verifier, verifier
 
 HALF = Deployment(Arithmetic(FLOAT16, order=parse_order("pairwise"), fused=True))
 SINGLE = Deployment(Arithmetic(FLOAT32))
@@ -103,18 +103,29 @@ def test_no_point_of_a_claimed_ball_has_another_class(name: str, deployment: Dep
         return  # what is claimed of real numbers rests on computed logits then: see the test of what refutes it
     for network in networks(name, rng, fmt) * 4:
         centre = tuple(nearest(rng.uniform(-1, 1), fmt) for _ in range(math.prod(network.input_shape)))
-        supremum = judge.verify(network, Ball(centre, Fraction(0))).supremum
-        if not supremum:
+        claim = largest_claim(judge, network, centre)
+        if claim is None:
             continue
-        claim = judge.verify(network, Ball(centre, supremum * Fraction(999, 1000)))
-        assert (claim.verdict, claim.supremum, claim.reason) == ("unsat", supremum, "")
-        assert judge.verify(network, Ball(centre, supremum)).verdict == "unknown"
         claimed += 1
         top = argmax(results(judge.reasons_in, network, centre)[0])
         for point in points_in(rng, network, claim.region, fmt):
             for logits in results(judge.reasons_in, network, point):
                 assert all(logits[top] > logits[k] for k in range(len(logits)) if k != top)
     assert claimed >= 4
+
+
+def largest_claim(judge: Verifier, network: Network, centre: tuple[float, ...]) -> Claim | None:
+    """Of about the largest ball that is claimed: just below the supremum, or where none is known the first of halved radii."""
+    supremum = judge.verify(network, Ball(centre, Fraction(0))).supremum
+    if supremum is None:
+        radii = (Fraction(1, 2**k) for k in range(20))
+        return next((claim for radius in radii if (claim := judge.verify(network, Ball(centre, radius))).accepted), None)
+    if not supremum:
+        return None
+    claim = judge.verify(network, Ball(centre, supremum * Fraction(999, 1000)))
+    assert (claim.verdict, claim.supremum, claim.reason) == ("unsat", supremum, "")
+    assert judge.verify(network, Ball(centre, supremum)).verdict == "unknown"
+    return claim
 
 
 def points_in(rng: random.Random, network: Network, ball: Region, fmt: Format) -> list[Sequence[float]]:
@@ -203,6 +214,8 @@ REFUSED: dict[str, tuple[Network, Callable[[str], Region], str]] = {
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("network", "region", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_not_accepted_is_one_line(name: str, network: Network, region: Callable[[str], Region], reason: str) -> None:
+    if "takes" in reason and len(VERIFIERS[name].regions) > 1:
+        return
     with pytest.raises(InputError, match=reason) as caught:
         verifier(name, SINGLE).verify(network, region(name))
     assert "\n" not in str(caught.value)
@@ -220,7 +233,7 @@ def test_a_network_that_it_does_not_take_is_one_line_with_the_node(name: str) ->
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", BALLS)
+@pytest.mark.parametrize("name", [name for name in BALLS if name not in BOXES])
 def test_a_ball_needs_classes(name: str) -> None:
     with pytest.raises(InputError, match="one output"):
         verifier(name, SINGLE).verify(dense_relu([Dense([[1.0]])]), Ball((0.0,), Fraction(1)))
@@ -306,7 +319,7 @@ def test_it_needs_the_packages_that_its_line_says_and_no_other(name: str, monkey
     real = builtins.__import__
 
     def without(module: str, *rest: Any) -> Any:
-        if module.split(".")[0] in ("flint", "numba", "z3", "torch"):
+        if module.split(".")[0] in ("flint", "numba", "scipy", "z3", "torch"):
             raise ImportError(module)
         return real(module, *rest)
 
@@ -314,7 +327,7 @@ def test_it_needs_the_packages_that_its_line_says_and_no_other(name: str, monkey
     region = region_of(name, [0.5, 0.25, 1.0], 0.0)
     monkeypatch.setattr(builtins, "__import__", without)
     if VERIFIERS[name].packages:
-        with pytest.raises(MissingPackageError, match="python-flint"):
+        with pytest.raises(MissingPackageError, match=VERIFIERS[name].packages[0]):
             verifier(name, SINGLE).verify(network, region)
     else:
         assert verifier(name, SINGLE).verify(network, region).verifier == name

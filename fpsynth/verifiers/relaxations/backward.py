@@ -75,11 +75,22 @@ class Backward:
             with np.errstate(over="ignore", invalid="ignore"):
                 self._spread(layer, self._through(layer, matrix))
         last = self.coefficients.pop(INPUT, None)
+        if self.trace is not None and last is not None:
+            self.trace[INPUT] = last
+        return self._least(last, inputs)
+
+    def ended(self, layer: PreparedLayer, matrix: Matrix, inputs: Inputs) -> Floats:
+        """A lower bound of A z, z being the results of a layer whose own inputs are these."""
         with np.errstate(over="ignore", invalid="ignore"):
-            least = self.constant if last is None else self._added(self.constant, inputs.least(last, self.network.reasoning))
+            return self._least(self._through(layer, matrix), inputs)
+
+    def _least(self, last: Matrix | None, inputs: Inputs) -> Floats:
+        reasoning = self.network.reasoning
+        with np.errstate(over="ignore", invalid="ignore"):
+            least = self.constant if last is None else self._added(self.constant, inputs.least(last, reasoning))
             bound = least - self.lost
-            if self.network.reasoning.rigorous:
-                bound = bound - self.network.reasoning.gamma(4) * (np.abs(least) + self.lost) - self.network.reasoning.least
+            if reasoning.rigorous:
+                bound = bound - reasoning.gamma(4) * (np.abs(least) + self.lost) - reasoning.least
         return np.where(np.isnan(bound), -np.inf, bound)
 
     def _through(self, layer: PreparedLayer, matrix: Matrix) -> Matrix:

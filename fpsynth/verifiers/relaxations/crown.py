@@ -33,19 +33,25 @@ class Analysis:
 
 
 def analysed(
-    network: PreparedNetwork, inputs: Inputs, known: Mapping[str, Ends] | None = None, *, refined: bool = True
+    network: PreparedNetwork,
+    inputs: Inputs,
+    known: Mapping[str, Ends] | None = None,
+    *,
+    refined: bool = True,
+    everywhere: bool = False,
 ) -> Analysis:
     """The ends and relaxations of every layer over the inputs.
 
     ``known``: ends that hold as well (of a part of the region, for one, that a split has made smaller).  ``refined``: whether
-    inputs of selections that neither of their pieces holds are bounded by substitution, or by intervals alone.
+    inputs of selections that neither of their pieces holds are bounded by substitution, or by intervals alone;
+    ``everywhere``: all inputs of selections are.
     """
     found: dict[str, Ends] = {INPUT: inputs.box}
     relaxations: dict[str, Relaxed] = {}
     for layer in network.layers:
         if isinstance(layer.made, Selecting):
             if refined:
-                _refine(network, layer, inputs, found, relaxations)
+                _refine(network, layer, inputs, found, relaxations, everywhere)
             relaxations[layer.name] = relaxed(layer, found)
         own = layer_ends(layer, found)
         found[layer.name] = own if known is None or layer.name not in known else own.within(known[layer.name])
@@ -58,15 +64,17 @@ def _refine(
     inputs: Inputs,
     found: dict[str, Ends],
     relaxations: Mapping[str, Relaxed],
+    everywhere: bool,
 ) -> None:
     """Bring the ends of a selection's inputs closer, where that may matter."""
     assert isinstance(selection.made, Selecting)
     given = source_ends(selection, found)
     if not (np.isfinite(given.lower).all() and np.isfinite(given.upper).all()):
         return
-    unstable = selection.made.unstable(given.lower, given.upper)
+    unstable = np.arange(len(given.lower)) if everywhere else selection.made.unstable(given.lower, given.upper)
     for source, part in zip(selection.sources, selection.slices, strict=True):
-        if source == INPUT or (not relaxations and network.named[source].sources == (INPUT,)):
+        first = not relaxations and source != INPUT and network.named[source].sources == (INPUT,)
+        if source == INPUT or (first and inputs.centre is None):
             continue  # intervals are exact there
         chosen = unstable[(unstable >= part.start) & (unstable < part.stop)] - part.start
         if len(chosen):

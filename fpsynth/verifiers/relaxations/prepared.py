@@ -10,12 +10,13 @@ from functools import cached_property
 import numpy as np
 
 from fpsynth.aliases import Floats
+from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import LayerLosses
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers.structure import Selection, Sums
 from fpsynth.networks.network import Network
 from fpsynth.verifiers.relaxations.lines import Selecting
-from fpsynth.verifiers.relaxations.maps import AffineMap, affine_map
+from fpsynth.verifiers.relaxations.maps import AffineMap, affine_map, scipy_sparse
 from fpsynth.verifiers.relaxations.reasoning import Reasoning, magnitude
 
 
@@ -116,6 +117,7 @@ def prepared(network: Network, reasoning: Reasoning) -> PreparedNetwork:
     Raises InputError for a layer that is too large, and for sound reasoning about a batch normalisation, which must be
     rewritten as what it is computed as; MissingPackageError where scipy is needed and absent.
     """
+    scipy_sparse()  # where it is absent, it is so for every network
     graph = network.logits
     sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape in graph.shapes.items()}
     order = [node for node in graph.nodes if node.name != graph.output] + [graph[graph.output]]
@@ -129,6 +131,8 @@ def prepared(network: Network, reasoning: Reasoning) -> PreparedNetwork:
             made = affine_map(structure, sum(own))
             made = None if made is None else made.cast(reasoning.dtype)
             if isinstance(structure, Sums) and reasoning.deployed is not None:
+                if structure.normalisation is not None:
+                    raise InputError(f"{node.name}: libraries compute a batch normalisation in several ways: fold it first")
                 losses = LayerLosses(
                     node.name, structure, reasoning.deployed, reasoning.deployment, graph.sums.index(node.name)
                 )

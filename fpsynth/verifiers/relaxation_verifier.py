@@ -1,0 +1,149 @@
+"""Bounds by relaxation as a verifier of balls and boxes: intervals, zonotopes, DeepPoly, CROWN, alpha-CROWN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+
+from fpsynth.aliases import Floats
+from fpsynth.formats import Format
+from fpsynth.networks.network import Network
+from fpsynth.packages import package_version
+from fpsynth.sums.arithmetic import REAL, Deployment
+from fpsynth.verifiers.asked import ball_in, box_in, in_time, require_held
+from fpsynth.verifiers.claims import Ball, Claim, Region
+from fpsynth.verifiers.properties import Property, one_class
+from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, Bounded
+from fpsynth.verifiers.relaxations.ends import Ends, interval_ends
+from fpsynth.verifiers.relaxations.points import violation
+from fpsynth.verifiers.relaxations.prepared import PreparedNetwork, prepared
+from fpsynth.verifiers.relaxations.reasoning import REAL as REAL_NUMBERS
+from fpsynth.verifiers.relaxations.reasoning import Reasoning, sound
+from fpsynth.verifiers.relaxations.region import Inputs, inputs_of
+from fpsynth.version import __version__
+from fpsynth.workers.deadlines import require_time
+
+Outcome = tuple[str, tuple[float, ...], str]
+"""Verdict, point, reason."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, ready to be bounded."""
+
+    network: Network
+    known: PreparedNetwork
+    region: Region
+    inputs: Inputs
+    unsafe: Property
+
+    def rows(self) -> Floats:
+        """The left sides of the property's inequalities, (inequalities, outputs)."""
+        return self.unsafe.rows(self.known.outputs)[0]
+
+    def violation(self, points: Iterable[Floats]) -> tuple[float, ...]:
+        """The first of the points that is unsafe for certain."""
+        return violation(self.network, self.known, self.region, self.unsafe, points)
+
+
+@dataclass(frozen=True)
+class RelaxationVerifier:
+    """A way to bound logits as a ``base.Verifier``; what its claims are of is what it reasons in.
+
+    ``float32`` and ``float64`` reasoning are models of verifiers without allowance for rounding: they claim to be of real
+    arithmetic, and may be wrong.
+    """
+
+    name: str
+    reasoning: Reasoning
+
+    @property
+    def reasons_in(self) -> Deployment | Format:
+        """Real arithmetic; a deployment; or all in a format that round to nearest, in that format or in wider ones."""
+        if self.reasoning.deployed is None:
+            return Deployment(REAL)
+        return self.reasoning.deployment or self.reasoning.deployed
+
+    def verify(self, network: Network, region: Region, unsafe: Property | None = None, *, budget: float | None = None) -> Claim:
+        """See ``base.Verifier``."""
+        region = (ball_in if isinstance(region, Ball) else box_in)(network, region, self.name)
+        if self.reasoning.deployed is not None:
+            require_held(network, region, self.reasoning.deployed)
+        return in_time(self.name, region, budget, lambda: self._claim(network, region, unsafe))
+
+    def _claim(self, network: Network, region: Region, unsafe: Property | None) -> Claim:
+        require_time()
+        known = prepared_for(network, self.reasoning)
+        inputs = inputs_of(region, self.reasoning)
+        if unsafe is None:
+            if known.outputs < 2:
+                found = BOUNDINGS[self.name](known, inputs, np.eye(1))
+                return self._said(region, ("unknown", (), "a network with one output has no classes"), found.outputs)
+            unsafe = one_class(class_at(known, inputs), known.outputs)
+        unsafe.require(known.outputs)
+        asked = Asked(network, known, region, inputs, unsafe)
+        found = BOUNDINGS[self.name](known, inputs, asked.rows())
+        return self._said(region, decided(asked, found), found.outputs)
+
+    def _said(self, region: Region, outcome: Outcome, outputs: Ends) -> Claim:
+        verdict, point, reason = outcome
+        return Claim(self.name, region, verdict, None, _versions(), exact_ends(outputs), point, reason)
+
+
+def decided(asked: Asked, found: Bounded) -> Outcome:
+    """What bounds say of a property: proved, violated at the middle of the region, or neither."""
+    if asked.unsafe.excluded(found.least.tolist()):
+        return "unsat", (), ""
+    if point := asked.violation([middle(asked.inputs)]):
+        return "sat", point, ""
+    if not np.isfinite(found.least).all():
+        return "unknown", (), "an end of an interval is infinite or NaN"
+    return "unknown", (), f"the bounds do not exclude it: the least of a left side is at least {found.least.min():.6g}"
+
+
+def middle(inputs: Inputs) -> Floats:
+    """The centre of a region."""
+    if inputs.centre is not None:
+        return inputs.centre
+    half = inputs.box.lower.dtype.type(0.5)
+    return np.clip(inputs.box.lower * half + inputs.box.upper * half, inputs.box.lower, inputs.box.upper)
+
+
+def class_at(known: PreparedNetwork, inputs: Inputs) -> int:
+    """The class of the middle of a region, about."""
+    point = middle(inputs)
+    logits = interval_ends(known, Ends(point, point))[known.output]
+    return int(np.argmax(logits.lower))
+
+
+def exact_ends(outputs: Ends) -> tuple[tuple[Fraction, Fraction], ...]:
+    """As rationals; empty where one is infinite."""
+    if not (np.isfinite(outputs.lower).all() and np.isfinite(outputs.upper).all()):
+        return ()
+    return tuple((Fraction(a), Fraction(b)) for a, b in zip(outputs.lower.tolist(), outputs.upper.tolist(), strict=True))
+
+
+@lru_cache(maxsize=8)
+def prepared_for(network: Network, reasoning: Reasoning) -> PreparedNetwork:
+    """``prepared``, kept."""
+    return prepared(network, reasoning)
+
+
+@lru_cache(maxsize=1)
+def _found_versions() -> tuple[tuple[str, str], ...]:
+    known = {"fpsynth": __version__, "numpy": package_version("numpy"), "scipy": package_version("scipy")}
+    return tuple((name, version) for name, version in known.items() if version)
+
+
+def _versions() -> dict[str, str]:
+    return dict(_found_versions())
+
+
+def reasoning_of(deployment: Deployment) -> Reasoning:
+    """Sound reasoning about a deployment, or rigorous reasoning about real numbers."""
+    fmt = deployment.default.format
+    return REAL_NUMBERS if fmt is None else sound(fmt, deployment, "deployment")

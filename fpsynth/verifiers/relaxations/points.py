@@ -1,0 +1,70 @@
+"""Points that violate a property for certain, in what a verifier reasons in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from fpsynth.aliases import Floats
+from fpsynth.evaluators.enclosing import enclosed_logits
+from fpsynth.evaluators.float_arrays import round_array
+from fpsynth.formats import Format
+from fpsynth.networks.network import Network
+from fpsynth.verifiers.claims import Ball, Region
+from fpsynth.verifiers.properties import Property
+from fpsynth.verifiers.relaxations.bounding import least_by_intervals
+from fpsynth.verifiers.relaxations.ends import Ends, interval_ends
+from fpsynth.verifiers.relaxations.prepared import PreparedNetwork
+from fpsynth.verifiers.relaxations.region import Inputs
+
+EXACT = 1 << 15
+"""Products of a network up to which points are evaluated in exact rationals."""
+
+
+def violation(
+    network: Network, known: PreparedNetwork, region: Region, unsafe: Property, points: Iterable[Floats]
+) -> tuple[float, ...]:
+    """The first point of the region whose outputs are unsafe for certain; none: empty.
+
+    Where bounds are of exact values, a small network is evaluated in rationals; else the bounds of the point alone decide.
+    """
+    for point in points:
+        numbers = tuple(_into(known.reasoning.deployed, point).tolist())
+        if inside(region, numbers) and _violates(network, known, unsafe, numbers):
+            return numbers
+    return ()
+
+
+def inside(region: Region, point: Sequence[float]) -> bool:
+    """Whether a point is one of the region, exactly."""
+    if not isinstance(region, Ball):
+        return all(low <= x <= high for low, x, high in zip(region.lower, point, region.upper, strict=True))
+    squares = sum(((Fraction(x) - Fraction(c)) ** 2 for x, c in zip(point, region.centre, strict=True)), Fraction(0))
+    return squares <= region.radius**2
+
+
+def _into(fmt: Format | None, point: Floats) -> Floats:
+    """A point that the deployed network can read."""
+    numbers = point.astype(np.float64)
+    return numbers if fmt is None else round_array(numbers, fmt)
+
+
+def _violates(network: Network, known: PreparedNetwork, unsafe: Property, point: tuple[float, ...]) -> bool:
+    if known.reasoning.name == "real" and network.operations <= EXACT:
+        ends = enclosed_logits(network, [(x, x) for x in point])
+        if all(low == high for low, high in ends):
+            return unsafe.violated([low for low, _ in ends])
+    numbers = np.array(point, known.reasoning.dtype)
+    inputs = Inputs(Ends(numbers, numbers))
+    found = interval_ends(known, inputs.box)
+    rows, bounds = unsafe.rows(known.outputs)
+    if not len(rows):
+        return any(not conjunction for conjunction in unsafe.unsafe)
+    most = -least_by_intervals(known, inputs, found, -rows)
+    true = {
+        one: bool(np.isfinite(top)) and (Fraction(float(top)) < bound if one.strict else Fraction(float(top)) <= bound)
+        for one, top, bound in zip(unsafe.inequalities, most, bounds, strict=True)
+    }
+    return any(all(true[one] for one in conjunction) for conjunction in unsafe.unsafe)
