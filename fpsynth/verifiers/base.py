@@ -19,7 +19,7 @@ from fpsynth.verifiers.lipschitz_sound import sound_certifier
 from fpsynth.verifiers.margins import Progress, no_progress
 from fpsynth.verifiers.properties import Property
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier, reasoning_of
-from fpsynth.verifiers.relaxations.bounding import BOUNDINGS
+from fpsynth.verifiers.relaxations.deciding import DECISIONS
 
 __all__ = ["NAMES", "VERIFIERS", "Certifier", "Entry", "Verifier", "certifier", "verifier"]
 
@@ -112,7 +112,7 @@ VERIFIERS: dict[str, Entry] = {
     "intervals": _intervals("intervals", ""),
     "intervals-elina": _intervals("intervals-elina", "elina"),
     "intervals-elina-sums": _intervals("intervals-elina-sums", "elina-sums"),
-    **{name: _relaxation(name) for name in BOUNDINGS},
+    **{name: _relaxation(name) for name in DECISIONS},
 }
 """Every verifier: bounds of Lipschitz constants in rigorous ball arithmetic, in the verified certifier's own arithmetic, and
 with allowance for rounding; interval arithmetic rounded outward, as the library ELINA widens it, and as it is often quoted;

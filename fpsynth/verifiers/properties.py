@@ -36,6 +36,10 @@ class Inequality:
         """Whether it is false wherever its left side is at least ``least``."""
         return least >= self.bound if self.strict else least > self.bound
 
+    def excluded_by(self, least: float) -> bool:
+        """The same of a number that may be infinite, or none."""
+        return least == np.inf or (bool(np.isfinite(least)) and self.beyond(Fraction(least)))
+
 
 @dataclass(frozen=True)
 class Property:
@@ -74,12 +78,7 @@ class Property:
     def excluded(self, least: Sequence[float]) -> bool:
         """Whether no outputs are unsafe whose inequalities' left sides are at least these numbers, in their order."""
         least_of = dict(zip(self.inequalities, least, strict=True))
-        return all(any(_beyond(one, least_of[one]) for one in conjunction) for conjunction in self.unsafe)
-
-
-def _beyond(inequality: Inequality, least: float) -> bool:
-    """The same of a number that may be infinite."""
-    return least == np.inf or (bool(np.isfinite(least)) and inequality.beyond(Fraction(least)))
+        return all(any(one.excluded_by(least_of[one]) for one in conjunction) for conjunction in self.unsafe)
 
 
 def one_class(label: int, outputs: int) -> Property:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
 
-from fpsynth.aliases import Floats
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.packages import package_version
@@ -17,37 +15,16 @@ from fpsynth.sums.arithmetic import REAL, Deployment
 from fpsynth.verifiers.asked import ball_in, box_in, in_time, require_held
 from fpsynth.verifiers.claims import Ball, Claim, Region
 from fpsynth.verifiers.properties import Property, one_class
-from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, Bounded
+from fpsynth.verifiers.relaxations.asked import Asked, Outcome, middle
+from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, by_substitution
+from fpsynth.verifiers.relaxations.deciding import DECISIONS
 from fpsynth.verifiers.relaxations.ends import Ends, interval_ends
-from fpsynth.verifiers.relaxations.points import violation
 from fpsynth.verifiers.relaxations.prepared import PreparedNetwork, prepared
 from fpsynth.verifiers.relaxations.reasoning import REAL as REAL_NUMBERS
 from fpsynth.verifiers.relaxations.reasoning import Reasoning, sound
 from fpsynth.verifiers.relaxations.region import Inputs, inputs_of
 from fpsynth.version import __version__
 from fpsynth.workers.deadlines import require_time
-
-Outcome = tuple[str, tuple[float, ...], str]
-"""Verdict, point, reason."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question, ready to be bounded."""
-
-    network: Network
-    known: PreparedNetwork
-    region: Region
-    inputs: Inputs
-    unsafe: Property
-
-    def rows(self) -> Floats:
-        """The left sides of the property's inequalities, (inequalities, outputs)."""
-        return self.unsafe.rows(self.known.outputs)[0]
-
-    def violation(self, points: Iterable[Floats]) -> tuple[float, ...]:
-        """The first of the points that is unsafe for certain."""
-        return violation(self.network, self.known, self.region, self.unsafe, points)
 
 
 @dataclass(frozen=True)
@@ -73,44 +50,24 @@ class RelaxationVerifier:
         region = (ball_in if isinstance(region, Ball) else box_in)(network, region, self.name)
         if self.reasoning.deployed is not None:
             require_held(network, region, self.reasoning.deployed)
-        return in_time(self.name, region, budget, lambda: self._claim(network, region, unsafe))
+        return in_time(self.name, region, budget, lambda: self._claim(network, region, unsafe, budget is not None))
 
-    def _claim(self, network: Network, region: Region, unsafe: Property | None) -> Claim:
+    def _claim(self, network: Network, region: Region, unsafe: Property | None, limited: bool) -> Claim:
         require_time()
         known = prepared_for(network, self.reasoning)
         inputs = inputs_of(region, self.reasoning)
         if unsafe is None:
             if known.outputs < 2:
-                found = BOUNDINGS[self.name](known, inputs, np.eye(1))
+                found = BOUNDINGS.get(self.name, by_substitution)(known, inputs, np.eye(1))
                 return self._said(region, ("unknown", (), "a network with one output has no classes"), found.outputs)
             unsafe = one_class(class_at(known, inputs), known.outputs)
         unsafe.require(known.outputs)
-        asked = Asked(network, known, region, inputs, unsafe)
-        found = BOUNDINGS[self.name](known, inputs, asked.rows())
-        return self._said(region, decided(asked, found), found.outputs)
+        outcome, outputs = DECISIONS[self.name](Asked(network, known, region, inputs, unsafe, limited))
+        return self._said(region, outcome, outputs)
 
     def _said(self, region: Region, outcome: Outcome, outputs: Ends) -> Claim:
         verdict, point, reason = outcome
         return Claim(self.name, region, verdict, None, _versions(), exact_ends(outputs), point, reason)
-
-
-def decided(asked: Asked, found: Bounded) -> Outcome:
-    """What bounds say of a property: proved, violated at the middle of the region, or neither."""
-    if asked.unsafe.excluded(found.least.tolist()):
-        return "unsat", (), ""
-    if point := asked.violation([middle(asked.inputs)]):
-        return "sat", point, ""
-    if not np.isfinite(found.least).all():
-        return "unknown", (), "an end of an interval is infinite or NaN"
-    return "unknown", (), f"the bounds do not exclude it: the least of a left side is at least {found.least.min():.6g}"
-
-
-def middle(inputs: Inputs) -> Floats:
-    """The centre of a region."""
-    if inputs.centre is not None:
-        return inputs.centre
-    half = inputs.box.lower.dtype.type(0.5)
-    return np.clip(inputs.box.lower * half + inputs.box.upper * half, inputs.box.lower, inputs.box.upper)
 
 
 def class_at(known: PreparedNetwork, inputs: Inputs) -> int:

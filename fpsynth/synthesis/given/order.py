@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fpsynth.aliases import Floats
-from fpsynth.confirmation import replay
+from fpsynth.confirmation.replay import replay
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.evaluators.rounded import rounded_points

@@ -185,14 +185,18 @@ def least_values(
     relaxations: Mapping[str, Relaxed],
     at: Mapping[str, Matrix],
     trace: dict[str, Any] | None = None,
+    constant: Floats | None = None,
 ) -> Floats:
-    """A lower bound, over the inputs, of each row of the sum of A z over nodes; ``at``: A of each node, (rows, numbers).
+    """A lower bound, over the inputs, of each row of the sum of A z over nodes, and of a constant (rows,).
 
-    ``found`` and ``relaxations``: valid for all inputs of the region.
+    ``at``: A of each node, (rows, numbers).  ``found`` and ``relaxations``: valid for all inputs of the region.  ``trace`` is
+    given the coefficients of every selection's results, and of the inputs.
     """
     rows = next(iter(at.values())).shape[0]
     nothing = np.zeros(rows, network.reasoning.dtype)
-    return Backward(network, found, relaxations, nothing, nothing, dict(at), trace).run(inputs)
+    return Backward(network, found, relaxations, nothing if constant is None else constant, nothing, dict(at), trace).run(
+        inputs
+    )
 
 
 def turns(rows: int, width: int) -> list[slice]:

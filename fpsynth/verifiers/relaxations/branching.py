@@ -1,0 +1,195 @@
+"""Branch and bound: a region in parts, each bounded by itself, until none is left, a point is found, or time is over.
+
+A part is a half of a part: by an input, where there are few, else by the sign of a number that a selection reads.  The worst
+part comes first.  (Bunel et al., "Branch and bound for piecewise linear neural network verification", JMLR 2020.)
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fpsynth.aliases import Floats
+from fpsynth.networks.graph import INPUT
+from fpsynth.verifiers.relaxations.alpha import Split, dense, improved
+from fpsynth.verifiers.relaxations.asked import Asked, Outcome, middle
+from fpsynth.verifiers.relaxations.backward import least_values
+from fpsynth.verifiers.relaxations.crown import Analysis, analysed
+from fpsynth.verifiers.relaxations.ends import Ends
+from fpsynth.verifiers.relaxations.lines import Selecting
+from fpsynth.verifiers.relaxations.region import Inputs
+from fpsynth.workers.deadlines import require_time
+
+FEW = 16
+"""Inputs up to which they are split."""
+MAX_PARTS = 200
+"""Where no time limit ends the search."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of the region."""
+
+    inputs: Inputs
+    known: Mapping[str, Ends]
+    """Ends that hold in it."""
+    splits: tuple[Split, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What is known of a part."""
+
+    part: Part
+    analysis: Analysis
+    least: Floats
+    """Of each of the property's inequalities."""
+    open: int
+    """The inequality that is nearest to excluding a conjunction that is not excluded yet; -1: all are."""
+
+
+def branched(asked: Asked) -> tuple[Outcome, int]:
+    """What becomes of a property, and how many parts were looked at.
+
+    Ends where the time is over by OutOfTimeError, as everything here.
+    """
+    ticket = itertools.count()
+    whole = _judged(asked, Part(asked.inputs, {}, ()))
+    waiting = [(0.0, next(ticket), whole)] if whole.open >= 0 else []
+    looked = 1
+    if point := asked.violation([middle(asked.inputs), *_hostile(asked, whole)]):
+        return ("sat", point, ""), looked
+    while waiting and (asked.limited or looked < MAX_PARTS):
+        require_time()
+        _, _, judged = heapq.heappop(waiting)
+        halves = _halves(asked, judged)
+        if not halves:
+            return ("unknown", (), "a part of the region cannot be split further"), looked
+        for half in halves:
+            looked += 1
+            inner = _judged(asked, half)
+            if inner.open < 0:
+                continue
+            if point := asked.violation([*_hostile(asked, inner), middle(half.inputs)]):
+                return ("sat", point, ""), looked
+            heapq.heappush(waiting, (float(inner.least[inner.open]), next(ticket), inner))
+    if waiting:
+        return ("unknown", (), f"{looked} parts of the region were looked at, and {len(waiting)} are open"), looked
+    return ("unsat", (), ""), looked
+
+
+def _judged(asked: Asked, part: Part) -> Judged:
+    """Bounds of a part: its ends anew where its inputs were split, else those of the whole region, brought closer."""
+    fresh = part.inputs is not asked.inputs or not part.known
+    analysis = analysed(asked.known, part.inputs, part.known, refined=fresh)
+    if any((ends.lower > ends.upper).any() for ends in analysis.found.values()):
+        return Judged(part, analysis, np.zeros(0), -1)  # no input does what the splits ask for
+    least = improved(asked.known, part.inputs, analysis, asked.rows(), _bounds(asked), part.splits)
+    return Judged(part, analysis, least, _open(asked, least))
+
+
+def _bounds(asked: Asked) -> Floats:
+    """Above which a left side excludes its inequality, (inequalities,)."""
+    return np.array([float(one.bound) for one in asked.unsafe.inequalities])
+
+
+def _open(asked: Asked, least: Floats) -> int:
+    """See ``Judged.open``."""
+    place = {one: k for k, one in enumerate(asked.unsafe.inequalities)}
+    best, worst = -1, np.inf
+    for conjunction in asked.unsafe.unsafe:
+        places = [place[one] for one in conjunction]
+        if any(one.excluded_by(float(least[k])) for k, one in zip(places, conjunction, strict=True)):
+            continue
+        if not places:
+            return 0
+        nearest = max(places, key=lambda k: least[k] - float(asked.unsafe.inequalities[k].bound))
+        gap = least[nearest] - float(asked.unsafe.inequalities[nearest].bound)
+        if gap < worst:
+            best, worst = nearest, gap
+    return best
+
+
+def _traced(asked: Asked, judged: Judged) -> dict[str, Floats]:
+    """The coefficients of every selection's results, and of the inputs, on the way of the open row."""
+    trace: dict[str, Any] = {}
+    row = asked.rows()[judged.open : judged.open + 1].astype(asked.known.reasoning.dtype)
+    at = {asked.known.output: row}
+    least_values(asked.known, judged.part.inputs, judged.analysis.found, judged.analysis.relaxations, at, trace)
+    return {name: dense(matrix)[0] for name, matrix in trace.items()}
+
+
+def _hostile(asked: Asked, judged: Judged) -> Iterator[Floats]:
+    """Points at which a bound of the open row is the least."""
+    if judged.open >= 0:
+        coefficients = _traced(asked, judged).get(INPUT)
+        if coefficients is not None:
+            yield judged.part.inputs.minimisers(coefficients[None])[0]
+
+
+def _halves(asked: Asked, judged: Judged) -> list[Part]:
+    """A part in two; none where there is nothing to split."""
+    trace = _traced(asked, judged)
+    few = len(judged.part.inputs.box.lower) <= FEW
+    split = None if few else _worst_number(asked, judged, trace)
+    return _by_input(judged, trace) if split is None else _by_number(asked, judged, split)
+
+
+def _by_input(judged: Judged, trace: Mapping[str, Floats]) -> list[Part]:
+    """By the input whose range moves the bound the most."""
+    inputs = judged.part.inputs
+    lower, upper = inputs.box.lower, inputs.box.upper
+    widths = upper - lower
+    weights = np.abs(trace[INPUT]) + 1e-6 * np.abs(trace[INPUT]).max(initial=1.0) if INPUT in trace else np.ones_like(widths)
+    place = int((weights * widths).argmax())
+    half = lower.dtype.type(0.5)
+    cut = lower[place] * half + upper[place] * half
+    if not lower[place] < cut < upper[place]:
+        return []
+    first, second = upper.copy(), lower.copy()
+    first[place] = second[place] = cut
+    parts = (Ends(lower, first), Ends(second, upper))
+    known = judged.part.known or {}
+    return [Part(replace(inputs, box=box), known, judged.part.splits) for box in parts]
+
+
+def _worst_number(asked: Asked, judged: Judged, trace: Mapping[str, Floats]) -> Split | None:
+    """The number whose lines are the farthest apart for the open row; None where all selections are straight."""
+    best, score = None, 0.0
+    for layer in asked.known.layers:
+        own = trace.get(layer.name)
+        if not isinstance(layer.made, Selecting) or own is None or layer.made.read.shape[1] > 1:
+            continue
+        for knot in layer.made.made.knots:
+            joined = [judged.analysis.found[source] for source in layer.sources]
+            low = layer.made.largest(layer.joined([ends.lower for ends in joined]))
+            high = layer.made.largest(layer.joined([ends.upper for ends in joined]))
+            lines = judged.analysis.relaxations[layer.name]
+            gap = lines.over.offsets - lines.under.offsets + (lines.over.slopes - lines.under.slopes) * np.clip(knot, low, high)
+            scores = np.where((low < knot) & (high > knot), np.abs(own) * np.abs(gap), 0)
+            place = int(scores.argmax())
+            if scores[place] > score:
+                position = int(layer.made.read[place, 0])
+                source = next(k for k, part in enumerate(layer.slices) if part.start <= position < part.stop)
+                if layer.sources[source] == INPUT:
+                    continue
+                best, score = (layer.sources[source], position - layer.slices[source].start, knot), float(scores[place])
+    return None if best is None else Split(best[0], best[1], 1, best[2])
+
+
+def _by_number(asked: Asked, judged: Judged, split: Split) -> list[Part]:
+    """At least the knot, and at most; the ends of the part, all of them, are kept for both."""
+    parts = []
+    found = {name: ends for name, ends in judged.analysis.found.items() if name != INPUT}
+    for sign in (1, -1):
+        ends = found[split.node]
+        lower, upper = ends.lower.copy(), ends.upper.copy()
+        (lower if sign > 0 else upper)[split.place] = split.knot
+        own = {**found, split.node: Ends(lower, upper)}
+        parts.append(Part(judged.part.inputs, own, (*judged.part.splits, replace(split, sign=sign))))
+    return parts

@@ -1,0 +1,46 @@
+"""Every way to decide a question by relaxation, by its name: bounds alone, or branch and bound over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from fpsynth.verifiers.relaxations.asked import Asked, Outcome, middle
+from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, Bounded
+from fpsynth.verifiers.relaxations.branching import branched
+from fpsynth.verifiers.relaxations.ends import Ends
+
+Decision = tuple[Outcome, Ends]
+"""What is said, and the ends of the logits."""
+
+
+def by_bounds(name: str, asked: Asked) -> Decision:
+    """From bounds of the whole region."""
+    found = BOUNDINGS[name](asked.known, asked.inputs, asked.rows())
+    return decided(asked, found), found.outputs
+
+
+def by_branching(asked: Asked) -> Decision:
+    """From bounds of as many parts as it takes."""
+    outputs = BOUNDINGS["crown"](asked.known, asked.inputs, asked.rows()).outputs
+    return branched(asked)[0], outputs
+
+
+def decided(asked: Asked, found: Bounded) -> Outcome:
+    """What bounds say of a property: proved, violated at the middle of the region, or neither."""
+    if asked.unsafe.excluded(found.least.tolist()):
+        return "unsat", (), ""
+    if point := asked.violation([middle(asked.inputs)]):
+        return "sat", point, ""
+    if not np.isfinite(found.least).all():
+        return "unknown", (), "an end of an interval is infinite or NaN"
+    return "unknown", (), f"the bounds do not exclude it: the least of a left side is at least {found.least.min():.6g}"
+
+
+def _bounds_of(name: str) -> Callable[[Asked], Decision]:
+    return lambda asked: by_bounds(name, asked)
+
+
+DECISIONS: Mapping[str, Callable[[Asked], Decision]] = {**{name: _bounds_of(name) for name in BOUNDINGS}, "bab": by_branching}
+"""Every one of them."""
