@@ -25,9 +25,11 @@ from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.region import Inputs
 from fpsynth.workers.deadlines import require_time
 
+STEPS = 8
+"""Of the ascent, for each row of a part."""
 FEW = 16
 """Inputs up to which they are split."""
-MAX_PARTS = 200
+MAX_PARTS = 64
 """Where no time limit ends the search."""
 
 
@@ -67,6 +69,8 @@ def branched(asked: Asked) -> tuple[Outcome, int]:
     while waiting and (asked.limited or looked < MAX_PARTS):
         require_time()
         _, _, judged = heapq.heappop(waiting)
+        if not np.isfinite(judged.least[judged.open]):
+            return ("unknown", (), "an end of an interval is infinite or NaN"), looked
         halves = _halves(asked, judged)
         if not halves:
             return ("unknown", (), "a part of the region cannot be split further"), looked
@@ -89,7 +93,7 @@ def _judged(asked: Asked, part: Part) -> Judged:
     analysis = analysed(asked.known, part.inputs, part.known, refined=fresh)
     if any((ends.lower > ends.upper).any() for ends in analysis.found.values()):
         return Judged(part, analysis, np.zeros(0), -1)  # no input does what the splits ask for
-    least = improved(asked.known, part.inputs, analysis, asked.rows(), _bounds(asked), part.splits)
+    least = improved(asked.known, part.inputs, analysis, asked.rows(), _bounds(asked), part.splits, STEPS)
     return Judged(part, analysis, least, _open(asked, least))
 
 
