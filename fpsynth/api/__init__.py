@@ -4,6 +4,7 @@ from fpsynth.api.files import load, save, tree, write_corpus, write_folder, writ
 from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.networks import compare, reveal_network
 from fpsynth.api.ties import certify, tie
+from fpsynth.api.verifying import verify
 from fpsynth.api.witnesses import check, explain, render, replay
 from fpsynth.synthesis.requests import divergences
 from fpsynth.synthesis.requests.divergences import *  # noqa: F403  (every question of that table)
@@ -23,6 +24,7 @@ __all__ = [
     "save",
     "tie",
     "tree",
+    "verify",
     "write_corpus",
     "write_folder",
     "write_witnesses",

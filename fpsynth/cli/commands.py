@@ -11,7 +11,7 @@ from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
-from fpsynth.cli.network_commands import compare
+from fpsynth.cli.network_commands import compare, verify
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_writable
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
@@ -128,6 +128,7 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     "tie": tie,
     "certify": certify,
+    "verify": verify,
     "environments": environments,
     **WITNESS_COMMANDS,
     **DIVERGENCE_COMMANDS,

@@ -18,6 +18,7 @@ from fpsynth.errors import InputError
 from fpsynth.files import shown
 from fpsynth.synthesis.requests.libraries import CompareRequest
 from fpsynth.synthesis.requests.reading import integers
+from fpsynth.synthesis.requests.verifying import VerifyRequest
 from fpsynth.wording import counted
 
 if TYPE_CHECKING:
@@ -66,6 +67,17 @@ def _written(found: NetworkComparison, out: str, written: Sequence[str], network
         f"    and  {INDEX}, which says of each its input, environments and classes",
         *partner_lines(tuple(networks), "a witness file"),
     ]
+
+
+def verify(arguments: Namespace, console: Console) -> Outcome:
+    """What a verifier says."""
+    found = api.verify(**keywords(arguments, VerifyRequest), progress=console.progress)
+    code = UNKNOWN if found.verdict == "unknown" else DONE
+    if arguments.json:
+        from fpsynth.report.stories.verifying import verification_json
+
+        return code, verification_json(found)
+    return code, console.told(found)
 
 
 def reveal_network(arguments: Namespace, console: Console) -> Outcome:

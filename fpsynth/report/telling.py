@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from fpsynth.synthesis.checking.findings import CheckResult
     from fpsynth.synthesis.comparing.compared import NetworkComparison
     from fpsynth.synthesis.matrix import Matrix
+    from fpsynth.synthesis.verifying.run import Verification
     from fpsynth.verifiers.dataset import DatasetCertification
 
 Subject: TypeAlias = (
     "Result | Witness | CheckResult | NetworkComparison | Matrix | DatasetCertification | Installation"
-    " | Sequence[Reveal] | Sequence[Json]"
+    " | Sequence[Reveal] | Sequence[Json] | Verification"
 )
 """What there is a report on."""
 Renderer: TypeAlias = Callable[[Story, Style], str]
@@ -76,14 +77,18 @@ def _listed(subject: object) -> Story:
 
 
 def _measured(subject: object) -> Story:
-    """The report on reveals, a matrix of them, or a network in several environments."""
+    """The report on reveals, a matrix of them, a network in several environments, or what a verifier said."""
     from fpsynth.report.stories.matrix import matrix_story
     from fpsynth.report.stories.networks import comparison_story, network_reveals_story
     from fpsynth.report.stories.reveals import reveals_story
+    from fpsynth.report.stories.verifying import verification_story
     from fpsynth.revealing.result import Reveal
     from fpsynth.synthesis.comparing.compared import NetworkComparison
     from fpsynth.synthesis.matrix import Matrix
+    from fpsynth.synthesis.verifying.run import Verification
 
+    if isinstance(subject, Verification):
+        return verification_story(subject)
     if isinstance(subject, NetworkComparison):
         return comparison_story(subject)
     if isinstance(subject, Matrix):

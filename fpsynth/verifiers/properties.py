@@ -99,7 +99,8 @@ class Case:
     """One region of inputs, and what is unsafe in it."""
 
     region: Region
-    property: Property
+    property: Property | None
+    """None: whatever has not the same class throughout."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from fpsynth.synthesis.requests.fields import Request, open_options
 from fpsynth.synthesis.requests.libraries import CompareRequest, MatrixRequest, RevealRequest
 from fpsynth.synthesis.requests.looking import EnvironmentsRequest, TreeRequest
 from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
+from fpsynth.synthesis.requests.verifying import VerifyRequest
 
 __all__ = ["DIVERGENCES", "QUESTIONS", "WITNESSED", "environments_of"]
 
@@ -18,6 +19,7 @@ _ALL: tuple[type[Request], ...] = (
     TreeRequest,
     CompareRequest,
     CertifyRequest,
+    VerifyRequest,
     EnvironmentsRequest,
 )
 QUESTIONS = {request.question: request for request in _ALL}

@@ -1,0 +1,115 @@
+"""What a verifier said of a network and a property, and what verifiers there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from fpsynth.aliases import Json
+from fpsynth.report.numerals import significant
+from fpsynth.report.story import Paragraph, Part, Space, Story, Table, Title, told
+from fpsynth.report.text import Text, class_text
+from fpsynth.synthesis.verifying.run import Verification
+from fpsynth.verifiers.claims import Ball, Box, Claim
+from fpsynth.witness.numerals import hexes_of
+from fpsynth.wording import counted
+
+_SHOWN = 16
+"""Outputs whose bounds, and numbers of a point, are shown."""
+_MEANING = {
+    "real": "for exact values, whatever float64 rounds in computing them",
+    "float32": "as verifiers compute them in float32 that allow for no rounding: a model, nothing is proved",
+    "float64": "as verifiers compute them in float64 that allow for no rounding: a model, nothing is proved",
+    "any": "for all that {dtype} computes in any order, fused or not, flushed or not, in {dtype} or wider sums, to nearest",
+}
+
+
+def verification_story(found: Verification) -> Story:
+    """The verdict, what it is of, the bounds, and a point where there is one."""
+    subject = f"verify · {found.verifier} · {found.arithmetic}"
+    parts: list[Part] = [Title(subject, found.verdict)]
+    parts += told(*_sentences(found))
+    if found.bounds:
+        parts += [Space(), Table(("output", "at least", "at most"), list(_rows(found.bounds)))]
+    if found.point:
+        parts += [Space(), Paragraph(f"at {_point(found.point)}")]
+    return Story(tuple(parts))
+
+
+def _sentences(found: Verification) -> Iterator[str]:
+    cases = counted(len(found.cases), "region")
+    yield {
+        "unsat": f"Nothing unsafe is reached in {cases}.",
+        "sat": "A point of the region has unsafe outputs.",
+        "unknown": f"It cannot tell: {found.reason}.",
+    }[found.verdict]
+    yield f"Bounds are computed {_meaning(found)}."
+    if found.explained is not None:
+        yield f"The arithmetics that were revealed explain {found.explained[0]} of {found.explained[1]} results."
+    yield from (f"{note}." for note in found.notes)
+    yield f"{found.seconds:.2f} s"
+
+
+def _meaning(found: Verification) -> str:
+    kind, _, name = found.arithmetic.partition(":")
+    if kind != "sound":
+        return _MEANING[kind]
+    if name == "any":
+        return _MEANING["any"].format(dtype=found.settings.get("dtype", "the format"))
+    return f"for all that {found.environment} computes"
+
+
+def _rows(bounds: Sequence[tuple[Fraction, Fraction]]) -> Iterator[tuple[Text, ...]]:
+    for number, (low, high) in enumerate(bounds[:_SHOWN]):
+        yield class_text(number, ""), significant(low, 9), significant(high, 9)
+    if len(bounds) > _SHOWN:
+        yield "", f"and {len(bounds) - _SHOWN} more"
+
+
+def _point(point: Sequence[float]) -> str:
+    shown = ", ".join(f"{x!r}" for x in point[:_SHOWN])
+    return shown + (f", ... ({len(point)} numbers)" if len(point) > _SHOWN else "")
+
+
+def verification_json(found: Verification) -> Json:
+    """The same as data; numbers of points are hexadecimal."""
+    return {
+        "verifier": found.verifier,
+        "version": found.versions,
+        "arithmetic": found.arithmetic,
+        "verdict": found.verdict,
+        "reason": found.reason,
+        "seconds": found.seconds,
+        "bounds": [[_decimal(low, -1), _decimal(high, 1)] for low, high in found.bounds],
+        "point": hexes_of(found.point),
+        "environment": found.environment,
+        "explained": None if found.explained is None else found.explained[0],
+        "of": None if found.explained is None else found.explained[1],
+        "notes": list(found.notes),
+        "claims": [_claim(claim) for claim in found.claims],
+        "cases": len(found.cases),
+        "settings": found.settings,
+    }
+
+
+def _claim(claim: Claim) -> Json:
+    region = claim.region
+    where: Json = (
+        {"centre": hexes_of(region.centre), "radius": str(region.radius)}
+        if isinstance(region, Ball)
+        else {"lower": hexes_of(region.lower), "upper": hexes_of(region.upper)}
+    )
+    return {"verdict": claim.verdict, "reason": claim.reason, "region": {_kind(region): where}}
+
+
+def _kind(region: Ball | Box) -> str:
+    return "ball" if isinstance(region, Ball) else "box"
+
+
+def _decimal(number: Fraction, side: int) -> float:
+    """The nearest float64 on that side of a bound."""
+    nearest = float(number)
+    if (Fraction(nearest) > number) if side < 0 else (Fraction(nearest) < number):
+        nearest = math.nextafter(nearest, side * math.inf)
+    return nearest

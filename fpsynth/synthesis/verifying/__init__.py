@@ -1,0 +1,1 @@
+"""verify: what a verifier says of a network and a property."""

@@ -1,0 +1,116 @@
+"""The regions and properties that a request names, as cases for a verifier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from fpsynth.errors import InputError
+from fpsynth.formats import Format
+from fpsynth.networks.network import Network
+from fpsynth.networks.points import load_points
+from fpsynth.rounding import Rounding, round_fraction
+from fpsynth.synthesis.requests.reading import exact_number
+from fpsynth.synthesis.requests.verifying import VerifyRequest
+from fpsynth.verifiers.claims import Ball, Box
+from fpsynth.verifiers.properties import Case, ExactBox, one_class
+from fpsynth.verifiers.vnnlib import load_vnnlib, outward
+
+
+def cases_of(request: VerifyRequest, network: Network, deployed: Format | None) -> tuple[Case, ...]:
+    """What is asked of a network, case by case.
+
+    ``deployed``: the format of the inputs, where claims are of networks that run: regions then have the points of the format
+    that lie in those that were named, and no others; else boxes of float64 around them.  A case without a property asks whether
+    the class is the same throughout.  Raises InputError for what cannot be read or does not fit the network.
+    """
+    inputs, outputs = math.prod(network.input_shape), math.prod(network.logits.output_shape)
+    if request.property is not None:
+        query = load_vnnlib(request.property)
+        query.cases(inputs, outputs)  # refuses what does not fit
+        return tuple(Case(box, unsafe) for exact, unsafe in query.boxes if (box := region(exact, deployed)) is not None)
+    if request.image is not None:
+        return (_around_image(request, network, deployed),)
+    unsafe = None if request.label is None else one_class(request.label, outputs)
+    if request.ball is not None:
+        return (Case(_ball(request.ball, inputs), unsafe),)
+    assert request.box is not None
+    box = region(_box(request.box, inputs), deployed)
+    return () if box is None else (Case(box, unsafe),)
+
+
+def region(exact: ExactBox, deployed: Format | None) -> Box | None:
+    """The box of what can be read: all points of a format within, or a box of float64 around; None where there is none."""
+    if deployed is None:
+        return outward(exact)
+    lower = [float(round_fraction(end, deployed, Rounding.RTP).fraction()) for end in exact.lower]
+    upper = [float(round_fraction(end, deployed, Rounding.RTN).fraction()) for end in exact.upper]
+    if any(low > high for low, high in zip(lower, upper, strict=True)):
+        return None
+    return Box(tuple(lower), tuple(upper))
+
+
+def _box(text: str, inputs: int) -> ExactBox:
+    ranges = [part.split(":") for part in text.split(",")]
+    if any(len(one) != 2 for one in ranges):
+        raise InputError(f"a box is a range LO:HI per input, with commas between them, not {text[:40]!r}")
+    if len(ranges) != inputs:
+        raise InputError(f"the box has {len(ranges)} ranges, but the network {inputs} inputs")
+    lower, upper = ([exact_number(one[end], "an end of the box") for one in ranges] for end in (0, 1))
+    if any(low > high for low, high in zip(lower, upper, strict=True)):
+        raise InputError("an end of the box is below the other: ranges are LO:HI")
+    return ExactBox(tuple(lower), tuple(upper))
+
+
+def _ball(text: str, inputs: int) -> Ball:
+    centre, _, radius = text.rpartition(":")
+    numbers = [exact_number(one, "a number of the centre") for one in centre.split(",")] if centre else []
+    if not numbers:
+        raise InputError(f"a ball is its centre and its radius, X,...:R, not {text[:40]!r}")
+    if len(numbers) != inputs:
+        raise InputError(f"the centre of the ball has {len(numbers)} numbers, but the network {inputs} inputs")
+    if any(Fraction(float(x)) != x for x in numbers):
+        raise InputError("the centre of the ball has a number that is no float64: write all its digits, or a hexadecimal float")
+    size = exact_number(radius, "the radius")
+    if size < 0:
+        raise InputError("the radius must not be negative")
+    return Ball(tuple(map(float, numbers)), size)
+
+
+def _around_image(request: VerifyRequest, network: Network, deployed: Format | None) -> Case:
+    assert request.images is not None
+    assert request.image is not None
+    points, labels = load_points(request.images, network.input_shape)
+    if request.image >= len(points):
+        raise InputError(f"there is no image {request.image}: the file has {len(points)}, counted from 0")
+    outputs = math.prod(network.logits.output_shape)
+    label = request.label
+    if label is None and labels is not None:
+        label = int(labels[request.image])
+    unsafe = None if label is None else one_class(label, outputs)
+    return Case(around(points[request.image], request.radius, request.norm, deployed), unsafe)
+
+
+def around(image: Sequence[float], radius: Fraction, norm: str, deployed: Format | None) -> Box | Ball:
+    """A box around an image, cut off at 0 and 1 where the image lies between them, or a ball.
+
+    The image is rounded into the format of what runs.  Raises InputError where no point of it lies in the box.
+    """
+    numbers = np.asarray(image, np.float64)
+    if deployed is not None:
+        from fpsynth.evaluators.float_arrays import round_array
+
+        numbers = round_array(numbers, deployed)
+    if norm == "l2":
+        return Ball(tuple(numbers.tolist()), radius)
+    exact = [Fraction(x) for x in numbers.tolist()]
+    unit = all(0 <= x <= 1 for x in exact)
+    lower = [max(x - radius, Fraction(0)) if unit else x - radius for x in exact]
+    upper = [min(x + radius, Fraction(1)) if unit else x + radius for x in exact]
+    box = region(ExactBox(tuple(lower), tuple(upper)), deployed)
+    if box is None:
+        raise InputError("no point of the format lies in the box around the image")
+    return box

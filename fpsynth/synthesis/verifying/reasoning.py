@@ -1,0 +1,88 @@
+"""What a verifier is to reason in, by its name; a deployment is revealed on the spot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fpsynth.aliases import Progress
+from fpsynth.errors import InputError
+from fpsynth.evaluators.rounded import rounded_network, rounded_words
+from fpsynth.formats import Format
+from fpsynth.networks.network import Network
+from fpsynth.revealing.network_json import network_from_kept
+from fpsynth.revealing.revealer import Revealer
+from fpsynth.sums.arithmetic import REAL as REAL_NUMBERS
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.verifiers.relaxations.reasoning import NEAREST32, NEAREST64, REAL, Reasoning, sound
+
+PLAIN = {"real": REAL, "float32": NEAREST32, "float64": NEAREST64}
+
+
+@dataclass(frozen=True)
+class Reasoned:
+    """What bounds are to be of."""
+
+    reasoning: Reasoning
+    network: Network
+    """The network that this is about: as it was given, rounded into a format, or as an environment really computes it."""
+    environment: str = ""
+    """Of ``sound:ENVIRONMENT``."""
+    explained: tuple[int, int] | None = None
+    """Results that the revealed arithmetics of its layers give, and of how many, beside the whole network's."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """The deployment that the reasoning is of; None: all in a format."""
+        if self.reasoning.deployed is not None:
+            return self.reasoning.deployment
+        return Deployment(REAL_NUMBERS if self.reasoning is REAL else Arithmetic(self.reasoning.format))
+
+    @property
+    def rests_on_all(self) -> bool:
+        """Whether every result that was tried is explained."""
+        return self.explained is None or self.explained[0] == self.explained[1] > 0
+
+
+def reasoned(
+    arithmetic: str, network: Network, dtype: Format, vectors: int, seed: int, progress: Progress | None = None
+) -> Reasoned:
+    """The reasoning called ``real``, ``float32``, ``float64``, ``sound:any`` or ``sound:ENVIRONMENT``.
+
+    Raises InputError for another name, and for an environment that cannot be revealed.
+    """
+    if arithmetic in PLAIN:
+        return Reasoned(PLAIN[arithmetic], network.logits)
+    kind, _, name = arithmetic.partition(":")
+    if kind != "sound" or not name:
+        known = f"{', '.join(PLAIN)}, sound:any or sound:ENVIRONMENT such as sound:onnxruntime:batch=1"
+        raise InputError(f"unknown arithmetic {arithmetic[:40]!r}: choose {known}")
+    rounded, changed = rounded_network(network.logits, dtype)
+    notes = (rounded_words(changed, rounded, dtype),) if changed else ()
+    if name == "any":
+        return Reasoned(sound(dtype), rounded, notes=notes)
+    return _revealed(name, rounded, dtype, vectors, seed, progress, notes)
+
+
+def _revealed(
+    name: str,
+    network: Network,
+    dtype: Format,
+    vectors: int,
+    seed: int,
+    progress: Progress | None,
+    notes: tuple[str, ...],
+) -> Reasoned:
+    from fpsynth.libraries.naming import parse_network_environment
+
+    where = parse_network_environment(name)
+    if progress:
+        progress(f"revealing the layers of the network in {where}")
+    with Revealer() as revealer:
+        answer = revealer.network(network, dtype, where, vectors=vectors, seed=seed)
+    found = network_from_kept(answer["kept"], network.logits, where, dtype)
+    layers = answer["reveal"]["layers"]
+    whole = answer["reveal"]["network"]
+    explained = sum(layer["explained"] for layer in layers) + whole["explained"]
+    total = sum(layer["of"] for layer in layers) + whole["of"]
+    return Reasoned(sound(dtype, found.deployment, str(where)), found.network.logits, str(where), (explained, total), notes)
