@@ -10,6 +10,7 @@ from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.result import Result
+    from fpsynth.synthesis.verifying.images import RobustAccuracy
     from fpsynth.verifiers.dataset import DatasetCertification
 
 
@@ -35,17 +36,22 @@ def tie(request: TieRequest) -> Result:
 
 
 @asking(CertifyRequest)
-def certify(request: CertifyRequest) -> DatasetCertification:
-    """Count the images of an .npz file that a certifier certifies for a network of a file, at L2 radius ``eps``.
+def certify(request: CertifyRequest) -> DatasetCertification | RobustAccuracy:
+    """Count the images of an .npz file that a verifier certifies for a network of a file, at a radius ``eps``.
 
     ``network`` is an ONNX, .keras or .npz file, or the verified certifier's text; an .npz file may hold W0, W1, ... as
     (inputs, outputs) and, where there are any, b0, b1, ... as (outputs,).  ``images`` holds images (count, ...) and labels
-    (count,).  ``lipschitz`` takes all layers, the others dense ones with ReLU.  ``timeout``: seconds for all of it (default: no
-    limit).
+    (count,).  ``lipschitz`` takes all layers, the other Lipschitz certifiers dense ones with ReLU.  Other verifiers, another
+    ``norm``, ``classes`` or ``out`` judge image by image, and what is said of each is returned.  ``timeout``: seconds for all
+    of it (default: no limit).
 
     Raises InputError for files and arguments that cannot be used, and fpsynth.workers.deadlines.OutOfTimeError where the time
     is over.
     """
+    if not request.by_counts:
+        from fpsynth.synthesis.verifying.images import certify_images
+
+        return certify_images(request)
     from fpsynth.verifiers.dataset import certify_dataset
 
     return certify_dataset(

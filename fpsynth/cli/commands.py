@@ -17,6 +17,7 @@ from fpsynth.cli.places import require_writable
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
 from fpsynth.cli.written import partners, written_lines
 from fpsynth.errors import InputError
+from fpsynth.files import shown
 from fpsynth.synthesis.requests.looking import EnvironmentsRequest
 from fpsynth.synthesis.requests.ties import CertifyRequest, TieRequest
 
@@ -106,7 +107,8 @@ def certify(arguments: Namespace, console: Console) -> Outcome:
     try:
         result = api.certify(**keywords(arguments, CertifyRequest), progress=progress)
     except OutOfTimeError:
-        reason = f"time ran out after {arguments.timeout:g} s ({seen}): nothing is said of any image"
+        rest = "nothing is said of any image" if arguments.out is None else f"what was judged stands in {shown(arguments.out)}"
+        reason = f"time ran out after {arguments.timeout:g} s ({seen}): {rest}"
         return UNKNOWN, {"verdict": "unknown", "reason": reason} if arguments.json else f"unknown: {reason}"
     if arguments.json:
         return DONE, result.to_json()

@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from fpsynth.synthesis.checking.findings import CheckResult
     from fpsynth.synthesis.comparing.compared import NetworkComparison
     from fpsynth.synthesis.matrix import Matrix
+    from fpsynth.synthesis.verifying.images import RobustAccuracy
     from fpsynth.synthesis.verifying.run import Verification
     from fpsynth.verifiers.dataset import DatasetCertification
 
 Subject: TypeAlias = (
     "Result | Witness | CheckResult | NetworkComparison | Matrix | DatasetCertification | Installation"
-    " | Sequence[Reveal] | Sequence[Json] | Verification"
+    " | Sequence[Reveal] | Sequence[Json] | Verification | RobustAccuracy"
 )
 """What there is a report on."""
 Renderer: TypeAlias = Callable[[Story, Style], str]
@@ -81,12 +82,15 @@ def _measured(subject: object) -> Story:
     from fpsynth.report.stories.matrix import matrix_story
     from fpsynth.report.stories.networks import comparison_story, network_reveals_story
     from fpsynth.report.stories.reveals import reveals_story
-    from fpsynth.report.stories.verifying import verification_story
+    from fpsynth.report.stories.verifying import images_story, verification_story
     from fpsynth.revealing.result import Reveal
     from fpsynth.synthesis.comparing.compared import NetworkComparison
     from fpsynth.synthesis.matrix import Matrix
+    from fpsynth.synthesis.verifying.images import RobustAccuracy
     from fpsynth.synthesis.verifying.run import Verification
 
+    if isinstance(subject, RobustAccuracy):
+        return images_story(subject)
     if isinstance(subject, Verification):
         return verification_story(subject)
     if isinstance(subject, NetworkComparison):

@@ -8,8 +8,9 @@ from fractions import Fraction
 
 from fpsynth.aliases import Json
 from fpsynth.report.numerals import significant
-from fpsynth.report.story import Paragraph, Part, Space, Story, Table, Title, told
+from fpsynth.report.story import Item, Paragraph, Part, Space, Story, Table, Title, told
 from fpsynth.report.text import Text, class_text
+from fpsynth.synthesis.verifying.images import RobustAccuracy
 from fpsynth.synthesis.verifying.run import Verification
 from fpsynth.verifiers.claims import Ball, Box, Claim
 from fpsynth.witness.numerals import hexes_of
@@ -70,6 +71,27 @@ def _rows(bounds: Sequence[tuple[Fraction, Fraction]]) -> Iterator[tuple[Text, .
 def _point(point: Sequence[float]) -> str:
     shown = ", ".join(f"{x!r}" for x in point[:_SHOWN])
     return shown + (f", ... ({len(point)} numbers)" if len(point) > _SHOWN else "")
+
+
+def images_story(found: RobustAccuracy) -> Story:
+    """The counts."""
+    total = len(found.images)
+    share = 100 / total
+    slowest = sorted(one.seconds for one in found.images)
+    certified, both = found.count("unsat"), found.count("unsat", correct=True)
+    counts = {
+        "verifier": f"{found.verifier}, {found.arithmetic}",
+        "radius": f"{float(found.eps):g} ({'L2' if found.norm == 'l2' else 'L-infinity'})",
+        "certified": f"{certified} of {total} ({certified * share:.2f} %)",
+        "correct": f"{found.correct} of {total} ({found.correct * share:.2f} %)",
+        "both": f"{both} of {total}",
+        "refuted": f"{found.count('sat')} of {total}",
+        "unknown": f"{found.count('unknown')} of {total}",
+        "time": f"{found.seconds:.1f} s; each image {slowest[total // 2]:.2g} s in the median, {slowest[-1]:.2g} s at most",
+    }
+    if found.explained is not None:
+        counts["revealed"] = f"{found.environment}, explained in {found.explained[0]} of {found.explained[1]} results"
+    return Story((*(Item(name, text, 12) for name, text in counts.items()), *told(*(f"{note}." for note in found.notes))))
 
 
 def verification_json(found: Verification) -> Json:

@@ -231,7 +231,7 @@ class CertifyRequest(Request):
     """The images of a data set that a certifier certifies at a radius."""
 
     question: ClassVar[str] = "certify"
-    about: ClassVar[str] = "count the images of a data set that a certifier certifies"
+    about: ClassVar[str] = "count the images of a data set that a certifier, or any other verifier, certifies"
 
     network: str | os.PathLike[str] = field(
         metadata=needed(
@@ -248,9 +248,28 @@ class CertifyRequest(Request):
             Option("images (count, ...), uint8 (divided by 255) or floats (as they are), and labels (count,)", "FILE.npz")
         )
     )
-    eps: Number = field(metadata=needed(Option("L2 radius", "RADIUS")))
+    eps: Number = field(metadata=needed(Option("radius, in L2 unless --norm says otherwise", "RADIUS")))
     _: KW_ONLY
-    certifier: str = asked("lipschitz", Option("lipschitz, lipschitz-exact or lipschitz-sound (default %(default)s)"))
+    certifier: str = asked(
+        "lipschitz",
+        Option("lipschitz, lipschitz-exact, lipschitz-sound, or another verifier, such as crown (default %(default)s)"),
+    )
+    norm: str = asked("l2", Option("l2, or linf: a box, which images do not leave (default %(default)s)"))
+    arithmetic: str = asked(
+        "real", Option("of other verifiers than lipschitz ones: see verify (default %(default)s)", "ARITHMETIC")
+    )
+    classes: Sequence[int] | None = asked(
+        None, Option("only images with these labels (default all)", "NUMBERS", reads=integers("the classes"))
+    )
+    image_timeout: float = asked(
+        60.0, Option("for each image (default %(default)g)", "SECONDS", number=float, check=check_seconds)
+    )
+    out: str | os.PathLike[str] | None = asked(
+        None,
+        Option(
+            "keep what is said of each image there, a JSON object per line; what it holds is not computed again", "FILE.jsonl"
+        ),
+    )
     gram: int = asked(11, Option("Gram iterations for each spectral norm (default %(default)s)", "N", number=int))
     dtype: str = asked("float32", replace(shared.DTYPE, help="format in which the logits are computed (default %(default)s)"))
     limit: int | None = asked(None, Option("only the first N images", "N", number=int))
@@ -268,9 +287,29 @@ class CertifyRequest(Request):
     def __post_init__(self) -> None:
         if self.radius <= 0:
             raise InputError("the radius must be above 0")
+        if self.norm not in ("l2", "linf"):
+            raise InputError(f"unknown norm {self.norm!r}: choose l2 or linf")
         super().__post_init__()
 
     @property
     def radius(self) -> Fraction:
         """The radius, exactly."""
         return exact_number(self.eps, "the radius")
+
+    @property
+    def format(self) -> Format:
+        """Of the network that runs."""
+        return format_named(self.dtype)
+
+    @property
+    def by_counts(self) -> bool:
+        """Whether all images are judged together by a Lipschitz certifier, and nothing of each is kept."""
+        new = self.norm != "l2" or self.arithmetic != "real" or self.classes is not None or self.out is not None
+        return not new and self.certifier.startswith("lipschitz")
+
+    @property
+    def only_classes(self) -> tuple[int, ...] | None:
+        """The labels of the images that are judged; None: all."""
+        if self.classes is None:
+            return None
+        return (self.classes,) if isinstance(self.classes, int) else tuple(self.classes)

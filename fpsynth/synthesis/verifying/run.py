@@ -14,7 +14,7 @@ from fpsynth.synthesis.requests.verifying import VerifyRequest
 from fpsynth.synthesis.verifying.asked import cases_of
 from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
 from fpsynth.verifiers.base import VERIFIERS, Verifier, verifier
-from fpsynth.verifiers.claims import Ball, Box, Claim
+from fpsynth.verifiers.claims import Ball, Box, Claim, Region
 from fpsynth.verifiers.properties import Case
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
 from fpsynth.verifiers.relaxations.deciding import DECISIONS
@@ -102,7 +102,8 @@ def made(name: str, what: Reasoned) -> Verifier:
 def _claims(
     request: VerifyRequest, judge: Verifier, what: Reasoned, cases: tuple[Case, ...], started: float
 ) -> tuple[Claim, ...]:
-    _require_regions(request.verifier, cases)
+    for case in cases:
+        require_region(request.verifier, case.region)
     claims: list[Claim] = []
     for number, case in enumerate(cases):
         if request.progress:
@@ -114,14 +115,12 @@ def _claims(
     return tuple(claims)
 
 
-def _require_regions(name: str, cases: tuple[Case, ...]) -> None:
+def require_region(name: str, region: Region) -> None:
     """Raise InputError where the verifier takes no such regions."""
-    taken = VERIFIERS[name].regions
-    for case in cases:
-        if type(case.region) not in taken:
-            words = {Ball: "balls", Box: "boxes"}
-            others = [other for other, entry in VERIFIERS.items() if type(case.region) in entry.regions]
-            raise InputError(f"{name} takes no {words[type(case.region)]}: ask {', '.join(others)}")
+    if type(region) not in VERIFIERS[name].regions:
+        words = {Ball: "balls", Box: "boxes"}
+        others = [other for other, entry in VERIFIERS.items() if type(region) in entry.regions]
+        raise InputError(f"{name} takes no {words[type(region)]}: ask {', '.join(others)}")
 
 
 def _together(claims: tuple[Claim, ...], cases: int) -> tuple[str, str]:
