@@ -38,7 +38,7 @@ def by_intervals(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> Boun
 
 
 def least_by_intervals(network: PreparedNetwork, inputs: Inputs, found: Mapping[str, Ends], rows: Floats) -> Floats:
-    """A lower bound of each row, from the ends of what the last layer reads."""
+    """A lower bound of each row, from the ends of the logits, or of what the last layer reads: the larger."""
     matrix, last = rows.astype(network.reasoning.dtype), network.layers[-1]
     nothing = np.zeros(len(rows), network.reasoning.dtype)
     if not isinstance(last.made, AffineMap):

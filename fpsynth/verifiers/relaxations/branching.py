@@ -10,12 +10,15 @@ import heapq
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from fpsynth.aliases import Floats
+from fpsynth.formats import Format
 from fpsynth.networks.graph import INPUT
+from fpsynth.rounding import Rounding, from_index, index_range, round_fraction, to_index
 from fpsynth.verifiers.relaxations.alpha import Split, dense, improved
 from fpsynth.verifiers.relaxations.asked import Asked, Outcome, middle
 from fpsynth.verifiers.relaxations.backward import least_values
@@ -141,25 +144,38 @@ def _halves(asked: Asked, judged: Judged) -> list[Part]:
     trace = _traced(asked, judged)
     few = len(judged.part.inputs.box.lower) <= FEW
     split = None if few else _worst_number(asked, judged, trace)
-    return _by_input(judged, trace) if split is None else _by_number(asked, judged, split)
+    return _by_input(judged, trace, asked.known.reasoning.deployed) if split is None else _by_number(asked, judged, split)
 
 
-def _by_input(judged: Judged, trace: Mapping[str, Floats]) -> list[Part]:
+def _by_input(judged: Judged, trace: Mapping[str, Floats], fmt: Format | None) -> list[Part]:
     """By the input whose range moves the bound the most."""
     inputs = judged.part.inputs
     lower, upper = inputs.box.lower, inputs.box.upper
     widths = upper - lower
     weights = np.abs(trace[INPUT]) + 1e-6 * np.abs(trace[INPUT]).max(initial=1.0) if INPUT in trace else np.ones_like(widths)
     place = int((weights * widths).argmax())
-    half = lower.dtype.type(0.5)
-    cut = lower[place] * half + upper[place] * half
-    if not lower[place] < cut < upper[place]:
+    cut = _cut(float(lower[place]), float(upper[place]), fmt)
+    if cut is None:
         return []
     first, second = upper.copy(), lower.copy()
-    first[place] = second[place] = cut
+    first[place], second[place] = cut
     parts = (Ends(lower, first), Ends(second, upper))
     known = judged.part.known or {}
     return [Part(replace(inputs, box=box), known, judged.part.splits) for box in parts]
+
+
+def _cut(low: float, high: float, fmt: Format | None) -> tuple[float, float] | None:
+    """Where a range ends and another begins: of a format at neighbouring numbers; None where there is nothing between."""
+    middle = low / 2 + high / 2
+    if fmt is None:
+        return (middle, middle) if low < middle < high else None
+    if not low < high:
+        return None
+    first, last = index_range(Fraction(low), Fraction(high), fmt)
+    if not first < last:
+        return None
+    below = min(to_index(round_fraction(Fraction(middle), fmt, Rounding.RTN), fmt), last - 1)
+    return float(from_index(below, fmt).fraction()), float(from_index(below + 1, fmt).fraction())
 
 
 def _worst_number(asked: Asked, judged: Judged, trace: Mapping[str, Floats]) -> Split | None:

@@ -47,7 +47,9 @@ def layer_ends(layer: PreparedLayer, found: Mapping[str, Ends]) -> Ends:
         else:
             lower, upper = _affine(layer, layer.made, given)
         lost = layer.rounding(given.lower, given.upper)
-        return widened(Ends(lower, upper), lost, layer.reasoning)
+        own = widened(Ends(lower, upper), lost, layer.reasoning)
+        followed = layer.followed(given.lower, given.upper)
+        return own if followed is None else own.within(Ends(*followed[:2]))
 
 
 def source_ends(layer: PreparedLayer, found: Mapping[str, Ends]) -> Ends:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -12,9 +13,11 @@ import numpy as np
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import LayerLosses
+from fpsynth.evaluators.step_losses import stepwise
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers.structure import Selection, Sums
 from fpsynth.networks.network import Network
+from fpsynth.verifiers.bounds import float_up
 from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.maps import AffineMap, affine_map, scipy_sparse
 from fpsynth.verifiers.relaxations.reasoning import Reasoning, magnitude
@@ -64,7 +67,26 @@ class PreparedLayer:
         sizes = self.size(inputs)
         lost = self.losses.relative * sizes + self.losses.absolute + self.losses.flushed(float(inputs.max(initial=0.0)))
         lost = lost * (1 + self.reasoning.gamma(4)) + self.reasoning.least
-        return np.where(sizes + lost < float(fmt.max_finite) / 2, lost, np.inf)
+        lost = np.where(sizes + lost < float(fmt.max_finite) / 2, lost, np.inf)
+        followed = self.followed(lower, upper)
+        return lost if followed is None else np.minimum(lost, followed[2])
+
+    def followed(self, lower: Floats, upper: Floats) -> tuple[Floats, Floats, Floats] | None:
+        """For inputs between these ends: two ends of each result, and how far it is from the exact one, rounding by rounding.
+
+        None where the layer is large, or bounds are not of one deployment; infinite where nothing is known of a result.
+        """
+        if self.losses is None or self.losses.deployment is None:
+            return None
+        ends = list(zip(lower.tolist(), upper.tolist(), strict=True))
+        reaches = stepwise(self.losses.sums, self.losses.deployment, self.losses.index, ends)
+        if reaches is None:
+            return None
+        columns = [
+            (-np.inf, np.inf, np.inf) if r is None else (*_outward(r.low, r.high), _outward(r.lost, r.lost)[1]) for r in reaches
+        ]
+        low, high, lost = np.array(columns).T
+        return low, high, lost
 
     def size(self, inputs: Floats) -> Floats:
         """A bound on the sum of the magnitudes of all addends for inputs of these magnitudes, (outputs,)."""
@@ -79,6 +101,11 @@ class PreparedLayer:
             return 0.0
         lost = (self.reasoning.gamma(self.made.terms) + 2 * self.made.doubt) * self.size(inputs) + self.reasoning.least
         return lost if self.made.off is None else lost + 2 * self.made.off
+
+
+def _outward(low: Fraction, high: Fraction) -> tuple[float, float]:
+    """Floats around two rationals."""
+    return -float_up(-low), float_up(high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,182 @@
+"""What every rounding of a sum loses at most, step by step in its own order, for inputs between given ends.
+
+Closer than ``rounding_bounds`` for small layers: a step whose exact results all are multiples of a power of two, and few enough
+of them for the format, loses nothing; any other at most half a unit in the last place of the largest of them (a whole one where
+it does not round to nearest).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+
+from fpsynth.formats import Format, floor_log2, holds, power_of_two
+from fpsynth.networks.layers.structure import PADDING, Addends, Sums
+from fpsynth.rounding import Rounding, round_fraction
+from fpsynth.sums.arithmetic import Deployment
+from fpsynth.sums.building import program_of
+from fpsynth.sums.program import LeafKind, Program, Round, StepKind, inexact
+
+MAX_TERMS = 1 << 14
+"""Products of a layer whose every step is followed."""
+_ZERO = 1 << 20
+"""The unit of 0, which is a multiple of everything."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Numbers that a node of a sum can be."""
+
+    low: Fraction
+    high: Fraction
+    unit: int
+    """All are multiples of 2**unit."""
+    lost: Fraction = Fraction(0)
+    """How far they are, at most, from what exact arithmetic makes of the same inputs."""
+
+    @property
+    def largest(self) -> Fraction:
+        """The largest magnitude."""
+        return max(abs(self.low), abs(self.high))
+
+    @property
+    def smallest(self) -> Fraction:
+        """The smallest magnitude."""
+        return Fraction(0) if self.low <= 0 <= self.high else min(abs(self.low), abs(self.high))
+
+    def __add__(self, other: Reach) -> Reach:
+        return Reach(self.low + other.low, self.high + other.high, min(self.unit, other.unit), self.lost + other.lost)
+
+
+class Lost(Exception):
+    """Nothing is known of how far a sum is from the exact one."""
+
+
+def stepwise(sums: Sums, deployment: Deployment, index: int, ends: Sequence[tuple[float, float]]) -> list[Reach | None] | None:
+    """For each output what it can be and how far from the exact sum, for inputs that are numbers of the format between ends.
+
+    None for an output of which nothing is known, because it aligns, rounds its operands or may overflow; None for all where
+    there are more than MAX_TERMS products, or more follows than sums.
+    """
+    if sums.outputs * sums.terms > MAX_TERMS or sums.divisor is not None or sums.normalisation is not None:
+        return None
+    found: list[Reach | None] = []
+    for output in range(sums.outputs):
+        arithmetic = deployment.at(index, output)
+        if arithmetic.format is None:
+            return None
+        addends = sums.addends(output)
+        try:
+            found.append(_output(program_of(arithmetic, sums.terms, addends.bias is not None), addends, ends))
+        except Lost:
+            found.append(None)
+    return found
+
+
+def _output(program: Program, addends: Addends, ends: Sequence[tuple[float, float]]) -> Reach:
+    fmt = program.format
+    assert fmt is not None
+    weights = [1.0] * len(addends.read) if addends.weights is None else addends.weights.tolist()
+    nodes: list[Reach] = []
+    for k, leaf in enumerate(program.leaves):
+        if any(not holds(one.format, fmt) for one in leaf.reads):
+            raise Lost
+        if leaf.kind is LeafKind.BIAS:
+            nodes.append(_read(_number(float(addends.bias)), leaf.reads))
+        elif leaf.kind is not LeafKind.PRODUCT:
+            raise Lost
+        else:
+            place = int(addends.read[k])
+            given = _number(0.0) if place == PADDING else _between(*ends[place], fmt)
+            product = _product(_read(_number(weights[k]), leaf.reads), _read(given, leaf.reads))
+            nodes.append(_rounded(product, leaf.rounds))
+    for operands, step in zip(program.tree.steps, program.steps, strict=True):
+        if step.kind is StepKind.ALIGNED:
+            raise Lost
+        total = nodes[operands[0]]
+        for operand in operands[1:]:
+            total = total + nodes[operand]
+        nodes.append(_rounded(_flushed(total, step.rounds[:1]), step.rounds))
+    return _rounded(nodes[program.tree.root], tuple(inexact(program.node_formats[program.tree.root], program.result)))
+
+
+def _number(value: float) -> Reach:
+    exact = Fraction(value)
+    return Reach(exact, exact, _unit(exact))
+
+
+@lru_cache(maxsize=4096)
+def _unit(value: Fraction) -> int:
+    """The largest power of two that a dyadic number is a multiple of, as its exponent."""
+    if not value:
+        return _ZERO
+    numerator = abs(value.numerator)
+    return (numerator & -numerator).bit_length() - value.denominator.bit_length()
+
+
+@lru_cache(maxsize=4096)
+def _between(low: float, high: float, fmt: Format) -> Reach:
+    """The numbers of the format between two ends.  Raises Lost where an end is not finite, or there are none."""
+    if not (abs(low) <= float(fmt.max_finite) and abs(high) <= float(fmt.max_finite)):
+        raise Lost
+    first = round_fraction(Fraction(low), fmt, Rounding.RTP).fraction()
+    last = round_fraction(Fraction(high), fmt, Rounding.RTN).fraction()
+    if first > last:
+        raise Lost
+    if first == last:
+        return Reach(first, last, _unit(first))
+    return _on_grid(Reach(first, last, fmt.lsb_min), fmt)
+
+
+def _on_grid(reach: Reach, fmt: Format) -> Reach:
+    """The same numbers, known to be of the format: those far from 0 are multiples of more."""
+    if not reach.smallest:
+        return reach
+    return replace(reach, unit=max(reach.unit, floor_log2(reach.smallest) - fmt.precision + 1))
+
+
+def _product(a: Reach, b: Reach) -> Reach:
+    corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
+    lost = a.lost * b.largest + b.lost * a.largest + a.lost * b.lost
+    return Reach(min(corners), max(corners), min(a.unit + b.unit, _ZERO), lost)
+
+
+def _read(reach: Reach, reads: Sequence[Round]) -> Reach:
+    """An operand as it is read: where it is flushed, a subnormal number is zero."""
+    return _flushed(reach, reads)
+
+
+def _flushed(reach: Reach, rounds: Sequence[Round]) -> Reach:
+    """With what is lost where numbers below the smallest normal one are taken for zeros."""
+    for one in rounds:
+        least = one.format.min_normal
+        if one.flush and reach.smallest < least and power_of_two(max(reach.unit, -4000)) < least:
+            low, high = min(reach.low, Fraction(0)), max(reach.high, Fraction(0))
+            reach = Reach(low, high, reach.unit, reach.lost + least)
+    return reach
+
+
+def _rounded(reach: Reach, rounds: Sequence[Round]) -> Reach:
+    """After some roundings.  Raises Lost where one may overflow."""
+    for one in rounds:
+        fmt = one.format
+        if reach.largest > fmt.max_finite:
+            raise Lost
+        kept = reach.unit >= fmt.lsb_min and reach.largest <= power_of_two(min(reach.unit, 4000) + fmt.precision)
+        if not kept:
+            low, high = (round_fraction(end, fmt, one.mode).fraction() for end in (reach.low, reach.high))
+            nearest = one.mode in (Rounding.RNE, Rounding.RNA)
+            lost = _spacing(reach.largest, fmt) / (2 if nearest else 1)
+            reach = Reach(low, high, max(reach.unit, fmt.lsb_min), reach.lost + lost)
+        reach = _flushed(_on_grid(reach, fmt), [one])
+    return reach
+
+
+def _spacing(largest: Fraction, fmt: Format) -> Fraction:
+    """How far apart the numbers of the format are, at most, up to a magnitude."""
+    exponent = floor_log2(largest)
+    if largest == power_of_two(exponent):
+        exponent -= 1  # the magnitude itself is a number of the format, and those below it are closer
+    return power_of_two(max(exponent - fmt.precision + 1, fmt.lsb_min))
