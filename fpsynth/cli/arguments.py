@@ -10,6 +10,7 @@ from fpsynth.cli.asking import Add, add_arguments
 from fpsynth.cli.codes import TEXT
 from fpsynth.cli.parser import Parser
 from fpsynth.cli.printing_arguments import add_output, out
+from fpsynth.cli.verifier_arguments import add_verifiers
 from fpsynth.synthesis.requests.fields import Request
 from fpsynth.synthesis.requests.reading import batches_of, integers, libraries_of
 from fpsynth.synthesis.requests.shared import KNOWN, SIZES
@@ -63,6 +64,7 @@ def build_parser() -> Parser:
     _check(command("check", "compute every claim of a witness file again, exactly, without a solver"))
     _replay(command("replay", "run a witness file in real libraries"))
     _explain(command("explain", "tell the computation of a witness file step by step"))
+    add_verifiers(command("verifiers", "list the verifiers, fpsynth's own and real ones, and install real ones"))
     return parser
 
 

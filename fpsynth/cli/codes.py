@@ -25,4 +25,6 @@ exit codes:
 
 variables:
   FPSYNTH_CACHE  the folder that keeps reveals for the next time (default:
-                 fpsynth in $XDG_CACHE_HOME or ~/.cache); off: none are kept"""
+                 fpsynth in $XDG_CACHE_HOME or ~/.cache); off: none are kept
+  FPSYNTH_VERIFIERS  the folder of installed verifiers (default: verifiers in
+                 the folder of reveals)"""

@@ -14,6 +14,7 @@ from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
 from fpsynth.cli.network_commands import compare, verify
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.places import require_writable
+from fpsynth.cli.verifier_commands import verifiers
 from fpsynth.cli.witness_commands import COMMANDS as WITNESS_COMMANDS
 from fpsynth.cli.written import partners, written_lines
 from fpsynth.errors import InputError
@@ -135,4 +136,5 @@ COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     **WITNESS_COMMANDS,
     **DIVERGENCE_COMMANDS,
     "compare": compare,
+    "verifiers": verifiers,
 }

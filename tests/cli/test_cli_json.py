@@ -32,6 +32,7 @@ CALLS = {
     "replay": [["WITNESS", "--library", "numpy", "--batch", "1"]],
     "explain": [["WITNESS"]],
     "compare": [["NETWORK", "--inputs", "INPUTS", "--library", "numpy", "--batch", "1,2", "--vectors", "50"]],
+    "verifiers": [[]],
 }
 FILES = {"replay": "fpsynth-witness", "reveal": "fpsynth-reveal", "matrix": "fpsynth-matrix"}
 """The commands that print what their files hold."""

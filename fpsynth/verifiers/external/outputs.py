@@ -1,0 +1,81 @@
+"""Read what verifiers print: verdicts in their words, and counterexamples in the two forms of VNN-LIB."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from fpsynth.errors import InputError
+from fpsynth.verifiers.external.base import Said
+
+WORDS = {
+    **dict.fromkeys(("sat", "violated", "unsafe", "falsified"), "sat"),
+    **dict.fromkeys(("unsat", "holds", "verified", "safe", "robust"), "unsat"),
+    **dict.fromkeys(("unknown", "timeout", "timed-out", "timed_out", "error", "memout", "unsupported"), "unknown"),
+}
+"""What tools say, and what it means."""
+_PAIR = re.compile(r"\(\s*([XY])_(\d{1,9})\s+([^\s()]{1,400})\s*\)")
+_TENSOR = re.compile(r"(\S{1,200})\s+([A-Za-z]\w{0,20})\s+\[([\d,\s]*)\]")
+MAX_NUMBERS = 1 << 24
+
+
+def meaning(word: str) -> str | None:
+    """The verdict that a word stands for; None for any other word."""
+    return WORDS.get(word.strip().lower())
+
+
+def stated(text: str) -> Said | None:
+    """What a text says whose first line is a verdict, followed by an assignment where that is ``sat``; None for other texts."""
+    first, _, rest = text.lstrip().partition("\n")
+    verdict = meaning(first)
+    if verdict is None:
+        return None
+    if verdict == "sat":
+        return Said("sat", "", *assignment(rest))
+    return Said(verdict, "" if verdict == "unsat" else f"it says {first.strip()}")
+
+
+def assignment(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Inputs and outputs of a counterexample, ((X_0 v) ... (Y_0 v)) or tensors with a value in each line; empty: there is none.
+
+    Raises InputError where one is begun and not whole.
+    """
+    pairs = _PAIR.findall(text)
+    if pairs:
+        return _of_pairs(pairs, "X"), _of_pairs(pairs, "Y")
+    return _of_tensors(text)
+
+
+def _of_pairs(pairs: list[tuple[str, str, str]], tensor: str) -> tuple[float, ...]:
+    numbers = {int(place): _number(value) for name, place, value in pairs if name == tensor}
+    if sorted(numbers) != list(range(len(numbers))):
+        raise InputError(f"the counterexample leaves {tensor}_k out for some k")
+    return tuple(numbers[place] for place in range(len(numbers)))
+
+
+def _of_tensors(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Tensors in the order of their declaration: inputs come first (VNN-LIB 2.0, 5.3.1)."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    tensors: list[tuple[float, ...]] = []
+    while lines:
+        head = _TENSOR.fullmatch(lines.pop(0))
+        if head is None:
+            continue
+        size = 1
+        for length in head[3].replace(",", " ").split():
+            size *= int(length)
+        if size > min(len(lines), MAX_NUMBERS):
+            raise InputError(f"the counterexample has fewer numbers than the shape of {head[1][:40]} says")
+        tensors.append(tuple(_number(line, head[2]) for line in lines[:size]))
+        del lines[:size]
+    inputs, outputs, *_ = [*tensors, (), ()]
+    return inputs, outputs
+
+
+def _number(text: str, element: str = "") -> float:
+    """A number as printed; one that is said to be a float32 is the nearest of these."""
+    try:
+        number = float.fromhex(text) if "0x" in text.lower() else float(text)
+        return float(struct.unpack("f", struct.pack("f", number))[0]) if element == "float32" else number
+    except (ValueError, OverflowError):
+        raise InputError(f"{text[:40]!r} in the counterexample is no number") from None

@@ -1,0 +1,120 @@
+"""What is written for tools is read back as it was meant, and what they print is read in each of its forms."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from questions import BOX, UNSAFE
+
+from fpsynth.errors import InputError
+from fpsynth.verifiers.external.outputs import WORDS, assignment, meaning, stated
+from fpsynth.verifiers.external.writing import NESTED, PLAIN, Dialect, written
+from fpsynth.verifiers.properties import ExactBox, Inequality, Property, one_class
+from fpsynth.verifiers.vnnlib import parse_vnnlib
+
+NEW = Dialect("2.0")
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def test_version_1_is_what_simple_parsers_read() -> None:
+    text = written(BOX, UNSAFE, (2,), (2,))
+    assert "(declare-const X_1 Real)" in text
+    assert "(assert (>= X_0 0.0))" in text
+    assert text.endswith("\n(assert (<= Y_1 Y_0))\n")
+
+
+def test_nested_outputs_are_a_disjunction_of_conjunctions() -> None:
+    assert written(BOX, UNSAFE, (2,), (2,), NESTED).endswith("\n(assert (or (and (<= Y_1 Y_0))))\n")
+
+
+def test_version_2_has_tensors_of_the_network_s_shapes() -> None:
+    text = written(BOX, UNSAFE, (1, 2), (2,), NEW)
+    assert "  (declare-input X real [1,1,2])\n  (declare-output Y real [1,2])" in text
+    assert "(assert (<= X[0,0,1] 1.0))" in text
+    assert text.endswith("\n(assert (<= Y[0,1] Y[0,0]))\n")
+
+
+@given(st.lists(st.tuples(FLOATS, FLOATS), min_size=1, max_size=4), st.integers(2, 5), st.sampled_from([PLAIN, NESTED]))
+def test_what_is_written_is_read_back(ends: list[tuple[float, float]], outputs: int, dialect: Dialect) -> None:
+    lower, upper = (tuple(Fraction(end(pair)) for pair in ends) for end in (min, max))
+    box, unsafe = ExactBox(lower, upper), one_class(1, outputs)
+    text = written(box, unsafe, (len(ends),), (outputs,), dialect)
+    query = parse_vnnlib(text)
+    assert [one for one, _ in query.boxes] == [box]
+    ((_, read),) = query.boxes
+    assert {_canonical(c) for c in read.unsafe} == {_canonical(c) for c in unsafe.unsafe}
+    assert not re.search(r"[0-9][eE]", text)
+
+
+def _canonical(conjunction: tuple[Inequality, ...]) -> frozenset[object]:
+    return frozenset((frozenset(one.coefficients), one.bound, one.strict) for one in conjunction)
+
+
+@pytest.mark.parametrize("outputs", [2, 3])
+def test_version_2_is_parsed_by_the_standard_s_own_library(outputs: int) -> None:
+    vnnlib = pytest.importorskip("vnnlib")
+    query = vnnlib.parse_query_string(written(BOX, one_class(1, outputs), (2,), (outputs,), NEW))
+    (network,) = query.networks
+    (x,), (y,) = network.inputs, network.outputs
+    assert (x.shape, y.shape) == ([1, 2], [1, outputs])
+    assert len(query.assertions) == 5
+
+
+def test_bounds_of_outputs_are_written() -> None:
+    unsafe = Property(((Inequality(((1, Fraction(-2)),), Fraction(3)), Inequality(((0, Fraction(4)),), Fraction(1))),))
+    lines = written(BOX, unsafe, (2,), (2,)).splitlines()
+    assert lines[-2:] == ["(assert (>= Y_1 -1.5))", "(assert (<= Y_0 0.25))"]
+
+
+def test_strict_comparisons_are_written_as_others() -> None:
+    strict = Property(((Inequality(UNSAFE.inequalities[0].coefficients, Fraction(0), strict=True),),))
+    assert written(BOX, strict, (2,), (2,)) == written(BOX, UNSAFE, (2,), (2,))
+
+
+@pytest.mark.parametrize(
+    "unsafe",
+    [
+        Property(()),
+        Property(((),)),
+        Property(((Inequality(((0, Fraction(1)), (1, Fraction(1))), Fraction(0)),),)),
+        Property(((Inequality(((0, Fraction(1)), (1, Fraction(-1))), Fraction(1)),),)),
+        Property(((Inequality(((0, Fraction(3)),), Fraction(1)),),)),
+    ],
+)
+def test_what_cannot_be_written_is_refused(unsafe: Property) -> None:
+    with pytest.raises(InputError):
+        written(BOX, unsafe, (2,), (2,))
+
+
+@pytest.mark.parametrize(("word", "verdict"), list(WORDS.items()))
+def test_every_word_has_its_meaning(word: str, verdict: str) -> None:
+    assert meaning(f" {word.upper()} ") == verdict
+    said = stated(f"\n{word}\nmore")
+    assert said is not None
+    assert said.verdict == verdict
+    assert (said.reason == "") == (verdict != "unknown")
+
+
+@pytest.mark.parametrize("text", ["", "\n", "satisfied", "un sat", "{'verdict': 'sat'}", "sat?", "\x00"])
+def test_other_texts_say_nothing(text: str) -> None:
+    assert stated(text) is None
+
+
+def test_numbers_are_read_exactly() -> None:
+    assert assignment("((X_0 0x1.8p-1) (X_1 -1e-45) (Y_0 3))") == ((0.75, -1e-45), (3.0,))
+    assert assignment("X float32 [1,1]\n0.1\nY real [1,2]\n0.1\n2\n") == ((0.10000000149011612,), (0.1, 2.0))
+    assert assignment("X float64 [2]\nnan\ninf\n")[0][1] == math.inf
+    assert assignment("no point") == ((), ())
+
+
+@given(st.text(max_size=60))
+def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
+    for read in (lambda: stated("sat\n" + text), lambda: assignment("X float32 [1,3]\n" + text)):
+        with contextlib.suppress(InputError):
+            read()
