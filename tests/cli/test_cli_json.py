@@ -33,6 +33,7 @@ CALLS = {
     "explain": [["WITNESS"]],
     "compare": [["NETWORK", "--inputs", "INPUTS", "--library", "numpy", "--batch", "1,2", "--vectors", "50"]],
     "verifiers": [[]],
+    "verify": [["--network", "NETWORK", "--box", "0:1,0:1", "--verifier", "ibp"]],
 }
 FILES = {"replay": "fpsynth-witness", "reveal": "fpsynth-reveal", "matrix": "fpsynth-matrix"}
 """The commands that print what their files hold."""

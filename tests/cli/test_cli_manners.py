@@ -25,6 +25,7 @@ NEEDED = {
     "replay": ["none.json"],
     "explain": ["none.json"],
     "certify": ["--network", "n.npz", "--images", "i.npz", "--eps", "1"],
+    "verify": ["--network", "n.npz"],
 }
 """What a subcommand cannot do without."""
 OPTIONS = [

@@ -31,6 +31,7 @@ from fpsynth.synthesis.verdicts import Verdict
 
 LEAST = {"reveal": ["numpy:dot"], "tree": ["pairwise"], "compare": ["model.onnx", "--inputs", "x.npz"]}
 LEAST["certify"] = ["--network", "n.npz", "--images", "i.npz", "--eps", "0.5"]
+LEAST["verify"] = ["--network", "n.npz", "--box", "0:1"]
 """What a command needs, where it needs anything."""
 
 
@@ -112,7 +113,7 @@ def test_every_option_of_a_question_is_told_of_and_has_a_type(name: str) -> None
         assert option.help
         assert f"* {keyword}" in function.__doc__
         assert "%(" not in function.__doc__
-        assert option.positional or one.default is not MISSING or name == "certify" or keyword == "inputs"
+        assert option.positional or one.default is not MISSING or name in ("certify", "verify") or keyword == "inputs"
 
 
 def test_a_narrower_question_leaves_nothing_open_that_it_settles() -> None:

@@ -72,7 +72,6 @@ def verify(
     memory: int | None = MEMORY,
     dtype: Format | None = None,
     witnesses: Sequence[Sequence[float]] = (),
-    checkout: PathLike | None = None,
     log: Progress | None = None,
 ) -> Verified:
     """Ask whether the unsafe outputs of a case are reached in its box.
@@ -83,7 +82,7 @@ def verify(
     Raises InputError for regions that are not boxes, for properties and formats that cannot be written, and as ``tool_named``
     and ``base.run`` do.
     """
-    tool = tool_named(name, checkout) if isinstance(name, str) else name
+    tool = tool_named(name) if isinstance(name, str) else name
     if not cases:
         raise InputError("there is nothing to verify: no case is given")
     end, answers, judgements = time.monotonic() + timeout, list[ToolAnswer](), list[Worth]()

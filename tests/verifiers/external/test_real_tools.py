@@ -183,7 +183,7 @@ def test_what_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
         with pytest.raises(InputError, match="name a checkout of it"):
             verify(TIE, cases, name)
         with pytest.raises(InputError, match=f"is no checkout of {name}"):
-            verify(TIE, cases, name, checkout=tmp_path)
+            verify(TIE, cases, tool_named(name, tmp_path))
     with pytest.raises(InputError, match="unknown external verifier"):
         tool_named("crowns")
     assert set(NAMES) == {*TOOLS, *CHECKOUTS}
