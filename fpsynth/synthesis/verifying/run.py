@@ -13,11 +13,9 @@ from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.requests.verifying import VerifyRequest
 from fpsynth.synthesis.verifying.asked import cases_of
 from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
-from fpsynth.verifiers.base import VERIFIERS, Verifier, verifier
+from fpsynth.verifiers.base import VERIFIERS, Verifier, entry, verifier
 from fpsynth.verifiers.claims import Ball, Box, Claim
 from fpsynth.verifiers.properties import Case
-from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
-from fpsynth.verifiers.relaxations.deciding import DECISIONS
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
@@ -65,10 +63,7 @@ class Verification:
 def verify_request(request: VerifyRequest) -> Verification:
     """Answer a request.  Raises InputError for what cannot be read or is not accepted by the verifier."""
     started = time.monotonic()
-    if request.verifier not in VERIFIERS:
-        from fpsynth.errors import unknown_name
-
-        raise unknown_name("verifier", request.verifier, VERIFIERS)
+    entry(request.verifier)  # refuses unknown names
     network = read_network(request.network).network.logits
     try:
         with within(request.timeout):
@@ -86,8 +81,9 @@ def verify_request(request: VerifyRequest) -> Verification:
 
 def made(name: str, what: Reasoned) -> Verifier:
     """The verifier of a name that reasons in this.  Raises InputError where it cannot."""
-    if name in DECISIONS:
-        return RelaxationVerifier(name, what.reasoning)
+    reasoned_verifier = entry(name).reasoned
+    if reasoned_verifier is not None:
+        return reasoned_verifier(what.reasoning)
     deployment, fmt = what.deployment, what.reasoning.deployed
     if deployment is None and fmt is not None:
         deployment = Deployment(Arithmetic(fmt))
@@ -116,11 +112,11 @@ def _claims(
 
 def _require_regions(name: str, cases: tuple[Case, ...]) -> None:
     """Raise InputError where the verifier takes no such regions."""
-    taken = VERIFIERS[name].regions
+    taken = entry(name).regions
     for case in cases:
         if type(case.region) not in taken:
             words = {Ball: "balls", Box: "boxes"}
-            others = [other for other, entry in VERIFIERS.items() if type(case.region) in entry.regions]
+            others = [other for other, known in VERIFIERS.items() if type(case.region) in known.regions]
             raise InputError(f"{name} takes no {words[type(case.region)]}: ask {', '.join(others)}")
 
 
@@ -143,6 +139,7 @@ def _verification(
     started: float,
     what: Reasoned | None,
 ) -> Verification:
+    caution = entry(request.verifier).caution
     return Verification(
         verifier=request.verifier,
         arithmetic=request.arithmetic,
@@ -153,6 +150,6 @@ def _verification(
         seconds=time.monotonic() - started,
         environment="" if what is None else what.environment,
         explained=None if what is None else what.explained,
-        notes=() if what is None else what.notes,
+        notes=(*(() if what is None else what.notes), *((caution,) if caution else ())),
         settings=request.described(),
     )
