@@ -177,8 +177,20 @@ def test_every_point_of_a_box_has_its_logits_within_the_bounds_and_the_class_tha
             for logits in results(judge.reasons_in, network, point):
                 assert all(low <= Fraction(y) <= high for y, (low, high) in zip(logits, claim.bounds, strict=True))
                 classes.add(argmax(logits))
-        assert claim.verdict == "unknown" or len(classes) == 1
-    assert verdicts == {"unsat", "unknown"}
+        assert claim.verdict != "unsat" or len(classes) == 1
+        if claim.verdict == "sat":
+            assert_another_class(judge, network, claim)
+    assert {"unsat"} < verdicts
+
+
+def assert_another_class(judge: Verifier, network: Network, claim: Claim) -> None:
+    """The point lies in the box, and its class is another than the middle's, or ties with that."""
+    assert isinstance(claim.region, Box)
+    ends = list(zip(claim.region.lower, claim.region.upper, strict=True))
+    assert all(low <= x <= high for x, (low, high) in zip(claim.point, ends, strict=True))
+    own = argmax(results(judge.reasons_in, network, [(low + high) / 2 for low, high in ends])[0])
+    for logits in results(judge.reasons_in, network, claim.point):
+        assert any(logits[k] >= logits[own] for k in range(len(logits)) if k != own)
 
 
 @pytest.mark.parametrize("name", asked(NAMES))

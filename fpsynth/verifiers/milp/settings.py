@@ -34,7 +34,8 @@ SOLVERS: dict[str, Solver] = {
 """Every solver of programs."""
 OBJECTIVES = ("worst margin", "feasibility", "closest")
 """The least that the largest left side, less its bound, of a conjunction's inequalities is; whether all can hold; and where
-they do closest to the middle of the region, by the largest of the differences."""
+they do closest to the middle of the region, by the largest of the differences: a point on an edge, which in floating point
+lies on either side of it, so that this objective finds fewer points that count than the first."""
 TOLERANCES = (1e-10, 1e-3)
 """What both solvers take."""
 

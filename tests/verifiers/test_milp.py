@@ -1,0 +1,405 @@
+"""Mixed-integer programs: optima are the exact ones up to the tolerance, verdicts those of bounds and of branching."""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+import json
+import random
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from exact_optima import breakpoints, least_at_vertices, point_at, values_at
+from random_networks import random_network
+from witnesses import W1, W2
+
+from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.evaluators.real import exact_logits
+from fpsynth.formats import FLOAT32
+from fpsynth.networks.layers import Clip, Convolution, Dense, Flatten, LeakyReLU, MaxPooling, ReLU
+from fpsynth.networks.network import Network, Node, dense_relu
+from fpsynth.packages import package_version
+from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.verifiers import Ball, Box, verifier
+from fpsynth.verifiers.milp import solving
+from fpsynth.verifiers.milp.encoding import encoded
+from fpsynth.verifiers.milp.model import Solution
+from fpsynth.verifiers.milp.questions import questioned
+from fpsynth.verifiers.milp.settings import Settings, settings_named
+from fpsynth.verifiers.milp.verifier import MilpVerifier
+from fpsynth.verifiers.properties import Inequality, Property, one_class
+from fpsynth.verifiers.relaxations.crown import analysed
+from fpsynth.verifiers.relaxations.prepared import prepared
+from fpsynth.verifiers.relaxations.reasoning import NEAREST32, NEAREST64, Reasoning
+from fpsynth.verifiers.relaxations.reasoning import REAL as EXACT
+from fpsynth.verifiers.relaxations.region import inputs_of
+from fpsynth.workers.pool import Pool
+from fpsynth.workers.process import Worker
+
+PACKAGES = {"highs": "highspy", "scip": "pyscipopt"}
+needs = {
+    solver: pytest.mark.skipif(
+        package_version(package) is None or package_version("scipy") is None, reason=f"needs {package} and scipy"
+    )
+    for solver, package in PACKAGES.items()
+}
+SOLVERS = [pytest.param(solver, marks=mark) for solver, mark in needs.items()]
+both = pytest.mark.parametrize("solver", SOLVERS)
+TIE = dense_relu([Dense([[W1], [W2]])])
+TIE_BOX = Box((0.1579,), (0.2364,))
+TIED = one_class(1, 2)
+"""Unsafe where output 0 is at least as large: Y_1 <= Y_0."""
+SLACK = 1e-5
+"""How far optima of these networks may be off at tolerances of 1e-9, and verdicts are not compared."""
+
+
+def asked(network: Network, region: Box | Ball, conjunction: Property, settings: Settings) -> Solution:
+    """What a solver says of one conjunction."""
+    known, inputs = prepared(network, EXACT), inputs_of(region, EXACT)
+    program = encoded(known, inputs, analysed(known, inputs))
+    rows, bounds = conjunction.rows(known.outputs)
+    centre = (inputs.box.lower + inputs.box.upper) / 2
+    model = questioned(program, rows, np.array([float(b) for b in bounds]), centre, settings, ball=settings.solver == "scip")
+    return solving.solved(model, settings.solver, settings.tolerance)
+
+
+def inequality(coefficients: Sequence[float], bound: float = 0.0) -> Inequality:
+    """sum of coefficient * output <= bound."""
+    return Inequality(tuple((k, Fraction(c)) for k, c in enumerate(coefficients)), Fraction(bound))
+
+
+def largest_side(conjunction: Sequence[Inequality], logits: Sequence[Fraction]) -> Fraction:
+    """Of the left sides, each less its bound."""
+    return max(sum((c * logits[k] for k, c in one.coefficients), -one.bound) for one in conjunction)
+
+
+# --- the published tie --------------------------------------------------------------------------------------------------------
+
+
+def tie_verdict(name: str, network: Network = TIE) -> str:
+    return verifier(name, Deployment(REAL)).verify(network, TIE_BOX, TIED).verdict
+
+
+@needs["highs"]
+def test_whether_the_tie_is_feasible_is_a_matter_of_tolerance_for_highs() -> None:
+    claim = verifier("milp:feasibility,tolerance=1e-7", Deployment(REAL)).verify(TIE, TIE_BOX, TIED)
+    assert claim.verdict == "unknown"
+    assert claim.reason == (
+        "the solver's point does not violate the property exactly: highs says feasible at a tolerance of 1e-07"
+    )
+    assert tie_verdict("milp:feasibility,tolerance=1e-9") == "unsat"
+
+
+@needs["scip"]
+def test_scip_divides_before_it_compares_with_its_tolerance() -> None:
+    assert tie_verdict("milp:scip,feasibility,tolerance=1e-6") == "unsat"
+    assert tie_verdict("milp:scip,feasibility,tolerance=1e-9") == "unsat"
+
+
+@both
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-7, 1e-9])
+def test_the_least_margin_of_the_tie_is_above_zero_whatever_the_tolerance(solver: str, tolerance: float) -> None:
+    solution = asked(TIE, TIE_BOX, TIED, Settings(solver, "worst margin", tolerance))
+    exact = (Fraction(W2) - Fraction(W1)) * Fraction(0.1579)
+    assert solution.status == "optimal"
+    assert 9.41e-9 < float(exact) < 9.42e-9
+    assert abs(solution.value - float(exact)) < 1e-13
+    assert tie_verdict(f"milp:{solver},tolerance={tolerance}") == "unsat"
+    claim = verifier(f"milp:{solver},tolerance={tolerance},margin=1e-8", Deployment(REAL)).verify(TIE, TIE_BOX, TIED)
+    assert claim.verdict == "unknown"
+    assert claim.reason.startswith("the worst margin is not above 1e-08: ")
+    assert claim.reason.endswith("with a worst margin of 9.41157e-09")
+
+
+@both
+@pytest.mark.parametrize("objective", ["worst-margin", "feasibility", "closest"])
+def test_with_a_larger_last_layer_every_one_certifies(solver: str, objective: str) -> None:
+    larger = dense_relu([Dense([[W1 * 2**7], [W2 * 2**7]])])
+    assert tie_verdict(f"milp:{solver},{objective}", larger) == "unsat"
+
+
+@needs["highs"]
+def test_with_room_for_what_float32_rounds_the_tie_is_not_excluded() -> None:
+    claim = verifier("milp", Deployment(Arithmetic(FLOAT32))).verify(TIE, Box((0.15625,), (0.25,)), TIED)
+    assert claim.verdict != "unsat"
+
+
+# --- exact optima -------------------------------------------------------------------------------------------------------------
+
+
+@both
+def test_the_worst_margin_is_the_least_value_at_the_vertices(solver: str) -> None:
+    rng, bent = random.Random(11), 0
+    for number in range(10):
+        inputs = 2 + number % 2
+        network = random_network(rng, (inputs, 4, 3), FLOAT32, True)
+        box = [(x - 0.75, x + 0.5) for x in (rng.randrange(-8, 8) / 8 for _ in range(inputs))]
+        one = inequality([1.0, -0.5, 0.25], 0.125)
+        exact = least_at_vertices(network, box, lambda logits, one=one: largest_side([one], logits))
+        region = Box(*map(tuple, zip(*box, strict=True)))
+        solution = asked(network, region, Property(((one,),)), Settings(solver, tolerance=1e-9))
+        assert solution.status == "optimal"
+        assert abs(solution.value - float(exact)) < SLACK
+        assert abs(solution.bound - float(exact)) < SLACK
+        corners = [exact_logits(network, corner) for corner in np.array(np.meshgrid(*box)).reshape(inputs, -1).T.tolist()]
+        bent += exact < min(largest_side([one], logits) for logits in corners)
+    assert bent  # else no kink would matter
+
+
+def image(rng: random.Random, made: Any) -> Network:
+    """A convolution, a selection of every kind, max pooling with padding, and dense layers."""
+
+    def numbers(*shape: int) -> np.ndarray:
+        return np.array([rng.randrange(-64, 65) / 64 for _ in range(int(np.prod(shape)))]).reshape(shape)
+
+    return Network(
+        (
+            Node("conv", Convolution(numbers(2, 1, 2, 2), numbers(2), stride=1, padding=0)),
+            Node("made", made, ("conv",)),
+            Node("pool", MaxPooling((2, 2), stride=(1, 1), padding=1), ("made",)),
+            Node("flat", Flatten(), ("pool",)),
+            Node("hidden", Dense(numbers(4, 18), numbers(4)), ("flat",)),
+            Node("leaky", LeakyReLU(0.125), ("hidden",)),
+            Node("dense", Dense(numbers(3, 4), numbers(3)), ("leaky",)),
+        ),
+        (1, 3, 3),
+        "dense",
+    )
+
+
+SELECTIONS = [ReLU(), LeakyReLU(0.25), LeakyReLU(0.0), Clip(-0.5, 0.75), Clip(None, 0.25), Clip(-0.25), Clip(0.5, 0.5)]
+
+
+@both
+@pytest.mark.parametrize("made", SELECTIONS, ids=repr)
+def test_along_a_line_every_selection_has_its_exact_optimum_and_the_closest_point(solver: str, made: Any) -> None:
+    rng = random.Random(repr(made))
+    for _ in range(3):
+        network = image(rng, made)
+        start = [rng.randrange(-16, 17) / 16 for _ in range(9)]
+        moving = rng.randrange(9)
+        end = [x + 2 * (k == moving) for k, x in enumerate(start)]
+        line = tuple(map(Fraction, start)), tuple(map(Fraction, end))
+        places = breakpoints(network, *line)
+        conjunction = (inequality([1.0, -1.0, 0.0]), inequality([0.5, 0.0, -1.0], 0.25))
+        values = [values_at(network, point_at(*line, place)) for place in places]
+        exact = least_of(conjunction, values)
+        solution = asked(network, Box(tuple(start), tuple(end)), Property((conjunction,)), Settings(solver, tolerance=1e-9))
+        assert abs(solution.value - float(exact)) < SLACK
+        if abs(exact) > SLACK:
+            closest = asked(network, Box(tuple(start), tuple(end)), Property((conjunction,)), Settings(solver, "closest", 1e-9))
+            assert (closest.status == "infeasible") == (exact > 0)
+            if exact < 0:
+                assert abs(closest.value - float(nearest_to_half(conjunction, places, values)) * 2) < 1e-3
+
+
+def least_of(conjunction: Sequence[Inequality], values: Sequence[Sequence[Fraction]]) -> Fraction:
+    """The least of the largest of two left sides on a line that is linear between these values."""
+    found = [largest_side(conjunction, logits) for logits in values]
+    for left, right in itertools.pairwise(values):
+        (a, b), (c, d) = (tuple(largest_side([one], logits) for logits in (left, right)) for one in conjunction)
+        if (a - c) * (b - d) < 0:
+            found.append(a + (b - a) * (a - c) / ((a - c) - (b - d)))
+    return min(found)
+
+
+def nearest_to_half(
+    conjunction: Sequence[Inequality], places: Sequence[Fraction], values: Sequence[Sequence[Fraction]]
+) -> Fraction:
+    """How far from the middle the closest place is where both left sides are at most 0."""
+    found = []
+    for k in range(len(places) - 1):
+        low, high = Fraction(0), Fraction(1)
+        for one in conjunction:
+            a, b = (largest_side([one], values[k + side]) for side in (0, 1))
+            if a > 0 and b > 0:
+                low, high = Fraction(1), Fraction(0)
+            elif a > 0:
+                low = max(low, a / (a - b))
+            elif b > 0:
+                high = min(high, a / (a - b))
+        if low <= high:
+            ends = [places[k] + (places[k + 1] - places[k]) * part for part in (low, high)]
+            found.append(abs(min(max(Fraction(1, 2), ends[0]), ends[1]) - Fraction(1, 2)))
+    return min(found)
+
+
+def test_stable_numbers_have_no_binaries() -> None:
+    pytest.importorskip("scipy")
+    layers = [Dense([[1.0], [1.0], [-1.0]], [1.0, 0.0, -1.0]), Dense([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0]])]
+    known = prepared(dense_relu(layers), EXACT)
+    inputs = inputs_of(Box((-0.5,), (0.5,)), EXACT)
+    assert sum(encoded(known, inputs, analysed(known, inputs)).building.binary) == 1
+
+
+# --- verdicts -----------------------------------------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("objective", ["worst-margin", "feasibility", "closest"])
+def test_its_verdicts_are_those_of_crown_and_of_branching(solver: str, objective: str) -> None:
+    rng, verdicts = random.Random(5), []
+    milp = verifier(f"milp:{solver},{objective}", Deployment(REAL))
+    for number in range(8):
+        network = random_network(rng, (2, 5, 4, 3), FLOAT32, True)
+        centre = [rng.randrange(-8, 8) / 8 for _ in range(2)]
+        width = (0.05, 0.25, 0.5, 1.0)[number % 4]
+        box = Box(tuple(x - width for x in centre), tuple(x + width for x in centre))
+        claim, crown, bab = (
+            one.verify(network, box) for one in (milp, *(verifier(n, Deployment(REAL)) for n in ("crown", "bab")))
+        )
+        for other in (crown, bab):
+            assert other.verdict == "unknown" or claim.verdict in (other.verdict, "unknown")
+        verdicts.append(claim.verdict)
+        if claim.verdict == "sat":
+            assert all(low <= x <= high for low, x, high in zip(box.lower, claim.point, box.upper, strict=True))
+    assert {"sat", "unsat"} <= set(verdicts)
+    assert objective != "worst-margin" or "unknown" not in verdicts
+
+
+@both
+@pytest.mark.parametrize("objective", ["worst-margin", "feasibility", "closest"])
+def test_properties_that_cannot_hold_or_always_do(solver: str, objective: str) -> None:
+    network = dense_relu([Dense([[1.0, 1.0], [1.0, -1.0]]), Dense([[1.0, 1.0], [1.0, -1.0]])])
+    box, milp = Box((-1.0, -1.0), (1.0, 1.0)), verifier(f"milp:{solver},{objective}", Deployment(REAL))
+
+    def verdict(*conjunctions: tuple[Inequality, ...]) -> str:
+        return milp.verify(network, box, Property(conjunctions)).verdict
+
+    low, high = inequality([1.0, 0.0], 0.25), inequality([-1.0, 0.0], -0.5)
+    # a point on the edge, which the two others may give, can miss it by the tolerance: then nothing is said
+    holds = {"sat"} if objective == "worst-margin" else {"sat", "unknown"}
+    assert {verdict((low,)), verdict((high,)), verdict((low, high), (high,))} <= holds
+    assert verdict((low, high)) == "unsat"  # at most 0.25 and at least 0.5
+    assert verdict() == "unsat"
+    assert verdict(()) == "sat"
+    assert verdict((inequality([0.0, 0.0], -1.0),)) == "unsat"
+    assert verdict((inequality([0.0, 0.0], 1.0),)) == "sat"
+
+
+@both
+def test_a_ball_is_one_for_scip_and_a_box_for_highs(solver: str) -> None:
+    network = dense_relu([Dense([[1.0, 1.0], [0.0, 0.0]], [0.0, 3.0])])
+    corner = verifier(f"milp:{solver}", Deployment(REAL)).verify(network, Ball((0.0, 0.0), Fraction(8, 5)), one_class(1, 2))
+    assert corner.verdict == {"highs": "unknown", "scip": "unsat"}[solver]  # 1.6 sqrt 2 < 3 < 1.6 * 2
+    ball = Ball((0.0, 0.0), Fraction(9, 4))
+    reached = verifier(f"milp:{solver}", Deployment(REAL)).verify(network, ball, one_class(1, 2))
+    assert reached.verdict == "sat"
+    assert sum(Fraction(x) ** 2 for x in reached.point) <= ball.radius**2
+    assert TIED.violated(exact_logits(network, reached.point))
+
+
+@both
+@pytest.mark.parametrize("reasoning", [NEAREST32, NEAREST64, EXACT], ids=lambda one: one.name)
+def test_a_point_violates_exactly_whatever_the_bounds_are_computed_in(solver: str, reasoning: Reasoning) -> None:
+    rng, points = random.Random(3), 0
+    for _ in range(6):
+        network = random_network(rng, (3, 6, 3), FLOAT32, True)
+        unsafe = one_class(0, 3)
+        claim = MilpVerifier(reasoning, solver).verify(network, Box((-1.0,) * 3, (1.0,) * 3), unsafe)
+        if claim.verdict == "sat":
+            points += 1
+            assert unsafe.violated(exact_logits(network, claim.point))
+    assert points
+
+
+# --- time, memory, output -----------------------------------------------------------------------------------------------------
+
+
+def hard() -> tuple[Network, Box]:
+    """A question with hundreds of binaries."""
+    network = random_network(random.Random(1), (12, 60, 60, 60, 2), FLOAT32, True)
+    return network, Box((-1.0,) * 12, (1.0,) * 12)
+
+
+@both
+def test_a_budget_ends_the_solver(solver: str) -> None:
+    network, box = hard()
+    unsafe = Property(((inequality([1.0, -1.0], -400.0),),))
+    started = time.monotonic()
+    claim = verifier(f"milp:{solver}", Deployment(REAL)).verify(network, box, unsafe, budget=3.0)
+    assert time.monotonic() - started < 5
+    assert (claim.verdict, claim.reason) == ("unknown", "the time limit is over")
+
+
+@needs["highs"]
+def test_a_process_without_memory_gives_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Pool(lambda _: Worker(solving.MODULE, memory=96 << 20)) as small:
+        monkeypatch.setattr(solving, "_workers", small)
+        claim = verifier("milp", Deployment(REAL)).verify(TIE, TIE_BOX, TIED)
+    assert claim.verdict == "unknown"
+    assert claim.reason.startswith("highs says nothing, for ")
+
+
+@both
+def test_nothing_is_printed_and_equal_questions_have_equal_claims(solver: str, capfd: pytest.CaptureFixture[str]) -> None:
+    rng = random.Random(9)
+    network, box = random_network(rng, (3, 8, 8, 3), FLOAT32, True), Box((-0.5,) * 3, (0.5,) * 3)
+    claims = [verifier(f"milp:{solver}", Deployment(REAL)).verify(network, box) for _ in range(2)]
+    assert claims[0] == claims[1]
+    assert claims[0].point == claims[1].point
+    assert claims[0].versions[PACKAGES[solver]] == package_version(PACKAGES[solver])
+    assert capfd.readouterr().out == ""
+
+
+# --- names --------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_names_say() -> None:
+    assert settings_named("milp") == Settings()
+    assert settings_named("milp:scip") == Settings("scip")
+    assert settings_named("milp:feasibility") == Settings(objective="feasibility")
+    assert settings_named("milp:highs,worst-margin,tolerance=1e-9,margin=0.5") == Settings("highs", "worst margin", 1e-9, 0.5)
+    assert verifier("milp:scip,closest", Deployment(REAL)).name == "milp:scip,closest"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("milp:", "names no mixed-integer verifier"),
+        ("milp:gurobi", "unknown option 'gurobi' of milp: choose highs, scip"),
+        ("milp:scip,", "unknown option ''"),
+        ("milp:scip,highs", "says its solver twice"),
+        ("milp:tolerance=1e-11", "the tolerance of milp must be between 1e-10 and 0.001"),
+        ("milp:tolerance=nan", "the tolerance of milp must be between"),
+        ("milp:tolerance=x", "is a number, not 'x'"),
+        ("milp:margin=-1", "the margin of milp must be a number from 0 on"),
+        ("milp:margin=inf", "the margin of milp must be a number from 0 on"),
+        ("crown:scip", "unknown verifier"),
+        ("milpp", "did you mean milp"),
+    ],
+)
+def test_what_names_do_not_say_is_one_line(name: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason) as caught:
+        verifier(name, Deployment(REAL))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("solver", "package"), PACKAGES.items())
+def test_a_missing_solver_is_one_line_with_what_to_install(solver: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(module: str, *rest: Any) -> Any:
+        if module.split(".")[0] == package:
+            raise ImportError(module)
+        return real(module, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingPackageError, match=rf"needs the package {package}: .*\[verifiers\]") as caught:
+        verifier(f"milp:{solver}", Deployment(REAL)).verify(TIE, TIE_BOX)
+    assert "\n" not in str(caught.value)
+
+
+@needs["highs"]
+def test_the_command_says_that_nothing_is_proved(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from fpsynth.cli.main import main
+
+    np.savez(tmp_path / "net.npz", W0=np.array([[W1], [W2]], np.float32))
+    code = main(["verify", "--network", str(tmp_path / "net.npz"), "--box", "0.1579:0.2364", "--verifier", "milp", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert (code, said["verdict"], said["verifier"]) == (0, "unsat", "milp")
+    assert said["notes"] == ["unsat is what highs says, in floating point with a tolerance of 1e-07, and not a proof"]
