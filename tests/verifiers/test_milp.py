@@ -307,6 +307,34 @@ def test_a_point_violates_exactly_whatever_the_bounds_are_computed_in(solver: st
     assert points
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("milp", marks=needs["highs"]),
+        pytest.param("milp:scip", marks=needs["scip"]),
+        pytest.param("milp:scip,feasibility", marks=needs["scip"]),
+    ],
+)
+def test_small_weights_are_left_out_so_that_it_is_wrong(name: str) -> None:
+    """Twice x, from 0 to 2, is at least 1.5 somewhere; with 0 in place of the small weight it is 0."""
+    small = 2.0**-36
+    network, box = dense_relu([Dense([[small]]), Dense([[2 / small]])]), Box((0.0,), (2.0,))
+    unsafe = Property(((inequality([-1.0], -1.5),),))
+    assert unsafe.violated(exact_logits(network, (2.0,)))
+    assert verifier("bab", Deployment(REAL)).verify(network, box, unsafe).verdict == "sat"
+    assert verifier(name, Deployment(REAL)).verify(network, box, unsafe).verdict == "unsat"
+
+
+@both
+def test_numbers_that_solvers_do_not_take_are_said(solver: str) -> None:
+    network = dense_relu([Dense([[1e15], [-1.0]])])
+    claim = verifier(f"milp:{solver}", Deployment(REAL)).verify(network, Box((-1.0,), (1.0,)))
+    assert (claim.verdict, claim.reason) == (
+        "unknown",
+        f"{solver} gives no answer: numbers from 1e+15 on in its rows are too large",
+    )
+
+
 # --- time, memory, output -----------------------------------------------------------------------------------------------------
 
 
@@ -332,7 +360,7 @@ def test_a_process_without_memory_gives_no_answer(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(solving, "_workers", small)
         claim = verifier("milp", Deployment(REAL)).verify(TIE, TIE_BOX, TIED)
     assert claim.verdict == "unknown"
-    assert claim.reason.startswith("highs says nothing, for ")
+    assert claim.reason.startswith("highs gives no answer: ")
 
 
 @both
@@ -398,7 +426,7 @@ def test_a_missing_solver_is_one_line_with_what_to_install(solver: str, package:
 def test_the_command_says_that_nothing_is_proved(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     from fpsynth.cli.main import main
 
-    np.savez(tmp_path / "net.npz", W0=np.array([[W1], [W2]], np.float32))
+    np.savez(tmp_path / "net.npz", W0=np.array([[W1, W2]], np.float32))
     code = main(["verify", "--network", str(tmp_path / "net.npz"), "--box", "0.1579:0.2364", "--verifier", "milp", "--json"])
     said = json.loads(capsys.readouterr().out)
     assert (code, said["verdict"], said["verifier"]) == (0, "unsat", "milp")

@@ -16,6 +16,8 @@ from fpsynth.verifiers.relaxations.maps import scipy_sparse
 Indices = NDArray[np.int64]
 MAX_ENTRIES = 1 << 22
 """Numbers in the rows of a program: some half a gigabyte in a solver, before it begins."""
+LARGEST_ENTRY, LARGEST_END = 1e15, 1e20
+"""In HiGHS larger entries of rows are a mistake; in both larger ends are infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,13 @@ class Model:
     constant: float = 0.0
     sphere: Sphere | None = None
     """What holds beside the rows; only solvers of quadratic rows take it."""
+
+    @property
+    def takeable(self) -> bool:
+        """Whether solvers take all of its numbers as what they are, and not as infinite ones or as a mistake."""
+        ends = np.abs(np.concatenate([self.lower, self.upper, self.least, self.most]))
+        entries = np.abs(np.concatenate([self.matrix.data, self.objective, [self.constant]]))
+        return bool((ends[np.isfinite(ends)] < LARGEST_END).all() and (entries < LARGEST_ENTRY).all())
 
 
 @dataclass(frozen=True, eq=False)

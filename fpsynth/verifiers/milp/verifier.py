@@ -148,6 +148,8 @@ class MilpVerifier:
 
     def _open(self, solution: Solution) -> str:
         """Why nothing is said."""
+        if solution.status == "unclear":
+            return f"{self.solver} gives no answer: {solution.words}"
         optimal = "optimal" if self.objective == "worst margin" else "feasible"
         words = optimal if solution.status == "optimal" else solution.words
         says = f"{self.solver} says {words} at a tolerance of {self.tolerance:g}"
