@@ -29,7 +29,7 @@ from fpsynth.verifiers.milp import solving
 from fpsynth.verifiers.milp.encoding import encoded
 from fpsynth.verifiers.milp.model import Solution
 from fpsynth.verifiers.milp.questions import questioned
-from fpsynth.verifiers.milp.settings import Settings, settings_named
+from fpsynth.verifiers.milp.settings import MilpSettings, settings_named
 from fpsynth.verifiers.milp.verifier import MilpVerifier
 from fpsynth.verifiers.properties import Inequality, Property, one_class
 from fpsynth.verifiers.relaxations.crown import analysed
@@ -57,7 +57,7 @@ SLACK = 1e-5
 """How far optima of these networks may be off at tolerances of 1e-9, and verdicts are not compared."""
 
 
-def asked(network: Network, region: Box | Ball, conjunction: Property, settings: Settings) -> Solution:
+def asked(network: Network, region: Box | Ball, conjunction: Property, settings: MilpSettings) -> Solution:
     """What a solver says of one conjunction."""
     known, inputs = prepared(network, EXACT), inputs_of(region, EXACT)
     program = encoded(known, inputs, analysed(known, inputs))
@@ -103,7 +103,7 @@ def test_scip_divides_before_it_compares_with_its_tolerance() -> None:
 @both
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-7, 1e-9])
 def test_the_least_margin_of_the_tie_is_above_zero_whatever_the_tolerance(solver: str, tolerance: float) -> None:
-    solution = asked(TIE, TIE_BOX, TIED, Settings(solver, "worst margin", tolerance))
+    solution = asked(TIE, TIE_BOX, TIED, MilpSettings(solver, "worst margin", tolerance))
     exact = (Fraction(W2) - Fraction(W1)) * Fraction(0.1579)
     assert solution.status == "optimal"
     assert 9.41e-9 < float(exact) < 9.42e-9
@@ -141,7 +141,7 @@ def test_the_worst_margin_is_the_least_value_at_the_vertices(solver: str) -> Non
         one = inequality([1.0, -0.5, 0.25], 0.125)
         exact = least_at_vertices(network, box, lambda logits, one=one: largest_side([one], logits))
         region = Box(*map(tuple, zip(*box, strict=True)))
-        solution = asked(network, region, Property(((one,),)), Settings(solver, tolerance=1e-9))
+        solution = asked(network, region, Property(((one,),)), MilpSettings(solver, tolerance=1e-9))
         assert solution.status == "optimal"
         assert abs(solution.value - float(exact)) < SLACK
         assert abs(solution.bound - float(exact)) < SLACK
@@ -188,10 +188,12 @@ def test_along_a_line_every_selection_has_its_exact_optimum_and_the_closest_poin
         conjunction = (inequality([1.0, -1.0, 0.0]), inequality([0.5, 0.0, -1.0], 0.25))
         values = [values_at(network, point_at(*line, place)) for place in places]
         exact = least_of(conjunction, values)
-        solution = asked(network, Box(tuple(start), tuple(end)), Property((conjunction,)), Settings(solver, tolerance=1e-9))
+        solution = asked(network, Box(tuple(start), tuple(end)), Property((conjunction,)), MilpSettings(solver, tolerance=1e-9))
         assert abs(solution.value - float(exact)) < SLACK
         if abs(exact) > SLACK:
-            closest = asked(network, Box(tuple(start), tuple(end)), Property((conjunction,)), Settings(solver, "closest", 1e-9))
+            closest = asked(
+                network, Box(tuple(start), tuple(end)), Property((conjunction,)), MilpSettings(solver, "closest", 1e-9)
+            )
             assert (closest.status == "infeasible") == (exact > 0)
             if exact < 0:
                 assert abs(closest.value - float(nearest_to_half(conjunction, places, values)) * 2) < 1e-3
@@ -378,10 +380,12 @@ def test_nothing_is_printed_and_equal_questions_have_equal_claims(solver: str, c
 
 
 def test_what_names_say() -> None:
-    assert settings_named("milp") == Settings()
-    assert settings_named("milp:scip") == Settings("scip")
-    assert settings_named("milp:feasibility") == Settings(objective="feasibility")
-    assert settings_named("milp:highs,worst-margin,tolerance=1e-9,margin=0.5") == Settings("highs", "worst margin", 1e-9, 0.5)
+    assert settings_named("milp") == MilpSettings()
+    assert settings_named("milp:scip") == MilpSettings("scip")
+    assert settings_named("milp:feasibility") == MilpSettings(objective="feasibility")
+    assert settings_named("milp:highs,worst-margin,tolerance=1e-9,margin=0.5") == MilpSettings(
+        "highs", "worst margin", 1e-9, 0.5
+    )
     assert verifier("milp:scip,closest", Deployment(REAL)).name == "milp:scip,closest"
 
 

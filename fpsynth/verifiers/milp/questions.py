@@ -9,14 +9,14 @@ import numpy as np
 from fpsynth.aliases import Floats
 from fpsynth.verifiers.milp.encoding import Encoded
 from fpsynth.verifiers.milp.model import Building, Indices, Model, Sphere
-from fpsynth.verifiers.milp.settings import Settings
+from fpsynth.verifiers.milp.settings import MilpSettings
 
 Terms = list[tuple[int, float]]
 Rows = list[tuple[Terms, float]]
 """Left sides, less their bounds."""
 
 
-def questioned(network: Encoded, rows: Floats, bounds: Floats, middle: Floats, settings: Settings, *, ball: bool) -> Model:
+def questioned(network: Encoded, rows: Floats, bounds: Floats, middle: Floats, settings: MilpSettings, *, ball: bool) -> Model:
     """The program of a conjunction rows y <= bounds, which has at least one row; y are the logits.
 
     ``middle``: of the region.  ``ball``: whether the solver takes the region as it is, where that is a ball.

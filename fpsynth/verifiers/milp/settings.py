@@ -41,7 +41,7 @@ TOLERANCES = (1e-10, 1e-3)
 
 
 @dataclass(frozen=True)
-class Settings:
+class MilpSettings:
     """What decides a claim beside the network."""
 
     solver: str = "highs"
@@ -61,7 +61,7 @@ class Settings:
             raise InputError(f"the margin of milp must be a number from 0 on, not {self.margin}")
 
 
-def settings_named(name: str) -> Settings:
+def settings_named(name: str) -> MilpSettings:
     """What a name says: ``milp``, or ``milp:`` and, with commas between them, a solver, an objective, tolerance= and margin=.
 
     Raises InputError.
@@ -75,7 +75,7 @@ def settings_named(name: str) -> Settings:
         if field in said:
             raise InputError(f"{name[:60]!r} says its {field} twice")
         said[field] = value
-    return Settings(**said)
+    return MilpSettings(**said)
 
 
 def _option(text: str) -> tuple[str, str | float]:

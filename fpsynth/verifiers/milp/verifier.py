@@ -23,7 +23,7 @@ from fpsynth.verifiers.claims import Ball, Claim, Region
 from fpsynth.verifiers.milp.encoding import Encoded, encoded
 from fpsynth.verifiers.milp.model import Solution
 from fpsynth.verifiers.milp.questions import questioned
-from fpsynth.verifiers.milp.settings import NAME, SOLVERS, Settings, settings_named
+from fpsynth.verifiers.milp.settings import NAME, SOLVERS, MilpSettings, settings_named
 from fpsynth.verifiers.milp.solving import solved
 from fpsynth.verifiers.properties import Inequality, Property, one_class
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier, class_at, exact_ends, prepared_for
@@ -43,7 +43,7 @@ INSIDE = 1 - 1e-12
 class MilpVerifier:
     """A mixed-integer program per conjunction as a ``base.Verifier``.
 
-    ``solver``, ``objective``, ``tolerance`` and ``margin`` decide what it says: see ``settings.Settings``.  ``unsat`` where
+    ``solver``, ``objective``, ``tolerance`` and ``margin`` decide what it says: see ``settings.MilpSettings``.  ``unsat`` where
     the solver says of every conjunction that it cannot hold (feasibility, closest), or that its worst margin, by the bound
     that the solver has, is above ``margin``.  Strict inequalities are asked about as those that are not.
 
@@ -62,9 +62,9 @@ class MilpVerifier:
         _ = self.settings  # which refuses what is not accepted
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> MilpSettings:
         """What it asks."""
-        return Settings(self.solver, self.objective, self.tolerance, self.margin)
+        return MilpSettings(self.solver, self.objective, self.tolerance, self.margin)
 
     @property
     def reasons_in(self) -> Deployment | Format:
