@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import itertools
-import json
 import random
 import time
 from collections.abc import Sequence
@@ -17,7 +15,7 @@ from exact_optima import breakpoints, least_at_vertices, point_at, values_at
 from random_networks import random_network
 from witnesses import W1, W2
 
-from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.layers import Clip, Convolution, Dense, Flatten, LeakyReLU, MaxPooling, ReLU
@@ -29,7 +27,7 @@ from fpsynth.verifiers.milp import solving
 from fpsynth.verifiers.milp.encoding import encoded
 from fpsynth.verifiers.milp.model import Solution
 from fpsynth.verifiers.milp.questions import questioned
-from fpsynth.verifiers.milp.settings import MilpSettings, settings_named
+from fpsynth.verifiers.milp.settings import MilpSettings
 from fpsynth.verifiers.milp.verifier import MilpVerifier
 from fpsynth.verifiers.properties import Inequality, Property, one_class
 from fpsynth.verifiers.relaxations.crown import analysed
@@ -337,6 +335,14 @@ def test_numbers_that_solvers_do_not_take_are_said(solver: str) -> None:
     )
 
 
+@needs["highs"]
+def test_a_program_that_is_too_large_is_one_line_with_what_to_ask() -> None:
+    network = dense_relu([Dense(np.ones((2049, 2049)))])
+    with pytest.raises(InputError, match="more than 4194304 entries is too large for milp: ask crown, or bab") as caught:
+        verifier("milp", Deployment(REAL)).verify(network, Box((0.0,) * 2049, (1.0,) * 2049))
+    assert "\n" not in str(caught.value)
+
+
 # --- time, memory, output -----------------------------------------------------------------------------------------------------
 
 
@@ -374,64 +380,3 @@ def test_nothing_is_printed_and_equal_questions_have_equal_claims(solver: str, c
     assert claims[0].point == claims[1].point
     assert claims[0].versions[PACKAGES[solver]] == package_version(PACKAGES[solver])
     assert capfd.readouterr().out == ""
-
-
-# --- names --------------------------------------------------------------------------------------------------------------------
-
-
-def test_what_names_say() -> None:
-    assert settings_named("milp") == MilpSettings()
-    assert settings_named("milp:scip") == MilpSettings("scip")
-    assert settings_named("milp:feasibility") == MilpSettings(objective="feasibility")
-    assert settings_named("milp:highs,worst-margin,tolerance=1e-9,margin=0.5") == MilpSettings(
-        "highs", "worst margin", 1e-9, 0.5
-    )
-    assert verifier("milp:scip,closest", Deployment(REAL)).name == "milp:scip,closest"
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("milp:", "names no mixed-integer verifier"),
-        ("milp:gurobi", "unknown option 'gurobi' of milp: choose highs, scip"),
-        ("milp:scip,", "unknown option ''"),
-        ("milp:scip,highs", "says its solver twice"),
-        ("milp:tolerance=1e-11", "the tolerance of milp must be between 1e-10 and 0.001"),
-        ("milp:tolerance=nan", "the tolerance of milp must be between"),
-        ("milp:tolerance=x", "is a number, not 'x'"),
-        ("milp:margin=-1", "the margin of milp must be a number from 0 on"),
-        ("milp:margin=inf", "the margin of milp must be a number from 0 on"),
-        ("crown:scip", "unknown verifier"),
-        ("milpp", "did you mean milp"),
-    ],
-)
-def test_what_names_do_not_say_is_one_line(name: str, reason: str) -> None:
-    with pytest.raises(InputError, match=reason) as caught:
-        verifier(name, Deployment(REAL))
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(("solver", "package"), PACKAGES.items())
-def test_a_missing_solver_is_one_line_with_what_to_install(solver: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(module: str, *rest: Any) -> Any:
-        if module.split(".")[0] == package:
-            raise ImportError(module)
-        return real(module, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingPackageError, match=rf"needs the package {package}: .*\[verifiers\]") as caught:
-        verifier(f"milp:{solver}", Deployment(REAL)).verify(TIE, TIE_BOX)
-    assert "\n" not in str(caught.value)
-
-
-@needs["highs"]
-def test_the_command_says_that_nothing_is_proved(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    from fpsynth.cli.main import main
-
-    np.savez(tmp_path / "net.npz", W0=np.array([[W1, W2]], np.float32))
-    code = main(["verify", "--network", str(tmp_path / "net.npz"), "--box", "0.1579:0.2364", "--verifier", "milp", "--json"])
-    said = json.loads(capsys.readouterr().out)
-    assert (code, said["verdict"], said["verifier"]) == (0, "unsat", "milp")
-    assert said["notes"] == ["unsat is what highs says, in floating point with a tolerance of 1e-07, and not a proof"]
