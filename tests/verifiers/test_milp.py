@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from exact_optima import breakpoints, least_at_vertices, point_at, values_at
+from milp_asked import PACKAGES, SLACK, TIE, TIE_BOX, TIED, asked, both, inequality, largest_side, needs
 from random_networks import random_network
-from witnesses import W1, W2
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
@@ -21,110 +21,20 @@ from fpsynth.formats import FLOAT32
 from fpsynth.networks.layers import Clip, Convolution, Dense, Flatten, LeakyReLU, MaxPooling, ReLU
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.packages import package_version
-from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
+from fpsynth.sums.arithmetic import REAL, Deployment
 from fpsynth.verifiers import Ball, Box, verifier
 from fpsynth.verifiers.milp import solving
 from fpsynth.verifiers.milp.encoding import encoded
-from fpsynth.verifiers.milp.model import Solution
-from fpsynth.verifiers.milp.questions import questioned
 from fpsynth.verifiers.milp.settings import MilpSettings
 from fpsynth.verifiers.milp.verifier import MilpVerifier
 from fpsynth.verifiers.properties import Inequality, Property, one_class
 from fpsynth.verifiers.relaxations.crown import analysed
 from fpsynth.verifiers.relaxations.prepared import prepared
-from fpsynth.verifiers.relaxations.reasoning import NEAREST32, NEAREST64, Reasoning
+from fpsynth.verifiers.relaxations.reasoning import NEAREST32, NEAREST64, Reasoning, sound
 from fpsynth.verifiers.relaxations.reasoning import REAL as EXACT
 from fpsynth.verifiers.relaxations.region import inputs_of
 from fpsynth.workers.pool import Pool
 from fpsynth.workers.process import Worker
-
-PACKAGES = {"highs": "highspy", "scip": "pyscipopt"}
-needs = {
-    solver: pytest.mark.skipif(
-        package_version(package) is None or package_version("scipy") is None, reason=f"needs {package} and scipy"
-    )
-    for solver, package in PACKAGES.items()
-}
-SOLVERS = [pytest.param(solver, marks=mark) for solver, mark in needs.items()]
-both = pytest.mark.parametrize("solver", SOLVERS)
-TIE = dense_relu([Dense([[W1], [W2]])])
-TIE_BOX = Box((0.1579,), (0.2364,))
-TIED = one_class(1, 2)
-"""Unsafe where output 0 is at least as large: Y_1 <= Y_0."""
-SLACK = 1e-5
-"""How far optima of these networks may be off at tolerances of 1e-9, and verdicts are not compared."""
-
-
-def asked(network: Network, region: Box | Ball, conjunction: Property, settings: MilpSettings) -> Solution:
-    """What a solver says of one conjunction."""
-    known, inputs = prepared(network, EXACT), inputs_of(region, EXACT)
-    program = encoded(known, inputs, analysed(known, inputs))
-    rows, bounds = conjunction.rows(known.outputs)
-    centre = (inputs.box.lower + inputs.box.upper) / 2
-    model = questioned(program, rows, np.array([float(b) for b in bounds]), centre, settings, ball=settings.solver == "scip")
-    return solving.solved(model, settings.solver, settings.tolerance)
-
-
-def inequality(coefficients: Sequence[float], bound: float = 0.0) -> Inequality:
-    """sum of coefficient * output <= bound."""
-    return Inequality(tuple((k, Fraction(c)) for k, c in enumerate(coefficients)), Fraction(bound))
-
-
-def largest_side(conjunction: Sequence[Inequality], logits: Sequence[Fraction]) -> Fraction:
-    """Of the left sides, each less its bound."""
-    return max(sum((c * logits[k] for k, c in one.coefficients), -one.bound) for one in conjunction)
-
-
-# --- the published tie --------------------------------------------------------------------------------------------------------
-
-
-def tie_verdict(name: str, network: Network = TIE) -> str:
-    return verifier(name, Deployment(REAL)).verify(network, TIE_BOX, TIED).verdict
-
-
-@needs["highs"]
-def test_whether_the_tie_is_feasible_is_a_matter_of_tolerance_for_highs() -> None:
-    claim = verifier("milp:feasibility,tolerance=1e-7", Deployment(REAL)).verify(TIE, TIE_BOX, TIED)
-    assert claim.verdict == "unknown"
-    assert claim.reason == (
-        "the solver's point does not violate the property exactly: highs says feasible at a tolerance of 1e-07"
-    )
-    assert tie_verdict("milp:feasibility,tolerance=1e-9") == "unsat"
-
-
-@needs["scip"]
-def test_scip_divides_before_it_compares_with_its_tolerance() -> None:
-    assert tie_verdict("milp:scip,feasibility,tolerance=1e-6") == "unsat"
-    assert tie_verdict("milp:scip,feasibility,tolerance=1e-9") == "unsat"
-
-
-@both
-@pytest.mark.parametrize("tolerance", [1e-6, 1e-7, 1e-9])
-def test_the_least_margin_of_the_tie_is_above_zero_whatever_the_tolerance(solver: str, tolerance: float) -> None:
-    solution = asked(TIE, TIE_BOX, TIED, MilpSettings(solver, "worst margin", tolerance))
-    exact = (Fraction(W2) - Fraction(W1)) * Fraction(0.1579)
-    assert solution.status == "optimal"
-    assert 9.41e-9 < float(exact) < 9.42e-9
-    assert abs(solution.value - float(exact)) < 1e-13
-    assert tie_verdict(f"milp:{solver},tolerance={tolerance}") == "unsat"
-    claim = verifier(f"milp:{solver},tolerance={tolerance},margin=1e-8", Deployment(REAL)).verify(TIE, TIE_BOX, TIED)
-    assert claim.verdict == "unknown"
-    assert claim.reason.startswith("the worst margin is not above 1e-08: ")
-    assert claim.reason.endswith("with a worst margin of 9.41157e-09")
-
-
-@both
-@pytest.mark.parametrize("objective", ["worst-margin", "feasibility", "closest"])
-def test_with_a_larger_last_layer_every_one_certifies(solver: str, objective: str) -> None:
-    larger = dense_relu([Dense([[W1 * 2**7], [W2 * 2**7]])])
-    assert tie_verdict(f"milp:{solver},{objective}", larger) == "unsat"
-
-
-@needs["highs"]
-def test_with_room_for_what_float32_rounds_the_tie_is_not_excluded() -> None:
-    claim = verifier("milp", Deployment(Arithmetic(FLOAT32))).verify(TIE, Box((0.15625,), (0.25,)), TIED)
-    assert claim.verdict != "unsat"
-
 
 # --- exact optima -------------------------------------------------------------------------------------------------------------
 
@@ -175,26 +85,29 @@ SELECTIONS = [ReLU(), LeakyReLU(0.25), LeakyReLU(0.0), Clip(-0.5, 0.75), Clip(No
 @both
 @pytest.mark.parametrize("made", SELECTIONS, ids=repr)
 def test_along_a_line_every_selection_has_its_exact_optimum_and_the_closest_point(solver: str, made: Any) -> None:
-    rng = random.Random(repr(made))
-    for _ in range(3):
+    rng, away = random.Random(repr(made)), 0
+    for _ in range(4):
         network = image(rng, made)
         start = [rng.randrange(-16, 17) / 16 for _ in range(9)]
         moving = rng.randrange(9)
         end = [x + 2 * (k == moving) for k, x in enumerate(start)]
-        line = tuple(map(Fraction, start)), tuple(map(Fraction, end))
+        line, box = (tuple(map(Fraction, start)), tuple(map(Fraction, end))), Box(tuple(start), tuple(end))
         places = breakpoints(network, *line)
-        conjunction = (inequality([1.0, -1.0, 0.0]), inequality([0.5, 0.0, -1.0], 0.25))
-        values = [values_at(network, point_at(*line, place)) for place in places]
-        exact = least_of(conjunction, values)
-        solution = asked(network, Box(tuple(start), tuple(end)), Property((conjunction,)), MilpSettings(solver, tolerance=1e-9))
-        assert abs(solution.value - float(exact)) < SLACK
-        if abs(exact) > SLACK:
-            closest = asked(
-                network, Box(tuple(start), tuple(end)), Property((conjunction,)), MilpSettings(solver, "closest", 1e-9)
-            )
-            assert (closest.status == "infeasible") == (exact > 0)
-            if exact < 0:
-                assert abs(closest.value - float(nearest_to_half(conjunction, places, values)) * 2) < 1e-3
+        rows, values = ([1.0, -1.0, 0.0], [0.5, 0.0, -1.0]), [values_at(network, point_at(*line, p)) for p in places]
+        unmoved = tuple(map(inequality, rows))
+        least = float(least_of(unmoved, values))
+        solution = asked(network, box, Property((unmoved,)), MilpSettings(solver, tolerance=1e-9))
+        assert abs(solution.value - least) < SLACK
+        middle = float(largest_side(unmoved, values_at(network, point_at(*line, Fraction(1, 2)))))
+        for bound in (least - 0.01, (least + middle) / 2):
+            conjunction = tuple(inequality(row, bound) for row in rows)
+            closest = asked(network, box, Property((conjunction,)), MilpSettings(solver, "closest", 1e-9))
+            assert (closest.status == "infeasible") == (bound < least)
+            if bound > least + SLACK:
+                distance = 2 * float(nearest_to_half(conjunction, places, values))
+                assert abs(closest.value - distance) < 1e-3
+                away += distance > 0.01
+    assert bool(away) == (repr(made) != repr(Clip(0.5, 0.5)))  # that one is the same everywhere
 
 
 def least_of(conjunction: Sequence[Inequality], values: Sequence[Sequence[Fraction]]) -> Fraction:
@@ -226,6 +139,43 @@ def nearest_to_half(
             ends = [places[k] + (places[k + 1] - places[k]) * part for part in (low, high)]
             found.append(abs(min(max(Fraction(1, 2), ends[0]), ends[1]) - Fraction(1, 2)))
     return min(found)
+
+
+@both
+def test_the_closest_point_is_so_by_the_largest_difference(solver: str) -> None:
+    settings = MilpSettings(solver, "closest", 1e-9)
+    for weights, bound, distance in (([1.0, 0.0], -0.25, 0.25), ([-1.0, 0.0], -0.5, 0.5), ([-1.0, -1.0], -1.0, 0.5)):
+        one = Property(((inequality(weights, bound),),))
+        solution = asked(dense_relu([Dense(np.eye(2))]), Box((-1.0, -1.0), (1.0, 1.0)), one, settings)
+        assert abs(solution.value - distance) < 1e-8
+
+
+@both
+@pytest.mark.parametrize("objective", ["feasibility", "closest"])
+def test_a_margin_is_room_on_the_unsafe_side(solver: str, objective: str) -> None:
+    network = dense_relu([Dense(np.eye(2))])
+    box, unsafe = Box((0.5, 0.0), (1.0, 1.0)), Property(((inequality([1.0, 0.0], 0.25),),))
+    for margin, verdict in ((0.0, "unsat"), (0.125, "unsat"), (0.375, "unknown")):
+        assert (
+            verifier(f"milp:{solver},{objective},margin={margin}", Deployment(REAL)).verify(network, box, unsafe).verdict
+            == verdict
+        )
+
+
+@both
+def test_what_each_layer_may_round_is_room_in_its_rows(solver: str) -> None:
+    network = Network(
+        (Node("dense", Dense(np.array([[1.0], [1.0]]))), Node("leaky", LeakyReLU(0.125), ("dense",))), (1,), "leaky"
+    )
+    reasoning, box = sound(FLOAT32), Box((-1000.0,), (-1000.0,))
+    known, inputs = prepared(network, reasoning), inputs_of(box, reasoning)
+    found = analysed(known, inputs).found
+    rooms = [np.max(layer.rounding(ends.lower, ends.upper)) for layer, ends in zip(known.layers, found.values(), strict=False)]
+    assert rooms[1] > 1e-6
+    one = Property(((inequality([1.0, -1.0]),),))
+    apart = asked(network, box, one, MilpSettings(solver, tolerance=1e-10), reasoning).value
+    assert abs(apart + 2 * (0.125 * rooms[0] + rooms[1])) < 1e-8
+    assert abs(asked(network, box, one, MilpSettings(solver, tolerance=1e-10)).value) < 1e-8
 
 
 def test_stable_numbers_have_no_binaries() -> None:
