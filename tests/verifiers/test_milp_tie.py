@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from milp_asked import TIE, TIE_BOX, TIED, asked, both, needs
 from witnesses import W1, W2
@@ -13,7 +14,14 @@ from fpsynth.networks.layers import Dense
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.verifiers import Box, verifier
+from fpsynth.verifiers.milp import solving
+from fpsynth.verifiers.milp.encoding import encoded
+from fpsynth.verifiers.milp.questions import questioned
 from fpsynth.verifiers.milp.settings import MilpSettings
+from fpsynth.verifiers.relaxations.crown import analysed
+from fpsynth.verifiers.relaxations.prepared import prepared
+from fpsynth.verifiers.relaxations.reasoning import REAL as EXACT
+from fpsynth.verifiers.relaxations.region import inputs_of
 
 
 def tie_verdict(name: str, network: Network = TIE) -> str:
@@ -62,3 +70,17 @@ def test_with_a_larger_last_layer_every_one_certifies(solver: str, objective: st
 def test_with_room_for_what_float32_rounds_the_tie_is_not_excluded() -> None:
     claim = verifier("milp", Deployment(Arithmetic(FLOAT32))).verify(TIE, Box((0.15625,), (0.25,)), TIED)
     assert claim.verdict != "unsat"
+
+
+@needs["scip"]
+@pytest.mark.parametrize(("tolerance", "status"), [(1e-6, "optimal"), (1e-7, "optimal"), (1e-9, "infeasible")])
+def test_with_bounds_of_the_logits_scip_too_goes_by_its_tolerance(tolerance: float, status: str) -> None:
+    """What CROWN knows of them adds nothing over the reals, and yet turns what the solver says."""
+    known, inputs = prepared(TIE, EXACT), inputs_of(TIE_BOX, EXACT)
+    analysis = analysed(known, inputs)
+    program, ends = encoded(known, inputs, analysis), analysis.output(known)
+    for logit, low, high in zip(program.outputs.tolist(), ends.lower.tolist(), ends.upper.tolist(), strict=True):
+        program.building.lower[logit], program.building.upper[logit] = low, high
+    settings = MilpSettings("scip", "feasibility", tolerance)
+    model = questioned(program, TIED.rows(2)[0], np.zeros(1), np.zeros(1), settings, ball=True)
+    assert solving.solved(model, "scip", tolerance).status == status
