@@ -13,6 +13,9 @@ EXTRAS = {
     "python-flint": "certifiers",
     "sympy": "explain",
     "numba": "fast",
+    "scipy": "verifiers",
+    "highspy": "verifiers",
+    "pyscipopt": "verifiers",
 }
 """Package to the extra of fpsynth that brings it; of a solver its engine says that."""
 

@@ -17,11 +17,15 @@ from fpsynth.verifiers.lipschitz_exact import exact_certifier
 from fpsynth.verifiers.lipschitz_graph import network_certifier
 from fpsynth.verifiers.lipschitz_sound import sound_certifier
 from fpsynth.verifiers.margins import Progress, no_progress
+from fpsynth.verifiers.milp.settings import NAME as MILP
+from fpsynth.verifiers.milp.settings import SOLVERS, settings_named
+from fpsynth.verifiers.milp.verifier import milp_verifier
 from fpsynth.verifiers.properties import Property
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier, reasoning_of
 from fpsynth.verifiers.relaxations.deciding import DECISIONS
+from fpsynth.verifiers.relaxations.reasoning import Reasoning
 
-__all__ = ["NAMES", "VERIFIERS", "Certifier", "Entry", "Verifier", "certifier", "verifier"]
+__all__ = ["NAMES", "VERIFIERS", "Certifier", "Entry", "Verifier", "certifier", "entry", "verifier"]
 
 
 class Verifier(Protocol):
@@ -29,7 +33,7 @@ class Verifier(Protocol):
 
     @property
     def name(self) -> str:
-        """Its key in VERIFIERS: the one that claims carry."""
+        """What ``entry`` knows it by: the name that claims carry."""
 
     @property
     def reasons_in(self) -> Deployment | Format:
@@ -74,6 +78,10 @@ class Entry:
     """What must be installed, as pip calls it."""
     prepare: Prepare | None = None
     """Of verifiers of balls that judge from given logits: what depends on the network alone."""
+    reasoned: Callable[[Reasoning], Verifier] | None = None
+    """Of verifiers that rest on bounds by relaxation: how one is made that reasons in this."""
+    caution: str = ""
+    """Why not even its own model proves what it says, in one sentence; empty where it does."""
 
 
 def _lipschitz(name: str, networks: str, prepare: Prepare, *packages: str, sound: bool = False) -> Entry:
@@ -94,8 +102,24 @@ def _sound(network: Network, fmt: Format | None, gram: int, progress: Progress) 
 
 def _relaxation(name: str) -> Entry:
     """The entry of a way to bound logits."""
+
+    def reasoned(reasoning: Reasoning) -> Verifier:
+        return RelaxationVerifier(name, reasoning)
+
+    return Entry(lambda d: reasoned(reasoning_of(d)), (Box, Ball), "graphs of layers", ("scipy",), reasoned=reasoned)
+
+
+def _milp(name: str) -> Entry:
+    """The entry of a mixed-integer verifier, with what its name says of it.  Raises InputError."""
+    found = settings_named(name)
+    caution = f"unsat is what {found.solver} says, in floating point with a tolerance of {found.tolerance:g}, and not a proof"
+
+    def reasoned(reasoning: Reasoning) -> Verifier:
+        return milp_verifier(name, reasoning)
+
+    packages = (SOLVERS[found.solver].package, "scipy")
     return Entry(
-        lambda deployment: RelaxationVerifier(name, reasoning_of(deployment)), (Box, Ball), "graphs of layers", ("scipy",)
+        lambda d: reasoned(reasoning_of(d)), (Box, Ball), "graphs of layers", packages, reasoned=reasoned, caution=caution
     )
 
 
@@ -113,13 +137,23 @@ VERIFIERS: dict[str, Entry] = {
     "intervals-elina": _intervals("intervals-elina", "elina"),
     "intervals-elina-sums": _intervals("intervals-elina-sums", "elina-sums"),
     **{name: _relaxation(name) for name in DECISIONS},
+    MILP: _milp(MILP),
 }
 """Every verifier: bounds of Lipschitz constants in rigorous ball arithmetic, in the verified certifier's own arithmetic, and
 with allowance for rounding; interval arithmetic rounded outward, as the library ELINA widens it, and as it is often quoted;
-bounds of logits by relaxation in arrays."""
+bounds of logits by relaxation in arrays; mixed-integer programs, of which ``milp:`` names variants (``milp.settings``)."""
 
 NAMES = tuple(name for name, entry in VERIFIERS.items() if entry.prepare is not None)
 """Every Lipschitz certifier."""
+
+
+def entry(name: str) -> Entry:
+    """What is called ``name``: a line of the table, or a variant of milp.  Raises InputError for an unknown name."""
+    if name.startswith(f"{MILP}:"):
+        return _milp(name)
+    if name not in VERIFIERS:
+        raise unknown_name("verifier", name, VERIFIERS)
+    return VERIFIERS[name]
 
 
 def verifier(name: str, deployment: Deployment) -> Verifier:
@@ -127,9 +161,7 @@ def verifier(name: str, deployment: Deployment) -> Verifier:
 
     Raises InputError for an unknown name and for a deployment that the verifier has no use for.
     """
-    if name not in VERIFIERS:
-        raise unknown_name("verifier", name, VERIFIERS)
-    return VERIFIERS[name].make(deployment)
+    return entry(name).make(deployment)
 
 
 def certifier(

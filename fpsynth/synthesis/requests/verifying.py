@@ -46,7 +46,12 @@ class VerifyRequest(Request):
         None,
         Option("the class that is to be kept (default: that of the middle; of an image its label)", "K", number=int),
     )
-    verifier: str = asked("crown", Option("which: fpsynth verifiers lists them (default %(default)s)", "NAME"))
+    verifier: str = asked(
+        "crown",
+        Option(
+            "which: fpsynth verifiers lists them; a variant: milp:scip,closest,tolerance=1e-9 (default %(default)s)", "NAME"
+        ),
+    )
     arithmetic: str = asked(
         "real",
         Option(

@@ -13,11 +13,9 @@ from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.requests.verifying import VerifyRequest
 from fpsynth.synthesis.verifying.asked import cases_of
 from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
-from fpsynth.verifiers.base import VERIFIERS, Verifier, verifier
+from fpsynth.verifiers.base import VERIFIERS, Verifier, entry, verifier
 from fpsynth.verifiers.claims import Ball, Box, Claim, Region
 from fpsynth.verifiers.properties import Case
-from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
-from fpsynth.verifiers.relaxations.deciding import DECISIONS
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
@@ -65,10 +63,7 @@ class Verification:
 def verify_request(request: VerifyRequest) -> Verification:
     """Answer a request.  Raises InputError for what cannot be read or is not accepted by the verifier."""
     started = time.monotonic()
-    if request.verifier not in VERIFIERS:
-        from fpsynth.errors import unknown_name
-
-        raise unknown_name("verifier", request.verifier, VERIFIERS)
+    entry(request.verifier)  # refuses unknown names
     network = read_network(request.network).network.logits
     try:
         with within(request.timeout):
@@ -86,8 +81,9 @@ def verify_request(request: VerifyRequest) -> Verification:
 
 def made(name: str, what: Reasoned) -> Verifier:
     """The verifier of a name that reasons in this.  Raises InputError where it cannot."""
-    if name in DECISIONS:
-        return RelaxationVerifier(name, what.reasoning)
+    reasoned_verifier = entry(name).reasoned
+    if reasoned_verifier is not None:
+        return reasoned_verifier(what.reasoning)
     deployment, fmt = what.deployment, what.reasoning.deployed
     if deployment is None and fmt is not None:
         deployment = Deployment(Arithmetic(fmt))
@@ -117,9 +113,9 @@ def _claims(
 
 def require_region(name: str, region: Region) -> None:
     """Raise InputError where the verifier takes no such regions."""
-    if type(region) not in VERIFIERS[name].regions:
+    if type(region) not in entry(name).regions:
         words = {Ball: "balls", Box: "boxes"}
-        others = [other for other, entry in VERIFIERS.items() if type(region) in entry.regions]
+        others = [other for other, known in VERIFIERS.items() if type(region) in known.regions]
         raise InputError(f"{name} takes no {words[type(region)]}: ask {', '.join(others)}")
 
 
@@ -142,6 +138,7 @@ def _verification(
     started: float,
     what: Reasoned | None,
 ) -> Verification:
+    caution = entry(request.verifier).caution
     return Verification(
         verifier=request.verifier,
         arithmetic=request.arithmetic,
@@ -152,6 +149,6 @@ def _verification(
         seconds=time.monotonic() - started,
         environment="" if what is None else what.environment,
         explained=None if what is None else what.explained,
-        notes=() if what is None else what.notes,
+        notes=(*(() if what is None else what.notes), *((caution,) if caution else ())),
         settings=request.described(),
     )
