@@ -8,7 +8,7 @@ from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.verifying import VerifyRequest
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.verifying.run import Verification
+    from fpsynth.synthesis.verifying.verification import Verification
 
 
 @asking(VerifyRequest)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fpsynth.synthesis.comparing.compared import NetworkComparison
     from fpsynth.synthesis.matrix import Matrix
     from fpsynth.synthesis.verifying.images import RobustAccuracy
-    from fpsynth.synthesis.verifying.run import Verification
+    from fpsynth.synthesis.verifying.verification import Verification
     from fpsynth.verifiers.dataset import DatasetCertification
 
 Subject: TypeAlias = (
@@ -87,7 +87,7 @@ def _measured(subject: object) -> Story:
     from fpsynth.synthesis.comparing.compared import NetworkComparison
     from fpsynth.synthesis.matrix import Matrix
     from fpsynth.synthesis.verifying.images import RobustAccuracy
-    from fpsynth.synthesis.verifying.run import Verification
+    from fpsynth.synthesis.verifying.verification import Verification
 
     if isinstance(subject, RobustAccuracy):
         return images_story(subject)

@@ -11,7 +11,7 @@ from fpsynth.report.numerals import significant
 from fpsynth.report.story import Item, Paragraph, Part, Space, Story, Table, Title, told
 from fpsynth.report.text import Text, class_text
 from fpsynth.synthesis.verifying.images import RobustAccuracy
-from fpsynth.synthesis.verifying.run import Verification
+from fpsynth.synthesis.verifying.verification import Verification
 from fpsynth.verifiers.claims import Ball, Box, Claim
 from fpsynth.witness.numerals import hexes_of
 from fpsynth.wording import counted
@@ -40,12 +40,18 @@ def verification_story(found: Verification) -> Story:
 
 def _sentences(found: Verification) -> Iterator[str]:
     cases = counted(len(found.cases), "region")
+    said = {"unsat": "It says that n", "sat": "It says that a"} if found.answers else {"unsat": "N", "sat": "A"}
     yield {
-        "unsat": f"Nothing unsafe is reached in {cases}.",
-        "sat": "A point of the region has unsafe outputs.",
+        "unsat": f"{said['unsat']}othing unsafe is reached in {cases}.",
+        "sat": f"{said['sat']} point of the region has unsafe outputs.",
         "unknown": f"It cannot tell: {found.reason}.",
     }[found.verdict]
-    yield f"Bounds are computed {_meaning(found)}."
+    for answer, worth in zip(found.answers, found.worth, strict=True):
+        yield f"{answer.tool} {answer.version} says {answer.verdict}: {worth.word}" + (
+            f" ({worth.reason})." if worth.reason else "."
+        )
+    if not found.answers:
+        yield f"Bounds are computed {_meaning(found)}."
     if found.explained is not None:
         yield f"The arithmetics that were revealed explain {found.explained[0]} of {found.explained[1]} results."
     yield from (f"{note}." for note in found.notes)
@@ -109,6 +115,7 @@ def verification_json(found: Verification) -> Json:
         "explained": None if found.explained is None else found.explained[0],
         "of": None if found.explained is None else found.explained[1],
         "notes": list(found.notes),
+        "judged": [{"word": one.word, "reason": one.reason} for one in found.worth],
         "claims": [_claim(claim) for claim in found.claims],
         "cases": len(found.cases),
         "settings": found.settings,

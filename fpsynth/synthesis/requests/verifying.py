@@ -52,6 +52,18 @@ class VerifyRequest(Request):
             "which: fpsynth verifiers lists them; a variant: milp:scip,closest,tolerance=1e-9 (default %(default)s)", "NAME"
         ),
     )
+    command: str | None = asked(
+        None,
+        Option(
+            'a tool of your own in place of one: "mytool {onnx} {vnnlib} --timeout {timeout}"; no shell reads it', "COMMAND"
+        ),
+    )
+    checkout: str | os.PathLike[str] | None = asked(
+        None, Option("of alpha-beta-crown, nnenum or auto-lirpa: where it is checked out", "FOLDER")
+    )
+    witness: str | os.PathLike[str] | None = asked(
+        None, Option("a witness or a counterexample, against which unsat of a real verifier is held", "FILE")
+    )
     arithmetic: str = asked(
         "real",
         Option(
@@ -82,6 +94,17 @@ class VerifyRequest(Request):
             if self.radius < 0:
                 raise InputError("eps must not be negative")
         super().__post_init__()
+        if not self.external and (self.checkout is not None or self.witness is not None):
+            raise InputError("--checkout and --witness go with real verifiers: see fpsynth verifiers")
+
+    @builtins.property
+    def external(self) -> bool:
+        """Whether a real verifier is asked, somebody else's program."""
+        if self.command is not None:
+            return True
+        from fpsynth.verifiers.external import NAMES
+
+        return self.verifier in NAMES
 
     @builtins.property
     def format(self) -> Format:

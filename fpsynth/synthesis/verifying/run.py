@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from fractions import Fraction
 
-from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.networks.reading import read_network
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.requests.verifying import VerifyRequest
 from fpsynth.synthesis.verifying.asked import cases_of
 from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
+from fpsynth.synthesis.verifying.verification import Verification
 from fpsynth.verifiers.base import VERIFIERS, Verifier, entry, verifier
 from fpsynth.verifiers.claims import Ball, Box, Claim, Region
 from fpsynth.verifiers.properties import Case
@@ -20,48 +18,12 @@ from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 
-@dataclass(frozen=True)
-class Verification:
-    """What a verifier says of a network and a property."""
-
-    verifier: str
-    arithmetic: str
-    """What it reasons in, by the name that was asked for."""
-    verdict: str
-    """unsat: no case reaches what is unsafe; sat: one does; unknown."""
-    reason: str
-    """Why it is unknown; empty for others."""
-    cases: tuple[Case, ...]
-    claims: tuple[Claim, ...]
-    """Of the cases, in their order, up to the first that is sat."""
-    seconds: float
-    environment: str = ""
-    """Whose revealed arithmetics the claims are of."""
-    explained: tuple[int, int] | None = None
-    notes: tuple[str, ...] = ()
-    settings: Json = field(default_factory=dict)
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Of all that computed a claim."""
-        return {name: version for claim in self.claims for name, version in claim.versions.items()}
-
-    @property
-    def point(self) -> tuple[float, ...]:
-        """A point whose outputs are unsafe; empty where none is known."""
-        return next((claim.point for claim in self.claims if claim.verdict == "sat"), ())
-
-    @property
-    def bounds(self) -> tuple[tuple[Fraction, Fraction], ...]:
-        """Of the outputs in all cases together; empty where one has none."""
-        if not self.claims or not all(claim.bounds for claim in self.claims):
-            return ()
-        columns = zip(*(claim.bounds for claim in self.claims), strict=True)
-        return tuple((min(low for low, _ in column), max(high for _, high in column)) for column in columns)
-
-
 def verify_request(request: VerifyRequest) -> Verification:
     """Answer a request.  Raises InputError for what cannot be read or is not accepted by the verifier."""
+    if request.external:
+        from fpsynth.synthesis.verifying.others import verify_externally
+
+        return verify_externally(request)
     started = time.monotonic()
     entry(request.verifier)  # refuses unknown names
     network = read_network(request.network).network.logits

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import fpsynth
-from fpsynth.api.counterexamples import known_points
 from fpsynth.errors import InputError
+from fpsynth.synthesis.verifying.counterexamples import known_points
 
 
 def test_the_points_of_a_witness_file(tmp_path: Path) -> None:

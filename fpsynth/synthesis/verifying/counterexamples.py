@@ -18,7 +18,7 @@ def known_points(path: PathLike) -> tuple[tuple[float, ...], ...]:
 
     text = read_limited(path, MAX_BYTES)
     if text.lstrip().startswith("{"):
-        from fpsynth.api.files import load
+        from fpsynth.witness import load
 
         return tuple(point.numbers for point in load(path).points)
     said = stated(text)
