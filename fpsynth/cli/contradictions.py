@@ -13,9 +13,9 @@ def require_sense(arguments: Namespace) -> None:
         _require_no_replay(arguments)
     if getattr(arguments, "prove", False) and arguments.count > 1:
         raise InputError("--prove is about the largest witness, and --count asks for several: leave one of them out")
-    if arguments.command == "tree" and arguments.compare is not None and arguments.form is not None:
+    if arguments.subcommand == "tree" and arguments.compare is not None and arguments.form is not None:
         raise InputError("--form is how a tree is drawn, and --compare draws none: leave one of them out")
-    if arguments.command == "tree" and arguments.json and arguments.form is not None and arguments.out is None:
+    if arguments.subcommand == "tree" and arguments.json and arguments.form is not None and arguments.out is None:
         raise InputError("--json prints the tree as data, and --form draws it: leave one of them out")
 
 

@@ -9,7 +9,7 @@ from fpsynth.synthesis.requests.table import environments_of
 
 def require_devices(arguments: Namespace) -> None:
     """Raise InputError where --device, or an environment among the sides of a question, is on a device that is not there."""
-    texts = [text for name in environments_of(arguments.command) for text in _several(getattr(arguments, name))]
+    texts = [text for name in environments_of(arguments.subcommand) for text in _several(getattr(arguments, name))]
     wanted = {getattr(arguments, "device", "cpu"), *(_device(text) for text in texts)}
     if wanted == {"cpu"}:
         return

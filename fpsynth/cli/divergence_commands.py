@@ -32,8 +32,8 @@ def divergence(arguments: Namespace, console: Console) -> Outcome:
     if arguments.out is not None:
         require_writable(arguments.out)
     console.progress(f"searching, at most {arguments.timeout:g} s")
-    ask: Callable[..., Result] = getattr(api, arguments.command)
-    result = ask(**keywords(arguments, QUESTIONS[arguments.command]), progress=console.progress)
+    ask: Callable[..., Result] = getattr(api, arguments.subcommand)
+    result = ask(**keywords(arguments, QUESTIONS[arguments.subcommand]), progress=console.progress)
     written, left_out = _write(result, arguments.out)
     code = _code(result, replayed=not arguments.no_replay)
     if arguments.json:

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         open_closed()
         arguments = build_parser().parse_args(argv)
-        name = f"fpsynth {arguments.command}"
+        name = f"fpsynth {arguments.subcommand}"
         signal.signal(signal.SIGTERM, terminate)
         console = Console(arguments.verbose, arguments.width)
         code, report = _run(arguments, console)
@@ -55,8 +55,8 @@ def _run(arguments: Namespace, console: Console) -> Outcome:
     require_sense(arguments)
     from fpsynth.cli.commands import COMMANDS
 
-    code, report = COMMANDS[arguments.command](arguments, console)
-    return code, report if isinstance(report, str) else labelled(arguments.command, report)
+    code, report = COMMANDS[arguments.subcommand](arguments, console)
+    return code, report if isinstance(report, str) else labelled(arguments.subcommand, report)
 
 
 def _printed(report: str | dict[str, Any], code: int, name: str, arguments: Namespace) -> int:

@@ -94,7 +94,7 @@ def _answered(answer: Answer, arguments: Namespace) -> Outcome:
         return _code(answer), "\n".join([*needed_lines(needed), answer["text"]])
     data = {**answer["data"], **({"beside": list(needed)} if needed else {})}
     # what replay prints is a witness file, which says nothing of where it came from
-    return _code(answer), data if arguments.command == "replay" else {"file": arguments.file, **data}
+    return _code(answer), data if arguments.subcommand == "replay" else {"file": arguments.file, **data}
 
 
 def _code(answer: Answer) -> int:
