@@ -12,6 +12,8 @@ from pathlib import Path
 import profiles
 import pytest
 
+from fpsynth.libraries.machine import WAITING
+
 TIERS = {
     "solvers": (
         *("solvers", "encoders", "synthesis", "verifiers"),
@@ -40,7 +42,10 @@ def pytest_configure() -> None:
     Where tests run in the background of a script, its shell starts them with SIGINT ignored, and whatever they start inherits
     that.  Hundreds of processes import this package: where they may not keep it compiled, that is half of their time.
     No test reads what the user's cache keeps, or writes into it; those of the cache have a folder of their own.
+    Threads without work sleep here as they do in the processes of libraries: the cores are busy with other tests.
     """
+    for name, value in WAITING.items():
+        os.environ.setdefault(name, value)
     os.environ["FPSYNTH_CACHE"] = "off"
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
