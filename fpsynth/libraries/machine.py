@@ -110,8 +110,8 @@ def machine() -> dict[str, str]:
 
 
 WAITING = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
-"""Variables that have idle threads sleep.  How a thread waits decides nothing about what it computes, but spinning ones take nine
-tenths of the time of a reveal, which is thousands of small calls, wherever the cores have something else to do."""
+"""Variables that have idle threads sleep.  How a thread waits decides nothing about what it computes, but a reveal is thousands
+of small calls, and threads that spin take nine tenths of its time wherever the cores have something else to do."""
 
 
 def limit_threads(threads: int | None) -> None:

@@ -35,8 +35,8 @@ class OnnxRuntime(Library):
     It computes on numpy's memory.  The order of its ReduceSum depends on the address modulo 16 at which a row begins: whatever
     precedes the first multiple of 16 is summed on its own, so that equal rows of a batch can have different sums.
 
-    Its idle threads sleep (see ``machine.WAITING``) where by default they spin: each session has threads of its own, and a reveal
-    makes hundreds of sessions.
+    Its idle threads sleep (see ``machine.WAITING``) where by default they spin: each session has threads of its own, and a
+    reveal makes hundreds of sessions.
     """
 
     name = "onnxruntime"
