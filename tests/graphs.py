@@ -39,14 +39,16 @@ MOST = 48
 Draw = st.DrawFn
 Numbers = st.SearchStrategy[float]
 
+small_integers: Numbers = st.integers(-2, 2).map(float)
 _SMALL = np.array([0.0, 1.0, -1.0, 2.0, -2.0])
-small_integers: Numbers = st.sampled_from(_SMALL.tolist())
+small_integers_at_once: Numbers = st.sampled_from(_SMALL.tolist())
+"""The same, of which ``arrays`` takes a whole array in one choice: hundreds of choices take longer than what is tested."""
 
 
 def arrays(draw: Draw, numbers: Numbers, *shape: int) -> Any:
     """An array of the shape."""
     size = math.prod(shape)
-    if numbers is small_integers:  # all in one choice: hypothesis takes longer to choose hundreds than all that is tested
+    if numbers is small_integers_at_once:
         return _SMALL[np.frombuffer(draw(st.binary(min_size=size, max_size=size)), np.uint8) % len(_SMALL)].reshape(shape)
     return np.array(draw(st.lists(numbers, min_size=size, max_size=size)), np.float64).reshape(shape)
 
