@@ -12,6 +12,8 @@ from pathlib import Path
 import profiles
 import pytest
 
+from fpsynth.libraries.machine import WAITING
+
 TIERS = {
     "solvers": (
         *("solvers", "encoders", "synthesis", "verifiers"),
@@ -29,18 +31,42 @@ TIERS = {
 }
 """Folders and files below tests/ of each tier but ``core``, to which all others belong: formats, orders, networks, words."""
 
+LONGEST = (
+    "libraries/test_library_graphs.py",
+    "conformance/test_aligned_encoders.py",
+    "revealing/test_reveal_simulated.py",
+    "libraries/test_each_library.py",
+    "synthesis/test_answer.py",
+    "revealing/test_tensor_cores.py",
+    "bare/test_bare_installation.py",
+    "encoders/test_implied.py",
+    "benchmarks/test_real_networks.py",
+    "revealing/test_network_reveals.py",
+    "synthesis/test_aligned_flips.py",
+    "libraries/test_operations.py",
+    "conformance/test_sums.py",
+    "conformance/test_graphs.py",
+    "revealing/test_revealer.py",
+)
+"""Files that take longest, which are begun first: at the end no core is to wait for one of them."""
+
 ROOT = Path(__file__).parent
 
 profiles.load()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C through to the programs under test, have them keep what they compile, and keep reveals nowhere.
 
     Where tests run in the background of a script, its shell starts them with SIGINT ignored, and whatever they start inherits
     that.  Hundreds of processes import this package: where they may not keep it compiled, that is half of their time.
     No test reads what the user's cache keeps, or writes into it; those of the cache have a folder of their own.
+    Threads without work sleep here as they do in the processes of libraries: the cores are busy with other tests.
+    Files are begun in the order of ``LONGEST``, where ``--dist loadfile`` would by itself begin those of most tests first.
     """
+    config.option.loadscopereorder = False
+    for name, value in WAITING.items():
+        os.environ.setdefault(name, value)
     os.environ["FPSYNTH_CACHE"] = "off"
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -57,7 +83,9 @@ def tier_of(path: Path) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with its tier."""
+    """Mark every test with its tier; have the longest files begin."""
+    places = {ROOT / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     for item in items:
         item.add_marker(tier_of(item.path))
 

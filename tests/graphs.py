@@ -40,11 +40,17 @@ Draw = st.DrawFn
 Numbers = st.SearchStrategy[float]
 
 small_integers: Numbers = st.integers(-2, 2).map(float)
+_SMALL = np.array([0.0, 1.0, -1.0, 2.0, -2.0])
+small_integers_at_once: Numbers = st.sampled_from(_SMALL.tolist())
+"""The same, of which ``arrays`` takes a whole array in one choice: hundreds of choices take longer than what is tested."""
 
 
 def arrays(draw: Draw, numbers: Numbers, *shape: int) -> Any:
     """An array of the shape."""
-    return np.array(draw(st.lists(numbers, min_size=math.prod(shape), max_size=math.prod(shape))), np.float64).reshape(shape)
+    size = math.prod(shape)
+    if numbers is small_integers_at_once:
+        return _SMALL[np.frombuffer(draw(st.binary(min_size=size, max_size=size)), np.uint8) % len(_SMALL)].reshape(shape)
+    return np.array(draw(st.lists(numbers, min_size=size, max_size=size)), np.float64).reshape(shape)
 
 
 def _dense(draw: Draw, shape: Shape, numbers: Numbers) -> Layer:

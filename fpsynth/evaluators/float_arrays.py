@@ -10,6 +10,7 @@ the exact rounding of ``fpsynth.rounding`` takes over, element by element.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,8 @@ def quiet(function: Callable[..., Floats]) -> Callable[..., Floats]:
 
 def require_format(fmt: Format) -> None:
     """Raise InputError unless ``fmt`` is float64 or has at most 24 significand bits and fits into float64."""
+    if narrow_range(fmt):
+        return
     require_subset_of_float64(fmt)
     if fmt != FLOAT64 and fmt.precision > 24:
         raise InputError(
@@ -110,7 +113,7 @@ def _overflow(x: Floats, fmt: Format, mode: Rounding) -> Floats:
 
 def flush_array(x: Floats, fmt: Format) -> Floats:
     """The values with those that are subnormal in ``fmt`` replaced by zeros of the same sign."""
-    return np.where(np.abs(x) < float(fmt.min_normal), np.copysign(0.0, x), x)
+    return np.asarray(x * ~(np.abs(x) < math.ldexp(1.0, fmt.emin)))  # no number times 0 is no number
 
 
 @quiet

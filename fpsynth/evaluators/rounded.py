@@ -41,6 +41,15 @@ def rounded_points(points: NDArray[np.float64], fmt: Format) -> NDArray[np.float
     return result
 
 
+def rounded_points_words(before: NDArray[np.float64], after: NDArray[np.float64], fmt: Format) -> str:
+    """What ``rounded_points`` changed, in words; empty where nothing."""
+    changed = int((before != after).sum())
+    if not changed:
+        return ""
+    verb = noun(changed, "is", "are")
+    return f"{changed} of the inputs' {counted(before.size, 'number')} {verb} not in {fmt} and {verb} rounded into it"
+
+
 def rounded_words(changed: int, network: Network, fmt: Format) -> str:
     """What ``rounded_network`` changed, in words."""
     numbers, verb = counted(network.parameter_count, "number"), noun(changed, "is", "are")

@@ -109,8 +109,18 @@ def machine() -> dict[str, str]:
     }
 
 
+WAITING = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
+"""Variables that have idle threads sleep.  How a thread waits decides nothing about what it computes, but a reveal is thousands
+of small calls, and threads that spin take nine tenths of its time wherever the cores have something else to do."""
+
+
 def limit_threads(threads: int | None) -> None:
-    """Tell the OpenMP, OpenBLAS and MKL that this process has yet to load how many threads to use; None: as they like."""
+    """Tell the OpenMP, OpenBLAS and MKL that this process has yet to load how many threads to use; None: as they like.
+
+    Threads without work sleep, unless the environment has something else to say about that.
+    """
+    for name, value in WAITING.items():
+        os.environ.setdefault(name, value)
     if threads is not None:
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[name] = str(threads)

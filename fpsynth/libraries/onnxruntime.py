@@ -34,6 +34,9 @@ class OnnxRuntime(Library):
 
     It computes on numpy's memory.  The order of its ReduceSum depends on the address modulo 16 at which a row begins: whatever
     precedes the first multiple of 16 is summed on its own, so that equal rows of a batch can have different sums.
+
+    Its idle threads sleep (see ``machine.WAITING``) where by default they spin: each session has threads of its own, and a
+    reveal makes hundreds of sessions.
     """
 
     name = "onnxruntime"
@@ -220,6 +223,7 @@ class OnnxRuntime(Library):
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see the class
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
         if level or "optimize" in self.chosen:

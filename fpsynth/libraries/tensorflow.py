@@ -205,7 +205,8 @@ class TensorFlow(Library):
             plain = forward(network, functions, given)
             if variant == "function":
                 compiled = {"jit_compile": self.chosen["xla"] == "on"} if "xla" in self.chosen else {}
-                plain = tf.function(plain, reduce_retracing=False, **compiled)
+                # nothing in it depends on values of tensors: autograph would rewrite the loops over layers, which takes long
+                plain = tf.function(plain, autograph=False, reduce_retracing=False, **compiled)
             self._programs[key] = plain
         return self._programs[key]
 

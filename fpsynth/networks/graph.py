@@ -136,11 +136,17 @@ class Graph:
             worth[node.name] = result
         return worth[self.output]
 
+    @property
+    def ending(self) -> Node | None:
+        """The argmax or softmax at its end; None where it has none."""
+        last = self._named[self.output]
+        return last if last.layer.ending else None
+
     @cached_property
     def logits(self) -> Self:
         """The graph without the argmax or softmax at its end: itself where it has none."""
-        last = self._named[self.output]
-        if not last.layer.ending:
+        last = self.ending
+        if last is None:
             return self
         return replace(self, nodes=tuple(n for n in self.nodes if n is not last), output=last.inputs[0])
 

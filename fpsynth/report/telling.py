@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Subject: TypeAlias = (
     "Result | Witness | CheckResult | NetworkComparison | Matrix | DatasetCertification | Installation"
-    " | Sequence[Reveal] | Sequence[Json] | Verification | RobustAccuracy"
+    " | Reveal | Sequence[Reveal] | Sequence[Json] | Verification | RobustAccuracy"
 )
 """What there is a report on."""
 Renderer: TypeAlias = Callable[[Story, Style], str]
@@ -97,6 +97,8 @@ def _measured(subject: object) -> Story:
         return comparison_story(subject)
     if isinstance(subject, Matrix):
         return matrix_story(subject)
+    if isinstance(subject, Reveal):
+        return reveals_story((subject,))
     if isinstance(subject, Sequence) and subject and all(isinstance(one, Reveal) for one in subject):
         return reveals_story(subject)
     if isinstance(subject, Sequence) and subject and all(isinstance(one, Mapping) and "layers" in one for one in subject):

@@ -96,7 +96,7 @@ def answers(
     for call in (one for several in hostile for one in _batches(several, used)):
         here = np.sort(random.permutation(own_rows)[:used]) if used < len(own_rows) else own_rows
         there = np.sort(random.permutation(own_outputs)[:columns]) if columns < len(own_outputs) else own_outputs
-        able = np.flatnonzero(np.isin(rows, here) & np.isin(outputs, there))
+        able = np.flatnonzero(_among(here, rows) & _among(there, outputs))
         chosen = (able if share >= len(able) else random.permutation(able)[:share])[:left]
         left -= len(chosen)
         results = bench.run(_embedded(call, bench, here, there))[rows[chosen], outputs[chosen]]
@@ -117,6 +117,13 @@ def _batches(call: Call, size: int) -> Iterator[Call]:
     """The rows of a call in batches of ``size``, each with all the weights."""
     for start in range(0, len(call.rows), size):
         yield replace(call, rows=call.rows[start : start + size])
+
+
+def _among(some: Array, numbers: Array) -> Array:
+    """Which of the numbers are some of them: of few small ones, where np.isin takes longer than what is looked at."""
+    found = np.zeros(numbers.max() + 1, bool)
+    found[some] = True
+    return found[numbers]
 
 
 def _embedded(call: Call, bench: KernelBench, rows: Array, outputs: Array) -> Call:

@@ -104,13 +104,14 @@ class Revealer:
         """
         from fpsynth.evaluators.rounded import rounded_network, rounded_words
         from fpsynth.libraries.sending import network_message
+        from fpsynth.networks.endings import ending_words
 
         require_present(where)
         given, changed = rounded_network(network, dtype)
         asked = {"network": network_message(given), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
         answer = self._ask(where, {**asked, "vectors": vectors, "seed": seed})
-        if changed:
-            answer["reveal"]["notes"].insert(0, rounded_words(changed, network, dtype))
+        told = (ending_words(network), rounded_words(changed, network, dtype) if changed else "")
+        answer["reveal"]["notes"][:0] = filter(None, told)
         return answer
 
     def outputs(self, network: Network, dtype: Format, where: Environment, inputs: Array) -> Message:

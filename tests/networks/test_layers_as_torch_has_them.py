@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import arrays, convolution, pooling, small_integers
+from graphs import arrays, convolution, pooling
+from graphs import small_integers_at_once as small_integers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -162,6 +162,7 @@ def test_of_what_the_functions_return_there_is_a_report():
     assert fpsynth.render(fpsynth.check(result.witnesses[0])).rstrip().splitlines()[-1].startswith("confirmed")
     assert re.search(r"numpy +\d", fpsynth.render(fpsynth.environments(library="numpy")))
     reveals = fpsynth.reveal("numpy:matmul", terms=4, vectors=640)
+    assert fpsynth.render(reveals) == fpsynth.render(reveals[0])
     assert "numpy:matmul" in fpsynth.render(reveals)
 
 
@@ -175,7 +176,7 @@ def test_an_explanation_is_data_too():
 
 @pytest.mark.parametrize("subject", [7, (), [REPLAYS[0]], "tie.json"])
 def test_of_anything_else_there_is_none(subject):
-    with pytest.raises(InputError, match="there is no report on a"):
+    with pytest.raises(InputError, match=r"there is no report on an? "):
         fpsynth.render(subject)
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from rendered import report
 
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import Network, Node, dense_relu
-from fpsynth.report.telling import report
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.given import alike

@@ -50,7 +50,7 @@ POINTS = drawn(60, 8)
     [
         ["compare", "NET", "--inputs", "X", "--library", "numpy"],
         ["order", "--network", "NET", "--points", "X", "--a", "sequential", "--b", "pairwise"],
-        ["order", "--network", "NET", "--points", "X", "--a", "numpy", "--b", "numpy"],
+        ["order", "--network", "NET", "--points", "X", "--a", "numpy", "--b", "numpy:batch=4"],
         ["tie", "--network", "NET", "--points", "X"],
     ],
     ids=lambda asked: " ".join(asked[:1] + asked[5:]),

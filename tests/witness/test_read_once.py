@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from opens import watched
-from test_networks_of_files import large
+from test_networks_beside import large
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32

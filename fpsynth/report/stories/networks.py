@@ -88,6 +88,7 @@ def _remarks(found: NetworkComparison) -> Iterator[str]:
     kept = [one.name for one in found.environments if one.reveal is not None and one.reveal["cached"]]
     if kept:
         yield f"Revealed before, and read from the cache: {', '.join(kept)}."
+    yield from (f"Note: {note}." for note in found.notes)
     if found.rounded:
         yield f"{rounded_words(found.rounded, found.network, found.dtype)}: that network is compared."
 
@@ -136,6 +137,8 @@ def comparison_json(found: NetworkComparison) -> Json:
         "dtype": found.dtype.name,
         "network": found.network.digest.hex(),
         "rounded": found.rounded,
+        "rounded_inputs": found.rounded_inputs,
+        "notes": list(found.notes),
         "environments": [
             {
                 "name": one.name,

@@ -16,6 +16,7 @@ from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.evaluators.work import array_work, batch_work, require_within
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
+from fpsynth.networks.endings import ending_words
 from fpsynth.networks.layers import BatchNormalisation
 from fpsynth.networks.network import Network
 from fpsynth.revealing.network_json import network_from_kept
@@ -104,6 +105,10 @@ class NetworkComparison:
     """The inputs (inputs, numbers), rounded into ``dtype``."""
     rounded: int = 0
     """Numbers of the network that was given that are not in the format, and were rounded into it."""
+    rounded_inputs: int = 0
+    """Numbers of the inputs, likewise."""
+    notes: tuple[str, ...] = ()
+    """What else was made of what was given: a softmax at the end left out, inputs rounded."""
 
     @property
     def changes(self) -> int:
@@ -140,7 +145,7 @@ def compare(
     numbers of either beyond the format's range; and BeyondReachError, before anything is run, where that would take hours, or
     more memory than there is.
     """
-    from fpsynth.evaluators.rounded import rounded_network, rounded_points
+    from fpsynth.evaluators.rounded import rounded_network, rounded_points, rounded_points_words
 
     require_classes(network)
     require_comparable(network, dtype, len(inputs), len(environments))
@@ -174,6 +179,8 @@ def compare(
         bounded=free is not None,
         points=points,
         rounded=rounded,
+        rounded_inputs=int((inputs != points).sum()),
+        notes=tuple(filter(None, (ending_words(network), rounded_points_words(inputs, points, dtype)))),
     )
 
 

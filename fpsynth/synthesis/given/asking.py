@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from fpsynth.aliases import Floats, PathLike
 from fpsynth.errors import InputError
-from fpsynth.evaluators.rounded import rounded_network, rounded_words
+from fpsynth.evaluators.rounded import rounded_network, rounded_points, rounded_points_words, rounded_words
 from fpsynth.formats import Format
-from fpsynth.networks.network import Network
+from fpsynth.networks.endings import ending_words
 from fpsynth.networks.points import load_points
 from fpsynth.networks.reading import read_network
 from fpsynth.revealing.revealer import Revealer
@@ -49,18 +49,19 @@ def _answered(
     request: OrderRequest | TieRequest, fmt: Format, vectors: int, answer: Callable[[Given, Floats], Result]
 ) -> Result:
     progress = request.progress or (lambda text: None)
-    network, changed = _network(request.network, fmt)
-    if changed:
-        progress(changed)
-    points, _ = load_points(_named(request.points), network.input_shape)
-    with Revealer() as revealer:
-        return answer(Given(network, fmt, revealer, vectors, request.seed, progress), points)
-
-
-def _network(path: PathLike | None, fmt: Format) -> tuple[Network, str]:
-    read = read_network(_named(path)).network
+    read = read_network(_named(request.network)).network
     network, changed = rounded_network(read, fmt)
-    return network, rounded_words(changed, read, fmt) if changed else ""
+    points, _ = load_points(_named(request.points), network.input_shape)
+    told = (
+        ending_words(read),
+        rounded_words(changed, read, fmt) if changed else "",
+        rounded_points_words(points, rounded_points(points, fmt), fmt),
+    )
+    notes = tuple(filter(None, told))
+    for note in notes:
+        progress(note)
+    with Revealer() as revealer:
+        return answer(Given(network, fmt, revealer, vectors, request.seed, progress, notes), points)
 
 
 def _named(path: PathLike | None) -> PathLike:

@@ -226,4 +226,5 @@ def _provenance(given: Given, clock: Clock, decision: _Decision) -> Provenance:
         versions=versions_used(),
         seconds_solve=round(clock.spent, 3),
         seconds_total=round(clock.spent, 3),
+        notes=given.notes,
     )

@@ -211,4 +211,5 @@ def _provenance(given: Given, clock: Clock, tried: int) -> Provenance:
         versions=versions_used(),
         seconds_solve=round(clock.spent, 3),
         seconds_total=round(clock.spent, 3),
+        notes=given.notes,
     )

@@ -70,6 +70,8 @@ class Given:
     vectors: int = 1000
     seed: int = 0
     progress: Progress = lambda text: None
+    notes: tuple[str, ...] = ()
+    """What was made of what was given: an ending left out, numbers rounded."""
 
 
 def given_view(given: Given, text: str, name: str, role: str) -> GivenView:
