@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsynth.aliases import Floats
+from fpsynth.networks.graph import INPUT
 from fpsynth.verifiers.relaxations import crown, zonotopes
 from fpsynth.verifiers.relaxations.alpha import improved
 from fpsynth.verifiers.relaxations.backward import Backward
@@ -46,7 +47,7 @@ def least_by_intervals(network: PreparedNetwork, inputs: Inputs, found: Mapping[
     joined = last.joined([found[s].lower for s in last.sources]), last.joined([found[s].upper for s in last.sources])
     backward = Backward(network, found, {}, nothing, nothing)
     return backward.ended(
-        last, matrix, Inputs(Ends(*joined), *((inputs.centre, inputs.radius) if len(network.layers) == 1 else ()))
+        last, matrix, Inputs(Ends(*joined), *((inputs.centre, inputs.radius) if last.sources == (INPUT,) else ()))
     )
 
 

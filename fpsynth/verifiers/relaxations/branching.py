@@ -91,7 +91,8 @@ def _judged(asked: Asked, part: Part) -> Judged:
     """Bounds of a part: its ends anew where its inputs were split, else those of the whole region, brought closer."""
     fresh = part.inputs is not asked.inputs or not part.known
     analysis = analysed(asked.known, part.inputs, part.known, refined=fresh)
-    if any((ends.lower > ends.upper).any() for ends in analysis.found.values()):
+    rigorous = asked.known.reasoning.rigorous  # else roundings alone may put ends the wrong way
+    if rigorous and any((ends.lower > ends.upper).any() for ends in analysis.found.values()):
         return Judged(part, analysis, np.zeros(0), -1)  # no input does what the splits ask for
     least = improved(asked.known, part.inputs, analysis, asked.rows(), _bounds(asked), part.splits, STEPS)
     return Judged(part, analysis, least, _open(asked, least))
@@ -99,7 +100,7 @@ def _judged(asked: Asked, part: Part) -> Judged:
 
 def _bounds(asked: Asked) -> Floats:
     """Above which a left side excludes its inequality, (inequalities,)."""
-    return np.array([float(one.bound) for one in asked.unsafe.inequalities])
+    return np.array([one.near_bound for one in asked.unsafe.inequalities])
 
 
 def _open(asked: Asked, least: Floats) -> int:
@@ -112,9 +113,10 @@ def _open(asked: Asked, least: Floats) -> int:
             continue
         if not places:
             return 0
-        nearest = max(places, key=lambda k: least[k] - float(asked.unsafe.inequalities[k].bound))
-        gap = least[nearest] - float(asked.unsafe.inequalities[nearest].bound)
-        if gap < worst:
+        gaps = [float(least[k]) - asked.unsafe.inequalities[k].near_bound for k in places]
+        gap = max(gaps)
+        nearest = places[gaps.index(gap)]
+        if best < 0 or gap < worst:
             best, worst = nearest, gap
     return best
 

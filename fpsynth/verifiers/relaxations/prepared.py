@@ -13,11 +13,12 @@ from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import LayerLosses
 from fpsynth.networks.graph import INPUT
-from fpsynth.networks.layers.structure import Selection, Sums
+from fpsynth.networks.layers.structure import Selection, Structure, Sums
 from fpsynth.networks.network import Network
+from fpsynth.verifiers.asked import holds_all
 from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.maps import AffineMap, affine_map, scipy_sparse
-from fpsynth.verifiers.relaxations.reasoning import Reasoning, magnitude
+from fpsynth.verifiers.relaxations.reasoning import LARGEST, Reasoning, magnitude
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +56,17 @@ class PreparedLayer:
         if isinstance(self.made, Selecting):  # subnormals may be read as zeros, and a slope rounds
             if self.made.made.slope is None:
                 return 2 * float(fmt.min_normal)
-            return 2 * float(fmt.min_normal) + 4 * float(fmt.unit_roundoff) * magnitude(
-                *self.made.ends(lower, upper, self.reasoning)
-            )
+            moved = 4 * float(fmt.unit_roundoff) * magnitude(*self.made.ends(lower, upper, self.reasoning))
+            given = self.made.largest(magnitude(lower, upper))  # a slope that is subnormal may be read as zero
+            return 2 * float(fmt.min_normal) * (1 + given) + moved
         if self.losses is None:
             return 0.0
         inputs = magnitude(lower, upper)
         sizes = self.size(inputs)
-        lost = self.losses.relative * sizes + self.losses.absolute + self.losses.flushed(float(inputs.max(initial=0.0)))
+        largest = float(inputs.max(initial=0.0))
+        lost = self.losses.relative * sizes + self.losses.absolute + self.losses.flushed(largest)
         lost = lost * (1 + self.reasoning.gamma(4)) + self.reasoning.least
-        return np.where(sizes + lost < float(fmt.max_finite) / 2, lost, np.inf)
+        return np.where(self.losses.fits(sizes + lost, largest), lost, np.inf)
 
     def size(self, inputs: Floats) -> Floats:
         """A bound on the sum of the magnitudes of all addends for inputs of these magnitudes, (outputs,)."""
@@ -77,8 +79,10 @@ class PreparedLayer:
         assert isinstance(self.made, AffineMap)
         if not self.reasoning.rigorous:
             return 0.0
-        lost = (self.reasoning.gamma(self.made.terms) + 2 * self.made.doubt) * self.size(inputs) + self.reasoning.least
-        return lost if self.made.off is None else lost + 2 * self.made.off
+        sizes = self.size(inputs)
+        lost = (self.reasoning.gamma(self.made.terms) + 2 * self.made.doubt) * sizes + self.reasoning.least
+        lost = lost if self.made.off is None else lost + 2 * self.made.off
+        return np.where((sizes <= LARGEST) & (inputs.max(initial=0.0) <= LARGEST), lost, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +129,7 @@ def prepared(network: Network, reasoning: Reasoning) -> PreparedNetwork:
     for node in order:
         structure, own = graph.structure(node.name), [sizes[source] for source in node.inputs]
         losses = None
+        _require_constants(node.name, structure, reasoning)
         if isinstance(structure, Selection):
             made: AffineMap | Selecting | None = Selecting.of(structure)
         else:
@@ -138,3 +143,14 @@ def prepared(network: Network, reasoning: Reasoning) -> PreparedNetwork:
                 )
         layers.append(PreparedLayer(node.name, node.inputs, tuple(own), made, losses, reasoning))
     return PreparedNetwork(sizes[INPUT], tuple(layers), sizes[graph.output], reasoning)
+
+
+def _require_constants(name: str, structure: Structure, reasoning: Reasoning) -> None:
+    """Raise InputError for what is no maximum, and, of sound reasoning, for a bound or a fill that is not of the format."""
+    if isinstance(structure, Selection) and structure.rule != "maximum":
+        raise InputError(f"{name}: bounds by relaxation are of maxima, not of {structure.rule}")
+    if reasoning.deployed is None or isinstance(structure, Sums):
+        return
+    given = (structure.floor, structure.ceiling) if isinstance(structure, Selection) else (structure.fill,)
+    if not holds_all(reasoning.deployed, np.array([number for number in given if number is not None])):
+        raise InputError(f"{name}: a bound or a fill is not a {reasoning.deployed}; round the network first")
