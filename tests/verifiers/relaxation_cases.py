@@ -134,6 +134,24 @@ def bounded(network: Network, region: Region, reasoning: Reasoning, names: Seque
         return {name: BOUNDINGS[name](known, inputs, rows) for name in names or BOUNDINGS}
 
 
+def require_all_within(found: Bounded, points: Sequence[tuple[float, ...] | None]) -> None:
+    """``require_within`` of many points: whatever float64 clearly says is within is not looked at number by number."""
+    finite = [one for one in points if one is not None and all(map(math.isfinite, one))]
+    others = [one for one in points if one is None or not all(map(math.isfinite, one))]
+    for one in others[:4]:
+        require_within(found, one)
+    if not finite:
+        return
+    numbers, ends = np.array(finite), found.outputs
+    outside = ((numbers < ends.lower) | (numbers > ends.upper)).any(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        worth = numbers @ asked_rows(numbers.shape[1]).T
+        sizes = np.abs(numbers) @ np.abs(asked_rows(numbers.shape[1])).T
+        unclear = ~((found.least < worth - sizes * 2.0**-50) | np.isneginf(found.least) | np.isnan(found.least)).all(axis=1)
+    for k in np.flatnonzero(outside)[:4].tolist() + np.flatnonzero(unclear)[:8].tolist():
+        require_within(found, finite[k])
+
+
 def require_within(found: Bounded, logits: Sequence[float | Fraction] | None) -> None:
     """Fail where logits lie outside; where they are not finite, bounds may not be."""
     ends: Ends = found.outputs
