@@ -51,7 +51,8 @@ class RelaxationVerifier:
         region = (ball_in if isinstance(region, Ball) else box_in)(network, region, self.name)
         if self.reasoning.deployed is not None:
             require_held(network, region, self.reasoning.deployed)
-        return in_time(self.name, region, budget, lambda: self._claim(network, region, unsafe, budget is not None))
+        with np.errstate(all="ignore"):  # what overflows has no bound
+            return in_time(self.name, region, budget, lambda: self._claim(network, region, unsafe, budget is not None))
 
     def _claim(self, network: Network, region: Region, unsafe: Property | None, limited: bool) -> Claim:
         require_time()

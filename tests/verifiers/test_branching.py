@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from profiles import examples
 from random_networks import nearest, random_network
-from relaxation_cases import bounded
+from relaxation_cases import bounded, computed
 from witnesses import RADIUS, XA, XB, published
 
 from fpsynth.evaluators.networks import network_logits
@@ -23,7 +24,6 @@ from fpsynth.networks.network import Dense, Network, dense_relu
 from fpsynth.networks.reading import read_network
 from fpsynth.orders import parse_order
 from fpsynth.rounding import from_float, representable
-from fpsynth.sums.arithmetic import REAL as REAL_ARITHMETIC
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers import Ball, Box
 from fpsynth.verifiers.properties import Inequality, Property, one_class
@@ -42,14 +42,15 @@ HALF = (
 ALL = pytest.mark.parametrize("name", DECISIONS)
 
 
-def question(rng: random.Random) -> tuple[Network, Box, Property]:
-    """A small network of float16, a box, and a bound of a difference that is about where it is reached."""
+def question(rng: random.Random, number: int) -> tuple[Network, Box, Property]:
+    """A small network of float16, a box, and a bound of a difference about where it is reached; the first two are clear."""
     network = random_network(rng, rng.choice([(2, 4, 2), (3, 5, 3), (2, 3, 3, 2)]), FLOAT16, True)
     centre = [nearest(rng.uniform(-1, 1), FLOAT16) for _ in range(network.input_shape[0])]
-    width = rng.choice([0.0, 0.125, 0.5])
+    width = rng.choice([0.0, 0.125, 0.5]) if number > 1 else 0.0
     box = Box(tuple(nearest(x - width, FLOAT16) for x in centre), tuple(nearest(x + width, FLOAT16) for x in centre))
     sampled = [difference(exact_logits(network, point)) for point in points(rng, box, 12)]
-    bound = min(sampled) + Fraction(rng.choice([-1, -0.25, -0.03125, 0, 0.03125]))
+    shift = rng.choice([-1, -0.25, -0.03125, 0, 0.03125]) if number > 1 else (-1, 0.0625)[number]
+    bound = min(sampled) + Fraction(shift)
     return network, box, Property(((Inequality(((0, Fraction(1)), (1, Fraction(-1))), bound, rng.random() < 0.5),),))
 
 
@@ -70,22 +71,27 @@ def test_unsat_is_never_refuted_and_points_of_sat_violate(name: str, kind: str |
     rng, verdicts = random.Random(f"{name} {kind}"), set()
     deployments = HALF if kind == "any" else () if kind == "real" else (HALF[int(kind)],)
     reasoning = REAL if kind == "real" else sound(FLOAT16) if kind == "any" else sound(FLOAT16, deployments[0])
-    for _ in range(examples(60)):
-        network, box, unsafe = question(rng)
+    for number in range(examples(25)):
+        network, box, unsafe = question(rng, number)
         claim = RelaxationVerifier(name, reasoning).verify(network, box, unsafe)
         verdicts.add(claim.verdict)
         assert claim == RelaxationVerifier(name, reasoning).verify(network, box, unsafe)
 
-        def logits(point: list[float]) -> list[tuple[Fraction | float, ...]]:
-            return [network_logits(network, point, FLOAT16, one) for one in deployments] or [exact_logits(network, point)]  # noqa: B023
-
         if claim.verdict == "unsat":
-            assert not any(unsafe.violated(y) for point in points(rng, box, 30) for y in logits(point))
+            assert not any(map(unsafe.violated, results(network, points(rng, box, 20), deployments)))
         if claim.verdict == "sat":
             assert inside(box, claim.point)
-            assert all(unsafe.violated(y) for y in logits(list(claim.point)))
+            assert all(map(unsafe.violated, results(network, [list(claim.point)], deployments)))
             assert kind == "real" or all(representable(from_float(x), FLOAT16) for x in claim.point)
-    assert {"unsat"} < verdicts
+    assert {"unsat", "sat"} <= verdicts
+
+
+def results(network: Network, given: list[list[float]], deployments: Sequence[Deployment]) -> list[Sequence[Fraction | float]]:
+    """The logits of all points in all deployments, or exactly."""
+    if not deployments:
+        return [exact_logits(network, point) for point in given]
+    answers = [computed(network, np.array(given), FLOAT16, one) for one in deployments]
+    return [logits for answer in answers for logits in answer if logits is not None]
 
 
 def optimum(network: Network, box: Box) -> float:
@@ -99,15 +105,14 @@ def optimum(network: Network, box: Box) -> float:
     for pattern in itertools.product([0, 1], repeat=len(bias)):
         on = np.array(pattern)
         signs = np.where(on, -1.0, 1.0)  # signs * (W x + b) <= 0
-        answer = linprog(
-            (row * on) @ weight, signs[:, None] * weight, -signs * bias, bounds=list(zip(box.lower, box.upper, strict=True))
-        )
+        ends = list(zip(box.lower, box.upper, strict=True))
+        answer = linprog((row * on) @ weight, signs[:, None] * weight, -signs * bias, bounds=ends)
         if answer.status == 0:
             best = min(best, answer.fun + float((row * on) @ bias) + constant)
     return best
 
 
-@pytest.mark.parametrize("seed", range(examples(15)))
+@pytest.mark.parametrize("seed", range(examples(10)))
 def test_bounds_are_below_the_exact_optimum_and_branch_and_bound_reaches_it(seed: int) -> None:
     rng = random.Random(seed)
     network = random_network(rng, (2, 4, 2), FLOAT32, True)
@@ -115,7 +120,7 @@ def test_bounds_are_below_the_exact_optimum_and_branch_and_bound_reaches_it(seed
     least = optimum(network, box)
     for reasoning in (REAL, sound(FLOAT32)):
         for one in bounded(network, box, reasoning).values():
-            assert one.least[-1] <= -optimum(flipped(network), box) * -1 + 1e-6  # y1 - y0
+            assert one.least[-1] <= optimum(flipped(network), box) + 1e-6  # y1 - y0
     for shift, verdict in ((-0.01, "unsat"), (0.01, "sat")):
         unsafe = Property(((Inequality(((0, Fraction(1)), (1, Fraction(-1))), Fraction(least + shift)),),))
         claim = RelaxationVerifier("bab", REAL).verify(network, box, unsafe, budget=20.0)
@@ -131,7 +136,7 @@ def flipped(network: Network) -> Network:
     return dense_relu([first, Dense(np.array(second.weight)[::-1].copy(), np.array(second.bias)[::-1].copy())])
 
 
-@pytest.mark.parametrize("seed", range(examples(15)))
+@pytest.mark.parametrize("seed", range(examples(10)))
 def test_better_ways_are_never_looser(seed: int) -> None:
     rng = random.Random(seed)
     network = random_network(rng, (3, 6, 6, 3), FLOAT32, True)
@@ -150,20 +155,13 @@ def test_better_ways_are_never_looser(seed: int) -> None:
 
 def test_a_budget_is_kept_where_parts_never_end() -> None:
     network = random_network(random.Random(1), (8, 24, 24, 2), FLOAT32, True)
-    unsafe = Property(
-        (
-            (
-                Inequality(((0, Fraction(1)), (1, Fraction(-1))), -(Fraction(10) ** 3)),
-                Inequality(((0, Fraction(1)),), Fraction(-8)),
-            ),
-        )
-    )
+    box = Box((-9.0,) * 8, (9.0,) * 8)
+    whole = bounded(network, box, REAL, ["crown"])["crown"].least[-1]
+    unsafe = Property(((Inequality(((1, Fraction(1)), (0, Fraction(-1))), Fraction(float(whole)) / 3),),))
     started = time.monotonic()
-    tied = one_class(0, 2)
-    claim = RelaxationVerifier("bab", REAL).verify(network, Box((-9.0,) * 8, (9.0,) * 8), unsafe, budget=0.5)
+    claim = RelaxationVerifier("bab", REAL).verify(network, box, unsafe, budget=0.3)
     assert time.monotonic() - started < 20
-    assert claim.verdict in ("unsat", "unknown")
-    assert tied.unsafe
+    assert (claim.verdict, claim.reason) == ("unknown", "the time limit is over")
 
 
 @ALL
@@ -182,7 +180,6 @@ def test_the_published_tie_is_unsat_for_models_and_refused_by_sound_bounds(name:
     for reasoning in (sound(FLOAT32), sound(FLOAT32, Deployment(Arithmetic(FLOAT32)))):
         assert RelaxationVerifier(name, reasoning).verify(network, region, unsafe).verdict != "unsat"
         assert RelaxationVerifier(name, reasoning).verify(network, Ball(at, RADIUS), unsafe).verdict != "unsat"
-    assert REAL_ARITHMETIC.format is None
 
 
 @pytest.mark.skipif(not RARE.is_dir(), reason="the data of rare failures is not there")
