@@ -26,7 +26,7 @@ from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Network
 from fpsynth.networks.rewrites import fold_batch_normalisation
-from fpsynth.synthesis.verifying.asked import around
+from fpsynth.synthesis.verifying.asked import around_image
 from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
 from fpsynth.synthesis.verifying.run import made
 from fpsynth.verifiers.properties import one_class
@@ -82,7 +82,7 @@ def measured(
     verdicts, seconds = [], []
     for point in points:
         label = predicted(what.network, point)
-        region = around(point.tolist(), Fraction(radius), norm, what.reasoning.deployed)
+        region, _ = around_image(point.tolist(), Fraction(radius), norm, what.reasoning.deployed)
         unsafe = one_class(label, int(np.prod(what.network.output_shape)))
         started = time.perf_counter()
         claim = made(verifier, what).verify(what.network, region, unsafe, budget=limit)

@@ -176,13 +176,48 @@ class LayerLosses:
         return self._losses[1]
 
     def flushed(self, largest: Floats | float) -> Any:
-        """What products lose whose subnormal factors are read as zeros, where no input is larger than ``largest``."""
-        return 2 * float(self.dtype.min_normal) * self.sums.terms * (largest + self._largest)
+        """What products lose by factors that are read as zeros or as subnormals, where no input is larger than ``largest``."""
+        least = max(float(fmt.min_normal) for fmt in self._formats)
+        return 4 * least * self.sums.terms * (largest + self._largest) * self._quotients[0]
+
+    def fits(self, sizes: Floats, largest: Floats | float) -> Any:
+        """Whether nothing can overflow, for each output: neither a number that is read nor a sum before it is divided.
+
+        ``sizes``: more than the sums of the addends' magnitudes, divided, with all that is lost; ``largest``: as above.
+        """
+        limit = min(float(fmt.max_finite) for fmt in self._formats) / 2
+        return (sizes * self._quotients[1] < limit) & (largest < limit) & (self._largest < limit)
+
+    @cached_property
+    def _formats(self) -> frozenset[Format]:
+        """All that a number is rounded into on its way, and the node's own."""
+        found = {self.dtype}
+        if self.deployment is not None:
+            exceptions = {how for (layer, _), how in self.deployment.exceptions if layer == self.index}
+            for how in {self.deployment.of_layer(self.index), *exceptions}:
+                found |= program_of(how, self.sums.terms, self.sums.bias is not None).formats
+        return frozenset(found)
+
+    @cached_property
+    def _quotients(self) -> tuple[Floats | float, Floats | float]:
+        """By how much a quotient may be larger than its sum, and the sum than its quotient; at least 1, (outputs,)."""
+        if self.sums.divisor is None:
+            return 1.0, 1.0
+        divisors = np.abs(self._divisors)
+        return np.maximum(1.0, 1 / divisors) * (1 + 4 * _U), np.maximum(1.0, divisors)
+
+    @cached_property
+    def _divisors(self) -> Floats:
+        """Of each output, (outputs,)."""
+        assert self.sums.divisor is not None
+        positions = np.asarray(self.sums.divisor, np.float64)
+        outputs = np.arange(self.sums.outputs)
+        return positions[outputs // self.sums.classes if self.sums.classes_last else outputs % self.sums.positions]
 
     @cached_property
     def _largest(self) -> float:
         """Of the weights' magnitudes."""
-        return 1.0 if self.sums.weight is None else float(np.abs(self.sums.weight).max())
+        return 1.0 if self.sums.weight is None else float(np.abs(self.sums.weight).max(initial=0.0))
 
     @cached_property
     def _losses(self) -> tuple[Floats, Floats]:
@@ -190,7 +225,7 @@ class LayerLosses:
         biased, divided = sums.bias is not None, 3.0 * float(self.dtype.unit_roundoff) if sums.divisor is not None else 0.0
         if self.deployment is None:
             loss = _any_order(sums.terms, biased, self.dtype)
-            return np.full(sums.outputs, loss.relative + divided), np.full(sums.outputs, loss.absolute)
+            return loss.relative + divided + self._inverted(), np.full(sums.outputs, loss.absolute) * self._quotients[0]
         usual = self._of(self.deployment.of_layer(self.index), biased)
         relative, absolute = np.full(sums.outputs, usual.relative), np.full(sums.outputs, usual.absolute)
         known: dict[Arithmetic, _Loss] = {}
@@ -199,7 +234,17 @@ class LayerLosses:
                 if how not in known:
                     known[how] = self._of(how, biased)
                 relative[output], absolute[output] = known[how].relative, known[how].absolute
-        return relative + divided, absolute
+        return relative + divided, absolute * self._quotients[0]
+
+    def _inverted(self) -> Floats:
+        """What more is lost where the sum is multiplied by the inverse of its divisor, which may be no normal number."""
+        lost = np.zeros(self.sums.outputs)
+        if self.sums.divisor is None:
+            return lost
+        divisors = np.abs(self._divisors)
+        lost[divisors > 0.5 / float(self.dtype.min_normal)] = 1.0
+        lost[(divisors < 4 / float(self.dtype.max_finite)) | (divisors < float(self.dtype.min_normal))] = np.inf
+        return lost
 
     def _of(self, how: Arithmetic, biased: bool) -> _Loss:
         if how.format is None:
@@ -224,9 +269,10 @@ class _Layer:
         values, size = self._summed(given.values, signed=True), self._summed(np.abs(given.values), signed=False)
         moved_by, exact = (self._summed(error, signed=False, bias=False) for error in (given.computed, given.exact))
         own = 2 * (sums.terms + 4) * _U
-        flushed = losses.flushed((np.abs(given.values) + given.computed).max(axis=1, keepdims=True))
+        largest = (np.abs(given.values) + given.computed).max(axis=1, keepdims=True, initial=0.0)
+        flushed = losses.flushed(largest)
         computed = (moved_by + losses.relative * (size + moved_by) + losses.absolute + flushed) * (1 + own) + own * size + _TINY
-        computed = np.where(np.abs(values) + computed < float(losses.dtype.max_finite) / 2, computed, np.inf)
+        computed = np.where(losses.fits(size * (1 + own) + computed, largest), computed, np.inf)
         return Bounds(values, np.where(np.isnan(computed), np.inf, computed), exact * (1 + own) + own * size + _TINY)
 
     @cached_property
@@ -283,7 +329,7 @@ def _selected(selection: Selection, given: Bounds, dtype: Format) -> Bounds:
     values, computed, exact = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
     if selection.slope is not None:
         unit, least = float(dtype.unit_roundoff), float(dtype.min_normal)
-        computed = computed + (np.abs(values) + computed) * unit * 2 + least
+        computed = computed + (np.abs(values) + computed) * (unit * 2 + 2 * least) + least  # a slope may be subnormal
         exact = exact + np.abs(values) * 4 * _U + _TINY
         values = np.where(values < 0, selection.slope * values, values)
     if selection.floor is not None:

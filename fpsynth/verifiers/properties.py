@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,6 +36,12 @@ class Inequality:
     def beyond(self, least: Fraction) -> bool:
         """Whether it is false wherever its left side is at least ``least``."""
         return least >= self.bound if self.strict else least > self.bound
+
+    @property
+    def near_bound(self) -> float:
+        """The bound in float64, about; the largest number where it is beyond all."""
+        limit = Fraction(sys.float_info.max)
+        return float(min(max(self.bound, -limit), limit))
 
     def excluded_by(self, least: float) -> bool:
         """The same of a number that may be infinite, or none."""
@@ -70,15 +77,24 @@ class Property:
         rows = np.zeros((len(self.inequalities), outputs))
         for row, one in zip(rows, self.inequalities, strict=True):
             for k, coefficient in one.coefficients:
-                row[k] = float(coefficient)
-                if Fraction(row[k]) != coefficient:
-                    raise InputError(f"the property's coefficient {coefficient} is no float64")
+                if (number := _held(coefficient)) is None:
+                    raise InputError(f"a coefficient of output {k} in the property is no float64")
+                row[k] = number
         return rows, tuple(one.bound for one in self.inequalities)
 
     def excluded(self, least: Sequence[float]) -> bool:
         """Whether no outputs are unsafe whose inequalities' left sides are at least these numbers, in their order."""
         least_of = dict(zip(self.inequalities, least, strict=True))
         return all(any(one.excluded_by(least_of[one]) for one in conjunction) for conjunction in self.unsafe)
+
+
+def _held(coefficient: Fraction) -> float | None:
+    """The float64 that it is; None where there is none."""
+    try:
+        number = float(coefficient)
+    except OverflowError:
+        return None
+    return number if Fraction(number) == coefficient else None
 
 
 def one_class(label: int, outputs: int) -> Property:
@@ -95,15 +111,6 @@ def one_class(label: int, outputs: int) -> Property:
 
 
 @dataclass(frozen=True)
-class Case:
-    """One region of inputs, and what is unsafe in it."""
-
-    region: Region
-    property: Property | None
-    """None: whatever has not the same class throughout."""
-
-
-@dataclass(frozen=True)
 class ExactBox:
     """A box of any rational ends, number by number: what a property file says, before it is made of floats."""
 
@@ -113,3 +120,14 @@ class ExactBox:
     def contains(self, point: Sequence[float]) -> bool:
         """Whether a point lies in it, ends included."""
         return all(low <= Fraction(x) <= high for low, x, high in zip(self.lower, point, self.upper, strict=True))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One region of inputs, and what is unsafe in it."""
+
+    region: Region
+    property: Property | None
+    """None: whatever has not the same class throughout."""
+    exact: ExactBox | None = None
+    """What was asked for, where ``region`` is a box of float64 around it."""

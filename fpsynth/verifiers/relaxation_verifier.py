@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
 
+from fpsynth.errors import InputError
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.packages import package_version
 from fpsynth.sums.arithmetic import REAL, Deployment
 from fpsynth.verifiers.asked import ball_in, box_in, in_time, require_held
 from fpsynth.verifiers.claims import Ball, Claim, Region
-from fpsynth.verifiers.properties import Property, one_class
-from fpsynth.verifiers.relaxations.asked import Asked, Outcome, middle
+from fpsynth.verifiers.properties import Inequality, Property, one_class
+from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
 from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, by_substitution
 from fpsynth.verifiers.relaxations.deciding import DECISIONS
 from fpsynth.verifiers.relaxations.ends import Ends, interval_ends
@@ -50,7 +51,8 @@ class RelaxationVerifier:
         region = (ball_in if isinstance(region, Ball) else box_in)(network, region, self.name)
         if self.reasoning.deployed is not None:
             require_held(network, region, self.reasoning.deployed)
-        return in_time(self.name, region, budget, lambda: self._claim(network, region, unsafe, budget is not None))
+        with np.errstate(all="ignore"):  # what overflows has no bound
+            return in_time(self.name, region, budget, lambda: self._claim(network, region, unsafe, budget is not None))
 
     def _claim(self, network: Network, region: Region, unsafe: Property | None, limited: bool) -> Claim:
         require_time()
@@ -60,9 +62,17 @@ class RelaxationVerifier:
             if known.outputs < 2:
                 found = BOUNDINGS.get(self.name, by_substitution)(known, inputs, np.eye(1))
                 return self._said(region, ("unknown", (), "a network with one output has no classes"), found.outputs)
-            unsafe = one_class(class_at(known, inputs), known.outputs)
+            label = class_at(known, inputs)
+            asked = BoundQuestion(network, known, region, inputs, one_class(label, known.outputs), limited)
+            outcome, outputs = DECISIONS[self.name](asked)
+            if outcome[0] == "sat" and not _of_two_classes(asked, label, outcome[1]):
+                outcome = "unknown", (), "the class of the middle is not certain"
+            return self._said(region, outcome, outputs)
         unsafe.require(known.outputs)
-        outcome, outputs = DECISIONS[self.name](Asked(network, known, region, inputs, unsafe, limited))
+        if any(not conjunction for conjunction in unsafe.unsafe):  # whatever the outputs are
+            point = region.centre if isinstance(region, Ball) else region.lower
+            return self._said(region, ("sat", point, ""), interval_ends(known, inputs.box)[known.output])
+        outcome, outputs = DECISIONS[self.name](BoundQuestion(network, known, region, inputs, unsafe, limited))
         return self._said(region, outcome, outputs)
 
     def _said(self, region: Region, outcome: Outcome, outputs: Ends) -> Claim:
@@ -75,6 +85,19 @@ def class_at(known: PreparedNetwork, inputs: Inputs) -> int:
     point = middle(inputs)
     logits = interval_ends(known, Ends(point, point))[known.output]
     return int(np.argmax(logits.lower))
+
+
+def _of_two_classes(asked: BoundQuestion, label: int, point: tuple[float, ...]) -> bool:
+    """Whether a point of another class than ``label``, or of none, refutes every class.
+
+    It does where the middle surely has the class ``label``, and where no class is above all others at the point itself.
+    """
+    others = [k for k in range(asked.known.outputs) if k != label]
+    below = (Inequality(((k, Fraction(1)), (label, Fraction(-1))), Fraction(0), strict=True) for k in others)
+    if replace(asked, unsafe=Property((tuple(below),))).violation([middle(asked.inputs)]):
+        return True
+    classes = (one_class(k, asked.known.outputs) for k in others)
+    return all(replace(asked, unsafe=unsafe).violation([np.array(point)]) for unsafe in classes)
 
 
 def exact_ends(outputs: Ends) -> tuple[tuple[Fraction, Fraction], ...]:
@@ -103,4 +126,8 @@ def _versions() -> dict[str, str]:
 def reasoning_of(deployment: Deployment) -> Reasoning:
     """Sound reasoning about a deployment, or rigorous reasoning about real numbers."""
     fmt = deployment.default.format
-    return REAL_NUMBERS if fmt is None else sound(fmt, deployment, "deployment")
+    if fmt is not None:
+        return sound(fmt, deployment, "deployment")
+    if any(how.format is not None for _, how in (*deployment.layers, *deployment.exceptions)):
+        raise InputError("bounds by relaxation are of deployments whose layers all compute in one format")
+    return REAL_NUMBERS

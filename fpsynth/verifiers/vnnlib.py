@@ -22,8 +22,12 @@ from fpsynth.verifiers.properties import Case, ExactBox, Inequality, Property
 MAX_BYTES = 1 << 26
 MAX_CONJUNCTIONS = 1 << 16
 """Of the disjunctive normal form."""
-_MAX_DEPTH, _MAX_DIGITS = 200, 2000
-_TOKEN = re.compile(r"\(|\)|[A-Za-z_]\w*[ \t]*\[[^\]()]*\]|\[[^\]()]*\]|[^\s()\[\]]+")
+MAX_ATOMS = 1 << 23
+"""Of all its conjunctions together."""
+MAX_NUMBERS = 1 << 24
+"""Of inputs, and of outputs."""
+_MAX_DEPTH, _MAX_DIGITS, _MAX_BITS = 200, 2000, 1 << 15
+_TOKEN = re.compile(r"\(|\)|[A-Za-z_]\w*\[[^\]()]*\]|\[[^\]()]*\]|[^\s()\[\]]+|[\[\]]")
 _VARIABLE = re.compile(r"([XY])_(\d+)$")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?$")
 
@@ -51,15 +55,16 @@ class VnnlibQuery:
                 f"the property speaks of {self.inputs} inputs and {self.outputs} outputs,"
                 f" but the network has {inputs} and {outputs}"
             )
-        return tuple(Case(outward(box), unsafe) for box, unsafe in self.boxes)
+        return tuple(Case(outward(box), unsafe, box) for box, unsafe in self.boxes)
 
 
 def outward(box: ExactBox) -> Box:
     """The smallest box of float64 around an exact one."""
-    return Box(tuple(map(_down, box.lower)), tuple(-_down(-end) for end in box.upper))
+    return Box(tuple(map(down, box.lower)), tuple(-down(-end) for end in box.upper))
 
 
-def _down(number: Fraction) -> float:
+def down(number: Fraction) -> float:
+    """The largest float64 that is no larger."""
     try:
         nearest = float(number)
     except OverflowError:
@@ -99,7 +104,10 @@ def _statements(text: str) -> Iterator[Tree]:
     """The parenthesised expressions of a text."""
     stack: list[list[Tree]] = []
     for line in text.splitlines():
-        for token in _TOKEN.findall(line.partition(";")[0]):
+        for match in _TOKEN.finditer(line.partition(";")[0]):
+            token = match[0]
+            if token in "[]":
+                raise InputError("not VNN-LIB: a bracket is not closed, or not opened")
             if token == "(":
                 stack.append([])
                 if len(stack) > _MAX_DEPTH:
@@ -137,7 +145,7 @@ class _Names:
     def declare(self, name: str) -> None:
         """A variable of version 1.0."""
         known = _VARIABLE.match(name)
-        if not known:
+        if not known or len(known[2]) > 9:
             raise InputError(f"variables are called X_0, ... and Y_0, ..., not {name[:40]}")
         self.declared.add(name)
         self._counts[known[1]] = max(self._counts.get(known[1], 0), int(known[2]) + 1)
@@ -160,6 +168,8 @@ class _Names:
         """How many inputs and outputs there are."""
         if not self._counts.get("X") or not self._counts.get("Y"):
             raise InputError("the file declares no input or no output")
+        if max(self._counts.values()) > MAX_NUMBERS:
+            raise InputError(f"more than {MAX_NUMBERS} inputs or outputs are not read")
         for kind in "XY" if self.declared else "":
             for k in range(self._counts[kind]):
                 if f"{kind}_{k}" not in self.declared:
@@ -226,9 +236,12 @@ def _product(parts: Sequence[list[Conjunction]]) -> list[Conjunction]:
 
 
 def _limited(conjunctions: Iterable[Conjunction]) -> list[Conjunction]:
-    result = list(itertools.islice(conjunctions, MAX_CONJUNCTIONS + 1))
-    if len(result) > MAX_CONJUNCTIONS:
-        raise InputError(f"the formulas have more than {MAX_CONJUNCTIONS} cases")
+    result, atoms = [], 0
+    for conjunction in conjunctions:
+        result.append(conjunction)
+        atoms += len(conjunction)
+        if len(result) > MAX_CONJUNCTIONS or atoms > MAX_ATOMS:
+            raise InputError(f"the formulas have more than {MAX_CONJUNCTIONS} cases, or {MAX_ATOMS} comparisons in all of them")
     return result
 
 
@@ -257,10 +270,18 @@ def _linear(term: Tree, names: _Names) -> dict[tuple[str, int] | None, Fraction]
         case ["*", a, b]:
             left, right = _linear(a, names), _linear(b, names)
             if set(left) <= {None}:
-                return {place: factor * left.get(None, Fraction(0)) for place, factor in right.items()}
+                return _scaled(right, left.get(None, Fraction(0)))
             if set(right) <= {None}:
-                return {place: factor * right.get(None, Fraction(0)) for place, factor in left.items()}
+                return _scaled(left, right.get(None, Fraction(0)))
     raise InputError(f"not a linear term: {_shown(term)}")
+
+
+def _scaled(terms: Mapping[tuple[str, int] | None, Fraction], by: Fraction) -> dict[tuple[str, int] | None, Fraction]:
+    """Raises InputError where a number grows too long: products of products otherwise take for ever."""
+    result = {place: factor * by for place, factor in terms.items()}
+    if any(max(number.numerator.bit_length(), number.denominator.bit_length()) > _MAX_BITS for number in result.values()):
+        raise InputError("a product of numbers is too long")
+    return result
 
 
 def _total(

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from fpsynth.errors import InputError
+from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.networks.points import load_points
@@ -31,24 +32,25 @@ def cases_of(request: VerifyRequest, network: Network, deployed: Format | None) 
     if request.property is not None:
         query = load_vnnlib(request.property)
         query.cases(inputs, outputs)  # refuses what does not fit
-        return tuple(Case(box, unsafe) for exact, unsafe in query.boxes if (box := region(exact, deployed)) is not None)
+        return tuple(Case(box, unsafe, exact) for exact, unsafe in query.boxes if (box := region(exact, deployed)) is not None)
     if request.image is not None:
         return (_around_image(request, network, deployed),)
     unsafe = None if request.label is None else one_class(request.label, outputs)
     if request.ball is not None:
         return (Case(_ball(request.ball, inputs), unsafe),)
     assert request.box is not None
-    box = region(_box(request.box, inputs), deployed)
-    return () if box is None else (Case(box, unsafe),)
+    exact = _box(request.box, inputs)
+    box = region(exact, deployed)
+    return () if box is None else (Case(box, unsafe, exact),)
 
 
 def region(exact: ExactBox, deployed: Format | None) -> Box | None:
     """The box of what can be read: all points of a format within, or a box of float64 around; None where there is none."""
     if deployed is None:
         return outward(exact)
-    lower = [float(round_fraction(end, deployed, Rounding.RTP).fraction()) for end in exact.lower]
-    upper = [float(round_fraction(end, deployed, Rounding.RTN).fraction()) for end in exact.upper]
-    if any(low > high for low, high in zip(lower, upper, strict=True)):
+    lower = [float(round_fraction(end, deployed, Rounding.RTP)) for end in exact.lower]
+    upper = [float(round_fraction(end, deployed, Rounding.RTN)) for end in exact.upper]
+    if any(low > high or math.isinf(low) or math.isinf(high) for low, high in zip(lower, upper, strict=True)):
         return None
     return Box(tuple(lower), tuple(upper))
 
@@ -91,26 +93,35 @@ def _around_image(request: VerifyRequest, network: Network, deployed: Format | N
     if label is None and labels is not None:
         label = int(labels[request.image])
     unsafe = None if label is None else one_class(label, outputs)
-    return Case(around(points[request.image], request.radius, request.norm, deployed), unsafe)
+    where, exact = around_image(points[request.image], request.radius, request.norm, deployed)
+    return Case(where, unsafe, exact)
 
 
-def around(image: Sequence[float], radius: Fraction, norm: str, deployed: Format | None) -> Box | Ball:
-    """A box around an image, cut off at 0 and 1 where the image lies between them, or a ball.
-
-    The image is rounded into the format of what runs.  Raises InputError where no point of it lies in the box.
-    """
-    numbers = np.asarray(image, np.float64)
-    if deployed is not None:
-        from fpsynth.evaluators.float_arrays import round_array
-
-        numbers = round_array(numbers, deployed)
+def around_image(
+    image: Sequence[float], radius: Fraction, norm: str, deployed: Format | None
+) -> tuple[Box | Ball, ExactBox | None]:
+    """The region around an image in a norm, linf or l2; of a box the exact one, too."""
+    numbers = _image(image, deployed)
     if norm == "l2":
-        return Ball(tuple(numbers.tolist()), radius)
-    exact = [Fraction(x) for x in numbers.tolist()]
+        return Ball(numbers, radius), None
+    exact = around(numbers, radius)
+    box = region(exact, deployed)
+    assert box is not None  # the image itself is in it
+    return box, exact
+
+
+def _image(image: Sequence[float], deployed: Format | None) -> tuple[float, ...]:
+    """Its numbers, rounded into the format of what runs."""
+    numbers = np.asarray(image, np.float64)
+    return tuple((numbers if deployed is None else round_array(numbers, deployed)).tolist())
+
+
+def around(image: Sequence[float], radius: Fraction) -> ExactBox:
+    """A box around an image, cut off at 0 and 1 where the image lies between them."""
+    if not all(map(math.isfinite, image)):
+        raise InputError("the image has a number that is not finite, or is not in the format of what runs")
+    exact = [Fraction(x) for x in image]
     unit = all(0 <= x <= 1 for x in exact)
     lower = [max(x - radius, Fraction(0)) if unit else x - radius for x in exact]
     upper = [min(x + radius, Fraction(1)) if unit else x + radius for x in exact]
-    box = region(ExactBox(tuple(lower), tuple(upper)), deployed)
-    if box is None:
-        raise InputError("no point of the format lies in the box around the image")
-    return box
+    return ExactBox(tuple(lower), tuple(upper))

@@ -22,7 +22,7 @@ from fpsynth.networks.network import Network
 from fpsynth.networks.points import load_points
 from fpsynth.networks.reading import read_network
 from fpsynth.synthesis.requests.ties import CertifyRequest
-from fpsynth.synthesis.verifying.asked import around
+from fpsynth.synthesis.verifying.asked import around_image
 from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
 from fpsynth.synthesis.verifying.run import made, require_region
 from fpsynth.verifiers.base import Verifier
@@ -110,7 +110,7 @@ def certify_images(request: CertifyRequest) -> RobustAccuracy:
 
 
 def _certified(request: CertifyRequest, started: float) -> RobustAccuracy:
-    network = read_network(request.network).network.logits
+    network = read_network(request.network).network
     points, labels = load_points(request.images, network.input_shape)
     if labels is None:
         raise InputError(f"{shown(request.images)} has no labels")
@@ -153,7 +153,7 @@ def _chosen(labels: Sequence[int], request: CertifyRequest) -> list[int]:
 
 def _judged(request: CertifyRequest, what: Reasoned, judge: Verifier, point: Floats, number: int, label: int) -> ImageVerdict:
     started = time.monotonic()
-    region = around(point.tolist(), request.radius, request.norm, what.reasoning.deployed)
+    region, _ = around_image(point.tolist(), request.radius, request.norm, what.reasoning.deployed)
     require_region(request.certifier, region)
     predicted = _class(what.network, point, what)
     outputs = math.prod(what.network.output_shape)

@@ -8,6 +8,7 @@ from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_network, rounded_words
 from fpsynth.formats import Format
+from fpsynth.networks.endings import ending_words
 from fpsynth.networks.network import Network
 from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.revealing.revealer import Revealer
@@ -51,14 +52,15 @@ def reasoned(
 
     Raises InputError for another name, and for an environment that cannot be revealed.
     """
+    left_out = tuple(filter(None, [ending_words(network)]))
     if arithmetic in PLAIN:
-        return Reasoned(PLAIN[arithmetic], network.logits)
+        return Reasoned(PLAIN[arithmetic], network.logits, notes=left_out)
     kind, _, name = arithmetic.partition(":")
     if kind != "sound" or not name:
         known = f"{', '.join(PLAIN)}, sound:any or sound:ENVIRONMENT such as sound:onnxruntime:batch=1"
         raise InputError(f"unknown arithmetic {arithmetic[:40]!r}: choose {known}")
     rounded, changed = rounded_network(network.logits, dtype)
-    notes = (rounded_words(changed, rounded, dtype),) if changed else ()
+    notes = (*left_out, *((rounded_words(changed, rounded, dtype),) if changed else ()))
     if name == "any":
         return Reasoned(sound(dtype), rounded, notes=notes)
     return _revealed(name, rounded, dtype, vectors, seed, progress, notes)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from fpsynth.errors import InputError
+from fpsynth.networks.network import Network
 from fpsynth.networks.reading import read_network
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.requests.verifying import VerifyRequest
@@ -14,6 +16,7 @@ from fpsynth.synthesis.verifying.verification import Verification
 from fpsynth.verifiers.base import VERIFIERS, Verifier, entry, verifier
 from fpsynth.verifiers.claims import Ball, Box, Claim, Region
 from fpsynth.verifiers.properties import Case
+from fpsynth.verifiers.vnnlib import down
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
@@ -26,7 +29,7 @@ def verify_request(request: VerifyRequest) -> Verification:
         return verify_externally(request)
     started = time.monotonic()
     entry(request.verifier)  # refuses unknown names
-    network = read_network(request.network).network.logits
+    network = read_network(request.network).network
     try:
         with within(request.timeout):
             what = reasoned(request.arithmetic, network, request.format, request.vectors, request.seed, request.progress)
@@ -67,10 +70,27 @@ def _claims(
         if request.progress:
             request.progress(f"{request.verifier}: case {number + 1} of {len(cases)}")
         left = max(0.0, request.timeout - (time.monotonic() - started))
-        claims.append(judge.verify(what.network, case.region, case.property, budget=left))
+        claims.append(_within(case, judge.verify(what.network, case.region, case.property, budget=left), judge, what.network))
         if claims[-1].verdict == "sat":
             break
     return tuple(claims)
+
+
+def _within(case: Case, claim: Claim, judge: Verifier, network: Network) -> Claim:
+    """The claim, its point moved into the exact box where it lies in the box of float64 around that alone.
+
+    A box that holds no float64 but those at its ends may have no such point; then nothing is known.
+    """
+    if claim.verdict != "sat" or not claim.point or case.exact is None or case.exact.contains(claim.point):
+        return claim
+    ends = zip(case.exact.lower, claim.point, case.exact.upper, strict=True)
+    point = tuple(-down(-low) if x < low else down(high) if x > high else x for low, x, high in ends)
+    if case.exact.contains(point):
+        moved = judge.verify(network, Box(point, point), case.property)
+        if moved.verdict == "sat" and case.property is not None:
+            return replace(moved, region=claim.region, bounds=claim.bounds)
+    reason = "the point that was found lies beyond an end of the box, by the rounding of that end"
+    return replace(claim, verdict="unknown", point=(), reason=reason)
 
 
 def require_region(name: str, region: Region) -> None:

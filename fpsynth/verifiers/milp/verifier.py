@@ -27,7 +27,7 @@ from fpsynth.verifiers.milp.settings import NAME, SOLVERS, MilpSettings, setting
 from fpsynth.verifiers.milp.solving import solved
 from fpsynth.verifiers.properties import Inequality, Property, one_class
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier, class_at, exact_ends, prepared_for
-from fpsynth.verifiers.relaxations.asked import Asked, Outcome, middle
+from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
 from fpsynth.verifiers.relaxations.crown import analysed
 from fpsynth.verifiers.relaxations.ends import Ends
 from fpsynth.verifiers.relaxations.reasoning import Reasoning
@@ -91,7 +91,7 @@ class MilpVerifier:
         unsafe.rows(known.outputs)  # refuses coefficients that are no float64
         if not all(np.isfinite(end).all() for ends in analysis.found.values() for end in (ends.lower, ends.upper)):
             return self._said(region, ("unknown", (), "an end of an interval is infinite or NaN"), outputs)
-        asked = Asked(network, known, region, inputs, unsafe)
+        asked = BoundQuestion(network, known, region, inputs, unsafe)
         return self._said(region, self._outcome(asked, encoded(known, inputs, analysis)), outputs)
 
     def _said(self, region: Region, outcome: Outcome, outputs: Ends) -> Claim:
@@ -100,7 +100,7 @@ class MilpVerifier:
         versions = {"fpsynth": __version__, **{name: package_version(name) or "" for name in packages}}
         return Claim(self.name, region, verdict, None, versions, exact_ends(outputs), point, reason)
 
-    def _outcome(self, asked: Asked, program: Encoded) -> Outcome:
+    def _outcome(self, asked: BoundQuestion, program: Encoded) -> Outcome:
         """One conjunction after the other, up to the first that a point makes true."""
         open_ones: list[Outcome] = []
         for conjunction in asked.unsafe.unsafe:
@@ -112,7 +112,7 @@ class MilpVerifier:
                 open_ones.append(outcome)
         return open_ones[0] if open_ones else ("unsat", (), "")
 
-    def _decided(self, asked: Asked, program: Encoded, conjunction: tuple[Inequality, ...]) -> Outcome:
+    def _decided(self, asked: BoundQuestion, program: Encoded, conjunction: tuple[Inequality, ...]) -> Outcome:
         if not conjunction:  # all outputs are unsafe
             point = asked.violation([middle(asked.inputs)])
             return ("sat", point, "") if point else ("unknown", (), "the middle of the region cannot be read")
@@ -135,7 +135,7 @@ class MilpVerifier:
             return True
         return self.objective == "worst margin" and solution.bound > self.margin
 
-    def _points(self, asked: Asked, program: Encoded, solved: Floats) -> list[Floats]:
+    def _points(self, asked: BoundQuestion, program: Encoded, solved: Floats) -> list[Floats]:
         """The solver's inputs, cut to the region."""
         inputs = asked.inputs
         point = np.clip(solved[program.inputs], inputs.box.lower, inputs.box.upper)

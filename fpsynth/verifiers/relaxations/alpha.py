@@ -139,7 +139,7 @@ class Ascent:
     def _wanted(self) -> tuple[dict[str, Matrix], Floats]:
         """The coefficients of the logits and of the numbers that are split, and the constant."""
         reasoning, sizes = self.network.reasoning, self.network.sizes
-        at: dict[str, Matrix] = {self.network.output: self.row}
+        at: dict[str, Matrix] = {self.network.output: self.row.copy()}
         constant, lost = 0.0, 0.0
         for one, factor in zip(self.splits, self.factors.tolist(), strict=True):
             own = at.setdefault(one.node, np.zeros((1, sizes[one.node]), reasoning.dtype))

@@ -20,7 +20,7 @@ Outcome = tuple[str, tuple[float, ...], str]
 
 
 @dataclass(frozen=True)
-class Asked:
+class BoundQuestion:
     """A question, ready to be bounded."""
 
     network: Network

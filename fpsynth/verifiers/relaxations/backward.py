@@ -131,7 +131,7 @@ class Backward:
         """The sum, whose rounding is lost."""
         result = a + b
         if self.network.reasoning.rigorous:
-            self.lost = self.lost + np.abs(result) * self.network.reasoning.gamma(1)
+            self.lost = np.nextafter(self.lost + np.abs(result) * self.network.reasoning.gamma(1), np.inf)
         return result
 
     def _spread(self, layer: PreparedLayer, matrix: Matrix) -> None:

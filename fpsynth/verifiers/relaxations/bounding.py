@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsynth.aliases import Floats
+from fpsynth.networks.graph import INPUT
 from fpsynth.verifiers.relaxations import crown, zonotopes
 from fpsynth.verifiers.relaxations.alpha import improved
 from fpsynth.verifiers.relaxations.backward import Backward
@@ -18,7 +19,7 @@ from fpsynth.verifiers.relaxations.region import Inputs
 
 
 @dataclass(frozen=True, eq=False)
-class Bounded:
+class RowBounds:
     """What was found of a region."""
 
     outputs: Ends
@@ -27,14 +28,14 @@ class Bounded:
     """A lower bound of each row."""
 
 
-Bounding = Callable[[PreparedNetwork, Inputs, Floats], Bounded]
+Bounding = Callable[[PreparedNetwork, Inputs, Floats], RowBounds]
 """The network, the inputs, and rows of A y (rows, outputs), y being the logits."""
 
 
-def by_intervals(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> Bounded:
+def by_intervals(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> RowBounds:
     """Interval bound propagation; the rows are put together with the last layer where that is an affine map."""
     found = interval_ends(network, inputs.box)
-    return Bounded(found[network.output], least_by_intervals(network, inputs, found, rows))
+    return RowBounds(found[network.output], least_by_intervals(network, inputs, found, rows))
 
 
 def least_by_intervals(network: PreparedNetwork, inputs: Inputs, found: Mapping[str, Ends], rows: Floats) -> Floats:
@@ -46,32 +47,32 @@ def least_by_intervals(network: PreparedNetwork, inputs: Inputs, found: Mapping[
     joined = last.joined([found[s].lower for s in last.sources]), last.joined([found[s].upper for s in last.sources])
     backward = Backward(network, found, {}, nothing, nothing)
     return backward.ended(
-        last, matrix, Inputs(Ends(*joined), *((inputs.centre, inputs.radius) if len(network.layers) == 1 else ()))
+        last, matrix, Inputs(Ends(*joined), *((inputs.centre, inputs.radius) if last.sources == (INPUT,) else ()))
     )
 
 
-def by_zonotopes(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> Bounded:
+def by_zonotopes(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> RowBounds:
     """Zonotopes."""
     logits, found = zonotopes.zonotopes(network, inputs)
-    return Bounded(found[network.output], zonotopes.least_rows(logits, rows, network.reasoning))
+    return RowBounds(found[network.output], zonotopes.least_rows(logits, rows, network.reasoning))
 
 
-def by_substitution(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> Bounded:
+def by_substitution(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> RowBounds:
     """CROWN: intervals first, substitution where they leave a selection open."""
     analysis = crown.analysed(network, inputs)
-    return Bounded(analysis.output(network), crown.least_rows(network, inputs, analysis, rows))
+    return RowBounds(analysis.output(network), crown.least_rows(network, inputs, analysis, rows))
 
 
-def by_full_substitution(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> Bounded:
+def by_full_substitution(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> RowBounds:
     """DeepPoly: every input of a selection is bounded by substitution."""
     analysis = crown.analysed(network, inputs, everywhere=True)
-    return Bounded(analysis.output(network), crown.least_rows(network, inputs, analysis, rows))
+    return RowBounds(analysis.output(network), crown.least_rows(network, inputs, analysis, rows))
 
 
-def by_improved_substitution(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> Bounded:
+def by_improved_substitution(network: PreparedNetwork, inputs: Inputs, rows: Floats) -> RowBounds:
     """Alpha-CROWN: CROWN, then the slopes of the lower lines are moved to where each row's bound is the best."""
     analysis = crown.analysed(network, inputs)
-    return Bounded(analysis.output(network), improved(network, inputs, analysis, rows))
+    return RowBounds(analysis.output(network), improved(network, inputs, analysis, rows))
 
 
 BOUNDINGS: dict[str, Bounding] = {

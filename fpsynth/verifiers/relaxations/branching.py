@@ -20,7 +20,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.graph import INPUT
 from fpsynth.rounding import Rounding, from_index, index_range, round_fraction, to_index
 from fpsynth.verifiers.relaxations.alpha import Split, dense, improved
-from fpsynth.verifiers.relaxations.asked import Asked, Outcome, middle
+from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
 from fpsynth.verifiers.relaxations.backward import least_values
 from fpsynth.verifiers.relaxations.crown import Analysis, analysed
 from fpsynth.verifiers.relaxations.ends import Ends
@@ -37,7 +37,7 @@ MAX_PARTS = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class RegionPart:
     """A part of the region."""
 
     inputs: Inputs
@@ -50,7 +50,7 @@ class Part:
 class Judged:
     """What is known of a part."""
 
-    part: Part
+    part: RegionPart
     analysis: Analysis
     least: Floats
     """Of each of the property's inequalities."""
@@ -58,13 +58,13 @@ class Judged:
     """The inequality that is nearest to excluding a conjunction that is not excluded yet; -1: all are."""
 
 
-def branched(asked: Asked) -> tuple[Outcome, int]:
+def branched(asked: BoundQuestion) -> tuple[Outcome, int]:
     """What becomes of a property, and how many parts were looked at.
 
     Ends where the time is over by OutOfTimeError, as everything here.
     """
     ticket = itertools.count()
-    whole = _judged(asked, Part(asked.inputs, {}, ()))
+    whole = _judged(asked, RegionPart(asked.inputs, {}, ()))
     waiting = [(0.0, next(ticket), whole)] if whole.open >= 0 else []
     looked = 1
     if point := asked.violation([middle(asked.inputs), *_hostile(asked, whole)]):
@@ -90,22 +90,23 @@ def branched(asked: Asked) -> tuple[Outcome, int]:
     return ("unsat", (), ""), looked
 
 
-def _judged(asked: Asked, part: Part) -> Judged:
+def _judged(asked: BoundQuestion, part: RegionPart) -> Judged:
     """Bounds of a part: its ends anew where its inputs were split, else those of the whole region, brought closer."""
     fresh = part.inputs is not asked.inputs or not part.known
     analysis = analysed(asked.known, part.inputs, part.known, refined=fresh)
-    if any((ends.lower > ends.upper).any() for ends in analysis.found.values()):
+    rigorous = asked.known.reasoning.rigorous  # else roundings alone may put ends the wrong way
+    if rigorous and any((ends.lower > ends.upper).any() for ends in analysis.found.values()):
         return Judged(part, analysis, np.zeros(0), -1)  # no input does what the splits ask for
     least = improved(asked.known, part.inputs, analysis, asked.rows(), _bounds(asked), part.splits, STEPS)
     return Judged(part, analysis, least, _open(asked, least))
 
 
-def _bounds(asked: Asked) -> Floats:
+def _bounds(asked: BoundQuestion) -> Floats:
     """Above which a left side excludes its inequality, (inequalities,)."""
-    return np.array([float(one.bound) for one in asked.unsafe.inequalities])
+    return np.array([one.near_bound for one in asked.unsafe.inequalities])
 
 
-def _open(asked: Asked, least: Floats) -> int:
+def _open(asked: BoundQuestion, least: Floats) -> int:
     """See ``Judged.open``."""
     place = {one: k for k, one in enumerate(asked.unsafe.inequalities)}
     best, worst = -1, np.inf
@@ -115,14 +116,15 @@ def _open(asked: Asked, least: Floats) -> int:
             continue
         if not places:
             return 0
-        nearest = max(places, key=lambda k: least[k] - float(asked.unsafe.inequalities[k].bound))
-        gap = least[nearest] - float(asked.unsafe.inequalities[nearest].bound)
-        if gap < worst:
+        gaps = [float(least[k]) - asked.unsafe.inequalities[k].near_bound for k in places]
+        gap = max(gaps)
+        nearest = places[gaps.index(gap)]
+        if best < 0 or gap < worst:
             best, worst = nearest, gap
     return best
 
 
-def _traced(asked: Asked, judged: Judged) -> dict[str, Floats]:
+def _traced(asked: BoundQuestion, judged: Judged) -> dict[str, Floats]:
     """The coefficients of every selection's results, and of the inputs, on the way of the open row."""
     trace: dict[str, Any] = {}
     row = asked.rows()[judged.open : judged.open + 1].astype(asked.known.reasoning.dtype)
@@ -131,7 +133,7 @@ def _traced(asked: Asked, judged: Judged) -> dict[str, Floats]:
     return {name: dense(matrix)[0] for name, matrix in trace.items()}
 
 
-def _hostile(asked: Asked, judged: Judged) -> Iterator[Floats]:
+def _hostile(asked: BoundQuestion, judged: Judged) -> Iterator[Floats]:
     """Points at which a bound of the open row is the least."""
     if judged.open >= 0:
         coefficients = _traced(asked, judged).get(INPUT)
@@ -139,7 +141,7 @@ def _hostile(asked: Asked, judged: Judged) -> Iterator[Floats]:
             yield judged.part.inputs.minimisers(coefficients[None])[0]
 
 
-def _halves(asked: Asked, judged: Judged) -> list[Part]:
+def _halves(asked: BoundQuestion, judged: Judged) -> list[RegionPart]:
     """A part in two; none where there is nothing to split."""
     trace = _traced(asked, judged)
     few = len(judged.part.inputs.box.lower) <= FEW
@@ -147,7 +149,7 @@ def _halves(asked: Asked, judged: Judged) -> list[Part]:
     return _by_input(judged, trace, asked.known.reasoning.deployed) if split is None else _by_number(asked, judged, split)
 
 
-def _by_input(judged: Judged, trace: Mapping[str, Floats], fmt: Format | None) -> list[Part]:
+def _by_input(judged: Judged, trace: Mapping[str, Floats], fmt: Format | None) -> list[RegionPart]:
     """By the input whose range moves the bound the most."""
     inputs = judged.part.inputs
     lower, upper = inputs.box.lower, inputs.box.upper
@@ -161,7 +163,7 @@ def _by_input(judged: Judged, trace: Mapping[str, Floats], fmt: Format | None) -
     first[place], second[place] = cut
     parts = (Ends(lower, first), Ends(second, upper))
     known = judged.part.known or {}
-    return [Part(replace(inputs, box=box), known, judged.part.splits) for box in parts]
+    return [RegionPart(replace(inputs, box=box), known, judged.part.splits) for box in parts]
 
 
 def _cut(low: float, high: float, fmt: Format | None) -> tuple[float, float] | None:
@@ -178,7 +180,7 @@ def _cut(low: float, high: float, fmt: Format | None) -> tuple[float, float] | N
     return float(from_index(below, fmt).fraction()), float(from_index(below + 1, fmt).fraction())
 
 
-def _worst_number(asked: Asked, judged: Judged, trace: Mapping[str, Floats]) -> Split | None:
+def _worst_number(asked: BoundQuestion, judged: Judged, trace: Mapping[str, Floats]) -> Split | None:
     """The number whose lines are the farthest apart for the open row; None where all selections are straight."""
     best, score = None, 0.0
     for layer in asked.known.layers:
@@ -202,7 +204,7 @@ def _worst_number(asked: Asked, judged: Judged, trace: Mapping[str, Floats]) -> 
     return None if best is None else Split(best[0], best[1], 1, best[2])
 
 
-def _by_number(asked: Asked, judged: Judged, split: Split) -> list[Part]:
+def _by_number(asked: BoundQuestion, judged: Judged, split: Split) -> list[RegionPart]:
     """At least the knot, and at most; the ends of the part, all of them, are kept for both."""
     parts = []
     found = {name: ends for name, ends in judged.analysis.found.items() if name != INPUT}
@@ -211,5 +213,5 @@ def _by_number(asked: Asked, judged: Judged, split: Split) -> list[Part]:
         lower, upper = ends.lower.copy(), ends.upper.copy()
         (lower if sign > 0 else upper)[split.place] = split.knot
         own = {**found, split.node: Ends(lower, upper)}
-        parts.append(Part(judged.part.inputs, own, (*judged.part.splits, replace(split, sign=sign))))
+        parts.append(RegionPart(judged.part.inputs, own, (*judged.part.splits, replace(split, sign=sign))))
     return parts

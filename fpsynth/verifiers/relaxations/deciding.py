@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from fpsynth.verifiers.relaxations.asked import Asked, Outcome, middle
-from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, Bounded
+from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
+from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, RowBounds
 from fpsynth.verifiers.relaxations.branching import branched
 from fpsynth.verifiers.relaxations.ends import Ends
 
@@ -15,19 +15,19 @@ Decision = tuple[Outcome, Ends]
 """What is said, and the ends of the logits."""
 
 
-def by_bounds(name: str, asked: Asked) -> Decision:
+def by_bounds(name: str, asked: BoundQuestion) -> Decision:
     """From bounds of the whole region."""
     found = BOUNDINGS[name](asked.known, asked.inputs, asked.rows())
     return decided(asked, found), found.outputs
 
 
-def by_branching(asked: Asked) -> Decision:
+def by_branching(asked: BoundQuestion) -> Decision:
     """From bounds of as many parts as it takes."""
     outputs = BOUNDINGS["crown"](asked.known, asked.inputs, asked.rows()).outputs
     return branched(asked)[0], outputs
 
 
-def decided(asked: Asked, found: Bounded) -> Outcome:
+def decided(asked: BoundQuestion, found: RowBounds) -> Outcome:
     """What bounds say of a property: proved, violated at the middle of the region, or neither."""
     if asked.unsafe.excluded(found.least.tolist()):
         return "unsat", (), ""
@@ -38,9 +38,12 @@ def decided(asked: Asked, found: Bounded) -> Outcome:
     return "unknown", (), f"the bounds do not exclude it: the least of a left side is at least {found.least.min():.6g}"
 
 
-def _bounds_of(name: str) -> Callable[[Asked], Decision]:
+def _bounds_of(name: str) -> Callable[[BoundQuestion], Decision]:
     return lambda asked: by_bounds(name, asked)
 
 
-DECISIONS: Mapping[str, Callable[[Asked], Decision]] = {**{name: _bounds_of(name) for name in BOUNDINGS}, "bab": by_branching}
+DECISIONS: Mapping[str, Callable[[BoundQuestion], Decision]] = {
+    **{name: _bounds_of(name) for name in BOUNDINGS},
+    "bab": by_branching,
+}
 """Every one of them."""

@@ -109,9 +109,18 @@ def _places(sums: Sums, outputs: NDArray[np.int64]) -> tuple[NDArray[np.int64], 
 
 
 def _scaled(map: AffineMap, factors: Floats) -> Matrix:
-    if isinstance(map.weight, np.ndarray):
-        return map.weight * factors[:, None]
-    return map.weight.multiply(factors[:, None]).tocsr()
+    """Raises InputError where a product of float64 underflows, whose relative error nothing bounds."""
+    dense = isinstance(map.weight, np.ndarray)
+    result = map.weight * factors[:, None] if dense else map.weight.multiply(factors[:, None]).tocsr()
+    before, after = (map.weight, result) if dense else (map.weight.data, result.data)
+    zero = factors == 0
+    lost = (before != 0) & (np.abs(after) < _SMALLEST) & (~zero[:, None] if dense else True)
+    if (not zero.any() and lost.any()) or (np.abs(factors[~zero]) < _SMALLEST).any() or (dense and lost.any()):
+        raise InputError("a quotient of a weight is too small for bounds in float64")
+    return result
+
+
+_SMALLEST = 2.0**-1000
 
 
 def _divided(sums: Sums, map: AffineMap) -> AffineMap:
@@ -129,6 +138,8 @@ def _normalised(sums: Sums, map: AffineMap) -> AffineMap:
         return map
     groups = _places(sums, np.arange(sums.outputs))[0]
     factors = own.factors()[groups]
+    if (factors[np.asarray(own.scale)[groups] != 0] == 0).any():
+        raise InputError("a factor of a batch normalisation is too small for bounds in float64")
     mean, shift = (np.asarray(numbers, np.float64)[groups] for numbers in (own.mean, own.shift))
     bias = (map.bias - mean) * factors + shift
     off = 16 * UNIT * (np.abs(factors) * (np.abs(map.bias) + np.abs(mean)) + np.abs(shift))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
@@ -39,6 +40,8 @@ def violation(
 
 def inside(region: Region, point: Sequence[float]) -> bool:
     """Whether a point is one of the region, exactly."""
+    if not all(map(math.isfinite, point)):
+        return False
     if not isinstance(region, Ball):
         return all(low <= x <= high for low, x, high in zip(region.lower, point, region.upper, strict=True))
     squares = sum(((Fraction(x) - Fraction(c)) ** 2 for x, c in zip(point, region.centre, strict=True)), Fraction(0))

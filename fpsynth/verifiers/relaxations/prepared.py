@@ -15,12 +15,13 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import LayerLosses
 from fpsynth.evaluators.step_losses import stepwise
 from fpsynth.networks.graph import INPUT
-from fpsynth.networks.layers.structure import Selection, Sums
+from fpsynth.networks.layers.structure import Selection, Structure, Sums
 from fpsynth.networks.network import Network
+from fpsynth.verifiers.asked import holds_all
 from fpsynth.verifiers.bounds import float_up
 from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.maps import AffineMap, affine_map, scipy_sparse
-from fpsynth.verifiers.relaxations.reasoning import Reasoning, magnitude
+from fpsynth.verifiers.relaxations.reasoning import LARGEST, Reasoning, magnitude
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +59,17 @@ class PreparedLayer:
         if isinstance(self.made, Selecting):  # subnormals may be read as zeros, and a slope rounds
             if self.made.made.slope is None:
                 return 2 * float(fmt.min_normal)
-            return 2 * float(fmt.min_normal) + 4 * float(fmt.unit_roundoff) * magnitude(
-                *self.made.ends(lower, upper, self.reasoning)
-            )
+            moved = 4 * float(fmt.unit_roundoff) * magnitude(*self.made.ends(lower, upper, self.reasoning))
+            given = self.made.largest(magnitude(lower, upper))  # a slope that is subnormal may be read as zero
+            return 2 * float(fmt.min_normal) * (1 + given) + moved
         if self.losses is None:
             return 0.0
         inputs = magnitude(lower, upper)
         sizes = self.size(inputs)
-        lost = self.losses.relative * sizes + self.losses.absolute + self.losses.flushed(float(inputs.max(initial=0.0)))
+        largest = float(inputs.max(initial=0.0))
+        lost = self.losses.relative * sizes + self.losses.absolute + self.losses.flushed(largest)
         lost = lost * (1 + self.reasoning.gamma(4)) + self.reasoning.least
-        lost = np.where(sizes + lost < float(fmt.max_finite) / 2, lost, np.inf)
+        lost = np.where(self.losses.fits(sizes + lost, largest), lost, np.inf)
         followed = self.followed(lower, upper)
         return lost if followed is None else np.minimum(lost, followed[2])
 
@@ -82,9 +84,8 @@ class PreparedLayer:
         reaches = stepwise(self.losses.sums, self.losses.deployment, self.losses.index, ends)
         if reaches is None:
             return None
-        columns = [
-            (-np.inf, np.inf, np.inf) if r is None else (*_outward(r.low, r.high), _outward(r.lost, r.lost)[1]) for r in reaches
-        ]
+        nothing = (-np.inf, np.inf, np.inf)
+        columns = [nothing if r is None else (*_outward(r.low, r.high), float_up(r.lost)) for r in reaches]
         low, high, lost = np.array(columns).T
         return low, high, lost
 
@@ -99,8 +100,10 @@ class PreparedLayer:
         assert isinstance(self.made, AffineMap)
         if not self.reasoning.rigorous:
             return 0.0
-        lost = (self.reasoning.gamma(self.made.terms) + 2 * self.made.doubt) * self.size(inputs) + self.reasoning.least
-        return lost if self.made.off is None else lost + 2 * self.made.off
+        sizes = self.size(inputs)
+        lost = (self.reasoning.gamma(self.made.terms) + 2 * self.made.doubt) * sizes + self.reasoning.least
+        lost = lost if self.made.off is None else lost + 2 * self.made.off
+        return np.where((sizes <= LARGEST) & (inputs.max(initial=0.0) <= LARGEST), lost, np.inf)
 
 
 def _outward(low: Fraction, high: Fraction) -> tuple[float, float]:
@@ -152,6 +155,7 @@ def prepared(network: Network, reasoning: Reasoning) -> PreparedNetwork:
     for node in order:
         structure, own = graph.structure(node.name), [sizes[source] for source in node.inputs]
         losses = None
+        _require_constants(node.name, structure, reasoning)
         if isinstance(structure, Selection):
             made: AffineMap | Selecting | None = Selecting.of(structure)
         else:
@@ -165,3 +169,14 @@ def prepared(network: Network, reasoning: Reasoning) -> PreparedNetwork:
                 )
         layers.append(PreparedLayer(node.name, node.inputs, tuple(own), made, losses, reasoning))
     return PreparedNetwork(sizes[INPUT], tuple(layers), sizes[graph.output], reasoning)
+
+
+def _require_constants(name: str, structure: Structure, reasoning: Reasoning) -> None:
+    """Raise InputError for what is no maximum, and, of sound reasoning, for a bound or a fill that is not of the format."""
+    if isinstance(structure, Selection) and structure.rule != "maximum":
+        raise InputError(f"{name}: bounds by relaxation are of maxima, not of {structure.rule}")
+    if reasoning.deployed is None or isinstance(structure, Sums):
+        return
+    given = (structure.floor, structure.ceiling) if isinstance(structure, Selection) else (structure.fill,)
+    if not holds_all(reasoning.deployed, np.array([number for number in given if number is not None])):
+        raise InputError(f"{name}: a bound or a fill is not a {reasoning.deployed}; round the network first")

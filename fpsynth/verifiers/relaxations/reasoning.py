@@ -16,7 +16,10 @@ from fpsynth.sums.arithmetic import Deployment
 UNIT = 2.0**-53
 """The unit roundoff of float64."""
 TINY = 2.0**-480
-"""More than any sum, or root of a sum of squares, here loses by underflow in float64."""
+"""More than any sum, or root of a sum of squares, here loses by underflow in float64, flushed or not, of numbers that are no
+larger than LARGEST."""
+LARGEST = 2.0**400
+"""Numbers of a network that may be larger have no rigorous bounds: a coefficient that underflows would count with them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,13 @@ class Reasoning:
     deployment: Deployment | None = None
     """Of sound reasoning: how each layer is evaluated; None: in any order, fused or not, flushed or not, in the format or in
     a wider one, everything rounded to nearest."""
+
+    def __post_init__(self) -> None:
+        if self.deployment is None:
+            return
+        others = [how for _, how in (*self.deployment.layers, *self.deployment.exceptions)]
+        if any(how.format != self.deployed for how in (self.deployment.default, *others)):
+            raise InputError("bounds by relaxation are of deployments whose layers all compute in one format")
 
     @cached_property
     def dtype(self) -> np.dtype[np.floating]:

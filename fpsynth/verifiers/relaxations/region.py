@@ -13,7 +13,7 @@ from fpsynth.verifiers.bounds import float_up
 from fpsynth.verifiers.claims import Ball, Region
 from fpsynth.verifiers.relaxations.ends import Ends
 from fpsynth.verifiers.relaxations.maps import Matrix
-from fpsynth.verifiers.relaxations.reasoning import Reasoning
+from fpsynth.verifiers.relaxations.reasoning import LARGEST, Reasoning, magnitude
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,8 @@ class Inputs:
         least = matrix @ middle - sizes @ room
         if reasoning.rigorous:
             least = least - reasoning.gamma(matrix.shape[1]) * (sizes @ (np.abs(middle) + room)) - reasoning.least
+        if reasoning.rigorous and not (magnitude(lower, upper) <= LARGEST).all():
+            return np.full(least.shape, -np.inf)
         if self.centre is None:
             return np.asarray(least)
         norms = np.sqrt(np.asarray((sizes**2).sum(axis=1)).reshape(-1))
@@ -61,11 +63,19 @@ def inputs_of(region: Region, reasoning: Reasoning) -> Inputs:
     if not isinstance(region, Ball):
         return Inputs(Ends(np.array(region.lower, dtype), np.array(region.upper, dtype)))
     centre = np.array(region.centre, np.float64)
-    radius = float_up(region.radius) if reasoning.rigorous else float(region.radius)
+    radius = _as_float(region.radius, reasoning)
     lower, upper = centre - radius, centre + radius
     if reasoning.rigorous:
         lower, upper = np.nextafter(lower, -math.inf), np.nextafter(upper, math.inf)
     return Inputs(Ends(lower.astype(dtype), upper.astype(dtype)), centre.astype(dtype), radius)
+
+
+def _as_float(radius: Fraction, reasoning: Reasoning) -> float:
+    """Infinite where it is beyond the range of float64."""
+    try:
+        return float_up(radius) if reasoning.rigorous else float(radius)
+    except OverflowError:
+        return math.inf
 
 
 def exact_box(inputs: Inputs) -> list[tuple[Fraction, Fraction]]:

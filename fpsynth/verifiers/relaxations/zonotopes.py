@@ -17,7 +17,7 @@ from fpsynth.verifiers.relaxations.ends import Ends, layer_ends, source_ends
 from fpsynth.verifiers.relaxations.lines import Lines
 from fpsynth.verifiers.relaxations.maps import AffineMap
 from fpsynth.verifiers.relaxations.prepared import PreparedLayer, PreparedNetwork
-from fpsynth.verifiers.relaxations.reasoning import Reasoning
+from fpsynth.verifiers.relaxations.reasoning import LARGEST, Reasoning
 from fpsynth.verifiers.relaxations.region import Inputs
 from fpsynth.workers.deadlines import require_time
 
@@ -116,7 +116,10 @@ def _through(layer: PreparedLayer, given: Zonotope, found: Mapping[str, Ends], c
     lost = layer.rounding(ends.lower, ends.upper)
     if isinstance(layer.made, AffineMap):
         made = _times(layer.made, given, layer.reasoning, layer)
-        return Zonotope(made.centre, made.generators, made.room + lost, made.ball)
+        room = made.room + lost
+        if layer.reasoning.rigorous:
+            room = np.nextafter(room, np.inf)
+        return Zonotope(made.centre, made.generators, room, made.ball)
     under, over = layer.made.parallel(ends.lower, ends.upper, layer.reasoning)
     return _selected(under, over, given, lost, count, layer.reasoning)
 
@@ -130,6 +133,8 @@ def _times(map: AffineMap, given: Zonotope, reasoning: Reasoning, layer: Prepare
         inputs = np.abs(given.centre) + np.abs(given.generators).sum(axis=0) + given.room
         sizes = (map.magnitude @ inputs + np.abs(map.bias)) * (1 + reasoning.gamma(map.terms + len(given.generators)))
         own = reasoning.gamma(map.terms + len(given.generators)) * sizes + reasoning.least
+        if not (inputs <= LARGEST).all():
+            own = np.full_like(own, np.inf)
         room = np.nextafter(room + own + (0.0 if layer is None else layer.own(inputs)), np.inf)
     return Zonotope(centre, generators, room, given.ball)
 
@@ -150,6 +155,6 @@ def _selected(under: Lines, over: Lines, given: Zonotope, lost: Floats | float, 
     room = slopes * given.room[read] + lost
     if reasoning.rigorous:
         straight = np.abs(given.generators).sum(axis=0)[read] + np.abs(given.centre[read])
-        sizes = slopes * straight + np.abs(middle) + width
+        sizes = slopes * straight + np.abs(middle) + width + room
         room = np.nextafter(room + reasoning.gamma(len(generators)) * sizes + reasoning.least, np.inf)
     return Zonotope(centre, generators, room, given.ball)

@@ -1,0 +1,135 @@
+"""``fpsynth verify`` on the command line: exit codes, JSON, and one line for what cannot be asked."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from fpsynth.cli.main import main
+from fpsynth.formats import FLOAT32
+from fpsynth.networks.network import Dense, Network, dense_relu
+from fpsynth.networks.onnx.writing import onnx_bytes
+
+NETWORK = dense_relu([Dense([[1.0, 0.5], [-1.0, 0.25]], [0.5, 0.0])])
+VNNLIB = (
+    "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)"
+    "(assert (>= X_0 0.1))(assert (<= X_0 1))(assert (>= X_1 0))(assert (<= X_1 0.5))"
+)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return saved(tmp_path / "model.onnx", NETWORK)
+
+
+def saved(path, network: Network) -> str:
+    path.write_bytes(onnx_bytes(network, FLOAT32))
+    return str(path)
+
+
+def asked(capsys, *arguments: str):
+    """Exit code and JSON object."""
+    code = main(["verify", "--network", *arguments, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", ["ibp", "zonotope", "deeppoly", "crown", "alpha-crown", "bab"])
+@pytest.mark.parametrize("arithmetic", ["real", "float32", "float64", "sound:any"])
+def test_a_box_is_unsat_or_sat_with_its_fields(capsys, model, name, arithmetic) -> None:
+    code, found = asked(capsys, model, "--box", "0:1,0:1", "--verifier", name, "--arithmetic", arithmetic)
+    assert (code, found["verdict"], found["verifier"]) == (0, "unsat", name)
+    assert found["version"]["fpsynth"]
+    assert found["seconds"] >= 0
+    (low, high), _ = found["bounds"]
+    assert float(low) <= 0.5
+    assert float(high) >= 2.0
+    code, found = asked(capsys, model, "--box", "0:0,0:0", "--label", "1", "--verifier", name, "--arithmetic", arithmetic)
+    assert (code, found["verdict"], [float.fromhex(x) for x in found["point"]]) == (0, "sat", [0.0, 0.0])
+
+
+def test_unknown_is_exit_code_3_and_says_why(capsys, model) -> None:
+    code, found = asked(capsys, model, "--box=-1:1,-1:1", "--verifier", "ibp", "--label", "0")
+    assert (code, found["verdict"]) == (3, "unknown")
+    assert found["reason"]
+    assert main(["verify", "--network", model, "--box=-1:1,-1:1", "--verifier", "ibp", "--label", "0"]) == 3
+    assert "UNKNOWN" in capsys.readouterr().out
+
+
+def test_a_property_file_is_decided_and_its_points_lie_in_the_exact_box(capsys, model, tmp_path) -> None:
+    path = tmp_path / "query.vnnlib"
+    path.write_text(VNNLIB + "(assert (<= Y_0 Y_1))")
+    assert asked(capsys, model, "--property", str(path))[1]["verdict"] == "unsat"
+    path.write_text(VNNLIB + "(assert (<= Y_1 -0.5))")
+    code, found = asked(capsys, model, "--property", str(path), "--verifier", "bab")
+    assert (code, found["verdict"]) == (0, "sat")
+    assert 0.1 <= float.fromhex(found["point"][0]) <= 1
+
+
+def test_a_point_beyond_the_exact_end_of_a_box_is_not_sat(capsys, tmp_path) -> None:
+    """Above 0.3, exactly, there is no float64 at which the output is small enough; the one below is outside the box."""
+    model = saved(tmp_path / "one.onnx", dense_relu([Dense([[1.0]])]))
+    path = tmp_path / "query.vnnlib"
+    below = format(Decimal.from_float(0.3), "f")  # float(0.3) is below 3/10
+    path.write_text(
+        f"(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= X_0 0.3))(assert (<= X_0 0.5))(assert (<= Y_0 {below}))"
+    )
+    code, found = asked(capsys, model, "--property", str(path), "--verifier", "bab", "--timeout", "5")
+    assert (code, found["verdict"]) == (3, "unknown")
+
+
+BAD = {
+    "no region": [],
+    "two regions": ["--box", "0:1,0:1", "--ball", "0,0:1"],
+    "another size": ["--box", "0:1"],
+    "no range": ["--box", "0,1"],
+    "the wrong way": ["--box", "1:0,0:1"],
+    "no number": ["--box", "a:1,0:1"],
+    "infinite": ["--box", "0:inf,0:1"],
+    "a large end": ["--box", "0:1e400,0:1"],
+    "no radius": ["--ball", "0,0"],
+    "a negative radius": ["--ball", "0,0:-1"],
+    "a large radius": ["--ball", "0,0:1e400"],
+    "a centre that is no float64": ["--ball", "0.1,0:1"],
+    "no class": ["--box", "0:1,0:1", "--label", "2"],
+    "no verifier": ["--box", "0:1,0:1", "--verifier", "prayer"],
+    "no arithmetic": ["--box", "0:1,0:1", "--arithmetic", "roughly"],
+    "no file": ["--property", "nowhere.vnnlib"],
+    "an image without images": ["--image", "0"],
+}
+
+
+@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD)
+def test_what_cannot_be_asked_is_one_line(capsys, model, arguments) -> None:
+    try:
+        code = main(["verify", "--network", model, *arguments])
+    except SystemExit as stop:
+        code = stop.code
+    told = capsys.readouterr()
+    assert code == 2
+    assert told.out == ""
+    assert "required: --network" not in told.err
+    assert len([line for line in told.err.splitlines() if not line.startswith(("usage:", " "))]) == 1
+
+
+def test_images_are_cut_off_and_those_beyond_the_format_are_one_line(capsys, model, tmp_path) -> None:
+    path = tmp_path / "images.npz"
+    np.savez(path, images=np.array([[0.5, 1.0], [1e300, 0.0]]), labels=np.array([0, 0]))
+    given = [model, "--images", str(path), "--eps", "0.25"]
+    code, found = asked(capsys, *given, "--image", "0")
+    assert (code, found["verdict"]) == (0, "unsat")
+    (where,) = (claim["region"]["box"] for claim in found["claims"])
+    assert [float.fromhex(x) for x in where["upper"]] == [0.75, 1.0]
+    assert main(["verify", "--network", *given, "--image", "1", "--arithmetic", "sound:any", "--dtype", "float16"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_box_without_a_number_of_the_format_is_unsat(capsys, model) -> None:
+    box = "0.1:0.10000000001,0:1"
+    code, found = asked(capsys, model, "--box", box, "--arithmetic", "sound:any", "--dtype", "float16", "--label", "1")
+    assert (code, found["verdict"], found["cases"]) == (0, "unsat", 0)
+    beyond = "70000:80000,0:1"
+    found = asked(capsys, model, "--box", beyond, "--arithmetic", "sound:any", "--dtype", "float16", "--label", "1")[1]
+    assert (found["verdict"], found["cases"]) == ("unsat", 0)

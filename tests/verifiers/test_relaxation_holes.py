@@ -1,0 +1,193 @@
+"""What bounds by relaxation once said wrongly, one example each."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from relaxation_cases import bounded, require_within
+
+from fpsynth.errors import InputError
+from fpsynth.evaluators.networks import network_logits
+from fpsynth.evaluators.real import exact_logits
+from fpsynth.evaluators.rounding_bounds import rounding_bounds
+from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
+from fpsynth.networks.layers import Add, AveragePooling, Clip, Dense, DivideConstant, Flatten, LeakyReLU
+from fpsynth.networks.network import INPUT, Network, Node, dense_relu
+from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import REAL as REAL_ARITHMETIC
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.verifiers import VERIFIERS, Ball, Box, verifier
+from fpsynth.verifiers.properties import Inequality, Property, one_class
+from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
+from fpsynth.verifiers.relaxations.deciding import DECISIONS
+from fpsynth.verifiers.relaxations.reasoning import NEAREST32, REAL, sound
+
+ALL = pytest.mark.parametrize("name", DECISIONS)
+
+
+def chain(*layers: object, shape: tuple[int, ...] = (1,)) -> Network:
+    """Layers one behind the other."""
+    names = [f"n{k}" for k in range(len(layers))]
+    nodes = [Node(name, one, (source,)) for name, one, source in zip(names, layers, (INPUT, *names), strict=False)]
+    return Network(tuple(nodes), shape, names[-1])
+
+
+def point(*numbers: float) -> Box:
+    return Box(numbers, numbers)
+
+
+def test_the_sum_of_an_average_overflows_before_it_is_divided() -> None:
+    network = chain(AveragePooling((4,)), Flatten(), shape=(1, 4))
+    deployment = Deployment(Arithmetic(FLOAT16))
+    numbers = (30000.0,) * 4
+    for reasoning in (sound(FLOAT16), sound(FLOAT16, deployment)):
+        for one in bounded(network, point(*numbers), reasoning).values():
+            assert not np.isfinite(one.outputs.upper).all()
+    assert np.isinf(rounding_bounds(network, np.array(numbers).reshape(1, 4), FLOAT16, deployment).computed).all()
+
+
+def test_what_is_flushed_grows_by_a_small_divisor() -> None:
+    divisor, tiny = 2.0**-14, 2.0**-15
+    network = chain(DivideConstant(np.array([divisor])))
+    deployment = Deployment(Arithmetic(FLOAT16, flush=Flush.ROUNDED))
+    logits = network_logits(network, (tiny,), FLOAT16, deployment)
+    assert logits == (0.0,)
+    assert exact_logits(network, (tiny,)) == (Fraction(1, 2),)
+    for reasoning in (sound(FLOAT16), sound(FLOAT16, deployment)):
+        for one in bounded(network, point(tiny), reasoning).values():
+            require_within(one, logits)
+    found = rounding_bounds(network, np.array([tiny]), FLOAT16, deployment)
+    assert found.computed.reshape(-1)[0] >= 0.5
+
+
+def test_factors_that_are_read_into_a_narrower_range_lose_with_the_other_factor() -> None:
+    network, x = dense_relu([Dense([[2.0**-25]])]), 61440.0
+    deployment = Deployment(Arithmetic(FLOAT32, FLOAT16))
+    logits = network_logits(network, (x,), FLOAT32, deployment)
+    assert logits == (0.0,)
+    for one in bounded(network, point(x), sound(FLOAT32, deployment)).values():
+        require_within(one, logits)
+    assert rounding_bounds(network, np.array([x]), FLOAT32, deployment).computed.reshape(-1)[0] >= x * 2.0**-25
+
+
+def test_a_narrower_accumulator_overflows_where_its_own_range_ends() -> None:
+    network, x = dense_relu([Dense([[1.0, 2.0**-20]])]), (1.0, 2.0**20)
+    deployment = Deployment(Arithmetic(FLOAT32, FLOAT16))
+    (logit,) = network_logits(network, x, FLOAT32, deployment)
+    assert not math.isfinite(logit)
+    for one in bounded(network, point(*x), sound(FLOAT32, deployment)).values():
+        require_within(one, (logit,))
+    assert np.isinf(rounding_bounds(network, np.array(x), FLOAT32, deployment).computed).all()
+
+
+def test_a_slope_that_is_subnormal_may_be_read_as_zero() -> None:
+    network = chain(LeakyReLU(2.0**-20))
+    for one in bounded(network, point(-(2.0**15)), sound(FLOAT16)).values():
+        require_within(one, (0.0,))
+        require_within(one, (-(2.0**-5),))
+
+
+def test_coefficients_that_underflow_in_float64_count_with_large_numbers() -> None:
+    network = chain(Dense([[2.0**1000]]), Dense([[2.0**-600]]), Dense([[2.0**-600]]))
+    (logit,) = exact_logits(network, (1.0,))
+    assert logit == Fraction(1, 2**200)
+    for one in bounded(network, point(1.0), REAL).values():
+        require_within(one, (logit,))
+
+
+def test_a_quotient_that_underflows_has_no_relative_error() -> None:
+    network = chain(DivideConstant(np.array([1.7e308])), Dense([[2.0**1000]]))
+    x = 2.0**300
+    assert exact_logits(network, (x,))[0] > 0
+    with pytest.raises(InputError, match="too small"):
+        bounded(network, point(x), REAL)
+
+
+@ALL
+def test_one_layer_may_read_the_input_twice(name: str) -> None:
+    network = Network((Node("sum", Add(), (INPUT, INPUT)),), (2,), "sum")
+    ball = Ball((1.0, 0.0), Fraction(1, 4))
+    assert RelaxationVerifier(name, REAL).verify(network, ball, one_class(0, 2)).verdict == "unsat"
+    assert RelaxationVerifier(name, REAL).verify(network, Ball((1.0, 0.0), Fraction(1)), one_class(0, 2)).verdict != "unsat"
+
+
+TWO = dense_relu([Dense([[1.0, 1.0], [1.0, -1.0]]), Dense([[1.0, 0.5], [-1.0, 0.25]])])
+
+
+@ALL
+@pytest.mark.parametrize("reasoning", [REAL, NEAREST32], ids=["real", "float32"])
+def test_a_radius_beyond_float64_is_unknown(name: str, reasoning: object) -> None:
+    claim = RelaxationVerifier(name, reasoning).verify(TWO, Ball((0.0, 0.0), Fraction(10) ** 400))
+    assert claim.verdict == "unknown" or claim.point
+
+
+@ALL
+def test_a_bound_beyond_float64_is_decided(name: str) -> None:
+    for bound, verdict in ((Fraction(10) ** 400, "sat"), (-(Fraction(10) ** 400), "unsat")):
+        unsafe = Property(((Inequality(((0, Fraction(1)),), bound),),))
+        assert RelaxationVerifier(name, REAL).verify(TWO, Box((0.0, 0.0), (1.0, 1.0)), unsafe).verdict == verdict
+
+
+@ALL
+def test_a_coefficient_beyond_float64_is_one_line(name: str) -> None:
+    for coefficient in (Fraction(10) ** 400, Fraction(1, 10)):
+        unsafe = Property(((Inequality(((0, coefficient),), Fraction(0)),),))
+        with pytest.raises(InputError, match="no float64") as caught:
+            RelaxationVerifier(name, REAL).verify(TWO, Box((0.0, 0.0), (1.0, 1.0)), unsafe)
+        assert len(str(caught.value)) < 200
+
+
+@ALL
+@pytest.mark.parametrize("reasoning", [REAL, NEAREST32], ids=["real", "float32"])
+def test_a_conjunction_of_nothing_is_violated_by_every_point_and_no_conjunction_by_none(name: str, reasoning: object) -> None:
+    judge, box = RelaxationVerifier(name, reasoning), point(0.1, 0.1)
+    claim = judge.verify(TWO, box, Property(((),)))
+    assert (claim.verdict, claim.point) == ("sat", (0.1, 0.1))
+    assert judge.verify(TWO, box, Property(())).verdict == "unsat"
+
+
+def test_roundings_of_a_model_do_not_make_a_part_empty() -> None:
+    rng = np.random.default_rng(0)
+    network = dense_relu([Dense(rng.normal(size=(20, 20))), Dense(rng.normal(size=(20, 20))), Dense(rng.normal(size=(2, 20)))])
+    judge = RelaxationVerifier("bab", NEAREST32)
+    for _ in range(8):
+        x = tuple(rng.normal(size=20).astype(np.float32).astype(float).tolist())
+        logits = [float(y) for y in exact_logits(network, x)]
+        top = int(np.argmin(logits))  # which surely is not above the other
+        assert judge.verify(network, point(*x), one_class(top, 2)).verdict == "sat"
+
+
+@ALL
+def test_deployments_of_several_formats_are_refused(name: str) -> None:
+    mixed = Deployment(Arithmetic(FLOAT32), (), ((1, Arithmetic(FLOAT16)),))
+    real = Deployment(REAL_ARITHMETIC, (((0, 0), Arithmetic(FLOAT32)),))
+    for deployment in (mixed, real):
+        with pytest.raises(InputError, match="in one format"):
+            verifier(name, deployment)
+    assert name in VERIFIERS
+
+
+def test_a_bound_of_a_clip_that_the_format_does_not_hold_is_refused() -> None:
+    network = chain(Clip(0.1, None))
+    with pytest.raises(InputError, match="round the network first"):
+        bounded(network, point(0.0), sound(FLOAT16))
+    assert bounded(network, point(0.0), sound(FLOAT64))
+
+
+@ALL
+def test_the_class_of_the_middle_is_not_guessed_from_wide_ends(name: str) -> None:
+    """Float64 cannot tell which logit is larger, and its lower end says the wrong one; exactly, class 1 is everywhere."""
+    network = dense_relu([Dense([[1.0], [2.0**30]], [0.0, 1 - 2.0**30 + 2.0**-20])])
+    assert exact_logits(network, (1.0,))[1] > exact_logits(network, (1.0,))[0]
+    assert RelaxationVerifier(name, REAL).verify(network, point(1.0)).verdict != "sat"
+    tied = dense_relu([Dense([[1.0], [1.0]])])
+    assert RelaxationVerifier(name, REAL).verify(tied, point(1.0)).verdict == "sat"
+
+
+def test_a_ball_whose_points_overflow_is_unknown() -> None:
+    network = dense_relu([Dense([[1e300, 1.0]]), Dense([[1e300], [-1.0]]), Dense([[1e300, 1.0], [1.0, 1e300]])])
+    for name in DECISIONS:
+        assert RelaxationVerifier(name, REAL).verify(network, Ball((1.0, 1.0), Fraction(1))).verdict == "unknown"
