@@ -17,7 +17,7 @@ from fpsynth.networks.layers.structure import PADDING, Addends, Sums
 from fpsynth.rounding import Rounding, round_fraction
 from fpsynth.sums.arithmetic import Deployment
 from fpsynth.sums.building import program_of
-from fpsynth.sums.program import LeafKind, Program, Round, StepKind, inexact
+from fpsynth.sums.program import LeafKind, Program, Round, StepKind
 
 MAX_TERMS = 1 << 14
 """Products of a layer whose every step is followed."""
@@ -83,23 +83,26 @@ def _output(program: Program, addends: Addends, ends: Sequence[tuple[float, floa
     for k, leaf in enumerate(program.leaves):
         if any(not holds(one.format, fmt) for one in leaf.reads):
             raise Lost
-        if leaf.kind is LeafKind.BIAS:
-            nodes.append(_read(_number(float(addends.bias)), leaf.reads))
-        elif leaf.kind is not LeafKind.PRODUCT:
+        if leaf.kind is LeafKind.ADDEND:
             raise Lost
-        else:
-            place = int(addends.read[k])
-            given = _number(0.0) if place == PADDING else _between(*ends[place], fmt)
-            product = _product(_read(_number(weights[k]), leaf.reads), _read(given, leaf.reads))
-            nodes.append(_rounded(product, leaf.rounds))
+        if leaf.kind is LeafKind.BIAS:
+            nodes.append(_flushed(_number(float(addends.bias)), leaf.reads))
+            continue
+        place, taker = int(addends.read[k]), program.takers[k]
+        given = _number(0.0) if place == PADDING else _between(*ends[place], fmt)
+        # whoever rounds reads the factors: the product itself, or the step that adds it exact
+        reads = (*leaf.reads, *(leaf.rounds or (taker.rounds[:1] if taker is not None else ())))
+        product = _product(_flushed(_number(weights[k]), reads), _flushed(given, reads))
+        nodes.append(_rounded(product, leaf.rounds))
     for operands, step in zip(program.tree.steps, program.steps, strict=True):
         if step.kind is StepKind.ALIGNED:
             raise Lost
-        total = nodes[operands[0]]
-        for operand in operands[1:]:
-            total = total + nodes[operand]
-        nodes.append(_rounded(_flushed(total, step.rounds[:1]), step.rounds))
-    return _rounded(nodes[program.tree.root], tuple(inexact(program.node_formats[program.tree.root], program.result)))
+        read = [nodes[k] if program.exact(k) else _flushed(nodes[k], step.rounds[:1]) for k in operands]
+        total = read[0]
+        for one in read[1:]:
+            total = total + one
+        nodes.append(_rounded(total, step.rounds))
+    return _rounded(nodes[program.tree.root], program.result)
 
 
 def _number(value: float) -> Reach:
@@ -143,16 +146,11 @@ def _product(a: Reach, b: Reach) -> Reach:
     return Reach(min(corners), max(corners), min(a.unit + b.unit, _ZERO), lost)
 
 
-def _read(reach: Reach, reads: Sequence[Round]) -> Reach:
-    """An operand as it is read: where it is flushed, a subnormal number is zero."""
-    return _flushed(reach, reads)
-
-
 def _flushed(reach: Reach, rounds: Sequence[Round]) -> Reach:
-    """With what is lost where numbers below the smallest normal one are taken for zeros."""
+    """With what is lost where numbers no larger than the smallest normal one may be taken for zeros."""
     for one in rounds:
         least = one.format.min_normal
-        if one.flush and reach.smallest < least and power_of_two(max(reach.unit, -4000)) < least:
+        if one.flush and reach.smallest <= least and power_of_two(max(reach.unit, -4000)) < least:
             low, high = min(reach.low, Fraction(0)), max(reach.high, Fraction(0))
             reach = Reach(low, high, reach.unit, reach.lost + least)
     return reach
@@ -161,16 +159,16 @@ def _flushed(reach: Reach, rounds: Sequence[Round]) -> Reach:
 def _rounded(reach: Reach, rounds: Sequence[Round]) -> Reach:
     """After some roundings.  Raises Lost where one may overflow."""
     for one in rounds:
-        fmt = one.format
+        fmt, unit = one.format, reach.unit
         if reach.largest > fmt.max_finite:
             raise Lost
-        kept = reach.unit >= fmt.lsb_min and reach.largest <= power_of_two(min(reach.unit, 4000) + fmt.precision)
+        kept = unit >= fmt.lsb_min and reach.largest <= power_of_two(min(unit, 4000) + fmt.precision)
         if not kept:
             low, high = (round_fraction(end, fmt, one.mode).fraction() for end in (reach.low, reach.high))
             nearest = one.mode in (Rounding.RNE, Rounding.RNA)
             lost = _spacing(reach.largest, fmt) / (2 if nearest else 1)
-            reach = Reach(low, high, max(reach.unit, fmt.lsb_min), reach.lost + lost)
-        reach = _flushed(_on_grid(reach, fmt), [one])
+            reach = Reach(low, high, max(unit, fmt.lsb_min), reach.lost + lost)
+        reach = _on_grid(_flushed(reach, [one]), fmt)
     return reach
 
 

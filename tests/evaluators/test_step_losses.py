@@ -1,0 +1,127 @@
+"""What every rounding of a sum loses, step by step: no computed sum lies outside, whatever the program."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from profiles import examples
+from programs import arithmetic, computed, programs
+from strategies import values
+
+from fpsynth.evaluators.step_losses import Reach, stepwise
+from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, Format
+from fpsynth.networks.layers import AveragePooling, Dense
+from fpsynth.orders import parse_order
+from fpsynth.rounding import Flush, Rounding, from_index, index_range
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.sums.program import Program
+
+FORMATS = (FLOAT8_E5M2, FLOAT8_E4M3FN, FLOAT16, BFLOAT16)
+
+
+def reach_of(program: Program, weights: list[float], ends: list[tuple[float, float]], bias: float | None) -> Reach | None:
+    layer = Dense([weights], None if bias is None else [bias])
+    found = stepwise(layer.structure((len(weights),)), Deployment(arithmetic(program)), 0, ends)
+    assert found is not None
+    return found[0]
+
+
+def require(reach: Reach | None, program: Program, weights: list[float], point: list[float], bias: float | None) -> None:
+    """Fail where the computed sum is not as the reach has it."""
+    value = computed(program, weights, point, bias)
+    if not value.is_finite:
+        assert reach is None, (program, weights, point, bias)
+        return
+    if reach is None:
+        return
+    exact = sum((Fraction(w) * Fraction(x) for w, x in zip(weights, point, strict=True)), Fraction(bias or 0))
+    assert reach.low <= value.fraction() <= reach.high, (program, weights, point, bias)
+    assert abs(value.fraction() - exact) <= reach.lost, (program, weights, point, bias)
+    assert value.fraction() % Fraction(2) ** max(reach.unit, -4000) == 0 if reach.unit < 4000 else not value.fraction()
+
+
+def points_between(data: st.DataObject, ends: list[tuple[float, float]], fmt: Format) -> list[list[float]]:
+    """The corners of a box, and numbers of the format between its ends."""
+    points = [[low for low, _ in ends], [high for _, high in ends]]
+    for _ in range(4):
+        point = []
+        for low, high in ends:
+            first, last = index_range(Fraction(low), Fraction(high), fmt)
+            point.append(float(from_index(data.draw(st.integers(first, last)), fmt)))
+        points.append(point)
+    return points
+
+
+def test_no_sum_of_any_program_lies_outside_or_loses_more() -> None:
+    known = list[bool]()
+
+    @settings(max_examples=examples(600))
+    @given(data=st.data())
+    def held(data: st.DataObject) -> None:
+        fmt = data.draw(st.sampled_from(FORMATS))
+        terms, biased = data.draw(st.integers(1, 4)), data.draw(st.booleans())
+        program = data.draw(programs(fmt, terms, (fmt, FLOAT16, FLOAT32), bias=biased, aligned=True, coarse=0.1))
+        number = values(fmt, finite=True).map(float)
+        weights = [data.draw(number) for _ in range(terms)]
+        bias = data.draw(number) if biased else None
+        pairs = [sorted((data.draw(number), data.draw(number))) for _ in range(terms)]
+        ends = [(low, low if data.draw(st.booleans()) else high) for low, high in pairs]
+        reach = reach_of(program, weights, ends, bias)
+        known.append(reach is not None)
+        for point in points_between(data, ends, fmt):
+            require(reach, program, weights, point, bias)
+
+    held()
+    assert sum(known) >= len(known) / 20
+
+
+def test_every_input_of_a_box_in_an_eight_bit_format() -> None:
+    rng = np.random.default_rng(3)
+    fmt, kinds = FLOAT8_E5M2, 0
+    every = [float(from_index(k, fmt)) for k in range(-fmt.max_finite_bits, fmt.max_finite_bits + 1)]
+    for _ in range(examples(12)):
+        how = Arithmetic(
+            fmt,
+            rng.choice([None, FLOAT16]),
+            rounding=rng.choice([Rounding.RNE, Rounding.RTZ, Rounding.RTP, Rounding.RNA]),
+            fused=bool(rng.integers(2)),
+            flush=rng.choice([Flush.NEVER, Flush.NEVER, *Flush]),
+            order=parse_order(rng.choice(["sequential", "pairwise", "reverse"])),
+            bias_first=bool(rng.integers(2)),
+        )
+        weights, bias = [float(w) for w in rng.choice(every[60:-60], 2)], float(rng.choice(every[60:-60]))
+        low, high = sorted(rng.choice(len(every), 2).tolist())
+        fixed = float(rng.choice(every))
+        ends = [(every[low], every[high]), (fixed, fixed)]
+        layer = Dense([weights], [bias])
+        found = stepwise(layer.structure((2,)), Deployment(how), 0, ends)
+        assert found is not None
+        from fpsynth.sums.building import program_of
+
+        for x in every[low : high + 1]:
+            require(found[0], program_of(how, 2, True), weights, [x, fixed], bias)
+        kinds += found[0] is not None
+    assert kinds
+
+
+def test_a_sum_of_few_multiples_of_one_unit_loses_nothing() -> None:
+    layer = Dense([[1.0, 2.0**26, -(2.0**26)]])
+    how = Deployment(Arithmetic(FLOAT32))
+    (whole,) = stepwise(layer.structure((3,)), how, 0, [(8.0, 8.0), (1.0, 1.0), (1.0, 1.0)]) or [None]
+    assert whole is not None
+    assert (whole.low, whole.high, whole.lost) == (8, 8, 0)
+    (swallowed,) = stepwise(layer.structure((3,)), how, 0, [(1.0, 1.0), (1.0, 1.0), (1.0, 1.0)]) or [None]
+    assert swallowed is not None
+    assert (swallowed.low, swallowed.high) == (0, 0)
+    assert swallowed.lost >= 1
+
+
+def test_what_is_not_followed_is_not_known() -> None:
+    pooling = AveragePooling((2, 2)).structure((1, 2, 2))
+    assert stepwise(pooling, Deployment(Arithmetic(FLOAT32)), 0, [(0.0, 1.0)] * 4) is None
+    large = Dense(np.ones((200, 100)))
+    assert stepwise(large.structure((100,)), Deployment(Arithmetic(FLOAT32)), 0, [(0.0, 1.0)] * 100) is None
+    assert stepwise(Dense([[3e38]]).structure((1,)), Deployment(Arithmetic(FLOAT32)), 0, [(0.0, 2.0)]) == [None]
