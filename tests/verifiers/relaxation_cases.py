@@ -34,8 +34,8 @@ MOST_POINTS = 64
 
 
 def drawn(number: int) -> int:
-    """How many examples: all of 10^5 where tests may take long."""
-    return max(100_000, examples(number)) if SLOW else examples(number)
+    """How many examples; where tests may take long so many that more than 10^5 points are evaluated, in minutes."""
+    return max(2_000, examples(number)) if SLOW else examples(number)
 
 
 def every(fmt: Format) -> list[float]:

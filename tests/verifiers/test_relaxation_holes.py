@@ -14,7 +14,8 @@ from fpsynth.evaluators.networks import network_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
-from fpsynth.networks.layers import Add, AveragePooling, Clip, Dense, DivideConstant, Flatten, LeakyReLU
+from fpsynth.networks.layers import Add, AveragePooling, Clip, Dense, DivideConstant, Flatten, LeakyReLU, MaxPooling
+from fpsynth.networks.layers.structure import Selection
 from fpsynth.networks.network import INPUT, Network, Node, dense_relu
 from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import REAL as REAL_ARITHMETIC
@@ -23,7 +24,8 @@ from fpsynth.verifiers import VERIFIERS, Ball, Box, verifier
 from fpsynth.verifiers.properties import Inequality, Property, one_class
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
 from fpsynth.verifiers.relaxations.deciding import DECISIONS
-from fpsynth.verifiers.relaxations.reasoning import NEAREST32, REAL, sound
+from fpsynth.verifiers.relaxations.lines import Selecting
+from fpsynth.verifiers.relaxations.reasoning import NEAREST32, REAL, Reasoning, sound
 
 ALL = pytest.mark.parametrize("name", DECISIONS)
 
@@ -119,7 +121,7 @@ TWO = dense_relu([Dense([[1.0, 1.0], [1.0, -1.0]]), Dense([[1.0, 0.5], [-1.0, 0.
 
 @ALL
 @pytest.mark.parametrize("reasoning", [REAL, NEAREST32], ids=["real", "float32"])
-def test_a_radius_beyond_float64_is_unknown(name: str, reasoning: object) -> None:
+def test_a_radius_beyond_float64_is_unknown(name: str, reasoning: Reasoning) -> None:
     claim = RelaxationVerifier(name, reasoning).verify(TWO, Ball((0.0, 0.0), Fraction(10) ** 400))
     assert claim.verdict == "unknown" or claim.point
 
@@ -142,7 +144,7 @@ def test_a_coefficient_beyond_float64_is_one_line(name: str) -> None:
 
 @ALL
 @pytest.mark.parametrize("reasoning", [REAL, NEAREST32], ids=["real", "float32"])
-def test_a_conjunction_of_nothing_is_violated_by_every_point_and_no_conjunction_by_none(name: str, reasoning: object) -> None:
+def test_a_conjunction_of_nothing_is_always_violated_and_no_conjunction_never(name: str, reasoning: Reasoning) -> None:
     judge, box = RelaxationVerifier(name, reasoning), point(0.1, 0.1)
     claim = judge.verify(TWO, box, Property(((),)))
     assert (claim.verdict, claim.point) == ("sat", (0.1, 0.1))
@@ -191,3 +193,14 @@ def test_a_ball_whose_points_overflow_is_unknown() -> None:
     network = dense_relu([Dense([[1e300, 1.0]]), Dense([[1e300], [-1.0]]), Dense([[1e300, 1.0], [1.0, 1e300]])])
     for name in DECISIONS:
         assert RelaxationVerifier(name, REAL).verify(network, Ball((1.0, 1.0), Fraction(1))).verdict == "unknown"
+
+
+def test_padding_is_never_the_largest_of_infinite_ends() -> None:
+    """It is no input, and its place, -1, would be read as that of the last one."""
+    network = chain(MaxPooling((2,), stride=(2,), padding=((1, 1),)), Flatten(), shape=(1, 2))
+    structure = network.structure("n0")
+    assert isinstance(structure, Selection)
+    for end in (-math.inf, math.nan):
+        with np.errstate(all="ignore"):
+            under, over = Selecting.of(structure).lines(np.array([end, 1.0]), np.array([math.inf, 1.0]), REAL)
+        assert under.read.tolist() == over.read.tolist() == [0, 1]

@@ -102,7 +102,8 @@ class Selecting:
         """Of each output the input whose lower end is the largest."""
         if self.read.shape[1] == 1:
             return self.read[:, 0]
-        ends = np.where(self.read == PADDING, -np.inf, lower[self.read])
+        least = -np.finfo(lower.dtype).max  # what is infinite or no number is chosen before padding, which is no input
+        ends = np.where(self.read == PADDING, -np.inf, np.nan_to_num(lower[self.read], nan=least, neginf=least))
         return np.take_along_axis(self.read, ends.argmax(axis=1)[:, None], 1)[:, 0]
 
     def lines(self, lower: Floats, upper: Floats, reasoning: Reasoning, below: Floats | None = None) -> tuple[Lines, Lines]:
