@@ -31,7 +31,7 @@ from fpsynth.synthesis.verdicts import Verdict
 
 LEAST = {"reveal": ["numpy:dot"], "tree": ["pairwise"], "compare": ["model.onnx", "--inputs", "x.npz"]}
 LEAST["certify"] = ["--network", "n.npz", "--images", "i.npz", "--eps", "0.5"]
-LEAST["verify"] = ["--network", "n.npz", "--box", "0:1"]
+LEAST["verify"] = ["--network", "n.npz"]
 """What a command needs, where it needs anything."""
 
 

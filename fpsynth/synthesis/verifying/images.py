@@ -25,7 +25,7 @@ from fpsynth.synthesis.requests.ties import CertifyRequest
 from fpsynth.synthesis.verifying.asked import around_image
 from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
 from fpsynth.synthesis.verifying.run import made, require_region
-from fpsynth.verifiers.base import Verifier
+from fpsynth.verifiers.base import Verifier, entry
 from fpsynth.verifiers.claims import Claim
 from fpsynth.verifiers.properties import one_class
 from fpsynth.workers.deadlines import require_time, within
@@ -110,6 +110,7 @@ def certify_images(request: CertifyRequest) -> RobustAccuracy:
 
 
 def _certified(request: CertifyRequest, started: float) -> RobustAccuracy:
+    entry(request.certifier)  # refuses unknown names before anything is read
     network = read_network(request.network).network
     points, labels = load_points(request.images, network.input_shape)
     if labels is None:
