@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:
     """Import the functions when they are asked for, or their names: ``import fpsynth`` itself costs nothing."""
     if name == "__all__":
         return ["__version__", *_functions()]
-    if not name.startswith("_") and not _is_module(name) and name in _functions():
+    if name.isidentifier() and not name.startswith("_") and not _is_module(name) and name in _functions():
         import fpsynth.api
 
         found = globals()[name] = getattr(fpsynth.api, name)

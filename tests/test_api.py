@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+import pickle
 import subprocess
 import sys
 from fractions import Fraction
@@ -197,3 +198,13 @@ def test_importing_the_package_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"numpy", "z3", "bitwuzla", "cvc5", "torch", "tensorflow", "keras", "jax", "onnx", "onnxruntime", "flint", "sympy"}
     assert not heavy & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", [name for name in fpsynth.__all__ if name != "__version__"])
+def test_every_function_can_be_sent_to_another_process(name):
+    function = getattr(fpsynth, name)
+    assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_what_is_no_name_is_no_attribute():
+    assert not hasattr(fpsynth, "tie.x")

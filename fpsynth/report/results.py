@@ -35,6 +35,7 @@ def result_json(result: Result) -> dict[str, Any]:
         "upper_bound": None if result.upper_bound is None else float(result.upper_bound),
         "seconds": {"solve": result.seconds_solve, "total": result.seconds_total},
         "settings": result.settings,
+        **({"notes_given": list(result.notes)} if result.notes else {}),
         "attempts": [asdict(attempt) for attempt in result.attempts],
         "reveals": [
             {

@@ -41,6 +41,8 @@ class Result:
     """Of the libraries themselves, where nothing was found otherwise."""
     versions: dict[str, str] = field(default_factory=dict)
     """Of fpsynth, Python, the engines that were asked and the libraries that were revealed or run."""
+    notes: tuple[str, ...] = ()
+    """What was made of a network and inputs that were given: an ending left out, numbers rounded."""
 
     @property
     def confirmed(self) -> bool:

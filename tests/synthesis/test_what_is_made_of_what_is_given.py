@@ -10,6 +10,7 @@ from fpsynth.cli.main import main
 from fpsynth.networks.layers import Argmax, Dense, ReLU, Softmax
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.networks.npz_graph import write_npz
+from fpsynth.report.results import result_json
 
 ENDED = Network((Node("dense", Dense(np.eye(2))), Node("last", Softmax(), ("dense",))), (2,), "last")
 TOLD = "last, the softmax at the end, is left out: classes are those of the logits before it"
@@ -40,11 +41,6 @@ def test_a_reveal_of_the_network_says_so(files):
 
 
 def test_a_witness_says_so(files):
-    result = fpsynth.order(
-        "real", "numpy", network=files / "ended.npz", points=files / "x.npz", replay=False, timeout=30, silent=()
-    )
-    notes = [note for witness in result.witnesses for note in witness.provenance.notes]
-    assert result.verdict.value != "found" or any(note.startswith(TOLD) for note in notes)
     hidden = dense_relu([(np.array([[0.3, 0.7], [0.9, -0.2]]), None), (np.array([[0.1, 0.2], [0.2, 0.1]]), None)])
     ended = Network((*hidden.nodes, Node("last", Argmax(), (hidden.output,))), (2,), "last")
     write_npz(ended, files / "argmax.npz")
@@ -53,6 +49,14 @@ def test_a_witness_says_so(files):
     (witness,) = found.witnesses
     assert any("the argmax at the end, is left out" in note for note in witness.provenance.notes)
     assert any("of the inputs' 6 numbers" in note for note in witness.provenance.notes)
+
+
+@pytest.mark.parametrize("b", ["sequential", "reverse"])
+def test_an_answer_without_a_witness_says_so(files, b):
+    result = fpsynth.order("sequential", b, network=files / "ended.npz", points=files / "x.npz", replay=False, timeout=5)
+    assert result.verdict.value == "impossible"
+    assert f"Note: {TOLD}" in " ".join(fpsynth.render(result).split())
+    assert result_json(result)["notes_given"][0].startswith(TOLD)
 
 
 def test_of_a_network_that_ends_with_its_logits_nothing_is_said():

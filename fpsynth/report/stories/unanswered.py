@@ -21,6 +21,7 @@ def unanswered_parts(result: Result) -> tuple[Part, ...]:
         Title(_heading(result), result.verdict.value),
         Space(),
         strong(clean(result.reason)),
+        *told(*(clean(f"Note: {note}.", 1000) for note in result.notes)),
         *_undecided(result),
         *ground_parts(result),
         *_proof_parts(result),

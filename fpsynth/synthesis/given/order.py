@@ -94,6 +94,7 @@ def order_of_network(
         seconds_solve=round(solved, 3),
         seconds_total=round(clock.spent, 3),
         settings=settings,
+        notes=given.notes,
         versions={**versions_used(), **{v.view.environment.partition(":")[0]: v.found.version for v in views if v.found}},
     )
 

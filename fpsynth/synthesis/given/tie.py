@@ -100,6 +100,7 @@ def tie_of_network(asked: GivenTie, given: Given, seconds: float, settings: dict
         seconds_solve=round(solved, 3),
         seconds_total=round(clock.spent, 3),
         settings=settings,
+        notes=given.notes,
         versions=versions_used(),
     )
 

@@ -77,6 +77,7 @@ def _function(request: Callable[P, Q], answer: Callable[[Q], R], name: str) -> C
 
     told: Any = function
     told.__name__ = told.__qualname__ = name
+    told.__module__ = "fpsynth"  # where it is found by its name, by pickle for one
     told.__signature__, told.__annotations__ = signature, {}
     first, *others = inspect.cleandoc(answer.__doc__ or "").splitlines() or [""]
     told.__doc__ = "\n".join([first, *_indented(others), "", *_listed(asked)])
