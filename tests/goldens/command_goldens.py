@@ -24,6 +24,7 @@ FOLDER = HERE / "commands"
 
 _REVEALS = "reveals a library, whose arithmetic depends on the machine (see reveal_goldens.py)"
 _RUNS = "runs libraries, whose results depend on the machine"
+_GIVEN = "needs a network and images of the user"
 _TWO_BATCHES = "order --a torch:linear:batch=1 --b torch:linear:batch=4 --terms 8 --predicate argmax --max-weight 1"
 LEFT_OUT = {
     "tie --count 20 --out corpus": "looks for larger ratios in the time that there is: its numbers vary",
@@ -36,6 +37,11 @@ LEFT_OUT = {
     "compare cnn.onnx --inputs x.npz": _REVEALS,
     "order --network cnn.onnx --points x.npz --a torch:batch=1 --b onnxruntime:batch=1": _REVEALS,
     "tie --network cnn.onnx --points x.npz --order torch:batch=1": _REVEALS,
+    "verify --network n.onnx --property p.vnnlib --verifier bab --arithmetic sound:onnxruntime:batch=1": _REVEALS,
+    "verify --network n.onnx --property p.vnnlib --verifier crown --arithmetic real": _GIVEN,
+    "verify --network n.npz --images x.npz --image 7 --eps 0.1 --verifier alpha-crown --arithmetic sound:any": _GIVEN,
+    "certify --network n.npz --images x.npz --eps 0.1 --norm linf --certifier crown --out judged.jsonl": _GIVEN,
+    "verifiers install maraboupy": "installs from a package index",
     "reveal torch:linear:device=cuda,tf32=on --terms 784 --outputs 16 --batch 1,64": "needs a GPU",
     "order --a torch:linear:batch=64,outputs=16 --only-in torch:linear:batch=64,outputs=16,device=cuda"
     " --silent numpy:matmul:batch=64,outputs=16 --terms 64 --library torch,numpy": "needs a GPU",

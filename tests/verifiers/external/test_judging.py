@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from questions import BOX, UNSAFE, network
+from external_questions import BOX, UNSAFE, network
 
 from fpsynth.errors import InputError, WorkerLostError
 from fpsynth.evaluators.enclosing import enclosed_logits

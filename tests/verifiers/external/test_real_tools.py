@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from questions import network
+from external_questions import network
 
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.networks.network import Network, dense_relu

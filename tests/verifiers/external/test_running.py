@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from questions import asked, script
+from external_questions import asked, script
 
 import fpsynth
 from fpsynth.errors import InputError

@@ -8,9 +8,9 @@ import re
 from fractions import Fraction
 
 import pytest
+from external_questions import BOX, UNSAFE
 from hypothesis import given
 from hypothesis import strategies as st
-from questions import BOX, UNSAFE
 
 from fpsynth.errors import InputError
 from fpsynth.verifiers.external.outputs import WORDS, assignment, meaning, stated
