@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
+from fpsynth.evaluators.work import affordable_extra, exact_work
 from fpsynth.formats import Format, power_of_two
 from fpsynth.networks.network import Dense, Network, stacked
 from fpsynth.rounding import Rounding, round_fraction
@@ -22,8 +23,8 @@ MAX_OPERATIONS = 20_000
 """How many exact multiplications that proof may need for one pattern; of larger networks, and of other layers, a Lipschitz
 bound is asked instead."""
 BY_LIPSCHITZ = "a proof by a Lipschitz bound from exact logits"
-MAX_EXACT = 2_000_000
-"""Products of a network whose exact logits are computed for that."""
+MAX_EXACT = 300_000
+"""Products of a network whose matrices are bounded for that: they take seconds, and about the cube of a layer's width."""
 
 Proved = Callable[[Sequence[Fraction], Sequence[Fraction]], bool]
 """From the lower and the upper end of a box: whether it is proved that the class does not change there over the reals."""
@@ -115,7 +116,7 @@ def _cube(centre: Sequence[Fraction], half: Fraction, fmt: Format) -> tuple[tupl
 
 def _reach(network: Network, certified: Sequence[float], label: int) -> Fraction:
     """Over the reals every point nearer (L2) than this to the certified one has the class ``label``; 0: that is not known."""
-    if network.operations > MAX_EXACT:
+    if network.operations > MAX_EXACT or not affordable_extra(exact_work(network, certified)):
         return Fraction(0)
     try:
         logits = exact_logits(network, certified)

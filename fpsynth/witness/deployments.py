@@ -19,7 +19,7 @@ MAX_EXCEPTIONS = 1 << 22
 
 MAX_TERMS = 1 << 20
 """Terms of all sums together whose arithmetics a file may give, each arithmetic of each number of terms once."""
-Fitted = dict[tuple[int, int, bool], None]
+Fitted = dict[tuple[int, int, bool], int]
 """Which arithmetics of the table are known to fit which sums: (place, terms, bias)."""
 
 
@@ -70,7 +70,7 @@ def read_deployment(data: Json, network: Network, table: Sequence[Arithmetic], f
         all_excepted = sum(own[index].values()) == of_layer.outputs
         for place in (*own[index], *(() if all_excepted else (layers.get(index, int(data["default"])),))):
             if (place, of_layer.terms, of_layer.biased) not in fitted:
-                fitted[place, of_layer.terms, of_layer.biased] = None
+                fitted[place, of_layer.terms, of_layer.biased] = _total(fitted) + of_layer.terms
                 _require_fit(table[place], of_layer, fitted)
     return Deployment(usual, tuple(exceptions.items()), tuple((layer, table[place]) for layer, place in layers.items()))
 
@@ -95,11 +95,16 @@ def _entry(table: Sequence[Arithmetic], index: float, where: str) -> Arithmetic:
     return table[int(index)]
 
 
+def _total(fitted: Fitted) -> int:
+    """The terms of all pairs that were fitted so far."""
+    return next(reversed(fitted.values()), 0)
+
+
 def _require_fit(how: Arithmetic, sums: _Sums, fitted: Fitted) -> None:
     """Whether an arithmetic can evaluate such sums."""
     if how.format is None and how.given is None:
         return
-    if sum(terms for _, terms, _ in fitted) > MAX_TERMS:
+    if _total(fitted) > MAX_TERMS:
         raise InputError(
             f"its sums, of {counted(sums.terms, 'term')} here, are longer than what is read: {MAX_TERMS} terms, each arithmetic"
             " and number of terms counted once"

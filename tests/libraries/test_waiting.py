@@ -31,7 +31,8 @@ POINTS = numbers(BATCH, SIZE).tolist()
 
 def test_they_sleep_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in WAITING:
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # recorded first, so that what the test leaves is undone, whatever was there
+        monkeypatch.delenv(name)
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     limit_threads(None)
     assert {name: os.environ[name] for name in WAITING} == {**WAITING, "OMP_WAIT_POLICY": "active"}

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from rendered import explain, report
 
-from fpsynth.errors import InputError
+from fpsynth.errors import BeyondReachError, InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.layers import BatchNormalisation, Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.checking.check import check
+from fpsynth.synthesis.given import order
 from fpsynth.synthesis.given.boundaries import neighbours
 from fpsynth.synthesis.given.order import GivenOrder, order_of_network
 from fpsynth.synthesis.given.tie import GivenTie, single_steps, tie_of_network
@@ -181,3 +182,14 @@ def test_an_order_says_nothing_of_a_batch_normalisation(revealer):
             {},
             None,
         )
+
+
+def test_a_point_that_takes_too_long_is_no_point_without_an_answer(monkeypatch):
+    def beyond(*_):
+        raise BeyondReachError("it takes hours")
+
+    monkeypatch.setattr(order, "with_prediction", beyond)
+    asked = GivenOrder(dense_relu([(np.eye(2), None)]), FLOAT32, ("real", "sequential"), np.eye(2))
+    view = type("Seen", (), {"view": None})()
+    with pytest.raises(BeyondReachError):
+        order._witness(asked, [view, view], np.ones(2))

@@ -1,5 +1,7 @@
 """A file of a network is opened once: what is hashed, what it is taken for and what is parsed are the same bytes."""
 
+import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from fpsynth.networks.certifier_text import write_network
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.networks.onnx import onnx_bytes, read_onnx
+from fpsynth.networks.onnx.tensors import beside
 from fpsynth.networks.reading import read_network
 from fpsynth.witness import load, save
 
@@ -98,3 +101,30 @@ def test_what_is_read_is_limited_as_before(tmp_path):
         file.truncate((1 << 28) + 1)
     with pytest.raises(InputError, match="larger than 268435456 bytes"):
         read_network(tmp_path / "large.onnx")
+
+
+def test_a_model_with_a_file_for_each_tensor_keeps_few_of_them_open(tmp_path):
+    network = dense_relu([Dense(np.eye(2))] * 100)
+    message = onnx.ModelProto.FromString(onnx_bytes(network, FLOAT32))
+    whole = {"save_as_external_data": True, "all_tensors_to_one_file": False, "size_threshold": 0}
+    onnx.save_model(message, str(tmp_path / "net.onnx"), **whole)
+    assert len(list(tmp_path.iterdir())) > 100
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    busy = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 64
+    resource.setrlimit(resource.RLIMIT_NOFILE, (busy + 80, limits[1]))
+    try:
+        assert read_network(tmp_path / "net.onnx").network == network
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_file_that_was_closed_must_be_the_same_when_it_is_opened_again(tmp_path):
+    for number in range(70):
+        (tmp_path / f"w{number}").write_bytes(b"once")
+    with beside(tmp_path / "net.onnx") as read:
+        assert {read(f"w{number}", 0, None) for number in range(70)} == {b"once"}
+        assert read("w0", 0, None) == b"once"
+        (tmp_path / "new").write_bytes(b"twice")
+        (tmp_path / "new").replace(tmp_path / "w1")
+        with pytest.raises(InputError, match="w1 was replaced while it was read"):
+            read("w1", 0, None)

@@ -105,27 +105,47 @@ def _text(name: str | bytes) -> str:
     return name.decode("latin-1") if isinstance(name, bytes) else name
 
 
+_OPEN = 64
+"""Files beside a model that stay open: systems allow some hundreds."""
+
+
 @contextmanager
 def beside(path: str | os.PathLike[str]) -> Iterator[Elsewhere]:
     """What reads files in the folder of a model, or below it, and nowhere else.
 
-    Each is opened once: all weights are of the file that was there at first, whatever takes its place meanwhile.
+    Of each all weights are of the file that was there at first: so many stay open, and one that was closed meanwhile must be
+    the same when it is opened again.
     """
     folder = os.path.realpath(os.path.dirname(os.path.abspath(os.fspath(path))))
-    files: dict[str, BinaryIO] = {}
+    files: dict[str, tuple[ExitStack, BinaryIO]] = {}
+    seen: dict[str, tuple[int, ...]] = {}
+
+    def file_at(place: str) -> BinaryIO:
+        if place not in files:
+            if len(files) >= _OPEN:
+                files.pop(next(iter(files)))[0].close()
+            stack = ExitStack()
+            file = stack.enter_context(opened(place, 1 << 40))
+            files[place] = stack, file
+            status = os.fstat(file.fileno())
+            own = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            if seen.setdefault(place, own) != own:
+                raise InputError(f"{shown(place)} was replaced while it was read")
+        return files[place][1]
 
     def read(location: str, offset: int, size: int | None) -> bytes:
-        if location not in files:
-            place = os.path.realpath(os.path.join(folder, location)) if "\0" not in location else folder
-            if os.path.isabs(location) or not location or not place.startswith(os.path.join(folder, "")):
-                raise InputError(f"its weights are kept in {shown(location)!r}, which is not in its folder")
-            files[location] = stack.enter_context(opened(place, 1 << 40))
-        file = files[location]
+        place = os.path.realpath(os.path.join(folder, location)) if "\0" not in location else folder
+        if os.path.isabs(location) or not location or not place.startswith(os.path.join(folder, "")):
+            raise InputError(f"its weights are kept in {shown(location)!r}, which is not in its folder")
+        file = file_at(place)
         file.seek(min(offset, file.seek(0, 2)))  # behind the end nothing is read, and the caller says so
         return file.read(MAX_BYTES if size is None else size)
 
-    with ExitStack() as stack:
+    try:
         yield read
+    finally:
+        for stack, _ in files.values():
+            stack.close()
 
 
 def _unpacked(raw: bytes, fmt: Format | None, layout: str | None) -> NDArray[Any]:

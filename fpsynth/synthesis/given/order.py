@@ -12,7 +12,7 @@ import numpy as np
 
 from fpsynth.aliases import Floats
 from fpsynth.confirmation.replay import replay
-from fpsynth.errors import InputError
+from fpsynth.errors import BeyondReachError, InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.evaluators.rounded import rounded_points
 from fpsynth.evaluators.work import affordable_extra, exact_work
@@ -185,6 +185,8 @@ def _witness(asked: GivenOrder, views: Sequence[GivenView], point: Floats) -> Wi
     numbers, graph = tuple(point.tolist()), asked.network.logits
     try:
         filled = tuple(with_prediction(graph, numbers, view.view) for view in views)
+    except BeyondReachError:  # which is no answer: nobody has looked
+        raise
     except InputError:  # a logit that is infinite or NaN is no logit
         return None
     return _witness_of(asked, numbers, filled)
