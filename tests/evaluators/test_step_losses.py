@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
@@ -17,6 +18,7 @@ from fpsynth.networks.layers import AveragePooling, Dense
 from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush, Rounding, from_index, index_range
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Program
 
 FORMATS = (FLOAT8_E5M2, FLOAT8_E4M3FN, FLOAT16, BFLOAT16)
@@ -99,8 +101,6 @@ def test_every_input_of_a_box_in_an_eight_bit_format() -> None:
         layer = Dense([weights], [bias])
         found = stepwise(layer.structure((2,)), Deployment(how), 0, ends)
         assert found is not None
-        from fpsynth.sums.building import program_of
-
         for x in every[low : high + 1]:
             require(found[0], program_of(how, 2, True), weights, [x, fixed], bias)
         kinds += found[0] is not None
@@ -125,3 +125,15 @@ def test_what_is_not_followed_is_not_known() -> None:
     large = Dense(np.ones((200, 100)))
     assert stepwise(large.structure((100,)), Deployment(Arithmetic(FLOAT32)), 0, [(0.0, 1.0)] * 100) is None
     assert stepwise(Dense([[3e38]]).structure((1,)), Deployment(Arithmetic(FLOAT32)), 0, [(0.0, 2.0)]) == [None]
+
+
+@pytest.mark.parametrize("flush", [kind for kind in Flush if kind])
+@pytest.mark.parametrize("fused", [False, True])
+def test_operands_that_are_read_as_zeros_are_lost(flush: Flush, fused: bool) -> None:
+    how = Arithmetic(FLOAT16, fused=fused, flush=flush)
+    for weight, x, bias in ((1.0, 2.0**-14, 2.0**-24), (2.0**-24, 1024.0, 2.0**-13), (1024.0, 2.0**-24, 2.0**-13)):
+        layer = Dense([[weight]], [bias])
+        (reach,) = stepwise(layer.structure((1,)), Deployment(how), 0, [(x, x)]) or [None]
+        assert reach is not None
+        assert reach.lost >= min(Fraction(2) ** -24, Fraction(bias))
+        require(reach, program_of(how, 1, True), [weight], [x], bias)
