@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from drawn_networks import convolutional, drawn
 
 from fpsynth.cli.main import main
 from fpsynth.corpus.benchmark import Benchmark, size_text
@@ -14,7 +15,7 @@ from fpsynth.corpus.region import choose_region
 from fpsynth.corpus.writer import write_corpus, write_witness_folder
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.layers import BatchNormalisation, Convolution, Dense, Flatten, ReLU
+from fpsynth.networks.layers import BatchNormalisation, Dense, Flatten
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.networks.onnx import read_onnx
@@ -27,20 +28,7 @@ from fpsynth.witness.networks import INLINE
 ASSIGNMENT = re.compile(r"\(([XY])_(\d+) (-?[0-9]+\.[0-9]+)\)")
 
 
-def drawn(*shape, seed=5):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32).astype(float)
-
-
-CONVOLUTIONAL = Network(
-    (
-        Node("conv", Convolution(drawn(3, 1, 3, 3), drawn(3), padding=1)),
-        Node("relu", ReLU(), ("conv",)),
-        Node("flat", Flatten(), ("relu",)),
-        Node("last", Dense(drawn(3, 75)), ("flat",)),
-    ),
-    (1, 5, 5),
-    "last",
-)
+CONVOLUTIONAL = convolutional(3)
 WIDE = dense_relu((Dense(drawn(200, 60) / 8, drawn(200)), Dense(drawn(2, 200) / 8)))
 """Of more numbers than a witness file holds, and than the exact proof follows."""
 

@@ -7,35 +7,20 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from divergences import classes, triple
+from drawn_networks import convolutional, drawn
 
 from fpsynth.corpus.divergence import write_divergence_folder
 from fpsynth.corpus.point_benchmark import PointBenchmark, is_benchmark
 from fpsynth.corpus.region import region_around
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import FLOAT16, FLOAT32
-from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
-from fpsynth.networks.network import Network, Node
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.rounding import from_fraction, representable
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.given.order import GivenOrder, order_of_network
 from fpsynth.synthesis.given.views import Given
 
-
-def drawn(*shape, seed=5):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32).astype(float)
-
-
-CONVOLUTIONAL = Network(
-    (
-        Node("conv", Convolution(drawn(3, 1, 3, 3), drawn(3), padding=1)),
-        Node("relu", ReLU(), ("conv",)),
-        Node("flat", Flatten(), ("relu",)),
-        Node("last", Dense(drawn(2, 75)), ("flat",)),
-    ),
-    (1, 5, 5),
-    "last",
-)
+CONVOLUTIONAL = convolutional(2)
 
 
 def found(*sides):

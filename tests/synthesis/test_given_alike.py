@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from drawn_networks import convolutional, drawn
 from rendered import report
 
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
-from fpsynth.networks.network import Network, Node, dense_relu
+from fpsynth.networks.layers import Dense
+from fpsynth.networks.network import dense_relu
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.given import alike
@@ -22,21 +23,8 @@ AT_ONCE = 60.0
 """Seconds on a busy machine: far below the time limit, which a search would use up."""
 
 
-def drawn(*shape, seed=5):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32).astype(float)
-
-
 DENSE = dense_relu((Dense(drawn(12, 8), drawn(12)), Dense(drawn(3, 12))))
-CONVOLUTIONAL = Network(
-    (
-        Node("conv", Convolution(drawn(3, 1, 3, 3), drawn(3), padding=1)),
-        Node("relu", ReLU(), ("conv",)),
-        Node("flat", Flatten(), ("relu",)),
-        Node("last", Dense(drawn(2, 75)), ("flat",)),
-    ),
-    (1, 5, 5),
-    "last",
-)
+CONVOLUTIONAL = convolutional(2)
 
 
 @pytest.fixture(scope="module")
