@@ -7,12 +7,14 @@ What is costly is shared by the tests of a file, which ``--dist loadfile`` keeps
 import gc
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import profiles
 import pytest
 
 from fpsynth.libraries.machine import WAITING
+from fpsynth.workers.kept import processes_kept
 
 TIERS = {
     "solvers": (
@@ -94,3 +96,26 @@ def pytest_collection_finish() -> None:
     """Keep the garbage collector from going through thousands of tests again and again: they stay to the end."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def libraries_stay() -> Iterator[None]:
+    """Libraries that one test has imported stay for the next ones, which would import them in the same way."""
+    with processes_kept(5):
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def variables_do_not_stay() -> Iterator[None]:
+    """Libraries that a file loads into this process set variables, which processes of the next file would inherit."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def nothing_stays() -> Iterator[None]:
+    """For tests of how processes begin and end: none is there from before, and none stays."""
+    with processes_kept(0):
+        yield

@@ -8,6 +8,7 @@ from fpsynth.api.verifying import verify
 from fpsynth.api.witnesses import check, explain, render, replay
 from fpsynth.synthesis.requests import divergences
 from fpsynth.synthesis.requests.divergences import *  # noqa: F403  (every question of that table)
+from fpsynth.workers.kept import processes_kept
 
 __all__ = [
     "certify",
@@ -17,6 +18,7 @@ __all__ = [
     "explain",
     "load",
     "matrix",
+    "processes_kept",
     "render",
     "replay",
     "reveal",

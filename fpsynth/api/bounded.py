@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from types import TracebackType
 from typing import Any
 
 from fpsynth.api.worker import out_of_time
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.workers.deadlines import FILE_TIME
+from fpsynth.workers.kept import ended, started
 from fpsynth.workers.pool import Pool
-from fpsynth.workers.process import Cause, NoAnswer, Worker
+from fpsynth.workers.process import Cause, NoAnswer
 
 TIMEOUT = FILE_TIME
 """Seconds for one file, where nobody says how many."""
@@ -30,7 +32,7 @@ class Bounded:
         if not 0 < timeout <= MAX_TIMEOUT or math.isnan(timeout):
             raise InputError(f"the time limit must be above 0 and at most {MAX_TIMEOUT:g} seconds")
         self.timeout = timeout
-        self._workers: Pool[str] = Pool(lambda module: Worker(module, memory=memory))
+        self._workers: Pool[str] = Pool(lambda module: started(module, holds=_folder(), memory=memory), end=ended)
 
     def ask(self, do: str, file: str, **options: Any) -> Answer:
         """Return the answer about one file, or {"unknown": reason} where a limit is over.
@@ -65,3 +67,11 @@ class Bounded:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _folder() -> object:
+    """Where the names of files begin; where that folder is gone, nothing is equal to it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return object()

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, within
+from fpsynth.workers.kept import processes_kept
 from fpsynth.workers.messages import Message
 
 if TYPE_CHECKING:
-    from fpsynth.libraries.pool import LibraryPool
     from fpsynth.report.story import Story
     from fpsynth.synthesis.checking.findings import CheckResult
 
 
 class _Handler:
-    """Answers requests; libraries that one replay has started stay for the next."""
+    """Answers requests."""
 
     def __init__(self) -> None:
-        self._pools: dict[tuple[Any, ...], LibraryPool] = {}
+        self._keeping = ExitStack()
+        self._keeps = False
 
     def __call__(self, message: Message) -> Message:
+        self._keep(message.get("keep", False))
         actions: dict[str, Callable[[Message], Message]] = {
             "check": self._check,
             "explain": self._explain,
@@ -78,8 +81,7 @@ class _Handler:
 
         libraries, batches, device = tuple(message["libraries"]), tuple(message["batches"]), message["device"]
         subject = loaded(message["file"])
-        pool = self._pool(libraries, device) if message["keep"] else None
-        played = replay(subject, libraries=libraries, batches=batches, device=device, pool=pool)
+        played = replay(subject, libraries=libraries, batches=batches, device=device)
         names = ", ".join(played.confirmed_by)
         brief = f"confirmed by {names}" if names else "confirmed by no library"
         return {
@@ -90,14 +92,13 @@ class _Handler:
             "not_run": [record.not_run for record in played.observations],
         }
 
-    def _pool(self, libraries: tuple[str, ...], device: str) -> LibraryPool:
-        from fpsynth.libraries.pool import LibraryPool
-
-        key = (libraries, device)
-        if key not in self._pools:
-            self._pools[key] = LibraryPool(libraries, device)
-            self._pools[key].start()
-        return self._pools[key]
+    def _keep(self, keep: bool) -> None:
+        """Whether libraries that one replay has started stay for the next."""
+        if keep and not self._keeps:
+            self._keeping.enter_context(processes_kept())
+        elif self._keeps and not keep:
+            self._keeping.close()
+        self._keeps = keep
 
 
 def out_of_time(seconds: float) -> str:

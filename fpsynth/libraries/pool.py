@@ -17,6 +17,7 @@ from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import NAMES, library_named, names_for
 from fpsynth.libraries.worker import load_request, outputs_from_message, run_request
 from fpsynth.workers.deadlines import time_left
+from fpsynth.workers.kept import ended, started
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import NoAnswer, Worker, heard
 
@@ -151,8 +152,9 @@ class LibraryPool:
         for name in sorted(self.members, key=_SLOWEST_FIRST.index):
             member = self.members[name]
             if not member.reason and member.worker is None:
-                member.worker = Worker("fpsynth.libraries.worker", variables=self.variables)
-                member.worker.send(load_request(name, self.device, self.threads, self.switches))
+                settings = self.device, self.threads, self.switches
+                member.worker = started("fpsynth.libraries.worker", holds=(name, *settings), variables=self.variables)
+                member.worker.send(load_request(name, *settings))
 
     def wait(self) -> None:
         """Wait until every library is ready or has failed."""
@@ -230,10 +232,11 @@ class LibraryPool:
                     receive(owners[worker].name, message)
 
     def close(self) -> None:
-        """Kill the processes."""
+        """End the processes."""
         for member in self.members.values():
-            if member.worker is not None:
-                member.fail("the pool is closed")
+            if member.usable is not None:
+                ended(member.usable)
+                member.reason = "the pool is closed"
 
     def __enter__(self) -> LibraryPool:
         self.start()

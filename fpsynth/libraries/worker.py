@@ -73,6 +73,7 @@ class _Server:
     def __init__(self) -> None:
         self.library: Library | None = None
         self.device = "cpu"
+        self._facts: dict[str, str] = {}
 
     def __call__(self, request: Message) -> Iterator[Message] | Message:
         if "load" in request:
@@ -86,13 +87,16 @@ class _Server:
         began = time.monotonic()
         self.device = request["device"]
         try:
-            self.library = started(request)
-            facts = {**cpu(), **self.library.describe(self.device), **kernel_variables()}
+            if self.library is None:  # else this process is a kept one, and the request the same as before
+                library = started(request)
+                self._facts = {**cpu(), **library.describe(self.device), **kernel_variables()}
+                self.library = library
         except CannotRun as reason:
             return {"failed": str(reason)}
         except Exception as error:  # a broken installation may raise anything
             return {"failed": f"cannot be imported: {one_line(error)}"}
-        return {"ready": True, "version": self.library.version(), "describe": facts, "seconds": time.monotonic() - began}
+        seconds = time.monotonic() - began
+        return {"ready": True, "version": self.library.version(), "describe": self._facts, "seconds": seconds}
 
     def _run(self, library: Library, request: Message) -> Iterator[Message]:
         """One message per call, as soon as it is known: should the library crash, what was computed before is not lost."""

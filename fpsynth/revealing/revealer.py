@@ -16,6 +16,7 @@ from fpsynth.libraries.worker import load_request
 from fpsynth.packages import how_to_install
 from fpsynth.revealing.file import kernel_to_json, reveal_from_json, reveal_to_json
 from fpsynth.revealing.result import Reveal
+from fpsynth.workers.kept import ended, started
 from fpsynth.workers.messages import Message
 from fpsynth.workers.pool import Pool
 from fpsynth.workers.process import Cause, NoAnswer, Worker
@@ -40,7 +41,9 @@ class Revealer:
     def __init__(self, *, timeout: float = 600.0) -> None:
         """``timeout``: seconds that importing a library and revealing one kernel may take, each; see ``deadlines`` too."""
         self.timeout = timeout
-        self._workers: Pool[Process] = Pool(lambda process: Worker(WORKER, variables=dict(process.settings)))
+        self._workers: Pool[Process] = Pool(
+            lambda process: started(WORKER, holds=process, variables=dict(process.settings)), end=ended
+        )
         self._found: dict[tuple[Kernel, int, int], Reveal] = {}
 
     def reveal(self, kernel: Kernel, *, vectors: int = 10_000, seed: int = 0, threads: bool = False) -> Reveal:

@@ -21,9 +21,19 @@ class Pool(Generic[K]):
     A worker that has died, or whose request was cut off, is never handed out again.
     """
 
-    def __init__(self, start: Callable[[K], Worker], *, most: int | None = None, rest: float | None = None) -> None:
-        """``start`` starts the worker for a key; at most ``most`` are kept idle; ``rest``: seconds, the same as theirs."""
-        self._start, self._most, self._rest = start, most, rest
+    def __init__(
+        self,
+        start: Callable[[K], Worker],
+        *,
+        end: Callable[[Worker], None] = Worker.kill,
+        most: int | None = None,
+        rest: float | None = None,
+    ) -> None:
+        """``start`` starts the worker for a key, and ``end`` ends it where the pool is closed.
+
+        At most ``most`` are kept idle; ``rest``: seconds, the same as theirs.
+        """
+        self._start, self._end, self._most, self._rest = start, end, most, rest
         self._idle: list[tuple[object, Worker, float]] = []
         """Key, worker, and when it was given back: the longest ago first."""
 
@@ -68,9 +78,9 @@ class Pool(Generic[K]):
             return worker.receive(seconds)
 
     def close(self) -> None:
-        """Kill the idle workers."""
+        """End the idle workers."""
         while self._idle:
-            self._idle.pop()[1].kill()
+            self._end(self._idle.pop()[1])
 
     def __enter__(self) -> Pool[K]:
         return self

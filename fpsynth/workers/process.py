@@ -55,6 +55,8 @@ class Worker:
         request after which it ends by itself (None: never).
         """
         self.name, self.sent = module, 0
+        self.origin: object = None
+        """What it was started with, for ``kept``."""
         self._unanswered = 0
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed in kill)
         limits = {name: str(value) for name, value in ((MEMORY, memory), (REST, rest)) if value}

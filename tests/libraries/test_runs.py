@@ -106,6 +106,7 @@ def test_primitives_run_networks_of_one_layer() -> None:
     assert deep == "vdot computes one layer, and the network has 2"
 
 
+@pytest.mark.usefixtures("nothing_stays")
 def test_no_more_processes_at_a_time_than_allowed() -> None:
     environments = [parse_environment(f"numpy:matmul:threads={count}") for count in (1, 2, 3, 4)]
     before, seen = len(process._running), []

@@ -31,6 +31,7 @@ from fpsynth.sums.arithmetic import Arithmetic
 
 KERNEL = Kernel(parse_environment("numpy:matmul:batch=2,outputs=3"), FLOAT32, 8, 3)
 IDENTITY = {"machine": "this one"}
+pytestmark = pytest.mark.usefixtures("nothing_stays")  # a process remembers what it has revealed
 
 
 @pytest.fixture

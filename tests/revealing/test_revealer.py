@@ -172,6 +172,7 @@ def test_a_library_that_is_not_installed(monkeypatch, revealer):
         revealer.reveal(Kernel(parse_environment("torch:linear"), FLOAT32, 4))
 
 
+@pytest.mark.usefixtures("nothing_stays")
 def test_no_process_is_left_behind():
     with Revealer() as own:
         of(own, "numpy:sum", terms=2, vectors=50)

@@ -1,0 +1,129 @@
+"""Processes of libraries stay from one question to the next where that changes nothing, and end with their block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable
+
+import pytest
+from test_process import PATHS, PATIENCE, gone_soon
+
+import fpsynth
+from fpsynth.workers.kept import ended, processes_kept, started
+from fpsynth.workers.process import Worker
+
+pytestmark = pytest.mark.usefixtures("nothing_stays")
+
+
+def begun(holds: Hashable = "a", **variables: str) -> Worker:
+    return started("scripted_worker", holds=holds, variables={"PYTHONPATH": PATHS, **variables})
+
+
+def pid(worker: Worker) -> int:
+    worker.send({"do": "pid"})
+    number: int = worker.receive(PATIENCE)["pid"]
+    return number
+
+
+def used(holds: Hashable = "a", **variables: str) -> int:
+    """The process that a question gets, which begins and ends."""
+    worker = begun(holds, **variables)
+    try:
+        return pid(worker)
+    finally:
+        ended(worker)
+
+
+def test_without_a_block_each_question_has_its_own() -> None:
+    first = used()
+    assert gone_soon(first)
+    assert used() != first
+
+
+def test_within_a_block_the_next_question_takes_it_and_with_the_block_it_ends() -> None:
+    with processes_kept():
+        first = used()
+        assert used() == first
+    assert gone_soon(first)
+
+
+def test_two_questions_at_a_time_have_two() -> None:
+    with processes_kept():
+        one, other = begun(), begun()
+        assert pid(one) != pid(other)
+        ended(one)
+        ended(other)
+        assert used() == other.process.pid
+
+
+def test_another_setting_variable_or_environment_is_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    with processes_kept():
+        first = used()
+        assert used("b") != first
+        assert used(FPSYNTH_TEST_FLAG="1") != first
+        monkeypatch.setenv("OMP_NUM_THREADS", "7")
+        assert used() != first
+        monkeypatch.undo()
+        assert used() == first
+
+
+def test_so_many_are_kept_and_the_one_used_longest_ago_goes() -> None:
+    with processes_kept(2):
+        first, second = used("a"), used("b")
+        assert used("a") == first
+        third = used("c")
+        assert gone_soon(second)
+        assert [used("a"), used("c")] == [first, third]
+
+
+def test_inner_blocks_end_what_is_beyond_their_own_number() -> None:
+    with processes_kept(2):
+        first, second = used("a"), used("b")
+        with processes_kept(1):
+            assert gone_soon(first)
+            assert used("b") == second
+        assert used("b") == second
+
+
+def test_one_that_still_works_is_not_kept() -> None:
+    with processes_kept():
+        worker = begun()
+        number = pid(worker)
+        worker.send({"do": "hang"})
+        ended(worker)
+        assert gone_soon(number)
+        assert used() != number
+
+
+def test_one_that_has_died_is_not_handed_out() -> None:
+    with processes_kept():
+        first = used()
+        os.kill(first, 9)
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+        assert used() != first
+
+
+def test_libraries_that_a_question_has_imported_answer_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun_for: list[str] = []
+    begin = Worker.__init__
+
+    def counted(worker: Worker, module: str, **limits: object) -> None:
+        begun_for.append(module)
+        begin(worker, module, **limits)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Worker, "__init__", counted)
+    with fpsynth.processes_kept():
+        answers = [fpsynth.reveal("numpy:matmul", terms=terms, vectors=100) for terms in (2, 3, 2)]
+        assert begun_for == 2 * ["fpsynth.revealing.worker"]  # the other one has another number of threads
+    apart = [fpsynth.reveal("numpy:matmul", terms=terms, vectors=100) for terms in (2, 3, 2)]
+    assert len(begun_for) == 8
+    for kept, alone in zip(answers, apart, strict=True):
+        for one, other in zip(kept, alone, strict=True):
+            assert (one.classes, one.threads, one.facts) == (other.classes, other.threads, other.facts)
+
+
+def test_a_library_says_the_same_of_itself_the_second_time() -> None:
+    with fpsynth.processes_kept():
+        first, second = (fpsynth.environments(libraries=("numpy",)) for _ in range(2))
+    (one,), (other,) = first.libraries, second.libraries
+    assert (one.version, one.facts, one.variants) == (other.version, other.facts, other.variants)
