@@ -29,7 +29,7 @@ class Options(Request):
     seed: int = asked(0, shared.SEED)
     timeout: float = asked(60.0, shared.TIMEOUT)
     jobs: int | None = asked(None, shared.JOBS)
-    vectors: int = asked(10_000, shared.VECTORS)
+    vectors: int = asked(10_000, replace(shared.VECTORS, record=lambda request: request.vectors_used))
     replay: bool = asked(True, shared.REPLAY)
     library: Libraries = asked(None, shared.LIBRARY)
     batch: Batches = asked(None, shared.BATCH)
@@ -51,6 +51,11 @@ class Options(Request):
     def format(self) -> Format:
         """Format of numbers, and of an arithmetic that names none."""
         return format_named(self.dtype)
+
+    @property
+    def vectors_used(self) -> int:
+        """Hostile vectors that a reveal is checked on."""
+        return self.vectors
 
     @property
     def libraries(self) -> Sequence[str]:

@@ -15,7 +15,7 @@ from rendered import report
 
 import fpsynth
 from fpsynth.cli.arguments import build_parser
-from fpsynth.cli.asking import add_arguments, keywords
+from fpsynth.cli.asking import add_arguments, keywords, values
 from fpsynth.cli.parser import Parser
 from fpsynth.errors import InputError
 from fpsynth.synthesis.divergences import Decision, concluded
@@ -41,7 +41,8 @@ class SweetRequest(OrderRequest):
 
     _: KW_ONLY
     sweetness: int = asked(
-        3, Option("how sweet (default %(default)s)", "N", number=int, check=between(1, 5, "the sweetness", told=True))
+        3,
+        Option("how sweet (default %(default)s)", "N", number=int, check=between(1, 5, "the sweetness", told=True), given=True),
     )
 
 
@@ -63,7 +64,8 @@ def test_a_new_option_is_an_argument_of_the_command_line(capsys: pytest.CaptureF
     assert "how sweet (default 3)" in parser.format_help()
     given = keywords(parser.parse_args(["--sweetness", "4", "--silent", "reverse", "--no-replay"]), SweetRequest)
     assert (given["sweetness"], given["silent"], given["replay"]) == (4, ["reverse"], False)
-    assert keywords(parser.parse_args([]), SweetRequest)["sweetness"] == 3
+    assert keywords(parser.parse_args([]), SweetRequest) == {}
+    assert values(parser.parse_args([]), SweetRequest)["sweetness"] == 3
     with pytest.raises(SystemExit):
         parser.parse_args(["--sweetness", "very"])
     assert "argument --sweetness: invalid int value: 'very'" in capsys.readouterr().err
@@ -95,7 +97,7 @@ def test_a_new_option_is_one_of_no_other_question() -> None:
 def test_the_command_line_and_python_have_the_same_defaults(name: str) -> None:
     (commands,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
     arguments = commands.choices[name].parse_args(LEAST.get(name, []))
-    given = keywords(arguments, QUESTIONS[name])
+    given = values(arguments, QUESTIONS[name])
     signature = inspect.signature(getattr(fpsynth, name)).parameters
     assert set(given) <= set(signature)
     for keyword, value in given.items():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.applying import refuse_unused, require_said
 from fpsynth.synthesis.requests.fields import Request, keyword_words, signature_of
 
 P = ParamSpec("P")
@@ -65,15 +66,18 @@ def _function(request: Callable[P, Q], answer: Callable[[Q], R], name: str) -> C
     """The function ``name``: it makes a request of its keywords and returns the answer."""
     assert isinstance(request, type)
     asked: type[Request] = request
+    require_said(asked)
     signature = signature_of(asked, answer.__annotations__["return"])
 
     @functools.wraps(answer)
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            signature.bind(*args, **kwargs)
+            named = signature.bind(*args, **kwargs).arguments
         except TypeError as error:  # of this function, and not of the class
             raise TypeError(f"{name}() {error}") from None
-        return answer(request(*args, **kwargs))
+        made = request(*args, **kwargs)
+        refuse_unused(cast("Request", made), named)
+        return answer(made)
 
     told: Any = function
     told.__name__ = told.__qualname__ = name

@@ -23,6 +23,7 @@ class PrecisionRequest(OrderRequest):
     question: ClassVar[str] = "precision"
     about: ClassVar[str] = "find a network on which two formats disagree"
     predicates: ClassVar[tuple[str, ...]] = SEARCHED
+    given: ClassVar[bool] = False
 
     a: str = asked("float32", Option("the reference (default %(default)s)", "FORMAT", record=False))
     b: str = asked("float64", Option("what departs from it (default %(default)s)", "FORMAT", record=False))

@@ -23,6 +23,7 @@ class ReluRequest(OrderRequest):
     question: ClassVar[str] = "relu"
     about: ClassVar[str] = "find a pre-activation that is negative in one arithmetic and positive in another"
     predicates: ClassVar[tuple[str, ...]] = ("relu",)
+    given: ClassVar[bool] = False
 
     a: str = asked("real", shared.side(f"where it is below zero: {shared.SIDES} (default %(default)s)"))
     b: str = asked("tensorflow:matmul", shared.side("where it is above zero (default %(default)s)"))
