@@ -80,6 +80,29 @@ def test_an_input_whose_real_class_is_another_is_a_counterexample_over_the_reals
     assert unknown.expected()["real"] == ("unknown", "nothing: the logits of the input are not known exactly")
 
 
+def comments(folder):
+    texts = [path.read_text() for path in folder.iterdir() if path.name.endswith(".vnnlib")]
+    assert len(texts) == 3
+    return [line for text in texts for line in text.splitlines() if line.startswith(";")]
+
+
+@pytest.mark.parametrize("real", [True, False], ids=["exact logits", "none"])
+def test_one_input_alone_is_called_no_box(believed_wrongly, tmp_path, real):
+    label = PointBenchmark(believed_wrongly).wrong_label
+    logits = tuple(Fraction(1 if k == label else 2) for k in range(2)) if real else ()  # whose class is the believed one
+    write_divergence_folder(replace(believed_wrongly, real=logits), tmp_path / "w")
+    told = comments(tmp_path / "w")
+    assert not [line for line in told if "box" in line]
+    assert told.count("; what follows asks about that input alone") == 3
+    if real:
+        assert "; expected over real: unsat (exact logits of the input, the only one that is asked about)" in told
+
+
+def test_a_box_is_called_one(believed_rightly, tmp_path):
+    write_divergence_folder(believed_rightly, tmp_path / "w")
+    assert comments(tmp_path / "w").count("; what follows asks about a box around it") == 3
+
+
 def test_the_files_beside_the_witness_say_just_that(believed_rightly, tmp_path):
     vnnlib = pytest.importorskip("vnnlib")
     assert write_divergence_folder(believed_rightly, tmp_path / "w") == ()
