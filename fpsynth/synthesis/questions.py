@@ -85,7 +85,7 @@ def _checked(request: OrderRequest, shape: Shape, views: Sequence[View]) -> Orde
     """The request for these sides.  Raises InputError for whatever is known to be refused before they are measured."""
     request = fitted(request, views)
     if request.magnified:
-        require_further_layers(views, "--max-weight" if request.max_weight is not None else "a box or a threshold")
+        require_further_layers(views, "max_weight" if request.max_weight is not None else "a box or a threshold")
     if request.dependent:
         require_detectable(views, _last_layer(request, shape), _where(request), request.bound)
     else:

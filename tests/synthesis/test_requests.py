@@ -156,7 +156,7 @@ def test_what_may_name_an_environment_is_said_where_it_is_asked() -> None:
         (lambda: OrderRequest(outputs=5000), "the number of outputs must be from 1 to 4096, not 5000"),
         (lambda: OrderRequest(predicate="sine"), "unknown predicate 'sine'"),
         (lambda: OrderRequest(gap="nan"), "the gap 'nan' is not a decimal number"),
-        (lambda: OrderRequest(box="0:1", threshold="0>1"), "choose one of --box and --threshold"),
+        (lambda: OrderRequest(box="0:1", threshold="0>1"), "choose one of box and threshold"),
         (lambda: TieRequest(count=0), "the number of witnesses must be from 1 to 10000"),
         (lambda: TieRequest(order="sequential+bias:1"), "places a bias"),
         (lambda: TieRequest(shape=(1.5, 2)), "a shape holds whole numbers"),  # type: ignore[arg-type]

@@ -111,7 +111,7 @@ class OrderRequest(Options):
 
             stage(bound, None)  # refuses what amplifies nothing before any search
         if self.box is not None and self.threshold is not None:
-            raise InputError("choose one of --box and --threshold")
+            raise InputError("choose one of box and threshold")
         if self.magnified and not self.relation.amplified:
             raise InputError("further layers amplify the predicates sign, gap and argmax, not " + self.kind)
         if self.dependent and sought:

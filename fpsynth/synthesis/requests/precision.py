@@ -48,7 +48,7 @@ class PrecisionRequest(OrderRequest):
         if a == b:
             raise InputError(f"both sides are {a}: choose two formats")
         if is_environment(self.order) or self.order.endswith(".json") or "format=" in self.order:
-            raise InputError(f"the order {self.order[:40]!r} must be a family or a tree: the formats are those of --a and --b")
+            raise InputError(f"the order {self.order[:40]!r} must be a family or a tree: the formats are those of a and b")
         object.__setattr__(self, "dtype", common_format(a, b).name)
         super().__post_init__()
 
