@@ -119,7 +119,7 @@ def explained(witness: Witness | str | os.PathLike[str]) -> tuple[Story, CheckRe
 
 def loaded(witness: Witness | str | os.PathLike[str]) -> Witness:
     """The witness itself, or what its file holds.  Raises InputError where it claims nothing, or nothing that is known."""
-    from fpsynth.synthesis.requests.table import WITNESSED
+    from fpsynth.synthesis.table import WITNESSED
     from fpsynth.synthesis.ties.certification import REAL_CERTIFIERS
     from fpsynth.witness import Witness, load
 

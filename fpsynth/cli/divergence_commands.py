@@ -16,7 +16,7 @@ from fpsynth.cli.written import partners, written_lines
 from fpsynth.files import shown
 from fpsynth.synthesis.requests.libraries import MatrixRequest, RevealRequest
 from fpsynth.synthesis.requests.looking import TreeRequest
-from fpsynth.synthesis.requests.table import DIVERGENCES, QUESTIONS
+from fpsynth.synthesis.table import DIVERGENCES, QUESTIONS
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.result import Result

@@ -11,14 +11,14 @@ import pytest
 import fpsynth
 from fpsynth.cli.main import main
 from fpsynth.errors import InputError
-from fpsynth.synthesis.requests.applying import require_said
+from fpsynth.synthesis.requests.applying import require_said, takes_given
 from fpsynth.synthesis.requests.fields import Option, asked, default_text, open_options
 from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.order import OrderRequest
-from fpsynth.synthesis.requests.table import QUESTIONS
 from fpsynth.synthesis.requests.ties import TieRequest
+from fpsynth.synthesis.table import QUESTIONS
 
-GIVEN = {name: request for name, request in QUESTIONS.items() if request.given}
+GIVEN = {name: request for name, request in QUESTIONS.items() if takes_given(request)}
 BESIDE = {
     "order": ["--network", "NET", "--points", "X", "--no-replay"],
     "tie": ["--network", "NET", "--points", "X", "--no-replay"],

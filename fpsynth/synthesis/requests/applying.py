@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import MISSING
+from dataclasses import MISSING, fields
 from typing import Any
 
 from fpsynth.errors import InputError
 from fpsynth.synthesis.requests.fields import Request, open_options
 
 
+def takes_given(request: type[Request]) -> bool:
+    """Whether a network may be given: a narrower question may have settled that none is."""
+    return request.given and all(one.init for one in fields(request) if one.name == "network")
+
+
 def require_said(request: type[Request]) -> None:
     """Raise TypeError where an option of a question that may be of a given network says not whether it applies there."""
-    silent = [name for name, (_, option) in open_options(request).items() if request.given and option.given is None]
+    silent = [name for name, (_, option) in open_options(request).items() if takes_given(request) and option.given is None]
     if silent:
         raise TypeError(
             f"{request.question}: {', '.join(silent)}: Option(given=...) says whether it means something of a given network"
@@ -28,8 +33,8 @@ def require_given(request: Any) -> None:
         return
     if request.points is None:
         raise InputError("a network that is given needs points: a file of inputs of two classes at least")
-    fields = open_options(type(request)).items()
-    changed = [name for name, (one, _) in fields if one.default is not MISSING and getattr(request, name) != one.default]
+    options = open_options(type(request)).items()
+    changed = [name for name, (one, _) in options if one.default is not MISSING and getattr(request, name) != one.default]
     refuse_made_up(type(request), {name: getattr(request, name) for name in changed})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from fpsynth.errors import InputError
 from fpsynth.synthesis.requests.applying import refuse_unused, require_said
@@ -14,16 +14,7 @@ from fpsynth.synthesis.requests.fields import Request, keyword_words, signature_
 P = ParamSpec("P")
 Q = TypeVar("Q")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 OLDER = {"libraries": "library", "batches": "batch"}
-
-
-class Answering(Protocol[R_co]):
-    """A request that knows who answers it."""
-
-    def answer(self) -> R_co:
-        """What the question comes to.  Raises InputError for what cannot be used."""
-        ...
 
 
 def formerly(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -50,16 +41,6 @@ def asking(request: Callable[P, Q]) -> Callable[[Callable[[Q], R]], Callable[P, 
     To a type checker and to ``help`` it has the keywords, types and defaults of the class, whose options its docstring lists.
     """
     return lambda answer: _function(request, answer, answer.__name__)
-
-
-def answering(request: Callable[P, Answering[R]]) -> Callable[P, R]:
-    """The function of a request that answers itself: what ``asking`` makes, by the name of the question.
-
-    Its docstring and the type of what it returns are those of the method ``answer``.
-    """
-    assert isinstance(request, type)
-    asked: type[Any] = request
-    return _function(request, asked.answer, asked.question)
 
 
 def _function(request: Callable[P, Q], answer: Callable[[Q], R], name: str) -> Callable[P, R]:

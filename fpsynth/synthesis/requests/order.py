@@ -18,7 +18,7 @@ from fpsynth.synthesis.requests.fields import Option, among, asked, between
 from fpsynth.synthesis.requests.reading import Number, exact_number, objective
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import Result
+    pass
 
 MAX_OUTPUTS = 4096
 LAYER_VECTORS = 1000
@@ -119,30 +119,6 @@ class OrderRequest(Options):
         if self.dependent and self.camouflage:
             raise InputError("an input-dependent detector has zeros: it cannot be camouflaged")
         require_different_sides(self.sides, whole_network=self.network is not None)
-
-    def answer(self) -> Result:
-        """Find a network and an input on which arithmetics ``a`` and ``b`` disagree.
-
-        ``a``, ``b``: an order (``sequential``, ``strided:8``, ``[[0,1],2]``; with ``,fused``, ``,operands=tf32``,
-        ``,operand_rounding=RTZ``, ``,align=25`` and the like, see ``Sides.arithmetic``), ``real``, the path of a reveal file,
-        or an environment such as ``torch:linear:batch=4`` or ``torch:linear:device=cuda``, which is revealed first.  ``b`` is
-        pairwise where neither it nor ``only_in`` is given; with ``only_in`` the network departs there, and not in ``b`` either.
-        ``silent``: sides on which the network must do what it does in ``a``.  ``box``: one range LO:HI for every input, with
-        commas between them, inside which it happens (and nowhere else that is sampled); ``threshold``: FEATURE>VALUE or
-        FEATURE<VALUE likewise.
-
-        ``network``, ``points``: files of a network and of inputs; between the classes of these an input is looked for that the
-        network puts into different ones.  ``a`` and ``b`` are then arithmetics of all its layers, or environments such as
-        ``torch:batch=1``, of which each layer is checked on 1000 ``vectors`` where nobody says another number.  Raises
-        InputError for what cannot be used.
-        """
-        if self.network is not None:
-            from fpsynth.synthesis.given.asking import order_request
-
-            return order_request(self)
-        from fpsynth.synthesis.questions import run_order
-
-        return run_order(self)
 
     @property
     def vectors_used(self) -> int:

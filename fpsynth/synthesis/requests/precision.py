@@ -13,7 +13,7 @@ from fpsynth.synthesis.requests.fields import Option, asked
 from fpsynth.synthesis.requests.order import OrderRequest
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import Result
+    pass
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,6 @@ class PrecisionRequest(OrderRequest):
     question: ClassVar[str] = "precision"
     about: ClassVar[str] = "find a network on which two formats disagree"
     predicates: ClassVar[tuple[str, ...]] = SEARCHED
-    given: ClassVar[bool] = False
 
     a: str = asked("float32", Option("the reference (default %(default)s)", "FORMAT", record=False))
     b: str = asked("float64", Option("what departs from it (default %(default)s)", "FORMAT", record=False))
@@ -51,13 +50,6 @@ class PrecisionRequest(OrderRequest):
             raise InputError(f"the order {self.order[:40]!r} must be a family or a tree: the formats are those of a and b")
         object.__setattr__(self, "dtype", common_format(a, b).name)
         super().__post_init__()
-
-    def answer(self) -> Result:
-        """Find a network and an input on which formats ``a`` and ``b`` disagree, sums being taken in ``order``.
-
-        The numbers are of the narrower format; ``dtype`` has no meaning here.
-        """
-        return super().answer()
 
     @property
     def sides(self) -> tuple[str, ...]:

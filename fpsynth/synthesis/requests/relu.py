@@ -13,7 +13,7 @@ from fpsynth.synthesis.requests.order import OrderRequest
 from fpsynth.synthesis.requests.reading import Number
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import Result
+    pass
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,6 @@ class ReluRequest(OrderRequest):
     question: ClassVar[str] = "relu"
     about: ClassVar[str] = "find a pre-activation that is negative in one arithmetic and positive in another"
     predicates: ClassVar[tuple[str, ...]] = ("relu",)
-    given: ClassVar[bool] = False
 
     a: str = asked("real", shared.side(f"where it is below zero: {shared.SIDES} (default %(default)s)"))
     b: str = asked("tensorflow:matmul", shared.side("where it is above zero (default %(default)s)"))
@@ -41,7 +40,3 @@ class ReluRequest(OrderRequest):
     threshold: str | None = field(default=None, init=False)
     network: str | os.PathLike[str] | None = field(default=None, init=False)
     points: str | os.PathLike[str] | None = field(default=None, init=False)
-
-    def answer(self) -> Result:
-        """Find a pre-activation that is negative in ``a`` (so that ReLU gives 0) and positive in ``b``, the largest first."""
-        return super().answer()
