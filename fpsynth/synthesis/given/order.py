@@ -147,8 +147,10 @@ def require_evaluable(asked: GivenOrder, views: Sequence[GivenView]) -> None:
 
 
 def _searched(asked: GivenOrder, views: Sequence[GivenView], given: Given, clock: Clock) -> _Decision:
-    """What a search on the boundaries of the classes comes to."""
+    """What a search on the boundaries of the classes comes to.  Raises OutOfTimeError where it came to nothing at all."""
     tried, witness = searched(asked, views, given.seed, clock)
+    if witness is None and not tried:
+        raise OutOfTimeError
     source = ("boundary", f"pairs of inputs closed in on the boundary of their classes; {tried} points tried")
     if witness is not None:
         return _Decision(Verdict.FOUND, "", source, witness)
@@ -190,10 +192,11 @@ def searched(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Cl
     tried = 0
     candidates = _candidates(asked, views, seed, clock)
     try:
-        for tried, point in candidates:
-            witness = None if point is None else _witness(asked, views, point)
-            if witness is not None:
-                return tried, witness
+        with within(clock.left):
+            for tried, point in candidates:
+                witness = None if point is None else _witness(asked, views, point)
+                if witness is not None:
+                    return tried, witness
     except OutOfTimeError:
         return tried, None
     return tried, None
