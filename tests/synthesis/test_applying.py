@@ -94,7 +94,9 @@ def test_a_record_says_only_what_was_asked_of_a_given_network(files: dict[str, s
     assert set(result.settings) == {"sides", "dtype", "predicate", "seed", "timeout", "vectors", "network", "points"}
     assert result.settings["vectors"] == 1000  # those that would have checked each layer
     request: Any = {"network": files["NET"], "points": files["X"]}
-    assert OrderRequest(vectors=3000, **request).described()["vectors"] == 3000
+    for said in (3000, 10_000):
+        assert OrderRequest(vectors=said, **request).described()["vectors"] == said
+    assert OrderRequest().described()["vectors"] == 10_000
     told = {"dtype", "order", "min_ratio", "certifier", "seed", "timeout", "network", "points"}
     assert set(TieRequest(**request).described()) == told
 

@@ -123,7 +123,7 @@ class OrderRequest(Options):
     @property
     def vectors_used(self) -> int:
         """Hostile vectors that a reveal is checked on: of each layer of a given network fewer where nobody says how many."""
-        return LAYER_VECTORS if self.of_given and self.vectors == type(self).vectors else self.vectors
+        return LAYER_VECTORS if self.of_given and self.vectors is None else super().vectors_used
 
     @property
     def sides(self) -> tuple[str, ...]:
