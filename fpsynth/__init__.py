@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     # what the functions are, for type checkers, which do not follow one list of names into another
     from fpsynth.api import *  # noqa: F403
-    from fpsynth.synthesis.requests.divergences import *  # noqa: F403
+    from fpsynth.synthesis.table import *  # noqa: F403
 
 
 def __getattr__(name: str) -> Any:

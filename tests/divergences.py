@@ -14,7 +14,7 @@ from fpsynth.orders import Order, Tree, fixed_order, parse_order
 from fpsynth.predicates import Predicate
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
-from fpsynth.synthesis.requests.table import WITNESSED
+from fpsynth.synthesis.table import WITNESSED
 from fpsynth.witness import Observation, Sampled, View, Witness
 from fpsynth.witness.data import only_point
 from fpsynth.witness.prediction import judged, predicted_logits, with_prediction

@@ -43,16 +43,25 @@ SOLVER = Addition(
     {"solvers/z3sat.py": "z3sat.py"},
     {"solvers/engines.py": {'    "z3": "Z3",\n': '    "z3": "Z3",\n    "z3sat": "Z3Sat",\n'}},
 )
-_TABLE = "synthesis/requests/divergences.py"
-_IMPORT = "from fpsynth.synthesis.requests.order import OrderRequest as OrderRequest\n"
+_TABLE = "synthesis/table.py"
+_IMPORT = "from fpsynth.synthesis.requests.libraries import"
+_LANES = '''@asking(LanesRequest)
+def lanes(request: LanesRequest) -> Result:
+    """Find a network and an input on which a sum in one lane and one in ``lanes`` lanes disagree."""
+    from fpsynth.synthesis.questions import run_order
+
+    return run_order(request)
+
+
+'''
 QUESTION = Addition(
     "a question about two views",
     {"synthesis/requests/lanes.py": "lanes.py"},
     {
         _TABLE: {
-            _IMPORT: f"from fpsynth.synthesis.requests.lanes import LanesRequest as LanesRequest\n{_IMPORT}",
+            _IMPORT: f"from fpsynth.synthesis.requests.lanes import LanesRequest\n{_IMPORT}",
             '"interval", "order"': '"interval", "lanes", "order"',
-            "order = _answering(OrderRequest)\n": "order = _answering(OrderRequest)\nlanes = _answering(LanesRequest)\n",
+            "@asking(OrderRequest)\n": f"{_LANES}@asking(OrderRequest)\n",
             "    OrderRequest,\n": "    OrderRequest,\n    LanesRequest,\n",
         }
     },

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import json
 import math
 import pickle
 import subprocess
@@ -14,6 +15,7 @@ from witnesses import published
 
 import fpsynth
 from fpsynth import api
+from fpsynth.cli.main import main
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.synthesis.checking.check import CheckResult
@@ -55,6 +57,46 @@ def test_a_witness_is_replayed():
     replayed = fpsynth.replay(witness, libraries=["numpy"], batches=[2])
     assert replayed.confirmed_by == ("numpy",)
     assert witness.observations == ()
+
+
+@pytest.mark.parametrize("ask", [quick, lambda: fpsynth.order("sequential", "pairwise", terms=8, replay=False)])
+def test_the_report_on_a_replay_is_that_of_the_command(tmp_path, capsys, ask):
+    (witness,) = ask().witnesses
+    replayed = fpsynth.replay(witness, library="numpy", batch=2)
+    save(replayed, tmp_path / "w.json")
+    code = main(["replay", str(tmp_path / "w.json"), "--library", "numpy", "--batch", "2", "--width", "96"])
+    assert code == (0 if replayed.confirmed_by else 4)
+    told = capsys.readouterr().out
+    assert fpsynth.render(replayed) == told
+    assert ("confirmed by numpy" if replayed.confirmed_by else "confirmed by no library") in told
+    assert told != fpsynth.render(witness)
+    sections = json.loads(fpsynth.render(replayed, form="json"))
+    assert sections != json.loads(fpsynth.render(fpsynth.load(tmp_path / "w.json"), form="json"))
+    assert "confirmed by" in json.dumps(sections)
+
+
+def test_a_wrong_form_is_refused_before_anything_is_done(tmp_path, capsys):
+    class Untold:
+        """Whatever is asked of it would be too late."""
+
+    for ask in (fpsynth.explain, fpsynth.render):
+        for subject in (tmp_path / "missing.json", Untold()):
+            with pytest.raises(InputError, match="unknown form 'html': a report is rendered as text or json"):
+                ask(subject, form="html")
+    assert main(["tree", str(tmp_path / "missing.json"), "--form", "html"]) == 2
+    assert "unknown form 'html'" in capsys.readouterr().err
+
+
+def test_a_replayed_witness_is_the_witness_of_its_file(tmp_path):
+    (witness,) = quick().witnesses
+    replayed = fpsynth.replay(witness, library="numpy", batch=2)
+    save(replayed, tmp_path / "w.json")
+    loaded = fpsynth.load(tmp_path / "w.json")
+    assert replayed == loaded
+    assert loaded == replayed
+    assert replayed != witness
+    assert fpsynth.check(replayed).confirmed
+    assert "numpy" in fpsynth.render(loaded)  # as what it is, with what its file says of runs
 
 
 def test_a_ratio_may_be_a_float_or_text():
@@ -100,7 +142,7 @@ def test_a_ratio_may_be_a_float_or_text():
         ({"inputs": "0:1e39"}, "exceeds the largest float32"),
         ({"weights": "1.00000000001:1.00000000002"}, "holds no float32 number"),
         ({"certifier": "lipschitz-sound"}, "negative control"),
-        ({"certifier": "crown"}, "--certifier"),
+        ({"certifier": "crown"}, "the certifier must be one of"),
         ({"solver": "yices"}, "unknown solver"),
         ({"replay": True, "libraries": ["numpi"]}, "did you mean numpy"),
         ({"replay": True, "libraries": [""]}, "unknown library"),

@@ -6,8 +6,8 @@ from fpsynth.api.networks import compare, reveal_network
 from fpsynth.api.ties import certify, tie
 from fpsynth.api.verifying import verify
 from fpsynth.api.witnesses import check, explain, render, replay
-from fpsynth.synthesis.requests import divergences
-from fpsynth.synthesis.requests.divergences import *  # noqa: F403  (every question of that table)
+from fpsynth.synthesis import table
+from fpsynth.synthesis.table import *  # noqa: F403  (every question of that table)
 from fpsynth.workers.kept import processes_kept
 
 __all__ = [
@@ -31,4 +31,4 @@ __all__ = [
     "write_folder",
     "write_witnesses",
 ]
-__all__ += divergences.__all__
+__all__ += table.__all__

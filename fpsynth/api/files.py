@@ -28,7 +28,7 @@ def load(path: Path) -> Witness:
     Raises InputError with one line, naming the file and the field, for whatever is wrong with it.  Its claims are taken as
     they stand: ``fpsynth.check`` computes them again.
     """
-    from fpsynth.synthesis.requests.table import WITNESSED
+    from fpsynth.synthesis.table import WITNESSED
     from fpsynth.witness import load as read
 
     return read(path, WITNESSED)

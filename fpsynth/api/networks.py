@@ -11,7 +11,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import format_named
 from fpsynth.synthesis.requests.distinct import require_distinct
 from fpsynth.synthesis.requests.functions import asking
-from fpsynth.synthesis.requests.libraries import CompareRequest
+from fpsynth.synthesis.requests.libraries import CompareRequest, require_once
 from fpsynth.synthesis.requests.reading import MAX_VECTORS, Batches, Libraries, batches_of, check_batches
 from fpsynth.synthesis.requests.shared import check_seed
 
@@ -24,7 +24,7 @@ def reveal_network(
     network: PathLike,
     environment: str,
     *,
-    batch: Batches = 1,
+    batch: Batches = None,
     threads: int | None = None,
     dtype: str = "float32",
     vectors: int = 10_000,
@@ -34,16 +34,18 @@ def reveal_network(
     """Find out in which arithmetic each layer of a network is computed, at each batch size; as JSON data.
 
     ``network``: a file of any format that is read.  ``environment``: LIBRARY[:OPTIONS] such as ``torch`` or
-    ``onnxruntime:optimize=off``.  Raises InputError for what cannot be read or used.
+    ``onnxruntime:optimize=off``; ``batch`` and ``threads``: where it says none itself (else 1, and as many as the library
+    takes).  Raises InputError for what cannot be read or used.
     """
     from fpsynth.networks.reading import read_network
     from fpsynth.revealing.revealer import Revealer
 
+    require_once(environment, batch=batch, threads=threads)
     read = read_network(network)
     check_seed(seed)
     if not 1 <= vectors <= MAX_VECTORS:
         raise InputError(f"vectors must be from 1 to {MAX_VECTORS}")
-    wanted = _environments([environment], batch, (threads,))
+    wanted = _environments([environment], 1 if batch is None else batch, (threads,))
     found = []
     with Revealer() as revealer:
         for where in wanted:
@@ -69,6 +71,7 @@ def compare(request: CompareRequest) -> NetworkComparison:
 
     if request.library is not None:
         require_distinct(_named(request.library), "a comparison")
+        _require_taken(_named(request.library), batch=request.batch, threads=request.threads)
     read, library = read_network(request.network), request.library
     points, labels = load_points(request.inputs, read.network.input_shape)
     names = [name for name in NAMES if library_named(name).version()] if library is None else _named(library)
@@ -76,12 +79,19 @@ def compare(request: CompareRequest) -> NetworkComparison:
         read.network,
         request.format,
         points,
-        _environments(names, request.batch, request.thread_counts),
+        _environments(names, request.batches, request.thread_counts),
         labels=labels,
         vectors=request.vectors,
         seed=request.seed,
         progress=request.progress or _silent,
     )
+
+
+def _require_taken(names: Sequence[str], **options: object) -> None:
+    """Raise InputError for an option that every environment says itself, so that none takes it."""
+    for name, value in options.items():
+        if value is not None and all(f"{name}=" in environment for environment in names):
+            raise InputError(f"every environment says its own {name}: leave the option {name} out, or {name}=N of one of them")
 
 
 def _silent(text: str) -> None:

@@ -12,6 +12,7 @@ from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, c
 from fpsynth.workers.deadlines import within
 
 if TYPE_CHECKING:
+    from fpsynth.confirmation import Replayed
     from fpsynth.report.story import Story
     from fpsynth.report.telling import Subject
     from fpsynth.synthesis.checking.check import CheckResult
@@ -37,22 +38,24 @@ def replay(
     batch: Batches = None,
     device: str = "cpu",
     timeout: float | None = None,
-) -> Witness:
+) -> Replayed:
     """Run a witness (or a witness file) in each ``library`` at each ``batch`` size; return it with the fresh replays.
 
-    It is run, beside that, in every environment that one of its views names.  A library that has not answered after
-    ``timeout`` seconds in all, two minutes by itself, counts as not run.
+    It is the witness that it was, with other observations; ``render`` tells what the runs came to, as the command does, where
+    it is given what this returns itself.  It is run, beside that, in every environment that one of its views names.  A library
+    that has not answered after ``timeout`` seconds in all, two minutes by itself, counts as not run.
     """
     with _limited(timeout):
         return _replayed(witness, library, batch, device)
 
 
-def _replayed(witness: Witness | str | os.PathLike[str], library: Libraries, batch: Batches, device: str) -> Witness:
+def _replayed(witness: Witness | str | os.PathLike[str], library: Libraries, batch: Batches, device: str) -> Replayed:
+    from fpsynth.confirmation import Replayed
     from fpsynth.confirmation import replay as run
 
     libraries, batches = libraries_of(library, device), batches_of(batch, device)
     check_batches(batches)
-    return run(loaded(witness), libraries=libraries, batches=batches, device=device)
+    return Replayed.of(run(loaded(witness), libraries=libraries, batches=batches, device=device))
 
 
 def explain(
@@ -69,8 +72,9 @@ def explain(
     ``form``, ``unicode``, ``colour`` and ``width`` as in ``render``, ``timeout`` as in ``check``.
     """
     from fpsynth.report.renderers.style import Style
-    from fpsynth.report.telling import rendered
+    from fpsynth.report.telling import rendered, require_form
 
+    require_form(form)
     with _limited(timeout):
         return rendered(explained(witness)[0], form, Style(unicode, colour, width))
 
@@ -78,12 +82,15 @@ def explain(
 def render(subject: Subject, form: str = "text", *, unicode: bool = True, colour: bool = False, width: int = 96) -> str:
     """Return the report on what a function of fpsynth has returned, or on a witness: the one that the command prints.
 
+    Of what ``replay`` returns it is a line per environment, and who confirms the witness; of any other witness what it is.
+
     ``form``: "text" for a terminal, or "json", its sections, paragraphs, tables and figures as one object.  Of text,
     ``unicode`` False gives ASCII only, ``colour`` adds ANSI codes, ``width`` is in columns, kept between 60 and 200.
     """
     from fpsynth.report.renderers.style import Style
-    from fpsynth.report.telling import rendered, story
+    from fpsynth.report.telling import rendered, require_form, story
 
+    require_form(form)
     return rendered(story(subject), form, Style(unicode, colour, width))
 
 
@@ -112,7 +119,7 @@ def explained(witness: Witness | str | os.PathLike[str]) -> tuple[Story, CheckRe
 
 def loaded(witness: Witness | str | os.PathLike[str]) -> Witness:
     """The witness itself, or what its file holds.  Raises InputError where it claims nothing, or nothing that is known."""
-    from fpsynth.synthesis.requests.table import WITNESSED
+    from fpsynth.synthesis.table import WITNESSED
     from fpsynth.synthesis.ties.certification import REAL_CERTIFIERS
     from fpsynth.witness import Witness, load
 

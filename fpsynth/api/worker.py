@@ -103,7 +103,7 @@ class _Handler:
 
 def out_of_time(seconds: float) -> str:
     """Why there is no answer after so many seconds."""
-    return f"the time limit of {seconds:g} s is over (--timeout)"
+    return f"the time limit of {seconds:g} s is over (timeout)"
 
 
 def _true(result: CheckResult) -> bool:

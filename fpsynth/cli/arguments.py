@@ -14,7 +14,7 @@ from fpsynth.cli.verifier_arguments import add_verifiers
 from fpsynth.synthesis.requests.fields import Request
 from fpsynth.synthesis.requests.reading import batches_of, integers, libraries_of
 from fpsynth.synthesis.requests.shared import KNOWN, SIZES
-from fpsynth.synthesis.requests.table import DIVERGENCES, QUESTIONS
+from fpsynth.synthesis.table import DIVERGENCES, QUESTIONS
 from fpsynth.version import __version__
 
 _COLUMNS = 80

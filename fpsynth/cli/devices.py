@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from fpsynth.synthesis.requests.table import environments_of
+from fpsynth.synthesis.table import environments_of
 
 
 def require_devices(arguments: Namespace) -> None:

@@ -16,7 +16,7 @@ from fpsynth.cli.written import partners, written_lines
 from fpsynth.files import shown
 from fpsynth.synthesis.requests.libraries import MatrixRequest, RevealRequest
 from fpsynth.synthesis.requests.looking import TreeRequest
-from fpsynth.synthesis.requests.table import DIVERGENCES, QUESTIONS
+from fpsynth.synthesis.table import DIVERGENCES, QUESTIONS
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.result import Result
@@ -123,11 +123,13 @@ def tree(arguments: Namespace, console: Console) -> Outcome:
     """Print or compare orders."""
     from fpsynth.cli.places import require_free_file
     from fpsynth.files import write_atomically
+    from fpsynth.report.orders import require_drawn
 
+    form = "unicode" if arguments.form is None else arguments.form
+    require_drawn(form)
     if arguments.out is not None:
         require_free_file(arguments.out)
     found = api.tree(**keywords(arguments, TreeRequest))
-    form = "unicode" if arguments.form is None else arguments.form
     drawn = found.drawn(form, unicode=console.unicode(), width=console.width()) if found.other is None else found.compared()
     if arguments.out is not None:
         write_atomically(arguments.out, drawn if drawn.endswith("\n") else drawn + "\n", new=True)

@@ -16,7 +16,8 @@ from fpsynth.cli.places import require_writable
 from fpsynth.cli.written import partner_lines
 from fpsynth.errors import InputError
 from fpsynth.files import shown
-from fpsynth.synthesis.requests.libraries import CompareRequest
+from fpsynth.synthesis.requests.applying import refuse_made_up
+from fpsynth.synthesis.requests.libraries import CompareRequest, RevealRequest
 from fpsynth.synthesis.requests.reading import integers
 from fpsynth.synthesis.requests.verifying import VerifyRequest
 from fpsynth.wording import counted
@@ -82,14 +83,13 @@ def verify(arguments: Namespace, console: Console) -> Outcome:
 
 def reveal_network(arguments: Namespace, console: Console) -> Outcome:
     """Each layer of a network; for ``reveal --network``."""
-    one_layer = {"out": arguments.out, "outputs": arguments.outputs, "bias": arguments.bias or None}
-    for name, value in one_layer.items():
-        if value is not None:
-            raise InputError(f"--{name} is of one layer: leave it out with --network (--json prints all that was revealed)")
+    refuse_made_up(RevealRequest, keywords(arguments, RevealRequest))
+    if arguments.out is not None:
+        raise InputError("--out is of one layer: leave it out with --network (--json prints all that was revealed)")
     found = api.reveal_network(
         arguments.network,
         arguments.environment,
-        batch=1 if arguments.batch is None else integers("the batch sizes")(arguments.batch),
+        batch=None if arguments.batch is None else integers("the batch sizes")(arguments.batch),
         threads=arguments.threads,
         dtype=arguments.dtype,
         vectors=arguments.vectors,

@@ -64,8 +64,8 @@ class PointBenchmark:
             return "unknown", "nothing: the logits of the input are not known exactly"
         if self._satisfied(logits):
             return "sat", "exact logits of the input"
-        alone = self.region.lower == self.region.upper
-        return ("unsat", "exact logits of the input, which is all of the box") if alone else ("unknown", "nothing")
+        alone = "exact logits of the input, the only one that is asked about"
+        return ("unsat", alone) if self.region.alone else ("unknown", "nothing")
 
     def _satisfied(self, logits: tuple[Fraction, ...]) -> bool:
         """Whether another logit is at least that of the believed class: what the queries ask for."""
@@ -90,4 +90,5 @@ class PointBenchmark:
             f"{w.question}, {w.format.name}, network {size_text(w.network)}",
             f"class {self.label} in {w.reference.label}, class {self.wrong_label} in {w.deployed.label}, both at:",
             *(f"  X_{k} = {decimal_text(x)}" for k, x in enumerate(w.point)),
+            "what follows asks about that input alone" if self.region.alone else "what follows asks about a box around it",
         ]

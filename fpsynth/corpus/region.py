@@ -34,7 +34,7 @@ Affine = tuple[tuple[Fraction, ...], Fraction]
 
 @dataclass(frozen=True)
 class Region:
-    """A box around the certified point that contains the counterexample."""
+    """A box around the certified point that contains the counterexample, or, where they are one point, that point alone."""
 
     lower: tuple[Fraction, ...]
     """One number of the network's format per input; the bounds belong to the box."""
@@ -43,6 +43,11 @@ class Region:
     """Proved: over the reals every point of the box has the class of the certified point."""
     proof: str = ""
     """How that was proved, in words; empty where it was not."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one point, and no box."""
+        return self.lower == self.upper
 
 
 def choose_region(

@@ -24,6 +24,7 @@ from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Program, Round
+from fpsynth.workers.deadlines import require_time
 
 _ROWS = 1024
 """Points that are held at a time."""
@@ -60,7 +61,7 @@ def network_outputs(network: Network, points: Floats, deployment: Deployment) ->
     bits are those of the exact interpreter.  Raises InputError for exact arithmetic, for points of another shape than the
     network's, where an arithmetic reads a number that its format does not hold, and for what has no arithmetic: a batch
     normalisation, which must be folded first, a division of a sum that is not finite, or in a format and rounding that arrays
-    do not divide in.
+    do not divide in.  Raises OutOfTimeError between layers and parts of them.
     """
     graph, step = network.logits, _step(network.logits, deployment)
     flat = flat_points(graph, points)
@@ -92,6 +93,7 @@ def _step(graph: Network, deployment: Deployment) -> Callable[[Node, Sequence[_V
     """How a node's values follow from those of its inputs."""
 
     def step(node: Node, inputs: Sequence[_Values]) -> _Values:
+        require_time()
         values, structure = _joined(inputs), graph.structure(node.name)
         if isinstance(structure, Sums):
             return _Layer(node.name, structure, deployment, graph.sums.index(node.name)).computed(values)
@@ -162,6 +164,7 @@ class _Layer:
         result = np.empty((points, sums.groups, sums.classes, sums.positions))
         threads = _cores() if points * sums.outputs * sums.terms > _LARGE else 1
         for number in range(sums.groups):
+            require_time()
             weight = np.ones((1, sums.terms)) if sums.weight is None else sums.weight[number]
             layer = LayerSums(
                 moved(first, number * sums.group_stride),

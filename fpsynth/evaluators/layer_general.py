@@ -9,6 +9,7 @@ import numpy as np
 from fpsynth.aliases import Floats
 from fpsynth.evaluators.layer_groups import FloatArray, Group, Indices, LayerSums
 from fpsynth.evaluators.programs import program_sums
+from fpsynth.workers.deadlines import require_time
 
 _MEMORY = 1 << 22
 """Float64 numbers that one step of the evaluation may hold."""
@@ -21,6 +22,7 @@ def general_sums(layer: LayerSums, group: Group, inputs: FloatArray, addends: Se
     flat = outputs.reshape(-1)
     size = max(1, _MEMORY // len(group.program.leaves))
     for start in range(0, flat.size, size):
+        require_time()
         row, position, channel = np.unravel_index(np.arange(start, min(start + size, flat.size)), shape)
         where = (row, group.positions[position], group.channels[channel])
         flat[start : start + size] = element_sums(layer, group, inputs, addends, where)

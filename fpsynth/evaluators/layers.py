@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from fpsynth.evaluators.layer_check import fault
 from fpsynth.evaluators.layer_groups import FloatArray, Group, LayerSums, groups
 from fpsynth.evaluators.layer_tasks import Block, LayerTask
 from fpsynth.evaluators.layer_ways import ArrayLibrary, Evaluation, Way, evaluation, group_outputs, missing, ready, refusal
+from fpsynth.workers.deadlines import require_time
 
 WAYS = (Way.COMPILED, Way.ARRAYS, Way.GENERAL)
 _MEMORY = 1 << 26
@@ -62,7 +64,7 @@ def layer_sums(
     layer's format in any dtype that holds them exactly, which is not checked.  ``ways`` are those that may be used, in this
     order; what none of them does is evaluated in the general way.  ``library``: what the arrays way works with; numpy.
     Raises InputError for shapes that do not fit, for taps beyond the edge that a program cannot do without, and where the
-    processor flushes subnormal numbers.
+    processor flushes subnormal numbers; OutOfTimeError between blocks of rows.
     """
     _require_shapes(layer, inputs, addends)
     outputs = np.empty((len(inputs), layer.positions, layer.channels), layer.dtype)
@@ -70,6 +72,7 @@ def layer_sums(
     chosen = [_choose(layer, group, inputs.shape[1], ways, library or ArrayLibrary(), refused) for group in groups(layer)]
 
     def work(start: int) -> None:
+        require_time()
         rows = slice(start, start + size)
         block, added = Block(layer.format, inputs[rows]), [addend[rows] for addend in addends]
         for one in chosen:
@@ -94,7 +97,10 @@ def _for_each(work: Callable[[int], None], starts: range, threads: int) -> None:
             work(start)
         return
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, starts))
+        # each in a copy of what holds here: the time that is left is known there, too
+        running = [pool.submit(copy_context().run, work, start) for start in starts]
+        for one in running:
+            one.result()
 
 
 def _require_shapes(layer: LayerSums, inputs: FloatArray, addends: Sequence[FloatArray]) -> None:

@@ -15,6 +15,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.gathering import pieces
 from fpsynth.networks.layers.structure import PADDING, Normalisation, Rearrangement, Selection, Sums, Taps, moved
 from fpsynth.networks.network import Network, Node
+from fpsynth.workers.deadlines import require_time
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def exact_logits(network: Network, point: Sequence[float]) -> tuple[Fraction, ..
     """The logits at ``point`` (one number per input, row-major) in exact arithmetic, one per output.
 
     The general interpreter would reduce a fraction to lowest terms after each operation, which takes minutes for 100 000
-    weights.  Raises InputError for a batch normalisation whose factor is irrational.
+    weights.  Raises InputError for a batch normalisation whose factor is irrational, and OutOfTimeError.
     """
     return node_values(network, point)[network.logits.output]
 
@@ -45,6 +46,7 @@ def node_values(network: Network, point: Sequence[float], wanted: Collection[str
     found: dict[str, tuple[Fraction, ...]] = {}
 
     def step(node: Node, inputs: Sequence[_Exact]) -> _Exact:
+        require_time()
         values, structure = _joined(inputs), graph.structure(node.name)
         if isinstance(structure, Sums):
             result = _summed(node.name, structure, values)
@@ -94,6 +96,7 @@ def _products(sums: Sums, values: _Exact) -> _Exact:
     for group in range(sums.groups):
         for position, read in enumerate(_rows_of(sums.taps, group * sums.group_stride)):
             given = [inputs[k] for k in read]
+            require_time()
             for of_class in range(sums.classes):
                 start = (group * sums.classes + of_class) * terms
                 total = sum(map(mul, weights.numerators[start : start + terms], given)) if weights.numerators else sum(given)

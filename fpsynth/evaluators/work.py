@@ -72,7 +72,7 @@ def require_affordable(what: str, work: Effort) -> None:
     """Raise BeyondReachError, which says what is too large, for what, and what to do, unless ``what`` may be computed."""
     left = time_left(math.inf)
     given = FILE_TIME if math.isinf(left) else left
-    more = f"give more time (--timeout {math.ceil(MARGIN * work.seconds / SHARE)})"
+    more = f"give more time (timeout {math.ceil(MARGIN * work.seconds / SHARE)})"
     require_within(what, work, min(given, max(SHARE * given, LEAST)), f" of the {given:.3g} s that are left: {more}")
 
 

@@ -56,12 +56,20 @@ SETTABLE: frozenset[str] = frozenset(KERNEL_VARIABLES) - {"LD_PRELOAD"}
 """Those that an environment may name.  An environment may come from a file that somebody else wrote: whatever could have the
 process load or run something else (LD_PRELOAD, PYTHONPATH, plug-ins of the libraries) is not among them."""
 
+_COUNTING = frozenset(name for name in KERNEL_VARIABLES if "THREADS" in name) | {"NPROC", "MKL_DYNAMIC", "CUDA_VISIBLE_DEVICES"}
+"""Those that say how many threads or devices there are, and leave what a library does by default as it is."""
+
 _FEATURES = re.compile(r"s?sse|avx|fma|f16c|amx|asimd|fphp|sve|sme(?!p)|bf16|i8mm|neon|vsx")
 
 
 def kernel_variables() -> dict[str, str]:
     """Those of KERNEL_VARIABLES that are set."""
     return {name: os.environ[name] for name in KERNEL_VARIABLES if name in os.environ}
+
+
+def defaults_may_differ() -> bool:
+    """Whether a variable that is set here may have changed what a library does by default, such as TF_DETERMINISTIC_OPS."""
+    return not _COUNTING.issuperset(kernel_variables())
 
 
 @cache

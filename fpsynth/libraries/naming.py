@@ -10,7 +10,7 @@ from fpsynth.errors import InputError
 from fpsynth.libraries.base import Library
 from fpsynth.libraries.calls import call_text, full_text
 from fpsynth.libraries.kernels import Environment, Kernel, Pairs
-from fpsynth.libraries.machine import SETTABLE
+from fpsynth.libraries.machine import SETTABLE, defaults_may_differ
 from fpsynth.libraries.registry import NAMES, library_named
 
 _NUMBERS = ("batch", "outputs", "row", "output", "threads")
@@ -46,9 +46,16 @@ def parse_network_environment(text: str) -> Environment:
     layer's outputs and output.
 
     One of the library's variants may be named between them; otherwise it is the first, which ``str`` leaves out however it
-    was written, as it does switches that say the default.  So one environment has one name.  Raises InputError as
-    ``parse_environment`` does.
+    was written, as it does switches that say the default, unless a variable or a GPU may have changed what that is.  So one
+    environment has one name.  Raises InputError as ``parse_environment`` does.
     """
+    environment = _whole(text)
+    library = library_named(environment.library)
+    return replace(environment, switches=_needed(environment, library))
+
+
+def _whole(text: str) -> Environment:
+    """The environment of a whole network, with all the switches that the text says."""
     name, _, rest = text.partition(":")
     library = library_named(name)
     operation = rest.partition(":")[0]
@@ -61,26 +68,28 @@ def parse_network_environment(text: str) -> Environment:
         environment = _with_options(Environment(name, library.variants[0], whole=True), rest, library)
     if environment.outputs is not None or environment.output is not None:
         raise InputError("outputs and output are of one layer: leave them out where a whole network is run")
-    return _plainly(environment, library)
+    return replace(environment, whole=environment.operation == library.variants[0])
 
 
-def _plainly(environment: Environment, library: Library) -> Environment:
-    """The environment of a whole network as it is always written."""
-    changed = tuple((name, value) for name, value in environment.switches if value != library.switches[name][0])
-    # a variable of the process, or what is set on a GPU, may have changed the default
-    plain = environment.device == "cpu" and not environment.settings
-    switches = changed if plain else environment.switches
-    return replace(environment, switches=switches, whole=environment.operation == library.variants[0])
+def _needed(environment: Environment, library: Library) -> Pairs:
+    """The switches that an environment is named with: those that say the default only where that may be another one.
+
+    A variable of its own may have changed it, one that is set here and that its process inherits, or what is set on a GPU.
+    """
+    if environment.device != "cpu" or environment.settings or defaults_may_differ():
+        return environment.switches
+    return tuple((name, value) for name, value in environment.switches if value != library.switches[name][0])
 
 
 def parse_placed(text: str) -> Environment:
     """Read the environment of a view: of one layer, or, where the text names no operation, of a whole network.
 
-    Raises InputError as ``parse_environment`` does.
+    It keeps the switches that it was written with: they are what was run, whatever variables are set where it is read.  Raises
+    InputError as ``parse_environment`` does.
     """
     operation = text.partition(":")[2].partition(":")[0]
     whole = text.partition(":")[0] in NAMES and ":" in text and "=" in operation
-    return parse_network_environment(text) if whole else parse_environment(text)
+    return _whole(text) if whole else parse_environment(text)
 
 
 def _with_options(environment: Environment, options: str, library: Library) -> Environment:

@@ -54,8 +54,7 @@ class OrderTree:
 
     def drawn(self, form: str = "unicode", *, unicode: bool = True, width: int = 96) -> str:
         """The order in one of FORMS.  Raises InputError for an unknown form, and for what is too large to be drawn."""
-        if form not in FORMS:
-            raise unknown_name("form", form, FORMS)
+        require_drawn(form)
         match form:
             case "text":
                 return str(fixed_order(self.tree))
@@ -91,6 +90,12 @@ class OrderTree:
             "same": self.same,
             "difference": None if at is None else {"leaves": [at.i, at.j, at.k], "first": at.in_a, "second": at.in_b},
         }
+
+
+def require_drawn(form: str) -> None:
+    """Raise InputError for what no order is drawn as."""
+    if form not in FORMS:
+        raise unknown_name("form", form, FORMS)
 
 
 def read_tree(order: str, terms: int | None = None, compare: str | None = None) -> OrderTree:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from fpsynth.aliases import Json
+from fpsynth.confirmation import Replayed
 from fpsynth.errors import InputError
 from fpsynth.report.renderers.json import story_json
 from fpsynth.report.renderers.style import Style
@@ -15,6 +16,7 @@ from fpsynth.report.stories.divergences import DivergenceTeller
 from fpsynth.report.stories.explained_divergences import divergence_explained
 from fpsynth.report.stories.explained_ties import tie_explained
 from fpsynth.report.stories.graphs import GraphTeller, graph_explained, on_a_graph
+from fpsynth.report.stories.listings import replay_story
 from fpsynth.report.stories.teller import Teller
 from fpsynth.report.stories.ties import TieTeller
 from fpsynth.report.stories.unanswered import unanswered_parts
@@ -50,8 +52,11 @@ def story(subject: Subject) -> Story:
     """Return the report on what a question was answered with.
 
     Of a result: found (with every witness), impossible (with the proof) or unknown.  A sequence holds reveals, of layers or of
-    whole networks.  Raises InputError for anything else, and where a view of a witness has no logits.
+    whole networks.  Of a witness what it is; of one that was replayed just now what its runs came to.  Raises InputError for
+    anything else, and where a view of a witness has no logits.
     """
+    if isinstance(subject, Replayed):
+        return replay_story(subject)
     if isinstance(subject, Witness):
         return Story(teller(subject).parts())
     if not isinstance(subject, Result):
@@ -125,8 +130,13 @@ def teller(witness: Witness) -> Teller:
     return TieTeller(witness) if witness.two_points else DivergenceTeller(witness)
 
 
-def rendered(told: Story, form: str, style: Style) -> str:
-    """A story in one of the forms of ``RENDERERS``.  Raises InputError for another."""
+def require_form(form: str) -> None:
+    """Raise InputError for what no story is rendered as: before anything is done that is to be told."""
     if form not in RENDERERS:
         raise InputError(f"unknown form {form!r}: a report is rendered as {' or '.join(RENDERERS)}")
+
+
+def rendered(told: Story, form: str, style: Style) -> str:
+    """A story in one of the forms of ``RENDERERS``.  Raises InputError for another."""
+    require_form(form)
     return RENDERERS[form](told, style)

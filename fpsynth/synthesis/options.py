@@ -14,6 +14,9 @@ from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, c
 
 __all__ = ["Options", "Progress"]
 
+VECTORS = 10_000
+"""Hostile vectors that a reveal is checked on, where nobody says how many."""
+
 
 @dataclass(frozen=True)
 class Options(Request):
@@ -29,7 +32,14 @@ class Options(Request):
     seed: int = asked(0, shared.SEED)
     timeout: float = asked(60.0, shared.TIMEOUT)
     jobs: int | None = asked(None, shared.JOBS)
-    vectors: int = asked(10_000, shared.VECTORS)
+    vectors: int | None = asked(
+        None,
+        replace(
+            shared.VECTORS,
+            help=f"hostile vectors that check a reveal (default {VECTORS})",
+            record=lambda request: request.vectors_used,
+        ),
+    )
     replay: bool = asked(True, shared.REPLAY)
     library: Libraries = asked(None, shared.LIBRARY)
     batch: Batches = asked(None, shared.BATCH)
@@ -51,6 +61,11 @@ class Options(Request):
     def format(self) -> Format:
         """Format of numbers, and of an arithmetic that names none."""
         return format_named(self.dtype)
+
+    @property
+    def vectors_used(self) -> int:
+        """Hostile vectors that a reveal is checked on."""
+        return VECTORS if self.vectors is None else self.vectors
 
     @property
     def libraries(self) -> Sequence[str]:

@@ -73,7 +73,7 @@ def _sides(
     require_outputs(texts, outputs, least, "a class")
     shape = shape_for(texts, terms, outputs, least)
     require_size(terms, shape.outputs)
-    with Sides(request.format, shape, vectors=request.vectors, seed=request.seed, progress=request.progress) as sides:
+    with Sides(request.format, shape, vectors=request.vectors_used, seed=request.seed, progress=request.progress) as sides:
         names = ["a", "b", *(f"silent{k}" for k in range(1, len(texts) - 1))]
         roles = ["reference", "deployed", *["silent"] * (len(texts) - 2)]
         described = list(zip(texts, names, roles, strict=True))
@@ -85,7 +85,7 @@ def _checked(request: OrderRequest, shape: Shape, views: Sequence[View]) -> Orde
     """The request for these sides.  Raises InputError for whatever is known to be refused before they are measured."""
     request = fitted(request, views)
     if request.magnified:
-        require_further_layers(views, "--max-weight" if request.max_weight is not None else "a box or a threshold")
+        require_further_layers(views, "max_weight" if request.max_weight is not None else "a box or a threshold")
     if request.dependent:
         require_detectable(views, _last_layer(request, shape), _where(request), request.bound)
     else:
@@ -136,7 +136,7 @@ def _contest(request: OrderRequest, shape: Shape, views: tuple[View, ...], groun
         predicate=predicate,
         zeros=not request.camouflage,
         seed=request.seed,
-        vectors=request.vectors,
+        vectors=request.vectors_used,
     )
 
 
@@ -351,5 +351,5 @@ def _interval_contest(request: IntervalRequest, shape: Shape, whole: IntervalQue
         box=lambda point: box_around(whole, point) if whole.radius else (),
         widening=whole.widening,
         seed=request.seed,
-        vectors=request.vectors,
+        vectors=request.vectors_used,
     )

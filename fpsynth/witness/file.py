@@ -24,7 +24,7 @@ __all__ = ["MAX_BYTES", "files_beside", "from_json", "load", "parse", "save", "t
 
 MAX_BYTES = 64 << 20
 """The largest witness file that is read: a network of some 250 000 weights in float32."""
-NEEDED = "a witness file (JSON, written by fpsynth with --out)"
+NEEDED = "a witness file (JSON, written by fpsynth)"
 
 
 def to_json(witness: Witness, *, beside: PathLike | None = None) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from fpsynth.synthesis.requests.fields import Option, asked, between
 from fpsynth.synthesis.requests.order import OrderRequest
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import Result
     from fpsynth.witness.data import View
 
 
@@ -37,10 +36,6 @@ class LanesRequest(OrderRequest):
     only_in: str | None = field(default=None, init=False)
     network: str | os.PathLike[str] | None = field(default=None, init=False)
     points: str | os.PathLike[str] | None = field(default=None, init=False)
-
-    def answer(self) -> Result:
-        """Find a network and an input on which a sum in one lane and one in ``lanes`` lanes disagree."""
-        return super().answer()
 
     @classmethod
     def why(cls, a: View, b: View) -> str:

@@ -85,7 +85,7 @@ def archive_bytes(path):
 def test_witness_commands_say_what_a_file_is_and_what_they_take(command, kind, tmp_path, capsys):
     FILES[kind](tmp_path / "file")
     said = one_line(capsys, command, tmp_path / "file")
-    assert f"file is {kind}; what is needed is a witness file (JSON, written by fpsynth with --out)" in said
+    assert f"file is {kind}; what is needed is a witness file (JSON, written by fpsynth)" in said
 
 
 @pytest.mark.parametrize("kind", FILES)

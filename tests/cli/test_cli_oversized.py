@@ -29,7 +29,7 @@ def test_a_file_is_refused(tmp_path, name, command):
     path.write_text(json.dumps(HOSTILE[name]()))
     line = refused(fpsynth_here(*command[:1], path, *command[1:], "--timeout", "40"))
     assert re.search(r"takes some [0-9.e+]+ (s|h|GiB of memory) \([0-9]+ numbers added, selected or moved\)", line)
-    assert re.search(r"give more time \(--timeout [0-9]+\)|only a smaller network", line)
+    assert re.search(r"give more time \(timeout [0-9]+\)|only a smaller network", line)
 
 
 def test_a_replay_of_a_tie_that_does_not_say_its_logits_is_refused(tmp_path):

@@ -143,7 +143,7 @@ def test_an_explanation_of_what_is_not_true_does_not_end_with_0(tmp_path):
 def test_when_the_time_is_over_the_answer_is_unknown(command, tmp_path):
     save(triple(4096), tmp_path / "large.json")
     done = fpsynth(command, tmp_path / "large.json", "--timeout", "0.01")
-    assert (done.returncode, done.stdout, done.stderr) == (3, "unknown: the time limit of 0.01 s is over (--timeout)\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "unknown: the time limit of 0.01 s is over (timeout)\n", "")
     as_data = fpsynth(command, tmp_path / "large.json", "--timeout", "0.01", "--json")
     assert (as_data.returncode, json.loads(as_data.stdout)["verdict"]) == (3, "unknown")
 

@@ -19,6 +19,7 @@ from fpsynth.rounding import from_fraction, representable
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 from fpsynth.synthesis.given.order import GivenOrder, order_of_network
 from fpsynth.synthesis.given.views import Given
+from fpsynth.witness.data import only_point
 
 CONVOLUTIONAL = convolutional(2)
 
@@ -78,6 +79,39 @@ def test_an_input_whose_real_class_is_another_is_a_counterexample_over_the_reals
     assert benchmark.expected()["real"] == ("sat", "exact logits of the input")
     unknown = PointBenchmark(replace(believed_wrongly, real=()))
     assert unknown.expected()["real"] == ("unknown", "nothing: the logits of the input are not known exactly")
+
+
+def comments(folder):
+    texts = [path.read_text() for path in folder.iterdir() if path.name.endswith(".vnnlib")]
+    assert len(texts) == 3
+    return [line for text in texts for line in text.splitlines() if line.startswith(";")]
+
+
+@pytest.mark.parametrize("real", [True, False], ids=["exact logits", "none"])
+def test_one_input_alone_is_called_no_box(believed_wrongly, tmp_path, real):
+    label = PointBenchmark(believed_wrongly).wrong_label
+    logits = tuple(Fraction(1 if k == label else 2) for k in range(2)) if real else ()  # whose class is the believed one
+    write_divergence_folder(replace(believed_wrongly, real=logits), tmp_path / "w")
+    told = comments(tmp_path / "w")
+    assert not [line for line in told if "box" in line]
+    assert told.count("; what follows asks about that input alone") == 3
+    if real:
+        assert "; expected over real: unsat (exact logits of the input, the only one that is asked about)" in told
+
+
+def test_a_box_is_called_one(believed_rightly):
+    label = PointBenchmark(believed_rightly).label
+    inside = next(
+        point
+        for point in drawn(40, 25, seed=6).tolist()
+        if (logits := exact_logits(CONVOLUTIONAL, point)).index(max(logits)) == label
+    )
+    far = replace(believed_rightly, points=only_point(tuple(inside)))  # from the boundary, which a witness never is
+    region = PointBenchmark(far).region
+    assert all(low < up for low, up in zip(region.lower, region.upper, strict=True))
+    texts = [text.decode() for name, text in PointBenchmark(far).files().items() if name.endswith(".vnnlib")]
+    assert len(texts) == 3
+    assert all("; what follows asks about a box around it\n" in text for text in texts)
 
 
 def test_the_files_beside_the_witness_say_just_that(believed_rightly, tmp_path):

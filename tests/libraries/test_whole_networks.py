@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
+from fpsynth.libraries.machine import KERNEL_VARIABLES
 from fpsynth.libraries.naming import parse_environment, parse_network_environment, parse_placed
 from fpsynth.libraries.sending import (
     network_from_message,
@@ -17,6 +18,14 @@ from fpsynth.libraries.sending import (
 )
 from fpsynth.networks.layers import AveragePooling, Clip, Convolution, Dense, Flatten, Pad, ReLU
 from fpsynth.networks.network import Network, Node
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever chooses kernels in the shell that runs the tests."""
+    for name in KERNEL_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
 
 TEXTS = [
     ("torch", "torch:batch=1", "linear"),
@@ -57,6 +66,40 @@ def test_a_switch_that_says_the_default_stays_where_something_else_may_have_chan
     variable = "tensorflow:TF_DETERMINISTIC_OPS=1,deterministic=off"
     assert "deterministic=off" in str(parse_network_environment(variable))
     assert "tf32=off" in str(parse_network_environment("torch:device=cuda,tf32=off"))
+
+
+VARIABLES = {
+    "TF_ENABLE_ONEDNN_OPTS": "tensorflow:xla=off",
+    "TF_DETERMINISTIC_OPS": "tensorflow:deterministic=off",
+    "NVIDIA_TF32_OVERRIDE": "torch:compile=off",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "torch:deterministic=off",
+    "XLA_FLAGS": "jax:precision=default",
+    "JAX_DEFAULT_MATMUL_PRECISION": "jax:precision=default",
+}
+
+
+@pytest.mark.parametrize(("variable", "text"), VARIABLES.items())
+def test_it_stays_where_a_variable_of_the_process_may_have_changed_the_default(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+) -> None:
+    library, said = text.split(":")
+    name, default = str(parse_network_environment(library)), str(parse_network_environment(text))
+    assert said not in default
+    assert default == name  # two spellings of one environment
+    monkeypatch.setenv(variable, "1")
+    kept = parse_network_environment(text)
+    assert said in str(kept)
+    assert said in ",".join("=".join(pair) for pair in kept.process.switches)
+    assert parse_network_environment(str(kept)) == kept
+    assert str(parse_network_environment(library)) == name
+    monkeypatch.delenv(variable)
+    assert parse_placed(str(kept)) == kept  # a file says what was run, wherever it is read
+
+
+def test_a_number_of_threads_changes_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "1")
+    assert str(parse_network_environment("torch:compile=off")) == "torch:batch=1"
 
 
 @pytest.mark.parametrize("text", ["torch:linear:batch=4,outputs=3,output=1", "torch:sum:batch=1", "numpy:dot:row=0"])

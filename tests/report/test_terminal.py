@@ -65,7 +65,7 @@ def test_the_optimal_witness_has_its_ratio_as_a_power_of_two_and_its_proof():
 def test_an_upper_bound_without_proof_of_optimality():
     assert "no ratio above 16777216 (2^24) is possible" in report(found(known(), upper_bound=Fraction(2**24)))
     assert "possible; this one reaches it" in report(found(optimal(), upper_bound=Fraction(2**24)))
-    assert "the largest ratio is not known: --prove asks for a proof" in report(found(known()))
+    assert "the largest ratio is not known: prove asks for a proof" in report(found(known()))
 
 
 def test_libraries_with_one_outcome_share_a_line():

@@ -14,7 +14,7 @@ from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.divergences import Decision, concluded
 from fpsynth.synthesis.grounds import Ground
-from fpsynth.synthesis.requests.divergences import OrderRequest
+from fpsynth.synthesis.requests.order import OrderRequest
 from fpsynth.synthesis.settings import Clock
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Provenance

@@ -30,7 +30,7 @@ from fpsynth.synthesis.positions import answer
 from fpsynth.synthesis.positions.answer import same_everywhere
 from fpsynth.synthesis.positions.measuring import measured_twin
 from fpsynth.synthesis.positions.pairs import PositionPair, build, pairs
-from fpsynth.synthesis.requests.divergences import TwinRequest
+from fpsynth.synthesis.requests.positions import TwinRequest
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.data import View, Witness

@@ -115,7 +115,7 @@ def test_too_little_time_is_no_proof() -> None:
         ({"gap": -1}, "a gap must be above 0"),
         ({"gap": float("nan")}, "the gap must be a finite number"),
         ({"max_weight": 0}, "the largest weight must be above 0"),
-        ({"box": "0:1", "threshold": "0>1"}, "choose one of --box and --threshold"),
+        ({"box": "0:1", "threshold": "0>1"}, "choose one of box and threshold"),
         ({"box": "0:1", "camouflage": True}, "cannot be camouflaged"),
         ({"threshold": "first>1"}, "must have the form FEATURE>VALUE"),
         ({"terms": 0}, "the number of terms must be from 1 to 4096"),

@@ -24,7 +24,7 @@ from fpsynth.synthesis.comparing.compared import require_comparable
 from fpsynth.witness import from_json
 from fpsynth.workers.deadlines import FILE_TIME, within
 
-ADVICE = ("give more time (--timeout", "only a smaller network", "longer than what is read")
+ADVICE = ("give more time (timeout", "only a smaller network", "longer than what is read")
 SOON = 20.0
 """Seconds of the processor in which a file that takes hours is refused, whatever else the machine does."""
 
@@ -52,7 +52,7 @@ def test_a_small_file_that_takes_hours_is_refused_at_once(name):
 
 def test_what_is_too_long_for_one_time_limit_is_not_for_another():
     data = witness(chain(pad(0, 299), node("relu"), *largest(300)), REAL, ONE_BY_ONE)
-    with within(0.5), pytest.raises(BeyondReachError, match=r"takes some .* s \([0-9]+ numbers .*--timeout [0-9]+"):
+    with within(0.5), pytest.raises(BeyondReachError, match=r"takes some .* s \([0-9]+ numbers .*timeout [0-9]+"):
         check(from_json(data))
     with within(600.0):
         assert {finding.claim for finding in check(from_json(data)).findings if not finding.holds}
@@ -63,7 +63,7 @@ def test_the_time_that_is_advised_is_enough_to_begin(name):
     held = from_json(HOSTILE[name]())
     with within(40.0), pytest.raises(BeyondReachError) as caught:
         require_checkable(held)
-    (advised,) = re.findall(r"--timeout ([0-9]+)", str(caught.value))
+    (advised,) = re.findall(r"\(timeout ([0-9]+)\)", str(caught.value))
     assert float(advised) > FILE_TIME
     with within(float(advised) - 5.0):
         require_checkable(held)

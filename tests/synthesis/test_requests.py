@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import subprocess
 import sys
@@ -15,18 +16,21 @@ from rendered import report
 
 import fpsynth
 from fpsynth.cli.arguments import build_parser
-from fpsynth.cli.asking import add_arguments, keywords
+from fpsynth.cli.asking import add_arguments, keywords, values
 from fpsynth.cli.parser import Parser
 from fpsynth.errors import InputError
 from fpsynth.synthesis.divergences import Decision, concluded
-from fpsynth.synthesis.requests.divergences import OrderRequest, PrecisionRequest, ReluRequest, TwinRequest
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, open_options
 from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.libraries import MatrixRequest
-from fpsynth.synthesis.requests.table import QUESTIONS, environments_of
+from fpsynth.synthesis.requests.order import OrderRequest
+from fpsynth.synthesis.requests.positions import TwinRequest
+from fpsynth.synthesis.requests.precision import PrecisionRequest
+from fpsynth.synthesis.requests.relu import ReluRequest
 from fpsynth.synthesis.requests.ties import TieRequest
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.settings import Clock
+from fpsynth.synthesis.table import QUESTIONS, environments_of
 from fpsynth.synthesis.verdicts import Verdict
 
 LEAST = {"reveal": ["numpy:dot"], "tree": ["pairwise"], "compare": ["model.onnx", "--inputs", "x.npz"]}
@@ -41,7 +45,8 @@ class SweetRequest(OrderRequest):
 
     _: KW_ONLY
     sweetness: int = asked(
-        3, Option("how sweet (default %(default)s)", "N", number=int, check=between(1, 5, "the sweetness", told=True))
+        3,
+        Option("how sweet (default %(default)s)", "N", number=int, check=between(1, 5, "the sweetness", told=True), given=True),
     )
 
 
@@ -63,7 +68,8 @@ def test_a_new_option_is_an_argument_of_the_command_line(capsys: pytest.CaptureF
     assert "how sweet (default 3)" in parser.format_help()
     given = keywords(parser.parse_args(["--sweetness", "4", "--silent", "reverse", "--no-replay"]), SweetRequest)
     assert (given["sweetness"], given["silent"], given["replay"]) == (4, ["reverse"], False)
-    assert keywords(parser.parse_args([]), SweetRequest)["sweetness"] == 3
+    assert keywords(parser.parse_args([]), SweetRequest) == {}
+    assert values(parser.parse_args([]), SweetRequest)["sweetness"] == 3
     with pytest.raises(SystemExit):
         parser.parse_args(["--sweetness", "very"])
     assert "argument --sweetness: invalid int value: 'very'" in capsys.readouterr().err
@@ -95,7 +101,7 @@ def test_a_new_option_is_one_of_no_other_question() -> None:
 def test_the_command_line_and_python_have_the_same_defaults(name: str) -> None:
     (commands,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
     arguments = commands.choices[name].parse_args(LEAST.get(name, []))
-    given = keywords(arguments, QUESTIONS[name])
+    given = values(arguments, QUESTIONS[name])
     signature = inspect.signature(getattr(fpsynth, name)).parameters
     assert set(given) <= set(signature)
     for keyword, value in given.items():
@@ -154,7 +160,7 @@ def test_what_may_name_an_environment_is_said_where_it_is_asked() -> None:
         (lambda: OrderRequest(outputs=5000), "the number of outputs must be from 1 to 4096, not 5000"),
         (lambda: OrderRequest(predicate="sine"), "unknown predicate 'sine'"),
         (lambda: OrderRequest(gap="nan"), "the gap 'nan' is not a decimal number"),
-        (lambda: OrderRequest(box="0:1", threshold="0>1"), "choose one of --box and --threshold"),
+        (lambda: OrderRequest(box="0:1", threshold="0>1"), "choose one of box and threshold"),
         (lambda: TieRequest(count=0), "the number of witnesses must be from 1 to 10000"),
         (lambda: TieRequest(order="sequential+bias:1"), "places a bias"),
         (lambda: TieRequest(shape=(1.5, 2)), "a shape holds whole numbers"),  # type: ignore[arg-type]
@@ -179,3 +185,47 @@ def test_options_of_questions_are_written_down_nowhere_else_on_the_command_line(
     texts = [path.read_text("utf-8") for path in folder.glob("*.py")]
     for name in ("only_in", "only-in", "camouflage", "max_weight", "max-weight", "threshold", "min_ratio", "min-ratio"):
         assert not any(name in text for text in texts), name
+
+
+def imports_of(path: Path, modules: set[str]) -> set[str]:
+    """What a file of the package imports, within functions, too, but not for type checkers alone."""
+    named: set[str] = set()
+
+    def walk(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            return
+        if isinstance(node, ast.ImportFrom) and node.module:
+            named.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+        if isinstance(node, ast.Import):
+            named.update(alias.name for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            walk(child)
+
+    walk(ast.parse(path.read_text("utf-8")))
+    return named & modules
+
+
+def circles(imports: dict[str, set[str]]) -> list[list[str]]:
+    """The modules that are left once those are taken away, again and again, that import none of the others."""
+    left = {module: set(named) for module, named in imports.items()}
+    while free := {module for module, named in left.items() if not named & set(left)}:
+        left = {module: named for module, named in left.items() if module not in free}
+    while unread := set(left) - {name for named in left.values() for name in named}:
+        left = {module: named for module, named in left.items() if module not in unread}
+    return [sorted(left)] if left else []
+
+
+def test_a_circle_of_imports_is_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == [["b", "c"]]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_nothing_in_synthesis_imports_in_a_circle_not_even_within_functions() -> None:
+    folder = Path(fpsynth.__file__).parent
+    paths = {
+        ".".join(path.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (folder / "synthesis").rglob("*.py")
+    }
+    modules = set(paths)
+    assert {"fpsynth.synthesis.requests.order", "fpsynth.synthesis.questions", "fpsynth.synthesis.table"} <= modules
+    assert circles({module: imports_of(path, modules) for module, path in paths.items()}) == []

@@ -122,7 +122,7 @@ def test_a_proof_of_the_optimum_stands_in_the_first_witness_only():
 
 def test_an_unknown_certifier_is_refused_before_any_library_is_started():
     pool = LibraryPool(("numpy",))
-    with pytest.raises(InputError, match="--certifier"):
+    with pytest.raises(InputError, match="the certifier must be one of"):
         run(default(FLOAT32), chosen="crown", pool=pool)
     assert pool.members["numpy"].worker is None
 

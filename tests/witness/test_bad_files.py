@@ -17,7 +17,7 @@ from ties import claim
 from witnesses import RADIUS, SUPREMUM, published
 
 from fpsynth.errors import InputError
-from fpsynth.synthesis.requests.table import WITNESSED
+from fpsynth.synthesis.table import WITNESSED
 from fpsynth.witness import from_json, to_json
 from fpsynth.witness.file import parse, text
 from fpsynth.witness.schema import require_valid, witness_schema

@@ -14,7 +14,7 @@ from profiles import examples
 from test_witness_bad_files import _JSON, ABSENT, FILES, _mutate, _strings, one_short_line, outcome, shown
 
 from fpsynth.errors import InputError
-from fpsynth.synthesis.requests.table import WITNESSED
+from fpsynth.synthesis.table import WITNESSED
 from fpsynth.witness import from_json
 from fpsynth.witness.data import Sampled
 from fpsynth.witness.file import parse

@@ -9,7 +9,7 @@ from fpsynth.predicates import Telling
 from fpsynth.report.numerals import significant
 from fpsynth.report.stories.differences import differences
 from fpsynth.report.text import clean, listed
-from fpsynth.synthesis.requests.table import QUESTIONS
+from fpsynth.synthesis.table import QUESTIONS
 from fpsynth.witness.data import View, Witness
 from fpsynth.wording import counted, noun
 

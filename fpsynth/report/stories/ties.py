@@ -50,7 +50,7 @@ class TieTeller(Teller):
         """How the witness was found, and a table of all that were."""
         parts: list[Part] = [section("Search", [_search(result, self.witness)])]
         if len(result.witnesses) > 1:
-            numbered = Paragraph("Numbered as the files that --out FOLDER writes; what stands above is of 000.")
+            numbered = Paragraph("Numbered as the files of their corpus; what stands above is of 000.")
             parts.append(section(f"All {len(result.witnesses)} witnesses", [numbered, *_overview(result.witnesses)]))
         return parts
 
@@ -149,7 +149,7 @@ def _optimality(result: Result, witness: Witness) -> str:
         return clean(witness.optimum)
     if result.upper_bound is None:
         given = result.settings.get("network") is not None
-        return f"the largest {noun} is not known" + ("" if given else ": --prove asks for a proof")
+        return f"the largest {noun} is not known" + ("" if given else ": prove asks for a proof")
     bound = float(result.upper_bound)
     power = f" ({power_text(bound)})" if power_text(bound) else ""
     value = {"ratio": witness.ratio or 0.0, "radius": float(witness.claim.reach), "distance": distance(witness)}.get(noun, 0.0)

@@ -23,7 +23,7 @@ from fpsynth.synthesis.checking.predictions import (
 )
 from fpsynth.synthesis.checking.reach import require_checkable
 from fpsynth.synthesis.checking.views import construction_findings, label_findings, network_findings, tie_findings
-from fpsynth.synthesis.requests.table import WITNESSED
+from fpsynth.synthesis.table import WITNESSED
 from fpsynth.synthesis.ties.question import OBJECTIVES
 from fpsynth.witness.data import Witness
 from fpsynth.witness.kinds import misplaced

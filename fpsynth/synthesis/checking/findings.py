@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 from fpsynth.formats import Format, holds
 from fpsynth.sums.arithmetic import Arithmetic
@@ -96,3 +97,11 @@ def wording(what: str, said: str, expected: str, provenance: Provenance | None) 
         return NotChecked(what, f"the words are those of fpsynth {writer}: {said[:200]}")
     detail = f"it is {expected[:200]}" + ("" if said == expected else f", and the file says: {said[:200]}")
     return Finding(f"{what} is right", said == expected, detail)
+
+
+def short(number: Fraction) -> str:
+    """A number in a message: 12 digits, whatever its size."""
+    try:
+        return f"{float(number):.12g}"
+    except OverflowError:
+        return "a number beyond float64"

@@ -9,9 +9,9 @@ from fractions import Fraction
 from fpsynth.errors import BeyondReachError, InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.predicates import argmax
-from fpsynth.synthesis.checking.findings import Finding
+from fpsynth.synthesis.checking.findings import Finding, short
 from fpsynth.synthesis.requests.fields import Request
-from fpsynth.synthesis.requests.table import QUESTIONS
+from fpsynth.synthesis.table import QUESTIONS
 from fpsynth.verifiers.intervals import finite_bounds, network_intervals
 from fpsynth.witness.data import View, Witness
 from fpsynth.witness.prediction import arranged, predicted_logits
@@ -171,11 +171,3 @@ def named(view: View) -> str:
 def listed(numbers: Sequence[Fraction]) -> str:
     """The first few numbers of a list."""
     return ", ".join(map(short, numbers[:SHOWN])) + (f", ... ({len(numbers)} in all)" if len(numbers) > SHOWN else "")
-
-
-def short(number: Fraction) -> str:
-    """A number in a message: 12 digits, whatever its size."""
-    try:
-        return f"{float(number):.12g}"
-    except OverflowError:
-        return "a number beyond float64"

@@ -191,7 +191,7 @@ def require_comparable(network: Network, dtype: Format, inputs: int, environment
     what = f"evaluating the network at {counted(inputs, 'input')} in {counted(environments, 'environment')}"
     # for each environment in the arithmetic that is revealed and with bounds; and once with bounds for any order
     everything = batch_work(network, inputs).times(2 * environments + 1)
-    require_within(what, everything, ALL_INPUTS, ": compare at fewer inputs, or in fewer environments (--library)")
+    require_within(what, everything, ALL_INPUTS, ": compare at fewer inputs, or in fewer environments (library)")
 
 
 def _distance(logits: Floats, free: Any) -> float:

@@ -15,12 +15,9 @@ from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.given.order import GivenOrder, Running, order_of_network
 from fpsynth.synthesis.given.tie import GivenTie, tie_of_network
 from fpsynth.synthesis.given.views import Given
-from fpsynth.synthesis.requests.order import OrderRequest
+from fpsynth.synthesis.requests.order import LAYER_VECTORS, OrderRequest
 from fpsynth.synthesis.requests.ties import TieRequest
 from fpsynth.synthesis.result import Result
-
-VECTORS = 1000
-"""Hostile vectors that check a kernel of a network's layer, which has many."""
 
 
 def order_request(request: OrderRequest) -> Result:
@@ -31,7 +28,7 @@ def order_request(request: OrderRequest) -> Result:
         asked = GivenOrder(given.network, given.format, request.sides, points)
         return order_of_network(asked, given, request.timeout, request.described(), running)
 
-    return _answered(request, request.format, min(request.vectors, VECTORS), answer)
+    return _answered(request, request.format, request.vectors_used, answer)
 
 
 def tie_request(request: TieRequest) -> Result:
@@ -42,7 +39,7 @@ def tie_request(request: TieRequest) -> Result:
         asked = GivenTie(request.order, points, request.certifier_used, request.least)
         return tie_of_network(asked, given, request.timeout, request.described(), running)
 
-    return _answered(request, request.format, VECTORS, answer)
+    return _answered(request, request.format, LAYER_VECTORS, answer)
 
 
 def _answered(

@@ -15,7 +15,7 @@ from fpsynth.confirmation.replay import replay
 from fpsynth.errors import BeyondReachError, InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.evaluators.rounded import rounded_points
-from fpsynth.evaluators.work import affordable_extra, exact_work
+from fpsynth.evaluators.work import affordable_extra, exact_work, require_affordable
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
@@ -30,9 +30,12 @@ from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import Provenance, View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
 from fpsynth.wording import counted
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 MIXED = 256
 """Points of each pair of neighbours that are tried."""
+SIZED = 16
+"""Inputs by whose numbers it is estimated how long an exact evaluation takes."""
 ARGMAX = Predicate("argmax")
 
 
@@ -65,19 +68,28 @@ def order_of_network(
 ) -> Result:
     """Look for an input whose class is one in the reference and another in the deployed view, and nothing else in silent ones.
 
-    Points on the boundaries of the reference's classes are tried, within ``seconds`` from when all sides are known; what is
-    found is computed again by the exact interpreter.  Impossible is only what takes the same sums in every layer, and of
-    libraries only in the revealed arithmetics, see ``given.alike``.  Raises InputError as ``given_view``, and for a network of
-    one output, which has one class.
+    Points on the boundaries of the reference's classes are tried; what is found is computed again by the exact interpreter.
+    Reveals and search together take ``seconds``, or a moment more: the clock is looked at within evaluations, too.  Impossible
+    is only what takes the same sums in every layer, and of libraries only in the revealed arithmetics, see ``given.alike``.
+    Raises InputError as ``given_view``, and for a network of one output, which has one class; BeyondReachError where a side in
+    exact arithmetic cannot be evaluated at one point in the time that is left.
     """
     require_classes(asked.network)
     clock = Clock(seconds)
     names = ["a", "b", *(f"silent{k}" for k in range(1, len(asked.sides) - 1))]
     roles = ["reference", "deployed", *["silent"] * (len(asked.sides) - 2)]
-    views = [given_view(given, text, name, role) for text, name, role in zip(asked.sides, names, roles, strict=True)]
-    started = Clock(seconds)
-    proof = alike(views, asked.format)
-    decision = _searched(asked, views, given, started) if proof is None else _without_search(asked, views, given, proof)
+    views: list[GivenView] = []
+    try:
+        with within(seconds):
+            for text, name, role in zip(asked.sides, names, roles, strict=True):
+                views.append(given_view(given, text, name, role))
+        started = Clock(clock.left)
+        with within(started.left):
+            decision = _decided(asked, views, given, started)
+    except OutOfTimeError:
+        known = len(views) == len(asked.sides)
+        started = started if known else Clock(0.0)
+        decision = _over(seconds, "the search was done" if known else "every side was revealed")
     solved, witness = started.spent, decision.witness
     if witness is not None:
         witness = replace(witness, provenance=_provenance(given, clock, decision))
@@ -111,9 +123,34 @@ class _Decision:
     proof: Proof | None = None
 
 
+def _over(seconds: float, what: str) -> _Decision:
+    return _Decision(Verdict.UNKNOWN, f"the time limit of {seconds:g} s was over before {what}", ("", ""))
+
+
+def _decided(asked: GivenOrder, views: Sequence[GivenView], given: Given, clock: Clock) -> _Decision:
+    """The answer, while there is time.  Raises OutOfTimeError and BeyondReachError."""
+    proof = alike(views, asked.format)
+    if proof is not None:
+        return _without_search(asked, views, given, proof)
+    require_evaluable(asked, views)
+    return _searched(asked, views, given, clock)
+
+
+def require_evaluable(asked: GivenOrder, views: Sequence[GivenView]) -> None:
+    """Raise BeyondReachError where a side in exact arithmetic takes too long at one point: what is found is computed in it."""
+    numbers = rounded_points(asked.inputs[:SIZED], asked.format).reshape(-1).tolist()
+    for view in views:
+        if view.view.deployment.default.format is None:
+            require_affordable(
+                f"evaluating the network at one point in {view.view.label}", exact_work(view.network.logits, numbers)
+            )
+
+
 def _searched(asked: GivenOrder, views: Sequence[GivenView], given: Given, clock: Clock) -> _Decision:
-    """What a search on the boundaries of the classes comes to."""
+    """What a search on the boundaries of the classes comes to.  Raises OutOfTimeError where it came to nothing at all."""
     tried, witness = searched(asked, views, given.seed, clock)
+    if witness is None and not tried:
+        raise OutOfTimeError
     source = ("boundary", f"pairs of inputs closed in on the boundary of their classes; {tried} points tried")
     if witness is not None:
         return _Decision(Verdict.FOUND, "", source, witness)
@@ -151,33 +188,46 @@ def _measured(
 
 
 def searched(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> tuple[int, Witness | None]:
-    """How many points were tried, and the first of them that makes a witness."""
+    """How many points were tried until the time was over, and the first of them that makes a witness."""
     tried = 0
-    for tried, point in _candidates(asked, views, seed, clock):
-        witness = None if point is None else _witness(asked, views, point)
-        if witness is not None:
-            return tried, witness
+    candidates = _candidates(asked, views, seed, clock)
+    try:
+        with within(clock.left):
+            for tried, point in candidates:
+                witness = None if point is None else _witness(asked, views, point)
+                if witness is not None:
+                    return tried, witness
+    except OutOfTimeError:
+        return tried, None
     return tried, None
 
 
 def _candidates(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> Iterator[tuple[int, Floats | None]]:
-    """(points tried, one that tells the views apart over arrays), until the time is over; at last without one."""
+    """(points tried, one that tells the views apart over arrays, or None), until the time is over.  Raises OutOfTimeError."""
     rng = np.random.default_rng(seed)
     points, tried = rounded_points(asked.inputs, asked.format), 0
     reference, deployed, *silent = views
+    rows = min(MIXED, *(view.rows for view in views))
     for pair in neighbours(reference, points, asked.format, rng):
         mixed = pair.mixed(MIXED, rng)
-        tried += len(mixed)
-        believed = reference(mixed).argmax(axis=1)
-        departs = believed != deployed(mixed).argmax(axis=1)
-        for view in silent:
-            if departs.any():
-                departs[departs] = believed[departs] == view(mixed[departs]).argmax(axis=1)
-        for number in np.flatnonzero(departs):
-            yield tried, mixed[number]
-        if clock.left <= 0:
+        for start in range(0, MIXED, rows):
+            some = mixed[start : start + rows]
+            tried += len(some)
+            for number in _departing(some, reference, deployed, silent):
+                yield tried, some[number]
             yield tried, None
-            return
+            if clock.left <= 0:
+                return
+
+
+def _departing(points: Floats, reference: GivenView, deployed: GivenView, silent: Sequence[GivenView]) -> Iterator[int]:
+    """The numbers of the points that tell the views apart over arrays."""
+    believed = reference(points).argmax(axis=1)
+    departs = believed != deployed(points).argmax(axis=1)
+    for view in silent:
+        if departs.any():
+            departs[departs] = believed[departs] == view(points[departs]).argmax(axis=1)
+    yield from np.flatnonzero(departs).tolist()
 
 
 def _witness(asked: GivenOrder, views: Sequence[GivenView], point: Floats) -> Witness | None:

@@ -31,6 +31,7 @@ from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.verifiers.lipschitz import Certifier
 from fpsynth.verifiers.radii import nearest_sqrt, squared_distance
 from fpsynth.witness.data import Provenance, Witness
+from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
 
 WALKS = 4
 """Ways from one of two neighbouring points to the other that are tried."""
@@ -107,28 +108,33 @@ def tie_of_network(asked: GivenTie, given: Given, seconds: float, settings: dict
 
 def searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, clock: Clock) -> tuple[int, Witness | None, str]:
     """How many pairs the verifier was asked about, the first that is a witness, and why the last was rejected."""
-    rng = np.random.default_rng(given.seed)
-    inputs, tried, rejection = rounded_points(asked.inputs, given.format), 0, ""
-    for pair in neighbours(view, inputs, given.format, rng):
-        for _ in range(WALKS):
-            for found in _pairs(view, pair, given.format, rng):
+    tried, rejection = 0, ""
+    try:
+        with within(clock.left):
+            for found in _on_boundaries(asked, given, view):
                 tried += 1
                 points = tuple(found.certified.tolist()), tuple(found.counterexample.tolist())
                 rejection = _too_far(tools(asked.chosen), view, found, asked.min_ratio)
-                if rejection:  # the others are asked only about what the chosen one accepts
-                    if clock.left <= 0:
-                        return tried, None, rejection
-                    continue
-                witness, rejection = tie_of(
-                    given.network.logits, points, view.view.deployment, given.format, asked.chosen, tools
-                )
-                if not rejection and (witness.ratio or 0.0) >= asked.min_ratio and _ties(witness):
-                    return tried, _placed(witness, view), ""
-                if clock.left <= 0:
-                    return tried, None, rejection
-        if clock.left <= 0:
-            break
+                if not rejection:  # the others are asked only about what the chosen one accepts
+                    witness, rejection = tie_of(
+                        given.network.logits, points, view.view.deployment, given.format, asked.chosen, tools
+                    )
+                    if not rejection and (witness.ratio or 0.0) >= asked.min_ratio and _ties(witness):
+                        return tried, _placed(witness, view), ""
+                require_time()
+    except OutOfTimeError:
+        pass
     return tried, None, rejection
+
+
+def _on_boundaries(asked: GivenTie, given: Given, view: GivenView) -> Iterator[_Pair]:
+    """Pairs of points of which one ties, for ever.  Raises OutOfTimeError."""
+    rng = np.random.default_rng(given.seed)
+    inputs = rounded_points(asked.inputs, given.format)
+    for pair in neighbours(view, inputs, given.format, rng):
+        for _ in range(WALKS):
+            yield from _pairs(view, pair, given.format, rng)
+        require_time()
 
 
 def _placed(witness: Witness, view: GivenView) -> Witness:

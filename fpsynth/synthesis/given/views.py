@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from fpsynth.aliases import Floats, Progress
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
+from fpsynth.evaluators.work import array_work
 from fpsynth.formats import FLOAT64, Format
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.registry import NAMES
@@ -20,11 +22,18 @@ from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.sides import Shape, Sides
 from fpsynth.witness.data import View
+from fpsynth.workers.deadlines import require_time
 
 if TYPE_CHECKING:
     from fpsynth.libraries.kernels import Environment
     from fpsynth.revealing.network_result import NetworkReveal
     from fpsynth.revealing.revealer import Revealer
+
+
+_BETWEEN = 0.25
+"""Seconds that points evaluated together are estimated at, at most, where they are several."""
+_MOST = 1024
+"""Points that are evaluated together, at most."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,27 @@ class GivenView:
         """The logits (points, outputs) of points (points, inputs).
 
         Of a view in exact arithmetic those in float64, which are near to them: what rests on them is computed exactly later.
+        Raises OutOfTimeError between some points and the next ones.
         """
-        deployment = self.view.deployment
-        if deployment.default.format is None:
-            deployment = Deployment(Arithmetic(FLOAT64))
+        starts = range(0, max(1, len(points)), self.rows)
+        return np.concatenate([self._outputs(points[start : start + self.rows]) for start in starts])
+
+    def _outputs(self, points: Floats) -> Floats:
+        require_time()
         with np.errstate(all="ignore"):
-            outputs = network_outputs(self.network, points.reshape(len(points), *self.network.input_shape), deployment)
+            outputs = network_outputs(self.network, points.reshape(len(points), *self.network.input_shape), self._over_arrays)
         return np.asarray(outputs.reshape(len(points), -1))
+
+    @cached_property
+    def _over_arrays(self) -> Deployment:
+        """How it is evaluated over arrays."""
+        exact = self.view.deployment.default.format is None
+        return Deployment(Arithmetic(FLOAT64)) if exact else self.view.deployment
+
+    @cached_property
+    def rows(self) -> int:
+        """Points that are evaluated between two looks at the clock."""
+        return max(1, int(_BETWEEN / max(array_work(self.network, self._over_arrays).seconds, _BETWEEN / _MOST)))
 
     @property
     def explained(self) -> bool:

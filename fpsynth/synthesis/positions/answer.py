@@ -181,7 +181,7 @@ def _revealed(revealer: Revealer, environment: Environment, terms: int, options:
     """The reveal of a layer.  Raises InputError where it cannot be run, and where its results change between repeats."""
     assert environment.outputs is not None
     kernel = Kernel(environment, options.format, terms, environment.outputs)
-    found = revealer.reveal(kernel, vectors=options.vectors, seed=options.seed)
+    found = revealer.reveal(kernel, vectors=options.vectors_used, seed=options.seed)
     found.deployment(environment.row)  # refuses a kernel that has no one arithmetic
     return found
 

@@ -52,7 +52,7 @@ def _seen(ground: Ground, options: Options, run: Runner) -> Iterator[Twins]:
 
     weights, inputs = options.interval("weights", UNIT), options.interval("inputs", UNIT)
     ends = [(float(interval.lower), float(interval.upper)) for interval in (weights, inputs)]
-    kernel, count = ground.reveal.kernel, min(options.vectors, CALLS)
+    kernel, count = ground.reveal.kernel, min(options.vectors_used, CALLS)
     vectors = Vectors(kernel.dtype.name, kernel.terms, 1, count, 1, options.seed, True, *ends)
     given, tried = run(ground, vectors), 0
     for call, outputs in zip(vectors, given, strict=True):

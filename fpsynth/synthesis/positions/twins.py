@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from fpsynth.synthesis.checking.findings import Finding
-from fpsynth.synthesis.checking.predictions import short
+from fpsynth.synthesis.checking.findings import Finding, short
 from fpsynth.witness.data import Witness
 from fpsynth.wording import counted
 

@@ -41,6 +41,8 @@ class Option:
     """Raises InputError for a value other than None that cannot be used."""
     record: Callable[[Any], object] | bool = True
     """What a record says of it, a function of the request; True: the value itself, False: nothing."""
+    given: bool | None = None
+    """Whether it means something where the network is given; a question that is asked of such networks too leaves none open."""
 
 
 def asked(default: T, option: Option) -> T:
@@ -94,6 +96,9 @@ class Request:
     """Whether its witnesses are about neurons of a last dense layer."""
     exact: ClassVar[bool] = False
     """Whether what it promises is about the logits in exact arithmetic, even where a file does not give them."""
+    given: ClassVar[bool] = False
+    """Whether it is asked of networks that are made up and, where one is named, of one that is given: its options then say
+    each whether they mean something there, see ``applying``."""
 
     def __post_init__(self) -> None:
         for name, (_, option) in open_options(type(self)).items():
@@ -111,9 +116,19 @@ class Request:
         """What the question promises of a witness beside its predicate, computed again from the exact logits."""
         return ()
 
+    @property
+    def of_given(self) -> bool:
+        """Whether it is asked of a network that is given instead of one that is made up."""
+        return self.given and getattr(self, "network", None) is not None
+
     def described(self) -> dict[str, Any]:
-        """The request as a result records it."""
-        return {name: _recorded(self, name, option) for name, option in options_of(type(self)).items() if option.record}
+        """The request as a result records it: of a network that is given only what means something there."""
+        options = options_of(type(self)).items()
+        return {
+            name: _recorded(self, name, option)
+            for name, option in options
+            if option.record and not (self.of_given and option.given is False)
+        }
 
 
 def _recorded(request: Request, name: str, option: Option) -> object:

@@ -5,24 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from fpsynth.errors import InputError
+from fpsynth.synthesis.requests.applying import refuse_unused, require_said
 from fpsynth.synthesis.requests.fields import Request, keyword_words, signature_of
 
 P = ParamSpec("P")
 Q = TypeVar("Q")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 OLDER = {"libraries": "library", "batches": "batch"}
-
-
-class Answering(Protocol[R_co]):
-    """A request that knows who answers it."""
-
-    def answer(self) -> R_co:
-        """What the question comes to.  Raises InputError for what cannot be used."""
-        ...
 
 
 def formerly(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -51,29 +43,22 @@ def asking(request: Callable[P, Q]) -> Callable[[Callable[[Q], R]], Callable[P, 
     return lambda answer: _function(request, answer, answer.__name__)
 
 
-def answering(request: Callable[P, Answering[R]]) -> Callable[P, R]:
-    """The function of a request that answers itself: what ``asking`` makes, by the name of the question.
-
-    Its docstring and the type of what it returns are those of the method ``answer``.
-    """
-    assert isinstance(request, type)
-    asked: type[Any] = request
-    return _function(request, asked.answer, asked.question)
-
-
 def _function(request: Callable[P, Q], answer: Callable[[Q], R], name: str) -> Callable[P, R]:
     """The function ``name``: it makes a request of its keywords and returns the answer."""
     assert isinstance(request, type)
     asked: type[Request] = request
+    require_said(asked)
     signature = signature_of(asked, answer.__annotations__["return"])
 
     @functools.wraps(answer)
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            signature.bind(*args, **kwargs)
+            named = signature.bind(*args, **kwargs).arguments
         except TypeError as error:  # of this function, and not of the class
             raise TypeError(f"{name}() {error}") from None
-        return answer(request(*args, **kwargs))
+        made = request(*args, **kwargs)
+        refuse_unused(cast("Request", made), named)
+        return answer(made)
 
     told: Any = function
     told.__name__ = told.__qualname__ = name

@@ -12,7 +12,6 @@ from fpsynth.synthesis.requests.fields import Option, asked
 from fpsynth.synthesis.requests.reading import Number, exact_number, objective
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import Result
     from fpsynth.witness.data import View
 
 _RADIUS = (
@@ -44,12 +43,6 @@ class IntervalRequest(Options):
         super().__post_init__()
         objective(self.maximise, ("excess",))
         self.used_radius()
-
-    def answer(self) -> Result:
-        """Find weights and inputs for which interval arithmetic in order ``a`` does not contain the value in order ``b``."""
-        from fpsynth.synthesis.questions import run_interval
-
-        return run_interval(self)
 
     @classmethod
     def why(cls, a: View, b: View) -> str:

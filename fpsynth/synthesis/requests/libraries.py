@@ -37,12 +37,23 @@ def require_layer(terms: int, outputs: int, vectors: int) -> None:
         raise InputError(f"terms and outputs must be from 1 to {MAX_TERMS}, vectors from 1 to {MAX_VECTORS}")
 
 
+_ONCE = {"batch": "the batch size", "outputs": "the number of outputs", "threads": "the number of threads"}
+
+
+def require_once(environment: str, **options: object) -> None:
+    """Raise InputError where an environment says itself what one of the options, that is not None, says again."""
+    for name, value in options.items():
+        if value is not None and f"{name}=" in environment.partition(":")[2]:
+            raise InputError(f"say {_ONCE[name]} once: as {name}=N of the environment, or as the option {name}")
+
+
 @dataclass(frozen=True)
 class RevealRequest(Request):
     """The arithmetic in which an environment sums, at each batch size."""
 
     question: ClassVar[str] = "reveal"
     about: ClassVar[str] = "find out in which order and arithmetic a library sums, and check it on hostile vectors"
+    given: ClassVar[bool] = True
 
     environment: str = field(
         metadata=needed(
@@ -52,25 +63,25 @@ class RevealRequest(Request):
                 "LIBRARY:OPERATION[:OPTIONS]",
                 positional=True,
                 environment=True,
+                given=True,
             )
         )
     )
     _: KW_ONLY
-    terms: int = asked(8, Option("products in each sum, 1 to 65536 (default %(default)s)", "N", number=int))
-    outputs: int | None = asked(None, Option("neurons of the layer (default 1)", "N", number=int))
+    terms: int = asked(8, Option("products in each sum, 1 to 65536 (default %(default)s)", "N", number=int, given=False))
+    outputs: int | None = asked(None, Option("neurons of the layer (default 1)", "N", number=int, given=False))
     batch: Batches = asked(None, replace(shared.BATCH, help="batch sizes, with commas between them (default 1)"))
     dtype: str = asked("float32", replace(shared.DTYPE, help="format of operands and result (default %(default)s)"))
-    bias: bool = asked(False, Option("of a layer with biases"))
-    threads: int | None = asked(None, Option("threads that the library may use", "N", number=int))
-    vectors: int = asked(10_000, Option("hostile random vectors of the check (default %(default)s)", "N", number=int))
+    bias: bool = asked(False, Option("of a layer with biases", given=False))
+    threads: int | None = asked(None, Option("threads that the library may use", "N", number=int, given=True))
+    vectors: int = asked(
+        10_000, Option("hostile random vectors of the check (default %(default)s)", "N", number=int, given=True)
+    )
     seed: int = asked(0, replace(shared.SEED, help="of those vectors (default %(default)s)"))
     progress: Progress | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        for name, value in (("batch", self.batch), ("outputs", self.outputs), ("threads", self.threads)):
-            if value is not None and f"{name}=" in self.environment.partition(":")[2]:
-                what = {"batch": "the batch size", "outputs": "the number of outputs", "threads": "the number of threads"}[name]
-                raise InputError(f"say {what} once: as {name}=N of the environment, or with --{name}")
+        require_once(self.environment, batch=self.batch, outputs=self.outputs, threads=self.threads)
         if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
             raise InputError(f"the number of threads must be from 1 to {MAX_THREADS}")
         super().__post_init__()
@@ -156,7 +167,7 @@ class CompareRequest(Request):
             " installed)",
         ),
     )
-    batch: Batches = asked((1, 64), replace(shared.BATCH, help="batch sizes (default %(default)s)"))
+    batch: Batches = asked(None, replace(shared.BATCH, help="batch sizes (default 1,64)"))
     threads: Sequence[int] | int | None = asked(
         None,
         Option(
@@ -179,6 +190,11 @@ class CompareRequest(Request):
     def why(cls, a: View, b: View) -> str:
         """Whatever the environments are, the network is the same."""
         return "Over the reals both compute the same; rounded, their layers add up in different orders."
+
+    @property
+    def batches(self) -> Sequence[int]:
+        """The batch sizes at which the network is run, where an environment names none itself."""
+        return (1, 64) if self.batch is None else batches_of(self.batch, "cpu")
 
     @property
     def thread_counts(self) -> tuple[int | None, ...]:

@@ -12,16 +12,17 @@ from fpsynth.errors import InputError
 from fpsynth.predicates import KINDS, RELATIONS, SEARCHED, Relation
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.requests import shared
+from fpsynth.synthesis.requests.applying import given_files, require_given
 from fpsynth.synthesis.requests.distinct import require_different_sides
 from fpsynth.synthesis.requests.fields import Option, among, asked, between
 from fpsynth.synthesis.requests.reading import Number, exact_number, objective
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import Result
+    pass
 
-MADE_UP = ("terms", "outputs", "gap", "maximise", "camouflage", "max_weight", "box", "threshold", "weights", "inputs", "solver")
-"""Options that only networks that are made up have."""
 MAX_OUTPUTS = 4096
+LAYER_VECTORS = 1000
+"""Hostile vectors that check a layer of a given network, which has many, where nobody says how many."""
 
 
 def _exact(number: Number | None, what: str) -> Fraction | None:
@@ -40,6 +41,7 @@ class OrderRequest(Options):
     question: ClassVar[str] = "order"
     about: ClassVar[str] = "find a network on which two orders, or two environments, disagree"
     predicates: ClassVar[tuple[str, ...]] = KINDS
+    given: ClassVar[bool] = True
 
     a: str = asked("sequential", shared.side(f"the reference: {shared.SIDES} (default %(default)s)"))
     b: str | None = asked(
@@ -57,6 +59,7 @@ class OrderRequest(Options):
             "N",
             number=int,
             check=between(1, MAX_OUTPUTS, "the number of outputs", told=True),
+            given=False,
         ),
     )
     terms: int = asked(8, shared.TERMS)
@@ -66,29 +69,36 @@ class OrderRequest(Options):
             f"{', '.join(SEARCHED[:-1])} or {SEARCHED[-1]} (default sign, with --gap gap)",
             check=among(SEARCHED, "predicate"),
             record=lambda request: request.kind,
+            given=True,
         ),
     )
-    gap: Number | None = asked(None, Option("differ by at least G", "G", record=lambda request: _decimal(request.least)))
+    gap: Number | None = asked(
+        None, Option("differ by at least G", "G", record=lambda request: _decimal(request.least), given=False)
+    )
     maximise: str | bool | None = asked(None, shared.maximise("gap: how far apart the sides are"))
-    camouflage: bool = asked(False, Option("no zeros, no product that stands out more than needed"))
+    camouflage: bool = asked(False, Option("no zeros, no product that stands out more than needed", given=False))
     max_weight: Number | None = asked(
         None,
         Option(
             "no weight or bias above W; further ReLU layers amplify the difference",
             "W",
             record=lambda request: _decimal(request.bound),
+            given=False,
         ),
     )
-    box: str | None = asked(None, Option("a range per input: depart inside this box and nowhere else", "LO:HI,..."))
+    box: str | None = asked(
+        None, Option("a range per input: depart inside this box and nowhere else", "LO:HI,...", given=False)
+    )
     threshold: str | None = asked(
-        None, Option("depart where this input is at least (or, with <, at most) the value", "FEATURE>VALUE")
+        None,
+        Option("depart where this input is at least (or, with <, at most) the value", "FEATURE>VALUE", given=False),
     )
     network: str | os.PathLike[str] | None = asked(None, shared.NETWORK)
     points: str | os.PathLike[str] | None = asked(None, shared.POINTS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shared.require_given(self, MADE_UP)
+        require_given(self)
         if self.network is not None and self.predicate not in (None, "argmax"):
             raise InputError(f"of a network that is given the class is looked at, argmax, not {self.predicate}")
         least, bound, sought = self.least, self.bound, self.sought
@@ -101,7 +111,7 @@ class OrderRequest(Options):
 
             stage(bound, None)  # refuses what amplifies nothing before any search
         if self.box is not None and self.threshold is not None:
-            raise InputError("choose one of --box and --threshold")
+            raise InputError("choose one of box and threshold")
         if self.magnified and not self.relation.amplified:
             raise InputError("further layers amplify the predicates sign, gap and argmax, not " + self.kind)
         if self.dependent and sought:
@@ -110,28 +120,10 @@ class OrderRequest(Options):
             raise InputError("an input-dependent detector has zeros: it cannot be camouflaged")
         require_different_sides(self.sides, whole_network=self.network is not None)
 
-    def answer(self) -> Result:
-        """Find a network and an input on which arithmetics ``a`` and ``b`` disagree.
-
-        ``a``, ``b``: an order (``sequential``, ``strided:8``, ``[[0,1],2]``; with ``,fused``, ``,operands=tf32``,
-        ``,operand_rounding=RTZ``, ``,align=25`` and the like, see ``Sides.arithmetic``), ``real``, the path of a reveal file,
-        or an environment such as ``torch:linear:batch=4`` or ``torch:linear:device=cuda``, which is revealed first.  ``b`` is
-        pairwise where neither it nor ``only_in`` is given; with ``only_in`` the network departs there, and not in ``b`` either.
-        ``silent``: sides on which the network must do what it does in ``a``.  ``box``: one range LO:HI for every input, with
-        commas between them, inside which it happens (and nowhere else that is sampled); ``threshold``: FEATURE>VALUE or
-        FEATURE<VALUE likewise.
-
-        ``network``, ``points``: files of a network and of inputs; between the classes of these an input is looked for that the
-        network puts into different ones.  ``a`` and ``b`` are then arithmetics of all its layers, or environments such as
-        ``torch:batch=1``.  Raises InputError for what cannot be used.
-        """
-        if self.network is not None:
-            from fpsynth.synthesis.given.asking import order_request
-
-            return order_request(self)
-        from fpsynth.synthesis.questions import run_order
-
-        return run_order(self)
+    @property
+    def vectors_used(self) -> int:
+        """Hostile vectors that a reveal is checked on: of each layer of a given network fewer where nobody says how many."""
+        return LAYER_VECTORS if self.of_given and self.vectors is None else super().vectors_used
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -186,4 +178,4 @@ class OrderRequest(Options):
 
     def described(self) -> dict[str, Any]:
         """The request as a result records it."""
-        return {"sides": self.sides, **super().described(), **shared.given(self)}
+        return {"sides": self.sides, **super().described(), **given_files(self)}

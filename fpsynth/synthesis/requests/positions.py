@@ -12,7 +12,6 @@ from fpsynth.synthesis.requests.fields import Option, among, asked
 
 if TYPE_CHECKING:
     from fpsynth.synthesis.checking.findings import Finding
-    from fpsynth.synthesis.result import Result
     from fpsynth.witness.data import View, Witness
 
 KINDS = ("permutation", "row")
@@ -40,15 +39,6 @@ class PositionRequest(Options):
     )
     terms: int = asked(64, _MORE_TERMS)
 
-    def answer(self) -> Result:
-        """Find a network whose class changes when its neurons are permuted, or with the row of the batch that the sample is in.
-
-        ``environment``: None looks for one too.
-        """
-        from fpsynth.synthesis.positions.answer import run_position
-
-        return run_position(self)
-
     @classmethod
     def why(cls, a: View, b: View) -> str:
         """What was moved."""
@@ -67,10 +57,6 @@ class TwinRequest(PositionRequest):
     exact: ClassVar[bool] = True
 
     kind: str = field(default="twin", init=False)
-
-    def answer(self) -> Result:
-        """Find two neurons with identical weights whose outputs differ in ``environment`` (None: look for one, too)."""
-        return super().answer()
 
     @classmethod
     def why(cls, a: View, b: View) -> str:

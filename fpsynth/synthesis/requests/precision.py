@@ -13,7 +13,7 @@ from fpsynth.synthesis.requests.fields import Option, asked
 from fpsynth.synthesis.requests.order import OrderRequest
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import Result
+    pass
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,9 @@ class PrecisionRequest(OrderRequest):
         if a == b:
             raise InputError(f"both sides are {a}: choose two formats")
         if is_environment(self.order) or self.order.endswith(".json") or "format=" in self.order:
-            raise InputError(f"the order {self.order[:40]!r} must be a family or a tree: the formats are those of --a and --b")
+            raise InputError(f"the order {self.order[:40]!r} must be a family or a tree: the formats are those of a and b")
         object.__setattr__(self, "dtype", common_format(a, b).name)
         super().__post_init__()
-
-    def answer(self) -> Result:
-        """Find a network and an input on which formats ``a`` and ``b`` disagree, sums being taken in ``order``.
-
-        The numbers are of the narrower format; ``dtype`` has no meaning here.
-        """
-        return super().answer()
 
     @property
     def sides(self) -> tuple[str, ...]:

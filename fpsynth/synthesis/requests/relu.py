@@ -13,7 +13,7 @@ from fpsynth.synthesis.requests.order import OrderRequest
 from fpsynth.synthesis.requests.reading import Number
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.result import Result
+    pass
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,3 @@ class ReluRequest(OrderRequest):
     threshold: str | None = field(default=None, init=False)
     network: str | os.PathLike[str] | None = field(default=None, init=False)
     points: str | os.PathLike[str] | None = field(default=None, init=False)
-
-    def answer(self) -> Result:
-        """Find a pre-activation that is negative in ``a`` (so that ReLU gives 0) and positive in ``b``, the largest first."""
-        return super().answer()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
-from fpsynth.errors import InputError
 from fpsynth.solvers.engines import NAMES
 from fpsynth.synthesis.requests.fields import Option, between
 from fpsynth.synthesis.requests.reading import MAX_JOBS, MAX_VECTORS, check_seconds, check_solver, integers
@@ -32,72 +28,64 @@ TERMS = Option(
     "N",
     number=int,
     check=between(1, MAX_TERMS, "the number of terms", told=True),
+    given=False,
 )
 FEWER_TERMS = replace(TERMS, help="inputs of the neuron (default %(default)s)")
-DTYPE = Option("(default %(default)s)")
-WEIGHTS = Option("range of the weights, ends included (default -1:1)", "LO:HI")
-INPUTS = Option("range of the inputs, ends included (default -1:1)", "LO:HI")
+DTYPE = Option("(default %(default)s)", given=True)
+WEIGHTS = Option("range of the weights, ends included (default -1:1)", "LO:HI", given=False)
+INPUTS = Option("range of the inputs, ends included (default -1:1)", "LO:HI", given=False)
 SOLVERS = f"auto, {', '.join(NAMES[:-1])} or {NAMES[-1]}"
 """The names of the engines, in words."""
-SOLVER = Option(f"{SOLVERS} (default %(default)s)", check=check_solver)
-SEED = Option("of everything random (default %(default)s)", number=int, check=check_seed)
+SOLVER = Option(f"{SOLVERS} (default %(default)s)", check=check_solver, given=False)
+SEED = Option("of everything random (default %(default)s)", number=int, check=check_seed, given=True)
 TIMEOUT = Option(
     "for reveals and search together; the replay comes on top (default %(default)g)",
     "SECONDS",
     number=float,
     check=check_seconds,
+    given=True,
 )
 JOBS = Option(
-    "solver processes at a time (default: one per processor)", "N", number=int, check=between(1, MAX_JOBS, "the number of jobs")
+    "solver processes at a time (default: one per processor)",
+    "N",
+    number=int,
+    check=between(1, MAX_JOBS, "the number of jobs"),
+    given=False,
 )
 VECTORS = Option(
     "hostile vectors that check a reveal (default %(default)s)",
     "N",
     number=int,
     check=between(1, MAX_VECTORS, "the number of vectors"),
+    given=True,
 )
-REPLAY = Option("do not run the libraries", record=False)
-LIBRARY = Option("libraries of the replay, with commas between them (default all)", "NAMES", several=True, record=False)
-BATCH = Option(f"batch sizes of the replay (default {SIZES})", "SIZES", reads=integers("the batch sizes"), record=False)
-DEVICE = Option("cpu or cuda (default %(default)s)", "DEVICE", record=False)
+REPLAY = Option("do not run the libraries", record=False, given=True)
+LIBRARY = Option(
+    "libraries of the replay, with commas between them (default all)", "NAMES", several=True, record=False, given=True
+)
+BATCH = Option(
+    f"batch sizes of the replay (default {SIZES})", "SIZES", reads=integers("the batch sizes"), record=False, given=True
+)
+DEVICE = Option("cpu or cuda (default %(default)s)", "DEVICE", record=False, given=True)
 
 
 NETWORK = Option(
     "of a network that is given, not of one that is made up: an ONNX, .keras or .npz file, or the verified certifier's text",
     "MODEL",
     record=False,
+    given=True,
 )
 POINTS = Option(
     "with --network: images (uint8 is divided by 255) or inputs, of two classes at least, whose boundary is searched",
     "X.npz",
     record=False,
+    given=True,
 )
-
-
-def require_given(request: Any, names: Sequence[str]) -> None:
-    """Raise InputError where a network is given without points, or with an option that only networks that are made up have."""
-    if request.network is None:
-        if request.points is not None:
-            raise InputError("points are of a network that is given: name it with --network")
-        return
-    if request.points is None:
-        raise InputError("a network that is given needs --points: inputs of two classes at least")
-    defaults = {one.name: one.default for one in fields(request)}
-    for name in names:
-        if getattr(request, name) != defaults[name]:
-            raise InputError(f"--{name.replace('_', '-')} is of networks that are made up: leave it out with --network")
-
-
-def given(request: Any) -> dict[str, object]:
-    """What a record says of a network that is given; nothing where none is."""
-    if request.network is None:
-        return {}
-    return {"network": os.fspath(request.network), "points": os.fspath(request.points)}
 
 
 def side(text: str, *, several: bool = False) -> Option:
     """The option of a side of a question, or of several; a record tells of all sides together."""
-    return Option(text, "SIDE", several=several, environment=True, record=False)
+    return Option(text, "SIDE", several=several, environment=True, record=False, given=True)
 
 
 def maximise(objectives: str) -> Option:
@@ -107,4 +95,5 @@ def maximise(objectives: str) -> Option:
         "OBJECTIVE",
         bare=True,
         record=lambda request: request.sought,
+        given=False,
     )

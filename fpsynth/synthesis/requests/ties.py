@@ -13,6 +13,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.synthesis.domain import DEFAULT_INPUTS, Interval, default_weights, parse_interval
 from fpsynth.synthesis.requests import shared
+from fpsynth.synthesis.requests.applying import given_files, require_given
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, needed
 from fpsynth.synthesis.requests.reading import (
     Batches,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from fpsynth.orders import Order
 
 OBJECTIVES = ("ratio", "radius", "distance", "margin")
-MADE_UP = ("shape", "rounding", "weights", "inputs", "maximise", "prove", "solver", "jobs", "count")
-"""Options of ``tie`` that only networks that are made up have."""
 MAX_COUNT = 10_000
 """Witnesses of one corpus."""
 
@@ -46,6 +45,7 @@ class TieRequest(Request):
     question: ClassVar[str] = "tie"
     predicates: ClassVar[tuple[str, ...]] = ("argmax",)
     since: ClassVar[int] = 3
+    given: ClassVar[bool] = True
     about: ClassVar[str] = "find a network and two points: certified alike, classified differently because logits tie"
 
     dtype: str = asked(
@@ -53,6 +53,7 @@ class TieRequest(Request):
         Option(
             "float16, bfloat16, float32, float64, tf32, float8_e4m3fn or float8_e5m2 (default %(default)s)",
             record=lambda request: request.format.name,
+            given=True,
         ),
     )
     _: KW_ONLY
@@ -63,27 +64,35 @@ class TieRequest(Request):
             "N,...,M",
             reads=integers("the shape"),
             record=lambda request: list(request.sizes),
+            given=False,
         ),
     )
     order: str = asked(
         "sequential",
         Option(
             "of sums: sequential, reverse, pairwise or strided:K (default %(default)s); with --network also an environment,"
-            " such as torch:batch=1"
+            " such as torch:batch=1",
+            given=True,
         ),
     )
-    rounding: str = asked("RNE", Option("RNE, RNA, RTP, RTN or RTZ (default %(default)s)"))
+    rounding: str = asked("RNE", Option("RNE, RNA, RTP, RTN or RTZ (default %(default)s)", given=False))
     weights: str | None = asked(
         None,
         Option(
             "range of the weights, ends included (default 0.1:1; scaled by 2^26 for float64)",
             "LO:HI",
             record=lambda request: str(request.weights_range),
+            given=False,
         ),
     )
     inputs: str | None = asked(
         None,
-        Option("range of the inputs, ends included (default 0.1:1)", "LO:HI", record=lambda request: str(request.inputs_range)),
+        Option(
+            "range of the inputs, ends included (default 0.1:1)",
+            "LO:HI",
+            record=lambda request: str(request.inputs_range),
+            given=False,
+        ),
     )
     maximise: str | bool | None = asked(
         None,
@@ -92,16 +101,20 @@ class TieRequest(Request):
     min_ratio: Number = asked(
         1,
         Option(
-            "least ratio of certified radius and distance (default above 1)", "R", record=lambda request: float(request.least)
+            "least ratio of certified radius and distance (default above 1)",
+            "R",
+            record=lambda request: float(request.least),
+            given=True,
         ),
     )
-    prove: bool = asked(False, Option("spend the time that is left on a proof that nothing is larger"))
+    prove: bool = asked(False, Option("spend the time that is left on a proof that nothing is larger", given=False))
     certifier: str | None = asked(
         None,
         Option(
             "lipschitz-exact (the verified certifier's own arithmetic; the default) or lipschitz (ball arithmetic; the default"
             " with --network)",
             record=lambda request: request.certifier_used,
+            given=True,
         ),
     )
     solver: str = asked(
@@ -122,6 +135,7 @@ class TieRequest(Request):
             "N",
             number=int,
             check=between(1, MAX_COUNT, "the number of witnesses"),
+            given=False,
         ),
     )
     replay: bool = asked(True, shared.REPLAY)
@@ -136,7 +150,7 @@ class TieRequest(Request):
 
     def __post_init__(self) -> None:
         format_named(self.dtype)
-        shared.require_given(self, MADE_UP)
+        require_given(self)
         if self.network is None and self.tree.bias:
             raise InputError(
                 f"order {self.order} places a bias, and networks of ties have none: the verified certifier knows no biases"
@@ -218,12 +232,8 @@ class TieRequest(Request):
 
     def described(self) -> dict[str, Any]:
         """The request as a result records it; of a corpus also what varies."""
-        if self.network is not None:
-            told = ("dtype", "order", "min_ratio", "seed", "timeout")
-            known = super().described()
-            return {**{name: known[name] for name in told}, "certifier": self.certifier_used, **shared.given(self)}
         varied = {"varied": [*sorted(self.free), "classes"]} if self.count > 1 else {}
-        return {**super().described(), **varied}
+        return {**super().described(), **varied, **given_files(self)}
 
 
 @dataclass(frozen=True)

@@ -82,11 +82,11 @@ class VerifyRequest(Request):
         regions = {"property": self.property, "box": self.box, "ball": self.ball, "image": self.image}
         given = [name for name, value in regions.items() if value is not None]
         if len(given) != 1:
-            raise InputError("name one region: --property, --box, --ball, or --image with --images and --eps")
+            raise InputError("name one region: property, box, ball, or image with images and eps")
         if (self.image is None) != (self.images is None) or (self.image is None) != (self.eps is None):
-            raise InputError("--image K, --images X.npz and --eps E go together")
+            raise InputError("image, images and eps go together")
         if self.label is not None and self.property is not None:
-            raise InputError("a property file says itself what is unsafe: leave --label out")
+            raise InputError("a property file says itself what is unsafe: leave label out")
         if self.norm not in NORMS:
             raise InputError(f"unknown norm {self.norm!r}: choose linf or l2")
         if self.image is not None:
@@ -95,7 +95,7 @@ class VerifyRequest(Request):
                 raise InputError("eps must not be negative")
         super().__post_init__()
         if not self.external and (self.checkout is not None or self.witness is not None):
-            raise InputError("--checkout and --witness go with real verifiers: see fpsynth verifiers")
+            raise InputError("checkout and witness go with real verifiers: see fpsynth verifiers")
 
     @builtins.property
     def external(self) -> bool:

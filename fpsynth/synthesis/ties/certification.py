@@ -64,7 +64,7 @@ def require_refutable(name: str) -> None:
     near = () if name == "lipschitz-sound" else difflib.get_close_matches(name[:60].lower(), REAL_CERTIFIERS, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     choices = ", ".join(REAL_CERTIFIERS)
-    raise InputError(f"--certifier must be one of {choices} ({hint}the sound one is the negative control), not {name[:60]!r}")
+    raise InputError(f"the certifier must be one of {choices} ({hint}the sound one is the negative control), not {name[:60]!r}")
 
 
 class Prepared:

@@ -17,7 +17,7 @@ MISSING = "not installed"
 _KINDS = {
     OWN: "fpsynth's own",
     PACKAGE: "real ones, each in an environment of its own (fpsynth verifiers install NAME)",
-    CHECKOUT: "real ones that need a checkout (--checkout PATH)",
+    CHECKOUT: "real ones that need a checkout (option checkout)",
 }
 
 
