@@ -49,16 +49,6 @@ def test_a_folder_that_is_not_empty_is_left_alone_and_another_name_asked_for(tmp
     assert "the folder exists and is not empty: choose another name, or empty it" in line
 
 
-def test_explain_names_a_file_of_the_folder(tmp_path, capsys):
-    write_corpus([published(), published()], tmp_path / "corpus")
-    (tmp_path / "corpus" / "aaa.json").write_text("{}")
-    line = refusal(capsys, "explain", tmp_path / "corpus")
-    name = line.rstrip("\n").rpartition(" as in ")[2]
-    load(name)
-    (tmp_path / "empty").mkdir()
-    assert "no witness file lies in this folder or below it" in refusal(capsys, "explain", tmp_path / "empty")
-
-
 @pytest.mark.parametrize(
     ("line", "words"),
     [
