@@ -6,12 +6,10 @@ import json
 
 import pytest
 from divergences import triple
-from witnesses import published
 
 from fpsynth.cli.commands import COMMANDS
 from fpsynth.cli.main import main
-from fpsynth.corpus.writer import write_corpus
-from fpsynth.witness import load, save
+from fpsynth.witness import save
 
 SMALL = ["--terms", "4", "--batch", "1", "--library", "numpy", "--no-settings", "--vectors", "50"]
 

@@ -61,7 +61,7 @@ class GraphTeller(Teller):
         """Network, views, what they compute, where they part ways, certificate and libraries."""
         witness = self.witness
         require_told(witness)
-        libraries = library_section(witness.observations) if witness.two_points else library_parts(witness)
+        libraries = library_section(witness) if witness.two_points else library_parts(witness)
         return [
             section("Network", _network_parts(witness)),
             section("Ways to evaluate it", _view_parts(witness)),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fpsynth.libraries.calls import memory_words
 from fpsynth.report.numerals import significant
+from fpsynth.report.stories.ran_as import different_runs, ran_as
 from fpsynth.report.story import Item, Paragraph, Part, Space, Story, Table
-from fpsynth.witness import Witness
+from fpsynth.witness import Observation, Witness
 
 if TYPE_CHECKING:
     from fpsynth.libraries.environments import Installation, InstalledLibrary
@@ -52,37 +53,59 @@ def replay_story(witness: Witness) -> Story:
 
 def _tie_replays(witness: Witness) -> Table:
     header = ["library", "version", "run as", "batch", "rows", "at b", "at a", "verdict"]
-    rows: list[list[str]] = []
-    for record in witness.observations:
-        if record.not_run:
-            rows.append([record.library, record.version, record.variant, f"not run: {record.not_run}"])
-            continue
-        same = record.reference_class == record.class_index
-        verdict = "confirmed" if record.departs else "same class" if same else "not certified here"
-        all_rows = len(record.rows) == record.batch
-        shown = "all" if all_rows else ",".join(map(str, record.rows[:6])) + ("..." if len(record.rows) > 6 else "")
-        classes = (str(record.reference_class), str(record.class_index))
-        rows.append([record.library, record.version, record.variant, str(record.batch), shown, *classes, verdict])
+    runs: dict[tuple[str, ...], list[Observation]] = {}  # by all that a row shows but the variant
+    for record in different_runs(witness.observations):
+        runs.setdefault(_tie_row(record), []).append(record)
+    rows = [_with_calls(witness, row, records, "") for row, records in runs.items()]
     return Table(header, rows, indent=0, gap=2, words=("version", "run as", "verdict"))
+
+
+def _tie_row(record: Observation) -> tuple[str, ...]:
+    if record.not_run:
+        return (record.library, record.version, f"not run: {record.not_run}")
+    same = record.reference_class == record.class_index
+    verdict = "confirmed" if record.departs else "same class" if same else "not certified here"
+    classes = (str(record.reference_class), str(record.class_index))
+    return (record.library, record.version, str(record.batch), _rows_shown(record), *classes, verdict)
 
 
 def _divergence_replays(divergence: Witness) -> Table:
     """One line per set of rows with the same logits; the environments of the views say which view they are."""
     header = ["library", "version", "run as", "batch", "rows", "logits", "as view", "verdict"]
-    rows: list[list[str]] = []
-    for seen in divergence.observations:
-        chosen = [seen.device] if seen.device not in ("", "cpu") else []
-        chosen += ["=".join(pair) for pair in (*seen.switches, *seen.settings)]
-        chosen += [f"layout={seen.layout}"] if seen.layout else []
-        name = (seen.library, seen.version, " ".join([seen.variant, *chosen]).strip())
-        if seen.not_run:
-            rows.append([*name, f"not run: {seen.not_run}"])
-            continue
-        shown = "all" if len(seen.rows) == seen.batch else ",".join(map(str, seen.rows[:6])) + "..." * (len(seen.rows) > 6)
-        logits = " ".join(f"{v:.9g}" for v in seen.logits[:4]) + " ..." * (len(seen.logits) > 4)
-        verdict = ("departs" if seen.departs else "does not depart") + (f" (view {seen.view})" if seen.view else "")
-        rows.append([*name, str(seen.batch), shown, logits, ",".join(seen.agrees_with) or "none", verdict])
+    runs: dict[tuple[tuple[str, ...], str], list[Observation]] = {}
+    for seen in different_runs(divergence.observations):
+        runs.setdefault((_divergence_row(seen), _chosen(seen)), []).append(seen)
+    rows = [_with_calls(divergence, row, records, chosen) for (row, chosen), records in runs.items()]
     return Table(header, rows, indent=0, gap=2, words=("version", "run as", "logits", "verdict"))
+
+
+def _chosen(seen: Observation) -> str:
+    """What was set for a run, as it stands behind its variant."""
+    chosen = [seen.device] if seen.device not in ("", "cpu") else []
+    chosen += ["=".join(pair) for pair in (*seen.switches, *seen.settings)]
+    return " ".join([*chosen, *([f"layout={seen.layout}"] if seen.layout else [])])
+
+
+def _divergence_row(seen: Observation) -> tuple[str, ...]:
+    if seen.not_run:
+        return (seen.library, seen.version, f"not run: {seen.not_run}")
+    logits = " ".join(f"{v:.9g}" for v in seen.logits[:4]) + " ..." * (len(seen.logits) > 4)
+    verdict = ("departs" if seen.departs else "does not depart") + (f" (view {seen.view})" if seen.view else "")
+    views = ",".join(seen.agrees_with) or "none"
+    return (seen.library, seen.version, str(seen.batch), _rows_shown(seen), logits, views, verdict)
+
+
+def _rows_shown(record: Observation) -> str:
+    if len(record.rows) == record.batch:
+        return "all"
+    return ",".join(map(str, record.rows[:6])) + "..." * (len(record.rows) > 6)
+
+
+def _with_calls(witness: Witness, row: Sequence[str], records: Sequence[Observation], chosen: str) -> list[str]:
+    """A row with what was called behind library and version."""
+    variants = [record.variant for record in records]
+    calls = ran_as(witness.network, row[0], variants) if any(variants) else ""
+    return [*row[:2], f"{calls} {chosen}".strip(), *row[2:]]
 
 
 def certify_story(result: DatasetCertification) -> Story:
