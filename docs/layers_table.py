@@ -1,4 +1,7 @@
-"""Write the table of the layers that are read into docs/networks.md, from the tables in the code: python docs/layers_table.py"""
+"""Write the table of the layers that are read into docs/networks.md, from the tables in the code.
+
+usage: python docs/layers_table.py
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ def table() -> str:
     calls = sorted({name.split(".")[0] for name in torch_operators.OPERATORS if not name.startswith(("_", "<"))})
     lines = [f"| {' | '.join(row)} |".replace("|  |", "| |").replace("|  |", "| |") for row in rows]
     lines[1] = "|---|---|---|---|"
-    return "\n".join([*lines, "", f"A torch module may call these operators of ATen, by modules or by itself: {_listed(calls)}.", ""])
+    return "\n".join(
+        [*lines, "", f"A torch module may call these operators of ATen, by modules or by itself: {_listed(calls)}.", ""]
+    )
 
 
 def _others(read: Iterable[str], nothing: Iterable[str], named: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fpsynth.libraries.calls import memory_words
 from fpsynth.report.numerals import significant
+from fpsynth.report.stories.divergence_words import called
 from fpsynth.report.stories.ran_as import different_runs, ran_as
 from fpsynth.report.story import Item, Paragraph, Part, Space, Story, Table
 from fpsynth.witness import Observation, Witness
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from fpsynth.verifiers.dataset import DatasetCertification
 
 
+_POINTS = "b is the certified point, a the counterexample"
+
+
 def check_story(result: CheckResult) -> Story:
     """One line per claim, then the verdict."""
-    parts: list[Part] = []
+    parts: list[Part] = [] if math.isnan(result.radius_ratio) else [Paragraph(_POINTS, 0), Space()]
     for finding in result.findings:
         parts += [Item("holds" if finding.holds else "FAILS", finding.claim, 6), Paragraph(finding.detail, 6)]
     for entry in result.not_checked:
@@ -41,14 +45,24 @@ def _check_verdict(result: CheckResult) -> Iterator[str]:
 
 
 def replay_story(witness: Witness) -> Story:
-    """One line per environment, then who confirms it."""
+    """What the letters stand for, one line per environment, then who confirms it."""
     names = ", ".join(witness.confirmed_by)
     verdict = f"confirmed by {names}" if names else "confirmed by no library"
     disobeyed = [] if witness.two_points else [view.name for view in witness.views if not witness.reproduced(view)]
     if disobeyed:
         verdict += f": the environment of view {', '.join(disobeyed)} was not run, or did not give the predicted logits"
     replayed = _tie_replays(witness) if witness.two_points else _divergence_replays(witness)
-    return Story((replayed, Space(), Paragraph(verdict, 0, 2)))
+    return Story((*_letters(witness), Space(), replayed, Space(), Paragraph(verdict, 0, 2)))
+
+
+def _letters(witness: Witness) -> tuple[Paragraph, ...]:
+    """What a, b and so on are in the table: the two points, or the views."""
+    if witness.two_points:
+        return (Paragraph(_POINTS, 0),)
+    return tuple(
+        Paragraph(f"{view.name} is {called(view)}{', which is believed' if view.role == 'reference' else ''}", 0)
+        for view in witness.views
+    )
 
 
 def _tie_replays(witness: Witness) -> Table:
@@ -156,5 +170,5 @@ def environments_story(installation: Installation) -> Story:
 
 def _calls(library: InstalledLibrary) -> Iterator[list[str]]:
     """The call of each operation and the layouts that it takes, its own first."""
-    for operation, called in library.operations.items():
-        yield [f"{library.library}:{operation}", called.call, " ".join(called.layouts) + " s e" * called.strided or "-"]
+    for operation, its in library.operations.items():
+        yield [f"{library.library}:{operation}", its.call, " ".join(its.layouts) + " s e" * its.strided or "-"]

@@ -32,9 +32,15 @@ def _others(network: Network, library: str) -> Iterator[str]:
 def different_runs(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     """The runs without those that repeat another one in everything, or that of a view: the sweep meets the views again."""
     given = tuple(observations)
-    of_views = {_run(one) for one in given if one.view and not one.not_run}
-    kept = {(_run(one), one.view): one for one in reversed(given) if one.view or one.not_run or _run(one) not in of_views}
-    return tuple(reversed(kept.values()))
+    of_views: dict[tuple[object, ...], list[Observation]] = {}
+    for one in given:
+        if one.view and not one.not_run:
+            of_views.setdefault(_run(one), []).append(one)
+    kept: dict[tuple[object, ...], Observation] = {}
+    for one in given:
+        for shown in of_views.get(_run(one), [one]):
+            kept.setdefault((_run(shown), shown.view), shown)
+    return tuple(kept.values())
 
 
 def _run(one: Observation) -> tuple[object, ...]:
