@@ -148,6 +148,14 @@ def test_reveal_of_a_network_prints_its_layers(tmp_path: Path, capsys: pytest.Ca
     assert data["network"]["explained"] == data["network"]["of"]
 
 
+def test_a_format_that_a_library_has_not_is_refused_in_the_name_of_that_library(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, _ = files(tmp_path, inputs=np.zeros((1, 6)))
+    assert main(["reveal", "numpy", "--network", network, "--dtype", "tf32"]) == 2
+    assert "numpy:batch=1: numpy has no dtype tf32; it has float16" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arrays", "why"),
     [
