@@ -31,11 +31,12 @@ from fpsynth.wording import counted, noun
 MAX_TERMS = 12
 """Active terms that are listed and whose order is written out."""
 _ACTIVE = " (the others are products with zero, which change no sum)"
-_ROLES = {
+ROLES = {
     "reference": "believed: what a certificate or a test was computed with",
     "deployed": "departs from it",
     "silent": "silent: must not depart",
 }
+"""What a view is, behind its letter and its name."""
 _ARITHMETIC = 300
 """Characters of an arithmetic's words: those of a program are longer than those of a rule."""
 MAX_OUTPUTS = 4
@@ -182,7 +183,7 @@ def view_parts(divergence: Witness) -> list[Part]:
     said: set[str] = set()
     neurons = parting_neurons(divergence)
     for view in divergence.views:
-        role = _ROLES.get(view.role, view.role)
+        role = ROLES.get(view.role, view.role)
         parts.append(Paragraph((Span(view.name, STRONG), f"  {called(view)} · {role}"), 2, 4))
         facts = [clean(_arithmetic(divergence, view), _ARITHMETIC)]
         if view.environment:
