@@ -12,6 +12,9 @@ from goldens.documents import COMMANDS, DOCUMENTS
 
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
+from fpsynth.networks.keras_layers import LAYERS as KERAS_LAYERS
+from fpsynth.networks.layers import LAYERS
+from fpsynth.networks.onnx.operators import OPERATORS as ONNX_OPERATORS
 from fpsynth.verifiers.base import NAMES as CERTIFIERS
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +59,15 @@ def test_the_readme_is_short():
 def test_the_picture_is_drawn_from_the_witness_that_tie_finds():
     drawn = runpy.run_path(str(ROOT / "docs" / "draw_tie.py"))["drawn"]
     assert drawn() == (ROOT / "docs" / "tie.svg").read_text()
+
+
+def test_the_table_of_layers_is_that_of_the_code():
+    table = runpy.run_path(str(ROOT / "docs" / "layers_table.py"))
+    page = (ROOT / "docs" / "networks.md").read_text("utf-8")
+    assert table["written"](page) == page, "python docs/layers_table.py writes it anew"
+    for layer in LAYERS.values():
+        assert set(layer.names.onnx) <= set(ONNX_OPERATORS), layer.kind
+        assert set(layer.names.keras) <= set(KERAS_LAYERS), layer.kind
 
 
 def test_the_check_that_is_shown_is_what_check_prints(

@@ -11,6 +11,7 @@ from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.looking import TreeRequest
 
 if TYPE_CHECKING:
+    from fpsynth.corpus.index import Origin
     from fpsynth.report.orders import OrderTree
     from fpsynth.revealing.result import Reveal
     from fpsynth.synthesis.comparing.compared import NetworkComparison
@@ -73,35 +74,48 @@ def write_witnesses(found: NetworkComparison | Sequence[Witness], folder: Path) 
 
     ``found``: witnesses, or what ``compare`` returns, which has one for each input whose class changes between two
     environments (100 at most).  The file of a large network lies beside them once; ``index.json`` says of each file which two
-    views it is of, of which input, which classes these give it, and which libraries show that.  Nothing is written where there
-    are none.  Raises InputError where the folder is not free or cannot be written.
+    views it is of, of which input with which label, which classes these give it, and which libraries show that.  Nothing is
+    written where there are none.  Raises InputError where the folder is not free or cannot be written.
     """
-    from fpsynth.corpus.index import INDEX, index_entry, index_text
+    from fpsynth.corpus.index import INDEX, Origin, index_entry, index_text
     from fpsynth.files import write_tree
     from fpsynth.synthesis.comparing.compared import NetworkComparison
     from fpsynth.synthesis.comparing.witnesses import witnesses as changed
     from fpsynth.witness.file import text_and_files
 
     witnesses = changed(found) if isinstance(found, NetworkComparison) else found
-    origins = _origins(found) if isinstance(found, NetworkComparison) else [(None, ())] * len(witnesses)
+    compared = found if isinstance(found, NetworkComparison) else None
+    origins = [Origin()] * len(witnesses) if compared is None else _origins(compared)
     tree: dict[str, bytes] = {}
     entries = []
     names = [f"{number:03d}.json" for number in range(len(witnesses))]
-    for name, witness, (number, shown_by) in zip(names, witnesses, origins, strict=True):
+    for name, witness, origin in zip(names, witnesses, origins, strict=True):
         written, files = text_and_files(witness, _SEVERAL)
         tree |= {name: written.encode(), **files}
-        entries.append(index_entry(name, witness, list(files), number, shown_by))
+        entries.append(index_entry(name, witness, list(files), origin))
     if tree:
-        write_tree(folder, {**tree, INDEX: index_text(entries).encode()})
+        sources = ("", "") if compared is None else compared.files
+        write_tree(folder, {**tree, INDEX: index_text(entries, sources).encode()})
     return names
 
 
-def _origins(found: NetworkComparison) -> list[tuple[int | None, tuple[str, ...]]]:
-    """The number of each witness's input, and the libraries whose runs gave it its two classes."""
+def _origins(found: NetworkComparison) -> list[Origin]:
+    """Which input each witness is of, and the environments and libraries whose runs gave it its two classes."""
+    from fpsynth.corpus.index import Origin
     from fpsynth.synthesis.comparing.witnesses import witnessed
 
-    named = {one.name: f"{one.library} {one.version}" for one in found.environments}
-    return [(number, tuple(dict.fromkeys((named[pair.a], named[pair.b])))) for pair, number in witnessed(found)]
+    library = {one.name: f"{one.library} {one.version}" for one in found.environments}
+    alike, labels = found.alike, found.labels
+    return [
+        Origin(
+            input=number,
+            label=None if labels is None else int(labels[number]),
+            also_a=alike[pair.a][1:],
+            also_b=alike[pair.b][1:],
+            shown_by=tuple(dict.fromkeys(library[name] for name in (*alike[pair.a], *alike[pair.b]))),
+        )
+        for pair, number in witnessed(found)
+    ]
 
 
 def write_folder(found: Result | Witness, folder: Path) -> tuple[str, ...]:

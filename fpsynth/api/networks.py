@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ def compare(request: CompareRequest) -> NetworkComparison:
     read, library = read_network(request.network), request.library
     points, labels = load_points(request.inputs, read.network.input_shape)
     names = [name for name in NAMES if library_named(name).version()] if library is None else _named(library)
-    return compared(
+    compared_network = compared(
         read.network,
         request.format,
         points,
@@ -85,6 +86,7 @@ def compare(request: CompareRequest) -> NetworkComparison:
         seed=request.seed,
         progress=request.progress or _silent,
     )
+    return replace(compared_network, files=(os.fspath(request.network), os.fspath(request.inputs)))
 
 
 def _require_taken(names: Sequence[str], **options: object) -> None:

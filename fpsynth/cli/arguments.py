@@ -61,9 +61,9 @@ def build_parser() -> Parser:
 
     for name, request in QUESTIONS.items():
         _question(command(name, request.about), request)
-    _check(command("check", "compute every claim of a witness file again, exactly, without a solver"))
-    _replay(command("replay", "run a witness file in real libraries"))
-    _explain(command("explain", "tell the computation of a witness file step by step"))
+    _check(command("check", "compute every claim of witness files again, exactly, without a solver"))
+    _replay(command("replay", "run witness files in real libraries"))
+    _explain(command("explain", "tell the computation of witness files step by step"))
     add_verifiers(command("verifiers", "list the verifiers, fpsynth's own and real ones, and install real ones"))
     return parser
 
@@ -119,26 +119,33 @@ _AFTER: Mapping[str, Add] = {
 
 
 def _check(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE|FOLDER", help=f"witness file, {_FOLDER}")
+    _add_files(parser)
     _add_limit(parser)
     add_output(parser)
 
 
 def _replay(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE|FOLDER", help=f"witness file, {_FOLDER}")
+    _add_files(parser)
     _add_replay(parser)
-    parser.add_argument("--out", metavar="FILE", help="write the witness with these replays")
+    parser.add_argument("--out", metavar="FILE", help="write the witness with these replays; of one witness file")
     _add_limit(parser)
     add_output(parser)
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="witness file")
+    _add_files(parser)
     _add_limit(parser)
     add_output(parser)
 
 
-_FOLDER = "or a folder with witness files in it or below it, such as a corpus: the exit code is then the largest of theirs"
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="witness files, and folders with witness files in them or below them, such as a corpus: of several the exit code"
+        " is the largest of theirs",
+    )
 
 
 def _add_limit(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field
 from typing import Any
 
+from fpsynth.cli.given_files import GIVEN, add_given
 from fpsynth.synthesis.requests.fields import Option, Request, default_text, open_options
 
 Add = Callable[[ArgumentParser], None]
@@ -42,7 +43,11 @@ def add_arguments(parser: ArgumentParser, request: type[Request], before: Mappin
     for name, (one, option) in open_options(request).items():
         if before and name in before:
             before[name](parser)
-        parser.add_argument(_name(one, option), **_manner(one, option))
+        file = GIVEN.get((request.question, name))
+        if file is None:
+            parser.add_argument(_name(one, option), **_manner(one, option))
+        else:
+            add_given(parser, file, name, _manner(one, option))
 
 
 def keywords(arguments: Namespace, request: type[Request]) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from fpsynth.cli.given_files import require_given_files
 from fpsynth.errors import InputError
 
 
 def require_sense(arguments: Namespace) -> None:
     """Raise InputError for options of which one makes another pointless."""
+    require_given_files(arguments)
     if getattr(arguments, "no_replay", False):
         _require_no_replay(arguments)
     if getattr(arguments, "prove", False) and arguments.count > 1:

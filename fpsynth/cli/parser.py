@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from fpsynth.cli.codes import WRONG_INPUT
+from fpsynth.cli.given_files import near_given
 from fpsynth.cli.streams import discard, put, say
 from fpsynth.wording import printable
 
@@ -50,7 +51,12 @@ class Parser(argparse.ArgumentParser):
                 yield word
 
     def _near(self, word: str) -> str:
-        near = difflib.get_close_matches(word.partition("=")[0][:60], self._option_string_actions, n=1)
+        name = word.partition("=")[0][:60]
+        said = near_given(self, name)
+        if said is not None:
+            return said
+        shown = [option for action in self._actions for option in action.option_strings]
+        near = difflib.get_close_matches(name, shown, n=1)
         return f" (did you mean {near[0]}?)" if near else ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

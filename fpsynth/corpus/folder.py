@@ -80,22 +80,8 @@ def folder_of(path: str) -> Folder:
         if len(witnesses) > MAX_FILES:
             raise InputError(f"{shown(path)}: the folder holds more than {MAX_FILES} witness files")
     if not witnesses:
-        raise _without_witness(path)
+        raise InputError(f"{shown(path)}: no witness file lies in this folder or below it")
     return Folder(tuple(sorted(witnesses)), tuple(manifests), links)
-
-
-def some_witness(path: str) -> str:
-    """The path of some witness file below a folder.  Raises InputError where there is none, as ``folder_of`` does."""
-    for name, is_link in _below(path):
-        if is_link or not name.endswith(".json") or os.path.basename(name) == "manifest.json":
-            continue
-        if _says_witness(name) and not (os.path.basename(name) == INDEX and _is_index(name)):
-            return name
-    raise _without_witness(path)
-
-
-def _without_witness(path: str) -> InputError:
-    return InputError(f"{shown(path)}: no witness file lies in this folder or below it")
 
 
 def _below(path: str) -> Iterator[tuple[str, bool]]:

@@ -324,3 +324,18 @@ _TABLES: Mapping[str, Mapping[str, Writer]] = {
     },
 }
 """By library and kind of layer."""
+
+
+_NAMES: Mapping[str, Mapping[str, str]] = {
+    "torch": {"convolution": "conv{axes}d", "average pooling": "avg_pool{axes}d"},
+    "jax": {"convolution": "conv_general_dilated", "average pooling": "reduce_window"},
+    "tensorflow": {"convolution": "conv{axes}d"},
+    "onnxruntime": {"convolution": "conv", "average pooling": "averagepool"},
+}
+"""What layers that windows are taken for are called, but for capitals; numpy and cupy multiply them as matrices."""
+
+
+def call_name(library: str, layer: Any) -> str:
+    """The name of a layer's call, but for capitals; empty where it is computed by what multiplies matrices, or has none."""
+    name = _NAMES.get(library, {}).get(layer.kind, "")
+    return name.format(axes=len(layer.windows.kernel)) if name else ""

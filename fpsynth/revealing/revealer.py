@@ -109,6 +109,7 @@ class Revealer:
         from fpsynth.libraries.sending import network_message
         from fpsynth.networks.endings import ending_words
 
+        _require_dtype(where, dtype)
         require_present(where)
         given, changed = rounded_network(network, dtype)
         asked = {"network": network_message(given), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
@@ -124,6 +125,7 @@ class Revealer:
         """
         from fpsynth.libraries.sending import network_message
 
+        _require_dtype(where, dtype)
         require_present(where)
         asked = {"outputs_of": network_message(network), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
         return self._ask(where, asked)
@@ -188,10 +190,14 @@ def require_usable(kernel: Kernel) -> None:
         raise InputError(f"batch times outputs must be from 1 to {MAX_POSITIONS}")
     if restriction(environment).one_output and (kernel.outputs > 1 or kernel.bias):
         raise InputError(f"{environment.library}:{environment.operation} has one output and no bias")
-    library = library_named(environment.library)
-    if kernel.dtype.name not in library.dtypes:
-        raise InputError(f"{environment}: {library.name} has no dtype {kernel.dtype}; it has {', '.join(library.dtypes)}")
+    _require_dtype(environment, kernel.dtype)
     require_present(environment)
+
+
+def _require_dtype(environment: Environment, dtype: Format) -> None:
+    library = library_named(environment.library)
+    if dtype.name not in library.dtypes:
+        raise InputError(f"{environment}: {library.name} has no dtype {dtype}; it has {', '.join(library.dtypes)}")
 
 
 def require_present(environment: Environment) -> None:

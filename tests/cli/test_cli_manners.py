@@ -190,7 +190,7 @@ def test_keywords_are_the_options_of_the_command_line(name):
     options = set()
     for action in COMMANDS[name]._actions:
         options.add(action.dest.removeprefix("no_"))
-    assert options - PRINTING - keywords - {"file"} == ELSEWHERE.get(name, set())
+    assert options - PRINTING - keywords - {"files"} == ELSEWHERE.get(name, set())
     assert keywords - OWN - options - {"witness"} <= ({"dtype"} if name == "precision" else set())
 
 

@@ -6,12 +6,10 @@ import json
 
 import pytest
 from divergences import triple
-from witnesses import published
 
 from fpsynth.cli.commands import COMMANDS
 from fpsynth.cli.main import main
-from fpsynth.corpus.writer import write_corpus
-from fpsynth.witness import load, save
+from fpsynth.witness import save
 
 SMALL = ["--terms", "4", "--batch", "1", "--library", "numpy", "--no-settings", "--vectors", "50"]
 
@@ -47,16 +45,6 @@ def test_a_folder_that_is_not_empty_is_left_alone_and_another_name_asked_for(tmp
     (tmp_path / "mine").write_text("mine")
     line = refusal(capsys, "tie", "--out", tmp_path)
     assert "the folder exists and is not empty: choose another name, or empty it" in line
-
-
-def test_explain_names_a_file_of_the_folder(tmp_path, capsys):
-    write_corpus([published(), published()], tmp_path / "corpus")
-    (tmp_path / "corpus" / "aaa.json").write_text("{}")
-    line = refusal(capsys, "explain", tmp_path / "corpus")
-    name = line.rstrip("\n").rpartition(" as in ")[2]
-    load(name)
-    (tmp_path / "empty").mkdir()
-    assert "no witness file lies in this folder or below it" in refusal(capsys, "explain", tmp_path / "empty")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tie_questions import question
 from witnesses import W1, W2, XA, XB
 
 from fpsynth.api.bounded import Bounded
-from fpsynth.cli.witness_commands import MAX_LISTED, _not_checked_lines
+from fpsynth.cli.many_witnesses import MAX_LISTED, _Entry, _not_checked_lines
 from fpsynth.corpus.writer import write_corpus
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
@@ -87,12 +87,12 @@ def test_what_was_not_checked_of_a_folder_is_listed_once_with_the_reason(folder)
 
 
 def test_a_summary_of_many_kinds_of_claims_has_an_end():
-    kinds = MAX_LISTED + 7
+    kinds, nothing = MAX_LISTED + 7, _Entry("b", "unknown", 3, "", None)
     result = {"not_checked": [{"claim": f"claim {k}", "reason": "told"} for k in range(kinds)]}
-    lines = _not_checked_lines([{"file": "a", "result": result}, {"file": "b", "result": None}])
+    lines = _not_checked_lines([_Entry("a", "confirmed", 0, "", result), nothing])
     assert sum(line.startswith("not checked: ") for line in lines) == MAX_LISTED
     assert lines[-1] == "      and 7 more: --json lists them"
-    assert _not_checked_lines([{"file": "b", "result": None}]) == []
+    assert _not_checked_lines([nothing]) == []
 
 
 def test_a_corpus_whose_files_have_changed_is_not_confirmed(folder):
@@ -115,8 +115,52 @@ def test_a_folder_is_replayed_as_a_whole(folder):
 def test_a_folder_without_witnesses_and_an_out_for_a_folder_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     assert "no witness file lies in this folder" in refused(fpsynth("check", tmp_path / "empty"))
-    assert "does not go with a folder" in refused(fpsynth("replay", tmp_path, "--out", tmp_path / "new.json"))
-    assert "folder" in refused(fpsynth("explain", tmp_path))
+    assert "no witness file lies in this folder" in refused(fpsynth("explain", tmp_path / "empty"))
+    one = "it goes neither with a folder nor with several files"
+    assert one in refused(fpsynth("replay", tmp_path, "--out", tmp_path / "new.json"))
+    assert one in refused(fpsynth("replay", "a.json", "b.json", "--out", tmp_path / "new.json"))
+
+
+# several files
+
+
+@pytest.mark.parametrize(("command", "good"), [("check", "confirmed"), ("replay", "confirmed"), ("explain", "explained")])
+def test_several_files_and_folders_are_taken_alike_and_the_worst_exit_code_is_that_of_all(command, good, folder):
+    save(published(), folder / "tie.json")
+    save(published(), folder / "again.json")
+    rest = ["--library", "numpy", "--batch", "1"] if command == "replay" else []
+    one, other, corpus = folder / "tie.json", folder / "again.json", folder / "corpus"
+    done = fpsynth(command, one, other, one, corpus, "--json", *rest)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["counts"], told["witnesses"]) == (0, {good: 4}, 4)
+    assert told["paths"] == [str(path) for path in (one, other, one, corpus)]
+    assert [entry["file"] for entry in told["files"]][:2] == [str(one), str(other)]
+    assert all(entry["file"].startswith(str(corpus)) for entry in told["files"][2:])
+    assert all(entry["result"] for entry in told["files"])
+    save(false(), folder / "false.json")
+    missing, empty = folder / "missing.json", folder / "empty"
+    empty.mkdir()
+    done = fpsynth(command, missing, folder / "false.json", empty, one, "--json", *rest)
+    codes = {entry["file"]: entry["code"] for entry in json.loads(done.stdout)["files"]}
+    assert codes == {str(missing): 2, str(folder / "false.json"): 4, str(one): 0, str(empty): 2}
+    assert done.returncode == 4
+    done = fpsynth(command, missing, one, *rest)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.splitlines()[-1] in (
+        f"2 witness files: 1 cannot be read, 1 {good}",
+        f"2 witness files: 1 {good}, 1 cannot be read",
+    )
+
+
+def test_an_explanation_of_several_files_is_that_of_each_under_its_name(folder):
+    save(published(), folder / "tie.json")
+    alone = [fpsynth("explain", folder / name).stdout.rstrip("\n") for name in ("tie.json", "order.json")]
+    done = fpsynth("explain", folder / "tie.json", folder / "order.json")
+    told = f"{folder / 'tie.json'}\n{alone[0]}\n\n{folder / 'order.json'}\n{alone[1]}\n\n2 witness files: 2 explained\n"
+    assert "".join(done.stdout.split()) == "".join(told.split())  # a name may be too long for a line
+    told = fpsynth("explain", folder).stdout
+    assert "\norder.json\n" in told
+    assert told.splitlines()[-1] == "4 witness files: 4 explained"
 
 
 # what is not true

@@ -10,7 +10,7 @@ from fpsynth import files
 from fpsynth.api import write_witnesses
 from fpsynth.confirmation.replay import predicted
 from fpsynth.corpus.benchmark import Benchmark
-from fpsynth.corpus.index import index_entry, index_text
+from fpsynth.corpus.index import Origin, index_entry, index_text
 from fpsynth.errors import InputError
 from fpsynth.witness import load
 
@@ -20,16 +20,25 @@ def test_what_is_not_known_is_null_and_not_made_up():
     assert (entry.input, entry.networks, entry.shown_by) == (None, (), ())
     assert triple().predicate.kind != "argmax"
     assert (entry.class_a, entry.class_b, entry.class_real) == (None, None, None)
-    (data,) = json.loads(index_text([entry]))["witnesses"]
-    assert data["input"] is None
-    assert data["class_a"] is None
+    index = json.loads(index_text([entry]))
+    assert set(index) == {"schema", "schema_version", "counted_from", "witnesses"}
+    (data,) = index["witnesses"]
+    assert (data["input"], data["label"], data["class_a"]) == (None, None, None)
+    assert not any(value == [] for value in data.values())
+    assert not {"networks", "also_a", "also_b", "shown_by", "measured"} & set(data)
 
 
 def test_the_entry_of_a_tie_has_its_classes():
-    entry = index_entry("w.json", predicted(published()), ["w.network-0.npz"], 7, ["numpy 2.0"])
+    origin = Origin(input=7, label=3, also_b=("torch:batch=4",), shown_by=("numpy 2.0",))
+    entry = index_entry("w.json", predicted(published()), ["w.network-0.npz"], origin)
     benchmark = Benchmark(published())
     assert (entry.class_a, entry.class_b) == (benchmark.label, benchmark.wrong_label)
     assert (entry.input, entry.networks, entry.shown_by) == (7, ("w.network-0.npz",), ("numpy 2.0",))
+    index = json.loads(index_text([entry], ("cnn.onnx", "x.npz")))
+    assert (index["network"], index["inputs"], index["counted_from"]) == ("cnn.onnx", "x.npz", 0)
+    (data,) = index["witnesses"]
+    assert (data["label"], data["also_b"], data["networks"]) == (3, ["torch:batch=4"], ["w.network-0.npz"])
+    assert "also_a" not in data
 
 
 def test_witnesses_and_index_appear_together_or_not_at_all(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Kernel
+from fpsynth.libraries.layer_calls import call_name
 from fpsynth.libraries.layer_shapes import layer_shape
 from fpsynth.libraries.naming import kernel_call, parse_environment
 from fpsynth.libraries.registry import library_named
@@ -120,6 +121,7 @@ def test_the_call_that_is_printed_gives_the_bits_of_the_layer(environment: str, 
     call, _, operands = kernel_call(kernel).partition("  ")
     if call.startswith("the "):
         pytest.skip(f"only named: {call}")
+    assert call_name(where.library, layer) in call.lower()  # what reports name a run by
     names = namespace(where.library)
     library.load("cpu")
     assert kernel.layer is not None

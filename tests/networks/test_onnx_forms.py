@@ -274,6 +274,16 @@ def test_weights_beside_the_model_are_read(tmp_path: Path) -> None:
     assert np.array_equal(weight_of(read_onnx(saved_beside(tmp_path))[0]), W)
 
 
+def test_a_file_that_torch_writes_beside_a_model_is_named_where_it_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        read_onnx(saved_beside(tmp_path, "cnn.onnx.data"))
+    assert str(refused.value).endswith(
+        "its weights are kept in cnn.onnx.data, which is not beside model.onnx: put both into one folder (torch's dynamo"
+        " exporter writes NAME.onnx.data beside NAME.onnx), or export it in one file, as torch.onnx.export(...,"
+        " external_data=False) does"
+    )
+
+
 def test_weights_elsewhere_are_not(tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
@@ -291,7 +301,7 @@ def test_weights_elsewhere_are_not(tmp_path: Path) -> None:
         ({"offset": "-8"}, "from -8 in another file"),
         ({"offset": "16"}, "has 8 bytes where its shape"),
         ({"offset": "9" * 19}, "bytes where its shape|cannot read"),
-        ({"location": "missing.bin"}, "cannot read .*missing.bin"),
+        ({"location": "missing.bin"}, "its weights are kept in missing.bin, which is not beside model.onnx: put both"),
     ],
 )
 def test_sizes_beside_the_model_are_checked(tmp_path: Path, entries: dict[str, str], reason: str) -> None:

@@ -3,13 +3,17 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from rendered import report
 from reports import found, known, optimal, random_witness, replayed
 from ties import changed, claim
 
 from fpsynth.formats import FLOAT16
+from fpsynth.networks.graph import Graph, Node
+from fpsynth.networks.layers import Convolution, Flatten
 from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.report.stories.ran_as import different_runs, ran_as
 from fpsynth.solvers.race import Attempt
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.result import Result
@@ -190,7 +194,39 @@ def test_an_overflow_is_reported():
 def test_a_library_that_confirms_at_some_batch_sizes_only_is_said_to():
     replays = (*replayed("numpy", "2.4.0", "dot", (1, 64)), *replayed("numpy", "2.4.0", "dot", (4,), departs=False))
     text = _flat(report(found(replace(known(), observations=replays))))
-    assert "yet numpy puts it in class 0 (numpy not always at batch 4)." in text
+    assert "yet numpy puts it in class 0 (numpy at batch 1 and 64, but not at batch 4)." in text
+
+
+def test_of_runs_at_one_batch_size_it_is_said_which_show_a_tie():
+    missed = replayed("numpy", "2.4.0", "matmul", (4,), departs=False)
+    replays = (*replayed("numpy", "2.4.0", "dot", (1, 4)), *replayed("numpy", "2.4.0", "matmul", (1,)), *missed)
+    text = _flat(report(found(replace(known(), observations=replays))))
+    assert "(numpy at batch 1 and as dot at batch 4, but not as matmul at batch 4)." in text
+    (first,) = replayed("numpy", "2.4.0", "dot", (4,))
+    halves = (replace(first, rows=(0, 1)), replace(first, rows=(2, 3), departs=False))
+    text = _flat(report(found(replace(known(), observations=halves))))
+    assert "(numpy as dot at batch 4 in rows 0-1, but not as dot at batch 4 in rows 2-3)." in text
+
+
+def test_a_run_of_a_network_of_convolutions_is_named_by_what_is_called_each_once():
+    convolution, dense = Convolution(np.ones((2, 1, 2, 2))), Dense(np.ones((2, 8)))
+    nodes = (Node("c", convolution), Node("f", Flatten(), ("c",)), Node("y", dense, ("f",)))
+    network = Graph(nodes, (1, 3, 3), "y")
+    assert ran_as(network, "torch", ["linear", "matmul"]) == "conv2d, linear, matmul"
+    assert ran_as(network, "onnxruntime", ["gemm"]) == "conv, gemm"
+    assert ran_as(network, "numpy", ["matmul", "dot"]) == "matmul, dot"  # which multiply its windows, too
+    alone = Graph(nodes[:2], (1, 3, 3), "f")
+    assert ran_as(alone, "torch", ["linear", "matmul"]) == "conv2d"
+    assert ran_as(alone, "numpy", ["matmul", "dot"]) == "matmul, dot"
+
+
+def test_a_replay_has_one_row_for_each_different_run():
+    of_the_sweep = Observation("numpy", "2.4.0", "matmul", "cpu", 1, (0,), logits=(1.0, 2.0), departs=True)
+    of_the_view = replace(of_the_sweep, view="a")
+    other = replace(of_the_sweep, variant="dot")
+    runs = different_runs((of_the_view, of_the_sweep, other, other))
+    assert runs == (of_the_view, other)
+    assert different_runs((of_the_view, replace(of_the_sweep, logits=(1.0, 3.0)))) != (of_the_view,)
 
 
 def test_the_statement_of_an_impossible_question_stands_there_once():

@@ -20,6 +20,7 @@ from fpsynth.networks.npz_graph import write_npz
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.stories.networks import comparison_json, comparison_story
 from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran, compare
+from fpsynth.synthesis.comparing.witnesses import witnessed
 from fpsynth.witness import load
 
 IDENTITY = dense_relu([(np.eye(2), None)])
@@ -55,6 +56,32 @@ def test_a_table_of_many_changes_in_long_named_environments_has_one_row_for_each
     assert all("999 change: inputs 9000" in row and "19000/19998" in row for row in rows)
     assert text.count("9004") == 3  # each names five
     assert text.splitlines()[2].split() == ["no.", "environment", "reproduced", "from", "exact"]
+
+
+def test_environments_that_gave_the_same_logits_are_witnessed_once_under_the_first_of_them() -> None:
+    given = {"a": [[1.0, 0.0], [0.0, 1.0]], "b": [[1.0, 2.0], [0.0, 1.0]], "c": [[1.0, 2.0], [0.0, 1.0]]}
+    ran = [Ran(name, logits=np.array(logits), of=4) for name, logits in given.items()]
+    ran.insert(0, Ran("missing", not_run="is not installed"))
+    pairs = [EnvironmentPair(a, b, () if (a, b) == ("b", "c") else (0,), 2.0, 3) for a, b in combinations(given, 2)]
+    found = NetworkComparison(IDENTITY, FLOAT32, 2, tuple(ran), tuple(pairs), 1, 1e-6, True, np.zeros((2, 2)))
+    assert found.alike == {"a": ("a",), "b": ("b", "c")}
+    assert [(pair.a, pair.b) for pair in found.distinct_pairs] == [("a", "b")]
+    assert [(pair.a, pair.b, number) for pair, number in witnessed(found)] == [("a", "b", 0)]
+    assert (found.changes, found.changed) == (1, 1)
+
+
+def test_an_index_lists_equal_environments_in_one_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = ["--batch", "1,64", "--library", "numpy:batch=1,threads=1", "--vectors", "100", "--out", str(tmp_path / "out")]
+    code = main([*nearly_tied(tmp_path, 256), *again, "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    equal = [pair for pair in printed["pairs"] if pair["equal_logits"] == 400]
+    if code == 0 or [(pair["a"], pair["b"]) for pair in equal] != [("numpy:batch=1", "numpy:batch=1,threads=1")]:
+        pytest.skip("numpy's BLAS does not compute the same at batch 1 in one thread, and something else at batch 64 here")
+    entries = json.loads((tmp_path / "out" / "index.json").read_text())["witnesses"]
+    assert {(entry["a"], *entry["also_a"], entry["b"]) for entry in entries} == {
+        ("numpy:batch=1", "numpy:batch=1,threads=1", "numpy:batch=64")
+    }
+    assert len({entry["input"] for entry in entries}) == len(entries) == len(printed["witnesses"])
 
 
 def test_fewer_than_two_environments_say_nothing() -> None:
@@ -121,6 +148,14 @@ def test_reveal_of_a_network_prints_its_layers(tmp_path: Path, capsys: pytest.Ca
     assert data["network"]["explained"] == data["network"]["of"]
 
 
+def test_a_format_that_a_library_has_not_is_refused_in_the_name_of_that_library(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, _ = files(tmp_path, inputs=np.zeros((1, 6)))
+    assert main(["reveal", "numpy", "--network", network, "--dtype", "tf32"]) == 2
+    assert "numpy:batch=1: numpy has no dtype tf32; it has float16" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arrays", "why"),
     [
@@ -149,7 +184,8 @@ def nearly_tied(folder: Path, terms: int) -> list[str]:
     row = rng.uniform(0.5, 1.0, terms).astype(np.float32)
     other = row + np.float32(2.0**-22) * rng.standard_normal(terms).astype(np.float32)
     write_npz(dense_relu([(np.stack([row, other]), None)]), folder / "net.npz")
-    np.savez(folder / "x.npz", inputs=rng.uniform(0.0, 1.0, (200, terms)).astype(np.float32))
+    inputs = rng.uniform(0.0, 1.0, (200, terms)).astype(np.float32)
+    np.savez(folder / "x.npz", inputs=inputs, labels=rng.integers(0, 2, 200))
     return ["compare", str(folder / "net.npz"), "--inputs", str(folder / "x.npz"), "--library", "numpy"]
 
 
@@ -183,11 +219,12 @@ def test_an_index_says_what_each_witness_of_a_comparison_is(
     if code == 0:
         pytest.skip("numpy's BLAS gives the same at batch 1 and 64 here")
     index = json.loads((tmp_path / "out" / printed["index"]).read_text())
-    assert (index["schema"], index["schema_version"]) == ("fpsynth-index", 1)
+    assert (index["schema"], index["schema_version"], index["counted_from"]) == ("fpsynth-index", 2, 0)
+    assert (index["network"], index["inputs"]) == (str(tmp_path / "net.npz"), str(tmp_path / "x.npz"))
     assert [entry["file"] for entry in index["witnesses"]] == printed["witnesses"]
     (pair,) = printed["pairs"]
     assert [entry["input"] for entry in index["witnesses"]] == pair["inputs"][:100]
-    points = np.load(tmp_path / "x.npz")["inputs"]
+    points, labels = np.load(tmp_path / "x.npz")["inputs"], np.load(tmp_path / "x.npz")["labels"]
     networks = set()
     for entry in index["witnesses"]:
         witness = load(tmp_path / "out" / entry["file"])
@@ -198,7 +235,9 @@ def test_an_index_says_what_each_witness_of_a_comparison_is(
         assert [entry["class_a"], entry["class_b"], entry["class_real"]] == [own.index(max(own)) for own in logits]
         assert entry["class_a"] != entry["class_b"]
         assert entry["shown_by"] == [f"numpy {np.__version__}"]
-        networks |= set(entry["networks"])
+        assert entry["label"] == labels[entry["input"]]
+        assert not any(value == [] for value in entry.values())
+        networks |= set(entry.get("networks", ()))
     there = {path.name for path in (tmp_path / "out").iterdir()}
     assert there == {"index.json", *printed["witnesses"], *networks}
     assert sorted(networks) == printed.get("beside", [])

@@ -137,6 +137,8 @@ def beside(path: str | os.PathLike[str]) -> Iterator[Elsewhere]:
         place = os.path.realpath(os.path.join(folder, location)) if "\0" not in location else folder
         if os.path.isabs(location) or not location or not place.startswith(os.path.join(folder, "")):
             raise InputError(f"its weights are kept in {shown(location)!r}, which is not in its folder")
+        if not os.path.lexists(place):
+            raise InputError(_missing(location, os.path.basename(os.fspath(path))))
         file = file_at(place)
         file.seek(min(offset, file.seek(0, 2)))  # behind the end nothing is read, and the caller says so
         return file.read(MAX_BYTES if size is None else size)
@@ -146,6 +148,15 @@ def beside(path: str | os.PathLike[str]) -> Iterator[Elsewhere]:
     finally:
         for stack, _ in files.values():
             stack.close()
+
+
+def _missing(location: str, model: str) -> str:
+    """What is said of a file with weights that is not there."""
+    dynamo = " (torch's dynamo exporter writes NAME.onnx.data beside NAME.onnx)" if location.endswith(".onnx.data") else ""
+    return (
+        f"its weights are kept in {shown(location)}, which is not beside {shown(model)}: put both into one folder{dynamo}, or"
+        " export it in one file, as torch.onnx.export(..., external_data=False) does"
+    )
 
 
 def _unpacked(raw: bytes, fmt: Format | None, layout: str | None) -> NDArray[Any]:

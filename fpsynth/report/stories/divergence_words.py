@@ -8,6 +8,7 @@ from fractions import Fraction
 from fpsynth.predicates import Telling
 from fpsynth.report.numerals import significant
 from fpsynth.report.stories.differences import differences
+from fpsynth.report.stories.ran_as import different_runs
 from fpsynth.report.text import clean, listed
 from fpsynth.synthesis.table import QUESTIONS
 from fpsynth.witness.data import View, Witness
@@ -141,7 +142,7 @@ def _verb(names: Sequence[str]) -> str:
 def _counted(divergence: Witness) -> str:
     """How many outcomes of the libraries that confirm depart from the reference: those in the views' environments, too."""
     confirmed, fmt = divergence.confirmed_by, divergence.deployed.deployment.default.format
-    own = [o for o in divergence.observations if not o.not_run and o.library in confirmed]
+    own = [o for o in different_runs(divergence.observations) if not o.not_run and o.library in confirmed]
     runs = [o for o in own if fmt is None or o.environment.get("dtype", fmt.name) == fmt.name]
     departing = sum(o.departs for o in runs)
     whose = "its" if len(confirmed) == 1 else "their"

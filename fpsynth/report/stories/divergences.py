@@ -14,6 +14,7 @@ from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
 from fpsynth.report.stories.divergence_words import called, place, short, wrong
 from fpsynth.report.stories.grounds import comparison_lines, revealed_rows
+from fpsynth.report.stories.ran_as import different_runs, ran_as
 from fpsynth.report.stories.setting import layer_names
 from fpsynth.report.stories.teller import Teller
 from fpsynth.report.stories.verdicts import NOT_REPLAYED, ranges
@@ -30,11 +31,12 @@ from fpsynth.wording import counted, noun
 MAX_TERMS = 12
 """Active terms that are listed and whose order is written out."""
 _ACTIVE = " (the others are products with zero, which change no sum)"
-_ROLES = {
+ROLES = {
     "reference": "believed: what a certificate or a test was computed with",
     "deployed": "departs from it",
     "silent": "silent: must not depart",
 }
+"""What a view is, behind its letter and its name."""
 _ARITHMETIC = 300
 """Characters of an arithmetic's words: those of a program are longer than those of a rule."""
 MAX_OUTPUTS = 4
@@ -181,7 +183,7 @@ def view_parts(divergence: Witness) -> list[Part]:
     said: set[str] = set()
     neurons = parting_neurons(divergence)
     for view in divergence.views:
-        role = _ROLES.get(view.role, view.role)
+        role = ROLES.get(view.role, view.role)
         parts.append(Paragraph((Span(view.name, STRONG), f"  {called(view)} · {role}"), 2, 4))
         facts = [clean(_arithmetic(divergence, view), _ARITHMETIC)]
         if view.environment:
@@ -272,7 +274,7 @@ def library_parts(divergence: Witness) -> list[Part]:
     outputs = _outputs(divergence)[:2]
     groups: dict[tuple[str, ...], list[Observation]] = {}
     unrun: dict[tuple[str, ...], list[Observation]] = {}
-    for seen in sorted(divergence.observations, key=lambda o: o.view == ""):
+    for seen in sorted(different_runs(divergence.observations), key=lambda o: o.view == ""):
         key = (seen.library, seen.version, _setting(seen, divergence.format.name), seen.view)
         if not seen.logits:
             unrun.setdefault((*key, clean(seen.not_run or "no logits are recorded")), []).append(seen)
@@ -286,10 +288,11 @@ def library_parts(divergence: Witness) -> list[Part]:
     rows: list[list[Text]] = []
     for (library, version, setting, batches, logits, agrees, departs), variants in alike.items():
         verdict: Text = Span("✗ departs", WRONG) if departs == "True" else "does not"
-        run_as = ", ".join(map(clean, variants)) + setting
+        run_as = ran_as(divergence.network, library, variants) + setting
         rows.append([clean(library), clean(version), run_as, batches, logits, agrees, verdict])
     for (library, version, setting, _, reason), members in unrun.items():
-        names = ", ".join(dict.fromkeys(clean(o.variant) for o in members if o.variant)) + setting
+        variants = [o.variant for o in members]
+        names = (ran_as(divergence.network, library, variants) if any(variants) else "") + setting
         rows.append([clean(library), clean(version), names, f"not run: {reason}"])
     names = ", ".join(f"y{k}" for k in outputs)
     heads = ["library", "version", "run as", "batch", names, "as view", ""]

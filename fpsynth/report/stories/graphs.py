@@ -8,7 +8,7 @@ from fpsynth.report.computed import logits
 from fpsynth.report.layers_apart import Apart, LayerApart, apart
 from fpsynth.report.numerals import significant
 from fpsynth.report.stories.divergence_words import called, place, wrong
-from fpsynth.report.stories.divergences import library_parts, outcome_parts, require_told, wrong_box
+from fpsynth.report.stories.divergences import ROLES, library_parts, outcome_parts, require_told, wrong_box
 from fpsynth.report.stories.explained_divergences import side_section
 from fpsynth.report.stories.setting import points_section
 from fpsynth.report.stories.teller import Teller
@@ -61,7 +61,7 @@ class GraphTeller(Teller):
         """Network, views, what they compute, where they part ways, certificate and libraries."""
         witness = self.witness
         require_told(witness)
-        libraries = library_section(witness.observations) if witness.two_points else library_parts(witness)
+        libraries = library_section(witness) if witness.two_points else library_parts(witness)
         return [
             section("Network", _network_parts(witness)),
             section("Ways to evaluate it", _view_parts(witness)),
@@ -130,10 +130,17 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
+def _role(witness: Witness, view: View) -> str:
+    """What the letter of a view stands for: of two points which of them, else what the view is to the other one."""
+    if witness.two_points:
+        return "at the certified point" if view is witness.reference else "at the counterexample"
+    return ROLES.get(view.role, view.role)
+
+
 def _view_parts(witness: Witness) -> list[Part]:
     parts: list[Part] = []
     for view in witness.views:
-        parts.append(Paragraph((Span(view.name, STRONG), f"  {called(view)}"), 2, 4))
+        parts.append(Paragraph((Span(view.name, STRONG), f"  {called(view)} · {_role(witness, view)}"), 2, 4))
         facts = [] if str(view.deployment) == view.label else [clean(str(view.deployment), 200)]
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")

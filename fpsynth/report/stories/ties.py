@@ -43,7 +43,7 @@ class TieTeller(Teller):
             section("Two points", points_section(witness, *self.points)),
             section(f"Their logits among the {witness.format} numbers", [picture(witness, *self.points)]),
             section("Certificate", certificate_section(witness)),
-            section("Libraries: the class at b and at a", library_section(witness.observations)),
+            section("Libraries: the class at b and at a", library_section(witness)),
         ]
 
     def search(self, result: Result) -> list[Part]:

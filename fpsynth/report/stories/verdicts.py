@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from fpsynth.networks.network import stacked
+from fpsynth.networks.network import Network, stacked
 from fpsynth.report.computed import Logits
 from fpsynth.report.numerals import radius_text, significant
+from fpsynth.report.stories.ran_as import different_runs, ran_as
 from fpsynth.report.stories.setting import distance, distance_squared
 from fpsynth.report.story import Paragraph, Part, Table
-from fpsynth.report.text import RIGHT, WRONG, Span, Text, class_text, clean, joined, listed
+from fpsynth.report.text import RIGHT, WRONG, Span, Text, class_text, clean, listed
 from fpsynth.synthesis.ties.certification import SOUND_FORMATS
 from fpsynth.verifiers.claims import Claim
 from fpsynth.witness import Observation, Witness
@@ -52,24 +54,25 @@ def _certificate(witness: Witness, claim: Claim, sound: bool) -> list[Text]:
     ]
 
 
-def library_section(replays: Sequence[Observation]) -> list[Part]:
+def library_section(witness: Witness) -> list[Part]:
     """One line per library and outcome: variants, batches, the class at b and at a, and what that means."""
+    replays, network = witness.observations, witness.network
     if not replays:
         return [NOT_REPLAYED]
     groups: dict[tuple[object, ...], list[Observation]] = {}
     absent: dict[tuple[str, str, str], list[str]] = {}
-    for replay in replays:
+    for replay in different_runs(replays):
         if replay.not_run:
             absent.setdefault((replay.library, replay.version, replay.not_run), []).append(replay.variant)
         else:
             groups.setdefault(_outcome(replay), []).append(replay)
-    alike: dict[tuple[Text, ...], list[Text]] = {}  # rows that differ in the variant alone, as one
+    alike: dict[tuple[object, ...], list[Observation]] = {}  # rows that differ in the variant alone, as one
     for group in groups.values():
-        library, version, variant, *rest = _library(group)
-        alike.setdefault((library, version, *rest), []).append(variant)
-    rows: list[list[Text]] = [[key[0], key[1], joined(variants, ", "), *key[2:]] for key, variants in alike.items()]
+        key = (*_outcome(replace(group[0], variant="")), _batches(group))
+        alike.setdefault(key, []).extend(group)
+    rows = [_library(network, group) for group in alike.values()]
     for (library, version, reason), variants in absent.items():
-        names = ", ".join(dict.fromkeys(clean(v) for v in variants if v))
+        names = ran_as(network, library, variants) if any(variants) else ""
         rows.append([clean(library), clean(version), *([names] if names else []), f"not run: {clean(reason)}"])
     return [Table(["library", "version", "run as", "batch", "at b", "at a", ""], rows, gap=2, words=("version", "run as"))]
 
@@ -87,13 +90,13 @@ def _outcome(replay: Observation) -> tuple[object, ...]:
     )
 
 
-def _library(group: Sequence[Observation]) -> list[Text]:
+def _library(network: Network, group: Sequence[Observation]) -> list[Text]:
     first = group[0]
     device = "" if first.device in ("", "cpu") else f" on {first.device}"
     return [
         clean(first.library),
         clean(first.version),
-        clean(first.variant + device),
+        ran_as(network, first.library, [one.variant for one in group]) + clean(device),
         _batches(group),
         class_text(first.reference_class, ""),
         class_text(first.class_index, ""),
@@ -167,13 +170,32 @@ def sentence(witness: Witness, at_b: Logits, at_a: Logits) -> str:
 
 
 def _exceptions(witness: Witness) -> list[str]:
-    """The libraries that confirm the witness at some batch sizes only, and where they do not."""
-    found = []
+    """The libraries of which some runs only confirm the witness: which do, and which do not."""
+    told = []
     for library in witness.confirmed_by:
-        missed = sorted({r.batch for r in witness.observations if r.library == library and not r.not_run and not r.departs})
+        runs = [one for one in witness.observations if one.library == library and not one.not_run]
+        shown, missed = _where(runs, True), _where(runs, False)
         if missed:
-            found.append(f"{clean(library)} not always at batch {listed([str(batch) for batch in missed])}")
-    return found
+            told.append(f"{clean(library)} {listed(shown)}, but not {listed(missed)}")
+    return told
+
+
+def _where(runs: Sequence[Observation], departs: bool) -> list[str]:
+    """The runs that depart, or do not: batches where all of them do, else which runs of a batch, by how they ran or by rows."""
+    whole, parts = [], []
+    for batch in sorted({one.batch for one in runs}):
+        at = [one for one in runs if one.batch == batch]
+        if all(one.departs is departs for one in at):
+            whole.append(str(batch))
+            continue
+        for variant in dict.fromkeys(one.variant for one in at):
+            own = [one for one in at if one.variant == variant]
+            those = [one for one in own if one.departs is departs]
+            rows = {row for one in those for row in one.rows}
+            if those:
+                where = f" in {noun(len(rows), 'row')} {ranges(rows)}" if len(those) < len(own) else ""
+                parts.append(f"as {clean(variant)} at batch {batch}{where}")
+    return [*([f"at batch {listed(whole)}"] if whole else []), *parts]
 
 
 def cause(witness: Witness, at_b: Logits, at_a: Logits) -> str:

@@ -109,11 +109,30 @@ class NetworkComparison:
     """Numbers of the inputs, likewise."""
     notes: tuple[str, ...] = ()
     """What else was made of what was given: a softmax at the end left out, inputs rounded."""
+    labels: NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
+    """The label of each input; None without labels."""
+    files: tuple[str, str] = ("", "")
+    """The names of the files of the network and of the inputs, as they were given; empty where they are not from files."""
+
+    @property
+    def alike(self) -> dict[str, tuple[str, ...]]:
+        """The environments that gave the same logits at every input, bit for bit, by the first of them, which is among them."""
+        by_logits: dict[bytes, list[str]] = {}
+        for one in self.environments:
+            if one.logits is not None:
+                by_logits.setdefault(one.logits.tobytes(), []).append(one.name)
+        return {names[0]: tuple(names) for names in by_logits.values()}
+
+    @property
+    def distinct_pairs(self) -> tuple[EnvironmentPair, ...]:
+        """Those of environments of which each is the first that gave its logits."""
+        first = self.alike
+        return tuple(pair for pair in self.pairs if pair.a in first and pair.b in first)
 
     @property
     def changes(self) -> int:
-        """Changed classes of all pairs, each of which has a witness."""
-        return sum(len(pair.changed) for pair in self.pairs)
+        """Changed classes of all distinct pairs, each of which has a witness."""
+        return sum(len(pair.changed) for pair in self.distinct_pairs)
 
     @property
     def changed(self) -> int:
@@ -181,6 +200,7 @@ def compare(
         rounded=rounded,
         rounded_inputs=int((inputs != points).sum()),
         notes=tuple(filter(None, (ending_words(network), rounded_points_words(inputs, points, dtype)))),
+        labels=labels,
     )
 
 

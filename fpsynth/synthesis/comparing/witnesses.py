@@ -29,8 +29,8 @@ _ARGMAX = Predicate("argmax")
 def witnesses(found: NetworkComparison) -> tuple[Witness, ...]:
     """A witness for each input whose class changes between two environments, the first ``MAX_WITNESSES`` of them.
 
-    The first environment of a pair is what is believed.  Logits that the revealed arithmetics do not give are said to have
-    been measured.
+    Environments that gave the same logits everywhere count as one, the first of them.  The first environment of a pair is what
+    is believed.  Logits that the revealed arithmetics do not give are said to have been measured.
     """
     named = {one.name: one for one in found.environments}
     return tuple(
@@ -41,7 +41,7 @@ def witnesses(found: NetworkComparison) -> tuple[Witness, ...]:
 
 def witnessed(found: NetworkComparison) -> tuple[tuple[EnvironmentPair, int], ...]:
     """The pair of environments and the number of the input of each of the ``witnesses``, in their order."""
-    turns = itertools.zip_longest(*([(pair, number) for number in pair.changed] for pair in found.pairs))
+    turns = itertools.zip_longest(*([(pair, number) for number in pair.changed] for pair in found.distinct_pairs))
     return tuple(itertools.islice((one for turn in turns for one in turn if one is not None), MAX_WITNESSES))
 
 

@@ -1,0 +1,63 @@
+"""Files of the user have one name wherever they are taken: older names are taken, and what is near a wrong one is right."""
+
+import pytest
+
+from fpsynth.cli.arguments import build_parser
+from fpsynth.cli.main import main
+
+GIVEN = {
+    "compare": (["net.npz"], "inputs", ["--images", "--inputs", "--points"]),
+    "order": (["--network", "net.npz"], "points", ["--images", "--points"]),
+    "tie": (["--network", "net.npz"], "points", ["--images", "--points"]),
+    "verify": (["--network", "net.npz"], "images", ["--images", "--points"]),
+    "certify": (["--network", "net.npz", "--eps", "1"], "images", ["--images", "--points"]),
+}
+"""A command: what else it needs, the keyword of Python, and the names of the file with inputs."""
+
+
+@pytest.mark.parametrize("command", GIVEN)
+def test_inputs_of_a_network_are_named_alike_everywhere_and_by_their_older_names(command):
+    rest, keyword, names = GIVEN[command]
+    for name in names:
+        assert getattr(build_parser().parse_args([command, *rest, name, "x.npz"]), keyword) == "x.npz"
+
+
+@pytest.mark.parametrize("command", GIVEN)
+def test_help_tells_of_one_name_and_of_what_the_file_holds(command, capsys):
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([command, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "--points" not in told
+    assert "an .npz file with" in told
+    if command in ("order", "tie"):
+        assert "a file of inputs is --images" in told
+    else:
+        assert "--inputs" not in told
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("compare n.npz --input x.npz", "unrecognized arguments: --input (did you mean --images X.npz?)"),
+        ("compare n.npz --data=x.npz", "--data=x.npz (did you mean --images X.npz?)"),
+        ("compare --network n.npz --images x.npz", "--network (MODEL is given without a name)"),
+        ("order --input x.npz", "--input (did you mean --images X.npz or --inputs LO:HI?)"),
+        ("tie --point x.npz", "--point (did you mean --images X.npz or --inputs LO:HI?)"),
+        ("tie --model n.npz", "--model (did you mean --network MODEL?)"),
+        ("verify --network n.npz --inputs x.npz", "--inputs (did you mean --images X.npz or --image K?)"),
+        ("relu --images x.npz", "--images (did you mean --inputs LO:HI?)"),
+        ("reveal torch --inputs x.npz", "unrecognized arguments: --inputs (see"),
+        ("compare n.npz", "the following arguments are required: --images"),
+        ("order --network n.npz", "--network needs --images: inputs of that network, of two classes at least"),
+        ("tie --points x.npz", "--images is what a network is given: name the network with --network"),
+        ("tie --network n.npz --inputs x.npz", "--inputs is a range LO:HI of networks that are made up: a file of inputs is"),
+    ],
+)
+def test_what_is_near_a_wrong_name_is_what_is_meant(line, words, capsys):
+    try:
+        code = main(line.split())
+    except SystemExit as end:
+        code = end.code
+    out, err = capsys.readouterr()
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words in err
