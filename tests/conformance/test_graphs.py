@@ -160,4 +160,6 @@ def test_a_rational_point_stays_what_it_is() -> None:
 def test_rational_points_are_evaluated_exactly(data: st.DataObject, network: Network) -> None:
     rational = st.fractions(-2, 2, max_denominator=10**20)
     point = [data.draw(rational) for _ in range(math.prod(network.input_shape))]
-    assert list(exact_logits(network, point)) == evaluate(lower(network, [constant(x, None) for x in point], Deployment(REAL)), {})
+    assert list(exact_logits(network, point)) == evaluate(
+        lower(network, [constant(x, None) for x in point], Deployment(REAL)), {}
+    )

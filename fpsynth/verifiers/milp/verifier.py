@@ -88,7 +88,6 @@ class MilpVerifier:
             return self._said(region, ("unknown", (), "a network with one output has no classes"), outputs)
         unsafe = one_class(class_at(known, inputs), known.outputs) if unsafe is None else unsafe
         unsafe.require(known.outputs)
-        unsafe.rows(known.outputs)  # refuses coefficients that are no float64
         if not all(np.isfinite(end).all() for ends in analysis.found.values() for end in (ends.lower, ends.upper)):
             return self._said(region, ("unknown", (), "an end of an interval is infinite or NaN"), outputs)
         asked = BoundQuestion(network, known, region, inputs, unsafe)
@@ -117,8 +116,8 @@ class MilpVerifier:
             point = asked.violation([middle(asked.inputs)])
             return ("sat", point, "") if point else ("unknown", (), "the middle of the region cannot be read")
         one = Property((conjunction,))
-        rows, bounds = one.rows(asked.known.outputs)
-        numbers = np.array([float(bound) for bound in bounds])
+        rows, _ = one.rows(asked.known.outputs)
+        numbers = np.array([inequality.near_bound for inequality in one.inequalities])
         model = questioned(program, rows, numbers, middle(asked.inputs), self.settings, ball=SOLVERS[self.solver].quadratic)
         solution = solved(model, self.solver, self.tolerance)
         if self._excluded(solution):

@@ -97,8 +97,19 @@ def _judged(asked: BoundQuestion, part: RegionPart) -> Judged:
     rigorous = asked.known.reasoning.rigorous  # else roundings alone may put ends the wrong way
     if rigorous and any((ends.lower > ends.upper).any() for ends in analysis.found.values()):
         return Judged(part, analysis, np.zeros(0), -1)  # no input does what the splits ask for
-    least = improved(asked.known, part.inputs, analysis, asked.rows(), _bounds(asked), part.splits, STEPS)
+    outputs = analysis.output(asked.known)
+    enough = _bounds(asked) + 2 * asked.room(outputs)
+    least = improved(asked.known, part.inputs, analysis, asked.rows(), enough, part.splits, STEPS)
+    least = below(asked, least, outputs)
     return Judged(part, analysis, least, _open(asked, least))
+
+
+def below(asked: BoundQuestion, least: Floats, outputs: Ends) -> Floats:
+    """Lower bounds of the exact left sides, from those of their rows in float64."""
+    if asked.unsafe.off(asked.known.outputs) is None:
+        return least
+    less = least - asked.room(outputs)
+    return np.nextafter(less, -np.inf) if asked.known.reasoning.rigorous else less
 
 
 def _bounds(asked: BoundQuestion) -> Floats:

@@ -18,6 +18,7 @@ from fpsynth.verifiers.properties import Property
 from fpsynth.verifiers.relaxations.bounding import least_by_intervals
 from fpsynth.verifiers.relaxations.ends import Ends, interval_ends
 from fpsynth.verifiers.relaxations.prepared import PreparedNetwork
+from fpsynth.verifiers.relaxations.reasoning import magnitude
 from fpsynth.verifiers.relaxations.region import Inputs
 
 EXACT = 1 << 15
@@ -66,8 +67,23 @@ def _violates(network: Network, known: PreparedNetwork, unsafe: Property, point:
     if not len(rows):
         return any(not conjunction for conjunction in unsafe.unsafe)
     most = -least_by_intervals(known, inputs, found, -rows)
+    if unsafe.off(known.outputs) is not None and known.reasoning.rigorous:
+        most = np.nextafter(most + room_of(unsafe, known, found[known.output]), np.inf)
     true = {
         one: bool(np.isfinite(top)) and (Fraction(float(top)) < bound if one.strict else Fraction(float(top)) <= bound)
         for one, top, bound in zip(unsafe.inequalities, most, bounds, strict=True)
     }
     return any(all(true[one] for one in conjunction) for conjunction in unsafe.unsafe)
+
+
+def room_of(unsafe: Property, known: PreparedNetwork, outputs: Ends) -> Floats:
+    """How far the exact left sides of a property are from its rows in float64, at most, for outputs between these ends.
+
+    0 for models of verifiers that allow for no rounding: those take the nearest coefficients for the property's.
+    """
+    off, reasoning = unsafe.off(known.outputs), known.reasoning
+    if off is None or not reasoning.rigorous:
+        return np.zeros(len(unsafe.inequalities), reasoning.dtype)
+    sizes = magnitude(outputs.lower, outputs.upper)
+    room = np.where(off > 0, off * np.where(off > 0, sizes, 0.0), 0.0).sum(axis=1)
+    return np.asarray(room * (1 + reasoning.gamma(off.shape[1])) + reasoning.least)
