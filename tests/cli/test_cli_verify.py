@@ -137,7 +137,7 @@ def test_a_box_without_a_number_of_the_format_is_unsat(capsys, model) -> None:
     assert (found["verdict"], found["cases"]) == ("unsat", 0)
 
 
-def thirds(tmp_path, bound: str) -> list[str]:
+def tenths(tmp_path, bound: str) -> list[str]:
     """y = x, a property file of one output and any input."""
     path = tmp_path / "query.vnnlib"
     path.write_text(
@@ -151,17 +151,17 @@ def thirds(tmp_path, bound: str) -> list[str]:
 @pytest.mark.parametrize("arithmetic", ["real", "sound:any", "float32", "float64"])
 def test_decimal_coefficients_of_a_property_are_what_they_say(capsys, tmp_path, name, arithmetic) -> None:
     asks = ["--verifier", name, "--arithmetic", arithmetic]
-    assert asked(capsys, *thirds(tmp_path, "0.05"), *asks)[1]["verdict"] == "unsat"
-    assert asked(capsys, *thirds(tmp_path, "0.3"), *asks)[1]["verdict"] == "sat"
+    assert asked(capsys, *tenths(tmp_path, "0.05"), *asks)[1]["verdict"] == "unsat"
+    assert asked(capsys, *tenths(tmp_path, "0.3"), *asks)[1]["verdict"] == "sat"
 
 
 def test_a_decimal_coefficient_decides_at_the_very_bound(capsys, tmp_path) -> None:
     """The least output is 1: a tenth of it is 1/10 exactly, which is below the float64 that is called 0.1."""
     asks = ["--verifier", "intervals"]
-    code, found = asked(capsys, *thirds(tmp_path, "0.1"), "--verifier", "bab")
+    _, found = asked(capsys, *tenths(tmp_path, "0.1"), "--verifier", "bab")
     assert (found["verdict"], [float.fromhex(x) for x in found["point"]]) == ("sat", [0.0])
-    assert asked(capsys, *thirds(tmp_path, "0.0999999999999999999999999"), *asks)[1]["verdict"] == "unsat"
-    assert asked(capsys, *thirds(tmp_path, "0.1"), *asks)[1]["verdict"] == "unknown"
+    assert asked(capsys, *tenths(tmp_path, "0.0999999999999999999999999"), *asks)[1]["verdict"] == "unsat"
+    assert asked(capsys, *tenths(tmp_path, "0.1"), *asks)[1]["verdict"] == "unknown"
 
 
 IDENTITY = dense_relu([Dense([[1.0, 0.0], [0.0, 1.0]])])

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
 from graphs import graphs
+from hypothesis import given
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.exact import evaluate

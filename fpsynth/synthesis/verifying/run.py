@@ -172,6 +172,6 @@ def _rounded_words(case: Case) -> str:
     assert isinstance(case.region, Ball)
     more = float(case.region.radius - case.exact.radius)
     return (
-        f"The centre of the ball was rounded to floats and its radius enlarged by about {more:.3g}: unsat is of that ball, which"
-        " holds the one that was asked for; a point is one of the latter"
+        f"The centre of the ball was rounded to floats and its radius enlarged by about {more:.3g}: unsat is of that ball,"
+        " which holds the one that was asked for; a point is one of the latter"
     )
