@@ -98,7 +98,7 @@ class PreparedLayer:
         padded = np.append(given, np.int64(MULTIPLE_OF_ALL))
         most = padded[np.where(self.made.read == PADDING, -1, self.made.read)].min(axis=1)
         ends = [unit_of(Fraction(end)) for end in (self.made.made.floor, self.made.made.ceiling) if end is not None]
-        return np.minimum(most, min(ends, default=MULTIPLE_OF_ALL))
+        return np.asarray(np.minimum(most, min(ends, default=MULTIPLE_OF_ALL)), np.int64)
 
     def size(self, inputs: Floats) -> Floats:
         """A bound on the sum of the magnitudes of all addends for inputs of these magnitudes, (outputs,)."""
