@@ -205,13 +205,29 @@ def test_roundings_of_a_model_do_not_make_a_part_empty() -> None:
 
 
 @ALL
-def test_deployments_of_several_formats_are_refused(name: str) -> None:
-    mixed = Deployment(Arithmetic(FLOAT32), (), ((1, Arithmetic(FLOAT16)),))
+def test_deployments_in_exact_arithmetic_and_in_a_format_are_refused(name: str) -> None:
     real = Deployment(REAL_ARITHMETIC, (((0, 0), Arithmetic(FLOAT32)),))
-    for deployment in (mixed, real):
-        with pytest.raises(InputError, match="in one format"):
+    for deployment in (real, Deployment(Arithmetic(FLOAT32), (), ((1, REAL_ARITHMETIC),))):
+        with pytest.raises(InputError, match="in exact arithmetic alone"):
             verifier(name, deployment)
     assert name in VERIFIERS
+
+
+@ALL
+def test_a_layer_that_does_not_hold_what_it_reads_is_refused(name: str) -> None:
+    network = dense_relu([Dense([[1.0], [1.0]]), Dense([[1.0, 1.0]])])
+    narrower = Deployment(Arithmetic(FLOAT32), (), ((1, Arithmetic(FLOAT16)),))
+    with pytest.raises(InputError, match="dense1: an arithmetic in float16 got a number in float32; cast it first"):
+        verifier(name, narrower).verify(network, point(1.0))
+    several = Deployment(Arithmetic(FLOAT16), (((0, 1), Arithmetic(FLOAT32)),))
+    with pytest.raises(InputError, match="dense0: bounds by relaxation are of layers that compute in one format each"):
+        verifier(name, several).verify(network, point(1.0))
+    wider = Deployment(Arithmetic(FLOAT16), (), ((1, Arithmetic(FLOAT32)),))
+    assert verifier(name, wider).verify(network, point(1.0)).bounds
+    with pytest.raises(InputError, match="dense0 has a weight or a bias that is not a float16"):
+        verifier(name, wider).verify(dense_relu([Dense([[1.0 + 2.0**-20]]), Dense([[1.0]])]), point(1.0))
+    with pytest.raises(InputError, match="the region has a number that is not a float16"):
+        verifier(name, wider).verify(network, point(1.0 + 2.0**-20))
 
 
 def test_a_bound_of_a_clip_that_the_format_does_not_hold_is_refused() -> None:

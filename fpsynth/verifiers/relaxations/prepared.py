@@ -15,11 +15,13 @@ from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import LayerLosses
 from fpsynth.evaluators.step_losses import MULTIPLE_OF_ALL, stepwise, unit_of
+from fpsynth.formats import Format
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers.structure import PADDING, Selection, Structure, Sums
 from fpsynth.networks.network import Network
 from fpsynth.verifiers.asked import holds_all
 from fpsynth.verifiers.bounds import float_up
+from fpsynth.verifiers.relaxations.formats import node_formats
 from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.maps import AffineMap, affine_map, scipy_sparse
 from fpsynth.verifiers.relaxations.reasoning import LARGEST, Reasoning, magnitude
@@ -43,6 +45,8 @@ class PreparedLayer:
     losses: LayerLosses | None
     """What its sums lose in the evaluation that bounds are of; None: nothing, or it does not add."""
     reasoning: Reasoning
+    format: Format | None = None
+    """Of sound reasoning: that of its results."""
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:
@@ -59,9 +63,9 @@ class PreparedLayer:
 
         It is 0 where nothing is computed, infinite where the evaluation may overflow.  ``units``: as of ``Ends``.
         """
-        if self.reasoning.deployed is None or self.made is None:
+        if self.format is None or self.made is None:
             return 0.0
-        fmt = self.reasoning.deployed
+        fmt = self.format
         if isinstance(self.made, Selecting):  # subnormals may be read as zeros, and a slope rounds
             if self.made.made.slope is None:
                 return 2 * float(fmt.min_normal)
@@ -189,32 +193,30 @@ def prepared(network: Network, reasoning: Reasoning) -> PreparedNetwork:
     graph = network.logits
     sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape in graph.shapes.items()}
     order = [node for node in graph.nodes if node.name != graph.output] + [graph[graph.output]]
-    layers = []
+    layers, formats = [], node_formats(network, reasoning)
     for node in order:
         structure, own = graph.structure(node.name), [sizes[source] for source in node.inputs]
-        losses = None
-        _require_constants(node.name, structure, reasoning)
+        losses, fmt = None, formats.get(node.name)
+        _require_constants(node.name, structure, fmt)
         if isinstance(structure, Selection):
             made: AffineMap | Selecting | None = Selecting.of(structure)
         else:
             made = affine_map(structure, sum(own))
             made = None if made is None else made.cast(reasoning.dtype)
-            if isinstance(structure, Sums) and reasoning.deployed is not None:
+            if isinstance(structure, Sums) and fmt is not None:
                 if structure.normalisation is not None:
                     raise InputError(f"{node.name}: libraries compute a batch normalisation in several ways: fold it first")
-                losses = LayerLosses(
-                    node.name, structure, reasoning.deployed, reasoning.deployment, graph.sums.index(node.name)
-                )
-        layers.append(PreparedLayer(node.name, node.inputs, tuple(own), made, losses, reasoning))
+                losses = LayerLosses(node.name, structure, fmt, reasoning.deployment, graph.sums.index(node.name))
+        layers.append(PreparedLayer(node.name, node.inputs, tuple(own), made, losses, reasoning, fmt))
     return PreparedNetwork(sizes[INPUT], tuple(layers), sizes[graph.output], reasoning)
 
 
-def _require_constants(name: str, structure: Structure, reasoning: Reasoning) -> None:
+def _require_constants(name: str, structure: Structure, fmt: Format | None) -> None:
     """Raise InputError for what is no maximum, and, of sound reasoning, for a bound or a fill that is not of the format."""
     if isinstance(structure, Selection) and structure.rule != "maximum":
         raise InputError(f"{name}: bounds by relaxation are of maxima, not of {structure.rule}")
-    if reasoning.deployed is None or isinstance(structure, Sums):
+    if fmt is None or isinstance(structure, Sums):
         return
     given = (structure.floor, structure.ceiling) if isinstance(structure, Selection) else (structure.fill,)
-    if not holds_all(reasoning.deployed, np.array([number for number in given if number is not None])):
-        raise InputError(f"{name}: a bound or a fill is not a {reasoning.deployed}; round the network first")
+    if not holds_all(fmt, np.array([number for number in given if number is not None])):
+        raise InputError(f"{name}: a bound or a fill is not a {fmt}; round the network first")
