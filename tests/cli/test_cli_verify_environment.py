@@ -12,7 +12,8 @@ import pytest
 
 from fpsynth.cli.main import main
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.network import Dense, Network, dense_relu
+from fpsynth.networks.layers import ReLU
+from fpsynth.networks.network import Dense, Network, Node, dense_relu
 from fpsynth.networks.onnx.writing import onnx_bytes
 from fpsynth.verifiers.properties import Property
 from fpsynth.verifiers.vnnlib import load_vnnlib
@@ -102,3 +103,14 @@ def test_the_cases_are_not_all_alike(tmp_path) -> None:
         model.write_bytes(onnx_bytes(network, FLOAT32, form="gemm", batch=1))
         tied_ones += any(first >= second for first, second in computed(model, between(low)))
     assert 0 < tied_ones < len(CASES)
+
+
+def test_a_network_that_adds_nothing_up_has_no_arithmetic_in_one_line(capsys, tmp_path) -> None:
+    model = tmp_path / "relu.onnx"
+    model.write_bytes(onnx_bytes(Network((Node("relu", ReLU()),), (2,), "relu"), FLOAT32))
+    asks = ["verify", "--network", str(model), "--box", "0:1,0:1", "--label", "0"]
+    assert main([*asks, "--arithmetic", "sound:onnxruntime:batch=1"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert "no layer of the network adds anything up" in line

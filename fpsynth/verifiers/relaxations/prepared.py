@@ -91,7 +91,7 @@ class PreparedLayer:
         """
         if self.losses is None or self.losses.deployment is None:
             return None
-        return _followed(self.losses, lower.tobytes(), upper.tobytes(), None if units is None else units.tobytes())
+        return _followed(self, lower.tobytes(), upper.tobytes(), None if units is None else units.tobytes())
 
     def units(self, given: Units | None) -> Units | None:
         """Those of its results, where it hands on numbers that it reads; ``given``: those of its inputs."""
@@ -135,7 +135,9 @@ class Followed:
 
 
 @lru_cache(maxsize=64)
-def _followed(losses: LayerLosses, lower: bytes, upper: bytes, units: bytes | None) -> Followed | None:
+def _followed(layer: PreparedLayer, lower: bytes, upper: bytes, units: bytes | None) -> Followed | None:
+    losses = layer.losses
+    assert losses is not None
     assert losses.deployment is not None
     ends = list(zip(np.frombuffer(lower).tolist(), np.frombuffer(upper).tolist(), strict=True))
     own = None if units is None else np.frombuffer(units, np.int64).tolist()
