@@ -95,24 +95,25 @@ def _output(program: Program, addends: Addends, ends: Sequence[tuple[float, floa
         if leaf.kind is LeafKind.ADDEND:
             raise Lost
         if leaf.kind is LeafKind.BIAS:
-            nodes.append(_flushed(_number(float(addends.bias)), leaf.reads))
+            nodes.append(_flushed(_number(float(addends.bias)), leaf.reads, fmt))
             continue
         place, taker = int(addends.read[k]), program.takers[k]
         unit = fmt.lsb_min if units is None or place == PADDING else units[place]
         given = _number(0.0) if place == PADDING else _between(*ends[place], unit, fmt)
         # whoever rounds reads the factors: the product itself, or the step that adds it exact
         reads = (*leaf.reads, *(leaf.rounds or (taker.rounds[:1] if taker is not None else ())))
-        product = _product(_flushed(_number(weights[k]), reads), _flushed(given, reads))
+        product = _product(_flushed(_number(weights[k]), reads, fmt), _flushed(given, reads, fmt))
         nodes.append(_rounded(product, leaf.rounds))
+    formats = program.node_formats
     for operands, step in zip(program.tree.steps, program.steps, strict=True):
         if step.kind is StepKind.ALIGNED:
             raise Lost
-        read = [nodes[k] if program.exact(k) else _flushed(nodes[k], step.rounds[:1]) for k in operands]
+        read = [nodes[k] if program.exact(k) else _flushed(nodes[k], step.rounds[:1], formats[k]) for k in operands]
         total = read[0]
         for one in read[1:]:
             total = total + one
         nodes.append(_rounded(total, step.rounds))
-    return _rounded(nodes[program.tree.root], program.result)
+    return _rounded(nodes[program.tree.root], program.result, formats[program.tree.root])
 
 
 def _number(value: float) -> Reach:
@@ -166,19 +167,24 @@ def _product(a: Reach, b: Reach) -> Reach:
     return Reach(min(corners), max(corners), min(a.unit + b.unit, MULTIPLE_OF_ALL), lost)
 
 
-def _flushed(reach: Reach, rounds: Sequence[Round]) -> Reach:
-    """With what is lost where numbers no larger than the smallest normal one may be taken for zeros."""
+def _flushed(reach: Reach, rounds: Sequence[Round], source: Format | None = None) -> Reach:
+    """With what is lost where numbers no larger than the smallest normal one may be taken for zeros.
+
+    ``source``: the format of numbers that are read, which are subnormal in their own: a wider one may hold them as normal ones.
+    """
     for one in rounds:
-        least = one.format.min_normal
+        least = one.format.min_normal if source is None else max(one.format.min_normal, source.min_normal)
         if one.flush and reach.smallest <= least and power_of_two(max(reach.unit, -4000)) < least:
             low, high = min(reach.low, Fraction(0)), max(reach.high, Fraction(0))
             reach = Reach(low, high, reach.unit, reach.lost + least)
     return reach
 
 
-def _rounded(reach: Reach, rounds: Sequence[Round]) -> Reach:
-    """After some roundings.  Raises Lost where one may overflow."""
+def _rounded(reach: Reach, rounds: Sequence[Round], source: Format | None = None) -> Reach:
+    """After some roundings, the first of a number of ``source``, where it is one.  Raises Lost where one may overflow."""
     for one in rounds:
+        reach = reach if source is None else _flushed(reach, [one], source)
+        source = one.format
         fmt, unit = one.format, reach.unit
         if reach.largest > fmt.max_finite:
             raise Lost

@@ -16,10 +16,11 @@ from fpsynth.evaluators.step_losses import Reach, stepwise
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, Format
 from fpsynth.networks.layers import AveragePooling, Dense
 from fpsynth.orders import parse_order
+from fpsynth.orders.tree import Tree
 from fpsynth.rounding import Flush, Rounding, from_float, from_index, index_range, round_value
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
-from fpsynth.sums.program import Program
+from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 
 FORMATS = (FLOAT8_E5M2, FLOAT8_E4M3FN, FLOAT16, BFLOAT16)
 
@@ -169,3 +170,27 @@ def test_units_of_inputs_tell_what_is_lost_by_no_rounding() -> None:
     assert unknown is not None
     assert (known.lost, known.unit, known.high) == (0, -9, Fraction(1, 2))
     assert unknown.lost > 0
+
+
+def test_an_operand_that_is_subnormal_in_its_own_format_is_read_as_zero_by_a_wider_step() -> None:
+    """2**-16 is subnormal in e5m2 and a normal number of float32, whose units flush what they read as e5m2."""
+    tiny = 2.0**-16
+    for kind in (Flush.ROUNDED, Flush.UNBOUNDED):
+        for order in ("sequential", "reverse"):
+            how = Arithmetic(FLOAT8_E5M2, FLOAT32, flush=kind, order=parse_order(order))
+            program = program_of(how, 2, True)
+            layer = Dense([[tiny, 1.0]], [0.0])
+            (reach,) = stepwise(layer.structure((2,)), Deployment(how), 0, [(0.0, 1.0), (0.0, 1.0)]) or [None]
+            for point in ([1.0, 0.0], [1.0, 1.0], [0.0, tiny], [1.0, tiny]):
+                require(reach, program, [tiny, 1.0], point, 0.0)
+
+
+def test_a_flushing_unit_that_reads_a_narrow_subnormal_number() -> None:
+    """As it was found: the product of a weight that is subnormal is 0, though the float32 unit that reads it holds it."""
+    read = Round(FLOAT32, Rounding.RNE, Flush.ROUNDED)
+    leaves = (Leaf(LeafKind.PRODUCT, (read,), ()), Leaf(LeafKind.BIAS, (), ()))
+    steps = (Step(StepKind.EXACT, (Round(FLOAT16, Rounding.RNE, Flush.NEVER),), None),)
+    program = Program(FLOAT8_E5M2, Tree(2, ((0, 1),)), leaves, steps, (Round(FLOAT8_E5M2, Rounding.RNE, Flush.NEVER),))
+    reach = reach_of(program, [2.0**-16], [(0.0, 1.0)], 0.0)
+    assert reach is not None
+    require(reach, program, [2.0**-16], [1.0], 0.0)
