@@ -121,6 +121,10 @@ class Expression:
         """Of an aligned sum: the factors of its products, two by two."""
         return self.args[len(self.args) - 2 * self.products :]
 
+    def __neg__(self) -> Expression:
+        """The same as ``neg``: arrays of a template's unknowns are negated as arrays of numbers are."""
+        return neg(self)
+
 
 def variable(name: str, format: Format) -> Expression:
     """A floating-point unknown."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Rational
 from operator import mul
 from typing import Any
 
@@ -31,8 +32,8 @@ class _Exact:
         return self.numerators if factor == 1 else [numerator * factor for numerator in self.numerators]
 
 
-def exact_logits(network: Network, point: Sequence[float]) -> tuple[Fraction, ...]:
-    """The logits at ``point`` (one number per input, row-major) in exact arithmetic, one per output.
+def exact_logits(network: Network, point: Sequence[float | Fraction]) -> tuple[Fraction, ...]:
+    """The logits at ``point`` (one number per input, row-major, any rational) in exact arithmetic, one per output.
 
     The general interpreter would reduce a fraction to lowest terms after each operation, which takes minutes for 100 000
     weights.  Raises InputError for a batch normalisation whose factor is irrational, and OutOfTimeError.
@@ -40,7 +41,9 @@ def exact_logits(network: Network, point: Sequence[float]) -> tuple[Fraction, ..
     return node_values(network, point)[network.logits.output]
 
 
-def node_values(network: Network, point: Sequence[float], wanted: Collection[str] = ()) -> dict[str, tuple[Fraction, ...]]:
+def node_values(
+    network: Network, point: Sequence[float | Fraction], wanted: Collection[str] = ()
+) -> dict[str, tuple[Fraction, ...]]:
     """The exact results of the nodes called ``wanted``, and of the output, at ``point``; see ``exact_logits``."""
     graph = network.logits
     found: dict[str, tuple[Fraction, ...]] = {}
@@ -56,8 +59,18 @@ def node_values(network: Network, point: Sequence[float], wanted: Collection[str
             found[node.name] = tuple(Fraction(numerator, result.denominator) for numerator in result.numerators)
         return result
 
-    graph.run(_exact(point), step)
+    graph.run(_rational(point), step)
     return found
+
+
+def _rational(numbers: Sequence[float | Fraction]) -> _Exact:
+    """Floats and rationals over their least common denominator: a rational may be no float, and stays what it is."""
+    ratios = [
+        (int(number.numerator), int(number.denominator)) if isinstance(number, Rational) else float(number).as_integer_ratio()
+        for number in numbers
+    ]
+    common = math.lcm(*(denominator for _, denominator in ratios))
+    return _Exact([numerator * (common // denominator) for numerator, denominator in ratios], common)
 
 
 def _exact(numbers: Any) -> _Exact:

@@ -21,8 +21,10 @@ from fpsynth.sums.program import LeafKind, Program, Round, StepKind
 
 MAX_TERMS = 1 << 14
 """Products of a layer whose every step is followed."""
-_ZERO = 1 << 20
+MULTIPLE_OF_ALL = 1 << 20
 """The unit of 0, which is a multiple of everything."""
+_COARSEST = 4000
+"""The largest unit that is made a number: no format's numbers are multiples of more but 0."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,16 @@ class Lost(Exception):
     """Nothing is known of how far a sum is from the exact one."""
 
 
-def stepwise(sums: Sums, deployment: Deployment, index: int, ends: Sequence[tuple[float, float]]) -> list[Reach | None] | None:
+def stepwise(
+    sums: Sums,
+    deployment: Deployment,
+    index: int,
+    ends: Sequence[tuple[float, float]],
+    units: Sequence[int] | None = None,
+) -> list[Reach | None] | None:
     """For each output what it can be and how far from the exact sum, for inputs that are numbers of the format between ends.
 
+    ``units``: of what power of two each input is a multiple, as its exponent, where more is known than the format says.
     None for an output of which nothing is known, because it aligns, rounds its operands or may overflow; None for all where
     there are more than MAX_TERMS products, or more follows than sums.
     """
@@ -69,13 +78,13 @@ def stepwise(sums: Sums, deployment: Deployment, index: int, ends: Sequence[tupl
             return None
         addends = sums.addends(output)
         try:
-            found.append(_output(program_of(arithmetic, sums.terms, addends.bias is not None), addends, ends))
+            found.append(_output(program_of(arithmetic, sums.terms, addends.bias is not None), addends, ends, units))
         except Lost:
             found.append(None)
     return found
 
 
-def _output(program: Program, addends: Addends, ends: Sequence[tuple[float, float]]) -> Reach:
+def _output(program: Program, addends: Addends, ends: Sequence[tuple[float, float]], units: Sequence[int] | None) -> Reach:
     fmt = program.format
     assert fmt is not None
     weights = [1.0] * len(addends.read) if addends.weights is None else addends.weights.tolist()
@@ -86,42 +95,47 @@ def _output(program: Program, addends: Addends, ends: Sequence[tuple[float, floa
         if leaf.kind is LeafKind.ADDEND:
             raise Lost
         if leaf.kind is LeafKind.BIAS:
-            nodes.append(_flushed(_number(float(addends.bias)), leaf.reads))
+            nodes.append(_flushed(_number(float(addends.bias)), leaf.reads, fmt))
             continue
         place, taker = int(addends.read[k]), program.takers[k]
-        given = _number(0.0) if place == PADDING else _between(*ends[place], fmt)
+        unit = fmt.lsb_min if units is None or place == PADDING else units[place]
+        given = _number(0.0) if place == PADDING else _between(*ends[place], unit, fmt)
         # whoever rounds reads the factors: the product itself, or the step that adds it exact
         reads = (*leaf.reads, *(leaf.rounds or (taker.rounds[:1] if taker is not None else ())))
-        product = _product(_flushed(_number(weights[k]), reads), _flushed(given, reads))
+        product = _product(_flushed(_number(weights[k]), reads, fmt), _flushed(given, reads, fmt))
         nodes.append(_rounded(product, leaf.rounds))
+    formats = program.node_formats
     for operands, step in zip(program.tree.steps, program.steps, strict=True):
         if step.kind is StepKind.ALIGNED:
             raise Lost
-        read = [nodes[k] if program.exact(k) else _flushed(nodes[k], step.rounds[:1]) for k in operands]
+        read = [nodes[k] if program.exact(k) else _flushed(nodes[k], step.rounds[:1], formats[k]) for k in operands]
         total = read[0]
         for one in read[1:]:
             total = total + one
         nodes.append(_rounded(total, step.rounds))
-    return _rounded(nodes[program.tree.root], program.result)
+    return _rounded(nodes[program.tree.root], program.result, formats[program.tree.root])
 
 
 def _number(value: float) -> Reach:
     exact = Fraction(value)
-    return Reach(exact, exact, _unit(exact))
+    return Reach(exact, exact, unit_of(exact))
 
 
 @lru_cache(maxsize=4096)
-def _unit(value: Fraction) -> int:
+def unit_of(value: Fraction) -> int:
     """The largest power of two that a dyadic number is a multiple of, as its exponent."""
     if not value:
-        return _ZERO
+        return MULTIPLE_OF_ALL
     numerator = abs(value.numerator)
     return (numerator & -numerator).bit_length() - value.denominator.bit_length()
 
 
 @lru_cache(maxsize=4096)
-def _between(low: float, high: float, fmt: Format) -> Reach:
-    """The numbers of the format between two ends.  Raises Lost where an end is not finite, or there are none."""
+def _between(low: float, high: float, unit: int, fmt: Format) -> Reach:
+    """The numbers of the format between two ends that are multiples of 2**unit.
+
+    Raises Lost where an end is not finite, or there are none.
+    """
     if not (abs(low) <= float(fmt.max_finite) and abs(high) <= float(fmt.max_finite)):
         raise Lost
     first = round_fraction(Fraction(low), fmt, Rounding.RTP).fraction()
@@ -129,8 +143,15 @@ def _between(low: float, high: float, fmt: Format) -> Reach:
     if first > last:
         raise Lost
     if first == last:
-        return Reach(first, last, _unit(first))
-    return _on_grid(Reach(first, last, fmt.lsb_min), fmt)
+        return Reach(first, last, unit_of(first))
+    if unit > fmt.lsb_min:
+        step = power_of_two(min(unit, _COARSEST))
+        first, last = -(-first // step) * step, last // step * step
+        if first > last:
+            raise Lost
+        if first == last:
+            return Reach(first, last, unit_of(first))
+    return _on_grid(Reach(first, last, max(unit, fmt.lsb_min)), fmt)
 
 
 def _on_grid(reach: Reach, fmt: Format) -> Reach:
@@ -143,22 +164,27 @@ def _on_grid(reach: Reach, fmt: Format) -> Reach:
 def _product(a: Reach, b: Reach) -> Reach:
     corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
     lost = a.lost * b.largest + b.lost * a.largest + a.lost * b.lost
-    return Reach(min(corners), max(corners), min(a.unit + b.unit, _ZERO), lost)
+    return Reach(min(corners), max(corners), min(a.unit + b.unit, MULTIPLE_OF_ALL), lost)
 
 
-def _flushed(reach: Reach, rounds: Sequence[Round]) -> Reach:
-    """With what is lost where numbers no larger than the smallest normal one may be taken for zeros."""
+def _flushed(reach: Reach, rounds: Sequence[Round], source: Format | None = None) -> Reach:
+    """With what is lost where numbers no larger than the smallest normal one may be taken for zeros.
+
+    ``source``: the format of numbers that are read, which are subnormal in their own: a wider one may hold them as normal ones.
+    """
     for one in rounds:
-        least = one.format.min_normal
+        least = one.format.min_normal if source is None else max(one.format.min_normal, source.min_normal)
         if one.flush and reach.smallest <= least and power_of_two(max(reach.unit, -4000)) < least:
             low, high = min(reach.low, Fraction(0)), max(reach.high, Fraction(0))
             reach = Reach(low, high, reach.unit, reach.lost + least)
     return reach
 
 
-def _rounded(reach: Reach, rounds: Sequence[Round]) -> Reach:
-    """After some roundings.  Raises Lost where one may overflow."""
+def _rounded(reach: Reach, rounds: Sequence[Round], source: Format | None = None) -> Reach:
+    """After some roundings, the first of a number of ``source``, where it is one.  Raises Lost where one may overflow."""
     for one in rounds:
+        reach = reach if source is None else _flushed(reach, [one], source)
+        source = one.format
         fmt, unit = one.format, reach.unit
         if reach.largest > fmt.max_finite:
             raise Lost

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from fpsynth.aliases import Array
 from fpsynth.formats import Format
-from fpsynth.libraries.base import Library, Model, Operation, Outputs, outputs_of
+from fpsynth.libraries.base import CannotRun, Library, Model, Operation, Outputs, outputs_of
 from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import limit_threads
+from fpsynth.libraries.onnxruntime_failures import known_failure
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
 
 if TYPE_CHECKING:
@@ -232,6 +233,12 @@ class OnnxRuntime(Library):
         return options
 
     def _session(self, model: bytes, options: Any = None) -> Any:
+        """Raises CannotRun for what the library is known to fail on, and else whatever it raises."""
         import onnxruntime
 
-        return onnxruntime.InferenceSession(model, options or self._options(), providers=["CPUExecutionProvider"])
+        try:
+            return onnxruntime.InferenceSession(model, options or self._options(), providers=["CPUExecutionProvider"])
+        except Exception as error:
+            if words := known_failure(error):
+                raise CannotRun(words) from None
+            raise

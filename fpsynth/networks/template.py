@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from fpsynth.networks.graph import Graph, stack_nodes
-from fpsynth.networks.layers import Dense
+from fpsynth.networks.layers import Dense, DivideConstant
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -21,9 +21,11 @@ class Template(Graph, Generic[T]):
     """
 
     def entries(self) -> Iterator[T]:
-        """All parameters, node by node, row-major, in the order of each layer's fields."""
-        for array in self.arrays():
-            yield from array.reshape(-1).tolist()
+        """All parameters but divisors, which are numbers, node by node, row-major, in the order of each layer's fields."""
+        for node in self.nodes:
+            if not isinstance(node.layer, DivideConstant):
+                for array in node.layer.arrays():
+                    yield from array.reshape(-1).tolist()
 
     def map(self, function: Callable[[T], U]) -> Template[U]:
         """The same template with every entry replaced by ``function`` of it."""

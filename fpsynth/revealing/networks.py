@@ -42,6 +42,8 @@ def reveal_network(
     given = network.logits
     rewritten = library.rewritten(given, dtype, where.operation)
     graph = rewritten.network
+    if not graph.sums:
+        raise CannotRun("no layer of the network adds anything up: there is no arithmetic of it to reveal")
     count = -(-POINTS // where.batch) * where.batch
     like = [] if inputs is None else [np.asarray(inputs, np.float64).reshape(len(inputs), -1)]
     points = hostile_points(count, int(np.prod(graph.input_shape)), dtype, seed, like)

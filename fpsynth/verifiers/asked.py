@@ -71,6 +71,11 @@ def require_held(network: Network, region: Region, fmt: Format) -> None:
     for array in network.arrays():
         if not holds_all(fmt, array):
             raise InputError(f"the network has a weight or a bias that is not a {fmt}; round the network first")
+    require_region_held(region, fmt)
+
+
+def require_region_held(region: Region, fmt: Format) -> None:
+    """Raise InputError unless every number of the region is one of the format."""
     ends = (region.centre,) if isinstance(region, Ball) else (region.lower, region.upper)
     if not all(holds_all(fmt, np.array(end)) for end in ends):
         raise InputError(f"the region has a number that is not a {fmt}; round it into the format first")

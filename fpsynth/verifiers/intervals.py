@@ -25,8 +25,7 @@ from functools import reduce
 from fpsynth import rounding as r
 from fpsynth.errors import InputError
 from fpsynth.expressions import Expression, Op, topological, variable
-from fpsynth.formats import Format, power_of_two
-from fpsynth.networks.layers import DivideConstant
+from fpsynth.formats import Format, floor_log2, power_of_two
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network
 from fpsynth.rounding import Rounding, Value
@@ -105,8 +104,7 @@ def network_intervals(
         boxes[name] = r.from_float(low), r.from_float(high)
         return variable(name, fmt)
 
-    divided = any(isinstance(node.layer, DivideConstant) for node in network.nodes)  # whose numbers must be known
-    lowered = network if divided else network.map(lambda w: known(w, w))
+    lowered = network.map(lambda w: known(w, w))
     point = [known(low, high) for low, high in box]
     try:
         roots = lower(lowered, point, deployment)
@@ -143,8 +141,7 @@ def _ends(node: Expression, args: list[Ends], boxes: Mapping[str, Ends], widenin
             return boxes[node.name]
         case Op.CONSTANT:
             assert node.value is not None
-            value = r.from_fraction(node.value)
-            return value, value
+            return _around(node.value)
         case Op.NEG:
             return r.negate(args[0][1]), r.negate(args[0][0])
     args = [_read(node, k, arg) for k, arg in enumerate(args)]
@@ -155,6 +152,19 @@ def _ends(node: Expression, args: list[Ends], boxes: Mapping[str, Ends], widenin
     low = [_rounded(node, corner, less, Rounding.RTN) for corner in _corners(node, args, 0)]
     high = [_rounded(node, corner, slack, Rounding.RTP) for corner in _corners(node, args, 1)]
     return _least(low), reduce(r.maximum, high)
+
+
+def _around(number: Fraction) -> Ends:
+    """A number itself, or numbers on both sides of one that no power of two is a denominator of, such as 1/3."""
+    if not number.denominator & (number.denominator - 1):
+        return r.from_fraction(number), r.from_fraction(number)
+    unit = power_of_two(floor_log2(abs(number)) - _CLOSE)
+    below = (number / unit).__floor__()
+    return r.from_fraction(below * unit), r.from_fraction((below + 1) * unit)
+
+
+_CLOSE = 256
+"""Bits of the ends around such a number."""
 
 
 def addends_cut(node: Expression) -> int:

@@ -13,13 +13,14 @@ from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.packages import package_version
 from fpsynth.sums.arithmetic import REAL, Deployment
-from fpsynth.verifiers.asked import ball_in, box_in, in_time, require_held
+from fpsynth.verifiers.asked import ball_in, box_in, in_time
 from fpsynth.verifiers.claims import Ball, Claim, Region
 from fpsynth.verifiers.properties import Inequality, Property, one_class
 from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
 from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, by_substitution
 from fpsynth.verifiers.relaxations.deciding import DECISIONS
 from fpsynth.verifiers.relaxations.ends import Ends, interval_ends
+from fpsynth.verifiers.relaxations.formats import require_read
 from fpsynth.verifiers.relaxations.prepared import PreparedNetwork, prepared
 from fpsynth.verifiers.relaxations.reasoning import REAL as REAL_NUMBERS
 from fpsynth.verifiers.relaxations.reasoning import Reasoning, sound
@@ -49,8 +50,7 @@ class RelaxationVerifier:
     def verify(self, network: Network, region: Region, unsafe: Property | None = None, *, budget: float | None = None) -> Claim:
         """See ``base.Verifier``."""
         region = (ball_in if isinstance(region, Ball) else box_in)(network, region, self.name)
-        if self.reasoning.deployed is not None:
-            require_held(network, region, self.reasoning.deployed)
+        require_read(network, region, self.reasoning)
         with np.errstate(all="ignore"):  # what overflows has no bound
             return in_time(self.name, region, budget, lambda: self._claim(network, region, unsafe, budget is not None))
 
@@ -129,5 +129,5 @@ def reasoning_of(deployment: Deployment) -> Reasoning:
     if fmt is not None:
         return sound(fmt, deployment, "deployment")
     if any(how.format is not None for _, how in (*deployment.layers, *deployment.exceptions)):
-        raise InputError("bounds by relaxation are of deployments whose layers all compute in one format")
+        raise InputError("bounds by relaxation are of deployments that compute in formats, or in exact arithmetic alone")
     return REAL_NUMBERS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -92,7 +93,8 @@ BAD = {
     "no radius": ["--ball", "0,0"],
     "a negative radius": ["--ball", "0,0:-1"],
     "a large radius": ["--ball", "0,0:1e400"],
-    "a centre that is no float64": ["--ball", "0.1,0:1"],
+    "a centre beyond float64": ["--ball", "1e400,0:1"],
+    "a centre beyond the format": ["--ball", "70000,0:1", "--arithmetic", "sound:any", "--dtype", "float16"],
     "no class": ["--box", "0:1,0:1", "--label", "2"],
     "no verifier": ["--box", "0:1,0:1", "--verifier", "prayer"],
     "no arithmetic": ["--box", "0:1,0:1", "--arithmetic", "roughly"],
@@ -133,3 +135,74 @@ def test_a_box_without_a_number_of_the_format_is_unsat(capsys, model) -> None:
     beyond = "70000:80000,0:1"
     found = asked(capsys, model, "--box", beyond, "--arithmetic", "sound:any", "--dtype", "float16", "--label", "1")[1]
     assert (found["verdict"], found["cases"]) == ("unsat", 0)
+
+
+def tenths(tmp_path, bound: str) -> list[str]:
+    """y = x, a property file of one output and any input."""
+    path = tmp_path / "query.vnnlib"
+    path.write_text(
+        "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= X_0 0))(assert (<= X_0 1))"
+        f"(assert (<= (* 0.1 Y_0) {bound}))"
+    )
+    return [saved(tmp_path / "one.onnx", dense_relu([Dense([[1.0]], [1.0])])), "--property", str(path)]
+
+
+@pytest.mark.parametrize("name", ["ibp", "zonotope", "deeppoly", "crown", "alpha-crown", "bab"])
+@pytest.mark.parametrize("arithmetic", ["real", "sound:any", "float32", "float64"])
+def test_decimal_coefficients_of_a_property_are_what_they_say(capsys, tmp_path, name, arithmetic) -> None:
+    asks = ["--verifier", name, "--arithmetic", arithmetic]
+    assert asked(capsys, *tenths(tmp_path, "0.05"), *asks)[1]["verdict"] == "unsat"
+    assert asked(capsys, *tenths(tmp_path, "0.3"), *asks)[1]["verdict"] == "sat"
+
+
+def test_a_decimal_coefficient_decides_at_the_very_bound(capsys, tmp_path) -> None:
+    """The least output is 1: a tenth of it is 1/10 exactly, which is below the float64 that is called 0.1."""
+    asks = ["--verifier", "intervals"]
+    _, found = asked(capsys, *tenths(tmp_path, "0.1"), "--verifier", "bab")
+    assert (found["verdict"], [float.fromhex(x) for x in found["point"]]) == ("sat", [0.0])
+    assert asked(capsys, *tenths(tmp_path, "0.0999999999999999999999999"), *asks)[1]["verdict"] == "unsat"
+    assert asked(capsys, *tenths(tmp_path, "0.1"), *asks)[1]["verdict"] == "unknown"
+
+
+IDENTITY = dense_relu([Dense([[1.0, 0.0], [0.0, 1.0]])])
+
+
+def test_a_ball_around_any_decimal_is_taken_larger_and_says_so(capsys, tmp_path) -> None:
+    model = saved(tmp_path / "identity.onnx", IDENTITY)
+    code, found = asked(capsys, model, "--ball", "0.1,0.7:0.4", "--label", "1")
+    assert (code, found["verdict"]) == (0, "unsat")
+    (claim,) = found["claims"]
+    assert claim["asked"] == {"centre": ["1/10", "7/10"], "radius": "2/5"}
+    where = claim["region"]["ball"]
+    centre = [Fraction(float.fromhex(x)) for x in where["centre"]]
+    distance2 = (centre[0] - Fraction(1, 10)) ** 2 + (centre[1] - Fraction(7, 10)) ** 2
+    assert 0 < distance2 <= (Fraction(where["radius"]) - Fraction(2, 5)) ** 2 < Fraction(1, 10**30)
+    assert any("radius enlarged" in note for note in found["notes"])
+    assert main(["verify", "--network", model, "--ball", "0.1,0.7:0.4", "--label", "1"]) == 0
+    assert "radius enlarged" in " ".join(capsys.readouterr().out.split())
+    exact = asked(capsys, model, "--ball", "0.125,0.75:0.4", "--label", "1")[1]
+    assert "asked" not in exact["claims"][0]
+    assert not exact["notes"]
+
+
+@pytest.mark.parametrize("arithmetic", ["real", "sound:any"])
+def test_sat_is_of_the_ball_that_was_asked_for(capsys, tmp_path, arithmetic) -> None:
+    """A point counts only where it lies in the exact ball, however little the one around it is larger."""
+    model = saved(tmp_path / "identity.onnx", IDENTITY)
+    asks = ["--arithmetic", arithmetic, "--verifier", "bab", "--timeout", "5"]
+    code, found = asked(capsys, model, "--ball", "0.1,0.7:0.6", "--label", "1", *asks)
+    assert (code, found["verdict"]) == (0, "sat")
+    x, y = (Fraction(float.fromhex(number)) for number in found["point"])
+    assert (x - Fraction(1, 10)) ** 2 + (y - Fraction(7, 10)) ** 2 <= Fraction(36, 100)
+    assert y <= x
+    code, found = asked(capsys, model, "--ball", "0.1,0.1:0", "--label", "1", *asks)  # a tie, but at no float
+    assert (code, found["verdict"]) == (3, "unknown")
+    assert not found["point"]
+
+
+def test_lipschitz_certifiers_take_such_balls(capsys, tmp_path) -> None:
+    pytest.importorskip("flint")
+    model = saved(tmp_path / "identity.onnx", IDENTITY)
+    code, found = asked(capsys, model, "--ball", "0.1,0.7:0.4", "--verifier", "lipschitz")
+    assert (code, found["verdict"]) == (0, "unsat")
+    assert found["claims"][0]["asked"]["centre"] == ["1/10", "7/10"]

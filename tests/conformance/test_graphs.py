@@ -146,3 +146,20 @@ def test_no_arithmetic_says_how_a_normalisation_is_computed() -> None:
     ):
         with pytest.raises(InputError, match=r"^norm: no arithmetic says how a batch normalisation is computed; fold it first"):
             evaluated()
+
+
+def test_a_rational_point_stays_what_it_is() -> None:
+    network = Network((Node("sum", Dense([[3.0, 1.0]], [0.5])),), (2,), "sum")
+    third = Fraction(1, 3)  # no float of any format
+    assert exact_logits(network, (third, 0.25)) == (Fraction(7, 4),)
+    assert exact_logits(network, (third + Fraction(1, 10**30), 1)) == (Fraction(5, 2) + Fraction(3, 10**30),)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), graphs(divisors=True))
+def test_rational_points_are_evaluated_exactly(data: st.DataObject, network: Network) -> None:
+    rational = st.fractions(-2, 2, max_denominator=10**20)
+    point = [data.draw(rational) for _ in range(math.prod(network.input_shape))]
+    assert list(exact_logits(network, point)) == evaluate(
+        lower(network, [constant(x, None) for x in point], Deployment(REAL)), {}
+    )

@@ -16,10 +16,11 @@ from fpsynth.evaluators.step_losses import Reach, stepwise
 from fpsynth.formats import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, Format
 from fpsynth.networks.layers import AveragePooling, Dense
 from fpsynth.orders import parse_order
-from fpsynth.rounding import Flush, Rounding, from_index, index_range
+from fpsynth.orders.tree import Tree
+from fpsynth.rounding import Flush, Rounding, from_float, from_index, index_range, round_value
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
-from fpsynth.sums.program import Program
+from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 
 FORMATS = (FLOAT8_E5M2, FLOAT8_E4M3FN, FLOAT16, BFLOAT16)
 
@@ -137,3 +138,59 @@ def test_operands_that_are_read_as_zeros_are_lost(flush: Flush, fused: bool) -> 
         assert reach is not None
         assert reach.lost >= min(Fraction(2) ** -24, Fraction(bias))
         require(reach, program_of(how, 1, True), [weight], [x], bias)
+
+
+@settings(max_examples=examples(300))
+@given(data=st.data())
+def test_inputs_that_are_multiples_of_a_unit_keep_what_is_said(data: st.DataObject) -> None:
+    fmt, terms = data.draw(st.sampled_from(FORMATS)), data.draw(st.integers(1, 3))
+    program = data.draw(programs(fmt, terms, (fmt, FLOAT32), bias=False, aligned=False))
+    number = values(fmt, finite=True).map(float)
+    weights = [data.draw(number) for _ in range(terms)]
+    unit = data.draw(st.integers(max(fmt.lsb_min, -8), 2))
+    size = data.draw(st.integers(1, 2 ** min(fmt.precision, 4)))
+    scale = 2.0**unit
+    pairs = [sorted((data.draw(st.integers(-size, size)), data.draw(st.integers(-size, size)))) for _ in range(terms)]
+    ends = [(low * scale - scale / 4, high * scale + scale / 4) for low, high in pairs]  # not on the grid themselves
+    layer = Dense([weights])
+    found = stepwise(layer.structure((terms,)), Deployment(arithmetic(program)), 0, ends, [unit] * terms)
+    assert found is not None
+    for _ in range(6):
+        point = [data.draw(st.integers(low, high)) * scale for low, high in pairs]
+        if all(Fraction(x) == Fraction(float(round_value(from_float(x), fmt))) for x in point):
+            require(found[0], program, weights, point, None)
+
+
+def test_units_of_inputs_tell_what_is_lost_by_no_rounding() -> None:
+    layer = Dense([[65536.0, 65536.0]], [-1.5])
+    ends, how = [(0.0, 2.0**-16)] * 2, Deployment(Arithmetic(FLOAT32))
+    (known,) = stepwise(layer.structure((2,)), how, 0, ends, [-25, -25]) or [None]
+    (unknown,) = stepwise(layer.structure((2,)), how, 0, ends) or [None]
+    assert known is not None
+    assert unknown is not None
+    assert (known.lost, known.unit, known.high) == (0, -9, Fraction(1, 2))
+    assert unknown.lost > 0
+
+
+def test_an_operand_that_is_subnormal_in_its_own_format_is_read_as_zero_by_a_wider_step() -> None:
+    """2**-16 is subnormal in e5m2 and a normal number of float32, whose units flush what they read as e5m2."""
+    tiny = 2.0**-16
+    for kind in (Flush.ROUNDED, Flush.UNBOUNDED):
+        for order in ("sequential", "reverse"):
+            how = Arithmetic(FLOAT8_E5M2, FLOAT32, flush=kind, order=parse_order(order))
+            program = program_of(how, 2, True)
+            layer = Dense([[tiny, 1.0]], [0.0])
+            (reach,) = stepwise(layer.structure((2,)), Deployment(how), 0, [(0.0, 1.0), (0.0, 1.0)]) or [None]
+            for point in ([1.0, 0.0], [1.0, 1.0], [0.0, tiny], [1.0, tiny]):
+                require(reach, program, [tiny, 1.0], point, 0.0)
+
+
+def test_a_flushing_unit_that_reads_a_narrow_subnormal_number() -> None:
+    """As it was found: the product of a weight that is subnormal is 0, though the float32 unit that reads it holds it."""
+    read = Round(FLOAT32, Rounding.RNE, Flush.ROUNDED)
+    leaves = (Leaf(LeafKind.PRODUCT, (read,), ()), Leaf(LeafKind.BIAS, (), ()))
+    steps = (Step(StepKind.EXACT, (Round(FLOAT16, Rounding.RNE, Flush.NEVER),), None),)
+    program = Program(FLOAT8_E5M2, Tree(2, ((0, 1),)), leaves, steps, (Round(FLOAT8_E5M2, Rounding.RNE, Flush.NEVER),))
+    reach = reach_of(program, [2.0**-16], [(0.0, 1.0)], 0.0)
+    assert reach is not None
+    require(reach, program, [2.0**-16], [1.0], 0.0)

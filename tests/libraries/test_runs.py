@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fpsynth.errors import InputError
-from fpsynth.formats import FLOAT32
+from fpsynth.formats import FLOAT32, FLOAT64
 from fpsynth.libraries.cudnn import ALGORITHMS
 from fpsynth.libraries.kernels import Environment
 from fpsynth.libraries.machine import has_gpu
@@ -16,7 +16,8 @@ from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.pool import LibraryPool
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.libraries.runs import BATCHES, SETTINGS, batches_for, run_in, sweep, variations
-from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.networks.layers import Clip, ReLU
+from fpsynth.networks.network import Dense, Network, Node, dense_relu
 from fpsynth.workers import process
 
 SMALL = dense_relu((Dense(((1.0, 2.0), (2.0, 1.0))),))
@@ -147,3 +148,16 @@ def test_a_library_works_with_as_many_threads_as_it_is_told(name: str) -> None:
         if name == "jax" and tasks.exists():  # it says nothing about its threads itself
             names = [(task / "comm").read_text().strip() for task in tasks.iterdir()]
             assert names.count("tf_XLAEigen") in (0, 3), "XLA's pool (which other versions may call otherwise)"
+
+
+def test_what_onnxruntime_fails_on_is_not_run_and_said_to_be_its_failure() -> None:
+    """Its fusion of a Relu and a Clip has no float64: the same network runs without optimisations, and in float32."""
+    pytest.importorskip("onnxruntime")
+    network = Network((Node("relu", ReLU()), Node("clip", Clip(-1.0, 1.0), ("relu",))), (1,), "clip")
+    usual, plain = (parse_environment(f"onnxruntime:gemm:batch=1{more}") for more in ("", ",optimize=off"))
+    failed, ran = (run.answers[0] for run in run_in([usual, plain], network, FLOAT64, [(3.0,)]))
+    assert failed.not_run.startswith("ONNX Runtime fails: it cannot fuse a Relu with the Clip behind it in float64")
+    assert "/" not in failed.not_run
+    assert ran.outputs is not None, ran.not_run
+    assert ran.outputs.logits == ((1.0,),)
+    assert run_in([usual], network, FLOAT32, [(3.0,)])[0].answers[0].outputs is not None

@@ -133,13 +133,55 @@ def test_a_bound_beyond_float64_is_decided(name: str) -> None:
         assert RelaxationVerifier(name, REAL).verify(TWO, Box((0.0, 0.0), (1.0, 1.0)), unsafe).verdict == verdict
 
 
+ODD = (Fraction(10) ** 400, Fraction(1, 10), Fraction(1, 3**60), Fraction(1, 10**400), Fraction(2**60 + 1, 3))
+
+
 @ALL
-def test_a_coefficient_beyond_float64_is_one_line(name: str) -> None:
-    for coefficient in (Fraction(10) ** 400, Fraction(1, 10)):
-        unsafe = Property(((Inequality(((0, coefficient),), Fraction(0)),),))
-        with pytest.raises(InputError, match="no float64") as caught:
-            RelaxationVerifier(name, REAL).verify(TWO, Box((0.0, 0.0), (1.0, 1.0)), unsafe)
-        assert len(str(caught.value)) < 200
+@pytest.mark.parametrize("coefficient", ODD)
+def test_a_coefficient_that_is_no_float64_is_decided(name: str, coefficient: Fraction) -> None:
+    judge = RelaxationVerifier(name, REAL)
+    network = dense_relu([Dense([[1.0, 0.0], [0.0, 1.0]], [1.0, 3.0])])
+    for other in (Fraction(0), Fraction(1, 7)):  # a c y0 + other c y1, which is at least c + 3 other c
+        terms = ((0, coefficient), (1, coefficient * other))
+        least = coefficient * (1 + 3 * other)
+        for bound, strict, verdict in (
+            (least * (1 - Fraction(1, 10**9)), False, "unsat"),
+            (least * (1 + Fraction(1, 10**9)), False, "sat"),
+            (least, True, "unsat"),
+        ):
+            unsafe = Property(((Inequality(terms, bound, strict),),))
+            claim = judge.verify(network, point(0.0, 0.0), unsafe)
+            assert claim.verdict in ((verdict,) if not strict else (verdict, "unknown"))
+            assert claim.verdict != "sat" or unsafe.violated(exact_logits(network, claim.point))
+
+
+def test_no_bound_of_an_odd_coefficient_is_above_what_it_bounds() -> None:
+    """Neither row is held, even over the common denominator: what float64 leaves out decides about sat and unsat."""
+    rng = np.random.default_rng(0)
+    network = dense_relu([Dense([[1.0]], [0.0])])
+    for _ in range(60):
+        value = float(rng.normal())
+        coefficient = Fraction(int(rng.integers(1, 2**62)) * 2 + 1, int(rng.integers(1, 2**62)) * 2 + 1) * int(
+            rng.choice([-1, 1])
+        )
+        for shift in (-1, 0, 1):
+            exact = coefficient * Fraction(value)
+            unsafe = Property(((Inequality(((0, coefficient),), exact + Fraction(shift, 2**200)),),))
+            for name in DECISIONS:
+                verdict = RelaxationVerifier(name, REAL).verify(network, point(value), unsafe, budget=5).verdict
+                assert verdict != ("unsat" if shift >= 0 else "sat")
+
+
+def test_rows_are_multiples_where_float64_holds_one() -> None:
+    tenth = Inequality(((0, Fraction(1, 10)), (1, Fraction(-3, 10))), Fraction(1, 3))
+    assert (tenth.row.factor, tenth.row.numbers, tenth.row.off) == (10, (1.0, -3.0), (0.0, 0.0))
+    assert Property(((tenth,),)).off(2) is None
+    assert Property(((tenth,),)).rows(2)[1] == (Fraction(10, 3),)
+    odd = Inequality(((0, Fraction(1)), (1, Fraction(1, 3**60))), Fraction(0))
+    assert odd.row.factor == 1
+    for (_, exact), number, off in zip(odd.coefficients, odd.row.numbers, odd.row.off, strict=True):
+        assert abs(exact * odd.row.factor - Fraction(number)) <= Fraction(off)
+    assert any(odd.row.off)
 
 
 @ALL
@@ -163,13 +205,29 @@ def test_roundings_of_a_model_do_not_make_a_part_empty() -> None:
 
 
 @ALL
-def test_deployments_of_several_formats_are_refused(name: str) -> None:
-    mixed = Deployment(Arithmetic(FLOAT32), (), ((1, Arithmetic(FLOAT16)),))
+def test_deployments_in_exact_arithmetic_and_in_a_format_are_refused(name: str) -> None:
     real = Deployment(REAL_ARITHMETIC, (((0, 0), Arithmetic(FLOAT32)),))
-    for deployment in (mixed, real):
-        with pytest.raises(InputError, match="in one format"):
+    for deployment in (real, Deployment(Arithmetic(FLOAT32), (), ((1, REAL_ARITHMETIC),))):
+        with pytest.raises(InputError, match="in exact arithmetic alone"):
             verifier(name, deployment)
     assert name in VERIFIERS
+
+
+@ALL
+def test_a_layer_that_does_not_hold_what_it_reads_is_refused(name: str) -> None:
+    network = dense_relu([Dense([[1.0], [1.0]]), Dense([[1.0, 1.0]])])
+    narrower = Deployment(Arithmetic(FLOAT32), (), ((1, Arithmetic(FLOAT16)),))
+    with pytest.raises(InputError, match="dense1: an arithmetic in float16 got a number in float32; cast it first"):
+        verifier(name, narrower).verify(network, point(1.0))
+    several = Deployment(Arithmetic(FLOAT16), (((0, 1), Arithmetic(FLOAT32)),))
+    with pytest.raises(InputError, match="dense0: bounds by relaxation are of layers that compute in one format each"):
+        verifier(name, several).verify(network, point(1.0))
+    wider = Deployment(Arithmetic(FLOAT16), (), ((1, Arithmetic(FLOAT32)),))
+    assert verifier(name, wider).verify(network, point(1.0)).bounds
+    with pytest.raises(InputError, match="dense0 has a weight or a bias that is not a float16"):
+        verifier(name, wider).verify(dense_relu([Dense([[1.0 + 2.0**-20]]), Dense([[1.0]])]), point(1.0))
+    with pytest.raises(InputError, match="the region has a number that is not a float16"):
+        verifier(name, wider).verify(network, point(1.0 + 2.0**-20))
 
 
 def test_a_bound_of_a_clip_that_the_format_does_not_hold_is_refused() -> None:

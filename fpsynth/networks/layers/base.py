@@ -90,7 +90,10 @@ class Layer:
                 yield getattr(self, name)
 
     def map(self, function: Callable[[Any], Any]) -> Self:
-        """The same layer, its parameters arrays of objects: ``function`` of each number, a Python float or such an object."""
+        """The same layer, its parameters arrays of objects: ``function`` of each number, a Python float or such an object.
+
+        Divisors stay numbers.
+        """
         return replace(self, **{name: _mapped(getattr(self, name), function) for name in self.parameters})
 
     def filled(self, function: Callable[[Any], float]) -> Self:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +124,7 @@ class MultiplyConstant(_WithConstant):
 
 @dataclass(frozen=True, eq=False)
 class DivideConstant(_WithConstant):
-    """x / constant: sums of one term, divided."""
+    """x / constant: sums of one term, divided.  A divisor is a number in templates, too: nobody searches for one."""
 
     kind = "divide constant"
     names = Names(("Div",), ("div",), ("Normalization",))
@@ -132,6 +133,14 @@ class DivideConstant(_WithConstant):
         super().__post_init__()
         if self.value.dtype == object or not self.value.all() or not np.isfinite(self.value).all():
             raise InputError("a divisor must be a known, finite number that is not zero")
+
+    def map(self, function: Callable[[Any], Any]) -> Self:
+        """The same layer: its divisors stay numbers."""
+        return self
+
+    def filled(self, function: Callable[[Any], float]) -> Self:
+        """The same layer, whose divisors are numbers already."""
+        return self
 
     def outline(self, *inputs: Shape) -> Outline:
         """A position for each number, one term, divided."""

@@ -13,6 +13,7 @@ from fpsynth.report.text import Text, class_text
 from fpsynth.synthesis.verifying.images import RobustAccuracy
 from fpsynth.synthesis.verifying.verification import Verification
 from fpsynth.verifiers.claims import Ball, Box, Claim
+from fpsynth.verifiers.properties import Case, ExactBall
 from fpsynth.witness.numerals import hexes_of
 from fpsynth.wording import counted
 
@@ -116,20 +117,24 @@ def verification_json(found: Verification) -> Json:
         "of": None if found.explained is None else found.explained[1],
         "notes": list(found.notes),
         "judged": [{"word": one.word, "reason": one.reason} for one in found.worth],
-        "claims": [_claim(claim) for claim in found.claims],
+        "claims": [_claim(claim, case) for claim, case in zip(found.claims, found.cases, strict=False)],
         "cases": len(found.cases),
         "settings": found.settings,
     }
 
 
-def _claim(claim: Claim) -> Json:
-    region = claim.region
+def _claim(claim: Claim, case: Case) -> Json:
+    """The region is the one of floats; ``asked`` is there where a ball was asked for whose centre no floats are."""
+    region, exact = claim.region, case.exact
+    asked = (
+        {"asked": {"centre": [*map(str, exact.centre)], "radius": str(exact.radius)}} if isinstance(exact, ExactBall) else {}
+    )
     where: Json = (
         {"centre": hexes_of(region.centre), "radius": str(region.radius)}
         if isinstance(region, Ball)
         else {"lower": hexes_of(region.lower), "upper": hexes_of(region.upper)}
     )
-    return {"verdict": claim.verdict, "reason": claim.reason, "region": {_kind(region): where}}
+    return {"verdict": claim.verdict, "reason": claim.reason, "region": {_kind(region): where}, **asked}
 
 
 def _kind(region: Ball | Box) -> str:

@@ -10,14 +10,14 @@ import numpy as np
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float_arrays import round_array
-from fpsynth.formats import Format
+from fpsynth.formats import FLOAT64, Format
 from fpsynth.networks.network import Network
 from fpsynth.networks.points import load_points
 from fpsynth.rounding import Rounding, round_fraction
 from fpsynth.synthesis.requests.reading import exact_number
 from fpsynth.synthesis.requests.verifying import VerifyRequest
 from fpsynth.verifiers.claims import Ball, Box
-from fpsynth.verifiers.properties import Case, ExactBox, one_class
+from fpsynth.verifiers.properties import Case, ExactBall, ExactBox, one_class
 from fpsynth.verifiers.vnnlib import load_vnnlib, outward
 
 
@@ -37,7 +37,9 @@ def cases_of(request: VerifyRequest, network: Network, deployed: Format | None) 
         return (_around_image(request, network, deployed),)
     unsafe = None if request.label is None else one_class(request.label, outputs)
     if request.ball is not None:
-        return (Case(_ball(request.ball, inputs), unsafe),)
+        asked = _ball(request.ball, inputs)
+        ball = asked.around(_held(asked, deployed or FLOAT64))
+        return (Case(ball, unsafe, None if ball.radius == asked.radius else asked),)
     assert request.box is not None
     exact = _box(request.box, inputs)
     box = region(exact, deployed)
@@ -67,19 +69,25 @@ def _box(text: str, inputs: int) -> ExactBox:
     return ExactBox(tuple(lower), tuple(upper))
 
 
-def _ball(text: str, inputs: int) -> Ball:
+def _ball(text: str, inputs: int) -> ExactBall:
     centre, _, radius = text.rpartition(":")
     numbers = [exact_number(one, "a number of the centre") for one in centre.split(",")] if centre else []
     if not numbers:
         raise InputError(f"a ball is its centre and its radius, X,...:R, not {text[:40]!r}")
     if len(numbers) != inputs:
         raise InputError(f"the centre of the ball has {len(numbers)} numbers, but the network {inputs} inputs")
-    if any(Fraction(float(x)) != x for x in numbers):
-        raise InputError("the centre of the ball has a number that is no float64: write all its digits, or a hexadecimal float")
     size = exact_number(radius, "the radius")
     if size < 0:
         raise InputError("the radius must not be negative")
-    return Ball(tuple(map(float, numbers)), size)
+    return ExactBall(tuple(numbers), size)
+
+
+def _held(ball: ExactBall, fmt: Format) -> tuple[float, ...]:
+    """The centre, rounded to nearest.  Raises InputError for a number beyond the format."""
+    numbers = [round_fraction(x, fmt, Rounding.RNE) for x in ball.centre]
+    if not all(number.is_finite for number in numbers):
+        raise InputError(f"the centre of the ball has a number beyond the range of {fmt}")
+    return tuple(map(float, numbers))
 
 
 def _around_image(request: VerifyRequest, network: Network, deployed: Format | None) -> Case:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from fpsynth.errors import InputError
-from fpsynth.networks.network import Network
+from fpsynth.evaluators.float_arrays import round_array
+from fpsynth.formats import Format
 from fpsynth.networks.reading import read_network
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.requests.verifying import VerifyRequest
@@ -15,7 +19,7 @@ from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
 from fpsynth.synthesis.verifying.verification import Verification
 from fpsynth.verifiers.base import VERIFIERS, Verifier, entry, verifier
 from fpsynth.verifiers.claims import Ball, Box, Claim, Region
-from fpsynth.verifiers.properties import Case
+from fpsynth.verifiers.properties import Case, ExactBall, ExactBox
 from fpsynth.verifiers.vnnlib import down
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, within
@@ -70,27 +74,52 @@ def _claims(
         if request.progress:
             request.progress(f"{request.verifier}: case {number + 1} of {len(cases)}")
         left = max(0.0, request.timeout - (time.monotonic() - started))
-        claims.append(_within(case, judge.verify(what.network, case.region, case.property, budget=left), judge, what.network))
+        claims.append(_within(case, judge.verify(what.network, case.region, case.property, budget=left), judge, what))
         if claims[-1].verdict == "sat":
             break
     return tuple(claims)
 
 
-def _within(case: Case, claim: Claim, judge: Verifier, network: Network) -> Claim:
-    """The claim, its point moved into the exact box where it lies in the box of float64 around that alone.
+def _within(case: Case, claim: Claim, judge: Verifier, what: Reasoned) -> Claim:
+    """The claim, its point moved into the exact region where it lies in the one of floats around that alone.
 
     A box that holds no float64 but those at its ends may have no such point; then nothing is known.
     """
-    if claim.verdict != "sat" or not claim.point or case.exact is None or case.exact.contains(claim.point):
+    if claim.verdict != "sat" or case.exact is None or (claim.point and _holds(case, claim.point)):
         return claim
-    ends = zip(case.exact.lower, claim.point, case.exact.upper, strict=True)
-    point = tuple(-down(-low) if x < low else down(high) if x > high else x for low, x, high in ends)
-    if case.exact.contains(point):
-        moved = judge.verify(network, Box(point, point), case.property)
-        if moved.verdict == "sat" and case.property is not None:
-            return replace(moved, region=claim.region, bounds=claim.bounds)
-    reason = "the point that was found lies beyond an end of the box, by the rounding of that end"
-    return replace(claim, verdict="unknown", point=(), reason=reason)
+    for point in _inward(case, claim.point, what.reasoning.deployed) if claim.point and case.property is not None else ():
+        if case.exact.contains(point):
+            moved = judge.verify(what.network, Box(point, point), case.property)
+            if moved.verdict == "sat":
+                return replace(moved, region=claim.region, bounds=claim.bounds)
+    end = "an end of the box, by the rounding of that end"
+    if isinstance(case.exact, ExactBall):
+        end = "the end of the ball, by the rounding of its centre"
+    return replace(claim, verdict="unknown", point=(), reason=f"the point that was found lies beyond {end}")
+
+
+def _holds(case: Case, point: tuple[float, ...]) -> bool:
+    """Whether a claim about a point is one about the exact region.
+
+    Where no property is given it speaks of the centre of the ball, too, whose class is not that of the point.
+    """
+    assert case.exact is not None
+    if isinstance(case.region, Ball) and case.property is None and not case.exact.contains(case.region.centre):
+        return False
+    return case.exact.contains(point)
+
+
+def _inward(case: Case, point: tuple[float, ...], fmt: Format | None) -> Iterator[tuple[float, ...]]:
+    """Points near one, in the exact region or nearer to it."""
+    if isinstance(case.exact, ExactBox):
+        ends = zip(case.exact.lower, point, case.exact.upper, strict=True)
+        yield tuple(-down(-low) if x < low else down(high) if x > high else x for low, x, high in ends)
+        return
+    assert isinstance(case.region, Ball)
+    away = np.array(point) - case.region.centre
+    for part in (*(1 - 2.0**-k for k in range(48, 0, -8)), 0.0):
+        numbers = case.region.centre + part * away
+        yield tuple((numbers if fmt is None else round_array(numbers, fmt)).tolist())
 
 
 def require_region(name: str, region: Region) -> None:
@@ -121,6 +150,7 @@ def _verification(
     what: Reasoned | None,
 ) -> Verification:
     caution = entry(request.verifier).caution
+    rounded = tuple(_rounded_words(case) for case in cases if isinstance(case.exact, ExactBall))
     return Verification(
         verifier=request.verifier,
         arithmetic=request.arithmetic,
@@ -131,6 +161,17 @@ def _verification(
         seconds=time.monotonic() - started,
         environment="" if what is None else what.environment,
         explained=None if what is None else what.explained,
-        notes=(*(() if what is None else what.notes), *((caution,) if caution else ())),
+        notes=(*(() if what is None else what.notes), *rounded, *((caution,) if caution else ())),
         settings=request.described(),
+    )
+
+
+def _rounded_words(case: Case) -> str:
+    """What became of a ball whose centre no float holds."""
+    assert isinstance(case.exact, ExactBall)
+    assert isinstance(case.region, Ball)
+    more = float(case.region.radius - case.exact.radius)
+    return (
+        f"The centre of the ball was rounded to floats and its radius enlarged by about {more:.3g}: unsat is of that ball,"
+        " which holds the one that was asked for; a point is one of the latter"
     )

@@ -11,7 +11,7 @@ from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_limited, shown
 from fpsynth.verifiers.external.base import Command, Said, Tool, ToolQuestion, unread
-from fpsynth.verifiers.external.driven import checkout_driver
+from fpsynth.verifiers.external.driven import DRIVERS, checkout_driver
 from fpsynth.verifiers.external.installing import CLEAN
 from fpsynth.verifiers.external.outputs import assignment, stated
 from fpsynth.workers.commands import Ended
@@ -36,8 +36,11 @@ class AlphaBetaCrown(_Checkout):
         script = self.checkout / "complete_verifier" / "abcrown.py"
         files = ("--onnx_path", str(question.onnx), "--vnnlib_path", str(question.vnnlib))
         results = ("--results_file", str(folder / "results.txt"), "--save_adv_example", "--cex_path", str(folder / "cex.txt"))
-        words = ("--device", "cpu", "--timeout", str(question.whole_seconds))
-        return Command((self.python, str(script), *files, *words, *results), CLEAN)
+        config = folder / "config.yaml"  # without one it fails where it looks for its folder
+        config.write_text("general:\n  device: cpu\n")
+        words = ("--config", str(config), "--device", "cpu", "--timeout", str(question.whole_seconds))
+        library = str(self.checkout / "auto_LiRPA")  # the submodule, where it was checked out; else an installed one
+        return Command((self.python, str(script), *files, *words, *results), {**CLEAN, "PYTHONPATH": library})
 
     def said(self, ended: Ended, question: ToolQuestion, folder: Path) -> Said:
         """Its last line ``Result: ...``, and the file with its counterexample."""
@@ -57,16 +60,17 @@ _PLAIN = {
 
 
 class Nnenum(_Checkout):
-    """python -m nnenum.nnenum MODEL PROPERTY TIMEOUT RESULTS."""
+    """nnenum's main function, in a driver that keeps its counterexample."""
 
     def command(self, question: ToolQuestion, folder: Path) -> Command:
         """See ``Tool``."""
         files = (str(question.onnx), str(question.vnnlib), str(question.whole_seconds), str(folder / "results.txt"))
-        variables = {**CLEAN, "PYTHONPATH": str(self.checkout / "src"), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        return Command((self.python, "-m", "nnenum.nnenum", *files), variables)
+        variables = {**CLEAN, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        driver = DRIVERS / "nnenum_main.py"
+        return Command((self.python, "-I", str(driver), str(self.checkout / "src"), *files), variables)
 
     def said(self, ended: Ended, question: ToolQuestion, folder: Path) -> Said:
-        """The first line of its file of results."""
+        """The first line of its file of results, and the point behind it."""
         results = folder / "results.txt"
         return (stated(read_limited(results, 1 << 28)) if results.is_file() else None) or unread(ended)
 

@@ -11,6 +11,7 @@ import numpy as np
 from fpsynth.aliases import PathLike
 from fpsynth.errors import MissingPackageError, WorkerLostError
 from fpsynth.files import read_bytes_limited
+from fpsynth.libraries.onnxruntime_failures import known_failure
 from fpsynth.packages import how_to_install, package_version
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import NoAnswer, Worker
@@ -61,7 +62,7 @@ def handler() -> Callable[[Message], Message]:
             session = onnxruntime.InferenceSession(request["model"].tobytes(), providers=["CPUExecutionProvider"])
             return _run(session, request["points"])
         except Exception as error:  # whatever the library throws must arrive as a reason
-            return {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
+            return {"failed": known_failure(error) or " ".join(f"{type(error).__name__}: {error}".split())[:300]}
 
     return handle
 

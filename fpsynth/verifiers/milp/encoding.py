@@ -56,7 +56,7 @@ def encoded(network: PreparedNetwork, inputs: Inputs, analysis: Analysis) -> Enc
         require_time()
         read = np.concatenate([made[source] for source in layer.sources])
         given, own = source_ends(layer, analysis.found), analysis.found[layer.name]
-        room = np.broadcast_to(np.asarray(layer.rounding(given.lower, given.upper), np.float64), own.lower.shape)
+        room = np.broadcast_to(np.asarray(layer.rounding(given.lower, given.upper, given.units), np.float64), own.lower.shape)
         if isinstance(layer.made, AffineMap):
             made[layer.name] = _affine(building, layer.made, read, FREE if layer.name == network.output else own, room)
         elif isinstance(layer.made, Selecting):

@@ -18,7 +18,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.packages import package_version
 from fpsynth.sums.arithmetic import Deployment
-from fpsynth.verifiers.asked import ball_in, box_in, in_time, require_held
+from fpsynth.verifiers.asked import ball_in, box_in, in_time
 from fpsynth.verifiers.claims import Ball, Claim, Region
 from fpsynth.verifiers.milp.encoding import Encoded, encoded
 from fpsynth.verifiers.milp.model import Solution
@@ -30,6 +30,7 @@ from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier, class_at, 
 from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
 from fpsynth.verifiers.relaxations.crown import analysed
 from fpsynth.verifiers.relaxations.ends import Ends
+from fpsynth.verifiers.relaxations.formats import require_read
 from fpsynth.verifiers.relaxations.reasoning import Reasoning
 from fpsynth.verifiers.relaxations.region import inputs_of
 from fpsynth.version import __version__
@@ -74,8 +75,7 @@ class MilpVerifier:
     def verify(self, network: Network, region: Region, unsafe: Property | None = None, *, budget: float | None = None) -> Claim:
         """See ``base.Verifier``.  The solver's process is killed where the budget is over."""
         region = (ball_in if isinstance(region, Ball) else box_in)(network, region, self.name)
-        if self.reasoning.deployed is not None:
-            require_held(network, region, self.reasoning.deployed)
+        require_read(network, region, self.reasoning)
         return in_time(self.name, region, budget, lambda: self._claim(network, region, unsafe))
 
     def _claim(self, network: Network, region: Region, unsafe: Property | None) -> Claim:
@@ -88,7 +88,6 @@ class MilpVerifier:
             return self._said(region, ("unknown", (), "a network with one output has no classes"), outputs)
         unsafe = one_class(class_at(known, inputs), known.outputs) if unsafe is None else unsafe
         unsafe.require(known.outputs)
-        unsafe.rows(known.outputs)  # refuses coefficients that are no float64
         if not all(np.isfinite(end).all() for ends in analysis.found.values() for end in (ends.lower, ends.upper)):
             return self._said(region, ("unknown", (), "an end of an interval is infinite or NaN"), outputs)
         asked = BoundQuestion(network, known, region, inputs, unsafe)
@@ -117,8 +116,8 @@ class MilpVerifier:
             point = asked.violation([middle(asked.inputs)])
             return ("sat", point, "") if point else ("unknown", (), "the middle of the region cannot be read")
         one = Property((conjunction,))
-        rows, bounds = one.rows(asked.known.outputs)
-        numbers = np.array([float(bound) for bound in bounds])
+        rows, _ = one.rows(asked.known.outputs)
+        numbers = np.array([inequality.near_bound for inequality in one.inequalities])
         model = questioned(program, rows, numbers, middle(asked.inputs), self.settings, ball=SOLVERS[self.solver].quadratic)
         solution = solved(model, self.solver, self.tolerance)
         if self._excluded(solution):

@@ -11,7 +11,8 @@ from fpsynth.aliases import Floats
 from fpsynth.networks.network import Network
 from fpsynth.verifiers.claims import Region
 from fpsynth.verifiers.properties import Property
-from fpsynth.verifiers.relaxations.points import violation
+from fpsynth.verifiers.relaxations.ends import Ends
+from fpsynth.verifiers.relaxations.points import room_of, violation
 from fpsynth.verifiers.relaxations.prepared import PreparedNetwork
 from fpsynth.verifiers.relaxations.region import Inputs
 
@@ -32,8 +33,12 @@ class BoundQuestion:
     """Whether a time limit ends what could go on for long."""
 
     def rows(self) -> Floats:
-        """The left sides of the property's inequalities, (inequalities, outputs)."""
+        """The left sides of the property's inequalities, each times a factor, (inequalities, outputs)."""
         return self.unsafe.rows(self.known.outputs)[0]
+
+    def room(self, outputs: Ends) -> Floats:
+        """How far the exact left sides are from ``rows``, at most, for outputs between these ends, (inequalities,)."""
+        return room_of(self.unsafe, self.known, outputs)
 
     def violation(self, points: Iterable[Floats]) -> tuple[float, ...]:
         """The first of the points that is unsafe for certain."""

@@ -49,7 +49,7 @@ def relaxed(layer: PreparedLayer, found: Mapping[str, Ends], below: Floats | Non
     assert isinstance(layer.made, Selecting)
     given = source_ends(layer, found)
     under, over = layer.made.lines(given.lower, given.upper, layer.reasoning, below)
-    return Relaxed(under, over, layer.rounding(given.lower, given.upper))
+    return Relaxed(under, over, layer.rounding(given.lower, given.upper, given.units))
 
 
 @dataclass(eq=False)
@@ -101,7 +101,7 @@ class Backward:
         given = source_ends(layer, self.found)
         inputs = magnitude(given.lower, given.upper)
         if isinstance(layer.made, AffineMap):
-            self._lose(matrix, layer.own(inputs) + layer.rounding(given.lower, given.upper))
+            self._lose(matrix, layer.own(inputs) + layer.rounding(given.lower, given.upper, given.units))
             self.constant = self._added(self.constant, matrix @ layer.made.bias)
             return _fitting(matrix @ layer.made.weight)
         lines = self.relaxations[layer.name]

@@ -1,15 +1,16 @@
 """Branch and bound: a region in parts, each bounded by itself, until none is left, a point is found, or time is over.
 
-A part is a half of a part: by an input, where there are few, else by the sign of a number that a selection reads.  The worst
-part comes first.  (Bunel et al., "Branch and bound for piecewise linear neural network verification", JMLR 2020.)
+A part is a half of a part: by an input, where there are few, else by the sign of a number that a selection reads.  The worse
+half of a part comes next, so that a way leads down to points; then the worst part there is.  (Bunel et al., "Branch and bound
+for piecewise linear neural network verification", JMLR 2020.)  A part that holds few points that a deployment can read is not
+bounded at all: it is computed there (``leaves.py``).
 """
 
 from __future__ import annotations
 
 import heapq
-import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +25,7 @@ from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
 from fpsynth.verifiers.relaxations.backward import least_values
 from fpsynth.verifiers.relaxations.crown import Analysis, analysed
 from fpsynth.verifiers.relaxations.ends import Ends
+from fpsynth.verifiers.relaxations.leaves import enumerated
 from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.region import Inputs
 from fpsynth.workers.deadlines import require_time
@@ -63,31 +65,74 @@ def branched(asked: BoundQuestion) -> tuple[Outcome, int]:
 
     Ends where the time is over by OutOfTimeError, as everything here.
     """
-    ticket = itertools.count()
+    if outcome := enumerated(asked, asked.inputs.box):
+        return outcome, 1
     whole = _judged(asked, RegionPart(asked.inputs, {}, ()))
-    waiting = [(0.0, next(ticket), whole)] if whole.open >= 0 else []
+    waiting = _Waiting()
     looked = 1
+    if whole.open >= 0:
+        waiting.add([whole])
     if point := asked.violation([middle(asked.inputs), *_hostile(asked, whole)]):
         return ("sat", point, ""), looked
     while waiting and (asked.limited or looked < MAX_PARTS):
         require_time()
-        _, _, judged = heapq.heappop(waiting)
+        judged = waiting.next()
         if not np.isfinite(judged.least[judged.open]):
             return ("unknown", (), "an end of an interval is infinite or NaN"), looked
         halves = _halves(asked, judged)
         if not halves:
             return ("unknown", (), "a part of the region cannot be split further"), looked
+        open_ones = []
         for half in halves:
             looked += 1
-            inner = _judged(asked, half)
-            if inner.open < 0:
-                continue
-            if point := asked.violation([*_hostile(asked, inner), middle(half.inputs)]):
-                return ("sat", point, ""), looked
-            heapq.heappush(waiting, (float(inner.least[inner.open]), next(ticket), inner))
+            inner = _half(asked, half)
+            if isinstance(inner, Judged):
+                open_ones.append(inner)
+            elif inner:
+                return ("sat", inner, ""), looked
+        waiting.add(open_ones)
     if waiting:
         return ("unknown", (), f"{looked} parts of the region were looked at, and {len(waiting)} are open"), looked
     return ("unsat", (), ""), looked
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """Parts that are open: the worse of those that were added last comes next, then the worst of all."""
+
+    heap: list[tuple[float, int, Judged]] = field(default_factory=list)
+    last: Judged | None = None
+    added: int = 0
+
+    def __len__(self) -> int:
+        return len(self.heap) + (self.last is not None)
+
+    def add(self, parts: Sequence[Judged]) -> None:
+        """Halves of the part that came last; none is there any more of those added before."""
+        ordered = sorted(parts, key=_worth)
+        self.last = ordered[0] if ordered else None
+        for one in ordered[1:]:
+            self.added += 1
+            heapq.heappush(self.heap, (_worth(one), -self.added, one))
+
+    def next(self) -> Judged:
+        """The next one, which waits no longer."""
+        one, self.last = self.last, None
+        return heapq.heappop(self.heap)[2] if one is None else one
+
+
+def _worth(judged: Judged) -> float:
+    return float(judged.least[judged.open])
+
+
+def _half(asked: BoundQuestion, half: RegionPart) -> Judged | tuple[float, ...]:
+    """What is known of a half: nothing unsafe (), an unsafe point, or bounds that leave it open."""
+    if len(half.inputs.box.lower) <= FEW and (outcome := enumerated(asked, half.inputs.box)):
+        return outcome[1]
+    inner = _judged(asked, half)
+    if inner.open < 0:
+        return ()
+    return asked.violation([*_hostile(asked, inner), middle(half.inputs)]) or inner
 
 
 def _judged(asked: BoundQuestion, part: RegionPart) -> Judged:
@@ -97,8 +142,19 @@ def _judged(asked: BoundQuestion, part: RegionPart) -> Judged:
     rigorous = asked.known.reasoning.rigorous  # else roundings alone may put ends the wrong way
     if rigorous and any((ends.lower > ends.upper).any() for ends in analysis.found.values()):
         return Judged(part, analysis, np.zeros(0), -1)  # no input does what the splits ask for
-    least = improved(asked.known, part.inputs, analysis, asked.rows(), _bounds(asked), part.splits, STEPS)
+    outputs = analysis.output(asked.known)
+    enough = _bounds(asked) + 2 * asked.room(outputs)
+    least = improved(asked.known, part.inputs, analysis, asked.rows(), enough, part.splits, STEPS)
+    least = below(asked, least, outputs)
     return Judged(part, analysis, least, _open(asked, least))
+
+
+def below(asked: BoundQuestion, least: Floats, outputs: Ends) -> Floats:
+    """Lower bounds of the exact left sides, from those of their rows in float64."""
+    if asked.unsafe.off(asked.known.outputs) is None:
+        return least
+    less = least - asked.room(outputs)
+    return np.nextafter(less, -np.inf) if asked.known.reasoning.rigorous else less
 
 
 def _bounds(asked: BoundQuestion) -> Floats:
@@ -212,6 +268,6 @@ def _by_number(asked: BoundQuestion, judged: Judged, split: Split) -> list[Regio
         ends = found[split.node]
         lower, upper = ends.lower.copy(), ends.upper.copy()
         (lower if sign > 0 else upper)[split.place] = split.knot
-        own = {**found, split.node: Ends(lower, upper)}
+        own = {**found, split.node: Ends(lower, upper, ends.units)}
         parts.append(RegionPart(judged.part.inputs, own, (*judged.part.splits, replace(split, sign=sign))))
     return parts

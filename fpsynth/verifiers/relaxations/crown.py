@@ -97,7 +97,7 @@ def _closer(
         least = least_values(network, inputs, found, relaxations, {node: rows})
         lower[part] = np.maximum(lower[part], least[: len(part)])
         upper[part] = np.minimum(upper[part], -least[len(part) :])
-    return Ends(lower, upper)
+    return Ends(lower, upper, found[node].units)
 
 
 def picked(places: NDArray[np.int64], numbers: int, dtype: np.dtype[np.floating]) -> Matrix:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
 from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, RowBounds
-from fpsynth.verifiers.relaxations.branching import branched
+from fpsynth.verifiers.relaxations.branching import below, branched
 from fpsynth.verifiers.relaxations.ends import Ends
 
 Decision = tuple[Outcome, Ends]
@@ -18,7 +19,8 @@ Decision = tuple[Outcome, Ends]
 def by_bounds(name: str, asked: BoundQuestion) -> Decision:
     """From bounds of the whole region."""
     found = BOUNDINGS[name](asked.known, asked.inputs, asked.rows())
-    return decided(asked, found), found.outputs
+    least = below(asked, found.least, found.outputs)
+    return decided(asked, replace(found, least=least)), found.outputs
 
 
 def by_branching(asked: BoundQuestion) -> Decision:
@@ -35,7 +37,8 @@ def decided(asked: BoundQuestion, found: RowBounds) -> Outcome:
         return "sat", point, ""
     if not np.isfinite(found.least).all():
         return "unknown", (), "an end of an interval is infinite or NaN"
-    return "unknown", (), f"the bounds do not exclude it: the least of a left side is at least {found.least.min():.6g}"
+    least = min(one.unscaled(float(x)) for one, x in zip(asked.unsafe.inequalities, found.least, strict=True))
+    return "unknown", (), f"the bounds do not exclude it: the least of a left side is at least {least:.6g}"
 
 
 def _bounds_of(name: str) -> Callable[[BoundQuestion], Decision]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from fpsynth.aliases import Floats
 from fpsynth.networks.graph import INPUT
 from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.maps import AffineMap
-from fpsynth.verifiers.relaxations.prepared import PreparedLayer, PreparedNetwork
+from fpsynth.verifiers.relaxations.prepared import NOTHING_KNOWN, PreparedLayer, PreparedNetwork, Units
 from fpsynth.verifiers.relaxations.reasoning import Reasoning, magnitude
 
 
@@ -21,10 +21,15 @@ class Ends:
 
     lower: Floats
     upper: Floats
+    units: Units | None = None
+    """Of what powers of two the numbers are multiples that a deployment computes; None where nothing is known of that."""
 
     def within(self, other: Ends) -> Ends:
         """The numbers that lie between both pairs of ends."""
-        return Ends(np.maximum(self.lower, other.lower), np.minimum(self.upper, other.upper))
+        units = other.units if self.units is None else self.units
+        if self.units is not None and other.units is not None:
+            units = np.maximum(self.units, other.units)
+        return Ends(np.maximum(self.lower, other.lower), np.minimum(self.upper, other.upper), units)
 
 
 def interval_ends(network: PreparedNetwork, box: Ends, known: Mapping[str, Ends] | None = None) -> dict[str, Ends]:
@@ -46,16 +51,23 @@ def layer_ends(layer: PreparedLayer, found: Mapping[str, Ends]) -> Ends:
             lower, upper = layer.made.ends(given.lower, given.upper, layer.reasoning)
         else:
             lower, upper = _affine(layer, layer.made, given)
-        lost = layer.rounding(given.lower, given.upper)
-        own = widened(Ends(lower, upper), lost, layer.reasoning)
-        followed = layer.followed(given.lower, given.upper)
-        return own if followed is None else own.within(Ends(*followed[:2]))
+        lost = layer.rounding(given.lower, given.upper, given.units)
+        own = widened(Ends(lower, upper, layer.units(given.units)), lost, layer.reasoning)
+        followed = layer.followed(given.lower, given.upper, given.units)
+        return own if followed is None else own.within(Ends(followed.low, followed.high, followed.units))
 
 
 def source_ends(layer: PreparedLayer, found: Mapping[str, Ends]) -> Ends:
     """The ends of a layer's inputs."""
     parts = [found[source] for source in layer.sources]
-    return Ends(layer.joined([part.lower for part in parts]), layer.joined([part.upper for part in parts]))
+    return Ends(layer.joined([part.lower for part in parts]), layer.joined([part.upper for part in parts]), _units(parts))
+
+
+def _units(parts: Sequence[Ends]) -> Units | None:
+    if all(part.units is None for part in parts):
+        return None
+    each = [np.full(len(part.lower), NOTHING_KNOWN, np.int64) if part.units is None else part.units for part in parts]
+    return each[0] if len(each) == 1 else np.concatenate(each)
 
 
 def widened(ends: Ends, lost: Floats | float, reasoning: Reasoning) -> Ends:
@@ -64,8 +76,8 @@ def widened(ends: Ends, lost: Floats | float, reasoning: Reasoning) -> Ends:
         return ends
     lower, upper = ends.lower - lost, ends.upper + lost
     if not reasoning.rigorous:
-        return Ends(lower, upper)
-    return Ends(np.nextafter(lower, -np.inf), np.nextafter(upper, np.inf))
+        return replace(ends, lower=lower, upper=upper)
+    return replace(ends, lower=np.nextafter(lower, -np.inf), upper=np.nextafter(upper, np.inf))
 
 
 def _affine(layer: PreparedLayer, map: AffineMap, given: Ends) -> tuple[Floats, Floats]:

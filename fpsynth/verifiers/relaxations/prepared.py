@@ -6,22 +6,30 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import LayerLosses
-from fpsynth.evaluators.step_losses import stepwise
+from fpsynth.evaluators.step_losses import MULTIPLE_OF_ALL, stepwise, unit_of
+from fpsynth.formats import Format
 from fpsynth.networks.graph import INPUT
-from fpsynth.networks.layers.structure import Selection, Structure, Sums
+from fpsynth.networks.layers.structure import PADDING, Selection, Structure, Sums
 from fpsynth.networks.network import Network
 from fpsynth.verifiers.asked import holds_all
 from fpsynth.verifiers.bounds import float_up
+from fpsynth.verifiers.relaxations.formats import node_formats
 from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.maps import AffineMap, affine_map, scipy_sparse
 from fpsynth.verifiers.relaxations.reasoning import LARGEST, Reasoning, magnitude
+
+Units = NDArray[np.int64]
+"""(numbers,): exponents of powers of two that numbers are multiples of."""
+NOTHING_KNOWN = -(1 << 20)
+"""The exponent of a number of which no more is known than its format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +45,8 @@ class PreparedLayer:
     losses: LayerLosses | None
     """What its sums lose in the evaluation that bounds are of; None: nothing, or it does not add."""
     reasoning: Reasoning
+    format: Format | None = None
+    """Of sound reasoning: that of its results."""
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:
@@ -48,14 +58,14 @@ class PreparedLayer:
         """What the sources give, as one vector."""
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def rounding(self, lower: Floats, upper: Floats) -> Floats | float:
+    def rounding(self, lower: Floats, upper: Floats, units: Units | None = None) -> Floats | float:
         """How far the node's results are from exact ones of its inputs between these ends, (outputs,).
 
-        It is 0 where nothing is computed, infinite where the evaluation may overflow.
+        It is 0 where nothing is computed, infinite where the evaluation may overflow.  ``units``: as of ``Ends``.
         """
-        if self.reasoning.deployed is None or self.made is None:
+        if self.format is None or self.made is None:
             return 0.0
-        fmt = self.reasoning.deployed
+        fmt = self.format
         if isinstance(self.made, Selecting):  # subnormals may be read as zeros, and a slope rounds
             if self.made.made.slope is None:
                 return 2 * float(fmt.min_normal)
@@ -70,24 +80,29 @@ class PreparedLayer:
         lost = self.losses.relative * sizes + self.losses.absolute + self.losses.flushed(largest)
         lost = lost * (1 + self.reasoning.gamma(4)) + self.reasoning.least
         lost = np.where(self.losses.fits(sizes + lost, largest), lost, np.inf)
-        followed = self.followed(lower, upper)
-        return lost if followed is None else np.minimum(lost, followed[2])
+        followed = self.followed(lower, upper, units)
+        return lost if followed is None else np.minimum(lost, followed.lost)
 
-    def followed(self, lower: Floats, upper: Floats) -> tuple[Floats, Floats, Floats] | None:
-        """For inputs between these ends: two ends of each result, and how far it is from the exact one, rounding by rounding.
+    def followed(self, lower: Floats, upper: Floats, units: Units | None = None) -> Followed | None:
+        """What its sums are for inputs between these ends, rounding by rounding.
 
-        None where the layer is large, or bounds are not of one deployment; infinite where nothing is known of a result.
+        None where the layer is large, or bounds are not of one deployment; infinite where nothing is known of a result.  Kept:
+        every substitution through the layer asks for the same again.
         """
         if self.losses is None or self.losses.deployment is None:
             return None
-        ends = list(zip(lower.tolist(), upper.tolist(), strict=True))
-        reaches = stepwise(self.losses.sums, self.losses.deployment, self.losses.index, ends)
-        if reaches is None:
+        return _followed(self, lower.tobytes(), upper.tobytes(), None if units is None else units.tobytes())
+
+    def units(self, given: Units | None) -> Units | None:
+        """Those of its results, where it hands on numbers that it reads; ``given``: those of its inputs."""
+        if given is None or self.made is None:
+            return given
+        if not isinstance(self.made, Selecting) or self.made.made.slope is not None:
             return None
-        nothing = (-np.inf, np.inf, np.inf)
-        columns = [nothing if r is None else (*_outward(r.low, r.high), float_up(r.lost)) for r in reaches]
-        low, high, lost = np.array(columns).T
-        return low, high, lost
+        padded = np.append(given, np.int64(MULTIPLE_OF_ALL))
+        most = padded[np.where(self.made.read == PADDING, -1, self.made.read)].min(axis=1)
+        ends = [unit_of(Fraction(end)) for end in (self.made.made.floor, self.made.made.ceiling) if end is not None]
+        return np.asarray(np.minimum(most, min(ends, default=MULTIPLE_OF_ALL)), np.int64)
 
     def size(self, inputs: Floats) -> Floats:
         """A bound on the sum of the magnitudes of all addends for inputs of these magnitudes, (outputs,)."""
@@ -104,6 +119,35 @@ class PreparedLayer:
         lost = (self.reasoning.gamma(self.made.terms) + 2 * self.made.doubt) * sizes + self.reasoning.least
         lost = lost if self.made.off is None else lost + 2 * self.made.off
         return np.where((sizes <= LARGEST) & (inputs.max(initial=0.0) <= LARGEST), lost, np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """Sums of which every rounding was followed, each (outputs,)."""
+
+    low: Floats
+    high: Floats
+    """Between which the results lie."""
+    lost: Floats
+    """How far they are from exact sums of the same inputs, at most."""
+    units: Units
+    """Of what powers of two they are multiples."""
+
+
+@lru_cache(maxsize=64)
+def _followed(layer: PreparedLayer, lower: bytes, upper: bytes, units: bytes | None) -> Followed | None:
+    losses = layer.losses
+    assert losses is not None
+    assert losses.deployment is not None
+    ends = list(zip(np.frombuffer(lower).tolist(), np.frombuffer(upper).tolist(), strict=True))
+    own = None if units is None else np.frombuffer(units, np.int64).tolist()
+    reaches = stepwise(losses.sums, losses.deployment, losses.index, ends, own)
+    if reaches is None:
+        return None
+    nothing = (-np.inf, np.inf, np.inf)
+    columns = [nothing if r is None else (*_outward(r.low, r.high), float_up(r.lost)) for r in reaches]
+    low, high, lost = np.array(columns).T
+    return Followed(low, high, lost, np.array([NOTHING_KNOWN if r is None else r.unit for r in reaches], np.int64))
 
 
 def _outward(low: Fraction, high: Fraction) -> tuple[float, float]:
@@ -151,32 +195,30 @@ def prepared(network: Network, reasoning: Reasoning) -> PreparedNetwork:
     graph = network.logits
     sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape in graph.shapes.items()}
     order = [node for node in graph.nodes if node.name != graph.output] + [graph[graph.output]]
-    layers = []
+    layers, formats = [], node_formats(network, reasoning)
     for node in order:
         structure, own = graph.structure(node.name), [sizes[source] for source in node.inputs]
-        losses = None
-        _require_constants(node.name, structure, reasoning)
+        losses, fmt = None, formats.get(node.name)
+        _require_constants(node.name, structure, fmt)
         if isinstance(structure, Selection):
             made: AffineMap | Selecting | None = Selecting.of(structure)
         else:
             made = affine_map(structure, sum(own))
             made = None if made is None else made.cast(reasoning.dtype)
-            if isinstance(structure, Sums) and reasoning.deployed is not None:
+            if isinstance(structure, Sums) and fmt is not None:
                 if structure.normalisation is not None:
                     raise InputError(f"{node.name}: libraries compute a batch normalisation in several ways: fold it first")
-                losses = LayerLosses(
-                    node.name, structure, reasoning.deployed, reasoning.deployment, graph.sums.index(node.name)
-                )
-        layers.append(PreparedLayer(node.name, node.inputs, tuple(own), made, losses, reasoning))
+                losses = LayerLosses(node.name, structure, fmt, reasoning.deployment, graph.sums.index(node.name))
+        layers.append(PreparedLayer(node.name, node.inputs, tuple(own), made, losses, reasoning, fmt))
     return PreparedNetwork(sizes[INPUT], tuple(layers), sizes[graph.output], reasoning)
 
 
-def _require_constants(name: str, structure: Structure, reasoning: Reasoning) -> None:
+def _require_constants(name: str, structure: Structure, fmt: Format | None) -> None:
     """Raise InputError for what is no maximum, and, of sound reasoning, for a bound or a fill that is not of the format."""
     if isinstance(structure, Selection) and structure.rule != "maximum":
         raise InputError(f"{name}: bounds by relaxation are of maxima, not of {structure.rule}")
-    if reasoning.deployed is None or isinstance(structure, Sums):
+    if fmt is None or isinstance(structure, Sums):
         return
     given = (structure.floor, structure.ceiling) if isinstance(structure, Selection) else (structure.fill,)
-    if not holds_all(reasoning.deployed, np.array([number for number in given if number is not None])):
-        raise InputError(f"{name}: a bound or a fill is not a {reasoning.deployed}; round the network first")
+    if not holds_all(fmt, np.array([number for number in given if number is not None])):
+        raise InputError(f"{name}: a bound or a fill is not a {fmt}; round the network first")

@@ -37,7 +37,7 @@ class Reasoning:
     rigorous: bool
     """Whether what that rounds is added on top."""
     deployed: Format | None = None
-    """Of sound reasoning: the format of weights, inputs, activations and logits."""
+    """Of sound reasoning: the format of inputs, and unless a deployment says otherwise of weights, activations and logits."""
     deployment: Deployment | None = None
     """Of sound reasoning: how each layer is evaluated; None: in any order, fused or not, flushed or not, in the format or in
     a wider one, everything rounded to nearest."""
@@ -46,8 +46,8 @@ class Reasoning:
         if self.deployment is None:
             return
         others = [how for _, how in (*self.deployment.layers, *self.deployment.exceptions)]
-        if any(how.format != self.deployed for how in (self.deployment.default, *others)):
-            raise InputError("bounds by relaxation are of deployments whose layers all compute in one format")
+        if self.deployment.default.format != self.deployed or any(how.format is None for how in others):
+            raise InputError("bounds by relaxation are of deployments that compute in formats, or in exact arithmetic alone")
 
     @cached_property
     def dtype(self) -> np.dtype[np.floating]:

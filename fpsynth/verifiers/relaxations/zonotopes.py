@@ -113,7 +113,7 @@ def _through(layer: PreparedLayer, given: Zonotope, found: Mapping[str, Ends], c
     if layer.made is None:
         return given
     ends = source_ends(layer, found)
-    lost = layer.rounding(ends.lower, ends.upper)
+    lost = layer.rounding(ends.lower, ends.upper, ends.units)
     if isinstance(layer.made, AffineMap):
         made = _times(layer.made, given, layer.reasoning, layer)
         room = made.room + lost
