@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import LayerLosses
-from fpsynth.evaluators.step_losses import stepwise
+from fpsynth.evaluators.step_losses import followable, stepwise
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers.structure import Selection, Structure, Sums
 from fpsynth.networks.network import Network
@@ -22,6 +22,9 @@ from fpsynth.verifiers.bounds import float_up
 from fpsynth.verifiers.relaxations.lines import Selecting
 from fpsynth.verifiers.relaxations.maps import AffineMap, affine_map, scipy_sparse
 from fpsynth.verifiers.relaxations.reasoning import LARGEST, Reasoning, magnitude
+
+_KEPT = 16
+"""Ends of a layer whose roundings are kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +81,26 @@ class PreparedLayer:
 
         None where the layer is large, or bounds are not of one deployment; infinite where nothing is known of a result.
         """
-        if self.losses is None or self.losses.deployment is None:
+        if self.losses is None or self.losses.deployment is None or not followable(self.losses.sums):
             return None
+        return self._kept(lower.astype(np.float64).tobytes(), upper.astype(np.float64).tobytes())
+
+    @cached_property
+    def _kept(self) -> Callable[[bytes, bytes], tuple[Floats, Floats, Floats] | None]:
+        """What ``_follow`` gives of ends in float64: every bound that is substituted through this layer asks about the same."""
+        return lru_cache(maxsize=_KEPT)(lambda lower, upper: self._follow(np.frombuffer(lower), np.frombuffer(upper)))
+
+    def _follow(self, lower: Floats, upper: Floats) -> tuple[Floats, Floats, Floats] | None:
+        assert self.losses is not None
+        assert self.losses.deployment is not None
         ends = list(zip(lower.tolist(), upper.tolist(), strict=True))
         reaches = stepwise(self.losses.sums, self.losses.deployment, self.losses.index, ends)
         if reaches is None:
             return None
         nothing = (-np.inf, np.inf, np.inf)
         columns = [nothing if r is None else (*_outward(r.low, r.high), float_up(r.lost)) for r in reaches]
-        low, high, lost = np.array(columns).T
+        low, high, lost = table = np.array(columns).T
+        table.flags.writeable = low.flags.writeable = high.flags.writeable = lost.flags.writeable = False
         return low, high, lost
 
     def size(self, inputs: Floats) -> Floats:
