@@ -52,7 +52,7 @@ def _summed(sums: Sums, values: Any, errors: Any, unit: float, tiny: float) -> t
         gamma = k * unit / (1 - k * unit)
         size = (np.abs(given) + off) @ np.abs(weights) + abs(bias)
         total[:, output] = (given @ weights + bias) / addends.divisor
-        error[:, output] = (off @ np.abs(weights) + gamma * size + k * tiny) / addends.divisor
+        error[:, output] = (off @ np.abs(weights) + gamma * size + k * tiny) / abs(addends.divisor)
     if (by := sums.normalisation) is None:
         return total, error
     group = np.repeat(np.arange(sums.groups), sums.classes * sums.positions)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from graphs import graphs
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 from rounding_bounds import outputs_and_bounds
@@ -153,6 +153,7 @@ def test_random_graphs_come_back(network: Network, form: str, opset: int) -> Non
 
 @settings(max_examples=examples(150), deadline=None)
 @given(graphs(), st.sampled_from([None, 1, 2]))
+@example(Network((Node("n0", la.DivideConstant(np.array([-0.5]))),), (3,), "n0"), None)
 def test_onnxruntime_computes_random_graphs(network: Network, batch: int | None) -> None:
     runtime = pytest.importorskip("onnxruntime")
     data = onnx_bytes(network, FLOAT64, batch=batch)
