@@ -56,6 +56,11 @@ class Lost(Exception):
     """Nothing is known of how far a sum is from the exact one."""
 
 
+def followable(sums: Sums) -> bool:
+    """Whether ``stepwise`` says anything of these sums: at most MAX_TERMS products, and nothing follows them."""
+    return sums.outputs * sums.terms <= MAX_TERMS and sums.divisor is None and sums.normalisation is None
+
+
 def stepwise(
     sums: Sums,
     deployment: Deployment,
@@ -67,9 +72,9 @@ def stepwise(
 
     ``units``: of what power of two each input is a multiple, as its exponent, where more is known than the format says.
     None for an output of which nothing is known, because it aligns, rounds its operands or may overflow; None for all where
-    there are more than MAX_TERMS products, or more follows than sums.
+    they are not ``followable``, or nothing is rounded.
     """
-    if sums.outputs * sums.terms > MAX_TERMS or sums.divisor is not None or sums.normalisation is not None:
+    if not followable(sums):
         return None
     found: list[Reach | None] = []
     for output in range(sums.outputs):

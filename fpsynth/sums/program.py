@@ -10,15 +10,18 @@ evaluator (``evaluators.sums``), words (``sums.words``), JSON (``sums.program_js
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from fpsynth.alignment import Alignment
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, holds
 from fpsynth.orders import Tree
 from fpsynth.rounding import Flush, Rounding
+
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Program:
             self._require_formats(self.format)
 
     def _require_formats(self, fmt: Format) -> None:
-        for leaf in set(self.leaves):
+        for leaf in _different(self.leaves):
             if leaf.kind is not LeafKind.PRODUCT and leaf.rounds:
                 raise InputError("only products are rounded after they are read; a bias and an addend are read")
             if leaf.rounds and not holds(leaf.rounds[0].format, last_format(fmt, leaf.reads)):
@@ -178,26 +181,26 @@ class Program:
         kinds = [one.flush for one in self.roundings]
         return max(kinds, default=Flush.NEVER)
 
-    @property
-    def roundings(self) -> Iterator[Round]:
-        """Every different rounding there is, in no order."""
+    @cached_property
+    def roundings(self) -> frozenset[Round]:
+        """Every different rounding there is."""
         seen: set[Round] = set(self.result)
-        for leaf in set(self.leaves):
+        for leaf in _different(self.leaves):
             seen.update(leaf.reads, leaf.rounds)
-        for step in set(self.steps):
+        for step in _different(self.steps):
             seen.update(step.rounds)
-        return iter(seen)
+        return frozenset(seen)
 
-    @property
-    def formats(self) -> set[Format]:
+    @cached_property
+    def formats(self) -> frozenset[Format]:
         """Every format that something is rounded into, and the program's own."""
-        return {one.format for one in self.roundings} | ({self.format} if self.format is not None else set())
+        return frozenset(one.format for one in self.roundings) | ({self.format} if self.format is not None else set())
 
     @cached_property
     def sum_formats(self) -> frozenset[Format]:
         """Every format that a product or the sum of a step is rounded into: those of operands and of the result apart."""
-        rounds = [one for leaf in set(self.leaves) for one in leaf.rounds]
-        rounds += [one for step in set(self.steps) for one in step.rounds]
+        rounds = [one for leaf in _different(self.leaves) for one in leaf.rounds]
+        rounds += [one for step in _different(self.steps) for one in step.rounds]
         return frozenset(one.format for one in rounds)
 
     @cached_property
@@ -243,14 +246,19 @@ class Program:
         """Whether a node is a product that is not rounded before it is added."""
         return node < self.tree.leaves and self.leaves[node].exact
 
-    @property
-    def alignments(self) -> set[Alignment]:
+    @cached_property
+    def alignments(self) -> frozenset[Alignment]:
         """How its steps align, those that do."""
-        return {step.alignment for step in set(self.steps) if step.alignment is not None}
+        return frozenset(step.alignment for step in _different(self.steps) if step.alignment is not None)
 
     def operands(self, node: int) -> tuple[int, ...]:
         """The nodes that a step adds, given by the node of its sum."""
         return self.tree.steps[node - self.tree.leaves]
+
+
+def _different(parts: Sequence[_Part]) -> Iterable[_Part]:
+    """Each once, and few of them twice: thousands are one object, which need not be compared."""
+    return {id(one): one for one in parts}.values()
 
 
 def last_format(fmt: Format, rounds: tuple[Round, ...]) -> Format:

@@ -209,9 +209,11 @@ def test_solvers_read_the_text_as_the_reference_does(name: str, encoding: str, d
         assert script is None or solve(script.text) == status
 
 
-@pytest.mark.parametrize(("encoding", "mode"), [("fp", Rounding.RNE), pytest.param("bitblast", Rounding.RTP, marks=slow)])
-def test_z3_bit_blasts_sums_where_the_exponent_is_wide(encoding: str, mode: Rounding) -> None:
-    root = e.fma(*SUM_WITH_WIDE_EXPONENT.args, e.add(*SUM_WITH_WIDE_EXPONENT.args, mode), mode)
+@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=slow)])
+@pytest.mark.parametrize(("encoding", "mode"), [("fp", Rounding.RNE), ("bitblast", Rounding.RTP)])
+def test_z3_bit_blasts_sums_where_the_exponent_is_wide(encoding: str, mode: Rounding, fused: bool) -> None:
+    root = e.add(*SUM_WITH_WIDE_EXPONENT.args, mode)
+    root = e.fma(*SUM_WITH_WIDE_EXPONENT.args, root, mode) if fused else root
     assignment = {"v0": from_bits(0b00111101, FLOAT8_E5M2), "v1": from_bits(0b10110111, FLOAT8_E5M2)}
     (result,) = evaluate([root], assignment)
     assert isinstance(result, Value)

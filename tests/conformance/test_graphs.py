@@ -11,6 +11,7 @@ import pytest
 from graphs import arrays, graphs, small_integers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import TINY, arithmetics, values
 
 from fpsynth.errors import InputError
@@ -40,7 +41,7 @@ def over_the_reals(network: Network, point: Any) -> list[Any]:
     return evaluate(roots, {})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data(), graphs(divisors=True))
 def test_exact_evaluators_agree(data: st.DataObject, network: Network) -> None:
     point = point_of(data, network, small_integers)
@@ -49,7 +50,7 @@ def test_exact_evaluators_agree(data: st.DataObject, network: Network) -> None:
     assert list(enclosed_logits(network, [(x, x) for x in point.reshape(-1).tolist()])) == [(v, v) for v in wanted]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data(), graphs())
 def test_where_nothing_is_rounded_float64_is_exact(data: st.DataObject, network: Network) -> None:
     point = point_of(data, network, small_integers)
@@ -74,7 +75,7 @@ def hexes(numbers: Any) -> list[str]:
     return [float(v).hex() for v in np.asarray(numbers, np.float64).reshape(-1)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data(), st.sampled_from([FLOAT16, BFLOAT16, FLOAT32, TINY]))
 def test_deployed_evaluators_agree_bit_for_bit(data: st.DataObject, fmt: Format) -> None:
     numbers = values(fmt, finite=True).map(float) if data.draw(st.booleans()) else small_integers
@@ -91,7 +92,7 @@ def test_deployed_evaluators_agree_bit_for_bit(data: st.DataObject, fmt: Format)
     assert hexes(network_outputs(network, points, deployment)) == hexes(wanted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data(), st.sampled_from([FLOAT16, BFLOAT16]))
 def test_lowered_networks_are_what_is_evaluated(data: st.DataObject, fmt: Format) -> None:
     """With parameters as constants, signs of zeros included; a quotient of a sum that is not finite is NaN in a graph."""
@@ -106,7 +107,7 @@ def test_lowered_networks_are_what_is_evaluated(data: st.DataObject, fmt: Format
     assert hexes([float(root) for root in roots]) == hexes(wanted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data(), graphs(divisors=True))
 def test_boxes_hold_the_values_of_their_points(data: st.DataObject, network: Network) -> None:
     size = math.prod(network.input_shape)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +39,8 @@ QUICK = (
     "add constants",
 )
 """What is looked at in numbers that are rounded, unless everything is asked for."""
+ONE_TABLE = ("jax",)
+"""Libraries whose variants call the same functions for a layer, compiled one by one or together."""
 DRAW = np.random.default_rng(5)
 
 
@@ -189,10 +192,25 @@ def wrong(
 
 def exact(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
     """Every case where nothing is rounded, and what is wrong with it."""
-    for name, network in cases().items():
+    networks = cases()
+    for (name, network), variants in zip(networks.items(), variants_of(library, networks.values()), strict=True):
         points = integers(max(BATCHES), int(np.prod(network.input_shape)))
-        for variant in library.variants:
+        for variant in variants:
             yield f"{variant}: {name}", wrong(library, network, dtype, variant, points, batches=BATCHES if ALL else BATCHES[1:])
+
+
+def variants_of(library: Library, networks: Iterable[Network]) -> Iterator[tuple[str, ...]]:
+    """Which variants run each network: all of them the first of a layer type, in turn any other where one table serves them."""
+    seen, turns = set(), itertools.cycle(library.variants)
+    for network in networks:
+        kind = type(network["one"].layer).kind
+        yield library.variants if ALL or library.name not in ONE_TABLE or kind not in seen else (next(turns),)
+        seen.add(kind)
+
+
+def in_turn(number: int) -> Sequence[int]:
+    """Sizes of batches: one after the other, unless everything is asked for."""
+    return BATCHES if ALL else (BATCHES[number % len(BATCHES)],)
 
 
 def graphs(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
@@ -201,7 +219,7 @@ def graphs(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
         network = residual(seed)
         points = integers(max(BATCHES), int(np.prod(network.input_shape)))
         for variant in library.variants:
-            yield f"{variant}: graph {seed}", wrong(library, network, dtype, variant, points)
+            yield f"{variant}: graph {seed}", wrong(library, network, dtype, variant, points, batches=in_turn(seed))
 
 
 def real_numbers(layer: Layer, dtype: Format) -> Layer:
@@ -228,7 +246,7 @@ def looked_at() -> dict[str, tuple[Layer, tuple[int, ...]]]:
 
 def rounded(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
     """Layers of random numbers: no logit is further from the reference than rounding in any order takes it."""
-    for name, (plain, shape) in looked_at().items():
+    for number, (name, (plain, shape)) in enumerate(looked_at().items()):
         layer = real_numbers(plain, dtype)
         if isinstance(layer, kinds.SubtractConstant) and layer.turned:
             continue  # the reference of absolute values would cancel
@@ -240,7 +258,7 @@ def rounded(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
         sums = float64_outputs(bound, np.abs(points).reshape(-1, *shape)).reshape(len(points), -1)
         allowed = 2 * terms * 2.0**-dtype.precision * np.abs(sums)
         for variant in library.variants:
-            yield f"{variant}: {name}", wrong(library, network, dtype, variant, points, allowed)
+            yield f"{variant}: {name}", wrong(library, network, dtype, variant, points, allowed, in_turn(number))
 
 
 def kernels(library: Library, dtype: Format, batch: int) -> Iterator[tuple[str, str]]:
@@ -353,7 +371,10 @@ def report(name: str) -> dict[str, Any]:
         "graphs": {fmt.name: dict(graphs(library, fmt)) for fmt in formats if fmt.precision >= 11},
         "rounded": {fmt.name: dict(rounded(library, fmt)) for fmt in wide},
         "kernels": {f"{fmt.name}, {n}": dict(kernels(library, fmt, n)) for fmt in wide for n in BATCHES if ALL or n > 1},
-        "float64": {v: wrong(library, residual(7), FORMATS["float64"], v, integers(3, 32)) for v in library.variants},
+        "float64": {
+            v: wrong(library, residual(7), FORMATS["float64"], v, integers(3, 32), batches=in_turn(k))
+            for k, v in enumerate(library.variants)
+        },
         "refusals": refusals(library),
         "kinds": sorted({type(node.layer).kind for network in cases().values() for node in network.nodes}),
     }

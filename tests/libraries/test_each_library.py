@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from profiles import SLOW
 from shared_layers import NETWORKS, POINTS, by_hand
 from ties import PUBLISHED
 
@@ -85,6 +86,8 @@ def test_small_integers_are_exact(pool: LibraryPool, name: str, variant: str, dt
     for biased in (False, True):
         network = integers(3, *shape, biased=biased and not small, magnitude=magnitude)
         batches = [(0,), (0, 1, 2, 2, 4)]
+        if not SLOW:  # each way of a variant, in every second format
+            batches = [batches[(DTYPES.index(dtype) + WAYS.index((name, variant)) + biased) % 2]]
         answers = pool.run(network, FORMATS[dtype], points, {name: [LibraryCall(variant, rows) for rows in batches]})[name]
         for rows, answer in zip(batches, answers, strict=True):
             if answer.outputs is None and refused:

@@ -13,6 +13,7 @@ from graphs import arrays, convolution, pooling
 from graphs import small_integers_at_once as small_integers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from fpsynth.evaluators.float64 import float64_outputs
 from fpsynth.evaluators.real import exact_logits
@@ -81,7 +82,7 @@ def test_dense(data: st.DataObject, shape: Shape) -> None:
     same(Dense(weight), shape, lambda t: linear(t, torch.tensor(weight)), x)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(400))
 @given(st.data(), SIGNAL_OR_IMAGE)
 def test_convolution(data: st.DataObject, shape: Shape) -> None:
     layer = convolution(data.draw, shape, small_integers)
@@ -102,7 +103,7 @@ def symmetric(data: st.DataObject, shape: Shape) -> dict[str, Any]:
     return {**windows, "padding": half}
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(400))
 @given(st.data(), SIGNAL_OR_IMAGE)
 def test_max_pooling(data: st.DataObject, shape: Shape) -> None:
     given_ = symmetric(data, shape)
@@ -111,7 +112,7 @@ def test_max_pooling(data: st.DataObject, shape: Shape) -> None:
     same(MaxPooling(**given_), shape, lambda t: function(t, *args, ceil_mode=given_["ceil"]), batch(data, *shape))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(400))
 @given(st.data(), SIGNAL_OR_IMAGE, st.booleans())
 def test_average_pooling(data: st.DataObject, shape: Shape, counted: bool) -> None:
     given_ = symmetric(data, shape)

@@ -15,6 +15,7 @@ import pytest
 from graphs import graphs
 from hypothesis import HealthCheck, given, settings
 from mutations import check, mutated_bytes, mutated_json
+from profiles import examples
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float64 import float64_outputs
@@ -83,7 +84,7 @@ def test_published_networks(name: str, geometry: dict[str, dict[str, Any]], tmp_
     assert load_network(tmp_path / "again.npz") == network
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(graphs(divisors=True))
 def test_random_graphs_come_back(tmp_path: Path, network: Network) -> None:
     write_npz(network, tmp_path / "net.npz")

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from graphs import graphs
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from rounding_bounds import outputs_and_bounds
 
 from fpsynth.errors import InputError
@@ -145,14 +146,15 @@ def compare(network: Network, data: bytes, batch: int) -> None:
         assert np.array_equal(result, values)  # multiples of 2**-3 below 2**20, whatever the order
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(graphs(divisors=True), st.sampled_from(FORMS), st.sampled_from([13, 17, 18, 23]))
 def test_random_graphs_come_back(network: Network, form: str, opset: int) -> None:
     assert network_from_onnx(onnx_bytes(network, FLOAT64, form=form, opset=opset))[0] == network
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(graphs(), st.sampled_from([None, 1, 2]))
+@example(Network((Node("n0", la.DivideConstant(np.array([-0.5]))),), (3,), "n0"), None)
 def test_onnxruntime_computes_random_graphs(network: Network, batch: int | None) -> None:
     runtime = pytest.importorskip("onnxruntime")
     data = onnx_bytes(network, FLOAT64, batch=batch)

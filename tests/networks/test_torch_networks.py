@@ -13,6 +13,7 @@ from graphs import graphs
 from hypothesis import HealthCheck, given, settings
 from make_models import torch_networks
 from mutations import check, mutated_bytes
+from profiles import examples
 from rounding_bounds import outputs_and_bounds
 
 from fpsynth.errors import InputError
@@ -171,7 +172,7 @@ def test_pickles_are_never_executed(tmp_path: Path) -> None:
         read_state_dict(tmp_path / "list.pt")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(75), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(graphs(divisors=True))
 def test_state_dicts_come_back(tmp_path: Path, network: Network) -> None:
     write_state_dict(network, tmp_path / "state.pt", FLOAT64)

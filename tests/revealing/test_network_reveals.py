@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from profiles import slow
+from profiles import every_second, slow
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
@@ -170,8 +171,10 @@ def test_where_layers_are_computed_together_the_first_that_differs_is_named() ->
     )
 
 
-@pytest.mark.parametrize("environment", ["torch:batch=1", "torch:batch=4", "onnxruntime:batch=1", "numpy:batch=1"])
-@pytest.mark.parametrize("side", [5, 7, 8])
+@pytest.mark.parametrize(
+    ("environment", "side"),
+    every_second(itertools.product(("torch:batch=1", "torch:batch=4", "onnxruntime:batch=1", "numpy:batch=1"), (5, 7, 8))),
+)
 def test_global_averages_are_explained_in_whatever_order_they_are_added(
     revealer: Revealer, environment: str, side: int
 ) -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from profiles import slow
+from profiles import SLOW, slow
 from questions import absorption
 
 from fpsynth import expressions as ex
@@ -129,6 +129,6 @@ def test_the_answer_does_not_depend_on_what_was_asked_before(engine: str, encodi
         back = [told(asked(used, engine, encoding, *problem)) for problem in reversed(PROBLEMS)]
     assert back[::-1] == forth
     assert len({str(answer) for answer in forth}) > 2
-    for place in (1, 4):
+    for place in (1, 4) if SLOW else (4,):
         with Worker(WORKER) as new:
             assert told(asked(new, engine, encoding, *PROBLEMS[place])) == forth[place]

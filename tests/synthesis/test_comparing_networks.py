@@ -178,21 +178,27 @@ def test_inputs_that_do_not_fit_are_refused_in_one_line(
     assert not told.out
 
 
-def nearly_tied(folder: Path, terms: int) -> list[str]:
-    """A comparison of two classes with the same weights but for the last bits, so that the order of the sum decides."""
+TERMS = 256
+MANY = 40
+"""Classes with which a network of so many terms lies in a file beside the witnesses."""
+
+
+def nearly_tied(folder: Path, classes: int = 2) -> list[str]:
+    """A comparison of classes with the same weights but for the last bits, so that the order of the sum decides."""
     rng = np.random.default_rng(3)
-    row = rng.uniform(0.5, 1.0, terms).astype(np.float32)
-    other = row + np.float32(2.0**-22) * rng.standard_normal(terms).astype(np.float32)
-    write_npz(dense_relu([(np.stack([row, other]), None)]), folder / "net.npz")
-    inputs = rng.uniform(0.0, 1.0, (200, terms)).astype(np.float32)
-    np.savez(folder / "x.npz", inputs=inputs, labels=rng.integers(0, 2, 200))
+    row = rng.uniform(0.5, 1.0, TERMS).astype(np.float32)
+    others = row + np.float32(2.0**-22) * rng.standard_normal((classes - 1, TERMS)).astype(np.float32)
+    write_npz(dense_relu([(np.stack([row, *others]), None)]), folder / "net.npz")
+    np.savez(
+        folder / "x.npz", inputs=rng.uniform(0.0, 1.0, (24, TERMS)).astype(np.float32), labels=rng.integers(0, classes, 24)
+    )
     return ["compare", str(folder / "net.npz"), "--inputs", str(folder / "x.npz"), "--library", "numpy"]
 
 
 def test_changed_classes_become_witnesses_that_check_replay_and_explain_take(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = nearly_tied(tmp_path, 256)
+    asked = nearly_tied(tmp_path)
     code = main([*asked, "--batch", "1,64", "--vectors", "100", "--out", str(tmp_path / "out"), "--json"])
     data = json.loads(capsys.readouterr().out)
     if code == 0:
@@ -209,11 +215,11 @@ def test_changed_classes_become_witnesses_that_check_replay_and_explain_take(
     assert "--out names a new folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("terms", [256, 6000], ids=["inside", "beside"])
+@pytest.mark.parametrize("classes", [2, MANY], ids=["inside", "beside"])
 def test_an_index_says_what_each_witness_of_a_comparison_is(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], terms: int
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], classes: int
 ) -> None:
-    asked = [*nearly_tied(tmp_path, terms), "--batch", "1,64", "--vectors", "100", "--out", str(tmp_path / "out")]
+    asked = [*nearly_tied(tmp_path, classes), "--batch", "1,64", "--vectors", "100", "--out", str(tmp_path / "out")]
     code = main([*asked, "--json"])
     printed = json.loads(capsys.readouterr().out)
     if code == 0:
@@ -241,12 +247,12 @@ def test_an_index_says_what_each_witness_of_a_comparison_is(
     there = {path.name for path in (tmp_path / "out").iterdir()}
     assert there == {"index.json", *printed["witnesses"], *networks}
     assert sorted(networks) == printed.get("beside", [])
-    assert [name.partition(".network-")[0] for name in networks] == ([] if terms == 256 else ["witnesses"])
+    assert [name.partition(".network-")[0] for name in networks] == ([] if classes == 2 else ["witnesses"])
     assert folder_of(str(tmp_path / "out")).witnesses == tuple(str(tmp_path / "out" / name) for name in printed["witnesses"])
 
 
 def test_the_report_of_a_comparison_says_that_there_is_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = [*nearly_tied(tmp_path, 6000), "--vectors", "100", "--out", str(tmp_path / "out")]
+    asked = [*nearly_tied(tmp_path, MANY), "--vectors", "100", "--out", str(tmp_path / "out")]
     if main([*asked, "--batch", "1,64"]) == 0:
         pytest.skip("numpy's BLAS gives the same at batch 1 and 64 here")
     told = capsys.readouterr().out

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from profiles import slow
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
@@ -81,7 +82,7 @@ def summed(order: str, products: Sequence[np.float32]) -> np.float32:
     return nodes[-1]
 
 
-@pytest.mark.parametrize(("terms", "step"), [(5, 1), (8, 1), (64, 3), (512, 6)])
+@pytest.mark.parametrize(("terms", "step"), [(5, 1), (8, 1), (64, 3), pytest.param(512, 6, marks=slow)])
 def test_any_two_families_get_strictly_opposite_signs(terms: int, step: int) -> None:
     for a, b in list(itertools.combinations(FAMILIES, 2))[::step]:
         if same(Arithmetic(FLOAT32, order=parse_order(a)), Arithmetic(FLOAT32, order=parse_order(b)), terms):

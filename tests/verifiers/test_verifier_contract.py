@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from profiles import SLOW
 from random_networks import downhill_point, nearest, random_network
 from witnesses import W1, W2, XA, XB
 
@@ -101,6 +102,11 @@ def networks(name: str, rng: random.Random, fmt: Format) -> list[Network]:
     return stacks + ([graph(rng, fmt)] if "graphs" in VERIFIERS[name].networks else [])
 
 
+def times(name: str) -> int:
+    """How many regions of each network are tried: fewer by one that looks at many parts of each, unless tests may take long."""
+    return 4 if SLOW or name != "bab" else 2
+
+
 @pytest.mark.parametrize("deployment", [EXACT, SINGLE, HALF], ids=["real", "float32", "float16"])
 @pytest.mark.parametrize("name", asked(BALLS))
 def test_no_point_of_a_claimed_ball_has_another_class(name: str, deployment: Deployment) -> None:
@@ -110,7 +116,7 @@ def test_no_point_of_a_claimed_ball_has_another_class(name: str, deployment: Dep
     fmt = deployment.default.format or FLOAT32
     if deployment is not EXACT and not isinstance(judge.reasons_in, Format):
         return  # what is claimed of real numbers rests on computed logits then: see the test of what refutes it
-    for network in networks(name, rng, fmt) * 4:
+    for network in networks(name, rng, fmt) * times(name):
         centre = tuple(nearest(rng.uniform(-1, 1), fmt) for _ in range(math.prod(network.input_shape)))
         claim = largest_claim(judge, network, centre)
         if claim is None:

@@ -102,7 +102,7 @@ def product(depth: int) -> str:
 HOSTILE = {
     "deep": "(" * 100_000,
     "a million tokens": HEAD + "(assert " + "(and " * 150 + "a " * 1_000_000,
-    "many parts": HEAD + BOX + "(assert (and " + "(<= Y_0 1)" * 100_000 + "(or (<= Y_0 0) (<= Y_0 1))" * 16 + "))",
+    "many parts": HEAD + BOX + "(assert (and " + "(<= Y_0 1)" * 20_000 + "(or (<= Y_0 0) (<= Y_0 1))" * 16 + "))",
     "many cases": HEAD + BOX + "(assert (or (<= Y_0 0) (<= Y_0 1)))" * 40,
     "products of numbers": HEAD + BOX + f"(assert (<= Y_0 {product(16)}))",
     "a long number": HEAD + BOX + f"(assert (<= Y_0 {'9' * 100_000}))",

@@ -46,12 +46,13 @@ class Factors:
 
         None where the ranges hold none, or none that is of this form.
         """
-        if (factor, exponent) not in self._known:
-            self._known[factor, exponent] = self._pair(factor, exponent)
-        return self._known[factor, exponent]
+        key, known = (factor.numerator, factor.denominator, exponent), self._known  # a fraction takes long to hash
+        if key not in known:
+            known[key] = self._pair(factor, exponent)
+        return known[key]
 
     @cached_property
-    def _known(self) -> dict[tuple[Fraction, int], Pair | None]:
+    def _known(self) -> dict[tuple[int, int, int], Pair | None]:
         """Pairs that were looked for: there are thousands of candidates, but few different products."""
         return {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounding_bounds import LayerLosses
-from fpsynth.evaluators.step_losses import MULTIPLE_OF_ALL, stepwise, unit_of
+from fpsynth.evaluators.step_losses import MULTIPLE_OF_ALL, followable, stepwise, unit_of
 from fpsynth.formats import Format
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers.structure import PADDING, Selection, Structure, Sums
@@ -89,9 +89,14 @@ class PreparedLayer:
         None where the layer is large, or bounds are not of one deployment; infinite where nothing is known of a result.  Kept:
         every substitution through the layer asks for the same again.
         """
-        if self.losses is None or self.losses.deployment is None:
+        if self.losses is None or self.losses.deployment is None or not followable(self.losses.sums):
             return None
-        return _followed(self, lower.tobytes(), upper.tobytes(), None if units is None else units.tobytes())
+        return _followed(
+            self,
+            lower.astype(np.float64).tobytes(),
+            upper.astype(np.float64).tobytes(),
+            None if units is None else units.tobytes(),
+        )
 
     def units(self, given: Units | None) -> Units | None:
         """Those of its results, where it hands on numbers that it reads; ``given``: those of its inputs."""

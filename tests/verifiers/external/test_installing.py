@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,17 +28,57 @@ PACKAGE = Package(NAME, "1.2", ())
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for verifiers, a table with a tool, and an index that has nothing but its wheel."""
-    wheels = tmp_path / "wheels"
-    wheels.mkdir()
+    return place_in(tmp_path, monkeypatch)
+
+
+def place_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All that ``place`` says, in a folder."""
+    wheels = folder / "wheels"
+    wheels.mkdir(exist_ok=True)
     wheel(wheels)
-    monkeypatch.setenv("FPSYNTH_VERIFIERS", str(tmp_path / "verifiers"))
+    monkeypatch.setenv("FPSYNTH_VERIFIERS", str(folder / "verifiers"))
     for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_CONSTRAINT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     monkeypatch.setitem(TOOLS, NAME, PACKAGE)
-    return tmp_path / "verifiers"
+    return folder / "verifiers"
+
+
+@dataclass(frozen=True)
+class First:
+    """A tool that was installed as users do it."""
+
+    folder: Path
+    found: installing.Installed
+    lines: list[str]
+    """What was told meanwhile."""
+
+    @property
+    def quickly(self) -> str:
+        """An interpreter whose virtual environments are copies of the first one, as it was when pip had not yet been asked."""
+        return str(self.folder / "python")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> First:
+    """The one installation that makes its own virtual environment, which takes seconds."""
+    folder, lines = tmp_path_factory.mktemp("first"), list[str]()
+
+    def told(line: str) -> None:
+        lines.append(line)
+        if line == f"{NAME}: installing {PACKAGE.requirement}":
+            (temporary,) = (folder / "verifiers").glob(".*.tmp")
+            shutil.copytree(temporary, folder / "empty", symlinks=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        place_in(folder, patch)
+        found = install(NAME, progress=told)
+    # called as python -m venv FOLDER; with the times of files, by which Python knows what it has compiled
+    (folder / "python").write_text(f'#!/bin/sh\nexec cp -RPp {shlex.quote(str(folder / "empty"))} "$3"\n')
+    (folder / "python").chmod(0o755)
+    return First(folder, found, lines)
 
 
 def wheel(folder: Path, version: str = "1.2") -> None:
@@ -53,38 +96,49 @@ def imported(found: installing.Installed) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_tool_is_installed_used_and_not_installed_twice(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("place")
+def test_what_is_not_installed_says_how_to_install_it() -> None:
     assert installed(NAME) is None
     with pytest.raises(MissingPackageError, match=f"{NAME} is not installed: fpsynth verifiers install {NAME}"):
         require_installed(NAME)
-    lines: list[str] = []
-    found = install(NAME, progress=lines.append)
+
+
+def test_a_tool_is_installed_used_and_not_installed_twice(first: First, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, found = place_in(first.folder, monkeypatch), first.found
     assert (found.version, found.packages[NAME], found.folder) == ("1.2", "1.2", place / NAME)
     assert imported(found) == "version 1.2"
-    assert f"{NAME}: making a virtual environment" in lines
+    assert f"{NAME}: making a virtual environment" in first.lines
     assert os.listdir(place) == [NAME]
     written = (place / NAME / MARK).stat().st_mtime_ns
     assert install(NAME) == found
     assert (place / NAME / MARK).stat().st_mtime_ns == written
-    wheel(tmp_path / "wheels", "1.3")
+
+
+def test_another_version_takes_the_place_of_the_first(first: First, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.mkdir()
+    shutil.copytree(first.found.folder, place / NAME, symlinks=True)
+    assert installed(NAME) is not None
+    wheel(place.parent / "wheels", "1.3")
     monkeypatch.setitem(TOOLS, NAME, Package(NAME, "1.3", ()))
-    assert imported(install(NAME)) == "version 1.3"
+    assert imported(install(NAME, python=first.quickly)) == "version 1.3"
     assert os.listdir(place) == [NAME]
 
 
-def test_a_package_that_cannot_be_had_is_one_line_and_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_cannot_be_had_is_one_line_and_leaves_nothing(
+    first: First, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(TOOLS, NAME, Package(NAME, "9.9", ()))
     with pytest.raises(MissingPackageError, match=f"{NAME}==9.9 cannot be had: No matching distribution found") as caught:
-        install(NAME)
+        install(NAME, python=first.quickly)
     assert "\n" not in str(caught.value)
     assert os.listdir(place) == []
     assert installed(NAME) is None
 
 
-def test_needs_that_cannot_be_had_are_one_line(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_needs_that_cannot_be_had_are_one_line(first: First, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TOOLS, NAME, Package(NAME, "1.2", ("no-such-package-anywhere==1",)))
     with pytest.raises(MissingPackageError, match="as what it needs cannot be had: No matching distribution"):
-        install(NAME)
+        install(NAME, python=first.quickly)
     assert os.listdir(place) == []
 
 
@@ -112,14 +166,13 @@ def test_an_interrupted_installation_does_not_count(place: Path, how: signal.Sig
     assert how is signal.SIGKILL or os.listdir(place) == []
 
 
-def test_what_was_left_long_ago_is_removed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_left_long_ago_is_removed(place: Path) -> None:
     old, new = place / f".{NAME}.1.tmp", place / f".{NAME}.2.tmp"
     for folder in (old, new):
         folder.mkdir(parents=True)
     os.utime(old, (0, 0))
-    monkeypatch.setitem(TOOLS, NAME, Package(NAME, "9.9", ()))
     with pytest.raises(MissingPackageError):
-        install(NAME)
+        install(NAME, python="/nonexistent/python")
     assert os.listdir(place) == [new.name]
 
 
