@@ -189,9 +189,8 @@ def nearly_tied(folder: Path, classes: int = 2) -> list[str]:
     row = rng.uniform(0.5, 1.0, TERMS).astype(np.float32)
     others = row + np.float32(2.0**-22) * rng.standard_normal((classes - 1, TERMS)).astype(np.float32)
     write_npz(dense_relu([(np.stack([row, *others]), None)]), folder / "net.npz")
-    np.savez(
-        folder / "x.npz", inputs=rng.uniform(0.0, 1.0, (24, TERMS)).astype(np.float32), labels=rng.integers(0, classes, 24)
-    )
+    inputs = rng.uniform(0.0, 1.0, (24, TERMS)).astype(np.float32)
+    np.savez(folder / "x.npz", inputs=inputs, labels=rng.integers(0, classes, 24))
     return ["compare", str(folder / "net.npz"), "--inputs", str(folder / "x.npz"), "--library", "numpy"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -152,7 +152,10 @@ def _followed(layer: PreparedLayer, lower: bytes, upper: bytes, units: bytes | N
     nothing = (-np.inf, np.inf, np.inf)
     columns = [nothing if r is None else (*_outward(r.low, r.high), float_up(r.lost)) for r in reaches]
     low, high, lost = np.array(columns).T
-    return Followed(low, high, lost, np.array([NOTHING_KNOWN if r is None else r.unit for r in reaches], np.int64))
+    units_of = np.array([NOTHING_KNOWN if r is None else r.unit for r in reaches], np.int64)
+    for kept in (low, high, lost, units_of):
+        kept.flags.writeable = False
+    return Followed(low, high, lost, units_of)
 
 
 def _outward(low: Fraction, high: Fraction) -> tuple[float, float]:
