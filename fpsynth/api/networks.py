@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -102,8 +103,14 @@ def _silent(text: str) -> None:
 
 def _named(library: Libraries) -> list[str]:
     """Names of libraries, which may share a text, and environments, which have commas of their own."""
+    from fpsynth.libraries.registry import NAMES
+
     given = [library] if isinstance(library, str) else list(library or ())
-    return [name.strip() for text in given for name in ([text] if ":" in text else text.split(","))]
+    libraries = "|".join(map(re.escape, NAMES))
+    begins = re.compile(rf",(?=\s*(?:{libraries})\s*(?:[:,]|$))")  # other commas stand between options, or names that are none
+    return [
+        name.strip() for text in given for part in begins.split(text) for name in ([part] if ":" in part else part.split(","))
+    ]
 
 
 def _environments(names: Sequence[str], batch: Batches, threads: Sequence[int | None]) -> list[Environment]:

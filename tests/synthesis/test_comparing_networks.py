@@ -287,3 +287,20 @@ def test_one_environment_that_is_written_in_several_ways_is_run_once_under_one_n
     assert [one["name"] for one in data["environments"]] == ["numpy:batch=1", "numpy:dot:batch=1"]
     assert main(["reveal", "numpy:matmul:batch=1", "--network", network, "--vectors", "100", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["environment"] == "numpy:batch=1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["numpy,numpy:dot:batch=1,threads=1", "numpy, numpy:dot:batch=1,threads=1", "numpy:dot:batch=1,threads=1,numpy"],
+)
+def test_libraries_and_environments_share_a_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    network, inputs = files(tmp_path, inputs=np.eye(6, dtype=np.float32))
+    assert main(["compare", network, "--images", inputs, "--library", text, "--batch", "1", "--vectors", "100", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert {one["name"] for one in data["environments"]} == {"numpy:batch=1", "numpy:dot:batch=1,threads=1"}
+
+
+def test_a_name_that_is_no_library_is_named_among_environments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network, inputs = files(tmp_path, inputs=np.eye(6, dtype=np.float32))
+    assert main(["compare", network, "--images", inputs, "--library", "numpy,nump,torch", "--batch", "1"]) == 2
+    assert "'nump'" in capsys.readouterr().err
