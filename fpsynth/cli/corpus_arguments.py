@@ -1,0 +1,52 @@
+"""The arguments of ``corpus``: one subcommand for each thing that is done with a folder of instances."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+
+from fpsynth.cli.codes import TEXT
+from fpsynth.cli.parser import Parser
+from fpsynth.cli.printing_arguments import add_output
+from fpsynth.corpus.families.table import CATEGORIES
+from fpsynth.corpus.labels.environments import DEFAULT
+
+_COLUMNS = 80
+
+
+def add_corpus(parser: argparse.ArgumentParser) -> None:
+    """Those of ``corpus``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=Parser)
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        filled = textwrap.fill(text, _COLUMNS)
+        return actions.add_parser(
+            name, help=text, description=filled, epilog=TEXT, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    _make(action("make", "make instances on which verifiers are wrong, and controls, in a new folder"))
+    _list(action("list", "list the instances of a folder, and what is true of them"))
+
+
+def _make(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument("--count", type=int, default=300, metavar="N", help="how many, controls included (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all draws (default %(default)s)")
+    parser.add_argument(
+        "--category",
+        action="append",
+        metavar="NAME",
+        help=f"one of {', '.join(CATEGORIES)}; may be given several times (default all)",
+    )
+    parser.add_argument(
+        "--environments",
+        metavar="NAMES",
+        help=f"what instances are labelled for, with commas between them (default {','.join(DEFAULT)})",
+    )
+    parser.add_argument("--max-weight", metavar="W", help="no weight or bias is larger in magnitude")
+    add_output(parser)
+
+
+def _list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="FOLDER", help="what corpus make has written")
+    add_output(parser)

@@ -1,0 +1,95 @@
+"""corpus: make instances, list them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fpsynth.cli.codes import DONE
+from fpsynth.cli.console import Console
+from fpsynth.cli.outcomes import Outcome
+from fpsynth.errors import InputError
+from fpsynth.files import require_free, shown
+from fpsynth.wording import counted
+
+
+def corpus(arguments: Namespace, console: Console) -> Outcome:
+    """Do what the action says."""
+    return _ACTIONS[arguments.action](arguments, console)
+
+
+def _make(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.instances.storing import write_corpus
+    from fpsynth.corpus.making import make
+
+    wanted = _wanted(arguments)
+    require_free(arguments.out)
+    made = make(wanted, lambda text, done, total: console.count(f"instances, now {text}", done, total))
+    write_corpus(made, arguments.out)
+    if arguments.json:
+        from fpsynth.corpus.listing import summary
+
+        return DONE, {"out": arguments.out, **summary(made)}
+    return DONE, "\n".join([_counts_text(made), "", f"written: {shown(arguments.out)}"])
+
+
+def _wanted(arguments: Namespace) -> Any:
+    from fpsynth.corpus.making import Wanted
+    from fpsynth.synthesis.requests.reading import exact_number
+
+    given: dict[str, Any] = {"count": arguments.count, "seed": arguments.seed}
+    if arguments.category:
+        given["categories"] = tuple(dict.fromkeys(arguments.category))
+    if arguments.environments is not None:
+        given["environments"] = _names(arguments.environments)
+    if arguments.max_weight is not None:
+        given["max_weight"] = exact_number(arguments.max_weight, "--max-weight")
+        if given["max_weight"] <= 0:
+            raise InputError("--max-weight must be above 0")
+    return Wanted(**given)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Environments: a comma stands between them, and between the options of one of them."""
+    names: list[str] = []
+    for part in text.split(","):
+        if ":" in part or not names or "=" not in part:
+            names.append(part.strip())
+        else:
+            names[-1] += f",{part.strip()}"
+    if not all(names):
+        raise InputError("--environments needs names with commas between them")
+    return tuple(dict.fromkeys(names))
+
+
+def _list(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.instances.reading import read_corpus
+    from fpsynth.corpus.listing import rows, summary
+
+    console.progress("reading the corpus")
+    found = read_corpus(arguments.folder)
+    if arguments.json:
+        return DONE, {"folder": arguments.folder, **summary(found), "listed": rows(found)}
+    return DONE, "\n".join([_counts_text(found), "", *_rows_text(rows(found))])
+
+
+def _counts_text(found: Any) -> str:
+    from fpsynth.corpus.listing import summary
+
+    told = summary(found)
+    lines = [f"{counted(told['instances'], 'instance')}, {told['controls']} of them controls, seed {told['seed']}"]
+    lines += [f"  {one['category']:<12} {one['instances']:>5}" for one in told["categories"]]
+    return "\n".join(lines)
+
+
+def _rows_text(listed: list[dict[str, Any]]) -> list[str]:
+    width = max(len(one["name"]) for one in listed)
+    lines = []
+    for one in listed:
+        verdicts = ", ".join(f"{semantics} {verdict}" for semantics, verdict in one["verdicts"].items())
+        lines.append(f"{one['name']:<{width}}  {one['weights']:>5} weights  {verdicts}")
+    return lines
+
+
+_ACTIONS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {"make": _make, "list": _list}

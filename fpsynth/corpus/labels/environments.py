@@ -1,0 +1,110 @@
+"""Environments: how each computes a network, revealed on this machine; what it gives, by its revealed order and by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import numpy as np
+
+from fpsynth.aliases import Floats, Json
+from fpsynth.errors import InputError
+from fpsynth.evaluators.deployed import network_outputs
+from fpsynth.formats import FLOAT32
+from fpsynth.libraries.naming import parse_network_environment
+from fpsynth.networks.network import Network
+from fpsynth.revealing.network_json import computed_from_json, computed_to_json, network_from_kept
+from fpsynth.revealing.revealer import Revealer
+from fpsynth.sums.arithmetic import Deployment
+
+DEFAULT = ("onnxruntime:batch=1", "torch:batch=1", "torch:batch=64")
+"""What instances are labelled for."""
+VECTORS = 256
+"""Hostile vectors on which each kernel is checked."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A network as one environment computes it."""
+
+    environment: str
+    network: Network
+    """The network that was given, rewritten where the library rewrites it."""
+    deployment: Deployment
+
+    def outputs(self, points: Floats) -> Floats:
+        """(points, outputs) for float32 points (points, inputs), bit for bit what the environment computes."""
+        rows = self.network.logits
+        with np.errstate(all="ignore"):
+            values = network_outputs(self.network, points.reshape(len(points), *rows.input_shape), self.deployment)
+        return values.reshape(len(points), -1)
+
+    @property
+    def order(self) -> str:
+        """Layer by layer, in words."""
+        layers = range(len(self.network.sums))
+        return "; ".join(f"{self.network.sums[k]}: {self._layer(k)}" for k in layers)
+
+    def _layer(self, k: int) -> str:
+        others = {str(how) for (layer, _), how in self.deployment.exceptions if layer == k}
+        return " or ".join(dict.fromkeys([str(self.deployment.of_layer(k)), *sorted(others)]))
+
+    def to_json(self, given: Network) -> Json:
+        """As data, for ``computed_from``."""
+        return computed_to_json(self.network, self.deployment, given)
+
+
+def computed_from(data: Json, given: Network, environment: str) -> Computed:
+    """What ``Computed.to_json`` wrote of ``given``.  Raises InputError for anything else."""
+    return Computed(environment, *computed_from_json(data, given.logits, FLOAT32))
+
+
+@dataclass
+class Environments:
+    """The environments of this machine that instances are labelled for.  A context manager: it holds processes."""
+
+    names: Sequence[str] = DEFAULT
+    vectors: int = VECTORS
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the libraries, by environment, once something was revealed there."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for an environment that nobody knows."""
+        self.parsed = {name: parse_network_environment(name) for name in self.names}
+        self.revealer = Revealer()
+
+    def computed(self, network: Network, name: str) -> Computed | None:
+        """How an environment computes a network of float32; None where what was revealed does not explain all that it gives.
+
+        Raises InputError where the library is not there, or does not run the network.
+        """
+        where = self.parsed[name]
+        answer = self.revealer.network(network, FLOAT32, where, vectors=self.vectors)
+        reveal = network_from_kept(answer["kept"], network.logits, where, FLOAT32)
+        self.versions[name] = f"{where.library} {reveal.version}"
+        return Computed(name, reveal.network, reveal.deployment) if reveal.perfect else None
+
+    def run(self, network: Network, name: str, point: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+        """What the library itself gives at a point, in every row of a batch of it."""
+        where = self.parsed[name]
+        answer = self.revealer.outputs(network, FLOAT32, where, np.array([point] * where.batch, np.float64))
+        return tuple(map(tuple, answer["outputs"].reshape(where.batch, -1).tolist()))
+
+    def close(self) -> None:
+        """End the processes."""
+        self.revealer.close()
+
+    def __enter__(self) -> Environments:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def held(network: Network) -> Network:
+    """The network itself.  Raises InputError where a number of it is no float32."""
+    for array in network.arrays():
+        if not (array.astype(np.float32).astype(np.float64) == array).all():
+            raise InputError("a weight of the network is no float32")
+    return network
