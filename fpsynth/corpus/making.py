@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
 
+from fpsynth.corpus.attacks.table import ATTACKS, LIMIT, attacked
+from fpsynth.corpus.attacks.target import Target
 from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, require_weights
 from fpsynth.corpus.families.table import CATEGORIES, FAMILIES
-from fpsynth.corpus.instances.data import Corpus, Instance
+from fpsynth.corpus.instances.data import RUNTIME, SAT, Attacked, Corpus, Instance
 from fpsynth.corpus.labels.environments import DEFAULT, Environments
-from fpsynth.corpus.labels.labelling import truth
+from fpsynth.corpus.labels.labelling import Truth, asked_of, orders_of, replayed, truth
+from fpsynth.corpus.labels.points import grid_of
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.version import __version__
 
@@ -83,7 +86,8 @@ def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments
     """The k-th draft as an instance.  Raises NothingDrawnError where a label is not what was wanted."""
     draft, name = drafts[k], f"{job.family.name}_{job.number:04d}"
     known = [draft.witness] if draft.witness else []
-    told = truth(draft.network, draft.box, draft.unsafe, environments, known)
+    asked, orders = asked_of(draft.network, draft.box, draft.unsafe, known), orders_of(draft.network, environments)
+    told = replayed(asked, truth(asked, orders), orders, environments)
     instance = Instance(
         name=name if k == 0 else f"{name}_control{k}",
         category=job.family.category,
@@ -98,6 +102,7 @@ def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments
         least=told.least,
         attained=told.attained,
         densities=told.densities,
+        attacks=_attacks(draft, told, seed, environments),
         control_of="" if k == 0 else name,
         controls=draft.controls,
     )
@@ -105,6 +110,22 @@ def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments
         if instance.verdict(semantics) != verdict:
             raise NothingDrawnError(f"{semantics} is {instance.verdict(semantics)}, not {verdict}")
     return instance
+
+
+def _attacks(draft: Draft, told: Truth, seed: str, environments: Environments) -> tuple[Attacked, ...]:
+    """Which attacks find what is unsafe in RUNTIME; they compute in the last environment, as attacks run in batches.
+
+    None where nothing is.
+    """
+    verdicts = {label.semantics: label.verdict for label in told.labels}
+    if verdicts.get(RUNTIME) != SAT:
+        return ()
+    judge, attacker = (environments.computed(draft.network, name) for name in (RUNTIME, environments.names[-1]))
+    if judge is None or attacker is None:
+        return ()
+    grid = grid_of(draft.box)
+    targets = ((name, Target(attacker, judge, grid, draft.unsafe, LIMIT, Random(f"{seed}/{name}"))) for name in ATTACKS)
+    return tuple(attacked(name, target) for name, target in targets)
 
 
 def make(wanted: Wanted, told: Callable[[str, int, int], None] = lambda text, done, total: None) -> Corpus:

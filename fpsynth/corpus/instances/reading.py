@@ -20,6 +20,8 @@ from fpsynth.files import read_bytes_limited, shown
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx import network_from_onnx
+from fpsynth.verifiers.external.outputs import assignment
+from fpsynth.verifiers.properties import Property
 from fpsynth.verifiers.vnnlib import parse_vnnlib
 from fpsynth.witness.numerals import quoted
 
@@ -104,6 +106,10 @@ def _instance(contents: dict[str, bytes], category: str, name: str) -> Instance:
     queries = {layout.vnnlib(*place, version): "real" if version == "1.0" else "float32" for version in layout.VERSIONS}
     for path, element in {**queries, layout.vnnlib_real(*place): "real"}.items():
         _require_query(instance, _text(_file(contents, path), path), element, path)
+    for version in layout.VERSIONS if instance.witness else ():
+        path = layout.counterexample(*place, version)
+        if assignment(_text(_file(contents, path), path))[0] != instance.witness:
+            raise InputError(f"{path}: is not the witness that meta.json says")
     return instance
 
 
@@ -143,8 +149,15 @@ def _require_query(instance: Instance, text: str, element: str, path: str) -> No
     if query.element != element or len(query.boxes) != 1:
         raise InputError(f"{path}: is not one box of {element} numbers")
     ((box, unsafe),) = query.boxes
-    if box != instance.box or set(map(frozenset, unsafe.unsafe)) != set(map(frozenset, instance.unsafe.unsafe)):
+    if box != instance.box or _meaning(unsafe) != _meaning(instance.unsafe):
         raise InputError(f"{path}: asks something else than meta.json says")
+
+
+def _meaning(unsafe: Property) -> set[frozenset[tuple[object, ...]]]:
+    """A property whatever the order of its parts."""
+    return {
+        frozenset((frozenset(one.coefficients), one.bound, one.strict) for one in conjunction) for conjunction in unsafe.unsafe
+    }
 
 
 def _require_tables(folder: PathLike, corpus: Corpus, contents: dict[str, bytes]) -> None:
