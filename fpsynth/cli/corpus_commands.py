@@ -21,13 +21,18 @@ def corpus(arguments: Namespace, console: Console) -> Outcome:
 
 
 def _make(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.instances.reading import require_readable
     from fpsynth.corpus.instances.storing import write_corpus
     from fpsynth.corpus.making import make
+    from fpsynth.corpus.making.kept import Kept
 
     wanted = _wanted(arguments)
     require_free(arguments.out)
-    made = make(wanted, _teller(console, "making instances"))
+    kept = Kept.beside(arguments.out, wanted)
+    made = make(wanted, _teller(console, "making instances"), kept)
     write_corpus(made, arguments.out)
+    require_readable(made, arguments.out)
+    kept.remove()
     if arguments.json:
         from fpsynth.corpus.listing import summary
 

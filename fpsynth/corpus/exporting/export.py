@@ -9,10 +9,9 @@ from fpsynth.corpus.exporting.programs import PROPERTY, PROPERTY_FILE, program_f
 from fpsynth.corpus.exporting.scripts import generate, reproduce
 from fpsynth.corpus.exporting.why import why
 from fpsynth.corpus.instances.data import RUNTIME, Corpus, Instance
+from fpsynth.corpus.instances.storing import model_of
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import write_tree
-from fpsynth.formats import FLOAT32
-from fpsynth.networks.onnx import OPSET, onnx_bytes
 
 Files = dict[str, bytes]
 
@@ -32,9 +31,8 @@ def _reproduce(instance: Instance) -> Files:
     label = instance.label(RUNTIME)
     if label is None or label.margin is None:
         return {}  # there is nothing to reproduce
-    model = onnx_bytes(instance.network, FLOAT32, form="gemm", batch=1, opset=OPSET)
     script = reproduce(instance, label.margin <= 0).encode("ascii")
-    return {f"reproduce/{instance.name}.py": script, f"reproduce/{instance.name}.onnx": model}
+    return {f"reproduce/{instance.name}.py": script, f"reproduce/{instance.name}.onnx": model_of(instance)}
 
 
 FORMS: Mapping[str, Callable[[Instance], Files]] = {"c": _programs, "why": _why, "reproduce": _reproduce}

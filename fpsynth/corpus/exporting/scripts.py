@@ -11,18 +11,20 @@ from fpsynth.witness.numerals import hexes_of
 
 _REPRODUCE = '''\
 """{name}: {about}"""
+import pathlib
 import sys
 import numpy as np
 import onnxruntime
 
 point = [{point}]
 x = np.array([float.fromhex(text) for text in point], np.float32).reshape({shape})
-session = onnxruntime.InferenceSession(sys.argv[1] if len(sys.argv) > 1 else "{name}.onnx", providers=["CPUExecutionProvider"])
+model = pathlib.Path(__file__).with_suffix(".onnx")
+session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
 y = session.run(None, {{session.get_inputs()[0].name: x}})[0].reshape(-1)
 unsafe = {condition}
 print("outputs", *(float(number).hex() for number in y))
 print("unsafe" if unsafe else "safe", "in onnxruntime", onnxruntime.__version__, "- expected: {expected}")
-sys.exit(0 if unsafe == {unsafe} else 1)
+sys.exit(unsafe != {unsafe})
 '''
 
 _GENERATE = '''\

@@ -15,7 +15,7 @@ from fpsynth.corpus.instances import layout
 from fpsynth.corpus.instances.data import Corpus, Instance
 from fpsynth.corpus.instances.records import Fields, instance_from_json
 from fpsynth.corpus.instances.storing import rows_of
-from fpsynth.errors import InputError
+from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Network
@@ -50,6 +50,12 @@ def read_corpus(folder: PathLike) -> Corpus:
     _require_tables(folder, corpus, contents)
     _require_controls(folder, corpus)
     return corpus
+
+
+def require_readable(corpus: Corpus, folder: PathLike) -> None:
+    """Raise ContradictionError where what was written is not read back as it is."""
+    if read_corpus(folder) != corpus:
+        raise ContradictionError(f"{shown(folder)} is not read back as it was made")
 
 
 def _manifest(folder: PathLike) -> dict[str, Any]:
@@ -100,7 +106,7 @@ def _instance(contents: dict[str, bytes], category: str, name: str) -> Instance:
     model = _file(contents, layout.onnx(*place, "1.0"))
     if _file(contents, layout.onnx(*place, "2.0")) != model:
         raise InputError("the models of 1.0 and 2.0 differ")
-    instance = instance_from_json(_data(_file(contents, layout.meta(*place))), _network(model))
+    instance = instance_from_json(_data(_file(contents, layout.meta(*place))), network_of(model))
     if (instance.category, instance.name) != place:
         raise InputError("its record is of another instance")
     queries = {layout.vnnlib(*place, version): "real" if version == "1.0" else "float32" for version in layout.VERSIONS}
@@ -133,7 +139,8 @@ def _data(content: bytes) -> object:
         raise InputError("meta.json is not JSON") from None
 
 
-def _network(model: bytes) -> Network:
+def network_of(model: bytes) -> Network:
+    """The network of a model.  Raises InputError for one that is not of float32, or no network."""
     network, fmt = network_from_onnx(model)
     if fmt != FLOAT32:
         raise InputError(f"the model is of {fmt}, not of float32")

@@ -51,8 +51,7 @@ of additions that was revealed on the machine where the corpus was made.
 
 def files_of(instance: Instance) -> dict[str, bytes]:
     """Path to contents of all files that are this instance's alone.  Raises InputError for a network that cannot be written."""
-    model = onnx_bytes(instance.network, FLOAT32, form="gemm", batch=1, opset=OPSET)
-    require_checked(model)
+    model = model_of(instance)
     place = (instance.category, instance.name)
     files = {layout.onnx(*place, version): model for version in layout.VERSIONS}
     files[layout.vnnlib(*place, "1.0")] = query(instance, ONE)
@@ -62,6 +61,13 @@ def files_of(instance: Instance) -> dict[str, bytes]:
         files |= {layout.counterexample(*place, version): text for version, text in _counterexamples(instance).items()}
     files[layout.meta(*place)] = _json(instance_to_json(instance))
     return files
+
+
+def model_of(instance: Instance) -> bytes:
+    """The network in ONNX.  Raises InputError where it cannot be written, or onnx's checker does not accept it."""
+    model = onnx_bytes(instance.network, FLOAT32, form="gemm", batch=1, opset=OPSET)
+    require_checked(model)
+    return model
 
 
 def _counterexamples(instance: Instance) -> dict[str, bytes]:
