@@ -10,6 +10,7 @@ from typing import Any
 from fpsynth.cli.codes import DONE, UNCONFIRMED
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome
+from fpsynth.cli.places import require_place
 from fpsynth.errors import InputError
 from fpsynth.files import require_free, shown
 from fpsynth.wording import counted
@@ -26,6 +27,7 @@ def _make(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.corpus.making import make
     from fpsynth.corpus.making.kept import Kept
 
+    require_place(arguments.out)
     wanted = _wanted(arguments)
     require_free(arguments.out)
     kept = Kept.beside(arguments.out, wanted)
@@ -138,6 +140,8 @@ def _export(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.corpus.exporting.export import export_corpus
     from fpsynth.corpus.instances.reading import read_corpus
 
+    require_place(arguments.out)
+    require_place(arguments.out)
     require_free(arguments.out)
     found = read_corpus(arguments.folder)
     counts, left_out = export_corpus(found, arguments.out, arguments.form or (), _teller(console, "exporting"))
