@@ -9,6 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from fpsynth.aliases import Floats, Json
+from fpsynth.corpus.semantics import ENVIRONMENTS
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import FLOAT32
@@ -18,8 +19,6 @@ from fpsynth.revealing.network_json import computed_from_json, computed_to_json,
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Deployment
 
-DEFAULT = ("onnxruntime:batch=1", "torch:batch=1", "torch:batch=64")
-"""What instances are labelled for."""
 VECTORS = 256
 """Hostile vectors on which each kernel is checked."""
 
@@ -64,7 +63,7 @@ def computed_from(data: Json, given: Network, environment: str) -> Computed:
 class Environments:
     """The environments of this machine that instances are labelled for.  A context manager: it holds processes."""
 
-    names: Sequence[str] = DEFAULT
+    names: Sequence[str] = ENVIRONMENTS
     vectors: int = VECTORS
     versions: dict[str, str] = field(default_factory=dict)
     """Of the libraries, by environment, once something was revealed there."""

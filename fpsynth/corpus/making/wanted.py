@@ -10,7 +10,7 @@ from fpsynth.aliases import Json
 from fpsynth.corpus.families.base import Family
 from fpsynth.corpus.families.table import CATEGORIES, FAMILIES
 from fpsynth.corpus.instances.data import RUNTIME, Instance
-from fpsynth.corpus.labels.environments import DEFAULT
+from fpsynth.corpus.semantics import ENVIRONMENTS
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.version import __version__
@@ -25,7 +25,7 @@ class Wanted:
     count: int
     seed: int
     categories: tuple[str, ...] = CATEGORIES
-    environments: tuple[str, ...] = DEFAULT
+    environments: tuple[str, ...] = ENVIRONMENTS
     max_weight: Fraction | None = None
 
     def __post_init__(self) -> None:
