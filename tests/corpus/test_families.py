@@ -23,6 +23,7 @@ VERDICTS = {
     "needle": ("unsat", "sat", "unsat", "unsat", "unsat", "unsat"),
     "last_tie": ("unsat", "sat", "unsat", "unsat", "unsat", "unsat"),
     "lattice": ("unsat", "sat", "unsat", "unsat"),
+    "mixed": ("unsat", "sat", "unsat", "unsat"),
     "order": ("unsat", "sat", "unsat", "unsat"),
     "ghost": ("unsat", "unsat", "unsat", "unsat"),
     "precision": ("unsat", "sat", "unsat", "unsat"),
@@ -80,9 +81,10 @@ def test_needles_and_last_ties_have_one_bad_input(made):
 
 
 def test_lattices_are_rare_and_counted(made):
-    (density,) = (d for d in made["lattice"][0].densities if d.semantics == RUNTIME)
-    assert density.bad is not None
-    assert 0 < density.bad * 10**6 < density.total
+    for name in ("lattice", "mixed"):
+        (density,) = (d for d in made[name][0].densities if d.semantics == RUNTIME)
+        assert density.bad is not None
+        assert 0 < density.bad * 10**6 < density.total
 
 
 def test_orders_are_wrong_everywhere_in_one_library_and_nowhere_in_another(made):
@@ -148,6 +150,8 @@ def test_gradients_are_those_of_differences(made):
         ("lattice", "random", False),
         ("lattice", "gradient", False),
         ("lattice", "kinks", False),
+        ("mixed", "gradient", False),
+        ("mixed", "splice", False),
         ("order", "random", False),  # it computes in torch, which is right everywhere
         ("flip", "corners", True),
         ("broken", "gradient", True),
@@ -194,3 +198,21 @@ def test_margins_are_exact(made):
 def test_robust_and_broken_are_so_in_every_evaluation(made):
     assert made["robust"][0].verdict(ANY) == "unsat"
     assert made["broken"][0].verdict(ANY) == "sat"
+
+
+def test_an_order_that_holds_for_some_rows_of_a_batch_only_is_not_taken(environments, monkeypatch):
+    from dataclasses import replace
+
+    from fpsynth.corpus.families.base import stack
+    from fpsynth.corpus.labels import environments as module
+
+    network, read = stack(([[1.0], [2.0]], [0.0, 0.5])), module.network_from_kept
+    assert environments.computed(network, "torch:batch=64") is not None
+
+    def noted(*arguments):
+        reveal = read(*arguments)
+        first, *others = reveal.layers
+        return replace(reveal, layers=(replace(first, notes=(module.ROWS_DIFFER,)), *others))
+
+    monkeypatch.setattr(module, "network_from_kept", noted)
+    assert environments._computed(network, "torch:batch=64") is None

@@ -15,6 +15,7 @@ from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.networks.network import Network
+from fpsynth.revealing.layers import ROWS_DIFFER
 from fpsynth.revealing.network_json import computed_from_json, computed_to_json, network_from_kept
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Deployment
@@ -75,7 +76,8 @@ class Environments:
         self._known: tuple[Network, dict[str, Computed | None]] | None = None
 
     def computed(self, network: Network, name: str) -> Computed | None:
-        """How an environment computes a network of float32; None where what was revealed does not explain all that it gives.
+        """How an environment computes a network of float32; None where what was revealed does not explain all that it gives, or
+        holds for some rows of a batch only.
 
         Raises InputError where the library is not there, or does not run the network.
         """
@@ -90,7 +92,8 @@ class Environments:
         answer = self.revealer.network(network, FLOAT32, where, vectors=self.vectors)
         reveal = network_from_kept(answer["kept"], network.logits, where, FLOAT32)
         self.versions[name] = f"{where.library} {reveal.version}"
-        return Computed(name, reveal.network, reveal.deployment) if reveal.perfect else None
+        known = reveal.perfect and not any(ROWS_DIFFER in layer.notes for layer in reveal.layers)
+        return Computed(name, reveal.network, reveal.deployment) if known else None
 
     def run(self, network: Network, name: str, point: Sequence[float]) -> tuple[tuple[float, ...], ...]:
         """What the library itself gives at a point, in every row of a batch of it."""
