@@ -41,7 +41,7 @@ def make(wanted: Wanted, told: Told = silent, kept: Kept | None = None, workers:
             told(job.family.name, min(len(instances), wanted.count), wanted.count)
             missed = 0 if done.instances else missed + 1
             if missed == len(wanted.families):
-                raise InputError("no family has an instance with these limits, in these environments")
+                raise InputError(f"no family has an instance with these limits, in these environments: {done.reason}")
             if len(instances) >= wanted.count:
                 break
     return Corpus(in_order(instances[: wanted.count], wanted), wanted.seed, dict(sorted(versions.items())), __version__)
