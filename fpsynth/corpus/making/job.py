@@ -36,8 +36,8 @@ def done(job: Job, wanted: Wanted, environments: Environments) -> tuple[Instance
 def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments: Environments) -> Instance:
     """The k-th draft as an instance.  Raises NothingDrawnError where a label is not what was wanted."""
     draft, name = drafts[k], f"{job.family.name}_{job.number:04d}"
-    known = [draft.witness] if draft.witness else []
-    asked, orders = asked_of(draft.network, draft.box, draft.unsafe, known), orders_of(draft.network, environments)
+    candidates = [draft.witness] if draft.witness else []
+    asked, orders = asked_of(draft.network, draft.box, draft.unsafe, candidates), orders_of(draft.network, environments)
     told = replayed(asked, truth(asked, orders), orders, environments)
     instance = Instance(
         name=name if k == 0 else f"{name}_control{k}",

@@ -63,7 +63,7 @@ class Kept:
             raise InputError(f"{shown(folder)} is left from another corpus that was to be there: remove it first")
         return kept
 
-    def found(self, job: Job) -> Done | None:
+    def kept_of(self, job: Job) -> Done | None:
         """What was kept of a job; what cannot be read is done again."""
         path = self._path(job)
         if path is None or not os.path.exists(path):

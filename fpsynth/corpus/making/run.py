@@ -79,9 +79,9 @@ class _Run:
                 self._listen()
 
     def _begin(self, job: Job) -> None:
-        found = self.kept.found(job)
-        if found is not None:
-            self.ready[_key(job)] = found
+        done = self.kept.kept_of(job)
+        if done is not None:
+            self.ready[_key(job)] = done
 
     def _hand_out(self, waiting: list[Job]) -> None:
         """Give the next jobs to processes that have none, of which more are started as long as there may be."""

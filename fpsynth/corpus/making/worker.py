@@ -18,9 +18,9 @@ from fpsynth.workers.messages import Message
 
 
 def handler() -> Callable[[Message], Message]:
-    """Return what answers {family, number, wanted} with {instances: [{meta, model}], versions, reason}, {wrong} or {contradiction}.
+    """Return what answers {family, number, wanted} with {instances: [{meta, model}], versions, reason}.
 
-    ``reason``: why there are no instances.
+    ``reason``: why there are no instances.  Or with {wrong} or {contradiction}: a line.
     """
     started: dict[tuple[str, ...], Environments] = {}
 
