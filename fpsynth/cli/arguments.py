@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from fpsynth.cli.asking import Add, add_arguments
 from fpsynth.cli.codes import TEXT
+from fpsynth.cli.corpus_arguments import add_corpus
 from fpsynth.cli.parser import Parser
 from fpsynth.cli.printing_arguments import add_output, out
 from fpsynth.cli.verifier_arguments import add_verifiers
@@ -65,6 +66,7 @@ def build_parser() -> Parser:
     _replay(command("replay", "run witness files in real libraries"))
     _explain(command("explain", "tell the computation of witness files step by step"))
     add_verifiers(command("verifiers", "list the verifiers, fpsynth's own and real ones, and install real ones"))
+    add_corpus(command("corpus", "make, list and check folders of instances on which verifiers are wrong, with controls"))
     return parser
 
 

@@ -10,6 +10,7 @@ from fpsynth import api
 from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
+from fpsynth.cli.corpus_commands import corpus
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
 from fpsynth.cli.network_commands import compare, verify
 from fpsynth.cli.outcomes import Outcome, unconfirmed
@@ -137,4 +138,5 @@ COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     **DIVERGENCE_COMMANDS,
     "compare": compare,
     "verifiers": verifiers,
+    "corpus": corpus,
 }

@@ -56,7 +56,12 @@ def _run(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.cli.commands import COMMANDS
 
     code, report = COMMANDS[arguments.subcommand](arguments, console)
-    return code, report if isinstance(report, str) else labelled(arguments.subcommand, report)
+    return code, report if isinstance(report, str) else labelled(_full_name(arguments), report)
+
+
+def _full_name(arguments: Namespace) -> str:
+    """The subcommand, and what it is to do where it does several things."""
+    return "-".join(filter(None, [arguments.subcommand, getattr(arguments, "action", "")]))
 
 
 def _printed(report: str | dict[str, Any], code: int, name: str, arguments: Namespace) -> int:

@@ -82,13 +82,27 @@ def is_small(found: NetworkReveal, given: Network) -> bool:
 
 def kept_network(found: NetworkReveal, given: Network) -> Json:
     """A reveal with all that it rests on, for ``network_from_kept``: of a node that ``given`` has, only the name."""
-    computed, nodes = found.network, {node.name: node for node in given.nodes}
+    return {"reveal": network_reveal_to_json(found), **computed_to_json(found.network, found.deployment, given)}
+
+
+def computed_to_json(computed: Network, deployment: Deployment, given: Network) -> Json:
+    """A network as it is computed, and how, for ``computed_from_json``: of a node that ``given`` has, only the name."""
+    nodes = {node.name: node for node in given.nodes}
     return {
-        "reveal": network_reveal_to_json(found),
         "output": computed.output,
         "nodes": [_node_to_json(computed, node, nodes.get(node.name)) for node in computed.nodes],
-        "deployment": _deployment_to_json(found.deployment),
+        "deployment": _deployment_to_json(deployment),
     }
+
+
+def computed_from_json(data: object, given: Network, dtype: Format) -> tuple[Network, Deployment]:
+    """Read what ``computed_to_json`` wrote of ``given``.  Raises InputError in one line for anything else."""
+    nodes = {node.name: node for node in given.nodes}
+    made = tuple(_node(one, nodes) for one in _field(data, "nodes", list))
+    network = Network(made, given.input_shape, _field(data, "output", str))
+    if network.output_shape != given.output_shape:
+        raise InputError("the network that is computed has other outputs than the one that was given")
+    return network, _deployment(_field(data, "deployment", dict), network, dtype)
 
 
 def _node_to_json(network: Network, node: Node, given: Node | None) -> Json:
@@ -115,16 +129,12 @@ def network_from_kept(data: object, given: Network, where: Environment, dtype: F
     told = _field(data, "reveal", dict)
     if told.get("environment") != str(where) or told.get("dtype") != dtype.name:
         raise InputError("a reveal of another environment or format")
-    nodes = {node.name: node for node in given.nodes}
-    made = tuple(_node(one, nodes) for one in _field(data, "nodes", list))
-    network = Network(made, given.input_shape, _field(data, "output", str))
-    if network.output_shape != given.output_shape:
-        raise InputError("the network that is computed has other outputs than the one that was given")
+    network, deployment = computed_from_json(data, given, dtype)
     return NetworkReveal(
         environment=where,
         dtype=dtype,
         network=network,
-        deployment=_deployment(_field(data, "deployment", dict), network, dtype),
+        deployment=deployment,
         layers=tuple(_layer(one, network, dtype) for one in _field(told, "layers", list)),
         check=Check(*_counts(_field(told, "network", dict))),
         rewrites=tuple(Rewrite(_text(one, "name"), _text(one, "node")) for one in _field(told, "rewrites", list)),

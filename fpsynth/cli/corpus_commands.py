@@ -1,0 +1,166 @@
+"""corpus: make instances, list them, check them, replay them, write them in other forms."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fpsynth.cli.codes import DONE, UNCONFIRMED
+from fpsynth.cli.console import Console
+from fpsynth.cli.outcomes import Outcome
+from fpsynth.cli.places import require_place
+from fpsynth.errors import InputError
+from fpsynth.files import require_free, shown
+from fpsynth.wording import counted
+
+
+def corpus(arguments: Namespace, console: Console) -> Outcome:
+    """Do what the action says."""
+    return _ACTIONS[arguments.action](arguments, console)
+
+
+def _make(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.instances.reading import require_readable
+    from fpsynth.corpus.instances.storing import write_corpus
+    from fpsynth.corpus.making import make
+    from fpsynth.corpus.making.kept import Kept
+
+    require_place(arguments.out)
+    wanted = _wanted(arguments)
+    require_free(arguments.out)
+    kept = Kept.beside(arguments.out, wanted)
+    made = make(wanted, _teller(console, "making instances"), kept)
+    write_corpus(made, arguments.out)
+    require_readable(made, arguments.out)
+    kept.remove()
+    if arguments.json:
+        from fpsynth.corpus.listing import summary
+
+        return DONE, {"out": arguments.out, **summary(made)}
+    return DONE, "\n".join([_counts_text(made), "", f"written: {shown(arguments.out)}"])
+
+
+def _wanted(arguments: Namespace) -> Any:
+    from fpsynth.corpus.making import Wanted
+    from fpsynth.synthesis.requests.reading import exact_number
+
+    given: dict[str, Any] = {"count": arguments.count, "seed": arguments.seed}
+    if arguments.category:
+        given["categories"] = tuple(dict.fromkeys(arguments.category))
+    if arguments.environments is not None:
+        given["environments"] = _names(arguments.environments)
+    if arguments.max_weight is not None:
+        given["max_weight"] = exact_number(arguments.max_weight, "--max-weight")
+        if given["max_weight"] <= 0:
+            raise InputError("--max-weight must be above 0")
+    return Wanted(**given)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Environments: a comma stands between them, and between the options of one of them."""
+    names: list[str] = []
+    for part in text.split(","):
+        if ":" in part or not names or "=" not in part:
+            names.append(part.strip())
+        else:
+            names[-1] += f",{part.strip()}"
+    if not all(names):
+        raise InputError("--environments needs names with commas between them")
+    return tuple(dict.fromkeys(names))
+
+
+def _list(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.instances.reading import read_corpus
+    from fpsynth.corpus.listing import rows, summary
+
+    console.progress("reading the corpus")
+    corpus_read = read_corpus(arguments.folder)
+    if arguments.json:
+        return DONE, {"folder": arguments.folder, **summary(corpus_read), "listed": rows(corpus_read)}
+    return DONE, "\n".join([_counts_text(corpus_read), "", *_rows_text(rows(corpus_read))])
+
+
+def _counts_text(corpus_read: Any) -> str:
+    from fpsynth.corpus.listing import summary
+
+    told = summary(corpus_read)
+    lines = [f"{counted(told['instances'], 'instance')}, {told['controls']} of them controls, seed {told['seed']}"]
+    lines += [f"  {one['category']:<12} {one['instances']:>5}" for one in told["categories"]]
+    return "\n".join(lines)
+
+
+def _rows_text(listed: list[dict[str, Any]]) -> list[str]:
+    width = max(len(one["name"]) for one in listed)
+    lines = []
+    for one in listed:
+        verdicts = ", ".join(f"{semantics} {verdict}" for semantics, verdict in one["verdicts"].items())
+        lines.append(f"{one['name']:<{width}}  {one['weights']:>5} weights  {verdicts}")
+    return lines
+
+
+def _check(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.checking import check_corpus, faults_of
+
+    result = check_corpus(arguments.folder, _teller(console, "checking"))
+    faults = faults_of(result.checked)
+    left_out = list(dict.fromkeys(line for one in result.checked for line in one.left_out))
+    code = DONE if result.holds else UNCONFIRMED
+    if arguments.json:
+        told = {"instances": len(result.checked), "holds": result.holds, "faults": faults, "left_out": left_out}
+        return code, {"folder": arguments.folder, **told}
+    verdict = "all of it is true" if result.holds else f"{counted(len(faults), 'fault')}"
+    lines = [f"{counted(len(result.checked), 'instance')} checked: {verdict}", *(f"  {line}" for line in faults)]
+    return code, "\n".join([*lines, *(f"left out: {line}" for line in left_out)])
+
+
+def _replay(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.replaying import AS_LABELLED, NOT_RUN, OTHERWISE, replay_corpus
+
+    names = () if arguments.environments is None else _names(arguments.environments)
+    result = replay_corpus(arguments.folder, names, _teller(console, "replaying"))
+    counts = {outcome: result.count(outcome) for outcome in (AS_LABELLED, OTHERWISE, NOT_RUN)}
+    code = DONE if result.holds else UNCONFIRMED
+    others = [run for run in result.runs if run.outcome != AS_LABELLED]
+    if arguments.json:
+        return code, {
+            "folder": arguments.folder,
+            "holds": result.holds,
+            "counts": {outcome.replace(" ", "_"): number for outcome, number in counts.items()},
+            "others": [asdict(run) for run in others],
+        }
+    lines = [f"{counted(len(result.runs), 'run')} of witnesses"]
+    lines += [f"  {outcome:<12} {number:>6}" for outcome, number in counts.items()]
+    lines += [f"{run.instance} in {run.environment}: {run.outcome}: {run.detail}" for run in others]
+    return code, "\n".join(lines)
+
+
+def _export(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.exporting.export import export_corpus
+    from fpsynth.corpus.instances.reading import read_corpus
+
+    require_place(arguments.out)
+    require_place(arguments.out)
+    require_free(arguments.out)
+    corpus_read = read_corpus(arguments.folder)
+    counts, left_out = export_corpus(corpus_read, arguments.out, arguments.form or (), _teller(console, "exporting"))
+    if arguments.json:
+        return DONE, {"folder": arguments.folder, "out": arguments.out, "written": counts, "left_out": list(left_out)}
+    lines = [f"  {form:<12} {number:>6}" for form, number in counts.items()]
+    lines += [f"left out: {line}" for line in left_out]
+    return DONE, "\n".join([*lines, "", f"written: {shown(arguments.out)}"])
+
+
+def _teller(console: Console, what: str) -> Callable[[str, int, int], None]:
+    """What says how far something is."""
+    return lambda name, done, total: console.count(f"{what}, now {name}", done, total)
+
+
+_ACTIONS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
+    "make": _make,
+    "list": _list,
+    "check": _check,
+    "replay": _replay,
+    "export": _export,
+}

@@ -1,0 +1,165 @@
+"""Labels: everything that is said of an instance is proved, counted or computed here, and nothing is taken from its family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from fpsynth.corpus.instances.data import ANY, ANY64, COMPUTED, PROVED, REAL, RUNTIME, SAT, UNSAT, Density, Label
+from fpsynth.corpus.labels.environments import Computed, Environments
+from fpsynth.corpus.labels.margins import highest, margin, require_plain
+from fpsynth.corpus.labels.ordered import Asked, OrderedTruth, in_order
+from fpsynth.corpus.labels.points import grid_of
+from fpsynth.corpus.labels.real import RealBound, least_margin
+from fpsynth.errors import ContradictionError, InputError
+from fpsynth.evaluators.enclosing import enclosed_logits
+from fpsynth.evaluators.real import exact_logits
+from fpsynth.formats import FLOAT32, FLOAT64, Format
+from fpsynth.networks.network import Network
+from fpsynth.verifiers.claims import Box
+from fpsynth.verifiers.properties import ExactBox, Property
+from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
+from fpsynth.verifiers.relaxations.reasoning import sound
+
+_FORMATS = {ANY: FLOAT32, ANY64: FLOAT64}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of a network, a box and a property."""
+
+    labels: tuple[Label, ...]
+    densities: tuple[Density, ...]
+    least: Fraction | None
+    attained: bool
+
+
+def truth(asked: Asked, orders: Sequence[Computed], witness: tuple[float, ...] = ()) -> Truth:
+    """Every label that can be proved, over the reals, of all evaluations in a format, and in each order; no library is run.
+
+    ``witness``: where margins are told; one that is found by default.  Raises InputError for a property that instances have
+    not.
+    """
+    require_plain(asked.unsafe)
+    bound = least_margin(asked.network, asked.box, asked.unsafe)
+    everywhere = {name: _any(asked, name) for name in _FORMATS}
+    decided: dict[object, OrderedTruth] = {}
+    in_orders = [_ordered(asked, computed, everywhere[ANY], decided) for computed in orders]
+    labels = [_real(asked, bound, [each.label.witness for each in in_orders if each.label]), *everywhere.values()]
+    labels += [each.label for each in in_orders]
+    kept = [label for label in labels if label is not None]
+    at = witness or witness_of(kept)
+    told = tuple(_at_witness(asked, label, at, orders) for label in kept)
+    densities = tuple(each.density for each in in_orders)
+    return Truth(told, densities, None if bound is None else bound.least, bound is not None and bound.attained)
+
+
+def _ordered(asked: Asked, computed: Computed, any_order: Label | None, decided: dict[object, OrderedTruth]) -> OrderedTruth:
+    """What is true in an order, which is asked once, however many environments have it."""
+    key = computed.network, computed.deployment
+    if key not in decided:
+        decided[key] = in_order(asked, computed, any_order)
+    return decided[key].named(asked, computed)
+
+
+def asked_of(network: Network, box: ExactBox, unsafe: Property, candidates: Sequence[Sequence[float]] = ()) -> Asked:
+    """The question.  ``known``: points that may be witnesses.  Raises InputError for a box without an input of float32."""
+    return Asked(network.logits, box, unsafe, grid_of(box), [tuple(point) for point in candidates if box.contains(point)])
+
+
+def orders_of(asked: Asked, environments: Environments) -> list[Computed]:
+    """How each environment computes the network.
+
+    Left out are those whose order is not known for certain, or that give other numbers at some inputs of the box.
+    """
+    orders = (environments.computed(asked.network, name) for name in environments.names)
+    return [one for one in orders if one is not None and environments.agrees(asked.network, one, asked.grid)]
+
+
+def replayed(asked: Asked, told: Truth, orders: Sequence[Computed], environments: Environments) -> Truth:
+    """The labels with the libraries that were run at the witness.
+
+    Raises ContradictionError where one gives other numbers than its revealed order.
+    """
+    witness = witness_of(told.labels)
+    by_name = {computed.environment: computed for computed in orders}
+    labels = []
+    for label in told.labels:
+        if witness and label.semantics in by_name:
+            _require_same(asked, by_name[label.semantics], witness, environments)
+            label = replace(label, replayed=environments.versions[label.semantics])
+        labels.append(label)
+    return replace(told, labels=tuple(labels))
+
+
+def _require_same(asked: Asked, computed: Computed, witness: tuple[float, ...], environments: Environments) -> None:
+    outputs = computed.outputs(np.array([witness]))[0].tolist()
+    for row in environments.run(asked.network, computed.environment, witness):
+        if not np.array_equal(row, outputs, equal_nan=True):
+            raise ContradictionError(f"{computed.environment} gives {row} at the witness, its revealed order {outputs}")
+
+
+def witness_of(labels: Sequence[Label]) -> tuple[float, ...]:
+    """The witness of RUNTIME, else of the first label that has one; empty where none has."""
+    ordered = sorted(labels, key=lambda label: label.semantics != RUNTIME)
+    return next((label.witness for label in ordered if label.witness), ())
+
+
+def _real(asked: Asked, bound: RealBound | None, others: Sequence[tuple[float, ...]]) -> Label | None:
+    if bound is not None and bound.least > 0:
+        return Label(REAL, UNSAT, PROVED, bound.proof)
+    for point in (*asked.candidates, *filter(None, others), *asked.corners):
+        value = real_margin(asked.network, asked.unsafe, point)
+        if value is not None and value <= 0:
+            return Label(REAL, SAT, COMPUTED, "exact arithmetic at the witness", witness=point)
+    return None
+
+
+def real_margin(network: Network, unsafe: Property, point: Sequence[float]) -> Fraction | None:
+    """At a point, over the reals; None where outputs are irrational."""
+    ends = enclosed_logits(network, [(x, x) for x in point])
+    return margin(unsafe, exact_logits(network, point)) if all(low == high for low, high in ends) else None
+
+
+def _any(asked: Asked, semantics: str) -> Label | None:
+    """Of every evaluation in a format or a wider one."""
+    try:
+        return _any_of(asked, semantics, _FORMATS[semantics])
+    except InputError:  # a layer of which nothing is said in any order, such as a batch normalisation
+        return None
+
+
+def _any_of(asked: Asked, semantics: str, fmt: Format) -> Label | None:
+    judge = RelaxationVerifier("crown", sound(fmt))
+    if judge.verify(asked.network, _box(asked, fmt), asked.unsafe).verdict == "unsat":
+        return Label(semantics, UNSAT, PROVED, f"linear bounds with what rounding can move in any order (crown, {fmt})")
+    for point in (*asked.candidates, *asked.corners):
+        bounds = RelaxationVerifier("ibp", sound(fmt)).verify(asked.network, Box(point, point), asked.unsafe).bounds
+        if bounds and highest(asked.unsafe, bounds) <= 0:
+            proof = f"bounds of every evaluation in {fmt} at the witness (ibp)"
+            return Label(semantics, SAT, COMPUTED, proof, witness=point)
+    return None
+
+
+def _box(asked: Asked, fmt: Format) -> Box:
+    """All that can be read: the float32 inputs, or every float64 of the box and no fewer."""
+    if fmt == FLOAT32:
+        return asked.float_box
+    from fpsynth.verifiers.vnnlib import outward
+
+    return outward(asked.box)
+
+
+def _at_witness(asked: Asked, label: Label, witness: tuple[float, ...], orders: Sequence[Computed]) -> Label:
+    """The label with its margin at the witness."""
+    if not witness or label.semantics in _FORMATS:
+        return label
+    if label.semantics == REAL:
+        return replace(label, margin=real_margin(asked.network, asked.unsafe, witness))
+    computed = next(one for one in orders if one.environment == label.semantics)
+    outputs = computed.outputs(np.array([witness]))[0].tolist()
+    return replace(label, margin=margin(asked.unsafe, outputs) if all(map(math.isfinite, outputs)) else None)
