@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fpsynth.corpus.families import tie
+from fpsynth.corpus.families import absorbed, interval, last_tie, lattice, needle, ordered, plain, relu, tie, tolerance
 from fpsynth.corpus.families.base import Family
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (tie.FAMILY,)}
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        tie.FAMILY,
+        needle.FAMILY,
+        last_tie.FAMILY,
+        lattice.FAMILY,
+        ordered.ORDER,
+        ordered.GHOST,
+        absorbed.PRECISION,
+        absorbed.FLIP,
+        relu.FAMILY,
+        interval.FAMILY,
+        tolerance.NARROW,
+        tolerance.FLAT,
+        absorbed.ROUNDING,
+        plain.BROKEN,
+        plain.ROBUST,
+    )
+}
 """By name, in the order in which a corpus goes through them."""
 CATEGORIES = tuple(dict.fromkeys(family.category for family in FAMILIES.values()))
 """What they are grouped by: which verifiers they beat."""

@@ -16,6 +16,8 @@ ANY = "float32:any"
 
 ``unsat``: in none of them is any input unsafe.  ``sat``: the witness is unsafe in all of them.
 """
+ANY64 = "float64:any"
+"""The same of float64: what verifiers that compute in it reason about."""
 RUNTIME = "onnxruntime:batch=1"
 """What the VNN competition judges by."""
 SAT, UNSAT = "sat", "unsat"
@@ -29,7 +31,7 @@ class Label:
     """The verdict of one semantics: ``sat`` where some input of the box has unsafe outputs."""
 
     semantics: str
-    """REAL, ANY, or an environment such as onnxruntime:batch=1."""
+    """REAL, ANY, ANY64, or an environment such as onnxruntime:batch=1."""
     verdict: str
     basis: str
     """One of BASES."""

@@ -73,12 +73,20 @@ class Environments:
         """Raises InputError for an environment that nobody knows."""
         self.parsed = {name: parse_network_environment(name) for name in self.names}
         self.revealer = Revealer()
+        self._known: tuple[Network, dict[str, Computed | None]] | None = None
 
     def computed(self, network: Network, name: str) -> Computed | None:
         """How an environment computes a network of float32; None where what was revealed does not explain all that it gives.
 
         Raises InputError where the library is not there, or does not run the network.
         """
+        if self._known is None or self._known[0] is not network:
+            self._known = network, {}  # an instance is asked about again and again, and then never more
+        if name not in self._known[1]:
+            self._known[1][name] = self._computed(network, name)
+        return self._known[1][name]
+
+    def _computed(self, network: Network, name: str) -> Computed | None:
         where = self.parsed[name]
         answer = self.revealer.network(network, FLOAT32, where, vectors=self.vectors)
         reveal = network_from_kept(answer["kept"], network.logits, where, FLOAT32)

@@ -1,15 +1,21 @@
-"""How far outputs are from being unsafe: one exact number, which is at most 0 where they are."""
+"""How far outputs are from being unsafe: one exact number, at most 0 where they are; and which of many outputs are unsafe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.verifiers.properties import Inequality, Property
+
+Truths = NDArray[np.bool_]
+Ends = tuple[Floats, Floats]
+"""Lower and upper ends of outputs, each (boxes, outputs)."""
 
 
 def margin(unsafe: Property, outputs: Sequence[Fraction | float]) -> Fraction:
@@ -21,35 +27,76 @@ def _left(one: Inequality, outputs: Sequence[Fraction | float]) -> Fraction:
     return sum((factor * Fraction(outputs[k]) for k, factor in one.coefficients), Fraction(0))
 
 
+def highest(unsafe: Property, bounds: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    """An upper end of the margin for outputs between bounds."""
+    return min(max(_highest(one, bounds) - one.bound for one in conjunction) for conjunction in unsafe.unsafe)
+
+
+def _highest(one: Inequality, bounds: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    return sum((factor * bounds[k][factor > 0] for k, factor in one.coefficients), Fraction(0))
+
+
 def require_plain(unsafe: Property) -> None:
-    """Raise InputError for a property without a margin: a strict comparison, or a conjunction that is empty."""
+    """Raise InputError for what no instance has: no or all outputs unsafe, strict comparisons, sums that need arithmetic."""
     if not unsafe.unsafe or not all(unsafe.unsafe):
         raise InputError("the property calls no outputs unsafe, or all")
     if any(one.strict for one in unsafe.inequalities):
         raise InputError("the property has a strict comparison: instances are written with <= and >= alone")
+    for one in unsafe.inequalities:
+        comparison(one)
 
 
-def violated(unsafe: Property, outputs: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which rows of outputs (points, outputs), of float32, are unsafe; exactly.  Infinite and undefined outputs are not.
+@dataclass(frozen=True)
+class Comparison:
+    """left <= right: each the number of an output, or a number itself."""
 
-    Comparisons of two outputs, and of one with a number, need no arithmetic; others are decided in rationals row by row.
-    """
-    found = np.zeros(len(outputs), bool)
-    for conjunction in unsafe.unsafe:
-        every = np.ones(len(outputs), bool)
-        for one in conjunction:
-            every &= _holds(one, outputs)
-        found |= every
-    return found & np.isfinite(outputs).all(axis=1)
+    left: int | float
+    right: int | float
+
+    def holds(self, outputs: Floats) -> Truths:
+        """Of which rows (points, outputs) it is true: exactly, since nothing is computed."""
+        return np.asarray(_side(self.left, outputs) <= _side(self.right, outputs))
+
+    def surely(self, ends: Ends) -> Truths:
+        """Of which boxes it is true throughout."""
+        return np.asarray(_side(self.left, ends[1]) <= _side(self.right, ends[0]))
+
+    def never(self, ends: Ends) -> Truths:
+        """Of which boxes it is false throughout."""
+        return np.asarray(_side(self.left, ends[0]) > _side(self.right, ends[1]))
 
 
-def _holds(one: Inequality, outputs: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _side(side: int | float, outputs: Floats) -> Floats:
+    return np.asarray(outputs[:, side] if isinstance(side, int) else np.full(len(outputs), side))
+
+
+def comparison(one: Inequality) -> Comparison:
+    """The comparison that an inequality is.  Raises InputError for one that is neither of two outputs nor with a float64."""
     match one.coefficients:
         case ((j, up), (k, down)) if up == -down and one.bound == 0:
-            first, second = (j, k) if up > 0 else (k, j)
-            return np.asarray(outputs[:, first] <= outputs[:, second])
-        case ((j, factor),) if Fraction(float(one.bound / factor)) == one.bound / factor:
+            return Comparison(j, k) if up > 0 else Comparison(k, j)
+        case ((j, factor),) if factor and Fraction(float(one.bound / factor)) == one.bound / factor:
             limit = float(one.bound / factor)
-            return np.asarray(outputs[:, j] <= limit if factor > 0 else outputs[:, j] >= limit)
-    rows = [bool(np.isfinite(row).all()) and one.holds(row.tolist()) for row in outputs]
-    return np.array(rows, bool)
+            return Comparison(j, limit) if factor > 0 else Comparison(limit, j)
+    raise InputError("properties of instances compare two outputs, or an output with a float64")
+
+
+def violated(unsafe: Property, outputs: Floats) -> Truths:
+    """Which rows of outputs (points, outputs) are unsafe, exactly.  Infinite and undefined outputs are not."""
+    truths = [[comparison(one).holds(outputs) for one in conjunction] for conjunction in unsafe.unsafe]
+    return _either(truths) & np.isfinite(outputs).all(axis=1)
+
+
+def surely_violated(unsafe: Property, ends: Ends) -> Truths:
+    """Of which boxes all outputs are unsafe, whatever they are between their ends."""
+    return _either([[comparison(one).surely(ends) for one in conjunction] for conjunction in unsafe.unsafe])
+
+
+def never_violated(unsafe: Property, ends: Ends) -> Truths:
+    """Of which boxes none are."""
+    false = [np.any([comparison(one).never(ends) for one in conjunction], axis=0) for conjunction in unsafe.unsafe]
+    return np.asarray(np.all(false, axis=0))
+
+
+def _either(truths: Sequence[Sequence[Truths]]) -> Truths:
+    return np.asarray(np.any([np.all(conjunction, axis=0) for conjunction in truths], axis=0))

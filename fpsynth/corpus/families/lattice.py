@@ -1,0 +1,74 @@
+"""Lattices: rounding errors of x + B, zero over the reals, add up; only where all are largest is the input unsafe.
+
+The gradient is zero everywhere, since x + B - B - x is the same for all x wherever it is differentiated, and no ReLU of the first
+layers is anywhere near its kink at the witness: nothing leads there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, box_of, power, stack
+from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
+from fpsynth.networks.network import Network
+
+_FIRST = 24
+"""Bits of a float32: inputs in [1/2, 1) are multiples of 2**-24."""
+
+
+def draw(drawing: Drawing) -> Sequence[Draft]:
+    """e_i = max(0, fl(fl(x_i + 2**b) - 2**b) - x_i) is at most half an ulp of 2**b, and 0 over the reals."""
+    rng, inputs, bits = drawing.rng, drawing.of(6, 4, 8, 3, 7, 5), drawing.rng.randrange(6, 11)
+    slack = rng.choice([0, 0, 1, 3])
+    scale = power(rng.randrange(-3, 4))
+    length = 1 << rng.randrange(bits + 2, 14)
+    if drawing.max_weight is not None and drawing.max_weight < power(_FIRST - bits):
+        raise NothingDrawnError("lattices need weights that make an error 1")
+    starts = [0.5 + rng.randrange((1 << 23) - length) * power(-_FIRST) for _ in range(inputs)]
+    ends = [(low, low + (length - 1) * power(-_FIRST)) for low in starts]
+    parameters: dict[str, int | str] = {"inputs": inputs, "bits": bits, "slack": slack, "scale": scale.hex()}
+    scaled = box_of([(low * scale, high * scale) for low, high in ends])
+    witness = tuple(_highest(low, length, bits) * scale for low in starts)
+    return [
+        Draft(_network(inputs, bits, slack, scale), scaled, parameters, {REAL: UNSAT, RUNTIME: SAT}, witness),
+        Draft(
+            _network(inputs, bits, -1, scale),
+            scaled,
+            {**parameters, "slack": -1},
+            {REAL: UNSAT, RUNTIME: UNSAT},
+            controls="the threshold is one step above the largest sum of errors: no input is unsafe",
+        ),
+    ]
+
+
+def _network(inputs: int, bits: int, slack: int, scale: float) -> Network:
+    """Unsafe where the errors' sum, in units of the largest, is at least ``inputs`` less ``slack`` steps of 2**-bits."""
+    identity, none, big = np.eye(inputs), np.zeros(inputs), np.full(inputs, power(bits) * scale)
+    step = power(-bits)
+    return stack(
+        (np.vstack([identity, identity]), np.r_[big, none]),
+        (np.eye(2 * inputs), np.r_[-big, none]),
+        (np.hstack([identity, -identity]), none),
+        (np.full((1, inputs), power(_FIRST - bits) / scale), [-(inputs - 0.5 - slack * step)]),
+        ([[power(bits)]], [-(power(bits - 1) - 1)]),
+        ([[0.0], [-2.0]], [0.0, 1.0]),
+    )
+
+
+def _highest(low: float, length: int, bits: int) -> float:
+    """Some input whose error is the largest."""
+    numbers = (low + np.arange(length) * power(-_FIRST)).astype(np.float32)
+    big = np.float32(power(bits))
+    errors = (numbers + big) - big - numbers
+    return float(numbers[int(errors.argmax())])
+
+
+FAMILY = Family(
+    "lattice",
+    "blind",
+    "verifiers with gradient attacks, and complete ones",
+    "Rounding errors that are zero over the reals add up: the gradient is zero on all of the box, and no kink is near the witness.",
+    draw,
+)

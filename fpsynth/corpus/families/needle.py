@@ -1,0 +1,101 @@
+"""Needles: exactly one input of billions is unsafe; a bump narrower than an ulp carries a common mode that swallows a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, around, box_of, power, stack, steps
+from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
+from fpsynth.networks.network import Network
+
+_SWALLOW = 24
+"""2**24 times a number swallows it: in t = 2**24 m b + m, of which m is half an ulp where b is 1."""
+Layers = list[tuple[object, object]]
+
+
+def draw(drawing: Drawing) -> Sequence[Draft]:
+    """b = max(0, 1 - K sum |x_i - c_i|) is 1 at the centre c and 0 at every other float32.
+
+    Then t = H b + m and p = H b with H = 2**24 m: t - p is m over the reals, and 0 in float32 where b is 1.
+    """
+    rng, inputs = drawing.rng, drawing.of(1, 2, 1, 3, 4)
+    shift, amplitude = rng.randrange(-4, 5), power(rng.randrange(0, 4))
+    m = power(rng.randrange(-3, 4))
+    centre = [drawing.significand() * power(shift) for _ in range(inputs)]
+    bits = rng.randrange(20, 29)
+    ends = [around(x, (1 << bits) + rng.randrange(1 << bits), rng) for x in centre]
+    limit = _limit(drawing, m)
+
+    def made(least: float) -> Network:
+        return stack(*_bump(centre, limit), *_swallowed(m, least, amplitude, limit))
+
+    parameters = {"inputs": inputs, "constant": m.hex(), "amplitude": amplitude.hex(), "bits": limit or 0}
+    return [
+        Draft(made(m), box_of(ends), parameters, {REAL: UNSAT, RUNTIME: SAT}, tuple(centre)),
+        Draft(
+            made(steps(m, 1)),
+            box_of(ends),
+            parameters,
+            {REAL: UNSAT, RUNTIME: UNSAT},
+            controls="the swallowed constant is one ulp larger, more than half an ulp: no input is unsafe",
+        ),
+    ]
+
+
+def _limit(drawing: Drawing, m: float) -> int | None:
+    """How many bits a factor may have where weights are limited; None: as many as it takes."""
+    if drawing.max_weight is None:
+        return None
+    bits = int(drawing.max_weight).bit_length() - 1
+    if bits < 2 or drawing.max_weight < 8:
+        raise NothingDrawnError("needles need weights of 8")
+    return bits
+
+
+def _bump(centre: Sequence[float], limit: int | None) -> Layers:
+    """Layers whose one output is b."""
+    count = len(centre)
+    rows, bias = np.zeros((2 * count, count)), np.zeros(2 * count)
+    for k, c in enumerate(centre):
+        rows[2 * k, k], bias[2 * k] = 1, -c
+        rows[2 * k + 1, k], bias[2 * k + 1] = -1, c
+    gap = min(c - steps(c, -1) for c in centre)
+    exponents = _parts(-int(np.log2(gap)), limit)
+    *first, last = exponents
+    layers: Layers = [(rows, bias)]
+    width = 2 * count
+    for exponent in first:
+        layers.append((np.full((1, width), power(exponent)), [0.0]))
+        width = 1
+    return [*layers, (np.full((1, width), -power(last)), [1.0])]
+
+
+def _swallowed(m: float, least: float, amplitude: float, limit: int | None) -> Layers:
+    """Layers from b to the outputs 0 and amplitude (u - m / 2), u = t - p; ``least``: the constant in t's place of m."""
+    exponents = _parts(_SWALLOW, limit)
+    *first, last = exponents
+    grown: Layers = [([[power(exponent)]], [0.0]) for exponent in first]
+    both: Layers = [([[power(last) * m], [power(last) * m]], [least, 0.0])]
+    return [*grown, *both, ([[1.0, -1.0]], [0.0]), ([[0.0], [amplitude]], [0.0, -amplitude * m / 2])]
+
+
+def _parts(exponent: int, limit: int | None) -> list[int]:
+    """Factors of 2**exponent, as exponents, none larger than the limit."""
+    if limit is None:
+        return [exponent]
+    parts = []
+    while exponent > limit:
+        parts.append(limit)
+        exponent -= limit
+    return [*parts, exponent]
+
+
+FAMILY = Family(
+    "needle",
+    "rare",
+    "verifiers that attack, then bound",
+    "One input of the box makes a hidden sum so large that it swallows a constant: over the reals that constant cancels nowhere.",
+    draw,
+)

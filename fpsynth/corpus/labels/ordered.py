@@ -1,0 +1,117 @@
+"""What is true of a network in one revealed order: how many inputs are unsafe, counted or sampled, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from random import Random
+
+import numpy as np
+
+from fpsynth.corpus.instances.data import COMPUTED, COUNTED, PROVED, SAT, UNSAT, Density, Label
+from fpsynth.corpus.labels.counting import Count, count
+from fpsynth.corpus.labels.environments import Computed
+from fpsynth.corpus.labels.margins import violated
+from fpsynth.corpus.labels.points import Grid
+from fpsynth.formats import FLOAT32
+from fpsynth.networks.network import Network
+from fpsynth.verifiers.claims import Box
+from fpsynth.verifiers.properties import ExactBox, Property
+from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
+from fpsynth.verifiers.relaxations.reasoning import sound
+
+SAMPLES = 2048
+SAMPLED = "sampled"
+_WRONG = math.log(100.0)
+"""Minus the logarithm of the probability with which a sampled bound may be wrong."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked, and the points that may be witnesses."""
+
+    network: Network
+    box: ExactBox
+    unsafe: Property
+    grid: Grid
+    known: Sequence[tuple[float, ...]]
+
+    @cached_property
+    def corners(self) -> tuple[tuple[float, ...], ...]:
+        """The lowest and the highest input of float32."""
+        low, high = zip(*self.grid.ends(), strict=True)
+        return tuple(low), tuple(high)
+
+    @cached_property
+    def float_box(self) -> Box:
+        """The smallest box around the inputs of float32."""
+        return Box(*self.corners)
+
+    def worst(self, computed: Computed) -> tuple[float, ...]:
+        """The first known point that is unsafe in an order; empty where none is."""
+        points = self.known
+        wrong = violated(self.unsafe, computed.outputs(np.array(points))) if points else np.array([], bool)
+        return points[int(wrong.argmax())] if wrong.any() else ()
+
+
+@dataclass(frozen=True)
+class OrderedTruth:
+    """A label, where there is one, and a density, without the name of an environment."""
+
+    label: Label | None
+    density: Density
+
+    def named(self, asked: Asked, computed: Computed) -> OrderedTruth:
+        """The same of an environment that computes so."""
+        name, label = computed.environment, self.label
+        if label is not None:
+            data = computed.to_json(asked.network)
+            label = replace(label, semantics=name, order=computed.order, computed=data)
+        return OrderedTruth(label, replace(self.density, semantics=name))
+
+
+def in_order(asked: Asked, computed: Computed, any_order: Label | None) -> OrderedTruth:
+    """What is true in the order of ``computed``; ``any_order``: the label of all evaluations in float32, where there is one."""
+    same = computed.network == asked.network  # a library that rewrites it, as by folding, computes another
+    if same and any_order is not None and any_order.verdict == UNSAT:
+        return _proved(asked, any_order.proof)
+    counted = count(computed, asked.grid, asked.unsafe)
+    if counted is not None:
+        return _counted(asked, computed, counted)
+    witness = asked.worst(computed)
+    if witness:
+        proof = "evaluated bit for bit at the witness in the revealed order"
+        return OrderedTruth(Label("", SAT, COMPUTED, proof, witness=witness), sampled(asked, computed))
+    judge = RelaxationVerifier("crown", sound(FLOAT32, computed.deployment))
+    if judge.verify(computed.network, asked.float_box, asked.unsafe).verdict == "unsat":
+        return _proved(asked, "linear bounds with what rounding moves in the revealed order (crown)")
+    return OrderedTruth(None, sampled(asked, computed))
+
+
+def _proved(asked: Asked, proof: str) -> OrderedTruth:
+    return OrderedTruth(Label("", UNSAT, PROVED, proof), Density("", asked.grid.total, 0, proof))
+
+
+def _counted(asked: Asked, computed: Computed, counted: Count) -> OrderedTruth:
+    witness = (asked.worst(computed) or counted.example) if counted.bad else ()
+    label = Label("", SAT if counted.bad else UNSAT, COUNTED, counted.method, witness=witness)
+    return OrderedTruth(label, Density("", counted.total, counted.bad, counted.method))
+
+
+def sampled(asked: Asked, computed: Computed) -> Density:
+    """How many of SAMPLES inputs are unsafe."""
+    points = asked.grid.drawn(SAMPLES, Random("samples"))
+    hits = int(violated(asked.unsafe, computed.outputs(points)).sum())
+    return Density("", asked.grid.total, None, SAMPLED, SAMPLES, hits, upper_end(hits, SAMPLES))
+
+
+def upper_end(hits: int, samples: int) -> Fraction:
+    """An upper end for a probability after so many hits, wrong with a probability of at most 1 %, in millionths.
+
+    Without hits from (1 - p)^n <= exp(-p n), else by Hoeffding's inequality.
+    """
+    end = _WRONG / samples if not hits else hits / samples + math.sqrt(_WRONG / (2 * samples))
+    return min(Fraction(1), Fraction(math.ceil(end * 1e6), 10**6))

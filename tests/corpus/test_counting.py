@@ -1,0 +1,146 @@
+"""Each way to count unsafe inputs gives the number that evaluating every one of them gives."""
+
+import itertools
+import random
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from fpsynth.corpus.families.base import BELOW, stack
+from fpsynth.corpus.labels.counting import count
+from fpsynth.corpus.labels.counting_boxes import by_boxes
+from fpsynth.corpus.labels.counting_each import enumerated
+from fpsynth.corpus.labels.counting_sums import by_sums
+from fpsynth.corpus.labels.enclosing import enclosed
+from fpsynth.corpus.labels.environments import Computed
+from fpsynth.corpus.labels.points import Grid, floats_of, grid_of, ordinal
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT32
+from fpsynth.orders import SEQUENTIAL, parse_order
+from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.verifiers.properties import ExactBox, Inequality, Property
+
+ABOVE = Property(((Inequality(((1, Fraction(1)),), Fraction(-1, 4)),), (Inequality(((0, Fraction(-1)),), Fraction(-1)),)))
+"""Unsafe where Y_1 <= -1/4, or Y_0 >= 1."""
+
+
+def deployments():
+    return [
+        Deployment(Arithmetic(FLOAT32, order=order, fused=fused, bias_first=first))
+        for order in (SEQUENTIAL, parse_order("pairwise"))
+        for fused in (False, True)
+        for first in (False, True)
+    ]
+
+
+def drawn(rng, sizes):
+    """A network of coarse and fine weights, so that sums are rounded."""
+
+    def number():
+        return float(np.float32(rng.choice([1, -1]) * rng.choice([1.0, 0.5, 3.0, 2.0**12, 1 + 2.0**-20, rng.random()])))
+
+    return stack(
+        *(
+            ([[number() for _ in range(n)] for _ in range(m)], [number() for _ in range(m)])
+            for n, m in itertools.pairwise(sizes)
+        )
+    )
+
+
+def small_grid(rng, inputs, each):
+    first = [ordinal(rng.uniform(-1, 1)) for _ in range(inputs)]
+    return Grid(tuple(first), tuple(k + rng.randrange(each) for k in first))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_boxes_count_what_enumeration_counts(seed):
+    rng = random.Random(seed)
+    inputs = rng.randrange(1, 4)
+    network = drawn(rng, [inputs, rng.randrange(1, 4), 2])
+    grid = small_grid(rng, inputs, [0, 600, 40, 12][inputs])
+    for deployment in deployments():
+        computed = Computed("test", network, deployment)
+        for unsafe in (BELOW, ABOVE):
+            each, boxes = enumerated(computed, grid, unsafe), by_boxes(computed, grid, unsafe)
+            assert each is not None
+            assert boxes is not None
+            assert (boxes.bad, boxes.total) == (each.bad, each.total)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_ends_enclose_and_are_reached_by_points(seed):
+    rng = random.Random(f"ends {seed}")
+    inputs = rng.randrange(1, 4)
+    network, grid = drawn(rng, [inputs, 3, 2]), small_grid(rng, inputs, 10)
+    lower, upper = (floats_of(np.array([ends], np.int64)) for ends in (grid.first, grid.last))
+    for deployment in deployments():
+        computed = Computed("test", network, deployment)
+        low, high = enclosed(computed, lower, upper)
+        outputs = computed.outputs(next(grid.pieces(1 << 14)))
+        assert (low <= outputs).all()
+        assert (outputs <= high).all()
+        point = grid.drawn(1, rng)
+        assert all(np.array_equal(end, computed.outputs(point)) for end in enclosed(computed, point, point))
+
+
+def lattice(rng, inputs, bits):
+    """Rounding errors of x + 2**bits, summed over inputs: all sums are exact, the errors are not small."""
+    big, identity = 2.0**bits, np.eye(inputs)
+    first = (np.vstack([identity, identity]), np.r_[np.full(inputs, big), np.zeros(inputs)])
+    second = (np.eye(2 * inputs), np.r_[np.full(inputs, -big), np.zeros(inputs)])
+    errors = (np.hstack([identity, -identity]), np.zeros(inputs))
+    total = ([[rng.choice([1.0, 2.0, 0.5]) * 2.0 ** (24 - bits) for _ in range(inputs)]], [-rng.uniform(0, inputs) // 0.25 / 4])
+    return stack(first, second, errors, total, ([[0.0], [-8.0]], [0.0, 1.0]))
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_sums_count_what_enumeration_counts(seed):
+    rng = random.Random(f"sums {seed}")
+    inputs = rng.randrange(2, 4)
+    network = lattice(rng, inputs, rng.randrange(3, 7))
+    first = [ordinal(0.5 + rng.randrange(1 << 20) * 2.0**-24) for _ in range(inputs)]
+    grid = Grid(tuple(first), tuple(k + rng.randrange(1, 300 if inputs == 2 else 30) for k in first))
+    for deployment in deployments():
+        computed = Computed("test", network, deployment)
+        each, sums = enumerated(computed, grid, BELOW), by_sums(computed, grid, BELOW)
+        assert each is not None
+        assert sums is not None
+        assert (sums.bad, sums.total) == (each.bad, each.total)
+        if sums.bad:
+            assert each.example
+            assert (lambda row: row[1] <= row[0])(computed.outputs(np.array([sums.example]))[0])
+
+
+def test_sums_that_are_not_exact_are_not_counted_by_them():
+    computed = Computed("test", stack(([[1.0, 1.0]], [0.0]), ([[0.0], [1.0]], [0.0, 0.0])), deployments()[0])
+    coarse = Grid((ordinal(2.0**20), ordinal(2.0**-20)), (ordinal(2.0**20) + 4, ordinal(2.0**-20) + 4))
+    assert by_sums(computed, coarse, BELOW) is None
+    assert count(computed, coarse, BELOW) == enumerated(computed, coarse, BELOW)
+
+
+def test_what_is_not_monotone_has_no_ends():
+    flushed = Computed("test", stack(([[1.0], [2.0]], [0.0, 0.0])), Deployment(Arithmetic(FLOAT32, flush=Flush.UNBOUNDED)))
+    with pytest.raises(InputError, match="not known to be monotone"):
+        enclosed(flushed, np.array([[0.0]]), np.array([[1.0]]))
+
+
+def test_grids_count_floats_between_exact_ends():
+    grid = grid_of(ExactBox((Fraction(1, 3), Fraction(-1, 10**50)), (Fraction(1, 2), Fraction(0))))
+    numbers = [
+        x for x in (np.float32(1 / 3), np.nextafter(np.float32(1 / 3), np.float32(1))) if Fraction(float(x)) >= Fraction(1, 3)
+    ]
+    assert grid.ends()[0] == (float(numbers[0]), 0.5)
+    assert grid.ends()[1] == (0.0, 0.0)
+    assert grid.total == grid.lengths[0] == 0x3F000000 - int(least.view(np.uint32)) + 1
+    with pytest.raises(InputError, match="no input of float32"):
+        grid_of(ExactBox((Fraction(1, 3),), (Fraction(1, 3),)))
+
+
+def test_ordinals_go_through_all_floats_in_order():
+    places = np.array([-0x7F7FFFFF, -2, -1, 0, 1, 2, 0x7F7FFFFF], np.int64)
+    numbers = floats_of(places)
+    assert (np.diff(numbers) > 0).all()
+    assert [ordinal(x) for x in numbers.tolist()] == places.tolist()
+    assert ordinal(-0.0) == 0
