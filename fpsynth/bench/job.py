@@ -11,7 +11,7 @@ from typing import Any
 
 from fpsynth.aliases import Json
 from fpsynth.bench.asking import Asked, asked_from
-from fpsynth.bench.judging import COLUMNS, ERROR, judged
+from fpsynth.bench.judging import COLUMNS, ERROR, UNKNOWN, judged
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
 from fpsynth.errors import InputError
@@ -100,8 +100,8 @@ def run_job(request: Json) -> Json:
     return asdict(done(instance, asked, request["seed"], Limits(**request["limits"])))
 
 
-def done(instance: Instance, asked: Asked, seed: int, limits: Limits) -> Run:
-    """Ask and judge."""
+def done(instance: Instance, asked: Asked, seed: int, limits: Limits, verdict: str = "") -> Run:
+    """Ask and judge; ``verdict``: any other is not judged, where nothing depends on it."""
     with tempfile.TemporaryDirectory(prefix="fpsynth-bench-") as folder:
         model, query = Path(folder) / "network.onnx", Path(folder) / "property.vnnlib"
         model.write_bytes(model_of(instance))
@@ -110,6 +110,8 @@ def done(instance: Instance, asked: Asked, seed: int, limits: Limits) -> Run:
             answer = asked.ask(model, query, seed, limits.timeout, limits.memory)
         except InputError as error:
             answer = ToolAnswer("unknown", str(error), cause=FAILED, tool=asked.name)
+        if verdict and answer.verdict != verdict:
+            return _run(instance, asked, seed, answer, UNKNOWN, f"it does not say {verdict}", 0)
         try:
             worth = judged(answer, instance, model, asked.semantics)
         except InputError as error:  # ONNX Runtime is not there, or was lost: no fault of the verifier's
