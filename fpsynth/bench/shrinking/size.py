@@ -58,7 +58,7 @@ def costs(numbers: Iterable[Fraction | float]) -> int:
 
 
 def size_of(candidate: Candidate) -> tuple[object, ...]:
-    """Layers, neurons, inputs, weights that are not zero, the lengths of all numbers (theirs, those of the box's ends and of the
+    """Layers, neurons, inputs, weights that are not zero, the lengths of all numbers (theirs, of the ends of the box, of the
     property), the float32 inputs of the box; the digest makes the order total.
 
     Raises InputError for a box without inputs.
