@@ -1,5 +1,6 @@
 """Running the command line, in a process of its own or in this one, and watching the processes below it."""
 
+import argparse
 import contextlib
 import io
 import os
@@ -11,12 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 HARD = ["tie", "--solver", "z3", "--weights", "0.5:0.50001", "--min-ratio", "16777216", "--library", "numpy"]
 """No solver decides it in seconds: only a few inputs near powers of two are left."""
+
+
+def leaves(parser=None, name=""):
+    """The parsers of all subcommands by their names, those of one that does several things by two words."""
+    parser = build_parser() if parser is None else parser
+    inner = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not inner:
+        return {name: parser}
+    return {leaf: found for word, below in inner[0].items() for leaf, found in leaves(below, f"{name} {word}".strip()).items()}
 
 
 def fpsynth(*arguments, cwd=None):

@@ -26,6 +26,9 @@ def add_corpus(parser: argparse.ArgumentParser) -> None:
 
     _make(action("make", "make instances on which verifiers are wrong, and controls, in a new folder"))
     _list(action("list", "list the instances of a folder, and what is true of them"))
+    _list(action("check", "prove every label of a folder again, count again, and read every file with other readers"))
+    _replay(action("replay", "run every witness of a folder in the libraries of this machine"))
+    _export(action("export", "write the instances of a folder in other forms: C programs, tellings, scripts"))
 
 
 def _make(parser: argparse.ArgumentParser) -> None:
@@ -49,4 +52,24 @@ def _make(parser: argparse.ArgumentParser) -> None:
 
 def _list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="what corpus make has written")
+    add_output(parser)
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="FOLDER", help="what corpus make has written")
+    parser.add_argument(
+        "--environments", metavar="NAMES", help="where, with commas between them (default all that instances are labelled for)"
+    )
+    add_output(parser)
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="FOLDER", help="what corpus make has written")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument(
+        "--form",
+        action="append",
+        metavar="FORM",
+        help="c (SV-COMP), why, reproduce or generate; may be given several times (default all)",
+    )
     add_output(parser)

@@ -1,14 +1,16 @@
-"""corpus: make instances, list them."""
+"""corpus: make instances, list them, check them, replay them, write them in other forms."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from fpsynth.cli.codes import DONE
+from fpsynth.cli.codes import DONE, UNCONFIRMED
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome
+from fpsynth.cli.places import require_place
 from fpsynth.errors import InputError
 from fpsynth.files import require_free, shown
 from fpsynth.wording import counted
@@ -20,13 +22,19 @@ def corpus(arguments: Namespace, console: Console) -> Outcome:
 
 
 def _make(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.instances.reading import require_readable
     from fpsynth.corpus.instances.storing import write_corpus
     from fpsynth.corpus.making import make
+    from fpsynth.corpus.making.kept import Kept
 
+    require_place(arguments.out)
     wanted = _wanted(arguments)
     require_free(arguments.out)
-    made = make(wanted, lambda text, done, total: console.count(f"instances, now {text}", done, total))
+    kept = Kept.beside(arguments.out, wanted)
+    made = make(wanted, _teller(console, "making instances"), kept)
     write_corpus(made, arguments.out)
+    require_readable(made, arguments.out)
+    kept.remove()
     if arguments.json:
         from fpsynth.corpus.listing import summary
 
@@ -92,4 +100,67 @@ def _rows_text(listed: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-_ACTIONS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {"make": _make, "list": _list}
+def _check(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.checking import check_corpus, faults_of
+
+    found = check_corpus(arguments.folder, _teller(console, "checking"))
+    faults = faults_of(found.checked)
+    left_out = list(dict.fromkeys(line for one in found.checked for line in one.left_out))
+    code = DONE if found.holds else UNCONFIRMED
+    if arguments.json:
+        told = {"instances": len(found.checked), "holds": found.holds, "faults": faults, "left_out": left_out}
+        return code, {"folder": arguments.folder, **told}
+    verdict = "all of it is true" if found.holds else f"{counted(len(faults), 'fault')}"
+    lines = [f"{counted(len(found.checked), 'instance')} checked: {verdict}", *(f"  {line}" for line in faults)]
+    return code, "\n".join([*lines, *(f"left out: {line}" for line in left_out)])
+
+
+def _replay(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.replaying import AS_LABELLED, NOT_RUN, OTHERWISE, replay_corpus
+
+    names = () if arguments.environments is None else _names(arguments.environments)
+    found = replay_corpus(arguments.folder, names, _teller(console, "replaying"))
+    counts = {outcome: found.count(outcome) for outcome in (AS_LABELLED, OTHERWISE, NOT_RUN)}
+    code = DONE if found.holds else UNCONFIRMED
+    others = [run for run in found.runs if run.outcome != AS_LABELLED]
+    if arguments.json:
+        return code, {
+            "folder": arguments.folder,
+            "holds": found.holds,
+            "counts": {outcome.replace(" ", "_"): number for outcome, number in counts.items()},
+            "others": [asdict(run) for run in others],
+        }
+    lines = [f"{counted(len(found.runs), 'run')} of witnesses"]
+    lines += [f"  {outcome:<12} {number:>6}" for outcome, number in counts.items()]
+    lines += [f"{run.instance} in {run.environment}: {run.outcome}: {run.detail}" for run in others]
+    return code, "\n".join(lines)
+
+
+def _export(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.exporting.export import export_corpus
+    from fpsynth.corpus.instances.reading import read_corpus
+
+    require_place(arguments.out)
+    require_place(arguments.out)
+    require_free(arguments.out)
+    found = read_corpus(arguments.folder)
+    counts, left_out = export_corpus(found, arguments.out, arguments.form or (), _teller(console, "exporting"))
+    if arguments.json:
+        return DONE, {"folder": arguments.folder, "out": arguments.out, "written": counts, "left_out": list(left_out)}
+    lines = [f"  {form:<12} {number:>6}" for form, number in counts.items()]
+    lines += [f"left out: {line}" for line in left_out]
+    return DONE, "\n".join([*lines, "", f"written: {shown(arguments.out)}"])
+
+
+def _teller(console: Console, what: str) -> Callable[[str, int, int], None]:
+    """What says how far something is."""
+    return lambda name, done, total: console.count(f"{what}, now {name}", done, total)
+
+
+_ACTIONS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
+    "make": _make,
+    "list": _list,
+    "check": _check,
+    "replay": _replay,
+    "export": _export,
+}

@@ -1,18 +1,17 @@
 """Every subcommand with --json: one object that says what it is, and holds data instead of drawings."""
 
-import argparse
 import json
 import re
 
 import numpy as np
 import pytest
+from command_line import leaves
 from witnesses import published
 
-from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
 from fpsynth.witness import from_json, save
 
-(COMMANDS,) = (action.choices for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+COMMANDS = leaves()
 TINY = ["--terms", "4", "--no-replay", "--timeout", "10"]
 NUMPY = ["numpy:matmul:batch=4,outputs=2", *TINY, "--vectors", "50"]
 CALLS = {
@@ -33,6 +32,11 @@ CALLS = {
     "explain": [["WITNESS"]],
     "compare": [["NETWORK", "--inputs", "INPUTS", "--library", "numpy", "--batch", "1,2", "--vectors", "50"]],
     "verifiers": [[]],
+    "corpus make": [["--out", "NEW", "--count", "1", "--category", "tie"]],
+    "corpus list": [["CORPUS"]],
+    "corpus check": [["CORPUS"]],
+    "corpus replay": [["CORPUS", "--environments", "torch:batch=1"]],
+    "corpus export": [["CORPUS", "--out", "FORMS"]],
     "verify": [["--network", "NETWORK", "--box", "0:1,0:1", "--verifier", "ibp"]],
 }
 FILES = {"replay": "fpsynth-witness", "reveal": "fpsynth-reveal", "matrix": "fpsynth-matrix"}
@@ -46,7 +50,11 @@ def files(tmp_path_factory):
     np.savez(folder / "network.npz", W0=np.array([[1.0, -1.0], [0.5, 2.0]]), b0=np.zeros(2))
     np.savez(folder / "inputs.npz", inputs=np.array([[0.25, 0.5], [1.0, -1.0]]))
     np.savez(folder / "images.npz", images=np.array([[0.25, 0.5]]), labels=np.array([1]))
+    assert main(["corpus", "make", "--out", str(folder / "corpus"), "--count", "2", "--category", "tie"]) == 0
     return {
+        "CORPUS": folder / "corpus",
+        "NEW": folder / "new",
+        "FORMS": folder / "forms",
         "WITNESS": folder / "witness.json",
         "NETWORK": folder / "network.npz",
         "IMAGES": folder / "images.npz",
@@ -68,7 +76,7 @@ def texts(data):
 
 
 def printed(capsys, name, arguments, files):
-    assert main([name, *(str(files.get(word, word)) for word in arguments), "--json"]) in (0, 3, 4, 5)
+    assert main([*name.split(), *(str(files.get(word, word)) for word in arguments), "--json"]) in (0, 3, 4, 5)
     out, err = capsys.readouterr()
     assert err == ""
     return json.loads(out)
@@ -78,7 +86,7 @@ def printed(capsys, name, arguments, files):
 def test_every_command_prints_one_object_that_names_its_schema(name, files, capsys):
     for arguments in CALLS[name]:
         data = printed(capsys, name, arguments, files)
-        assert data["schema"] == FILES.get(name, f"fpsynth-{name}")
+        assert data["schema"] == FILES.get(name, f"fpsynth-{name.replace(' ', '-')}")
         assert isinstance(data["schema_version"], int)
         assert data["schema_version"] >= 1
         assert list(data)[:2] == ["schema", "schema_version"]

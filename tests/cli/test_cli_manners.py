@@ -1,6 +1,5 @@
 """Arguments as people type them: ranges below zero, near names, what makes no sense, and names that Python shares."""
 
-import argparse
 import inspect
 import io
 import sys
@@ -8,6 +7,7 @@ import threading
 import time
 
 import pytest
+from command_line import leaves
 
 import fpsynth
 from fpsynth.cli import console
@@ -16,7 +16,7 @@ from fpsynth.cli.console import Console
 from fpsynth.cli.main import main
 
 PARSER = build_parser()
-(COMMANDS,) = (action.choices for action in PARSER._actions if isinstance(action, argparse._SubParsersAction))
+COMMANDS = leaves(PARSER)
 NEEDED = {
     "reveal": ["numpy:matmul"],
     "tree": ["pairwise"],
@@ -26,6 +26,11 @@ NEEDED = {
     "explain": ["none.json"],
     "certify": ["--network", "n.npz", "--images", "i.npz", "--eps", "1"],
     "verify": ["--network", "n.npz"],
+    "corpus make": ["--out", "corpus"],
+    "corpus list": ["none"],
+    "corpus check": ["none"],
+    "corpus replay": ["none"],
+    "corpus export": ["none", "--out", "forms"],
 }
 """What a subcommand cannot do without."""
 OPTIONS = [
@@ -73,7 +78,7 @@ def test_an_empty_value_is_refused_before_anything_is_measured(name, option, cap
         raise AssertionError("a process was started")
 
     monkeypatch.setattr(Worker, "__init__", started)
-    refusal(capsys, name, *NEEDED.get(name, []), f"{option}=")
+    refusal(capsys, *name.split(), *NEEDED.get(name, []), f"{option}=")
 
 
 @pytest.mark.parametrize(
@@ -182,8 +187,8 @@ OWN = {"progress", "form", "unicode", "colour"}
 """What only Python can be asked for."""
 
 
-# of ``verifiers``, Python has the functions of ``fpsynth.verifiers.external``
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "verifiers"])
+# of ``verifiers`` and ``corpus``, Python has the functions of ``fpsynth.verifiers.external`` and ``fpsynth.corpus``
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name.split()[0] not in ("verifiers", "corpus")])
 def test_keywords_are_the_options_of_the_command_line(name):
     function = getattr(fpsynth, name)
     keywords = set(inspect.signature(function).parameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from command_line import leaves
 from divergences import classes, triple
 from profiles import SLOW
 from witnesses import published
@@ -80,15 +81,14 @@ def test_what_other_programs_read_is_not_folded(capsys):
 
 
 def test_every_subcommand_has_a_width():
-    (commands,) = (action for action in build_parser()._actions if action.dest == "subcommand")
-    assert all("--width N" in parser.format_help() for parser in commands.choices.values())
+    assert all("--width N" in parser.format_help() for parser in leaves().values())
 
 
 def test_every_help_fits_80_columns(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     parser = build_parser()
     (commands,) = (action for action in parser._actions if action.dest == "subcommand")
-    for each in (parser, *commands.choices.values()):
+    for each in (parser, *commands.choices.values(), *leaves(parser).values()):
         for line in each.format_help().splitlines():
             assert cells(line) <= 80, line
 

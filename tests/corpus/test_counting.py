@@ -128,10 +128,9 @@ def test_what_is_not_monotone_has_no_ends():
 
 def test_grids_count_floats_between_exact_ends():
     grid = grid_of(ExactBox((Fraction(1, 3), Fraction(-1, 10**50)), (Fraction(1, 2), Fraction(0))))
-    numbers = [
-        x for x in (np.float32(1 / 3), np.nextafter(np.float32(1 / 3), np.float32(1))) if Fraction(float(x)) >= Fraction(1, 3)
-    ]
-    assert grid.ends()[0] == (float(numbers[0]), 0.5)
+    near = np.float32(1 / 3)
+    least = near if Fraction(float(near)) >= Fraction(1, 3) else np.nextafter(near, np.float32(1))
+    assert grid.ends()[0] == (float(least), 0.5)
     assert grid.ends()[1] == (0.0, 0.0)
     assert grid.total == grid.lengths[0] == 0x3F000000 - int(least.view(np.uint32)) + 1
     with pytest.raises(InputError, match="no input of float32"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsynth.corpus.families.base import Draft, Drawing, Family, box_of, power, single, stack, steps
 from fpsynth.corpus.instances.data import ANY64, REAL, RUNTIME, SAT, UNSAT
@@ -91,8 +92,8 @@ def _images(drawing: Drawing, m: float, amplitude: float, size: int) -> tuple[li
     return networks, box_of([(low, steps(low, 63)) for low in starts])
 
 
-def _image_network(kernel: object, dense: Sequence[Dense], size: int) -> Network:
-    convolution = Convolution(kernel, np.zeros(len(single(kernel)), np.float32), (1, 1))
+def _image_network(kernel: NDArray[np.float32], dense: Sequence[Dense], size: int) -> Network:
+    convolution = Convolution(kernel, np.zeros(len(kernel), np.float32), (1, 1))
     nodes = [Node("conv0", convolution, (INPUT,)), Node("relu0", ReLU(), ("conv0",)), Node("flat", Flatten(), ("relu0",))]
     before = "flat"
     for k, layer in enumerate(dense, 1):

@@ -1,6 +1,6 @@
 """Lattices: rounding errors of x + B, zero over the reals, add up; only where all are largest is the input unsafe.
 
-The gradient is zero everywhere, since x + B - B - x is the same for all x wherever it is differentiated, and no ReLU of the first
+The gradient is zero everywhere, since the slopes of x + B - B and of x cancel wherever they are taken, and no ReLU of the first
 layers is anywhere near its kink at the witness: nothing leads there.
 """
 
@@ -69,6 +69,6 @@ FAMILY = Family(
     "lattice",
     "blind",
     "verifiers with gradient attacks, and complete ones",
-    "Rounding errors that are zero over the reals add up: the gradient is zero on all of the box, and no kink is near the witness.",
+    "Rounding errors, zero over the reals, add up: the gradient is zero on all of the box, and no kink is near the witness.",
     draw,
 )

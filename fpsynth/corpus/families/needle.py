@@ -1,4 +1,4 @@
-"""Needles: exactly one input of billions is unsafe; a bump narrower than an ulp carries a common mode that swallows a constant."""
+"""Needles: one input of billions is unsafe: a bump narrower than an ulp lifts a common part, which swallows a constant."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     def made(least: float) -> Network:
         return stack(*_bump(centre, limit), *_swallowed(m, least, amplitude, limit))
 
-    parameters = {"inputs": inputs, "constant": m.hex(), "amplitude": amplitude.hex(), "bits": limit or 0}
+    parameters: dict[str, int | str] = {"inputs": inputs, "constant": m.hex(), "amplitude": amplitude.hex(), "bits": limit or 0}
     return [
         Draft(made(m), box_of(ends), parameters, {REAL: UNSAT, RUNTIME: SAT}, tuple(centre)),
         Draft(
@@ -96,6 +96,6 @@ FAMILY = Family(
     "needle",
     "rare",
     "verifiers that attack, then bound",
-    "One input of the box makes a hidden sum so large that it swallows a constant: over the reals that constant cancels nowhere.",
+    "One input of the box makes a hidden sum so large that it swallows a constant, which it never does over the reals.",
     draw,
 )

@@ -49,7 +49,12 @@ def _drafts(drawing: Drawing, wrong: str, right: Sequence[str]) -> Sequence[Draf
         return _network(terms, weights, places, size, amplitude)
 
     places = _chosen(drawing, made, large, box, wrong, right)
-    parameters: dict[str, int | str] = {"terms": terms, "places": " ".join(map(str, places)), "wrong_in": wrong, "inputs": inputs}
+    parameters: dict[str, int | str] = {
+        "terms": terms,
+        "places": " ".join(map(str, places)),
+        "wrong_in": wrong,
+        "inputs": inputs,
+    }
     wanted = {REAL: UNSAT, wrong: SAT, **dict.fromkeys(right, UNSAT)}
     return [
         Draft(made(places, large), box, parameters, wanted, tuple(map(float, box.lower))),
@@ -72,9 +77,7 @@ def _network(terms: int, weights: Sequence[float], places: Places, large: float,
     return stack((first, bias), (row, [0.0]), ([[0.0], [amplitude]], [0.0, -amplitude / 2]))
 
 
-def _chosen(
-    drawing: Drawing, made: object, large: float, box: ExactBox, wrong: str, right: Sequence[str]
-) -> Places:
+def _chosen(drawing: Drawing, made: object, large: float, box: ExactBox, wrong: str, right: Sequence[str]) -> Places:
     """Places at which the revealed orders differ as wanted, tried at one corner."""
     rng, terms = drawing.rng, drawing.of(16, 24, 32, 48, 64, 20)
     corner = np.array([[float(low) for low in box.lower]])

@@ -1,11 +1,10 @@
-"""Controls of a corpus as a whole: networks drawn at random, broken over the reals or robust, with margins that nobody rounds away."""
+"""Controls of a whole corpus: networks drawn at random, broken over the reals or robust by margins that nobody rounds away."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
-
-import numpy as np
 
 from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, box_of, power, stack
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT
@@ -49,8 +48,9 @@ def _drawn(drawing: Drawing) -> tuple[Network, tuple[float, ...], Property]:
     inputs, outputs, depth = drawing.of(2, 3, 2, 4, 5), drawing.of(2, 2, 3), drawing.of(1, 2)
     sizes = [inputs, *(rng.randrange(3, 9) for _ in range(depth)), outputs]
     layers = []
-    for n, m in zip(sizes, sizes[1:], strict=False):
-        layers.append(([[_coarse(rng.gauss(0, 1)) for _ in range(n)] for _ in range(m)], [_coarse(rng.gauss(0, 0.3)) for _ in range(m)]))
+    for n, m in itertools.pairwise(sizes):
+        weights = [[_coarse(rng.gauss(0, 1)) for _ in range(n)] for _ in range(m)]
+        layers.append((weights, [_coarse(rng.gauss(0, 0.3)) for _ in range(m)]))
     network = stack(*layers)
     centre = tuple(_on_grid(rng.uniform(-1, 1)) for _ in range(inputs))
     logits = exact_logits(network, centre)
@@ -70,7 +70,7 @@ def _cube(centre: Sequence[float], radius: float) -> ExactBox:
 
 
 def _sizes(network: Network) -> dict[str, int | str]:
-    return {"widths": " ".join(str(width) for width in network.widths), "numbers": int(np.sum([a.size for a in network.arrays()]))}
+    return {"widths": " ".join(map(str, network.widths)), "numbers": network.parameter_count}
 
 
 BROKEN = Family(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fpsynth.corpus.families import absorbed, interval, last_tie, lattice, needle, ordered, plain, relu, tie, tolerance
+from fpsynth.corpus.families import absorbed, folding, interval, last_tie, lattice, needle, ordered, plain, relu, tie, tolerance
 from fpsynth.corpus.families.base import Family
 
 FAMILIES: Mapping[str, Family] = {
@@ -20,6 +20,7 @@ FAMILIES: Mapping[str, Family] = {
         absorbed.FLIP,
         relu.FAMILY,
         interval.FAMILY,
+        folding.FAMILY,
         tolerance.NARROW,
         tolerance.FLAT,
         absorbed.ROUNDING,

@@ -15,11 +15,13 @@ from fpsynth.corpus.instances import layout
 from fpsynth.corpus.instances.data import Corpus, Instance
 from fpsynth.corpus.instances.records import Fields, instance_from_json
 from fpsynth.corpus.instances.storing import rows_of
-from fpsynth.errors import InputError
+from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx import network_from_onnx
+from fpsynth.verifiers.external.outputs import assignment
+from fpsynth.verifiers.properties import Property
 from fpsynth.verifiers.vnnlib import parse_vnnlib
 from fpsynth.witness.numerals import quoted
 
@@ -48,6 +50,12 @@ def read_corpus(folder: PathLike) -> Corpus:
     _require_tables(folder, corpus, contents)
     _require_controls(folder, corpus)
     return corpus
+
+
+def require_readable(corpus: Corpus, folder: PathLike) -> None:
+    """Raise ContradictionError where what was written is not read back as it is."""
+    if read_corpus(folder) != corpus:
+        raise ContradictionError(f"{shown(folder)} is not read back as it was made")
 
 
 def _manifest(folder: PathLike) -> dict[str, Any]:
@@ -98,12 +106,16 @@ def _instance(contents: dict[str, bytes], category: str, name: str) -> Instance:
     model = _file(contents, layout.onnx(*place, "1.0"))
     if _file(contents, layout.onnx(*place, "2.0")) != model:
         raise InputError("the models of 1.0 and 2.0 differ")
-    instance = instance_from_json(_data(_file(contents, layout.meta(*place))), _network(model))
+    instance = instance_from_json(_data(_file(contents, layout.meta(*place))), network_of(model))
     if (instance.category, instance.name) != place:
         raise InputError("its record is of another instance")
     queries = {layout.vnnlib(*place, version): "real" if version == "1.0" else "float32" for version in layout.VERSIONS}
     for path, element in {**queries, layout.vnnlib_real(*place): "real"}.items():
         _require_query(instance, _text(_file(contents, path), path), element, path)
+    for version in layout.VERSIONS if instance.witness else ():
+        path = layout.counterexample(*place, version)
+        if assignment(_text(_file(contents, path), path))[0] != instance.witness:
+            raise InputError(f"{path}: is not the witness that meta.json says")
     return instance
 
 
@@ -127,7 +139,8 @@ def _data(content: bytes) -> object:
         raise InputError("meta.json is not JSON") from None
 
 
-def _network(model: bytes) -> Network:
+def network_of(model: bytes) -> Network:
+    """The network of a model.  Raises InputError for one that is not of float32, or no network."""
     network, fmt = network_from_onnx(model)
     if fmt != FLOAT32:
         raise InputError(f"the model is of {fmt}, not of float32")
@@ -143,8 +156,15 @@ def _require_query(instance: Instance, text: str, element: str, path: str) -> No
     if query.element != element or len(query.boxes) != 1:
         raise InputError(f"{path}: is not one box of {element} numbers")
     ((box, unsafe),) = query.boxes
-    if box != instance.box or set(map(frozenset, unsafe.unsafe)) != set(map(frozenset, instance.unsafe.unsafe)):
+    if box != instance.box or _meaning(unsafe) != _meaning(instance.unsafe):
         raise InputError(f"{path}: asks something else than meta.json says")
+
+
+def _meaning(unsafe: Property) -> set[frozenset[tuple[object, ...]]]:
+    """A property whatever the order of its parts."""
+    return {
+        frozenset((frozenset(one.coefficients), one.bound, one.strict) for one in conjunction) for conjunction in unsafe.unsafe
+    }
 
 
 def _require_tables(folder: PathLike, corpus: Corpus, contents: dict[str, bytes]) -> None:

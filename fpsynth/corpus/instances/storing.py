@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from fpsynth.aliases import PathLike
+from fpsynth.corpus.counterexample import counterexample_text
 from fpsynth.corpus.instances import layout
-from fpsynth.corpus.instances.data import Corpus, Instance
+from fpsynth.corpus.instances.data import RUNTIME, Corpus, Instance, Label
 from fpsynth.corpus.instances.records import instance_to_json
+from fpsynth.corpus.labels.environments import computed_from
 from fpsynth.errors import InputError
+from fpsynth.evaluators.real import exact_logits
 from fpsynth.files import write_tree
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.onnx import OPSET, onnx_bytes, require_checked
 from fpsynth.verifiers.external.writing import Dialect, written
+from fpsynth.witness.numerals import decimal_text
 from fpsynth.wording import counted
 
 ELEMENTS = {"float32": Dialect("2.0", element="float32"), "real": Dialect("2.0", element="real")}
@@ -45,15 +51,48 @@ of additions that was revealed on the machine where the corpus was made.
 
 def files_of(instance: Instance) -> dict[str, bytes]:
     """Path to contents of all files that are this instance's alone.  Raises InputError for a network that cannot be written."""
-    model = onnx_bytes(instance.network, FLOAT32, form="gemm", batch=1, opset=OPSET)
-    require_checked(model)
+    model = model_of(instance)
     place = (instance.category, instance.name)
     files = {layout.onnx(*place, version): model for version in layout.VERSIONS}
     files[layout.vnnlib(*place, "1.0")] = query(instance, ONE)
     files[layout.vnnlib(*place, "2.0")] = query(instance, ELEMENTS["float32"])
     files[layout.vnnlib_real(*place)] = query(instance, ELEMENTS["real"])
+    if instance.witness:
+        files |= {layout.counterexample(*place, version): text for version, text in _counterexamples(instance).items()}
     files[layout.meta(*place)] = _json(instance_to_json(instance))
     return files
+
+
+def model_of(instance: Instance) -> bytes:
+    """The network in ONNX.  Raises InputError where it cannot be written, or onnx's checker does not accept it."""
+    model = onnx_bytes(instance.network, FLOAT32, form="gemm", batch=1, opset=OPSET)
+    require_checked(model)
+    return model
+
+
+def _counterexamples(instance: Instance) -> dict[str, bytes]:
+    """The witness with the outputs that RUNTIME, or whoever it is a witness in, computes: as pairs, and as tensors."""
+    label = next(label for label in (instance.label(RUNTIME), *instance.labels) if label is not None and label.witness)
+    outputs = witness_outputs(instance, label)
+    network = instance.network.logits
+    tensors = _tensor("X", instance.witness, network.input_shape) + _tensor("Y", outputs, network.output_shape)
+    texts = {"1.0": counterexample_text(instance.witness, outputs), "2.0": "sat\n" + tensors}
+    return {version: text.encode("ascii") for version, text in texts.items()}
+
+
+def witness_outputs(instance: Instance, label: Label) -> tuple[float, ...]:
+    """The outputs at a label's witness: as its environment computes them, or the exact ones, rounded once."""
+    if label.computed is not None:
+        computed = computed_from(label.computed, instance.network, label.semantics)
+        row: list[float] = computed.outputs(np.array([label.witness]))[0].tolist()
+        return tuple(row)
+    return tuple(float(number) for number in exact_logits(instance.network, label.witness))
+
+
+def _tensor(name: str, numbers: Sequence[float], shape: Sequence[int]) -> str:
+    """A tensor as VNN-LIB 2.0 assigns it: its name, type and shape, and a number in each line."""
+    sizes = ",".join(map(str, (1, *shape)))
+    return "\n".join([f"{name} float32 [{sizes}]", *map(decimal_text, numbers)]) + "\n"
 
 
 def query(instance: Instance, dialect: Dialect) -> bytes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from fpsynth.corpus.instances.data import ANY, ANY64, COMPUTED, PROVED, REAL, RUNTIME, SAT, UNSAT, Density, Label
-from fpsynth.corpus.labels.environments import Environments
+from fpsynth.corpus.labels.environments import Computed, Environments
 from fpsynth.corpus.labels.margins import highest, margin, require_plain
 from fpsynth.corpus.labels.ordered import Asked, OrderedTruth, in_order
 from fpsynth.corpus.labels.points import grid_of
@@ -38,28 +38,66 @@ class Truth:
     attained: bool
 
 
-def truth(
-    network: Network, box: ExactBox, unsafe: Property, environments: Environments, known: Sequence[Sequence[float]] = ()
-) -> Truth:
-    """Every label that can be proved; ``known``: points that may be witnesses.
+def truth(asked: Asked, orders: Sequence[Computed], witness: tuple[float, ...] = ()) -> Truth:
+    """Every label that can be proved, over the reals, of all evaluations in a format, and in each order; no library is run.
 
-    Raises InputError for a property or a box that instances have not, and ContradictionError where a library gives other
-    numbers at the witness than its revealed arithmetic.
+    ``witness``: where margins are told; one that is found by default.  Raises InputError for a property that instances have
+    not.
     """
-    require_plain(unsafe)
-    grid = grid_of(box)
-    points = [tuple(point) for point in known if box.contains(point)]
-    asked = Asked(network.logits, box, unsafe, grid, points)
-    bound = least_margin(asked.network, box, unsafe)
+    require_plain(asked.unsafe)
+    bound = least_margin(asked.network, asked.box, asked.unsafe)
     everywhere = {name: _any(asked, name) for name in _FORMATS}
-    ordered = _Ordered(asked, everywhere[ANY])
-    found = [ordered.of(environments, name) for name in environments.names]
-    labels = [_real(asked, bound, [each.label.witness for each in found if each and each.label]), *everywhere.values()]
-    labels += [each.label for each in found if each]
+    known: dict[object, OrderedTruth] = {}
+    found = [_ordered(asked, computed, everywhere[ANY], known) for computed in orders]
+    labels = [_real(asked, bound, [each.label.witness for each in found if each.label]), *everywhere.values()]
+    labels += [each.label for each in found]
     kept = [label for label in labels if label is not None]
-    told = tuple(_at_witness(asked, label, witness_of(kept), environments, ordered) for label in kept)
-    densities = tuple(each.density for each in found if each)
+    at = witness or witness_of(kept)
+    told = tuple(_at_witness(asked, label, at, orders) for label in kept)
+    densities = tuple(each.density for each in found)
     return Truth(told, densities, None if bound is None else bound.least, bound is not None and bound.attained)
+
+
+def _ordered(asked: Asked, computed: Computed, any_order: Label | None, known: dict[object, OrderedTruth]) -> OrderedTruth:
+    """What is true in an order, which is asked once, however many environments have it."""
+    key = computed.network, computed.deployment
+    if key not in known:
+        known[key] = in_order(asked, computed, any_order)
+    return known[key].named(asked, computed)
+
+
+def asked_of(network: Network, box: ExactBox, unsafe: Property, known: Sequence[Sequence[float]] = ()) -> Asked:
+    """The question.  ``known``: points that may be witnesses.  Raises InputError for a box without an input of float32."""
+    return Asked(network.logits, box, unsafe, grid_of(box), [tuple(point) for point in known if box.contains(point)])
+
+
+def orders_of(network: Network, environments: Environments) -> list[Computed]:
+    """How each environment computes it; those whose order is not known for certain are left out."""
+    found = (environments.computed(network, name) for name in environments.names)
+    return [one for one in found if one is not None]
+
+
+def replayed(asked: Asked, told: Truth, orders: Sequence[Computed], environments: Environments) -> Truth:
+    """The labels with the libraries that were run at the witness.
+
+    Raises ContradictionError where one gives other numbers than its revealed order.
+    """
+    witness = witness_of(told.labels)
+    by_name = {computed.environment: computed for computed in orders}
+    labels = []
+    for label in told.labels:
+        if witness and label.semantics in by_name:
+            _require_same(asked, by_name[label.semantics], witness, environments)
+            label = replace(label, replayed=environments.versions[label.semantics])
+        labels.append(label)
+    return replace(told, labels=tuple(labels))
+
+
+def _require_same(asked: Asked, computed: Computed, witness: tuple[float, ...], environments: Environments) -> None:
+    outputs = computed.outputs(np.array([witness]))[0].tolist()
+    for row in environments.run(asked.network, computed.environment, witness):
+        if not np.array_equal(row, outputs, equal_nan=True):
+            raise ContradictionError(f"{computed.environment} gives {row} at the witness, its revealed order {outputs}")
 
 
 def witness_of(labels: Sequence[Label]) -> tuple[float, ...]:
@@ -113,43 +151,12 @@ def _box(asked: Asked, fmt: Format) -> Box:
     return outward(asked.box)
 
 
-@dataclass
-class _Ordered:
-    """What is true in the revealed orders, each of which is asked once, however many environments have it."""
-
-    asked: Asked
-    any_order: Label | None
-    found: dict[object, OrderedTruth] = field(default_factory=dict)
-
-    def of(self, environments: Environments, name: str) -> OrderedTruth | None:
-        """In one environment; None where its order is not known for certain."""
-        computed = environments.computed(self.asked.network, name)
-        if computed is None:
-            return None
-        key = computed.network, computed.deployment
-        if key not in self.found:
-            self.found[key] = in_order(self.asked, computed, self.any_order)
-        return self.found[key].named(self.asked, computed)
-
-    def outputs(self, environments: Environments, name: str, point: tuple[float, ...]) -> tuple[float, ...]:
-        """At a point, in the revealed order."""
-        computed = environments.computed(self.asked.network, name)
-        assert computed is not None
-        row: list[float] = computed.outputs(np.array([point]))[0].tolist()
-        return tuple(row)
-
-
-def _at_witness(
-    asked: Asked, label: Label, witness: tuple[float, ...], environments: Environments, ordered: _Ordered
-) -> Label:
-    """The label with its margin at the witness, and which library was run there."""
+def _at_witness(asked: Asked, label: Label, witness: tuple[float, ...], orders: Sequence[Computed]) -> Label:
+    """The label with its margin at the witness."""
     if not witness or label.semantics in _FORMATS:
         return label
     if label.semantics == REAL:
         return replace(label, margin=real_margin(asked.network, asked.unsafe, witness))
-    outputs = ordered.outputs(environments, label.semantics, witness)
-    for row in environments.run(asked.network, label.semantics, witness):
-        if not np.array_equal(row, outputs, equal_nan=True):
-            raise ContradictionError(f"{label.semantics} gives {row} at the witness, its revealed order {outputs}")
-    value = margin(asked.unsafe, outputs) if all(map(math.isfinite, outputs)) else None
-    return replace(label, margin=value, replayed=environments.versions[label.semantics])
+    computed = next(one for one in orders if one.environment == label.semantics)
+    outputs = computed.outputs(np.array([witness]))[0].tolist()
+    return replace(label, margin=margin(asked.unsafe, outputs) if all(map(math.isfinite, outputs)) else None)

@@ -1,0 +1,178 @@
+"""Check a corpus: every label is proved again, every count counted again, and other people's readers read every file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from fpsynth.aliases import PathLike
+from fpsynth.corpus.instances import layout
+from fpsynth.corpus.instances.data import REAL, RUNTIME, Corpus, Density, Instance, Label
+from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.corpus.labels.environments import Computed, computed_from
+from fpsynth.corpus.labels.labelling import Truth, asked_of, real_margin, truth
+from fpsynth.corpus.labels.margins import margin
+from fpsynth.errors import InputError, WorkerLostError
+from fpsynth.files import read_bytes_limited
+from fpsynth.networks.onnx import require_checked
+from fpsynth.packages import package_version
+from fpsynth.verifiers.external.running_onnx import run_onnx
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One instance."""
+
+    name: str
+    faults: tuple[str, ...]
+    """What is not true, a line each."""
+    left_out: tuple[str, ...] = ()
+    """What was not checked, and why."""
+
+
+@dataclass(frozen=True)
+class CorpusCheck:
+    """What came of all of them."""
+
+    corpus: Corpus
+    checked: tuple[Checked, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that was checked is true."""
+        return not any(one.faults for one in self.checked)
+
+
+def check_corpus(folder: PathLike, told: Callable[[str, int, int], None] = lambda text, done, total: None) -> CorpusCheck:
+    """Check every instance of a folder.
+
+    Raises InputError as ``read_corpus`` does: a folder whose files are not those of its manifest is not looked into further.
+    """
+    corpus = read_corpus(folder)
+    found = []
+    for number, instance in enumerate(corpus.instances):
+        told(instance.name, number, len(corpus.instances))
+        found.append(check_instance(folder, instance))
+    return CorpusCheck(corpus, tuple(found))
+
+
+def check_instance(folder: PathLike, instance: Instance) -> Checked:
+    """Prove, count and run everything that is said of one instance, from its files and the orders that it records."""
+    left_out: list[str] = []
+    faults = [*_labels(instance), *_witness(instance), *_model(folder, instance), *_runtime(folder, instance, left_out)]
+    faults += _parsed(folder, instance, left_out)
+    return Checked(instance.name, tuple(faults), tuple(left_out))
+
+
+def _labels(instance: Instance) -> Iterator[str]:
+    """What a new proof in the recorded orders says otherwise."""
+    known = [label.witness for label in instance.labels if label.witness]
+    try:
+        orders = [_order(label, instance) for label in instance.labels if label.computed is not None]
+        asked = asked_of(instance.network, instance.box, instance.unsafe, known)
+        again = truth(asked, orders, instance.witness)
+    except InputError as error:
+        yield f"its labels cannot be proved: {error}"
+        return
+    yield from _differences(instance, again)
+
+
+def _order(label: Label, instance: Instance) -> Computed:
+    assert label.computed is not None
+    return computed_from(label.computed, instance.network, label.semantics)
+
+
+def _differences(instance: Instance, again: Truth) -> Iterator[str]:
+    new = {label.semantics: label for label in again.labels}
+    for label in instance.labels:
+        other = new.get(label.semantics)
+        if other is None:
+            yield f"{label.semantics}: {label.verdict} is not proved"
+        elif _plain(label) != _plain(other):
+            yield f"{label.semantics}: {_words(label)} is recorded, {_words(other)} is proved"
+    if (instance.least, instance.attained) != (again.least, again.attained):
+        yield "the least margin over the reals is another"
+    densities = {density.semantics: density for density in again.densities}
+    for density in instance.densities:
+        found = densities.get(density.semantics)
+        if found is not None and found != density:
+            yield f"{density.semantics}: {_count(density)} are recorded, {_count(found)} are counted"
+
+
+def _plain(label: Label) -> Label:
+    """What a new proof has to say as well: not which of several witnesses, nor which library was run."""
+    return replace(label, witness=(), replayed="")
+
+
+def _words(label: Label) -> str:
+    return f"{label.verdict} ({label.basis}, margin {label.margin})"
+
+
+def _count(density: Density) -> str:
+    return f"{density.hits} of {density.samples} samples" if density.bad is None else f"{density.bad} of {density.total}"
+
+
+def _witness(instance: Instance) -> Iterator[str]:
+    """Witnesses that are none: each is evaluated by itself, in exact arithmetic or number by number in the recorded order."""
+    for label in instance.labels:
+        if label.witness and label.semantics == REAL:
+            value = real_margin(instance.network.logits, instance.unsafe, label.witness)
+            if value is None or value > 0:
+                yield "real: the witness is not unsafe in exact arithmetic"
+        elif label.witness and label.computed is not None and _margin_in_order(instance, label) > 0:
+            yield f"{label.semantics}: the witness is not unsafe by the exact interpreter"
+
+
+def _margin_in_order(instance: Instance, label: Label) -> Fraction:
+    from fpsynth.evaluators.networks import graph_logits
+    from fpsynth.formats import FLOAT32
+
+    computed = _order(label, instance)
+    return margin(instance.unsafe, graph_logits(computed.network, label.witness, FLOAT32, computed.deployment))
+
+
+def _model(folder: PathLike, instance: Instance) -> Iterator[str]:
+    """What onnx's own checker has against the models."""
+    for version in layout.VERSIONS:
+        path = os.path.join(folder, layout.onnx(instance.category, instance.name, version))
+        try:
+            require_checked(read_bytes_limited(path, 1 << 30))
+        except InputError as error:
+            yield str(error)
+
+
+def _runtime(folder: PathLike, instance: Instance, left_out: list[str]) -> Iterator[str]:
+    """Whether ONNX Runtime, run on the file, gives the recorded margin at the witness."""
+    label = instance.label(RUNTIME)
+    if label is None or not instance.witness:
+        return
+    path = os.path.join(folder, layout.onnx(instance.category, instance.name, "1.0"))
+    try:
+        ran = run_onnx(path, [instance.witness])
+    except (InputError, WorkerLostError) as error:
+        left_out.append(f"not run in ONNX Runtime: {error}")
+        return
+    if ran.points[0] != instance.witness or margin(instance.unsafe, ran.outputs[0]) != label.margin:
+        yield f"ONNX Runtime {ran.version} gives {ran.outputs[0]} at the witness: margin {label.margin} is recorded"
+
+
+def _parsed(folder: PathLike, instance: Instance, left_out: list[str]) -> Iterator[str]:
+    """What the reference parser of VNN-LIB 2.0 has against the queries."""
+    if package_version("vnnlib") is None:
+        left_out.append("the package vnnlib is not installed: its parser has not read the queries of version 2.0")
+        return
+    import vnnlib
+
+    place = (instance.category, instance.name)
+    for path in (layout.vnnlib(*place, "2.0"), layout.vnnlib_real(*place)):
+        try:
+            vnnlib.parse_query_file(os.path.join(folder, path))
+        except Exception as error:  # it has exceptions of its own kind
+            yield f"{path}: vnnlib does not read it: {' '.join(str(error).split())[:200]}"
+
+
+def faults_of(checks: Sequence[Checked]) -> list[str]:
+    """A line for each fault, with the name of its instance."""
+    return [f"{one.name}: {fault}" for one in checks for fault in one.faults]

@@ -1,0 +1,83 @@
+"""why.txt: the computation at a witness, layer by layer, exactly and as an environment computes it, where the two part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from fpsynth.corpus.instances.data import REAL, Instance, Label
+from fpsynth.corpus.labels.environments import Computed, computed_from
+from fpsynth.evaluators.deployed import node_outputs
+from fpsynth.evaluators.real import node_values
+from fpsynth.networks.network import INPUT
+from fpsynth.witness.numerals import hex_text
+
+SHOWN = 12
+"""Numbers of a layer that are shown."""
+
+
+def why(instance: Instance) -> str:
+    """The telling, in lines of ASCII; of instances without a witness only what is known of them."""
+    return "\n".join([*_head(instance), *_body(instance)]) + "\n"
+
+
+def _head(instance: Instance) -> Iterator[str]:
+    yield f"{instance.name} ({instance.category})"
+    yield instance.about
+    if instance.control_of:
+        yield f"A control of {instance.control_of}: {instance.controls}."
+    yield ""
+    for label in instance.labels:
+        margin = "" if label.margin is None else f", margin at the witness {float(label.margin):.9g}"
+        yield f"{label.semantics}: {label.verdict} ({label.basis}: {label.proof}){margin}"
+    for density in instance.densities:
+        if density.bad is not None:
+            yield f"{density.semantics}: {density.bad} of {density.total} inputs of float32 are unsafe"
+        else:
+            yield f"{density.semantics}: {density.hits} of {density.samples} sampled inputs are unsafe, of {density.total}"
+
+
+def _body(instance: Instance) -> Iterator[str]:
+    label = _told(instance)
+    if label is None or not instance.witness:
+        return
+    assert label.computed is not None
+    computed = computed_from(label.computed, instance.network, label.semantics)
+    yield ""
+    yield f"At the witness, in {label.semantics}: {label.order}"
+    yield from _steps(instance, computed)
+
+
+def _told(instance: Instance) -> Label | None:
+    """The first environment that says otherwise than the reals, else the first one."""
+    labels = [label for label in instance.labels if label.computed is not None]
+    real = instance.verdict(REAL)
+    return next((label for label in labels if label.verdict != real), labels[0] if labels else None)
+
+
+def _steps(instance: Instance, computed: Computed) -> Iterator[str]:
+    network = computed.network.logits
+    names = [node.name for node in network.nodes]
+    given = np.array(instance.witness)
+    there = node_outputs(network, given, computed.deployment)
+    exact = node_values(network, instance.witness, names)
+    yield f"input: {' '.join(map(hex_text, there[INPUT].tolist()[:SHOWN]))}"
+    parted = False
+    for name in names:
+        numbers, values = there[name].tolist(), exact[name]
+        differ = [k for k, (a, b) in enumerate(zip(numbers, values, strict=True)) if Fraction(a) != b]
+        mark = " <- the first that is rounded" if differ and not parted else ""
+        parted = parted or bool(differ)
+        yield f"{name} ({network[name].layer.kind}): {len(differ)} of {len(numbers)} numbers differ from exact ones{mark}"
+        yield from _numbers(numbers, values, differ)
+
+
+def _numbers(numbers: Sequence[float], values: Sequence[Fraction], differ: Sequence[int]) -> Iterator[str]:
+    shown = sorted(differ[:SHOWN]) if differ else range(min(len(numbers), SHOWN))
+    for k in shown:
+        exact = f", exactly {float(values[k]):.17g}" if k in differ else ""
+        yield f"  {k}: {numbers[k]:.9g} = {hex_text(numbers[k])}{exact}"
+    if len(numbers) > len(shown):
+        yield f"  and {len(numbers) - len(shown)} more"

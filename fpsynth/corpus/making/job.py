@@ -1,0 +1,78 @@
+"""Do one job: a family draws, every draft is labelled, and what does not have the wanted verdicts is drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from fpsynth.corpus.attacks.table import ATTACKS, LIMIT, attacked
+from fpsynth.corpus.attacks.target import Target
+from fpsynth.corpus.families.base import Draft, Drawing, NothingDrawnError, require_weights
+from fpsynth.corpus.instances.data import RUNTIME, SAT, Attacked, Instance
+from fpsynth.corpus.labels.environments import Environments
+from fpsynth.corpus.labels.labelling import Truth, asked_of, orders_of, replayed, truth
+from fpsynth.corpus.labels.points import grid_of
+from fpsynth.corpus.making.wanted import Job, Wanted
+
+TRIES = 20
+"""Draws for one instance before a family is passed over."""
+
+
+def done(job: Job, wanted: Wanted, environments: Environments) -> tuple[Instance, ...]:
+    """An instance and its controls.  Empty where the family has none in TRIES draws."""
+    for attempt in range(TRIES):
+        seed = job.seed(wanted, attempt)
+        drawing = Drawing(Random(seed), environments, job.number, wanted.max_weight)
+        try:
+            drafts = job.family.draw(drawing)
+            require_weights(drafts, wanted.max_weight)
+            return tuple(_labelled(job, seed, drafts, k, environments) for k in range(len(drafts)))
+        except NothingDrawnError:
+            continue
+    return ()
+
+
+def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments: Environments) -> Instance:
+    """The k-th draft as an instance.  Raises NothingDrawnError where a label is not what was wanted."""
+    draft, name = drafts[k], f"{job.family.name}_{job.number:04d}"
+    known = [draft.witness] if draft.witness else []
+    asked, orders = asked_of(draft.network, draft.box, draft.unsafe, known), orders_of(draft.network, environments)
+    told = replayed(asked, truth(asked, orders), orders, environments)
+    instance = Instance(
+        name=name if k == 0 else f"{name}_control{k}",
+        category=job.family.category,
+        family=job.family.name,
+        about=draft.about or job.family.about,
+        seed=seed,
+        parameters=dict(draft.parameters),
+        network=draft.network,
+        box=draft.box,
+        unsafe=draft.unsafe,
+        labels=told.labels,
+        least=told.least,
+        attained=told.attained,
+        densities=told.densities,
+        attacks=_attacks(draft, told, seed, environments),
+        control_of="" if k == 0 else name,
+        controls=draft.controls,
+    )
+    for semantics, verdict in draft.wanted.items():
+        if instance.verdict(semantics) != verdict:
+            raise NothingDrawnError(f"{semantics} is {instance.verdict(semantics)}, not {verdict}")
+    return instance
+
+
+def _attacks(draft: Draft, told: Truth, seed: str, environments: Environments) -> tuple[Attacked, ...]:
+    """Which attacks find what is unsafe in RUNTIME; they compute in the last environment, as attacks run in batches.
+
+    None where nothing is.
+    """
+    verdicts = {label.semantics: label.verdict for label in told.labels}
+    if verdicts.get(RUNTIME) != SAT:
+        return ()
+    judge, attacker = (environments.computed(draft.network, name) for name in (RUNTIME, environments.names[-1]))
+    if judge is None or attacker is None:
+        return ()
+    grid = grid_of(draft.box)
+    targets = ((name, Target(attacker, judge, grid, draft.unsafe, LIMIT, Random(f"{seed}/{name}"))) for name in ATTACKS)
+    return tuple(attacked(name, target) for name, target in targets)

@@ -1,0 +1,84 @@
+"""What a corpus is to hold, and the jobs that it is made in: an instance with its controls each, independent of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fpsynth.aliases import Json
+from fpsynth.corpus.families.base import Family
+from fpsynth.corpus.families.table import CATEGORIES, FAMILIES
+from fpsynth.corpus.instances.data import Instance
+from fpsynth.corpus.labels.environments import DEFAULT
+from fpsynth.errors import InputError, unknown_name
+from fpsynth.version import __version__
+
+MAX_COUNT = 100_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a corpus is to hold."""
+
+    count: int
+    seed: int
+    categories: tuple[str, ...] = CATEGORIES
+    environments: tuple[str, ...] = DEFAULT
+    max_weight: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InputError for what makes no sense."""
+        if not 1 <= self.count <= MAX_COUNT:
+            raise InputError(f"the number of instances must be from 1 to {MAX_COUNT}, not {self.count}")
+        for name in self.categories:
+            if name not in CATEGORIES:
+                raise unknown_name("category", name, CATEGORIES)
+
+    def to_json(self) -> Json:
+        """Everything on which a job depends, for ``wanted_from``."""
+        limit = None if self.max_weight is None else str(self.max_weight)
+        return {
+            "seed": self.seed,
+            "categories": list(self.categories),
+            "environments": list(self.environments),
+            "max_weight": limit,
+            "fpsynth": __version__,
+        }
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """Those of the categories."""
+        return tuple(family for family in FAMILIES.values() if family.category in self.categories)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One instance with its controls."""
+
+    family: Family
+    number: int
+    """Of the family's instances, from 0."""
+
+    def seed(self, wanted: Wanted, attempt: int) -> str:
+        """What is drawn from."""
+        return f"{wanted.seed}/{self.family.name}/{self.number}/{attempt}"
+
+
+def jobs(wanted: Wanted) -> Iterator[Job]:
+    """The families in turn, without end."""
+    number = 0
+    while True:
+        yield from (Job(family, number) for family in wanted.families)
+        number += 1
+
+
+def wanted_from(data: Json) -> Wanted:
+    """What ``Wanted.to_json`` wrote, but for the number of instances."""
+    limit = None if data["max_weight"] is None else Fraction(data["max_weight"])
+    return Wanted(1, data["seed"], tuple(data["categories"]), tuple(data["environments"]), limit)
+
+
+def in_order(instances: Sequence[Instance], wanted: Wanted) -> tuple[Instance, ...]:
+    """By category and name, each control after its instance."""
+    return tuple(sorted(instances, key=lambda one: (wanted.categories.index(one.category), one.name)))
