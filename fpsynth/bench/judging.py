@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsynth.aliases import PathLike
-from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT, Instance, Label
+from fpsynth.corpus.instances.data import ANY, ANY64, REAL, RUNTIME, SAT, UNSAT, Instance, Label
 from fpsynth.corpus.labels.environments import computed_from
 from fpsynth.corpus.labels.margins import violated
 from fpsynth.errors import InputError
@@ -78,7 +78,7 @@ def held_against(instance: Instance, semantics: str) -> Sequence[Label]:
         found = (instance.label(REAL), instance.label(RUNTIME))
         return [label for label in found if label is not None]
     if semantics == ANY:  # of every evaluation in float32: of those that are labelled, too
-        return [label for label in instance.labels if label.semantics != REAL]
+        return [label for label in instance.labels if label.semantics not in (REAL, ANY64)]
     return [label for label in instance.labels if label.semantics == semantics]
 
 

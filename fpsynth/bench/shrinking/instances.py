@@ -21,7 +21,7 @@ from fpsynth.corpus.instances.layout import MANIFEST
 from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.labels.environments import Environments
-from fpsynth.corpus.labels.labelling import truth
+from fpsynth.corpus.labels.labelling import asked_of, orders_of, replayed, truth
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
 from fpsynth.version import __version__
@@ -145,7 +145,9 @@ class StillWrong:
         if not numbers.held(candidate.network):
             return None
         try:
-            told = truth(candidate.network, candidate.box, candidate.unsafe, self.environments, candidate.points)
+            asked = asked_of(candidate.network, candidate.box, candidate.unsafe, candidate.points)
+            orders = orders_of(candidate.network, self.environments)
+            told = replayed(asked, truth(asked, orders), orders, self.environments)
         except (InputError, ContradictionError):  # a network that a library does not run, say, or a fault that is not this one
             return None
         return replace(
