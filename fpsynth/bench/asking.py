@@ -158,7 +158,8 @@ def _named(text: str | Function, arithmetics: Sequence[str]) -> list[Asked]:
     match = _LABEL.fullmatch(what)
     if match and "{onnx}" not in match[1]:
         label, what = match[1], match[2].strip()
-    return [replace(one, name=label or one.name) for one in _of_kind(label, what, arithmetics)]
+    found = _of_kind(label, what, arithmetics)
+    return [replace(one, name=f"{label}@{one.more}" if len(found) > 1 else label) if label else one for one in found]
 
 
 def _of_kind(label: str, what: str, arithmetics: Sequence[str]) -> list[Asked]:

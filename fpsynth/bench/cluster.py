@@ -46,7 +46,7 @@ def run_there(jobs: Iterable[tuple[Key, Json]], address: str, told: Told) -> Non
             return future
 
         first = [submitted(*job) for job in itertools.islice(waiting, AHEAD * threads)]
-        ended = as_completed(first)
+        ended = as_completed(first, loop=client.loop)
         try:
             for future in ended:
                 key = running.pop(future.key)

@@ -32,14 +32,15 @@ ASKED = "asked.sqlite"
 RESULT = "instance"
 """The folder with the result, a corpus of one."""
 PASSES: tuple[Pass[Candidate], ...] = (
+    structure.inputs,
     structure.layers,
     structure.outputs,
     structure.neurons,
-    structure.inputs,
     numbers.zeros,
     numbers.property_numbers,
     numbers.parameters,
     boxes.smaller,
+    numbers.shifts,
     numbers.powers,
     boxes.ends,
 )

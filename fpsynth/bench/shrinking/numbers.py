@@ -134,6 +134,51 @@ def _layer_scaled(old: Candidate, layer: int, exponent: int) -> Candidate | None
     return None if network is None else replace(old, network=network)
 
 
+def shifts(search: Search[Candidate]) -> None:
+    """Inputs and outputs are moved: so that a box begins at 0, a witness stands there, a bias or a bound is 0."""
+    for k in range(len(search.current.box.lower)):
+        old = search.current
+        for by in (old.box.lower[k], old.box.upper[k], *(Fraction(point[k]) for point in old.points)):
+            if search.consider(_input_shifted(old, k, by)):
+                break
+    for k in range(math.prod(search.current.network.output_shape)):
+        search.consider(_output_shifted(search.current, k, None))
+        for one in search.current.unsafe.inequalities:
+            factor = dict(one.coefficients).get(k)
+            if factor and search.consider(_output_shifted(search.current, k, one.bound / factor)):
+                break
+
+
+def _input_shifted(old: Candidate, k: int, by: Fraction) -> Candidate | None:
+    layers = arrays_of(old.network)
+    if layers is None or not by:
+        return None
+    (weight, bias), *others = layers
+    with np.errstate(all="ignore"):
+        network = stack_of([(weight, bias + weight[:, k] * float(by)), *others])
+    ends = [tuple(end - by * (j == k) for j, end in enumerate(side)) for side in (old.box.lower, old.box.upper)]
+    points = tuple(tuple(float(Fraction(x) - by * (j == k)) for j, x in enumerate(point)) for point in old.points)
+    return None if network is None else replace(old, network=network, box=ExactBox(*ends), points=points)
+
+
+def _output_shifted(old: Candidate, k: int, by: Fraction | None) -> Candidate | None:
+    """Output k less a number (None: its bias), and the property's bounds with it."""
+    layers = arrays_of(old.network)
+    if layers is None:
+        return None
+    *others, (weight, bias) = layers
+    less = Fraction(float(bias[k])) if by is None else by
+    if not less:
+        return None
+    bias[k] = float(Fraction(float(bias[k])) - less)
+    moved = (
+        tuple(replace(one, bound=one.bound - dict(one.coefficients).get(k, Fraction(0)) * less) for one in conjunction)
+        for conjunction in old.unsafe.unsafe
+    )
+    network = stack_of([*others, (weight, bias)])
+    return None if network is None else replace(old, network=network, unsafe=Property(tuple(moved)))
+
+
 def property_numbers(search: Search[Candidate]) -> None:
     """Fewer conjunctions, fewer inequalities in them, shorter numbers."""
     for k in reversed(range(len(search.current.unsafe.unsafe))):

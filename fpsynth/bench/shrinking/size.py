@@ -58,16 +58,19 @@ def costs(numbers: Iterable[Fraction | float]) -> int:
 
 
 def size_of(candidate: Candidate) -> tuple[object, ...]:
-    """Layers, neurons, inputs, weights that are not zero, the lengths of all numbers (theirs, of the ends of the box, of the
+    """Inputs, layers, neurons, weights that are not zero, the lengths of all numbers (theirs, of the ends of the box, of the
     property), the float32 inputs of the box; the digest makes the order total.
+
+    Inputs come first: what has one of them can be drawn, whatever else it holds.
 
     Raises InputError for a box without inputs.
     """
     network = candidate.network
     entries = [number for number in network.entries() if number]
     ends = (*candidate.box.lower, *candidate.box.upper)
+    layers, neurons, inputs = shape_of(network)
     return (
-        *shape_of(network),
+        *(inputs, layers, neurons),
         len(entries),
         costs((*entries, *ends, *_numbers(candidate.unsafe))) + len(candidate.unsafe.inequalities),
         grid_of(candidate.box).total,

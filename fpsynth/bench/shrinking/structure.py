@@ -164,31 +164,78 @@ def _hidden(known: Arrays, point: Sequence[float], layer: int) -> NDArray[np.flo
     return values
 
 
+PLACES = ("zero", "witness", "low", "high", "middle")
+"""What inputs that go are taken to be."""
+
+
 def inputs(search: Search[Candidate]) -> None:
-    """Inputs go: as if they were 0, or what they are at the witness."""
-    for constant in (False, True):
-        in_chunks(partial(_inputs, search), partial(_fewer, search, constant))
+    """Inputs go, as if they were always in one of PLACES; two become one that is their sum, or that both are."""
+    for place in PLACES:
+        in_chunks(partial(_inputs, search), partial(_fewer, search, place))
+    for together in (_summed, _tied):
+        j = 0
+        while j + 1 < _inputs(search):
+            others = range(j + 1, _inputs(search))
+            if not any(search.consider(together(search.current, j, k)) for k in others):
+                j += 1
 
 
 def _inputs(search: Search[Candidate]) -> int:
     return 0 if arrays_of(search.current.network) is None else len(search.current.box.lower)
 
 
-def _fewer(search: Search[Candidate], constant: bool, out: range) -> bool:
-    return search.consider(_fewer_inputs(search.current, out, constant))
+def _fewer(search: Search[Candidate], place: str, out: range) -> bool:
+    return search.consider(_fewer_inputs(search.current, out, place))
 
 
-def _fewer_inputs(old: Candidate, out: range, constant: bool) -> Candidate | None:
+def _fewer_inputs(old: Candidate, out: range, place: str) -> Candidate | None:
     known = arrays_of(old.network)
     keep = [k for k in range(len(old.box.lower)) if k not in out]
-    if known is None or not keep or (constant and not old.points):
+    if known is None or not keep or (place == "witness" and not old.points):
         return None
     (weight, bias), *others = known
     with np.errstate(all="ignore"):
-        given = bias + weight[:, list(out)] @ np.array(old.points[0])[list(out)] if constant else bias
+        given = bias + weight[:, list(out)] @ np.array([_taken(old, k, place) for k in out])
     low, high = (tuple(ends[k] for k in keep) for ends in (old.box.lower, old.box.upper))
     points = tuple(tuple(point[k] for k in keep) for point in old.points)
     return _stacked(old, [(weight[:, keep], given), *others], box=ExactBox(low, high), points=points)
+
+
+def _taken(old: Candidate, k: int, place: str) -> float:
+    low, high = old.box.lower[k], old.box.upper[k]
+    known = {"zero": Fraction(0), "low": low, "high": high, "middle": (low + high) / 2}
+    return old.points[0][k] if place == "witness" else float(known[place])
+
+
+def _summed(old: Candidate, j: int, k: int) -> Candidate | None:
+    """Input j stands for the sum of both, with its own weights."""
+    low, high = (ends[j] + ends[k] for ends in (old.box.lower, old.box.upper))
+    return _in_place_of(old, j, k, low, high, 0.0, 1.0)
+
+
+def _tied(old: Candidate, j: int, k: int) -> Candidate | None:
+    """Input j is read in place of both, in what their ranges have in common, or in all of its own."""
+    low, high = max(old.box.lower[j], old.box.lower[k]), min(old.box.upper[j], old.box.upper[k])
+    if low > high:
+        low, high = old.box.lower[j], old.box.upper[j]
+    return _in_place_of(old, j, k, low, high, 1.0, 0.0)
+
+
+def _in_place_of(
+    old: Candidate, j: int, k: int, low: Fraction, high: Fraction, weights: float, points: float
+) -> Candidate | None:
+    """Input k goes; what input j has of its weights, and of its numbers at the points."""
+    known = arrays_of(old.network)
+    assert known is not None
+    (weight, bias), *others = known
+    weight[:, j] += weights * weight[:, k]
+    keep = [i for i in range(len(old.box.lower)) if i != k]
+    ends = [{**dict(enumerate(side)), j: end} for side, end in ((old.box.lower, low), (old.box.upper, high))]
+    box = ExactBox(*(tuple(side[i] for i in keep) for side in ends))
+    moved = tuple(
+        tuple(float(np.float32(point[j] + points * point[k])) if i == j else point[i] for i in keep) for point in old.points
+    )
+    return _stacked(old, [(np.delete(weight, k, axis=1), bias), *others], box=box, points=moved)
 
 
 def outputs(search: Search[Candidate]) -> None:
