@@ -57,7 +57,9 @@ def corpus() -> Corpus:
             instance(where, "tie_0", tie, ends),
             instance(where, "tie_0_control1", apart, ends, control_of="tie_0"),
             instance(where, "broken_0", broken, [(0.5, 0.5 + 2.0**-8)], at_least(0.501), category="plain"),
-            instance(where, "robust_0", broken, [(0.25, 0.25 + 2.0**-8)], at_least(0.5), category="plain", control_of="broken_0"),
+            instance(
+                where, "robust_0", broken, [(0.25, 0.25 + 2.0**-8)], at_least(0.5), category="plain", control_of="broken_0"
+            ),
             instance(
                 where,
                 "narrow_0",

@@ -84,7 +84,7 @@ def test_crashes_hangs_garbage_and_gluttons_get_their_rows(folder: Path, tmp_pat
     crash = script(tmp_path, 'raise ValueError("no such layer")', "crash")
     fault = script(tmp_path, "os.kill(os.getpid(), 11)", "fault")
     hang = script(tmp_path, 'print("unsat", flush=True); time.sleep(600)', "hang")
-    garbage = script(tmp_path, 'sys.stdout.buffer.write(os.urandom(100_000))', "garbage")
+    garbage = script(tmp_path, "sys.stdout.buffer.write(os.urandom(100_000))", "garbage")
     glutton = script(tmp_path, "hold = []\nwhile True: hold.append(bytearray(os.urandom(1 << 20) * 16))", "glutton")
     thirty = script(tmp_path, "hold = bytearray(30 << 30)\nfor k in range(0, 30 << 30, 4096): hold[k] = 1", "thirty")
     timeout = script(tmp_path, 'print("timeout")', "timeout")

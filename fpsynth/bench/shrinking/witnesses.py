@@ -125,7 +125,7 @@ def _tie(witness: Witness, numbers: Numbers) -> Witness | None:
     views = tuple(
         replace(new, label=old.label, environment=old.environment) for new, old in zip(made.views, witness.views, strict=True)
     )
-    return replace(made, views=views, objective="", max_weight=witness.max_weight, provenance=_noted(witness))
+    return replace(made, views=views, objective=witness.objective, max_weight=witness.max_weight, provenance=_noted(witness))
 
 
 def _divergence(witness: Witness, numbers: Numbers) -> Witness | None:
