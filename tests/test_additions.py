@@ -94,7 +94,13 @@ PREDICATE = Addition(
         "witness/version3.schema.json": {_KINDS[0]: f"{_KINDS[0]}, opposite", _KINDS[1]: f'{_KINDS[1]}, "opposite"'},
     },
 )
-ADDITIONS = [SOLVER, QUESTION, LAYER, OPERATION, PREDICATE]
+_TIE = "        tie.FAMILY,\n"
+FAMILY = Addition(
+    "a family of instances",
+    {"corpus/families/shifted.py": "shifted.py"},
+    {"corpus/families/table.py": {"relu, tie,": "relu, shifted, tie,", _TIE: f"{_TIE}        shifted.FAMILY,\n"}},
+)
+ADDITIONS = [SOLVER, QUESTION, LAYER, OPERATION, PREDICATE, FAMILY]
 
 
 @dataclass(frozen=True)
@@ -277,3 +283,14 @@ def test_a_predicate_that_is_added_is_searched_for_and_keeps_the_contract(added:
     contract = str(ROOT / "tests" / "predicates" / "test_predicate_contract.py")
     options = ("-q", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "-k", "opposite or stands_in_the_table")
     assert re.search(r"\d\d passed", copy.python("-m", "pytest", *options, contract))
+
+
+def test_a_family_that_is_added_is_made_and_checked(added: Adding) -> None:
+    for package in ("torch", "onnxruntime"):
+        pytest.importorskip(package)
+    copy = added(FAMILY)
+    made = copy.fpsynth("corpus", "make", "--out", "corpus", "--count", "1", "--category", "shifted")
+    assert made["categories"] == [{"category": "shifted", "instances": 1, "controls": 0}]
+    (one,) = copy.fpsynth("corpus", "list", "corpus")["listed"]
+    assert (one["verdicts"]["real"], one["verdicts"]["onnxruntime:batch=1"]) == ("unsat", "sat")
+    assert copy.fpsynth("corpus", "check", "corpus")["holds"] is True

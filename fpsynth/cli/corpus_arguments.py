@@ -8,8 +8,7 @@ import textwrap
 from fpsynth.cli.codes import TEXT
 from fpsynth.cli.parser import Parser
 from fpsynth.cli.printing_arguments import add_output
-from fpsynth.corpus.families.table import CATEGORIES
-from fpsynth.corpus.labels.environments import DEFAULT
+from fpsynth.corpus.semantics import ENVIRONMENTS
 
 _COLUMNS = 80
 
@@ -39,12 +38,12 @@ def _make(parser: argparse.ArgumentParser) -> None:
         "--category",
         action="append",
         metavar="NAME",
-        help=f"one of {', '.join(CATEGORIES)}; may be given several times (default all)",
+        help="such as rare, blind or order; may be given several times (default all)",
     )
     parser.add_argument(
         "--environments",
         metavar="NAMES",
-        help=f"what instances are labelled for, with commas between them (default {','.join(DEFAULT)})",
+        help=f"what instances are labelled for, with commas between them (default {','.join(ENVIRONMENTS)})",
     )
     parser.add_argument("--max-weight", metavar="W", help="no weight or bias is larger in magnitude")
     add_output(parser)

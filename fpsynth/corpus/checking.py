@@ -18,7 +18,8 @@ from fpsynth.errors import InputError, WorkerLostError
 from fpsynth.files import read_bytes_limited
 from fpsynth.networks.onnx import require_checked
 from fpsynth.packages import package_version
-from fpsynth.verifiers.external.running_onnx import run_onnx
+from fpsynth.verifiers.external.running_onnx import run_onnx, runner
+from fpsynth.workers.process import Worker
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,21 @@ def check_corpus(folder: PathLike, told: Callable[[str, int, int], None] = lambd
     """
     corpus = read_corpus(folder)
     found = []
-    for number, instance in enumerate(corpus.instances):
-        told(instance.name, number, len(corpus.instances))
-        found.append(check_instance(folder, instance))
+    with runner() as worker:
+        for number, instance in enumerate(corpus.instances):
+            told(instance.name, number, len(corpus.instances))
+            found.append(check_instance(folder, instance, worker))
     return CorpusCheck(corpus, tuple(found))
 
 
-def check_instance(folder: PathLike, instance: Instance) -> Checked:
-    """Prove, count and run everything that is said of one instance, from its files and the orders that it records."""
+def check_instance(folder: PathLike, instance: Instance, worker: Worker | None = None) -> Checked:
+    """Prove, count and run everything that is said of one instance, from its files and the orders that it records.
+
+    ``worker``: a process that runs models (``running_onnx.runner``).
+    """
     left_out: list[str] = []
-    faults = [*_labels(instance), *_witness(instance), *_model(folder, instance), *_runtime(folder, instance, left_out)]
+    faults = [*_labels(instance), *_witness(instance), *_model(folder, instance)]
+    faults += _runtime(folder, instance, left_out, worker)
     faults += _parsed(folder, instance, left_out)
     return Checked(instance.name, tuple(faults), tuple(left_out))
 
@@ -143,14 +149,14 @@ def _model(folder: PathLike, instance: Instance) -> Iterator[str]:
             yield str(error)
 
 
-def _runtime(folder: PathLike, instance: Instance, left_out: list[str]) -> Iterator[str]:
+def _runtime(folder: PathLike, instance: Instance, left_out: list[str], worker: Worker | None) -> Iterator[str]:
     """Whether ONNX Runtime, run on the file, gives the recorded margin at the witness."""
     label = instance.label(RUNTIME)
     if label is None or not instance.witness:
         return
     path = os.path.join(folder, layout.onnx(instance.category, instance.name, "1.0"))
     try:
-        ran = run_onnx(path, [instance.witness])
+        ran = run_onnx(path, [instance.witness], worker)
     except (InputError, WorkerLostError) as error:
         left_out.append(f"not run in ONNX Runtime: {error}")
         return

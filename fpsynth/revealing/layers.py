@@ -30,6 +30,8 @@ from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.wording import counted
 
+ROWS_DIFFER = "the rows of a batch have different arithmetics; that of row 0 stands for all"
+"""A note of a layer."""
 POINTS = 64
 """Inputs that a layer, and the network, is checked on, but at least a batch of them."""
 _MOST_CLASSES = 16
@@ -296,7 +298,7 @@ class LayerWork:
         """One arithmetic for each class of channels, at all positions and in all groups."""
         own = [reveal.at(0, output).arithmetic for output in range(self.sums.classes)]
         if any(reveal.at(row, k).arithmetic != how for row in range(1, self.work.where.batch) for k, how in enumerate(own)):
-            self.notes.append("the rows of a batch have different arithmetics; that of row 0 stands for all")
+            self.notes.append(ROWS_DIFFER)
         usual = Counter(own).most_common(1)[0][0]
         found = NodeArithmetics(usual)
         for k, how in enumerate(own):

@@ -11,9 +11,11 @@ from fpsynth.corpus.families.base import BELOW, stack
 from fpsynth.corpus.labels.counting import count
 from fpsynth.corpus.labels.counting_boxes import by_boxes
 from fpsynth.corpus.labels.counting_each import enumerated
+from fpsynth.corpus.labels.counting_residues import by_residues
 from fpsynth.corpus.labels.counting_sums import by_sums
 from fpsynth.corpus.labels.enclosing import enclosed
 from fpsynth.corpus.labels.environments import Computed
+from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import Grid, floats_of, grid_of, ordinal
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
@@ -111,6 +113,45 @@ def test_sums_count_what_enumeration_counts(seed):
         if sums.bad:
             assert each.example
             assert (lambda row: row[1] <= row[0])(computed.outputs(np.array([sums.example]))[0])
+
+
+def mixed(seed):
+    """The same behind exact sums and differences of the inputs, a grid, and whether their determinant is odd."""
+    rng = random.Random(f"residues {seed}")
+    inputs, bits = rng.randrange(2, 4), rng.randrange(3, 5)
+    starts = [0.5 + rng.randrange(1 << 20) * 2.0**-24 for _ in range(inputs)]
+    places = [rng.sample(range(inputs), 2) for _ in range(inputs)]
+    rows = [[float(k == plus) - (k == minus) * rng.randrange(2) for k in range(inputs)] for plus, minus in places]
+    near = [round(sum(w * x for w, x in zip(row, starts, strict=True)) * 1024) / 1024 for row in rows]
+    layers = [(layer.weight, layer.bias) for layer in lattice(rng, inputs, bits).dense_layers]
+    length = 1 << (rng.randrange(4, 8) if inputs == 2 else rng.randrange(4, 6))
+    grid = Grid(tuple(map(ordinal, starts)), tuple(ordinal(x) + length - 1 for x in starts))
+    return stack((rows, [0.25 - x for x in near]), *layers), grid, round(np.linalg.det(rows)) % 2 == 1
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_residues_count_what_enumeration_counts(seed):
+    network, grid, odd = mixed(seed)
+    for deployment in deployments():
+        computed = Computed("test", network, deployment)
+        each, residues = enumerated(computed, grid, BELOW), by_residues(computed, grid, BELOW)
+        assert each is not None
+        if residues is not None:
+            assert odd
+            assert (residues.bad, residues.total) == (each.bad, each.total)
+            if residues.bad:
+                assert violated(BELOW, computed.outputs(np.array([residues.example])))[0]
+                assert all(low <= x <= high for (low, high), x in zip(grid.ends(), residues.example, strict=True))
+
+
+def test_residues_are_counted_often_enough():
+    """Else the test above could not fail: some are counted, with bad inputs among them, and some cannot be."""
+    counted = []
+    for seed in range(24):
+        network, grid, _ = mixed(seed)
+        counted.append(by_residues(Computed("test", network, deployments()[0]), grid, BELOW))
+    assert sum(one is not None and 0 < one.bad < one.total for one in counted) >= 3
+    assert sum(one is None for one in counted) >= 3
 
 
 def test_sums_that_are_not_exact_are_not_counted_by_them():

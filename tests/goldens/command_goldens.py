@@ -24,6 +24,7 @@ FOLDER = HERE / "commands"
 
 _REVEALS = "reveals a library, whose arithmetic depends on the machine (see reveal_goldens.py)"
 _RUNS = "runs libraries, whose results depend on the machine"
+_CORPUS = "is about a corpus, whose labels depend on the machine"
 _GIVEN = "needs a network and images of the user"
 _TWO_BATCHES = "order --a torch:linear:batch=1 --b torch:linear:batch=4 --terms 8 --predicate argmax --max-weight 1"
 LEFT_OUT = {
@@ -42,6 +43,11 @@ LEFT_OUT = {
     "verify --network n.npz --images x.npz --image 7 --eps 0.1 --verifier alpha-crown --arithmetic sound:any": _GIVEN,
     "certify --network n.npz --images x.npz --eps 0.1 --norm linf --certifier crown --out judged.jsonl": _GIVEN,
     "verifiers install maraboupy": "installs from a package index",
+    "corpus make --out hard --count 300 --seed 1": _REVEALS,
+    "corpus list hard": _CORPUS,
+    "corpus check hard": _CORPUS,
+    "corpus replay hard": _RUNS,
+    "corpus export hard --out forms": _CORPUS,
     "reveal torch:linear:device=cuda,tf32=on --terms 784 --outputs 16 --batch 1,64": "needs a GPU",
     "order --a torch:linear:batch=64,outputs=16 --only-in torch:linear:batch=64,outputs=16,device=cuda"
     " --silent numpy:matmul:batch=64,outputs=16 --terms 64 --library torch,numpy": "needs a GPU",

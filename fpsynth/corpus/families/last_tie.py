@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from fpsynth.corpus.families.base import BELOW, Draft, Drawing, Family, NothingDrawnError, box_of, power, stack, steps
-from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
+from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT
 from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import Grid, ordinal
 
 _LOOKED_AT = 1 << 15
+"""Inputs of float32 among which ties are looked for."""
+_APART = 8
+"""Ulps between the weights of a control."""
 
 
 def draw(drawing: Drawing) -> Sequence[Draft]:
@@ -40,6 +43,13 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
             parameters,
             {REAL: UNSAT, RUNTIME: UNSAT},
             controls="the same network, the box without its one tie",
+        ),
+        Draft(
+            stack(*front, ([[weight], [steps(weight, _APART)]], [0.0, 0.0])),
+            box_of([(numbers[before], numbers[-1])]),
+            {**parameters, "ulps": _APART},
+            {REAL: UNSAT, ANY: UNSAT},
+            controls="the same box, the weights further apart: no evaluation in float32 has a tie",
         ),
     ]
 

@@ -7,13 +7,16 @@ layers is anywhere near its kink at the witness: nothing leads there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, box_of, power, stack
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
 from fpsynth.networks.network import Network
 
+Layer = tuple[object, object]
 _FIRST = 24
 """Bits of a float32: inputs in [1/2, 1) are multiples of 2**-24."""
 
@@ -43,11 +46,12 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     ]
 
 
-def _network(inputs: int, bits: int, slack: int, scale: float) -> Network:
+def _network(inputs: int, bits: int, slack: int, scale: float, front: Sequence[Layer] = ()) -> Network:
     """Unsafe where the errors' sum, in units of the largest, is at least ``inputs`` less ``slack`` steps of 2**-bits."""
     identity, none, big = np.eye(inputs), np.zeros(inputs), np.full(inputs, power(bits) * scale)
     step = power(-bits)
     return stack(
+        *front,
         (np.vstack([identity, identity]), np.r_[big, none]),
         (np.eye(2 * inputs), np.r_[-big, none]),
         (np.hstack([identity, -identity]), none),
@@ -55,6 +59,48 @@ def _network(inputs: int, bits: int, slack: int, scale: float) -> Network:
         ([[power(bits)]], [-(power(bits - 1) - 1)]),
         ([[0.0], [-2.0]], [0.0, 1.0]),
     )
+
+
+def mixed(drawing: Drawing) -> Sequence[Draft]:
+    """The same behind an exact linear map of determinant 1 or -1: no neuron depends on one input alone."""
+    rng, inputs, bits = drawing.rng, drawing.of(6, 5, 8, 7), drawing.rng.randrange(4, 8)
+    slack, scale = rng.choice([0, 0, 1, 2]), power(rng.randrange(-3, 4))
+    length = 1 << rng.randrange(bits + 2, 12)
+    if drawing.max_weight is not None and drawing.max_weight < power(_FIRST - bits):
+        raise NothingDrawnError("lattices need weights that make an error 1")
+    starts = [0.5 + rng.randrange(1 << 19) * power(-_FIRST) for _ in range(inputs)]
+    box = box_of([(low * scale, (low + (length - 1) * power(-_FIRST)) * scale) for low in starts])
+    front = [_differences(inputs, scale), (_unimodular(inputs, rng), np.zeros(inputs))]
+    parameters: dict[str, int | str] = {"inputs": inputs, "bits": bits, "slack": slack, "scale": scale.hex()}
+    return [
+        Draft(_network(inputs, bits, slack, scale, front), box, parameters, {REAL: UNSAT, RUNTIME: SAT}),
+        Draft(
+            _network(inputs, bits, -1, scale, front),
+            box,
+            {**parameters, "slack": -1},
+            {REAL: UNSAT, RUNTIME: UNSAT},
+            controls="the threshold is one step above the largest sum of errors: no input is unsafe",
+        ),
+    ]
+
+
+def _differences(inputs: int, scale: float) -> Layer:
+    """x_0 - 1/2, and differences of neighbours, all lifted above zero."""
+    rows, bias = np.zeros((inputs, inputs)), np.full(inputs, 0.125 * scale)
+    rows[0, 0], bias[0] = 1, -0.5 * scale
+    for j in range(1, inputs):
+        rows[j, j - 1], rows[j, j] = 1, -1
+    return rows, bias
+
+
+def _unimodular(inputs: int, rng: Random) -> NDArray[np.float64]:
+    """A matrix of zeros and ones, two to four in a row, whose determinant is 1 or -1."""
+    while True:
+        rows = np.zeros((inputs, inputs))
+        for row in rows:
+            row[rng.sample(range(inputs), rng.randrange(2, 5))] = 1
+        if abs(round(float(np.linalg.det(rows)))) == 1:
+            return rows
 
 
 def _highest(low: float, length: int, bits: int) -> float:
@@ -71,4 +117,11 @@ FAMILY = Family(
     "verifiers with gradient attacks, and complete ones",
     "Rounding errors, zero over the reals, add up: the gradient is zero on all of the box, and no kink is near the witness.",
     draw,
+)
+MIXED = Family(
+    "mixed",
+    "blind",
+    "verifiers with any attack, and complete ones",
+    "Rounding errors, zero over the reals, add up behind a mix of the inputs: no coordinate can be improved by itself.",
+    mixed,
 )

@@ -12,6 +12,8 @@ from fpsynth.networks.network import Network
 
 _SWALLOW = 24
 """2**24 times a number swallows it: in t = 2**24 m b + m, of which m is half an ulp where b is 1."""
+_AWAY = 8
+"""Numbers of float32 between the centre and a box without it."""
 Layers = list[tuple[object, object]]
 
 
@@ -41,7 +43,20 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
             {REAL: UNSAT, RUNTIME: UNSAT},
             controls="the swallowed constant is one ulp larger, more than half an ulp: no input is unsafe",
         ),
+        Draft(
+            made(m),
+            box_of([_cut(centre[0], ends[0]), *ends[1:]]),
+            parameters,
+            {REAL: UNSAT, RUNTIME: UNSAT},
+            controls="the same network, the box cut so that its bad input is outside",
+        ),
     ]
+
+
+def _cut(centre: float, ends: tuple[float, float]) -> tuple[float, float]:
+    """The part of an interval below the centre, or that above it, and not next to it."""
+    low, high = ends
+    return (low, steps(centre, -_AWAY)) if steps(centre, -_AWAY) >= low else (steps(centre, _AWAY), high)
 
 
 def _limit(drawing: Drawing, m: float) -> int | None:

@@ -31,8 +31,8 @@ def ghost(drawing: Drawing) -> Sequence[Draft]:
 
 def _others(drawing: Drawing) -> tuple[str, ...]:
     names = tuple(name for name in drawing.environments.names if name != RUNTIME)
-    if not names or RUNTIME not in drawing.environments.names:
-        raise NothingDrawnError(f"orders are compared with {RUNTIME}: name it and another environment")
+    if not names:
+        raise NothingDrawnError(f"orders are compared with that of {RUNTIME}: name another environment")
     return names
 
 

@@ -27,6 +27,7 @@ FAMILIES: Mapping[str, Family] = {
         needle.FAMILY,
         last_tie.FAMILY,
         lattice.FAMILY,
+        lattice.MIXED,
         ordered.ORDER,
         ordered.GHOST,
         absorbed.PRECISION,

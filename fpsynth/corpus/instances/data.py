@@ -6,20 +6,28 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from fpsynth.aliases import Json
+from fpsynth.corpus.semantics import ANY, ANY64, REAL, RUNTIME
 from fpsynth.networks.network import Network
 from fpsynth.verifiers.properties import ExactBox, Property
 
-REAL = "real"
-"""The semantics of exact arithmetic: every real point of the box, nothing rounded."""
-ANY = "float32:any"
-"""Every evaluation in float32 or a wider format, rounded to nearest, in any order, fused or not, flushed or not.
+__all__ = [
+    "ANY",
+    "ANY64",
+    "BASES",
+    "COMPUTED",
+    "COUNTED",
+    "PROVED",
+    "REAL",
+    "RUNTIME",
+    "SAT",
+    "UNSAT",
+    "Attacked",
+    "Corpus",
+    "Density",
+    "Instance",
+    "Label",
+]
 
-``unsat``: in none of them is any input unsafe.  ``sat``: the witness is unsafe in all of them.
-"""
-ANY64 = "float64:any"
-"""The same of float64: what verifiers that compute in it reason about."""
-RUNTIME = "onnxruntime:batch=1"
-"""What the VNN competition judges by."""
 SAT, UNSAT = "sat", "unsat"
 PROVED, COUNTED, COMPUTED = "proved", "counted", "computed"
 """Of all of the box by exact reasoning; by accounting for every float32 in it; at the witness alone, bit for bit."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from fpsynth.corpus.labels.counting_boxes import by_boxes
 from fpsynth.corpus.labels.counting_each import Count, enumerated
+from fpsynth.corpus.labels.counting_residues import by_residues
 from fpsynth.corpus.labels.counting_sums import by_sums
 from fpsynth.corpus.labels.environments import Computed
 from fpsynth.corpus.labels.points import Grid
@@ -14,7 +15,7 @@ from fpsynth.verifiers.properties import Property
 __all__ = ["WAYS", "Count", "count"]
 
 Way = Callable[[Computed, Grid, Property], Count | None]
-WAYS: Sequence[Way] = (enumerated, by_sums, by_boxes)
+WAYS: Sequence[Way] = (enumerated, by_sums, by_residues, by_boxes)
 """From the one that trusts nothing to those that trust an argument, which tests hold against the first."""
 
 

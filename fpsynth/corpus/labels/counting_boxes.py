@@ -18,6 +18,8 @@ from fpsynth.workers.deadlines import require_time
 
 MAX_BOXES = 1 << 15
 """Boxes that are looked at before it is given up."""
+MAX_WORK = 1 << 22
+"""Numbers that the network reads in all of them together: some seconds."""
 _AT_ONCE = 1 << 10
 Ordinals = NDArray[np.int64]
 Boxes = tuple[Ordinals, Ordinals]
@@ -25,14 +27,15 @@ Boxes = tuple[Ordinals, Ordinals]
 
 
 def by_boxes(computed: Computed, grid: Grid, unsafe: Property) -> Count | None:
-    """All inputs of a grid; None where MAX_BOXES are not enough, or the network has no ends."""
+    """All inputs of a grid; None where the boxes that may be looked at are not enough, or the network has no ends."""
     waiting = [_whole(grid)]
+    limit = min(MAX_BOXES, MAX_WORK // computed.network.work)
     bad, seen, example = 0, 0, tuple[float, ...]()
     while waiting:
         require_time()
         first, last = waiting.pop()
         seen += len(first)
-        if seen > MAX_BOXES:
+        if seen > limit:
             return None
         try:
             ends = enclosed(computed, floats_of(first), floats_of(last))

@@ -9,17 +9,17 @@ from types import TracebackType
 import numpy as np
 
 from fpsynth.aliases import Floats, Json
+from fpsynth.corpus.semantics import ENVIRONMENTS
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.networks.network import Network
+from fpsynth.revealing.layers import ROWS_DIFFER
 from fpsynth.revealing.network_json import computed_from_json, computed_to_json, network_from_kept
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Deployment
 
-DEFAULT = ("onnxruntime:batch=1", "torch:batch=1", "torch:batch=64")
-"""What instances are labelled for."""
 VECTORS = 256
 """Hostile vectors on which each kernel is checked."""
 
@@ -64,7 +64,7 @@ def computed_from(data: Json, given: Network, environment: str) -> Computed:
 class Environments:
     """The environments of this machine that instances are labelled for.  A context manager: it holds processes."""
 
-    names: Sequence[str] = DEFAULT
+    names: Sequence[str] = ENVIRONMENTS
     vectors: int = VECTORS
     versions: dict[str, str] = field(default_factory=dict)
     """Of the libraries, by environment, once something was revealed there."""
@@ -76,7 +76,8 @@ class Environments:
         self._known: tuple[Network, dict[str, Computed | None]] | None = None
 
     def computed(self, network: Network, name: str) -> Computed | None:
-        """How an environment computes a network of float32; None where what was revealed does not explain all that it gives.
+        """How an environment computes a network of float32; None where what was revealed does not explain all that it gives, or
+        holds for some rows of a batch only.
 
         Raises InputError where the library is not there, or does not run the network.
         """
@@ -91,7 +92,8 @@ class Environments:
         answer = self.revealer.network(network, FLOAT32, where, vectors=self.vectors)
         reveal = network_from_kept(answer["kept"], network.logits, where, FLOAT32)
         self.versions[name] = f"{where.library} {reveal.version}"
-        return Computed(name, reveal.network, reveal.deployment) if reveal.perfect else None
+        known = reveal.perfect and not any(ROWS_DIFFER in layer.notes for layer in reveal.layers)
+        return Computed(name, reveal.network, reveal.deployment) if known else None
 
     def run(self, network: Network, name: str, point: Sequence[float]) -> tuple[tuple[float, ...], ...]:
         """What the library itself gives at a point, in every row of a batch of it."""

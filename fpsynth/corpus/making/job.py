@@ -70,9 +70,11 @@ def _attacks(draft: Draft, told: Truth, seed: str, environments: Environments) -
     verdicts = {label.semantics: label.verdict for label in told.labels}
     if verdicts.get(RUNTIME) != SAT:
         return ()
-    judge, attacker = (environments.computed(draft.network, name) for name in (RUNTIME, environments.names[-1]))
-    if judge is None or attacker is None:
+    orders = orders_of(draft.network, environments)
+    judge = next((one for one in orders if one.environment == RUNTIME), None)
+    if judge is None:
         return ()
+    attacker = orders[-1]
     grid = grid_of(draft.box)
     targets = ((name, Target(attacker, judge, grid, draft.unsafe, LIMIT, Random(f"{seed}/{name}"))) for name in ATTACKS)
     return tuple(attacked(name, target) for name, target in targets)

@@ -9,9 +9,10 @@ from fractions import Fraction
 from fpsynth.aliases import Json
 from fpsynth.corpus.families.base import Family
 from fpsynth.corpus.families.table import CATEGORIES, FAMILIES
-from fpsynth.corpus.instances.data import Instance
-from fpsynth.corpus.labels.environments import DEFAULT
+from fpsynth.corpus.instances.data import RUNTIME, Instance
+from fpsynth.corpus.semantics import ENVIRONMENTS
 from fpsynth.errors import InputError, unknown_name
+from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.version import __version__
 
 MAX_COUNT = 100_000
@@ -24,11 +25,15 @@ class Wanted:
     count: int
     seed: int
     categories: tuple[str, ...] = CATEGORIES
-    environments: tuple[str, ...] = DEFAULT
+    environments: tuple[str, ...] = ENVIRONMENTS
     max_weight: Fraction | None = None
 
     def __post_init__(self) -> None:
-        """Raises InputError for what makes no sense."""
+        """Raises InputError for what makes no sense.  Environments are called as the libraries' parser calls them."""
+        names = tuple(dict.fromkeys(str(parse_network_environment(name)) for name in self.environments))
+        object.__setattr__(self, "environments", names)
+        if RUNTIME not in names:
+            raise InputError(f"instances are judged in {RUNTIME}: name it among the environments")
         if not 1 <= self.count <= MAX_COUNT:
             raise InputError(f"the number of instances must be from 1 to {MAX_COUNT}, not {self.count}")
         for name in self.categories:

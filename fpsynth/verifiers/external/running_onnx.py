@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,13 @@ class OnnxRun:
     version: str
 
 
-def run_onnx(model: PathLike, points: Sequence[Sequence[float]]) -> OnnxRun:
-    """Run a model at each point: default options, CPU, batch 1.
+def runner() -> Worker:
+    """A process that ``run_onnx`` may ask again and again.  Use it as a context manager."""
+    return Worker("fpsynth.verifiers.external.running_onnx")
+
+
+def run_onnx(model: PathLike, points: Sequence[Sequence[float]], worker: Worker | None = None) -> OnnxRun:
+    """Run a model at each point: default options, CPU, batch 1.  ``worker``: a ``runner``; None: one for this model alone.
 
     Raises InputError for a file that cannot be read, MissingPackageError without onnxruntime, and WorkerLostError where
     ONNX Runtime refuses the model or does not answer.
@@ -40,10 +46,10 @@ def run_onnx(model: PathLike, points: Sequence[Sequence[float]]) -> OnnxRun:
     if version is None:
         raise MissingPackageError(f"onnxruntime is not installed: {how_to_install('onnxruntime')}")
     data = np.frombuffer(read_bytes_limited(model, MAX_BYTES), np.uint8)
-    with Worker("fpsynth.verifiers.external.running_onnx") as worker:
-        worker.send({"model": data, "points": np.array(points, np.float64)})
+    with runner() if worker is None else nullcontext(worker) as asked:
+        asked.send({"model": data, "points": np.array(points, np.float64)})
         try:
-            answer = worker.receive(SECONDS)
+            answer = asked.receive(SECONDS)
         except NoAnswer as lost:
             raise WorkerLostError(f"ONNX Runtime {version} did not run the model: {lost}") from None
     if "failed" in answer:

@@ -1,0 +1,156 @@
+"""Other forms: programs in C that are compiled and run, scripts that need onnxruntime alone, tellings."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+
+import pytest
+from command_line import fpsynth_here
+
+from fpsynth.corpus.exporting.export import export_corpus
+from fpsynth.corpus.exporting.programs import program_files, sequential
+from fpsynth.corpus.exporting.why import why
+from fpsynth.corpus.instances.data import RUNTIME
+from fpsynth.corpus.instances.storing import write_corpus
+from fpsynth.corpus.labels.margins import violated
+from fpsynth.corpus.labels.points import grid_of
+from fpsynth.corpus.making import Wanted, make
+from fpsynth.errors import InputError
+
+CATEGORIES = ("tie", "rare", "blind", "order", "flip", "relu", "interval", "folding", "broken")
+COMPILER = shutil.which("gcc")
+
+
+@pytest.fixture(scope="module")
+def made():
+    return make(Wanted(19, 6, CATEGORIES))
+
+
+NONDET = """
+#include <stdio.h>
+#include <stdlib.h>
+static FILE *file;
+float __VERIFIER_nondet_float(void) {
+  float number;
+  if (!file) file = fopen(getenv("NUMBERS"), "r");
+  if (fscanf(file, "%a", &number) != 1) exit(99);
+  return number;
+}
+"""
+
+
+def compiled(instance, folder, *options):
+    texts, truth = program_files(instance)
+    (folder / "program.c").write_text(texts[f"{instance.name}.c"])
+    (folder / "nondet.c").write_text(NONDET)
+    sources = [str(folder / "program.c"), str(folder / "nondet.c")]
+    command = [COMPILER, "-O2", "-ffp-contract=off", "-Werror", *options, *sources, "-o", str(folder / "program")]
+    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    return truth
+
+
+def reaches_error(folder, point):
+    """Whether the program fails its assertion for these inputs."""
+    (folder / "numbers").write_text(" ".join(float(x).hex() for x in point))
+    done = subprocess.run(
+        [str(folder / "program")], env={"NUMBERS": str(folder / "numbers")}, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode in (0, -6), done.stderr
+    assert (done.returncode == -6) == ("reach_error" in done.stderr)
+    return done.returncode == -6
+
+
+@pytest.mark.skipif(COMPILER is None, reason="there is no gcc")
+def test_programs_reach_their_error_where_and_only_where_it_is_said(made, tmp_path):
+    verdicts = set()
+    for number, instance in enumerate(made.instances):
+        if instance.category == "folding":
+            continue
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        truth = compiled(instance, folder)
+        verdicts.add(truth.label.verdict)
+        if truth.label.verdict == "sat":
+            assert reaches_error(folder, truth.label.witness)
+        points = grid_of(instance.box).drawn(20, random.Random(1))
+        wrong = violated(instance.unsafe, sequential(instance.network.logits).outputs(points))
+        for point, expected in zip(points.tolist(), wrong.tolist(), strict=True):
+            assert reaches_error(folder, point) == expected
+            assert not (expected and truth.label.verdict == "unsat")
+    assert verdicts == {"sat", "unsat"}
+
+
+@pytest.mark.skipif(COMPILER is None, reason="there is no gcc")
+def test_inputs_outside_the_box_end_before_the_assertion(made, tmp_path):
+    instance = made.named("flip_0000")
+    compiled(instance, tmp_path)
+    outside = [float(high) * 2 for high in instance.box.upper]
+    (tmp_path / "numbers").write_text(" ".join(x.hex() for x in outside))
+    done = subprocess.run(
+        [str(tmp_path / "program")], env={"NUMBERS": str(tmp_path / "numbers")}, capture_output=True, text=True
+    )
+    assert done.returncode == -6
+    assert "reach_error" not in done.stderr
+
+
+def test_tasks_say_what_the_program_does(made):
+    for instance in made.instances:
+        if instance.category == "folding":
+            with pytest.raises(InputError, match="no form as a program"):
+                program_files(instance)
+            continue
+        texts, truth = program_files(instance)
+        expected = "false" if truth.label.verdict == "sat" else "true"
+        assert f"expected_verdict: {expected}" in texts[f"{instance.name}.yml"]
+        assert f"input_files: '{instance.name}.c'" in texts[f"{instance.name}.yml"]
+        assert "ffp-contract=off" in texts[f"{instance.name}.c"]
+
+
+def test_scripts_reproduce_the_witness_with_onnxruntime_alone(made, tmp_path):
+    export_corpus(made, tmp_path / "forms", ["reproduce"])
+    scripts = sorted((tmp_path / "forms" / "reproduce").glob("*.py"))
+    assert {path.stem for path in scripts} == {one.name for one in made.instances if one.witness}
+    for script in scripts[:4]:
+        assert "fpsynth" not in script.read_text()
+        assert len(script.read_text().splitlines()) <= 16
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=100, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        unsafe = made.named(script.stem).label(RUNTIME).margin <= 0
+        assert done.stdout.splitlines()[1].startswith("unsafe" if unsafe else "safe")
+
+
+def test_tellings_say_where_the_first_number_is_rounded(made):
+    text = why(made.named("order_0000"))
+    assert "onnxruntime:batch=1: sat (counted" in text
+    assert text.count("<- the first that is rounded") == 1
+    assert "dense2 (dense): 1 of 2 numbers differ from exact ones" in text
+    assert all(why(one).isascii() for one in made.instances)
+    assert "A control of order_0000" in why(made.named("order_0000_control1"))
+
+
+def test_every_form_is_written_and_what_is_left_out_is_told(made, tmp_path):
+    write_corpus(made, tmp_path / "corpus")
+    done = fpsynth_here("corpus", "export", tmp_path / "corpus", "--out", tmp_path / "forms", "--json")
+    assert done.returncode == 0
+    told = json.loads(done.stdout)
+    folding = sum(one.category == "folding" for one in made.instances)
+    assert told["written"]["c"] == len(made.instances) - folding
+    assert told["written"]["why"] == len(made.instances)
+    assert len(told["left_out"]) == folding
+    assert (tmp_path / "forms" / "c" / "unreach-call.prp").read_text().startswith("CHECK( init(main())")
+    script = tmp_path / "forms" / "generate" / "tie" / "generate_properties.py"
+    subprocess.run([sys.executable, "-m", "py_compile", str(script)], check=True)
+
+
+def test_the_competition_s_script_makes_properties_for_a_seed(made, tmp_path):
+    from command_line import ENVIRONMENT
+
+    export_corpus(made, tmp_path / "forms", ["generate"])
+    script = tmp_path / "forms" / "generate" / "tie" / "generate_properties.py"
+    done = subprocess.run([sys.executable, str(script), "9", "2"], env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rows = (script.parent / "1.0" / "instances.csv").read_text().splitlines()
+    assert len(rows) == 2
+    assert all((script.parent / "1.0" / name).is_file() for row in rows for name in row.split(",")[:2])

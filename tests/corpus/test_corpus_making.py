@@ -1,0 +1,102 @@
+"""Making: the same bytes whatever the number of processes, and where it was killed it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from command_line import ENVIRONMENT, fpsynth_here, refused
+
+from fpsynth.corpus.instances.storing import write_corpus
+from fpsynth.corpus.making import Wanted, make
+from fpsynth.corpus.making.kept import Kept
+from fpsynth.errors import InputError
+
+ARGUMENTS = ["--count", "9", "--seed", "4", "--category", "tie", "--category", "tolerance"]
+WANTED = Wanted(9, 4, ("tie", "tolerance"))
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("making") / "corpus"
+    write_corpus(make(WANTED, workers=1), folder)
+    return files(folder)
+
+
+def test_the_number_of_processes_changes_nothing(expected, tmp_path):
+    write_corpus(make(WANTED, workers=3), tmp_path / "corpus")
+    assert files(tmp_path / "corpus") == expected
+
+
+def test_what_was_killed_goes_on_and_ends_the_same(expected, tmp_path):
+    out = tmp_path / "corpus"
+    command = [sys.executable, "-m", "fpsynth", "corpus", "make", "--out", str(out), *ARGUMENTS]
+    first = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    kept = tmp_path / ".corpus.making"
+    while len(list(kept.glob("*_*.json"))) < 2 and first.poll() is None:
+        time.sleep(0.01)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not out.exists()
+    before = {path.name: path.stat().st_mtime_ns for path in kept.glob("*_*.json")}
+    assert len(before) >= 2
+    second = subprocess.run(command, env=ENVIRONMENT, capture_output=True, timeout=300)
+    assert second.returncode == 0
+    assert files(out) == expected
+    assert not kept.exists()
+
+
+def test_jobs_that_are_kept_are_not_done_again(tmp_path):
+    wanted = Wanted(2, 4, ("tie",))
+    kept = Kept.beside(tmp_path / "corpus", wanted)
+    first = make(wanted, kept=kept)
+    times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / ".corpus.making").iterdir()}
+    assert make(wanted, kept=kept) == first
+    assert {name: (tmp_path / ".corpus.making" / name).stat().st_mtime_ns for name in times} == times
+
+
+def test_a_damaged_job_is_done_again(tmp_path):
+    wanted = Wanted(2, 4, ("tie",))
+    kept = Kept.beside(tmp_path / "corpus", wanted)
+    first = make(wanted, kept=kept)
+    (path,) = (tmp_path / ".corpus.making").glob("tie_0.json")
+    data = json.loads(path.read_text())
+    data["instances"][0]["meta"]["labels"] = 5
+    path.write_text(json.dumps(data))
+    assert make(wanted, kept=kept) == first
+
+
+def test_what_is_left_of_another_corpus_is_not_mixed_in(tmp_path):
+    Kept.beside(tmp_path / "corpus", Wanted(2, 4, ("tie",)))
+    with pytest.raises(InputError, match="left from another corpus"):
+        Kept.beside(tmp_path / "corpus", Wanted(2, 5, ("tie",)))
+    Kept.beside(tmp_path / "corpus", Wanted(3, 4, ("tie",)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--count", "0"], "from 1 to"),
+        (["--count", "-3"], "from 1 to"),
+        (["--category", "tei"], "did you mean tie"),
+        (["--environments", "torch:batch=1"], "name it among"),
+        (["--environments", ""], "needs names"),
+        (["--max-weight", "0"], "above 0"),
+        (["--max-weight", "x"], "max-weight"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(arguments, reason, tmp_path):
+    assert reason in refused(fpsynth_here("corpus", "make", "--out", tmp_path / "corpus", *arguments))
+    assert os.listdir(tmp_path) == []
+
+
+def test_families_that_cannot_be_made_are_told_of(tmp_path):
+    with pytest.raises(InputError, match="no family has an instance"):
+        make(Wanted(2, 1, ("order",), environments=("onnxruntime:batch=1",)))

@@ -1,0 +1,218 @@
+"""Every family: what it makes has the verdicts that it is for, on this machine's libraries, and its attacks fare as said."""
+
+import random
+
+import numpy as np
+import pytest
+
+from fpsynth.corpus.attacks.target import gradients, layers_of
+from fpsynth.corpus.families.base import largest
+from fpsynth.corpus.families.table import CATEGORIES, FAMILIES
+from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME
+from fpsynth.corpus.labels.environments import Environments
+from fpsynth.corpus.labels.margins import margin
+from fpsynth.corpus.labels.points import grid_of
+from fpsynth.corpus.making.job import done
+from fpsynth.corpus.making.wanted import Job, Wanted
+from fpsynth.evaluators.real import exact_logits
+
+WANTED = Wanted(1, 11)
+# real, ONNX Runtime: of the instance; of its controls
+VERDICTS = {
+    "tie": ("unsat", "sat", "unsat", "unsat"),
+    "needle": ("unsat", "sat", "unsat", "unsat", "unsat", "unsat"),
+    "last_tie": ("unsat", "sat", "unsat", "unsat", "unsat", "unsat"),
+    "lattice": ("unsat", "sat", "unsat", "unsat"),
+    "mixed": ("unsat", "sat", "unsat", "unsat"),
+    "order": ("unsat", "sat", "unsat", "unsat"),
+    "ghost": ("unsat", "unsat", "unsat", "unsat"),
+    "precision": ("unsat", "sat", "unsat", "unsat"),
+    "flip": ("unsat", "sat", "unsat", "unsat"),
+    "relu": ("unsat", "sat", "unsat", "unsat"),
+    "interval": ("unsat", "sat", "unsat", "unsat"),
+    "folding": ("unsat", "unsat", "unsat", "unsat"),
+    "narrow": ("sat", "sat", "unsat", "unsat"),
+    "flat": ("sat", "sat", "unsat", "unsat"),
+    "rounding": ("sat", "unsat", "sat", "sat"),
+    "broken": ("sat", "sat"),
+    "robust": ("unsat", "unsat"),
+}
+
+
+@pytest.fixture(scope="module")
+def environments():
+    with Environments() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def made(environments):
+    return {name: done(Job(family, 0), WANTED, environments) for name, family in FAMILIES.items()}
+
+
+def test_there_are_more_than_eight_categories():
+    assert len(CATEGORIES) >= 8
+    assert set(VERDICTS) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_instances_and_controls_have_the_verdicts_that_they_are_for(name, made):
+    verdicts = [one.verdict(semantics) for one in made[name] for semantics in (REAL, RUNTIME)]
+    assert tuple(verdicts) == VERDICTS[name]
+    first, *controls = made[name]
+    assert all(control.control_of == first.name and control.controls for control in controls)
+    assert all(one.about and one.category in CATEGORIES for one in made[name])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_environment_that_is_labelled_was_run_at_the_witness(name, made):
+    for one in made[name]:
+        for label in one.labels:
+            if label.computed is not None:
+                assert label.order
+                assert bool(label.replayed) == bool(one.witness)
+
+
+def test_needles_and_last_ties_have_one_bad_input(made):
+    for name in ("needle", "last_tie"):
+        (density,) = (d for d in made[name][0].densities if d.semantics == RUNTIME)
+        assert density.bad == 1
+        assert density.total > 1000
+
+
+def test_lattices_are_rare_and_counted(made):
+    for name in ("lattice", "mixed"):
+        (density,) = (d for d in made[name][0].densities if d.semantics == RUNTIME)
+        assert density.bad is not None
+        assert 0 < density.bad * 10**6 < density.total
+
+
+def test_orders_are_wrong_everywhere_in_one_library_and_nowhere_in_another(made):
+    for name in ("order", "ghost"):
+        one = made[name][0]
+        counts = {density.semantics: (density.bad, density.total) for density in one.densities}
+        wrong = [semantics for semantics, (bad, total) in counts.items() if bad == total]
+        right = [semantics for semantics, (bad, _) in counts.items() if bad == 0]
+        assert one.parameters["wrong_in"] in wrong
+        assert (RUNTIME in wrong) == (name == "order")
+        assert set(wrong) | set(right) == set(counts)
+
+
+def test_flips_have_margins_of_at_least_one_on_both_sides(made):
+    one = made["flip"][0]
+    assert one.least is not None
+    assert one.least >= 1
+    assert one.label(RUNTIME).margin <= -1
+
+
+def test_lattices_have_no_gradient_and_no_kink_near_the_witness(made):
+    one = made["lattice"][0]
+    layers = layers_of(one.network)
+    points = np.vstack([grid_of(one.box).drawn(500, random.Random(1)), [one.witness]]).astype(np.float32)
+    assert (gradients(layers, points, np.array([-1, 1], np.float32)) == 0).all()
+    values = points[-1:]
+    unit = np.spacing(values).max()
+    for layer in layers[:6]:  # x + B, then - B, then - x: in float32, as it runs
+        if layer is None:
+            values = np.maximum(values, 0)
+        else:
+            values = values @ layer[0].T + layer[1]
+            assert (np.abs(values) >= 8 * unit).all()
+
+
+def test_gradients_are_those_of_differences(made):
+    """Of a network whose pieces are wide: otherwise nothing could be seen of them."""
+    one = made["broken"][0]
+    layers, rng = layers_of(one.network), np.random.default_rng(0)
+    points = rng.uniform(-1, 1, (50, len(one.box.lower))).astype(np.float32)
+    found = gradients(layers, points, np.array([-1, 1] + [0] * (one.network.output_shape[0] - 2), np.float32))
+
+    def value(x):
+        for layer in layers:
+            x = np.maximum(x, 0) if layer is None else x @ layer[0].astype(np.float64).T + layer[1]
+        return x[:, 1] - x[:, 0]
+
+    for k in range(points.shape[1]):
+        shift = np.zeros(points.shape[1])
+        shift[k] = 2.0**-12
+        slopes = (value(points + shift) - value(points - shift)) / 2.0**-11
+        assert np.mean(np.abs(slopes - found[:, k]) < 1e-3) > 0.9  # a kink may lie between
+
+
+@pytest.mark.parametrize(
+    ("name", "attack", "found"),
+    [
+        ("tie", "random", True),
+        ("needle", "random", False),
+        ("needle", "gradient", False),
+        ("needle", "kinks", True),
+        ("last_tie", "corners", False),
+        ("lattice", "random", False),
+        ("lattice", "gradient", False),
+        ("lattice", "kinks", False),
+        ("mixed", "gradient", False),
+        ("mixed", "splice", False),
+        ("order", "random", False),  # it computes in torch, which is right everywhere
+        ("flip", "corners", True),
+        ("broken", "gradient", True),
+    ],
+)
+def test_attacks_find_what_they_are_known_to_find(name, attack, found, made):
+    (attacked,) = (one for one in made[name][0].attacks if one.attack == attack)
+    assert attacked.found == found
+    assert 0 < attacked.evaluations <= attacked.limit
+
+
+def test_controls_have_no_record_of_attacks_where_nothing_is_unsafe(made):
+    assert not any(one.attacks for instances in made.values() for one in instances if one.verdict(RUNTIME) == "unsat")
+
+
+def test_a_limit_on_weights_is_kept(environments):
+    wanted = Wanted(1, 3, max_weight=64)
+    for name in ("needle", "tie", "broken"):
+        instances = done(Job(FAMILIES[name], 1), wanted, environments)
+        assert instances
+        assert max(largest(one.network) for one in instances) <= 64
+
+
+def test_controls_of_needles_differ_in_one_number_by_an_ulp(made):
+    first, control, _ = made["needle"]
+    changed = [
+        (a, b)
+        for x, y in zip(first.network.arrays(), control.network.arrays(), strict=True)
+        for a, b in zip(x.reshape(-1), y.reshape(-1), strict=True)
+        if a != b
+    ]
+    ((a, b),) = changed
+    assert b == np.nextafter(a, np.float32(np.inf))
+
+
+def test_margins_are_exact(made):
+    for instances in made.values():
+        for one in instances:
+            label = one.label(REAL)
+            if one.witness and label.margin is not None:
+                assert label.margin == margin(one.unsafe, exact_logits(one.network, one.witness))
+
+
+def test_robust_and_broken_are_so_in_every_evaluation(made):
+    assert made["robust"][0].verdict(ANY) == "unsat"
+    assert made["broken"][0].verdict(ANY) == "sat"
+
+
+def test_an_order_that_holds_for_some_rows_of_a_batch_only_is_not_taken(environments, monkeypatch):
+    from dataclasses import replace
+
+    from fpsynth.corpus.families.base import stack
+    from fpsynth.corpus.labels import environments as module
+
+    network, read = stack(([[1.0], [2.0]], [0.0, 0.5])), module.network_from_kept
+    assert environments.computed(network, "torch:batch=64") is not None
+
+    def noted(*arguments):
+        reveal = read(*arguments)
+        first, *others = reveal.layers
+        return replace(reveal, layers=(replace(first, notes=(module.ROWS_DIFFER,)), *others))
+
+    monkeypatch.setattr(module, "network_from_kept", noted)
+    assert environments._computed(network, "torch:batch=64") is None
