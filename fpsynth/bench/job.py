@@ -71,8 +71,12 @@ def run_from(data: Mapping[str, Any]) -> Run:
         run = made(**{**data, "point": tuple(map(str, data["point"]))})
     except (TypeError, KeyError) as error:
         raise InputError(f"no run: {error}") from None
-    if run.column not in COLUMNS or type(run.seed) is not int or type(run.points) is not int:
-        raise InputError(f"no run: {run.column!r} is no column, or seed and points are no whole numbers")
+    texts = (run.instance, run.verifier, run.verdict, run.column, run.reason)
+    whole = (run.seed, run.points, run.left, run.memory or 0)
+    if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in whole):
+        raise InputError("no run: texts must be texts, and seed, points, memory and left whole numbers")
+    if run.column not in COLUMNS or type(run.seconds) not in (int, float) or not 0 <= run.seconds < 1e9:
+        raise InputError(f"no run: {run.column!r} is no column, or {run.seconds!r} no number of seconds")
     return run
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -128,23 +129,27 @@ class _Bench:
     verifiers: tuple[Asked, ...]
     table: JobTable
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    """Of each verifier, of the runs that were done now, judging included where nothing else is known."""
+    """Of each verifier, of all runs that are done."""
+    left: Counter[str] = field(default_factory=Counter)
+    """Of each verifier, how many runs are not done."""
+    now: Counter[str] = field(default_factory=Counter)
+    """Of each, how many were done since this began."""
 
     def go_on(self) -> None:
         """Do what is not done: seed by seed, so that an early look at the table is one at all instances."""
         finished = self.table.keys()
         for run in self.table.runs():
             self.seconds.setdefault(run.verifier, []).append(run.seconds)
-        self.left = [job for job in self._jobs() if _key(job) not in finished]
-        self.total = len(self.left) + len(finished & {_key(job) for job in self._jobs()})
-        self.begun = time.monotonic()
+        jobs = list(self._jobs())
+        waiting = [job for job in jobs if _key(job) not in finished]
+        self.total, self.begun = len(jobs), time.monotonic()
+        self.left = Counter(asked.name for _, asked, _ in waiting)
         self._told()
-        functions = [job for job in self.left if job[1].kind == "function"]
-        for job in functions:  # they live in this process, and are forked from it
-            require_time()
-            self._done(done(*job, self.request.limits))
-        others = [(_key(job), job) for job in self.left if job[1].kind != "function"]
-        requests = ((key, request_of(*job, self.request.limits)) for key, job in others)
+        for job in waiting:
+            if job[1].kind == "function":  # they live in this process, and are forked from it
+                self._done(done(*job, self.request.limits))
+        others = [job for job in waiting if job[1].kind != "function"]
+        requests = ((_key(job), request_of(*job, self.request.limits)) for job in others)
         if self.request.dask is not None:
             run_there(requests, self.request.dask, self._done)
         elif others:
@@ -156,22 +161,25 @@ class _Bench:
                 yield from ((instance, asked, seed) for asked in self.verifiers if seed in seeds_of(asked, self.request.seeds))
 
     def _done(self, run: Run) -> None:
-        require_time()
         self.table.add(run)
-        self.left = [job for job in self.left if _key(job) != run.key]
+        self.left[run.verifier] -= 1
+        self.now[run.verifier] += 1
         self.seconds.setdefault(run.verifier, []).append(run.seconds)
         self._told()
+        require_time()
 
     def _told(self) -> None:
         if self.request.progress is not None:
-            about = f", about {_words(self._estimate())} left" if self.left and self.seconds else ""
-            self.request.progress(f"runs: {self.total - len(self.left)} of {self.total}{about}")
+            left = self.left.total()
+            about = f", about {_words(self._estimate())} left" if left and self.seconds else ""
+            self.request.progress(f"runs: {self.total - left} of {self.total}{about}")
 
     def _estimate(self) -> float:
-        """Seconds: what each verifier took on average, for all that it has to do; of new ones, as the others."""
+        """Seconds: of each verifier what it took on average, of new ones what the others do; as fast as it went until now."""
         means = {name: sum(taken) / len(taken) for name, taken in self.seconds.items()}
         usual = sum(means.values()) / len(means)
-        return sum(means.get(asked.name, usual) for _, asked, _ in self.left) / self.request.jobs
+        ahead, behind = (sum(count * means.get(name, usual) for name, count in of.items()) for of in (self.left, self.now))
+        return ahead * (time.monotonic() - self.begun) / behind if behind else ahead / self.request.jobs
 
 
 def _key(job: tuple[Instance, Asked, int]) -> Key:

@@ -22,7 +22,8 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=int, default=1, metavar="N", help="runs of verifiers that may draw at random (default %(default)s)"
     )
-    _limits(parser)
+    _each(parser, "--timeout")
+    _memory(parser)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="at a time, on this machine (default %(default)s)")
     parser.add_argument("--dask", metavar="ADDRESS", help="the scheduler of a cluster of Dask that does the jobs instead")
     parser.add_argument("--form", default="text", metavar="FORM", help=f"{', '.join(FORMS)} (default %(default)s)")
@@ -42,12 +43,17 @@ def add_shrink(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the restarts (default %(default)s)")
     parser.add_argument(
-        "--budget", type=float, default=600.0, metavar="SECONDS", help="for all of this run (default %(default)g)"
+        "--timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="for all of this run; the best so far is then the result (default %(default)g)",
     )
+    _each(parser, "--each")
     parser.add_argument(
         "--restarts", type=int, default=2, metavar="N", help="searches from the start in another order (default %(default)s)"
     )
-    _limits(parser)
+    _memory(parser)
     add_output(parser)
 
 
@@ -70,14 +76,17 @@ def _verifier(parser: argparse.ArgumentParser, more: str, action: str = "store")
     )
 
 
-def _limits(parser: argparse.ArgumentParser) -> None:
+def _each(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(
-        "--timeout",
+        name,
         type=float,
         default=60.0,
         metavar="SECONDS",
         help="that a verifier has for an instance (default %(default)g)",
     )
+
+
+def _memory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory", type=float, default=8.0, metavar="GIB", help="that all its processes may hold (default %(default)g)"
     )

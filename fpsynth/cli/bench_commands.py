@@ -62,13 +62,13 @@ def shrink(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.bench.job import Limits
     from fpsynth.bench.shrinking.instances import ShrinkRequest
 
-    limits = Limits(arguments.timeout, int(arguments.memory * (1 << 30)))
+    limits = Limits(arguments.each, int(arguments.memory * (1 << 30)))
     request = ShrinkRequest(
         arguments.instance,
         arguments.out,
         seed=arguments.seed,
         restarts=arguments.restarts,
-        budget=arguments.budget,
+        budget=arguments.timeout,
         limits=limits,
         progress=console.progress,
     )

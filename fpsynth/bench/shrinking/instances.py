@@ -66,7 +66,7 @@ class ShrinkRequest:
         """Raises InputError for what makes no sense."""
         if not 0 <= self.restarts <= 1000:
             raise InputError(f"the number of restarts must be from 0 to 1000, not {self.restarts}")
-        for seconds, what in ((self.budget, "the budget"), (self.limits.timeout, "the time limit of the verifier")):
+        for seconds, what in ((self.budget, "the time limit"), (self.limits.timeout, "the time limit of the verifier")):
             if not 0 < seconds <= 1e7:
                 raise InputError(f"{what} must be above 0 s, and at most 1e7 s, not {seconds:g}")
 
@@ -86,7 +86,7 @@ class ShrunkInstance:
     """What it said then."""
     considered: int
     complete: bool
-    """Whether nothing simpler was found in the end; else the budget was used up."""
+    """Whether nothing simpler was found in the end; else the time was over."""
 
     def to_json(self) -> Json:
         """As data."""
@@ -174,7 +174,7 @@ def _may_be(instance: Instance, column: str, semantics: str) -> bool:
         return SAT in verdicts.values() and verdicts.get(REAL, UNSAT) == UNSAT and (bool(semantics) or REAL in verdicts)
     if column == FALSE_SAT:
         wanted = {semantics} if semantics else {REAL, RUNTIME}
-        return wanted <= set(verdicts) and all(verdict == UNSAT for verdict in verdicts.values())
+        return wanted <= set(verdicts)
     return True
 
 
@@ -245,7 +245,7 @@ def _wrong(problem: StillWrong, start: Candidate, instance: Instance) -> str:
                 raise InputError(f"the labels of {instance.name} cannot be proved here")
             run = replace(done(labelled, problem.verifier, problem.seed, problem.limits), instance=start.digest)
         except OutOfTimeError:
-            raise InputError("the budget is over before the verifier was asked once: give more") from None
+            raise InputError("the time is over before the verifier was asked once: give more (--timeout)") from None
         problem.table.add(run)
         problem.known[start.digest] = run
     if run.column not in WRONG:

@@ -63,7 +63,7 @@ def _sizes(sizes: Mapping[str, Json]) -> Table:
 def _ended(complete: bool, considered: int) -> str:
     if complete:
         return f"Nothing simpler was found in {considered} tries."
-    return f"The budget was over after {considered} tries: the same command goes on from there."
+    return f"The time was over after {considered} tries: the same command goes on from there."
 
 
 def _layers(network: Network) -> Iterator[str]:
