@@ -1,8 +1,9 @@
 """What an answer is worth on a labelled instance: the labels decide, and of ``sat`` the point that it names, run again.
 
-Points are those of the VNN competition (rules 2023 to 2026, section on scoring): 10 for a correct sat or unsat, -150 for a
-wrong answer, which is a sat whose counterexample is missing or does not replay in ONNX Runtime, and an unsat where a valid
-counterexample is known; 0 for unknown, timeout and error.  Of each benchmark a tool has the share of the best tool's points.
+Points are those of the VNN competition (rules of 2026, section on scoring): 10 for a correct sat or unsat, -150 for a wrong
+answer, which is a sat whose counterexample is missing or does not replay in ONNX Runtime, and an unsat where a valid
+counterexample is known; 0 for unknown, timeout and error.  Of each benchmark a tool has the share of the best tool's points,
+here at least 0.
 """
 
 from __future__ import annotations

@@ -121,9 +121,9 @@ class Scoreboard:
         return tuple(self.tally(one.name, category) for one in self.verifiers for category in categories)
 
     def share(self, tally: Tally) -> float | None:
-        """Points in percent of the best verifier's in that category, as the competition adds them up; None: none has any."""
+        """Points in percent of the best verifier's in that category, at least 0; None where none has any."""
         best = max((self.tally(one.name, tally.category).points for one in self.verifiers), default=0.0)
-        return 100 * tally.points / best if best > 0 else None
+        return max(0.0, 100 * tally.points / best) if best > 0 else None
 
     def to_json(self) -> Json:
         """Everything."""

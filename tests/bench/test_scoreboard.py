@@ -64,7 +64,7 @@ def test_counts_rates_and_points(board: Scoreboard) -> None:
     }
     assert (tie.points, tie.wrong, tie.seeds_wrong, tie.controls_right) == (-65.0, 1, 1, (1, 2))
     assert board.tally("v").points == (-150 + 10 + 10 + 0 - 150 + 0) / 2
-    assert [board.share(board.tally(name, "tie")) for name in ("v", "w")] == [-325.0, 100.0]
+    assert [board.share(board.tally(name, "tie")) for name in ("v", "w")] == [0.0, 100.0]
     data = board.to_json()
     assert data["instances"] == 3
     assert [(row["verifier"], row["category"]) for row in data["scoreboard"]] == [
