@@ -76,16 +76,16 @@ def _list(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.corpus.listing import rows, summary
 
     console.progress("reading the corpus")
-    found = read_corpus(arguments.folder)
+    corpus_read = read_corpus(arguments.folder)
     if arguments.json:
-        return DONE, {"folder": arguments.folder, **summary(found), "listed": rows(found)}
-    return DONE, "\n".join([_counts_text(found), "", *_rows_text(rows(found))])
+        return DONE, {"folder": arguments.folder, **summary(corpus_read), "listed": rows(corpus_read)}
+    return DONE, "\n".join([_counts_text(corpus_read), "", *_rows_text(rows(corpus_read))])
 
 
-def _counts_text(found: Any) -> str:
+def _counts_text(corpus_read: Any) -> str:
     from fpsynth.corpus.listing import summary
 
-    told = summary(found)
+    told = summary(corpus_read)
     lines = [f"{counted(told['instances'], 'instance')}, {told['controls']} of them controls, seed {told['seed']}"]
     lines += [f"  {one['category']:<12} {one['instances']:>5}" for one in told["categories"]]
     return "\n".join(lines)
@@ -103,15 +103,15 @@ def _rows_text(listed: list[dict[str, Any]]) -> list[str]:
 def _check(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.corpus.checking import check_corpus, faults_of
 
-    found = check_corpus(arguments.folder, _teller(console, "checking"))
-    faults = faults_of(found.checked)
-    left_out = list(dict.fromkeys(line for one in found.checked for line in one.left_out))
-    code = DONE if found.holds else UNCONFIRMED
+    result = check_corpus(arguments.folder, _teller(console, "checking"))
+    faults = faults_of(result.checked)
+    left_out = list(dict.fromkeys(line for one in result.checked for line in one.left_out))
+    code = DONE if result.holds else UNCONFIRMED
     if arguments.json:
-        told = {"instances": len(found.checked), "holds": found.holds, "faults": faults, "left_out": left_out}
+        told = {"instances": len(result.checked), "holds": result.holds, "faults": faults, "left_out": left_out}
         return code, {"folder": arguments.folder, **told}
-    verdict = "all of it is true" if found.holds else f"{counted(len(faults), 'fault')}"
-    lines = [f"{counted(len(found.checked), 'instance')} checked: {verdict}", *(f"  {line}" for line in faults)]
+    verdict = "all of it is true" if result.holds else f"{counted(len(faults), 'fault')}"
+    lines = [f"{counted(len(result.checked), 'instance')} checked: {verdict}", *(f"  {line}" for line in faults)]
     return code, "\n".join([*lines, *(f"left out: {line}" for line in left_out)])
 
 
@@ -119,18 +119,18 @@ def _replay(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.corpus.replaying import AS_LABELLED, NOT_RUN, OTHERWISE, replay_corpus
 
     names = () if arguments.environments is None else _names(arguments.environments)
-    found = replay_corpus(arguments.folder, names, _teller(console, "replaying"))
-    counts = {outcome: found.count(outcome) for outcome in (AS_LABELLED, OTHERWISE, NOT_RUN)}
-    code = DONE if found.holds else UNCONFIRMED
-    others = [run for run in found.runs if run.outcome != AS_LABELLED]
+    result = replay_corpus(arguments.folder, names, _teller(console, "replaying"))
+    counts = {outcome: result.count(outcome) for outcome in (AS_LABELLED, OTHERWISE, NOT_RUN)}
+    code = DONE if result.holds else UNCONFIRMED
+    others = [run for run in result.runs if run.outcome != AS_LABELLED]
     if arguments.json:
         return code, {
             "folder": arguments.folder,
-            "holds": found.holds,
+            "holds": result.holds,
             "counts": {outcome.replace(" ", "_"): number for outcome, number in counts.items()},
             "others": [asdict(run) for run in others],
         }
-    lines = [f"{counted(len(found.runs), 'run')} of witnesses"]
+    lines = [f"{counted(len(result.runs), 'run')} of witnesses"]
     lines += [f"  {outcome:<12} {number:>6}" for outcome, number in counts.items()]
     lines += [f"{run.instance} in {run.environment}: {run.outcome}: {run.detail}" for run in others]
     return code, "\n".join(lines)
@@ -143,8 +143,8 @@ def _export(arguments: Namespace, console: Console) -> Outcome:
     require_place(arguments.out)
     require_place(arguments.out)
     require_free(arguments.out)
-    found = read_corpus(arguments.folder)
-    counts, left_out = export_corpus(found, arguments.out, arguments.form or (), _teller(console, "exporting"))
+    corpus_read = read_corpus(arguments.folder)
+    counts, left_out = export_corpus(corpus_read, arguments.out, arguments.form or (), _teller(console, "exporting"))
     if arguments.json:
         return DONE, {"folder": arguments.folder, "out": arguments.out, "written": counts, "left_out": list(left_out)}
     lines = [f"  {form:<12} {number:>6}" for form, number in counts.items()]

@@ -52,12 +52,12 @@ def check_corpus(folder: PathLike, told: Callable[[str, int, int], None] = lambd
     Raises InputError as ``read_corpus`` does: a folder whose files are not those of its manifest is not looked into further.
     """
     corpus = read_corpus(folder)
-    found = []
+    checked = []
     with runner() as worker:
         for number, instance in enumerate(corpus.instances):
             told(instance.name, number, len(corpus.instances))
-            found.append(check_instance(folder, instance, worker))
-    return CorpusCheck(corpus, tuple(found))
+            checked.append(check_instance(folder, instance, worker))
+    return CorpusCheck(corpus, tuple(checked))
 
 
 def check_instance(folder: PathLike, instance: Instance, worker: Worker | None = None) -> Checked:
@@ -74,10 +74,10 @@ def check_instance(folder: PathLike, instance: Instance, worker: Worker | None =
 
 def _labels(instance: Instance) -> Iterator[str]:
     """What a new proof in the recorded orders says otherwise."""
-    known = [label.witness for label in instance.labels if label.witness]
+    witnesses = [label.witness for label in instance.labels if label.witness]
     try:
         orders = [_order(label, instance) for label in instance.labels if label.computed is not None]
-        asked = asked_of(instance.network, instance.box, instance.unsafe, known)
+        asked = asked_of(instance.network, instance.box, instance.unsafe, witnesses)
         again = truth(asked, orders, instance.witness)
     except InputError as error:
         yield f"its labels cannot be proved: {error}"
@@ -102,9 +102,9 @@ def _differences(instance: Instance, again: Truth) -> Iterator[str]:
         yield "the least margin over the reals is another"
     densities = {density.semantics: density for density in again.densities}
     for density in instance.densities:
-        found = densities.get(density.semantics)
-        if found is not None and found != density:
-            yield f"{density.semantics}: {_count(density)} are recorded, {_count(found)} are counted"
+        recounted = densities.get(density.semantics)
+        if recounted is not None and recounted != density:
+            yield f"{density.semantics}: {_count(density)} are recorded, {_count(recounted)} are counted"
 
 
 def _plain(label: Label) -> Label:

@@ -2,9 +2,10 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
-from mutations import check, mutated_data
+from mutations import check, mutated_data, mutated_json
 
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME
 from fpsynth.corpus.instances.reading import read_corpus
@@ -100,6 +101,24 @@ def test_damaged_records_are_refused_in_one_line_or_read_as_something_valid(made
     one = made.instances[0]
     data = json.loads(json.dumps(instance_to_json(one)))
     check("record", lambda draw: mutated_data(data, draw), lambda changed: instance_from_json(changed, one.network))
+
+
+def test_damaged_manifests_are_refused_in_one_line_or_read_as_something_valid(folder):
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+
+    def read(text):
+        path.write_text(text)
+        read_corpus(folder)
+
+    check("manifest", lambda draw: mutated_json(manifest, draw).encode("utf-8", "replace").decode(), read)
+
+
+def test_a_control_of_nothing_is_refused(made, tmp_path):
+    orphans = replace(made, instances=tuple(one for one in made.instances if one.control_of))
+    write_corpus(orphans, tmp_path / "corpus")
+    with pytest.raises(InputError, match="which is not there"):
+        read_corpus(tmp_path / "corpus")
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(made, folder):

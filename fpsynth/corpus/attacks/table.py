@@ -50,7 +50,7 @@ def kinks(target: Target) -> None:
     if layers is None:
         return
     middle = (target.ends[0] + target.ends[1]) / 2
-    places = [sorted(found) or [float(x)] for found, x in zip(_kinks(target, layers), middle, strict=True)]
+    places = [sorted(own) or [float(x)] for own, x in zip(_kinks(target, layers), middle, strict=True)]
     combinations = itertools.product(*places)
     while rows := list(itertools.islice(combinations, 512)):
         target.tried(target.inside(np.array(rows)))
@@ -59,15 +59,15 @@ def kinks(target: Target) -> None:
 def _kinks(target: Target, layers: Layers) -> list[set[float]]:
     """For each input, where the first layer of sums changes the sign of a neuron that reads it alone, and the neighbours."""
     low, high = target.ends
-    found: list[set[float]] = [set() for _ in low]
+    signs_change: list[set[float]] = [set() for _ in low]
     matrix, bias = next(layer for layer in layers if layer is not None)
     for row, b in zip(matrix, bias.tolist(), strict=True):
         (read,) = np.nonzero(row)
         if len(read) == 1:
             at = np.float32(-b / float(row[read[0]]))
             near = (np.nextafter(at, np.float32(-np.inf)), at, np.nextafter(at, np.float32(np.inf)))
-            found[read[0]] |= {float(x) for x in near if low[read[0]] <= x <= high[read[0]]}
-    return found
+            signs_change[read[0]] |= {float(x) for x in near if low[read[0]] <= x <= high[read[0]]}
+    return signs_change
 
 
 def splice(target: Target) -> None:
@@ -117,12 +117,12 @@ ATTACKS: Mapping[str, Callable[[Target], None]] = {
 
 def attacked(name: str, target: Target) -> Attacked:
     """What one attack comes to."""
-    found = False
+    hit = False
     try:
         with np.errstate(all="ignore"):
             ATTACKS[name](target)
     except Found:
-        found = True
+        hit = True
     except Spent:
         pass
-    return Attacked(name, found, target.evaluations, target.limit, target.attacker.environment)
+    return Attacked(name, hit, target.evaluations, target.limit, target.attacker.environment)

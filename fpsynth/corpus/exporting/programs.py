@@ -69,8 +69,8 @@ def verdict_of(instance: Instance) -> OrderedTruth:
     network = instance.network.logits
     if network.work > MAX_PRODUCTS:
         raise InputError(f"a program of {network.work} operations is too large")
-    known = [label.witness for label in instance.labels if label.witness]
-    truth = in_order(asked_of(network, instance.box, instance.unsafe, known), sequential(network), None)
+    witnesses = [label.witness for label in instance.labels if label.witness]
+    truth = in_order(asked_of(network, instance.box, instance.unsafe, witnesses), sequential(network), None)
     if truth.label is None:
         raise InputError("whether the program reaches its error is not known")
     return truth
@@ -148,6 +148,6 @@ def _condition(unsafe: Property, outputs: Sequence[str]) -> str:
 
 
 def _compared(one: Inequality, outputs: Sequence[str]) -> str:
-    found = comparison(one)
-    sides = (outputs[side] if isinstance(side, int) else _number(side) for side in (found.left, found.right))
+    compared = comparison(one)
+    sides = (outputs[side] if isinstance(side, int) else _number(side) for side in (compared.left, compared.right))
     return " <= ".join(sides)

@@ -70,8 +70,8 @@ def _condition(instance: Instance) -> str:
 
 
 def _sides(one: Inequality) -> Sequence[int | float]:
-    found = comparison(one)
-    return found.left, found.right
+    compared = comparison(one)
+    return compared.left, compared.right
 
 
 def generate(category: str, count: int) -> str:

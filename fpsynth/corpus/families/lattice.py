@@ -26,7 +26,7 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     rng, inputs, bits = drawing.rng, drawing.of(6, 4, 8, 3, 7, 5), drawing.rng.randrange(6, 11)
     slack = rng.choice([0, 0, 1, 3])
     scale = power(rng.randrange(-3, 4))
-    length = 1 << rng.randrange(bits + 2, 14)
+    length = 1 << rng.randrange(bits + 2, 13)
     if drawing.max_weight is not None and drawing.max_weight < power(_FIRST - bits):
         raise NothingDrawnError("lattices need weights that make an error 1")
     starts = [0.5 + rng.randrange((1 << 23) - length) * power(-_FIRST) for _ in range(inputs)]
@@ -65,7 +65,7 @@ def mixed(drawing: Drawing) -> Sequence[Draft]:
     """The same behind an exact linear map of determinant 1 or -1: no neuron depends on one input alone."""
     rng, inputs, bits = drawing.rng, drawing.of(6, 5, 8, 7), drawing.rng.randrange(4, 8)
     slack, scale = rng.choice([0, 0, 1, 2]), power(rng.randrange(-3, 4))
-    length = 1 << rng.randrange(bits + 2, 12)
+    length = 1 << rng.randrange(bits + 2, 11)
     if drawing.max_weight is not None and drawing.max_weight < power(_FIRST - bits):
         raise NothingDrawnError("lattices need weights that make an error 1")
     starts = [0.5 + rng.randrange(1 << 19) * power(-_FIRST) for _ in range(inputs)]

@@ -237,31 +237,31 @@ class Fields:
 
     def value(self, name: str, kind: type) -> Any:
         """A value of exactly that type."""
-        found = self.any(name)
-        if type(found) is not kind:
-            raise InputError(f"{self.where}: {name} must be {_KINDS[kind]}, not {quoted(found)}")
-        return found
+        value = self.any(name)
+        if type(value) is not kind:
+            raise InputError(f"{self.where}: {name} must be {_KINDS[kind]}, not {quoted(value)}")
+        return value
 
     def text(self, name: str) -> str:
         """A text that a terminal may print."""
-        found: str = self.value(name, str)
-        if not found.isprintable():
+        value: str = self.value(name, str)
+        if not value.isprintable():
             raise InputError(f"{self.where}: {name} holds characters that cannot be printed")
-        return found
+        return value
 
     def name(self, name: str) -> str:
         """A text that names a file, or part of one."""
-        found = self.text(name)
-        if not NAME.fullmatch(found):
-            raise InputError(f"{self.where}: {name} must be small letters, digits and underscores, not {quoted(found)}")
-        return found
+        value = self.text(name)
+        if not NAME.fullmatch(value):
+            raise InputError(f"{self.where}: {name} must be small letters, digits and underscores, not {quoted(value)}")
+        return value
 
     def whole(self, name: str) -> int:
         """A whole number that is not negative."""
-        found: int = self.value(name, int)
-        if found < 0:
+        value: int = self.value(name, int)
+        if value < 0:
             raise InputError(f"{self.where}: {name} must not be negative")
-        return found
+        return value
 
     def each(self, name: str) -> list[Any]:
         """A list."""
@@ -277,10 +277,10 @@ class Fields:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts."""
-        found = self.each(name)
-        if not all(isinstance(one, str) for one in found):
+        value = self.each(name)
+        if not all(isinstance(one, str) for one in value):
             raise InputError(f"{self.where}: {name} must be a list of texts")
-        return tuple(found)
+        return tuple(value)
 
     def exact(self, name: str) -> Fraction:
         """An exact number."""

@@ -47,12 +47,12 @@ def enclosed(computed: Computed, lower: Floats, upper: Floats) -> Ends:
 
 def require_monotone(deployment: Deployment) -> None:
     """Raise InputError for arithmetics that align, flush or read other formats."""
-    used = (deployment.default, *(how for _, how in deployment.layers), *(how for _, how in deployment.exceptions))
-    for how in used:
-        if how.format is None or how.alignment is not None or how.flush or how.operands is not None:
-            raise InputError(f"{how} is not known to be monotone")
-        if how.given is not None and (how.given.alignments or how.given.flush):
-            raise InputError(f"{how} is not known to be monotone")
+    exceptions = (arithmetic for _, arithmetic in (*deployment.layers, *deployment.exceptions))
+    for used in (deployment.default, *exceptions):
+        if used.format is None or used.alignment is not None or used.flush or used.operands is not None:
+            raise InputError(f"{used} is not known to be monotone")
+        if used.given is not None and (used.given.alignments or used.given.flush):
+            raise InputError(f"{used} is not known to be monotone")
 
 
 def _summed(sums: Sums, ends: Ends, deployment: Deployment, index: int) -> Ends:

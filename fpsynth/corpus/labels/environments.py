@@ -47,7 +47,7 @@ class Computed:
         return "; ".join(f"{self.network.sums[k]}: {self._layer(k)}" for k in layers)
 
     def _layer(self, k: int) -> str:
-        others = {str(how) for (layer, _), how in self.deployment.exceptions if layer == k}
+        others = {str(arithmetic) for (layer, _), arithmetic in self.deployment.exceptions if layer == k}
         return " or ".join(dict.fromkeys([str(self.deployment.of_layer(k)), *sorted(others)]))
 
     def to_json(self, given: Network) -> Json:
@@ -92,8 +92,8 @@ class Environments:
         answer = self.revealer.network(network, FLOAT32, where, vectors=self.vectors)
         reveal = network_from_kept(answer["kept"], network.logits, where, FLOAT32)
         self.versions[name] = f"{where.library} {reveal.version}"
-        known = reveal.perfect and not any(ROWS_DIFFER in layer.notes for layer in reveal.layers)
-        return Computed(name, reveal.network, reveal.deployment) if known else None
+        trusted = reveal.perfect and not any(ROWS_DIFFER in layer.notes for layer in reveal.layers)
+        return Computed(name, reveal.network, reveal.deployment) if trusted else None
 
     def run(self, network: Network, name: str, point: Sequence[float]) -> tuple[tuple[float, ...], ...]:
         """What the library itself gives at a point, in every row of a batch of it."""

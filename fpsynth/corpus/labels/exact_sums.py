@@ -21,7 +21,7 @@ from fpsynth.networks.layers import Flatten
 from fpsynth.networks.layers.structure import PADDING, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.revealing.layer_runs import up_to
-from fpsynth.sums.arithmetic import Deployment
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.workers.deadlines import require_time
 
 MAX_SUMS = 1 << 17
@@ -44,8 +44,12 @@ def after(computed: Computed, name: str) -> Computed:
 
 def later(deployment: Deployment, first: int) -> Deployment:
     """That of the layers from ``first`` on."""
-    exceptions = tuple(((layer - first, output), how) for (layer, output), how in deployment.exceptions if layer >= first)
-    return Deployment(deployment.default, exceptions, tuple((k - first, how) for k, how in deployment.layers if k >= first))
+    exceptions = tuple(
+        ((layer - first, output), arithmetic) for (layer, output), arithmetic in deployment.exceptions if layer >= first
+    )
+    return Deployment(
+        deployment.default, exceptions, tuple((k - first, arithmetic) for k, arithmetic in deployment.layers if k >= first)
+    )
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,9 @@ class Axis:
     def of(cls, numbers: Floats, units: NDArray[np.int64]) -> Axis:
         """From the values of the input and what each adds."""
         least = int(units.min())
-        found, first, counts = np.unique(units - least, return_index=True, return_counts=True)
-        axis = cls(least, [0] * (int(found[-1]) + 1), [0.0] * (int(found[-1]) + 1))
-        for place, n, k in zip(found.tolist(), counts.tolist(), first.tolist(), strict=True):
+        different, first, counts = np.unique(units - least, return_index=True, return_counts=True)
+        axis = cls(least, [0] * (int(different[-1]) + 1), [0.0] * (int(different[-1]) + 1))
+        for place, n, k in zip(different.tolist(), counts.tolist(), first.tolist(), strict=True):
             axis.counts[place], axis.first[place] = n, float(numbers[k])
         return axis
 
@@ -102,14 +106,14 @@ class Totals:
 
     def example(self, total: int) -> tuple[float, ...]:
         """An input whose sum is the ``total``-th."""
-        found: list[float] = []
+        numbers: list[float] = []
         for k in range(len(self.axes) - 1, -1, -1):
             before = Totals(self.unit, 0, self.axes[:k]).frequencies() if k else [1]
             counts = self.axes[k].counts
             own = next(a for a, n in enumerate(counts) if n and 0 <= total - a < len(before) and before[total - a])
-            found.insert(0, self.axes[k].first[own])
+            numbers.insert(0, self.axes[k].first[own])
             total -= own
-        return tuple(found)
+        return tuple(numbers)
 
 
 def is_chain(graph: Network) -> bool:
@@ -141,13 +145,13 @@ def mixing_of(graph: Network) -> tuple[str, Owners] | None:
 
 
 def _owners(sums: Sums, owners: Owners) -> Owners:
-    found = []
+    owners_after = []
     for output in range(sums.outputs):
         addends = sums.addends(output)
         weights = np.ones(len(addends.read)) if addends.weights is None else addends.weights
         read = [place for place, w in zip(addends.read.tolist(), weights.tolist(), strict=True) if w and place != PADDING]
-        found.append(frozenset[int]().union(*(owners[place] for place in read)))
-    return found
+        owners_after.append(frozenset[int]().union(*(owners[place] for place in read)))
+    return owners_after
 
 
 def _carried(structure: Selection | Rearrangement, owners: Owners) -> Owners:
@@ -224,11 +228,14 @@ def computes_exactly(deployment: Deployment, layer: int, sums: Sums) -> bool:
     """Whether a layer gives exact sums wherever every partial sum of them is a float32, and does nothing else to them."""
     if sums.normalisation is not None or sums.divisor is not None:
         return False
-    return all(
-        how.given is None and how.operands is None and how.products is None and how.alignment is None and not how.flush
-        and how.sum_format is not None and holds(how.sum_format, FLOAT32)
-        for how in {deployment.at(layer, output) for output in range(sums.outputs)}
-    )  # fmt: skip
+    return all(map(_plain, {deployment.at(layer, output) for output in range(sums.outputs)}))
+
+
+def _plain(arithmetic: Arithmetic) -> bool:
+    """Whether it reads and keeps every float32 as it is."""
+    changed = (arithmetic.given, arithmetic.operands, arithmetic.products, arithmetic.alignment)
+    within = arithmetic.sum_format is not None and holds(arithmetic.sum_format, FLOAT32)
+    return within and not arithmetic.flush and all(each is None for each in changed)
 
 
 def _dense(sums: Sums, inputs: int) -> tuple[Floats, float]:

@@ -47,34 +47,34 @@ def truth(asked: Asked, orders: Sequence[Computed], witness: tuple[float, ...] =
     require_plain(asked.unsafe)
     bound = least_margin(asked.network, asked.box, asked.unsafe)
     everywhere = {name: _any(asked, name) for name in _FORMATS}
-    known: dict[object, OrderedTruth] = {}
-    found = [_ordered(asked, computed, everywhere[ANY], known) for computed in orders]
-    labels = [_real(asked, bound, [each.label.witness for each in found if each.label]), *everywhere.values()]
-    labels += [each.label for each in found]
+    decided: dict[object, OrderedTruth] = {}
+    in_orders = [_ordered(asked, computed, everywhere[ANY], decided) for computed in orders]
+    labels = [_real(asked, bound, [each.label.witness for each in in_orders if each.label]), *everywhere.values()]
+    labels += [each.label for each in in_orders]
     kept = [label for label in labels if label is not None]
     at = witness or witness_of(kept)
     told = tuple(_at_witness(asked, label, at, orders) for label in kept)
-    densities = tuple(each.density for each in found)
+    densities = tuple(each.density for each in in_orders)
     return Truth(told, densities, None if bound is None else bound.least, bound is not None and bound.attained)
 
 
-def _ordered(asked: Asked, computed: Computed, any_order: Label | None, known: dict[object, OrderedTruth]) -> OrderedTruth:
+def _ordered(asked: Asked, computed: Computed, any_order: Label | None, decided: dict[object, OrderedTruth]) -> OrderedTruth:
     """What is true in an order, which is asked once, however many environments have it."""
     key = computed.network, computed.deployment
-    if key not in known:
-        known[key] = in_order(asked, computed, any_order)
-    return known[key].named(asked, computed)
+    if key not in decided:
+        decided[key] = in_order(asked, computed, any_order)
+    return decided[key].named(asked, computed)
 
 
-def asked_of(network: Network, box: ExactBox, unsafe: Property, known: Sequence[Sequence[float]] = ()) -> Asked:
+def asked_of(network: Network, box: ExactBox, unsafe: Property, candidates: Sequence[Sequence[float]] = ()) -> Asked:
     """The question.  ``known``: points that may be witnesses.  Raises InputError for a box without an input of float32."""
-    return Asked(network.logits, box, unsafe, grid_of(box), [tuple(point) for point in known if box.contains(point)])
+    return Asked(network.logits, box, unsafe, grid_of(box), [tuple(point) for point in candidates if box.contains(point)])
 
 
 def orders_of(network: Network, environments: Environments) -> list[Computed]:
     """How each environment computes it; those whose order is not known for certain are left out."""
-    found = (environments.computed(network, name) for name in environments.names)
-    return [one for one in found if one is not None]
+    orders = (environments.computed(network, name) for name in environments.names)
+    return [one for one in orders if one is not None]
 
 
 def replayed(asked: Asked, told: Truth, orders: Sequence[Computed], environments: Environments) -> Truth:
@@ -109,7 +109,7 @@ def witness_of(labels: Sequence[Label]) -> tuple[float, ...]:
 def _real(asked: Asked, bound: RealBound | None, others: Sequence[tuple[float, ...]]) -> Label | None:
     if bound is not None and bound.least > 0:
         return Label(REAL, UNSAT, PROVED, bound.proof)
-    for point in (*asked.known, *filter(None, others), *asked.corners):
+    for point in (*asked.candidates, *filter(None, others), *asked.corners):
         value = real_margin(asked.network, asked.unsafe, point)
         if value is not None and value <= 0:
             return Label(REAL, SAT, COMPUTED, "exact arithmetic at the witness", witness=point)
@@ -134,7 +134,7 @@ def _any_of(asked: Asked, semantics: str, fmt: Format) -> Label | None:
     judge = RelaxationVerifier("crown", sound(fmt))
     if judge.verify(asked.network, _box(asked, fmt), asked.unsafe).verdict == "unsat":
         return Label(semantics, UNSAT, PROVED, f"linear bounds with what rounding can move in any order (crown, {fmt})")
-    for point in (*asked.known, *asked.corners):
+    for point in (*asked.candidates, *asked.corners):
         bounds = RelaxationVerifier("ibp", sound(fmt)).verify(asked.network, Box(point, point), asked.unsafe).bounds
         if bounds and highest(asked.unsafe, bounds) <= 0:
             proof = f"bounds of every evaluation in {fmt} at the witness (ibp)"

@@ -37,7 +37,7 @@ class Asked:
     box: ExactBox
     unsafe: Property
     grid: Grid
-    known: Sequence[tuple[float, ...]]
+    candidates: Sequence[tuple[float, ...]]
 
     @cached_property
     def corners(self) -> tuple[tuple[float, ...], ...]:
@@ -52,7 +52,7 @@ class Asked:
 
     def worst(self, computed: Computed) -> tuple[float, ...]:
         """The first known point that is unsafe in an order; empty where none is."""
-        points = self.known
+        points = self.candidates
         wrong = violated(self.unsafe, computed.outputs(np.array(points))) if points else np.array([], bool)
         return points[int(wrong.argmax())] if wrong.any() else ()
 

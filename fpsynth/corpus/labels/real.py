@@ -40,7 +40,7 @@ class _Symbols:
 
     ends: list[tuple[Fraction, Fraction]]
     arguments: list[Form | None]
-    known: dict[Form, int] = field(default_factory=dict)
+    symbol_of: dict[Form, int] = field(default_factory=dict)
 
     def low(self, form: Form) -> Fraction:
         """A lower bound: the better of symbol by symbol, and by substitution."""
@@ -78,12 +78,12 @@ class _Symbols:
             return form
         if high <= 0:
             return Form((), _ZERO)
-        if form not in self.known:
-            symbol = self.known[form] = len(self.ends)
+        if form not in self.symbol_of:
+            symbol = self.symbol_of[form] = len(self.ends)
             self.ends.append((_ZERO, high))
             self.arguments.append(form)
             self.ends_of_argument[symbol] = (low, high)
-        return Form(((self.known[form], Fraction(1)),), _ZERO)
+        return Form(((self.symbol_of[form], Fraction(1)),), _ZERO)
 
 
 def _scaled(form: Form, factor: Fraction) -> Form:

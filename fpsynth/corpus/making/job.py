@@ -19,7 +19,8 @@ TRIES = 20
 
 
 def done(job: Job, wanted: Wanted, environments: Environments) -> tuple[Instance, ...]:
-    """An instance and its controls.  Empty where the family has none in TRIES draws."""
+    """An instance and its controls.  Raises NothingDrawnError, with the last reason, where there is none in TRIES draws."""
+    reason = ""
     for attempt in range(TRIES):
         seed = job.seed(wanted, attempt)
         drawing = Drawing(Random(seed), environments, job.number, wanted.max_weight)
@@ -27,16 +28,16 @@ def done(job: Job, wanted: Wanted, environments: Environments) -> tuple[Instance
             drafts = job.family.draw(drawing)
             require_weights(drafts, wanted.max_weight)
             return tuple(_labelled(job, seed, drafts, k, environments) for k in range(len(drafts)))
-        except NothingDrawnError:
-            continue
-    return ()
+        except NothingDrawnError as error:
+            reason = str(error)
+    raise NothingDrawnError(reason)
 
 
 def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments: Environments) -> Instance:
     """The k-th draft as an instance.  Raises NothingDrawnError where a label is not what was wanted."""
     draft, name = drafts[k], f"{job.family.name}_{job.number:04d}"
-    known = [draft.witness] if draft.witness else []
-    asked, orders = asked_of(draft.network, draft.box, draft.unsafe, known), orders_of(draft.network, environments)
+    candidates = [draft.witness] if draft.witness else []
+    asked, orders = asked_of(draft.network, draft.box, draft.unsafe, candidates), orders_of(draft.network, environments)
     told = replayed(asked, truth(asked, orders), orders, environments)
     instance = Instance(
         name=name if k == 0 else f"{name}_control{k}",

@@ -28,12 +28,14 @@ class Done:
     instances: tuple[Instance, ...]
     versions: dict[str, str] = field(default_factory=dict)
     """Of the libraries, by environment."""
+    reason: str = ""
+    """Why there are no instances."""
 
 
 def done_from(data: Json) -> Done:
-    """From {instances: [{meta, model: bytes}], versions}.  Raises InputError for anything else."""
+    """From {instances: [{meta, model: bytes}], versions, reason}.  Raises InputError for anything else."""
     made = tuple(instance_from_json(one["meta"], network_of(bytes(one["model"]))) for one in data["instances"])
-    return Done(made, data["versions"])
+    return Done(made, data["versions"], data["reason"])
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Kept:
             raise InputError(f"{shown(folder)} is left from another corpus that was to be there: remove it first")
         return kept
 
-    def found(self, job: Job) -> Done | None:
+    def kept_of(self, job: Job) -> Done | None:
         """What was kept of a job; what cannot be read is done again."""
         path = self._path(job)
         if path is None or not os.path.exists(path):

@@ -41,7 +41,7 @@ def make(wanted: Wanted, told: Told = silent, kept: Kept | None = None, workers:
             told(job.family.name, min(len(instances), wanted.count), wanted.count)
             missed = 0 if done.instances else missed + 1
             if missed == len(wanted.families):
-                raise InputError("no family has an instance with these limits, in these environments")
+                raise InputError(f"no family has an instance with these limits, in these environments: {done.reason}")
             if len(instances) >= wanted.count:
                 break
     return Corpus(in_order(instances[: wanted.count], wanted), wanted.seed, dict(sorted(versions.items())), __version__)
@@ -79,9 +79,9 @@ class _Run:
                 self._listen()
 
     def _begin(self, job: Job) -> None:
-        found = self.kept.found(job)
-        if found is not None:
-            self.ready[_key(job)] = found
+        done = self.kept.kept_of(job)
+        if done is not None:
+            self.ready[_key(job)] = done
 
     def _hand_out(self, waiting: list[Job]) -> None:
         """Give the next jobs to processes that have none, of which more are started as long as there may be."""
