@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -115,6 +115,8 @@ class StillWrong:
     environments: Environments
     seed: int
     column: str = ""
+    before: Mapping[str, str] = field(default_factory=dict)
+    """The verdicts of what is shrunk, by semantics."""
     known: dict[str, Run] = field(default_factory=dict)
     """By the digest of a candidate."""
 
@@ -136,7 +138,7 @@ class StillWrong:
 
     def _asked(self, candidate: Candidate, digest: str) -> Run:
         instance = self.labelled(candidate)
-        if instance is None or not _may_be(instance, self.column, self.verifier.semantics):
+        if instance is None or not _may_be(instance, self.column, self.verifier.semantics, self.before):
             return _unproved(digest, self.verifier.name, self.seed)
         verdict = SAT if self.column == FALSE_SAT else UNSAT
         return replace(done(instance, self.verifier, self.seed, self.limits, verdict), instance=digest)
@@ -164,18 +166,24 @@ class StillWrong:
         )
 
 
-def _may_be(instance: Instance, column: str, semantics: str) -> bool:
-    """Whether the labels are such that an answer can fall into the column: else nobody needs to be asked."""
-    labels = held_against(instance, semantics)
-    verdicts = {label.semantics: label.verdict for label in labels}
+def _may_be(instance: Instance, column: str, semantics: str, before: Mapping[str, str]) -> bool:
+    """Whether the labels are such that an answer can fall into the column: else nobody needs to be asked.
+
+    ``before``: the verdicts at the start.  A false ``sat`` is shrunk on instances of the same verdicts: what was false on a
+    robust one is to be so on a robust one.
+    """
+    verdicts = _verdicts(instance, semantics)
     if column == FALSE_OVER_REALS:
         return verdicts.get(REAL) == SAT
     if column == FALSE_IN_FLOAT:
         return SAT in verdicts.values() and verdicts.get(REAL, UNSAT) == UNSAT and (bool(semantics) or REAL in verdicts)
-    if column == FALSE_SAT:
-        wanted = {semantics} if semantics else {REAL, RUNTIME}
-        return wanted <= set(verdicts)
-    return True
+    return verdicts == before
+
+
+def _verdicts(instance: Instance, semantics: str) -> dict[str, str]:
+    """Semantics to verdict, of the labels that answers are held against and that are made here."""
+    labels = held_against(instance, semantics)
+    return {label.semantics: label.verdict for label in labels if label.semantics in (REAL, RUNTIME, semantics)}
 
 
 def _unproved(digest: str, verifier: str, seed: int) -> Run:
@@ -215,6 +223,7 @@ def shrink_instance(request: ShrinkRequest, verifier: Asked) -> ShrunkInstance:
     with JobTable(place, settings, (verifier,)) as table, Environments(names) as environments:
         known = {run.instance: run for run in table.runs()}
         problem = StillWrong(verifier, _template(instance), request.limits, table, environments, request.seed, known=known)
+        problem.before = _verdicts(instance, verifier.semantics)
         with within(request.budget):
             problem.column = _wrong(problem, start, instance)
             result = shrunk(

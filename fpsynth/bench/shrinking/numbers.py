@@ -11,7 +11,8 @@ import numpy as np
 
 from fpsynth.bench.shrinking.search import Search, in_chunks
 from fpsynth.bench.shrinking.size import Candidate, cost
-from fpsynth.bench.shrinking.structure import arrays_of, stack_of
+from fpsynth.bench.shrinking.stacks import arrays_of, stack_of
+from fpsynth.errors import InputError
 from fpsynth.networks.network import Network, with_numbers
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
 
@@ -42,15 +43,18 @@ def shorter_exact(number: Fraction) -> Iterator[Fraction]:
             yield other
 
 
-def held(network: Network, fits: Callable[[float], bool] = lambda number: float(np.float32(number)) == number) -> bool:
-    """Whether every parameter is a finite number of the format."""
-    return all(math.isfinite(number) and fits(number) for number in network.entries())
+def held(network: Network) -> bool:
+    """Whether every parameter is a finite number of float32."""
+    return all(math.isfinite(number) and float(np.float32(number)) == number for number in network.entries())
 
 
-def changed(network: Network, change: Callable[..., float]) -> Network:
-    """The network with every parameter changed, by its place in ``entries``."""
+def changed(network: Network, change: Callable[..., float]) -> Network | None:
+    """The network with every parameter changed, by its place in ``entries``; None where a layer does not take its own."""
     place = iter(range(network.parameter_count))
-    return with_numbers(network.map(lambda number: change(next(place), number)), lambda number: number)
+    try:
+        return with_numbers(network.map(lambda number: change(next(place), number)), lambda number: number)
+    except InputError:  # a variance below zero, say
+        return None
 
 
 def zeros(search: Search[Candidate]) -> None:
@@ -61,8 +65,7 @@ def zeros(search: Search[Candidate]) -> None:
 
     def propose(chosen: range) -> bool:
         out = {places()[k] for k in chosen}
-        network = changed(search.current.network, lambda k, number: 0.0 if k in out else number)
-        return search.consider(replace(search.current, network=network))
+        return _replaced(search, lambda k, number: 0.0 if k in out else number)
 
     in_chunks(lambda: len(places()), propose)
 
@@ -82,7 +85,7 @@ def parameters(search: Search[Candidate]) -> None:
 def _replaced(search: Search[Candidate], change: Callable[..., float]) -> bool:
     """Whether parameters that are changed like that make something simpler that holds."""
     network = changed(search.current.network, change)
-    return held(network) and search.consider(replace(search.current, network=network))
+    return network is not None and held(network) and search.consider(replace(search.current, network=network))
 
 
 def powers(search: Search[Candidate]) -> None:

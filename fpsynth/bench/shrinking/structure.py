@@ -1,4 +1,4 @@
-"""Fewer layers, neurons, inputs and outputs of a stack of dense layers; every other graph loses nodes that change no shape.
+"""Fewer layers, neurons, inputs and outputs of stacks of dense layers and what can be written as one; fewer nodes of others.
 
 What is proposed need not compute what it computed before: the re-check says whether it is still an instance of the same kind.
 """
@@ -14,38 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.aliases import Floats
 from fpsynth.bench.shrinking.search import Search, in_chunks
 from fpsynth.bench.shrinking.size import Candidate
+from fpsynth.bench.shrinking.stacks import Arrays, arrays_of, stack_of
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
-from fpsynth.networks.network import Network, dense_relu
+from fpsynth.networks.network import Network
 from fpsynth.rounding import Rounding, round_fraction
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
-
-Arrays = list[tuple[Floats, Floats]]
-"""Weight and bias of each layer, as float64."""
-
-
-def arrays_of(network: Network) -> Arrays | None:
-    """Of a stack of dense layers with ReLU between them; None of anything else."""
-    try:
-        layers = network.dense_layers
-    except InputError:
-        return None
-    return [
-        (np.array(one.weight, np.float64), np.zeros(one.outputs) if one.bias is None else np.array(one.bias, np.float64))
-        for one in layers
-    ]
-
-
-def stack_of(layers: Sequence[tuple[Any, Any]]) -> Network | None:
-    """The stack, its numbers rounded to float32; None where one is not finite, or a layer is empty."""
-    with np.errstate(all="ignore"):
-        made = [(np.asarray(weight).astype(np.float32), np.asarray(bias).astype(np.float32)) for weight, bias in layers]
-    if not all(array.size and np.isfinite(array).all() for pair in made for array in pair):
-        return None
-    return dense_relu(made)
 
 
 def _stacked(old: Candidate, layers: Sequence[tuple[Any, Any]], **others: Any) -> Candidate | None:

@@ -204,15 +204,14 @@ def _replaced(search: Search[Numbers], change: Callable[..., float]) -> bool:
     return search.consider(_changed(search.current, change))
 
 
-def _changed(old: Numbers, change: Callable[..., float]) -> Numbers:
+def _changed(old: Numbers, change: Callable[..., float]) -> Numbers | None:
     """Numbers by their places: first the network's, then the points'."""
-    place = old.network.parameter_count
-    points = []
+    network, place, points = changed(old.network, change), old.network.parameter_count, list[Point]()
     for point in old.points:
         moved = tuple(change(place + k, x) for k, x in enumerate(point.numbers))
         points.append(replace(point, numbers=moved))
         place += len(moved)
-    return Numbers(changed(old.network, change), tuple(points))
+    return None if network is None else Numbers(network, tuple(points))
 
 
 PASSES: tuple[Pass[Numbers], ...] = (zeros, simpler, scaled)
