@@ -13,6 +13,7 @@ EXTRAS = {
     "python-flint": "certifiers",
     "sympy": "explain",
     "numba": "fast",
+    "distributed": "dask",
     "scipy": "verifiers",
     "highspy": "verifiers",
     "pyscipopt": "verifiers",

@@ -29,7 +29,7 @@ TIERS = {
         "test_confirmation.py",
         "test_replay_divergence.py",
     ),
-    "whole": ("cli", "bare", "benchmarks", "corpus", "goldens", "test_additions.py", "test_api.py", "test_docs.py"),
+    "whole": ("cli", "bare", "bench", "benchmarks", "corpus", "goldens", "test_additions.py", "test_api.py", "test_docs.py"),
 }
 """Folders and files below tests/ of each tier but ``core``, to which all others belong: formats, orders, networks, words."""
 

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping
 
 from fpsynth.cli.asking import Add, add_arguments
+from fpsynth.cli.bench_arguments import add_bench, add_shrink
 from fpsynth.cli.codes import TEXT
 from fpsynth.cli.corpus_arguments import add_corpus
 from fpsynth.cli.parser import Parser
@@ -66,6 +67,8 @@ def build_parser() -> Parser:
     _replay(command("replay", "run witness files in real libraries"))
     _explain(command("explain", "tell the computation of witness files step by step"))
     add_verifiers(command("verifiers", "list the verifiers, fpsynth's own and real ones, and install real ones"))
+    add_bench(command("bench", "run verifiers over a corpus: what each says, and whether that is right"))
+    add_shrink(command("shrink", "find the smallest instance on which a verifier is still wrong, or the simplest witness"))
     add_corpus(command("corpus", "make, list and check folders of instances on which verifiers are wrong, with controls"))
     return parser
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fpsynth import api
 from fpsynth.cli.asking import keywords
+from fpsynth.cli.bench_commands import bench, shrink
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.corpus_commands import corpus
@@ -139,4 +140,6 @@ COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     "compare": compare,
     "verifiers": verifiers,
     "corpus": corpus,
+    "bench": bench,
+    "shrink": shrink,
 }

@@ -10,6 +10,7 @@ from fpsynth.aliases import Json
 from fpsynth.confirmation import Replayed
 from fpsynth.errors import InputError
 from fpsynth.report.renderers.json import story_json
+from fpsynth.report.renderers.markdown import render as markdown
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.renderers.terminal import render
 from fpsynth.report.stories.divergences import DivergenceTeller
@@ -43,6 +44,7 @@ Subject: TypeAlias = (
 Renderer: TypeAlias = Callable[[Story, Style], str]
 RENDERERS: Mapping[str, Renderer] = {
     "text": render,
+    "markdown": markdown,
     "json": lambda told, _: json.dumps(story_json(told), indent=1, allow_nan=False) + "\n",
 }
 """What a story can be rendered as: a whole document, ending in a newline."""

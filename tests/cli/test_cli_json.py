@@ -8,6 +8,7 @@ import pytest
 from command_line import leaves
 from witnesses import published
 
+from fpsynth.api import order
 from fpsynth.cli.main import main
 from fpsynth.witness import from_json, save
 
@@ -32,6 +33,8 @@ CALLS = {
     "explain": [["WITNESS"]],
     "compare": [["NETWORK", "--inputs", "INPUTS", "--library", "numpy", "--batch", "1,2", "--vectors", "50"]],
     "verifiers": [[]],
+    "bench": [["CORPUS", "--verifier", "crown"]],
+    "shrink": [["FLIP", "--out", "SHRUNK"]],
     "corpus make": [["--out", "NEW", "--count", "1", "--category", "tie"]],
     "corpus list": [["CORPUS"]],
     "corpus check": [["CORPUS"]],
@@ -50,12 +53,15 @@ def files(tmp_path_factory):
     np.savez(folder / "network.npz", W0=np.array([[1.0, -1.0], [0.5, 2.0]]), b0=np.zeros(2))
     np.savez(folder / "inputs.npz", inputs=np.array([[0.25, 0.5], [1.0, -1.0]]))
     np.savez(folder / "images.npz", images=np.array([[0.25, 0.5]]), labels=np.array([1]))
+    save(order("sequential", "pairwise", terms=4, replay=False).witnesses[0], folder / "flip.json")
     assert main(["corpus", "make", "--out", str(folder / "corpus"), "--count", "2", "--category", "tie"]) == 0
     return {
         "CORPUS": folder / "corpus",
         "NEW": folder / "new",
         "FORMS": folder / "forms",
         "WITNESS": folder / "witness.json",
+        "FLIP": folder / "flip.json",
+        "SHRUNK": folder / "shrunk",
         "NETWORK": folder / "network.npz",
         "IMAGES": folder / "images.npz",
         "INPUTS": folder / "inputs.npz",

@@ -26,6 +26,8 @@ NEEDED = {
     "explain": ["none.json"],
     "certify": ["--network", "n.npz", "--images", "i.npz", "--eps", "1"],
     "verify": ["--network", "n.npz"],
+    "bench": ["none"],
+    "shrink": ["none", "--out", "shrunk"],
     "corpus make": ["--out", "corpus"],
     "corpus list": ["none"],
     "corpus check": ["none"],
@@ -187,8 +189,11 @@ OWN = {"progress", "form", "unicode", "colour"}
 """What only Python can be asked for."""
 
 
-# of ``verifiers`` and ``corpus``, Python has the functions of ``fpsynth.verifiers.external`` and ``fpsynth.corpus``
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name.split()[0] not in ("verifiers", "corpus")])
+# of these, Python has the functions of ``fpsynth.verifiers.external``, ``fpsynth.corpus`` and ``fpsynth.bench``
+ROOMS = ("verifiers", "corpus", "bench", "shrink")
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name.split()[0] not in ROOMS])
 def test_keywords_are_the_options_of_the_command_line(name):
     function = getattr(fpsynth, name)
     keywords = set(inspect.signature(function).parameters)

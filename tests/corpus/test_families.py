@@ -33,6 +33,7 @@ VERDICTS = {
     "folding": ("unsat", "unsat", "unsat", "unsat"),
     "narrow": ("sat", "sat", "unsat", "unsat"),
     "flat": ("sat", "sat", "unsat", "unsat"),
+    "border": ("sat", "sat", "unsat", "unsat"),
     "rounding": ("sat", "unsat", "sat", "sat"),
     "broken": ("sat", "sat"),
     "robust": ("unsat", "unsat"),

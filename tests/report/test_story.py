@@ -15,7 +15,7 @@ from fpsynth.formats import FLOAT32
 from fpsynth.orders import parse_order
 from fpsynth.report import story as stories
 from fpsynth.report.renderers import json as as_json
-from fpsynth.report.renderers import terminal
+from fpsynth.report.renderers import markdown, terminal
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.story import (
     PARTS,
@@ -95,6 +95,7 @@ def test_the_list_of_parts_is_the_type_of_parts():
 def test_every_renderer_has_a_function_for_every_part():
     assert set(terminal._RENDERED) == set(PARTS)
     assert set(as_json._KINDS) == set(PARTS)
+    assert set(markdown._RENDERED) == set(PARTS)
     assert len({name for name, _ in as_json._KINDS.values()}) == len(PARTS)
 
 
@@ -181,5 +182,5 @@ def test_of_anything_else_there_is_none(subject):
 
 
 def test_an_unknown_form_is_refused_with_those_that_are_known():
-    with pytest.raises(InputError, match="unknown form 'html': a report is rendered as text or json"):
+    with pytest.raises(InputError, match="unknown form 'html': a report is rendered as text or markdown or json"):
         fpsynth.render(known(), "html")

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fpsynth.corpus.families import absorbed, folding, interval, last_tie, lattice, needle, ordered, plain, relu, tie, tolerance
+from fpsynth.corpus.families import (
+    absorbed,
+    border,
+    folding,
+    interval,
+    last_tie,
+    lattice,
+    needle,
+    ordered,
+    plain,
+    relu,
+    tie,
+    tolerance,
+)
 from fpsynth.corpus.families.base import Family
 
 FAMILIES: Mapping[str, Family] = {
@@ -24,6 +37,7 @@ FAMILIES: Mapping[str, Family] = {
         folding.FAMILY,
         tolerance.NARROW,
         tolerance.FLAT,
+        border.FAMILY,
         absorbed.ROUNDING,
         plain.BROKEN,
         plain.ROBUST,

@@ -28,6 +28,9 @@ GRACE = 10.0
 MEMORY = 8 << 30
 """Bytes that all processes of a tool may hold together, where nobody says otherwise."""
 MAX_FILE = 1 << 30
+TIME, TOO_MUCH, FAILED = "time", "memory", "failed"
+"""Why there is no verdict, where it is not that the tool cannot tell: a limit was reached, or it crashed, or printed what
+nobody understands, or does not take the question."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Said:
     """Of ``sat``: the inputs that it names, row-major; empty where it names none."""
     outputs: tuple[float, ...] = ()
     """What it says that the network makes of them."""
+    cause: str = ""
+    """Of ``unknown``: TIME, TOO_MUCH, FAILED, or empty where the tool itself says that it cannot tell."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def run(
                 told=log,
             )
         except WorkerLostError as lost:
-            return ToolAnswer("unknown", str(lost), tool=tool.name, version=version)
+            return ToolAnswer("unknown", str(lost), cause=FAILED, tool=tool.name, version=version)
         return answered(tool.name, version, _said(tool, ended, question, Path(folder)), ended)
 
 
@@ -166,6 +171,7 @@ def answered(tool: str, version: str, said: Said, ended: Ended) -> ToolAnswer:
         said.reason,
         said.point,
         said.outputs,
+        said.cause,
         tool=tool,
         version=version,
         seconds=ended.seconds,
@@ -178,13 +184,14 @@ def answered(tool: str, version: str, said: Said, ended: Ended) -> ToolAnswer:
 def _said(tool: Tool, ended: Ended, question: ToolQuestion, folder: Path) -> Said:
     reason = stopped(ended, question.seconds)
     if reason:
-        return Said("unknown", reason)
+        return Said("unknown", reason, cause=ended.cause or FAILED)
     try:
         said = tool.said(ended, question, folder)
     except InputError as error:
-        return Said("unknown", f"its answer is not understood: {error}")
+        return Said("unknown", f"its answer is not understood: {error}", cause=FAILED)
     if said.verdict == "unknown" and not said.reason:
-        return Said("unknown", crashed(ended) or "it does not say why")
+        crash = crashed(ended)
+        return Said("unknown", crash or "it does not say why", cause=FAILED if crash else "")
     assert said.verdict in VERDICTS
     return said
 
@@ -219,4 +226,4 @@ def _last(ended: Ended) -> str:
 
 def unread(ended: Ended) -> Said:
     """For a tool that has ended without an answer that anybody understands."""
-    return Said("unknown", crashed(ended) or f"no verdict in what it printed: {_last(ended) or 'nothing'}")
+    return Said("unknown", crashed(ended) or f"no verdict in what it printed: {_last(ended) or 'nothing'}", cause=FAILED)

@@ -14,7 +14,7 @@ from typing import IO, NoReturn
 
 from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
-from fpsynth.verifiers.external.base import GRACE, MEMORY, Said, ToolAnswer, ToolQuestion, answered, crashed, stopped
+from fpsynth.verifiers.external.base import FAILED, GRACE, MEMORY, Said, ToolAnswer, ToolQuestion, answered, crashed, stopped
 from fpsynth.verifiers.external.driven import answer_in
 from fpsynth.verifiers.external.outputs import meaning
 from fpsynth.workers.commands import Ended
@@ -69,11 +69,11 @@ def ask_function(
 def _said(ended: Ended, place: Path, seconds: float) -> Said:
     reason = stopped(ended, seconds) or crashed(ended)
     if reason or not place.is_file():
-        return Said("unknown", reason or "it gave no answer")
+        return Said("unknown", reason or "it gave no answer", cause=ended.cause or FAILED)
     try:
         return answer_in(place.read_text())
     except InputError as error:
-        return Said("unknown", str(error))
+        return Said("unknown", str(error), cause=FAILED)
 
 
 def _call(function: Function, question: ToolQuestion, place: Path) -> None:

@@ -13,6 +13,7 @@ from fpsynth.networks.certifier_text import decimal
 from fpsynth.verifiers.claims import VERDICTS
 from fpsynth.verifiers.external.base import Command, Said, Tool, ToolQuestion, unread
 from fpsynth.verifiers.external.installing import CLEAN, require_installed
+from fpsynth.verifiers.external.outputs import undecided
 from fpsynth.verifiers.external.tools import TOOLS
 from fpsynth.verifiers.external.writing import NESTED, PLAIN, written
 from fpsynth.verifiers.properties import Inequality
@@ -99,6 +100,8 @@ def answer_in(text: str) -> Said:
         point, outputs = (tuple(map(float.fromhex, data.get(name) or ())) for name in ("point", "outputs"))
         if data["verdict"] not in VERDICTS:
             raise ValueError(data["verdict"])
-        return Said(data["verdict"], str(data.get("reason") or "")[:300], point, outputs)
+        reason = str(data.get("reason") or "")[:300]
+        says = reason.removeprefix("it says ")
+        return Said(data["verdict"], reason, point, outputs, undecided(says).cause if data["verdict"] == "unknown" else "")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"no answer of a driver: {type(error).__name__}: {error}") from None

@@ -6,7 +6,7 @@ import re
 import struct
 
 from fpsynth.errors import InputError
-from fpsynth.verifiers.external.base import Said
+from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
 
 WORDS = {
     **dict.fromkeys(("sat", "violated", "unsafe", "falsified"), "sat"),
@@ -14,6 +14,12 @@ WORDS = {
     **dict.fromkeys(("unknown", "timeout", "timed-out", "timed_out", "error", "memout", "unsupported"), "unknown"),
 }
 """What tools say, and what it means."""
+_CAUSES = {
+    **dict.fromkeys(("timeout", "timed-out", "timed_out"), TIME),
+    "memout": TOO_MUCH,
+    **dict.fromkeys(("error", "unsupported"), FAILED),
+}
+"""Why some of them say ``unknown``."""
 _PAIR = re.compile(r"\(\s*([XY])_(\d{1,9})\s+([^\s()]{1,400})\s*\)")
 _TENSOR = re.compile(r"(\S{1,200})\s+([A-Za-z]\w{0,20})\s+\[([\d,\s]*)\]")
 MAX_NUMBERS = 1 << 24
@@ -24,6 +30,11 @@ def meaning(word: str) -> str | None:
     return WORDS.get(word.strip().lower())
 
 
+def undecided(word: str) -> Said:
+    """``unknown``, as a tool says it by one of WORDS or by another word."""
+    return Said("unknown", f"it says {word}", cause=_CAUSES.get(word.strip().lower(), ""))
+
+
 def stated(text: str) -> Said | None:
     """What a text says whose first line is a verdict, followed by an assignment where that is ``sat``; None for other texts."""
     first, _, rest = text.lstrip().partition("\n")
@@ -32,7 +43,7 @@ def stated(text: str) -> Said | None:
         return None
     if verdict == "sat":
         return Said("sat", "", *assignment(rest))
-    return Said(verdict, "" if verdict == "unsat" else f"it says {first.strip()}")
+    return Said(verdict) if verdict == "unsat" else undecided(first.strip())
 
 
 def assignment(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

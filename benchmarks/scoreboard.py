@@ -1,0 +1,104 @@
+"""The scoreboard: real verifiers and fpsynth's models over a corpus, instance by instance, resumable.
+
+python -m benchmarks.scoreboard CORPUS [--tools NAMES] [--own NAMES] [--seeds N] [--timeout SECONDS] [--jobs N] [--dask ADDRESS]
+                                [--category NAME] [--work FOLDER] [--out FOLDER]
+
+CORPUS is what ``fpsynth corpus make`` has written; the results that are kept are of ``fpsynth corpus make --out CORPUS --count
+320 --seed 1``.  What is done stands in the folder --work (default: CORPUS.bench), from which the same command goes on whatever
+has ended it.  Prints the scoreboard and writes scoreboard.json and scoreboard.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import RESULTS, conditions, keep, machine
+from benchmarks.verifiers import TOOLS, beside
+from fpsynth.bench.running import BenchRequest, bench
+from fpsynth.bench.scoreboard import Scoreboard
+from fpsynth.bench.telling import scoreboard_story
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.telling import rendered
+from fpsynth.verifiers.external import installed
+
+OWN = (
+    *("ibp@float32", "crown@float32", "crown@real", "bab@real", "milp@real"),
+    *("crown@sound:any", "crown@sound:onnxruntime:batch=1", "bab@sound:onnxruntime:batch=1"),
+)
+"""Models of verifiers that allow for no rounding, sound ones of the reals, and practically sound ones."""
+SOUND = "@sound:"
+
+
+def summary(board: Scoreboard) -> list[str]:
+    """What the scoreboard is kept for, in lines: whom which category beats, and whether sound verifiers are wrong."""
+    lines = ["Categories in which a verifier was wrong on an instance that is no control, in so many of its seeds:"]
+    for asked in board.verifiers:
+        tallies = [board.tally(asked.name, category) for category in board.categories]
+        beaten = [f"{one.category} {one.seeds_wrong}/{one.seeds}" for one in tallies if one.seeds_wrong]
+        lines.append(f"  {asked.name}: {', '.join(beaten) or 'none'}")
+    sound = [asked.name for asked in board.verifiers if SOUND in asked.name]
+    wrong = sum(board.tally(name).wrong for name in sound)
+    total = sum(len(board.tally(name).runs) for name in sound)
+    lines += ["", f"Practically sound verifiers were wrong in {wrong} of {total} runs."]
+    return lines
+
+
+def text(board: Scoreboard, said: dict[str, Any]) -> str:
+    """The results as text."""
+    told = rendered(scoreboard_story(board), "text", Style(width=128))
+    packages = (
+        f"  {one.name}: {', '.join(f'{p} {v}' for p, v in beside(one.name).items())}"
+        for one in board.verifiers
+        if installed_one(one.name)
+    )
+    return "\n".join([machine(said), "", told, *summary(board), "", "Versions beside real verifiers:", *packages]) + "\n"
+
+
+def installed_one(name: str) -> bool:
+    """Whether a verifier is a real one that is installed."""
+    return name in TOOLS and installed(name) is not None
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--tools", default=",".join(TOOLS))
+    parser.add_argument("--own", default=" ".join(OWN), help="with blanks between them")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--timeout", type=float, default=60.0)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--dask")
+    parser.add_argument("--category", action="append", default=[])
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    names = [name for name in arguments.tools.split(",") if name]
+    missing = [name for name in names if name in TOOLS and installed(name) is None]
+    if missing:
+        print(f"left out, as they are not installed: {', '.join(missing)}", file=sys.stderr)
+    said = conditions(["numpy", "onnxruntime", "scipy", "highspy"])
+    board = bench(
+        BenchRequest(
+            arguments.corpus,
+            [*(name for name in names if name not in missing), *arguments.own.split()],
+            out=arguments.work or arguments.corpus.with_name(f"{arguments.corpus.name}.bench"),
+            categories=arguments.category,
+            seeds=arguments.seeds,
+            timeout=arguments.timeout,
+            jobs=arguments.jobs,
+            dask=arguments.dask,
+            progress=lambda told: print(told, file=sys.stderr, flush=True),
+        )
+    )
+    shown = text(board, said)
+    print(shown)
+    versions = {one.name: beside(one.name) for one in board.verifiers if installed_one(one.name)}
+    keep(arguments.out, "scoreboard", {"conditions": said, "beside": versions, **board.to_json()}, shown)
+
+
+if __name__ == "__main__":
+    main()

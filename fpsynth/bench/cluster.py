@@ -1,0 +1,63 @@
+"""Jobs on a cluster, by the scheduler of Dask: what a lost worker had is given to another, and each job is told of once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+from fpsynth.aliases import Json
+from fpsynth.bench.job import Key, lost, run_from, run_job
+from fpsynth.bench.local import Told
+from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.packages import how_to_install
+
+CONNECTING = 30.0
+"""Seconds that a scheduler may take to answer."""
+AHEAD = 4
+"""Jobs that are handed over for each thread of the cluster: the others wait here, where Ctrl-C reaches them."""
+
+
+def run_there(jobs: Iterable[tuple[Key, Json]], address: str, told: Told) -> None:
+    """Do all jobs on the cluster whose scheduler is at ``address``; ``told`` hears of each that is done.
+
+    The workers need this version of fpsynth and the verifiers.  A job whose workers die one after the other (as often as the
+    scheduler allows) is an error of its row.  Raises MissingPackageError without dask.distributed, and InputError where nobody
+    answers there.
+    """
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise MissingPackageError(f"dask.distributed is not installed: {how_to_install('distributed', 'dask')}") from None
+    try:
+        client = Client(address, timeout=CONNECTING, set_as_default=False)
+    except (OSError, ValueError) as refused:
+        raise InputError(f"no scheduler of Dask answers at {address[:100]}: {refused or type(refused).__name__}") from None
+    with client:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise InputError(f"the scheduler at {address[:100]} has no workers: start some (dask worker {address[:100]})")
+        waiting = iter(jobs)
+        running: dict[Any, Key] = {}
+
+        def submitted(key: Key, request: Json) -> Any:
+            future = client.submit(run_job, request, key=f"fpsynth-{'/'.join(map(str, key))}", pure=False)
+            running[future.key] = key
+            return future
+
+        first = [submitted(*job) for job in itertools.islice(waiting, AHEAD * threads)]
+        ended = as_completed(first, loop=client.loop)
+        try:
+            for future in ended:
+                key = running.pop(future.key)
+                error = future.exception()
+                told(run_from(future.result()) if error is None else lost(key, _reason(error)))
+                future.release()
+                for job in itertools.islice(waiting, 1):
+                    ended.add(submitted(*job))
+        finally:
+            client.cancel(list(ended.futures), force=True)
+
+
+def _reason(error: BaseException) -> str:
+    return f"its workers were lost or failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,0 +1,156 @@
+"""One job: a verifier asked about an instance, and judged; as JSON, so that any process of any machine can do it."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fpsynth.aliases import Json
+from fpsynth.bench.asking import Asked, asked_from
+from fpsynth.bench.judging import COLUMNS, ERROR, UNKNOWN, judged
+from fpsynth.corpus.instances.data import Instance
+from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT32
+from fpsynth.networks.onnx import OPSET, network_from_onnx, onnx_bytes
+from fpsynth.verifiers.external.base import FAILED, ToolAnswer
+from fpsynth.verifiers.external.writing import PLAIN, Dialect, written
+from fpsynth.witness.numerals import hexes_of
+from fpsynth.workers.messages import Message
+
+Key = tuple[str, str, int]
+"""Instance, verifier, seed."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a verifier may take for an instance."""
+
+    timeout: float
+    """Seconds that it is told it has."""
+    memory: int
+    """Bytes of all its processes together."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a job."""
+
+    instance: str
+    verifier: str
+    seed: int
+    verdict: str
+    """As the verifier says it: sat, unsat or unknown."""
+    column: str
+    """One of ``judging.COLUMNS``."""
+    reason: str
+    points: int
+    """Of the VNN competition."""
+    seconds: float
+    memory: int | None
+    """The most bytes that it held."""
+    point: tuple[str, ...] = ()
+    """Of ``sat``: hexadecimal floats."""
+    left: int = 0
+    """Processes that it left behind."""
+
+    @property
+    def key(self) -> Key:
+        """Which job it is of."""
+        return self.instance, self.verifier, self.seed
+
+
+def run_from(data: Mapping[str, Any]) -> Run:
+    """What ``asdict`` of a Run says.  Raises InputError for anything else."""
+    try:
+        made: Callable[..., Run] = Run
+        run = made(**{**data, "point": tuple(map(str, data["point"]))})
+    except (TypeError, KeyError) as error:
+        raise InputError(f"no run: {error}") from None
+    texts = (run.instance, run.verifier, run.verdict, run.column, run.reason)
+    whole = (run.seed, run.points, run.left, run.memory or 0)
+    if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in whole):
+        raise InputError("no run: texts must be texts, and seed, points, memory and left whole numbers")
+    if run.column not in COLUMNS or type(run.seconds) not in (int, float) or not 0 <= run.seconds < 1e9:
+        raise InputError(f"no run: {run.column!r} is no column, or {run.seconds!r} no number of seconds")
+    return run
+
+
+def request_of(instance: Instance, asked: Asked, seed: int, limits: Limits) -> Json:
+    """A job as data."""
+    return {
+        "instance": instance_to_json(instance),
+        "model": base64.b64encode(model_of(instance)).decode(),
+        "verifier": asked.to_json(),
+        "seed": seed,
+        "limits": asdict(limits),
+    }
+
+
+def model_of(instance: Instance) -> bytes:
+    """Its ONNX file."""
+    return onnx_bytes(instance.network, FLOAT32, form="gemm", batch=1, opset=OPSET)
+
+
+def run_job(request: Json) -> Json:
+    """Do a job; what is not understood of an answer or cannot be asked is an error of the verifier's row."""
+    network, _ = network_from_onnx(base64.b64decode(request["model"]))
+    instance = instance_from_json(request["instance"], network)
+    asked = asked_from(request["verifier"])
+    return asdict(done(instance, asked, request["seed"], Limits(**request["limits"])))
+
+
+def done(instance: Instance, asked: Asked, seed: int, limits: Limits, verdict: str = "") -> Run:
+    """Ask and judge; ``verdict``: any other is not judged, where nothing depends on it."""
+    with tempfile.TemporaryDirectory(prefix="fpsynth-bench-") as folder:
+        model, query = Path(folder) / "network.onnx", Path(folder) / "property.vnnlib"
+        model.write_bytes(model_of(instance))
+        try:
+            query.write_text(question_of(instance, asked))
+            answer = asked.ask(model, query, seed, limits.timeout, limits.memory)
+        except InputError as error:
+            answer = ToolAnswer("unknown", str(error), cause=FAILED, tool=asked.name)
+        if verdict and answer.verdict != verdict:
+            return _run(instance, asked, seed, answer, UNKNOWN, f"it does not say {verdict}", 0)
+        try:
+            worth = judged(answer, instance, model, asked.semantics)
+        except InputError as error:  # ONNX Runtime is not there, or was lost: no fault of the verifier's
+            return _run(instance, asked, seed, answer, ERROR, f"not judged: {error}", 0)
+    return _run(instance, asked, seed, answer, worth.column, worth.reason, worth.points)
+
+
+def question_of(instance: Instance, asked: Asked) -> str:
+    """The property as the verifier reads it."""
+    dialect: Dialect = PLAIN if asked.kind in ("file", "function") else asked.tool().dialect
+    shapes = instance.network.input_shape, instance.network.logits.output_shape
+    return written(instance.box, instance.unsafe, *shapes, dialect)
+
+
+def _run(instance: Instance, asked: Asked, seed: int, answer: ToolAnswer, column: str, reason: str, points: int) -> Run:
+    return Run(
+        instance=instance.name,
+        verifier=asked.name,
+        seed=seed,
+        verdict=answer.verdict,
+        column=column,
+        reason=reason,
+        points=points,
+        seconds=round(answer.seconds, 3),
+        memory=answer.memory,
+        point=tuple(hexes_of(answer.point)),
+        left=answer.left,
+    )
+
+
+def lost(key: Key, reason: str) -> Run:
+    """A job whose process was lost."""
+    return Run(*key, verdict="unknown", column=ERROR, reason=reason, points=0, seconds=0.0, memory=None)
+
+
+def handler() -> Callable[[Message], Message]:
+    """Return what answers the requests of ``request_of``."""
+    return run_job

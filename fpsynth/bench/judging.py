@@ -1,0 +1,121 @@
+"""What an answer is worth on a labelled instance: the labels decide, and of ``sat`` the point that it names, run again.
+
+Points are those of the VNN competition (rules of 2026, section on scoring): 10 for a correct sat or unsat, -150 for a wrong
+answer, which is a sat whose counterexample is missing or does not replay in ONNX Runtime, and an unsat where a valid
+counterexample is known; 0 for unknown, timeout and error.  Of each benchmark a tool has the share of the best tool's points,
+here at least 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fpsynth.aliases import PathLike
+from fpsynth.corpus.instances.data import ANY, ANY64, REAL, RUNTIME, SAT, UNSAT, Instance, Label
+from fpsynth.corpus.labels.environments import computed_from
+from fpsynth.corpus.labels.margins import violated
+from fpsynth.errors import InputError
+from fpsynth.verifiers.external.base import TIME, Said
+from fpsynth.verifiers.external.judging import Evaluated, evaluate
+
+RIGHT, FALSE_SAT = "right", "false_sat"
+FALSE_IN_FLOAT, FALSE_OVER_REALS = "false_unsat_float", "false_unsat_real"
+UNKNOWN, TIMEOUT, ERROR = "unknown", "timeout", "error"
+COLUMNS = (RIGHT, FALSE_SAT, FALSE_IN_FLOAT, FALSE_OVER_REALS, UNKNOWN, TIMEOUT, ERROR)
+"""Of the scoreboard: each answer falls into one of them."""
+WRONG = (FALSE_SAT, FALSE_IN_FLOAT, FALSE_OVER_REALS)
+CORRECT_POINTS, WRONG_POINTS = 10, -150
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The column that an answer falls into, and why."""
+
+    column: str
+    reason: str = ""
+    """In one line."""
+    points: int = 0
+    """In the VNN competition."""
+
+
+def judged(said: Said, instance: Instance, onnx: PathLike, semantics: str = "") -> Judged:
+    """What ``said`` is worth; ``onnx``: the instance's model as a file.
+
+    ``semantics``: what the verdict is about, ANY or an environment; empty: verdicts of which nobody says that, held against
+    exact arithmetic and against ONNX Runtime.  Raises InputError as ``external.judging.evaluate`` does.
+    """
+    if said.verdict == "unknown":
+        column = TIMEOUT if said.cause == TIME else ERROR if said.cause else UNKNOWN
+        return Judged(column, said.reason)
+    if said.verdict == "unsat":
+        return _unsat(instance, semantics)
+    if not said.point:
+        return _bare(instance, semantics)
+    if len(said.point) != len(instance.box.lower):
+        return Judged(FALSE_SAT, "its point has another length than the box", WRONG_POINTS)
+    return _sat(instance, evaluate(instance.network, onnx, instance.box, instance.unsafe, said.point), semantics)
+
+
+def _unsat(instance: Instance, semantics: str) -> Judged:
+    points = WRONG_POINTS if instance.verdict(RUNTIME) == SAT else CORRECT_POINTS
+    labels = held_against(instance, semantics)
+    against = next((label for label in labels if label.verdict == SAT), None)
+    if against is not None:
+        column = FALSE_OVER_REALS if against.semantics == REAL else FALSE_IN_FLOAT
+        return Judged(column, f"in {against.semantics} the witness is unsafe ({against.basis})", points)
+    wanted = {semantics} if semantics else {REAL, RUNTIME}
+    missing = sorted(wanted - {label.semantics for label in labels})
+    if missing:
+        return Judged(UNKNOWN, f"unsat, and the corpus has no label of {' and '.join(missing)} to hold it against", points)
+    return Judged(RIGHT, "proved" if not semantics else f"proved in {semantics}", points)
+
+
+def held_against(instance: Instance, semantics: str) -> Sequence[Label]:
+    """The labels that an ``unsat`` contradicts where they are ``sat``, the reals first."""
+    if not semantics:
+        found = (instance.label(REAL), instance.label(RUNTIME))
+        return [label for label in found if label is not None]
+    if semantics == ANY:  # of every evaluation in float32: of those that are labelled, too
+        return [label for label in instance.labels if label.semantics not in (REAL, ANY64)]
+    return [label for label in instance.labels if label.semantics == semantics]
+
+
+def _bare(instance: Instance, semantics: str) -> Judged:
+    """``sat`` without a point: false where no label knows one, else it shows nothing."""
+    labels = held_against(instance, semantics)
+    if labels and all(label.verdict == UNSAT for label in labels):
+        return Judged(FALSE_SAT, "nothing in the box is unsafe, and it names no point", WRONG_POINTS)
+    return Judged(UNKNOWN, "sat, and it names no point: that shows nothing", WRONG_POINTS)
+
+
+def _sat(instance: Instance, one: Evaluated, semantics: str) -> Judged:
+    points = CORRECT_POINTS if one.violates_deployed else WRONG_POINTS
+    if not semantics and one.violates:
+        return Judged(RIGHT, "its point is unsafe in exact arithmetic", points)
+    if semantics in ("", ANY, RUNTIME) and one.violates_deployed:
+        return Judged(RIGHT, f"its point is unsafe in ONNX Runtime {one.version}", points)
+    where = next((label.semantics for label in _computed(instance, semantics) if _unsafe_in(label, instance, one)), "")
+    if where:
+        return Judged(RIGHT, f"its point is unsafe in {where}", points)
+    if one.violates is None and not semantics:
+        return Judged(UNKNOWN, "the exact outputs at its point are irrational, and too near the border", points)
+    return Judged(FALSE_SAT, "its point has safe outputs" if one.in_box else "its point lies outside the box", points)
+
+
+def _computed(instance: Instance, semantics: str) -> Sequence[Label]:
+    """Labels whose arithmetic says whether a point is unsafe."""
+    return [label for label in held_against(instance, semantics) if label.computed is not None] if semantics else []
+
+
+def _unsafe_in(label: Label, instance: Instance, one: Evaluated) -> bool:
+    assert label.computed is not None
+    if not one.deployed_in_box:
+        return False
+    try:
+        computed = computed_from(label.computed, instance.network, label.semantics)
+    except InputError:
+        return False
+    return bool(violated(instance.unsafe, computed.outputs(np.array([one.deployed])))[0])

@@ -1,0 +1,290 @@
+"""The smallest instance on which a verifier is wrong in the way it was, its truth proved again at every step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fpsynth.aliases import Json, PathLike
+from fpsynth.bench.asking import Asked
+from fpsynth.bench.job import Limits, Run, done
+from fpsynth.bench.judging import FALSE_IN_FLOAT, FALSE_OVER_REALS, FALSE_SAT, RIGHT, UNKNOWN, WRONG, held_against
+from fpsynth.bench.shrinking import boxes, numbers, structure
+from fpsynth.bench.shrinking.search import Pass, shrunk
+from fpsynth.bench.shrinking.size import Candidate, candidate_of, size_json, size_of
+from fpsynth.bench.table import JobTable
+from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT, Corpus, Instance
+from fpsynth.corpus.instances.layout import MANIFEST
+from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.corpus.instances.storing import write_corpus
+from fpsynth.corpus.labels.environments import Environments
+from fpsynth.corpus.labels.labelling import asked_of, orders_of, replayed, truth
+from fpsynth.errors import ContradictionError, InputError
+from fpsynth.files import shown
+from fpsynth.version import __version__
+from fpsynth.workers.deadlines import OutOfTimeError, within
+
+ASKED = "asked.sqlite"
+"""In the folder of a shrinking: what was asked, and what came of it."""
+RESULT = "instance"
+"""The folder with the result, a corpus of one."""
+PASSES: tuple[Pass[Candidate], ...] = (
+    structure.inputs,
+    structure.layers,
+    structure.outputs,
+    structure.neurons,
+    numbers.zeros,
+    numbers.property_numbers,
+    numbers.parameters,
+    boxes.smaller,
+    numbers.shifts,
+    numbers.powers,
+    boxes.ends,
+)
+"""What removes most comes first."""
+
+
+@dataclass(frozen=True)
+class ShrinkRequest:
+    """What is shrunk, by whom it is judged, and how long."""
+
+    instance: PathLike
+    """CORPUS/CATEGORY/NAME."""
+    out: PathLike
+    seed: int = 0
+    restarts: int = 2
+    budget: float = 600.0
+    """Seconds for all of it."""
+    limits: Limits = field(default_factory=lambda: Limits(60.0, 8 << 30))
+    """Of the verifier, each time."""
+    progress: Callable[[str], None] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        """Raises InputError for what makes no sense."""
+        if not 0 <= self.restarts <= 1000:
+            raise InputError(f"the number of restarts must be from 0 to 1000, not {self.restarts}")
+        for seconds, what in ((self.budget, "the time limit"), (self.limits.timeout, "the time limit of the verifier")):
+            if not 0 < seconds <= 1e7:
+                raise InputError(f"{what} must be above 0 s, and at most 1e7 s, not {seconds:g}")
+
+
+@dataclass(frozen=True)
+class ShrunkInstance:
+    """What came of it."""
+
+    verifier: Asked
+    before: Instance
+    after: Instance
+    column: str
+    """In which way the verifier is wrong, of both."""
+    still_wrong: bool
+    """Whether it was when it was asked about the result once more."""
+    says: Run
+    """What it said then."""
+    considered: int
+    complete: bool
+    """Whether nothing simpler was found in the end; else the time was over."""
+
+    def to_json(self) -> Json:
+        """As data."""
+        return {
+            "verifier": self.verifier.to_json(),
+            "instance": self.before.name,
+            "wrong": self.column,
+            "before": size_json(self.before.network.logits, self.before.box),
+            "after": size_json(self.after.network.logits, self.after.box),
+            "still_wrong": self.still_wrong,
+            "says": {"verdict": self.says.verdict, "reason": self.says.reason},
+            "labels": {label.semantics: label.verdict for label in self.after.labels},
+            "considered": self.considered,
+            "complete": self.complete,
+        }
+
+
+@dataclass
+class StillWrong:
+    """The problem: the verifier's answer falls into the column it fell into, and the labels that say so are proved."""
+
+    verifier: Asked
+    template: Instance
+    limits: Limits
+    table: JobTable
+    environments: Environments
+    seed: int
+    column: str = ""
+    before: Mapping[str, str] = field(default_factory=dict)
+    """The verdicts of what is shrunk, by semantics."""
+    known: dict[str, Run] = field(default_factory=dict)
+    """By the digest of a candidate."""
+
+    def size(self, candidate: Candidate) -> tuple[object, ...]:
+        """See ``search.Problem``."""
+        try:
+            return size_of(candidate)
+        except InputError:  # a box without a float32 is no candidate
+            return (float("inf"),)
+
+    def holds(self, candidate: Candidate) -> bool:
+        """See ``search.Problem``; what was asked before, in this run or a former one, is not asked again."""
+        digest = candidate.digest
+        if digest not in self.known:
+            run = self._asked(candidate, digest)
+            self.table.add(run)
+            self.known[digest] = run
+        return self.known[digest].column == self.column
+
+    def _asked(self, candidate: Candidate, digest: str) -> Run:
+        instance = self.labelled(candidate)
+        if instance is None or not _may_be(instance, self.column, self.verifier.semantics, self.before):
+            return _unproved(digest, self.verifier.name, self.seed)
+        verdict = SAT if self.column == FALSE_SAT else UNSAT
+        return replace(done(instance, self.verifier, self.seed, self.limits, verdict), instance=digest)
+
+    def labelled(self, candidate: Candidate) -> Instance | None:
+        """The candidate with every label that can be proved; None where it is no instance."""
+        if not numbers.held(candidate.network):
+            return None
+        try:
+            asked = asked_of(candidate.network, candidate.box, candidate.unsafe, candidate.points)
+            orders = orders_of(candidate.network, self.environments)
+            told = replayed(asked, truth(asked, orders), orders, self.environments)
+        except (InputError, ContradictionError):  # a network that a library does not run, say, or a fault that is not this one
+            return None
+        return replace(
+            self.template,
+            network=candidate.network,
+            box=candidate.box,
+            unsafe=candidate.unsafe,
+            labels=told.labels,
+            least=told.least,
+            attained=told.attained,
+            densities=told.densities,
+            attacks=(),
+        )
+
+
+def _may_be(instance: Instance, column: str, semantics: str, before: Mapping[str, str]) -> bool:
+    """Whether the labels are such that an answer can fall into the column: else nobody needs to be asked.
+
+    ``before``: the verdicts at the start.  A false ``sat`` is shrunk on instances of the same verdicts: what was false on a
+    robust one is to be so on a robust one.
+    """
+    verdicts = _verdicts(instance, semantics)
+    if column == FALSE_OVER_REALS:
+        return verdicts.get(REAL) == SAT
+    if column == FALSE_IN_FLOAT:
+        return SAT in verdicts.values() and verdicts.get(REAL, UNSAT) == UNSAT and (bool(semantics) or REAL in verdicts)
+    return verdicts == before
+
+
+def _verdicts(instance: Instance, semantics: str) -> dict[str, str]:
+    """Semantics to verdict, of the labels that answers are held against and that are made here."""
+    labels = held_against(instance, semantics)
+    return {label.semantics: label.verdict for label in labels if label.semantics in (REAL, RUNTIME, semantics)}
+
+
+def _unproved(digest: str, verifier: str, seed: int) -> Run:
+    reason = "its truth is not proved, or such that the verifier cannot be wrong in this way"
+    return Run(digest, verifier, seed, "unknown", UNKNOWN, reason, 0, 0.0, None)
+
+
+def instance_at(path: PathLike) -> Instance:
+    """The instance of a folder CORPUS/CATEGORY/NAME.  Raises InputError where there is none."""
+    place = Path(os.path.abspath(path))
+    root = place.parent.parent
+    if not (root / MANIFEST).is_file():
+        raise InputError(f"{shown(path)} is no instance: name CORPUS/CATEGORY/NAME, a folder of a corpus that make has written")
+    found = read_corpus(root).named(place.name)
+    if found is None or found.category != place.parent.name:
+        raise InputError(f"{shown(root)} has no instance {place.parent.name}/{place.name}")
+    return found
+
+
+def shrink_instance(request: ShrinkRequest, verifier: Asked) -> ShrunkInstance:
+    """Shrink an instance on which a verifier is wrong.
+
+    Raises InputError where it is not wrong, or the folder is of something else.
+    """
+    instance = instance_at(request.instance)
+    _folder(request.out)
+    start = candidate_of(instance)
+    settings: Json = {
+        "instance": start.digest,
+        "seed": request.seed,
+        "time_limit": request.limits.timeout,
+        "memory_limit": request.limits.memory,
+        "version_of_fpsynth": __version__,
+    }
+    place = os.path.join(request.out, ASKED)
+    names = tuple(dict.fromkeys((RUNTIME, *([verifier.semantics] if verifier.semantics not in ("", ANY) else []))))
+    with JobTable(place, settings, (verifier,)) as table, Environments(names) as environments:
+        known = {run.instance: run for run in table.runs()}
+        problem = StillWrong(verifier, _template(instance), request.limits, table, environments, request.seed, known=known)
+        problem.before = _verdicts(instance, verifier.semantics)
+        with within(request.budget):
+            problem.column = _wrong(problem, start, instance)
+            result = shrunk(
+                problem, start, PASSES, seed=request.seed, restarts=request.restarts, told=_teller(request.progress)
+            )
+        return _checked(problem, instance, result.best, result.considered, result.complete, request)
+
+
+def _folder(out: PathLike) -> None:
+    try:
+        os.makedirs(out, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {shown(out)}: {error.strerror or error}") from None
+
+
+def _template(instance: Instance) -> Instance:
+    name = f"{instance.name[:70]}_shrunk"
+    return replace(instance, name=name, control_of="", controls="", parameters={"from": instance.name})
+
+
+def _wrong(problem: StillWrong, start: Candidate, instance: Instance) -> str:
+    """In which way the verifier is wrong on what is to be shrunk."""
+    run = problem.known.get(start.digest)
+    if run is None:
+        try:
+            labelled = problem.labelled(start)
+            if labelled is None:
+                raise InputError(f"the labels of {instance.name} cannot be proved here")
+            run = replace(done(labelled, problem.verifier, problem.seed, problem.limits), instance=start.digest)
+        except OutOfTimeError:
+            raise InputError("the time is over before the verifier was asked once: give more (--timeout)") from None
+        problem.table.add(run)
+        problem.known[start.digest] = run
+    if run.column not in WRONG:
+        told = "which is right" if run.column == RIGHT else f"which is not wrong ({run.reason or run.column})"
+        raise InputError(f"{problem.verifier.name} says {run.verdict} of {instance.name}, {told}: there is nothing to shrink")
+    return run.column
+
+
+def _teller(progress: Callable[[str], None] | None) -> Callable[[Candidate, int], None]:
+    def told(candidate: Candidate, considered: int) -> None:
+        if progress is not None:
+            size = size_json(candidate.network)
+            shape = f"{size['layers']} layers, {size['neurons']} neurons, {size['inputs']} inputs, {size['weights']} weights"
+            progress(f"shrinking, after {considered} tries: {shape}")
+
+    return told
+
+
+def _checked(
+    problem: StillWrong, before: Instance, best: Candidate, considered: int, complete: bool, request: ShrinkRequest
+) -> ShrunkInstance:
+    """The result, labelled and asked about once more, whatever was kept of it; written as a corpus of one."""
+    after = problem.labelled(best)
+    assert after is not None
+    says = done(after, problem.verifier, problem.seed, problem.limits)
+    found = ShrunkInstance(
+        problem.verifier, before, after, problem.column, says.column == problem.column, says, considered, complete
+    )
+    folder = os.path.join(request.out, RESULT)
+    if os.path.isfile(os.path.join(folder, MANIFEST)):  # of a run before this one, with less time
+        shutil.rmtree(folder)
+    write_corpus(Corpus((after,), request.seed, dict(problem.environments.versions), __version__), folder)
+    return found

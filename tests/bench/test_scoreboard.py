@@ -1,0 +1,189 @@
+"""The scoreboard: counts, rates and points of runs that are written down here, and the forms that other programs read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from bench_corpus import standing_in
+from command_line import fpsynth_here
+
+from fpsynth.bench.asking import Asked, asked_for
+from fpsynth.bench.forms import FILES, FORMS, csv_text, junit, runs_csv
+from fpsynth.bench.job import Limits, Run, run_from
+from fpsynth.bench.judging import COLUMNS, CORRECT_POINTS, WRONG_POINTS, judged
+from fpsynth.bench.scoreboard import Scoreboard
+from fpsynth.bench.telling import scoreboard_story
+from fpsynth.cli.bench_arguments import FORMS as NAMED
+from fpsynth.corpus.instances.data import ANY, RUNTIME, Instance
+from fpsynth.corpus.instances.layout import onnx
+from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.errors import InputError
+from fpsynth.report.renderers.style import Style
+from fpsynth.report.telling import rendered
+from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
+
+
+@pytest.fixture(scope="module")
+def instances(folder: Path) -> dict[str, Instance]:
+    return {one.name: one for one in read_corpus(folder).instances}
+
+
+def run(instance: str, column: str, points: int, seed: int = 0, verifier: str = "v") -> Run:
+    return Run(instance, verifier, seed, "unsat", column, "because", points, 1.5, 1 << 20, ("0x1p-1",))
+
+
+@pytest.fixture
+def board(instances: dict[str, Instance]) -> Scoreboard:
+    runs = (
+        run("tie_0", "false_unsat_float", -150),
+        run("tie_0", "right", 10, 1),
+        run("tie_0_control1", "right", 10),
+        run("tie_0_control1", "unknown", 0, 1),
+        run("broken_0", "false_unsat_real", -150),
+        run("broken_0", "timeout", 0, 1),
+        *(run(name, "right", 10, verifier="w") for name in ("tie_0", "tie_0_control1", "broken_0")),
+    )
+    chosen = tuple(instances[name] for name in ("tie_0", "tie_0_control1", "broken_0"))
+    verifiers = (Asked("v", "command", "v {onnx} {vnnlib}"), Asked("w", "own", "crown", "real", "1"))
+    return Scoreboard("corpus", "0" * 64, chosen, verifiers, runs, Limits(60.0, 1 << 30))
+
+
+def test_counts_rates_and_points(board: Scoreboard) -> None:
+    tie = board.tally("v", "tie")
+    assert {column: tie.count(column) for column in COLUMNS if tie.count(column)} == {
+        "false_unsat_float": 1,
+        "right": 2,
+        "unknown": 1,
+    }
+    assert (tie.points, tie.wrong, tie.seeds_wrong, tie.controls_right) == (-65.0, 1, 1, (1, 2))
+    assert board.tally("v").points == (-150 + 10 + 10 + 0 - 150 + 0) / 2
+    assert [board.share(board.tally(name, "tie")) for name in ("v", "w")] == [0.0, 100.0]
+    data = board.to_json()
+    assert data["instances"] == 3
+    assert [(row["verifier"], row["category"]) for row in data["scoreboard"]] == [
+        ("v", "tie"),
+        ("v", "plain"),
+        ("w", "tie"),
+        ("w", "plain"),
+    ]
+    assert [row["runs"] for row in data["totals"]] == [6, 3]
+
+
+def test_every_form_is_what_it_is_called(board: Scoreboard) -> None:
+    assert {"text", *FORMS} == set(NAMED)
+    table = list(csv.DictReader(io.StringIO(csv_text(board))))
+    assert [(row["verifier"], row["category"], row["right"]) for row in table] == [
+        ("v", "tie", "2"),
+        ("v", "plain", "0"),
+        ("w", "tie", "2"),
+        ("w", "plain", "1"),
+    ]
+    assert len(list(csv.DictReader(io.StringIO(runs_csv(board))))) == len(board.runs)
+    assert json.loads(FORMS["json"](board))["schema"] == "fpsynth-bench"
+    text = rendered(scoreboard_story(board), "text", Style(width=120))
+    markdown = FORMS["markdown"](board)
+    assert "| v | tie | 4 | 2 | 0 | **1** | 0 | 1 | 0 | 0 |" in markdown
+    assert "false_unsat" not in text
+
+
+def test_junit_has_a_case_for_each_run(board: Scoreboard) -> None:
+    strange = replace(board, runs=(*board.runs, replace(run("broken_0", "error", 0, 2), reason="<\x00&\u2028>")))
+    suites = ElementTree.fromstring(junit(strange))
+    first, second = suites.findall("testsuite")
+    assert {name: first.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
+        **{"tests": "7", "failures": "2", "errors": "1", "skipped": "2"}
+    }
+    assert (second.get("tests"), second.get("failures")) == ("3", "0")
+    cases = first.findall("testcase")
+    assert len(cases) == 7
+    assert [case.get("name") for case in cases][:2] == ["tie_0", "tie_0[seed 1]"]
+    assert sum(case.find("failure") is not None for case in cases) == 2
+
+
+def test_the_folder_holds_every_form(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = fpsynth_here("bench", folder, "--verifier", standing_in("always_unsat"), "--out", out, "--form", "csv")
+    assert done.returncode == 0, done.stderr
+    assert set(FILES) <= {path.name for path in out.iterdir()}
+    assert (out / "scoreboard.csv").read_text() == done.stdout
+    bad = fpsynth_here("bench", folder, "--verifier", "crown", "--form", "html")
+    assert (bad.returncode, "unknown form" in bad.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("cause", "column"), [("", "unknown"), (TIME, "timeout"), (TOO_MUCH, "error"), (FAILED, "error")])
+def test_no_verdict_has_its_column(instances: dict[str, Instance], cause: str, column: str) -> None:
+    found = judged(Said("unknown", "why", cause=cause), instances["tie_0"], "none.onnx")
+    assert (found.column, found.reason, found.points) == (column, "why", 0)
+
+
+def model(folder: Path, one: Instance) -> Path:
+    return folder / onnx(one.category, one.name, "1.0")
+
+
+def test_a_point_decides_what_sat_is_worth(folder: Path, instances: dict[str, Instance]) -> None:
+    tie, broken, control = (instances[name] for name in ("tie_0", "broken_0", "tie_0_control1"))
+    for one, point, column, points in (
+        (tie, tie.witness, "right", CORRECT_POINTS),
+        (broken, broken.witness, "right", CORRECT_POINTS),
+        (control, (0.5,), "false_sat", WRONG_POINTS),
+        (tie, (0.75,), "false_sat", WRONG_POINTS),
+        (tie, (0.5, 0.5), "false_sat", WRONG_POINTS),
+        (tie, (float("nan"),), "false_sat", WRONG_POINTS),
+    ):
+        found = judged(Said("sat", point=point), one, model(folder, one))
+        assert (found.column, found.points) == (column, points), (one.name, point)
+
+
+def test_verdicts_about_one_arithmetic_are_held_against_that_alone(folder: Path, instances: dict[str, Instance]) -> None:
+    tie, broken = instances["tie_0"], instances["broken_0"]
+    for semantics in (RUNTIME, ANY):
+        assert judged(Said("unsat"), tie, "", semantics).column == "false_unsat_float"
+        assert judged(Said("sat", point=tie.witness), tie, model(folder, tie), semantics).column == "right"
+    assert judged(Said("unsat"), broken, "", RUNTIME).column == "false_unsat_float"
+    unknown = judged(Said("unsat"), tie, "", "torch:batch=64")
+    assert (unknown.column, "no label of torch:batch=64" in unknown.reason) == ("unknown", True)
+    assert judged(Said("unsat"), instances["robust_0"], "", RUNTIME).column == "right"
+
+
+def test_a_label_that_is_missing_is_not_held_against_anybody(instances: dict[str, Instance]) -> None:
+    blind = replace(instances["robust_0"], labels=())
+    found = judged(Said("unsat"), blind, "")
+    assert (found.column, found.points) == ("unknown", CORRECT_POINTS)
+    assert "no label of onnxruntime:batch=1 and real" in found.reason
+
+
+def test_environments_have_the_names_of_labels() -> None:
+    (one,) = asked_for(["crown@sound:onnxruntime:batch=1"])
+    assert one.semantics == RUNTIME
+    assert asked_for(["crown@sound:any"])[0].semantics == ANY
+    assert asked_for(["crown"])[0].semantics == ""
+
+
+@pytest.mark.parametrize(
+    "change", [{"column": "wrong"}, {"seed": "0"}, {"points": 1.5}, {"seconds": "1"}, {"seconds": float("nan")}, {"reason": 3}]
+)
+def test_damaged_rows_are_refused(change: dict[str, object]) -> None:
+    data = asdict(run("tie_0", "right", 10))
+    assert run_from(data) == run("tie_0", "right", 10)
+    with pytest.raises(InputError, match="no run"):
+        run_from({**data, **change})
+    with pytest.raises(InputError, match="no run"):
+        run_from({name: value for name, value in data.items() if name != "point"})
+
+
+def test_the_example_of_the_documents_does_what_it_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text("utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "bench" in block)
+    *lines, last = code.strip().splitlines()
+    expression, _, said = last.partition("  # ")
+    monkeypatch.chdir(folder.parent)
+    names: dict[str, object] = {}
+    exec("\n".join([*lines, f"shown = {expression}"]).replace('"hard"', repr(folder.name)), names)
+    assert repr(names["shown"]) == said
