@@ -149,7 +149,7 @@ class StillWrong:
             return None
         try:
             asked = asked_of(candidate.network, candidate.box, candidate.unsafe, candidate.points)
-            orders = orders_of(candidate.network, self.environments)
+            orders = orders_of(asked, self.environments)
             told = replayed(asked, truth(asked, orders), orders, self.environments)
         except (InputError, ContradictionError):  # a network that a library does not run, say, or a fault that is not this one
             return None
