@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from types import TracebackType
 from typing import Any
 
@@ -32,7 +31,7 @@ class Bounded:
         if not 0 < timeout <= MAX_TIMEOUT or math.isnan(timeout):
             raise InputError(f"the time limit must be above 0 and at most {MAX_TIMEOUT:g} seconds")
         self.timeout = timeout
-        self._workers: Pool[str] = Pool(lambda module: started(module, holds=_folder(), memory=memory), end=ended)
+        self._workers: Pool[str] = Pool(lambda module: started(module, holds=None, memory=memory), end=ended)
 
     def ask(self, do: str, file: str, **options: Any) -> Answer:
         """Return the answer about one file, or {"unknown": reason} where a limit is over.
@@ -67,11 +66,3 @@ class Bounded:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-def _folder() -> object:
-    """Where the names of files begin; where that folder is gone, nothing is equal to it."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return object()

@@ -98,7 +98,8 @@ def told_of_each(asked: Asked, paths: Sequence[str]) -> Outcome:
     if asked.json:
         return _worst(found, entries), _json(paths, found, entries)
     reports = [f"{shown(entry.name)}\n{entry.text or f'{entry.verdict}: {entry.told}'}" for entry in entries]
-    return _worst(found, entries), "\n\n".join([*reports, _counted_line(found, entries)])
+    manifests = "\n".join(_manifest_lines(found))
+    return _worst(found, entries), "\n\n".join([*reports, *filter(None, [manifests]), _counted_line(found, entries)])
 
 
 def _worst(found: _Found, entries: Sequence[_Entry]) -> int:
@@ -184,17 +185,21 @@ def _not_checked_json(entries: Sequence[_Entry]) -> list[dict[str, Any]]:
     return [{"claim": claim, "reason": reason, "files": files} for (claim, reason), files in _not_checked(entries).items()]
 
 
-def _text(found: _Found, entries: Sequence[_Entry]) -> str:
-    lines = [line for entry in entries for line in (f"{entry.verdict:15}{shown(entry.name)}", f"      {entry.told}")]
+def _manifest_lines(found: _Found) -> list[str]:
+    """What became of the files that manifests name."""
+    lines = []
     for manifest in found.manifests:
         name = shown(found.name(manifest.path))
         if not manifest.faults:
-            lines += [
-                f"{'as named':15}{name}",
-                f"      {counted(manifest.files, 'file has', 'files have')} the SHA-256 that it states",
-            ]
+            named = counted(manifest.files, "file has", "files have")
+            lines += [f"{'as named':15}{name}", f"      {named} the SHA-256 that it states"]
         lines += [line for fault in manifest.faults for line in (f"{'not as named':15}{name}", f"      {fault}")]
-    lines += _not_checked_lines(entries)
+    return lines
+
+
+def _text(found: _Found, entries: Sequence[_Entry]) -> str:
+    lines = [line for entry in entries for line in (f"{entry.verdict:15}{shown(entry.name)}", f"      {entry.told}")]
+    lines += [*_manifest_lines(found), *_not_checked_lines(entries)]
     return "\n".join([*lines, "", _counted_line(found, entries)])
 
 

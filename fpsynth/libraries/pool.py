@@ -17,7 +17,7 @@ from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import NAMES, library_named, names_for
 from fpsynth.libraries.worker import load_request, outputs_from_message, run_request
 from fpsynth.workers.deadlines import time_left
-from fpsynth.workers.kept import ended, started
+from fpsynth.workers.kept import ended, spoilt, started
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import NoAnswer, Worker, heard
 
@@ -80,6 +80,8 @@ class PoolMember:
             self.ready, self.version, self.environment = True, said["version"], said["describe"]
             self.seconds = said["seconds"]
         else:
+            if "raised" in said and self.worker is not None:
+                spoilt(self.worker)
             return said
         return None
 

@@ -118,7 +118,7 @@ class _Server:
             except CannotRun as reason:
                 yield {"call": index, "not_run": str(reason)}
             except Exception as error:  # what a library raises is its reason for not running
-                yield {"call": index, "not_run": one_line(error)}
+                yield {"call": index, "not_run": one_line(error), "raised": True}
 
 
 def _prepared(library: Library, network: Network, dtype: Format, way: tuple[str, str], device: str) -> Runner | CannotRun:

@@ -16,7 +16,7 @@ from fpsynth.libraries.worker import load_request
 from fpsynth.packages import how_to_install
 from fpsynth.revealing.file import kernel_to_json, reveal_from_json, reveal_to_json
 from fpsynth.revealing.result import Reveal
-from fpsynth.workers.kept import ended, started
+from fpsynth.workers.kept import ended, spoilt, started
 from fpsynth.workers.messages import Message
 from fpsynth.workers.pool import Pool
 from fpsynth.workers.process import Cause, NoAnswer, Worker
@@ -175,6 +175,7 @@ class Revealer:
             reason = str(lost) if lost.cause is Cause.TIME else f"the library crashed ({lost})"
             raise WorkerLostError(f"{environment}: {reason}") from None
         if "failed" in message:
+            spoilt(worker)
             if last or message["dead"]:  # such as a CUDA context after an error: the next kernel gets a new process
                 worker.kill()
             raise InputError(f"{environment}: {message['failed']}")

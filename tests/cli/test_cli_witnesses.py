@@ -95,9 +95,10 @@ def test_a_summary_of_many_kinds_of_claims_has_an_end():
     assert _not_checked_lines([nothing]) == []
 
 
-def test_a_corpus_whose_files_have_changed_is_not_confirmed(folder):
+@pytest.mark.parametrize("command", ["check", "explain"])
+def test_a_corpus_whose_files_have_changed_is_not_confirmed(command, folder):
     (folder / "corpus" / "instances.csv").write_text("")
-    done = fpsynth("check", folder)
+    done = fpsynth(command, folder)
     assert done.returncode == 4
     assert "instances.csv is not the file that the manifest names" in done.stdout
 

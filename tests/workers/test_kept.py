@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Hashable
+from pathlib import Path
 
 import pytest
 from test_process import PATHS, PATIENCE, gone_soon
 
 import fpsynth
-from fpsynth.workers.kept import ended, processes_kept, started
+from fpsynth.errors import InputError
+from fpsynth.formats import BFLOAT16, FLOAT32, Format
+from fpsynth.libraries.naming import parse_network_environment
+from fpsynth.libraries.pool import LibraryCall, LibraryPool
+from fpsynth.networks.network import Dense, dense_relu
+from fpsynth.revealing.revealer import Revealer
+from fpsynth.workers.kept import ended, processes_kept, spoilt, started
 from fpsynth.workers.process import Worker
 
 pytestmark = pytest.mark.usefixtures("nothing_stays")
@@ -67,6 +75,53 @@ def test_another_setting_variable_or_environment_is_another_process(monkeypatch:
         assert used() == first
 
 
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="the system does not say on which processors a process may run"
+)
+def test_other_processors_are_another_process() -> None:
+    processors = os.sched_getaffinity(0)
+    if len(processors) < 2:
+        pytest.skip("there is one processor")
+    with processes_kept():
+        first = used()
+        try:
+            os.sched_setaffinity(0, {min(processors)})
+            assert used() != first
+        finally:
+            os.sched_setaffinity(0, processors)
+        assert used() == first
+
+
+def test_another_current_folder_is_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with processes_kept():
+        first = used()
+        monkeypatch.chdir(tmp_path)
+        assert used() != first
+        monkeypatch.undo()
+        assert used() == first
+
+
+def test_a_block_of_another_thread_that_ends_first_leaves_the_number_of_this_one() -> None:
+    entered, may_end = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with processes_kept(3):
+            entered.set()
+            may_end.wait(PATIENCE)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        assert entered.wait(PATIENCE)
+        with processes_kept(0):
+            may_end.set()
+            thread.join(PATIENCE)
+            assert gone_soon(used())
+    finally:
+        may_end.set()
+        thread.join(PATIENCE)
+
+
 def test_so_many_are_kept_and_the_one_used_longest_ago_goes() -> None:
     with processes_kept(2):
         first, second = used("a"), used("b")
@@ -103,6 +158,42 @@ def test_one_that_has_died_is_not_handed_out() -> None:
         assert used() != first
 
 
+def test_one_in_which_a_library_has_failed_is_not_kept() -> None:
+    with processes_kept():
+        worker = begun()
+        number = pid(worker)
+        spoilt(worker)
+        ended(worker)
+        assert gone_soon(number)
+
+
+@pytest.mark.parametrize(
+    ("rows", "dtype", "runs", "stays"),
+    [((0,), FLOAT32, True, True), ((0,), BFLOAT16, False, True), ((), FLOAT32, False, False)],
+)
+def test_a_library_that_has_raised_is_not_kept_and_one_that_has_refused_is(
+    rows: tuple[int, ...], dtype: Format, runs: bool, stays: bool
+) -> None:
+    network, calls = dense_relu((Dense(((1.0,), (2.0,))),)), {"numpy": [LibraryCall("matmul", rows)]}
+    with processes_kept():
+        with LibraryPool(["numpy"]) as pool:
+            (ran,) = pool.run(network, dtype, [(1.0,)], calls)["numpy"]
+            worker = pool.members["numpy"].worker
+        assert (ran.outputs is not None) == runs
+        assert worker is not None
+        assert worker.alive == stays
+
+
+def test_a_reveal_that_fails_leaves_no_process() -> None:
+    with processes_kept():
+        with Revealer() as revealer:
+            with pytest.raises(InputError, match="numpy"):
+                revealer._ask(parse_network_environment("numpy"), {"digest": "no kernel", "seed": 0})
+            (worker,) = revealer._workers
+            assert worker.alive
+        assert not worker.alive
+
+
 def test_libraries_that_a_question_has_imported_answer_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     begun_for: list[str] = []
     begin = Worker.__init__
@@ -124,6 +215,6 @@ def test_libraries_that_a_question_has_imported_answer_the_next(monkeypatch: pyt
 
 def test_a_library_says_the_same_of_itself_the_second_time() -> None:
     with fpsynth.processes_kept():
-        first, second = (fpsynth.environments(libraries=("numpy",)) for _ in range(2))
+        first, second = (fpsynth.environments(library=("numpy",)) for _ in range(2))
     (one,), (other,) = first.libraries, second.libraries
     assert (one.version, one.facts, one.variants) == (other.version, other.facts, other.variants)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from fpsynth.errors import InputError
 from fpsynth.predicates import KINDS, RELATIONS, SEARCHED, Relation
@@ -16,9 +16,6 @@ from fpsynth.synthesis.requests.applying import given_files, require_given
 from fpsynth.synthesis.requests.distinct import require_different_sides
 from fpsynth.synthesis.requests.fields import Option, among, asked, between
 from fpsynth.synthesis.requests.reading import Number, exact_number, objective
-
-if TYPE_CHECKING:
-    pass
 
 MAX_OUTPUTS = 4096
 LAYER_VECTORS = 1000

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from fpsynth.errors import InputError
 from fpsynth.predicates import SEARCHED
 from fpsynth.synthesis.requests.fields import Option, asked
 from fpsynth.synthesis.requests.order import OrderRequest
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
