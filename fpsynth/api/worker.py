@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, within
-from fpsynth.workers.kept import processes_kept
 from fpsynth.workers.messages import Message
 
 if TYPE_CHECKING:
+    from fpsynth.libraries.pool import LibraryPool
     from fpsynth.report.story import Story
     from fpsynth.synthesis.checking.findings import CheckResult
 
 
 class _Handler:
-    """Answers requests."""
+    """Answers requests; libraries that one replay has started stay for the next where it says so, and so do their failures."""
 
     def __init__(self) -> None:
-        self._keeping = ExitStack()
-        self._keeps = False
+        self._pools: dict[tuple[Any, ...], LibraryPool] = {}
 
     def __call__(self, message: Message) -> Message:
-        self._keep(message.get("keep", False))
+        if not message.get("keep", False):
+            self._end()
         actions: dict[str, Callable[[Message], Message]] = {
             "check": self._check,
             "explain": self._explain,
@@ -81,7 +80,8 @@ class _Handler:
 
         libraries, batches, device = tuple(message["libraries"]), tuple(message["batches"]), message["device"]
         subject = loaded(message["file"])
-        played = replay(subject, libraries=libraries, batches=batches, device=device)
+        pool = self._pool(libraries, device) if message["keep"] else None
+        played = replay(subject, libraries=libraries, batches=batches, device=device, pool=pool)
         names = ", ".join(played.confirmed_by)
         brief = f"confirmed by {names}" if names else "confirmed by no library"
         return {
@@ -92,13 +92,19 @@ class _Handler:
             "not_run": [record.not_run for record in played.observations],
         }
 
-    def _keep(self, keep: bool) -> None:
-        """Whether libraries that one replay has started stay for the next."""
-        if keep and not self._keeps:
-            self._keeping.enter_context(processes_kept())
-        elif self._keeps and not keep:
-            self._keeping.close()
-        self._keeps = keep
+    def _pool(self, libraries: tuple[str, ...], device: str) -> LibraryPool:
+        from fpsynth.libraries.pool import LibraryPool
+
+        key = (libraries, device)
+        if key not in self._pools:
+            self._pools[key] = LibraryPool(libraries, device)
+            self._pools[key].start()
+        return self._pools[key]
+
+    def _end(self) -> None:
+        """End the libraries that were to stay."""
+        while self._pools:
+            self._pools.popitem()[1].close()
 
 
 def out_of_time(seconds: float) -> str:
