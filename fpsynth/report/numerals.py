@@ -46,6 +46,11 @@ def radius_text(radius: Fraction | float, direction: str = "down") -> str:
     return significant(radius, RADIUS_DIGITS, direction)
 
 
+def equated(name: str, value: str) -> str:
+    """``name = value``, or ``name ≈ value`` where the decimals begin with "≈"."""
+    return f"{name} {value}" if value.startswith("≈") else f"{name} = {value}"
+
+
 def decimal(number: Fraction | float, limit: int = 40) -> str:
     """The exact decimal expansion if it has at most ``limit`` characters, else 17 digits: after "≈ " unless exact."""
     if isinstance(number, float) and not math.isfinite(number):

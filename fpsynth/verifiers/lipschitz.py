@@ -87,7 +87,10 @@ class LipschitzVerifier:
 
     def __post_init__(self) -> None:
         if self.sound and self.deployment.default.format is None:
-            raise InputError(f"{self.name} needs the format that the network is deployed in, which real arithmetic has not")
+            raise InputError(
+                f"{self.name} needs the format that the network is deployed in, which real arithmetic has not: ask for an"
+                " arithmetic such as float32"
+            )
 
     @property
     def reasons_in(self) -> Deployment | Format:

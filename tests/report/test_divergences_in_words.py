@@ -114,6 +114,10 @@ def test_every_library_that_departs_is_named():
     assert last.endswith("; numpy and jax depart from it, too.")
     assert wrong(replace(found, observations=tuple(seen[:2])))[-1].endswith("reference).")
     assert wrong(replace(found, observations=tuple(seen[:3])))[-1].endswith("; numpy departs from it, too.")
+    seen.append(observed(found, (1.0,), "jax", variant="eager"))
+    assert wrong(replace(found, observations=tuple(seen)))[-1].endswith(
+        "; numpy and jax (1 of its 2 outcomes) depart from it, too."
+    )
 
 
 RUNS = (

@@ -13,6 +13,7 @@ from fpsynth.report.numerals import (
     binary,
     bit_fields,
     decimal,
+    equated,
     power_text,
     rounding_interval,
     scaled_integer,
@@ -99,6 +100,11 @@ def test_binary_has_a_bar_where_the_format_ends():
 def test_bits_are_sign_exponent_and_significand():
     assert bit_fields(from_float(-1.5), FLOAT16) == "1 | 01111 | 1000000000"
     assert bit_fields(from_float(1 + 2.0**-20), FLOAT16) == "?"
+
+
+def test_what_is_cut_is_not_said_to_be_equal():
+    assert equated("y", decimal(0.125)) == "y = 0.125"
+    assert equated("y", decimal(Fraction(1, 3))) == "y ≈ 0.33333333333333333"
 
 
 def test_decimals_are_exact_while_they_are_short():

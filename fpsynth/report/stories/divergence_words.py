@@ -132,7 +132,15 @@ def _libraries(divergence: Witness) -> list[str]:
     told = f"{listed(confirmed)} {_verb(confirmed)} it{_counted(divergence)}"
     departing = dict.fromkeys(clean(o.library) for o in divergence.observations if not o.not_run and o.departs)
     others = [name for name in departing if name not in confirmed]
-    return [f"{told}; {listed(others)} {noun(len(others), 'departs', 'depart')} from it, too." if others else f"{told}."]
+    also = listed([f"{name}{_in_some(divergence, name)}" for name in others])
+    return [f"{told}; {also} {noun(len(others), 'departs', 'depart')} from it, too." if others else f"{told}."]
+
+
+def _in_some(divergence: Witness, library: str) -> str:
+    """How many outcomes of a library depart, where not all do: the library of the reference itself is such a one."""
+    runs = [o for o in different_runs(divergence.observations) if not o.not_run and clean(o.library) == library]
+    departing = sum(o.departs for o in runs)
+    return f" ({departing} of its {len(runs)} outcomes)" if departing < len(runs) else ""
 
 
 def _verb(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from fpsynth.formats import Format
 from fpsynth.report.computed import Operation
-from fpsynth.report.numerals import decimal, significant, value_decimal, value_hex
+from fpsynth.report.numerals import decimal, equated, significant, value_decimal, value_hex
 from fpsynth.report.partial_sums import Addend, AlignedStep, Neuron, number, summed
 from fpsynth.report.stories.divergence_words import called, place, wrong
 from fpsynth.report.stories.divergences import (
@@ -68,7 +68,7 @@ def _side(divergence: Witness, view: View, neuron: Neuron) -> Section:
         return side_section(who, name, neuron)
     measured = "measured: the library gave this, and the arithmetic that was revealed for it does not"
     last = neuron.layer + 1 == len(divergence.network.dense_layers)
-    given = [f"{name} = {decimal(view.logits[neuron.output], 24)}"] if last else []
+    given = [equated(name, decimal(view.logits[neuron.output], 24))] if last else []
     return section(f"{who}: {name}", told(measured, *given, indent=4), 1)
 
 
@@ -92,7 +92,7 @@ def side_section(who: str, name: str, neuron: Neuron, limit: int = MAX_STEPS) ->
         parts += _aligned(step)
     if len(summing.aligned) > MAX_ALIGNED:
         parts += told(f"and {counted(len(summing.aligned) - MAX_ALIGNED, 'more such step')}", indent=4)
-    result = f"{name} = {_decimal(summing.result)}   {_hex(summing.result)}"
+    result = f"{equated(name, _decimal(summing.result))}   {_hex(summing.result)}"
     return section(heading, [*parts, Paragraph(result, 4)], 1)
 
 

@@ -62,10 +62,15 @@ def _sentences(found: Verification) -> Iterator[str]:
 def _meaning(found: Verification) -> str:
     kind, _, name = found.arithmetic.partition(":")
     if kind != "sound":
-        return _MEANING[kind]
+        return f"for what {kind} computes, with room for its rounding" if _has_room(found) else _MEANING[kind]
     if name == "any":
         return _MEANING["any"].format(dtype=found.settings.get("dtype", "the format"))
     return f"for all that {found.environment} computes"
+
+
+def _has_room(found: Verification) -> bool:
+    """Whether the verifier itself allows for what a deployment in its format rounds."""
+    return found.verifier == "lipschitz-sound"
 
 
 def _rows(bounds: Sequence[tuple[Fraction, Fraction]]) -> Iterator[tuple[Text, ...]]:
