@@ -217,3 +217,16 @@ def test_an_order_that_holds_for_some_rows_of_a_batch_only_is_not_taken(environm
 
     monkeypatch.setattr(module, "network_from_kept", noted)
     assert environments._computed(network, "torch:batch=64") is None
+
+
+def test_a_library_that_gives_other_numbers_than_its_order_is_not_labelled(environments, made):
+    from dataclasses import replace
+
+    from fpsynth.corpus.labels.environments import computed_from
+
+    one = made["order"][0]
+    orders = {label.semantics: computed_from(label.computed, one.network, RUNTIME) for label in one.labels if label.computed}
+    grid = grid_of(one.box)
+    assert environments.agrees(one.network, orders[RUNTIME], grid)
+    assert not environments.agrees(one.network, orders["torch:batch=64"], grid)
+    assert environments.agrees(one.network, replace(orders["torch:batch=64"], environment="torch:batch=64"), grid)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from types import TracebackType
 
 import numpy as np
 
 from fpsynth.aliases import Floats, Json
+from fpsynth.corpus.labels.points import Grid
 from fpsynth.corpus.semantics import ENVIRONMENTS
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
@@ -20,6 +22,8 @@ from fpsynth.revealing.network_json import computed_from_json, computed_to_json,
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Deployment
 
+RUN = 64
+"""Inputs of a box at which libraries are run."""
 VECTORS = 256
 """Hostile vectors on which each kernel is checked."""
 
@@ -97,9 +101,23 @@ class Environments:
 
     def run(self, network: Network, name: str, point: Sequence[float]) -> tuple[tuple[float, ...], ...]:
         """What the library itself gives at a point, in every row of a batch of it."""
-        where = self.parsed[name]
-        answer = self.revealer.outputs(network, FLOAT32, where, np.array([point] * where.batch, np.float64))
-        return tuple(map(tuple, answer["outputs"].reshape(where.batch, -1).tolist()))
+        points = np.array([point] * self.parsed[name].batch, np.float64)
+        return tuple(map(tuple, self.outputs(network, name, points).tolist()))
+
+    def outputs(self, network: Network, name: str, points: Floats) -> Floats:
+        """What the library itself gives at points (points, inputs), whole batches of them: (points, outputs)."""
+        answer = self.revealer.outputs(network, FLOAT32, self.parsed[name], points)
+        outputs: Floats = answer["outputs"].reshape(len(points), -1)
+        return outputs
+
+    def agrees(self, network: Network, computed: Computed, grid: Grid) -> bool:
+        """Whether the library gives the outputs of its revealed order, bit for bit, at RUN inputs of a box."""
+        batch = self.parsed[computed.environment].batch
+        count = -(-RUN // batch) * batch
+        low, high = zip(*grid.ends(), strict=True)
+        points = np.vstack([[low], [high], grid.drawn(count, Random("runs"))])[:count]
+        given = self.outputs(network, computed.environment, points)
+        return bool(np.array_equal(given, computed.outputs(points), equal_nan=True))
 
     def close(self) -> None:
         """End the processes."""

@@ -71,10 +71,13 @@ def asked_of(network: Network, box: ExactBox, unsafe: Property, candidates: Sequ
     return Asked(network.logits, box, unsafe, grid_of(box), [tuple(point) for point in candidates if box.contains(point)])
 
 
-def orders_of(network: Network, environments: Environments) -> list[Computed]:
-    """How each environment computes it; those whose order is not known for certain are left out."""
-    orders = (environments.computed(network, name) for name in environments.names)
-    return [one for one in orders if one is not None]
+def orders_of(asked: Asked, environments: Environments) -> list[Computed]:
+    """How each environment computes the network.
+
+    Left out are those whose order is not known for certain, or that give other numbers at some inputs of the box.
+    """
+    orders = (environments.computed(asked.network, name) for name in environments.names)
+    return [one for one in orders if one is not None and environments.agrees(asked.network, one, asked.grid)]
 
 
 def replayed(asked: Asked, told: Truth, orders: Sequence[Computed], environments: Environments) -> Truth:

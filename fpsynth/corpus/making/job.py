@@ -9,9 +9,9 @@ from fpsynth.corpus.attacks.table import ATTACKS, LIMIT, attacked
 from fpsynth.corpus.attacks.target import Target
 from fpsynth.corpus.families.base import Draft, Drawing, NothingDrawnError, require_weights
 from fpsynth.corpus.instances.data import RUNTIME, SAT, Attacked, Instance
-from fpsynth.corpus.labels.environments import Environments
+from fpsynth.corpus.labels.environments import Computed, Environments
 from fpsynth.corpus.labels.labelling import Truth, asked_of, orders_of, replayed, truth
-from fpsynth.corpus.labels.points import grid_of
+from fpsynth.corpus.labels.ordered import Asked
 from fpsynth.corpus.making.wanted import Job, Wanted
 
 TRIES = 20
@@ -37,7 +37,8 @@ def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments
     """The k-th draft as an instance.  Raises NothingDrawnError where a label is not what was wanted."""
     draft, name = drafts[k], f"{job.family.name}_{job.number:04d}"
     candidates = [draft.witness] if draft.witness else []
-    asked, orders = asked_of(draft.network, draft.box, draft.unsafe, candidates), orders_of(draft.network, environments)
+    asked = asked_of(draft.network, draft.box, draft.unsafe, candidates)
+    orders = orders_of(asked, environments)
     told = replayed(asked, truth(asked, orders), orders, environments)
     instance = Instance(
         name=name if k == 0 else f"{name}_control{k}",
@@ -53,7 +54,7 @@ def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments
         least=told.least,
         attained=told.attained,
         densities=told.densities,
-        attacks=_attacks(draft, told, seed, environments),
+        attacks=_attacks(asked, orders, told, seed),
         control_of="" if k == 0 else name,
         controls=draft.controls,
     )
@@ -63,19 +64,14 @@ def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments
     return instance
 
 
-def _attacks(draft: Draft, told: Truth, seed: str, environments: Environments) -> tuple[Attacked, ...]:
-    """Which attacks find what is unsafe in RUNTIME; they compute in the last environment, as attacks run in batches.
+def _attacks(asked: Asked, orders: Sequence[Computed], told: Truth, seed: str) -> tuple[Attacked, ...]:
+    """Which attacks find what is unsafe in RUNTIME; they compute in the last order, as attacks run in batches.
 
     None where nothing is.
     """
     verdicts = {label.semantics: label.verdict for label in told.labels}
     if verdicts.get(RUNTIME) != SAT:
         return ()
-    orders = orders_of(draft.network, environments)
-    judge = next((one for one in orders if one.environment == RUNTIME), None)
-    if judge is None:
-        return ()
-    attacker = orders[-1]
-    grid = grid_of(draft.box)
-    targets = ((name, Target(attacker, judge, grid, draft.unsafe, LIMIT, Random(f"{seed}/{name}"))) for name in ATTACKS)
+    judge = next(one for one in orders if one.environment == RUNTIME)
+    targets = ((name, Target(orders[-1], judge, asked.grid, asked.unsafe, LIMIT, Random(f"{seed}/{name}"))) for name in ATTACKS)
     return tuple(attacked(name, target) for name, target in targets)
