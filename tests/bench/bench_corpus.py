@@ -38,7 +38,8 @@ def instance(
 ) -> Instance:
     """An instance, labelled."""
     box = box_of(ends)
-    asked, orders = asked_of(network, box, unsafe, [witness] if witness else []), orders_of(network, environments)
+    asked = asked_of(network, box, unsafe, [witness] if witness else [])
+    orders = orders_of(asked, environments)
     told = replayed(asked, truth(asked, orders), orders, environments)
     labels = (told.labels, told.least, told.attained, told.densities)
     about, seed = "made for tests", "0"

@@ -158,12 +158,29 @@ def test_nothing_is_asked_twice(folder: Path, tmp_path: Path, monkeypatch: pytes
     assert len(again) == len(first) + 1, "the result alone is asked about once more"
 
 
-def test_a_budget_that_is_over_gives_the_best_so_far_and_more_goes_on(folder: Path, tmp_path: Path) -> None:
-    short = shrink(folder, "narrow_0", standing_in("narrow"), tmp_path, restarts=0, budget=4.0)
+def test_time_that_is_over_gives_the_best_so_far_and_more_goes_on(folder: Path, tmp_path: Path) -> None:
+    """However busy the machine is: twice the time, until the verifier was asked once."""
+    seconds = 1.0
+    while True:
+        try:
+            short = shrink(folder, "narrow_0", standing_in("narrow"), tmp_path, restarts=0, budget=seconds)
+            break
+        except InputError as error:
+            assert "the time is over before the verifier was asked once" in str(error)
+            seconds *= 2
     assert short.still_wrong
     long = shrink(folder, "narrow_0", standing_in("narrow"), tmp_path, restarts=0)
     assert long.complete
     assert size_of(candidate_of(long.after)) <= size_of(candidate_of(short.after))
+
+
+def test_an_answer_that_the_end_of_time_cut_off_is_none(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verifier takes longer than all of the time: nothing is kept of it, and with more time it is asked again."""
+    monkeypatch.setenv("BENCH_SLEEP", "30")
+    with pytest.raises(InputError, match="the time is over before the verifier was asked once"):
+        shrink(folder, "broken_0", standing_in("slow"), tmp_path, restarts=0, budget=15.0)
+    monkeypatch.setenv("BENCH_SLEEP", "0")
+    assert shrink(folder, "broken_0", standing_in("slow"), tmp_path, restarts=0).still_wrong
 
 
 def test_a_folder_of_another_shrinking_is_refused(folder: Path, tmp_path: Path) -> None:

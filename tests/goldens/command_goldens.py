@@ -50,7 +50,7 @@ LEFT_OUT = {
     "corpus export hard --out forms": _CORPUS,
     "bench hard --verifier maraboupy --verifier crown --verifier crown@sound:any --out board --jobs 2": _CORPUS,
     'bench hard --verifier "mine=./mytool {onnx} {vnnlib} --timeout {timeout} --seed {seed}" --seeds 10 --json': _CORPUS,
-    "shrink hard/tolerance/border_0000 --verifier maraboupy --out small": _CORPUS,
+    "shrink hard/tolerance/border_0001 --verifier maraboupy --out small": _CORPUS,
     "shrink flip.json --out simple": "looks for simpler numbers in the time that there is",
     "reveal torch:linear:device=cuda,tf32=on --terms 784 --outputs 16 --batch 1,64": "needs a GPU",
     "order --a torch:linear:batch=64,outputs=16 --only-in torch:linear:batch=64,outputs=16,device=cuda"

@@ -25,7 +25,7 @@ from fpsynth.corpus.labels.labelling import asked_of, orders_of, replayed, truth
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
 from fpsynth.version import __version__
-from fpsynth.workers.deadlines import OutOfTimeError, within
+from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
 
 ASKED = "asked.sqlite"
 """In the folder of a shrinking: what was asked, and what came of it."""
@@ -141,7 +141,9 @@ class StillWrong:
         if instance is None or not _may_be(instance, self.column, self.verifier.semantics, self.before):
             return _unproved(digest, self.verifier.name, self.seed)
         verdict = SAT if self.column == FALSE_SAT else UNSAT
-        return replace(done(instance, self.verifier, self.seed, self.limits, verdict), instance=digest)
+        run = replace(done(instance, self.verifier, self.seed, self.limits, verdict), instance=digest)
+        require_time()  # what the end of all time has cut off is no answer
+        return run
 
     def labelled(self, candidate: Candidate) -> Instance | None:
         """The candidate with every label that can be proved; None where it is no instance."""
@@ -253,6 +255,7 @@ def _wrong(problem: StillWrong, start: Candidate, instance: Instance) -> str:
             if labelled is None:
                 raise InputError(f"the labels of {instance.name} cannot be proved here")
             run = replace(done(labelled, problem.verifier, problem.seed, problem.limits), instance=start.digest)
+            require_time()
         except OutOfTimeError:
             raise InputError("the time is over before the verifier was asked once: give more (--timeout)") from None
         problem.table.add(run)
