@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from fractions import Fraction
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 
