@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 from divergences import BY_HAND, any_divergence, classes, observed
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 from rendered import explain, rendered, report
@@ -153,6 +153,8 @@ def test_any_explanation_fits(witness, width):
 @settings(max_examples=examples(25))
 @given(any_divergence(), st.sampled_from((60, *WIDTHS)))
 def test_any_divergence_fits(divergence, width):
+    texts = [record.not_run for record in divergence.observations] + [view.label for view in divergence.views]
+    assume(not any(text.rstrip(" │|").endswith(("≈", "~")) for text in texts))  # what fits() takes for a number cut off
     fits(rendered(replay_story(divergence), Style(width=width)), width)
     try:
         fits(report(divergence, width=width), width)
