@@ -52,7 +52,7 @@ MAX_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedVerifier:
     """A verifier on the bench."""
 
     name: str
@@ -119,7 +119,7 @@ class Seeded(Tool):
         return self.tool.said(ended, question, folder)
 
 
-_TOOLS: Mapping[str, Callable[[Asked, int], Tool]] = {
+_TOOLS: Mapping[str, Callable[[AskedVerifier, int], Tool]] = {
     "own": lambda asked, seed: OwnTool(asked.what, asked.more, seed),
     "installed": lambda asked, _: tool_named(asked.what),
     "checkout": lambda asked, _: tool_named(asked.what, asked.more),
@@ -129,13 +129,13 @@ _TOOLS: Mapping[str, Callable[[Asked, int], Tool]] = {
 }
 
 
-def asked_from(data: Mapping[str, Any]) -> Asked:
+def asked_from(data: Mapping[str, Any]) -> AskedVerifier:
     """What ``Asked.to_json`` wrote."""
     name, kind, what, more, version = (str(data[field]) for field in ("name", "kind", "what", "more", "version"))
-    return Asked(name, kind, what, more, version)
+    return AskedVerifier(name, kind, what, more, version)
 
 
-def asked_for(texts: Sequence[str | Function], arithmetics: Sequence[str] = ("real",)) -> tuple[Asked, ...]:
+def asked_for(texts: Sequence[str | Function], arithmetics: Sequence[str] = ("real",)) -> tuple[AskedVerifier, ...]:
     """The verifiers that the texts name (see FORMS), of fpsynth's own one for each arithmetic where the text names none.
 
     Functions are taken as they are.  Raises InputError where a text names nothing, two have one name, or a verifier takes no
@@ -151,9 +151,9 @@ def asked_for(texts: Sequence[str | Function], arithmetics: Sequence[str] = ("re
     return tuple(found)
 
 
-def _named(text: str | Function, arithmetics: Sequence[str]) -> list[Asked]:
+def _named(text: str | Function, arithmetics: Sequence[str]) -> list[AskedVerifier]:
     if not isinstance(text, str):
-        return [Asked(getattr(text, "__name__", "function"), "function", "", function=text)]
+        return [AskedVerifier(getattr(text, "__name__", "function"), "function", "", function=text)]
     label, what = "", text.strip()
     match = _LABEL.fullmatch(what)
     if match and "{onnx}" not in match[1]:
@@ -162,29 +162,31 @@ def _named(text: str | Function, arithmetics: Sequence[str]) -> list[Asked]:
     return [replace(one, name=f"{label}@{one.more}" if len(found) > 1 else label) if label else one for one in found]
 
 
-def _of_kind(label: str, what: str, arithmetics: Sequence[str]) -> list[Asked]:
+def _of_kind(label: str, what: str, arithmetics: Sequence[str]) -> list[AskedVerifier]:
     if label in CHECKOUTS:
-        return [_versioned(Asked(label, "checkout", label, what))]
+        return [_versioned(AskedVerifier(label, "checkout", label, what))]
     if "{onnx}" in what:
         name = Path(what.split()[0]).name
-        return [_versioned(Asked(name, "command", what))]
+        return [_versioned(AskedVerifier(name, "command", what))]
     if what.endswith(".sh"):
         path = os.path.abspath(what)
-        return [_versioned(Asked(Path(path).parent.name or Path(path).name, "competition", path))]
+        return [_versioned(AskedVerifier(Path(path).parent.name or Path(path).name, "competition", path))]
     if what.startswith("standard:"):
         words = what.removeprefix("standard:").strip()
-        return [_versioned(Asked(Path((words or " ").split(" ")[0]).name, "standard", words))]
+        return [_versioned(AskedVerifier(Path((words or " ").split(" ")[0]).name, "standard", words))]
     if match := _FUNCTION.fullmatch(what):
         path = os.path.abspath(match[1])
         loaded(path, match[2])
-        return [Asked(match[2], "file", path, match[2], hashlib.sha256(read_bytes_limited(path, MAX_BYTES)).hexdigest())]
+        return [
+            AskedVerifier(match[2], "file", path, match[2], hashlib.sha256(read_bytes_limited(path, MAX_BYTES)).hexdigest())
+        ]
     if what in TOOLS or what in CHECKOUTS:
-        return [_versioned(Asked(what, "installed", what))]
+        return [_versioned(AskedVerifier(what, "installed", what))]
     name, at, arithmetic = what.partition("@")
     return [_own(name, one) for one in ((arithmetic,) if at else arithmetics)]
 
 
-def _own(name: str, arithmetic: str) -> Asked:
+def _own(name: str, arithmetic: str) -> AskedVerifier:
     if Box not in entry(name).regions:
         raise InputError(f"{name} takes no boxes, which is what instances ask about")
     if arithmetic not in PLAIN and arithmetic != "sound:any":
@@ -192,10 +194,10 @@ def _own(name: str, arithmetic: str) -> Asked:
         if kind != "sound" or not where:
             raise InputError(f"unknown arithmetic {arithmetic[:40]!r}: choose {ARITHMETICS}")
         parse_network_environment(where)
-    return _versioned(Asked(f"{name}@{arithmetic}", "own", name, arithmetic))
+    return _versioned(AskedVerifier(f"{name}@{arithmetic}", "own", name, arithmetic))
 
 
-def _versioned(asked: Asked) -> Asked:
+def _versioned(asked: AskedVerifier) -> AskedVerifier:
     """With what the tool says of itself; whatever cannot be asked is refused here."""
     return replace(asked, version=asked.tool().version())
 

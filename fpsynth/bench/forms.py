@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from xml.etree import ElementTree
 
 from fpsynth.aliases import PathLike
-from fpsynth.bench.job import Run
+from fpsynth.bench.job import BenchRun
 from fpsynth.bench.judging import COLUMNS, ERROR, RIGHT, WRONG
 from fpsynth.bench.scoreboard import ALL, Scoreboard
 from fpsynth.bench.telling import scoreboard_story
@@ -66,7 +66,7 @@ def junit(board: Scoreboard) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
 
 
-def _case(suite: ElementTree.Element, run: Run, category: str) -> None:
+def _case(suite: ElementTree.Element, run: BenchRun, category: str) -> None:
     name = run.instance if not run.seed else f"{run.instance}[seed {run.seed}]"
     told = {"classname": printable(f"{run.verifier}.{category}"), "name": name, "time": f"{run.seconds:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", told)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fpsynth.aliases import Json
-from fpsynth.bench.asking import Asked, asked_from
+from fpsynth.bench.asking import AskedVerifier, asked_from
 from fpsynth.bench.judging import COLUMNS, ERROR, UNKNOWN, judged
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
@@ -37,7 +37,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Run:
+class BenchRun:
     """What came of a job."""
 
     instance: str
@@ -64,10 +64,10 @@ class Run:
         return self.instance, self.verifier, self.seed
 
 
-def run_from(data: Mapping[str, Any]) -> Run:
+def run_from(data: Mapping[str, Any]) -> BenchRun:
     """What ``asdict`` of a Run says.  Raises InputError for anything else."""
     try:
-        made: Callable[..., Run] = Run
+        made: Callable[..., BenchRun] = BenchRun
         run = made(**{**data, "point": tuple(map(str, data["point"]))})
     except (TypeError, KeyError) as error:
         raise InputError(f"no run: {error}") from None
@@ -80,7 +80,7 @@ def run_from(data: Mapping[str, Any]) -> Run:
     return run
 
 
-def request_of(instance: Instance, asked: Asked, seed: int, limits: Limits) -> Json:
+def request_of(instance: Instance, asked: AskedVerifier, seed: int, limits: Limits) -> Json:
     """A job as data."""
     return {
         "instance": instance_to_json(instance),
@@ -104,7 +104,7 @@ def run_job(request: Json) -> Json:
     return asdict(done(instance, asked, request["seed"], Limits(**request["limits"])))
 
 
-def done(instance: Instance, asked: Asked, seed: int, limits: Limits, verdict: str = "") -> Run:
+def done(instance: Instance, asked: AskedVerifier, seed: int, limits: Limits, verdict: str = "") -> BenchRun:
     """Ask and judge; ``verdict``: any other is not judged, where nothing depends on it."""
     with tempfile.TemporaryDirectory(prefix="fpsynth-bench-") as folder:
         model, query = Path(folder) / "network.onnx", Path(folder) / "property.vnnlib"
@@ -123,15 +123,17 @@ def done(instance: Instance, asked: Asked, seed: int, limits: Limits, verdict: s
     return _run(instance, asked, seed, answer, worth.column, worth.reason, worth.points)
 
 
-def question_of(instance: Instance, asked: Asked) -> str:
+def question_of(instance: Instance, asked: AskedVerifier) -> str:
     """The property as the verifier reads it."""
     dialect: Dialect = PLAIN if asked.kind in ("file", "function") else asked.tool().dialect
     shapes = instance.network.input_shape, instance.network.logits.output_shape
     return written(instance.box, instance.unsafe, *shapes, dialect)
 
 
-def _run(instance: Instance, asked: Asked, seed: int, answer: ToolAnswer, column: str, reason: str, points: int) -> Run:
-    return Run(
+def _run(
+    instance: Instance, asked: AskedVerifier, seed: int, answer: ToolAnswer, column: str, reason: str, points: int
+) -> BenchRun:
+    return BenchRun(
         instance=instance.name,
         verifier=asked.name,
         seed=seed,
@@ -146,9 +148,9 @@ def _run(instance: Instance, asked: Asked, seed: int, answer: ToolAnswer, column
     )
 
 
-def lost(key: Key, reason: str) -> Run:
+def lost(key: Key, reason: str) -> BenchRun:
     """A job whose process was lost."""
-    return Run(*key, verdict="unknown", column=ERROR, reason=reason, points=0, seconds=0.0, memory=None)
+    return BenchRun(*key, verdict="unknown", column=ERROR, reason=reason, points=0, seconds=0.0, memory=None)
 
 
 def handler() -> Callable[[Message], Message]:

@@ -31,7 +31,7 @@ CORRECT_POINTS, WRONG_POINTS = 10, -150
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedAnswer:
     """The column that an answer falls into, and why."""
 
     column: str
@@ -41,7 +41,7 @@ class Judged:
     """In the VNN competition."""
 
 
-def judged(said: Said, instance: Instance, onnx: PathLike, semantics: str = "") -> Judged:
+def judged(said: Said, instance: Instance, onnx: PathLike, semantics: str = "") -> JudgedAnswer:
     """What ``said`` is worth; ``onnx``: the instance's model as a file.
 
     ``semantics``: what the verdict is about, ANY or an environment; empty: verdicts of which nobody says that, held against
@@ -49,28 +49,30 @@ def judged(said: Said, instance: Instance, onnx: PathLike, semantics: str = "") 
     """
     if said.verdict == "unknown":
         column = TIMEOUT if said.cause == TIME else ERROR if said.cause else UNKNOWN
-        return Judged(column, said.reason)
+        return JudgedAnswer(column, said.reason)
     if said.verdict == "unsat":
         return _unsat(instance, semantics)
     if not said.point:
         return _bare(instance, semantics)
     if len(said.point) != len(instance.box.lower):
-        return Judged(FALSE_SAT, "its point has another length than the box", WRONG_POINTS)
+        return JudgedAnswer(FALSE_SAT, "its point has another length than the box", WRONG_POINTS)
     return _sat(instance, evaluate(instance.network, onnx, instance.box, instance.unsafe, said.point), semantics)
 
 
-def _unsat(instance: Instance, semantics: str) -> Judged:
+def _unsat(instance: Instance, semantics: str) -> JudgedAnswer:
     points = WRONG_POINTS if instance.verdict(RUNTIME) == SAT else CORRECT_POINTS
     labels = held_against(instance, semantics)
     against = next((label for label in labels if label.verdict == SAT), None)
     if against is not None:
         column = FALSE_OVER_REALS if against.semantics == REAL else FALSE_IN_FLOAT
-        return Judged(column, f"in {against.semantics} the witness is unsafe ({against.basis})", points)
+        return JudgedAnswer(column, f"in {against.semantics} the witness is unsafe ({against.basis})", points)
     wanted = {semantics} if semantics else {REAL, RUNTIME}
     missing = sorted(wanted - {label.semantics for label in labels})
     if missing:
-        return Judged(UNKNOWN, f"unsat, and the corpus has no label of {' and '.join(missing)} to hold it against", points)
-    return Judged(RIGHT, "proved" if not semantics else f"proved in {semantics}", points)
+        return JudgedAnswer(
+            UNKNOWN, f"unsat, and the corpus has no label of {' and '.join(missing)} to hold it against", points
+        )
+    return JudgedAnswer(RIGHT, "proved" if not semantics else f"proved in {semantics}", points)
 
 
 def held_against(instance: Instance, semantics: str) -> Sequence[Label]:
@@ -83,26 +85,26 @@ def held_against(instance: Instance, semantics: str) -> Sequence[Label]:
     return [label for label in instance.labels if label.semantics == semantics]
 
 
-def _bare(instance: Instance, semantics: str) -> Judged:
+def _bare(instance: Instance, semantics: str) -> JudgedAnswer:
     """``sat`` without a point: false where no label knows one, else it shows nothing."""
     labels = held_against(instance, semantics)
     if labels and all(label.verdict == UNSAT for label in labels):
-        return Judged(FALSE_SAT, "nothing in the box is unsafe, and it names no point", WRONG_POINTS)
-    return Judged(UNKNOWN, "sat, and it names no point: that shows nothing", WRONG_POINTS)
+        return JudgedAnswer(FALSE_SAT, "nothing in the box is unsafe, and it names no point", WRONG_POINTS)
+    return JudgedAnswer(UNKNOWN, "sat, and it names no point: that shows nothing", WRONG_POINTS)
 
 
-def _sat(instance: Instance, one: Evaluated, semantics: str) -> Judged:
+def _sat(instance: Instance, one: Evaluated, semantics: str) -> JudgedAnswer:
     points = CORRECT_POINTS if one.violates_deployed else WRONG_POINTS
     if not semantics and one.violates:
-        return Judged(RIGHT, "its point is unsafe in exact arithmetic", points)
+        return JudgedAnswer(RIGHT, "its point is unsafe in exact arithmetic", points)
     if semantics in ("", ANY, RUNTIME) and one.violates_deployed:
-        return Judged(RIGHT, f"its point is unsafe in ONNX Runtime {one.version}", points)
+        return JudgedAnswer(RIGHT, f"its point is unsafe in ONNX Runtime {one.version}", points)
     where = next((label.semantics for label in _computed(instance, semantics) if _unsafe_in(label, instance, one)), "")
     if where:
-        return Judged(RIGHT, f"its point is unsafe in {where}", points)
+        return JudgedAnswer(RIGHT, f"its point is unsafe in {where}", points)
     if one.violates is None and not semantics:
-        return Judged(UNKNOWN, "the exact outputs at its point are irrational, and too near the border", points)
-    return Judged(FALSE_SAT, "its point has safe outputs" if one.in_box else "its point lies outside the box", points)
+        return JudgedAnswer(UNKNOWN, "the exact outputs at its point are irrational, and too near the border", points)
+    return JudgedAnswer(FALSE_SAT, "its point has safe outputs" if one.in_box else "its point lies outside the box", points)
 
 
 def _computed(instance: Instance, semantics: str) -> Sequence[Label]:

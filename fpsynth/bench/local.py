@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json
-from fpsynth.bench.job import Key, Run, lost, run_from
+from fpsynth.bench.job import BenchRun, Key, lost, run_from
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import NoAnswer, Worker, heard
 
@@ -17,7 +17,7 @@ BESIDE = 400.0
 """Seconds that a job may take beyond its verifier's time limit: to start, to end what hangs, and to judge."""
 _TICK = 1.0
 
-Told = Callable[[Run], None]
+Told = Callable[[BenchRun], None]
 
 
 @dataclass

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.bench.asking import Asked, asked_for
+from fpsynth.bench.asking import AskedVerifier, asked_for
 from fpsynth.bench.cluster import run_there
-from fpsynth.bench.job import Key, Limits, Run, done, request_of
+from fpsynth.bench.job import BenchRun, Key, Limits, done, request_of
 from fpsynth.bench.local import run_here
 from fpsynth.bench.scoreboard import Scoreboard
 from fpsynth.bench.table import JobTable
@@ -115,7 +115,7 @@ def _place(out: PathLike | None) -> str | None:
     return os.path.join(out, TABLE)
 
 
-def seeds_of(asked: Asked, seeds: int) -> range:
+def seeds_of(asked: AskedVerifier, seeds: int) -> range:
     """Of which seeds a verifier is run: of the first alone where it draws nothing."""
     return range(seeds if asked.draws else 1)
 
@@ -126,7 +126,7 @@ class _Bench:
 
     request: BenchRequest
     instances: tuple[Instance, ...]
-    verifiers: tuple[Asked, ...]
+    verifiers: tuple[AskedVerifier, ...]
     table: JobTable
     seconds: dict[str, list[float]] = field(default_factory=dict)
     """Of each verifier, of all runs that are done."""
@@ -157,12 +157,12 @@ class _Bench:
         elif others:
             run_here(requests, min(self.request.jobs, len(others)), self._done)
 
-    def _jobs(self) -> Iterator[tuple[Instance, Asked, int]]:
+    def _jobs(self) -> Iterator[tuple[Instance, AskedVerifier, int]]:
         for seed in range(self.request.seeds):
             for instance in self.instances:
                 yield from ((instance, asked, seed) for asked in self.verifiers if seed in seeds_of(asked, self.request.seeds))
 
-    def _done(self, run: Run) -> None:
+    def _done(self, run: BenchRun) -> None:
         self.table.add(run)
         self.left[run.verifier] -= 1
         self.now[run.verifier] += 1
@@ -184,7 +184,7 @@ class _Bench:
         return ahead * (time.monotonic() - self.begun) / behind if behind else ahead / self.request.jobs
 
 
-def _key(job: tuple[Instance, Asked, int]) -> Key:
+def _key(job: tuple[Instance, AskedVerifier, int]) -> Key:
     return job[0].name, job[1].name, job[2]
 
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 from fpsynth.aliases import Json
-from fpsynth.bench.asking import Asked
-from fpsynth.bench.job import Limits, Run
+from fpsynth.bench.asking import AskedVerifier
+from fpsynth.bench.job import BenchRun, Limits
 from fpsynth.bench.judging import COLUMNS, WRONG
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.version import __version__
@@ -27,7 +27,7 @@ class Tally:
     """In the category, controls included."""
     seeds: int
     """How many runs each instance has at most."""
-    runs: tuple[Run, ...]
+    runs: tuple[BenchRun, ...]
     controls: frozenset[str]
     """Names of the instances among them that are controls."""
 
@@ -97,8 +97,8 @@ class Scoreboard:
     digest: str
     """SHA-256 of its manifest."""
     instances: tuple[Instance, ...]
-    verifiers: tuple[Asked, ...]
-    runs: tuple[Run, ...]
+    verifiers: tuple[AskedVerifier, ...]
+    runs: tuple[BenchRun, ...]
     """By instance, verifier and seed."""
     limits: Limits
 
@@ -141,7 +141,7 @@ class Scoreboard:
             "runs": [asdict(run) for run in self.runs],
         }
 
-    def wrong(self) -> Sequence[Run]:
+    def wrong(self) -> Sequence[BenchRun]:
         """The runs that were wrong."""
         return [run for run in self.runs if run.column in WRONG]
 

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.bench.asking import Asked
-from fpsynth.bench.job import Key, Run, run_from
+from fpsynth.bench.asking import AskedVerifier
+from fpsynth.bench.job import BenchRun, Key, run_from
 from fpsynth.errors import InputError
 from fpsynth.files import shown
 
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS runs (
 class JobTable:
     """What is done of a bench.  A context manager."""
 
-    def __init__(self, path: PathLike | None, settings: Json, verifiers: Sequence[Asked]) -> None:
+    def __init__(self, path: PathLike | None, settings: Json, verifiers: Sequence[AskedVerifier]) -> None:
         """Open a table, or begin one; without a path it is kept in memory.
 
         ``settings``: what every row is of, such as the corpus's digest and the limits.  Raises InputError where the table is of
@@ -53,7 +53,7 @@ class JobTable:
             self.connection.close()
             raise
 
-    def _begin(self, settings: Json, verifiers: Sequence[Asked]) -> None:
+    def _begin(self, settings: Json, verifiers: Sequence[AskedVerifier]) -> None:
         for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
         self.connection.execute("BEGIN IMMEDIATE")
@@ -75,7 +75,7 @@ class JobTable:
             rows = [(name, json.dumps(value)) for name, value in settings.items()]
             self.connection.executemany("INSERT INTO settings VALUES (?, ?)", rows)
 
-    def _settle_verifier(self, one: Asked) -> None:
+    def _settle_verifier(self, one: AskedVerifier) -> None:
         text = json.dumps(one.to_json(), sort_keys=True)
         kept = self.connection.execute("SELECT value FROM verifiers WHERE name = ?", (one.name,)).fetchone()
         if kept is None:
@@ -83,7 +83,7 @@ class JobTable:
         elif kept[0] != text:
             raise InputError(f"{shown(self.path)} has another verifier or version of the name {one.name}: {_ELSE}")
 
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[BenchRun, ...]:
         """All that is done, in the order of the keys.  Raises InputError where a row is none."""
         with self._one_line():
             rows = self.connection.execute("SELECT instance, verifier, seed, value FROM runs").fetchall()
@@ -96,7 +96,7 @@ class JobTable:
         """Of the jobs that are done."""
         return frozenset(run.key for run in self.runs())
 
-    def add(self, run: Run) -> bool:
+    def add(self, run: BenchRun) -> bool:
         """Keep a row, on the disk when this returns; False where its job was done before: then the first row stays."""
         text = json.dumps(asdict(run), allow_nan=False)
         with self._one_line():

@@ -25,12 +25,12 @@ def _make(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.corpus.instances.reading import require_readable
     from fpsynth.corpus.instances.storing import write_corpus
     from fpsynth.corpus.making import make
-    from fpsynth.corpus.making.kept import Kept
+    from fpsynth.corpus.making.kept import KeptInstances
 
     require_place(arguments.out)
     wanted = _wanted(arguments)
     require_free(arguments.out)
-    kept = Kept.beside(arguments.out, wanted)
+    kept = KeptInstances.beside(arguments.out, wanted)
     made = make(wanted, _teller(console, "making instances"), kept)
     write_corpus(made, arguments.out)
     require_readable(made, arguments.out)
@@ -43,7 +43,7 @@ def _make(arguments: Namespace, console: Console) -> Outcome:
 
 
 def _wanted(arguments: Namespace) -> Any:
-    from fpsynth.corpus.making import Wanted
+    from fpsynth.corpus.making import WantedCorpus
     from fpsynth.synthesis.requests.reading import exact_number
 
     given: dict[str, Any] = {"count": arguments.count, "seed": arguments.seed}
@@ -55,7 +55,7 @@ def _wanted(arguments: Namespace) -> Any:
         given["max_weight"] = exact_number(arguments.max_weight, "--max-weight")
         if given["max_weight"] <= 0:
             raise InputError("--max-weight must be above 0")
-    return Wanted(**given)
+    return WantedCorpus(**given)
 
 
 def _names(text: str) -> tuple[str, ...]:

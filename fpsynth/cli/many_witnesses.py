@@ -28,7 +28,7 @@ MAX_LISTED = 20
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedOfFiles:
     """What is asked of each file, and of whom."""
 
     do: str
@@ -82,7 +82,7 @@ def code_of(answer: Answer) -> int:
     return DONE if answer["holds"] else unconfirmed(answer.get("not_run", ()))
 
 
-def told_of_many(asked: Asked, paths: Sequence[str]) -> Outcome:
+def told_of_many(asked: AskedOfFiles, paths: Sequence[str]) -> Outcome:
     """One line for each witness file, then the counts; the exit code is the largest."""
     found, entries = _entries(asked, paths)
     if asked.json:
@@ -92,7 +92,7 @@ def told_of_many(asked: Asked, paths: Sequence[str]) -> Outcome:
     return _worst(found, entries), _text(found, entries)
 
 
-def told_of_each(asked: Asked, paths: Sequence[str]) -> Outcome:
+def told_of_each(asked: AskedOfFiles, paths: Sequence[str]) -> Outcome:
     """The whole report on each witness file, under its name; the exit code is the largest."""
     found, entries = _entries(asked, paths)
     if asked.json:
@@ -106,7 +106,7 @@ def _worst(found: _Found, entries: Sequence[_Entry]) -> int:
     return max([*(entry.code for entry in entries), *(UNCONFIRMED for manifest in found.manifests if manifest.faults)])
 
 
-def _entries(asked: Asked, paths: Sequence[str]) -> tuple[_Found, list[_Entry]]:
+def _entries(asked: AskedOfFiles, paths: Sequence[str]) -> tuple[_Found, list[_Entry]]:
     asked.console.progress("looking for witness files")
     found = _found(paths)
     entries = []
@@ -141,7 +141,7 @@ def _found(paths: Sequence[str]) -> _Found:
     return replace(found, files=tuple(dict.fromkeys(found.files)))
 
 
-def _entry(asked: Asked, file: str, name: str) -> _Entry:
+def _entry(asked: AskedOfFiles, file: str, name: str) -> _Entry:
     """Verdict, exit code, a line and the data of one file."""
     try:
         answer = asked.answer(file)

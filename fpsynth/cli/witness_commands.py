@@ -11,7 +11,7 @@ from fpsynth.api.bounded import MEMORY, Answer, Bounded
 from fpsynth.cli.arguments import batches, libraries
 from fpsynth.cli.codes import UNKNOWN
 from fpsynth.cli.console import Console
-from fpsynth.cli.many_witnesses import Asked, code_of, told_of_each, told_of_many
+from fpsynth.cli.many_witnesses import AskedOfFiles, code_of, told_of_each, told_of_many
 from fpsynth.cli.outcomes import Outcome
 from fpsynth.cli.places import require_new_json
 from fpsynth.cli.written import needed_lines, written_lines
@@ -23,7 +23,7 @@ def check(arguments: Namespace, console: Console) -> Outcome:
     """Re-check a witness file, or several."""
     console.progress("computing every claim again")
     with Bounded(arguments.timeout, MEMORY) as process:
-        asked = Asked("check", process, {"style": asdict(console.style())}, console, arguments.json)
+        asked = AskedOfFiles("check", process, {"style": asdict(console.style())}, console, arguments.json)
         if _many(arguments):
             return told_of_many(asked, arguments.files)
         (file,) = arguments.files
@@ -35,7 +35,7 @@ def explain(arguments: Namespace, console: Console) -> Outcome:
     console.progress("computing every step")
     with Bounded(arguments.timeout, MEMORY) as process:
         options = {"style": asdict(console.style()), "json": arguments.json}
-        asked = Asked("explain", process, options, console, arguments.json)
+        asked = AskedOfFiles("explain", process, options, console, arguments.json)
         if _many(arguments):
             return told_of_each(asked, arguments.files)
         (file,) = arguments.files
@@ -54,7 +54,9 @@ def replay(arguments: Namespace, console: Console) -> Outcome:
         if _many(arguments):
             if arguments.out is not None:
                 raise InputError("--out writes one witness: it goes neither with a folder nor with several files")
-            return told_of_many(Asked("replay", process, {**options, "keep": True}, console, arguments.json), arguments.files)
+            return told_of_many(
+                AskedOfFiles("replay", process, {**options, "keep": True}, console, arguments.json), arguments.files
+            )
         (file,) = arguments.files
         console.progress("replaying")
         answer = process.ask("replay", file, **options, keep=False)

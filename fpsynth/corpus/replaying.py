@@ -19,7 +19,7 @@ AS_LABELLED, OTHERWISE, NOT_RUN = "as labelled", "otherwise", "not run"
 
 
 @dataclass(frozen=True)
-class Run:
+class WitnessRun:
     """A witness in one environment."""
 
     instance: str
@@ -36,7 +36,7 @@ class CorpusReplay:
     """All of them."""
 
     corpus: Corpus
-    runs: tuple[Run, ...]
+    runs: tuple[WitnessRun, ...]
 
     @property
     def holds(self) -> bool:
@@ -63,7 +63,7 @@ def replay_corpus(
     for name in names:
         if name not in labelled:
             raise InputError(f"no instance is labelled for {name}: choose from {', '.join(labelled)}")
-    runs: list[Run] = []
+    runs: list[WitnessRun] = []
     with Environments(tuple(names) or labelled) as environments:
         for number, instance in enumerate(corpus.instances):
             told(instance.name, number, len(corpus.instances))
@@ -71,19 +71,19 @@ def replay_corpus(
     return CorpusReplay(corpus, tuple(runs))
 
 
-def _runs(instance: Instance, environments: Environments) -> list[Run]:
+def _runs(instance: Instance, environments: Environments) -> list[WitnessRun]:
     if not instance.witness:
         return []
     labels = [instance.label(name) for name in environments.names]
     return [_run(instance, label.semantics, label.margin, environments) for label in labels if label is not None]
 
 
-def _run(instance: Instance, name: str, margin: Fraction | None, environments: Environments) -> Run:
+def _run(instance: Instance, name: str, margin: Fraction | None, environments: Environments) -> WitnessRun:
     try:
         rows = environments.run(instance.network.logits, name, instance.witness)
     except InputError as error:
-        return Run(instance.name, name, NOT_RUN, str(error))
+        return WitnessRun(instance.name, name, NOT_RUN, str(error))
     unsafe = margin is not None and margin <= 0
     if (violated(instance.unsafe, np.array(rows)) == unsafe).all():
-        return Run(instance.name, name, AS_LABELLED)
-    return Run(instance.name, name, OTHERWISE, f"outputs {', '.join(map(repr, rows[0]))}")
+        return WitnessRun(instance.name, name, AS_LABELLED)
+    return WitnessRun(instance.name, name, OTHERWISE, f"outputs {', '.join(map(repr, rows[0]))}")

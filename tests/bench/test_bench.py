@@ -18,7 +18,7 @@ from bench_corpus import script, standing_in
 from command_line import ENVIRONMENT, fpsynth_here
 
 from fpsynth.bench.asking import asked_for
-from fpsynth.bench.job import Run
+from fpsynth.bench.job import BenchRun
 from fpsynth.bench.judging import COLUMNS
 from fpsynth.bench.running import TABLE, BenchRequest, bench
 from fpsynth.bench.scoreboard import Scoreboard
@@ -257,10 +257,10 @@ def test_a_table_that_is_none_or_damaged_or_in_use_is_refused(folder: Path, tmp_
 
 
 def test_a_row_that_is_there_stays(tmp_path: Path) -> None:
-    first = Run("a", "v", 0, "unsat", "right", "", 10, 1.0, None)
+    first = BenchRun("a", "v", 0, "unsat", "right", "", 10, 1.0, None)
     with JobTable(tmp_path / TABLE, {}, ()) as table:
         assert table.add(first)
-        assert not table.add(Run("a", "v", 0, "sat", "false_sat", "", -150, 2.0, None))
+        assert not table.add(BenchRun("a", "v", 0, "sat", "false_sat", "", -150, 2.0, None))
         assert table.runs() == (first,)
 
 

@@ -14,9 +14,9 @@ import pytest
 from bench_corpus import standing_in
 from command_line import fpsynth_here
 
-from fpsynth.bench.asking import Asked, asked_for
+from fpsynth.bench.asking import AskedVerifier, asked_for
 from fpsynth.bench.forms import FILES, FORMS, csv_text, junit, runs_csv
-from fpsynth.bench.job import Limits, Run, run_from
+from fpsynth.bench.job import BenchRun, Limits, run_from
 from fpsynth.bench.judging import COLUMNS, CORRECT_POINTS, WRONG_POINTS, judged
 from fpsynth.bench.scoreboard import Scoreboard
 from fpsynth.bench.telling import scoreboard_story
@@ -35,8 +35,8 @@ def instances(folder: Path) -> dict[str, Instance]:
     return {one.name: one for one in read_corpus(folder).instances}
 
 
-def run(instance: str, column: str, points: int, seed: int = 0, verifier: str = "v") -> Run:
-    return Run(instance, verifier, seed, "unsat", column, "because", points, 1.5, 1 << 20, ("0x1p-1",))
+def run(instance: str, column: str, points: int, seed: int = 0, verifier: str = "v") -> BenchRun:
+    return BenchRun(instance, verifier, seed, "unsat", column, "because", points, 1.5, 1 << 20, ("0x1p-1",))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def board(instances: dict[str, Instance]) -> Scoreboard:
         *(run(name, "right", 10, verifier="w") for name in ("tie_0", "tie_0_control1", "broken_0")),
     )
     chosen = tuple(instances[name] for name in ("tie_0", "tie_0_control1", "broken_0"))
-    verifiers = (Asked("v", "command", "v {onnx} {vnnlib}"), Asked("w", "own", "crown", "real", "1"))
+    verifiers = (AskedVerifier("v", "command", "v {onnx} {vnnlib}"), AskedVerifier("w", "own", "crown", "real", "1"))
     return Scoreboard("corpus", "0" * 64, chosen, verifiers, runs, Limits(60.0, 1 << 30))
 
 

@@ -17,7 +17,7 @@ import pytest
 from bench_corpus import standing_in
 from command_line import ENVIRONMENT, fpsynth_here
 
-from fpsynth.bench.asking import Asked, asked_for
+from fpsynth.bench.asking import AskedVerifier, asked_for
 from fpsynth.bench.job import Limits
 from fpsynth.bench.running import BenchRequest, bench
 from fpsynth.bench.shrinking import instances
@@ -33,7 +33,7 @@ from fpsynth.verifiers.external.base import Said
 from fpsynth.verifiers.external.judging import FALSE_IN_FLOAT, FALSE_OVER_REALS
 
 
-def only(text: str) -> Asked:
+def only(text: str) -> AskedVerifier:
     (asked,) = asked_for([text])
     return asked
 

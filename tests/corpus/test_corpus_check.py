@@ -10,7 +10,7 @@ from command_line import fpsynth_here, refused
 from fpsynth.corpus.checking import check_corpus, faults_of
 from fpsynth.corpus.instances.data import RUNTIME, Attacked, Corpus
 from fpsynth.corpus.instances.storing import write_corpus
-from fpsynth.corpus.making import Wanted, make
+from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.corpus.replaying import AS_LABELLED, OTHERWISE, replay_corpus
 
 CATEGORIES = ("rare", "order", "folding", "broken")
@@ -18,7 +18,7 @@ CATEGORIES = ("rare", "order", "folding", "broken")
 
 @pytest.fixture(scope="module")
 def made():
-    return make(Wanted(11, 2, CATEGORIES))
+    return make(WantedCorpus(11, 2, CATEGORIES))
 
 
 def written(corpus, folder):

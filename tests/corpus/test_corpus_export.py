@@ -16,7 +16,7 @@ from fpsynth.corpus.instances.data import RUNTIME
 from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import grid_of
-from fpsynth.corpus.making import Wanted, make
+from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.errors import InputError
 
 CATEGORIES = ("tie", "rare", "blind", "order", "flip", "relu", "interval", "folding", "broken")
@@ -25,7 +25,7 @@ COMPILER = shutil.which("gcc")
 
 @pytest.fixture(scope="module")
 def made():
-    return make(Wanted(19, 6, CATEGORIES))
+    return make(WantedCorpus(19, 6, CATEGORIES))
 
 
 NONDET = """

@@ -11,12 +11,12 @@ import pytest
 from command_line import ENVIRONMENT, fpsynth_here, refused
 
 from fpsynth.corpus.instances.storing import write_corpus
-from fpsynth.corpus.making import Wanted, make
-from fpsynth.corpus.making.kept import Kept
+from fpsynth.corpus.making import WantedCorpus, make
+from fpsynth.corpus.making.kept import KeptInstances
 from fpsynth.errors import InputError
 
 ARGUMENTS = ["--count", "9", "--seed", "4", "--category", "tie", "--category", "tolerance"]
-WANTED = Wanted(9, 4, ("tie", "tolerance"))
+WANTED = WantedCorpus(9, 4, ("tie", "tolerance"))
 
 
 def files(folder):
@@ -54,8 +54,8 @@ def test_what_was_killed_goes_on_and_ends_the_same(expected, tmp_path):
 
 
 def test_jobs_that_are_kept_are_not_done_again(tmp_path):
-    wanted = Wanted(2, 4, ("tie",))
-    kept = Kept.beside(tmp_path / "corpus", wanted)
+    wanted = WantedCorpus(2, 4, ("tie",))
+    kept = KeptInstances.beside(tmp_path / "corpus", wanted)
     first = make(wanted, kept=kept)
     times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / ".corpus.making").iterdir()}
     assert make(wanted, kept=kept) == first
@@ -63,8 +63,8 @@ def test_jobs_that_are_kept_are_not_done_again(tmp_path):
 
 
 def test_a_damaged_job_is_done_again(tmp_path):
-    wanted = Wanted(2, 4, ("tie",))
-    kept = Kept.beside(tmp_path / "corpus", wanted)
+    wanted = WantedCorpus(2, 4, ("tie",))
+    kept = KeptInstances.beside(tmp_path / "corpus", wanted)
     first = make(wanted, kept=kept)
     (path,) = (tmp_path / ".corpus.making").glob("tie_0.json")
     data = json.loads(path.read_text())
@@ -74,10 +74,10 @@ def test_a_damaged_job_is_done_again(tmp_path):
 
 
 def test_what_is_left_of_another_corpus_is_not_mixed_in(tmp_path):
-    Kept.beside(tmp_path / "corpus", Wanted(2, 4, ("tie",)))
+    KeptInstances.beside(tmp_path / "corpus", WantedCorpus(2, 4, ("tie",)))
     with pytest.raises(InputError, match="left from another corpus"):
-        Kept.beside(tmp_path / "corpus", Wanted(2, 5, ("tie",)))
-    Kept.beside(tmp_path / "corpus", Wanted(3, 4, ("tie",)))
+        KeptInstances.beside(tmp_path / "corpus", WantedCorpus(2, 5, ("tie",)))
+    KeptInstances.beside(tmp_path / "corpus", WantedCorpus(3, 4, ("tie",)))
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_what_makes_no_sense_is_refused_in_one_line(arguments, reason, tmp_path)
 
 def test_families_that_cannot_be_made_are_told_of(tmp_path):
     with pytest.raises(InputError, match="no family has an instance"):
-        make(Wanted(2, 1, ("order",), environments=("onnxruntime:batch=1",)))
+        make(WantedCorpus(2, 1, ("order",), environments=("onnxruntime:batch=1",)))

@@ -13,10 +13,10 @@ from fpsynth.corpus.labels.environments import Environments
 from fpsynth.corpus.labels.margins import margin
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.making.job import done
-from fpsynth.corpus.making.wanted import Job, Wanted
+from fpsynth.corpus.making.wanted import Job, WantedCorpus
 from fpsynth.evaluators.real import exact_logits
 
-WANTED = Wanted(1, 11)
+WANTED = WantedCorpus(1, 11)
 # real, ONNX Runtime: of the instance; of its controls
 VERDICTS = {
     "tie": ("unsat", "sat", "unsat", "unsat"),
@@ -169,7 +169,7 @@ def test_controls_have_no_record_of_attacks_where_nothing_is_unsafe(made):
 
 
 def test_a_limit_on_weights_is_kept(environments):
-    wanted = Wanted(1, 3, max_weight=64)
+    wanted = WantedCorpus(1, 3, max_weight=64)
     for name in ("needle", "tie", "broken"):
         instances = done(Job(FAMILIES[name], 1), wanted, environments)
         assert instances

@@ -11,10 +11,10 @@ from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME
 from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
 from fpsynth.corpus.instances.storing import write_corpus
-from fpsynth.corpus.making import Wanted, make
+from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.errors import InputError
 
-WANTED = Wanted(4, 7, ("tie",))
+WANTED = WantedCorpus(4, 7, ("tie",))
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.bench.asking import Asked
-from fpsynth.bench.job import Limits, Run, done
+from fpsynth.bench.asking import AskedVerifier
+from fpsynth.bench.job import BenchRun, Limits, done
 from fpsynth.bench.judging import FALSE_IN_FLOAT, FALSE_OVER_REALS, FALSE_SAT, RIGHT, UNKNOWN, WRONG, held_against
 from fpsynth.bench.shrinking import boxes, numbers, structure
 from fpsynth.bench.shrinking.search import Pass, shrunk
@@ -75,14 +75,14 @@ class ShrinkRequest:
 class ShrunkInstance:
     """What came of it."""
 
-    verifier: Asked
+    verifier: AskedVerifier
     before: Instance
     after: Instance
     column: str
     """In which way the verifier is wrong, of both."""
     still_wrong: bool
     """Whether it was when it was asked about the result once more."""
-    says: Run
+    says: BenchRun
     """What it said then."""
     considered: int
     complete: bool
@@ -108,7 +108,7 @@ class ShrunkInstance:
 class StillWrong:
     """The problem: the verifier's answer falls into the column it fell into, and the labels that say so are proved."""
 
-    verifier: Asked
+    verifier: AskedVerifier
     template: Instance
     limits: Limits
     table: JobTable
@@ -117,7 +117,7 @@ class StillWrong:
     column: str = ""
     before: Mapping[str, str] = field(default_factory=dict)
     """The verdicts of what is shrunk, by semantics."""
-    known: dict[str, Run] = field(default_factory=dict)
+    known: dict[str, BenchRun] = field(default_factory=dict)
     """By the digest of a candidate."""
 
     def size(self, candidate: Candidate) -> tuple[object, ...]:
@@ -136,7 +136,7 @@ class StillWrong:
             self.known[digest] = run
         return self.known[digest].column == self.column
 
-    def _asked(self, candidate: Candidate, digest: str) -> Run:
+    def _asked(self, candidate: Candidate, digest: str) -> BenchRun:
         instance = self.labelled(candidate)
         if instance is None or not _may_be(instance, self.column, self.verifier.semantics, self.before):
             return _unproved(digest, self.verifier.name, self.seed)
@@ -188,9 +188,9 @@ def _verdicts(instance: Instance, semantics: str) -> dict[str, str]:
     return {label.semantics: label.verdict for label in labels if label.semantics in (REAL, RUNTIME, semantics)}
 
 
-def _unproved(digest: str, verifier: str, seed: int) -> Run:
+def _unproved(digest: str, verifier: str, seed: int) -> BenchRun:
     reason = "its truth is not proved, or such that the verifier cannot be wrong in this way"
-    return Run(digest, verifier, seed, "unknown", UNKNOWN, reason, 0, 0.0, None)
+    return BenchRun(digest, verifier, seed, "unknown", UNKNOWN, reason, 0, 0.0, None)
 
 
 def instance_at(path: PathLike) -> Instance:
@@ -205,7 +205,7 @@ def instance_at(path: PathLike) -> Instance:
     return found
 
 
-def shrink_instance(request: ShrinkRequest, verifier: Asked) -> ShrunkInstance:
+def shrink_instance(request: ShrinkRequest, verifier: AskedVerifier) -> ShrunkInstance:
     """Shrink an instance on which a verifier is wrong.
 
     Raises InputError where it is not wrong, or the folder is of something else.
@@ -257,7 +257,7 @@ def _wrong(problem: StillWrong, start: Candidate, instance: Instance) -> str:
             run = replace(done(labelled, problem.verifier, problem.seed, problem.limits), instance=start.digest)
             require_time()
         except OutOfTimeError:
-            raise InputError("the time is over before the verifier was asked once: give more (--timeout)") from None
+            raise InputError("the time is over before the verifier was asked once: give more (timeout)") from None
         problem.table.add(run)
         problem.known[start.digest] = run
     if run.column not in WRONG:

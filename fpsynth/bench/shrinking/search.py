@@ -18,7 +18,7 @@ C = TypeVar("C")
 D = TypeVar("D", contravariant=True)
 
 
-class Problem(Protocol[D]):
+class ShrinkProblem(Protocol[D]):
     """What is shrunk."""
 
     def size(self, candidate: D) -> tuple[object, ...]:
@@ -32,7 +32,7 @@ class Problem(Protocol[D]):
 class Search(Generic[C]):
     """A descent from a candidate; passes propose by ``consider``."""
 
-    problem: Problem[C]
+    problem: ShrinkProblem[C]
     current: C
     rng: Random
     told: Callable[[C, int], None] = lambda current, considered: None
@@ -80,7 +80,7 @@ class Shrunk(Generic[C]):
 
 
 def shrunk(
-    problem: Problem[C],
+    problem: ShrinkProblem[C],
     start: C,
     passes: Sequence[Pass[C]],
     *,

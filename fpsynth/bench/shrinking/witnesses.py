@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.bench.job import Run
+from fpsynth.bench.job import BenchRun
 from fpsynth.bench.judging import RIGHT, UNKNOWN
 from fpsynth.bench.shrinking.instances import ASKED, ShrinkRequest, _folder
 from fpsynth.bench.shrinking.numbers import BITS, changed, rounded, shorter
@@ -32,7 +32,7 @@ NOTE = "shrunk: its numbers were made simpler, and every claim was computed agai
 
 
 @dataclass(frozen=True)
-class Numbers:
+class WitnessNumbers:
     """What is shrunk: the numbers of a witness."""
 
     network: Network
@@ -77,24 +77,24 @@ class StillDiverges:
     table: JobTable
     known: dict[str, bool] = field(default_factory=dict)
 
-    def size(self, candidate: Numbers) -> tuple[object, ...]:
+    def size(self, candidate: WitnessNumbers) -> tuple[object, ...]:
         """See ``search.Problem``: weights that are not zero, then the lengths of numbers, each number's own, and the digest."""
         entries = [number for number in candidate.network.entries() if number]
         numbers = [x for point in candidate.points for x in point.numbers]
         used = len(entries) + sum(map(bool, numbers))
         return (*shape_of(candidate.network), used, costs(entries) + costs(numbers), candidate.digest)
 
-    def holds(self, candidate: Numbers) -> bool:
+    def holds(self, candidate: WitnessNumbers) -> bool:
         """See ``search.Problem``."""
         digest = candidate.digest
         if digest not in self.known:
             self.known[digest] = rebuilt(self.witness, candidate) is not None
             column = RIGHT if self.known[digest] else UNKNOWN
-            self.table.add(Run(digest, "check", 0, "unknown", column, "", 0, 0.0, None))
+            self.table.add(BenchRun(digest, "check", 0, "unknown", column, "", 0, 0.0, None))
         return self.known[digest]
 
 
-def rebuilt(witness: Witness, numbers: Numbers) -> Witness | None:
+def rebuilt(witness: Witness, numbers: WitnessNumbers) -> Witness | None:
     """The witness with other numbers, all that follows from them computed, and checked; None where it is none."""
     if not all(_held(x, witness.format) for x in _all(numbers)):
         return None
@@ -105,7 +105,7 @@ def rebuilt(witness: Witness, numbers: Numbers) -> Witness | None:
         return None
 
 
-def _all(numbers: Numbers) -> Iterator[float]:
+def _all(numbers: WitnessNumbers) -> Iterator[float]:
     yield from numbers.network.entries()
     for point in numbers.points:
         yield from point.numbers
@@ -116,7 +116,7 @@ def _held(number: float, fmt: Format) -> bool:
     return value.is_finite and representable(value, fmt)
 
 
-def _tie(witness: Witness, numbers: Numbers) -> Witness | None:
+def _tie(witness: Witness, numbers: WitnessNumbers) -> Witness | None:
     at = {point.name: point.numbers for point in numbers.points}
     points = at[witness.reference.point], at[witness.deployed.point]
     made, rejected = tie_of(numbers.network, points, witness.deployment, witness.format, witness.claim.verifier)
@@ -128,7 +128,7 @@ def _tie(witness: Witness, numbers: Numbers) -> Witness | None:
     return replace(made, views=views, objective=witness.objective, max_weight=witness.max_weight, provenance=_noted(witness))
 
 
-def _divergence(witness: Witness, numbers: Numbers) -> Witness | None:
+def _divergence(witness: Witness, numbers: WitnessNumbers) -> Witness | None:
     plain = replace(
         witness,
         network=numbers.network,
@@ -160,7 +160,7 @@ def _noted(witness: Witness) -> Provenance | None:
     return None if kept is None else replace(kept, notes=(*(note for note in kept.notes if note != NOTE), NOTE))
 
 
-def zeros(search: Search[Numbers]) -> None:
+def zeros(search: Search[WitnessNumbers]) -> None:
     """Weights and inputs become 0: all, halves, each."""
 
     def places() -> list[int]:
@@ -173,7 +173,7 @@ def zeros(search: Search[Numbers]) -> None:
     in_chunks(lambda: len(places()), propose)
 
 
-def simpler(search: Search[Numbers]) -> None:
+def simpler(search: Search[WitnessNumbers]) -> None:
     """All numbers get fewer bits, then each a shorter one, then each that is met several times."""
     for bits in BITS:
         if _replaced(search, lambda k, number, bits=bits: rounded(number, bits)):
@@ -189,7 +189,7 @@ def simpler(search: Search[Numbers]) -> None:
                 break
 
 
-def scaled(search: Search[Numbers]) -> None:
+def scaled(search: Search[WitnessNumbers]) -> None:
     """All weights, or all inputs, times a power of two."""
     weights = search.current.network.parameter_count
     for steps in (64, 16, 4, 1):
@@ -200,21 +200,21 @@ def scaled(search: Search[Numbers]) -> None:
                 pass
 
 
-def _replaced(search: Search[Numbers], change: Callable[..., float]) -> bool:
+def _replaced(search: Search[WitnessNumbers], change: Callable[..., float]) -> bool:
     return search.consider(_changed(search.current, change))
 
 
-def _changed(old: Numbers, change: Callable[..., float]) -> Numbers | None:
+def _changed(old: WitnessNumbers, change: Callable[..., float]) -> WitnessNumbers | None:
     """Numbers by their places: first the network's, then the points'."""
     network, place, points = changed(old.network, change), old.network.parameter_count, list[Point]()
     for point in old.points:
         moved = tuple(change(place + k, x) for k, x in enumerate(point.numbers))
         points.append(replace(point, numbers=moved))
         place += len(moved)
-    return None if network is None else Numbers(network, tuple(points))
+    return None if network is None else WitnessNumbers(network, tuple(points))
 
 
-PASSES: tuple[Pass[Numbers], ...] = (zeros, simpler, scaled)
+PASSES: tuple[Pass[WitnessNumbers], ...] = (zeros, simpler, scaled)
 
 
 def shrink_witness(request: ShrinkRequest, path: PathLike) -> ShrunkWitness:
@@ -228,7 +228,7 @@ def shrink_witness(request: ShrinkRequest, path: PathLike) -> ShrunkWitness:
     if not check(witness).confirmed:
         raise InputError("this witness is not confirmed (fpsynth check says why): there is nothing to shrink")
     _folder(request.out)
-    start = Numbers(witness.network, witness.points)
+    start = WitnessNumbers(witness.network, witness.points)
     if rebuilt(witness, start) is None:
         raise InputError("this witness holds something that does not follow from its numbers: it cannot be shrunk")
     settings: Json = {"witness": start.digest, "seed": request.seed, "version_of_fpsynth": __version__}
@@ -246,8 +246,8 @@ def shrink_witness(request: ShrinkRequest, path: PathLike) -> ShrunkWitness:
     return ShrunkWitness(witness, after, found.considered, found.complete)
 
 
-def _teller(request: ShrinkRequest) -> Callable[[Numbers, int], None]:
-    def told(current: Numbers, considered: int) -> None:
+def _teller(request: ShrinkRequest) -> Callable[[WitnessNumbers, int], None]:
+    def told(current: WitnessNumbers, considered: int) -> None:
         if request.progress is not None:
             bits = costs(_all(current))
             request.progress(f"shrinking, after {considered} tries: numbers of {bits} bits")

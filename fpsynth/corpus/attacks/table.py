@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from fpsynth.aliases import Floats
-from fpsynth.corpus.attacks.target import Found, Layers, Spent, Target
+from fpsynth.corpus.attacks.target import AttackResult, Layers, Spent, Target
 from fpsynth.corpus.instances.data import Attacked
 
 LIMIT = 4096
@@ -121,7 +121,7 @@ def attacked(name: str, target: Target) -> Attacked:
     try:
         with np.errstate(all="ignore"):
             ATTACKS[name](target)
-    except Found:
+    except AttackResult:
         hit = True
     except Spent:
         pass

@@ -20,7 +20,7 @@ from fpsynth.verifiers.properties import Property
 Singles = NDArray[np.float32]
 
 
-class Found(Exception):
+class AttackResult(Exception):
     """A point was unsafe where it counts: the attack is over."""
 
 
@@ -77,7 +77,7 @@ class Target:
         outputs = self.attacker.outputs(points)
         candidates = points[violated(self.unsafe, outputs)]
         if len(candidates) and violated(self.unsafe, self.judge.outputs(candidates)).any():
-            raise Found
+            raise AttackResult
         return self.margins(outputs)
 
     def margins(self, outputs: Floats) -> Floats:

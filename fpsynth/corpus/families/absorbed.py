@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, box_of, power, single, stack, steps
+from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, InstanceFamily, box_of, power, single, stack, steps
 from fpsynth.corpus.instances.data import ANY64, REAL, RUNTIME, SAT, UNSAT
 from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.verifiers.properties import ExactBox
 
 
-def _ends(drawing: Drawing, inputs: int) -> ExactBox:
+def _ends(drawing: FamilyDrawing, inputs: int) -> ExactBox:
     """A box of float32 in [1/2, 1) with some thousand inputs."""
     each = max(2, round((1 << 13) ** (1 / inputs)))
     starts = [0.5 + drawing.rng.randrange(1 << 22) * power(-24) for _ in range(inputs)]
@@ -31,7 +31,7 @@ def _tail(large: object, m: float, amplitude: float, sign: float = 1.0) -> list[
     ]
 
 
-def precision(drawing: Drawing) -> Sequence[Draft]:
+def precision(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """The constant is lost in float32, and kept in float64."""
     inputs = drawing.of(1, 2, 3)
     m, amplitude = power(drawing.rng.randrange(-3, 4)), power(drawing.rng.randrange(-2, 3))
@@ -39,8 +39,8 @@ def precision(drawing: Drawing) -> Sequence[Draft]:
     box = _ends(drawing, inputs)
     parameters: dict[str, int | str] = {"inputs": inputs, "constant": m.hex(), "amplitude": amplitude.hex()}
     return [
-        Draft(stack(*_tail(lost, m, amplitude)), box, parameters, {REAL: UNSAT, RUNTIME: SAT, ANY64: UNSAT}),
-        Draft(
+        InstanceDraft(stack(*_tail(lost, m, amplitude)), box, parameters, {REAL: UNSAT, RUNTIME: SAT, ANY64: UNSAT}),
+        InstanceDraft(
             stack(*_tail(kept, m, amplitude)),
             box,
             parameters,
@@ -50,7 +50,7 @@ def precision(drawing: Drawing) -> Sequence[Draft]:
     ]
 
 
-def flip(drawing: Drawing) -> Sequence[Draft]:
+def flip(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """The margin is at least 1 on either side; every third one is a convolution with ReLU before that."""
     m, size = 1.0, drawing.of(0, 0, 3, 0, 4, 5)
     amplitude = power(drawing.rng.randrange(1, 5))
@@ -59,8 +59,8 @@ def flip(drawing: Drawing) -> Sequence[Draft]:
     networks, box = made(drawing, m, amplitude, size or drawing.of(1, 2, 1, 4))
     wanted = {REAL: UNSAT, RUNTIME: SAT}
     return [
-        Draft(networks[0], box, parameters, wanted, tuple(map(float, box.lower))),
-        Draft(
+        InstanceDraft(networks[0], box, parameters, wanted, tuple(map(float, box.lower))),
+        InstanceDraft(
             networks[1],
             box,
             parameters,
@@ -70,7 +70,7 @@ def flip(drawing: Drawing) -> Sequence[Draft]:
     ]
 
 
-def _hidden(drawing: Drawing, m: float, amplitude: float, inputs: int) -> tuple[list[Network], ExactBox]:
+def _hidden(drawing: FamilyDrawing, m: float, amplitude: float, inputs: int) -> tuple[list[Network], ExactBox]:
     """Dense layers: a hidden layer of a few sums of the inputs first."""
     rng, width = drawing.rng, drawing.rng.randrange(1, 5)
     first = [[float(rng.randrange(1, 5)) for _ in range(inputs)] for _ in range(width)]
@@ -78,7 +78,7 @@ def _hidden(drawing: Drawing, m: float, amplitude: float, inputs: int) -> tuple[
     return [stack((first, [0.0] * width), *tail) for tail in tails], _ends(drawing, inputs)
 
 
-def _images(drawing: Drawing, m: float, amplitude: float, size: int) -> tuple[list[Network], ExactBox]:
+def _images(drawing: FamilyDrawing, m: float, amplitude: float, size: int) -> tuple[list[Network], ExactBox]:
     """A convolution over a small image first."""
     rng, channels, window = drawing.rng, drawing.rng.randrange(1, 4), drawing.rng.randrange(2, 4)
     kernel = single([[[[float(rng.randrange(1, 4)) for _ in range(window)] for _ in range(window)]] for _ in range(channels)])
@@ -105,7 +105,7 @@ def _image_network(kernel: NDArray[np.float32], dense: Sequence[Dense], size: in
     return Network(tuple(nodes), (1, size, size), before)
 
 
-def rounding(drawing: Drawing) -> Sequence[Draft]:
+def rounding(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """Unsafe everywhere over the reals, nowhere in float32: bounds that are rounded as the network is call it safe."""
     inputs = drawing.of(1, 2)
     m, amplitude = power(drawing.rng.randrange(-3, 4)), power(drawing.rng.randrange(-1, 3))
@@ -113,8 +113,8 @@ def rounding(drawing: Drawing) -> Sequence[Draft]:
     box = _ends(drawing, inputs)
     parameters: dict[str, int | str] = {"inputs": inputs, "constant": m.hex(), "amplitude": amplitude.hex()}
     return [
-        Draft(stack(*_tail(lost, m, amplitude, -1.0)), box, parameters, {REAL: SAT, RUNTIME: UNSAT}),
-        Draft(
+        InstanceDraft(stack(*_tail(lost, m, amplitude, -1.0)), box, parameters, {REAL: SAT, RUNTIME: UNSAT}),
+        InstanceDraft(
             stack(*_tail(kept, m, amplitude, -1.0)),
             box,
             parameters,
@@ -124,21 +124,21 @@ def rounding(drawing: Drawing) -> Sequence[Draft]:
     ]
 
 
-PRECISION = Family(
+PRECISION = InstanceFamily(
     "precision",
     "precision",
     "verifiers that compute in float64",
     "A constant is lost in float32 beside a large common part, and kept in float64, in which verifiers reason.",
     precision,
 )
-FLIP = Family(
+FLIP = InstanceFamily(
     "flip",
     "flip",
     "verifiers that bound and do not attack; none by a tolerance",
     "Every input of the box is unsafe in float32 by a margin of at least 1, and safe over the reals by as much.",
     flip,
 )
-ROUNDING = Family(
+ROUNDING = InstanceFamily(
     "rounding",
     "rounding",
     "verifiers of real networks whose bounds are rounded to nearest",

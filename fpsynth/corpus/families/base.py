@@ -26,7 +26,7 @@ class NothingDrawnError(InputError):
 
 
 @dataclass(frozen=True)
-class Draft:
+class InstanceDraft:
     """An instance before anything of it is proved."""
 
     network: Network
@@ -44,7 +44,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class FamilyDrawing:
     """What a family draws from."""
 
     rng: Random
@@ -64,7 +64,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Family:
+class InstanceFamily:
     """A line of the table."""
 
     name: str
@@ -73,7 +73,7 @@ class Family:
     """Which verifiers, in a few words."""
     about: str
     """Why, in one sentence."""
-    draw: Callable[[Drawing], Sequence[Draft]]
+    draw: Callable[[FamilyDrawing], Sequence[InstanceDraft]]
     """An instance, and its controls.  Raises NothingDrawnError."""
 
 
@@ -112,7 +112,7 @@ def largest(network: Network) -> float:
     return max(float(np.abs(array).max(initial=0.0)) for array in network.arrays())
 
 
-def require_weights(drafts: Sequence[Draft], limit: Fraction | None) -> None:
+def require_weights(drafts: Sequence[InstanceDraft], limit: Fraction | None) -> None:
     """Raise NothingDrawnError where a weight is above the limit."""
     for draft in drafts:
         if limit is not None and Fraction(largest(draft.network)) > limit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, box_of, power, stack
+from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, InstanceFamily, box_of, power, stack
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
 from fpsynth.verifiers.properties import Inequality, Property
 
@@ -13,7 +13,7 @@ _SMALL = (17, 20, 18, 21, 19, 22)
 """Widths are 2 to minus these: 7.6e-6 to 2.4e-7, far above an ulp of what is computed."""
 
 
-def draw(drawing: Drawing) -> Sequence[Draft]:
+def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """y = sum x - 1/2 behind ReLUs that change nothing, unsafe from the middle of its range on; a control ends before it."""
     rng, inputs, hidden = drawing.rng, drawing.of(1, 2, 1, 3), drawing.of(1, 2, 1)
     exponent = drawing.of(*_SMALL)
@@ -27,8 +27,8 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     parameters: dict[str, int | str] = {"exponent": exponent, "inputs": inputs, "hidden": hidden}
     ends = [(low, low + width) for low in lower]
     return [
-        Draft(network, box_of(ends), parameters, {REAL: SAT, RUNTIME: SAT}, tuple(high for _, high in ends), unsafe),
-        Draft(
+        InstanceDraft(network, box_of(ends), parameters, {REAL: SAT, RUNTIME: SAT}, tuple(high for _, high in ends), unsafe),
+        InstanceDraft(
             network,
             box_of([(low, low + width / 4) for low in lower]),
             parameters,
@@ -39,7 +39,7 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     ]
 
 
-FAMILY = Family(
+FAMILY = InstanceFamily(
     "border",
     "tolerance",
     "verifiers with a tolerance",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, box_of, power, single, steps
+from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, InstanceFamily, box_of, power, single, steps
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
 from fpsynth.networks.layers import BatchNormalisation, Dense, ReLU
 from fpsynth.networks.network import INPUT, Network, Node
@@ -16,7 +16,7 @@ _EPSILON = power(-10)
 """Variance and this are a square, so that the factor is rational."""
 
 
-def draw(drawing: Drawing) -> Sequence[Draft]:
+def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """(w x + b - mean) s + mean s: folded, b - mean is rounded to -mean, and b is lost; the library multiplies first.
 
     Every other instance is unsafe, and safe once it is folded.  Means beyond 2**53 are lost in float64 too.
@@ -30,8 +30,8 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     verdict = SAT if unsafe else UNSAT
     sign = -amplitude if unsafe else amplitude
     return [
-        Draft(_network(power(exponent), scale, sign), box, parameters, {REAL: verdict, RUNTIME: verdict}),
-        Draft(
+        InstanceDraft(_network(power(exponent), scale, sign), box, parameters, {REAL: verdict, RUNTIME: verdict}),
+        InstanceDraft(
             _network(4.0, scale, sign),
             box,
             parameters,
@@ -60,7 +60,7 @@ def _network(mean: float, scale: float, amplitude: float) -> Network:
     return Network(nodes, (1,), "dense1")
 
 
-FAMILY = Family(
+FAMILY = InstanceFamily(
     "folding",
     "folding",
     "verifiers whose importers fold batch normalisations in floating point",

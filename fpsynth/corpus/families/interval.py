@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, around, box_of, power, stack
+from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, InstanceFamily, around, box_of, power, stack
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
 from fpsynth.networks.network import Network
 from fpsynth.verifiers.properties import Inequality, Property
@@ -15,7 +15,7 @@ from fpsynth.verifiers.properties import Inequality, Property
 _EACH = 1 << 10
 
 
-def draw(drawing: Drawing) -> Sequence[Draft]:
+def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """x + sum of eps x, each eps a little more than half an ulp of the sum: rounded up by half an ulp every time."""
     rng, terms = drawing.rng, drawing.of(32, 64, 48, 96)
     scale = power(rng.randrange(-3, 4))
@@ -28,8 +28,8 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     parameters: dict[str, int | str] = {"terms": terms, "scale": scale.hex(), "eps": eps.hex()}
     box = box_of([(low, high)])
     return [
-        Draft(_network(row, scale), box, parameters, {REAL: UNSAT, RUNTIME: SAT}, (high,), _above(limit)),
-        Draft(
+        InstanceDraft(_network(row, scale), box, parameters, {REAL: UNSAT, RUNTIME: SAT}, (high,), _above(limit)),
+        InstanceDraft(
             _network(row, scale),
             box,
             parameters,
@@ -50,7 +50,7 @@ def _network(row: Sequence[float], scale: float) -> Network:
     return stack((np.ones((count, 1)), np.zeros(count)), ([[w * scale for w in row]], [0.0]))
 
 
-FAMILY = Family(
+FAMILY = InstanceFamily(
     "interval",
     "interval",
     "interval arithmetic and bounds whose sums are in another order",

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fpsynth.corpus.families.base import BELOW, Draft, Drawing, Family, NothingDrawnError, box_of, power, stack, steps
+from fpsynth.corpus.families.base import (
+    BELOW,
+    FamilyDrawing,
+    InstanceDraft,
+    InstanceFamily,
+    NothingDrawnError,
+    box_of,
+    power,
+    stack,
+    steps,
+)
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT
 from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import Grid, ordinal
@@ -17,7 +27,7 @@ _APART = 8
 """Ulps between the weights of a control."""
 
 
-def draw(drawing: Drawing) -> Sequence[Draft]:
+def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """Just below a power of two the outputs w x and w' x differ by nearly an ulp, so that they seldom tie."""
     rng, hidden = drawing.rng, drawing.of(0, 1)
     weight = 0.5 + rng.randrange(1, 1 << 23) * power(-24)
@@ -36,15 +46,17 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     numbers = points[:, 0].tolist()
     parameters: dict[str, int | str] = {"hidden": hidden, "scale": scale.hex(), "inputs_of_float32": len(numbers) - before}
     return [
-        Draft(network, box_of([(numbers[before], numbers[-1])]), parameters, {REAL: UNSAT, RUNTIME: SAT}, (numbers[last],)),
-        Draft(
+        InstanceDraft(
+            network, box_of([(numbers[before], numbers[-1])]), parameters, {REAL: UNSAT, RUNTIME: SAT}, (numbers[last],)
+        ),
+        InstanceDraft(
             network,
             box_of([(numbers[last + 1], numbers[-1])]),
             parameters,
             {REAL: UNSAT, RUNTIME: UNSAT},
             controls="the same network, the box without its one tie",
         ),
-        Draft(
+        InstanceDraft(
             stack(*front, ([[weight], [steps(weight, _APART)]], [0.0, 0.0])),
             box_of([(numbers[before], numbers[-1])]),
             {**parameters, "ulps": _APART},
@@ -54,7 +66,7 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     ]
 
 
-FAMILY = Family(
+FAMILY = InstanceFamily(
     "last_tie",
     "rare",
     "verifiers that attack, then bound",

@@ -12,7 +12,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, box_of, power, stack
+from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, InstanceFamily, NothingDrawnError, box_of, power, stack
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
 from fpsynth.networks.network import Network
 
@@ -21,7 +21,7 @@ _FIRST = 24
 """Bits of a float32: inputs in [1/2, 1) are multiples of 2**-24."""
 
 
-def draw(drawing: Drawing) -> Sequence[Draft]:
+def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """e_i = max(0, fl(fl(x_i + 2**b) - 2**b) - x_i) is at most half an ulp of 2**b, and 0 over the reals."""
     rng, inputs, bits = drawing.rng, drawing.of(6, 4, 8, 3, 7, 5), drawing.rng.randrange(6, 11)
     slack = rng.choice([0, 0, 1, 3])
@@ -35,8 +35,8 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     scaled = box_of([(low * scale, high * scale) for low, high in ends])
     witness = tuple(_highest(low, length, bits) * scale for low in starts)
     return [
-        Draft(_network(inputs, bits, slack, scale), scaled, parameters, {REAL: UNSAT, RUNTIME: SAT}, witness),
-        Draft(
+        InstanceDraft(_network(inputs, bits, slack, scale), scaled, parameters, {REAL: UNSAT, RUNTIME: SAT}, witness),
+        InstanceDraft(
             _network(inputs, bits, -1, scale),
             scaled,
             {**parameters, "slack": -1},
@@ -61,7 +61,7 @@ def _network(inputs: int, bits: int, slack: int, scale: float, front: Sequence[L
     )
 
 
-def mixed(drawing: Drawing) -> Sequence[Draft]:
+def mixed(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """The same behind an exact linear map of determinant 1 or -1: no neuron depends on one input alone."""
     rng, inputs, bits = drawing.rng, drawing.of(6, 5, 8, 7), drawing.rng.randrange(4, 8)
     slack, scale = rng.choice([0, 0, 1, 2]), power(rng.randrange(-3, 4))
@@ -73,8 +73,8 @@ def mixed(drawing: Drawing) -> Sequence[Draft]:
     front = [_differences(inputs, scale), (_unimodular(inputs, rng), np.zeros(inputs))]
     parameters: dict[str, int | str] = {"inputs": inputs, "bits": bits, "slack": slack, "scale": scale.hex()}
     return [
-        Draft(_network(inputs, bits, slack, scale, front), box, parameters, {REAL: UNSAT, RUNTIME: SAT}),
-        Draft(
+        InstanceDraft(_network(inputs, bits, slack, scale, front), box, parameters, {REAL: UNSAT, RUNTIME: SAT}),
+        InstanceDraft(
             _network(inputs, bits, -1, scale, front),
             box,
             {**parameters, "slack": -1},
@@ -111,14 +111,14 @@ def _highest(low: float, length: int, bits: int) -> float:
     return float(numbers[int(errors.argmax())])
 
 
-FAMILY = Family(
+FAMILY = InstanceFamily(
     "lattice",
     "blind",
     "verifiers with gradient attacks, and complete ones",
     "Rounding errors, zero over the reals, add up: the gradient is zero on all of the box, and no kink is near the witness.",
     draw,
 )
-MIXED = Family(
+MIXED = InstanceFamily(
     "mixed",
     "blind",
     "verifiers with any attack, and complete ones",

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, around, box_of, power, stack, steps
+from fpsynth.corpus.families.base import (
+    FamilyDrawing,
+    InstanceDraft,
+    InstanceFamily,
+    NothingDrawnError,
+    around,
+    box_of,
+    power,
+    stack,
+    steps,
+)
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
 from fpsynth.networks.network import Network
 
@@ -17,7 +27,7 @@ _AWAY = 8
 Layers = list[tuple[object, object]]
 
 
-def draw(drawing: Drawing) -> Sequence[Draft]:
+def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """b = max(0, 1 - K sum |x_i - c_i|) is 1 at the centre c and 0 at every other float32.
 
     Then t = H b + m and p = H b with H = 2**24 m: t - p is m over the reals, and 0 in float32 where b is 1.
@@ -35,15 +45,15 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
 
     parameters: dict[str, int | str] = {"inputs": inputs, "constant": m.hex(), "amplitude": amplitude.hex(), "bits": limit or 0}
     return [
-        Draft(made(m), box_of(ends), parameters, {REAL: UNSAT, RUNTIME: SAT}, tuple(centre)),
-        Draft(
+        InstanceDraft(made(m), box_of(ends), parameters, {REAL: UNSAT, RUNTIME: SAT}, tuple(centre)),
+        InstanceDraft(
             made(steps(m, 1)),
             box_of(ends),
             parameters,
             {REAL: UNSAT, RUNTIME: UNSAT},
             controls="the swallowed constant is one ulp larger, more than half an ulp: no input is unsafe",
         ),
-        Draft(
+        InstanceDraft(
             made(m),
             box_of([_cut(centre[0], ends[0]), *ends[1:]]),
             parameters,
@@ -59,7 +69,7 @@ def _cut(centre: float, ends: tuple[float, float]) -> tuple[float, float]:
     return (low, steps(centre, -_AWAY)) if steps(centre, -_AWAY) >= low else (steps(centre, _AWAY), high)
 
 
-def _limit(drawing: Drawing, m: float) -> int | None:
+def _limit(drawing: FamilyDrawing, m: float) -> int | None:
     """How many bits a factor may have where weights are limited; None: as many as it takes."""
     if drawing.max_weight is None:
         return None
@@ -107,7 +117,7 @@ def _parts(exponent: int, limit: int | None) -> list[int]:
     return [*parts, exponent]
 
 
-FAMILY = Family(
+FAMILY = InstanceFamily(
     "needle",
     "rare",
     "verifiers that attack, then bound",

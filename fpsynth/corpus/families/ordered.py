@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, box_of, power, stack, steps
+from fpsynth.corpus.families.base import (
+    FamilyDrawing,
+    InstanceDraft,
+    InstanceFamily,
+    NothingDrawnError,
+    box_of,
+    power,
+    stack,
+    steps,
+)
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
 from fpsynth.corpus.labels.environments import Computed
 from fpsynth.networks.network import Network
@@ -18,25 +27,25 @@ _TRIES = 300
 Places = tuple[int, int, int]
 
 
-def order(drawing: Drawing) -> Sequence[Draft]:
+def order(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """Wrong for every input in ONNX Runtime at batch 1, right in the others."""
     return _drafts(drawing, wrong=RUNTIME, right=_others(drawing))
 
 
-def ghost(drawing: Drawing) -> Sequence[Draft]:
+def ghost(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """Wrong for every input in another library, right in ONNX Runtime."""
     others = _others(drawing)
     return _drafts(drawing, wrong=others[-1 - drawing.number % len(others)], right=(RUNTIME,))
 
 
-def _others(drawing: Drawing) -> tuple[str, ...]:
+def _others(drawing: FamilyDrawing) -> tuple[str, ...]:
     names = tuple(name for name in drawing.environments.names if name != RUNTIME)
     if not names:
         raise NothingDrawnError(f"orders are compared with that of {RUNTIME}: name another environment")
     return names
 
 
-def _drafts(drawing: Drawing, wrong: str, right: Sequence[str]) -> Sequence[Draft]:
+def _drafts(drawing: FamilyDrawing, wrong: str, right: Sequence[str]) -> Sequence[InstanceDraft]:
     """A row with -W x, W x and a constant among zeros: whoever adds the constant between the two loses it."""
     rng, terms, inputs = drawing.rng, drawing.of(16, 24, 32, 48, 64, 20), drawing.of(1, 1, 2)
     large, amplitude = power(26 + rng.randrange(3)), power(rng.randrange(1, 4))
@@ -57,8 +66,8 @@ def _drafts(drawing: Drawing, wrong: str, right: Sequence[str]) -> Sequence[Draf
     }
     wanted = {REAL: UNSAT, wrong: SAT, **dict.fromkeys(right, UNSAT)}
     return [
-        Draft(made(places, large), box, parameters, wanted, tuple(map(float, box.lower))),
-        Draft(
+        InstanceDraft(made(places, large), box, parameters, wanted, tuple(map(float, box.lower))),
+        InstanceDraft(
             made(places, power(12)),
             box,
             parameters,
@@ -77,7 +86,7 @@ def _network(terms: int, weights: Sequence[float], places: Places, large: float,
     return stack((first, bias), (row, [0.0]), ([[0.0], [amplitude]], [0.0, -amplitude / 2]))
 
 
-def _chosen(drawing: Drawing, made: object, large: float, box: ExactBox, wrong: str, right: Sequence[str]) -> Places:
+def _chosen(drawing: FamilyDrawing, made: object, large: float, box: ExactBox, wrong: str, right: Sequence[str]) -> Places:
     """Places at which the revealed orders differ as wanted, tried at one corner."""
     rng, terms = drawing.rng, drawing.of(16, 24, 32, 48, 64, 20)
     corner = np.array([[float(low) for low in box.lower]])
@@ -92,7 +101,7 @@ def _chosen(drawing: Drawing, made: object, large: float, box: ExactBox, wrong: 
     raise NothingDrawnError(f"{wrong} adds up {terms} terms as {' and '.join(right)} do")
 
 
-def _orders(drawing: Drawing, network: Network, names: Sequence[str]) -> dict[str, Computed]:
+def _orders(drawing: FamilyDrawing, network: Network, names: Sequence[str]) -> dict[str, Computed]:
     """How networks of these shapes are computed; the labels are revealed anew for the one that is chosen."""
     orders = {name: drawing.environments.computed(network, name) for name in names}
     if any(one is None or one.network != network for one in orders.values()):
@@ -105,14 +114,14 @@ def _margin(order_: Computed, network: Network, points: object) -> float:
     return float(outputs[0, 1] - outputs[0, 0])
 
 
-ORDER = Family(
+ORDER = InstanceFamily(
     "order",
     "order",
     "verifiers that attack in another library",
     "ONNX Runtime adds a row in an order that swallows a constant, at every input; other libraries keep it.",
     order,
 )
-GHOST = Family(
+GHOST = InstanceFamily(
     "ghost",
     "ghost",
     "verifiers whose attacks run in another library than what is deployed",

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, box_of, power, stack
+from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, InstanceFamily, NothingDrawnError, box_of, power, stack
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT
 from fpsynth.corpus.labels.margins import margin
 from fpsynth.corpus.labels.real import least_margin
@@ -18,7 +18,7 @@ _LEAST = Fraction(1, 64)
 """Margins, on either side."""
 
 
-def broken(drawing: Drawing) -> Sequence[Draft]:
+def broken(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """Another class has the larger output at some point of the box, by a margin of _LEAST."""
     network, centre, unsafe = _drawn(drawing)
     radius = power(drawing.rng.randrange(-3, 0))
@@ -28,21 +28,21 @@ def broken(drawing: Drawing) -> Sequence[Draft]:
     worst = min(inside, key=lambda point: margin(unsafe, exact_logits(network, point)), default=centre)
     if margin(unsafe, exact_logits(network, worst)) > -_LEAST:
         raise NothingDrawnError("the network is not broken there")
-    return [Draft(network, box, _sizes(network), {REAL: SAT, RUNTIME: SAT, ANY: SAT}, worst, unsafe)]
+    return [InstanceDraft(network, box, _sizes(network), {REAL: SAT, RUNTIME: SAT, ANY: SAT}, worst, unsafe)]
 
 
-def robust(drawing: Drawing) -> Sequence[Draft]:
+def robust(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """One class has the largest output in all of the box, by a margin of _LEAST."""
     network, centre, unsafe = _drawn(drawing)
     for exponent in range(-2, -9, -1):
         box = _cube(centre, power(exponent))
         bound = least_margin(network, box, unsafe)
         if bound is not None and bound.least >= _LEAST:
-            return [Draft(network, box, _sizes(network), {REAL: UNSAT, RUNTIME: UNSAT, ANY: UNSAT}, unsafe=unsafe)]
+            return [InstanceDraft(network, box, _sizes(network), {REAL: UNSAT, RUNTIME: UNSAT, ANY: UNSAT}, unsafe=unsafe)]
     raise NothingDrawnError("the class changes too near")
 
 
-def _drawn(drawing: Drawing) -> tuple[Network, tuple[float, ...], Property]:
+def _drawn(drawing: FamilyDrawing) -> tuple[Network, tuple[float, ...], Property]:
     """A network, a point, and the property that its class there is kept."""
     rng = drawing.rng
     inputs, outputs, depth = drawing.of(2, 3, 2, 4, 5), drawing.of(2, 2, 3), drawing.of(1, 2)
@@ -73,14 +73,14 @@ def _sizes(network: Network) -> dict[str, int | str]:
     return {"widths": " ".join(map(str, network.widths)), "numbers": network.parameter_count}
 
 
-BROKEN = Family(
+BROKEN = InstanceFamily(
     "broken",
     "broken",
     "verifiers that always say unsat",
     "A control: the network is unsafe over the reals and in every evaluation in float32.",
     broken,
 )
-ROBUST = Family(
+ROBUST = InstanceFamily(
     "robust",
     "robust",
     "verifiers that always say sat",

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, NothingDrawnError, around, box_of, power, stack
+from fpsynth.corpus.families.base import (
+    FamilyDrawing,
+    InstanceDraft,
+    InstanceFamily,
+    NothingDrawnError,
+    around,
+    box_of,
+    power,
+    stack,
+)
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT
 from fpsynth.networks.network import Network
 
@@ -14,7 +23,7 @@ _EACH = 1 << 13
 """Inputs of float32 in the box."""
 
 
-def draw(drawing: Drawing) -> Sequence[Draft]:
+def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """z = a x + b x - c x with c = a + b exactly; y = 1 - A max(0, z) with A z of several units where z is above 0."""
     rng, terms = drawing.rng, drawing.of(3, 4, 6, 8)
     scale = power(rng.randrange(-3, 4))
@@ -28,8 +37,8 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     strength = power(26) / scale
     parameters: dict[str, int | str] = {"terms": terms, "scale": scale.hex()}
     return [
-        Draft(_network(parts, total, 0.0, strength), box, parameters, {REAL: UNSAT, RUNTIME: SAT}),
-        Draft(
+        InstanceDraft(_network(parts, total, 0.0, strength), box, parameters, {REAL: UNSAT, RUNTIME: SAT}),
+        InstanceDraft(
             _network(parts, total, -power(-10) * scale, strength),
             box,
             parameters,
@@ -58,7 +67,7 @@ def _network(parts: Sequence[float], total: float, bias: float, strength: float)
     )
 
 
-FAMILY = Family(
+FAMILY = InstanceFamily(
     "relu",
     "relu",
     "verifiers that take the signs of ReLUs from the reals",

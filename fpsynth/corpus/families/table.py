@@ -18,9 +18,9 @@ from fpsynth.corpus.families import (
     tie,
     tolerance,
 )
-from fpsynth.corpus.families.base import Family
+from fpsynth.corpus.families.base import InstanceFamily
 
-FAMILIES: Mapping[str, Family] = {
+FAMILIES: Mapping[str, InstanceFamily] = {
     family.name: family
     for family in (
         tie.FAMILY,

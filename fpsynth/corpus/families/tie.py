@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, around, box_of, power, stack, steps
+from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, InstanceFamily, around, box_of, power, stack, steps
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT
 from fpsynth.networks.network import Network
 
@@ -12,7 +12,7 @@ _INPUTS = 1 << 14
 """Of float32, in the box."""
 
 
-def draw(drawing: Drawing) -> Sequence[Draft]:
+def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """Y_1 - Y_0 = (w' - w) x_j > 0 over the reals, for weights w < w' one ulp apart; the control has more ulps between them."""
     rng, inputs, hidden = drawing.rng, drawing.of(1, 1, 2, 3), drawing.of(0, 1, 0, 1, 2)
     scale = power(rng.randrange(-6, 7))
@@ -30,9 +30,9 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
         return stack(*front, ([weights, other], [0.0, 0.0]))
 
     return [
-        Draft(made(1), box_of(ends), {**parameters, "ulps": 1}, {REAL: UNSAT, RUNTIME: SAT}),
+        InstanceDraft(made(1), box_of(ends), {**parameters, "ulps": 1}, {REAL: UNSAT, RUNTIME: SAT}),
         *(
-            Draft(
+            InstanceDraft(
                 made(ulps),
                 box_of(ends),
                 {**parameters, "ulps": ulps},
@@ -44,7 +44,7 @@ def draw(drawing: Drawing) -> Sequence[Draft]:
     ]
 
 
-FAMILY = Family(
+FAMILY = InstanceFamily(
     "tie",
     "tie",
     "verifiers that bound and do not attack",

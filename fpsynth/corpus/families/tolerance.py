@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpsynth.corpus.families.base import Draft, Drawing, Family, box_of, power, stack
+from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, InstanceFamily, box_of, power, stack
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT
 from fpsynth.networks.network import Network
 
@@ -12,7 +12,7 @@ _SMALL = (17, 20, 23, 26, 29, 18, 21, 24, 27, 30)
 """Widths and margins are 2 to minus these: 7.6e-6 to 9.3e-10."""
 
 
-def narrow(drawing: Drawing) -> Sequence[Draft]:
+def narrow(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """The output is x - c; the box is no wider than the tolerance, c in the middle of it: half of it is unsafe."""
     exponent = drawing.of(*_SMALL)
     rng, hidden = drawing.rng, drawing.of(0, 1, 2)
@@ -25,8 +25,8 @@ def narrow(drawing: Drawing) -> Sequence[Draft]:
     wanted = {REAL: SAT, RUNTIME: SAT, ANY: SAT}
     half = width / 2
     return [
-        Draft(network, box_of([(centre - half, centre + half)]), parameters, wanted, (centre + half,)),
-        Draft(
+        InstanceDraft(network, box_of([(centre - half, centre + half)]), parameters, wanted, (centre + half,)),
+        InstanceDraft(
             network,
             box_of([(centre - width, centre - half)]),
             parameters,
@@ -42,7 +42,7 @@ def _shifted(centre: float, hidden: int) -> Network:
     return stack(*front, ([[1.0], [0.0]], [-centre, 0.0]))
 
 
-def flat(drawing: Drawing) -> Sequence[Draft]:
+def flat(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     """Two outputs differ by a constant margin of that size, in a box that is not small."""
     exponent = drawing.of(*_SMALL)
     rng, inputs = drawing.rng, drawing.of(1, 2, 3)
@@ -53,8 +53,8 @@ def flat(drawing: Drawing) -> Sequence[Draft]:
     box = box_of(ends)
     corner = tuple(low for low, _ in ends)
     return [
-        Draft(stack((rows, [margin, 0.0])), box, parameters, {REAL: SAT, RUNTIME: SAT, ANY: SAT}, corner),
-        Draft(
+        InstanceDraft(stack((rows, [margin, 0.0])), box, parameters, {REAL: SAT, RUNTIME: SAT, ANY: SAT}, corner),
+        InstanceDraft(
             stack((rows, [0.0, margin])),
             box,
             parameters,
@@ -64,14 +64,14 @@ def flat(drawing: Drawing) -> Sequence[Draft]:
     ]
 
 
-NARROW = Family(
+NARROW = InstanceFamily(
     "narrow",
     "tolerance",
     "verifiers with a tolerance",
     "The box is no wider than usual tolerances; half of it is unsafe, over the reals and in float32.",
     narrow,
 )
-FLAT = Family(
+FLAT = InstanceFamily(
     "flat",
     "tolerance",
     "verifiers with a tolerance",

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.corpus.labels.counting_each import Count
+from fpsynth.corpus.labels.counting_each import InputCount
 from fpsynth.corpus.labels.enclosing import enclosed
 from fpsynth.corpus.labels.environments import Computed
 from fpsynth.corpus.labels.margins import never_violated, surely_violated
@@ -26,7 +26,7 @@ Boxes = tuple[Ordinals, Ordinals]
 """First and last ordinals, each (boxes, inputs)."""
 
 
-def by_boxes(computed: Computed, grid: Grid, unsafe: Property) -> Count | None:
+def by_boxes(computed: Computed, grid: Grid, unsafe: Property) -> InputCount | None:
     """All inputs of a grid; None where the boxes that may be looked at are not enough, or the network has no ends."""
     waiting = [_whole(grid)]
     limit = min(MAX_BOXES, MAX_WORK // computed.network.work)
@@ -47,7 +47,7 @@ def by_boxes(computed: Computed, grid: Grid, unsafe: Property) -> Count | None:
         bad += sum(_size(a, b) for a, b in zip(first[all_bad].tolist(), last[all_bad].tolist(), strict=True))
         open_ = ~(all_bad | none_bad)
         waiting += _pieces(_halved((first[open_], last[open_])))
-    return Count(bad, grid.total, "boxes in which all or none are unsafe, by ends in the revealed order", example)
+    return InputCount(bad, grid.total, "boxes in which all or none are unsafe, by ends in the revealed order", example)
 
 
 def _whole(grid: Grid) -> Boxes:

@@ -16,7 +16,7 @@ _PIECE = 1 << 14
 
 
 @dataclass(frozen=True)
-class Count:
+class InputCount:
     """How many of how many are unsafe."""
 
     bad: int
@@ -27,7 +27,7 @@ class Count:
     """One that is unsafe; empty where none is."""
 
 
-def enumerated(computed: Computed, grid: Grid, unsafe: Property) -> Count | None:
+def enumerated(computed: Computed, grid: Grid, unsafe: Property) -> InputCount | None:
     """Every input; None where there are more than MAX_ENUMERATED."""
     if grid.total > MAX_ENUMERATED:
         return None
@@ -38,4 +38,4 @@ def enumerated(computed: Computed, grid: Grid, unsafe: Property) -> Count | None
         if not example and wrong.any():
             example = tuple(points[int(wrong.argmax())].tolist())
         bad += int(wrong.sum())
-    return Count(bad, grid.total, "every input was evaluated", example)
+    return InputCount(bad, grid.total, "every input was evaluated", example)

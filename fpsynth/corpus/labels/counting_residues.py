@@ -14,9 +14,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from fpsynth.corpus.labels.counting_each import Count
+from fpsynth.corpus.labels.counting_each import InputCount
 from fpsynth.corpus.labels.environments import Computed
-from fpsynth.corpus.labels.exact_sums import Addends, Mixing, Totals, after, computes_exactly, is_chain, mixing_of
+from fpsynth.corpus.labels.exact_sums import InputAddends, Mixing, Totals, after, computes_exactly, is_chain, mixing_of
 from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import Grid
 from fpsynth.formats import FLOAT32
@@ -47,7 +47,7 @@ class _Mixed:
         return ends
 
 
-def by_residues(computed: Computed, grid: Grid, unsafe: Property) -> Count | None:
+def by_residues(computed: Computed, grid: Grid, unsafe: Property) -> InputCount | None:
     """All inputs of a grid; None where the network is not of that kind."""
     unit = _step(grid)
     mixed = None if unit is None or not is_chain(computed.network.logits) else _mixed(computed, grid, unit)
@@ -63,7 +63,7 @@ def by_residues(computed: Computed, grid: Grid, unsafe: Property) -> Count | Non
     inverse = None if period is None else _inverse(mixed.rows, period)
     if addends is None or period is None or inverse is None:
         return None
-    one = Addends(addends.unit, addends.start, [part[:period] for part in addends.parts])
+    one = InputAddends(addends.unit, addends.start, [part[:period] for part in addends.parts])
     totals = one.totals([axis[:period] for axis in axes])
     if totals is None:
         return None
@@ -71,7 +71,9 @@ def by_residues(computed: Computed, grid: Grid, unsafe: Property) -> Count | Non
     bad, worst = totals.marked(wrong)
     times = math.prod(length // period for length in grid.lengths)
     example = () if worst is None else _example(totals, worst, mixed, inverse, period, grid, unit)
-    return Count(bad * times, grid.total, "residues of exact sums of the inputs, and the frequencies of their errors", example)
+    return InputCount(
+        bad * times, grid.total, "residues of exact sums of the inputs, and the frequencies of their errors", example
+    )
 
 
 def _step(grid: Grid) -> Fraction | None:
@@ -132,7 +134,7 @@ def _summed(name: str, sums: Sums, given: _Mixed, lengths: Sequence[int], unit: 
     return _Mixed(name, rows, start)
 
 
-def _period(addends: Addends, lengths: Sequence[int]) -> int | None:
+def _period(addends: InputAddends, lengths: Sequence[int]) -> int | None:
     """The least power of two with which all addends repeat, if the number of values of every input is a multiple of it."""
     period = 1
     for part in addends.parts:

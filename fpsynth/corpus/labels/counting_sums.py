@@ -7,7 +7,7 @@ sum that comes up is tried once.
 
 from __future__ import annotations
 
-from fpsynth.corpus.labels.counting_each import Count
+from fpsynth.corpus.labels.counting_each import InputCount
 from fpsynth.corpus.labels.environments import Computed
 from fpsynth.corpus.labels.exact_sums import Mixing, after, mixing_of
 from fpsynth.corpus.labels.margins import violated
@@ -18,7 +18,7 @@ MAX_AXIS = 1 << 15
 """Values of one input that are tried."""
 
 
-def by_sums(computed: Computed, grid: Grid, unsafe: Property) -> Count | None:
+def by_sums(computed: Computed, grid: Grid, unsafe: Property) -> InputCount | None:
     """All inputs of a grid; None where the network is not of that kind, or there are too many values or sums."""
     if max(grid.lengths) > MAX_AXIS or len(grid.lengths) < 2:
         return None
@@ -33,4 +33,4 @@ def by_sums(computed: Computed, grid: Grid, unsafe: Property) -> Count | None:
     wrong = violated(unsafe, after(computed, mixing[0]).outputs(totals.numbers()))
     bad, worst = totals.marked(wrong)
     example = () if worst is None else totals.example(worst)
-    return Count(bad, grid.total, "all values of each input, and the frequencies of their exact sums", example)
+    return InputCount(bad, grid.total, "all values of each input, and the frequencies of their exact sums", example)

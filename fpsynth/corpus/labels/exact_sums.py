@@ -164,7 +164,7 @@ def _carried(structure: Selection | Rearrangement, owners: Owners) -> Owners:
 
 
 @dataclass(frozen=True)
-class Addends:
+class InputAddends:
     """What makes up the sums of a layer with one output, in units."""
 
     unit: float
@@ -189,7 +189,7 @@ class Mixing:
     name: str
     owners: Owners
 
-    def addends(self) -> Addends | None:
+    def addends(self) -> InputAddends | None:
         """What each value of each input adds; None where sums are not exact in every order."""
         network = self.computed.network.logits
         sums = network.structure(self.name)
@@ -203,7 +203,7 @@ class Mixing:
             return None
         still = [j for j, own in enumerate(self.owners) if not own]
         start = int((values[0][0, still] @ weights[still] + bias) / unit)
-        return Addends(unit, start, [self._own(k, each, weights / unit) for k, each in enumerate(values)])
+        return InputAddends(unit, start, [self._own(k, each, weights / unit) for k, each in enumerate(values)])
 
     def _own(self, k: int, values: Floats, weights: Floats) -> NDArray[np.int64]:
         own = [j for j, one in enumerate(self.owners) if one == {k}]

@@ -12,7 +12,7 @@ import numpy as np
 from fpsynth.corpus.instances.data import ANY, ANY64, COMPUTED, PROVED, REAL, RUNTIME, SAT, UNSAT, Density, Label
 from fpsynth.corpus.labels.environments import Computed, Environments
 from fpsynth.corpus.labels.margins import highest, margin, require_plain
-from fpsynth.corpus.labels.ordered import Asked, OrderedTruth, in_order
+from fpsynth.corpus.labels.ordered import LabelQuestion, OrderedTruth, in_order
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.labels.real import RealBound, least_margin
 from fpsynth.errors import ContradictionError, InputError
@@ -38,7 +38,7 @@ class Truth:
     attained: bool
 
 
-def truth(asked: Asked, orders: Sequence[Computed], witness: tuple[float, ...] = ()) -> Truth:
+def truth(asked: LabelQuestion, orders: Sequence[Computed], witness: tuple[float, ...] = ()) -> Truth:
     """Every label that can be proved, over the reals, of all evaluations in a format, and in each order; no library is run.
 
     ``witness``: where margins are told; one that is found by default.  Raises InputError for a property that instances have
@@ -58,7 +58,9 @@ def truth(asked: Asked, orders: Sequence[Computed], witness: tuple[float, ...] =
     return Truth(told, densities, None if bound is None else bound.least, bound is not None and bound.attained)
 
 
-def _ordered(asked: Asked, computed: Computed, any_order: Label | None, decided: dict[object, OrderedTruth]) -> OrderedTruth:
+def _ordered(
+    asked: LabelQuestion, computed: Computed, any_order: Label | None, decided: dict[object, OrderedTruth]
+) -> OrderedTruth:
     """What is true in an order, which is asked once, however many environments have it."""
     key = computed.network, computed.deployment
     if key not in decided:
@@ -66,12 +68,14 @@ def _ordered(asked: Asked, computed: Computed, any_order: Label | None, decided:
     return decided[key].named(asked, computed)
 
 
-def asked_of(network: Network, box: ExactBox, unsafe: Property, candidates: Sequence[Sequence[float]] = ()) -> Asked:
+def asked_of(network: Network, box: ExactBox, unsafe: Property, candidates: Sequence[Sequence[float]] = ()) -> LabelQuestion:
     """The question.  ``known``: points that may be witnesses.  Raises InputError for a box without an input of float32."""
-    return Asked(network.logits, box, unsafe, grid_of(box), [tuple(point) for point in candidates if box.contains(point)])
+    return LabelQuestion(
+        network.logits, box, unsafe, grid_of(box), [tuple(point) for point in candidates if box.contains(point)]
+    )
 
 
-def orders_of(asked: Asked, environments: Environments) -> list[Computed]:
+def orders_of(asked: LabelQuestion, environments: Environments) -> list[Computed]:
     """How each environment computes the network.
 
     Left out are those whose order is not known for certain, or that give other numbers at some inputs of the box.
@@ -80,7 +84,7 @@ def orders_of(asked: Asked, environments: Environments) -> list[Computed]:
     return [one for one in orders if one is not None and environments.agrees(asked.network, one, asked.grid)]
 
 
-def replayed(asked: Asked, told: Truth, orders: Sequence[Computed], environments: Environments) -> Truth:
+def replayed(asked: LabelQuestion, told: Truth, orders: Sequence[Computed], environments: Environments) -> Truth:
     """The labels with the libraries that were run at the witness.
 
     Raises ContradictionError where one gives other numbers than its revealed order.
@@ -96,7 +100,7 @@ def replayed(asked: Asked, told: Truth, orders: Sequence[Computed], environments
     return replace(told, labels=tuple(labels))
 
 
-def _require_same(asked: Asked, computed: Computed, witness: tuple[float, ...], environments: Environments) -> None:
+def _require_same(asked: LabelQuestion, computed: Computed, witness: tuple[float, ...], environments: Environments) -> None:
     outputs = computed.outputs(np.array([witness]))[0].tolist()
     for row in environments.run(asked.network, computed.environment, witness):
         if not np.array_equal(row, outputs, equal_nan=True):
@@ -109,7 +113,7 @@ def witness_of(labels: Sequence[Label]) -> tuple[float, ...]:
     return next((label.witness for label in ordered if label.witness), ())
 
 
-def _real(asked: Asked, bound: RealBound | None, others: Sequence[tuple[float, ...]]) -> Label | None:
+def _real(asked: LabelQuestion, bound: RealBound | None, others: Sequence[tuple[float, ...]]) -> Label | None:
     if bound is not None and bound.least > 0:
         return Label(REAL, UNSAT, PROVED, bound.proof)
     for point in (*asked.candidates, *filter(None, others), *asked.corners):
@@ -125,7 +129,7 @@ def real_margin(network: Network, unsafe: Property, point: Sequence[float]) -> F
     return margin(unsafe, exact_logits(network, point)) if all(low == high for low, high in ends) else None
 
 
-def _any(asked: Asked, semantics: str) -> Label | None:
+def _any(asked: LabelQuestion, semantics: str) -> Label | None:
     """Of every evaluation in a format or a wider one."""
     try:
         return _any_of(asked, semantics, _FORMATS[semantics])
@@ -133,7 +137,7 @@ def _any(asked: Asked, semantics: str) -> Label | None:
         return None
 
 
-def _any_of(asked: Asked, semantics: str, fmt: Format) -> Label | None:
+def _any_of(asked: LabelQuestion, semantics: str, fmt: Format) -> Label | None:
     judge = RelaxationVerifier("crown", sound(fmt))
     if judge.verify(asked.network, _box(asked, fmt), asked.unsafe).verdict == "unsat":
         return Label(semantics, UNSAT, PROVED, f"linear bounds with what rounding can move in any order (crown, {fmt})")
@@ -145,7 +149,7 @@ def _any_of(asked: Asked, semantics: str, fmt: Format) -> Label | None:
     return None
 
 
-def _box(asked: Asked, fmt: Format) -> Box:
+def _box(asked: LabelQuestion, fmt: Format) -> Box:
     """All that can be read: the float32 inputs, or every float64 of the box and no fewer."""
     if fmt == FLOAT32:
         return asked.float_box
@@ -154,7 +158,7 @@ def _box(asked: Asked, fmt: Format) -> Box:
     return outward(asked.box)
 
 
-def _at_witness(asked: Asked, label: Label, witness: tuple[float, ...], orders: Sequence[Computed]) -> Label:
+def _at_witness(asked: LabelQuestion, label: Label, witness: tuple[float, ...], orders: Sequence[Computed]) -> Label:
     """The label with its margin at the witness."""
     if not witness or label.semantics in _FORMATS:
         return label

@@ -47,7 +47,7 @@ def require_plain(unsafe: Property) -> None:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MarginComparison:
     """left <= right: each the number of an output, or a number itself."""
 
     left: int | float
@@ -70,14 +70,14 @@ def _side(side: int | float, outputs: Floats) -> Floats:
     return np.asarray(outputs[:, side] if isinstance(side, int) else np.full(len(outputs), side))
 
 
-def comparison(one: Inequality) -> Comparison:
+def comparison(one: Inequality) -> MarginComparison:
     """The comparison that an inequality is.  Raises InputError for one that is neither of two outputs nor with a float64."""
     match one.coefficients:
         case ((j, up), (k, down)) if up == -down and one.bound == 0:
-            return Comparison(j, k) if up > 0 else Comparison(k, j)
+            return MarginComparison(j, k) if up > 0 else MarginComparison(k, j)
         case ((j, factor),) if factor and Fraction(float(one.bound / factor)) == one.bound / factor:
             limit = float(one.bound / factor)
-            return Comparison(j, limit) if factor > 0 else Comparison(limit, j)
+            return MarginComparison(j, limit) if factor > 0 else MarginComparison(limit, j)
     raise InputError("properties of instances compare two outputs, or an output with a float64")
 
 

@@ -12,7 +12,7 @@ from random import Random
 import numpy as np
 
 from fpsynth.corpus.instances.data import COMPUTED, COUNTED, PROVED, SAT, UNSAT, Density, Label
-from fpsynth.corpus.labels.counting import Count, count
+from fpsynth.corpus.labels.counting import InputCount, count
 from fpsynth.corpus.labels.environments import Computed
 from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import Grid
@@ -30,7 +30,7 @@ _WRONG = math.log(100.0)
 
 
 @dataclass(frozen=True)
-class Asked:
+class LabelQuestion:
     """What is asked, and the points that may be witnesses."""
 
     network: Network
@@ -64,7 +64,7 @@ class OrderedTruth:
     label: Label | None
     density: Density
 
-    def named(self, asked: Asked, computed: Computed) -> OrderedTruth:
+    def named(self, asked: LabelQuestion, computed: Computed) -> OrderedTruth:
         """The same of an environment that computes so."""
         name, label = computed.environment, self.label
         if label is not None:
@@ -73,7 +73,7 @@ class OrderedTruth:
         return OrderedTruth(label, replace(self.density, semantics=name))
 
 
-def in_order(asked: Asked, computed: Computed, any_order: Label | None) -> OrderedTruth:
+def in_order(asked: LabelQuestion, computed: Computed, any_order: Label | None) -> OrderedTruth:
     """What is true in the order of ``computed``; ``any_order``: the label of all evaluations in float32, where there is one."""
     same = computed.network == asked.network  # a library that rewrites it, as by folding, computes another
     if same and any_order is not None and any_order.verdict == UNSAT:
@@ -91,17 +91,17 @@ def in_order(asked: Asked, computed: Computed, any_order: Label | None) -> Order
     return OrderedTruth(None, sampled(asked, computed))
 
 
-def _proved(asked: Asked, proof: str) -> OrderedTruth:
+def _proved(asked: LabelQuestion, proof: str) -> OrderedTruth:
     return OrderedTruth(Label("", UNSAT, PROVED, proof), Density("", asked.grid.total, 0, proof))
 
 
-def _counted(asked: Asked, computed: Computed, counted: Count) -> OrderedTruth:
+def _counted(asked: LabelQuestion, computed: Computed, counted: InputCount) -> OrderedTruth:
     witness = (asked.worst(computed) or counted.example) if counted.bad else ()
     label = Label("", SAT if counted.bad else UNSAT, COUNTED, counted.method, witness=witness)
     return OrderedTruth(label, Density("", counted.total, counted.bad, counted.method))
 
 
-def sampled(asked: Asked, computed: Computed) -> Density:
+def sampled(asked: LabelQuestion, computed: Computed) -> Density:
     """How many of SAMPLES inputs are unsafe."""
     points = asked.grid.drawn(SAMPLES, Random("samples"))
     hits = int(violated(asked.unsafe, computed.outputs(points)).sum())

@@ -7,23 +7,23 @@ from random import Random
 
 from fpsynth.corpus.attacks.table import ATTACKS, LIMIT, attacked
 from fpsynth.corpus.attacks.target import Target
-from fpsynth.corpus.families.base import Draft, Drawing, NothingDrawnError, require_weights
+from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, NothingDrawnError, require_weights
 from fpsynth.corpus.instances.data import RUNTIME, SAT, Attacked, Instance
 from fpsynth.corpus.labels.environments import Computed, Environments
 from fpsynth.corpus.labels.labelling import Truth, asked_of, orders_of, replayed, truth
-from fpsynth.corpus.labels.ordered import Asked
-from fpsynth.corpus.making.wanted import Job, Wanted
+from fpsynth.corpus.labels.ordered import LabelQuestion
+from fpsynth.corpus.making.wanted import Job, WantedCorpus
 
 TRIES = 20
 """Draws for one instance before a family is passed over."""
 
 
-def done(job: Job, wanted: Wanted, environments: Environments) -> tuple[Instance, ...]:
+def done(job: Job, wanted: WantedCorpus, environments: Environments) -> tuple[Instance, ...]:
     """An instance and its controls.  Raises NothingDrawnError, with the last reason, where there is none in TRIES draws."""
     reason = ""
     for attempt in range(TRIES):
         seed = job.seed(wanted, attempt)
-        drawing = Drawing(Random(seed), environments, job.number, wanted.max_weight)
+        drawing = FamilyDrawing(Random(seed), environments, job.number, wanted.max_weight)
         try:
             drafts = job.family.draw(drawing)
             require_weights(drafts, wanted.max_weight)
@@ -33,7 +33,7 @@ def done(job: Job, wanted: Wanted, environments: Environments) -> tuple[Instance
     raise NothingDrawnError(reason)
 
 
-def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments: Environments) -> Instance:
+def _labelled(job: Job, seed: str, drafts: Sequence[InstanceDraft], k: int, environments: Environments) -> Instance:
     """The k-th draft as an instance.  Raises NothingDrawnError where a label is not what was wanted."""
     draft, name = drafts[k], f"{job.family.name}_{job.number:04d}"
     candidates = [draft.witness] if draft.witness else []
@@ -64,7 +64,7 @@ def _labelled(job: Job, seed: str, drafts: Sequence[Draft], k: int, environments
     return instance
 
 
-def _attacks(asked: Asked, orders: Sequence[Computed], told: Truth, seed: str) -> tuple[Attacked, ...]:
+def _attacks(asked: LabelQuestion, orders: Sequence[Computed], told: Truth, seed: str) -> tuple[Attacked, ...]:
     """Which attacks find what is unsafe in RUNTIME; they compute in the last order, as attacks run in batches.
 
     None where nothing is.

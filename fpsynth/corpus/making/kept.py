@@ -13,7 +13,7 @@ from fpsynth.aliases import Json, PathLike
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.reading import network_of
 from fpsynth.corpus.instances.records import instance_from_json
-from fpsynth.corpus.making.wanted import Job, Wanted
+from fpsynth.corpus.making.wanted import Job, WantedCorpus
 from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited, shown, write_atomically
 
@@ -39,13 +39,13 @@ def done_from(data: Json) -> Done:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptInstances:
     """The folder; None: nothing is kept."""
 
     folder: str | None
 
     @classmethod
-    def beside(cls, out: PathLike, wanted: Wanted) -> Kept:
+    def beside(cls, out: PathLike, wanted: WantedCorpus) -> KeptInstances:
         """The folder of a corpus that is to be at ``out``, begun or gone on with.
 
         Raises InputError where it is of another corpus, or cannot be written.

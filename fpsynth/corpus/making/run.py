@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json
 from fpsynth.corpus.instances.data import Corpus, Instance
-from fpsynth.corpus.making.kept import Done, Kept, done_from
-from fpsynth.corpus.making.wanted import Job, Wanted, in_order, jobs
+from fpsynth.corpus.making.kept import Done, KeptInstances, done_from
+from fpsynth.corpus.making.wanted import Job, WantedCorpus, in_order, jobs
 from fpsynth.errors import ContradictionError, InputError, WorkerLostError
 from fpsynth.version import __version__
 from fpsynth.workers.process import NoAnswer, Worker, heard
@@ -23,7 +23,7 @@ def silent(text: str, done: int, total: int) -> None:
     """Say nothing."""
 
 
-def make(wanted: Wanted, told: Told = silent, kept: Kept | None = None, workers: int | None = None) -> Corpus:
+def make(wanted: WantedCorpus, told: Told = silent, kept: KeptInstances | None = None, workers: int | None = None) -> Corpus:
     """A corpus of ``wanted.count`` instances, controls among them; the same for every number of ``workers``.
 
     ``told``: how far it is; ``kept``: where jobs that are done are kept.  Raises InputError where the families have not so
@@ -34,7 +34,7 @@ def make(wanted: Wanted, told: Told = silent, kept: Kept | None = None, workers:
     versions: dict[str, str] = {}
     missed = 0
     with ExitStack() as stack:
-        run = _Run(wanted, kept or Kept(None), stack, workers or _cores())
+        run = _Run(wanted, kept or KeptInstances(None), stack, workers or _cores())
         for job, done in run.in_order():
             instances += done.instances
             versions |= done.versions
@@ -56,8 +56,8 @@ def _cores() -> int:
 class _Run:
     """Jobs that are under way, or done and waiting for their turn."""
 
-    wanted: Wanted
-    kept: Kept
+    wanted: WantedCorpus
+    kept: KeptInstances
     stack: ExitStack
     limit: int
     """Of processes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fpsynth.aliases import Json
-from fpsynth.corpus.families.base import Family
+from fpsynth.corpus.families.base import InstanceFamily
 from fpsynth.corpus.families.table import CATEGORIES, FAMILIES
 from fpsynth.corpus.instances.data import RUNTIME, Instance
 from fpsynth.corpus.semantics import ENVIRONMENTS
@@ -19,7 +19,7 @@ MAX_COUNT = 100_000
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedCorpus:
     """What a corpus is to hold."""
 
     count: int
@@ -52,7 +52,7 @@ class Wanted:
         }
 
     @property
-    def families(self) -> tuple[Family, ...]:
+    def families(self) -> tuple[InstanceFamily, ...]:
         """Those of the categories."""
         return tuple(family for family in FAMILIES.values() if family.category in self.categories)
 
@@ -61,16 +61,16 @@ class Wanted:
 class Job:
     """One instance with its controls."""
 
-    family: Family
+    family: InstanceFamily
     number: int
     """Of the family's instances, from 0."""
 
-    def seed(self, wanted: Wanted, attempt: int) -> str:
+    def seed(self, wanted: WantedCorpus, attempt: int) -> str:
         """What is drawn from."""
         return f"{wanted.seed}/{self.family.name}/{self.number}/{attempt}"
 
 
-def jobs(wanted: Wanted) -> Iterator[Job]:
+def jobs(wanted: WantedCorpus) -> Iterator[Job]:
     """The families in turn, without end."""
     number = 0
     while True:
@@ -78,12 +78,12 @@ def jobs(wanted: Wanted) -> Iterator[Job]:
         number += 1
 
 
-def wanted_from(data: Json) -> Wanted:
+def wanted_from(data: Json) -> WantedCorpus:
     """What ``Wanted.to_json`` wrote, but for the number of instances."""
     limit = None if data["max_weight"] is None else Fraction(data["max_weight"])
-    return Wanted(1, data["seed"], tuple(data["categories"]), tuple(data["environments"]), limit)
+    return WantedCorpus(1, data["seed"], tuple(data["categories"]), tuple(data["environments"]), limit)
 
 
-def in_order(instances: Sequence[Instance], wanted: Wanted) -> tuple[Instance, ...]:
+def in_order(instances: Sequence[Instance], wanted: WantedCorpus) -> tuple[Instance, ...]:
     """By category and name, each control after its instance."""
     return tuple(sorted(instances, key=lambda one: (wanted.categories.index(one.category), one.name)))
