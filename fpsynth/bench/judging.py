@@ -1,7 +1,7 @@
 """What an answer is worth on a labelled instance: the labels decide, and of ``sat`` the point that it names, run again.
 
-Points are those of the VNN competition as its scoring scripts of 2026 count them: 10 for a correct sat or unsat, -150 for a wrong
-answer, which is a sat whose counterexample is missing or does not replay in ONNX Runtime, and an unsat where a valid
+Points are those of the VNN competition as its scoring scripts of 2026 count them: 10 for a correct sat or unsat, -150 for a
+wrong answer, which is a sat whose counterexample is missing or does not replay in ONNX Runtime, and an unsat where a valid
 counterexample is known; 0 for unknown, timeout and error.  Of each benchmark a tool has the share of the best tool's points,
 here at least 0.
 """

@@ -44,7 +44,9 @@ def _wrong(board: Scoreboard) -> Iterator[Part]:
     yield Table(header, [(one.instance, one.verifier, str(one.seed), one.verdict, clean(one.reason)) for one in shown])
     left = len(board.wrong()) - len(shown)
     if left:
-        yield from told(f"and {counted(left, 'more wrong answer')}: runs.csv in the folder that holds the scoreboard has them all.")
+        yield from told(
+            f"and {counted(left, 'more wrong answer')}: runs.csv in the folder that holds the scoreboard has them all."
+        )
 
 
 def _words(board: Scoreboard) -> Iterator[Part]:
