@@ -206,3 +206,14 @@ def test_lipschitz_certifiers_take_such_balls(capsys, tmp_path) -> None:
     code, found = asked(capsys, model, "--ball", "0.1,0.7:0.4", "--verifier", "lipschitz")
     assert (code, found["verdict"]) == (0, "unsat")
     assert found["claims"][0]["asked"]["centre"] == ["1/10", "7/10"]
+
+
+def test_a_certifier_that_allows_for_rounding_is_not_called_a_model(capsys, model) -> None:
+    pytest.importorskip("flint")
+    ball = ["--ball", "0.5,0.5:0.001", "--verifier", "lipschitz-sound"]
+    assert main(["verify", "--network", model, *ball, "--arithmetic", "float32"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Bounds are computed for what float32 computes, with room for its rounding." in told
+    assert "nothing is proved" not in told
+    assert main(["verify", "--network", model, *ball]) == 2
+    assert "ask for an arithmetic such as float32" in capsys.readouterr().err
