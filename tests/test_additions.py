@@ -107,7 +107,12 @@ _TIE = "        tie.FAMILY,\n"
 FAMILY = Addition(
     "a family of instances",
     {"corpus/families/shifted.py": "shifted.py"},
-    {"corpus/families/table.py": {"relu, tie,": "relu, shifted, tie,", _TIE: f"{_TIE}        shifted.FAMILY,\n"}},
+    {
+        "corpus/families/table.py": {
+            "    relu,\n    tie,\n": "    relu,\n    shifted,\n    tie,\n",
+            _TIE: f"{_TIE}        shifted.FAMILY,\n",
+        }
+    },
 )
 ADDITIONS = [SOLVER, QUESTION, LAYER, OPERATION, PREDICATE, FAMILY]
 

@@ -81,7 +81,7 @@ def test_a_wrong_form_is_refused_before_anything_is_done(tmp_path, capsys):
 
     for ask in (fpsynth.explain, fpsynth.render):
         for subject in (tmp_path / "missing.json", Untold()):
-            with pytest.raises(InputError, match="unknown form 'html': a report is rendered as text or json"):
+            with pytest.raises(InputError, match="unknown form 'html': a report is rendered as text or markdown or json"):
                 ask(subject, form="html")
     assert main(["tree", str(tmp_path / "missing.json"), "--form", "html"]) == 2
     assert "unknown form 'html'" in capsys.readouterr().err

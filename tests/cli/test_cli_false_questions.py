@@ -57,7 +57,19 @@ IMPOSSIBLE = [
     "interval --a sequential --b sequential",
 ]
 """Questions that are answered: that it cannot be is proved without a solver."""
-ONE_SIDED = {"reveal", "certify", "environments", "check", "replay", "explain", "verify", "verifiers"}
+ONE_SIDED = {
+    "reveal",
+    "certify",
+    "environments",
+    "check",
+    "replay",
+    "explain",
+    "verify",
+    "verifiers",
+    "corpus",
+    "bench",
+    "shrink",
+}
 """Subcommands that hold nothing against anything else that is named."""
 
 

@@ -54,7 +54,7 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] =
         "numpy:vdot has one output, and a class needs at least 2",
     ),
     (api.order, ("sequential", "numpy:sum"), {"outputs": 3}, "numpy:sum has one output: the layer cannot have 3"),
-    (api.order, ("sequential", "numpy:vdot"), {"max_weight": 1}, "computes one layer: --max-weight adds further ones"),
+    (api.order, ("sequential", "numpy:vdot"), {"max_weight": 1}, "computes one layer: max_weight adds further ones"),
     (api.order, ("sequential", "numpy:vdot"), {"threshold": "0>0.5"}, "computes one layer: a box or a threshold adds further"),
     (api.relu, ("real", "numpy:sum"), {"weights": "0.5:1"}, "numpy:sum has no weights"),
     (api.interval, ("sequential", "numpy:sum"), {"weights": "0.5:1"}, "numpy:sum has no weights"),

@@ -182,7 +182,7 @@ def test_help_reads_the_table_without_anything_heavy() -> None:
 
 def test_options_of_questions_are_written_down_nowhere_else_on_the_command_line() -> None:
     folder = Path(fpsynth.cli.__file__).parent
-    texts = [path.read_text("utf-8") for path in folder.glob("*.py")]
+    texts = [path.read_text("utf-8") for path in folder.glob("*.py") if not path.name.startswith("corpus_")]  # has its own
     for name in ("only_in", "only-in", "camouflage", "max_weight", "max-weight", "threshold", "min_ratio", "min-ratio"):
         assert not any(name in text for text in texts), name
 
