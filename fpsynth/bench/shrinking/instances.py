@@ -21,7 +21,7 @@ from fpsynth.corpus.instances.layout import MANIFEST
 from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.labels.environments import Environments
-from fpsynth.corpus.labels.labelling import asked_of, orders_of, replayed, truth
+from fpsynth.corpus.labels.labelling import asked_of, told_of
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
 from fpsynth.version import __version__
@@ -121,14 +121,14 @@ class StillWrong:
     """By the digest of a candidate."""
 
     def size(self, candidate: Candidate) -> tuple[object, ...]:
-        """See ``search.Problem``."""
+        """See ``search.ShrinkProblem``."""
         try:
             return size_of(candidate)
         except InputError:  # a box without a float32 is no candidate
             return (float("inf"),)
 
     def holds(self, candidate: Candidate) -> bool:
-        """See ``search.Problem``; what was asked before, in this run or a former one, is not asked again."""
+        """See ``search.ShrinkProblem``; what was asked before, in this run or a former one, is not asked again."""
         digest = candidate.digest
         if digest not in self.known:
             run = self._asked(candidate, digest)
@@ -151,8 +151,7 @@ class StillWrong:
             return None
         try:
             asked = asked_of(candidate.network, candidate.box, candidate.unsafe, candidate.points)
-            orders = orders_of(asked, self.environments)
-            told = replayed(asked, truth(asked, orders), orders, self.environments)
+            _, told = told_of(asked, self.environments)
         except (InputError, ContradictionError):  # a network that a library does not run, say, or a fault that is not this one
             return None
         return replace(

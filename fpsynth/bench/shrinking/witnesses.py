@@ -78,14 +78,14 @@ class StillDiverges:
     known: dict[str, bool] = field(default_factory=dict)
 
     def size(self, candidate: WitnessNumbers) -> tuple[object, ...]:
-        """See ``search.Problem``: weights that are not zero, then the lengths of numbers, each number's own, and the digest."""
+        """See ``search.ShrinkProblem``: weights that are not zero, the lengths of numbers, each number, the digest."""
         entries = [number for number in candidate.network.entries() if number]
         numbers = [x for point in candidate.points for x in point.numbers]
         used = len(entries) + sum(map(bool, numbers))
         return (*shape_of(candidate.network), used, costs(entries) + costs(numbers), candidate.digest)
 
     def holds(self, candidate: WitnessNumbers) -> bool:
-        """See ``search.Problem``."""
+        """See ``search.ShrinkProblem``."""
         digest = candidate.digest
         if digest not in self.known:
             self.known[digest] = rebuilt(self.witness, candidate) is not None

@@ -84,6 +84,12 @@ def orders_of(asked: LabelQuestion, environments: Environments) -> list[Computed
     return [one for one in orders if one is not None and environments.agrees(asked.network, one, asked.grid)]
 
 
+def told_of(asked: LabelQuestion, environments: Environments) -> tuple[list[Computed], Truth]:
+    """The orders of the environments, and all that is true, with the libraries that were run.  Raises as ``replayed`` does."""
+    orders = orders_of(asked, environments)
+    return orders, replayed(asked, truth(asked, orders), orders, environments)
+
+
 def replayed(asked: LabelQuestion, told: Truth, orders: Sequence[Computed], environments: Environments) -> Truth:
     """The labels with the libraries that were run at the witness.
 

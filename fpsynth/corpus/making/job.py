@@ -10,7 +10,7 @@ from fpsynth.corpus.attacks.target import Target
 from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, NothingDrawnError, require_weights
 from fpsynth.corpus.instances.data import RUNTIME, SAT, Attacked, Instance
 from fpsynth.corpus.labels.environments import Computed, Environments
-from fpsynth.corpus.labels.labelling import Truth, asked_of, orders_of, replayed, truth
+from fpsynth.corpus.labels.labelling import Truth, asked_of, told_of
 from fpsynth.corpus.labels.ordered import LabelQuestion
 from fpsynth.corpus.making.wanted import Job, WantedCorpus
 
@@ -38,8 +38,7 @@ def _labelled(job: Job, seed: str, drafts: Sequence[InstanceDraft], k: int, envi
     draft, name = drafts[k], f"{job.family.name}_{job.number:04d}"
     candidates = [draft.witness] if draft.witness else []
     asked = asked_of(draft.network, draft.box, draft.unsafe, candidates)
-    orders = orders_of(asked, environments)
-    told = replayed(asked, truth(asked, orders), orders, environments)
+    orders, told = told_of(asked, environments)
     instance = Instance(
         name=name if k == 0 else f"{name}_control{k}",
         category=job.family.category,
