@@ -1,5 +1,6 @@
 """What ``import fpsynth`` offers: one function per subcommand, dataclasses in return; and files in and out."""
 
+from fpsynth.api.backdoors import backdoor
 from fpsynth.api.files import load, save, tree, write_corpus, write_folder, write_witnesses
 from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.networks import compare, reveal_network
@@ -11,6 +12,7 @@ from fpsynth.synthesis.table import *  # noqa: F403  (every question of that tab
 from fpsynth.workers.kept import processes_kept
 
 __all__ = [
+    "backdoor",
     "certify",
     "check",
     "compare",
