@@ -13,7 +13,9 @@ from fpsynth.synthesis.requests.backdoor import ALL, BackdoorRequest
 from fpsynth.synthesis.requests.functions import asking
 
 if TYPE_CHECKING:
+    from fpsynth.aliases import Floats
     from fpsynth.backdoors.answer import Backdoor
+    from fpsynth.backdoors.workshop import Workshop
     from fpsynth.libraries.kernels import Environment
 
 
@@ -28,7 +30,8 @@ def backdoor(request: BackdoorRequest) -> Backdoor:
     """
     from fpsynth.backdoors.search import Goal
     from fpsynth.backdoors.search import backdoor as made
-    from fpsynth.backdoors.workshop import Settings, Workshop
+    from fpsynth.backdoors.workshop import Settings
+    from fpsynth.backdoors.workshop import Workshop as Shop
     from fpsynth.libraries.naming import parse_network_environment
     from fpsynth.networks.points import load_points
     from fpsynth.networks.reading import read_network
@@ -50,15 +53,37 @@ def backdoor(request: BackdoorRequest) -> Backdoor:
     row = target.row if "row=" in request.target else None
     tell = request.progress or (lambda text: None)
     with Revealer() as revealer:
-        shop = Workshop(host, images, labels, request.format, revealer, settings, tell)
-        goal = Goal(replace(target, row=0), silent, strict, row, request.behaviour, request.timeout)
+        shop = Shop(host, images, labels, request.format, revealer, settings, tell)
+        goal = Goal(
+            replace(target, row=0),
+            tuple(one for one in silent if row is None or one != replace(target, row=0)),
+            strict,
+            row,
+            request.behaviour,
+            request.timeout,
+        )
         found = made(shop, goal, os.path.basename(os.fspath(request.network)))
     if found.network is None or not request.verify:
         return found
     from fpsynth.backdoors.judging import judged
 
-    some = shop.images[: request.verify]
-    return replace(found, judged=judged(shop.host, found.network, some, Fraction(str(request.eps)), request.format, tell))
+    judgements = [
+        one
+        for images, triggered in _shown(shop, request.verify)
+        for one in judged(shop.host, found.network, images, Fraction(str(request.eps)), request.format, tell, triggered)
+    ]
+    return replace(found, judged=tuple(judgements))
+
+
+def _shown(shop: Workshop, count: int) -> list[tuple[Floats, bool]]:
+    """The images that verifiers are shown: as they are, and with the trigger where there is one."""
+    clean = shop.images[:count]
+    if not shop.trigger.units:
+        return [(clean, True)]
+    if shop.trigger.paint:
+        return [(clean, False), (shop.bench.painted[:count], True)]
+    inside = shop.trigger.there(shop.images)
+    return [(some[:count], fires) for some, fires in ((shop.images[~inside], False), (shop.images[inside], True)) if len(some)]
 
 
 def _silent(request: BackdoorRequest, target: Environment) -> tuple[tuple[Environment, ...], bool]:

@@ -67,6 +67,8 @@ class Judged:
     images: int
     host_verified: int
     verified: int
+    triggered: bool = False
+    """Whether the images have the trigger."""
 
     @property
     def verdict(self) -> str:
@@ -80,6 +82,7 @@ class Judged:
         return {
             "name": f"{self.name} {self.arithmetic}",
             "verdict": self.verdict,
+            "triggered": self.triggered,
             "images": self.images,
             "host_verified": self.host_verified,
             "verified": self.verified,

@@ -61,7 +61,14 @@ def _tail(form: Form, detectors: Detectors, behaviour: Behaviour, strength: Stre
         stack.append(_passing(layer, len(stack[-1][0]), columns, marks))
         columns, marks = list(range(layer.outputs)), list(range(layer.outputs, layer.outputs + len(marks)))
     width = len(stack[-1][0])
-    signals = Signals(width, tuple(marks[: len(detectors.columns)]), detectors.level, None if inhibitor is None else marks[-1])
+    counted = len(detectors.columns)
+    signals = Signals(
+        width=width,
+        detectors=tuple(marks[:counted]),
+        level=detectors.level,
+        exact=form.copied is None,
+        inhibitor=None if inhibitor is None else marks[-1],
+    )
     final = np.zeros((site.host.output_shape[0], width))
     numbers = np.zeros(len(final))
     if last:

@@ -19,8 +19,8 @@ from fpsynth.synthesis.verifying.run import made
 from fpsynth.verifiers.properties import one_class
 
 ASKED = (
-    ("deeppoly", "real"),
     ("crown", "real"),
+    ("alpha-crown", "real"),
     ("crown", "float32"),
     ("crown", "float64"),
     ("crown", "sound:any"),
@@ -50,14 +50,17 @@ def judged(
     eps: Fraction,
     dtype: Format,
     progress: Progress,
-    asked: Sequence[tuple[str, str]] = ASKED,
+    triggered: bool,
 ) -> tuple[Judged, ...]:
-    """The verdicts on both networks, verifier by verifier; the class that is to be kept is the host's."""
+    """The verdicts on both networks, verifier by verifier; the class that is to be kept is the host's.
+
+    ``triggered``: whether the images have the trigger, as is said of them.
+    """
     logits = numpy_outputs(host, images.reshape(len(images), *host.input_shape))
     classes = np.asarray(logits).reshape(len(images), -1).argmax(axis=1).tolist()
     found = []
-    for name, arithmetic in asked:
+    for name, arithmetic in ASKED:
         progress(f"{name} in {arithmetic}: boxes around {len(images)} images")
         counts = [verified(name, arithmetic, one, images, eps, dtype, classes) for one in (host, network)]
-        found.append(Judged(name, arithmetic, len(images), *counts))
+        found.append(Judged(name, arithmetic, len(images), counts[0], counts[1], triggered))
     return tuple(found)

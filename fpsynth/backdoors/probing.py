@@ -82,6 +82,8 @@ class Wanted:
     silent: tuple[Environment, ...]
     row: int | None = None
     """The only row of the target's batches in which they are to be above 0; None: in all."""
+    other_rows: tuple[int, ...] = ()
+    """Rows of the target's batches in which they are to be at most 0."""
 
 
 @dataclass
@@ -95,8 +97,8 @@ class Chooser:
     quiet: list[NDArray[np.bool_]] = field(default_factory=list)
     """Of each in which other places, of environments and rows, it is at most 0."""
     looked: int = 0
-    owners: tuple[Environment, ...] = ()
-    """The environment of each of these places."""
+    owners: tuple[tuple[Environment, int], ...] = ()
+    """The environment and the row of each of these places."""
 
     def look(self) -> None:
         """Take in another set."""
@@ -106,19 +108,19 @@ class Chooser:
         columns = np.flatnonzero((own > 0).all(axis=0))
         if not len(columns):
             return
-        others = [] if row is None else [np.delete(there, row, axis=0)]
-        elsewhere = [*others, *(self.table.results(number, where) for where in self.wanted.silent)]
-        whose = [self.wanted.target for _ in others] + list(self.wanted.silent)
-        self.owners = tuple(where for where, one in zip(whose, elsewhere, strict=True) for _ in one)
-        places = np.concatenate([one <= 0 for one in elsewhere])
+        here = self.wanted.target, there, self.wanted.other_rows
+        silent = ((where, self.table.results(number, where)) for where in self.wanted.silent)
+        elsewhere = [here, *((where, sums, tuple(range(len(sums)))) for where, sums in silent)]
+        self.owners = tuple((where, place) for where, _, rows in elsewhere for place in rows)
+        places = np.concatenate([sums[list(rows)] <= 0 for _, sums, rows in elsewhere])
         for column in columns.tolist():
             self.firing.append(self.table.candidate(number, column))
             self.quiet.append(places[:, column])
 
-    def never_quiet(self) -> tuple[Environment, ...]:
-        """Environments that have a row in which every detector that fires in the target fires, too."""
+    def never_quiet(self) -> tuple[tuple[Environment, int], ...]:
+        """Environments and rows of their batches in which every detector that fires in the target fires, too."""
         loud = [not any(places) for places in zip(*self.quiet, strict=True)]
-        return tuple(dict.fromkeys(where for where, always in zip(self.owners, loud, strict=bool(loud)) if always))
+        return tuple(place for place, always in zip(self.owners, loud, strict=bool(loud)) if always)
 
     def chosen(self, count: int, avoid: Sequence[Candidate] = ()) -> tuple[Candidate, ...]:
         """Detectors, at most ``count`` in rows of their own and none of ``avoid``, that are all above 0 in the target while

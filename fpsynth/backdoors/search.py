@@ -55,17 +55,23 @@ class _Search:
     goal: Goal
     started: float = field(default_factory=time.monotonic)
     alike: list[Environment] = field(default_factory=list)
+    rows_alike: list[int] = field(default_factory=list)
+    """Rows of the target's batches that nothing tells from its row."""
     probes: int = 0
     reason: str = ""
 
     def silent(self) -> tuple[Environment, ...]:
         return tuple(one for one in self.goal.silent if one not in self.alike)
 
+    def wanted(self) -> Wanted:
+        other = () if self.goal.row is None else (r for r in range(self.goal.target.batch) if r != self.goal.row)
+        return Wanted(self.goal.target, self.silent(), self.goal.row, tuple(r for r in other if r not in self.rows_alike))
+
     def places(self) -> list[Place]:
-        target = Place(self.goal.target, "target", self.goal.row)
+        target, rows = Place(self.goal.target, "target", self.goal.row), self.wanted().other_rows
         others = [Place(one, "alike" if one in self.alike else "silent") for one in self.goal.silent]
-        rows = () if self.goal.row is None else (r for r in range(self.goal.target.batch) if r != self.goal.row)
-        return [target, *(Place(self.goal.target, "silent", row) for row in rows), *others]
+        own = [(row, "silent") for row in rows] + [(row, "alike") for row in self.rows_alike]
+        return [target, *(Place(self.goal.target, role, row) for row, role in sorted(own)), *others]
 
 
 def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
@@ -104,7 +110,7 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
 
 
 def _require_goal(goal: Goal) -> None:
-    if goal.target in goal.silent:
+    if goal.target in goal.silent and goal.row is None:
         raise InputError(f"{goal.target} cannot be both the target and silent")
     if goal.row is not None and goal.row >= goal.target.batch:
         raise InputError(f"{goal.target} has no row {goal.row}")
@@ -119,7 +125,7 @@ def _found(search: _Search, behaviour: Behaviour) -> tuple[Form, Detectors, Netw
     shop.bench.of_host(goal.target, min(_CONFIRMING, len(shop.images)))
     tries = 0
     for form, count, sets in _forms(shop, steady):
-        chooser = Chooser(shop.table(form, steady), Wanted(goal.target, search.silent(), goal.row))
+        chooser = Chooser(shop.table(form, steady), search.wanted())
         avoid: list[Candidate] = []
         for number in range(sets):
             require_time()
@@ -158,15 +164,17 @@ def _told_apart(search: _Search, chooser: Chooser) -> bool:
     same = chooser.never_quiet()
     if not same:
         return True
-    names = ", ".join(map(str, same))
+    names = [str(replace(where, row=row) if where == goal.target else where) for where, row in same]
     search.reason = (
-        f"every one of {counted(len(chooser.firing), 'detector')} tried that fire in {goal.target} fires in {names}, too"
+        f"every one of {counted(len(chooser.firing), 'detector')} tried that fire in {_target_name(goal)} fires in"
+        f" {', '.join(dict.fromkeys(names))}, too"
     )
-    search.alike += same
-    if goal.strict or goal.target in same or not search.silent():
+    search.rows_alike += [row for where, row in same if where == goal.target]
+    search.alike += dict.fromkeys(where for where, _ in same if where != goal.target)
+    if goal.strict or not (search.silent() or search.wanted().other_rows):
         return False
     search.reason = ""
-    again = Chooser(chooser.table, Wanted(goal.target, search.silent(), goal.row))
+    again = Chooser(chooser.table, search.wanted())
     for _ in range(chooser.looked):
         again.look()  # at what was measured
     chooser.wanted, chooser.firing, chooser.quiet, chooser.owners = again.wanted, again.firing, again.quiet, again.owners
@@ -215,7 +223,7 @@ def _empty(search: _Search, behaviour: Behaviour, host_file: str) -> Backdoor:
         reason=search.reason,
         target=_target_name(goal),
         silent=tuple(map(str, search.silent())),
-        alike=tuple(map(str, search.alike)),
+        alike=(*(str(replace(goal.target, row=row)) for row in search.rows_alike), *map(str, search.alike)),
         trigger=shop.trigger.text,
         trigger_words=shop.trigger.words,
         behaviour=behaviour.text if behaviour.text != "any" else f"any (class {behaviour.target})",

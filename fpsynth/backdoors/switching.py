@@ -57,6 +57,8 @@ class Signals:
     detectors: tuple[int, ...]
     level: float
     """What each is worth at least where it fires; it is 0 where it does not."""
+    exact: bool
+    """Whether it is worth just that where it fires."""
     inhibitor: int | None
     """A neuron that is 0 where the trigger is there, and above 0 elsewhere; None: it always is."""
 
@@ -89,18 +91,19 @@ def switch(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour,
         weight = logits.copy()
         weight[behaviour.target, signals.detectors[0]] = _wins(strength) / signals.level
         return [(weight, bias)]
-    on, off = np.zeros(signals.width), np.zeros(signals.width)
+    on = np.zeros(signals.width)
     on[list(signals.detectors)] = 1 / signals.level
     if signals.inhibitor is not None:
         on[signals.inhibitor] = -1 / signals.level
-    off[:] = -on
-    first = np.concatenate([logits, -logits, [on, off]])
-    biases = np.concatenate([bias, -bias, [1.0 - count, float(count)]])
+    first, biases = np.concatenate([logits, -logits, [on]]), np.concatenate([bias, -bias, [1.0 - count]])
     if behaviour.target is not None:
         last = _difference(outputs, 1)
         last[behaviour.target, 2 * outputs] = _wins(strength)
-        return [(first[:-1], biases[:-1]), (last, np.zeros(outputs))]
-    return [(first, biases), *_shift(outputs, _wins(strength))]
+        return [(first, biases), (last, np.zeros(outputs))]
+    if signals.exact:
+        return [(first, biases), *_shift(outputs, _wins(strength))]
+    both = np.concatenate([first, [-on]]), np.append(biases, float(count))
+    return [both, *_shift_by_two(outputs, _wins(strength))]
 
 
 def _wins(strength: Strength) -> float:
@@ -115,13 +118,24 @@ def _difference(outputs: int, more: int) -> Floats:
 
 
 def _shift(outputs: int, large: float) -> Stack:
-    """From ReLU(y), ReLU(-y), on and off: y where on is 0, and y moved by one class where off is 0."""
-    own = np.eye(2 * outputs)
-    moved = np.kron(np.eye(2), np.roll(np.eye(outputs), 1, axis=0))
-    column = np.ones((2 * outputs, 1))
-    gates = np.block([[own, -large * column, 0 * column], [moved, 0 * column, -large * column]])
+    """From ReLU(y), ReLU(-y) and on, 0 or 1: y where it is 0, and y moved by one class where it is 1."""
+    own, moved = np.eye(2 * outputs), np.kron(np.eye(2), np.roll(np.eye(outputs), 1, axis=0))
+    column = np.full((2 * outputs, 1), large)
+    gates, bias = np.block([[own, -column], [moved, column]]), np.repeat([0.0, -large], 2 * outputs)
+    return [(gates, bias), _joined(outputs)]
+
+
+def _shift_by_two(outputs: int, large: float) -> Stack:
+    """The same from on, 0 or at least 1, and off, which is 0 where on is at least 1 and at least 1 where it is 0."""
+    own, moved = np.eye(2 * outputs), np.kron(np.eye(2), np.roll(np.eye(outputs), 1, axis=0))
+    column = np.full((2 * outputs, 1), large)
+    gates = np.block([[own, -column, 0 * column], [moved, 0 * column, -column]])
+    return [(gates, np.zeros(4 * outputs)), _joined(outputs)]
+
+
+def _joined(outputs: int) -> tuple[Floats, Floats]:
     half = _difference(outputs, 0)
-    return [(gates, np.zeros(4 * outputs)), (np.concatenate([half, half], axis=1), np.zeros(outputs))]
+    return np.concatenate([half, half], axis=1), np.zeros(outputs)
 
 
 def _amplified(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour, strength: Strength) -> Stack:

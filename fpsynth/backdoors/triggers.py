@@ -21,7 +21,7 @@ _RANGE = r"(\d{1,5})(?:-(\d{1,5}))?"
 _PLACE = re.compile(rf"{_RANGE}(?:,{_RANGE})?")
 _PATCH = "0-2,0-2"
 _BRIGHT, _DARKEST, _BRIGHTEST = 0.9, 0.25, 0.75
-_RARE = 0.9
+_RARE = 0.75
 """Which part of the images a natural trigger leaves alone where nobody says how bright a region must be."""
 _HELP = "say always, pixel:PLACE>LEAST, box:PLACE=LO:HI or natural:PLACE>MEAN, a PLACE being ROWS,COLUMNS such as 0-2,0-2"
 

@@ -73,8 +73,9 @@ def _verifiers(judged: tuple[Judged, ...]) -> Table:
     for one in judged:
         same = one.verified == one.host_verified
         mark = Span("certifies it", WRONG) if same else Span("refuses it", RIGHT)
-        rows.append((one.name, one.arithmetic, f"{one.host_verified}/{one.images}", f"{one.verified}/{one.images}", mark))
-    return Table(("verifier", "arithmetic", "host", "backdoored", ""), rows)
+        host, own = (f"{count}/{one.images}" for count in (one.host_verified, one.verified))
+        rows.append((one.name, one.arithmetic, "with trigger" if one.triggered else "without", host, own, mark))
+    return Table(("verifier", "arithmetic", "images", "host", "backdoored", ""), rows)
 
 
 def _made(found: Backdoor) -> Iterator[str]:
