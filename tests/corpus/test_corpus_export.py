@@ -25,6 +25,7 @@ from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.errors import InputError
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
+from fpsynth.witness.numerals import exact_text
 
 CATEGORIES = ("tie", "rare", "blind", "order", "flip", "relu", "interval", "folding", "broken")
 COMPILER = shutil.which("gcc")
@@ -138,13 +139,16 @@ def test_tellings_say_where_the_first_number_is_rounded(made):
 
 
 def test_tellings_say_what_is_unsafe_and_what_the_witness_comes_to(made):
-    tie, broken, control = (why(made.named(name)) for name in ("tie_0000", "broken_0000", "tie_0000_control1"))
+    tie, control = (why(made.named(name)) for name in ("tie_0000", "tie_0000_control1"))
     assert "Unsafe outputs: Y_1 <= Y_0." in tie
     (x,) = made.named("tie_0000").witness
     assert f"input:\n  0: {x:.9g} = " in tie
     assert tie.endswith("These outputs are unsafe; without any rounding they are safe.\n")
-    assert broken.endswith("These outputs are unsafe; without any rounding they are unsafe.\n")
     assert "These outputs" not in control
+    above = Property(((Inequality(((0, Fraction(-1)),), -Fraction(x)),),))
+    same = why(replace(made.named("tie_0000"), network=stack(([[1.0]], [0.0])), unsafe=above))
+    assert f"Unsafe outputs: {exact_text(Fraction(x))} <= Y_0." in same
+    assert same.endswith("These outputs are unsafe; without any rounding they are unsafe.\n")
 
 
 def test_scripts_and_programs_compare_exactly_with_a_number_that_float32_has_not(made, tmp_path):
