@@ -15,6 +15,9 @@ from fpsynth.errors import InputError
 from fpsynth.files import require_free, shown
 from fpsynth.wording import counted
 
+_SHOWN = 6
+"""Forms that an instance has not, so many of which are listed."""
+
 
 def corpus(arguments: Namespace, console: Console) -> Outcome:
     """Do what the action says."""
@@ -31,7 +34,11 @@ def _make(arguments: Namespace, console: Console) -> Outcome:
     wanted = _wanted(arguments)
     require_free(arguments.out)
     kept = KeptInstances.beside(arguments.out, wanted)
-    made = make(wanted, _teller(console, "making instances"), kept)
+    try:
+        made = make(wanted, _teller(console, "making instances"), kept)
+    except InputError:
+        kept.remove_if_empty()
+        raise
     write_corpus(made, arguments.out)
     require_readable(made, arguments.out)
     kept.remove()
@@ -141,14 +148,15 @@ def _export(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.corpus.instances.reading import read_corpus
 
     require_place(arguments.out)
-    require_place(arguments.out)
     require_free(arguments.out)
     corpus_read = read_corpus(arguments.folder)
     counts, left_out = export_corpus(corpus_read, arguments.out, arguments.form or (), _teller(console, "exporting"))
     if arguments.json:
         return DONE, {"folder": arguments.folder, "out": arguments.out, "written": counts, "left_out": list(left_out)}
     lines = [f"  {form:<12} {number:>6}" for form, number in counts.items()]
-    lines += [f"left out: {line}" for line in left_out]
+    lines += [f"left out: {line}" for line in left_out[:_SHOWN]]
+    more = len(left_out) - _SHOWN
+    lines += [f"and {more} more left out: --json lists them"] if more > 0 else []
     return DONE, "\n".join([*lines, "", f"written: {shown(arguments.out)}"])
 
 
