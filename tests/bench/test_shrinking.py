@@ -92,6 +92,7 @@ def test_a_tie_of_rounding_is_shrunk_and_stays_one(folder: Path, tmp_path: Path)
     assert (found.still_wrong, found.column) == (True, "false_unsat_float")
     assert (one.verdict(REAL), one.verdict(RUNTIME)) == (UNSAT, SAT)
     assert size_of(candidate_of(one)) < size_of(candidate_of(found.before))
+    assert one.about == "Shrunk from tie_0, as long as a verifier was wrong in the same way."
     model = tmp_path / RESULT / one.category / "1.0" / "onnx" / f"{one.name}.onnx"
     assert judge(Said("unsat"), one.network, model, one.box, one.unsafe, [one.witness]).word == FALSE_IN_FLOAT
 

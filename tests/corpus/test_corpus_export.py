@@ -5,12 +5,14 @@ import random
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from command_line import fpsynth_here
 
 from fpsynth.corpus.exporting.export import export_corpus
 from fpsynth.corpus.exporting.programs import program_files, sequential
+from fpsynth.corpus.exporting.scripts import reproduce
 from fpsynth.corpus.exporting.why import why
 from fpsynth.corpus.instances.data import RUNTIME
 from fpsynth.corpus.instances.storing import write_corpus
@@ -119,6 +121,14 @@ def test_scripts_reproduce_the_witness_with_onnxruntime_alone(made, tmp_path):
         assert done.returncode == 0, done.stderr
         unsafe = made.named(script.stem).label(RUNTIME).margin <= 0
         assert done.stdout.splitlines()[1].startswith("unsafe" if unsafe else "safe")
+
+
+def test_what_a_strangers_record_says_is_never_run(made):
+    """A sentence of meta.json goes into a script that people run."""
+    sentence = '"""; exec("pwned = 1"); """'
+    script = reproduce(replace(made.named("order_0000"), about=sentence), True)
+    assert sentence in script
+    assert "exec" not in compile(script, "reproduce.py", "exec").co_names
 
 
 def test_tellings_say_where_the_first_number_is_rounded(made):

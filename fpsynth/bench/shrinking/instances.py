@@ -241,8 +241,9 @@ def _folder(out: PathLike) -> None:
 
 
 def _template(instance: Instance) -> Instance:
-    name = f"{instance.name[:70]}_shrunk"
-    return replace(instance, name=name, control_of="", controls="", parameters={"from": instance.name})
+    about = f"Shrunk from {instance.name}, as long as a verifier was wrong in the same way."
+    told = {"name": f"{instance.name[:70]}_shrunk", "about": about, "parameters": {"from": instance.name}}
+    return replace(instance, **told, control_of="", controls="")
 
 
 def _wrong(problem: StillWrong, start: Candidate, instance: Instance) -> str:

@@ -243,10 +243,10 @@ class Fields:
         return value
 
     def text(self, name: str) -> str:
-        """A text that a terminal may print."""
+        """A line that any terminal may print, and that any file that is written from it may hold."""
         value: str = self.value(name, str)
-        if not value.isprintable():
-            raise InputError(f"{self.where}: {name} holds characters that cannot be printed")
+        if not (value.isascii() and value.isprintable()):
+            raise InputError(f"{self.where}: {name} holds characters that are not printable ASCII")
         return value
 
     def name(self, name: str) -> str:
