@@ -159,5 +159,12 @@ def lost(key: Key, reason: str) -> BenchRun:
 
 
 def handler() -> Callable[[Message], Message]:
-    """Return what answers the requests of ``request_of``."""
-    return run_job
+    """Return what answers the requests of ``request_of``; {failed: why} where no job can be done here."""
+
+    def handle(request: Message) -> Message:
+        try:
+            return run_job(request)
+        except (OSError, MissingPackageError) as error:  # a full disk, say
+            return {"failed": str(error)}
+
+    return handle

@@ -191,6 +191,13 @@ def test_a_folder_of_another_shrinking_is_refused(folder: Path, tmp_path: Path) 
         shrink(folder, "broken_0", standing_in("always_unsat"), tmp_path, seed=1)
 
 
+def test_what_one_verifier_said_is_not_held_against_another(folder: Path, tmp_path: Path) -> None:
+    """In the same folder: nothing that is kept there is theirs."""
+    assert shrink(folder, "broken_0", standing_in("always_unsat"), tmp_path, restarts=0).still_wrong
+    with pytest.raises(InputError, match="exact says sat of broken_0, which is right: there is nothing to shrink"):
+        shrink(folder, "broken_0", standing_in("exact"), tmp_path, restarts=0)
+
+
 def test_what_is_no_instance_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
     for place, message in ((folder, "is no instance"), (folder / "tie" / "tie_1", "has no instance tie/tie_1")):
         with pytest.raises(InputError, match=message):
