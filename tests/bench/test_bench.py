@@ -326,7 +326,8 @@ def test_a_full_disk_ends_the_bench_in_one_line_and_is_no_error_of_the_verifier(
     argv = ["bench", str(folder), "--verifier", "crown", "--category", "tie"]
     limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))"
     code = f"{limit}; runpy.run_module('fpsynth', run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code, *argv], env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    variables = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"}  # else half of a compiled file would be kept
+    done = subprocess.run([sys.executable, "-c", code, *argv], env=variables, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: jobs cannot be done here: [Errno 27] File too large" in done.stderr
 

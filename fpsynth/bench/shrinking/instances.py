@@ -241,7 +241,8 @@ def _folder(out: PathLike) -> None:
 
 
 def _template(instance: Instance) -> Instance:
-    name, parameters = f"{instance.name[:70]}_shrunk", {"from": instance.name}
+    name = f"{instance.name[:70]}_shrunk"
+    parameters: dict[str, int | str] = {"from": instance.name}
     about = f"Shrunk from {instance.name}, as long as a verifier was wrong in the same way."
     return replace(instance, name=name, about=about, parameters=parameters, control_of="", controls="")
 
