@@ -147,7 +147,11 @@ def _witness(instance: Instance) -> Iterator[str]:
             if value is None or value > 0:
                 yield "real: the witness is not unsafe in exact arithmetic"
         elif label.witness and label.computed is not None:
-            value = _margin_in_order(instance, label)
+            try:
+                value = _margin_in_order(instance, label)
+            except InputError as error:
+                yield f"{label.semantics}: its order is none: {error}"
+                continue
             if value is None or value > 0:
                 yield f"{label.semantics}: the witness is not unsafe by the exact interpreter"
 

@@ -107,6 +107,13 @@ def test_an_unsat_whose_order_is_not_onnx_runtimes_is_found(made, tmp_path):
     assert "the recorded order" in fault
 
 
+def test_an_order_that_is_none_is_a_fault_of_its_instance(made, tmp_path):
+    (one,) = (one for one in made.instances if one.name == "needle_0000")
+    found = faults(changed(made, one.name, labels=relabelled(one, "torch:batch=1", computed={})), tmp_path)
+    assert all(fault.startswith("needle_0000: ") for fault in found)
+    assert any("needs nodes" in fault for fault in found)
+
+
 def test_a_count_of_which_no_order_is_recorded_is_found(made, tmp_path):
     (one,) = (one for one in made.instances if one.name == "needle_0000")
     more = (*one.densities, replace(one.densities[0], semantics="numpy:batch=1"))
