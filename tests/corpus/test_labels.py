@@ -17,7 +17,7 @@ from fpsynth.corpus.labels.points import floats_of, grid_of
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import graph_logits
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.formats import FLOAT32, FLOAT64
+from fpsynth.formats import BFLOAT16, FLOAT32, FLOAT64
 from fpsynth.orders import SEQUENTIAL, parse_order
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.properties import Inequality, Property
@@ -145,3 +145,13 @@ def test_points_that_are_no_float32_are_witnesses_of_nothing():
     assert asked.candidates == [(single,)]
     told = truth(asked, [Computed("sequential", network, ORDERS["sequential"])])
     assert {x for label in told.labels for x in label.witness} == {single}
+
+
+@pytest.mark.parametrize("narrow", [{"operands": BFLOAT16}, {"products": BFLOAT16}])
+def test_what_is_true_in_any_order_of_float32_is_not_believed_of_narrower_arithmetics(narrow):
+    """Weights eight ulps apart tie in no order of float32, and everywhere where factors or products keep eight bits."""
+    network, box = stack(([[1.0], [1 + 8 * 2.0**-23]], [0.0, 0.0])), box_of([(1.0, 1 + 2.0**-20)])
+    computed = Computed("narrow", network, Deployment(Arithmetic(FLOAT32, **narrow)))
+    labels = {label.semantics: label for label in truth(asked_of(network, box, BELOW), [computed]).labels}
+    assert (labels[ANY].verdict, labels["narrow"].verdict) == ("unsat", "sat")
+    assert violated(BELOW, computed.outputs(next(grid_of(box).pieces(1 << 14)))).all()
