@@ -105,8 +105,11 @@ def test_sampled_densities_say_so_and_bound_what_they_cannot_count():
     rng = random.Random(3)
     rows = [[rng.gauss(0, 1) // 0.125 / 8 for _ in range(4)] for _ in range(3)]
     network = stack((rows, [0.0] * 3), ([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]], [0.0, 0.0]))
-    asked = asked_of(network, box_of([(-1.0, 1.0)] * 4), BELOW)
-    (density,) = truth(asked, [Computed("s", network, ORDERS["sequential"])]).densities
+    box, computed = box_of([(-1.0, 1.0)] * 4), Computed("s", network, ORDERS["sequential"])
+    assert truth(asked_of(network, box, BELOW), [computed]).densities == (), "its order would not be recorded"
+    points = grid_of(box).drawn(100, rng)
+    witness = points[violated(BELOW, computed.outputs(points))][0].tolist()
+    (density,) = truth(asked_of(network, box, BELOW, [witness]), [computed]).densities
     assert (density.bad, density.method, density.samples) == (None, "sampled", SAMPLES)
     assert density.at_most is not None
     assert Fraction(density.hits, density.samples) < density.at_most <= 1
