@@ -64,12 +64,13 @@ def run_there(jobs: Iterable[tuple[Key, Json]], address: str, told: Told) -> Non
 def _run_of(future: Any, key: Key) -> BenchRun:
     """What came of a job.  Raises InputError where that says nothing of its verifier."""
     from distributed import KilledWorker
+    from distributed.comm import CommClosedError
 
     try:
         return run_from(future.result())
     except KilledWorker as error:
         return lost(key, f"its workers were lost: {_words(error)}")
-    except CancelledError:
+    except (CancelledError, CommClosedError):  # whichever comes first
         raise InputError("the scheduler of Dask was lost: the same command goes on from what is done") from None
     except Exception as error:  # whatever a worker throws that cannot do jobs
         raise InputError(f"a worker cannot do jobs: {type(error).__name__}: {_words(error)}; {_NEEDS}") from None
