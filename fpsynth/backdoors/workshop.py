@@ -121,7 +121,7 @@ class Workshop:
         return self._steady
 
     def forms(self, detectors: int, steady: Steady | None) -> Iterator[Form]:
-        """Forms with rows for so many detectors: other numbers of new channels in turn, which are other shapes, other places."""
+        """Forms with rows for so many detectors: other numbers of new channels in turn, and so other shapes."""
         last = len(self.site.tail) == 1
         rows = rows_needed(self.site.dense(0).outputs, detectors, bool(self.trigger.units), last)
         positions = self.site.spread if steady is None else len(steady.positions)

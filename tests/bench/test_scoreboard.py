@@ -21,12 +21,15 @@ from fpsynth.bench.judging import COLUMNS, CORRECT_POINTS, WRONG_POINTS, judged
 from fpsynth.bench.scoreboard import Scoreboard
 from fpsynth.bench.telling import scoreboard_story
 from fpsynth.cli.bench_arguments import FORMS as NAMED
-from fpsynth.corpus.instances.data import ANY, RUNTIME, Instance
+from fpsynth.corpus.instances.data import ANY, COMPUTED, RUNTIME, SAT, Instance, Label
 from fpsynth.corpus.instances.layout import onnx
 from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.corpus.labels.environments import Computed
 from fpsynth.errors import InputError
+from fpsynth.formats import BFLOAT16, FLOAT32
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.telling import rendered
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
 
 
@@ -64,7 +67,7 @@ def test_counts_rates_and_points(board: Scoreboard) -> None:
     }
     assert (tie.points, tie.wrong, tie.seeds_wrong, tie.controls_right) == (-65.0, 1, 1, (1, 2))
     assert board.tally("v").points == (-150 + 10 + 10 + 0 - 150 + 0) / 2
-    assert [board.share(board.tally(name, "tie")) for name in ("v", "w")] == [0.0, 100.0]
+    assert [board.share(name, "tie") for name in ("v", "w")] == [0.0, 100.0]
     data = board.to_json()
     assert data["instances"] == 3
     assert [(row["verifier"], row["category"]) for row in data["scoreboard"]] == [
@@ -74,6 +77,23 @@ def test_counts_rates_and_points(board: Scoreboard) -> None:
         ("w", "plain"),
     ]
     assert [row["runs"] for row in data["totals"]] == [6, 3]
+
+
+def test_scores_are_those_of_the_competition(instances: dict[str, Instance]) -> None:
+    """By hand, of three tools: of each benchmark the share of the best one, at least 0; the total is the sum of them."""
+    told = {
+        "a": {"tie_0": 10, "tie_0_control1": 10, "broken_0": 10, "robust_0": 10, "narrow_0": -150},
+        "b": {"tie_0": 10, "tie_0_control1": 0, "broken_0": -150, "robust_0": 10, "narrow_0": 0},
+        "c": {"tie_0": 0, "tie_0_control1": 0, "broken_0": 10, "robust_0": 0, "narrow_0": 0},
+    }
+    runs = tuple(
+        run(name, "right", points, verifier=verifier) for verifier, row in told.items() for name, points in row.items()
+    )
+    verifiers = tuple(AskedVerifier(name, "own", "crown") for name in told)
+    board = Scoreboard("corpus", "0" * 64, tuple(instances[name] for name in told["a"]), verifiers, runs, Limits(60.0, 1 << 30))
+    scores = {name: [board.share(name, category) for category in ("tie", "plain", "tolerance")] for name in told}
+    assert scores == {"a": [100.0, 100.0, 0.0], "b": [50.0, 0.0, 0.0], "c": [0.0, 50.0, 0.0]}
+    assert [row["score_percent"] for row in board.to_json()["totals"]] == [200.0, 50.0, 50.0]
 
 
 def test_every_form_is_what_it_is_called(board: Scoreboard) -> None:
@@ -152,6 +172,25 @@ def test_a_point_decides_what_sat_is_worth(folder: Path, instances: dict[str, In
         assert (found.column, found.points) == (column, points), (one.name, point)
 
 
+@pytest.mark.parametrize(
+    ("point", "column", "points"),
+    [
+        ((0.502,), "right", 10),
+        ((0.50390625 + 0.00009,), "false_sat", 10),
+        ((0.50390625 + 0.00011,), "false_sat", -150),
+        ((0.5 - 0.00009,), "false_sat", -150),
+        ((float("inf"),), "false_sat", -150),
+    ],
+)
+def test_the_competition_pays_for_points_beside_the_box(
+    folder: Path, instances: dict[str, Instance], point: tuple[float, ...], column: str, points: int
+) -> None:
+    """Up to 1e-4, where ONNX Runtime has unsafe outputs: Y_0 = x is unsafe from 0.501 on; the box is [0.5, 0.50390625]."""
+    one = instances["broken_0"]
+    found = judged(Said("sat", point=point), one, model(folder, one))
+    assert (found.column, found.points) == (column, points)
+
+
 def test_verdicts_about_one_arithmetic_are_held_against_that_alone(folder: Path, instances: dict[str, Instance]) -> None:
     tie, broken = instances["tie_0"], instances["broken_0"]
     for semantics in (RUNTIME, ANY):
@@ -161,6 +200,16 @@ def test_verdicts_about_one_arithmetic_are_held_against_that_alone(folder: Path,
     unknown = judged(Said("unsat"), tie, "", "torch:batch=64")
     assert (unknown.column, "no label of torch:batch=64" in unknown.reason) == ("unknown", True)
     assert judged(Said("unsat"), instances["robust_0"], "", RUNTIME).column == "right"
+
+
+def test_verdicts_about_any_order_of_float32_are_not_held_against_what_keeps_less(instances: dict[str, Instance]) -> None:
+    one = instances["robust_0"]
+    narrow = Computed("torch:batch=1", one.network.logits, Deployment(Arithmetic(FLOAT32, operands=BFLOAT16)))
+    witness = tuple(map(float, one.box.lower))
+    label = Label("torch:batch=1", SAT, COMPUTED, "", computed=narrow.to_json(one.network), witness=witness)
+    tensor_cores = replace(one, labels=(*one.labels, label))
+    assert judged(Said("unsat"), tensor_cores, "", ANY).column == "right"
+    assert judged(Said("unsat"), tensor_cores, "", "torch:batch=1").column == "false_unsat_float"
 
 
 def test_a_label_that_is_missing_is_not_held_against_anybody(folder: Path, instances: dict[str, Instance]) -> None:

@@ -129,6 +129,14 @@ def test_scripts_reproduce_the_witness_with_onnxruntime_alone(made, tmp_path):
         assert done.stdout.splitlines()[1].startswith("unsafe" if unsafe else "safe")
 
 
+def test_what_a_strangers_record_says_is_never_run(made):
+    """A sentence of meta.json goes into a script that people run."""
+    sentence = '"""; exec("pwned = 1"); """'
+    script = reproduce(replace(made.named("order_0000"), about=sentence), True)
+    assert sentence in script
+    assert "exec" not in compile(script, "reproduce.py", "exec").co_names
+
+
 def test_tellings_say_where_the_first_number_is_rounded(made):
     text = why(made.named("order_0000"))
     assert "onnxruntime:batch=1: sat (counted" in text

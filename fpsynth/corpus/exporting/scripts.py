@@ -9,8 +9,8 @@ from fpsynth.corpus.labels.margins import comparison
 from fpsynth.verifiers.properties import Inequality
 from fpsynth.witness.numerals import hexes_of
 
-_REPRODUCE = '''\
-"""{name}: {about}"""
+_REPRODUCE = """\
+# {name}: {about}
 import pathlib
 import sys
 import numpy as np
@@ -25,7 +25,7 @@ unsafe = {condition}
 print("outputs", *(number.hex() for number in y.tolist()))
 print("unsafe" if unsafe else "safe", "in onnxruntime", onnxruntime.__version__, "- expected: {expected}")
 sys.exit(unsafe != {unsafe})
-'''
+"""
 
 _GENERATE = '''\
 """Write the instances of this category that a seed draws: generate_properties.py SEED [COUNT]; it needs fpsynth."""
