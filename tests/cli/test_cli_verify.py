@@ -129,7 +129,11 @@ def test_images_are_cut_off_and_those_beyond_the_format_are_one_line(capsys, mod
 
 
 CLASSES = {
-    "the label of the image": (["--image", "1"], {"class": 1, "from": "image"}, "The class to be kept is 1, the label of the image."),
+    "the label of the image": (
+        ["--image", "1"],
+        {"class": 1, "from": "image"},
+        "The class to be kept is 1, the label of the image.",
+    ),
     "one that is named": (
         ["--image", "1", "--label", "0"],
         {"class": 0, "from": "given"},
