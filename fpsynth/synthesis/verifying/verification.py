@@ -10,7 +10,6 @@ from fpsynth.verifiers.claims import Claim
 from fpsynth.verifiers.external import ToolAnswer, Worth
 from fpsynth.verifiers.properties import Case
 
-
 GIVEN, IMAGE, NETWORK = "given", "image", "network"
 """Where the class that is to be kept comes from: named, the label of the image, or the network's own, whichever it is."""
 
