@@ -24,7 +24,7 @@ from fpsynth.verifiers.vnnlib import load_vnnlib, outward
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedCases:
     """What a request asks of a network."""
 
     cases: tuple[Case, ...]
@@ -32,7 +32,7 @@ class Asked:
     """None where a property file says what is unsafe."""
 
 
-def asked_of(request: VerifyRequest, network: Network, deployed: Format | None) -> Asked:
+def asked_of(request: VerifyRequest, network: Network, deployed: Format | None) -> AskedCases:
     """What is asked of a network, case by case, and which class is to be kept.
 
     ``deployed``: the format of the inputs, where claims are of networks that run: regions then have the points of the format
@@ -44,7 +44,7 @@ def asked_of(request: VerifyRequest, network: Network, deployed: Format | None) 
         query = load_vnnlib(request.property)
         query.cases(inputs, outputs)  # refuses what does not fit
         boxes = ((region(exact, deployed), unsafe, exact) for exact, unsafe in query.boxes)
-        return Asked(tuple(Case(box, unsafe, exact) for box, unsafe, exact in boxes if box is not None))
+        return AskedCases(tuple(Case(box, unsafe, exact) for box, unsafe, exact in boxes if box is not None))
     if request.image is not None:
         return _around_image(request, network, deployed)
     unsafe = None if request.label is None else one_class(request.label, outputs)
@@ -52,11 +52,11 @@ def asked_of(request: VerifyRequest, network: Network, deployed: Format | None) 
     if request.ball is not None:
         asked = _ball(request.ball, inputs)
         ball = asked.around(_held(asked, deployed or FLOAT64))
-        return Asked((Case(ball, unsafe, None if ball.radius == asked.radius else asked),), kept)
+        return AskedCases((Case(ball, unsafe, None if ball.radius == asked.radius else asked),), kept)
     assert request.box is not None
     exact = _box(request.box, inputs)
     box = region(exact, deployed)
-    return Asked(() if box is None else (Case(box, unsafe, exact),), kept)
+    return AskedCases(() if box is None else (Case(box, unsafe, exact),), kept)
 
 
 def region(exact: ExactBox, deployed: Format | None) -> Box | None:
@@ -103,7 +103,7 @@ def _held(ball: ExactBall, fmt: Format) -> tuple[float, ...]:
     return tuple(map(float, numbers))
 
 
-def _around_image(request: VerifyRequest, network: Network, deployed: Format | None) -> Asked:
+def _around_image(request: VerifyRequest, network: Network, deployed: Format | None) -> AskedCases:
     assert request.images is not None
     assert request.image is not None
     points, labels = load_points(request.images, network.input_shape)
@@ -115,7 +115,7 @@ def _around_image(request: VerifyRequest, network: Network, deployed: Format | N
         kept = KeptClass(int(labels[request.image]), IMAGE)
     unsafe = None if kept.number is None else one_class(kept.number, outputs)
     where, exact = around_image(points[request.image], request.radius, request.norm, deployed)
-    return Asked((Case(where, unsafe, exact),), kept)
+    return AskedCases((Case(where, unsafe, exact),), kept)
 
 
 def around_image(

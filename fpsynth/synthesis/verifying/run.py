@@ -14,7 +14,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.reading import read_network
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.requests.verifying import VerifyRequest
-from fpsynth.synthesis.verifying.asked import Asked, asked_of
+from fpsynth.synthesis.verifying.asked import AskedCases, asked_of
 from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
 from fpsynth.synthesis.verifying.verification import Verification
 from fpsynth.verifiers.base import VERIFIERS, Verifier, entry, verifier
@@ -39,7 +39,7 @@ def verify_request(request: VerifyRequest) -> Verification:
             what = reasoned(request.arithmetic, network, request.format, request.vectors, request.seed, request.progress)
             asked = asked_of(request, what.network, what.reasoning.deployed)
     except OutOfTimeError as error:
-        return _verification(request, "unknown", str(error), Asked(()), (), started, None)
+        return _verification(request, "unknown", str(error), AskedCases(()), (), started, None)
     claims = _claims(request, made(request.verifier, what), what, asked.cases, started)
     verdict, reason = _together(claims, len(asked.cases))
     if verdict == "unsat" and not what.rests_on_all and what.explained is not None:
@@ -144,7 +144,7 @@ def _verification(
     request: VerifyRequest,
     verdict: str,
     reason: str,
-    asked: Asked,
+    asked: AskedCases,
     claims: tuple[Claim, ...],
     started: float,
     what: Reasoned | None,
