@@ -119,7 +119,7 @@ def test_every_option_of_a_question_is_told_of_and_has_a_type(name: str) -> None
         assert option.help
         assert f"* {keyword}" in function.__doc__
         assert "%(" not in function.__doc__
-        assert option.positional or one.default is not MISSING or name in ("certify", "verify") or keyword == "inputs"
+        assert option.positional or one.default is not MISSING or name in ("certify", "verify") or keyword == "images"
 
 
 def test_a_narrower_question_leaves_nothing_open_that_it_settles() -> None:
