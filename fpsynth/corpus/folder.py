@@ -48,7 +48,7 @@ class Folder:
     witnesses: tuple[str, ...]
     """Paths of witness files, in order."""
     manifests: tuple[Manifest, ...]
-    links: int
+    links: tuple[str, ...]
     """Symbolic links, which are not followed."""
 
 
@@ -60,10 +60,10 @@ def folder_of(path: str) -> Folder:
     """
     witnesses: dict[str, None] = {}
     manifests: list[Manifest] = []
-    links = 0
+    links: list[str] = []
     left = MAX_BYTES
     for name, is_link in _below(path):
-        links += is_link
+        links += [name] if is_link else []
         if is_link or not name.endswith(".json"):
             continue
         base = os.path.basename(name)
@@ -87,7 +87,7 @@ def folder_of(path: str) -> Folder:
                 " and corpus export --form why for what is computed at each witness"
             )
         raise InputError(f"{shown(path)}: no witness file lies in this folder or below it")
-    return Folder(tuple(sorted(witnesses)), tuple(manifests), links)
+    return Folder(tuple(sorted(witnesses)), tuple(manifests), tuple(links))
 
 
 def _below(path: str) -> Iterator[tuple[str, bool]]:

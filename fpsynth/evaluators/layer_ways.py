@@ -12,7 +12,7 @@ import numpy as np
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_arrays import array_sums, arrays_refuse
-from fpsynth.evaluators.layer_compiled import compiled_sums, loops
+from fpsynth.evaluators.layer_compiled import compiled_sums, loops, too_late
 from fpsynth.evaluators.layer_general import element_sums, general_sums
 from fpsynth.evaluators.layer_groups import FloatArray, Group, LayerSums
 from fpsynth.evaluators.layer_tasks import Block, LayerTask, TaskSums, as_read, outputs_of, task_of
@@ -64,6 +64,11 @@ def missing(way: Way) -> str:
         except ImportError:
             return f"numba is not installed: {how_to_install('numba')}"
     return ""
+
+
+def late(way: Way, task: LayerTask) -> str:
+    """Why a way is not begun with in the time that is left, in words; empty where it may be."""
+    return too_late(task) if way is Way.COMPILED else ""
 
 
 def evaluation(way: Way, library: ArrayLibrary) -> Evaluation:

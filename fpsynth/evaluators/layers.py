@@ -17,7 +17,17 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_check import fault
 from fpsynth.evaluators.layer_groups import FloatArray, Group, LayerSums, groups
 from fpsynth.evaluators.layer_tasks import Block, LayerTask
-from fpsynth.evaluators.layer_ways import ArrayLibrary, Evaluation, Way, evaluation, group_outputs, missing, ready, refusal
+from fpsynth.evaluators.layer_ways import (
+    ArrayLibrary,
+    Evaluation,
+    Way,
+    evaluation,
+    group_outputs,
+    late,
+    missing,
+    ready,
+    refusal,
+)
 from fpsynth.workers.deadlines import require_time
 
 WAYS = (Way.COMPILED, Way.ARRAYS, Way.GENERAL)
@@ -130,7 +140,7 @@ def _choose(
             break
         reason = refusal(way, group, task) or missing(way)
         if task is not None and not reason:
-            reason = fault(way, task.schedule.format, task.schedule.flush, library)
+            reason = late(way, task) or fault(way, task.schedule.format, task.schedule.flush, library)
         if task is not None and not reason:
             return _Chosen(group, task, way, evaluation(way, library))
         refused[f"{way.value}, sum program {group.number}: {reason}"] = None

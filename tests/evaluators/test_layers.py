@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import array_api_compat.torch as torch_namespace
@@ -320,6 +322,32 @@ def test_blocks_of_rows_and_threads_change_nothing() -> None:
     assert same(whole, layer_sums(layer, x, threads=3).outputs).all()
     assert same(whole, np.concatenate([layer_sums(layer, x[k : k + 1]).outputs for k in range(50)] + [whole[50:]])).all()
     assert layer_sums(layer, x[:0]).outputs.shape == (0, 3, 5)
+
+
+@needs_numba
+def test_loops_that_were_never_compiled_are_not_begun_with_where_little_time_is_left(tmp_path: Path) -> None:
+    code = (
+        "import math\n"
+        "import numpy as np\n"
+        "from fpsynth.evaluators import layer_compiled\n"
+        "from fpsynth.evaluators.layers import LayerSums, layer_sums\n"
+        "from fpsynth.formats import FLOAT32\n"
+        "from fpsynth.sums.arithmetic import Arithmetic\n"
+        "from fpsynth.sums.building import program_of\n"
+        "from fpsynth.workers.deadlines import within\n"
+        "layer_compiled.COMPILING = 3600.0\n"  # on a machine that does much else
+        "one = np.ones((1, 2), np.float32)\n"
+        "layer = LayerSums(np.array([[0, 1]], np.int32), one, None, (program_of(Arithmetic(FLOAT32, fused=True), 2),))\n"
+        "for seconds in (1800.0, math.inf, 1800.0):\n"
+        "    with within(seconds):\n"
+        "        result = layer_sums(layer, one)\n"
+        "    print([way.value for way in result.ways], *result.refused)\n"
+    )
+    variables = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables)
+    first, *others = done.stdout.splitlines()
+    assert first.startswith("['arrays'] compiled, sum program 0: its loops may have to be compiled first, and fewer than ")
+    assert others == ["['compiled']", "['compiled']"]
 
 
 def test_without_numba_arrays_are_used_and_that_is_said() -> None:
