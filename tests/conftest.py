@@ -23,6 +23,7 @@ TIERS = {
     ),
     "libraries": (
         "conformance/test_shared_layers.py",
+        "backdoors",
         "libraries",
         "revealing",
         "gpu",
