@@ -138,10 +138,10 @@ def from_float(number: float) -> Value:
 
 def from_fraction(number: Fraction | int) -> Value:
     """The Value of a dyadic rational (zero becomes +0).  Raises ValueError where the denominator is no power of two."""
-    number = Fraction(number)
-    if number.denominator & (number.denominator - 1):
+    numerator, denominator = number.numerator, number.denominator
+    if denominator & (denominator - 1):
         raise ValueError(f"{number} is not a dyadic rational")
-    return dyadic(number < 0, abs(number.numerator), 1 - number.denominator.bit_length())
+    return dyadic(numerator < 0, abs(numerator), 1 - denominator.bit_length())
 
 
 def from_bits(bits: int, fmt: Format) -> Value:
