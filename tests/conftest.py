@@ -67,6 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Files are begun in the order of ``LONGEST``, where ``--dist loadfile`` would by itself begin those of most tests first.
     """
     config.option.loadscopereorder = False
+    gc.disable()
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
     os.environ["FPSYNTH_CACHE"] = "off"
@@ -93,9 +94,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from going through thousands of tests again and again: they stay to the end."""
+    """Keep the garbage collector from going through thousands of tests again and again: they stay to the end.
+
+    As long as they are collected, there is next to no garbage.
+    """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from command_line import ENVIRONMENT
 from fpsynth.bench.running import TABLE, BenchRequest, bench
 from fpsynth.errors import InputError
 
-distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="dask.distributed is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cluster(log: Path) -> Iterator[Any]:
     """Two processes of workers, with a scheduler in this one."""
+    import distributed
+
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**ENVIRONMENT, "BENCH_LOG": str(log), "BENCH_SLEEP": "0.5"}.items():
@@ -43,6 +46,8 @@ def cluster(log: Path) -> Iterator[Any]:
 
 def pids(cluster: Any) -> list[int]:
     """Of its workers."""
+    import distributed
+
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
         return list(client.run(os.getpid).values())
 
