@@ -94,8 +94,8 @@ class Value:
         """The number exactly.  Raises ValueError for infinities and NaN."""
         if not self.is_finite:
             raise ValueError(f"{self} is not a number")
-        magnitude = self.significand * power_of_two(self.exponent)
-        return -magnitude if self.negative else magnitude
+        signed = -self.significand if self.negative else self.significand
+        return Fraction(signed << self.exponent) if self.exponent >= 0 else Fraction(signed, 1 << -self.exponent)
 
     def __float__(self) -> float:
         """The value as a Python float.  Raises OverflowError where float64 cannot hold it exactly."""

@@ -177,7 +177,7 @@ def test_an_answer_that_the_end_of_time_cut_off_is_none(folder: Path, tmp_path: 
     """The verifier takes longer than all of the time: nothing is kept of it, and with more time it is asked again."""
     monkeypatch.setenv("BENCH_SLEEP", "30")
     with pytest.raises(InputError, match="the time is over before the verifier was asked once"):
-        shrink(folder, "broken_0", standing_in("slow"), tmp_path, restarts=0, budget=15.0)
+        shrink(folder, "broken_0", standing_in("slow"), tmp_path, restarts=0, budget=5.0)
     monkeypatch.setenv("BENCH_SLEEP", "0")
     assert shrink(folder, "broken_0", standing_in("slow"), tmp_path, restarts=0).still_wrong
 
