@@ -35,6 +35,12 @@ TIERS = {
 
 LONGEST = (
     "libraries/test_library_graphs.py",
+    "corpus/test_instance_families.py",
+    "bench/test_bench.py",
+    "bench/test_cluster.py",
+    "corpus/test_corpus_export.py",
+    "synthesis/test_comparing_networks.py",
+    "test_additions.py",
     "conformance/test_aligned_encoders.py",
     "revealing/test_reveal_simulated.py",
     "libraries/test_each_library.py",
@@ -46,6 +52,9 @@ LONGEST = (
     "revealing/test_network_reveals.py",
     "synthesis/test_aligned_flips.py",
     "libraries/test_operations.py",
+    "corpus/test_corpus_making.py",
+    "corpus/test_corpus_check.py",
+    "verifiers/test_verifier_contract.py",
     "conformance/test_sums.py",
     "conformance/test_graphs.py",
     "revealing/test_revealer.py",
