@@ -8,7 +8,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fpsynth.workers.process import Worker
+from fpsynth.workers.process import Worker, kill_all
 
 MOST = 6
 """Workers that are kept at a time: TensorFlow alone takes half a gigabyte."""
@@ -92,6 +92,13 @@ def ended(worker: Worker) -> None:
 def spoilt(worker: Worker) -> None:
     """Have ``ended`` kill it: a library has failed in it, and may answer otherwise than in a new process."""
     worker.origin = None
+
+
+def end_all() -> None:
+    """Kill every worker of this process but those that are kept: for the end of a command, whose caller may keep some."""
+    with _lock:
+        waiting = [worker for _, worker in _kept]
+    kill_all(but=waiting)
 
 
 def _taken(origin: _Origin) -> Worker | None:

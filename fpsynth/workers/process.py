@@ -172,10 +172,11 @@ class Worker:
 _running: set[Worker] = set()
 
 
-def kill_all() -> None:
-    """Kill every worker of this process: for the end of the program, however it comes."""
+def kill_all(but: Collection[Worker] = ()) -> None:
+    """Kill every worker of this process, ``but`` those: for the end of the program, however it comes."""
     for worker in list(_running):
-        worker.kill()
+        if worker not in but:
+            worker.kill()
 
 
 atexit.register(kill_all)
