@@ -70,6 +70,17 @@ def test_the_end_of_a_command_ends_all_but_those_that_are_kept() -> None:
     assert not last.alive
 
 
+def test_at_the_end_of_a_command_those_that_end_by_themselves_stay_where_something_is_kept() -> None:
+    def resting(most: int) -> bool:
+        with processes_kept(most), Worker("scripted_worker", variables={"PYTHONPATH": PATHS}, rest=60.0) as worker:
+            assert pid(worker)
+            end_all()
+            return worker.alive
+
+    assert resting(1)
+    assert not resting(0)
+
+
 def test_commands_of_one_program_share_what_it_keeps(tmp_path: Path) -> None:
     save(triple(), tmp_path / "witness.json")
     with processes_kept():
