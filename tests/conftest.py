@@ -114,8 +114,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def libraries_stay() -> Iterator[None]:
-    """Libraries that one test has imported stay for the next ones, which would import them in the same way."""
-    with processes_kept(5):
+    """Libraries that one test has imported stay for the next ones, which would import them in the same way.
+
+    All five that are run, those that are revealed meanwhile, and what checks files: together they hold one to two gigabytes.
+    """
+    with processes_kept(8):
         yield
 
 
