@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from fpsynth.networks.onnx import OPSET, network_from_onnx, onnx_bytes
 from fpsynth.verifiers.external.base import FAILED, ToolAnswer
 from fpsynth.verifiers.external.writing import PLAIN, Dialect, written
 from fpsynth.witness.numerals import hexes_of
+from fpsynth.workers.kept import processes_kept
 from fpsynth.workers.messages import Message
 
 Key = tuple[str, str, int]
@@ -159,7 +162,13 @@ def lost(key: Key, reason: str) -> BenchRun:
 
 
 def handler() -> Callable[[Message], Message]:
-    """Return what answers the requests of ``request_of``; {failed: why} where no job can be done here."""
+    """Return what answers the requests of ``request_of``; {failed: why} where no job can be done here.
+
+    The process that runs ONNX models stays for the next request.
+    """
+    stays = ExitStack()
+    stays.enter_context(processes_kept(1))
+    atexit.register(stays.close)
 
     def handle(request: Message) -> Message:
         try:

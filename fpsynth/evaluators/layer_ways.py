@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -56,8 +57,12 @@ def refusal(way: Way, group: Group, task: LayerTask | None) -> str:
     return arrays_refuse(task) if way is Way.ARRAYS else ""
 
 
+@functools.cache
 def missing(way: Way) -> str:
-    """What a way lacks on this machine, in words; empty where it has everything."""
+    """What a way lacks on this machine, in words; empty where it has everything.
+
+    Looked up once in a process: Python searches again and again for a package that it has not found.
+    """
     if way is Way.COMPILED:
         try:
             loops()

@@ -23,8 +23,9 @@ from fpsynth.bench.judging import COLUMNS
 from fpsynth.bench.running import TABLE, BenchRequest, bench
 from fpsynth.bench.scoreboard import Scoreboard
 from fpsynth.bench.table import JobTable
-from fpsynth.corpus.instances.data import REAL, RUNTIME
+from fpsynth.corpus.instances.data import REAL, RUNTIME, Corpus
 from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.errors import InputError
 from fpsynth.verifiers.external.base import ToolQuestion
 
@@ -72,12 +73,13 @@ def test_liars_get_their_rows(folder: Path) -> None:
 
 
 def test_who_is_right_is_right(folder: Path) -> None:
-    board = asked(folder, standing_in("exact"), "crown@sound:any", "crown")
+    board = asked(folder, standing_in("exact"), "crown@sound:any")
     assert columns(board, "exact") == {**dict.fromkeys(ALL, "right"), "tie_0": "false_unsat_float"}
     sound = columns(board, "crown@sound:any")
     assert set(sound.values()) <= {"right", "unknown"}
     assert (sound["tie_0"], sound["robust_0"]) == ("unknown", "right")
-    assert columns(board, "crown@real")["tie_0"] == "false_unsat_float"
+    tie = asked(folder, "crown", categories=("tie",))
+    assert columns(tie, "crown@real") == {"tie_0": "false_unsat_float", "tie_0_control1": "right"}
 
 
 def test_crashes_hangs_garbage_and_gluttons_get_their_rows(folder: Path, tmp_path: Path) -> None:
@@ -225,12 +227,7 @@ def test_a_table_of_something_else_is_refused_in_one_line(folder: Path, tmp_path
     with pytest.raises(InputError, match="has another verifier or version of the name always_unsat"):
         asked(folder, standing_in("always_sat", "always_unsat"), out=out)
     other = tmp_path / "other"
-    from bench_corpus import corpus
-
-    from fpsynth.corpus.instances.data import Corpus
-    from fpsynth.corpus.instances.storing import write_corpus
-
-    whole = corpus()
+    whole = read_corpus(folder)
     write_corpus(Corpus(whole.instances[:2], whole.seed, whole.environments, whole.version), other)
     with pytest.raises(InputError, match="is of another corpus"):
         asked(other, one, out=out)

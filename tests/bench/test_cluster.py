@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,32 @@ from command_line import ENVIRONMENT
 from fpsynth.bench.running import TABLE, BenchRequest, bench
 from fpsynth.errors import InputError
 
-distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="dask.distributed is not installed")
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the slow verifier notes that it was asked."""
+    return tmp_path_factory.mktemp("cluster") / "log"
+
+
+@pytest.fixture(scope="module")
+def cluster(log: Path) -> Iterator[Any]:
     """Two processes of workers, with a scheduler in this one."""
-    for name, value in {**ENVIRONMENT, "BENCH_LOG": str(tmp_path / "log"), "BENCH_SLEEP": "0.5"}.items():
-        monkeypatch.setenv(name, value)
+    import distributed
+
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with distributed.LocalCluster(**options, host="127.0.0.1", silence_logs=50) as made:
-        yield made
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**ENVIRONMENT, "BENCH_LOG": str(log), "BENCH_SLEEP": "0.5"}.items():
+            patch.setenv(name, value)
+        with distributed.LocalCluster(**options, host="127.0.0.1", silence_logs=50) as made:
+            yield made
 
 
 def pids(cluster: Any) -> list[int]:
     """Of its workers."""
+    import distributed
+
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
         return list(client.run(os.getpid).values())
 
@@ -50,8 +62,8 @@ def wait_for(log: Path, count: int, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster: Any, folder: Path, tmp_path: Path) -> None:
-    log, out = tmp_path / "log", tmp_path / "out"
+def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster: Any, log: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
     first, _ = pids(cluster)
     argv = ["bench", str(folder), "--verifier", standing_in("slow"), "--seeds", "4", "--out", str(out)]
     process = subprocess.Popen(
@@ -73,8 +85,8 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster: Any, folde
 
 def test_the_cluster_says_what_this_machine_says(cluster: Any, folder: Path) -> None:
     verifiers = (standing_in("always_unsat"), "crown@sound:any")
-    here = bench(BenchRequest(folder, verifiers, jobs=2))
-    there = bench(BenchRequest(folder, verifiers, dask=cluster.scheduler_address))
+    here = bench(BenchRequest(folder, verifiers, categories=("tie", "tolerance"), jobs=2))
+    there = bench(BenchRequest(folder, verifiers, categories=("tie", "tolerance"), dask=cluster.scheduler_address))
     said = [[(run.key, run.verdict, run.column, run.reason, run.points) for run in board.runs] for board in (here, there)]
     assert said[0] == said[1]
 

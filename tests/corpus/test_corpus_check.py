@@ -18,7 +18,7 @@ CATEGORIES = ("rare", "order", "folding", "broken")
 
 @pytest.fixture(scope="module")
 def made():
-    return make(WantedCorpus(11, 2, CATEGORIES))
+    return make(WantedCorpus(11, 2, CATEGORIES), workers=1)
 
 
 def written(corpus, folder):
@@ -27,9 +27,10 @@ def written(corpus, folder):
 
 
 def changed(made, name, **fields):
-    """The corpus with one instance changed, and its digests right."""
-    others = tuple(replace(one, **fields) if one.name == name else one for one in made.instances)
-    return replace(made, instances=others)
+    """An instance with its controls, or a control with what it controls, of which one is changed; the digests are right."""
+    family = name.partition("_control")[0]
+    few = (one for one in made.instances if family in (one.name, one.control_of))
+    return replace(made, instances=tuple(replace(one, **fields) if one.name == name else one for one in few))
 
 
 def relabelled(one, semantics, **fields):

@@ -33,7 +33,17 @@ COMPILER = shutil.which("gcc")
 
 @pytest.fixture(scope="module")
 def made():
-    return make(WantedCorpus(19, 6, CATEGORIES))
+    return make(WantedCorpus(19, 6, CATEGORIES), workers=1)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """What gives a program its inputs, compiled."""
+    folder = tmp_path_factory.mktemp("inputs")
+    (folder / "nondet.c").write_text(NONDET)
+    command = [COMPILER, "-c", "-O2", "-Werror", str(folder / "nondet.c"), "-o", str(folder / "nondet.o")]
+    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    return str(folder / "nondet.o")
 
 
 NONDET = """
@@ -49,12 +59,11 @@ float __VERIFIER_nondet_float(void) {
 """
 
 
-def compiled(instance, folder, *options):
+def compiled(instance, folder, inputs):
     texts, truth = program_files(instance)
     (folder / "program.c").write_text(texts[f"{instance.name}.c"])
-    (folder / "nondet.c").write_text(NONDET)
-    sources = [str(folder / "program.c"), str(folder / "nondet.c")]
-    command = [COMPILER, "-O2", "-ffp-contract=off", "-Werror", *options, *sources, "-o", str(folder / "program")]
+    sources = [str(folder / "program.c"), inputs]
+    command = [COMPILER, "-O2", "-ffp-contract=off", "-Werror", *sources, "-o", str(folder / "program")]
     subprocess.run(command, check=True, capture_output=True, timeout=100)
     return truth
 
@@ -71,14 +80,14 @@ def reaches_error(folder, point):
 
 
 @pytest.mark.skipif(COMPILER is None, reason="there is no gcc")
-def test_programs_reach_their_error_where_and_only_where_it_is_said(made, tmp_path):
+def test_programs_reach_their_error_where_and_only_where_it_is_said(made, inputs, tmp_path):
     verdicts = set()
     for number, instance in enumerate(made.instances):
         if instance.category == "folding":
             continue
         folder = tmp_path / str(number)
         folder.mkdir()
-        truth = compiled(instance, folder)
+        truth = compiled(instance, folder, inputs)
         verdicts.add(truth.label.verdict)
         if truth.label.verdict == "sat":
             assert reaches_error(folder, truth.label.witness)
@@ -91,9 +100,9 @@ def test_programs_reach_their_error_where_and_only_where_it_is_said(made, tmp_pa
 
 
 @pytest.mark.skipif(COMPILER is None, reason="there is no gcc")
-def test_inputs_outside_the_box_end_before_the_assertion(made, tmp_path):
+def test_inputs_outside_the_box_end_before_the_assertion(made, inputs, tmp_path):
     instance = made.named("flip_0000")
-    compiled(instance, tmp_path)
+    compiled(instance, tmp_path, inputs)
     outside = [float(high) * 2 for high in instance.box.upper]
     (tmp_path / "numbers").write_text(" ".join(x.hex() for x in outside))
     done = subprocess.run(

@@ -11,13 +11,16 @@ import pytest
 from command_line import ENVIRONMENT, fpsynth_here, refused
 
 from fpsynth.corpus.folder import folder_of
+from fpsynth.corpus.instances.data import RUNTIME
 from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.corpus.making.kept import KeptInstances
 from fpsynth.errors import InputError
 
-ARGUMENTS = ["--count", "9", "--seed", "4", "--category", "tie", "--category", "tolerance"]
-WANTED = WantedCorpus(9, 4, ("tie", "tolerance"))
+ARGUMENTS = ["--count", "9", "--seed", "4", "--category", "tie", "--category", "tolerance", "--environments", RUNTIME]
+WANTED = WantedCorpus(9, 4, ("tie", "tolerance"), (RUNTIME,))
+"""Of one library, which is soon imported: ``test_instances.py`` looks at all of them."""
+TWO = WantedCorpus(2, 4, ("tie",), (RUNTIME,))
 
 
 def files(folder):
@@ -31,6 +34,7 @@ def expected(tmp_path_factory):
     return files(folder)
 
 
+@pytest.mark.usefixtures("nothing_stays")
 def test_the_number_of_processes_changes_nothing(expected, tmp_path):
     write_corpus(make(WANTED, workers=3), tmp_path / "corpus")
     assert files(tmp_path / "corpus") == expected
@@ -55,23 +59,21 @@ def test_what_was_killed_goes_on_and_ends_the_same(expected, tmp_path):
 
 
 def test_jobs_that_are_kept_are_not_done_again(tmp_path):
-    wanted = WantedCorpus(2, 4, ("tie",))
-    kept = KeptInstances.beside(tmp_path / "corpus", wanted)
-    first = make(wanted, kept=kept)
+    kept = KeptInstances.beside(tmp_path / "corpus", TWO)
+    first = make(TWO, kept=kept)
     times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / ".corpus.making").iterdir()}
-    assert make(wanted, kept=kept) == first
+    assert make(TWO, kept=kept) == first
     assert {name: (tmp_path / ".corpus.making" / name).stat().st_mtime_ns for name in times} == times
 
 
 def test_a_damaged_job_is_done_again(tmp_path):
-    wanted = WantedCorpus(2, 4, ("tie",))
-    kept = KeptInstances.beside(tmp_path / "corpus", wanted)
-    first = make(wanted, kept=kept)
+    kept = KeptInstances.beside(tmp_path / "corpus", TWO)
+    first = make(TWO, kept=kept)
     (path,) = (tmp_path / ".corpus.making").glob("tie_0.json")
     data = json.loads(path.read_text())
     data["instances"][0]["meta"]["labels"] = 5
     path.write_text(json.dumps(data))
-    assert make(wanted, kept=kept) == first
+    assert make(TWO, kept=kept) == first
 
 
 def test_what_is_left_of_another_corpus_is_not_mixed_in(tmp_path):

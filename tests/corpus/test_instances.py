@@ -19,7 +19,7 @@ WANTED = WantedCorpus(4, 7, ("tie",))
 
 @pytest.fixture(scope="module")
 def made():
-    return make(WANTED)
+    return make(WANTED, workers=1)
 
 
 @pytest.fixture
@@ -32,8 +32,9 @@ def test_what_is_read_is_what_was_written(made, folder):
     assert read_corpus(folder) == made
 
 
-def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
-    write_corpus(make(WANTED), tmp_path / "again")
+@pytest.mark.usefixtures("nothing_stays")
+def test_the_same_seed_gives_the_same_bytes_in_other_processes(folder, tmp_path):
+    write_corpus(make(WANTED, workers=2), tmp_path / "again")
     files = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = tmp_path / "again"
     assert files == {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}

@@ -336,11 +336,11 @@ def test_loops_that_were_never_compiled_are_not_begun_with_where_little_time_is_
         "from fpsynth.sums.building import program_of\n"
         "from fpsynth.workers.deadlines import within\n"
         "layer_compiled.COMPILING = 3600.0\n"  # on a machine that does much else
-        "one = np.ones((1, 2), np.float32)\n"
+        "one, many = np.ones((1, 2), np.float32), np.ones((1 << 17, 2), np.float32)\n"
         "layer = LayerSums(np.array([[0, 1]], np.int32), one, None, (program_of(Arithmetic(FLOAT32, fused=True), 2),))\n"
         "for seconds in (1800.0, math.inf, 1800.0):\n"
         "    with within(seconds):\n"
-        "        result = layer_sums(layer, one)\n"
+        "        result = layer_sums(layer, many)\n"
         "    print([way.value for way in result.ways], *result.refused)\n"
     )
     variables = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
@@ -348,6 +348,33 @@ def test_loops_that_were_never_compiled_are_not_begun_with_where_little_time_is_
     first, *others = done.stdout.splitlines()
     assert first.startswith("['arrays'] compiled, sum program 0: its loops may have to be compiled first, and fewer than ")
     assert others == ["['compiled']", "['compiled']"]
+
+
+@needs_numba
+def test_loops_are_loaded_for_much_work_or_for_little_again_and_again() -> None:
+    code = (
+        "import sys, time\n"
+        "import numpy as np\n"
+        "from fpsynth.sums.arithmetic import Arithmetic\n"
+        "from fpsynth.evaluators.layers import LayerSums, layer_sums\n"
+        "from fpsynth.formats import FLOAT32\n"
+        "from fpsynth.sums.building import program_of\n"
+        "program = program_of(Arithmetic(FLOAT32), 2)\n"
+        "layer = LayerSums(np.array([[0, 1]], np.int32), np.ones((1, 2), np.float32), None, (program,))\n"
+        "few, many = np.ones((1, 2), np.float32), np.ones((1 << 17, 2), np.float32)\n"
+        "first = layer_sums(layer, few)\n"
+        "print([way.value for way in first.ways], first.refused, 'numba' in sys.modules)\n"
+        "end = time.monotonic() + 60\n"
+        "while 'again' in sys.argv and 'numba' not in sys.modules and time.monotonic() < end: layer_sums(layer, few)\n"
+        "last = layer_sums(layer, few if 'again' in sys.argv else many)\n"
+        "after = layer_sums(layer, few)\n"
+        "print([way.value for result in (last, after) for way in result.ways], 'numba' in sys.modules)\n"
+    )
+    for more in ([], ["again"]):
+        done = subprocess.run([sys.executable, "-c", code, *more], capture_output=True, text=True, check=True)
+        first, last = done.stdout.splitlines()
+        assert first == "['arrays'] ('compiled, sum program 0: it is not loaded for little work',) False"
+        assert last == "['compiled', 'compiled'] True"
 
 
 def test_without_numba_arrays_are_used_and_that_is_said() -> None:
@@ -358,10 +385,10 @@ def test_without_numba_arrays_are_used_and_that_is_said() -> None:
         "from fpsynth.evaluators.layers import LayerSums, layer_sums\n"
         "from fpsynth.formats import FLOAT32\n"
         "from fpsynth.sums.building import program_of\n"
-        "one = np.ones((1, 2), np.float32)\n"
+        "one, many = np.ones((1, 2), np.float32), np.ones((1 << 17, 2), np.float32)\n"
         "program = program_of(Arithmetic(FLOAT32, fused=True), 2)\n"
-        "result = layer_sums(LayerSums(np.array([[0, 1]], np.int32), one, None, (program,)), one)\n"
-        "print([way.value for way in result.ways], result.refused, result.outputs.item())\n"
+        "result = layer_sums(LayerSums(np.array([[0, 1]], np.int32), one, None, (program,)), many)\n"
+        "print([way.value for way in result.ways], result.refused, np.unique(result.outputs).item())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "['arrays']" in done.stdout

@@ -27,6 +27,7 @@ from fpsynth.files import shown
 from fpsynth.version import __version__
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
+from fpsynth.workers.kept import processes_kept
 
 ASKED = "asked.sqlite"
 """In the folder of a shrinking: what was asked, and what came of it."""
@@ -222,7 +223,7 @@ def shrink_instance(request: ShrinkRequest, verifier: AskedVerifier) -> ShrunkIn
     }
     place = os.path.join(request.out, ASKED)
     names = tuple(dict.fromkeys((RUNTIME, *([verifier.semantics] if verifier.semantics not in ("", ANY) else []))))
-    with JobTable(place, settings, (verifier,)) as table, Environments(names) as environments:
+    with processes_kept(), JobTable(place, settings, (verifier,)) as table, Environments(names) as environments:
         known = {run.instance: run for run in table.runs() if run.verifier == verifier.name}
         problem = StillWrong(verifier, _template(instance), request.limits, table, environments, request.seed, known=known)
         problem.before = _verdicts(instance, verifier.semantics)
