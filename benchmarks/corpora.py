@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ class SeedRow:
     category: str
     wrong: tuple[str, ...]
     """Instances, no controls, on which it was wrong."""
+    with_controls_right: tuple[str, ...]
+    """Those of them of which it answered every control as it should."""
     asked: int
     """Instances that are no controls."""
     controls_right: int
@@ -60,20 +63,25 @@ class SeedRow:
 
 def seed_rows(seed: int, board: Scoreboard, categories: Sequence[str]) -> Iterator[SeedRow]:
     """A row for each tool and category."""
+    of = {one.name: one.control_of for one in board.instances}
     for asked in board.verifiers:
         for category in categories:
             tally = board.tally(asked.name, category)
             plain = [run for run in tally.runs if run.instance not in tally.controls]
             controls = [run for run in tally.runs if run.instance in tally.controls]
+            otherwise = [run for run in controls if run.column != RIGHT]
+            missed = {of[run.instance] for run in otherwise}
+            wrong = tuple(run.instance for run in plain if run.column in WRONG)
             yield SeedRow(
-                seed,
-                asked.name,
-                category,
-                tuple(run.instance for run in plain if run.column in WRONG),
-                len(plain),
-                sum(run.column == RIGHT for run in controls),
-                len(controls),
-                tuple(f"{run.instance}: {run.column}" for run in controls if run.column != RIGHT),
+                seed=seed,
+                tool=asked.name,
+                category=category,
+                wrong=wrong,
+                with_controls_right=tuple(name for name in wrong if name not in missed),
+                asked=len(plain),
+                controls_right=len(controls) - len(otherwise),
+                controls=len(controls),
+                controls_otherwise=tuple(f"{run.instance}: {run.column}" for run in otherwise),
             )
 
 
@@ -93,14 +101,26 @@ def boards(arguments: argparse.Namespace, tools: Sequence[str]) -> Iterator[tupl
 
 def seed_table(rows: Sequence[SeedRow], seeds: int) -> list[str]:
     """By tool and category: in how many seeds it was wrong, and how it answered the controls."""
-    table = [("verifier", "category", "wrong in seeds", "of", "instances wrong", "controls right")]
+    table: list[tuple[str, ...]] = [
+        ("verifier", "category", "wrong in seeds", "controls right too", "of", "instances wrong", "controls right")
+    ]
     for tool, category in dict.fromkeys((row.tool, row.category) for row in rows):
         here = [row for row in rows if (row.tool, row.category) == (tool, category)]
         wrong, asked = sum(len(row.wrong) for row in here), sum(row.asked for row in here)
         right, controls = sum(row.controls_right for row in here), sum(row.controls for row in here)
-        beaten = sum(bool(row.wrong) for row in here)
-        table.append((tool, category, str(beaten), str(len(here)), f"{wrong} of {asked}", f"{right} of {controls}"))
-    return [*aligned(table), "", *beaten_by(rows, seeds)]
+        beaten, cleanly = sum(bool(row.wrong) for row in here), sum(bool(row.with_controls_right) for row in here)
+        counts = map(str, (beaten, cleanly, len(here)))
+        table.append((tool, category, *counts, f"{wrong} of {asked}", f"{right} of {controls}"))
+    return [*aligned(table), "", *beaten_by(rows, seeds), "", *controls_otherwise(rows)]
+
+
+def controls_otherwise(rows: Sequence[SeedRow]) -> Iterator[str]:
+    """A line for each tool that did not answer every control as it should: how, and how often."""
+    yield "Controls that were not answered as they should be:"
+    for tool in dict.fromkeys(row.tool for row in rows):
+        told = [text for row in rows if row.tool == tool for text in row.controls_otherwise]
+        counts = Counter(f"{name.split('_0')[0]} {column}" for name, column in (text.split(": ") for text in told))
+        yield f"  {tool}: {', '.join(f'{count} x {what}' for what, count in sorted(counts.items())) or 'none'}"
 
 
 def beaten_by(rows: Sequence[SeedRow], seeds: int) -> Iterator[str]:
