@@ -113,12 +113,19 @@ def _point(output: str, question: ToolQuestion) -> tuple[float, ...]:
     return tuple(point)
 
 
-def with_program(instance: Instance) -> Instance:
-    """The instance with a label of what is true of its program.
+def labelled_for(semantics: str, instance: Instance) -> Instance:
+    """The instance, of which for SEQUENTIAL also a label says what is true of its program; no corpus holds such labels.
 
     Raises InputError where that is not known, or there is none.
     """
+    if semantics != SEQUENTIAL or instance.label(SEQUENTIAL) is not None:
+        return instance
     asked = asked_of(instance.network, instance.box, instance.unsafe)
     label = verdict_of(instance).named(asked, sequential(asked.network)).label
     assert label is not None
     return replace(instance, labels=(*instance.labels, label))
+
+
+def without_program(instance: Instance) -> Instance:
+    """The instance as a corpus may hold it."""
+    return replace(instance, labels=tuple(label for label in instance.labels if label.semantics != SEQUENTIAL))

@@ -11,7 +11,9 @@ import pytest
 
 from fpsynth.bench.asking import AskedVerifier, asked_for
 from fpsynth.bench.job import Limits, done
-from fpsynth.bench.software import SEQUENTIAL, SOFTWARE, SoftwareTool, with_program
+from fpsynth.bench.shrinking.instances import RESULT, ShrinkRequest, shrink_instance
+from fpsynth.bench.software import SEQUENTIAL, SOFTWARE, SoftwareTool, labelled_for
+from fpsynth.corpus.checking import check_corpus
 from fpsynth.corpus.exporting.programs import program_files
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.reading import read_corpus
@@ -90,7 +92,7 @@ def test_verdicts_are_read_where_they_are_said(
 def test_the_label_of_a_program_is_the_verdict_that_its_task_expects(instances: dict[str, Instance]) -> None:
     for one in instances.values():
         texts, _ = program_files(one)
-        label = with_program(one).label(SEQUENTIAL)
+        label = labelled_for(SEQUENTIAL, one).label(SEQUENTIAL)
         assert label is not None
         expected = {"sat": "false", "unsat": "true"}[label.verdict]
         assert f"expected_verdict: {expected}" in texts[f"{one.name}.yml"]
@@ -136,6 +138,18 @@ def test_a_liar_is_judged_by_the_program_and_not_by_a_library(instances: dict[st
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the script is one of a shell")
+def test_a_liar_about_programs_is_shrunk(folder: Path, tmp_path: Path) -> None:
+    asked = liar(tmp_path)
+    request = ShrinkRequest(folder / "tolerance" / "narrow_0", tmp_path / "small", restarts=0, limits=LIMITS)
+    shrunk = shrink_instance(request, asked)
+    assert (shrunk.still_wrong, shrunk.column, len(shrunk.after.box.lower)) == (True, "false_unsat_float", 1)
+    assert program_verdict(shrunk.after) == "sat"
+    (kept,) = read_corpus(tmp_path / "small" / RESULT).instances
+    assert kept.label(SEQUENTIAL) is None
+    assert check_corpus(tmp_path / "small" / RESULT).holds
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the script is one of a shell")
 def test_a_network_without_a_form_as_a_program_is_an_error_of_the_row(tmp_path: Path) -> None:
     (one, *_) = make(WantedCorpus(1, 1, ("folding",))).instances
     run = done(one, liar(tmp_path), 0, LIMITS)
@@ -151,7 +165,7 @@ def test_real_ones_are_right_about_small_programs(name: str, instances: dict[str
 
 
 def program_verdict(instance: Instance) -> str:
-    label = with_program(instance).label(SEQUENTIAL)
+    label = labelled_for(SEQUENTIAL, instance).label(SEQUENTIAL)
     assert label is not None
     return label.verdict
 
