@@ -113,6 +113,7 @@ def test_twins_have_the_same_weights_and_differ_at_every_input_of_one_library(ma
     assert small.verdict(wrong) == moved.verdict(wrong) == "unsat"
     deployment = computed_from(one.label(wrong).computed, one.network, wrong).deployment
     assert deployment.at(1, first) != deployment.at(1, second)
+    assert deployment.at(1, int(moved.parameters["twins"][0])) == deployment.at(1, int(moved.parameters["twins"][2]))
     assert one.least == -one.label(wrong).margin >= 1
 
 

@@ -63,16 +63,18 @@ def twin(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
         "twins": " ".join(map(str, pair)),
         "wrong_in": order.environment,
     }
-    controls = [(made(places, pair, power(12)), "the two large weights are smaller: neither twin loses the constant")]
-    alike = next((k for k in range(outputs) if k != pair[0] and _way(order, k) == _way(order, pair[0])), None)
-    if alike is not None:
-        moved = made(places, (pair[0], alike))
-        controls.append((moved, f"the second twin stands at {alike}, where it is summed as the first one is"))
     safe = {REAL: UNSAT, RUNTIME: UNSAT, order.environment: UNSAT}
-    return [
+    small = "the two large weights are smaller: neither twin loses the constant"
+    drafts = [
         InstanceDraft(made(places, pair), box, parameters, {**safe, order.environment: SAT}, _corner(box)),
-        *(InstanceDraft(network, box, parameters, safe, controls=text) for network, text in controls),
+        InstanceDraft(made(places, pair, power(12)), box, parameters, safe, controls=small),
     ]
+    alike = next(((k, of) for of in pair for k in range(outputs) if k != of and _way(order, k) == _way(order, of)), None)
+    if alike is not None:
+        there = {**parameters, "twins": " ".join(map(str, alike))}
+        text = "the twins stand where they are summed in one way"
+        drafts.append(InstanceDraft(made(places, alike), box, there, safe, controls=text))
+    return drafts
 
 
 def _in_two_ways(drawing: FamilyDrawing, network: Network, outputs: int) -> Computed:
