@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -92,14 +93,24 @@ class AskedVerifier:
     def ask(self, onnx: PathLike, vnnlib: PathLike, seed: int, timeout: float, memory: int | None) -> ToolAnswer:
         """Ask it.  Raises InputError as ``external.run`` does."""
         if self.kind in ("file", "function"):
-            function = self.function or loaded(self.what, self.more)
-            os.environ[SEED] = str(seed)
+            function = _seeded(self.function or loaded(self.what, self.more), seed)
             return ask_function(function, onnx, vnnlib, timeout=timeout, memory=memory)
         return run(Seeded(self.tool(seed), seed), onnx, vnnlib, timeout=timeout, memory=memory)
 
     def tool(self, seed: int = 0) -> Tool:
         """The tool that it is.  Raises InputError, and MissingPackageError for what is not installed."""
         return _TOOLS[self.kind](self, seed)
+
+
+def _seeded(function: Function, seed: int) -> Function:
+    """A function that is told which run it is, in the process that is forked for it: several may run beside each other."""
+
+    @functools.wraps(function)
+    def told(question: ToolQuestion) -> str | tuple[str, Sequence[float]]:
+        os.environ[SEED] = str(seed)
+        return function(question)
+
+    return told
 
 
 class Seeded(Tool):

@@ -15,7 +15,7 @@ from fpsynth.bench.judging import COLUMNS, ERROR, UNKNOWN, judged
 from fpsynth.bench.software import labelled_for
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.onnx import OPSET, network_from_onnx, onnx_bytes
 from fpsynth.verifiers.external.base import FAILED, ToolAnswer
@@ -106,7 +106,10 @@ def run_job(request: Json) -> Json:
 
 
 def done(instance: Instance, asked: AskedVerifier, seed: int, limits: Limits, verdict: str = "") -> BenchRun:
-    """Ask and judge; ``verdict``: any other is not judged, where nothing depends on it."""
+    """Ask and judge; ``verdict``: any other is not judged, where nothing depends on it.
+
+    Raises MissingPackageError without onnxruntime.
+    """
     with tempfile.TemporaryDirectory(prefix="fpsynth-bench-") as folder:
         model, query = Path(folder) / "network.onnx", Path(folder) / "property.vnnlib"
         model.write_bytes(model_of(instance))
@@ -120,7 +123,9 @@ def done(instance: Instance, asked: AskedVerifier, seed: int, limits: Limits, ve
         try:
             known = instance if answer.verdict == UNKNOWN else labelled_for(asked.semantics, instance)
             worth = judged(answer, known, model, asked.semantics)
-        except InputError as error:  # ONNX Runtime is not there, or was lost: no fault of the verifier's
+        except MissingPackageError:  # without ONNX Runtime nothing is judged here
+            raise
+        except InputError as error:  # it was lost: no fault of the verifier's
             return _run(instance, asked, seed, answer, ERROR, f"not judged: {error}", 0)
     return _run(instance, asked, seed, answer, worth.column, worth.reason, worth.points)
 
@@ -156,5 +161,12 @@ def lost(key: Key, reason: str) -> BenchRun:
 
 
 def handler() -> Callable[[Message], Message]:
-    """Return what answers the requests of ``request_of``."""
-    return run_job
+    """Return what answers the requests of ``request_of``; {failed: why} where no job can be done here."""
+
+    def handle(request: Message) -> Message:
+        try:
+            return run_job(request)
+        except (OSError, MissingPackageError) as error:  # a full disk, say
+            return {"failed": str(error)}
+
+    return handle

@@ -1,15 +1,18 @@
 """What an answer is worth on a labelled instance: the labels decide, and of ``sat`` the point that it names, run again.
 
-Points are those of the VNN competition as its scoring scripts of 2026 count them: 10 for a correct sat or unsat, -150 for a
-wrong answer, which is a sat whose counterexample is missing or does not replay in ONNX Runtime, and an unsat where a valid
-counterexample is known; 0 for unknown, timeout and error.  Of each benchmark a tool has the share of the best tool's points,
-here at least 0.
+Points are those of the VNN competition as its scoring scripts of 2026 count them (github.com/VNN-COMP/vnncomp2026_results,
+SCORING/process_results.py and counterexamples.py): 10 for a correct sat or unsat, -150 for a wrong answer, which is a sat whose
+counterexample is missing or does not replay in ONNX Runtime, and an unsat where a valid counterexample is known; 0 for unknown,
+timeout and error.  A counterexample that replays no further than TOLERANCE outside the box is paid for as well, though it makes
+no unsat wrong: so a false sat here may have 10 points there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from fpsynth.corpus.labels.margins import violated
 from fpsynth.errors import InputError
 from fpsynth.verifiers.external.base import TIME, Said
 from fpsynth.verifiers.external.judging import Evaluated, evaluate
+from fpsynth.verifiers.properties import ExactBox
 
 RIGHT, FALSE_SAT = "right", "false_sat"
 FALSE_IN_FLOAT, FALSE_OVER_REALS = "false_unsat_float", "false_unsat_real"
@@ -28,6 +32,8 @@ COLUMNS = (RIGHT, FALSE_SAT, FALSE_IN_FLOAT, FALSE_OVER_REALS, UNKNOWN, TIMEOUT,
 """Of the scoreboard: each answer falls into one of them."""
 WRONG = (FALSE_SAT, FALSE_IN_FLOAT, FALSE_OVER_REALS)
 CORRECT_POINTS, WRONG_POINTS = 10, -150
+TOLERANCE = Fraction(1e-4)
+"""How far outside the box each input of a counterexample may lie in the competition, once it is a float32."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def _bare(instance: Instance, semantics: str) -> JudgedAnswer:
 
 
 def _sat(instance: Instance, one: Evaluated, semantics: str) -> JudgedAnswer:
-    points = CORRECT_POINTS if one.violates_deployed else WRONG_POINTS
+    points = CORRECT_POINTS if _replays(instance, one) else WRONG_POINTS
     if not semantics and one.violates:
         return JudgedAnswer(RIGHT, "its point is unsafe in exact arithmetic", points)
     if semantics in ("", ANY, RUNTIME) and one.violates_deployed:
@@ -105,6 +111,15 @@ def _sat(instance: Instance, one: Evaluated, semantics: str) -> JudgedAnswer:
     if one.violates is None and not semantics:
         return JudgedAnswer(UNKNOWN, "the exact outputs at its point are irrational, and too near the border", points)
     return JudgedAnswer(FALSE_SAT, "its point has safe outputs" if one.in_box else "its point lies outside the box", points)
+
+
+def _replays(instance: Instance, one: Evaluated) -> bool:
+    """Whether the competition accepts a point."""
+    wider = ExactBox(
+        tuple(low - TOLERANCE for low in instance.box.lower), tuple(high + TOLERANCE for high in instance.box.upper)
+    )
+    finite = all(map(math.isfinite, (*one.deployed, *one.outputs)))
+    return finite and wider.contains(one.deployed) and instance.unsafe.violated(one.outputs)
 
 
 def _computed(instance: Instance, semantics: str) -> Sequence[Label]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json
 from fpsynth.bench.job import BenchRun, Key, lost, run_from
+from fpsynth.errors import InputError
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import NoAnswer, Worker, heard
 
@@ -34,7 +35,7 @@ class _Busy:
 def run_here(jobs: Iterable[tuple[Key, Json]], count: int, told: Told) -> None:
     """Do all jobs, ``count`` at a time; ``told`` hears of each that is done, in the order in which they end.
 
-    Whatever ends this ends all processes.
+    Whatever ends this ends all processes.  Raises InputError where no job can be done here.
     """
     waiting: Iterator[tuple[Key, Json, int]] = ((key, request, 1) for key, request in jobs)
     again: list[tuple[Key, Json, int]] = []
@@ -71,6 +72,8 @@ def _ended(busy: list[_Busy]) -> Iterator[tuple[_Busy, Message | NoAnswer | None
 
 def _settled(one: _Busy, said: Message | NoAnswer | None, again: list[tuple[Key, Json, int]], told: Told) -> Worker:
     """Tell of a job that is done, or have it done again; a process for the next one."""
+    if isinstance(said, dict) and "failed" in said:
+        raise InputError(f"jobs cannot be done here: {said['failed']}")
     if isinstance(said, dict):
         told(run_from(said))
         return one.worker

@@ -56,8 +56,8 @@ def _words(board: Scoreboard) -> Iterator[Part]:
         " Runtime; verdicts that are about one arithmetic are held against that alone. false sat: its point is neither, or"
         " nothing is unsafe. false unsat: a witness of the corpus is unsafe, in float alone or over the reals.",
         "seeds wrong: of how many runs of the category it was wrong on at least one instance that is no control. points: of the"
-        " VNN competition, 10 for a correct answer, -150 for a wrong one, which ONNX Runtime decides; score: in percent of the"
-        " best verifier's in the category.",
+        " VNN competition, 10 for a correct answer, -150 for a wrong one: ONNX Runtime decides, at points up to 1e-4 beside the"
+        " box too. score: points in percent of the best verifier's in the category, of all categories their sum.",
         f"Each verifier had {limits} for an instance.",
     )
     for asked in board.verifiers:

@@ -321,5 +321,18 @@ print("unsat")
     assert columns(board, "tool") == {"tie_0": "false_unsat_float", "tie_0_control1": "right"}
 
 
-def test_the_environment_is_left_as_it_was() -> None:
-    assert "BENCH_LOG" not in os.environ
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no such limits")
+def test_a_full_disk_ends_the_bench_in_one_line_and_is_no_error_of_the_verifier(folder: Path) -> None:
+    argv = ["bench", str(folder), "--verifier", "crown", "--category", "tie"]
+    limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))"
+    code = f"{limit}; runpy.run_module('fpsynth', run_name='__main__')"
+    variables = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"}  # else half of a compiled file would be kept
+    done = subprocess.run([sys.executable, "-c", code, *argv], env=variables, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: jobs cannot be done here: [Errno 27] File too large" in done.stderr
+
+
+def test_functions_leave_the_environment_as_it_was(folder: Path) -> None:
+    before = dict(os.environ)
+    asked(folder, standing_in("always_unsat"), lambda question: "unsat", categories=("tie",))
+    assert dict(os.environ) == before

@@ -92,6 +92,7 @@ def test_a_tie_of_rounding_is_shrunk_and_stays_one(folder: Path, tmp_path: Path)
     assert (found.still_wrong, found.column) == (True, "false_unsat_float")
     assert (one.verdict(REAL), one.verdict(RUNTIME)) == (UNSAT, SAT)
     assert size_of(candidate_of(one)) < size_of(candidate_of(found.before))
+    assert one.about == "Shrunk from tie_0, as long as a verifier was wrong in the same way."
     model = tmp_path / RESULT / one.category / "1.0" / "onnx" / f"{one.name}.onnx"
     assert judge(Said("unsat"), one.network, model, one.box, one.unsafe, [one.witness]).word == FALSE_IN_FLOAT
 
@@ -188,6 +189,13 @@ def test_a_folder_of_another_shrinking_is_refused(folder: Path, tmp_path: Path) 
         shrink(folder, "narrow_0", standing_in("narrow"), tmp_path)
     with pytest.raises(InputError, match="is of another seed"):
         shrink(folder, "broken_0", standing_in("always_unsat"), tmp_path, seed=1)
+
+
+def test_what_one_verifier_said_is_not_held_against_another(folder: Path, tmp_path: Path) -> None:
+    """In the same folder: nothing that is kept there is theirs."""
+    assert shrink(folder, "broken_0", standing_in("always_unsat"), tmp_path, restarts=0).still_wrong
+    with pytest.raises(InputError, match="exact says sat of broken_0, which is right: there is nothing to shrink"):
+        shrink(folder, "broken_0", standing_in("exact"), tmp_path, restarts=0)
 
 
 def test_what_is_no_instance_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:

@@ -121,6 +121,24 @@ def test_a_control_of_nothing_is_refused(made, tmp_path):
         read_corpus(tmp_path / "corpus")
 
 
+def test_a_control_of_itself_is_refused(made, tmp_path):
+    odd = replace(made, instances=tuple(replace(one, control_of=one.control_of or one.name) for one in made.instances))
+    write_corpus(odd, tmp_path / "corpus")
+    with pytest.raises(InputError, match="which is a control itself"):
+        read_corpus(tmp_path / "corpus")
+
+
+def test_what_a_record_says_twice_or_in_other_letters_is_refused(made):
+    one = made.instances[0]
+    data = instance_to_json(one)
+    for change, message in (
+        ({"density": [*data["density"], data["density"][0]]}, "density: a semantics has two of them"),
+        ({"about": "caf\u00e9"}, "about holds characters that are not printable ASCII"),
+    ):
+        with pytest.raises(InputError, match=message):
+            instance_from_json({**data, **change}, one.network)
+
+
 def test_a_folder_that_is_not_empty_is_left_alone(made, folder):
     before = sorted(folder.rglob("*"))
     with pytest.raises(InputError, match="not empty"):

@@ -134,3 +134,14 @@ def test_properties_that_instances_have_not_are_refused():
 def test_outputs_that_are_not_finite_are_not_unsafe():
     outputs = np.array([[1.0, 0.0], [np.inf, 0.0], [np.nan, 0.0], [0.0, 1.0]])
     assert violated(BELOW, outputs).tolist() == [True, False, False, False]
+
+
+def test_points_that_are_no_float32_are_witnesses_of_nothing():
+    """Over the reals 1/10 is unsafe and in the box; no input that a network of float32 reads is."""
+    network = stack(([[1.0], [0.0]], [0.0, float(np.float32(0.1))]))
+    box = box_of([(0.1, float(np.nextafter(np.float32(0.1), np.float32(1))))])
+    single = float(np.nextafter(np.float32(0.1), np.float32(1)))
+    asked = asked_of(network, box, BELOW, [(0.1,), (single,)])
+    assert asked.candidates == [(single,)]
+    told = truth(asked, [Computed("sequential", network, ORDERS["sequential"])])
+    assert {x for label in told.labels for x in label.witness} == {single}

@@ -228,7 +228,7 @@ def shrink_instance(request: ShrinkRequest, verifier: AskedVerifier) -> ShrunkIn
     of_labels = verifier.semantics in ("", ANY, SEQUENTIAL)
     names = (RUNTIME,) if of_labels else tuple(dict.fromkeys((RUNTIME, verifier.semantics)))
     with JobTable(place, settings, (verifier,)) as table, Environments(names) as environments:
-        known = {run.instance: run for run in table.runs()}
+        known = {run.instance: run for run in table.runs() if run.verifier == verifier.name}
         problem = StillWrong(verifier, _template(instance), request.limits, table, environments, request.seed, known=known)
         problem.before = _verdicts(instance, verifier.semantics)
         with within(request.budget):
@@ -248,7 +248,9 @@ def _folder(out: PathLike) -> None:
 
 def _template(instance: Instance) -> Instance:
     name = f"{instance.name[:70]}_shrunk"
-    return replace(instance, name=name, control_of="", controls="", parameters={"from": instance.name})
+    parameters: dict[str, int | str] = {"from": instance.name}
+    about = f"Shrunk from {instance.name}, as long as a verifier was wrong in the same way."
+    return replace(instance, name=name, about=about, parameters=parameters, control_of="", controls="")
 
 
 def _wrong(problem: StillWrong, start: Candidate, instance: Instance) -> str:

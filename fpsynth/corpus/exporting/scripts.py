@@ -11,12 +11,10 @@ from fpsynth.errors import InputError
 from fpsynth.verifiers.properties import Inequality
 from fpsynth.witness.numerals import hexes_of
 
-_REPRODUCE = '''\
-"""{name}: {about}"""
-import pathlib
-import sys
-import numpy as np
-import onnxruntime
+_REPRODUCE = """\
+# {name}: {about}
+import pathlib, sys
+import numpy as np, onnxruntime
 
 point = [{point}]
 x = np.array([float.fromhex(text) for text in point], np.float32).reshape({shape})
@@ -27,7 +25,7 @@ unsafe = {condition}
 print("outputs", *(float(number).hex() for number in y))
 print("unsafe" if unsafe else "safe", "in onnxruntime", onnxruntime.__version__, "- expected: {expected}")
 sys.exit(unsafe != {unsafe})
-'''
+"""
 
 _GENERATE = '''\
 """Write the instances of this category that a seed draws: generate_properties.py SEED [COUNT]; it needs fpsynth."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,11 @@ Ends = tuple[Floats, Floats]
 def margin(unsafe: Property, outputs: Sequence[Fraction | float]) -> Fraction:
     """The least, over the conjunctions, of the largest left side minus bound: outputs are unsafe where it is at most 0."""
     return min(max(_left(one, outputs) - one.bound for one in conjunction) for conjunction in unsafe.unsafe)
+
+
+def finite_margin(unsafe: Property, outputs: Sequence[float]) -> Fraction | None:
+    """The margin of outputs in floating point; None where one of them is no number, or infinite."""
+    return margin(unsafe, outputs) if all(map(math.isfinite, outputs)) else None
 
 
 def _left(one: Inequality, outputs: Sequence[Fraction | float]) -> Fraction:

@@ -37,15 +37,21 @@ def runner() -> Worker:
     return Worker("fpsynth.verifiers.external.running_onnx")
 
 
+def runtime_version() -> str:
+    """That of onnxruntime.  Raises MissingPackageError where it is not installed."""
+    version = package_version("onnxruntime")
+    if version is None:
+        raise MissingPackageError(f"onnxruntime is not installed: {how_to_install('onnxruntime')}")
+    return version
+
+
 def run_onnx(model: PathLike, points: Sequence[Sequence[float]], worker: Worker | None = None) -> OnnxRun:
     """Run a model at each point: default options, CPU, batch 1.  ``worker``: a ``runner``; None: one for this model alone.
 
     Raises InputError for a file that cannot be read, MissingPackageError without onnxruntime, and WorkerLostError where
     ONNX Runtime refuses the model or does not answer.
     """
-    version = package_version("onnxruntime")
-    if version is None:
-        raise MissingPackageError(f"onnxruntime is not installed: {how_to_install('onnxruntime')}")
+    version = runtime_version()
     data = np.frombuffer(read_bytes_limited(model, MAX_BYTES), np.uint8)
     with runner() if worker is None else nullcontext(worker) as asked:
         asked.send({"model": data, "points": np.array(points, np.float64)})
