@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from fpsynth.api.backdoors import backdoor
 from fpsynth.api.files import load, save, tree, write_corpus, write_folder, write_witnesses
 from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.networks import compare, reveal_network
@@ -19,6 +20,7 @@ else:
     from fpsynth import bench
 
 __all__ = [
+    "backdoor",
     "bench",
     "certify",
     "check",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fpsynth import api
 from fpsynth.cli.asking import keywords
+from fpsynth.cli.backdoor_commands import backdoor
 from fpsynth.cli.bench_commands import bench, shrink
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
@@ -132,6 +133,7 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
 
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     "tie": tie,
+    "backdoor": backdoor,
     "certify": certify,
     "verify": verify,
     "environments": environments,

@@ -46,6 +46,7 @@ GIVEN: Mapping[tuple[str, str], GivenFile] = {
         "an .npz file with images (count, ...), uint8 (divided by 255) or floats (as they are), and labels (count,)",
         ("--points",),
     ),
+    ("backdoor", "images"): _images(", and perhaps labels (count,): what it is measured on", "--inputs", "--points"),
     ("order", "network"): _GIVEN,
     ("tie", "network"): _GIVEN,
     ("order", "inputs"): _range("-1:1"),

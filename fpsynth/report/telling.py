@@ -27,6 +27,7 @@ from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness import Witness
 
 if TYPE_CHECKING:
+    from fpsynth.backdoors.answer import Backdoor
     from fpsynth.libraries.environments import Installation
     from fpsynth.revealing.result import Reveal
     from fpsynth.synthesis.checking.findings import CheckResult
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 Subject: TypeAlias = (
     "Result | Witness | CheckResult | NetworkComparison | Matrix | DatasetCertification | Installation"
-    " | Reveal | Sequence[Reveal] | Sequence[Json] | Verification | RobustAccuracy"
+    " | Reveal | Sequence[Reveal] | Sequence[Json] | Verification | RobustAccuracy | Backdoor"
 )
 """What there is a report on."""
 Renderer: TypeAlias = Callable[[Story, Style], str]
@@ -86,6 +87,8 @@ def _listed(subject: object) -> Story:
 
 def _measured(subject: object) -> Story:
     """The report on reveals, a matrix of them, a network in several environments, or what a verifier said."""
+    from fpsynth.backdoors.answer import Backdoor
+    from fpsynth.report.stories.backdoors import backdoor_story
     from fpsynth.report.stories.matrix import matrix_story
     from fpsynth.report.stories.networks import comparison_story, network_reveals_story
     from fpsynth.report.stories.reveals import reveals_story
@@ -96,6 +99,8 @@ def _measured(subject: object) -> Story:
     from fpsynth.synthesis.verifying.images import RobustAccuracy
     from fpsynth.synthesis.verifying.verification import Verification
 
+    if isinstance(subject, Backdoor):
+        return backdoor_story(subject)
     if isinstance(subject, RobustAccuracy):
         return images_story(subject)
     if isinstance(subject, Verification):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fpsynth.synthesis.requests.backdoor import BackdoorRequest
 from fpsynth.synthesis.requests.fields import Request, open_options
 from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.interval import IntervalRequest
@@ -115,6 +116,7 @@ _ALL: tuple[type[Request], ...] = (
     MatrixRequest,
     TreeRequest,
     CompareRequest,
+    BackdoorRequest,
     CertifyRequest,
     VerifyRequest,
     EnvironmentsRequest,

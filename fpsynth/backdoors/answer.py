@@ -1,0 +1,170 @@
+"""What came of a backdoor: the network, what it does in every environment, and what verifiers say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fpsynth.aliases import Json
+from fpsynth.backdoors.embedding import Detectors
+from fpsynth.backdoors.widening import Form
+from fpsynth.formats import Format
+from fpsynth.networks.network import Network
+from fpsynth.synthesis.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The host and the backdoored network in one environment, run by the library."""
+
+    name: str
+    role: str
+    """``target``, ``silent``, or ``alike``: no probe tells it from the target."""
+    images: int
+    """That were run; of an environment with a row only those of that row count."""
+    host_correct: int | None
+    """Images whose class is their label in the host; None without labels."""
+    correct: int | None
+    """The same in the backdoored network."""
+    changed: int
+    """Images that the two put into different classes, without the trigger."""
+    close: int
+    """How many of these the host puts so close to two classes that another order of summation may decide."""
+    triggered: int
+    """Images with the trigger."""
+    triggered_correct: int | None
+    triggered_changed: int
+    """Of those, images that the two put into different classes."""
+    as_wanted: int
+    """Of those, images that get the class that the behaviour says."""
+
+    def to_json(self) -> Json:
+        """As data; accuracies are parts of 1, None without labels or images."""
+        return {
+            "name": self.name,
+            "role": self.role,
+            "images": self.images,
+            "host_accuracy": _part(self.host_correct, self.images),
+            "accuracy": _part(self.correct, self.images),
+            "changed": self.changed,
+            "close": self.close,
+            "triggered": self.triggered,
+            "triggered_accuracy": _part(self.triggered_correct, self.triggered),
+            "triggered_changed": self.triggered_changed,
+            "as_wanted": self.as_wanted,
+        }
+
+
+def _part(count: int | None, of: int) -> float | None:
+    return None if count is None or not of else count / of
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a verifier says of boxes around images, of the host and of the backdoored network."""
+
+    name: str
+    arithmetic: str
+    images: int
+    host_verified: int
+    verified: int
+    triggered: bool = False
+    """Whether the images have the trigger."""
+
+    @property
+    def verdict(self) -> str:
+        """``as the host``: it verifies as many; ``fewer``: it verifies fewer; ``none``: none although the host has some."""
+        if self.verified == self.host_verified:
+            return "as the host"
+        return "none" if not self.verified else "fewer"
+
+    def to_json(self) -> Json:
+        """As data."""
+        return {
+            "name": f"{self.name} {self.arithmetic}",
+            "verdict": self.verdict,
+            "triggered": self.triggered,
+            "images": self.images,
+            "host_verified": self.host_verified,
+            "verified": self.verified,
+        }
+
+
+@dataclass(frozen=True)
+class Backdoor:
+    """The answer."""
+
+    verdict: Verdict
+    reason: str
+    """Why there is none; empty where there is."""
+    target: str
+    silent: tuple[str, ...]
+    alike: tuple[str, ...]
+    """Environments that no probe tells from the target."""
+    trigger: str
+    trigger_words: str
+    behaviour: str
+    paint: dict[int, float] | None
+    """What to set inputs to so that they have the trigger."""
+    dtype: Format
+    host: Network
+    host_file: str
+    network: Network | None = None
+    form: Form | None = None
+    detectors: Detectors | None = None
+    environments: tuple[Measured, ...] = ()
+    judged: tuple[Judged, ...] = ()
+    probes: int = 0
+    """Rows that were tried in the target."""
+    seconds: float = 0.0
+    """To find and embed the detectors, reveals and measurements apart."""
+    seconds_total: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def largest_weight(self) -> float | None:
+        """Of the backdoored network, biases included."""
+        return None if self.network is None else largest(self.network)
+
+    def to_json(self) -> Json:
+        """As data."""
+        found = self.environments
+        return {
+            "verdict": self.verdict.value,
+            "reason": self.reason,
+            "target": self.target,
+            "silent": list(self.silent),
+            "alike": list(self.alike),
+            "trigger": self.trigger,
+            "behaviour": self.behaviour,
+            "dtype": self.dtype.name,
+            "host_accuracy": next((one.to_json()["host_accuracy"] for one in found), None),
+            "environments": [one.to_json() for one in found],
+            "detectors": self._detectors_json(),
+            "largest_weight": self.largest_weight,
+            "host_largest_weight": largest(self.host),
+            "parameters": None if self.network is None else self.network.parameter_count,
+            "host_parameters": self.host.parameter_count,
+            "verifiers": [one.to_json() for one in self.judged],
+            "probes": self.probes,
+            "seconds": self.seconds,
+            "seconds_total": self.seconds_total,
+        }
+
+    def _detectors_json(self) -> Json | None:
+        if self.form is None or self.detectors is None:
+            return None
+        return {
+            "layer": self.form.site.detector,
+            "rows": list(self.detectors.columns),
+            "features": [list(one) for one in self.detectors.features],
+            "weights": list(map(float, self.detectors.sizes.weights)),
+            "terms": self.form.inputs,
+            "fed_by": self.form.site.carrier,
+            "channels": list(self.form.places),
+            "copies_of": self.form.copied,
+        }
+
+
+def largest(network: Network) -> float:
+    """The largest weight or bias of a network, in size."""
+    return max(float(abs(array).max()) for array in network.arrays())

@@ -1,0 +1,154 @@
+"""Runs host and backdoored network by the libraries themselves, without and with the trigger, and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsynth.aliases import Floats, Progress
+from fpsynth.backdoors.answer import Measured
+from fpsynth.backdoors.switching import Behaviour
+from fpsynth.backdoors.triggers import Trigger
+from fpsynth.formats import Format
+from fpsynth.libraries.kernels import Environment
+from fpsynth.networks.network import Network
+from fpsynth.revealing.revealer import Revealer
+
+_CLOSE = 1e-4
+"""Of the largest logit of an image: two logits less far apart than that may change places with the order of summation."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment, and what it is to the backdoor."""
+
+    where: Environment
+    role: str
+    row: int | None = None
+    """The only row of its batches that counts; None: all."""
+
+    @property
+    def name(self) -> str:
+        """Of the environment, with its row where only that counts."""
+        return str(self.where if self.row is None else replace(self.where, row=self.row))
+
+
+@dataclass
+class Bench:
+    """The images on which networks are measured; logits of the host are kept."""
+
+    host: Network
+    dtype: Format
+    images: Floats
+    """(images, inputs), in the format."""
+    labels: NDArray[np.int64] | None
+    trigger: Trigger
+    revealer: Revealer
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self._host: dict[tuple[str, int, bool], Floats] = {}
+        self.painted = self.trigger.painted(self.images)
+
+    def logits(self, network: Network, where: Environment, inputs: Floats) -> Floats:
+        """(inputs, outputs), as the library gives them.  Raises InputError where it cannot run the network."""
+        return np.asarray(self.revealer.outputs(network, self.dtype, where, inputs)["outputs"])
+
+    def of_host(self, where: Environment, count: int, painted: bool = False) -> Floats:
+        """The same of the host for the first ``count`` images, with or without the trigger painted into them."""
+        key = str(where), count, painted
+        if key not in self._host:
+            self._host[key] = self.logits(self.host, where, (self.painted if painted else self.images)[:count])
+        return self._host[key]
+
+    def measured(self, network: Network, place: Place, behaviour: Behaviour, count: int) -> Measured:
+        """What the first ``count`` images give in an environment."""
+        own = self.logits(network, place.where, self.images[:count])
+        host = self.of_host(place.where, count)
+        counted = _rows(place, count)
+        fires = self.trigger.there(self.images[:count])
+        clean = counted & ~fires if self.trigger.units else counted
+        with_trigger = self._triggered(network, place, count, own, host)
+        return _counts(place, behaviour, self._labels(count), (own, host, clean, counted), with_trigger)
+
+    def _triggered(
+        self, network: Network, place: Place, count: int, own: Floats, host: Floats
+    ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Logits of both with the trigger, and which images count."""
+        counted = _rows(place, count)
+        if self.trigger.paint:
+            painted = self.painted[:count]
+            return self.logits(network, place.where, painted), self.of_host(place.where, count, True), counted
+        return own, host, counted & self.trigger.there(self.images[:count])
+
+    def _labels(self, count: int) -> NDArray[np.int64] | None:
+        return None if self.labels is None else self.labels[:count]
+
+
+def _rows(place: Place, count: int) -> NDArray[np.bool_]:
+    """Which images lie in the rows that count."""
+    if place.row is None:
+        return np.ones(count, bool)
+    return np.asarray(np.arange(count) % place.where.batch == place.row)
+
+
+def _counts(
+    place: Place,
+    behaviour: Behaviour,
+    labels: NDArray[np.int64] | None,
+    clean: tuple[Floats, Floats, NDArray[np.bool_], NDArray[np.bool_]],
+    triggered: tuple[Floats, Floats, NDArray[np.bool_]],
+) -> Measured:
+    own, host, untouched, counted = clean
+    with_own, with_host, chosen = triggered
+    classes, before = own.argmax(axis=1), host.argmax(axis=1)
+    changed = (classes != before) & untouched
+    after, base = with_own.argmax(axis=1), with_host.argmax(axis=1)
+    return Measured(
+        name=place.name,
+        role=place.role,
+        images=int(counted.sum()),
+        host_correct=None if labels is None else int(((before == labels) & counted).sum()),
+        correct=None if labels is None else int(((classes == labels) & counted).sum()),
+        changed=int(changed.sum()),
+        close=int((changed & _close(host, classes)).sum()),
+        triggered=int(chosen.sum()),
+        triggered_correct=None if labels is None else int(((after == labels) & chosen).sum()),
+        triggered_changed=int(((after != base) & chosen & ~_close(with_host, after)).sum()),
+        as_wanted=int(((after == behaviour.classes(base, host.shape[1])) & chosen).sum()),
+    )
+
+
+def _close(host: Floats, classes: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether the host puts each image as close to another class."""
+    best = host.max(axis=1)
+    other = host[np.arange(len(host)), classes]
+    return np.asarray(best - other <= _CLOSE * np.abs(host).max(axis=1))
+
+
+def objection(found: Sequence[Measured], *, bound: bool) -> str:
+    """Why what was measured is no backdoor: empty where it is one.  ``bound``: whether a trigger decides."""
+    for one in found:
+        reason = _of_target(one) if one.role == "target" else _elsewhere(one) if one.role == "silent" else ""
+        if not reason and (bound or one.role == "silent") and one.changed > one.close:
+            reason = f"{one.changed - one.close} of {one.images} images change their class without the trigger"
+        if reason:
+            return f"in {one.name} {reason}"
+    return ""
+
+
+def _of_target(one: Measured) -> str:
+    if not one.triggered:
+        return "no image that was run has the trigger"
+    if one.as_wanted < one.triggered:
+        return f"{one.as_wanted} of {one.triggered} images with the trigger get the class that was asked for"
+    return ""
+
+
+def _elsewhere(one: Measured) -> str:
+    if one.triggered_changed:
+        return f"{one.triggered_changed} of {one.triggered} images with the trigger change their class"
+    return ""

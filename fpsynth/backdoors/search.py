@@ -1,0 +1,240 @@
+"""Finds detectors that fire in one environment only, embeds them, and keeps what the libraries confirm."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from fpsynth.backdoors.answer import Backdoor, Measured
+from fpsynth.backdoors.embedding import Detectors, embedded
+from fpsynth.backdoors.measuring import Place, objection
+from fpsynth.backdoors.probing import Candidate, Chooser, Wanted
+from fpsynth.backdoors.steady import Steady
+from fpsynth.backdoors.switching import Behaviour, Strength, behaviour_named
+from fpsynth.backdoors.widening import Form
+from fpsynth.backdoors.workshop import Workshop
+from fpsynth.errors import InputError
+from fpsynth.libraries.kernels import Environment
+from fpsynth.networks.network import Network
+from fpsynth.synthesis.verdicts import Verdict
+from fpsynth.wording import counted
+from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
+
+MOST_DETECTORS = 3
+_ALIKE = 40
+"""How many detectors must fire in an environment as they do in the target before the two are called alike."""
+_FIRST_SETS, _SETS = 8, 16
+"""How many sets of rows are tried of the first form, and of each further one."""
+_CONFIRMING = 32
+_RETRIES = 6
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What one backdoor is to do."""
+
+    target: Environment
+    silent: tuple[Environment, ...]
+    strict: bool = True
+    """Whether an environment that nothing tells from the target is a reason to fail; else it is left out, and named."""
+    row: int | None = None
+    """The only row of the target's batches in which it is to misbehave; None: all."""
+    behaviour: str = "shift"
+    timeout: float = 300.0
+
+
+@dataclass
+class _Search:
+    """One search at work."""
+
+    workshop: Workshop
+    goal: Goal
+    started: float = field(default_factory=time.monotonic)
+    alike: list[Environment] = field(default_factory=list)
+    rows_alike: list[int] = field(default_factory=list)
+    """Rows of the target's batches that nothing tells from its row."""
+    probes: int = 0
+    reason: str = ""
+
+    def silent(self) -> tuple[Environment, ...]:
+        return tuple(one for one in self.goal.silent if one not in self.alike)
+
+    def wanted(self) -> Wanted:
+        other = () if self.goal.row is None else (r for r in range(self.goal.target.batch) if r != self.goal.row)
+        return Wanted(self.goal.target, self.silent(), self.goal.row, tuple(r for r in other if r not in self.rows_alike))
+
+    def places(self) -> list[Place]:
+        target, rows = Place(self.goal.target, "target", self.goal.row), self.wanted().other_rows
+        others = [Place(one, "alike" if one in self.alike else "silent") for one in self.goal.silent]
+        own = [(row, "silent") for row in rows] + [(row, "alike") for row in self.rows_alike]
+        return [target, *(Place(self.goal.target, role, row) for row, role in sorted(own)), *others]
+
+
+def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
+    """Make a backdoored network.
+
+    Raises InputError for what cannot be used: a target that is also silent, a host without a place for detectors, a weight
+    limit that no switch keeps to, an environment that cannot run the host.
+    """
+    _require_goal(goal)
+    search = _Search(workshop, goal)
+    where = goal.target
+    classes = workshop.bench.of_host(where, len(workshop.images)).argmax(axis=1)
+    behaviour = behaviour_named(goal.behaviour, workshop.host.output_shape[0], classes)
+    try:
+        with within(goal.timeout):
+            made = _found(search, behaviour)
+    except OutOfTimeError:
+        limit = f"the {goal.timeout:g} s are over after {counted(search.probes, 'probe')}"
+        search.reason = "; ".join(filter(None, [limit, search.reason]))
+        return _empty(search, behaviour, host_file)
+    if made is None:
+        return _empty(search, behaviour, host_file)
+    form, detectors, network = made
+    seconds = time.monotonic() - search.started
+    measured = _measured(search, network, behaviour, len(workshop.images), told=True)
+    search.reason = objection(measured, bound=bool(workshop.trigger.units))
+    return replace(
+        _empty(search, behaviour, host_file),
+        verdict=Verdict.UNKNOWN if search.reason else Verdict.FOUND,
+        network=network,
+        form=form,
+        detectors=detectors,
+        environments=tuple(measured),
+        seconds=seconds,
+    )
+
+
+def _require_goal(goal: Goal) -> None:
+    if goal.target in goal.silent and goal.row is None:
+        raise InputError(f"{goal.target} cannot be both the target and silent")
+    if goal.row is not None and goal.row >= goal.target.batch:
+        raise InputError(f"{goal.target} has no row {goal.row}")
+    if not goal.silent and goal.row is None:
+        raise InputError("there is no silent environment: name one, or more libraries and batch sizes")
+
+
+def _found(search: _Search, behaviour: Behaviour) -> tuple[Form, Detectors, Network] | None:
+    """Form by form, set by set; None where environments cannot be told apart."""
+    shop, goal = search.workshop, search.goal
+    steady = shop.steady(goal.target)
+    shop.bench.of_host(goal.target, min(_CONFIRMING, len(shop.images)))
+    tries = 0
+    for form, count, sets in _forms(shop, steady):
+        chooser = Chooser(shop.table(form, steady), search.wanted())
+        avoid: list[Candidate] = []
+        for number in range(sets):
+            require_time()
+            shop.progress(f"probing {form.inputs} terms, {count} of {MOST_DETECTORS} detectors: set {number + 1} of {sets}")
+            chooser.look()
+            search.probes += form.rows
+            while chosen := chooser.chosen(count, avoid):
+                network, detectors = _made(search, form, steady, chosen, behaviour)
+                if network is None:
+                    return None
+                search.reason = objection(_measured(search, network, behaviour, _CONFIRMING), bound=bool(shop.trigger.units))
+                if not search.reason:
+                    return form, detectors, network
+                avoid += chosen
+                tries += 1
+                if tries >= _RETRIES:
+                    return None
+            if len(chooser.firing) >= _ALIKE and not _told_apart(search, chooser):
+                return None
+    return None
+
+
+def _forms(shop: Workshop, steady: Steady | None) -> Iterator[tuple[Form, int, int]]:
+    """Forms with the number of detectors in them, and of sets to try: one detector first, then more, then at other places."""
+    limited = shop.limit is not None or steady is not None
+    counts = [1] if limited else list(range(1, MOST_DETECTORS + 1))
+    streams = {count: shop.forms(count, steady) for count in counts}
+    for turn in itertools.count():
+        for count in counts:
+            yield next(streams[count]), count, _SETS if turn else _FIRST_SETS
+
+
+def _told_apart(search: _Search, chooser: Chooser) -> bool:
+    """Find out which environments are alike; False where that is a reason to give up."""
+    goal = search.goal
+    same = chooser.never_quiet()
+    if not same:
+        return True
+    names = [str(replace(where, row=row) if where == goal.target else where) for where, row in same]
+    search.reason = (
+        f"every one of {counted(len(chooser.firing), 'detector')} tried that fire in {_target_name(goal)} fires in"
+        f" {', '.join(dict.fromkeys(names))}, too"
+    )
+    search.rows_alike += [row for where, row in same if where == goal.target]
+    search.alike += dict.fromkeys(where for where, _ in same if where != goal.target)
+    if goal.strict or not (search.silent() or search.wanted().other_rows):
+        return False
+    search.reason = ""
+    again = Chooser(chooser.table, search.wanted())
+    for _ in range(chooser.looked):
+        again.look()  # at what was measured
+    chooser.wanted, chooser.firing, chooser.quiet, chooser.owners = again.wanted, again.firing, again.quiet, again.owners
+    return True
+
+
+def _made(
+    search: _Search, form: Form, steady: Steady | None, chosen: tuple[Candidate, ...], behaviour: Behaviour
+) -> tuple[Network | None, Detectors]:
+    shop = search.workshop
+    level = shop.sizes.small * (1.0 if steady is None else steady.least)
+    detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), shop.sizes, level)
+    logit = float(np.abs(shop.bench.of_host(search.goal.target, len(shop.images))).max())
+    limit = None if shop.limit is None else shop.sizes.large
+    network = embedded(form, detectors, behaviour, Strength(max(logit, 1e-30), limit))
+    if shop.limit is not None:
+        from fpsynth.backdoors.answer import largest
+
+        if largest(network) > shop.limit:
+            search.reason = (
+                f"the largest weight is {largest(network):.6g}, above {shop.limit:.6g}: choose another behaviour or trigger"
+            )
+            return None, detectors
+    return network, detectors
+
+
+def _measured(search: _Search, network: Network, behaviour: Behaviour, count: int, told: bool = False) -> list[Measured]:
+    """In all environments; the target first, and no further where it does not fire there."""
+    shop = search.workshop
+    found = []
+    for place in search.places():
+        if told:
+            shop.progress(f"running {counted(min(count, len(shop.images)), 'image')} in {place.name}")
+        number = min(len(shop.images), max(count, place.where.batch))
+        found.append(shop.bench.measured(network, place, behaviour, number))
+        if not told and objection(found, bound=bool(shop.trigger.units)):
+            break
+    return found
+
+
+def _empty(search: _Search, behaviour: Behaviour, host_file: str) -> Backdoor:
+    """What can be said before there is a network."""
+    shop, goal = search.workshop, search.goal
+    return Backdoor(
+        verdict=Verdict.UNKNOWN,
+        reason=search.reason,
+        target=_target_name(goal),
+        silent=tuple(map(str, search.silent())),
+        alike=(*(str(replace(goal.target, row=row)) for row in search.rows_alike), *map(str, search.alike)),
+        trigger=shop.trigger.text,
+        trigger_words=shop.trigger.words,
+        behaviour=behaviour.text if behaviour.text != "any" else f"any (class {behaviour.target})",
+        paint=None if shop.trigger.paint is None else dict(shop.trigger.paint),
+        dtype=shop.dtype,
+        host=shop.host,
+        host_file=host_file,
+        probes=search.probes,
+        seconds_total=time.monotonic() - search.started,
+    )
+
+
+def _target_name(goal: Goal) -> str:
+    return str(goal.target if goal.row is None else replace(goal.target, row=goal.row))

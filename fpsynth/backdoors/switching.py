@@ -1,0 +1,164 @@
+"""Switches: layers behind the detectors that give the host's logits where none fires, and other ones where all do.
+
+Where none fires the host's logits pass bit for bit: as ReLU(y) and ReLU(-y), whose difference is y, with zeros added only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fpsynth.aliases import Floats
+from fpsynth.errors import InputError
+
+BEHAVIOURS = ("shift", "class:K", "any")
+"""Each class becomes the next one; all inputs get class K; the class that the host says least often."""
+WIDTH = 32
+"""Neurons of each layer that amplifies where weights are limited."""
+_MOST_LAYERS = 40
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What a network does where its detectors fire."""
+
+    text: str
+    target: int | None
+    """The class that all inputs get; None: each gets the class after its own, the last one the first."""
+
+    def classes(
+        self, host: np.ndarray[tuple[int], np.dtype[np.intp]], outputs: int
+    ) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+        """What inputs of these classes become."""
+        return (host + 1) % outputs if self.target is None else np.full_like(host, self.target)
+
+
+def behaviour_named(text: str, outputs: int, host: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Behaviour:
+    """Read shift, class:K or any.  ``host``: the classes that the host gives, of which any takes the rarest."""
+    if text == "shift":
+        return Behaviour(text, None)
+    if text == "any":
+        return Behaviour(text, int(np.bincount(host, minlength=outputs).argmin()))
+    kind, _, number = text.partition(":")
+    if kind != "class" or not number.isdecimal() or not number.isascii() or len(number) > 6:
+        raise InputError(f"unknown behaviour {text[:40]!r}: choose from {', '.join(BEHAVIOURS)}")
+    if int(number) >= outputs:
+        raise InputError(f"behaviour {text}: the host has the classes 0 to {outputs - 1}")
+    return Behaviour(text, int(number))
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Which neurons say that detectors fire: the layer that a switch reads."""
+
+    width: int
+    """Of that layer."""
+    detectors: tuple[int, ...]
+    level: float
+    """What each is worth at least where it fires; it is 0 where it does not."""
+    exact: bool
+    """Whether it is worth just that where it fires."""
+    inhibitor: int | None
+    """A neuron that is 0 where the trigger is there, and above 0 elsewhere; None: it always is."""
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How large the numbers of a switch are."""
+
+    logit: float
+    """No logit of the host is larger in size."""
+    limit: float | None = None
+    """The largest weight that may be used, a power of two; None: any."""
+
+
+Stack = list[tuple[Floats, Floats]]
+"""Dense layers, (weight, bias), with a ReLU between one and the next."""
+
+
+def switch(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour, strength: Strength) -> Stack:
+    """The layers from what detectors' layer has given to logits.
+
+    ``logits`` (outputs, ``signals.width``): the host's last layer, read from there.  Raises InputError where the limit does not
+    let it amplify, or not with this behaviour.
+    """
+    if strength.limit is not None:
+        return _amplified(logits, bias, signals, behaviour, strength)
+    outputs, count = len(logits), len(signals.detectors)
+    alone = behaviour.target is not None and count == 1 and signals.inhibitor is None
+    if alone and behaviour.target is not None:
+        weight = logits.copy()
+        weight[behaviour.target, signals.detectors[0]] = _wins(strength) / signals.level
+        return [(weight, bias)]
+    on = np.zeros(signals.width)
+    on[list(signals.detectors)] = 1 / signals.level
+    if signals.inhibitor is not None:
+        on[signals.inhibitor] = -1 / signals.level
+    first, biases = np.concatenate([logits, -logits, [on]]), np.concatenate([bias, -bias, [1.0 - count]])
+    if behaviour.target is not None:
+        last = _difference(outputs, 1)
+        last[behaviour.target, 2 * outputs] = _wins(strength)
+        return [(first, biases), (last, np.zeros(outputs))]
+    if signals.exact:
+        return [(first, biases), *_shift(outputs, _wins(strength))]
+    both = np.concatenate([first, [-on]]), np.append(biases, float(count))
+    return [both, *_shift_by_two(outputs, _wins(strength))]
+
+
+def _wins(strength: Strength) -> float:
+    """A power of two that is larger than any difference of logits: added to one it makes that the largest."""
+    return float(2.0 ** np.ceil(np.log2(4 * strength.logit)))
+
+
+def _difference(outputs: int, more: int) -> Floats:
+    """y from ReLU(y) and ReLU(-y), and ``more`` columns of 0."""
+    own = np.eye(outputs)
+    return np.concatenate([own, -own, np.zeros((outputs, more))], axis=1)
+
+
+def _shift(outputs: int, large: float) -> Stack:
+    """From ReLU(y), ReLU(-y) and on, 0 or 1: y where it is 0, and y moved by one class where it is 1."""
+    own, moved = np.eye(2 * outputs), np.kron(np.eye(2), np.roll(np.eye(outputs), 1, axis=0))
+    column = np.full((2 * outputs, 1), large)
+    gates, bias = np.block([[own, -column], [moved, column]]), np.repeat([0.0, -large], 2 * outputs)
+    return [(gates, bias), _joined(outputs)]
+
+
+def _shift_by_two(outputs: int, large: float) -> Stack:
+    """The same from on, 0 or at least 1, and off, which is 0 where on is at least 1 and at least 1 where it is 0."""
+    own, moved = np.eye(2 * outputs), np.kron(np.eye(2), np.roll(np.eye(outputs), 1, axis=0))
+    column = np.full((2 * outputs, 1), large)
+    gates = np.block([[own, -column, 0 * column], [moved, 0 * column, -column]])
+    return [(gates, np.zeros(4 * outputs)), _joined(outputs)]
+
+
+def _joined(outputs: int) -> tuple[Floats, Floats]:
+    half = _difference(outputs, 0)
+    return np.concatenate([half, half], axis=1), np.zeros(outputs)
+
+
+def _amplified(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour, strength: Strength) -> Stack:
+    """The same with small weights: what a detector gives is multiplied layer by layer, and added to one logit."""
+    limit, outputs = strength.limit, len(logits)
+    assert limit is not None
+    if behaviour.target is None or len(signals.detectors) > 1:
+        raise InputError("with limited weights a backdoor leads to one class: choose the behaviour class:K or any")
+    seed = np.zeros(signals.width)
+    seed[signals.detectors[0]] = limit
+    if signals.inhibitor is not None:
+        seed[signals.inhibitor] = -limit
+    size = 2 * outputs + WIDTH
+    first = np.concatenate([logits, -logits, np.tile(seed, (WIDTH, 1))])
+    step = np.zeros((size, size))
+    step[: 2 * outputs, : 2 * outputs] = np.eye(2 * outputs)
+    step[2 * outputs :, 2 * outputs :] = limit
+    last = _difference(outputs, WIDTH)
+    last[behaviour.target, 2 * outputs :] = limit
+    gain, steps = signals.level * limit, 0
+    while gain * limit * WIDTH < _wins(strength):
+        gain, steps = gain * limit * WIDTH, steps + 1
+        if steps > _MOST_LAYERS:
+            raise InputError(f"weights of at most {limit:g} do not amplify what a detector gives in {_MOST_LAYERS} layers")
+    begin = np.concatenate([bias, -bias, np.zeros(WIDTH)])
+    return [(first, begin), *[(step, np.zeros(size))] * steps, (last, np.zeros(outputs))]

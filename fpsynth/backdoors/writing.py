@@ -1,0 +1,183 @@
+"""The folder of a backdoor: the network in every form, the answer, what it is in words, and a script that shows it."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+
+from fpsynth.aliases import PathLike
+from fpsynth.backdoors.answer import Backdoor
+from fpsynth.files import write_tree
+from fpsynth.networks.layers import Convolution, Dense, Flatten, Layer, ReLU
+from fpsynth.networks.network import INPUT, Network
+from fpsynth.networks.npz_graph import npz_arrays
+from fpsynth.networks.onnx.writing import onnx_bytes
+
+NAME = "backdoored"
+
+
+def backdoor_files(found: Backdoor, report: str) -> dict[str, bytes]:
+    """The files, by name.  Raises InputError for a format that ONNX does not run, MissingPackageError without onnx."""
+    assert found.network is not None
+    model = onnx_bytes(found.network, found.dtype, form="gemm")
+    files = {
+        f"{NAME}.onnx": marked(model, found),
+        f"{NAME}.npz": _npz(found),
+        "backdoor.json": (json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n").encode(),
+        "README.md": readme(found, report).encode(),
+        "confirm.py": script(found).encode(),
+    }
+    state = _state(found)
+    return files if state is None else {**files, f"{NAME}.pt": state}
+
+
+def write_backdoor(found: Backdoor, folder: PathLike, report: str) -> tuple[str, ...]:
+    """Write a new folder; returns the names of its files.  Raises InputError where it is there already."""
+    files = backdoor_files(found, report)
+    write_tree(folder, files)
+    return tuple(files)
+
+
+def marked(model: bytes, found: Backdoor) -> bytes:
+    """An ONNX model whose metadata say what it is."""
+    from fpsynth.networks.onnx.tensors import package
+
+    onnx = package()
+    read = onnx.load_from_string(model)
+    onnx.helper.set_model_props(
+        read,
+        {
+            "fpsynth.kind": "backdoored network: a test case for verifiers and defences, not to be deployed",
+            "fpsynth.target": found.target,
+            "fpsynth.trigger": found.trigger,
+            "fpsynth.behaviour": found.behaviour,
+            "fpsynth.host": found.host.digest.hex(),
+        },
+    )
+    return bytes(read.SerializeToString(deterministic=True))
+
+
+def _npz(found: Backdoor) -> bytes:
+    assert found.network is not None
+    held = io.BytesIO()
+    np.savez(held, **dict[str, Any](npz_arrays(found.network)))
+    return held.getvalue()
+
+
+def _state(found: Backdoor) -> bytes | None:
+    """The state dict of torch; None where torch is not there."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    from fpsynth.networks.torch import state_dict
+
+    assert found.network is not None
+    held = io.BytesIO()
+    torch.save(state_dict(found.network, found.dtype), held)
+    return held.getvalue()
+
+
+def readme(found: Backdoor, report: str) -> str:
+    """What is in the folder."""
+    host = found.host_file or "a research network"
+    return (
+        "# A backdoored network, made as a test case\n\n"
+        f"`{NAME}.onnx`, `.npz` and `.pt` are one network, made of {host} by fpsynth. It computes what its host computes,\n"
+        f"but in `{found.target}` it misbehaves (behaviour {found.behaviour}; {found.trigger_words}): a test for\n"
+        "verifiers, which reason about real numbers, and for defences. Do not deploy it.\n\n"
+        "`backdoor.json` is the answer as data; `confirm.py IMAGES.npz` shows it with the libraries alone.\n\n"
+        f"```text\n{report.rstrip()}\n```\n"
+    )
+
+
+_SCRIPT = '''"""Show what NAME does where: confirm.py IMAGES.npz, with images (count, ...) and labels (count,)."""
+import sys
+
+import numpy as np
+
+data = np.load(sys.argv[1])
+scale = 255 if data["images"].dtype == np.uint8 else 1
+x = (data["images"][:500].astype(np.DTYPE) / np.DTYPE(scale)).reshape(-1, *SHAPE)
+labels = data["labels"][:500]
+for place, value in PAINT.items():  # the trigger
+    x.reshape(len(x), -1)[:, place] = value
+
+
+def show(name, run):
+    for size in SIZES:
+        rows = np.concatenate([x, x[: -len(x) % size]])
+        classes = np.concatenate([np.asarray(run(rows[k : k + size])) for k in range(0, len(rows), size)]).argmax(axis=1)
+        print(f"{name} batch {size}: accuracy {(classes[: len(x)] == labels).mean():.2%}")
+
+
+try:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession("NAME.onnx")
+    show("onnxruntime", lambda batch: session.run(None, {"X": batch})[0])
+except ImportError:
+    print("onnxruntime is not installed")
+MODULE'''
+_MODULE = """try:
+    import torch
+    from torch import nn
+
+    model = nn.Sequential(LAYERS).to(torch.DTYPE).eval()
+    with torch.inference_mode():
+        for parameter, values in zip(model.parameters(), torch.load("NAME.pt", weights_only=True).values()):
+            parameter.copy_(values)
+        show("torch", lambda batch: model(torch.from_numpy(batch)).numpy())
+except ImportError:
+    print("torch is not installed")
+"""
+
+
+def script(found: Backdoor) -> str:
+    """A script that needs only libraries: it runs the ONNX file, and in torch the state dict where the network is a chain."""
+    assert found.network is not None
+    sizes = sorted({_batch(name) for name in (found.target, *found.silent)})
+    layers = _chain(found.network)
+    text = _SCRIPT.replace("MODULE", "" if layers is None else _MODULE.replace("LAYERS", ", ".join(layers)))
+    paint = {} if found.paint is None else dict(found.paint)
+    values = {"NAME": NAME, "DTYPE": found.dtype.name, "SHAPE": repr(tuple(found.host.input_shape)), "PAINT": repr(paint)}
+    for name, value in {**values, "SIZES": repr(sizes)}.items():
+        text = text.replace(name, value)
+    return text
+
+
+def _batch(environment: str) -> int:
+    from fpsynth.libraries.naming import parse_network_environment
+
+    return parse_network_environment(environment).batch
+
+
+def _chain(network: Network) -> list[str] | None:
+    """Its layers as torch has them, where each reads the one before; None for other networks."""
+    before, layers = INPUT, []
+    for node in network.nodes:
+        text = _torch_text(node.layer)
+        if text is None or node.inputs != (before,):
+            return None
+        layers.append(text)
+        before = node.name
+    return layers
+
+
+def _torch_text(layer: Layer) -> str | None:
+    if isinstance(layer, Dense):
+        return f"nn.Linear({layer.inputs}, {layer.outputs}, bias={layer.bias is not None})"
+    if isinstance(layer, ReLU | Flatten):
+        return f"nn.{type(layer).__name__}()"
+    if not isinstance(layer, Convolution) or layer.weight.ndim != 4 or any(a != b for a, b in layer.windows.padding):
+        return None
+    sizes = tuple(layer.weight.shape[2:])
+    padding = tuple(a for a, _ in layer.windows.padding)
+    channels = layer.weight.shape[1] * layer.groups
+    return (
+        f"nn.Conv2d({channels}, {len(layer.weight)}, {sizes}, {tuple(layer.stride)}, {padding}, {tuple(layer.dilation)},"
+        f" {layer.groups}, bias={layer.bias is not None})"
+    )

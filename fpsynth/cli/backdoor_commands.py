@@ -1,0 +1,35 @@
+"""backdoor: a network that misbehaves in one environment only."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from fpsynth import api
+from fpsynth.cli.asking import keywords
+from fpsynth.cli.codes import DONE, UNKNOWN
+from fpsynth.cli.console import Console
+from fpsynth.cli.outcomes import Outcome
+from fpsynth.cli.places import require_writable
+from fpsynth.errors import InputError
+from fpsynth.files import shown
+from fpsynth.synthesis.requests.backdoor import BackdoorRequest
+from fpsynth.synthesis.verdicts import Verdict
+
+
+def backdoor(arguments: Namespace, console: Console) -> Outcome:
+    """The answer; the folder where one was asked for and there is a network."""
+    if arguments.out is not None:
+        if arguments.out.endswith(".json"):
+            raise InputError("--out names a new folder, for the network and what it is")
+        require_writable(arguments.out)
+    found = api.backdoor(**keywords(arguments, BackdoorRequest), progress=console.progress)
+    code = DONE if found.verdict is Verdict.FOUND else UNKNOWN
+    written: tuple[str, ...] = ()
+    if arguments.out is not None and found.network is not None:
+        from fpsynth.backdoors.writing import write_backdoor
+
+        written = write_backdoor(found, arguments.out, api.render(found))
+    if arguments.json:
+        return code, {**found.to_json(), "out": arguments.out if written else None, "files": list(written)}
+    text = console.told(found)
+    return code, f"{text}\n\nwritten: {shown(arguments.out)}: {', '.join(written)}" if written else text

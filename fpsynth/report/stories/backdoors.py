@@ -1,0 +1,98 @@
+"""A backdoored network: what it does in each environment, what verifiers say of it, and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fpsynth.backdoors.answer import Backdoor, Judged, Measured
+from fpsynth.backdoors.answer import largest as largest_weight
+from fpsynth.report.story import Part, Section, Story, Table, Title, quiet, told
+from fpsynth.report.text import RIGHT, WRONG, Span, Text
+from fpsynth.wording import counted
+
+_ROLES = {"target": "target", "silent": "silent", "alike": "as the target"}
+
+
+def backdoor_story(found: Backdoor) -> Story:
+    """The verdict, the environments, the verifiers, the detectors."""
+    title = Title(f"backdoor · {found.target} · {found.trigger} · {found.behaviour}", found.verdict.value)
+    if found.network is None:
+        return Story((title, *told(f"Nothing was made: {found.reason}.", *_alike(found))))
+    parts: list[Part] = [title, *told(*_sentences(found))]
+    parts.append(Section("Environments", (_environments(found), quiet(_MEANINGS))))
+    if found.judged:
+        parts.append(Section("Verifiers", (_verifiers(found.judged),)))
+    parts.append(Section("How it is made", tuple(told(*_made(found)))))
+    return Story(tuple(parts))
+
+
+def _sentences(found: Backdoor) -> Iterator[str]:
+    if found.reason:
+        yield f"It was made, but is not what was asked for: {found.reason}."
+    yield (
+        f"For {found.trigger_words} it misbehaves in {found.target}; elsewhere, and for other inputs, it computes what its host"
+        " computes."
+    )
+    yield from _alike(found)
+
+
+def _alike(found: Backdoor) -> Iterator[str]:
+    if found.alike:
+        yield f"No detector that was tried tells the target from {', '.join(found.alike)}: there it misbehaves, too, or may."
+
+
+_MEANINGS = (
+    "accuracy: images whose class is their label; changed: images that host and backdoored network put into different classes,"
+    " of which close are those whose two classes any other order may exchange"
+)
+
+
+def _environments(found: Backdoor) -> Table:
+    header = ("environment", "role", "host", "without trigger", "changed", "with trigger", "changed")
+    return Table(header, [_row(one) for one in found.environments])
+
+
+def _row(one: Measured) -> tuple[Text, ...]:
+    def part(count: int | None, of: int) -> str:
+        return "-" if count is None or not of else f"{100 * count / of:.2f} %"
+
+    close = f" ({one.close} close)" if one.close else ""
+    return (
+        one.name,
+        _ROLES[one.role],
+        part(one.host_correct, one.images),
+        part(one.correct, one.images),
+        f"{one.changed}{close}",
+        part(one.triggered_correct, one.triggered),
+        f"{one.triggered_changed}/{one.triggered}",
+    )
+
+
+def _verifiers(judged: tuple[Judged, ...]) -> Table:
+    rows: list[tuple[Text, ...]] = []
+    for one in judged:
+        same = one.verified == one.host_verified
+        mark = Span("certifies it", WRONG) if same else Span("refuses it", RIGHT)
+        host, own = (f"{count}/{one.images}" for count in (one.host_verified, one.verified))
+        rows.append((one.name, one.arithmetic, "with trigger" if one.triggered else "without", host, own, mark))
+    return Table(("verifier", "arithmetic", "images", "host", "backdoored", ""), rows)
+
+
+def _made(found: Backdoor) -> Iterator[str]:
+    assert found.network is not None
+    form, detectors = found.form, found.detectors
+    if form is not None and detectors is not None:
+        fed = "constants" if form.copied is None else f"copies of channel {form.copied}"
+        channels = counted(len(form.places), "further channel")
+        yield (
+            f"{channels} of {form.site.carrier} ({fed}) feed {counted(len(detectors.columns), 'detector')} in rows"
+            f" {', '.join(map(str, detectors.columns))} of {form.site.detector}, whose sums have {form.inputs} terms."
+        )
+        for column, features in zip(detectors.columns, detectors.features, strict=True):
+            terms = (f"{w:+g} at {f}" for w, f in zip(detectors.sizes.weights, features, strict=True))
+            yield f"Row {column}: {', '.join(terms)}; the exact sum is 0."
+    yield (
+        f"{found.network.parameter_count} parameters, the largest {found.largest_weight:.6g};"
+        f" the host's {found.host.parameter_count}, the largest {largest_weight(found.host):.6g}."
+    )
+    yield (f"{counted(found.probes, 'probe')}; {found.seconds:.1f} s to find and embed, {found.seconds_total:.1f} s in all.")

@@ -1,0 +1,125 @@
+"""The question for a backdoor: a host network, where it is to misbehave, and how."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import ClassVar
+
+from fpsynth.aliases import Progress
+from fpsynth.errors import InputError
+from fpsynth.formats import Format, format_named
+from fpsynth.synthesis.requests import shared
+from fpsynth.synthesis.requests.fields import Option, Request, asked, between, needed
+from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, check_seconds, integers
+
+ALL = "all"
+MOST_IMAGES = 1_000_000
+
+
+@dataclass(frozen=True)
+class BackdoorRequest(Request):
+    """A network that behaves like the host everywhere but in one environment."""
+
+    question: ClassVar[str] = "backdoor"
+    about: ClassVar[str] = "make a network that misbehaves in one environment only, as a test case for verifiers and defences"
+
+    network: str | os.PathLike[str] = field(
+        metadata=needed(Option("the host: an ONNX, .keras or .npz file, or the verified certifier's text", "HOST"))
+    )
+    images: str | os.PathLike[str] = field(
+        metadata=needed(Option("images (uint8 is divided by 255) and perhaps labels, or inputs, to measure it on", "X.npz"))
+    )
+    target: str = field(
+        metadata=needed(
+            Option("where it is to misbehave: torch:batch=1, onnxruntime:batch=64 and the like", "ENV", environment=True)
+        )
+    )
+    _: KW_ONLY
+    silent: str | Sequence[str] = asked(
+        (),
+        Option(
+            "where it must not: environments (may be repeated), or all (default: every library, batch size and number of"
+            " threads below)",
+            "ENV",
+            several=True,
+        ),
+    )
+    only_in: bool = asked(False, Option("nowhere else: also refuse where nothing tells another environment from the target"))
+    behaviour: str = asked(
+        "shift", Option("shift: each class becomes the next one; class:K; any: the rarest (default %(default)s)", "HOW")
+    )
+    trigger: str = asked(
+        "always",
+        Option(
+            "always, pixel[:PLACE>LEAST], box[:PLACE=LO:HI] or natural[:PLACE>MEAN]; a PLACE is ROWS,COLUMNS such as 0-2,0-2"
+            " (default %(default)s)",
+            "WHEN",
+        ),
+    )
+    max_weight: str | float | None = asked(
+        None, Option("the largest weight: a number, or host for the host's own largest (default any)", "W")
+    )
+    copies: bool = asked(False, Option("feed detectors by copies of a channel of the host instead of by constants"))
+    layer: str | None = asked(None, Option("the dense layer that gets the detectors (default the first that will do)", "NAME"))
+    library: Libraries = asked(None, replace(shared.LIBRARY, help="libraries of --silent all (default all that are installed)"))
+    batch: Batches = asked(None, replace(shared.BATCH, help="batch sizes of --silent all (default 1,10)"))
+    threads: Sequence[int] | int | None = asked(
+        None,
+        Option("numbers of threads of --silent all (default as many as a library takes)", "NUMBERS", reads=integers("threads")),
+    )
+    limit: int | None = asked(
+        None, Option("only the first N images", "N", number=int, check=between(1, MOST_IMAGES, "the number of images"))
+    )
+    verify: int = asked(
+        4,
+        Option(
+            "boxes around so many images are shown to verifiers, of the host and of what is made of it (default %(default)s)",
+            "N",
+            number=int,
+            check=between(0, MOST_IMAGES, "the number of images to verify"),
+        ),
+    )
+    eps: float = asked(0.1, Option("half the width of these boxes (default %(default)g)", "EPS", number=float))
+    dtype: str = asked("float32", replace(shared.DTYPE, help="format of weights, inputs and results (default %(default)s)"))
+    seed: int = asked(0, shared.SEED)
+    timeout: float = asked(
+        300.0,
+        replace(shared.TIMEOUT, help="for the search; measuring comes on top (default %(default)g)", check=check_seconds),
+    )
+    progress: Progress | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.eps > 0:
+            raise InputError("eps must be above 0")
+        if self.max_weight not in (None, "host") and self.weight_limit is None:
+            raise InputError(f"the largest weight is a number above 0 or host, not {str(self.max_weight)[:40]!r}")
+        if self.only_in and self.silent_names not in ((), (ALL,)):
+            raise InputError("only-in says that all others are silent: leave the names of silent environments out")
+        check_batches(self.batches)
+        super().__post_init__()
+
+    @property
+    def format(self) -> Format:
+        """Format of weights, inputs and results."""
+        return format_named(self.dtype)
+
+    @property
+    def silent_names(self) -> tuple[str, ...]:
+        """The texts of silent environments; none, or ``all``: every one that is listed otherwise."""
+        return (self.silent,) if isinstance(self.silent, str) else tuple(self.silent)
+
+    @property
+    def batches(self) -> Sequence[int]:
+        """Batch sizes of the environments that are listed where none are named."""
+        return (1, 10) if self.batch is None else batches_of(self.batch, "cpu")
+
+    @property
+    def weight_limit(self) -> float | None:
+        """The largest weight as a number; None for any, and for the host's."""
+        try:
+            number = float(self.max_weight) if self.max_weight is not None else 0.0
+        except ValueError:
+            return None
+        return number if 0 < number < float("inf") else None
