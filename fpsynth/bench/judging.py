@@ -17,9 +17,10 @@ from fractions import Fraction
 import numpy as np
 
 from fpsynth.aliases import PathLike
-from fpsynth.corpus.instances.data import ANY, ANY64, REAL, RUNTIME, SAT, UNSAT, Instance, Label
-from fpsynth.corpus.labels.environments import computed_from
+from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT, Instance, Label
+from fpsynth.corpus.labels.environments import Computed, computed_from
 from fpsynth.corpus.labels.margins import violated
+from fpsynth.corpus.labels.ordered import is_any
 from fpsynth.errors import InputError
 from fpsynth.verifiers.external.base import TIME, Said
 from fpsynth.verifiers.external.judging import Evaluated, evaluate
@@ -87,8 +88,21 @@ def held_against(instance: Instance, semantics: str) -> Sequence[Label]:
         found = (instance.label(REAL), instance.label(RUNTIME))
         return [label for label in found if label is not None]
     if semantics == ANY:  # of every evaluation in float32: of those that are labelled, too
-        return [label for label in instance.labels if label.semantics not in (REAL, ANY64)]
+        return [label for label in instance.labels if label.semantics == ANY or _is_any(label, instance)]
     return [label for label in instance.labels if label.semantics == semantics]
+
+
+def _is_any(label: Label, instance: Instance) -> bool:
+    computed = _order(label, instance)
+    return computed is not None and is_any(computed, instance.network.logits)
+
+
+def _order(label: Label, instance: Instance) -> Computed | None:
+    """The arithmetic of a label; None where it records none."""
+    try:
+        return None if label.computed is None else computed_from(label.computed, instance.network, label.semantics)
+    except InputError:
+        return None
 
 
 def _bare(instance: Instance, semantics: str) -> JudgedAnswer:
@@ -105,7 +119,8 @@ def _sat(instance: Instance, one: Evaluated, semantics: str) -> JudgedAnswer:
         return JudgedAnswer(RIGHT, "its point is unsafe in exact arithmetic", points)
     if semantics in ("", ANY, RUNTIME) and one.violates_deployed:
         return JudgedAnswer(RIGHT, f"its point is unsafe in ONNX Runtime {one.version}", points)
-    where = next((label.semantics for label in _computed(instance, semantics) if _unsafe_in(label, instance, one)), "")
+    labels = held_against(instance, semantics) if semantics else []
+    where = next((label.semantics for label in labels if _unsafe_in(label, instance, one)), "")
     if where:
         return JudgedAnswer(RIGHT, f"its point is unsafe in {where}", points)
     if one.violates is None and not semantics:
@@ -122,17 +137,6 @@ def _replays(instance: Instance, one: Evaluated) -> bool:
     return finite and wider.contains(one.deployed) and instance.unsafe.violated(one.outputs)
 
 
-def _computed(instance: Instance, semantics: str) -> Sequence[Label]:
-    """Labels whose arithmetic says whether a point is unsafe."""
-    return [label for label in held_against(instance, semantics) if label.computed is not None] if semantics else []
-
-
 def _unsafe_in(label: Label, instance: Instance, one: Evaluated) -> bool:
-    assert label.computed is not None
-    if not one.deployed_in_box:
-        return False
-    try:
-        computed = computed_from(label.computed, instance.network, label.semantics)
-    except InputError:
-        return False
-    return bool(violated(instance.unsafe, computed.outputs(np.array([one.deployed])))[0])
+    computed = _order(label, instance) if one.deployed_in_box else None
+    return computed is not None and bool(violated(instance.unsafe, computed.outputs(np.array([one.deployed])))[0])

@@ -21,12 +21,15 @@ from fpsynth.bench.judging import COLUMNS, judged
 from fpsynth.bench.scoreboard import Scoreboard
 from fpsynth.bench.telling import scoreboard_story
 from fpsynth.cli.bench_arguments import FORMS as NAMED
-from fpsynth.corpus.instances.data import ANY, RUNTIME, Instance
+from fpsynth.corpus.instances.data import ANY, COMPUTED, RUNTIME, SAT, Instance, Label
 from fpsynth.corpus.instances.layout import onnx
 from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.corpus.labels.environments import Computed
 from fpsynth.errors import InputError
+from fpsynth.formats import BFLOAT16, FLOAT32
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.telling import rendered
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
 
 
@@ -202,6 +205,16 @@ def test_verdicts_about_one_arithmetic_are_held_against_that_alone(folder: Path,
     unknown = judged(Said("unsat"), tie, "", "torch:batch=64")
     assert (unknown.column, "no label of torch:batch=64" in unknown.reason) == ("unknown", True)
     assert judged(Said("unsat"), instances["robust_0"], "", RUNTIME).column == "right"
+
+
+def test_verdicts_about_any_order_of_float32_are_not_held_against_what_keeps_less(instances: dict[str, Instance]) -> None:
+    one = instances["robust_0"]
+    narrow = Computed("torch:batch=1", one.network.logits, Deployment(Arithmetic(FLOAT32, operands=BFLOAT16)))
+    witness = tuple(map(float, one.box.lower))
+    label = Label("torch:batch=1", SAT, COMPUTED, "", computed=narrow.to_json(one.network), witness=witness)
+    tensor_cores = replace(one, labels=(*one.labels, label))
+    assert judged(Said("unsat"), tensor_cores, "", ANY).column == "right"
+    assert judged(Said("unsat"), tensor_cores, "", "torch:batch=1").column == "false_unsat_float"
 
 
 def test_a_label_that_is_missing_is_not_held_against_anybody(instances: dict[str, Instance]) -> None:
