@@ -27,8 +27,8 @@ from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
 MOST_DETECTORS = 3
 _ALIKE = 40
 """How many detectors must fire in an environment as they do in the target before the two are called alike."""
-_FIRST_SETS, _SETS = 8, 16
-"""How many sets of rows are tried of the first form, and of each further one."""
+_FIRST_PROBES, _PROBES = 800, 1600
+"""How many rows are tried of the first form, and of each further one."""
 _CONFIRMING = 32
 _RETRIES = 6
 
@@ -155,7 +155,8 @@ def _forms(shop: Workshop, steady: Steady | None) -> Iterator[tuple[Form, int, i
     streams = {count: shop.forms(count, steady) for count in counts}
     for turn in itertools.count():
         for count in counts:
-            yield next(streams[count]), count, _SETS if turn else _FIRST_SETS
+            form = next(streams[count])
+            yield form, count, -(-(_PROBES if turn else _FIRST_PROBES) // form.rows)
 
 
 def _told_apart(search: _Search, chooser: Chooser) -> bool:
@@ -185,10 +186,11 @@ def _made(
     search: _Search, form: Form, steady: Steady | None, chosen: tuple[Candidate, ...], behaviour: Behaviour
 ) -> tuple[Network | None, Detectors]:
     shop = search.workshop
-    level = shop.sizes.small * (1.0 if steady is None else steady.least)
-    detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), shop.sizes, level)
+    sizes = shop.sizes(steady)
+    level = sizes.small * (1.0 if steady is None else steady.least)
+    detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
     logit = float(np.abs(shop.bench.of_host(search.goal.target, len(shop.images))).max())
-    limit = None if shop.limit is None else shop.sizes.large
+    limit = None if shop.limit is None else sizes.large
     network = embedded(form, detectors, behaviour, Strength(max(logit, 1e-30), limit))
     if shop.limit is not None:
         from fpsynth.backdoors.answer import largest

@@ -103,10 +103,10 @@ class Workshop:
             return largest(self.host)
         return None if limit is None else float(limit)
 
-    @cached_property
-    def sizes(self) -> Sizes:
+    def sizes(self, steady: Steady | None) -> Sizes:
         """Of detectors' weights."""
-        return sizes_within(self.dtype, _LARGE if self.limit is None else self.limit)
+        ratio = 1.0 if steady is None else steady.ratio
+        return sizes_within(self.dtype, _LARGE if self.limit is None else self.limit, ratio)
 
     def steady(self, where: Environment) -> Steady | None:
         """The channel that is copied; None where detectors are fed by constants."""
@@ -134,6 +134,6 @@ class Workshop:
         if key not in self._tables:
             features = form.features(form.places, None if steady is None else steady.positions)
             self._tables[key] = ProbeTable(
-                form, self.sizes, features, self.dtype, self.images[:64], self.revealer, self.settings.seed
+                form, self.sizes(steady), features, self.dtype, self.images[:64], self.revealer, self.settings.seed
             )
         return self._tables[key]

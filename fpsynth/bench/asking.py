@@ -15,12 +15,12 @@ from typing import Any
 from fpsynth.aliases import Json, PathLike
 from fpsynth.bench.own import OwnTool
 from fpsynth.bench.software import SEQUENTIAL, SOFTWARE, SoftwareTool
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.synthesis.requests.verifying import ARITHMETICS
 from fpsynth.synthesis.verifying.reasoning import PLAIN
-from fpsynth.verifiers.base import entry
+from fpsynth.verifiers.base import VERIFIERS, entry
 from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.external import (
     CompetitionTool,
@@ -203,7 +203,22 @@ def _of_kind(label: str, what: str, arithmetics: Sequence[str]) -> list[AskedVer
     if what in TOOLS or what in CHECKOUTS:
         return [_versioned(AskedVerifier(what, "installed", what))]
     name, at, arithmetic = what.partition("@")
+    _require_own(name)
     return [_own(name, one) for one in ((arithmetic,) if at else arithmetics)]
+
+
+def _require_own(name: str) -> None:
+    """Raise InputError, which says what each form needs, for what is none of fpsynth's own verifiers either."""
+    if name.endswith(".py") and " " not in name:
+        raise InputError(f"which function of {shown(name)} is the verifier? FILE.py:FUNCTION names it")
+    if "/" in name or " " in name:
+        raise InputError(f"{shown(name)} is no verifier: a command needs {{onnx}} and {{vnnlib}} where its files stand")
+    try:
+        entry(name)
+    except InputError:
+        if name.partition(":")[0] in VERIFIERS:  # a variant that there is not: it says so itself
+            raise
+        raise unknown_name("verifier", name, (*VERIFIERS, *TOOLS, *CHECKOUTS)) from None
 
 
 def _own(name: str, arithmetic: str) -> AskedVerifier:

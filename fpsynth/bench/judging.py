@@ -123,6 +123,8 @@ def _sat(instance: Instance, one: Evaluated, semantics: str) -> JudgedAnswer:
     where = next((label.semantics for label in labels if _unsafe_in(label, instance, one)), "")
     if where:
         return JudgedAnswer(RIGHT, f"its point is unsafe in {where}", points)
+    if semantics not in ("", ANY, RUNTIME) and one.in_box and all(label.computed is None for label in labels):
+        return JudgedAnswer(UNKNOWN, f"sat, and the corpus has no label of {semantics} to run its point by", points)
     if one.violates is None and not semantics:
         return JudgedAnswer(UNKNOWN, "the exact outputs at its point are irrational, and too near the border", points)
     return JudgedAnswer(FALSE_SAT, "its point has safe outputs" if one.in_box else "its point lies outside the box", points)

@@ -14,6 +14,9 @@ from fpsynth.cli.places import require_place
 from fpsynth.files import require_free, shown
 from fpsynth.wording import counted
 
+_SHOWN = 6
+"""Forms that an instance has not, so many of which are listed."""
+
 
 def corpus(arguments: Namespace, console: Console) -> Outcome:
     """Do what the action says."""
@@ -111,7 +114,9 @@ def _export(arguments: Namespace, console: Console) -> Outcome:
     if arguments.json:
         return DONE, {"folder": arguments.folder, "out": arguments.out, "written": counts, "left_out": list(left_out)}
     lines = [f"  {form:<12} {number:>6}" for form, number in counts.items()]
-    lines += [f"left out: {line}" for line in left_out]
+    lines += [f"left out: {line}" for line in left_out[:_SHOWN]]
+    more = len(left_out) - _SHOWN
+    lines += [f"and {more} more left out: --json lists them"] if more > 0 else []
     return DONE, "\n".join([*lines, "", f"written: {shown(arguments.out)}"])
 
 

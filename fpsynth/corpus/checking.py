@@ -201,7 +201,7 @@ def _runtime(folder: PathLike, instance: Instance, left_out: list[str], worker: 
 def _parsed(folder: PathLike, instance: Instance, left_out: list[str]) -> Iterator[str]:
     """What the reference parser of VNN-LIB 2.0 has against the queries."""
     if package_version("vnnlib") is None:
-        left_out.append("the package vnnlib is not installed: its parser has not read the queries of version 2.0")
+        left_out.append("vnnlib is not installed (pip install vnnlib): its parser has not read the queries of version 2.0")
         return
     import vnnlib
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from fpsynth.corpus.index import INDEX
 from fpsynth.corpus.index import SCHEMA as INDEX_SCHEMA
+from fpsynth.corpus.instances.layout import META_SCHEMA
 from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.witness import file as witness_file
@@ -80,6 +81,11 @@ def folder_of(path: str) -> Folder:
         if len(witnesses) > MAX_FILES:
             raise InputError(f"{shown(path)}: the folder holds more than {MAX_FILES} witness files")
     if not witnesses:
+        if any(_says_instance(os.path.join(path, name)) for name in ("manifest.json", "meta.json")):
+            raise InputError(
+                f"{shown(path)} holds instances, no witness files: ask corpus check or corpus replay of the whole corpus,"
+                " and corpus export --form why for what is computed at each witness"
+            )
         raise InputError(f"{shown(path)}: no witness file lies in this folder or below it")
     return Folder(tuple(sorted(witnesses)), tuple(manifests), links)
 
@@ -120,6 +126,15 @@ def _says_witness(path: str) -> bool:
     except OSError:
         return False
     return False
+
+
+def _says_instance(path: str) -> bool:
+    """Whether a file begins as one of a corpus of instances."""
+    try:
+        with open(path, "rb") as file:
+            return f'"{META_SCHEMA}'.encode() in file.read(_PIECE)  # the manifest's schema begins like that, too
+    except OSError:
+        return False
 
 
 def _is_index(path: str) -> bool:

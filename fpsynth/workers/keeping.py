@@ -42,12 +42,18 @@ def handler() -> Callable[[Message], Iterator[Message]]:
     return _answered
 
 
+def _reason(error: OSError) -> str:
+    """With the program's file, or the folder it was to run in: whichever is not there."""
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{where}"
+
+
 def _answered(request: Message) -> Iterator[Message]:
     started, parent = time.monotonic(), os.getppid()
     try:
         process = _started(request)
     except OSError as error:
-        yield _result(None, "", started, log=f"cannot start it: {error.strerror or error}")
+        yield _result(None, "", started, log=f"cannot start it: {_reason(error)}")
         return
     yield from kept(process, request, started, parent)
 

@@ -269,6 +269,11 @@ def test_a_row_that_is_there_stays(tmp_path: Path) -> None:
     [
         ((), "name at least one verifier"),
         (("crowns",), r"did you mean crown\?"),
+        (("neuralsats",), r"did you mean neuralsat\?"),
+        (("milp:cplex",), "milp"),
+        (("python mytool.py",), r"a command needs \{onnx\} and \{vnnlib\}"),
+        (("./mytool",), r"a command needs \{onnx\} and \{vnnlib\}"),
+        (("mytool.py",), "FILE.py:FUNCTION names it"),
         (("crown@complex",), "unknown arithmetic 'complex'"),
         (("lipschitz",), "takes no boxes"),
         (("crown", "crown@real"), "two verifiers are called crown@real"),

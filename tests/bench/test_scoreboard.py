@@ -113,6 +113,17 @@ def test_every_form_is_what_it_is_called(board: Scoreboard) -> None:
     assert "false_unsat" not in text
 
 
+def test_errors_are_listed_with_their_reasons_each_once(board: Scoreboard) -> None:
+    assert "Errors" not in rendered(scoreboard_story(board), "text", Style(width=120))
+    crashed = [replace(run(name, "error", 0, 2), reason="no such layer") for name in ("tie_0", "broken_0")]
+    other = replace(run("tie_0", "error", 0, 3, "w"), reason="killed")
+    text = rendered(scoreboard_story(replace(board, runs=(*board.runs, *crashed, other))), "text", Style(width=120))
+    listed = text[text.index("Errors") : text.index("Words")].splitlines()
+    assert [line.split() for line in listed[3:5]] == [["v", "2", "tie_0", "no", "such", "layer"], ["w", "1", "tie_0", "killed"]]
+    many = [replace(one, reason=f"reason {number}") for number, one in enumerate(crashed * 7)]
+    assert "and 2 more reasons" in rendered(scoreboard_story(replace(board, runs=tuple(many))), "text", Style(width=120))
+
+
 def test_junit_has_a_case_for_each_run(board: Scoreboard) -> None:
     strange = replace(board, runs=(*board.runs, replace(run("broken_0", "error", 0, 2), reason="<\x00&\u2028>")))
     suites = ElementTree.fromstring(junit(strange))
@@ -217,11 +228,16 @@ def test_verdicts_about_any_order_of_float32_are_not_held_against_what_keeps_les
     assert judged(Said("unsat"), tensor_cores, "", "torch:batch=1").column == "false_unsat_float"
 
 
-def test_a_label_that_is_missing_is_not_held_against_anybody(instances: dict[str, Instance]) -> None:
+def test_a_label_that_is_missing_is_not_held_against_anybody(folder: Path, instances: dict[str, Instance]) -> None:
     blind = replace(instances["robust_0"], labels=())
     found = judged(Said("unsat"), blind, "")
     assert (found.column, found.points) == ("unknown", 10)
     assert "no label of onnxruntime:batch=1 and real" in found.reason
+    tie, control = instances["tie_0"], instances["tie_0_control1"]
+    for one, point in ((tie, tie.witness), (tie, (0.5,)), (control, (0.5,))):
+        found = judged(Said("sat", point=point), one, model(folder, one), "torch:batch=64")
+        assert (found.column, "no label of torch:batch=64" in found.reason) == ("unknown", True)
+    assert judged(Said("sat", point=(0.75,)), tie, model(folder, tie), "torch:batch=64").column == "false_sat"
 
 
 def test_environments_have_the_names_of_labels() -> None:

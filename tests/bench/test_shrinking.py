@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -227,6 +228,7 @@ def test_the_command_tells_before_and_after(folder: Path, tmp_path: Path) -> Non
     )
     assert done.returncode == 0, done.stderr
     assert "weights that are not zero" in done.stdout
+    assert re.search(r"unsafe: \S+ <= Y_0\n +witness: X_0 = \S+\n", done.stdout)
     assert os.path.isdir(tmp_path / "out" / RESULT)
     refused = fpsynth_here("shrink", folder / "plain" / "broken_0", "--out", tmp_path / "other")
     assert refused.returncode == 2

@@ -1,13 +1,16 @@
 """Other forms: programs in C that are compiled and run, scripts that need onnxruntime alone, tellings."""
 
 import json
+import math
 import random
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import fpsynth_here
 
@@ -15,12 +18,15 @@ from fpsynth.corpus.exporting.export import export_corpus
 from fpsynth.corpus.exporting.programs import program_files, sequential
 from fpsynth.corpus.exporting.scripts import reproduce
 from fpsynth.corpus.exporting.why import why
+from fpsynth.corpus.families.base import stack
 from fpsynth.corpus.instances.data import RUNTIME
-from fpsynth.corpus.instances.storing import write_corpus
+from fpsynth.corpus.instances.storing import model_of, write_corpus
 from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.errors import InputError
+from fpsynth.verifiers.properties import ExactBox, Inequality, Property
+from fpsynth.witness.numerals import exact_text
 
 CATEGORIES = ("tie", "rare", "blind", "order", "flip", "relu", "interval", "folding", "broken")
 COMPILER = shutil.which("gcc")
@@ -171,6 +177,39 @@ def test_tellings_say_where_the_first_number_is_rounded(made):
     assert "dense2 (dense): 1 of 2 numbers differ from exact ones" in text
     assert all(why(one).isascii() for one in made.instances)
     assert "A control of order_0000" in why(made.named("order_0000_control1"))
+
+
+def test_tellings_say_what_is_unsafe_and_what_the_witness_comes_to(made):
+    tie, control = (why(made.named(name)) for name in ("tie_0000", "tie_0000_control1"))
+    assert "Unsafe outputs: Y_1 <= Y_0." in tie
+    (x,) = made.named("tie_0000").witness
+    assert f"input:\n  0: {x:.9g} = " in tie
+    assert tie.endswith("These outputs are unsafe; without any rounding they are safe.\n")
+    assert "These outputs" not in control
+    above = Property(((Inequality(((0, Fraction(-1)),), -Fraction(x)),),))
+    same = why(replace(made.named("tie_0000"), network=stack(([[1.0]], [0.0])), unsafe=above))
+    assert f"Unsafe outputs: {exact_text(Fraction(x))} <= Y_0." in same
+    assert same.endswith("These outputs are unsafe; without any rounding they are unsafe.\n")
+
+
+def test_scripts_and_programs_compare_exactly_with_a_number_that_float32_has_not(made, tmp_path):
+    x = float(np.float32(0.1))
+    above = math.nextafter(x, 1)
+    assert np.float32(above) == np.float32(x)
+    tie = made.named("tie_0000")
+    label, network = tie.label(RUNTIME), stack(([[1.0]], [0.0]))
+    for limit, unsafe in ((x, True), (above, False)):
+        wanted = Property(((Inequality(((0, Fraction(-1)),), -Fraction(limit)),),))
+        there = replace(label, witness=(x,), margin=Fraction(limit) - Fraction(x))
+        instance = replace(tie, network=network, unsafe=wanted, labels=(there,))
+        assert bool(violated(wanted, np.array([[x]]))[0]) == unsafe
+        (tmp_path / "one.py").write_text(reproduce(instance, "one.onnx"))
+        (tmp_path / "one.onnx").write_bytes(model_of(instance))
+        done = subprocess.run([sys.executable, tmp_path / "one.py"], capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stdout + done.stderr
+        if COMPILER is not None:
+            at = replace(instance, box=ExactBox((Fraction(x),), (Fraction(x),)))
+            assert (compiled(at, tmp_path).label.verdict == "sat", reaches_error(tmp_path, (x,))) == (unsafe, unsafe)
 
 
 def test_every_form_is_written_and_what_is_left_out_is_told(made, tmp_path):

@@ -10,6 +10,7 @@ import time
 import pytest
 from command_line import ENVIRONMENT, fpsynth_here, refused
 
+from fpsynth.corpus.folder import folder_of
 from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.corpus.making.kept import KeptInstances
@@ -100,3 +101,28 @@ def test_what_makes_no_sense_is_refused_in_one_line(arguments, reason, tmp_path)
 def test_families_that_cannot_be_made_are_told_of(tmp_path):
     with pytest.raises(InputError, match="no family has an instance"):
         make(WantedCorpus(2, 1, ("order",), environments=("onnxruntime:batch=1",)))
+
+
+def test_what_gives_no_instance_leaves_nothing_in_the_way(tmp_path):
+    impossible = ("--count", "2", "--category", "precision", "--max-weight", "0.000001")
+    done = fpsynth_here("corpus", "make", "--out", tmp_path / "corpus", *impossible)
+    assert (done.returncode, "no family has an instance" in done.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_gave_instances_is_kept_whatever_ends_it(tmp_path):
+    wanted = WantedCorpus(2, 4, ("tie",))
+    kept = KeptInstances.beside(tmp_path / "corpus", wanted)
+    make(wanted, kept=kept)
+    kept.remove_if_empty()
+    assert list((tmp_path / ".corpus.making").glob("tie_*.json"))
+
+
+def test_who_takes_it_for_a_folder_of_witness_files_is_told_better(expected, tmp_path):
+    for name, content in expected.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    instance = next(name for name in expected if name.endswith("meta.json"))
+    for place in (tmp_path, (tmp_path / instance).parent):
+        with pytest.raises(InputError, match="holds instances, no witness files: ask corpus check"):
+            folder_of(str(place))

@@ -26,6 +26,7 @@ from fpsynth.corpus.labels.labelling import asked_of, told_of
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
 from fpsynth.version import __version__
+from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
 
 ASKED = "asked.sqlite"
@@ -277,8 +278,8 @@ def _teller(progress: Callable[[str], None] | None) -> Callable[[Candidate, int]
     def told(candidate: Candidate, considered: int) -> None:
         if progress is not None:
             size = size_json(candidate.network)
-            shape = f"{size['layers']} layers, {size['neurons']} neurons, {size['inputs']} inputs, {size['weights']} weights"
-            progress(f"shrinking, after {considered} tries: {shape}")
+            shape = ", ".join(counted(int(size[name]), name[:-1]) for name in ("inputs", "layers", "neurons", "weights"))
+            progress(f"shrinking, after {counted(considered, 'try', 'tries')}: now {shape}")
 
     return told
 

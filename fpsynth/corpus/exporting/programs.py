@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from fpsynth.corpus.instances.data import UNSAT, Instance
 from fpsynth.corpus.labels.environments import Computed
 from fpsynth.corpus.labels.labelling import asked_of
@@ -163,7 +165,12 @@ def _condition(unsafe: Property, outputs: Sequence[str]) -> str:
     return " || ".join(f"({conjunction})" for conjunction in conjunctions)
 
 
+def _limit(number: float) -> str:
+    """What an output is compared with: a float, or where that does not hold it a double, to which C then widens the output."""
+    return _number(number) if np.float32(number) == np.float64(number) else hex_text(number)
+
+
 def _compared(one: Inequality, outputs: Sequence[str]) -> str:
     compared = comparison(one)
-    sides = (outputs[side] if isinstance(side, int) else _number(side) for side in (compared.left, compared.right))
+    sides = (outputs[side] if isinstance(side, int) else _limit(side) for side in (compared.left, compared.right))
     return " <= ".join(sides)

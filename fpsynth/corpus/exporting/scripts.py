@@ -20,9 +20,9 @@ point = [{point}]
 x = np.array([float.fromhex(text) for text in point], np.float32).reshape({shape})
 model = pathlib.Path(__file__).resolve().parent / "{model}"
 session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-y = session.run(None, {{session.get_inputs()[0].name: x}})[0].reshape(-1)
+y = session.run(None, {{session.get_inputs()[0].name: x}})[0].reshape(-1).astype(float)
 unsafe = {condition}
-print("outputs", *(float(number).hex() for number in y))
+print("outputs", *(number.hex() for number in y.tolist()))
 print("unsafe" if unsafe else "safe", "in onnxruntime", onnxruntime.__version__, "- expected: {expected}")
 sys.exit(unsafe != {unsafe})
 """

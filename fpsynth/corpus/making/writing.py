@@ -9,6 +9,7 @@ from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.making.kept import KeptInstances
 from fpsynth.corpus.making.run import Told, make, silent
 from fpsynth.corpus.making.wanted import WantedCorpus
+from fpsynth.errors import InputError
 from fpsynth.files import require_free
 
 
@@ -19,7 +20,11 @@ def made_in(out: PathLike, wanted: WantedCorpus, told: Told = silent) -> Corpus:
     """
     require_free(out)
     kept = KeptInstances.beside(out, wanted)
-    made = make(wanted, told, kept)
+    try:
+        made = make(wanted, told, kept)
+    except InputError:
+        kept.remove_if_empty()
+        raise
     write_corpus(made, out)
     require_readable(made, out)
     kept.remove()
