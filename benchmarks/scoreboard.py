@@ -3,9 +3,10 @@
 python -m benchmarks.scoreboard CORPUS [--tools NAMES] [--own NAMES] [--seeds N] [--timeout SECONDS] [--jobs N] [--dask ADDRESS]
                                 [--category NAME] [--work FOLDER] [--out FOLDER]
 
-CORPUS is what ``fpsynth corpus make`` has written; the results that are kept are of ``fpsynth corpus make --out CORPUS --count
-320 --seed 1``.  What is done stands in the folder --work (default: CORPUS.bench), from which the same command goes on whatever
-has ended it.  Prints the scoreboard and writes scoreboard.json and scoreboard.txt.
+--tools also takes esbmc and cbmc, where they are on the path.  CORPUS is what ``fpsynth corpus make`` has written; the results
+that are kept are of ``fpsynth corpus make --out CORPUS --count 320 --seed 1``.  What is done stands in the folder --work
+(default: CORPUS.bench), from which the same command goes on whatever has ended it.  Prints the scoreboard and writes
+scoreboard.json and scoreboard.txt.
 """
 
 from __future__ import annotations

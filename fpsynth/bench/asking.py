@@ -14,6 +14,7 @@ from typing import Any
 
 from fpsynth.aliases import Json, PathLike
 from fpsynth.bench.own import OwnTool
+from fpsynth.bench.software import SEQUENTIAL, SOFTWARE, SoftwareTool
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.libraries.naming import parse_network_environment
@@ -40,9 +41,10 @@ from fpsynth.workers.commands import Ended
 SEED = "FPSYNTH_SEED"
 """The variable that tells a tool which of several runs it is."""
 FORMS = (
-    "a name that fpsynth verifiers lists, for fpsynth's own NAME@ARITHMETIC; NAME=FOLDER for checkouts; a command with {onnx}"
-    " and {vnnlib}, of which {seed} is the number of the run; run_instance.sh of the VNN competition; standard:COMMAND for"
-    " VNN-LIB 2.0's; FILE.py:FUNCTION; LABEL= before any of them names it"
+    "a name that fpsynth verifiers lists, for fpsynth's own NAME@ARITHMETIC; NAME=FOLDER for checkouts; esbmc or cbmc, which"
+    " are asked about C, and NAME=PROGRAM where not on the path; a command with {onnx} and {vnnlib}, of which {seed} is the"
+    " number of the run; run_instance.sh of the VNN competition; standard:COMMAND for VNN-LIB 2.0's; FILE.py:FUNCTION; LABEL="
+    " before any of them names it"
 )
 """What a text may be."""
 _LABEL = re.compile(r"([A-Za-z][\w.@+-]{0,60})=(.+)", re.DOTALL)
@@ -59,11 +61,11 @@ class AskedVerifier:
     name: str
     """Unique there."""
     kind: str
-    """own, installed, checkout, command, competition, standard, file or function."""
+    """own, installed, checkout, software, command, competition, standard, file or function."""
     what: str
     """Its name, its words, or where it lies."""
     more: str = ""
-    """Of own ones the arithmetic, of checkouts the folder, of files the function."""
+    """Of own ones the arithmetic, of checkouts the folder, of software the program, of files the function."""
     version: str = ""
     """As it says itself, of a file the digest; empty where that is not known."""
     function: Function | None = field(default=None, compare=False)
@@ -72,11 +74,13 @@ class AskedVerifier:
     @property
     def draws(self) -> bool:
         """Whether two runs may differ, for all that is known of it."""
-        return self.kind != "own" and self.what not in _SETTLED
+        return self.kind not in ("own", "software") and self.what not in _SETTLED
 
     @property
     def semantics(self) -> str:
         """The semantics that its verdicts are about, by the name that labels have; empty: the reals and what runs."""
+        if self.kind == "software":
+            return SEQUENTIAL
         if self.kind != "own" or not self.more.startswith("sound:"):
             return ""
         name = self.more.removeprefix("sound:")
@@ -134,6 +138,7 @@ _TOOLS: Mapping[str, Callable[[AskedVerifier, int], Tool]] = {
     "own": lambda asked, seed: OwnTool(asked.what, asked.more, seed),
     "installed": lambda asked, _: tool_named(asked.what),
     "checkout": lambda asked, _: tool_named(asked.what, asked.more),
+    "software": lambda asked, _: SoftwareTool(asked.what, asked.more),
     "command": lambda asked, seed: TemplateTool(asked.what.replace("{seed}", str(seed)), name=asked.name),
     "competition": lambda asked, _: CompetitionTool(asked.what),
     "standard": lambda asked, _: StandardTool(asked.what.split()),
@@ -176,6 +181,10 @@ def _named(text: str | Function, arithmetics: Sequence[str]) -> list[AskedVerifi
 def _of_kind(label: str, what: str, arithmetics: Sequence[str]) -> list[AskedVerifier]:
     if label in CHECKOUTS:
         return [_versioned(AskedVerifier(label, "checkout", label, what))]
+    if label in SOFTWARE and what not in SOFTWARE:
+        return [_versioned(AskedVerifier(label, "software", label, os.path.abspath(what)))]
+    if what in SOFTWARE:
+        return [_versioned(AskedVerifier(what, "software", what))]
     if "{onnx}" in what:
         name = Path(what.split()[0]).name
         return [_versioned(AskedVerifier(name, "command", what))]

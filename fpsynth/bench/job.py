@@ -14,6 +14,7 @@ from typing import Any
 from fpsynth.aliases import Json
 from fpsynth.bench.asking import AskedVerifier, asked_from
 from fpsynth.bench.judging import COLUMNS, ERROR, UNKNOWN, judged
+from fpsynth.bench.software import labelled_for
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
 from fpsynth.errors import InputError, MissingPackageError
@@ -123,7 +124,8 @@ def done(instance: Instance, asked: AskedVerifier, seed: int, limits: Limits, ve
         if verdict and answer.verdict != verdict:
             return _run(instance, asked, seed, answer, UNKNOWN, f"it does not say {verdict}", 0)
         try:
-            worth = judged(answer, instance, model, asked.semantics)
+            known = instance if answer.verdict == UNKNOWN else labelled_for(asked.semantics, instance)
+            worth = judged(answer, known, model, asked.semantics)
         except MissingPackageError:  # without ONNX Runtime nothing is judged here
             raise
         except InputError as error:  # it was lost: no fault of the verifier's

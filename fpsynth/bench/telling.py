@@ -74,9 +74,9 @@ def _words(board: Scoreboard) -> Iterator[Part]:
         " Runtime; verdicts that are about one arithmetic are held against that alone. false sat: its point is neither, or"
         " nothing is unsafe. false unsat: a witness of the corpus is unsafe, in float alone or over the reals.",
         "seeds wrong: of how many runs of the category it was wrong on at least one instance that is no control. points: of the"
-        " VNN competition, 10 for a correct answer, -150 for a wrong one: ONNX Runtime alone decides, at points up to 1e-4"
-        " beside the box too: a sat that is right over the reals costs them where its point does not replay there. score:"
-        " points in percent of the best verifier's in the category (- where none has any), of all categories their sum.",
+        " VNN competition, 10 for a correct answer, -150 for a wrong one, which ONNX Runtime alone decides, at points up to"
+        " 1e-4 beside the box too: a sat that is right over the reals costs them where its point does not replay there. score:"
+        " points in percent of the best verifier's in the category, of all categories their sum; - where none has any.",
         f"Each verifier had {limits} for an instance.",
     )
     for asked in board.verifiers:

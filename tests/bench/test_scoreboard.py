@@ -17,7 +17,7 @@ from command_line import fpsynth_here
 from fpsynth.bench.asking import AskedVerifier, asked_for
 from fpsynth.bench.forms import FILES, FORMS, csv_text, junit, runs_csv
 from fpsynth.bench.job import BenchRun, Limits, run_from
-from fpsynth.bench.judging import COLUMNS, CORRECT_POINTS, WRONG_POINTS, judged
+from fpsynth.bench.judging import COLUMNS, judged
 from fpsynth.bench.scoreboard import Scoreboard
 from fpsynth.bench.telling import scoreboard_story
 from fpsynth.cli.bench_arguments import FORMS as NAMED
@@ -161,15 +161,31 @@ def model(folder: Path, one: Instance) -> Path:
 def test_a_point_decides_what_sat_is_worth(folder: Path, instances: dict[str, Instance]) -> None:
     tie, broken, control = (instances[name] for name in ("tie_0", "broken_0", "tie_0_control1"))
     for one, point, column, points in (
-        (tie, tie.witness, "right", CORRECT_POINTS),
-        (broken, broken.witness, "right", CORRECT_POINTS),
-        (control, (0.5,), "false_sat", WRONG_POINTS),
-        (tie, (0.75,), "false_sat", WRONG_POINTS),
-        (tie, (0.5, 0.5), "false_sat", WRONG_POINTS),
-        (tie, (float("nan"),), "false_sat", WRONG_POINTS),
+        (tie, tie.witness, "right", 10),
+        (broken, broken.witness, "right", 10),
+        (control, (0.5,), "false_sat", -150),
+        (tie, (0.75,), "false_sat", -150),
+        (tie, (0.5, 0.5), "false_sat", -150),
+        (tie, (float("nan"),), "false_sat", -150),
     ):
         found = judged(Said("sat", point=point), one, model(folder, one))
         assert (found.column, found.points) == (column, points), (one.name, point)
+
+
+def test_points_are_those_of_the_competition_s_rules(folder: Path, instances: dict[str, Instance]) -> None:
+    """Ten for a correct answer, 150 off for an incorrect one or a counterexample that is none, nothing for no answer."""
+    tie, robust = instances["tie_0"], instances["robust_0"]
+    for one, said, points in (
+        (tie, Said("sat", point=tie.witness), 10),
+        (robust, Said("unsat"), 10),
+        (tie, Said("unsat"), -150),
+        (tie, Said("sat"), -150),
+        (robust, Said("sat"), -150),
+        (tie, Said("unknown"), 0),
+        (tie, Said("unknown", cause=TIME), 0),
+        (robust, Said("unknown", cause=FAILED), 0),
+    ):
+        assert judged(said, one, model(folder, one)).points == points, (one.name, said)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +231,7 @@ def test_verdicts_about_any_order_of_float32_are_not_held_against_what_keeps_les
 def test_a_label_that_is_missing_is_not_held_against_anybody(folder: Path, instances: dict[str, Instance]) -> None:
     blind = replace(instances["robust_0"], labels=())
     found = judged(Said("unsat"), blind, "")
-    assert (found.column, found.points) == ("unknown", CORRECT_POINTS)
+    assert (found.column, found.points) == ("unknown", 10)
     assert "no label of onnxruntime:batch=1 and real" in found.reason
     tie, control = instances["tie_0"], instances["tie_0_control1"]
     for one, point in ((tie, tie.witness), (tie, (0.5,)), (control, (0.5,))):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,20 +129,52 @@ def test_tasks_say_what_the_program_does(made):
 def test_scripts_reproduce_the_witness_with_onnxruntime_alone(made, tmp_path):
     export_corpus(made, tmp_path / "forms", ["reproduce"])
     scripts = sorted((tmp_path / "forms" / "reproduce").glob("*.py"))
-    assert {path.stem for path in scripts} == {one.name for one in made.instances if one.witness}
+    assert {path.stem for path in scripts} == {one.name for one in made.instances}
     for script in scripts[:4]:
-        assert "fpsynth" not in script.read_text()
-        assert len(script.read_text().splitlines()) <= 16
-        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=100, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        unsafe = made.named(script.stem).label(RUNTIME).margin <= 0
-        assert done.stdout.splitlines()[1].startswith("unsafe" if unsafe else "safe")
+        run_script(script, made.named(script.stem), tmp_path)
+
+
+def run_script(script, instance, folder):
+    """Run it without fpsynth, and hold what it says against the label."""
+    assert "fpsynth" not in script.read_text()
+    assert len(script.read_text().splitlines()) <= 15
+    command = [sys.executable, "-I", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    label = instance.label(RUNTIME)
+    unsafe = label.margin is not None and label.margin <= 0
+    assert unsafe or label.verdict == "unsat" or instance.witness != label.witness
+    assert done.stdout.splitlines()[1].startswith("unsafe" if unsafe else "safe")
+
+
+def test_every_instance_of_a_corpus_is_told_and_has_a_script_that_runs_where_it_lies(made, tmp_path):
+    write_corpus(made, tmp_path / "corpus")
+    for one in made.instances:
+        folder = tmp_path / "corpus" / one.category / one.name
+        assert {path.name for path in folder.iterdir()} == {"meta.json", "reproduce.py", "why.txt"}
+        assert (folder / "why.txt").read_text() == why(one)
+    for name in ("tie_0000", "order_0000", "order_0000_control1", "relu_0000"):
+        one = made.named(name)
+        run_script(tmp_path / "corpus" / one.category / name / "reproduce.py", one, tmp_path)
+    write_corpus(made, tmp_path / "again")
+    for path in filter(Path.is_file, (tmp_path / "corpus").rglob("*")):
+        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "corpus")).read_bytes()
+
+
+def test_a_script_fails_where_another_network_lies(made, tmp_path):
+    write_corpus(made, tmp_path / "corpus")
+    models = tmp_path / "corpus" / "order" / "1.0" / "onnx"
+    shutil.copy(models / "order_0000_control1.onnx", models / "order_0000.onnx")
+    script = tmp_path / "corpus" / "order" / "order_0000" / "reproduce.py"
+    done = subprocess.run([sys.executable, "-I", str(script)], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert "safe in onnxruntime" in done.stdout
 
 
 def test_what_a_strangers_record_says_is_never_run(made):
     """A sentence of meta.json goes into a script that people run."""
     sentence = '"""; exec("pwned = 1"); """'
-    script = reproduce(replace(made.named("order_0000"), about=sentence), True)
+    script = reproduce(replace(made.named("order_0000"), about=sentence), "network.onnx")
     assert sentence in script
     assert "exec" not in compile(script, "reproduce.py", "exec").co_names
 
@@ -173,13 +206,13 @@ def test_scripts_and_programs_compare_exactly_with_a_number_that_float32_has_not
     above = math.nextafter(x, 1)
     assert np.float32(above) == np.float32(x)
     tie = made.named("tie_0000")
-    labels = tuple(replace(label, witness=(x,)) for label in tie.labels if label.semantics == RUNTIME)
-    network = stack(([[1.0]], [0.0]))
+    label, network = tie.label(RUNTIME), stack(([[1.0]], [0.0]))
     for limit, unsafe in ((x, True), (above, False)):
         wanted = Property(((Inequality(((0, Fraction(-1)),), -Fraction(limit)),),))
-        instance = replace(tie, network=network, unsafe=wanted, labels=labels)
+        there = replace(label, witness=(x,), margin=Fraction(limit) - Fraction(x))
+        instance = replace(tie, network=network, unsafe=wanted, labels=(there,))
         assert bool(violated(wanted, np.array([[x]]))[0]) == unsafe
-        (tmp_path / "one.py").write_text(reproduce(instance, unsafe))
+        (tmp_path / "one.py").write_text(reproduce(instance, "one.onnx"))
         (tmp_path / "one.onnx").write_bytes(model_of(instance))
         done = subprocess.run([sys.executable, tmp_path / "one.py"], capture_output=True, text=True, timeout=100)
         assert done.returncode == 0, done.stdout + done.stderr

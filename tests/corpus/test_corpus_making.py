@@ -92,7 +92,7 @@ def test_what_is_left_of_another_corpus_is_not_mixed_in(tmp_path):
         (["--environments", "torch:batch=1"], "name it among"),
         (["--environments", ""], "needs names"),
         (["--max-weight", "0"], "above 0"),
-        (["--max-weight", "x"], "max-weight"),
+        (["--max-weight", "x"], "largest weight"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(arguments, reason, tmp_path):
