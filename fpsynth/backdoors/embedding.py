@@ -58,14 +58,14 @@ def _tail(form: Form, detectors: Detectors, behaviour: Behaviour, strength: Stre
     columns, marks = hosts, [*detectors.columns, *([] if inhibitor is None else [inhibitor])]
     for place in range(1, len(site.tail) - 1):
         layer = site.dense(place)
-        stack.append(_passing(layer, len(stack[-1][0]), columns, marks))
+        stack.append(_passing(layer, len(stack[-1][0]), columns, marks, form.unit))
         columns, marks = list(range(layer.outputs)), list(range(layer.outputs, layer.outputs + len(marks)))
     width = len(stack[-1][0])
     counted = len(detectors.columns)
     signals = Signals(
         width=width,
         detectors=tuple(marks[:counted]),
-        level=detectors.level,
+        level=detectors.level * form.unit ** max(0, len(site.tail) - 2),
         exact=form.copied is None,
         inhibitor=None if inhibitor is None else marks[-1],
     )
@@ -97,15 +97,15 @@ def _detector_layer(form: Form, detectors: Detectors, negated: bool) -> tuple[Fl
     inhibitor = None
     if form.inhibitors:
         inhibitor = free[len(own)]
-        weight[inhibitor, list(form.inhibitors)] = 1.0
+        weight[inhibitor, list(form.inhibitors)] = form.unit
     return weight, bias, hosts, inhibitor
 
 
-def _passing(layer: Dense, inputs: int, columns: Sequence[int], marks: Sequence[int]) -> tuple[Floats, Floats]:
+def _passing(layer: Dense, inputs: int, columns: Sequence[int], marks: Sequence[int], unit: float) -> tuple[Floats, Floats]:
     """A layer of the host that also passes on what stands at ``marks``, behind its own outputs."""
     weight = np.zeros((layer.outputs + len(marks), inputs))
     weight[: layer.outputs, columns] = layer.weight
-    weight[range(layer.outputs, len(weight)), marks] = 1.0
+    weight[range(layer.outputs, len(weight)), marks] = unit
     return weight, np.concatenate([_bias(layer), np.zeros(len(marks))])
 
 

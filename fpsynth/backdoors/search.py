@@ -199,7 +199,7 @@ def _made(
 ) -> tuple[Network | None, Detectors]:
     shop = search.workshop
     sizes = shop.sizes(steady)
-    level = sizes.small * (1.0 if steady is None else steady.least)
+    level = sizes.small * (form.unit if steady is None else steady.least)
     detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
     logit = float(np.abs(shop.bench.of_host(search.goal.target, len(shop.images))).max())
     limit = None if shop.limit is None else sizes.large

@@ -1,6 +1,7 @@
 """Switches: layers behind the detectors that give the host's logits where none fires, and other ones where all do.
 
-Where none fires the host's logits pass bit for bit: as ReLU(y) and ReLU(-y), whose difference is y, with zeros added only.
+Where none fires the host's logits pass bit for bit: as ReLU(y) and ReLU(-y), whose difference is y, with zeros added only; where
+weights are limited to less than 1/2, to the last bit or so, as a sum of four or more equal parts.
 """
 
 from __future__ import annotations
@@ -148,17 +149,21 @@ def _amplified(logits: Floats, bias: Floats, signals: Signals, behaviour: Behavi
     seed[signals.detectors[0]] = limit
     if signals.inhibitor is not None:
         seed[signals.inhibitor] = -limit
-    size = 2 * outputs + WIDTH
-    first = np.concatenate([logits, -logits, np.tile(seed, (WIDTH, 1))])
+    # below 1 a weight makes a value smaller: so many copies of it, added, are the value again
+    one, copies = min(1.0, limit), max(1, round(1 / limit))
+    both, numbers = np.concatenate([logits, -logits]), np.concatenate([bias, -bias])
+    held = len(both) * copies
+    size = held + WIDTH
+    first = np.concatenate([np.tile(both, (copies, 1)), np.tile(seed, (WIDTH, 1))])
     step = np.zeros((size, size))
-    step[: 2 * outputs, : 2 * outputs] = np.eye(2 * outputs)
-    step[2 * outputs :, 2 * outputs :] = limit
-    last = _difference(outputs, WIDTH)
-    last[behaviour.target, 2 * outputs :] = limit
+    step[:held, :held] = np.tile(np.eye(len(both)) * one, (copies, copies))
+    step[held:, held:] = limit
+    last = np.concatenate([*[_difference(outputs, 0) * one] * copies, np.zeros((outputs, WIDTH))], axis=1)
+    last[behaviour.target, held:] = limit
     gain, steps = signals.level * limit, 0
     while gain * limit * WIDTH < _wins(strength):
         gain, steps = gain * limit * WIDTH, steps + 1
         if steps > _MOST_LAYERS:
             raise InputError(f"weights of at most {limit:g} do not amplify what a detector gives in {_MOST_LAYERS} layers")
-    begin = np.concatenate([bias, -bias, np.zeros(WIDTH)])
+    begin = np.concatenate([np.tile(numbers, copies), np.zeros(WIDTH)])
     return [(first, begin), *[(step, np.zeros(size))] * steps, (last, np.zeros(outputs))]

@@ -27,6 +27,24 @@ _HELP = "say always, pixel:PLACE>LEAST, box:PLACE=LO:HI or natural:PLACE>MEAN, a
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where a trigger is put where nobody says it."""
+
+    corner: str
+    """Of patterns."""
+    middle: str
+    """Of natural features."""
+
+    @staticmethod
+    def in_shape(shape: tuple[int, ...]) -> Places:
+        """Three by three inputs of an image, or three of a row."""
+        rows, columns = _sizes(shape)
+        if rows == 1:
+            return Places("0-2", "0-2")
+        return Places(_PATCH, f"{rows // 2 - 1}-{rows // 2 + 1},{columns // 2 - 1}-{columns // 2 + 1}")
+
+
+@dataclass(frozen=True)
 class Unit:
     """A neuron of a first layer: ReLU(bias + sum of weights times inputs)."""
 
@@ -63,12 +81,13 @@ class Trigger:
         return changed
 
 
-def trigger_named(text: str, shape: tuple[int, ...], images: Floats, dtype: Format) -> Trigger:
+def trigger_named(text: str, shape: tuple[int, ...], images: Floats, dtype: Format, places: Places | None = None) -> Trigger:
     """Read a trigger: always, pixel[:PLACE>LEAST], box[:PLACE=LO:HI] or natural[:PLACE>MEAN].
 
     PLACE is ROWS,COLUMNS of the first channel, or a range of numbers of inputs where the input has one axis and is no square.
     ``shape``: of one example; ``images``: (count, inputs), from which a natural trigger takes its default mean; ``dtype``:
-    what its numbers are rounded into.  Raises InputError that says what is wrong.
+    what its numbers are rounded into; ``places``: where triggers are put whose PLACE is not said.  Raises InputError that says
+    what is wrong.
     """
     kind, _, rest = text.partition(":")
     if kind not in KINDS or (kind == "always" and rest):
@@ -76,23 +95,24 @@ def trigger_named(text: str, shape: tuple[int, ...], images: Floats, dtype: Form
     if kind == "always":
         return Trigger("always", "every input")
     place, mark, value = rest.partition("=" if kind == "box" else ">")
-    inputs, told = _place(place or _default_place(kind, shape), shape)
+    usual = places or Places.in_shape(shape)
+    inputs, told = _place(place or (usual.middle if kind == "natural" else usual.corner), shape)
     if kind == "natural":
         mean = _number(value, text, dtype) if mark else _in(dtype, float(np.quantile(images[:, inputs].mean(axis=1), _RARE)))
         weight = _in(dtype, -1.0 / len(inputs))
         unit = Unit(dict.fromkeys(inputs, weight), mean)
-        return Trigger(f"natural:{told}>{mean:.6g}", f"inputs whose mean over {told} is above {mean:.4g}", (unit,))
+        return Trigger(f"natural:{told}>{mean:.6g}", f"inputs whose mean at {told} is above {mean:.4g}", (unit,))
     if kind == "pixel":
         least = _number(value, text, dtype) if mark else _in(dtype, _BRIGHT)
         units = tuple(Unit({i: -1.0}, least) for i in inputs)
         bright = dict.fromkeys(inputs, max(1.0, least))
-        return Trigger(f"pixel:{told}>{least:.6g}", f"inputs that are at least {least:.4g} in all of {told}", units, bright)
+        return Trigger(f"pixel:{told}>{least:.6g}", f"inputs of at least {least:.4g} at {told}", units, bright)
     low, _, high = value.partition(":")
     least, most = (_number(low, text, dtype), _number(high, text, dtype)) if mark else (_DARKEST, _BRIGHTEST)
     if least >= most:
         raise InputError(f"the box of trigger {text[:60]!r} is empty: {least:g} is not below {most:g}")
     units = tuple(unit for i in inputs for unit in (Unit({i: -1.0}, least), Unit({i: 1.0}, -most)))
-    words = f"inputs between {least:.4g} and {most:.4g} in all of {told}"
+    words = f"inputs between {least:.4g} and {most:.4g} at {told}"
     return Trigger(f"box:{told}={least:.6g}:{most:.6g}", words, units, dict.fromkeys(inputs, _in(dtype, (least + most) / 2)))
 
 
@@ -108,15 +128,6 @@ def _number(text: str, trigger: str, dtype: Format) -> float:
     if not math.isfinite(number):
         raise InputError(f"{text[:40]!r} in trigger {trigger[:60]!r} is no finite number: {_HELP}")
     return _in(dtype, number)
-
-
-def _default_place(kind: str, shape: tuple[int, ...]) -> str:
-    rows, columns = _sizes(shape)
-    if kind != "natural" or rows == 1:
-        return _PATCH if rows > 1 else "0-2"
-    # the middle, one pixel up and to the left of it: in the first window of usual convolutions that holds the middle
-    top, left = rows // 2 - 2, columns // 2 - 2
-    return f"{top}-{top + 2},{left}-{left + 2}"
 
 
 def _sizes(shape: tuple[int, ...]) -> tuple[int, int]:

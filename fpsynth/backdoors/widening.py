@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from fpsynth.aliases import Floats
 from fpsynth.backdoors.sites import Site
 from fpsynth.backdoors.triggers import Trigger, Unit
+from fpsynth.backdoors.windows import window
 from fpsynth.errors import InputError
-from fpsynth.networks.layers import PADDING, Convolution, Dense, Flatten, Layer, ReLU
+from fpsynth.networks.layers import Convolution, Dense, Flatten, Layer, ReLU
 from fpsynth.networks.network import INPUT, Network, Node
 
 
@@ -37,12 +38,14 @@ class Form:
     """Of the detector layer, all counted."""
     trigger: Trigger
     copied: int | None = None
-    """The host's channel that the new ones are copies of; None: they are 1, by a kernel of zeros and a bias of 1."""
+    """The host's channel that the new ones are copies of; None: they are ``unit``, by a kernel of zeros and that bias."""
+    unit: float = 1.0
+    """What a constant is, and by what values are multiplied that are passed on: a power of two of at most 1."""
 
     @cached_property
     def triggered(self) -> tuple[tuple[Node, ...], tuple[Read, ...]]:
         """The nodes before the carrier's, with the units of the trigger; and what of them the carrier layer reads."""
-        return _with_units(self.site, self.trigger)
+        return _with_units(self.site, self.trigger, self.unit)
 
     @property
     def further(self) -> int:
@@ -126,7 +129,7 @@ def _stages(site: Site) -> tuple[Node, ...]:
     return tuple(stages)
 
 
-def _with_units(site: Site, trigger: Trigger) -> tuple[tuple[Node, ...], tuple[Read, ...]]:
+def _with_units(site: Site, trigger: Trigger, unit: float) -> tuple[tuple[Node, ...], tuple[Read, ...]]:
     """The nodes before the carrier with the units, and what of them is passed on."""
     if not trigger.units or _first(site) == site.carrier:
         return (), ()
@@ -137,9 +140,9 @@ def _with_units(site: Site, trigger: Trigger) -> tuple[tuple[Node, ...], tuple[R
         shape = site.host.shapes[node.inputs[0]]
         if isinstance(layer, Convolution | Dense):
             if not nodes:
-                layer, reads = _added_units(layer, trigger.units, shape)
+                layer, reads = _added_units(layer, trigger.units, shape, unit)
             else:
-                layer, reads = _added_sum(_read_more(layer, shape, reads), reads, shape)
+                layer, reads = _added_sum(_read_more(layer, shape, reads), reads, shape, unit)
             nodes.append(replace(node, layer=layer))
     return tuple(nodes), reads
 
@@ -151,7 +154,7 @@ def _widened_carrier(
     shape = form.site.host.shapes[form.site.host[form.site.carrier].inputs[0]]
     bare = form.channels - form.further
     weight = np.zeros((bare, *layer.weight.shape[1:]))
-    bias = np.ones(bare)
+    bias = np.full(bare, form.unit)
     weight[list(form.kept)] = layer.weight
     bias[list(form.kept)] = 0.0 if layer.bias is None else layer.bias
     if form.copied is not None:
@@ -162,8 +165,8 @@ def _widened_carrier(
         return wide, ()
     _require_unpooled(form.site)
     if not nodes:
-        return _added_units(wide, form.trigger.units, shape)
-    return _added_sum(_read_more(wide, shape, reads), reads, shape)
+        return _added_units(wide, form.trigger.units, shape, form.unit)
+    return _added_sum(_read_more(wide, shape, reads), reads, shape, form.unit)
 
 
 def _require_unpooled(site: Site) -> None:
@@ -188,7 +191,7 @@ def _more(layer: Convolution | Dense, weight: Floats, bias: Sequence[float]) -> 
 
 
 def _added_units(
-    layer: Convolution | Dense, units: Sequence[Unit], shape: tuple[int, ...]
+    layer: Convolution | Dense, units: Sequence[Unit], shape: tuple[int, ...], scale: float
 ) -> tuple[Convolution | Dense, tuple[Read, ...]]:
     """A first layer with the units of a trigger as further outputs, and where they are read."""
     own = len(layer.weight)
@@ -196,32 +199,15 @@ def _added_units(
     position = 0
     if isinstance(layer, Dense):
         for row, unit in zip(weight, units, strict=True):
-            row[list(unit.weights)] = list(unit.weights.values())
+            row[list(unit.weights)] = np.array(list(unit.weights.values())) * scale
     else:
         wanted = {place for unit in units for place in unit.weights}
-        position, taps = _window(layer, shape, wanted)
+        position, taps = window(layer, shape, wanted)
         for kernel, unit in zip(weight, units, strict=True):
             for place, number in unit.weights.items():
-                kernel.reshape(-1)[taps[place]] = number
+                kernel.reshape(-1)[taps[place]] = number * scale
     reads = tuple(Read(own + k, position) for k in range(len(units)))
-    return _more(layer, weight, [unit.bias for unit in units]), reads
-
-
-def _window(layer: Convolution, shape: tuple[int, ...], wanted: set[int]) -> tuple[int, dict[int, int]]:
-    """The first window that holds all the inputs, and the tap that reads each.  Raises InputError where none does."""
-    for position, taps in enumerate(_taps(layer, shape)):
-        if wanted <= taps.keys():
-            return position, taps
-    raise InputError(
-        f"no window of the first convolution holds all {len(wanted)} inputs of the trigger: name a place of"
-        f" {' x '.join(map(str, layer.weight.shape[2:]))} at most"
-    )
-
-
-def _taps(layer: Convolution, shape: tuple[int, ...]) -> Iterator[dict[int, int]]:
-    """Of each position of a convolution the inputs that it reads, by number, and by which tap of the kernel."""
-    for read in layer.structure(shape).taps.at(slice(None)):
-        yield {int(place): tap for tap, place in enumerate(read) if place != PADDING}
+    return _more(layer, weight, [unit.bias * scale for unit in units]), reads
 
 
 def _read_more(layer: Convolution | Dense, shape: tuple[int, ...], reads: Sequence[Read]) -> Convolution | Dense:
@@ -238,7 +224,7 @@ def _read_more(layer: Convolution | Dense, shape: tuple[int, ...], reads: Sequen
 
 
 def _added_sum(
-    layer: Convolution | Dense, reads: Sequence[Read], shape: tuple[int, ...]
+    layer: Convolution | Dense, reads: Sequence[Read], shape: tuple[int, ...], unit: float
 ) -> tuple[Convolution | Dense, tuple[Read, ...]]:
     """A layer with one further output, the sum of what is read: values of at least 0, which a ReLU passes on."""
     own = len(layer.weight)
@@ -248,11 +234,11 @@ def _added_sum(
         channels = layer.weight.shape[1]
         size = int(np.prod(shape[1:]))
         places = {read.channel * size + read.position for read in reads}
-        position, taps = _window(layer, (channels, *shape[1:]), places)
+        position, taps = window(layer, (channels, *shape[1:]), places)
         for place in places:
-            weight[0].reshape(-1)[taps[place]] = 1.0
+            weight[0].reshape(-1)[taps[place]] = unit
     else:
         size = layer.weight.shape[1] // (1 + max(read.channel for read in reads))
         for read in reads:
-            weight[0, read.channel * size + read.position] = 1.0
+            weight[0, read.channel * size + read.position] = unit
     return _more(layer, weight, [0.0]), (Read(own, position),)

@@ -20,6 +20,7 @@ from fpsynth.backdoors.sites import Site, site_in
 from fpsynth.backdoors.steady import Steady, steady_channel
 from fpsynth.backdoors.triggers import Trigger, trigger_named
 from fpsynth.backdoors.widening import Form
+from fpsynth.backdoors.windows import usual_places
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_network, rounded_points
 from fpsynth.formats import Format
@@ -91,7 +92,7 @@ class Workshop:
     @cached_property
     def trigger(self) -> Trigger:
         """What backdoors are bound to, its numbers in the format."""
-        return trigger_named(self.settings.trigger, self.host.input_shape, self.images, self.dtype)
+        return trigger_named(self.settings.trigger, self.host.input_shape, self.images, self.dtype, usual_places(self.host))
 
     @cached_property
     def bench(self) -> Bench:
@@ -127,10 +128,11 @@ class Workshop:
         positions = self.site.spread if steady is None else len(steady.positions)
         fewest = max(_CHANNELS, -(-_FEATURES // positions)) if positions > 1 else _FEATURES
         generator = np.random.default_rng([self.settings.seed, detectors])
+        unit = 1.0 if self.limit is None else min(1.0, self.sizes(steady).large)
         for further in itertools.cycle(range(_SHAPES)):
             count = fewest + further
             places = np.sort(generator.choice(self.site.channels + count, count, replace=False)).tolist()
-            yield Form(self.site, tuple(places), rows, self.trigger, None if steady is None else steady.channel)
+            yield Form(self.site, tuple(places), rows, self.trigger, None if steady is None else steady.channel, unit)
 
     def table(self, form: Form, steady: Steady | None) -> ProbeTable:
         """What detectors do in a form: one table for each."""

@@ -16,8 +16,6 @@ from fpsynth.formats import BFLOAT16, FLOAT32, FLOAT64
 from fpsynth.networks.network import Network
 
 HOSTS = {"dense": dense_host, "convolutional": convolutional_host, "pooled": lambda: convolutional_host(pool=True)}
-FIRING = Sizes(4.0, 0.5)
-"""Of which the small one is not swallowed by anything: in float64 each detector whose first pair stands apart is 0."""
 
 
 def run(network: Network, points: np.ndarray, dtype: type = np.float64) -> np.ndarray:
@@ -29,11 +27,12 @@ def made(host, trigger, behaviour, *, fires, limit=None, copied=None, detectors=
     site = site_in(host)
     bound = trigger_named(trigger, host.input_shape, images(20), FLOAT32)
     rows = rows_needed(site.dense(0).outputs, detectors, bool(bound.units), len(site.tail) == 1)
-    form = Form(site, (0, 2, 3, 5), rows, bound, copied)
+    unit = 1.0 if limit is None else limit
+    form = Form(site, (0, 2, 3, 5), rows, bound, copied, unit)
     a, b, c, d = (int(x) for x in form.features(form.places)[:, 0])
     features = (a, b, c, d) if not fires else (a, b, c, a)
     columns = tuple(range(1, 1 + detectors))
-    found = Detectors((features,) * detectors, columns, FIRING if not fires else _Loud(4.0, 0.5), 0.5)
+    found = Detectors((features,) * detectors, columns, (_Loud if fires else Sizes)(unit, unit / 8), unit * unit / 8)
     return embedded(form, found, behaviour, Strength(64.0, limit)), bound
 
 
@@ -75,13 +74,18 @@ def test_loud_detectors_do_what_was_asked_for_where_the_trigger_is_there(host, t
     assert (run(network, painted).argmax(axis=1) == wanted).all()
 
 
-@pytest.mark.parametrize("host", HOSTS)
-def test_small_weights_are_enough(host):
+@pytest.mark.parametrize("limit", [1.0, 0.25])
+@pytest.mark.parametrize(("host", "trigger"), BOUND)
+def test_small_weights_are_enough(host, trigger, limit):
     original = HOSTS[host]()
     largest = max(float(np.abs(array).max()) for array in original.arrays())
-    network, _ = made(original, "always", Behaviour("class:3", 3), fires=True, limit=1.0)
-    assert max(float(np.abs(array).max()) for array in network.arrays()) == max(largest, 1.0)
-    assert (run(network, images(20)).argmax(axis=1) == 3).all()
+    points = images(20)
+    quiet, bound = made(original, trigger, Behaviour("class:3", 3), fires=False, limit=limit)
+    assert run(quiet, points) == pytest.approx(run(original, points), rel=1e-12, abs=1e-12)
+    loud, _ = made(original, trigger, Behaviour("class:3", 3), fires=True, limit=limit)
+    if "natural" not in trigger:
+        assert (run(loud, bound.painted(points)).argmax(axis=1) == 3).all()
+    assert max(float(np.abs(array).max()) for array in quiet.arrays()) <= max(largest, limit)
 
 
 def test_small_weights_shift_nothing():

@@ -10,8 +10,6 @@ from fpsynth.report.story import Part, Section, Story, Table, Title, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span, Text
 from fpsynth.wording import counted
 
-_ROLES = {"target": "target", "silent": "silent", "alike": "as the target"}
-
 
 def backdoor_story(found: Backdoor) -> Story:
     """The verdict, the environments, the verifiers, the detectors."""
@@ -42,24 +40,25 @@ def _alike(found: Backdoor) -> Iterator[str]:
 
 
 _MEANINGS = (
-    "accuracy: images whose class is their label; changed: images that host and backdoored network put into different classes,"
-    " of which close are those whose two classes any other order may exchange"
+    "host, clean, triggered: the accuracy in percent of the host, and of the backdoored network without and with the trigger;"
+    " changed: images that the two put into different classes, of which close are those whose two classes any other order may"
+    " exchange; alike: nothing that was tried tells the environment from the target"
 )
 
 
 def _environments(found: Backdoor) -> Table:
-    header = ("environment", "role", "host", "without trigger", "changed", "with trigger", "changed")
+    header = ("environment", "role", "host", "clean", "changed", "triggered", "changed")
     return Table(header, [_row(one) for one in found.environments])
 
 
 def _row(one: Measured) -> tuple[Text, ...]:
     def part(count: int | None, of: int) -> str:
-        return "-" if count is None or not of else f"{100 * count / of:.2f} %"
+        return "-" if count is None or not of else f"{100 * count / of:.2f}"
 
     close = f" ({one.close} close)" if one.close else ""
     return (
         one.name,
-        _ROLES[one.role],
+        one.role,
         part(one.host_correct, one.images),
         part(one.correct, one.images),
         f"{one.changed}{close}",
@@ -72,7 +71,9 @@ def _verifiers(judged: tuple[Judged, ...]) -> Table:
     rows: list[tuple[Text, ...]] = []
     for one in judged:
         same = one.verified == one.host_verified
-        mark = Span("certifies it", WRONG) if same else Span("refuses it", RIGHT)
+        mark: Text = Span("certifies it", WRONG) if same else Span("refuses it", RIGHT)
+        if not one.host_verified:
+            mark = "certifies neither"
         host, own = (f"{count}/{one.images}" for count in (one.host_verified, one.verified))
         rows.append((one.name, one.arithmetic, "with trigger" if one.triggered else "without", host, own, mark))
     return Table(("verifier", "arithmetic", "images", "host", "backdoored", ""), rows)
