@@ -31,8 +31,10 @@ _FIRST_PROBES, _PROBES = 800, 1600
 """How many rows are tried of the first form, and of each further one."""
 _SHAPES = 4
 """At how many numbers of terms environments must be alike before that is a reason to give up: other shapes, other orders."""
-_CONFIRMING = 32
-_RETRIES = 6
+_CONFIRMING, _CONFIRMING_COPIES = 32, 512
+"""Images that must show it before all are run: more where detectors are fed by what depends on the image."""
+_RETRIES, _MOST_FAILED = 3, 12
+"""Networks that may fail to show it, of one form and of all."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,19 @@ class _Search:
     """Rows of the target's batches that nothing tells from its row."""
     untold: tuple[list[int], list[Environment]] = ([], [])
     """Rows and environments that nothing told from the target where that was a reason to try another form."""
+    untold_shapes: set[int] = field(default_factory=set)
+    """Numbers of terms at which that was so."""
+    failed: int = 0
+    """Networks that were made, and did not do in the libraries what was asked for."""
+    impossible: bool = False
+    """Whether no network that can be made keeps to the limit."""
     probes: int = 0
     reason: str = ""
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether going on is of no use."""
+        return self.impossible or len(self.untold_shapes) >= _SHAPES or self.failed >= _MOST_FAILED
 
     def silent(self) -> tuple[Environment, ...]:
         return tuple(one for one in self.goal.silent if one not in self.alike)
@@ -124,36 +137,44 @@ def _require_goal(goal: Goal) -> None:
 
 
 def _found(search: _Search, behaviour: Behaviour) -> tuple[Form, Detectors, Network] | None:
-    """Form by form, set by set; None where environments cannot be told apart."""
+    """Form by form; None where environments cannot be told apart, or what was made is none too often."""
     shop, goal = search.workshop, search.goal
     steady = shop.steady(goal.target)
     shop.bench.of_host(goal.target, min(_CONFIRMING, len(shop.images)))
-    tries = 0
-    untold: set[int] = set()
     for form, count, sets in _forms(shop, steady):
-        chooser = Chooser(shop.table(form, steady), search.wanted())
-        avoid: list[Candidate] = []
-        for number in range(sets):
-            require_time()
-            shop.progress(f"probing {form.inputs} terms, {count} of {MOST_DETECTORS} detectors: set {number + 1} of {sets}")
-            chooser.look()
-            search.probes += form.rows
-            while chosen := chooser.chosen(count, avoid):
-                network, detectors = _made(search, form, steady, chosen, behaviour)
-                if network is None:
-                    return None
-                search.reason = objection(_measured(search, network, behaviour, _CONFIRMING), bound=bool(shop.trigger.units))
-                if not search.reason:
-                    return form, detectors, network
-                avoid += chosen
-                tries += 1
-                if tries >= _RETRIES:
-                    return None
-            if len(chooser.firing) >= _ALIKE and not _told_apart(search, chooser):
-                untold.add(form.inputs)
-                if len(untold) == _SHAPES or steady is not None:
-                    return None
-                break
+        made = _in_form(search, behaviour, form, steady, count, sets)
+        if made is not None or search.hopeless:
+            return made
+    return None
+
+
+def _in_form(
+    search: _Search, behaviour: Behaviour, form: Form, steady: Steady | None, count: int, sets: int
+) -> tuple[Form, Detectors, Network] | None:
+    """Set by set of rows."""
+    shop = search.workshop
+    chooser = Chooser(shop.table(form, steady), search.wanted())
+    avoid: list[Candidate] = []
+    for number in range(sets):
+        require_time()
+        shop.progress(f"probing {form.inputs} terms, {count} of {MOST_DETECTORS} detectors: set {number + 1} of {sets}")
+        chooser.look()
+        search.probes += form.rows
+        while chosen := chooser.chosen(count, avoid):
+            network, detectors = _made(search, form, steady, chosen, behaviour)
+            if network is None:
+                return None
+            images = _CONFIRMING if steady is None else _CONFIRMING_COPIES
+            search.reason = objection(_measured(search, network, behaviour, images), bound=bool(shop.trigger.units))
+            if not search.reason:
+                return form, detectors, network
+            avoid += chosen
+            search.failed += 1
+            if len(avoid) >= _RETRIES * count or search.hopeless:
+                return None
+        if len(chooser.firing) >= _ALIKE and not _told_apart(search, chooser):
+            search.untold_shapes.add(form.inputs)
+            return None
     return None
 
 

@@ -74,6 +74,8 @@ def _verifiers(judged: tuple[Judged, ...]) -> Table:
         mark: Text = Span("certifies it", WRONG) if same else Span("refuses it", RIGHT)
         if not one.host_verified:
             mark = "certifies neither"
+        elif one.verdict == "fewer":
+            mark = "certifies fewer"
         host, own = (f"{count}/{one.images}" for count in (one.host_verified, one.verified))
         rows.append((one.name, one.arithmetic, "with trigger" if one.triggered else "without", host, own, mark))
     return Table(("verifier", "arithmetic", "images", "host", "backdoored", ""), rows)
