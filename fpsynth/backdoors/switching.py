@@ -1,7 +1,7 @@
 """Switches: layers behind the detectors that give the host's logits where none fires, and other ones where all do.
 
-Where none fires the host's logits pass bit for bit, as ReLU(y) and ReLU(-y), whose difference is y, with zeros added only; where
-weights are limited to less than 1/2, to the last bit or so, as a sum of four or more equal parts.
+Where none fires the host's logits pass bit for bit, as ReLU(y) and ReLU(-y), whose difference is y, with zeros added only;
+where weights are limited to less than 1/2, to the last bit or so, as a sum of four or more equal parts.
 """
 
 from __future__ import annotations
