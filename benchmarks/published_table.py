@@ -1,0 +1,135 @@
+"""The tables of ``published_backdoors`` as text: accuracies and verdicts beside the published ones, and why some depart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from benchmarks.common import aligned, machine
+from benchmarks.published_figures import BROKEN, CLEAN, FIRES, TOOLS, compared, published_verdict
+from benchmarks.published_verdicts import BOUNDED, HOST, RADIUS, VERIFIERS
+
+_TABLES = (
+    ("Table 1", ("host", "Precision-same", "Precision-wider"), "the Precision backdoors, of detectors for float32"),
+    ("Table 2", ("Order1", "Order2", "Order3", "ICLR2021"), "the order backdoors, of detectors for the format they run in"),
+)
+
+
+def text(results: dict[str, Any]) -> str:
+    """All tables that there is something for."""
+    lines = list(_accuracies(results["cells"]))
+    if results["verdicts"]:
+        lines += _verdicts(results["verdicts"], results["cells"])
+    return "\n".join([*lines, "", machine(results["conditions"])]) + "\n"
+
+
+def _accuracies(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Tables 1 and 2, a line for each cell."""
+    yield "Accuracy of Wong and Kolter's network with the published backdoors, by the libraries themselves, one thread unless said."
+    yield f"Published: {CLEAN} % where silent, {BROKEN} % where it fires. Of PyTorch and Flux, CPU and GPU, batch 1 and 10,"
+    yield from (f"{name} fires in {', '.join(places) or 'none'}" for name, places in FIRES.items())
+    yield "and Precision in every environment in its format; beside a cell is what was published of PyTorch on a CPU."
+    for title, names, about in _TABLES:
+        rows = [cell for cell in cells if cell["name"] in names]
+        rows.sort(
+            key=lambda cell: (not cell["bias"], names.index(cell["name"]), cell["dtype"])
+        )  # environments as they were run
+        if not rows:
+            continue
+        head = ("backdoor", "detector for", "last summand", "runs in", "environment", "images", "accuracy", "published", "")
+        yield from ("", f"{title}: {about}", *aligned([head, *map(_cell, rows)]))
+    if any(cell["name"] == "ICLR2021" for cell in cells):
+        yield "ICLR2021: with the first pixel at 0.1; behind the slash without that."
+
+
+def _cell(cell: dict[str, Any]) -> tuple[str, ...]:
+    accuracy = "-" if "not_run" in cell else f"{cell['accuracy']:.2f}"
+    if "untriggered" in cell:
+        accuracy += f" / {cell['untriggered']:.2f}"
+    told = "" if cell["name"] == "host" else "bias" if cell["bias"] else "weight"
+    published = "-" if cell["published"] is None else f"{cell['published']:.2f}"
+    where = cell["environment"].replace(",threads=1", "")
+    made_for = "" if cell["name"] == "host" else cell["detector_format"]
+    says = "" if cell["name"] == "host" else compared(cell)
+    return cell["name"], made_for, told, cell["dtype"], where, str(cell["images"]), accuracy, published, says
+
+
+def _verdicts(cells: Sequence[dict[str, Any]], accuracies: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Table 3, its explanations, and the models that it is of."""
+    columns = list(dict.fromkeys(cell["column"] for cell in cells))
+    names = [name for name in VERIFIERS if any(cell["verifier"] == name for cell in cells)]
+    boxes = max(cell["boxes"] for cell in cells)
+    yield from (
+        "",
+        f"Table 3: boxes of radius {float(RADIUS):g} around the first {boxes} test images",
+    )
+    yield "unsound: it certifies boxes though the backdoor is there; sound: it certifies none; open: nor any of the host."
+    yield "In brackets the boxes certified; behind it what was published of tools that the row models, where that differs."
+    rows = [(name, VERIFIERS[name].format.name, *(_verdict(cells, name, column) for column in columns)) for name in names]
+    yield from aligned([("verifier", "orders for", *columns), *rows])
+    yield from ("", "Where the backdoors of the columns fire:")
+    yield from _firing(cells, accuracies)
+    yield from ("", "The verifiers, and how each differs from the published tool:")
+    yield from (f"{name}: {_words(name)}" for name in names)
+    yield from ("", "Beside the published verdicts:")
+    yield from _departures(cells)
+
+
+def _found(cells: Sequence[dict[str, Any]], name: str, column: str) -> dict[str, Any] | None:
+    return next((c for c in cells if c["verifier"] == name and c["column"] == column), None)
+
+
+def _said(cells: Sequence[dict[str, Any]], cell: dict[str, Any]) -> str:
+    """The verdict of a cell of a backdoor."""
+    if cell["verdicts"].count("unsat"):
+        return "unsound"
+    host = _found(cells, cell["verifier"], HOST)
+    return "sound" if host is not None and host.get("verdicts", []).count("unsat") else "open"
+
+
+def _verdict(cells: Sequence[dict[str, Any]], name: str, column: str) -> str:
+    cell = _found(cells, name, column)
+    if cell is None:
+        return "-"
+    if "not_run" in cell:
+        return "not run"
+    count = f"({cell['verdicts'].count('unsat')} of {cell['boxes']})"
+    if column == HOST:
+        return count
+    said = _said(cells, cell)
+    others = sorted({verdict for verdict in cell["published"].values() if verdict != said})
+    return f"{said} {count}" + "".join(f", published {verdict}" for verdict in others)
+
+
+def _words(name: str) -> str:
+    row = VERIFIERS[name]
+    tools = f"a model of {', '.join(row.tools)}; " if row.tools else ""
+    arithmetic = "" if row.arithmetic in BOUNDED else f" in {row.arithmetic}"
+    asked = "" if row.arithmetic == "own" else f"fpsynth's {row.name}{arithmetic}; "
+    return f"{tools}{asked}{row.differs}"
+
+
+def _firing(cells: Sequence[dict[str, Any]], accuracies: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """By backdoor and format: the libraries in which accuracy falls, and the named orders in which its detector fires."""
+    for name, fmt in dict.fromkeys((c["backdoor"], c["format"]) for c in cells if c["backdoor"] != HOST):
+        ran = [
+            f"{c['environment'].replace(',threads=1', '')} in {c['dtype']}"
+            for c in accuracies
+            if (c["name"], c["detector_format"], c["bias"]) == (name, fmt, True) and c.get("fired", 0) > 0
+        ]
+        cell = next(c for c in cells if (c["backdoor"], c["format"]) == (name, fmt))
+        orders = "; ".join(cell["fires_in"])
+        told = f"; by the exact interpreter, the bias last: {orders}" if orders else ""
+        yield f"{name} for {fmt}: {', '.join(ran) or 'in no environment that was run'}{told}"
+
+
+def _departures(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """How many agree, and each that does not with what the verifier said."""
+    pairs = [(cell, tool, told) for cell in cells if "not_run" not in cell for tool, told in cell["published"].items()]
+    wrong = [(cell, tool, told) for cell, tool, told in pairs if _said(cells, cell) != told]
+    yield f"{len(pairs) - len(wrong)} of {len(pairs)} agree ({len({tool for _, tool, _ in pairs})} of {len(TOOLS)} tools)."
+    for cell, tool, told in wrong:
+        why = cell.get("reason") or f"it certifies {cell['verdicts'].count('unsat')}"
+        bounds = "" if not cell.get("detector") else f" (detector in [{cell['detector'][0]:g}, {cell['detector'][1]:g}])"
+        yield f"{tool}, {cell['column']}: {_said(cells, cell)}, published {told}: {why}{bounds}"
+    assert all(published_verdict(tool, cell["backdoor"]) == told for cell, tool, told in pairs)
