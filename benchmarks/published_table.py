@@ -25,7 +25,7 @@ def text(results: dict[str, Any]) -> str:
 
 def _accuracies(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Tables 1 and 2, a line for each cell."""
-    yield "Accuracy of Wong and Kolter's network with the published backdoors, by the libraries themselves, one thread unless said."
+    yield "Accuracy of WK17a (MNIST) with the published backdoors, by the libraries themselves, one thread unless said."
     yield f"Published: {CLEAN} % where silent, {BROKEN} % where it fires. Of PyTorch and Flux, CPU and GPU, batch 1 and 10,"
     yield from (f"{name} fires in {', '.join(places) or 'none'}" for name, places in FIRES.items())
     yield "and Precision in every environment in its format; beside a cell is what was published of PyTorch on a CPU."
@@ -123,13 +123,21 @@ def _firing(cells: Sequence[dict[str, Any]], accuracies: Sequence[dict[str, Any]
         yield f"{name} for {fmt}: {', '.join(ran) or 'in no environment that was run'}{told}"
 
 
+def _detector(cell: dict[str, Any]) -> str:
+    """What the model takes the detector for."""
+    if not cell.get("detector"):
+        return ""
+    low, high = cell["detector"]
+    return f"numpy's sum of the detector is {low:g}" if low == high else f"its detector is in [{low:g}, {high:g}]"
+
+
 def _departures(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
     """How many agree, and each that does not with what the verifier said."""
     pairs = [(cell, tool, told) for cell in cells if "not_run" not in cell for tool, told in cell["published"].items()]
     wrong = [(cell, tool, told) for cell, tool, told in pairs if _said(cells, cell) != told]
     yield f"{len(pairs) - len(wrong)} of {len(pairs)} agree ({len({tool for _, tool, _ in pairs})} of {len(TOOLS)} tools)."
     for cell, tool, told in wrong:
-        why = cell.get("reason") or f"it certifies {cell['verdicts'].count('unsat')}"
-        bounds = "" if not cell.get("detector") else f" (detector in [{cell['detector'][0]:g}, {cell['detector'][1]:g}])"
-        yield f"{tool}, {cell['column']}: {_said(cells, cell)}, published {told}: {why}{bounds}"
+        counts = ", ".join(f"{cell['verdicts'].count(v)} {v}" for v in ("unsat", "sat", "unknown") if v in cell["verdicts"])
+        why = "; ".join(filter(None, [counts, cell.get("reason"), _detector(cell)]))
+        yield f"{tool} by {cell['verifier']}, {cell['column']}: {_said(cells, cell)}, published {told}: {why}"
     assert all(published_verdict(tool, cell["backdoor"]) == told for cell, tool, told in pairs)

@@ -154,6 +154,8 @@ def _was_published(backdoor: str, column: str) -> bool:
 def judged(row: Verifier, host: Network, asked: Published | None, points: Points, limit: float) -> dict[str, Any]:
     """The verdicts on boxes around the points, whether the class that the host has there is kept."""
     network, bounds = (host if asked is None else asked.network), None
+    if row.arithmetic in ("float32", "float64") and asked is not None and asked.detector is not None:
+        bounds = (numpy_value(asked, row.format),) * 2
     if row.arithmetic in BOUNDED and asked is not None:
         bounds = detector_bounds(asked, row.arithmetic, row.format)
         value = silent_value(asked, bounds)
@@ -209,6 +211,16 @@ def detector_bounds(asked: Published, name: str, fmt: Format) -> tuple[float, fl
     assert Fraction(LEAST) <= RADIUS, "a box around a dark pixel holds both"
     ((low, high),) = judge.bounds(neuron, Box(tuple(1.0 - v for v in varies), (1.0,) * len(varies)))
     return math.nextafter(float(low), -math.inf), math.nextafter(float(high), math.inf)
+
+
+def numpy_value(asked: Published, fmt: Format) -> float:
+    """What numpy makes of the detector in a format: its product with the constants, and the bias; as a model's bounds begin."""
+    row = asked.detecting[asked.form.site.detector].layer
+    assert isinstance(row, Dense)
+    assert row.bias is not None
+    dtype = np.float32 if fmt == FLOAT32 else np.float64
+    ones = np.ones((row.weight.shape[1], 1), dtype)
+    return float((row.weight.astype(dtype) @ ones)[asked.column, 0] + dtype(row.bias[asked.column]))
 
 
 def silent_value(asked: Published, bounds: tuple[float, float]) -> float | None:
