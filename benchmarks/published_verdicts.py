@@ -66,7 +66,7 @@ class Verifier:
 _ORDERS = "its sums are numpy's, not the tool's own"
 _HELD = "the rest of the network over the reals, the detector held at its silent value where its interval leaves no other"
 _LEFT = f"the detector's sum from left to right, each end rounded outward, where the tools round to nearest; {_HELD}"
-_ELINA = f"the detector's sum from left to right in float64 with ELINA's widening of sums (products not widened); {_HELD}"
+_ELINA = f"the detector's non-zero summands from left to right in float64, sums widened as in ELINA, products not; {_HELD}"
 
 VERIFIERS: dict[str, Verifier] = {
     "milp-float64": Verifier(
@@ -181,10 +181,14 @@ def _asked(
         region, exact = around_image(point.tolist(), RADIUS, "linf", FLOAT32)
         answer = external.verify(network, [Case(region, unsafe, exact)], row.name, timeout=limit, dtype=FLOAT32)
         return answer.verdict, answer.reason
-    wider = asked is not None and asked.name == "Precision-wider"  # that runs in float64
-    judge, region, what = _prepared(row, network, FLOAT64 if wider else row.format)
+    judge, region, what = _prepared(row, network, row.format if asked is None else misbehaves_in(asked))
     claim = judge.verify(what, region(point), unsafe, budget=limit)
     return claim.verdict, claim.reason
+
+
+def misbehaves_in(asked: Published) -> Format:
+    """The format in which a backdoor is to fire."""
+    return FLOAT64 if asked.name == "Precision-wider" else asked.format
 
 
 @lru_cache(maxsize=2)
