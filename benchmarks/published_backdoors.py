@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.common import RESULTS, conditions, keep
 from benchmarks.given_networks import DATA, IMAGES, NETWORKS, Labels, Points, images
 from benchmarks.published_figures import published_accuracy
-from benchmarks.published_orders import detected, order_words
+from benchmarks.published_orders import detected, probed_order
 from benchmarks.published_table import text
 from benchmarks.published_verdicts import VERIFIERS, verdicts
 from fpsynth.aliases import Floats
@@ -139,7 +139,7 @@ def _about(revealer: Revealer, made: Published, dtype: Format, where: Environmen
     """The detector's own values, which say whether it fires, and what probes say of the order of its sum."""
     few = points[: max(_LOOKED // where.batch, 1) * where.batch]
     default = "" if made.detector is None else f"{float(made.detector.default_value):g}"
-    order = order_words(revealer, made, dtype, where, points[: where.batch])
+    order = probed_order(revealer, made, dtype, where, points[: where.batch])
     return {**detected(revealer, made, dtype, where, few), "default": default, "order": order}
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.published_orders import order_words
+
 ALL = 10_000
 """Test images."""
 CLEAN, BROKEN = 98.11, 0.11
@@ -86,4 +88,8 @@ def _why(cell: dict[str, Any]) -> str:
     values = ", ".join(f"{value:g}" for value in cell["detector"])
     default = f" (left to right {cell['default']})" if cell["default"] else ""
     rows = f" in rows {', '.join(map(str, cell['rows']))} of a batch" if 0 < cell["fired"] < 1 else ""
-    return f"it fires{rows}" * bool(rows) + "; " * bool(rows) + f"its detector gives {values}{default}: {cell['order']}"
+    return (
+        f"it fires{rows}" * bool(rows)
+        + "; " * bool(rows)
+        + f"its detector gives {values}{default}: {order_words(cell['order'])}"
+    )

@@ -33,20 +33,29 @@ def detected(revealer: Revealer, made: Published, dtype: Format, where: Environm
     return {"detector": sorted(set(values.tolist())), "fired": float(on.mean()), "rows": rows.tolist()}
 
 
-def order_words(revealer: Revealer, made: Published, dtype: Format, where: Environment, points: Floats) -> str:
-    """Where the first constant meets the second, the last, and the bias; points: as many as a batch has."""
+def probed_order(revealer: Revealer, made: Published, dtype: Format, where: Environment, points: Floats) -> dict[str, Any]:
+    """How many other ones were added before the first constant met the second, the last, and the bias: of each the different
+    numbers in the rows of a batch, which ``points`` are."""
     ones = made.form.features(made.form.places).reshape(-1)
     count, large = len(ones), _LARGE.get(dtype, _LARGER)
-    beside, across, bias = (
-        _left(revealer, _probed(made, ones, large, place), dtype, where, points, made.column) for place in (1, count - 1, None)
-    )
-    met = f"the first meets the second after {_others(count - 2, beside)} others, the last after {_others(count - 2, across)}"
-    return f"of {count} ones in its row {met}, and the bias after {_others(count - 1, bias)}"
+    found: dict[str, Any] = {"ones": count}
+    for name, place, most in (("second", 1, count - 2), ("last", count - 1, count - 2), ("bias", None, count - 1)):
+        left = _left(revealer, _probed(made, ones, large, place), dtype, where, points, made.column)
+        found[name] = [int(most - value) for value in left]
+    return found
 
 
-def _others(most: int, left: list[float]) -> str:
-    """How many of the others had been swallowed; several where the rows of a batch differ."""
-    return " or ".join(f"{most - value:g}" for value in left)
+def order_words(order: dict[str, Any]) -> str:
+    """``probed_order`` in words."""
+    count = order["ones"]
+    chain = order["second"] == [0] and order["last"] == [count - 2]
+    many = any(len(order[name]) > 1 for name in ("second", "last", "bias"))
+    shape = "by row differently" if many else "from left to right" if chain else "in partial sums side by side"
+    places = {(0,): "first", (count - 1,): "last"}
+    bias = places.get(tuple(order["bias"]), "in between")
+    second, last, end = (" or ".join(map(str, order[name])) for name in ("second", "last", "bias"))
+    met = f"the first meets the second after {second} others, the last after {last}, and the bias after {end}"
+    return f"its row is added {shape}, the bias {bias}: of {count} ones {met}"
 
 
 def _left(revealer: Revealer, network: Network, dtype: Format, where: Environment, points: Floats, column: int) -> list[float]:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.published_backdoors import main
 from benchmarks.published_figures import TOOLS, compared, published_accuracy, published_verdict
-from benchmarks.published_orders import detected, order_words
+from benchmarks.published_orders import detected, order_words, probed_order
 from benchmarks.published_table import text
 from benchmarks.published_verdicts import VERIFIERS, Verifier, columns, detector_bounds, fires_in, held, judged, silent_value
 from fpsynth.backdoors.published import published
@@ -111,11 +111,23 @@ def test_probes_and_the_detector_itself_agree_with_what_numpy_computes(host: Net
     with Revealer() as revealer:
         made = published("Precision-same", host)
         found = detected(revealer, made, FLOAT32, where, points)
-        words = order_words(revealer, made, FLOAT32, where, points[:1])
+        order = probed_order(revealer, made, FLOAT32, where, points[:1])
     assert found["fired"] in (0.0, 1.0)
     assert found["detector"] == ([0.0] if found["fired"] else [1.0])
-    assert words.startswith(
-        f"of {len(made.form.places) * made.form.site.spread} ones in its row the first meets the second after "
+    ones = len(made.form.places) * made.form.site.spread
+    assert order["ones"] == ones
+    assert 0 <= order["second"][0] <= ones - 2
+    assert (order["bias"] == [ones - 1]) == (found["fired"] == 1.0)  # omega and 1 meet before the bias takes omega away
+
+
+def test_an_order_is_told_in_words() -> None:
+    chain = {"ones": 147, "second": [0], "last": [145], "bias": [146]}
+    assert order_words(chain).startswith(
+        "its row is added from left to right, the bias last: of 147 ones the first meets the second"
+    )
+    assert "side by side, the bias first" in order_words({**chain, "second": [70], "bias": [0]})
+    assert "by row differently, the bias last: of 147 ones the first meets the second after 0 or 70 others" in order_words(
+        {**chain, "second": [0, 70]}
     )
 
 
@@ -123,7 +135,13 @@ def _cell(**changed: Any) -> dict[str, Any]:
     cell = {
         **{"name": "Order1", "detector_format": "float32", "dtype": "float32", "bias": True},
         **{"environment": "torch:batch=10,threads=1", "images": 10_000, "correct": 11, "accuracy": 0.11, "published": 0.11},
-        **{"detector": [15.0], "fired": 1.0, "rows": [0], "default": "0", "order": "as it was seen"},
+        **{
+            "detector": [15.0],
+            "fired": 1.0,
+            "rows": [0],
+            "default": "0",
+            "order": {"ones": 147, "second": [0], "last": [145], "bias": [146]},
+        },
     }
     return {**cell, **changed}
 
@@ -132,7 +150,7 @@ def test_a_cell_is_compared_by_whether_its_detector_fires() -> None:
     assert compared(_cell()) == "as published"
     assert compared(_cell(images=20)) == "as published, on 20 images"
     assert compared(_cell(fired=0.0, detector=[0.0])).startswith(
-        "DEPARTS: its detector gives 0 (left to right 0): as it was seen"
+        "DEPARTS: its detector gives 0 (left to right 0): its row is added from left to right"
     )
     assert "fires in rows 8, 9 of a batch" in compared(_cell(fired=0.2, detector=[0.0, 12.0], rows=[8, 9]))
     assert compared(_cell(published=None, fired=0.0)) == ""
