@@ -30,6 +30,24 @@ TOOLS = (
     *("DeepPoly", "RefinePoly", "DeepZ", "RefineZono"),
 )
 """Of the published table of verdicts; beta-CROWN is there on a CPU and a GPU, which agree."""
+WHY = {
+    ("bab-float64", "ICLR2021"): (
+        "branch and bound computes points of the box, which holds the trigger; bounds alone (crown-float64) lose the 1e-3"
+    ),
+    ("bab-float32", "Order2"): "the model adds as numpy does, the tools as torch; left to right see bab-intervals-float32",
+    (
+        "bab-intervals-float64",
+        "ICLR2021",
+    ): "intervals do not see that two numbers cancel; bounds by substitution do (crown-float64)",
+    ("bab-intervals-float32", "Precision, the other format"): (
+        "ends rounded outward keep the 1 that rounding to nearest, as the tools do (bab-float32), loses"
+    ),
+    (
+        "bab-elina",
+        "ICLR2021",
+    ): "RefinePoly asks a solver with tolerances about neurons that intervals leave open; the model does not",
+}
+"""Why a model departs from the published verdict, by row and column, beside what it says itself."""
 _WIDENED = ("DeepPoly", "RefinePoly", "DeepZ", "RefineZono")
 _FOOLED_2021 = ("MIPVerify", "MN-BaB", "RefinePoly")
 

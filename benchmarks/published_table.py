@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks.common import aligned, machine
-from benchmarks.published_figures import BROKEN, CLEAN, FIRES, TOOLS, compared, published_verdict
+from benchmarks.published_figures import BROKEN, CLEAN, FIRES, TOOLS, WHY, compared, published_verdict
 from benchmarks.published_verdicts import BOUNDED, HOST, RADIUS, VERIFIERS
 
 _TABLES = (
@@ -138,6 +138,8 @@ def _departures(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield f"{len(pairs) - len(wrong)} of {len(pairs)} agree ({len({tool for _, tool, _ in pairs})} of {len(TOOLS)} tools)."
     for cell, tool, told in wrong:
         counts = ", ".join(f"{cell['verdicts'].count(v)} {v}" for v in ("unsat", "sat", "unknown") if v in cell["verdicts"])
-        why = "; ".join(filter(None, [counts, cell.get("reason"), _detector(cell)]))
+        why = "; ".join(
+            filter(None, [counts, cell.get("reason"), _detector(cell), WHY.get((cell["verifier"], cell["column"]))])
+        )
         yield f"{tool} by {cell['verifier']}, {cell['column']}: {_said(cells, cell)}, published {told}: {why}"
     assert all(published_verdict(tool, cell["backdoor"]) == told for cell, tool, told in pairs)

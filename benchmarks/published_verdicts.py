@@ -61,12 +61,20 @@ class Verifier:
     """The published verifiers that it is a model of."""
     differs: str = ""
     """How it differs from those."""
+    computes: Format | None = None
+    """In which format it computes, where that is not that of the order backdoors."""
 
 
 _ORDERS = "its sums are numpy's, not the tool's own"
 _HELD = "the rest of the network over the reals, the detector held at its silent value where its interval leaves no other"
 _LEFT = f"the detector's sum from left to right, each end rounded outward, where the tools round to nearest; {_HELD}"
 _ELINA = f"the detector's non-zero summands from left to right in float64, sums widened as in ELINA, products not; {_HELD}"
+
+REAL_TOOLS = {
+    **dict.fromkeys(("maraboupy", "pynever", "abstractnn"), FLOAT64),
+    **dict.fromkeys(("neuralsat", "vibecheck-nn", "bound-propagation"), FLOAT32),
+}
+"""Real verifiers and in which format they compute."""
 
 VERIFIERS: dict[str, Verifier] = {
     "milp-float64": Verifier(
@@ -99,16 +107,17 @@ VERIFIERS: dict[str, Verifier] = {
         FLOAT32, "crown", "sound:onnxruntime:batch=1,threads=1", (), "practically sound for ONNX Runtime at batch 1, revealed"
     ),
     **{
-        name: Verifier(FLOAT32, name, "own", (), "the tool itself, by ONNX in float32")
-        for name in ("maraboupy", "neuralsat", "vibecheck-nn", "pynever", "abstractnn", "bound-propagation")
+        name: Verifier(FLOAT32, name, "own", (), f"the tool itself, by ONNX in float32; it computes in {computes}", computes)
+        for name, computes in REAL_TOOLS.items()
     },
 }
 """By the names that --verifier takes."""
 
 
-def columns(fmt: Format) -> tuple[tuple[str, str, Format], ...]:
-    """Of a verifier that computes in ``fmt``: how a column is called, which backdoor that is, and its detector's format."""
-    other, own = ("Precision-same", "Precision-wider") if fmt == FLOAT64 else ("Precision-wider", "Precision-same")
+def columns(row: Verifier) -> tuple[tuple[str, str, Format], ...]:
+    """For each column of a row: how it is called, which backdoor that is, and its detector's format."""
+    fmt, wide = row.format, (row.computes or row.format) == FLOAT64
+    other, own = ("Precision-same", "Precision-wider") if wide else ("Precision-wider", "Precision-same")
     orders = tuple((name, name, fmt) for name in ("Order1", "Order2", "Order3"))
     return (
         (HOST, HOST, fmt),
@@ -128,7 +137,7 @@ def verdicts(options: argparse.Namespace, results: dict[str, Any]) -> Iterator[N
         if row.arithmetic == "own" and not external.installed(name):
             print(f"{name}: not installed", file=sys.stderr)
             continue
-        for column, backdoor, fmt in columns(row.format):
+        for column, backdoor, fmt in columns(row):
             if backdoor not in (HOST, *options.backdoor):
                 continue
             key = {"verifier": name, "column": column, "boxes": len(points), "limit": options.limit}

@@ -51,7 +51,7 @@ def points() -> Any:
 def test_detectors_are_held_silent_where_the_published_verifiers_were_fooled(
     host: Network, widening: str, fmt: Format, silent: set[str]
 ) -> None:
-    for _, name, made_for in columns(fmt)[1:]:
+    for _, name, made_for in columns(Verifier(fmt, "deeppoly", widening))[1:]:
         made = published(name, host, made_for)
         value = silent_value(made, detector_bounds(made, widening, fmt))
         assert (value is not None) == (name in silent), name
@@ -70,7 +70,7 @@ def test_the_models_say_what_was_published_of_deeppoly_and_any_order_sees_every_
     for name in ("deeppoly-elina", "sound-any-float64"):
         row = VERIFIERS[name]
         assert judged(row, host, None, points, 10.0)["verdicts"] == ["unsat"] * 3
-        for column, backdoor, fmt in columns(row.format)[1:]:
+        for column, backdoor, fmt in columns(row)[1:]:
             counts = judged(row, host, published(backdoor, host, fmt), points, 10.0)["verdicts"].count("unsat")
             fooled = (
                 name == "deeppoly-elina" and "its own" not in column and published_verdict("DeepPoly", backdoor) == "unsound"
