@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.common import aligned, machine
 from benchmarks.published_figures import BROKEN, CLEAN, FIRES, TOOLS, WHY, compared, published_verdict
-from benchmarks.published_verdicts import BOUNDED, HOST, RADIUS, VERIFIERS
+from benchmarks.published_verdicts import BOUNDED, HOST, RADIUS, VERIFIERS, environment
 
 _TABLES = (
     ("Table 1", ("host", "Precision-same", "Precision-wider"), "the Precision backdoors, of detectors for float32"),
@@ -64,30 +64,43 @@ def _verdicts(cells: Sequence[dict[str, Any]], accuracies: Sequence[dict[str, An
         f"Table 3: boxes of radius {float(RADIUS):g} around the first {boxes} test images",
     )
     yield "unsound: it certifies boxes though the backdoor is there; sound: it certifies none; open: nor any of the host."
+    yield "right: a row about one environment certifies, and the backdoor was run there and did not fire."
     yield "In brackets the boxes certified; behind it what was published of tools that the row models, where that differs."
-    rows = [(name, VERIFIERS[name].format.name, *(_verdict(cells, name, column) for column in columns)) for name in names]
+    rows = [
+        (name, VERIFIERS[name].format.name, *(_verdict(cells, name, column, accuracies) for column in columns))
+        for name in names
+    ]
     yield from aligned([("verifier", "orders for", *columns), *rows])
     yield from ("", "Where the backdoors of the columns fire:")
     yield from _firing(cells, accuracies)
     yield from ("", "The verifiers, and how each differs from the published tool:")
     yield from (f"{name}: {_words(name)}" for name in names)
     yield from ("", "Beside the published verdicts:")
-    yield from _departures(cells)
+    yield from _departures(cells, accuracies)
 
 
 def _found(cells: Sequence[dict[str, Any]], name: str, column: str) -> dict[str, Any] | None:
     return next((c for c in cells if c["verifier"] == name and c["column"] == column), None)
 
 
-def _said(cells: Sequence[dict[str, Any]], cell: dict[str, Any]) -> str:
+def _said(cells: Sequence[dict[str, Any]], cell: dict[str, Any], accuracies: Sequence[dict[str, Any]]) -> str:
     """The verdict of a cell of a backdoor."""
     if cell["verdicts"].count("unsat"):
-        return "unsound"
+        where = environment(VERIFIERS[cell["verifier"]])
+        return "right" if where and _silent(cell, where, accuracies) else "unsound"
     host = _found(cells, cell["verifier"], HOST)
     return "sound" if host is not None and host.get("verdicts", []).count("unsat") else "open"
 
 
-def _verdict(cells: Sequence[dict[str, Any]], name: str, column: str) -> str:
+def _silent(cell: dict[str, Any], where: str, accuracies: Sequence[dict[str, Any]]) -> bool:
+    """Whether the backdoor was run in an environment, in the format that it is for, and fired at no image."""
+    dtype = "float64" if cell["backdoor"] == "Precision-wider" else cell["format"]
+    key = (cell["backdoor"], cell["format"], dtype, where, True)
+    names = ("name", "detector_format", "dtype", "environment", "bias")
+    return any(tuple(c[n] for n in names) == key and c.get("fired") == 0 for c in accuracies)
+
+
+def _verdict(cells: Sequence[dict[str, Any]], name: str, column: str, accuracies: Sequence[dict[str, Any]]) -> str:
     cell = _found(cells, name, column)
     if cell is None:
         return "-"
@@ -96,7 +109,7 @@ def _verdict(cells: Sequence[dict[str, Any]], name: str, column: str) -> str:
     count = f"({cell['verdicts'].count('unsat')} of {cell['boxes']})"
     if column == HOST:
         return count
-    said = _said(cells, cell)
+    said = _said(cells, cell, accuracies)
     others = sorted({verdict for verdict in cell["published"].values() if verdict != said})
     return f"{said} {count}" + "".join(f", published {verdict}" for verdict in others)
 
@@ -131,15 +144,15 @@ def _detector(cell: dict[str, Any]) -> str:
     return f"numpy's sum of the detector is {low:g}" if low == high else f"its detector is in [{low:g}, {high:g}]"
 
 
-def _departures(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _departures(cells: Sequence[dict[str, Any]], accuracies: Sequence[dict[str, Any]]) -> Iterator[str]:
     """How many agree, and each that does not with what the verifier said."""
     pairs = [(cell, tool, told) for cell in cells if "not_run" not in cell for tool, told in cell["published"].items()]
-    wrong = [(cell, tool, told) for cell, tool, told in pairs if _said(cells, cell) != told]
+    wrong = [(cell, tool, told) for cell, tool, told in pairs if _said(cells, cell, accuracies) != told]
     yield f"{len(pairs) - len(wrong)} of {len(pairs)} agree ({len({tool for _, tool, _ in pairs})} of {len(TOOLS)} tools)."
     for cell, tool, told in wrong:
         counts = ", ".join(f"{cell['verdicts'].count(v)} {v}" for v in ("unsat", "sat", "unknown") if v in cell["verdicts"])
         why = "; ".join(
             filter(None, [counts, cell.get("reason"), _detector(cell), WHY.get((cell["verifier"], cell["column"]))])
         )
-        yield f"{tool} by {cell['verifier']}, {cell['column']}: {_said(cells, cell)}, published {told}: {why}"
+        yield f"{tool} by {cell['verifier']}, {cell['column']}: {_said(cells, cell, accuracies)}, published {told}: {why}"
     assert all(published_verdict(tool, cell["backdoor"]) == told for cell, tool, told in pairs)

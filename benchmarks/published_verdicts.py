@@ -114,6 +114,11 @@ VERIFIERS: dict[str, Verifier] = {
 """By the names that --verifier takes."""
 
 
+def environment(row: Verifier) -> str:
+    """The environment that a row is sound for; empty where it names none."""
+    return row.arithmetic.partition("sound:")[2].removeprefix("any")
+
+
 def columns(row: Verifier) -> tuple[tuple[str, str, Format], ...]:
     """For each column of a row: how it is called, which backdoor that is, and its detector's format."""
     fmt, wide = row.format, (row.computes or row.format) == FLOAT64

@@ -195,3 +195,32 @@ def test_bad_arguments_are_refused_and_missing_data_is_said(tmp_path: Path, caps
     assert main(["--images", "3", "--data", str(tmp_path)]) == 2
     assert main(["--data", str(tmp_path)]) == 0
     assert "skipped" in capsys.readouterr().out
+
+
+def test_a_row_about_one_environment_is_right_where_the_backdoor_is_silent_there() -> None:
+    asked = {
+        "verifier": "sound-torch",
+        "boxes": 1,
+        "limit": 1.0,
+        "format": "float32",
+        "fires_in": [],
+        "reason": "",
+        "published": {},
+    }
+    rows = [
+        {**asked, "column": "host", "backdoor": "host", "verdicts": ["unsat"], "detector": None},
+        {**asked, "column": "Order2", "backdoor": "Order2", "verdicts": ["unsat"], "detector": None},
+    ]
+    said: dict[str, Any] = {
+        "cpu": "x",
+        "cores": 1,
+        "load_at_start": None,
+        "os": "x",
+        "python": "3",
+        "versions": {},
+        "date": "x",
+    }
+    where = {"name": "Order2", "environment": "torch:batch=1,threads=1", "published": 98.11}
+    for fired, verdict in ((0.0, "right (1 of 1)"), (0.2, "unsound (1 of 1)")):
+        assert verdict in text({"cells": [_cell(**where, fired=fired)], "verdicts": rows, "conditions": said})
+    assert "unsound (1 of 1)" in text({"cells": [], "verdicts": rows, "conditions": said})
