@@ -74,7 +74,7 @@ REAL_TOOLS = {
     **dict.fromkeys(("maraboupy", "pynever", "abstractnn"), FLOAT64),
     **dict.fromkeys(("neuralsat", "vibecheck-nn", "bound-propagation"), FLOAT32),
 }
-"""Real verifiers and in which format they compute."""
+"""Real verifiers and in which format they compute: as they say, or by which of the Precision backdoors fools them."""
 
 VERIFIERS: dict[str, Verifier] = {
     "milp-float64": Verifier(

@@ -187,6 +187,8 @@ def test_tables_name_what_departs() -> None:
     }
     told = text({"cells": [_cell()], "verdicts": rows, "conditions": said})
     assert "sound (0 of 1), published unsound" in told
+    rows[1]["reason"] = "the time limit is over"
+    assert "open (0 of 1), published unsound" in text({"cells": [], "verdicts": rows, "conditions": said})
     assert "DeepPoly by deeppoly-elina, Order3: sound, published unsound: 1 unknown; its detector is in [504, 520]" in told
 
 
