@@ -66,7 +66,7 @@ def _verdicts(cells: Sequence[dict[str, Any]], accuracies: Sequence[dict[str, An
         "",
         f"Table 3: boxes of radius {float(RADIUS):g} around the first {boxes} test images at most",
     )
-    yield "unsound: certifies boxes though the backdoor is there; sound: certifies none; open: none in time, or none of the host."
+    yield "unsound: certifies boxes though the backdoor is there; sound: certifies none; open: none in time, or no host."
     yield "right: a row about one environment certifies, and the backdoor was run there and did not fire."
     yield "In brackets the boxes certified; behind it what was published of tools that the row models, where that differs."
     rows = [
