@@ -74,6 +74,7 @@ def _verdicts(cells: Sequence[dict[str, Any]], accuracies: Sequence[dict[str, An
         for name in names
     ]
     yield from aligned([("verifier", "orders for", *columns), *rows])
+    yield from (f"{c['verifier']}, {c['column']}: not run: {c['not_run']}" for c in cells if "not_run" in c)
     yield from ("", "Where the backdoors of the columns fire:")
     yield from _firing(cells, accuracies)
     yield from ("", "The verifiers, and how each differs from the published tool:")
