@@ -50,7 +50,7 @@ def order_words(order: dict[str, Any]) -> str:
     count = order["ones"]
     chain = order["second"] == [0] and order["last"] == [count - 2]
     many = any(len(order[name]) > 1 for name in ("second", "last", "bias"))
-    shape = "by row differently" if many else "from left to right" if chain else "in partial sums side by side"
+    shape = "by row differently" if many else "at first from left to right" if chain else "in partial sums side by side"
     places = {(0,): "first", (count - 1,): "last"}
     bias = places.get(tuple(order["bias"]), "in between")
     second, last, end = (" or ".join(map(str, order[name])) for name in ("second", "last", "bias"))

@@ -123,7 +123,7 @@ def test_probes_and_the_detector_itself_agree_with_what_numpy_computes(host: Net
 def test_an_order_is_told_in_words() -> None:
     chain = {"ones": 147, "second": [0], "last": [145], "bias": [146]}
     assert order_words(chain).startswith(
-        "its row is added from left to right, the bias last: of 147 ones the first meets the second"
+        "its row is added at first from left to right, the bias last: of 147 ones the first meets the second"
     )
     assert "side by side, the bias first" in order_words({**chain, "second": [70], "bias": [0]})
     assert "by row differently, the bias last: of 147 ones the first meets the second after 0 or 70 others" in order_words(
@@ -150,7 +150,7 @@ def test_a_cell_is_compared_by_whether_its_detector_fires() -> None:
     assert compared(_cell()) == "as published"
     assert compared(_cell(images=20)) == "as published, on 20 images"
     assert compared(_cell(fired=0.0, detector=[0.0])).startswith(
-        "DEPARTS: its detector gives 0 (left to right 0): its row is added from left to right"
+        "DEPARTS: its detector gives 0 (left to right 0): its row is added at first from left to right"
     )
     assert "fires in rows 8, 9 of a batch" in compared(_cell(fired=0.2, detector=[0.0, 12.0], rows=[8, 9]))
     assert compared(_cell(published=None, fired=0.0)) == ""
