@@ -1,6 +1,7 @@
 """What ``import fpsynth`` offers: one function per subcommand, dataclasses in return; and files in and out."""
 
 from fpsynth.api.backdoors import backdoor
+from fpsynth.api.defences import defend
 from fpsynth.api.files import load, save, tree, write_corpus, write_folder, write_witnesses
 from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.networks import compare, reveal_network
@@ -16,6 +17,7 @@ __all__ = [
     "certify",
     "check",
     "compare",
+    "defend",
     "environments",
     "explain",
     "load",

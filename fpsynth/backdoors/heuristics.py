@@ -24,7 +24,8 @@ class LayerLook:
     zeros: float
     """The part of the weights that are 0."""
     kurtosis: float
-    """The fourth moment about the mean in units of the squared variance, less 3: 0 for a normal distribution; 0 for equal weights."""
+    """The fourth moment about the mean in units of the squared variance, less 3: 0 of a normal distribution, and where all
+    weights are equal."""
     empty: int
     """Outputs all of whose weights are 0: constant ones, by a bias."""
     sparse: int
@@ -60,9 +61,7 @@ _SPARSE = 8
 
 def looks(network: Network) -> dict[str, LayerLook]:
     """Each dense layer and convolution, by its name."""
-    return {
-        node.name: _look(node.name, node.layer) for node in network.nodes if isinstance(node.layer, Dense | Convolution)
-    }
+    return {node.name: _look(node.name, node.layer) for node in network.nodes if isinstance(node.layer, Dense | Convolution)}
 
 
 def _look(name: str, layer: Dense | Convolution) -> LayerLook:
