@@ -93,7 +93,7 @@ def cancelling(summands: Floats) -> Group | None:
         kind = _kind(row, begin, end)
         if kind:
             size, smaller = float(sums[end - begin - 1]), float(sizes[end:].sum())
-            return Group(kind, tuple(places[begin:end].tolist()), math.fsum(row[begin:end]), size, smaller)
+            return Group(kind, tuple(places[begin:end].tolist()), math.fsum(row[begin:end].tolist()), size, smaller)
         begin = end
     return None
 
@@ -101,7 +101,10 @@ def cancelling(summands: Floats) -> Group | None:
 def _kind(row: Floats, begin: int, end: int) -> str:
     """How a scale cancels; empty where it does not."""
     scale, smaller = row[begin:end], float(np.abs(row[end:]).sum())
-    size, total = float(np.abs(scale).sum()), abs(math.fsum(scale))
+    size = float(np.abs(scale).sum())
+    if abs(float(scale.sum())) > max(2 * _CLOSE * size, 2 * smaller):  # float64 is far closer than that
+        return ""
+    total = abs(math.fsum(scale.tolist()))
     if end < len(row):
         return SWALLOWS if end - begin > 1 and total <= max(_CLOSE * size, smaller) else ""
     vanishes = end - begin > 2 and total <= _CLOSE * size and size * _U > _quantum(scale)

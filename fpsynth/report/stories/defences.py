@@ -62,7 +62,7 @@ def _remedy(one: Tried, found: Defence) -> tuple[Text, ...]:
     if not one.draws:
         return (one.name, verdict)
     ran = [each for draw in one.draws for each in draw.after.ran]
-    right = ()
+    right: tuple[str, ...] = ()
     if found.labelled:
         right = (_between([100 * (each.correct or 0) / found.images for each in ran], "{:.2f}") + " %",)
     changes = [draw.computed_change for draw in one.draws if draw.computed_change == draw.computed_change]

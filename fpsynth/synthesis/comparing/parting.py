@@ -241,7 +241,7 @@ def after(network: Network, name: str, values: Floats) -> Floats:
     before = _needed(network, name)
     behind = tuple(_behind(network, name, before))
     if not behind:
-        return values
+        return np.asarray(values)
     rest = Network(behind, network.shapes[name], network.output)
     shaped: Any = values.reshape(len(values), *network.shapes[name])
     with np.errstate(over="ignore", invalid="ignore"):
