@@ -1,4 +1,4 @@
-"""Which remedy stops which kind of backdoor: published constructions and fpsynth's own, in one host, by the libraries themselves.
+"""Which remedy stops which kind of backdoor: published constructions and fpsynth's own, in one host, by the libraries.
 
 python -m benchmarks.defences [--host NAME] [--images N] [--draws N] [--kind NAMES] [--remedy NAMES] [--library NAMES]
                               [--batch SIZES] [--target ENV] [--timeout SECONDS] [--data FOLDER] [--out FOLDER]

@@ -14,16 +14,16 @@ from fpsynth.backdoors.defence import Defence, Draw, InEnvironment, Suspect, Tri
 from fpsynth.backdoors.heuristics import compared
 from fpsynth.backdoors.remedies import Remedied, Remedy, grid_of, largest_change
 from fpsynth.errors import InputError
+from fpsynth.evaluators.cancelling import cancelling_at
 from fpsynth.evaluators.float64 import float64_outputs
 from fpsynth.evaluators.rounded import rounded_network, rounded_points
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
-from fpsynth.networks.cancellation import cancellations
+from fpsynth.networks.cutting import until
 from fpsynth.networks.network import Network
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.classes import require_classes
-from fpsynth.synthesis.comparing.parting import until
 
 _CLOSE = 1e-4
 """Of the largest logit of an image: two logits less far apart than that may change places with the order of summation."""
@@ -99,7 +99,7 @@ class Defender:
             settled=self.settled,
             before=before.suspect,
             tried=tried,
-            cancellations=cancellations(self.network),
+            cancellations=cancelling_at(self.network, self.shaped),
             compared=() if self.host is None else compared(self.host, self.network),
         )
 

@@ -95,7 +95,7 @@ def permuted(network: Network, generator: np.random.Generator) -> Network:
 
 def _source(network: Network, reader: Node) -> str | None:
     """The layer whose channels a layer reads, and nothing else reads; None where there is none."""
-    if not isinstance(reader.layer, Dense | Convolution) or _groups(reader.layer) > 1:
+    if not isinstance(reader.layer, Dense | Convolution) or getattr(reader.layer, "groups", 1) > 1:
         return None
     (name,) = reader.inputs
     while name != INPUT and isinstance(network[name].layer, _KEEPS):
@@ -106,12 +106,8 @@ def _source(network: Network, reader: Node) -> str | None:
         return None
     layer = network[name].layer
     if isinstance(layer, Convolution):
-        return name
+        return name if layer.groups == 1 else None
     return name if isinstance(layer, Dense) and len(network.shapes[name]) == 1 else None
-
-
-def _groups(layer: Layer) -> int:
-    return layer.groups if isinstance(layer, Convolution) else 1
 
 
 def _read_once(network: Network, name: str) -> bool:
@@ -119,9 +115,7 @@ def _read_once(network: Network, name: str) -> bool:
 
 
 def _of_outputs(layer: Convolution | Dense, order: Any) -> Layer:
-    """Output k is what output ``order[k]`` was; within each group of a grouped convolution the order must stay there."""
-    if _groups(layer) > 1:
-        order[:] = np.arange(len(order))
+    """Output k is what output ``order[k]`` was."""
     return replace(layer, weight=layer.weight[order], bias=None if layer.bias is None else layer.bias[order])
 
 

@@ -55,7 +55,7 @@ class Cancellation:
     """The output of a dense layer, the channel of a convolution."""
     group: Group
     weights: tuple[float, ...]
-    """The summands of the group, the largest first."""
+    """The summands of the group, the largest first: weights, or products where these are looked at."""
     inputs: tuple[int, ...]
     """Where they stand in the row (of a convolution in its flattened kernel); the row's length stands for the bias."""
 

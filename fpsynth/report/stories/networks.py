@@ -90,7 +90,7 @@ def _remarks(found: NetworkComparison) -> Iterator[str]:
     """The bound for any order, where environments part, what was revealed before, and that the network was rounded."""
     yield _bound_words(found)
     yield from map(parting_words, found.partings)
-    yield from (f"Weights cancel: {cancellation_words(one)}." for one in found.cancellations[:_NEURONS])
+    yield from (f"Summands cancel: {cancellation_words(one)}." for one in found.cancellations[:_NEURONS])
     if len(found.cancellations) > _NEURONS:
         yield f"{counted(len(found.cancellations) - _NEURONS, 'more neuron')} likewise."
     kept = [one.name for one in found.environments if one.reveal is not None and one.reveal["cached"]]

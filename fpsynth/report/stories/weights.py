@@ -21,8 +21,8 @@ def weights_parts(cancelling: Sequence[Cancellation], compared: Sequence[Compare
 
 def _cancelling(found: Sequence[Cancellation]) -> Iterator[str]:
     if not found:
-        yield "No neuron's weights cancel."
-    yield from (f"Weights cancel: {cancellation_words(one)}." for one in found[:_NEURONS])
+        yield "No neuron's summands cancel."
+    yield from (f"Summands cancel: {cancellation_words(one)}." for one in found[:_NEURONS])
     if len(found) > _NEURONS:
         yield f"{counted(len(found) - _NEURONS, 'more neuron')} likewise."
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
+from fpsynth.evaluators.cancelling import cancelling_at
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.evaluators.work import array_work, batch_work, require_within
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
-from fpsynth.networks.cancellation import Cancellation, cancellations
+from fpsynth.networks.cancellation import Cancellation
 from fpsynth.networks.endings import ending_words
 from fpsynth.networks.layers import BatchNormalisation
 from fpsynth.networks.network import Network
@@ -118,7 +119,7 @@ class NetworkComparison:
     partings: tuple[Parting, ...] = ()
     """Where environments part whose classes change, for some pairs."""
     cancellations: tuple[Cancellation, ...] = ()
-    """Neurons whose weights cancel exactly."""
+    """Neurons whose weights cancel exactly, or whose products do at the inputs."""
 
     @property
     def alike(self) -> dict[str, tuple[str, ...]]:
@@ -207,7 +208,7 @@ def compare(
         rounded_inputs=int((inputs != points).sum()),
         notes=tuple(filter(None, (ending_words(network), rounded_points_words(inputs, points, dtype)))),
         labels=labels,
-        cancellations=cancellations(network),
+        cancellations=cancelling_at(network, shaped),
     )
     if not found.changed:
         return found

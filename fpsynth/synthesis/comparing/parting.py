@@ -8,7 +8,7 @@ layer is found by bisection, and in it the neuron whose value alone, put among t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,8 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
-from fpsynth.networks.cancellation import rows_of
+from fpsynth.networks.cancellation import cancelling, rows_of
+from fpsynth.networks.cutting import behind, cuts, until
 from fpsynth.networks.layers import Convolution, Dense
 from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.revealing.revealer import Revealer
@@ -132,7 +133,7 @@ class _Looking:
     @cached_property
     def cuts(self) -> tuple[str, ...]:
         """Layers that add, such that all that follows reads nothing before them but through them, in order."""
-        return tuple(name for name in self.network.sums if _cuts(self.network, name))
+        return tuple(name for name in self.network.sums if cuts(self.network, name))
 
     @cached_property
     def _values(self) -> dict[str, tuple[Floats, Floats]]:
@@ -149,7 +150,8 @@ class _Looking:
         begin = self.number - self.number % where.batch
         batch = self.points[begin : begin + where.batch]
         given = self.revealer.outputs(until(self.network, name), self.dtype, where, batch)
-        return np.asarray(given["outputs"], np.float64).reshape(len(batch), -1)[self.number - begin]
+        values = np.asarray(given["outputs"], np.float64).reshape(len(batch), -1)
+        return np.asarray(values[self.number - begin])
 
     @cached_property
     def classes(self) -> tuple[int, int]:
@@ -206,52 +208,20 @@ class _Looking:
 
 
 def _cancels(node: Node, position: Sequence[int]) -> bool:
-    from fpsynth.networks.cancellation import cancelling
-
     if not isinstance(node.layer, Dense | Convolution):
         return False
     neuron = position[0] if isinstance(node.layer, Convolution) else position[-1]
     return cancelling(rows_of(node.layer)[neuron]) is not None
 
 
-def _needed(network: Network, name: str) -> set[str]:
-    """The nodes that a node comes of, itself included."""
-    waiting, result = [name], {INPUT}
-    while waiting:
-        one = waiting.pop()
-        if one not in result:
-            result.add(one)
-            waiting += network[one].inputs
-    return result
-
-
-def until(network: Network, name: str) -> Network:
-    """The network up to a node, which is its output."""
-    needed = _needed(network, name)
-    return Network(tuple(node for node in network.nodes if node.name in needed), network.input_shape, name)
-
-
-def _cuts(network: Network, name: str) -> bool:
-    before = _needed(network, name)
-    return all(set(node.inputs) & before <= {name} for node in network.nodes if node.name not in before)
-
-
 def after(network: Network, name: str, values: Floats) -> Floats:
     """The logits (rows, outputs) in float64 where a node that cuts the network gives ``values`` (rows, numbers)."""
-    before = _needed(network, name)
-    behind = tuple(_behind(network, name, before))
-    if not behind:
-        return np.asarray(values)
-    rest = Network(behind, network.shapes[name], network.output)
+    rest = behind(network, name)
+    if rest is None:
+        return values
     shaped: Any = values.reshape(len(values), *network.shapes[name])
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(numpy_outputs(rest, shaped)).reshape(len(values), -1)
-
-
-def _behind(network: Network, name: str, before: set[str]) -> Iterator[Node]:
-    for node in network.nodes:
-        if node.name not in before:
-            yield replace(node, inputs=tuple(INPUT if one == name else one for one in node.inputs))
 
 
 def parting_words(found: Parting) -> str:
