@@ -4,8 +4,9 @@ python -m benchmarks.defences [--host NAME] [--images N] [--draws N] [--kind NAM
                               [--batch SIZES] [--target ENV] [--timeout SECONDS] [--data FOLDER] [--out FOLDER]
 
 prints a table and writes defences.json and defences.txt; a kind that stands in defences.json of the same host, images, draws,
-target, remedies and environments is taken from there.  ``--host small`` is a dense network of 16-24-12-4 with random weights;
-others are those of ``given_networks``, with the first MNIST test images.  Images are those with the trigger.
+target, remedies and environments is taken from there.  ``--host small`` is a dense network of
+16-20-20-12-4 with random weights; others are those of ``given_networks``, with the first MNIST test images.  Images are those
+with the trigger.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ OURS: Mapping[str, tuple[Settings, str]] = {
 """Settings and behaviour of each kind; weights that are limited lead to one class."""
 PUBLISHED = ("Precision-same", "Precision-wider", "Order1", "Order2", "Order3", "ICLR2021")
 _MODULE = "fpsynth.backdoors.published"
-_SMALL = (16, 24, 12, 4)
+_SMALL = (16, 20, 20, 12, 4)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Measuring:
 def small_host() -> tuple[Network, Floats, Any]:
     """A dense network with random weights, 60 inputs, and its own classes as labels."""
     draw = np.random.default_rng(3)
-    layers = [(draw.normal(size=(b, a)) / np.sqrt(a), draw.normal(0, 0.1, b)) for a, b in pairwise(_SMALL)]
+    layers = [(1.5 * draw.normal(size=(b, a)) / np.sqrt(a / 4), draw.normal(0, 0.1, b)) for a, b in pairwise(_SMALL)]
     host = dense_relu([(weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in layers])
     inputs = draw.random((60, _SMALL[0])).astype(np.float32).astype(np.float64)
     return host, inputs, float64_outputs(host, inputs).argmax(axis=1)
@@ -235,7 +236,7 @@ def _short(tried: dict[str, Any]) -> str:
     counts = tried["verdicts"]
     if len(counts) < 2:
         return _SHORT[next(iter(counts), "not run")]
-    return " ".join(f"{_SHORT[verdict]} {count}" for verdict, count in counts.items())
+    return " ".join(f"{short} {counts[verdict]}" for verdict, short in _SHORT.items() if verdict in counts)
 
 
 if __name__ == "__main__":
