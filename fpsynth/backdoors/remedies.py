@@ -52,7 +52,7 @@ class Remedy:
 def noisy(network: Network, dtype: Format, relative: float, generator: np.random.Generator) -> Network:
     """Every weight and bias times 1 + d, d uniform from -``relative`` to ``relative``, rounded into the format.
 
-    Zombori, Banhelyi, Csendes, Megyeri and Jelasity, "Fooling a Complete Neural Network Verifier" (ICLR 2021), section 6.
+    Zombori, Banhelyi, Csendes, Megyeri and Jelasity, "Fooling a Complete Neural Network Verifier" (ICLR 2021).
     """
 
     def changed(layer: Layer) -> Layer:
