@@ -107,7 +107,7 @@ class Defender:
         found: list[Draw] = []
         for number in range(draws if remedy.random else 1):
             try:
-                generator = np.random.default_rng([self.seed, crc32(remedy.name.encode()), number])
+                generator = np.random.default_rng([self.seed, *map(crc32, (remedy.name.encode(), self.network.digest)), number])
                 made = remedy.make(self.network, self.dtype, generator)
             except InputError as error:
                 return Tried(remedy.name, remedy.about, (), str(error))
