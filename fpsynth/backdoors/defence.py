@@ -172,6 +172,11 @@ class Defence:
         return tuple(one.name for one in self.tried if one.verdict == SILENCES)
 
     @property
+    def waking(self) -> tuple[str, ...]:
+        """The remedies that in some draw make every environment wrong, also those that were right."""
+        return tuple(one.name for one in self.tried if ON in one.counts)
+
+    @property
     def verdict(self) -> str:
         """``stopped`` by some remedy, ``open`` where none silences it, ``nothing to stop``, or ``unknown`` if too few ran."""
         if len(self.before.ran) < 2:
@@ -185,6 +190,7 @@ class Defence:
         return {
             "verdict": self.verdict,
             "silencing": list(self.silencing),
+            "waking": list(self.waking),
             "dtype": self.dtype.name,
             "images": self.images,
             "labelled": self.labelled,

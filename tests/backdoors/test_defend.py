@@ -92,6 +92,8 @@ def test_a_wider_accumulator_and_a_grid_silence_small_detectors_and_keep_the_fun
     assert by_name["float64"].verdict == by_name["grid:10"].verdict == SILENCES
     assert {"float64", "grid:10"} <= set(defended.silencing)
     assert defended.verdict == "stopped"
+    assert not set(defended.silencing) & set(defended.waking)
+    assert ("Not safe" in fpsynth.render(defended)) == bool(defended.waking)
     assert by_name["float64"].draws[0].real_change == 0
     (grid,) = by_name["grid:10"].draws
     assert grid.real_change < 1e-9 < 1e-5 < grid.computed_change < 0.05

@@ -29,6 +29,8 @@ def _sentences(found: Defence) -> Iterator[str]:
         )
     if found.verdict == "stopped":
         yield f"In every draw it is silenced by {', '.join(found.silencing)}."
+    if found.waking:
+        yield f"Not safe, since some draw makes every environment wrong: {', '.join(found.waking)}."
     if found.verdict == "open":
         yield "No remedy that was tried silences it in every draw."
 
