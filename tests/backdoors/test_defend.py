@@ -12,9 +12,15 @@ from command_line import fpsynth_here, refused
 import fpsynth
 from fpsynth.backdoors.defence import MEANINGS, SILENCES
 from fpsynth.evaluators.float64 import float64_outputs
-from fpsynth.networks.network import Network, dense_relu
+from fpsynth.formats import FLOAT32
+from fpsynth.libraries.naming import parse_network_environment
+from fpsynth.networks.cancellation import cancellations
+from fpsynth.networks.layers import ReLU
+from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.networks.reading import read_network
+from fpsynth.revealing.revealer import Revealer
+from fpsynth.synthesis.comparing.parting import parting
 
 pytest.importorskip("torch")
 TARGET, SILENT = "torch:batch=1", "torch:batch=10"
@@ -64,6 +70,22 @@ def test_compare_names_the_detector(folder: Path, backdoored: Network) -> None:
     text = " ".join(fpsynth.render(found).split())
     assert f"part at input {parting.input} in {parting.layer}, neuron {parting.neuron}" in text
     assert f"Summands cancel: {parting.layer}, neuron {parting.neuron}" in text
+
+
+def test_a_network_that_ends_with_a_relu_parts_where_its_detector_is(backdoored: Network, folder: Path) -> None:
+    """Its class is that of what it gives, not of the last layer that adds."""
+    nodes = (*backdoored.nodes, Node("end", ReLU(), (backdoored.output,)))
+    ending = Network(nodes, backdoored.input_shape, "end")
+    sides = parse_network_environment(TARGET), parse_network_environment(SILENT)
+    points = np.load(folder / "x.npz")["images"].astype(np.float64)
+    with Revealer() as revealer:
+        logits = [np.asarray(revealer.outputs(ending, FLOAT32, one, points)["outputs"]) for one in sides]
+        (number, *_) = np.flatnonzero(logits[0].argmax(axis=1) != logits[1].argmax(axis=1)).tolist()
+        found = parting(ending, FLOAT32, points, number, sides, revealer)
+    assert found is not None
+    assert (found.layer, found.cancels, found.alone) == (cancellations(backdoored)[0].layer, True, True)
+    assert found.size is not None
+    assert abs(found.values[0]) < 1e-6 * found.size
 
 
 def test_compare_of_the_host_names_nothing(folder: Path) -> None:

@@ -109,8 +109,6 @@ def parting(
     """Where ``sides`` part at the input of that number among ``points``; None where no layer's values lead to both classes."""
     looking = _Looking(network, dtype, points, number, sides, revealer)
     names = looking.cuts
-    if not names:
-        return None
     try:
         low, high = 0, len(names) - 1  # the last has the logits themselves
         while low < high:
@@ -132,8 +130,9 @@ class _Looking:
 
     @cached_property
     def cuts(self) -> tuple[str, ...]:
-        """Layers that add, such that all that follows reads nothing before them but through them, in order."""
-        return tuple(name for name in self.network.sums if cuts(self.network, name))
+        """Layers that add, such that all that follows reads nothing before them but through them, in order; and the output."""
+        adding = (name for name in self.network.sums if cuts(self.network, name))
+        return tuple(dict.fromkeys([*adding, self.network.output]))
 
     @cached_property
     def _values(self) -> dict[str, tuple[Floats, Floats]]:
