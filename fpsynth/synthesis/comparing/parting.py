@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats, Json
 from fpsynth.errors import InputError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 MOST_PAIRS = 4
 """Pairs of environments that are looked into: those that change most."""
 _MOST_NEURONS = 256
-"""Neurons of the layer that are tried: those that differ most for the logits."""
+"""Neurons of the layer that are tried: those that differ most beside their own size."""
 
 
 @dataclass(frozen=True)
@@ -165,32 +166,42 @@ class _Looking:
 
     def neuron(self, name: str) -> Parting:
         """The neuron of the layer that decides: each of b in turn put among those of a."""
+        tried = self._differing(name)
+        logits = after(self.network, name, self._exchanged(name, tried))
+        first, second = self.classes
+        ahead = np.nan_to_num(logits[:, second] - logits[:, first], nan=-np.inf)
+        best = int(ahead.argmax())
+        place = int(tried[best])
+        a, b = self.values(name)
+        position = tuple(map(int, np.unravel_index(place, self.network.shapes[name])))
+        return Parting(
+            a=str(self.sides[0]),
+            b=str(self.sides[1]),
+            input=self.number,
+            layer=name,
+            neuron=place,
+            values=(float(a[place]), float(b[place])),
+            alone=bool(logits[best].argmax() == second),
+            size=self._size(name, place),
+            position=position,
+            cancels=_cancels(self.network[name], position),
+        )
+
+    def _differing(self, name: str) -> NDArray[np.intp]:
+        """The neurons of the layer that differ, those first that do most beside their own size; not all of very many."""
         a, b = self.values(name)
         differing = np.flatnonzero(a != b)
         with np.errstate(invalid="ignore"):
-            part = np.abs(a - b)[differing] / np.maximum(np.abs(a), np.abs(b))[differing]
-        tried = differing[np.argsort(-np.nan_to_num(part, nan=np.inf), kind="stable")][:_MOST_NEURONS]
-        rows = np.repeat(a[None], len(tried) + 1, axis=0)
-        rows[np.arange(len(tried)), tried] = b[tried]
-        logits = after(self.network, name, rows)
-        first, second = self.classes
-        moved = (logits[:, second] - logits[:, first])[:-1] - (logits[-1, second] - logits[-1, first])
-        best = int(np.nan_to_num(moved, nan=-np.inf).argmax())
-        place, alone = int(tried[best]), bool(logits[best].argmax() == second)
-        shape = self.network.shapes[name]
-        position = tuple(map(int, np.unravel_index(place, shape)))
-        return Parting(
-            str(self.sides[0]),
-            str(self.sides[1]),
-            self.number,
-            name,
-            place,
-            (float(a[place]), float(b[place])),
-            alone,
-            self._size(name, place),
-            position,
-            _cancels(self.network[name], position),
-        )
+            parts = np.abs(a - b)[differing] / np.maximum(np.abs(a), np.abs(b))[differing]
+        order = np.argsort(-np.nan_to_num(parts, nan=np.inf), kind="stable")
+        return np.asarray(differing[order][:_MOST_NEURONS])
+
+    def _exchanged(self, name: str, neurons: NDArray[np.intp]) -> Floats:
+        """A row for each of the neurons: the values of a, that neuron's of b."""
+        a, b = self.values(name)
+        rows = np.repeat(a[None], len(neurons), axis=0)
+        rows[np.arange(len(neurons)), neurons] = b[neurons]
+        return rows
 
     def _size(self, name: str, place: int) -> float | None:
         """The sum of the sizes of a neuron's summands, the values before it being those of float64."""
