@@ -208,10 +208,24 @@ def _write(arguments: argparse.Namespace, asked: dict[str, Any], said: dict[str,
         f" float64; its largest weight is {host:.4g}",
         "fires in: environments in which most images are wrong; cancelling: neurons that the lint for exact cancellation names",
         f"environments: {asked['library']} at batch {asked['batch']}; target of fpsynth's own: {asked['target']}",
+        *_not_run(rows, names),
+        "off: no environment is wrong any more; ON: all are; moves: some that were right are wrong; leaves, weakens: as they say;"
+        " -: none was or is wrong; of draws that differ with their numbers",
     ]
     text = "\n".join([*table, "", *notes, machine(said)]) + "\n"
     keep(arguments.out, "defences", {"conditions": said, "asked": asked, "rows": list(rows.values())}, text)
     return text
+
+
+def _not_run(rows: dict[str, Any], names: list[str]) -> list[str]:
+    """A line for each remedy that some environment does not run."""
+    lines = []
+    for name in names:
+        draws = [draw for row in rows.values() for draw in row["remedies"][name]["draws"]]
+        absent = {one["name"] for draw in draws for one in draw["environments"] if one["not_run"]}
+        if absent:
+            lines.append(f"{name} is not run by {', '.join(sorted(absent))}")
+    return lines
 
 
 def _cells(row: dict[str, Any], names: list[str]) -> list[str]:
