@@ -209,7 +209,7 @@ def _write(arguments: argparse.Namespace, asked: dict[str, Any], said: dict[str,
         "fires in: environments in which most images are wrong; cancelling: neurons that the lint for exact cancellation names",
         f"environments: {asked['library']} at batch {asked['batch']}; target of fpsynth's own: {asked['target']}",
         *_not_run(rows, names),
-        "off: no environment is wrong any more; ON: all are; moves: some that were right are wrong; leaves, weakens: as they say;"
+        "off: no environment is wrong any more; ON: all are; moves: some that were right are; leaves, weakens: as they say;"
         " -: none was or is wrong; of draws that differ with their numbers",
     ]
     text = "\n".join([*table, "", *notes, machine(said)]) + "\n"
