@@ -3,15 +3,18 @@
 python -m benchmarks.scoreboard CORPUS [--tools NAMES] [--own NAMES] [--seeds N] [--timeout SECONDS] [--jobs N] [--dask ADDRESS]
                                 [--category NAME] [--work FOLDER] [--out FOLDER]
 
-CORPUS is what ``fpsynth corpus make`` has written; the results that are kept are of ``fpsynth corpus make --out CORPUS --count
-320 --seed 1``.  What is done stands in the folder --work (default: CORPUS.bench), from which the same command goes on whatever
-has ended it.  Prints the scoreboard and writes scoreboard.json and scoreboard.txt.
+--tools also takes esbmc and cbmc, where they are on the path.  CORPUS is what ``fpsynth corpus make`` has written; the results
+that are kept are of ``fpsynth corpus make --out CORPUS --count 320 --seed 1``.  What is done stands in the folder --work
+(default: CORPUS.bench), from which the same command goes on whatever has ended it.  Prints the scoreboard and writes
+scoreboard.json and scoreboard.txt.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ OWN = (
 )
 """Models of verifiers that allow for no rounding, sound ones of the reals, and practically sound ones."""
 SOUND = "@sound:"
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^/\s'\"]+/)*(?=[^/\s'\"])")
+"""Of absolute paths."""
 
 
 def summary(board: Scoreboard) -> list[str]:
@@ -55,6 +60,20 @@ def text(board: Scoreboard, said: dict[str, Any]) -> str:
         if installed_one(one.name)
     )
     return "\n".join([machine(said), "", told, *summary(board), "", "Versions beside real verifiers:", *packages]) + "\n"
+
+
+def placeless(board: Scoreboard) -> Scoreboard:
+    """The same without any folder of this machine: of each path its last part is left."""
+
+    def cut(words: str) -> str:
+        return _FOLDERS.sub("", words)
+
+    return replace(
+        board,
+        corpus=Path(board.corpus).name,
+        verifiers=tuple(replace(one, what=cut(one.what), more=cut(one.more)) for one in board.verifiers),
+        runs=tuple(replace(run, reason=cut(run.reason)) for run in board.runs),
+    )
 
 
 def installed_one(name: str) -> bool:
@@ -94,6 +113,7 @@ def main() -> None:
             progress=lambda told: print(told, file=sys.stderr, flush=True),
         )
     )
+    board = placeless(board)
     shown = text(board, said)
     print(shown)
     versions = {one.name: beside(one.name) for one in board.verifiers if installed_one(one.name)}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from fpsynth.version import __version__ as __version__
 
+_ROOMS = ("bench", "corpus")
+"""Parts of the package with the names of subcommands: the one is called as a function, the other has a function each action."""
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any
 
     # what the functions are, for type checkers, which do not follow one list of names into another
+    from fpsynth import corpus as corpus
     from fpsynth.api import *  # noqa: F403
     from fpsynth.synthesis.table import *  # noqa: F403
 
@@ -17,6 +20,10 @@ def __getattr__(name: str) -> Any:
     """Import the functions when they are asked for, or their names: ``import fpsynth`` itself costs nothing."""
     if name == "__all__":
         return ["__version__", *_functions()]
+    if name in _ROOMS:
+        import importlib
+
+        return importlib.import_module(f"fpsynth.{name}")
     if name.isidentifier() and not name.startswith("_") and not _is_module(name) and name in _functions():
         import fpsynth.api
 
@@ -28,7 +35,7 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """The functions, imported or not, for ``dir`` and the tab key."""
     own = (name for name in globals() if not name.startswith("_") or name.endswith("__"))
-    return sorted({*own, "__all__", *_functions()})
+    return sorted({*own, "__all__", *_ROOMS, *_functions()})
 
 
 def _functions() -> list[str]:

@@ -16,6 +16,8 @@ from fpsynth.workers.deadlines import require_time
 class Op(enum.Enum):
     """Every operation there is.  The value is the name used in files and messages."""
 
+    __hash__ = object.__hash__  # a member is itself alone; Enum's own is a function of Python, called for every node
+
     # numeric leaves
     VARIABLE = "variable"
     CONSTANT = "constant"
@@ -85,21 +87,27 @@ class Expression:
     """Of an aligned sum: how many products there are, hence pairs of factors at the end of ``args``."""
 
     def __post_init__(self) -> None:
-        arity = ARITY[self.op]
-        if arity is not None and len(self.args) != arity:
-            raise ValueError(f"{self.op.value} takes {arity} arguments, got {len(self.args)}")
-        if self.op.boolean:
-            numeric = self.op in (Op.LT, Op.LE, Op.EQ)
-            if any(arg.op.boolean is numeric for arg in self.args):
-                raise ValueError(f"{self.op.value} got an argument of the wrong kind")
-            if numeric and self.args[0].format != self.args[1].format:
-                raise ValueError("cast both sides of a comparison to one format first")
-        elif any(arg.op.boolean for arg in self.args):
-            raise ValueError(f"{self.op.value} got an argument of the wrong kind")
-        elif self.op is Op.ALIGNED:
+        op, args, fmt = self.op, self.args, self.format
+        arity = ARITY[op]
+        if arity is not None and len(args) != arity:
+            raise ValueError(f"{op.value} takes {arity} arguments, got {len(args)}")
+        if op.boolean:
+            self._require_operands()
+            return
+        for arg in args:
+            if arg.op.boolean:
+                raise ValueError(f"{op.value} got an argument of the wrong kind")
+            if arg.format is not fmt and arg.format != fmt and op not in (Op.CAST, Op.ALIGNED):
+                raise ValueError(f"the arguments of {op.value} must have the node's own format; cast them first")
+        if op is Op.ALIGNED:
             self._require_aligned()
-        elif self.op is not Op.CAST and any(arg.format != self.format for arg in self.args):
-            raise ValueError(f"the arguments of {self.op.value} must have the node's own format; cast them first")
+
+    def _require_operands(self) -> None:
+        numeric = self.op in (Op.LT, Op.LE, Op.EQ)
+        if any(arg.op.boolean is numeric for arg in self.args):
+            raise ValueError(f"{self.op.value} got an argument of the wrong kind")
+        if numeric and self.args[0].format != self.args[1].format:
+            raise ValueError("cast both sides of a comparison to one format first")
 
     def _require_aligned(self) -> None:
         if self.alignment is None or self.format is None or not 0 <= 2 * self.products <= len(self.args):

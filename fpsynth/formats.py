@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from fpsynth.errors import InputError, unknown_name
 
 
+@lru_cache(maxsize=1 << 14)
 def power_of_two(exponent: int) -> Fraction:
     """Return 2**exponent exactly, for any sign of the exponent."""
     return Fraction(1 << exponent) if exponent >= 0 else Fraction(1, 1 << -exponent)

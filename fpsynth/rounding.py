@@ -94,8 +94,8 @@ class Value:
         """The number exactly.  Raises ValueError for infinities and NaN."""
         if not self.is_finite:
             raise ValueError(f"{self} is not a number")
-        magnitude = self.significand * power_of_two(self.exponent)
-        return -magnitude if self.negative else magnitude
+        signed = -self.significand if self.negative else self.significand
+        return Fraction(signed << self.exponent) if self.exponent >= 0 else Fraction(signed, 1 << -self.exponent)
 
     def __float__(self) -> float:
         """The value as a Python float.  Raises OverflowError where float64 cannot hold it exactly."""
@@ -138,10 +138,10 @@ def from_float(number: float) -> Value:
 
 def from_fraction(number: Fraction | int) -> Value:
     """The Value of a dyadic rational (zero becomes +0).  Raises ValueError where the denominator is no power of two."""
-    number = Fraction(number)
-    if number.denominator & (number.denominator - 1):
+    numerator, denominator = number.numerator, number.denominator
+    if denominator & (denominator - 1):
         raise ValueError(f"{number} is not a dyadic rational")
-    return dyadic(number < 0, abs(number.numerator), 1 - number.denominator.bit_length())
+    return dyadic(numerator < 0, abs(numerator), 1 - denominator.bit_length())
 
 
 def from_bits(bits: int, fmt: Format) -> Value:

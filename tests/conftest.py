@@ -23,6 +23,7 @@ TIERS = {
     ),
     "libraries": (
         "conformance/test_shared_layers.py",
+        "backdoors",
         "libraries",
         "revealing",
         "gpu",
@@ -35,6 +36,12 @@ TIERS = {
 
 LONGEST = (
     "libraries/test_library_graphs.py",
+    "corpus/test_instance_families.py",
+    "bench/test_bench.py",
+    "bench/test_cluster.py",
+    "corpus/test_corpus_export.py",
+    "synthesis/test_comparing_networks.py",
+    "test_additions.py",
     "conformance/test_aligned_encoders.py",
     "revealing/test_reveal_simulated.py",
     "libraries/test_each_library.py",
@@ -46,6 +53,9 @@ LONGEST = (
     "revealing/test_network_reveals.py",
     "synthesis/test_aligned_flips.py",
     "libraries/test_operations.py",
+    "corpus/test_corpus_making.py",
+    "corpus/test_corpus_check.py",
+    "verifiers/test_verifier_contract.py",
     "conformance/test_sums.py",
     "conformance/test_graphs.py",
     "revealing/test_revealer.py",
@@ -67,6 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Files are begun in the order of ``LONGEST``, where ``--dist loadfile`` would by itself begin those of most tests first.
     """
     config.option.loadscopereorder = False
+    gc.disable()
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
     os.environ["FPSYNTH_CACHE"] = "off"
@@ -93,15 +104,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from going through thousands of tests again and again: they stay to the end."""
+    """Keep the garbage collector from going through thousands of tests again and again: they stay to the end.
+
+    As long as they are collected, there is next to no garbage.
+    """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def libraries_stay() -> Iterator[None]:
-    """Libraries that one test has imported stay for the next ones, which would import them in the same way."""
-    with processes_kept(5):
+    """Libraries that one test has imported stay for the next ones, which would import them in the same way.
+
+    All five that are run, those that are revealed meanwhile, and what checks files: together they hold one to two gigabytes.
+    """
+    with processes_kept(8):
         yield
 
 

@@ -15,6 +15,7 @@ from witnesses import published
 
 import fpsynth
 from fpsynth import api
+from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
@@ -250,3 +251,84 @@ def test_every_function_can_be_sent_to_another_process(name):
 
 def test_what_is_no_name_is_no_attribute():
     assert not hasattr(fpsynth, "tie.x")
+
+
+PRINTING = {"help", "json", "verbose", "width", "form"}
+"""Options of commands that Python has no use for; the form of ``corpus export`` is no form of printing."""
+CORPUS = ("make", "list", "check", "replay", "export")
+
+
+def subcommand(*names):
+    """The parser of a subcommand, or of an action of one."""
+    parser = build_parser()
+    for name in names:
+        (choices,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
+        parser = choices[name]
+    return parser
+
+
+def options(*names):
+    """Name to default of what a command takes; ... of what must be given."""
+    taken = (action for action in subcommand(*names)._actions if action.dest not in PRINTING or names[-1] == "export")
+    return {
+        action.dest: ... if action.required else action.default for action in taken if action.dest not in PRINTING - {"form"}
+    }
+
+
+def keywords(function):
+    """Likewise of a function, but for ``progress``."""
+    parameters = inspect.signature(function).parameters
+    empty = inspect.Parameter.empty
+    return {name: ... if one.default is empty else one.default for name, one in parameters.items() if name != "progress"}
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_what_is_done_with_corpora_has_the_names_and_defaults_of_the_command_line(name):
+    function = getattr(fpsynth.corpus, name)
+    assert keywords(function) == options("corpus", name)
+    assert len(function.__doc__) > 40
+    assert all(parameter.annotation is not parameter.empty for parameter in inspect.signature(function).parameters.values())
+    assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_the_bench_has_the_names_and_defaults_of_the_command_line():
+    plain = {"arithmetic": "real", "category": (), "verifier": ...}  # of several, which the command line collects
+    assert keywords(fpsynth.bench) == options("bench") | plain
+    assert keywords(fpsynth.shrink) == options("shrink") | {"arithmetic": "real"}
+
+
+def test_rooms_with_the_name_of_a_command_are_what_they_are_called_for_whatever_was_imported():
+    code = (
+        "import sys, fpsynth; assert 'numpy' not in sys.modules;"
+        "first = fpsynth.bench; import fpsynth.bench.running, fpsynth.corpus.making.run;"
+        "assert fpsynth.bench is first and callable(first) and fpsynth.corpus.make.__name__ == 'make';"
+        "assert {'bench', 'corpus', 'shrink'} <= set(dir(fpsynth));"
+        "print(fpsynth.bench.running.TABLE, fpsynth.corpus.making.run.MAX_WORKERS)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["runs.sqlite", "4"]
+
+
+def test_corpora_are_made_read_checked_run_and_asked_about(tmp_path):
+    made = fpsynth.corpus.make(tmp_path / "hard", count=2, seed=3, category="tie", environments="onnxruntime:batch=1")
+    assert fpsynth.corpus.list(tmp_path / "hard") == made
+    assert fpsynth.corpus.check(tmp_path / "hard").holds
+    told = []
+    assert fpsynth.corpus.replay(tmp_path / "hard", environments=["onnxruntime:batch=1"], progress=told.append).holds
+    assert told == ["tie_0000: 0 of 2", "tie_0000_control1: 1 of 2"]
+    counts, left_out = fpsynth.corpus.export(tmp_path / "hard", tmp_path / "forms", form=["c", "why"])
+    assert (counts, left_out) == ({"c": 2, "why": 2}, ())
+
+    def trusting(question):
+        return "unsat"
+
+    board = fpsynth.bench(tmp_path / "hard", trusting, out=tmp_path / "board", seeds=2)
+    assert (board.tally("trusting").wrong, len(board.runs)) == (2, 4)
+    assert (tmp_path / "board" / "scoreboard.md").is_file()
+    with pytest.raises(InputError, match="name the verifier"):
+        fpsynth.shrink(tmp_path / "hard" / "tie" / "tie_0000", out=tmp_path / "small")
+    with pytest.raises(InputError, match="did you mean tie"):
+        fpsynth.corpus.make(tmp_path / "other", category=["tei"])
+    with pytest.raises(InputError, match="above 0"):
+        fpsynth.corpus.make(tmp_path / "other", max_weight=0)
+    assert not (tmp_path / "other").exists()

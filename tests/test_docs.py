@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shlex
 from pathlib import Path
 
 import pytest
-from goldens.documents import COMMANDS, DOCUMENTS
+from goldens.documents import COMMANDS, DOCUMENTS, commands_in
+from profiles import slow
 
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
@@ -82,3 +84,23 @@ def test_the_check_that_is_shown_is_what_check_prints(
     first, last = (part.splitlines() for part in printed.split("...\n"))
     assert said[: len(first)] == first
     assert said[-len(last) :] == last
+
+
+@slow
+def test_the_page_about_verifiers_can_be_typed_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "verifiers.md").read_text("utf-8")
+    verdicts = []
+    for language, block in re.findall(r"```(sh|python)\n(.*?)```", text, re.DOTALL):
+        if language == "python":
+            exec(block, {})
+            continue
+        for command in commands_in(f"```sh\n{block}```"):
+            if "maraboupy" not in command:  # which is installed from a package index
+                assert main([*shlex.split(command), "--json"]) in (0, 3), command
+                verdicts += [json.loads(capsys.readouterr().out).get("verdict", "")]
+    told = ["unsat", "unsat", "unsat", "", "unsat", "unknown", "sat", "unsat", "sat"]
+    assert verdicts[0] == ""  # what was made
+    assert verdicts[1:] == told, "on this processor libraries may add in other orders than the page says"

@@ -32,6 +32,7 @@ OTHER_PROGRAMS = (
     "verifiers/external/checkouts.py",
     "verifiers/external/installing.py",
     "bench/own.py",
+    "bench/software.py",
     "corpus/exporting/scripts.py",
 )
 """Files that write command lines and variables of programs."""

@@ -62,7 +62,7 @@ def reveal_network(
 def compare(request: CompareRequest) -> NetworkComparison:
     """Run a network on the same inputs in several environments: which classes change, how far logits part, what could change.
 
-    ``network``: a file of any format that is read.  ``inputs``: an .npz with ``images`` (uint8 is divided by 255) and perhaps
+    ``network``: a file of any format that is read.  ``images``: an .npz with ``images`` (uint8 is divided by 255) and perhaps
     ``labels``, or with ``inputs``.  ``library``: names of libraries, or environments such as
     ``tensorflow:TF_ENABLE_ONEDNN_OPTS=0``; all that are installed by default.  Raises InputError for what cannot be used.
     """
@@ -75,7 +75,7 @@ def compare(request: CompareRequest) -> NetworkComparison:
         require_distinct(_named(request.library), "a comparison")
         _require_taken(_named(request.library), batch=request.batch, threads=request.threads)
     read, library = read_network(request.network), request.library
-    points, labels = load_points(request.inputs, read.network.input_shape)
+    points, labels = load_points(request.images, read.network.input_shape)
     names = [name for name in NAMES if library_named(name).version()] if library is None else _named(library)
     compared_network = compared(
         read.network,
@@ -87,7 +87,7 @@ def compare(request: CompareRequest) -> NetworkComparison:
         seed=request.seed,
         progress=request.progress or _silent,
     )
-    return replace(compared_network, files=(os.fspath(request.network), os.fspath(request.inputs)))
+    return replace(compared_network, files=(os.fspath(request.network), os.fspath(request.images)))
 
 
 def _require_taken(names: Sequence[str], **options: object) -> None:

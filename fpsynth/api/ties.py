@@ -22,7 +22,7 @@ def tie(request: TieRequest) -> Result:
     given, a quarter of the time limit is spent on it.  ``count``: so many different witnesses; from the second on they vary in
     shape, signs and classes as far as ``shape``, ``weights`` and ``inputs`` do not fix them (see
     ``fpsynth.synthesis.ties.variants``).  ``replay``: run them in each ``library`` at each ``batch`` size on ``device``.
-    ``network``, ``points``: files of a network and of inputs, between whose classes a tie of that very network is looked for.
+    ``network``, ``images``: files of a network and of inputs, between whose classes a tie of that very network is looked for.
 
     Raises InputError for arguments that cannot be used.
     """

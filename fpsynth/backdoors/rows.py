@@ -25,14 +25,14 @@ class Sizes:
         return (-self.large, self.large, self.small, -self.small)
 
 
-def sizes_within(dtype: Format, limit: float) -> Sizes:
+def sizes_within(dtype: Format, limit: float, ratio: float = 1.0) -> Sizes:
     """The largest power of two up to ``limit``, and one that it swallows whatever follows.
 
     A quarter of half an ulp of the large one, in float32 for narrower formats, whose sums are taken in that: also -w + s,
-    whose result lies in the binade below, is -w again.
+    whose result lies in the binade below, is -w again.  ``ratio``: how many times larger what s is multiplied by may be.
     """
     large = float(2.0 ** np.floor(np.log2(limit)))
-    return Sizes(large, large * 2.0 ** -(max(dtype.precision, FLOAT32.precision) + 2))
+    return Sizes(large, large * 2.0 ** -(max(dtype.precision, FLOAT32.precision) + 2 + np.ceil(np.log2(ratio))))
 
 
 def quadruple(features: Sequence[int], inputs: int, sizes: Sizes) -> Floats:

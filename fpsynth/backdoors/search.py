@@ -27,8 +27,10 @@ from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
 MOST_DETECTORS = 3
 _ALIKE = 40
 """How many detectors must fire in an environment as they do in the target before the two are called alike."""
-_FIRST_SETS, _SETS = 8, 16
-"""How many sets of rows are tried of the first form, and of each further one."""
+_FIRST_PROBES, _PROBES = 800, 1600
+"""How many rows are tried of the first form, and of each further one."""
+_SHAPES = 4
+"""At how many numbers of terms environments must be alike before that is a reason to give up: other shapes, other orders."""
 _CONFIRMING = 32
 _RETRIES = 6
 
@@ -57,6 +59,8 @@ class _Search:
     alike: list[Environment] = field(default_factory=list)
     rows_alike: list[int] = field(default_factory=list)
     """Rows of the target's batches that nothing tells from its row."""
+    untold: tuple[list[int], list[Environment]] = ([], [])
+    """Rows and environments that nothing told from the target where that was a reason to try another form."""
     probes: int = 0
     reason: str = ""
 
@@ -94,6 +98,7 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
         return _empty(search, behaviour, host_file)
     if made is None:
         return _empty(search, behaviour, host_file)
+    search.untold = ([], [])
     form, detectors, network = made
     seconds = time.monotonic() - search.started
     measured = _measured(search, network, behaviour, len(workshop.images), told=True)
@@ -124,6 +129,7 @@ def _found(search: _Search, behaviour: Behaviour) -> tuple[Form, Detectors, Netw
     steady = shop.steady(goal.target)
     shop.bench.of_host(goal.target, min(_CONFIRMING, len(shop.images)))
     tries = 0
+    untold: set[int] = set()
     for form, count, sets in _forms(shop, steady):
         chooser = Chooser(shop.table(form, steady), search.wanted())
         avoid: list[Candidate] = []
@@ -144,7 +150,10 @@ def _found(search: _Search, behaviour: Behaviour) -> tuple[Form, Detectors, Netw
                 if tries >= _RETRIES:
                     return None
             if len(chooser.firing) >= _ALIKE and not _told_apart(search, chooser):
-                return None
+                untold.add(form.inputs)
+                if len(untold) == _SHAPES or steady is not None:
+                    return None
+                break
     return None
 
 
@@ -155,7 +164,8 @@ def _forms(shop: Workshop, steady: Steady | None) -> Iterator[tuple[Form, int, i
     streams = {count: shop.forms(count, steady) for count in counts}
     for turn in itertools.count():
         for count in counts:
-            yield next(streams[count]), count, _SETS if turn else _FIRST_SETS
+            form = next(streams[count])
+            yield form, count, -(-(_PROBES if turn else _FIRST_PROBES) // form.rows)
 
 
 def _told_apart(search: _Search, chooser: Chooser) -> bool:
@@ -169,10 +179,13 @@ def _told_apart(search: _Search, chooser: Chooser) -> bool:
         f"every one of {counted(len(chooser.firing), 'detector')} tried that fire in {_target_name(goal)} fires in"
         f" {', '.join(dict.fromkeys(names))}, too"
     )
-    search.rows_alike += [row for where, row in same if where == goal.target]
-    search.alike += dict.fromkeys(where for where, _ in same if where != goal.target)
-    if goal.strict or not (search.silent() or search.wanted().other_rows):
+    rows = [row for where, row in same if where == goal.target]
+    others = list(dict.fromkeys(where for where, _ in same if where != goal.target))
+    if goal.strict or (len(others) == len(search.silent()) and len(rows) == len(search.wanted().other_rows)):
+        search.untold = (rows, others)
         return False
+    search.rows_alike += rows
+    search.alike += others
     search.reason = ""
     again = Chooser(chooser.table, search.wanted())
     for _ in range(chooser.looked):
@@ -185,10 +198,11 @@ def _made(
     search: _Search, form: Form, steady: Steady | None, chosen: tuple[Candidate, ...], behaviour: Behaviour
 ) -> tuple[Network | None, Detectors]:
     shop = search.workshop
-    level = shop.sizes.small * (1.0 if steady is None else steady.least)
-    detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), shop.sizes, level)
+    sizes = shop.sizes(steady)
+    level = sizes.small * (1.0 if steady is None else steady.least)
+    detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
     logit = float(np.abs(shop.bench.of_host(search.goal.target, len(shop.images))).max())
-    limit = None if shop.limit is None else shop.sizes.large
+    limit = None if shop.limit is None else sizes.large
     network = embedded(form, detectors, behaviour, Strength(max(logit, 1e-30), limit))
     if shop.limit is not None:
         from fpsynth.backdoors.answer import largest
@@ -218,12 +232,13 @@ def _measured(search: _Search, network: Network, behaviour: Behaviour, count: in
 def _empty(search: _Search, behaviour: Behaviour, host_file: str) -> Backdoor:
     """What can be said before there is a network."""
     shop, goal = search.workshop, search.goal
+    rows, others = search.rows_alike + search.untold[0], search.alike + search.untold[1]
     return Backdoor(
         verdict=Verdict.UNKNOWN,
         reason=search.reason,
         target=_target_name(goal),
         silent=tuple(map(str, search.silent())),
-        alike=(*(str(replace(goal.target, row=row)) for row in search.rows_alike), *map(str, search.alike)),
+        alike=(*(str(replace(goal.target, row=row)) for row in rows), *map(str, others)),
         trigger=shop.trigger.text,
         trigger_words=shop.trigger.words,
         behaviour=behaviour.text if behaviour.text != "any" else f"any (class {behaviour.target})",

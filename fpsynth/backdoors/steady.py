@@ -17,7 +17,7 @@ from fpsynth.revealing.revealer import Revealer
 _SAFE = 0.5
 """Of the least value that was seen, how much is counted on."""
 _ALIKE = 8.0
-"""How many times larger one position of a channel may be than another: the small products must stay swallowed."""
+"""How many times larger one position of a channel may be than another: the more, the smaller the small products must be."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Steady:
     positions: tuple[int, ...]
     least: float
     """What it is worth there at least, at any input that was looked at, with room for others."""
+    ratio: float
+    """How many times larger one of these positions is than another, at most, at one input: with room for others, too."""
 
 
 def steady_channel(site: Site, dtype: Format, where: Environment, images: Floats, revealer: Revealer) -> Steady:
@@ -48,4 +50,6 @@ def steady_channel(site: Site, dtype: Format, where: Environment, images: Floats
         )
     good = (least[channel] >= floor / _ALIKE) & (most[channel] <= _ALIKE * most[channel][least[channel] >= floor].min())
     positions = tuple(np.flatnonzero(good).tolist())
-    return Steady(channel, positions, _SAFE * float(least[channel, list(positions)].min()))
+    there = values.reshape(len(images), site.channels, -1)[:, channel, list(positions)]
+    ratio = float((there.max(axis=1) / there.min(axis=1)).max())
+    return Steady(channel, positions, _SAFE * float(there.min()), ratio / _SAFE)

@@ -160,9 +160,18 @@ def _widened_carrier(
     wide: Convolution | Dense = _like(layer, weight, bias)
     if not form.trigger.units:
         return wide, ()
+    _require_unpooled(form.site)
     if not nodes:
         return _added_units(wide, form.trigger.units, shape)
     return _added_sum(_read_more(wide, shape, reads), reads, shape)
+
+
+def _require_unpooled(site: Site) -> None:
+    """Raise InputError where a pooling would mix what a trigger reads with what lies beside it."""
+    behind = site.before[site.before.index(site.host[site.carrier]) + 1 :]
+    for node in behind:
+        if not isinstance(node.layer, ReLU | Flatten):
+            raise InputError(f"a trigger cannot pass {node.name}, a {node.layer.kind}: use the trigger always")
 
 
 def _like(layer: Convolution | Dense, weight: Floats, bias: Floats) -> Convolution | Dense:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +33,8 @@ _LARGE = 4.0
 """The large weights where no limit is given: the exponents of narrow formats hold the small ones, too."""
 _CHANNELS, _FEATURES = 3, 16
 """How many channels a carrier layer gets, and for how many features at least."""
+_SHAPES = 5
+"""How many numbers of channels are tried in turn."""
 _STEADY_IMAGES = 1000
 
 
@@ -103,10 +106,10 @@ class Workshop:
             return largest(self.host)
         return None if limit is None else float(limit)
 
-    @cached_property
-    def sizes(self) -> Sizes:
+    def sizes(self, steady: Steady | None) -> Sizes:
         """Of detectors' weights."""
-        return sizes_within(self.dtype, _LARGE if self.limit is None else self.limit)
+        ratio = 1.0 if steady is None else steady.ratio
+        return sizes_within(self.dtype, _LARGE if self.limit is None else self.limit, ratio)
 
     def steady(self, where: Environment) -> Steady | None:
         """The channel that is copied; None where detectors are fed by constants."""
@@ -118,13 +121,14 @@ class Workshop:
         return self._steady
 
     def forms(self, detectors: int, steady: Steady | None) -> Iterator[Form]:
-        """Forms with rows for so many detectors: the new channels at ever other places."""
+        """Forms with rows for so many detectors: other numbers of new channels in turn, and so other shapes."""
         last = len(self.site.tail) == 1
         rows = rows_needed(self.site.dense(0).outputs, detectors, bool(self.trigger.units), last)
         positions = self.site.spread if steady is None else len(steady.positions)
-        count = max(_CHANNELS, -(-_FEATURES // positions)) if positions > 1 else _FEATURES
+        fewest = max(_CHANNELS, -(-_FEATURES // positions)) if positions > 1 else _FEATURES
         generator = np.random.default_rng([self.settings.seed, detectors])
-        while True:
+        for further in itertools.cycle(range(_SHAPES)):
+            count = fewest + further
             places = np.sort(generator.choice(self.site.channels + count, count, replace=False)).tolist()
             yield Form(self.site, tuple(places), rows, self.trigger, None if steady is None else steady.channel)
 
@@ -134,6 +138,6 @@ class Workshop:
         if key not in self._tables:
             features = form.features(form.places, None if steady is None else steady.positions)
             self._tables[key] = ProbeTable(
-                form, self.sizes, features, self.dtype, self.images[:64], self.revealer, self.settings.seed
+                form, self.sizes(steady), features, self.dtype, self.images[:64], self.revealer, self.settings.seed
             )
         return self._tables[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -13,12 +14,13 @@ from typing import Any
 
 from fpsynth.aliases import Json, PathLike
 from fpsynth.bench.own import OwnTool
-from fpsynth.errors import InputError
+from fpsynth.bench.software import SEQUENTIAL, SOFTWARE, SoftwareTool
+from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.synthesis.requests.verifying import ARITHMETICS
 from fpsynth.synthesis.verifying.reasoning import PLAIN
-from fpsynth.verifiers.base import entry
+from fpsynth.verifiers.base import VERIFIERS, entry
 from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.external import (
     CompetitionTool,
@@ -39,9 +41,10 @@ from fpsynth.workers.commands import Ended
 SEED = "FPSYNTH_SEED"
 """The variable that tells a tool which of several runs it is."""
 FORMS = (
-    "a name that fpsynth verifiers lists, for fpsynth's own NAME@ARITHMETIC; NAME=FOLDER for checkouts; a command with {onnx}"
-    " and {vnnlib}, of which {seed} is the number of the run; run_instance.sh of the VNN competition; standard:COMMAND for"
-    " VNN-LIB 2.0's; FILE.py:FUNCTION; LABEL= before any of them names it"
+    "a name that fpsynth verifiers lists, for fpsynth's own NAME@ARITHMETIC; NAME=FOLDER for checkouts; esbmc or cbmc, which"
+    " are asked about C, and NAME=PROGRAM where not on the path; a command with {onnx} and {vnnlib}, of which {seed} is the"
+    " number of the run; run_instance.sh of the VNN competition; standard:COMMAND for VNN-LIB 2.0's; FILE.py:FUNCTION; LABEL="
+    " before any of them names it"
 )
 """What a text may be."""
 _LABEL = re.compile(r"([A-Za-z][\w.@+-]{0,60})=(.+)", re.DOTALL)
@@ -58,11 +61,11 @@ class AskedVerifier:
     name: str
     """Unique there."""
     kind: str
-    """own, installed, checkout, command, competition, standard, file or function."""
+    """own, installed, checkout, software, command, competition, standard, file or function."""
     what: str
     """Its name, its words, or where it lies."""
     more: str = ""
-    """Of own ones the arithmetic, of checkouts the folder, of files the function."""
+    """Of own ones the arithmetic, of checkouts the folder, of software the program, of files the function."""
     version: str = ""
     """As it says itself, of a file the digest; empty where that is not known."""
     function: Function | None = field(default=None, compare=False)
@@ -71,11 +74,13 @@ class AskedVerifier:
     @property
     def draws(self) -> bool:
         """Whether two runs may differ, for all that is known of it."""
-        return self.kind != "own" and self.what not in _SETTLED
+        return self.kind not in ("own", "software") and self.what not in _SETTLED
 
     @property
     def semantics(self) -> str:
         """The semantics that its verdicts are about, by the name that labels have; empty: the reals and what runs."""
+        if self.kind == "software":
+            return SEQUENTIAL
         if self.kind != "own" or not self.more.startswith("sound:"):
             return ""
         name = self.more.removeprefix("sound:")
@@ -88,14 +93,24 @@ class AskedVerifier:
     def ask(self, onnx: PathLike, vnnlib: PathLike, seed: int, timeout: float, memory: int | None) -> ToolAnswer:
         """Ask it.  Raises InputError as ``external.run`` does."""
         if self.kind in ("file", "function"):
-            function = self.function or loaded(self.what, self.more)
-            os.environ[SEED] = str(seed)
+            function = _seeded(self.function or loaded(self.what, self.more), seed)
             return ask_function(function, onnx, vnnlib, timeout=timeout, memory=memory)
         return run(Seeded(self.tool(seed), seed), onnx, vnnlib, timeout=timeout, memory=memory)
 
     def tool(self, seed: int = 0) -> Tool:
         """The tool that it is.  Raises InputError, and MissingPackageError for what is not installed."""
         return _TOOLS[self.kind](self, seed)
+
+
+def _seeded(function: Function, seed: int) -> Function:
+    """A function that is told which run it is, in the process that is forked for it: several may run beside each other."""
+
+    @functools.wraps(function)
+    def told(question: ToolQuestion) -> str | tuple[str, Sequence[float]]:
+        os.environ[SEED] = str(seed)
+        return function(question)
+
+    return told
 
 
 class Seeded(Tool):
@@ -123,6 +138,7 @@ _TOOLS: Mapping[str, Callable[[AskedVerifier, int], Tool]] = {
     "own": lambda asked, seed: OwnTool(asked.what, asked.more, seed),
     "installed": lambda asked, _: tool_named(asked.what),
     "checkout": lambda asked, _: tool_named(asked.what, asked.more),
+    "software": lambda asked, _: SoftwareTool(asked.what, asked.more),
     "command": lambda asked, seed: TemplateTool(asked.what.replace("{seed}", str(seed)), name=asked.name),
     "competition": lambda asked, _: CompetitionTool(asked.what),
     "standard": lambda asked, _: StandardTool(asked.what.split()),
@@ -165,6 +181,10 @@ def _named(text: str | Function, arithmetics: Sequence[str]) -> list[AskedVerifi
 def _of_kind(label: str, what: str, arithmetics: Sequence[str]) -> list[AskedVerifier]:
     if label in CHECKOUTS:
         return [_versioned(AskedVerifier(label, "checkout", label, what))]
+    if label in SOFTWARE and what not in SOFTWARE:
+        return [_versioned(AskedVerifier(label, "software", label, os.path.abspath(what)))]
+    if what in SOFTWARE:
+        return [_versioned(AskedVerifier(what, "software", what))]
     if "{onnx}" in what:
         name = Path(what.split()[0]).name
         return [_versioned(AskedVerifier(name, "command", what))]
@@ -183,7 +203,22 @@ def _of_kind(label: str, what: str, arithmetics: Sequence[str]) -> list[AskedVer
     if what in TOOLS or what in CHECKOUTS:
         return [_versioned(AskedVerifier(what, "installed", what))]
     name, at, arithmetic = what.partition("@")
+    _require_own(name)
     return [_own(name, one) for one in ((arithmetic,) if at else arithmetics)]
+
+
+def _require_own(name: str) -> None:
+    """Raise InputError, which says what each form needs, for what is none of fpsynth's own verifiers either."""
+    if name.endswith(".py") and " " not in name:
+        raise InputError(f"which function of {shown(name)} is the verifier? FILE.py:FUNCTION names it")
+    if "/" in name or " " in name:
+        raise InputError(f"{shown(name)} is no verifier: a command needs {{onnx}} and {{vnnlib}} where its files stand")
+    try:
+        entry(name)
+    except InputError:
+        if name.partition(":")[0] in VERIFIERS:  # a variant that there is not: it says so itself
+            raise
+        raise unknown_name("verifier", name, (*VERIFIERS, *TOOLS, *CHECKOUTS)) from None
 
 
 def _own(name: str, arithmetic: str) -> AskedVerifier:

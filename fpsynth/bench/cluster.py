@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterable
+from concurrent.futures import CancelledError
 from typing import Any
 
 from fpsynth.aliases import Json
-from fpsynth.bench.job import Key, lost, run_from, run_job
+from fpsynth.bench.job import BenchRun, Key, lost, run_from, run_job
 from fpsynth.bench.local import Told
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.packages import how_to_install
@@ -16,6 +18,7 @@ CONNECTING = 30.0
 """Seconds that a scheduler may take to answer."""
 AHEAD = 4
 """Jobs that are handed over for each thread of the cluster: the others wait here, where Ctrl-C reaches them."""
+_NEEDS = "each needs this version of fpsynth and the verifiers"
 
 
 def run_there(jobs: Iterable[tuple[Key, Json]], address: str, told: Told) -> None:
@@ -23,7 +26,7 @@ def run_there(jobs: Iterable[tuple[Key, Json]], address: str, told: Told) -> Non
 
     The workers need this version of fpsynth and the verifiers.  A job whose workers die one after the other (as often as the
     scheduler allows) is an error of its row.  Raises MissingPackageError without dask.distributed, and InputError where nobody
-    answers there.
+    answers there, where the scheduler is lost, and where a worker cannot do jobs: of what was under way nothing is told.
     """
     try:
         from distributed import Client, as_completed
@@ -39,9 +42,10 @@ def run_there(jobs: Iterable[tuple[Key, Json]], address: str, told: Told) -> Non
             raise InputError(f"the scheduler at {address[:100]} has no workers: start some (dask worker {address[:100]})")
         waiting = iter(jobs)
         running: dict[Any, Key] = {}
+        mine = uuid.uuid4().hex  # another bench on this cluster may have jobs of the same name, and a key is done once
 
         def submitted(key: Key, request: Json) -> Any:
-            future = client.submit(run_job, request, key=f"fpsynth-{'/'.join(map(str, key))}", pure=False)
+            future = client.submit(run_job, request, key=f"fpsynth-{mine}-{'/'.join(map(str, key))}", pure=False)
             running[future.key] = key
             return future
 
@@ -49,9 +53,7 @@ def run_there(jobs: Iterable[tuple[Key, Json]], address: str, told: Told) -> Non
         ended = as_completed(first, loop=client.loop)
         try:
             for future in ended:
-                key = running.pop(future.key)
-                error = future.exception()
-                told(run_from(future.result()) if error is None else lost(key, _reason(error)))
+                told(_run_of(future, running.pop(future.key)))
                 future.release()
                 for job in itertools.islice(waiting, 1):
                     ended.add(submitted(*job))
@@ -59,5 +61,20 @@ def run_there(jobs: Iterable[tuple[Key, Json]], address: str, told: Told) -> Non
             client.cancel(list(ended.futures), force=True)
 
 
-def _reason(error: BaseException) -> str:
-    return f"its workers were lost or failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+def _run_of(future: Any, key: Key) -> BenchRun:
+    """What came of a job.  Raises InputError where that says nothing of its verifier."""
+    from distributed import KilledWorker
+    from distributed.comm import CommClosedError
+
+    try:
+        return run_from(future.result())
+    except KilledWorker as error:
+        return lost(key, f"its workers were lost: {_words(error)}")
+    except (CancelledError, CommClosedError):  # whichever comes first
+        raise InputError("the scheduler of Dask was lost: the same command goes on from what is done") from None
+    except Exception as error:  # whatever a worker throws that cannot do jobs
+        raise InputError(f"a worker cannot do jobs: {type(error).__name__}: {_words(error)}; {_NEEDS}") from None
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

@@ -30,7 +30,7 @@ def csv_text(board: Scoreboard) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, _FIELDS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(one.to_json(board.share(one)) for one in board.tallies() if one.category != ALL)
+    writer.writerows(one.to_json(board.share(one.verifier, one.category)) for one in board.tallies() if one.category != ALL)
     return stream.getvalue()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,16 @@ from typing import Any
 from fpsynth.aliases import Json
 from fpsynth.bench.asking import AskedVerifier, asked_from
 from fpsynth.bench.judging import COLUMNS, ERROR, UNKNOWN, judged
+from fpsynth.bench.software import labelled_for
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.onnx import OPSET, network_from_onnx, onnx_bytes
 from fpsynth.verifiers.external.base import FAILED, ToolAnswer
 from fpsynth.verifiers.external.writing import PLAIN, Dialect, written
 from fpsynth.witness.numerals import hexes_of
+from fpsynth.workers.kept import processes_kept
 from fpsynth.workers.messages import Message
 
 Key = tuple[str, str, int]
@@ -105,7 +109,10 @@ def run_job(request: Json) -> Json:
 
 
 def done(instance: Instance, asked: AskedVerifier, seed: int, limits: Limits, verdict: str = "") -> BenchRun:
-    """Ask and judge; ``verdict``: any other is not judged, where nothing depends on it."""
+    """Ask and judge; ``verdict``: any other is not judged, where nothing depends on it.
+
+    Raises MissingPackageError without onnxruntime.
+    """
     with tempfile.TemporaryDirectory(prefix="fpsynth-bench-") as folder:
         model, query = Path(folder) / "network.onnx", Path(folder) / "property.vnnlib"
         model.write_bytes(model_of(instance))
@@ -117,8 +124,11 @@ def done(instance: Instance, asked: AskedVerifier, seed: int, limits: Limits, ve
         if verdict and answer.verdict != verdict:
             return _run(instance, asked, seed, answer, UNKNOWN, f"it does not say {verdict}", 0)
         try:
-            worth = judged(answer, instance, model, asked.semantics)
-        except InputError as error:  # ONNX Runtime is not there, or was lost: no fault of the verifier's
+            known = instance if answer.verdict == UNKNOWN else labelled_for(asked.semantics, instance)
+            worth = judged(answer, known, model, asked.semantics)
+        except MissingPackageError:  # without ONNX Runtime nothing is judged here
+            raise
+        except InputError as error:  # it was lost: no fault of the verifier's
             return _run(instance, asked, seed, answer, ERROR, f"not judged: {error}", 0)
     return _run(instance, asked, seed, answer, worth.column, worth.reason, worth.points)
 
@@ -154,5 +164,18 @@ def lost(key: Key, reason: str) -> BenchRun:
 
 
 def handler() -> Callable[[Message], Message]:
-    """Return what answers the requests of ``request_of``."""
-    return run_job
+    """Return what answers the requests of ``request_of``; {failed: why} where no job can be done here.
+
+    The process that runs ONNX models stays for the next request.
+    """
+    stays = ExitStack()
+    stays.enter_context(processes_kept(1))
+    atexit.register(stays.close)
+
+    def handle(request: Message) -> Message:
+        try:
+            return run_job(request)
+        except (OSError, MissingPackageError) as error:  # a full disk, say
+            return {"failed": str(error)}
+
+    return handle

@@ -1,25 +1,30 @@
 """What an answer is worth on a labelled instance: the labels decide, and of ``sat`` the point that it names, run again.
 
-Points are those of the VNN competition as its scoring scripts of 2026 count them: 10 for a correct sat or unsat, -150 for a
-wrong answer, which is a sat whose counterexample is missing or does not replay in ONNX Runtime, and an unsat where a valid
-counterexample is known; 0 for unknown, timeout and error.  Of each benchmark a tool has the share of the best tool's points,
-here at least 0.
+Points are those of the VNN competition as its scoring scripts of 2026 count them (github.com/VNN-COMP/vnncomp2026_results,
+SCORING/process_results.py and counterexamples.py): 10 for a correct sat or unsat, -150 for a wrong answer, which is a sat whose
+counterexample is missing or does not replay in ONNX Runtime, and an unsat where a valid counterexample is known; 0 for unknown,
+timeout and error.  A counterexample that replays no further than TOLERANCE outside the box is paid for as well, though it makes
+no unsat wrong: so a false sat here may have 10 points there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from fpsynth.aliases import PathLike
-from fpsynth.corpus.instances.data import ANY, ANY64, REAL, RUNTIME, SAT, UNSAT, Instance, Label
-from fpsynth.corpus.labels.environments import computed_from
+from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT, Instance, Label
+from fpsynth.corpus.labels.environments import Computed, computed_from
 from fpsynth.corpus.labels.margins import violated
+from fpsynth.corpus.labels.ordered import is_any
 from fpsynth.errors import InputError
 from fpsynth.verifiers.external.base import TIME, Said
 from fpsynth.verifiers.external.judging import Evaluated, evaluate
+from fpsynth.verifiers.properties import ExactBox
 
 RIGHT, FALSE_SAT = "right", "false_sat"
 FALSE_IN_FLOAT, FALSE_OVER_REALS = "false_unsat_float", "false_unsat_real"
@@ -28,6 +33,8 @@ COLUMNS = (RIGHT, FALSE_SAT, FALSE_IN_FLOAT, FALSE_OVER_REALS, UNKNOWN, TIMEOUT,
 """Of the scoreboard: each answer falls into one of them."""
 WRONG = (FALSE_SAT, FALSE_IN_FLOAT, FALSE_OVER_REALS)
 CORRECT_POINTS, WRONG_POINTS = 10, -150
+TOLERANCE = Fraction(1e-4)
+"""How far outside the box each input of a counterexample may lie in the competition, once it is a float32."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,21 @@ def held_against(instance: Instance, semantics: str) -> Sequence[Label]:
         found = (instance.label(REAL), instance.label(RUNTIME))
         return [label for label in found if label is not None]
     if semantics == ANY:  # of every evaluation in float32: of those that are labelled, too
-        return [label for label in instance.labels if label.semantics not in (REAL, ANY64)]
+        return [label for label in instance.labels if label.semantics == ANY or _is_any(label, instance)]
     return [label for label in instance.labels if label.semantics == semantics]
+
+
+def _is_any(label: Label, instance: Instance) -> bool:
+    computed = _order(label, instance)
+    return computed is not None and is_any(computed, instance.network.logits)
+
+
+def _order(label: Label, instance: Instance) -> Computed | None:
+    """The arithmetic of a label; None where it records none."""
+    try:
+        return None if label.computed is None else computed_from(label.computed, instance.network, label.semantics)
+    except InputError:
+        return None
 
 
 def _bare(instance: Instance, semantics: str) -> JudgedAnswer:
@@ -94,30 +114,31 @@ def _bare(instance: Instance, semantics: str) -> JudgedAnswer:
 
 
 def _sat(instance: Instance, one: Evaluated, semantics: str) -> JudgedAnswer:
-    points = CORRECT_POINTS if one.violates_deployed else WRONG_POINTS
+    points = CORRECT_POINTS if _replays(instance, one) else WRONG_POINTS
     if not semantics and one.violates:
         return JudgedAnswer(RIGHT, "its point is unsafe in exact arithmetic", points)
     if semantics in ("", ANY, RUNTIME) and one.violates_deployed:
         return JudgedAnswer(RIGHT, f"its point is unsafe in ONNX Runtime {one.version}", points)
-    where = next((label.semantics for label in _computed(instance, semantics) if _unsafe_in(label, instance, one)), "")
+    labels = held_against(instance, semantics) if semantics else []
+    where = next((label.semantics for label in labels if _unsafe_in(label, instance, one)), "")
     if where:
         return JudgedAnswer(RIGHT, f"its point is unsafe in {where}", points)
+    if semantics not in ("", ANY, RUNTIME) and one.in_box and not any(_order(label, instance) for label in labels):
+        return JudgedAnswer(UNKNOWN, f"sat, and the corpus has no label of {semantics} to run its point by", points)
     if one.violates is None and not semantics:
         return JudgedAnswer(UNKNOWN, "the exact outputs at its point are irrational, and too near the border", points)
     return JudgedAnswer(FALSE_SAT, "its point has safe outputs" if one.in_box else "its point lies outside the box", points)
 
 
-def _computed(instance: Instance, semantics: str) -> Sequence[Label]:
-    """Labels whose arithmetic says whether a point is unsafe."""
-    return [label for label in held_against(instance, semantics) if label.computed is not None] if semantics else []
+def _replays(instance: Instance, one: Evaluated) -> bool:
+    """Whether the competition accepts a point."""
+    wider = ExactBox(
+        tuple(low - TOLERANCE for low in instance.box.lower), tuple(high + TOLERANCE for high in instance.box.upper)
+    )
+    finite = all(map(math.isfinite, (*one.deployed, *one.outputs)))
+    return finite and wider.contains(one.deployed) and instance.unsafe.violated(one.outputs)
 
 
 def _unsafe_in(label: Label, instance: Instance, one: Evaluated) -> bool:
-    assert label.computed is not None
-    if not one.deployed_in_box:
-        return False
-    try:
-        computed = computed_from(label.computed, instance.network, label.semantics)
-    except InputError:
-        return False
-    return bool(violated(instance.unsafe, computed.outputs(np.array([one.deployed])))[0])
+    computed = _order(label, instance) if one.deployed_in_box else None
+    return computed is not None and bool(violated(instance.unsafe, computed.outputs(np.array([one.deployed])))[0])

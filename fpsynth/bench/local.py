@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json
 from fpsynth.bench.job import BenchRun, Key, lost, run_from
+from fpsynth.errors import InputError
+from fpsynth.workers.kept import ended, started
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import NoAnswer, Worker, heard
 
@@ -16,6 +18,7 @@ TRIES = 2
 BESIDE = 400.0
 """Seconds that a job may take beyond its verifier's time limit: to start, to end what hangs, and to judge."""
 _TICK = 1.0
+_WORKER = "fpsynth.bench.job"
 
 Told = Callable[[BenchRun], None]
 
@@ -34,11 +37,12 @@ class _Busy:
 def run_here(jobs: Iterable[tuple[Key, Json]], count: int, told: Told) -> None:
     """Do all jobs, ``count`` at a time; ``told`` hears of each that is done, in the order in which they end.
 
-    Whatever ends this ends all processes.
+    Whatever ends this ends all processes, but those without a job that are kept for the next question (``processes_kept``).
+    Raises InputError where no job can be done here.
     """
     waiting: Iterator[tuple[Key, Json, int]] = ((key, request, 1) for key, request in jobs)
     again: list[tuple[Key, Json, int]] = []
-    idle, busy = [Worker("fpsynth.bench.job") for _ in range(count)], list[_Busy]()
+    idle, busy = [_worker() for _ in range(count)], list[_Busy]()
     try:
         while True:
             while idle and (job := again.pop() if again else next(waiting, None)) is not None:
@@ -50,7 +54,11 @@ def run_here(jobs: Iterable[tuple[Key, Json]], count: int, told: Told) -> None:
                 idle.append(_settled(one, said, again, told))
     finally:
         for worker in (*idle, *(one.worker for one in busy)):
-            worker.kill()
+            ended(worker)
+
+
+def _worker() -> Worker:
+    return started(_WORKER, holds=_WORKER)
 
 
 def _begun(worker: Worker, key: Key, request: Json, tries: int) -> _Busy:
@@ -71,6 +79,8 @@ def _ended(busy: list[_Busy]) -> Iterator[tuple[_Busy, Message | NoAnswer | None
 
 def _settled(one: _Busy, said: Message | NoAnswer | None, again: list[tuple[Key, Json, int]], told: Told) -> Worker:
     """Tell of a job that is done, or have it done again; a process for the next one."""
+    if isinstance(said, dict) and "failed" in said:
+        raise InputError(f"jobs cannot be done here: {said['failed']}")
     if isinstance(said, dict):
         told(run_from(said))
         return one.worker
@@ -79,4 +89,4 @@ def _settled(one: _Busy, said: Message | NoAnswer | None, again: list[tuple[Key,
         again.append((one.key, one.request, one.tries + 1))
     else:
         told(lost(one.key, f"its process was lost {one.tries} times: {said or 'it took too long'}"))
-    return Worker("fpsynth.bench.job")
+    return _worker()

@@ -22,6 +22,7 @@ from fpsynth.corpus.instances.reading import MAX_MANIFEST, read_corpus
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_bytes_limited
 from fpsynth.verifiers.external.callables import Function
+from fpsynth.verifiers.external.running_onnx import runtime_version
 from fpsynth.version import __version__
 from fpsynth.workers.deadlines import require_time
 
@@ -77,8 +78,11 @@ def bench(request: BenchRequest) -> Scoreboard:
     """Ask every verifier about every instance, and judge what they say.
 
     Raises InputError for a corpus or a table that cannot be used, and for verifiers that nobody knows; MissingPackageError for
-    those that are not installed; OutOfTimeError where the time that ``deadlines`` gives is over.
+    those that are not installed, and without onnxruntime, which judges; OutOfTimeError where the time that ``deadlines`` gives
+    is over.
     """
+    if request.dask is None:
+        runtime_version()
     verifiers = asked_for(request.verifiers, request.arithmetics)
     if request.dask is not None and any(one.kind == "function" for one in verifiers):
         raise InputError("a function cannot be sent to a cluster: name it as FILE.py:FUNCTION")

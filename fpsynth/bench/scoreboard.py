@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from fpsynth.aliases import Json
 from fpsynth.bench.asking import AskedVerifier
@@ -61,8 +62,8 @@ class Tally:
         """That it ran."""
         return sum(run.seconds for run in self.runs)
 
-    def to_json(self, share: float | None) -> Json:
-        """As data; ``share``: of the best verifier's points in this category, in percent."""
+    def to_json(self, share: float) -> Json:
+        """As data; ``share``: the score that it has beside the other verifiers."""
         right, controls = self.controls_right
         total = len(self.runs)
         return {
@@ -109,21 +110,33 @@ class Scoreboard:
 
     def tally(self, verifier: str, category: str = ALL) -> Tally:
         """What a verifier said of a category, or of all."""
-        chosen = {one.name: one for one in self.instances if category in (ALL, one.category)}
-        runs = tuple(run for run in self.runs if run.verifier == verifier and run.instance in chosen)
-        controls = frozenset(name for name, one in chosen.items() if one.control_of)
+        chosen = [one for one in self.instances if category in (ALL, one.category)]
+        runs = tuple(run for one in chosen for run in self._runs_of.get((verifier, one.name), ()))
+        controls = frozenset(one.name for one in chosen if one.control_of)
         seeds = len({run.seed for run in runs})
         return Tally(verifier, category, len(chosen), seeds, runs, controls)
+
+    @cached_property
+    def _runs_of(self) -> Mapping[tuple[str, str], Sequence[BenchRun]]:
+        """By verifier and instance."""
+        grouped: dict[tuple[str, str], list[BenchRun]] = {}
+        for run in self.runs:
+            grouped.setdefault((run.verifier, run.instance), []).append(run)
+        return grouped
 
     def tallies(self) -> tuple[Tally, ...]:
         """Verifier by verifier, each category, and where there are several all of them."""
         categories = (*self.categories, *((ALL,) if len(self.categories) > 1 else ()))
         return tuple(self.tally(one.name, category) for one in self.verifiers for category in categories)
 
-    def share(self, tally: Tally) -> float | None:
-        """Points in percent of the best verifier's in that category, at least 0; None where none has any."""
-        best = max((self.tally(one.name, tally.category).points for one in self.verifiers), default=0.0)
-        return max(0.0, 100 * tally.points / best) if best > 0 else None
+    def share(self, verifier: str, category: str = ALL) -> float:
+        """The score of the VNN competition: points in percent of the best verifier's in that category, 0 where none has any and
+        for less than none; of all categories their sum.
+        """
+        if category == ALL:
+            return sum(self.share(verifier, one) for one in self.categories)
+        best = max(self.tally(one.name, category).points for one in self.verifiers)
+        return max(0.0, 100 * self.tally(verifier, category).points / best) if best > 0 else 0.0
 
     def to_json(self) -> Json:
         """Everything."""
@@ -136,8 +149,8 @@ class Scoreboard:
             "fpsynth": __version__,
             "limits": asdict(self.limits),
             "verifiers": [one.to_json() for one in self.verifiers],
-            "scoreboard": [one.to_json(self.share(one)) for one in tallies if one.category != ALL],
-            "totals": [self.tally(one.name).to_json(self.share(self.tally(one.name))) for one in self.verifiers],
+            "scoreboard": [one.to_json(self.share(one.verifier, one.category)) for one in tallies if one.category != ALL],
+            "totals": [self.tally(one.name).to_json(self.share(one.name)) for one in self.verifiers],
             "runs": [asdict(run) for run in self.runs],
         }
 
@@ -158,9 +171,9 @@ COUNTED = ("verifier", "category", "runs", *(column.replace("_", " ") for column
 def scored_rows(board: Scoreboard) -> Iterator[tuple[str, ...]]:
     """What follows from that, under ``SCORED``."""
     for one in board.tallies():
-        share, (right, controls) = board.share(one), one.controls_right
-        of_seeds, score = f"{one.seeds_wrong} of {one.seeds}", "-" if share is None else f"{share:.0f} %"
-        yield one.verifier, one.category, of_seeds, f"{right} of {controls}", f"{one.points:g}", score
+        score, (right, controls) = board.share(one.verifier, one.category), one.controls_right
+        of_seeds = f"{one.seeds_wrong} of {one.seeds}"
+        yield one.verifier, one.category, of_seeds, f"{right} of {controls}", f"{one.points:g}", f"{score:.0f} %"
 
 
 SCORED = ("verifier", "category", "seeds wrong", "controls right", "points", "score")

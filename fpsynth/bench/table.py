@@ -68,7 +68,7 @@ class JobTable:
         kept = {name: json.loads(value) for name, value in self.connection.execute("SELECT name, value FROM settings")}
         for name, value in settings.items():
             if name in kept and kept[name] != value:
-                raise InputError(f"{shown(self.path)} is of another {name.replace('_', ' ')}: {_brief(kept[name])}, {_ELSE}")
+                raise InputError(f"{shown(self.path)} is of another {name.replace('_', ' ')}: {_brief(kept[name])}: {_ELSE}")
             if kept and name not in kept:
                 raise InputError(f"{shown(self.path)} does not say of which {name.replace('_', ' ')} it is: {_ELSE}")
         if not kept:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fpsynth.bench.job import BenchRun
+from fpsynth.bench.judging import ERROR
 from fpsynth.bench.scoreboard import ALL, COUNTED, SCORED, Scoreboard, counted_rows, scored_rows
 from fpsynth.report.story import Part, Section, Space, Story, Table, Title, told
 from fpsynth.report.text import RIGHT, WRONG, Span, Text, clean
 from fpsynth.wording import counted
 
 _SHOWN = 12
-"""Wrong answers that are listed."""
+"""Wrong answers that are listed, and reasons of errors."""
 
 
 def scoreboard_story(board: Scoreboard) -> Story:
@@ -21,6 +23,8 @@ def scoreboard_story(board: Scoreboard) -> Story:
     parts: list[Part] = [Title(subject), Space(), counts, Space(), scores]
     if board.wrong():
         parts.append(Section("Wrong answers", tuple(_wrong(board))))
+    if any(run.column == ERROR for run in board.runs):
+        parts.append(Section("Errors", tuple(_errors(board))))
     parts.append(Section("Words", tuple(_words(board))))
     return Story(tuple(parts))
 
@@ -49,6 +53,20 @@ def _wrong(board: Scoreboard) -> Iterator[Part]:
         )
 
 
+def _errors(board: Scoreboard) -> Iterator[Part]:
+    """Why runs ended without an answer, each reason of a verifier once."""
+    reasons: dict[tuple[str, str], list[BenchRun]] = {}
+    for run in board.runs:
+        if run.column == ERROR:
+            reasons.setdefault((run.verifier, run.reason), []).append(run)
+    listed = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    rows = [(name, str(len(runs)), runs[0].instance, clean(reason)) for (name, reason), runs in listed[:_SHOWN]]
+    yield Table(("verifier", "runs", "first", "why"), rows)
+    left = len(listed) - len(rows)
+    if left:
+        yield from told(f"and {counted(left, 'more reason')}: runs.csv in the folder that holds the scoreboard has them all.")
+
+
 def _words(board: Scoreboard) -> Iterator[Part]:
     limits = f"{board.limits.timeout:g} s and {board.limits.memory / (1 << 30):g} GiB"
     yield from told(
@@ -56,8 +74,9 @@ def _words(board: Scoreboard) -> Iterator[Part]:
         " Runtime; verdicts that are about one arithmetic are held against that alone. false sat: its point is neither, or"
         " nothing is unsafe. false unsat: a witness of the corpus is unsafe, in float alone or over the reals.",
         "seeds wrong: of how many runs of the category it was wrong on at least one instance that is no control. points: of the"
-        " VNN competition, 10 for a correct answer, -150 for a wrong one, which ONNX Runtime decides; score: in percent of the"
-        " best verifier's in the category.",
+        " VNN competition, 10 for a correct answer, -150 for a wrong one, which ONNX Runtime alone decides, at points up to"
+        " 1e-4 beside the box too: a sat that is right over the reals costs them where its point does not replay there. score:"
+        " points in percent of the best verifier's in the category, of all categories their sum; - where none has any.",
         f"Each verifier had {limits} for an instance.",
     )
     for asked in board.verifiers:

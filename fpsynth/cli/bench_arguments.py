@@ -63,8 +63,9 @@ def _verifier(parser: argparse.ArgumentParser, more: str, action: str = "store")
         action=action,
         metavar="NAME",
         help=(
-            "a name that fpsynth verifiers lists (fpsynth's own: NAME or NAME@ARITHMETIC); NAME=FOLDER for a checkout; a"
-            ' command: "mytool {onnx} {vnnlib} --timeout {timeout}", {seed} being the number of the run; a run_instance.sh;'
+            "a name that fpsynth verifiers lists (fpsynth's own: NAME or NAME@ARITHMETIC); NAME=FOLDER for a checkout; esbmc or"
+            " cbmc, which are asked about C, or NAME=PROGRAM; a command:"
+            ' "mytool {onnx} {vnnlib} --timeout {timeout}", {seed} being the number of the run; a run_instance.sh;'
             f" standard:COMMAND for VNN-LIB 2.0's; FILE.py:FUNCTION; LABEL= before any of them names it; {more}"
         ),
     )

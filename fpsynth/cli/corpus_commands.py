@@ -11,9 +11,11 @@ from fpsynth.cli.codes import DONE, UNCONFIRMED
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome
 from fpsynth.cli.places import require_place
-from fpsynth.errors import InputError
 from fpsynth.files import require_free, shown
 from fpsynth.wording import counted
+
+_SHOWN = 6
+"""Forms that an instance has not, so many of which are listed."""
 
 
 def corpus(arguments: Namespace, console: Console) -> Outcome:
@@ -22,53 +24,17 @@ def corpus(arguments: Namespace, console: Console) -> Outcome:
 
 
 def _make(arguments: Namespace, console: Console) -> Outcome:
-    from fpsynth.corpus.instances.reading import require_readable
-    from fpsynth.corpus.instances.storing import write_corpus
-    from fpsynth.corpus.making import make
-    from fpsynth.corpus.making.kept import KeptInstances
+    from fpsynth.corpus.making.writing import made_in
+    from fpsynth.corpus.offered import wanted
 
     require_place(arguments.out)
-    wanted = _wanted(arguments)
-    require_free(arguments.out)
-    kept = KeptInstances.beside(arguments.out, wanted)
-    made = make(wanted, _teller(console, "making instances"), kept)
-    write_corpus(made, arguments.out)
-    require_readable(made, arguments.out)
-    kept.remove()
+    asked = wanted(arguments.count, arguments.seed, arguments.category, arguments.environments, arguments.max_weight)
+    made = made_in(arguments.out, asked, _teller(console, "making instances"))
     if arguments.json:
         from fpsynth.corpus.listing import summary
 
         return DONE, {"out": arguments.out, **summary(made)}
     return DONE, "\n".join([_counts_text(made), "", f"written: {shown(arguments.out)}"])
-
-
-def _wanted(arguments: Namespace) -> Any:
-    from fpsynth.corpus.making import WantedCorpus
-    from fpsynth.synthesis.requests.reading import exact_number
-
-    given: dict[str, Any] = {"count": arguments.count, "seed": arguments.seed}
-    if arguments.category:
-        given["categories"] = tuple(dict.fromkeys(arguments.category))
-    if arguments.environments is not None:
-        given["environments"] = _names(arguments.environments)
-    if arguments.max_weight is not None:
-        given["max_weight"] = exact_number(arguments.max_weight, "--max-weight")
-        if given["max_weight"] <= 0:
-            raise InputError("--max-weight must be above 0")
-    return WantedCorpus(**given)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Environments: a comma stands between them, and between the options of one of them."""
-    names: list[str] = []
-    for part in text.split(","):
-        if ":" in part or not names or "=" not in part:
-            names.append(part.strip())
-        else:
-            names[-1] += f",{part.strip()}"
-    if not all(names):
-        raise InputError("--environments needs names with commas between them")
-    return tuple(dict.fromkeys(names))
 
 
 def _list(arguments: Namespace, console: Console) -> Outcome:
@@ -121,8 +87,9 @@ def _check(arguments: Namespace, console: Console) -> Outcome:
 
 def _replay(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.corpus.replaying import AS_LABELLED, NOT_RUN, OTHERWISE, replay_corpus
+    from fpsynth.corpus.semantics import names_in
 
-    names = () if arguments.environments is None else _names(arguments.environments)
+    names = () if arguments.environments is None else names_in(arguments.environments)
     result = replay_corpus(arguments.folder, names, _teller(console, "replaying"))
     counts = {outcome: result.count(outcome) for outcome in (AS_LABELLED, OTHERWISE, NOT_RUN)}
     code = DONE if result.holds else UNCONFIRMED
@@ -145,14 +112,15 @@ def _export(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.corpus.instances.reading import read_corpus
 
     require_place(arguments.out)
-    require_place(arguments.out)
     require_free(arguments.out)
     corpus_read = read_corpus(arguments.folder)
     counts, left_out = export_corpus(corpus_read, arguments.out, arguments.form or (), _teller(console, "exporting"))
     if arguments.json:
         return DONE, {"folder": arguments.folder, "out": arguments.out, "written": counts, "left_out": list(left_out)}
     lines = [f"  {form:<12} {number:>6}" for form, number in counts.items()]
-    lines += [f"left out: {line}" for line in left_out]
+    lines += [f"left out: {line}" for line in left_out[:_SHOWN]]
+    more = len(left_out) - _SHOWN
+    lines += [f"and {more} more left out: --json lists them"] if more > 0 else []
     return DONE, "\n".join([*lines, "", f"written: {shown(arguments.out)}"])
 
 

@@ -37,9 +37,9 @@ def _range(default: str) -> GivenFile:
 
 
 GIVEN: Mapping[tuple[str, str], GivenFile] = {
-    ("compare", "inputs"): _images(", and perhaps labels (count,): what the network is run on", "--inputs", "--points"),
-    ("order", "points"): _images(_BOUNDARY, "--points"),
-    ("tie", "points"): _images(_BOUNDARY, "--points"),
+    ("compare", "images"): _images(", and perhaps labels (count,): what the network is run on", "--inputs", "--points"),
+    ("order", "images"): _images(_BOUNDARY, "--points"),
+    ("tie", "images"): _images(_BOUNDARY, "--points"),
     ("verify", "images"): _images(", of which --image names one", "--points"),
     ("certify", "images"): GivenFile(
         "--images",
@@ -91,7 +91,7 @@ def require_given_files(arguments: Namespace) -> None:
         return
     if arguments.inputs is not None and arguments.inputs.endswith(".npz"):
         raise InputError("--inputs is a range LO:HI of networks that are made up: a file of inputs is named with --images")
-    if arguments.network is not None and arguments.points is None:
+    if arguments.network is not None and arguments.images is None:
         raise InputError("--network needs --images: inputs of that network, of two classes at least")
-    if arguments.network is None and arguments.points is not None:
+    if arguments.network is None and arguments.images is not None:
         raise InputError("--images is what a network is given: name the network with --network")

@@ -21,7 +21,7 @@ from fpsynth.cli.streams import discard, open_closed, put, say
 from fpsynth.errors import ContradictionError, InputError, WorkerLostError
 from fpsynth.wording import printable, printable_report
 from fpsynth.workers.deadlines import OutOfTimeError
-from fpsynth.workers.process import kill_all
+from fpsynth.workers.kept import end_all
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             console.close()
         return _failed(error, name)
     finally:
-        kill_all()
+        end_all()
 
 
 def _run(arguments: Namespace, console: Console) -> Outcome:

@@ -50,7 +50,8 @@ class _Found:
     """The folder, where one alone was named: files are told of as they lie below it."""
     files: tuple[str, ...] = ()
     manifests: tuple[Manifest, ...] = ()
-    links: int = 0
+    links: tuple[str, ...] = ()
+    """Symbolic links below folders, which are not followed."""
     unread: tuple[tuple[str, str], ...] = ()
     """Folders that cannot be read or hold no witness, with the reason."""
 
@@ -118,9 +119,12 @@ def _entries(asked: AskedOfFiles, paths: Sequence[str]) -> tuple[_Found, list[_E
 
 
 def _found(paths: Sequence[str]) -> _Found:
-    """Raises InputError for a folder that is named alone and cannot be read or holds no witness."""
-    paths = tuple(dict.fromkeys(paths))
-    found = _Found(paths[0] if len(paths) == 1 else "")
+    """What is named twice is told of once, by its first name.
+
+    Raises InputError for a folder that is named alone and cannot be read or holds no witness.
+    """
+    paths = _once(paths)
+    found = _Found(paths[0] if len(paths) == 1 and os.path.isdir(paths[0]) else "")
     for path in paths:
         if not os.path.isdir(path):
             found = replace(found, files=(*found.files, path))
@@ -136,9 +140,24 @@ def _found(paths: Sequence[str]) -> _Found:
             found,
             files=(*found.files, *folder.witnesses),
             manifests=(*found.manifests, *folder.manifests),
-            links=found.links + folder.links,
+            links=(*found.links, *folder.links),
         )
-    return replace(found, files=tuple(dict.fromkeys(found.files)))
+    manifests = {os.path.realpath(manifest.path): manifest for manifest in found.manifests}
+    return replace(found, files=_once(found.files), manifests=tuple(manifests.values()), links=_places(found.links))
+
+
+def _once(paths: Sequence[str]) -> tuple[str, ...]:
+    """Each file or folder by the first of its names: a.json and ./a.json are one."""
+    first: dict[str, str] = {}
+    for path in paths:
+        first.setdefault(os.path.realpath(path), path)
+    return tuple(first.values())
+
+
+def _places(links: Sequence[str]) -> tuple[str, ...]:
+    """Where symbolic links lie, each once, wherever they lead."""
+    folders = ((os.path.realpath(os.path.dirname(link)), os.path.basename(link)) for link in links)
+    return tuple(dict.fromkeys(os.path.join(*place) for place in folders))
 
 
 def _entry(asked: AskedOfFiles, file: str, name: str) -> _Entry:
@@ -205,7 +224,7 @@ def _text(found: _Found, entries: Sequence[_Entry]) -> str:
 
 def _counted_line(found: _Found, entries: Sequence[_Entry]) -> str:
     counts = ", ".join(f"{number} {verdict}" for verdict, number in _counts(entries).items())
-    links = f"; {counted(found.links, 'symbolic link')} not followed" if found.links else ""
+    links = f"; {counted(len(found.links), 'symbolic link')} not followed" if found.links else ""
     return f"{counted(len(entries), 'witness file')}: {counts}{links}"
 
 
@@ -219,5 +238,5 @@ def _json(paths: Sequence[str], found: _Found, entries: Sequence[_Entry]) -> dic
             {"file": found.name(manifest.path), "sha256": manifest.files, "faults": list(manifest.faults)}
             for manifest in found.manifests
         ],
-        "symbolic_links_not_followed": found.links,
+        "symbolic_links_not_followed": len(found.links),
     }

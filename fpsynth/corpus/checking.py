@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
+
 from fpsynth.aliases import PathLike
+from fpsynth.corpus.attacks.table import attacks_on
 from fpsynth.corpus.instances import layout
 from fpsynth.corpus.instances.data import REAL, RUNTIME, Corpus, Density, Instance, Label
 from fpsynth.corpus.instances.reading import read_corpus
-from fpsynth.corpus.labels.environments import Computed, computed_from
+from fpsynth.corpus.labels.environments import RUN, Computed, computed_from
 from fpsynth.corpus.labels.labelling import Truth, asked_of, real_margin, truth
-from fpsynth.corpus.labels.margins import margin
+from fpsynth.corpus.labels.margins import finite_margin
+from fpsynth.corpus.labels.ordered import LabelQuestion
+from fpsynth.corpus.labels.points import grid_of
 from fpsynth.errors import InputError, WorkerLostError
 from fpsynth.files import read_bytes_limited
 from fpsynth.networks.cancellation import Cancellation, cancellations
@@ -86,6 +91,18 @@ def _labels(instance: Instance) -> Iterator[str]:
         yield f"its labels cannot be proved: {error}"
         return
     yield from _differences(instance, again)
+    yield from _attacks(instance, {order.environment: order for order in orders}, asked)
+
+
+def _attacks(instance: Instance, orders: Mapping[str, Computed], asked: LabelQuestion) -> Iterator[str]:
+    """What attacks come to, tried again, if that is recorded."""
+    if not instance.attacks:
+        return
+    attacker, judge = orders.get(instance.attacks[0].semantics), orders.get(RUNTIME)
+    if attacker is None or judge is None:
+        yield "the order in which attacks have computed is not recorded"
+    elif attacks_on(attacker, judge, asked.grid, asked.unsafe, instance.seed) != instance.attacks:
+        yield "attacks come to something else than what is recorded"
 
 
 def _order(label: Label, instance: Instance) -> Computed:
@@ -106,7 +123,9 @@ def _differences(instance: Instance, again: Truth) -> Iterator[str]:
     densities = {density.semantics: density for density in again.densities}
     for density in instance.densities:
         recounted = densities.get(density.semantics)
-        if recounted is not None and recounted != density:
+        if recounted is None:
+            yield f"{density.semantics}: {_count(density)} are recorded, and no order in which they could be counted"
+        elif recounted != density:
             yield f"{density.semantics}: {_count(density)} are recorded, {_count(recounted)} are counted"
 
 
@@ -130,16 +149,22 @@ def _witness(instance: Instance) -> Iterator[str]:
             value = real_margin(instance.network.logits, instance.unsafe, label.witness)
             if value is None or value > 0:
                 yield "real: the witness is not unsafe in exact arithmetic"
-        elif label.witness and label.computed is not None and _margin_in_order(instance, label) > 0:
-            yield f"{label.semantics}: the witness is not unsafe by the exact interpreter"
+        elif label.witness and label.computed is not None:
+            try:
+                value = _margin_in_order(instance, label)
+            except InputError as error:
+                yield f"{label.semantics}: its order is none: {error}"
+                continue
+            if value is None or value > 0:
+                yield f"{label.semantics}: the witness is not unsafe by the exact interpreter"
 
 
-def _margin_in_order(instance: Instance, label: Label) -> Fraction:
+def _margin_in_order(instance: Instance, label: Label) -> Fraction | None:
     from fpsynth.evaluators.networks import graph_logits
     from fpsynth.formats import FLOAT32
 
     computed = _order(label, instance)
-    return margin(instance.unsafe, graph_logits(computed.network, label.witness, FLOAT32, computed.deployment))
+    return finite_margin(instance.unsafe, graph_logits(computed.network, label.witness, FLOAT32, computed.deployment))
 
 
 def _model(folder: PathLike, instance: Instance) -> Iterator[str]:
@@ -153,24 +178,33 @@ def _model(folder: PathLike, instance: Instance) -> Iterator[str]:
 
 
 def _runtime(folder: PathLike, instance: Instance, left_out: list[str], worker: Worker | None) -> Iterator[str]:
-    """Whether ONNX Runtime, run on the file, gives the recorded margin at the witness."""
+    """Whether ONNX Runtime, run on the file, computes in the recorded order: at some inputs of the box, and at the witness."""
     label = instance.label(RUNTIME)
-    if label is None or not instance.witness:
+    if label is None or label.computed is None:
         return
     path = os.path.join(folder, layout.onnx(instance.category, instance.name, "1.0"))
     try:
-        ran = run_onnx(path, [instance.witness], worker)
+        points = grid_of(instance.box).tried(RUN)
+        recorded = _order(label, instance).outputs(points)
+    except InputError:  # of which the labels have told
+        return
+    try:
+        ran = run_onnx(path, [*points.tolist(), *([instance.witness] if instance.witness else [])], worker)
     except (InputError, WorkerLostError) as error:
         left_out.append(f"not run in ONNX Runtime: {error}")
         return
-    if ran.points[0] != instance.witness or margin(instance.unsafe, ran.outputs[0]) != label.margin:
-        yield f"ONNX Runtime {ran.version} gives {ran.outputs[0]} at the witness: margin {label.margin} is recorded"
+    given = np.array(ran.outputs)
+    if not np.array_equal(given[: len(points)], recorded, equal_nan=True):
+        k = int(np.argmax((given[: len(points)] != recorded).any(axis=1)))
+        yield f"ONNX Runtime {ran.version} gives {ran.outputs[k]} at {ran.points[k]}, the recorded order {tuple(recorded[k])}"
+    if instance.witness and finite_margin(instance.unsafe, ran.outputs[-1]) != label.margin:
+        yield f"ONNX Runtime {ran.version} gives {ran.outputs[-1]} at the witness: margin {label.margin} is recorded"
 
 
 def _parsed(folder: PathLike, instance: Instance, left_out: list[str]) -> Iterator[str]:
     """What the reference parser of VNN-LIB 2.0 has against the queries."""
     if package_version("vnnlib") is None:
-        left_out.append("the package vnnlib is not installed: its parser has not read the queries of version 2.0")
+        left_out.append("vnnlib is not installed (pip install vnnlib): its parser has not read the queries of version 2.0")
         return
     import vnnlib
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from fpsynth.corpus.index import INDEX
 from fpsynth.corpus.index import SCHEMA as INDEX_SCHEMA
+from fpsynth.corpus.instances.layout import META_SCHEMA
 from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.witness import file as witness_file
@@ -47,7 +48,7 @@ class Folder:
     witnesses: tuple[str, ...]
     """Paths of witness files, in order."""
     manifests: tuple[Manifest, ...]
-    links: int
+    links: tuple[str, ...]
     """Symbolic links, which are not followed."""
 
 
@@ -59,10 +60,10 @@ def folder_of(path: str) -> Folder:
     """
     witnesses: dict[str, None] = {}
     manifests: list[Manifest] = []
-    links = 0
+    links: list[str] = []
     left = MAX_BYTES
     for name, is_link in _below(path):
-        links += is_link
+        links += [name] if is_link else []
         if is_link or not name.endswith(".json"):
             continue
         base = os.path.basename(name)
@@ -80,8 +81,13 @@ def folder_of(path: str) -> Folder:
         if len(witnesses) > MAX_FILES:
             raise InputError(f"{shown(path)}: the folder holds more than {MAX_FILES} witness files")
     if not witnesses:
+        if any(_says_instance(os.path.join(path, name)) for name in ("manifest.json", "meta.json")):
+            raise InputError(
+                f"{shown(path)} holds instances, no witness files: ask corpus check or corpus replay of the whole corpus,"
+                " and corpus export --form why for what is computed at each witness"
+            )
         raise InputError(f"{shown(path)}: no witness file lies in this folder or below it")
-    return Folder(tuple(sorted(witnesses)), tuple(manifests), links)
+    return Folder(tuple(sorted(witnesses)), tuple(manifests), tuple(links))
 
 
 def _below(path: str) -> Iterator[tuple[str, bool]]:
@@ -120,6 +126,15 @@ def _says_witness(path: str) -> bool:
     except OSError:
         return False
     return False
+
+
+def _says_instance(path: str) -> bool:
+    """Whether a file begins as one of a corpus of instances."""
+    try:
+        with open(path, "rb") as file:
+            return f'"{META_SCHEMA}'.encode() in file.read(_PIECE)  # the manifest's schema begins like that, too
+    except OSError:
+        return False
 
 
 def _is_index(path: str) -> bool:

@@ -14,6 +14,7 @@ from fpsynth.rounding import Value
 Result = Value | Fraction | bool
 """A floating-point node is worth a Value, a real one a Fraction (or NAN, where a non-number was cast into the reals), a
 boolean one a bool."""
+_NUMBERS = (Value, Fraction)
 
 
 def evaluate(roots: Sequence[Expression], assignment: Mapping[str, Value]) -> list[Result]:
@@ -40,7 +41,7 @@ def _evaluate(node: Expression, args: list[Result], assignment: Mapping[str, Val
         return _compare(node.op, args[0], args[1])
     if node.format is None:
         return _real(node, args)
-    return _floating(node, [arg for arg in args if isinstance(arg, Value | Fraction)])
+    return _floating(node, [arg for arg in args if isinstance(arg, _NUMBERS)])
 
 
 def _compare(op: Op, a: Result, b: Result) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,12 @@ import numpy as np
 from fpsynth.evaluators.layer_groups import FloatArray
 from fpsynth.evaluators.layer_tasks import Block, LayerTask, TaskSums
 from fpsynth.rounding import Flush
+from fpsynth.workers.deadlines import time_left
 
+COMPILING = 15.0
+"""Seconds within which the loops are compiled for a dtype, where they never were on this machine; none can stop that."""
+_READY: set[np.dtype[Any]] = set()
+"""The dtypes for which they have run in this process."""
 _CACHED = 1 << 15
 """Numbers that a position's taps may take for all lanes, to be read from a near cache for one channel after the other."""
 _LEAST, _MOST = 64, 256
@@ -22,6 +28,13 @@ def loops() -> tuple[Callable[..., None], Callable[..., None]]:
     from fpsynth.evaluators.compiled_kernels import run, turn
 
     return run, turn
+
+
+def too_late(task: LayerTask) -> str:
+    """Why the loops are not begun with in the time that is left, in words; empty where they may be."""
+    if task.dtype in _READY or time_left(math.inf) >= COMPILING:
+        return ""
+    return f"its loops may have to be compiled first, and fewer than {COMPILING:g} s are left"
 
 
 def compiled_sums(task: LayerTask, block: Block, addends: Sequence[FloatArray]) -> TaskSums:
@@ -98,4 +111,5 @@ def _run(task: LayerTask, factors: Any, lanes: Any, numbers: FloatArray, sums: F
     edges = np.zeros(sums.shape[:2], np.uint8)
     least = task.dtype.type(float(schedule.format.min_normal) if schedule.flush else 0)
     loops()[0](schedule.operations, schedule.depth, *factors, *lanes, numbers, least, sums, edges)
+    _READY.add(task.dtype)
     return edges.astype(bool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -12,7 +13,7 @@ import numpy as np
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_arrays import array_sums, arrays_refuse
-from fpsynth.evaluators.layer_compiled import compiled_sums, loops
+from fpsynth.evaluators.layer_compiled import compiled_sums, loops, too_late
 from fpsynth.evaluators.layer_general import element_sums, general_sums
 from fpsynth.evaluators.layer_groups import FloatArray, Group, LayerSums
 from fpsynth.evaluators.layer_tasks import Block, LayerTask, TaskSums, as_read, outputs_of, task_of
@@ -56,14 +57,23 @@ def refusal(way: Way, group: Group, task: LayerTask | None) -> str:
     return arrays_refuse(task) if way is Way.ARRAYS else ""
 
 
+@functools.cache
 def missing(way: Way) -> str:
-    """What a way lacks on this machine, in words; empty where it has everything."""
+    """What a way lacks on this machine, in words; empty where it has everything.
+
+    Looked up once in a process: Python searches again and again for a package that it has not found.
+    """
     if way is Way.COMPILED:
         try:
             loops()
         except ImportError:
             return f"numba is not installed: {how_to_install('numba')}"
     return ""
+
+
+def late(way: Way, task: LayerTask) -> str:
+    """Why a way is not begun with in the time that is left, in words; empty where it may be."""
+    return too_late(task) if way is Way.COMPILED else ""
 
 
 def evaluation(way: Way, library: ArrayLibrary) -> Evaluation:

@@ -1,11 +1,13 @@
 """Whole layers under sum programs: every output has the bits that ``program_sums`` gives it, as fast as the machine can.
 
 Groups of outputs that one program gives (``layer_groups``) are evaluated in blocks of rows, each group in the first way
-(``layer_ways``) that its program allows, that is installed, and that has passed its self-test (``layer_check``).
+(``layer_ways``) that its program allows, that is installed, and that has passed its self-test (``layer_check``).  Loading the
+compiled loops takes longer than small layers take by arrays: it waits until one is large, or small ones have taken as long.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -17,7 +19,17 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.layer_check import fault
 from fpsynth.evaluators.layer_groups import FloatArray, Group, LayerSums, groups
 from fpsynth.evaluators.layer_tasks import Block, LayerTask
-from fpsynth.evaluators.layer_ways import ArrayLibrary, Evaluation, Way, evaluation, group_outputs, missing, ready, refusal
+from fpsynth.evaluators.layer_ways import (
+    ArrayLibrary,
+    Evaluation,
+    Way,
+    evaluation,
+    group_outputs,
+    late,
+    missing,
+    ready,
+    refusal,
+)
 from fpsynth.workers.deadlines import require_time
 
 WAYS = (Way.COMPILED, Way.ARRAYS, Way.GENERAL)
@@ -25,6 +37,11 @@ _MEMORY = 1 << 26
 """Bytes of inputs and outputs of a block of rows, for each thread."""
 _ROWS = 1024
 """Rows of a block at most."""
+_LITTLE = 1 << 18
+"""Products of a layer for which the compiled loops are not loaded yet."""
+_LATER = "it is not loaded for little work"
+_PATIENCE = 1.0
+"""Seconds that arrays may take in this process before the loops are loaded for little work, too: about what that takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +54,25 @@ class LayerOutputs:
     """The ways that were used, the fastest first."""
     refused: tuple[str, ...]
     """Why faster ways were not, one line each."""
+
+
+@dataclass
+class _Waiting:
+    """Whether the compiled loops are still to be loaded, and what has been done without them."""
+
+    spent: float = 0.0
+    """Seconds of this process."""
+
+    def for_little(self, layer: LayerSums, rows: int) -> bool:
+        """Whether a layer for so many rows is too little to load them for."""
+        return self.spent < _PATIENCE and rows * layer.positions * layer.channels * layer.terms < _LITTLE
+
+    def over(self) -> None:
+        """They are loaded, or asked for."""
+        self.spent = _PATIENCE
+
+
+_waiting = _Waiting()
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +98,19 @@ def layer_sums(
 
     ``inputs`` is (rows, inputs), each of ``addends`` (rows, positions, channels); they, weights and bias hold values of the
     layer's format in any dtype that holds them exactly, which is not checked.  ``ways`` are those that may be used, in this
-    order; what none of them does is evaluated in the general way.  ``library``: what the arrays way works with; numpy.
+    order; what none of them does is evaluated in the general way, and what arrays do may be evaluated so although a compiled
+    way comes before, where loading that would take longer.  ``library``: what the arrays way works with; numpy.
     Raises InputError for shapes that do not fit, for taps beyond the edge that a program cannot do without, and where the
     processor flushes subnormal numbers; OutOfTimeError between blocks of rows.
     """
     _require_shapes(layer, inputs, addends)
+    began = time.thread_time()
     outputs = np.empty((len(inputs), layer.positions, layer.channels), layer.dtype)
     refused: dict[str, None] = {}
-    chosen = [_choose(layer, group, inputs.shape[1], ways, library or ArrayLibrary(), refused) for group in groups(layer)]
+    wait = Way.ARRAYS in ways and _waiting.for_little(layer, len(inputs))
+    chosen = [
+        _choose(layer, group, inputs.shape[1], ways, library or ArrayLibrary(), refused, wait=wait) for group in groups(layer)
+    ]
 
     def work(start: int) -> None:
         require_time()
@@ -87,6 +128,10 @@ def layer_sums(
     size = _block_size(layer, inputs, threads)
     _for_each(work, range(0, len(inputs), size), threads)
     used = {one.way for one in chosen}
+    if Way.COMPILED in used:
+        _waiting.over()
+    elif Way.ARRAYS in used:
+        _waiting.spent += time.thread_time() - began
     return LayerOutputs(outputs, tuple(way for way in Way if way in used), tuple(refused))
 
 
@@ -121,16 +166,28 @@ def _block_size(layer: LayerSums, inputs: FloatArray, threads: int) -> int:
 
 
 def _choose(
-    layer: LayerSums, group: Group, inputs: int, ways: Sequence[Way], library: ArrayLibrary, refused: dict[str, None]
+    layer: LayerSums,
+    group: Group,
+    inputs: int,
+    ways: Sequence[Way],
+    library: ArrayLibrary,
+    refused: dict[str, None],
+    *,
+    wait: bool,
 ) -> _Chosen:
-    """The first of the ways that may be believed to evaluate a group; why others do not is noted in ``refused``."""
+    """The first of the ways that may be believed to evaluate a group; why others do not is noted in ``refused``.
+
+    ``wait``: not the compiled one, where arrays do it.
+    """
     task = ready(layer, group, inputs)
+    wait = wait and not refusal(Way.ARRAYS, group, task)
     for way in ways:
         if way is Way.GENERAL:
             break
-        reason = refusal(way, group, task) or missing(way)
+        waits = _LATER if wait and way is Way.COMPILED else ""
+        reason = waits or refusal(way, group, task) or missing(way)
         if task is not None and not reason:
-            reason = fault(way, task.schedule.format, task.schedule.flush, library)
+            reason = late(way, task) or fault(way, task.schedule.format, task.schedule.flush, library)
         if task is not None and not reason:
             return _Chosen(group, task, way, evaluation(way, library))
         refused[f"{way.value}, sum program {group.number}: {reason}"] = None

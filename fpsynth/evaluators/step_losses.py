@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from fpsynth.formats import Format, floor_log2, holds, power_of_two
 from fpsynth.networks.layers.structure import PADDING, Addends, Sums
@@ -27,6 +27,9 @@ _COARSEST = 4000
 """The largest unit that is made a number: no format's numbers are multiples of more but 0."""
 
 
+_ZERO = Fraction(0)
+
+
 @dataclass(frozen=True)
 class Reach:
     """Numbers that a node of a sum can be."""
@@ -35,21 +38,27 @@ class Reach:
     high: Fraction
     unit: int
     """All are multiples of 2**unit."""
-    lost: Fraction = Fraction(0)
+    lost: Fraction = _ZERO
     """How far they are, at most, from what exact arithmetic makes of the same inputs."""
 
-    @property
+    @cached_property
     def largest(self) -> Fraction:
         """The largest magnitude."""
         return max(abs(self.low), abs(self.high))
 
-    @property
+    @cached_property
     def smallest(self) -> Fraction:
         """The smallest magnitude."""
-        return Fraction(0) if self.low <= 0 <= self.high else min(abs(self.low), abs(self.high))
+        if self.low.numerator > 0:
+            return self.low
+        return -self.high if self.high.numerator < 0 else _ZERO
 
     def __add__(self, other: Reach) -> Reach:
-        return Reach(self.low + other.low, self.high + other.high, min(self.unit, other.unit), self.lost + other.lost)
+        lost = self.lost + other.lost if self.lost and other.lost else self.lost or other.lost
+        low = self.low + other.low
+        # numbers are fractions, which take their time: those that are equal are added once
+        high = low if self.low is self.high and other.low is other.high else self.high + other.high
+        return Reach(low, high, min(self.unit, other.unit), lost)
 
 
 class Lost(Exception):
@@ -81,12 +90,18 @@ def stepwise(
         arithmetic = deployment.at(index, output)
         if arithmetic.format is None:
             return None
-        addends = sums.addends(output)
+        addends = _addends(sums)[output]
         try:
             found.append(_output(program_of(arithmetic, sums.terms, addends.bias is not None), addends, ends, units))
         except Lost:
             found.append(None)
     return found
+
+
+@lru_cache(maxsize=64)
+def _addends(sums: Sums) -> tuple[Addends, ...]:
+    """Of every output: a layer is followed again and again, each time between other ends."""
+    return tuple(sums.addends(output) for output in range(sums.outputs))
 
 
 def _output(program: Program, addends: Addends, ends: Sequence[tuple[float, float]], units: Sequence[int] | None) -> Reach:
@@ -121,6 +136,7 @@ def _output(program: Program, addends: Addends, ends: Sequence[tuple[float, floa
     return _rounded(nodes[program.tree.root], program.result, formats[program.tree.root])
 
 
+@lru_cache(maxsize=4096)
 def _number(value: float) -> Reach:
     exact = Fraction(value)
     return Reach(exact, exact, unit_of(exact))
@@ -148,14 +164,14 @@ def _between(low: float, high: float, unit: int, fmt: Format) -> Reach:
     if first > last:
         raise Lost
     if first == last:
-        return Reach(first, last, unit_of(first))
+        return Reach(first, first, unit_of(first))
     if unit > fmt.lsb_min:
         step = power_of_two(min(unit, _COARSEST))
         first, last = -(-first // step) * step, last // step * step
         if first > last:
             raise Lost
         if first == last:
-            return Reach(first, last, unit_of(first))
+            return Reach(first, first, unit_of(first))
     return _on_grid(Reach(first, last, max(unit, fmt.lsb_min)), fmt)
 
 
@@ -167,9 +183,14 @@ def _on_grid(reach: Reach, fmt: Format) -> Reach:
 
 
 def _product(a: Reach, b: Reach) -> Reach:
+    unit = min(a.unit + b.unit, MULTIPLE_OF_ALL)
+    lost = a.lost * b.largest + b.lost * a.largest + a.lost * b.lost if a.lost or b.lost else _ZERO
+    if a.low is a.high:  # a weight
+        first = a.low * b.low
+        last = first if b.low is b.high else a.low * b.high
+        return Reach(first, last, unit, lost) if a.low.numerator >= 0 else Reach(last, first, unit, lost)
     corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
-    lost = a.lost * b.largest + b.lost * a.largest + a.lost * b.lost
-    return Reach(min(corners), max(corners), min(a.unit + b.unit, MULTIPLE_OF_ALL), lost)
+    return Reach(min(corners), max(corners), unit, lost)
 
 
 def _flushed(reach: Reach, rounds: Sequence[Round], source: Format | None = None) -> Reach:
@@ -178,8 +199,10 @@ def _flushed(reach: Reach, rounds: Sequence[Round], source: Format | None = None
     ``source``: the format of numbers that are read, which are subnormal in their own: a wider one may hold them as normal ones.
     """
     for one in rounds:
+        if not one.flush:
+            continue
         least = one.format.min_normal if source is None else max(one.format.min_normal, source.min_normal)
-        if one.flush and reach.smallest <= least and power_of_two(max(reach.unit, -4000)) < least:
+        if reach.smallest <= least and power_of_two(max(reach.unit, -4000)) < least:
             low, high = min(reach.low, Fraction(0)), max(reach.high, Fraction(0))
             reach = Reach(low, high, reach.unit, reach.lost + least)
     return reach

@@ -89,3 +89,8 @@ def counts_inside(layer: Any, shape: Shape) -> bool:
     """Whether it divides by the number of taps inside the input everywhere."""
     flat = layer.windows.counts(shape[1:], with_padding=False)
     return bool((counts(layer, shape).reshape(-1) == flat).all())
+
+
+def depthwise(layer: Any) -> bool:
+    """Whether a convolution is one that TensorFlow calls depthwise: every channel by itself, moved alike along all axes."""
+    return layer.groups > 1 and layer.weight.shape[1] == 1 and len(set(layer.stride)) == 1

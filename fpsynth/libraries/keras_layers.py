@@ -8,10 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from fpsynth.formats import Format
-from fpsynth.libraries.geometry import is_same, spatial
+from fpsynth.libraries.geometry import depthwise, is_same, spatial
 from fpsynth.libraries.graphs import Numbers
 from fpsynth.libraries.layer_table import Guarded, LayerTable
-from fpsynth.libraries.tensorflow_layers import average_objection, average_padding, both_objection, depthwise, filters
+from fpsynth.libraries.tensorflow_layers import average_objection, average_padding, both_objection, filters
 from fpsynth.networks import layers as la
 from fpsynth.networks.layers import Shape
 from fpsynth.networks.layers.windows import Padding

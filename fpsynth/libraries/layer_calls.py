@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fpsynth.libraries.calls import Called, call_text, letters
-from fpsynth.libraries.geometry import counts, own_padding, spatial, symmetric
+from fpsynth.libraries.geometry import counts, depthwise, own_padding, spatial, symmetric
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.layer_shapes import LayerShape
 from fpsynth.networks.layers.windows import Padding
@@ -337,5 +337,7 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
 
 def call_name(library: str, layer: Any) -> str:
     """The name of a layer's call, but for capitals; empty where it is computed by what multiplies matrices, or has none."""
+    if library == "tensorflow" and layer.kind == "convolution" and depthwise(layer):
+        return "depthwise_conv2d"  # along one axis, too: as a row of an image
     name = _NAMES.get(library, {}).get(layer.kind, "")
     return name.format(axes=len(layer.windows.kernel)) if name else ""

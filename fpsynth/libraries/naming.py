@@ -62,8 +62,11 @@ def _whole(text: str) -> Environment:
     if operation and "=" not in operation:
         environment = parse_environment(text)
         if environment.operation not in library.variants:
-            choices = ", ".join(library.variants)
-            raise InputError(f"{environment.operation} computes one layer; whole networks run as {choices}")
+            ways = " or ".join(f"{name}:{variant}" for variant in library.variants)
+            raise InputError(
+                f"{environment.operation} computes a single layer: for a whole network, convolutions and all, name {name} "
+                f"alone, or a way to run it, {ways}"
+            )
     else:
         environment = _with_options(Environment(name, library.variants[0], whole=True), rest, library)
     if environment.outputs is not None or environment.output is not None:

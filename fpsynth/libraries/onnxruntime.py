@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fpsynth.networks.network import Network
     from fpsynth.networks.rewrites import Rewritten
 
+_SMALL = 1 << 20
+"""Bytes of a model whose session is held until another is run."""
 _LEVELS = {
     "all": "ORT_ENABLE_ALL",
     "extended": "ORT_ENABLE_EXTENDED",
@@ -60,11 +62,13 @@ class OnnxRuntime(Library):
     rows_per_weights = 32  # weights are part of the model: each change takes a new session
 
     _threads: int | None = None
+    _last: tuple[bytes, Any] | None = None
+    """The model that was run last, and its session."""
 
     def load(self, device: str, threads: int | None = None) -> None:
         """Import onnxruntime and onnx, and run one small network.  Every session gets ``threads``."""
         limit_threads(threads)
-        self._threads = threads
+        self._threads, self._last = threads, None
         self.try_out("gemm", device)
 
     def switch(self, name: str, value: str, device: str) -> None:
@@ -101,7 +105,7 @@ class OnnxRuntime(Library):
 
         first, second = self.layout_of(variant, layout)
         require_flat(network, first)
-        session = self._session(network_model(network, numbers, dtype, variant, (first == "T", second == "T")))
+        session = self._last_session(network_model(network, numbers, dtype, variant, (first == "T", second == "T")))
 
         def run(rows: Array) -> Array:
             (logits,) = session.run(["Y"], {"X": placed(stored(shaped(rows, network), first), offset)})
@@ -231,6 +235,14 @@ class OnnxRuntime(Library):
             name = _LEVELS[level or self.chosen["optimize"]]
             options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, name)
         return options
+
+    def _last_session(self, model: bytes) -> Any:
+        """A session over a model: the last one, where that was of the same model.  Making one takes longer than running it."""
+        if self._last is None or self._last[0] != model:
+            session = self._session(model)
+            self._last = (model, session) if len(model) <= _SMALL else None
+            return session
+        return self._last[1]
 
     def _session(self, model: bytes, options: Any = None) -> Any:
         """Raises CannotRun for what the library is known to fail on, and else whatever it raises."""

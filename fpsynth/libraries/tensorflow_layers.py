@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from fpsynth.aliases import Array
 from fpsynth.libraries.arithmetic_steps import arithmetic_steps, called_steps
-from fpsynth.libraries.geometry import counts_all, counts_inside, is_same, spatial
+from fpsynth.libraries.geometry import counts_all, counts_inside, depthwise, is_same, spatial
 from fpsynth.libraries.graphs import LayerStep, Tensors
 from fpsynth.libraries.layer_table import Guarded, LayerTable
 from fpsynth.networks import layers as la
@@ -33,11 +33,6 @@ def dense(*, turned: bool, transposed: bool = False) -> LayerStep:
         return values if bias is None else values + bias
 
     return step
-
-
-def depthwise(layer: la.Convolution) -> bool:
-    """Whether a convolution is one that TensorFlow calls depthwise: every channel by itself, moved alike along all axes."""
-    return layer.groups > 1 and layer.weight.shape[1] == 1 and len(set(layer.stride)) == 1
 
 
 def filters(layer: la.Convolution, weight: Array) -> Array:

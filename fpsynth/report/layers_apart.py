@@ -111,6 +111,7 @@ def _exactly(witness: Witness, view: View) -> Exact:
 def _layer(network: Network, name: str, values: Sequence[Values], exact: Sequence[Exact]) -> LayerApart:
     a, b = (known[name] for known in values)
     structure = network.structure(name)
+    different = a != b
     errors = None
     if all(name in known for known in exact):
         errors = _largest_error(a, exact[0][name]), _largest_error(b, exact[1][name])
@@ -120,8 +121,8 @@ def _layer(network: Network, name: str, values: Sequence[Values], exact: Sequenc
         shape=network.shapes[name],
         adds=isinstance(structure, Sums),
         terms=structure.terms if isinstance(structure, Sums) else 0,
-        differ=int((a != b).sum()),
-        largest=float(np.abs(a - b).max()),
+        differ=int(different.sum()),
+        largest=float(np.abs(a[different] - b[different]).max(initial=0.0)),  # what is infinite in both has no difference
         errors=errors,
     )
 

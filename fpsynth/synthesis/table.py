@@ -41,7 +41,7 @@ def order(request: OrderRequest) -> Result:
     commas between them, inside which it happens (and nowhere else that is sampled); ``threshold``: FEATURE>VALUE or
     FEATURE<VALUE likewise.
 
-    ``network``, ``points``: files of a network and of inputs; between the classes of these an input is looked for that the
+    ``network``, ``images``: files of a network and of inputs; between the classes of these an input is looked for that the
     network puts into different ones.  ``a`` and ``b`` are then arithmetics of all its layers, or environments such as
     ``torch:batch=1``, of which each layer is checked on 1000 ``vectors`` where nobody says another number.  Raises
     InputError for what cannot be used.

@@ -23,7 +23,9 @@ from typing import IO, NoReturn, Protocol
 from fpsynth.workers.messages import Message
 
 TICK = 0.05
-"""Seconds between two looks at the memory and the parent."""
+"""Seconds between two looks at the memory and the parent, and that helpers of a command that has ended have to end, too."""
+_SOON = 0.005
+"""Seconds between two looks at whether a command has ended that has closed its streams, as it does when it ends."""
 HEAD, TAIL = 4 << 20, 1 << 16
 """Bytes that are kept of what a command prints: its beginning and its end."""
 _DEATH_SIGNAL, _SUBREAPER = 1, 36  # prctl: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
@@ -42,12 +44,18 @@ def handler() -> Callable[[Message], Iterator[Message]]:
     return _answered
 
 
+def _reason(error: OSError) -> str:
+    """With the program's file, or the folder it was to run in: whichever is not there."""
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{where}"
+
+
 def _answered(request: Message) -> Iterator[Message]:
     started, parent = time.monotonic(), os.getppid()
     try:
         process = _started(request)
     except OSError as error:
-        yield _result(None, "", started, log=f"cannot start it: {error.strerror or error}")
+        yield _result(None, "", started, log=f"cannot start it: {_reason(error)}")
         return
     yield from kept(process, request, started, parent)
 
@@ -131,15 +139,13 @@ class _Watch:
     def goes_on(self) -> bool:
         """Whether there is something to wait for; whoever does not, is killed."""
         now = time.monotonic()
+        if self.process.poll() is not None:
+            return self._ends(now)
         if now - self._looked < TICK:
             return True
         self._looked = now
         if os.getppid() != self.parent:
             raise SystemExit(1)
-        if self.process.poll() is not None:
-            self.left = max(self.left, sweep(self.process.pid))
-            self._ended = self._ended or now
-            return bool(self.selector.get_map()) and now - self._ended < 1
         used = resident(self.process.pid)
         self.peak = max(self.peak, used)
         limit, seconds = self.request["memory"], self.request["seconds"]
@@ -152,10 +158,18 @@ class _Watch:
             self.process.wait()
         return True
 
+    def _ends(self, now: float) -> bool:
+        """Whether there is something to wait for although the command has ended: helpers that are about to end, too, output."""
+        self._ended = self._ended or now
+        if now - self._ended < TICK and living():
+            return True
+        self.left = max(self.left, sweep(self.process.pid))
+        return bool(self.selector.get_map()) and now - self._ended < 1
+
     def read(self) -> str:
         """Take in what is there; return the newest line."""
         line = ""
-        for key, _ in self.selector.select(TICK):
+        for key, _ in self.selector.select(TICK if self.selector.get_map() else _SOON):
             stream: IO[bytes] = key.fileobj  # type: ignore[assignment]
             data = os.read(stream.fileno(), 1 << 16)
             if not data:
@@ -226,9 +240,9 @@ def sweep(group: int, seconds: float = 5.0) -> int:
             os.killpg(group, signal.SIGKILL)
         return 0
     end, seen = time.monotonic() + seconds, set[int]()
-    while living := [process for process in descendants() if not _zombie(process)]:
-        seen |= set(living)
-        for process in living:
+    while left := living():
+        seen |= set(left)
+        for process in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
         if time.monotonic() > end:
@@ -266,6 +280,11 @@ def descendants() -> list[int]:
         found += new
         new = [child for process in new for child in born.get(process, [])]
     return found
+
+
+def living() -> list[int]:
+    """Those of them that have not ended (elsewhere than on Linux: none is known)."""
+    return [process for process in descendants() if not _zombie(process)] if _LINUX else []
 
 
 def _status(process: int) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fpsynth.workers.process import Worker
+from fpsynth.workers.process import Worker, kill_all, resting
 
 MOST = 6
 """Workers that are kept at a time: TensorFlow alone takes half a gigabyte."""
@@ -94,6 +94,16 @@ def spoilt(worker: Worker) -> None:
     worker.origin = None
 
 
+def end_all() -> None:
+    """Kill every worker of this process: for the end of a command, whose caller may keep some.
+
+    Where something is kept, solvers without a question stay, too: they end by themselves.
+    """
+    with _lock:
+        waiting, most = [worker for _, worker in _kept], _most()
+    kill_all(but=[*waiting, *(resting() if most else ())])
+
+
 def _taken(origin: _Origin) -> Worker | None:
     """The one of that origin that was used last, which is kept no longer."""
     with _lock:
@@ -104,10 +114,15 @@ def _taken(origin: _Origin) -> Worker | None:
     return None
 
 
+def _most() -> int:
+    """How many may be kept; ``_lock`` is held."""
+    return list(_limits.values())[-1] if _limits else 0
+
+
 def _drop_spare() -> None:
     """End those beyond as many as may be kept."""
     with _lock:
-        spare = len(_kept) - (list(_limits.values())[-1] if _limits else 0)
+        spare = len(_kept) - _most()
         dropped = [_kept.pop(0) for _ in range(spare)]
     for _, worker in dropped:
         worker.kill()

@@ -54,7 +54,7 @@ class Worker:
         ``memory`` limits its address space in bytes; ``variables`` are added to its environment; ``rest``: seconds without a
         request after which it ends by itself (None: never).
         """
-        self.name, self.sent = module, 0
+        self.name, self.sent, self.rests = module, 0, rest is not None
         self.origin: object = None
         """What it was started with, for ``kept``."""
         self._unanswered = 0
@@ -172,10 +172,16 @@ class Worker:
 _running: set[Worker] = set()
 
 
-def kill_all() -> None:
-    """Kill every worker of this process: for the end of the program, however it comes."""
+def resting() -> list[Worker]:
+    """Those of this process that have nothing to do, and end by themselves before long."""
+    return [worker for worker in list(_running) if worker.rests and worker.idle]
+
+
+def kill_all(but: Collection[Worker] = ()) -> None:
+    """Kill every worker of this process, ``but`` those: for the end of the program, however it comes."""
     for worker in list(_running):
-        worker.kill()
+        if worker not in but:
+            worker.kill()
 
 
 atexit.register(kill_all)

@@ -75,16 +75,18 @@ import contextlib, io, json, os, sys, time, traceback
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 from fpsynth.cli.main import main
-for line in sys.stdin:
-    out, err, began = io.StringIO(), io.StringIO(), time.monotonic()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = main(json.loads(line))
-        except SystemExit as end:
-            code = end.code
-    print(json.dumps([code or 0, out.getvalue(), err.getvalue(), time.monotonic() - began]), file=answers, flush=True)
+from fpsynth.workers.kept import processes_kept
+with processes_kept():
+    for line in sys.stdin:
+        out, err, began = io.StringIO(), io.StringIO(), time.monotonic()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = main(json.loads(line))
+            except SystemExit as end:
+                code = end.code
+        print(json.dumps([code or 0, out.getvalue(), err.getvalue(), time.monotonic() - began]), file=answers, flush=True)
 """
-"""Run by the bare python: command lines, one after the other, as each comes in a line of JSON."""
+"""Run by the bare python: command lines, one after the other, as each comes in a line of JSON.  Libraries stay in between."""
 
 
 class Bare:

@@ -1,4 +1,4 @@
-"""The corpus of these tests, made once for each file."""
+"""The corpus of these tests, made once and written into by none of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus as a folder."""
     return written(tmp_path_factory.mktemp("bench") / "corpus")

@@ -23,8 +23,9 @@ from fpsynth.bench.judging import COLUMNS
 from fpsynth.bench.running import TABLE, BenchRequest, bench
 from fpsynth.bench.scoreboard import Scoreboard
 from fpsynth.bench.table import JobTable
-from fpsynth.corpus.instances.data import REAL, RUNTIME
+from fpsynth.corpus.instances.data import REAL, RUNTIME, Corpus
 from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.errors import InputError
 from fpsynth.verifiers.external.base import ToolQuestion
 
@@ -72,12 +73,13 @@ def test_liars_get_their_rows(folder: Path) -> None:
 
 
 def test_who_is_right_is_right(folder: Path) -> None:
-    board = asked(folder, standing_in("exact"), "crown@sound:any", "crown")
+    board = asked(folder, standing_in("exact"), "crown@sound:any")
     assert columns(board, "exact") == {**dict.fromkeys(ALL, "right"), "tie_0": "false_unsat_float"}
     sound = columns(board, "crown@sound:any")
     assert set(sound.values()) <= {"right", "unknown"}
     assert (sound["tie_0"], sound["robust_0"]) == ("unknown", "right")
-    assert columns(board, "crown@real")["tie_0"] == "false_unsat_float"
+    tie = asked(folder, "crown", categories=("tie",))
+    assert columns(tie, "crown@real") == {"tie_0": "false_unsat_float", "tie_0_control1": "right"}
 
 
 def test_crashes_hangs_garbage_and_gluttons_get_their_rows(folder: Path, tmp_path: Path) -> None:
@@ -225,12 +227,7 @@ def test_a_table_of_something_else_is_refused_in_one_line(folder: Path, tmp_path
     with pytest.raises(InputError, match="has another verifier or version of the name always_unsat"):
         asked(folder, standing_in("always_sat", "always_unsat"), out=out)
     other = tmp_path / "other"
-    from bench_corpus import corpus
-
-    from fpsynth.corpus.instances.data import Corpus
-    from fpsynth.corpus.instances.storing import write_corpus
-
-    whole = corpus()
+    whole = read_corpus(folder)
     write_corpus(Corpus(whole.instances[:2], whole.seed, whole.environments, whole.version), other)
     with pytest.raises(InputError, match="is of another corpus"):
         asked(other, one, out=out)
@@ -269,6 +266,11 @@ def test_a_row_that_is_there_stays(tmp_path: Path) -> None:
     [
         ((), "name at least one verifier"),
         (("crowns",), r"did you mean crown\?"),
+        (("neuralsats",), r"did you mean neuralsat\?"),
+        (("milp:cplex",), "milp"),
+        (("python mytool.py",), r"a command needs \{onnx\} and \{vnnlib\}"),
+        (("./mytool",), r"a command needs \{onnx\} and \{vnnlib\}"),
+        (("mytool.py",), "FILE.py:FUNCTION names it"),
         (("crown@complex",), "unknown arithmetic 'complex'"),
         (("lipschitz",), "takes no boxes"),
         (("crown", "crown@real"), "two verifiers are called crown@real"),
@@ -321,5 +323,18 @@ print("unsat")
     assert columns(board, "tool") == {"tie_0": "false_unsat_float", "tie_0_control1": "right"}
 
 
-def test_the_environment_is_left_as_it_was() -> None:
-    assert "BENCH_LOG" not in os.environ
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no such limits")
+def test_a_full_disk_ends_the_bench_in_one_line_and_is_no_error_of_the_verifier(folder: Path) -> None:
+    argv = ["bench", str(folder), "--verifier", "crown", "--category", "tie"]
+    limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))"
+    code = f"{limit}; runpy.run_module('fpsynth', run_name='__main__')"
+    variables = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"}  # else half of a compiled file would be kept
+    done = subprocess.run([sys.executable, "-c", code, *argv], env=variables, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: jobs cannot be done here: [Errno 27] File too large" in done.stderr
+
+
+def test_functions_leave_the_environment_as_it_was(folder: Path) -> None:
+    before = dict(os.environ)
+    asked(folder, standing_in("always_unsat"), lambda question: "unsat", categories=("tie",))
+    assert dict(os.environ) == before

@@ -11,6 +11,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +23,47 @@ from command_line import ENVIRONMENT
 from fpsynth.bench.running import TABLE, BenchRequest, bench
 from fpsynth.errors import InputError
 
-distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="dask.distributed is not installed")
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the slow verifier notes that it was asked."""
+    return tmp_path_factory.mktemp("cluster") / "log"
+
+
+@pytest.fixture(scope="module")
+def cluster(log: Path) -> Iterator[Any]:
     """Two processes of workers, with a scheduler in this one."""
-    for name, value in {**ENVIRONMENT, "BENCH_LOG": str(tmp_path / "log"), "BENCH_SLEEP": "0.5"}.items():
-        monkeypatch.setenv(name, value)
+    import distributed
+
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with distributed.LocalCluster(**options, host="127.0.0.1", silence_logs=50) as made:
-        yield made
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**ENVIRONMENT, "BENCH_LOG": str(log), "BENCH_SLEEP": "0.5"}.items():
+            patch.setenv(name, value)
+        with distributed.LocalCluster(**options, host="127.0.0.1", silence_logs=50) as made:
+            yield made
 
 
 def pids(cluster: Any) -> list[int]:
     """Of its workers."""
+    import distributed
+
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
         return list(client.run(os.getpid).values())
 
 
-def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster: Any, folder: Path, tmp_path: Path) -> None:
-    log, out = tmp_path / "log", tmp_path / "out"
+def wait_for(log: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Until verifiers were asked so often."""
+    end = time.monotonic() + 120
+    while not log.exists() or len(log.read_text().splitlines()) < count:
+        assert time.monotonic() < end
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster: Any, log: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
     first, _ = pids(cluster)
     argv = ["bench", str(folder), "--verifier", standing_in("slow"), "--seeds", "4", "--out", str(out)]
     process = subprocess.Popen(
@@ -50,11 +72,7 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster: Any, folde
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    end = time.monotonic() + 120
-    while not log.exists() or len(log.read_text().splitlines()) < 5:
-        assert time.monotonic() < end
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    wait_for(log, 5, process)
     os.kill(first, signal.SIGKILL)
     _, error = process.communicate(timeout=300)
     assert process.returncode == 0, error.decode()
@@ -67,10 +85,65 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster: Any, folde
 
 def test_the_cluster_says_what_this_machine_says(cluster: Any, folder: Path) -> None:
     verifiers = (standing_in("always_unsat"), "crown@sound:any")
-    here = bench(BenchRequest(folder, verifiers, jobs=2))
-    there = bench(BenchRequest(folder, verifiers, dask=cluster.scheduler_address))
+    here = bench(BenchRequest(folder, verifiers, categories=("tie", "tolerance"), jobs=2))
+    there = bench(BenchRequest(folder, verifiers, categories=("tie", "tolerance"), dask=cluster.scheduler_address))
     said = [[(run.key, run.verdict, run.column, run.reason, run.points) for run in board.runs] for board in (here, there)]
     assert said[0] == said[1]
+
+
+def test_two_benches_on_one_cluster_do_not_mix(cluster: Any, folder: Path) -> None:
+    """Their jobs have the same names, and other verifiers behind them."""
+    requests = [
+        BenchRequest(folder, (standing_in(name, "v"),), dask=cluster.scheduler_address) for name in ("slow", "always_outside")
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        boards = list(pool.map(bench, requests))
+    assert [{run.verdict for run in board.runs} for board in boards] == [{"unsat"}, {"sat"}]
+
+
+HOST = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50) as made:
+        print(made.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_a_scheduler_that_is_lost_is_one_line_and_no_row(folder: Path, tmp_path: Path) -> None:
+    log, out, host = tmp_path / "log", tmp_path / "out", tmp_path / "host.py"
+    host.write_text(HOST)
+    variables = {**ENVIRONMENT, "BENCH_LOG": str(log), "BENCH_SLEEP": "0.5"}
+    with subprocess.Popen([sys.executable, host], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as scheduler:
+        assert scheduler.stdout is not None
+        address = scheduler.stdout.readline().decode().strip()
+        argv = ["bench", str(folder), "--verifier", standing_in("slow"), "--seeds", "4", "--out", str(out), "--dask", address]
+        process = subprocess.Popen([sys.executable, "-m", "fpsynth", *argv], env=ENVIRONMENT, stderr=subprocess.PIPE)
+        wait_for(log, 3, process)
+        scheduler.kill()
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 2, error.decode()
+    assert "the scheduler of Dask was lost: the same command goes on" in error.decode()
+    with contextlib.closing(sqlite3.connect(out / TABLE)) as connection:
+        verdicts = connection.execute("SELECT json_extract(value, '$.verdict') FROM runs").fetchall()
+    assert 0 < len(verdicts) < 20
+    assert set(verdicts) == {("unsat",)}
+
+
+def test_a_worker_that_cannot_do_jobs_ends_the_bench_without_rows(
+    cluster: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fpsynth.bench.cluster.run_job", missing)
+    with pytest.raises(InputError, match=r"a worker cannot do jobs: ModuleNotFoundError: No module named 'none_of_that'"):
+        bench(BenchRequest(folder, (standing_in("exact"),), out=tmp_path, dask=cluster.scheduler_address))
+    with contextlib.closing(sqlite3.connect(tmp_path / TABLE)) as connection:
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+
+
+def missing(request: object) -> object:
+    """What a worker without fpsynth comes to."""
+    raise ModuleNotFoundError("No module named 'none_of_that'")
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,16 +17,19 @@ from command_line import fpsynth_here
 from fpsynth.bench.asking import AskedVerifier, asked_for
 from fpsynth.bench.forms import FILES, FORMS, csv_text, junit, runs_csv
 from fpsynth.bench.job import BenchRun, Limits, run_from
-from fpsynth.bench.judging import COLUMNS, CORRECT_POINTS, WRONG_POINTS, judged
+from fpsynth.bench.judging import COLUMNS, judged
 from fpsynth.bench.scoreboard import Scoreboard
 from fpsynth.bench.telling import scoreboard_story
 from fpsynth.cli.bench_arguments import FORMS as NAMED
-from fpsynth.corpus.instances.data import ANY, RUNTIME, Instance
+from fpsynth.corpus.instances.data import ANY, COMPUTED, RUNTIME, SAT, Instance, Label
 from fpsynth.corpus.instances.layout import onnx
 from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.corpus.labels.environments import Computed
 from fpsynth.errors import InputError
+from fpsynth.formats import BFLOAT16, FLOAT32
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.telling import rendered
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
 
 
@@ -64,7 +67,7 @@ def test_counts_rates_and_points(board: Scoreboard) -> None:
     }
     assert (tie.points, tie.wrong, tie.seeds_wrong, tie.controls_right) == (-65.0, 1, 1, (1, 2))
     assert board.tally("v").points == (-150 + 10 + 10 + 0 - 150 + 0) / 2
-    assert [board.share(board.tally(name, "tie")) for name in ("v", "w")] == [0.0, 100.0]
+    assert [board.share(name, "tie") for name in ("v", "w")] == [0.0, 100.0]
     data = board.to_json()
     assert data["instances"] == 3
     assert [(row["verifier"], row["category"]) for row in data["scoreboard"]] == [
@@ -74,6 +77,23 @@ def test_counts_rates_and_points(board: Scoreboard) -> None:
         ("w", "plain"),
     ]
     assert [row["runs"] for row in data["totals"]] == [6, 3]
+
+
+def test_scores_are_those_of_the_competition(instances: dict[str, Instance]) -> None:
+    """By hand, of three tools: of each benchmark the share of the best one, at least 0; the total is the sum of them."""
+    told = {
+        "a": {"tie_0": 10, "tie_0_control1": 10, "broken_0": 10, "robust_0": 10, "narrow_0": -150},
+        "b": {"tie_0": 10, "tie_0_control1": 0, "broken_0": -150, "robust_0": 10, "narrow_0": 0},
+        "c": {"tie_0": 0, "tie_0_control1": 0, "broken_0": 10, "robust_0": 0, "narrow_0": 0},
+    }
+    runs = tuple(
+        run(name, "right", points, verifier=verifier) for verifier, row in told.items() for name, points in row.items()
+    )
+    verifiers = tuple(AskedVerifier(name, "own", "crown") for name in told)
+    board = Scoreboard("corpus", "0" * 64, tuple(instances[name] for name in told["a"]), verifiers, runs, Limits(60.0, 1 << 30))
+    scores = {name: [board.share(name, category) for category in ("tie", "plain", "tolerance")] for name in told}
+    assert scores == {"a": [100.0, 100.0, 0.0], "b": [50.0, 0.0, 0.0], "c": [0.0, 50.0, 0.0]}
+    assert [row["score_percent"] for row in board.to_json()["totals"]] == [200.0, 50.0, 50.0]
 
 
 def test_every_form_is_what_it_is_called(board: Scoreboard) -> None:
@@ -91,6 +111,17 @@ def test_every_form_is_what_it_is_called(board: Scoreboard) -> None:
     markdown = FORMS["markdown"](board)
     assert "| v | tie | 4 | 2 | 0 | **1** | 0 | 1 | 0 | 0 |" in markdown
     assert "false_unsat" not in text
+
+
+def test_errors_are_listed_with_their_reasons_each_once(board: Scoreboard) -> None:
+    assert "Errors" not in rendered(scoreboard_story(board), "text", Style(width=120))
+    crashed = [replace(run(name, "error", 0, 2), reason="no such layer") for name in ("tie_0", "broken_0")]
+    other = replace(run("tie_0", "error", 0, 3, "w"), reason="killed")
+    text = rendered(scoreboard_story(replace(board, runs=(*board.runs, *crashed, other))), "text", Style(width=120))
+    listed = text[text.index("Errors") : text.index("Words")].splitlines()
+    assert [line.split() for line in listed[3:5]] == [["v", "2", "tie_0", "no", "such", "layer"], ["w", "1", "tie_0", "killed"]]
+    many = [replace(one, reason=f"reason {number}") for number, one in enumerate(crashed * 7)]
+    assert "and 2 more reasons" in rendered(scoreboard_story(replace(board, runs=tuple(many))), "text", Style(width=120))
 
 
 def test_junit_has_a_case_for_each_run(board: Scoreboard) -> None:
@@ -130,15 +161,50 @@ def model(folder: Path, one: Instance) -> Path:
 def test_a_point_decides_what_sat_is_worth(folder: Path, instances: dict[str, Instance]) -> None:
     tie, broken, control = (instances[name] for name in ("tie_0", "broken_0", "tie_0_control1"))
     for one, point, column, points in (
-        (tie, tie.witness, "right", CORRECT_POINTS),
-        (broken, broken.witness, "right", CORRECT_POINTS),
-        (control, (0.5,), "false_sat", WRONG_POINTS),
-        (tie, (0.75,), "false_sat", WRONG_POINTS),
-        (tie, (0.5, 0.5), "false_sat", WRONG_POINTS),
-        (tie, (float("nan"),), "false_sat", WRONG_POINTS),
+        (tie, tie.witness, "right", 10),
+        (broken, broken.witness, "right", 10),
+        (control, (0.5,), "false_sat", -150),
+        (tie, (0.75,), "false_sat", -150),
+        (tie, (0.5, 0.5), "false_sat", -150),
+        (tie, (float("nan"),), "false_sat", -150),
     ):
         found = judged(Said("sat", point=point), one, model(folder, one))
         assert (found.column, found.points) == (column, points), (one.name, point)
+
+
+def test_points_are_those_of_the_competition_s_rules(folder: Path, instances: dict[str, Instance]) -> None:
+    """Ten for a correct answer, 150 off for an incorrect one or a counterexample that is none, nothing for no answer."""
+    tie, robust = instances["tie_0"], instances["robust_0"]
+    for one, said, points in (
+        (tie, Said("sat", point=tie.witness), 10),
+        (robust, Said("unsat"), 10),
+        (tie, Said("unsat"), -150),
+        (tie, Said("sat"), -150),
+        (robust, Said("sat"), -150),
+        (tie, Said("unknown"), 0),
+        (tie, Said("unknown", cause=TIME), 0),
+        (robust, Said("unknown", cause=FAILED), 0),
+    ):
+        assert judged(said, one, model(folder, one)).points == points, (one.name, said)
+
+
+@pytest.mark.parametrize(
+    ("point", "column", "points"),
+    [
+        ((0.502,), "right", 10),
+        ((0.50390625 + 0.00009,), "false_sat", 10),
+        ((0.50390625 + 0.00011,), "false_sat", -150),
+        ((0.5 - 0.00009,), "false_sat", -150),
+        ((float("inf"),), "false_sat", -150),
+    ],
+)
+def test_the_competition_pays_for_points_beside_the_box(
+    folder: Path, instances: dict[str, Instance], point: tuple[float, ...], column: str, points: int
+) -> None:
+    """Up to 1e-4, where ONNX Runtime has unsafe outputs: Y_0 = x is unsafe from 0.501 on; the box is [0.5, 0.50390625]."""
+    one = instances["broken_0"]
+    found = judged(Said("sat", point=point), one, model(folder, one))
+    assert (found.column, found.points) == (column, points)
 
 
 def test_verdicts_about_one_arithmetic_are_held_against_that_alone(folder: Path, instances: dict[str, Instance]) -> None:
@@ -152,11 +218,26 @@ def test_verdicts_about_one_arithmetic_are_held_against_that_alone(folder: Path,
     assert judged(Said("unsat"), instances["robust_0"], "", RUNTIME).column == "right"
 
 
-def test_a_label_that_is_missing_is_not_held_against_anybody(instances: dict[str, Instance]) -> None:
+def test_verdicts_about_any_order_of_float32_are_not_held_against_what_keeps_less(instances: dict[str, Instance]) -> None:
+    one = instances["robust_0"]
+    narrow = Computed("torch:batch=1", one.network.logits, Deployment(Arithmetic(FLOAT32, operands=BFLOAT16)))
+    witness = tuple(map(float, one.box.lower))
+    label = Label("torch:batch=1", SAT, COMPUTED, "", computed=narrow.to_json(one.network), witness=witness)
+    tensor_cores = replace(one, labels=(*one.labels, label))
+    assert judged(Said("unsat"), tensor_cores, "", ANY).column == "right"
+    assert judged(Said("unsat"), tensor_cores, "", "torch:batch=1").column == "false_unsat_float"
+
+
+def test_a_label_that_is_missing_is_not_held_against_anybody(folder: Path, instances: dict[str, Instance]) -> None:
     blind = replace(instances["robust_0"], labels=())
     found = judged(Said("unsat"), blind, "")
-    assert (found.column, found.points) == ("unknown", CORRECT_POINTS)
+    assert (found.column, found.points) == ("unknown", 10)
     assert "no label of onnxruntime:batch=1 and real" in found.reason
+    tie, control = instances["tie_0"], instances["tie_0_control1"]
+    for one, point in ((tie, tie.witness), (tie, (0.5,)), (control, (0.5,))):
+        found = judged(Said("sat", point=point), one, model(folder, one), "torch:batch=64")
+        assert (found.column, "no label of torch:batch=64" in found.reason) == ("unknown", True)
+    assert judged(Said("sat", point=(0.75,)), tie, model(folder, tie), "torch:batch=64").column == "false_sat"
 
 
 def test_environments_have_the_names_of_labels() -> None:

@@ -84,7 +84,7 @@ def test_the_command_takes_a_witness_file(order: Witness, tmp_path: Path) -> Non
     assert data["still_wrong"] is True
     assert {"weights", "inputs", "layers"} <= set(data["before"]) & set(data["after"])
     refused = fpsynth_here("shrink", tmp_path / "w.json", "--out", tmp_path / "other", "--verifier", "crown")
-    assert (refused.returncode, "leave --verifier out" in refused.stderr) == (2, True)
+    assert (refused.returncode, "leave the verifier out" in refused.stderr) == (2, True)
 
 
 def test_what_is_no_witness_or_not_confirmed_is_refused(order: Witness, tmp_path: Path) -> None:

@@ -1,25 +1,60 @@
 """Files of the user have one name wherever they are taken: older names are taken, and what is near a wrong one is right."""
 
+import inspect
+
+import numpy as np
 import pytest
 
+import fpsynth
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
+from fpsynth.errors import InputError
 
 GIVEN = {
-    "compare": (["net.npz"], "inputs", ["--images", "--inputs", "--points"]),
-    "order": (["--network", "net.npz"], "points", ["--images", "--points"]),
-    "tie": (["--network", "net.npz"], "points", ["--images", "--points"]),
-    "verify": (["--network", "net.npz"], "images", ["--images", "--points"]),
-    "certify": (["--network", "net.npz", "--eps", "1"], "images", ["--images", "--points"]),
+    "compare": (["net.npz"], ["--images", "--inputs", "--points"]),
+    "order": (["--network", "net.npz"], ["--images", "--points"]),
+    "tie": (["--network", "net.npz"], ["--images", "--points"]),
+    "verify": (["--network", "net.npz"], ["--images", "--points"]),
+    "certify": (["--network", "net.npz", "--eps", "1"], ["--images", "--points"]),
 }
-"""A command: what else it needs, the keyword of Python, and the names of the file with inputs."""
+"""A command: what else it needs, and the names of the file with inputs."""
+BESIDE = {"verify": {"image": 0, "eps": 1}, "certify": {"eps": 1}}
+"""What else the function needs."""
 
 
 @pytest.mark.parametrize("command", GIVEN)
 def test_inputs_of_a_network_are_named_alike_everywhere_and_by_their_older_names(command):
-    rest, keyword, names = GIVEN[command]
+    rest, names = GIVEN[command]
     for name in names:
-        assert getattr(build_parser().parse_args([command, *rest, name, "x.npz"]), keyword) == "x.npz"
+        assert build_parser().parse_args([command, *rest, name, "x.npz"]).images == "x.npz"
+
+
+@pytest.mark.parametrize("command", GIVEN)
+def test_python_calls_them_images_too_and_takes_the_older_names(command, tmp_path):
+    function, (_, names) = getattr(fpsynth, command), GIVEN[command]
+    assert "images" in inspect.signature(function).parameters
+    assert "points" not in inspect.signature(function).parameters
+    np.savez(tmp_path / "n.npz", W0=np.ones((2, 2), np.float32))
+    asked = {"network": tmp_path / "n.npz", **BESIDE.get(command, {})}
+    for name in names:
+        with pytest.raises(InputError, match=r"cannot read .*nowhere\.npz"):
+            function(**asked, **{name.removeprefix("--"): tmp_path / "nowhere.npz"})
+    with pytest.raises(InputError, match="points is the older name of images: say one of them"):
+        function(**asked, points="x.npz", images="y.npz")
+
+
+@pytest.mark.parametrize("command", ["order", "tie"])
+def test_python_names_the_keyword_that_is_missing(command):
+    with pytest.raises(InputError, match=r"^a network that is given needs images"):
+        getattr(fpsynth, command)(network="n.npz")
+    with pytest.raises(InputError, match=r"^images are of a network that is given"):
+        getattr(fpsynth, command)(images="x.npz")
+
+
+@pytest.mark.parametrize("command", ["precision", "relu", "interval"])
+def test_functions_that_take_no_such_file_know_none_of_its_names(command):
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'points'"):
+        getattr(fpsynth, command)(points="x.npz")
 
 
 @pytest.mark.parametrize("command", GIVEN)

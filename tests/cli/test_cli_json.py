@@ -16,6 +16,7 @@ COMMANDS = leaves()
 TINY = ["--terms", "4", "--no-replay", "--timeout", "10"]
 NUMPY = ["numpy:matmul:batch=4,outputs=2", *TINY, "--vectors", "50"]
 SILENT = ["--silent", "numpy:batch=2", "--verify", "0", "--timeout", "3"]
+TIES = ["--category", "tie", "--environments", "onnxruntime:batch=1"]
 CALLS = {
     "tie": [["--dtype", "float8_e5m2", "--no-replay"], ["--weights", "0.5:0.5", "--no-replay"]],
     "order": [TINY, ["--terms", "1", "--no-replay"]],
@@ -41,10 +42,10 @@ CALLS = {
     "verifiers": [[]],
     "bench": [["CORPUS", "--verifier", "crown"]],
     "shrink": [["FLIP", "--out", "SHRUNK"]],
-    "corpus make": [["--out", "NEW", "--count", "1", "--category", "tie"]],
+    "corpus make": [["--out", "NEW", "--count", "1", *TIES]],
     "corpus list": [["CORPUS"]],
     "corpus check": [["CORPUS"]],
-    "corpus replay": [["CORPUS", "--environments", "torch:batch=1"]],
+    "corpus replay": [["CORPUS", "--environments", "onnxruntime:batch=1"]],
     "corpus export": [["CORPUS", "--out", "FORMS"]],
     "verify": [["--network", "NETWORK", "--box", "0:1,0:1", "--verifier", "ibp"]],
 }
@@ -63,7 +64,7 @@ def files(tmp_path_factory):
     np.savez(folder / "inputs.npz", inputs=np.array([[0.25, 0.5], [1.0, -1.0]]))
     np.savez(folder / "images.npz", images=np.array([[0.25, 0.5]]), labels=np.array([1]))
     save(order("sequential", "pairwise", terms=4, replay=False).witnesses[0], folder / "flip.json")
-    assert main(["corpus", "make", "--out", str(folder / "corpus"), "--count", "2", "--category", "tie"]) == 0
+    assert main(["corpus", "make", "--out", str(folder / "corpus"), "--count", "2", *TIES]) == 0
     return {
         "CORPUS": folder / "corpus",
         "NEW": folder / "new",

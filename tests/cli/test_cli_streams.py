@@ -174,7 +174,7 @@ def test_further_requests_to_end_change_nothing():
         f"import runpy, signal, sys\n{LAST}import fpsynth.cli.main as main\n"
         "say, end = main.say, lambda: signal.raise_signal(signal.SIGTERM)\n"
         "main._run, main.say = lambda *_: end(), lambda text: (end(), say(text), end())\n"
-        "main.kill_all = lambda: (end(), print('all are killed'))\n"
+        "main.end_all = lambda: (end(), print('all are killed'))\n"
         "sys.argv = ['fpsynth', 'tree', 'pairwise']\n"
         "runpy.run_module('fpsynth', run_name='__main__', alter_sys=True)"
     )

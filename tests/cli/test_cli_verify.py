@@ -128,6 +128,42 @@ def test_images_are_cut_off_and_those_beyond_the_format_are_one_line(capsys, mod
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+CLASSES = {
+    "the label of the image": (
+        ["--image", "1"],
+        {"class": 1, "from": "image"},
+        "The class to be kept is 1, the label of the image.",
+    ),
+    "one that is named": (
+        ["--image", "1", "--label", "0"],
+        {"class": 0, "from": "given"},
+        "The class to be kept is 0, as was asked.",
+    ),
+    "of an image without one": (["--image", "0"], {"class": None, "from": "network"}, "class to be kept is the network's own"),
+    "of a box": (["--box", "0:1,0:1"], {"class": None, "from": "network"}, "class to be kept is the network's own"),
+    "of a box that is named": (["--box", "0:1,0:1", "--label", "1"], {"class": 1, "from": "given"}, "kept is 1, as was asked."),
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_which_class_is_to_be_kept_is_said(capsys, model, tmp_path, name) -> None:
+    region, kept, words = CLASSES[name]
+    path, labels = tmp_path / "images.npz", {} if name == "of an image without one" else {"labels": np.array([0, 1])}
+    np.savez(path, images=np.array([[0.5, 1.0], [0.25, 0.0]]), **labels)
+    arguments = [model, *region, *([] if "--box" in region else ["--images", str(path), "--eps", "0.01"])]
+    _, found = asked(capsys, *arguments)
+    assert found["kept"] == kept
+    main(["verify", "--network", *arguments])
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_property_file_says_itself_what_is_unsafe(capsys, model, tmp_path) -> None:
+    path = tmp_path / "p.vnnlib"
+    path.write_text(VNNLIB + "(assert (>= Y_1 Y_0))")
+    _, found = asked(capsys, model, "--property", str(path))
+    assert found["kept"] is None
+
+
 def test_a_box_without_a_number_of_the_format_is_unsat(capsys, model) -> None:
     box = "0.1:0.10000000001,0:1"
     code, found = asked(capsys, model, "--box", box, "--arithmetic", "sound:any", "--dtype", "float16", "--label", "1")

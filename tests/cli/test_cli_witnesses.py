@@ -153,6 +153,22 @@ def test_several_files_and_folders_are_taken_alike_and_the_worst_exit_code_is_th
     )
 
 
+@pytest.mark.parametrize("command", ["check", "replay", "explain"])
+def test_a_file_is_told_of_once_under_the_first_of_its_names(command, folder):
+    rest = ["--library", "numpy", "--batch", "1"] if command == "replay" else []
+    (folder / "link.json").symlink_to(folder / "order.json")
+    names = ["order.json", "./order.json", folder / "order.json", "corpus/../order.json", "link.json"]
+    told = json.loads(fpsynth(command, *names, "--json", *rest, cwd=folder).stdout)
+    assert ([entry["file"] for entry in told["files"]], told["witnesses"]) == (["order.json"], 1)
+    assert sum(told["counts"].values()) == 1
+
+
+def test_a_folder_by_two_names_and_one_below_another_are_told_of_once(folder):
+    (folder / "corpus" / "link.json").symlink_to(folder / "order.json")
+    told = json.loads(fpsynth("check", ".", folder, "corpus", "--json", cwd=folder).stdout)
+    assert (told["witnesses"], len(told["manifests"]), told["symbolic_links_not_followed"]) == (3, 1, 1)
+
+
 def test_an_explanation_of_several_files_is_that_of_each_under_its_name(folder):
     save(published(), folder / "tie.json")
     alone = [fpsynth("explain", folder / name).stdout.rstrip("\n") for name in ("tie.json", "order.json")]

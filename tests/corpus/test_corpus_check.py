@@ -18,7 +18,7 @@ CATEGORIES = ("rare", "order", "folding", "broken")
 
 @pytest.fixture(scope="module")
 def made():
-    return make(WantedCorpus(11, 2, CATEGORIES))
+    return make(WantedCorpus(11, 2, CATEGORIES), workers=1)
 
 
 def written(corpus, folder):
@@ -27,9 +27,10 @@ def written(corpus, folder):
 
 
 def changed(made, name, **fields):
-    """The corpus with one instance changed, and its digests right."""
-    others = tuple(replace(one, **fields) if one.name == name else one for one in made.instances)
-    return replace(made, instances=others)
+    """An instance with its controls, or a control with what it controls, of which one is changed; the digests are right."""
+    family = name.partition("_control")[0]
+    few = (one for one in made.instances if family in (one.name, one.control_of))
+    return replace(made, instances=tuple(replace(one, **fields) if one.name == name else one for one in few))
 
 
 def relabelled(one, semantics, **fields):
@@ -93,6 +94,41 @@ def test_a_network_of_another_order_is_not_proved_by_the_recorded_one(made, tmp_
     torch = one.label("torch:batch=64")
     false = changed(made, one.name, labels=relabelled(one, RUNTIME, computed=torch.computed, order=torch.order))
     assert any(f"{RUNTIME}: sat" in fault and "unsat" in fault for fault in faults(false, tmp_path))
+
+
+def test_an_unsat_whose_order_is_not_onnx_runtimes_is_found(made, tmp_path):
+    """Every label is proved in the order that it records, and none has a witness that could be run."""
+    (one,) = (one for one in made.instances if one.name == "order_0000")
+    labels = tuple(label for label in one.labels if label.semantics != RUNTIME)
+    forged = replace(one.label("torch:batch=1"), semantics=RUNTIME)
+    plain = tuple(replace(label, margin=None) for label in (*labels, forged))
+    densities = tuple(
+        replace(density, bad=0, method=forged.proof) if density.semantics == RUNTIME else density for density in one.densities
+    )
+    false = changed(made, one.name, labels=plain, densities=densities, attacks=())
+    (fault,) = faults(false, tmp_path)
+    assert f"{one.name}: ONNX Runtime" in fault
+    assert "the recorded order" in fault
+
+
+def test_an_order_that_is_none_is_a_fault_of_its_instance(made, tmp_path):
+    (one,) = (one for one in made.instances if one.name == "needle_0000")
+    found = faults(changed(made, one.name, labels=relabelled(one, "torch:batch=1", computed={})), tmp_path)
+    assert all(fault.startswith("needle_0000: ") for fault in found)
+    assert any("needs nodes" in fault for fault in found)
+
+
+def test_a_count_of_which_no_order_is_recorded_is_found(made, tmp_path):
+    (one,) = (one for one in made.instances if one.name == "needle_0000")
+    more = (*one.densities, replace(one.densities[0], semantics="numpy:batch=1"))
+    assert any("no order in which" in fault for fault in faults(changed(made, one.name, densities=more), tmp_path))
+
+
+def test_an_attack_that_comes_to_something_else_is_found(made, tmp_path):
+    (one,) = (one for one in made.instances if one.name == "needle_0000")
+    lucky = tuple(replace(attacked, found=True) for attacked in one.attacks)
+    (fault,) = faults(changed(made, one.name, attacks=lucky), tmp_path)
+    assert fault == "needle_0000: attacks come to something else than what is recorded"
 
 
 def test_records_of_attacks_are_kept(made, tmp_path):

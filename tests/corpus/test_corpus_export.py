@@ -1,23 +1,32 @@
 """Other forms: programs in C that are compiled and run, scripts that need onnxruntime alone, tellings."""
 
 import json
+import math
 import random
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import fpsynth_here
 
 from fpsynth.corpus.exporting.export import export_corpus
 from fpsynth.corpus.exporting.programs import program_files, sequential
+from fpsynth.corpus.exporting.scripts import reproduce
 from fpsynth.corpus.exporting.why import why
+from fpsynth.corpus.families.base import stack
 from fpsynth.corpus.instances.data import RUNTIME
-from fpsynth.corpus.instances.storing import write_corpus
+from fpsynth.corpus.instances.storing import model_of, write_corpus
 from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.errors import InputError
+from fpsynth.verifiers.properties import ExactBox, Inequality, Property
+from fpsynth.witness.numerals import exact_text
 
 CATEGORIES = ("tie", "rare", "blind", "order", "flip", "relu", "interval", "folding", "broken")
 COMPILER = shutil.which("gcc")
@@ -25,7 +34,17 @@ COMPILER = shutil.which("gcc")
 
 @pytest.fixture(scope="module")
 def made():
-    return make(WantedCorpus(19, 6, CATEGORIES))
+    return make(WantedCorpus(19, 6, CATEGORIES), workers=1)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """What gives a program its inputs, compiled."""
+    folder = tmp_path_factory.mktemp("inputs")
+    (folder / "nondet.c").write_text(NONDET)
+    command = [COMPILER, "-c", "-O2", "-Werror", str(folder / "nondet.c"), "-o", str(folder / "nondet.o")]
+    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    return str(folder / "nondet.o")
 
 
 NONDET = """
@@ -41,12 +60,11 @@ float __VERIFIER_nondet_float(void) {
 """
 
 
-def compiled(instance, folder, *options):
+def compiled(instance, folder, inputs):
     texts, truth = program_files(instance)
     (folder / "program.c").write_text(texts[f"{instance.name}.c"])
-    (folder / "nondet.c").write_text(NONDET)
-    sources = [str(folder / "program.c"), str(folder / "nondet.c")]
-    command = [COMPILER, "-O2", "-ffp-contract=off", "-Werror", *options, *sources, "-o", str(folder / "program")]
+    sources = [str(folder / "program.c"), inputs]
+    command = [COMPILER, "-O2", "-ffp-contract=off", "-Werror", *sources, "-o", str(folder / "program")]
     subprocess.run(command, check=True, capture_output=True, timeout=100)
     return truth
 
@@ -63,14 +81,14 @@ def reaches_error(folder, point):
 
 
 @pytest.mark.skipif(COMPILER is None, reason="there is no gcc")
-def test_programs_reach_their_error_where_and_only_where_it_is_said(made, tmp_path):
+def test_programs_reach_their_error_where_and_only_where_it_is_said(made, inputs, tmp_path):
     verdicts = set()
     for number, instance in enumerate(made.instances):
         if instance.category == "folding":
             continue
         folder = tmp_path / str(number)
         folder.mkdir()
-        truth = compiled(instance, folder)
+        truth = compiled(instance, folder, inputs)
         verdicts.add(truth.label.verdict)
         if truth.label.verdict == "sat":
             assert reaches_error(folder, truth.label.witness)
@@ -83,9 +101,9 @@ def test_programs_reach_their_error_where_and_only_where_it_is_said(made, tmp_pa
 
 
 @pytest.mark.skipif(COMPILER is None, reason="there is no gcc")
-def test_inputs_outside_the_box_end_before_the_assertion(made, tmp_path):
+def test_inputs_outside_the_box_end_before_the_assertion(made, inputs, tmp_path):
     instance = made.named("flip_0000")
-    compiled(instance, tmp_path)
+    compiled(instance, tmp_path, inputs)
     outside = [float(high) * 2 for high in instance.box.upper]
     (tmp_path / "numbers").write_text(" ".join(x.hex() for x in outside))
     done = subprocess.run(
@@ -111,14 +129,54 @@ def test_tasks_say_what_the_program_does(made):
 def test_scripts_reproduce_the_witness_with_onnxruntime_alone(made, tmp_path):
     export_corpus(made, tmp_path / "forms", ["reproduce"])
     scripts = sorted((tmp_path / "forms" / "reproduce").glob("*.py"))
-    assert {path.stem for path in scripts} == {one.name for one in made.instances if one.witness}
+    assert {path.stem for path in scripts} == {one.name for one in made.instances}
     for script in scripts[:4]:
-        assert "fpsynth" not in script.read_text()
-        assert len(script.read_text().splitlines()) <= 16
-        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=100, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        unsafe = made.named(script.stem).label(RUNTIME).margin <= 0
-        assert done.stdout.splitlines()[1].startswith("unsafe" if unsafe else "safe")
+        run_script(script, made.named(script.stem), tmp_path)
+
+
+def run_script(script, instance, folder):
+    """Run it without fpsynth, and hold what it says against the label."""
+    assert "fpsynth" not in script.read_text()
+    assert len(script.read_text().splitlines()) <= 15
+    command = [sys.executable, "-I", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    label = instance.label(RUNTIME)
+    unsafe = label.margin is not None and label.margin <= 0
+    assert unsafe or label.verdict == "unsat" or instance.witness != label.witness
+    assert done.stdout.splitlines()[1].startswith("unsafe" if unsafe else "safe")
+
+
+def test_every_instance_of_a_corpus_is_told_and_has_a_script_that_runs_where_it_lies(made, tmp_path):
+    write_corpus(made, tmp_path / "corpus")
+    for one in made.instances:
+        folder = tmp_path / "corpus" / one.category / one.name
+        assert {path.name for path in folder.iterdir()} == {"meta.json", "reproduce.py", "why.txt"}
+        assert (folder / "why.txt").read_text() == why(one)
+    for name in ("tie_0000", "order_0000", "order_0000_control1", "relu_0000"):
+        one = made.named(name)
+        run_script(tmp_path / "corpus" / one.category / name / "reproduce.py", one, tmp_path)
+    write_corpus(made, tmp_path / "again")
+    for path in filter(Path.is_file, (tmp_path / "corpus").rglob("*")):
+        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "corpus")).read_bytes()
+
+
+def test_a_script_fails_where_another_network_lies(made, tmp_path):
+    write_corpus(made, tmp_path / "corpus")
+    models = tmp_path / "corpus" / "order" / "1.0" / "onnx"
+    shutil.copy(models / "order_0000_control1.onnx", models / "order_0000.onnx")
+    script = tmp_path / "corpus" / "order" / "order_0000" / "reproduce.py"
+    done = subprocess.run([sys.executable, "-I", str(script)], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert "safe in onnxruntime" in done.stdout
+
+
+def test_what_a_strangers_record_says_is_never_run(made):
+    """A sentence of meta.json goes into a script that people run."""
+    sentence = '"""; exec("pwned = 1"); """'
+    script = reproduce(replace(made.named("order_0000"), about=sentence), "network.onnx")
+    assert sentence in script
+    assert "exec" not in compile(script, "reproduce.py", "exec").co_names
 
 
 def test_tellings_say_where_the_first_number_is_rounded(made):
@@ -128,6 +186,39 @@ def test_tellings_say_where_the_first_number_is_rounded(made):
     assert "dense2 (dense): 1 of 2 numbers differ from exact ones" in text
     assert all(why(one).isascii() for one in made.instances)
     assert "A control of order_0000" in why(made.named("order_0000_control1"))
+
+
+def test_tellings_say_what_is_unsafe_and_what_the_witness_comes_to(made):
+    tie, control = (why(made.named(name)) for name in ("tie_0000", "tie_0000_control1"))
+    assert "Unsafe outputs: Y_1 <= Y_0." in tie
+    (x,) = made.named("tie_0000").witness
+    assert f"input:\n  0: {x:.9g} = " in tie
+    assert tie.endswith("These outputs are unsafe; without any rounding they are safe.\n")
+    assert "These outputs" not in control
+    above = Property(((Inequality(((0, Fraction(-1)),), -Fraction(x)),),))
+    same = why(replace(made.named("tie_0000"), network=stack(([[1.0]], [0.0])), unsafe=above))
+    assert f"Unsafe outputs: {exact_text(Fraction(x))} <= Y_0." in same
+    assert same.endswith("These outputs are unsafe; without any rounding they are unsafe.\n")
+
+
+def test_scripts_and_programs_compare_exactly_with_a_number_that_float32_has_not(made, tmp_path):
+    x = float(np.float32(0.1))
+    above = math.nextafter(x, 1)
+    assert np.float32(above) == np.float32(x)
+    tie = made.named("tie_0000")
+    label, network = tie.label(RUNTIME), stack(([[1.0]], [0.0]))
+    for limit, unsafe in ((x, True), (above, False)):
+        wanted = Property(((Inequality(((0, Fraction(-1)),), -Fraction(limit)),),))
+        there = replace(label, witness=(x,), margin=Fraction(limit) - Fraction(x))
+        instance = replace(tie, network=network, unsafe=wanted, labels=(there,))
+        assert bool(violated(wanted, np.array([[x]]))[0]) == unsafe
+        (tmp_path / "one.py").write_text(reproduce(instance, "one.onnx"))
+        (tmp_path / "one.onnx").write_bytes(model_of(instance))
+        done = subprocess.run([sys.executable, tmp_path / "one.py"], capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stdout + done.stderr
+        if COMPILER is not None:
+            at = replace(instance, box=ExactBox((Fraction(x),), (Fraction(x),)))
+            assert (compiled(at, tmp_path).label.verdict == "sat", reaches_error(tmp_path, (x,))) == (unsafe, unsafe)
 
 
 def test_every_form_is_written_and_what_is_left_out_is_told(made, tmp_path):

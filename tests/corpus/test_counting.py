@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -152,6 +153,20 @@ def test_residues_are_counted_often_enough():
         counted.append(by_residues(Computed("test", network, deployments()[0]), grid, BELOW))
     assert sum(one is not None and 0 < one.bad < one.total for one in counted) >= 3
     assert sum(one is None for one in counted) >= 3
+
+
+def test_residues_of_many_values_are_given_up_before_they_are_listed():
+    """Differences of two inputs of two million values each: their list alone would take 32 MiB."""
+    rng = random.Random(0)
+    layers = [(layer.weight, layer.bias) for layer in lattice(rng, 2, 4).dense_layers]
+    network = stack(([[1.0, 0.0], [1.0, -1.0]], [0.0, 0.125]), *layers)
+    start = ordinal(0.5)
+    grid = Grid((start, start), (start + (1 << 21) - 1, start + (1 << 21) - 1))
+    tracemalloc.start()
+    assert by_residues(Computed("test", network, deployments()[0]), grid, BELOW) is None
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 22
 
 
 def test_sums_that_are_not_exact_are_not_counted_by_them():

@@ -71,7 +71,7 @@ def test_symbolic_links_are_counted_and_not_followed(tmp_path):
     (inside / "witness.json").symlink_to(outside / "witness.json")
     (inside / "loop").symlink_to(inside)
     found = folder_of(str(inside))
-    assert (names(found, inside), found.links) == (["own.json"], 3)
+    assert (names(found, inside), len(found.links)) == (["own.json"], 3)
 
 
 def test_a_fifo_and_a_device_of_that_name_are_left_alone(tmp_path):

@@ -9,7 +9,7 @@ from fpsynth.corpus.attacks.target import gradients, layers_of
 from fpsynth.corpus.families.base import largest
 from fpsynth.corpus.families.table import CATEGORIES, FAMILIES
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME
-from fpsynth.corpus.labels.environments import Environments
+from fpsynth.corpus.labels.environments import Environments, computed_from
 from fpsynth.corpus.labels.margins import margin
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.making.job import done
@@ -26,6 +26,8 @@ VERDICTS = {
     "mixed": ("unsat", "sat", "unsat", "unsat"),
     "order": ("unsat", "sat", "unsat", "unsat"),
     "ghost": ("unsat", "unsat", "unsat", "unsat"),
+    "twin": ("unsat", "unsat", "unsat", "unsat", "unsat", "unsat"),
+    "position": ("unsat", "sat", "unsat", "unsat"),
     "precision": ("unsat", "sat", "unsat", "unsat"),
     "flip": ("unsat", "sat", "unsat", "unsat"),
     "relu": ("unsat", "sat", "unsat", "unsat"),
@@ -97,6 +99,41 @@ def test_orders_are_wrong_everywhere_in_one_library_and_nowhere_in_another(made)
         assert one.parameters["wrong_in"] in wrong
         assert (RUNTIME in wrong) == (name == "order")
         assert set(wrong) | set(right) == set(counts)
+
+
+def test_twins_have_the_same_weights_and_differ_at_every_input_of_one_library(made):
+    one, small, moved = made["twin"]
+    wrong = one.parameters["wrong_in"]
+    counts = {density.semantics: (density.bad, density.total) for density in one.densities}
+    assert counts[wrong][0] == counts[wrong][1]
+    assert counts[RUNTIME][0] == 0
+    weight = one.network.dense_layers[1].weight
+    first, second = map(int, one.parameters["twins"].split())
+    assert (weight[first] == weight[second]).all()
+    assert small.verdict(wrong) == moved.verdict(wrong) == "unsat"
+    deployment = computed_from(one.label(wrong).computed, one.network, wrong).deployment
+    assert deployment.at(1, first) != deployment.at(1, second)
+    assert deployment.at(1, int(moved.parameters["twins"][0])) == deployment.at(1, int(moved.parameters["twins"][2]))
+    assert one.least == -one.label(wrong).margin >= 1
+
+
+def neurons(network):
+    """What goes into each neuron of the first layer, and what comes of it."""
+    first, second, _ = network.dense_layers
+    return list(zip(first.weight.tolist(), first.bias.tolist(), second.weight.T.tolist(), strict=True))
+
+
+def test_exchanged_neurons_are_the_same_function_over_the_reals(made):
+    one, other = made["position"]
+    corners = (one.box.lower, one.box.upper, [(a + b) / 2 for a, b in zip(one.box.lower, one.box.upper, strict=True)])
+    for point in corners:
+        assert exact_logits(one.network, point) == exact_logits(other.network, point)
+    assert sorted(neurons(one.network)) == sorted(neurons(other.network))
+    assert neurons(one.network) != neurons(other.network)
+    assert (one.least, one.attained) == (other.least, other.attained)
+    assert one.label(RUNTIME).margin == -one.least
+    (density,) = (d for d in one.densities if d.semantics == RUNTIME)
+    assert density.bad == density.total
 
 
 def test_flips_have_margins_of_at_least_one_on_both_sides(made):

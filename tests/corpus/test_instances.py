@@ -19,7 +19,7 @@ WANTED = WantedCorpus(4, 7, ("tie",))
 
 @pytest.fixture(scope="module")
 def made():
-    return make(WANTED)
+    return make(WANTED, workers=1)
 
 
 @pytest.fixture
@@ -32,8 +32,9 @@ def test_what_is_read_is_what_was_written(made, folder):
     assert read_corpus(folder) == made
 
 
-def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
-    write_corpus(make(WANTED), tmp_path / "again")
+@pytest.mark.usefixtures("nothing_stays")
+def test_the_same_seed_gives_the_same_bytes_in_other_processes(folder, tmp_path):
+    write_corpus(make(WANTED, workers=2), tmp_path / "again")
     files = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = tmp_path / "again"
     assert files == {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
@@ -119,6 +120,24 @@ def test_a_control_of_nothing_is_refused(made, tmp_path):
     write_corpus(orphans, tmp_path / "corpus")
     with pytest.raises(InputError, match="which is not there"):
         read_corpus(tmp_path / "corpus")
+
+
+def test_a_control_of_itself_is_refused(made, tmp_path):
+    odd = replace(made, instances=tuple(replace(one, control_of=one.control_of or one.name) for one in made.instances))
+    write_corpus(odd, tmp_path / "corpus")
+    with pytest.raises(InputError, match="which is a control itself"):
+        read_corpus(tmp_path / "corpus")
+
+
+def test_what_a_record_says_twice_or_in_other_letters_is_refused(made):
+    one = made.instances[0]
+    data = instance_to_json(one)
+    for change, message in (
+        ({"density": [*data["density"], data["density"][0]]}, "density: a semantics has two of them"),
+        ({"about": "caf\u00e9"}, "about holds characters that are not printable ASCII"),
+    ):
+        with pytest.raises(InputError, match=message):
+            instance_from_json({**data, **change}, one.network)
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(made, folder):

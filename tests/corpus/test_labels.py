@@ -17,7 +17,7 @@ from fpsynth.corpus.labels.points import floats_of, grid_of
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import graph_logits
 from fpsynth.evaluators.real import exact_logits
-from fpsynth.formats import FLOAT32, FLOAT64
+from fpsynth.formats import BFLOAT16, FLOAT32, FLOAT64
 from fpsynth.orders import SEQUENTIAL, parse_order
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.properties import Inequality, Property
@@ -105,8 +105,11 @@ def test_sampled_densities_say_so_and_bound_what_they_cannot_count():
     rng = random.Random(3)
     rows = [[rng.gauss(0, 1) // 0.125 / 8 for _ in range(4)] for _ in range(3)]
     network = stack((rows, [0.0] * 3), ([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]], [0.0, 0.0]))
-    asked = asked_of(network, box_of([(-1.0, 1.0)] * 4), BELOW)
-    (density,) = truth(asked, [Computed("s", network, ORDERS["sequential"])]).densities
+    box, computed = box_of([(-1.0, 1.0)] * 4), Computed("s", network, ORDERS["sequential"])
+    assert truth(asked_of(network, box, BELOW), [computed]).densities == (), "its order would not be recorded"
+    points = grid_of(box).drawn(100, rng)
+    witness = points[violated(BELOW, computed.outputs(points))][0].tolist()
+    (density,) = truth(asked_of(network, box, BELOW, [witness]), [computed]).densities
     assert (density.bad, density.method, density.samples) == (None, "sampled", SAMPLES)
     assert density.at_most is not None
     assert Fraction(density.hits, density.samples) < density.at_most <= 1
@@ -134,3 +137,24 @@ def test_properties_that_instances_have_not_are_refused():
 def test_outputs_that_are_not_finite_are_not_unsafe():
     outputs = np.array([[1.0, 0.0], [np.inf, 0.0], [np.nan, 0.0], [0.0, 1.0]])
     assert violated(BELOW, outputs).tolist() == [True, False, False, False]
+
+
+def test_points_that_are_no_float32_are_witnesses_of_nothing():
+    """Over the reals 1/10 is unsafe and in the box; no input that a network of float32 reads is."""
+    network = stack(([[1.0], [0.0]], [0.0, float(np.float32(0.1))]))
+    box = box_of([(0.1, float(np.nextafter(np.float32(0.1), np.float32(1))))])
+    single = float(np.nextafter(np.float32(0.1), np.float32(1)))
+    asked = asked_of(network, box, BELOW, [(0.1,), (single,)])
+    assert asked.candidates == [(single,)]
+    told = truth(asked, [Computed("sequential", network, ORDERS["sequential"])])
+    assert {x for label in told.labels for x in label.witness} == {single}
+
+
+@pytest.mark.parametrize("narrow", [{"operands": BFLOAT16}, {"products": BFLOAT16}])
+def test_what_is_true_in_any_order_of_float32_is_not_believed_of_narrower_arithmetics(narrow):
+    """Weights eight ulps apart tie in no order of float32, and everywhere where factors or products keep eight bits."""
+    network, box = stack(([[1.0], [1 + 8 * 2.0**-23]], [0.0, 0.0])), box_of([(1.0, 1 + 2.0**-20)])
+    computed = Computed("narrow", network, Deployment(Arithmetic(FLOAT32, **narrow)))
+    labels = {label.semantics: label for label in truth(asked_of(network, box, BELOW), [computed]).labels}
+    assert (labels[ANY].verdict, labels["narrow"].verdict) == ("unsat", "sat")
+    assert violated(BELOW, computed.outputs(next(grid_of(box).pieces(1 << 14)))).all()

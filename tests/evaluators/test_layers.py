@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import array_api_compat.torch as torch_namespace
@@ -322,6 +324,59 @@ def test_blocks_of_rows_and_threads_change_nothing() -> None:
     assert layer_sums(layer, x[:0]).outputs.shape == (0, 3, 5)
 
 
+@needs_numba
+def test_loops_that_were_never_compiled_are_not_begun_with_where_little_time_is_left(tmp_path: Path) -> None:
+    code = (
+        "import math\n"
+        "import numpy as np\n"
+        "from fpsynth.evaluators import layer_compiled\n"
+        "from fpsynth.evaluators.layers import LayerSums, layer_sums\n"
+        "from fpsynth.formats import FLOAT32\n"
+        "from fpsynth.sums.arithmetic import Arithmetic\n"
+        "from fpsynth.sums.building import program_of\n"
+        "from fpsynth.workers.deadlines import within\n"
+        "layer_compiled.COMPILING = 3600.0\n"  # on a machine that does much else
+        "one, many = np.ones((1, 2), np.float32), np.ones((1 << 17, 2), np.float32)\n"
+        "layer = LayerSums(np.array([[0, 1]], np.int32), one, None, (program_of(Arithmetic(FLOAT32, fused=True), 2),))\n"
+        "for seconds in (1800.0, math.inf, 1800.0):\n"
+        "    with within(seconds):\n"
+        "        result = layer_sums(layer, many)\n"
+        "    print([way.value for way in result.ways], *result.refused)\n"
+    )
+    variables = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables)
+    first, *others = done.stdout.splitlines()
+    assert first.startswith("['arrays'] compiled, sum program 0: its loops may have to be compiled first, and fewer than ")
+    assert others == ["['compiled']", "['compiled']"]
+
+
+@needs_numba
+def test_loops_are_loaded_for_much_work_or_for_little_again_and_again() -> None:
+    code = (
+        "import sys, time\n"
+        "import numpy as np\n"
+        "from fpsynth.sums.arithmetic import Arithmetic\n"
+        "from fpsynth.evaluators.layers import LayerSums, layer_sums\n"
+        "from fpsynth.formats import FLOAT32\n"
+        "from fpsynth.sums.building import program_of\n"
+        "program = program_of(Arithmetic(FLOAT32), 2)\n"
+        "layer = LayerSums(np.array([[0, 1]], np.int32), np.ones((1, 2), np.float32), None, (program,))\n"
+        "few, many = np.ones((1, 2), np.float32), np.ones((1 << 17, 2), np.float32)\n"
+        "first = layer_sums(layer, few)\n"
+        "print([way.value for way in first.ways], first.refused, 'numba' in sys.modules)\n"
+        "end = time.monotonic() + 60\n"
+        "while 'again' in sys.argv and 'numba' not in sys.modules and time.monotonic() < end: layer_sums(layer, few)\n"
+        "last = layer_sums(layer, few if 'again' in sys.argv else many)\n"
+        "after = layer_sums(layer, few)\n"
+        "print([way.value for result in (last, after) for way in result.ways], 'numba' in sys.modules)\n"
+    )
+    for more in ([], ["again"]):
+        done = subprocess.run([sys.executable, "-c", code, *more], capture_output=True, text=True, check=True)
+        first, last = done.stdout.splitlines()
+        assert first == "['arrays'] ('compiled, sum program 0: it is not loaded for little work',) False"
+        assert last == "['compiled', 'compiled'] True"
+
+
 def test_without_numba_arrays_are_used_and_that_is_said() -> None:
     code = (
         "import sys; sys.modules['numba'] = None\n"
@@ -330,10 +385,10 @@ def test_without_numba_arrays_are_used_and_that_is_said() -> None:
         "from fpsynth.evaluators.layers import LayerSums, layer_sums\n"
         "from fpsynth.formats import FLOAT32\n"
         "from fpsynth.sums.building import program_of\n"
-        "one = np.ones((1, 2), np.float32)\n"
+        "one, many = np.ones((1, 2), np.float32), np.ones((1 << 17, 2), np.float32)\n"
         "program = program_of(Arithmetic(FLOAT32, fused=True), 2)\n"
-        "result = layer_sums(LayerSums(np.array([[0, 1]], np.int32), one, None, (program,)), one)\n"
-        "print([way.value for way in result.ways], result.refused, result.outputs.item())\n"
+        "result = layer_sums(LayerSums(np.array([[0, 1]], np.int32), one, None, (program,)), many)\n"
+        "print([way.value for way in result.ways], result.refused, np.unique(result.outputs).item())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "['arrays']" in done.stdout

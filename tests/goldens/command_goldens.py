@@ -25,8 +25,9 @@ FOLDER = HERE / "commands"
 _REVEALS = "reveals a library, whose arithmetic depends on the machine (see reveal_goldens.py)"
 _RUNS = "runs libraries, whose results depend on the machine"
 _CORPUS = "is about a corpus, whose labels depend on the machine"
-_GIVEN = "needs a network and images of the user"
 _TWO_BATCHES = "order --a torch:linear:batch=1 --b torch:linear:batch=4 --terms 8 --predicate argmax --max-weight 1"
+VERIFYING = tuple(" ".join(command.split()) for document, command in COMMANDS if document.name == "verifiers.md")
+"""Those of the page about verifiers."""
 LEFT_OUT = {
     "tie --count 20 --out corpus": "looks for larger ratios in the time that there is: its numbers vary",
     "replay corpus": _RUNS,
@@ -39,10 +40,6 @@ LEFT_OUT = {
     "order --network cnn.onnx --images x.npz --a torch:batch=1 --b onnxruntime:batch=1": _REVEALS,
     "tie --network cnn.onnx --images x.npz --order torch:batch=1": _REVEALS,
     "verify --network n.onnx --property p.vnnlib --verifier bab --arithmetic sound:onnxruntime:batch=1": _REVEALS,
-    "verify --network n.onnx --property p.vnnlib --verifier crown --arithmetic real": _GIVEN,
-    "verify --network n.npz --images x.npz --image 7 --eps 0.1 --verifier alpha-crown --arithmetic sound:any": _GIVEN,
-    "certify --network n.npz --images x.npz --eps 0.1 --norm linf --certifier crown --out judged.jsonl": _GIVEN,
-    "verifiers install maraboupy": "installs from a package index",
     "corpus make --out hard --count 300 --seed 1": _REVEALS,
     "corpus list hard": _CORPUS,
     "corpus check hard": _CORPUS,
@@ -55,6 +52,7 @@ LEFT_OUT = {
     "reveal torch:linear:device=cuda,tf32=on --terms 784 --outputs 16 --batch 1,64": "needs a GPU",
     "order --a torch:linear:batch=64,outputs=16 --only-in torch:linear:batch=64,outputs=16,device=cuda"
     " --silent numpy:matmul:batch=64,outputs=16 --terms 64 --library torch,numpy": "needs a GPU",
+    **dict.fromkeys(VERIFYING, "is about files that the page makes: tests/test_docs.py runs the page in order"),
 }
 """Commands of the documents without a golden, and why."""
 FIRST = {

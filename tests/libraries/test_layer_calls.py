@@ -13,6 +13,7 @@ from fpsynth.libraries.layer_calls import call_name
 from fpsynth.libraries.layer_shapes import layer_shape
 from fpsynth.libraries.naming import kernel_call, parse_environment
 from fpsynth.libraries.registry import library_named
+from fpsynth.networks.graph import Node
 from fpsynth.networks.layers import (
     AddConstant,
     Affine,
@@ -25,6 +26,7 @@ from fpsynth.networks.layers import (
     SubtractConstant,
     Sums,
 )
+from fpsynth.networks.network import Network
 
 RNG = np.random.default_rng(1)
 
@@ -143,6 +145,37 @@ def test_the_call_that_is_printed_gives_the_bits_of_the_layer(environment: str, 
         result = np.moveaxis(result.reshape(2, *places, -1), -1, 1)
     assert result.dtype == np.float32
     assert result.reshape(2, -1).tobytes() == expected.reshape(2, -1).tobytes()
+
+
+DEPTHWISE = {
+    "over two axes": (Convolution(zeros(4, 1, 3, 3), zeros(4), groups=2, padding=1), (2, 5, 5), "depthwise_conv2d"),
+    "along one axis": (Convolution(zeros(4, 1, 3), None, groups=2), (2, 7), "depthwise_conv2d"),
+    "moved otherwise along each axis": (Convolution(zeros(2, 1, 3, 3), None, (2, 1), groups=2), (2, 7, 7), "conv2d"),
+    "in groups": (*LAYERS["in groups"], "conv2d"),
+}
+
+
+@pytest.mark.parametrize("operation", ["keras", "matmul"])
+@pytest.mark.parametrize("name", DEPTHWISE)
+def test_a_depthwise_convolution_of_tensorflow_is_called_what_it_runs(name: str, operation: str) -> None:
+    pytest.importorskip("tensorflow")
+    layer, shape, said = DEPTHWISE[name]
+    assert call_name("tensorflow", layer) == said
+    where = parse_environment(f"tensorflow:{operation}:batch=2")
+    library = library_named("tensorflow")
+    library.load("cpu")
+    network = Network((Node("layer", layer),), shape, "layer")
+    arrays = [None if array is None else np.ones(array.shape, np.float32) for array in (layer.weight, layer.bias)]
+    model = library.model(network, {"layer": arrays}, FLOAT32, where.operation, "cpu")
+    points = np.ones((2, int(np.prod(shape))), np.float32)
+    assert ("DepthwiseConv2dNative" in operations_of(lambda: model(points))) is (said == "depthwise_conv2d")
+
+
+def operations_of(function: Any) -> set[str]:
+    """The operations of TensorFlow that a function without arguments runs, by their own names."""
+    graph = pytest.importorskip("tensorflow").function(function).get_concrete_function().graph
+    inner = [operation for called in graph._functions.values() for operation in called.graph.get_operations()]
+    return {operation.type for operation in [*graph.get_operations(), *inner]}
 
 
 def test_what_has_no_text_is_named() -> None:

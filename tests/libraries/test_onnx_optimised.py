@@ -7,6 +7,8 @@ import pytest
 
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries import onnx_optimised
+from fpsynth.libraries.kernels import Kernel
+from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.onnxruntime import OnnxRuntime
 from fpsynth.networks.graph import Node
 from fpsynth.networks.layers import Add, AddConstant, BatchNormalisation, Convolution, Dense, Flatten, MaxPooling, ReLU
@@ -141,3 +143,26 @@ def test_a_graph_that_is_not_read_is_said() -> None:
     assert len(found.notes) == 1
     assert "the network that is really run is not known" in found.notes[0]
     assert "Sin" in found.notes[0]
+
+
+def test_operands_elsewhere_in_memory_take_no_session_of_their_own_but_weights_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    library = OnnxRuntime()
+    library.load("cpu")
+    kernel = Kernel(parse_environment("onnxruntime:gemm:batch=2,outputs=3"), FLOAT32, 5, 3, True)
+    runs = [library.operation(kernel, offset) for offset in (None, 16)]
+    made: list[bytes] = []
+    session = library._session
+
+    def counted(model: bytes, *options: object) -> object:
+        made.append(model)
+        return session(model, *options)
+
+    monkeypatch.setattr(library, "_session", counted)
+    rows, weights, bias = numbers(2, 5), numbers(3, 5), numbers(3)
+    results = [run(rows, weights, bias) for run in runs]
+    assert len(made) == 1
+    assert np.allclose(results, [rows @ weights.T + bias] * 2)
+    assert np.array_equal(runs[0](rows, 2 * weights, 2 * bias), 2 * results[0])
+    assert len(made) == 2

@@ -117,7 +117,11 @@ def test_what_is_no_environment_of_a_view(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("torch:sum", "sum computes one layer; whole networks run as linear, matmul"),
+        (
+            "torch:sum",
+            "sum computes a single layer: for a whole network, convolutions and all, name torch alone, or a way to run it, "
+            "torch:linear or torch:matmul",
+        ),
         ("torch:outputs=2", "outputs and output are of one layer"),
         ("torch:linear:output=0", "outputs and output are of one layer"),
         ("torch:frob", "torch has no operation 'frob'"),

@@ -71,13 +71,13 @@ def test_an_option_of_networks_that_are_made_up_is_refused_by_name_even_by_its_d
 
 def test_python_refuses_the_same_before_it_reads_a_file() -> None:
     with pytest.raises(InputError, match=r"^terms is of networks that are made up"):
-        fpsynth.order(network="net.npz", points="x.npz", terms=8)
+        fpsynth.order(network="net.npz", images="x.npz", terms=8)
     with pytest.raises(InputError, match=r"^rounding is of networks that are made up"):
-        fpsynth.tie(network="net.npz", points="x.npz", rounding="RNE")
+        fpsynth.tie(network="net.npz", images="x.npz", rounding="RNE")
     with pytest.raises(InputError, match=r"^jobs is of networks that are made up"):
-        OrderRequest(network="net.npz", points="x.npz", jobs=3)
+        OrderRequest(network="net.npz", images="x.npz", jobs=3)
     with pytest.raises(InputError, match=r"net\.npz"):  # what asks for nothing is no matter: the file is read
-        fpsynth.order(network="net.npz", points="x.npz", camouflage=False, gap=None, replay=False)
+        fpsynth.order(network="net.npz", images="x.npz", camouflage=False, gap=None, replay=False)
 
 
 def test_a_batch_size_is_said_once_of_a_whole_network_too(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,14 +90,14 @@ def test_a_batch_size_is_said_once_of_a_whole_network_too(files: dict[str, str],
 
 
 def test_a_record_says_only_what_was_asked_of_a_given_network(files: dict[str, str]) -> None:
-    result = fpsynth.order("sequential", "reverse", network=files["NET"], points=files["X"], replay=False, timeout=20)
-    assert set(result.settings) == {"sides", "dtype", "predicate", "seed", "timeout", "vectors", "network", "points"}
+    result = fpsynth.order("sequential", "reverse", network=files["NET"], images=files["X"], replay=False, timeout=20)
+    assert set(result.settings) == {"sides", "dtype", "predicate", "seed", "timeout", "vectors", "network", "images"}
     assert result.settings["vectors"] == 1000  # those that would have checked each layer
-    request: Any = {"network": files["NET"], "points": files["X"]}
+    request: Any = {"network": files["NET"], "images": files["X"]}
     for said in (3000, 10_000):
         assert OrderRequest(vectors=said, **request).described()["vectors"] == said
     assert OrderRequest().described()["vectors"] == 10_000
-    told = {"dtype", "order", "min_ratio", "certifier", "seed", "timeout", "network", "points"}
+    told = {"dtype", "order", "min_ratio", "certifier", "seed", "timeout", "network", "images"}
     assert set(TieRequest(**request).described()) == told
 
 

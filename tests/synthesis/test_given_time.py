@@ -17,7 +17,7 @@ from fpsynth.evaluators.real import exact_logits
 from fpsynth.evaluators.work import array_work, exact_work
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.layers import Convolution, Dense, Flatten
-from fpsynth.networks.network import Network, Node
+from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.given.order import GivenOrder, order_of_network
@@ -74,6 +74,26 @@ def test_the_inputs_themselves_are_evaluated_within_the_time(revealer: Revealer,
     assert result.reason == f"the time limit of {seconds:g} s was over before the search was done"
     tie = tie_of_network(GivenTie("sequential", POINTS), Given(LARGE, FLOAT32, revealer), seconds, {}, None)
     assert tie.verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["lipschitz-exact", "lipschitz"])
+def test_a_verifier_is_prepared_within_the_time_of_a_tie(revealer: Revealer, name: str) -> None:
+    wide = dense_relu([Dense(drawn(1, 300, 300)), Dense(drawn(2, 2, 300))])  # takes ten seconds and more
+    told: list[str] = []
+    given = Given(wide, FLOAT32, revealer, progress=told.append)
+    started = time.process_time()
+    result = tie_of_network(GivenTie("sequential", drawn(3, 20, 300), name), given, 0.5, {}, None)
+    assert time.process_time() - started < A_MOMENT * 2
+    assert told == [f"preparing {name} for the network"]
+    assert (result.verdict, result.witnesses) == (Verdict.UNKNOWN, ())
+    assert result.reason == f"the time limit of 0.5 s was over before {name} was prepared for the network"
+
+
+def test_a_tie_reveals_within_its_time(revealer: Revealer) -> None:
+    started = time.process_time()
+    result = tie_of_network(GivenTie("numpy:batch=1", POINTS), Given(LARGE, FLOAT32, revealer), 0.2, {}, None)
+    assert time.process_time() - started < A_MOMENT * 2
+    assert result.reason == "the time limit of 0.2 s was over before the arithmetic was revealed"
 
 
 def test_points_are_evaluated_a_few_at_a_time_with_the_bits_of_all_at_once() -> None:

@@ -44,7 +44,7 @@ def test_a_witness_says_so(files):
     hidden = dense_relu([(np.array([[0.3, 0.7], [0.9, -0.2]]), None), (np.array([[0.1, 0.2], [0.2, 0.1]]), None)])
     ended = Network((*hidden.nodes, Node("last", Argmax(), (hidden.output,))), (2,), "last")
     write_npz(ended, files / "argmax.npz")
-    found = fpsynth.order("sequential", "real", network=files / "argmax.npz", points=files / "x.npz", replay=False, timeout=30)
+    found = fpsynth.order("sequential", "real", network=files / "argmax.npz", images=files / "x.npz", replay=False, timeout=30)
     assert found.verdict.value == "found"
     (witness,) = found.witnesses
     assert any("the argmax at the end, is left out" in note for note in witness.provenance.notes)
@@ -53,7 +53,7 @@ def test_a_witness_says_so(files):
 
 @pytest.mark.parametrize("b", ["sequential", "reverse"])
 def test_an_answer_without_a_witness_says_so(files, b):
-    result = fpsynth.order("sequential", b, network=files / "ended.npz", points=files / "x.npz", replay=False, timeout=5)
+    result = fpsynth.order("sequential", b, network=files / "ended.npz", images=files / "x.npz", replay=False, timeout=5)
     assert result.verdict.value == "impossible"
     assert f"Note: {TOLD}" in " ".join(fpsynth.render(result).split())
     assert result_json(result)["notes_given"][0].startswith(TOLD)

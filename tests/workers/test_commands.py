@@ -71,6 +71,8 @@ def test_the_peak_of_memory_is_measured() -> None:
 
 def test_what_cannot_be_started_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no program")
-    assert run_command([tmp_path / "file"], seconds=5).log == "cannot start it: Permission denied"
-    assert run_command(["true"], seconds=5, folder=tmp_path / "none").log == "cannot start it: No such file or directory"
+    file, none = tmp_path / "file", tmp_path / "none"
+    assert run_command([file], seconds=5).log == f"cannot start it: Permission denied: {file}"
+    assert run_command(["true"], seconds=5, folder=none).log == f"cannot start it: No such file or directory: {none}"
+    assert run_command([none], seconds=5).log == f"cannot start it: No such file or directory: {none}"
     assert os.path.exists(tmp_path / "file")

@@ -8,17 +8,20 @@ from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
+from divergences import triple
 from test_process import PATHS, PATIENCE, gone_soon
 
 import fpsynth
+from fpsynth.cli.main import main
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT32, Format
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.pool import LibraryCall, LibraryPool
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.revealing.revealer import Revealer
-from fpsynth.workers.kept import ended, processes_kept, spoilt, started
-from fpsynth.workers.process import Worker
+from fpsynth.witness import save
+from fpsynth.workers.kept import end_all, ended, processes_kept, spoilt, started
+from fpsynth.workers.process import Worker, _running
 
 pytestmark = pytest.mark.usefixtures("nothing_stays")
 
@@ -53,6 +56,41 @@ def test_within_a_block_the_next_question_takes_it_and_with_the_block_it_ends() 
         first = used()
         assert used() == first
     assert gone_soon(first)
+
+
+def test_the_end_of_a_command_ends_all_but_those_that_are_kept() -> None:
+    with processes_kept():
+        first, busy = used(), begun("b")
+        assert pid(busy) != first
+        end_all()
+        assert not busy.alive
+        assert used() == first
+    last = begun()
+    end_all()
+    assert not last.alive
+
+
+def test_at_the_end_of_a_command_those_that_end_by_themselves_stay_where_something_is_kept() -> None:
+    def resting(most: int) -> bool:
+        with processes_kept(most), Worker("scripted_worker", variables={"PYTHONPATH": PATHS}, rest=60.0) as worker:
+            assert pid(worker)
+            end_all()
+            return worker.alive
+
+    assert resting(1)
+    assert not resting(0)
+
+
+def test_commands_of_one_program_share_what_it_keeps(tmp_path: Path) -> None:
+    save(triple(), tmp_path / "witness.json")
+    with processes_kept():
+        asked = [main(["check", str(tmp_path / "witness.json")]) for _ in range(2)]
+        kept = {worker.process.pid for worker in _running}
+        asked.append(main(["check", str(tmp_path / "witness.json")]))
+        assert {worker.process.pid for worker in _running} == kept
+    assert asked == [0, 0, 0]
+    assert len(kept) == 1
+    assert not _running
 
 
 def test_two_questions_at_a_time_have_two() -> None:

@@ -15,6 +15,7 @@ from fpsynth.bench.judging import FALSE_IN_FLOAT, FALSE_OVER_REALS, FALSE_SAT, R
 from fpsynth.bench.shrinking import boxes, numbers, structure
 from fpsynth.bench.shrinking.search import Pass, shrunk
 from fpsynth.bench.shrinking.size import Candidate, candidate_of, size_json, size_of
+from fpsynth.bench.software import SEQUENTIAL, labelled_for, without_program
 from fpsynth.bench.table import JobTable
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT, Corpus, Instance
 from fpsynth.corpus.instances.layout import MANIFEST
@@ -25,7 +26,9 @@ from fpsynth.corpus.labels.labelling import asked_of, told_of
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
 from fpsynth.version import __version__
+from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
+from fpsynth.workers.kept import processes_kept
 
 ASKED = "asked.sqlite"
 """In the folder of a shrinking: what was asked, and what came of it."""
@@ -154,7 +157,7 @@ class StillWrong:
             _, told = told_of(asked, self.environments)
         except (InputError, ContradictionError):  # a network that a library does not run, say, or a fault that is not this one
             return None
-        return replace(
+        made = replace(
             self.template,
             network=candidate.network,
             box=candidate.box,
@@ -165,6 +168,10 @@ class StillWrong:
             densities=told.densities,
             attacks=(),
         )
+        try:
+            return labelled_for(self.verifier.semantics, made)
+        except InputError:  # what is true of its program is not known
+            return None
 
 
 def _may_be(instance: Instance, column: str, semantics: str, before: Mapping[str, str]) -> bool:
@@ -209,7 +216,7 @@ def shrink_instance(request: ShrinkRequest, verifier: AskedVerifier) -> ShrunkIn
 
     Raises InputError where it is not wrong, or the folder is of something else.
     """
-    instance = instance_at(request.instance)
+    instance = labelled_for(verifier.semantics, instance_at(request.instance))
     _folder(request.out)
     start = candidate_of(instance)
     settings: Json = {
@@ -220,9 +227,10 @@ def shrink_instance(request: ShrinkRequest, verifier: AskedVerifier) -> ShrunkIn
         "version_of_fpsynth": __version__,
     }
     place = os.path.join(request.out, ASKED)
-    names = tuple(dict.fromkeys((RUNTIME, *([verifier.semantics] if verifier.semantics not in ("", ANY) else []))))
-    with JobTable(place, settings, (verifier,)) as table, Environments(names) as environments:
-        known = {run.instance: run for run in table.runs()}
+    of_labels = verifier.semantics in ("", ANY, SEQUENTIAL)
+    names = (RUNTIME,) if of_labels else tuple(dict.fromkeys((RUNTIME, verifier.semantics)))
+    with processes_kept(), JobTable(place, settings, (verifier,)) as table, Environments(names) as environments:
+        known = {run.instance: run for run in table.runs() if run.verifier == verifier.name}
         problem = StillWrong(verifier, _template(instance), request.limits, table, environments, request.seed, known=known)
         problem.before = _verdicts(instance, verifier.semantics)
         with within(request.budget):
@@ -242,7 +250,9 @@ def _folder(out: PathLike) -> None:
 
 def _template(instance: Instance) -> Instance:
     name = f"{instance.name[:70]}_shrunk"
-    return replace(instance, name=name, control_of="", controls="", parameters={"from": instance.name})
+    parameters: dict[str, int | str] = {"from": instance.name}
+    about = f"Shrunk from {instance.name}, as long as a verifier was wrong in the same way."
+    return replace(instance, name=name, about=about, parameters=parameters, control_of="", controls="")
 
 
 def _wrong(problem: StillWrong, start: Candidate, instance: Instance) -> str:
@@ -269,8 +279,8 @@ def _teller(progress: Callable[[str], None] | None) -> Callable[[Candidate, int]
     def told(candidate: Candidate, considered: int) -> None:
         if progress is not None:
             size = size_json(candidate.network)
-            shape = f"{size['layers']} layers, {size['neurons']} neurons, {size['inputs']} inputs, {size['weights']} weights"
-            progress(f"shrinking, after {considered} tries: {shape}")
+            shape = ", ".join(counted(int(size[name]), name[:-1]) for name in ("inputs", "layers", "neurons", "weights"))
+            progress(f"shrinking, after {counted(considered, 'try', 'tries')}: now {shape}")
 
     return told
 
@@ -288,5 +298,5 @@ def _checked(
     folder = os.path.join(request.out, RESULT)
     if os.path.isfile(os.path.join(folder, MANIFEST)):  # of a run before this one, with less time
         shutil.rmtree(folder)
-    write_corpus(Corpus((after,), request.seed, dict(problem.environments.versions), __version__), folder)
+    write_corpus(Corpus((without_program(after),), request.seed, dict(problem.environments.versions), __version__), folder)
     return found

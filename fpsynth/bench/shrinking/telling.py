@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 
 from fpsynth.aliases import Json
 from fpsynth.bench.shrinking.instances import ShrunkInstance
 from fpsynth.bench.shrinking.witnesses import ShrunkWitness
+from fpsynth.corpus.labels.margins import in_words
 from fpsynth.networks.network import Network
 from fpsynth.report.story import Drawing, Part, Section, Space, Story, Table, Title, told
 from fpsynth.report.text import Text
@@ -35,12 +37,11 @@ def instance_story(found: ShrunkInstance) -> Story:
     parts: list[Part] = [Title(f"shrink · {found.before.name} · {found.verifier.name}"), Space(), _sizes(sizes), Space()]
     parts += told(said, _ended(found.complete, found.considered))
     ends = zip(found.after.box.lower, found.after.box.upper, strict=True)
-    lines = [f"x{k} from {exact_text(low)} to {exact_text(high)}" for k, (low, high) in enumerate(ends)]
+    lines = [f"X_{k} from {exact_text(low)} to {exact_text(high)}" for k, (low, high) in enumerate(ends)]
     lines += _layers(found.after.network)
-    lines += [
-        " and ".join(f"{' + '.join(f'{c} y{k}' for k, c in one.coefficients)} <= {one.bound}" for one in conjunction)
-        for conjunction in found.after.unsafe.unsafe
-    ]
+    lines += [f"unsafe: {in_words(found.after.unsafe)}"]
+    if found.after.witness:
+        lines += [f"witness: {', '.join(f'X_{k} = {exact_text(Fraction(x))}' for k, x in enumerate(found.after.witness))}"]
     parts.append(Section("The instance", (Drawing([f"  {line}" for line in lines[:_SHOWN]]),)))
     return Story(tuple(parts))
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from random import Random
 
 import numpy as np
 
 from fpsynth.aliases import Floats
 from fpsynth.corpus.attacks.target import AttackResult, Layers, Spent, Target
 from fpsynth.corpus.instances.data import Attacked
+from fpsynth.corpus.labels.environments import Computed
+from fpsynth.corpus.labels.points import Grid
+from fpsynth.verifiers.properties import Property
 
 LIMIT = 4096
 """Evaluations of one attack; a second of one processor, and less for small networks."""
 _BATCH = 64
 
 
-def random(target: Target) -> None:
+def uniform(target: Target) -> None:
     """Points that are uniform in the box."""
     while True:
         target.tried(target.drawn(512))
@@ -106,13 +110,19 @@ def _hidden(layers: Layers, points: Floats) -> Iterator[Floats]:
 
 
 ATTACKS: Mapping[str, Callable[[Target], None]] = {
-    "random": random,
+    "random": uniform,
     "corners": corners,
     "gradient": gradient,
     "kinks": kinks,
     "splice": splice,
 }
 """By name.  An attack goes on until it is told by an exception that it is over, or has nothing more to try."""
+
+
+def attacks_on(attacker: Computed, judge: Computed, grid: Grid, unsafe: Property, seed: str) -> tuple[Attacked, ...]:
+    """What every attack comes to that computes as ``attacker`` does, where ``judge`` decides; the same for the same seed."""
+    targets = ((name, Target(attacker, judge, grid, unsafe, LIMIT, Random(f"{seed}/{name}"))) for name in ATTACKS)
+    return tuple(attacked(name, target) for name, target in targets)
 
 
 def attacked(name: str, target: Target) -> Attacked:

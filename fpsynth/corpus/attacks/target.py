@@ -67,7 +67,7 @@ class Target:
     def tried(self, points: Floats) -> Floats:
         """Evaluate points: how far the attacker finds each from being unsafe, roughly, (points,).
 
-        Raises Found where one of those that the attacker finds unsafe is unsafe in the judge's order, and Spent.
+        Raises AttackResult where one of those that the attacker finds unsafe is unsafe in the judge's order, and Spent.
         """
         left = self.limit - self.evaluations
         if left <= 0:

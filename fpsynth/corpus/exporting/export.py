@@ -8,7 +8,7 @@ from fpsynth.aliases import PathLike
 from fpsynth.corpus.exporting.programs import PROPERTY, PROPERTY_FILE, program_files
 from fpsynth.corpus.exporting.scripts import generate, reproduce
 from fpsynth.corpus.exporting.why import why
-from fpsynth.corpus.instances.data import RUNTIME, Corpus, Instance
+from fpsynth.corpus.instances.data import Corpus, Instance
 from fpsynth.corpus.instances.storing import model_of
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import write_tree
@@ -28,10 +28,7 @@ def _why(instance: Instance) -> Files:
 
 
 def _reproduce(instance: Instance) -> Files:
-    label = instance.label(RUNTIME)
-    if label is None or label.margin is None:
-        return {}  # there is nothing to reproduce
-    script = reproduce(instance, label.margin <= 0).encode("ascii")
+    script = reproduce(instance, f"{instance.name}.onnx").encode("ascii")
     return {f"reproduce/{instance.name}.py": script, f"reproduce/{instance.name}.onnx": model_of(instance)}
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from fpsynth.corpus.instances.data import UNSAT, Instance
 from fpsynth.corpus.labels.environments import Computed
 from fpsynth.corpus.labels.labelling import asked_of
@@ -19,7 +21,7 @@ from fpsynth.formats import FLOAT32
 from fpsynth.networks.layers.structure import PADDING, Rearrangement, Selection, Sums, moved
 from fpsynth.networks.network import Network, Node
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.verifiers.properties import Inequality, Property
+from fpsynth.verifiers.properties import ExactBox, Inequality, Property
 from fpsynth.witness.numerals import hex_text
 
 MAX_PRODUCTS = 20_000
@@ -31,6 +33,8 @@ _HEAD = """\
 // {name}: {about}
 // Compile with -ffp-contract=off: a fused multiply-add is another computation.
 // Expected: reach_error {expected}; {proof}.
+"""
+_FRAME = """\
 #pragma STDC FP_CONTRACT OFF
 extern void abort(void);
 extern void __assert_fail(const char *, const char *, unsigned int, const char *) __attribute__((__nothrow__, __leaf__))
@@ -40,6 +44,8 @@ extern float __VERIFIER_nondet_float(void);
 void assume_abort_if_not(int cond) {{ if (!cond) {{ abort(); }} }}
 
 int main(void) {{
+{body}  return 0;
+}}
 """
 _TASK = """\
 format_version: '2.0'
@@ -83,14 +89,26 @@ def program_files(instance: Instance) -> tuple[dict[str, str], OrderedTruth]:
     safe = truth.label.verdict == UNSAT
     expected = "cannot be reached" if safe else "can be reached"
     head = _HEAD.format(name=instance.name, about=instance.about, expected=expected, proof=truth.label.proof)
-    body = "".join(f"  {line}\n" for line in _body(instance.network.logits, instance))
+    program = head + plain_program(instance.network, instance.box, instance.unsafe, instance.name)
     task = _TASK.format(name=instance.name, property_file=PROPERTY_FILE, expected=str(safe).lower())
-    return {f"{instance.name}.c": f"{head}{body}  return 0;\n}}\n", f"{instance.name}.yml": task}, truth
+    return {f"{instance.name}.c": program, f"{instance.name}.yml": task}, truth
 
 
-def _body(network: Network, instance: Instance) -> Iterator[str]:
-    names = [f"x{k}" for k in range(len(instance.box.lower))]
-    for name, (low, high) in zip(names, grid_of(instance.box).ends(), strict=True):
+def plain_program(network: Network, box: ExactBox, unsafe: Property, name: str = "program") -> str:
+    """A program alone, which reaches its error for an input of the box whose outputs are unsafe.
+
+    Raises InputError for a network that has no form as a program, or would be too large.
+    """
+    graph = network.logits
+    sequential(graph)
+    if graph.work > MAX_PRODUCTS:
+        raise InputError(f"a program of {graph.work} operations is too large")
+    return _FRAME.format(name=name, body="".join(f"  {line}\n" for line in _body(graph, box, unsafe)))
+
+
+def _body(network: Network, box: ExactBox, unsafe: Property) -> Iterator[str]:
+    names = [f"x{k}" for k in range(len(box.lower))]
+    for name, (low, high) in zip(names, grid_of(box).ends(), strict=True):
         yield f"float {name} = __VERIFIER_nondet_float();"
         yield f"assume_abort_if_not({name} >= {_number(low)} && {name} <= {_number(high)});"
     worth = {"input": names}
@@ -101,7 +119,7 @@ def _body(network: Network, instance: Instance) -> Iterator[str]:
             worth[node.name].append(name)
             if line:
                 yield line
-    yield f"if ({_condition(instance.unsafe, worth[network.output])}) {{ reach_error(); }}"
+    yield f"if ({_condition(unsafe, worth[network.output])}) {{ reach_error(); }}"
 
 
 def _node(network: Network, node: Node, number: int, values: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -147,7 +165,12 @@ def _condition(unsafe: Property, outputs: Sequence[str]) -> str:
     return " || ".join(f"({conjunction})" for conjunction in conjunctions)
 
 
+def _limit(number: float) -> str:
+    """What an output is compared with: a float, or where that does not hold it a double, to which C then widens the output."""
+    return _number(number) if np.float32(number) == np.float64(number) else hex_text(number)
+
+
 def _compared(one: Inequality, outputs: Sequence[str]) -> str:
     compared = comparison(one)
-    sides = (outputs[side] if isinstance(side, int) else _number(side) for side in (compared.left, compared.right))
+    sides = (outputs[side] if isinstance(side, int) else _limit(side) for side in (compared.left, compared.right))
     return " <= ".join(sides)

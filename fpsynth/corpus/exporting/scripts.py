@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpsynth.corpus.instances.data import Instance
+from fpsynth.corpus.instances.data import RUNTIME, UNSAT, Instance
 from fpsynth.corpus.labels.margins import comparison
+from fpsynth.corpus.labels.points import grid_of
+from fpsynth.errors import InputError
 from fpsynth.verifiers.properties import Inequality
 from fpsynth.witness.numerals import hexes_of
 
-_REPRODUCE = '''\
-"""{name}: {about}"""
-import pathlib
-import sys
-import numpy as np
-import onnxruntime
+_REPRODUCE = """\
+# {name}: {about}
+import pathlib, sys
+import numpy as np, onnxruntime
 
 point = [{point}]
 x = np.array([float.fromhex(text) for text in point], np.float32).reshape({shape})
-model = pathlib.Path(__file__).with_suffix(".onnx")
+model = pathlib.Path(__file__).resolve().parent / "{model}"
 session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-y = session.run(None, {{session.get_inputs()[0].name: x}})[0].reshape(-1)
+y = session.run(None, {{session.get_inputs()[0].name: x}})[0].reshape(-1).astype(float)
 unsafe = {condition}
-print("outputs", *(float(number).hex() for number in y))
+print("outputs", *(number.hex() for number in y.tolist()))
 print("unsafe" if unsafe else "safe", "in onnxruntime", onnxruntime.__version__, "- expected: {expected}")
 sys.exit(unsafe != {unsafe})
-'''
+"""
 
 _GENERATE = '''\
 """Write the instances of this category that a seed draws: generate_properties.py SEED [COUNT]; it needs fpsynth."""
@@ -45,19 +45,33 @@ shutil.rmtree(out)
 '''
 
 
-def reproduce(instance: Instance, margin_unsafe: bool) -> str:
-    """A script that runs the witness in onnxruntime and says whether its outputs are unsafe, as they are to be or not."""
-    lines = ", ".join(f'"{text}"' for text in hexes_of(instance.witness))
-    expected = "unsafe" if margin_unsafe else "safe"
+def reproduce(instance: Instance, model: str) -> str:
+    """A script that runs an input in onnxruntime, and says whether its outputs are unsafe, as they are to be or not.
+
+    The input is the witness, or where nothing is unsafe the lowest one of the box.  ``model``: where the network lies, seen
+    from the script.  Raises InputError where it is not known what onnxruntime gives.
+    """
+    point, unsafe = _expected(instance)
     return _REPRODUCE.format(
         name=instance.name,
         about=instance.about,
-        point=lines,
+        point=", ".join(f'"{text}"' for text in hexes_of(point)),
         shape=(1, *instance.network.input_shape),
+        model=model,
         condition=_condition(instance),
-        expected=expected,
-        unsafe=margin_unsafe,
+        expected="unsafe" if unsafe else "safe",
+        unsafe=unsafe,
     )
+
+
+def _expected(instance: Instance) -> tuple[Sequence[float], bool]:
+    """The input, and whether it is unsafe."""
+    label = instance.label(RUNTIME)
+    if label is not None and instance.witness and label.margin is not None:
+        return instance.witness, label.margin <= 0
+    if label is not None and label.verdict == UNSAT:
+        return [low for low, _ in grid_of(instance.box).ends()], False
+    raise InputError(f"what {RUNTIME} gives is not known")
 
 
 def _condition(instance: Instance) -> str:

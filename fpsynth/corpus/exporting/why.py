@@ -9,6 +9,7 @@ import numpy as np
 
 from fpsynth.corpus.instances.data import REAL, Instance, Label
 from fpsynth.corpus.labels.environments import Computed, computed_from
+from fpsynth.corpus.labels.margins import in_words, margin
 from fpsynth.evaluators.deployed import node_outputs
 from fpsynth.evaluators.real import node_values
 from fpsynth.networks.network import INPUT
@@ -29,9 +30,13 @@ def _head(instance: Instance) -> Iterator[str]:
     if instance.control_of:
         yield f"A control of {instance.control_of}: {instance.controls}."
     yield ""
+    yield f"Unsafe outputs: {in_words(instance.unsafe)}.  sat: an input of the box has them; unsat: none has."
+    if instance.witness:
+        yield "A margin is how far outputs are from that: at most 0 where they are unsafe."
+    yield ""
     for label in instance.labels:
-        margin = "" if label.margin is None else f", margin at the witness {float(label.margin):.9g}"
-        yield f"{label.semantics}: {label.verdict} ({label.basis}: {label.proof}){margin}"
+        there = "" if label.margin is None else f", margin at the witness {float(label.margin):.9g}"
+        yield f"{label.semantics}: {label.verdict} ({label.basis}: {label.proof}){there}"
     for density in instance.densities:
         if density.bad is not None:
             yield f"{density.semantics}: {density.bad} of {density.total} inputs of float32 are unsafe"
@@ -63,7 +68,8 @@ def _steps(instance: Instance, computed: Computed) -> Iterator[str]:
     given = np.array(instance.witness)
     there = node_outputs(network, given, computed.deployment)
     exact = node_values(network, instance.witness, names)
-    yield f"input: {' '.join(map(hex_text, there[INPUT].tolist()[:SHOWN]))}"
+    yield f"{INPUT}:"
+    yield from _numbers(there[INPUT].tolist(), list(map(Fraction, instance.witness)), ())
     parted = False
     for name in names:
         numbers, values = there[name].tolist(), exact[name]
@@ -72,6 +78,13 @@ def _steps(instance: Instance, computed: Computed) -> Iterator[str]:
         parted = parted or bool(differ)
         yield f"{name} ({network[name].layer.kind}): {len(differ)} of {len(numbers)} numbers differ from exact ones{mark}"
         yield from _numbers(numbers, values, differ)
+    computed_margin = margin(instance.unsafe, there[network.output].tolist())
+    exact_margin = margin(instance.unsafe, exact[network.output])
+    yield f"These outputs are {_safety(computed_margin)}; without any rounding they are {_safety(exact_margin)}."
+
+
+def _safety(number: Fraction) -> str:
+    return "unsafe" if number <= 0 else "safe"
 
 
 def _numbers(numbers: Sequence[float], values: Sequence[Fraction], differ: Sequence[int]) -> Iterator[str]:

@@ -135,7 +135,7 @@ FLIP = InstanceFamily(
     "flip",
     "flip",
     "verifiers that bound and do not attack; none by a tolerance",
-    "Every input of the box is unsafe in float32 by a margin of at least 1, and safe over the reals by as much.",
+    "Unsafe in float32 by a margin of at least 1, and safe over the reals by as much in all of the box.",
     flip,
 )
 ROUNDING = InstanceFamily(

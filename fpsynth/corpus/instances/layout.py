@@ -51,3 +51,8 @@ def why(category: str, name: str) -> str:
 def reproduce(category: str, name: str) -> str:
     """A script that runs the witness with onnxruntime alone."""
     return f"{category}/{name}/reproduce.py"
+
+
+def onnx_from_script(name: str) -> str:
+    """The model, seen from the folder of ``reproduce``."""
+    return f"../1.0/onnx/{name}.onnx"

@@ -177,7 +177,9 @@ def _require_tables(folder: PathLike, corpus: Corpus, contents: dict[str, bytes]
 
 
 def _require_controls(folder: PathLike, corpus: Corpus) -> None:
-    names = {one.name for one in corpus.instances}
-    for one in corpus.instances:
-        if one.control_of and one.control_of not in names:
-            raise InputError(f"{shown(folder)}: {one.name} is a control of {quoted(one.control_of)}, which is not there")
+    controlled = {one.name: one.control_of for one in corpus.instances}
+    for name, of in controlled.items():
+        if of and of not in controlled:
+            raise InputError(f"{shown(folder)}: {name} is a control of {quoted(of)}, which is not there")
+        if of and controlled[of]:
+            raise InputError(f"{shown(folder)}: {name} is a control of {quoted(of)}, which is a control itself")

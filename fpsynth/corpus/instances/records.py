@@ -77,8 +77,10 @@ def instance_from_json(data: object, network: Network) -> Instance:
     if len(box.lower) != _inputs(network):
         raise InputError(f"box: has {len(box.lower)} inputs, the network {_inputs(network)}")
     labels = tuple(_label_from(one, box) for one in fields.members("labels"))
-    if len({label.semantics for label in labels}) != len(labels):
-        raise InputError("labels: a semantics has two of them")
+    densities = tuple(_density_from(one) for one in fields.members("density"))
+    for each, what in ((labels, "labels"), (densities, "density")):
+        if len({one.semantics for one in each}) != len(each):
+            raise InputError(f"{what}: a semantics has two of them")
     unsafe = Property(tuple(tuple(_inequality_from(one) for one in _list(rows)) for rows in fields.each("unsafe")))
     unsafe.require(_outputs(network))
     instance = Instance(
@@ -94,7 +96,7 @@ def instance_from_json(data: object, network: Network) -> Instance:
         labels=labels,
         least=fields.exact_or_none("least_margin_real"),
         attained=fields.value("least_margin_attained", bool),
-        densities=tuple(_density_from(one) for one in fields.members("density")),
+        densities=densities,
         attacks=tuple(_attacked_from(one) for one in fields.members("attacks")),
         control_of=fields.text("control_of"),
         controls=fields.text("controls"),
@@ -243,10 +245,10 @@ class Fields:
         return value
 
     def text(self, name: str) -> str:
-        """A text that a terminal may print."""
+        """A line that any terminal may print, and that any file that is written from it may hold."""
         value: str = self.value(name, str)
-        if not value.isprintable():
-            raise InputError(f"{self.where}: {name} holds characters that cannot be printed")
+        if not (value.isascii() and value.isprintable()):
+            raise InputError(f"{self.where}: {name} holds characters that are not printable ASCII")
         return value
 
     def name(self, name: str) -> str:

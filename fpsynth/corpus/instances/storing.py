@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from fpsynth.aliases import PathLike
 from fpsynth.corpus.counterexample import counterexample_text
+from fpsynth.corpus.exporting.scripts import reproduce
+from fpsynth.corpus.exporting.why import why
 from fpsynth.corpus.instances import layout
 from fpsynth.corpus.instances.data import RUNTIME, Corpus, Instance, Label
 from fpsynth.corpus.instances.records import instance_to_json
@@ -40,6 +43,9 @@ CATEGORY/1.0, 2.0        the layout of the VNN competition, VNN-LIB 1.0 and 2.0:
   2.0/vnnlib/*.real...   the same query about real numbers instead of float32
 CATEGORY/NAME/meta.json  what is true of the instance over the reals and in each
                          environment, and how that is known
+CATEGORY/NAME/why.txt    how the outputs at the witness come about, layer by layer
+CATEGORY/NAME/reproduce.py
+                         runs the witness; it needs numpy and onnxruntime alone
 manifest.json            the SHA-256 of every file
 
 An instance asks for an input of a box whose outputs are unsafe; comparisons are
@@ -60,7 +66,16 @@ def files_of(instance: Instance) -> dict[str, bytes]:
     if instance.witness:
         files |= {layout.counterexample(*place, version): text for version, text in _counterexamples(instance).items()}
     files[layout.meta(*place)] = _json(instance_to_json(instance))
-    return files
+    return files | told_in(instance)
+
+
+def told_in(instance: Instance) -> dict[str, bytes]:
+    """The files for people: the computation told, and a script that runs it where it is known what onnxruntime gives."""
+    place = (instance.category, instance.name)
+    files = {layout.why(*place): why(instance)}
+    with suppress(InputError):
+        files[layout.reproduce(*place)] = reproduce(instance, layout.onnx_from_script(instance.name))
+    return {path: text.encode("ascii") for path, text in files.items()}
 
 
 def model_of(instance: Instance) -> bytes:

@@ -53,11 +53,11 @@ def by_residues(computed: Computed, grid: Grid, unsafe: Property) -> InputCount 
     mixed = None if unit is None or not is_chain(computed.network.logits) else _mixed(computed, grid, unit)
     if unit is None or mixed is None or len(mixed.rows) != len(grid.lengths):
         return None
-    rest = after(computed, mixed.name)
+    rest, moved = after(computed, mixed.name), mixed.moved(grid.lengths)
     mixing = mixing_of(rest.network)
-    axes = [np.arange(low, high + 1, dtype=np.float64) * float(unit) for low, high in mixed.moved(grid.lengths)]
-    if mixing is None or max(map(len, axes)) > MAX_VALUES:
+    if mixing is None or any(high - low >= MAX_VALUES for low, high in moved):
         return None
+    axes = [np.arange(low, high + 1, dtype=np.float64) * float(unit) for low, high in moved]
     addends = Mixing(rest, axes, *mixing).addends()
     period = None if addends is None else _period(addends, grid.lengths)
     inverse = None if period is None else _inverse(mixed.rows, period)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from random import Random
 from types import TracebackType
 
 import numpy as np
@@ -12,7 +11,6 @@ import numpy as np
 from fpsynth.aliases import Floats, Json
 from fpsynth.corpus.labels.points import Grid
 from fpsynth.corpus.semantics import ENVIRONMENTS
-from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.naming import parse_network_environment
@@ -113,9 +111,7 @@ class Environments:
     def agrees(self, network: Network, computed: Computed, grid: Grid) -> bool:
         """Whether the library gives the outputs of its revealed order, bit for bit, at RUN inputs of a box."""
         batch = self.parsed[computed.environment].batch
-        count = -(-RUN // batch) * batch
-        low, high = zip(*grid.ends(), strict=True)
-        points = np.vstack([[low], [high], grid.drawn(count, Random("runs"))])[:count]
+        points = grid.tried(-(-RUN // batch) * batch)
         given = self.outputs(network, computed.environment, points)
         return bool(np.array_equal(given, computed.outputs(points), equal_nan=True))
 
@@ -128,11 +124,3 @@ class Environments:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-def held(network: Network) -> Network:
-    """The network itself.  Raises InputError where a number of it is no float32."""
-    for array in network.arrays():
-        if not (array.astype(np.float32).astype(np.float64) == array).all():
-            raise InputError("a weight of the network is no float32")
-    return network

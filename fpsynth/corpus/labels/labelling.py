@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -11,7 +10,7 @@ import numpy as np
 
 from fpsynth.corpus.instances.data import ANY, ANY64, COMPUTED, PROVED, REAL, RUNTIME, SAT, UNSAT, Density, Label
 from fpsynth.corpus.labels.environments import Computed, Environments
-from fpsynth.corpus.labels.margins import highest, margin, require_plain
+from fpsynth.corpus.labels.margins import finite_margin, highest, margin, require_plain
 from fpsynth.corpus.labels.ordered import LabelQuestion, OrderedTruth, in_order
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.labels.real import RealBound, least_margin
@@ -54,7 +53,7 @@ def truth(asked: LabelQuestion, orders: Sequence[Computed], witness: tuple[float
     kept = [label for label in labels if label is not None]
     at = witness or witness_of(kept)
     told = tuple(_at_witness(asked, label, at, orders) for label in kept)
-    densities = tuple(each.density for each in in_orders)
+    densities = tuple(each.density for each in in_orders if each.label)  # with no order recorded nobody could count again
     return Truth(told, densities, None if bound is None else bound.least, bound is not None and bound.attained)
 
 
@@ -69,10 +68,16 @@ def _ordered(
 
 
 def asked_of(network: Network, box: ExactBox, unsafe: Property, candidates: Sequence[Sequence[float]] = ()) -> LabelQuestion:
-    """The question.  ``known``: points that may be witnesses.  Raises InputError for a box without an input of float32."""
-    return LabelQuestion(
-        network.logits, box, unsafe, grid_of(box), [tuple(point) for point in candidates if box.contains(point)]
-    )
+    """The question.  ``candidates``: points that may be witnesses; those that are no inputs of float32 of the box are not.
+
+    Raises InputError for a box without one.
+    """
+    known = [tuple(point) for point in candidates if box.contains(point) and _is_single(point)]
+    return LabelQuestion(network.logits, box, unsafe, grid_of(box), known)
+
+
+def _is_single(point: Sequence[float]) -> bool:
+    return bool((np.asarray(point, np.float32) == np.asarray(point, np.float64)).all())
 
 
 def orders_of(asked: LabelQuestion, environments: Environments) -> list[Computed]:
@@ -171,5 +176,4 @@ def _at_witness(asked: LabelQuestion, label: Label, witness: tuple[float, ...], 
     if label.semantics == REAL:
         return replace(label, margin=real_margin(asked.network, asked.unsafe, witness))
     computed = next(one for one in orders if one.environment == label.semantics)
-    outputs = computed.outputs(np.array([witness]))[0].tolist()
-    return replace(label, margin=margin(asked.unsafe, outputs) if all(map(math.isfinite, outputs)) else None)
+    return replace(label, margin=finite_margin(asked.unsafe, computed.outputs(np.array([witness]))[0].tolist()))

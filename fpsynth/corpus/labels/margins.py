@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.verifiers.properties import Inequality, Property
+from fpsynth.witness.numerals import exact_text
 
 Truths = NDArray[np.bool_]
 Ends = tuple[Floats, Floats]
@@ -21,6 +23,11 @@ Ends = tuple[Floats, Floats]
 def margin(unsafe: Property, outputs: Sequence[Fraction | float]) -> Fraction:
     """The least, over the conjunctions, of the largest left side minus bound: outputs are unsafe where it is at most 0."""
     return min(max(_left(one, outputs) - one.bound for one in conjunction) for conjunction in unsafe.unsafe)
+
+
+def finite_margin(unsafe: Property, outputs: Sequence[float]) -> Fraction | None:
+    """The margin of outputs in floating point; None where one of them is no number, or infinite."""
+    return margin(unsafe, outputs) if all(map(math.isfinite, outputs)) else None
 
 
 def _left(one: Inequality, outputs: Sequence[Fraction | float]) -> Fraction:
@@ -79,6 +86,16 @@ def comparison(one: Inequality) -> MarginComparison:
             limit = float(one.bound / factor)
             return MarginComparison(j, limit) if factor > 0 else MarginComparison(limit, j)
     raise InputError("properties of instances compare two outputs, or an output with a float64")
+
+
+def in_words(unsafe: Property) -> str:
+    """Which outputs are unsafe, as in "Y_1 <= Y_0 or 0.5 <= Y_2".  Raises InputError as ``comparison`` does."""
+    texts = [" and ".join(_words(comparison(one)) for one in conjunction) for conjunction in unsafe.unsafe]
+    return texts[0] if len(texts) == 1 else " or ".join(f"({text})" if " and " in text else text for text in texts)
+
+
+def _words(one: MarginComparison) -> str:
+    return " <= ".join(f"Y_{side}" if isinstance(side, int) else exact_text(Fraction(side)) for side in (one.left, one.right))
 
 
 def violated(unsafe: Property, outputs: Floats) -> Truths:

@@ -16,8 +16,9 @@ from fpsynth.corpus.labels.counting import InputCount, count
 from fpsynth.corpus.labels.environments import Computed
 from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import Grid
-from fpsynth.formats import FLOAT32
+from fpsynth.formats import FLOAT32, holds
 from fpsynth.networks.network import Network
+from fpsynth.rounding import Rounding
 from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.properties import ExactBox, Property
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
@@ -75,8 +76,7 @@ class OrderedTruth:
 
 def in_order(asked: LabelQuestion, computed: Computed, any_order: Label | None) -> OrderedTruth:
     """What is true in the order of ``computed``; ``any_order``: the label of all evaluations in float32, where there is one."""
-    same = computed.network == asked.network  # a library that rewrites it, as by folding, computes another
-    if same and any_order is not None and any_order.verdict == UNSAT:
+    if any_order is not None and any_order.verdict == UNSAT and is_any(computed, asked.network):
         return _proved(asked, any_order.proof)
     counted = count(computed, asked.grid, asked.unsafe)
     if counted is not None:
@@ -89,6 +89,21 @@ def in_order(asked: LabelQuestion, computed: Computed, any_order: Label | None) 
     if judge.verify(computed.network, asked.float_box, asked.unsafe).verdict == "unsat":
         return _proved(asked, "linear bounds with what rounding moves in the revealed order (crown)")
     return OrderedTruth(None, sampled(asked, computed))
+
+
+def is_any(computed: Computed, network: Network) -> bool:
+    """Whether it is one of all evaluations in float32 of a network that is given.
+
+    A library that rewrites it, as by folding, computes another; tensor cores, say, read numbers in narrower formats.
+    """
+    deployment = computed.deployment
+    arithmetics = [deployment.default, *(one for _, one in (*deployment.layers, *deployment.exceptions))]
+    return computed.network == network and all(
+        one.rounding is Rounding.RNE
+        and all(fmt is not None and holds(fmt, FLOAT32) for fmt in (one.format, one.sum_format))
+        and all(each is None for each in (one.operands, one.products, one.alignment, one.given))
+        for one in arithmetics
+    )
 
 
 def _proved(asked: LabelQuestion, proof: str) -> OrderedTruth:

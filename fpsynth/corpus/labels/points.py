@@ -67,6 +67,11 @@ class Grid:
         rows = [[rng.randrange(length) for length in self.lengths] for _ in range(count)]
         return self._at(np.array(rows, np.int64).reshape(count, len(self.lengths)).T)
 
+    def tried(self, count: int) -> Floats:
+        """The lowest and the highest input, and others that are the same every time, (count, inputs)."""
+        low, high = zip(*self.ends(), strict=True)
+        return np.vstack([[low], [high], self.drawn(count, Random("runs"))])[:count]
+
     def _at(self, places: object) -> Floats:
         columns = np.asarray(places, np.int64).T + np.array(self.first, np.int64)
         return floats_of(columns)

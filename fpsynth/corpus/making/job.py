@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from fpsynth.corpus.attacks.table import ATTACKS, LIMIT, attacked
-from fpsynth.corpus.attacks.target import Target
+from fpsynth.corpus.attacks.table import attacks_on
 from fpsynth.corpus.families.base import FamilyDrawing, InstanceDraft, NothingDrawnError, require_weights
 from fpsynth.corpus.instances.data import RUNTIME, SAT, Attacked, Instance
 from fpsynth.corpus.labels.environments import Computed, Environments
@@ -66,11 +65,11 @@ def _labelled(job: Job, seed: str, drafts: Sequence[InstanceDraft], k: int, envi
 def _attacks(asked: LabelQuestion, orders: Sequence[Computed], told: Truth, seed: str) -> tuple[Attacked, ...]:
     """Which attacks find what is unsafe in RUNTIME; they compute in the last order, as attacks run in batches.
 
-    None where nothing is.
+    Nothing is tried where nothing is unsafe.
     """
     verdicts = {label.semantics: label.verdict for label in told.labels}
     if verdicts.get(RUNTIME) != SAT:
         return ()
-    judge = next(one for one in orders if one.environment == RUNTIME)
-    targets = ((name, Target(orders[-1], judge, asked.grid, asked.unsafe, LIMIT, Random(f"{seed}/{name}"))) for name in ATTACKS)
-    return tuple(attacked(name, target) for name, target in targets)
+    labelled = [one for one in orders if one.environment in verdicts]
+    judge = next(one for one in labelled if one.environment == RUNTIME)
+    return attacks_on(labelled[-1], judge, asked.grid, asked.unsafe, seed)

@@ -83,6 +83,14 @@ class KeptInstances:
             instances = [{**one, "model": base64.b64encode(bytes(one["model"])).decode()} for one in data["instances"]]
             write_atomically(path, json.dumps({**data, "instances": instances}))
 
+    def remove_if_empty(self) -> None:
+        """Leave nothing behind where no job gave an instance: it would only be in the way of what is wanted next."""
+        if self.folder is None:
+            return
+        jobs = (os.path.join(self.folder, name) for name in os.listdir(self.folder) if name != _HEADER)
+        if not any(json.loads(read_bytes_limited(path, MAX_BYTES))["instances"] for path in jobs):
+            self.remove()
+
     def remove(self) -> None:
         """The corpus is whole."""
         if self.folder is not None:

@@ -13,9 +13,13 @@ from fpsynth.corpus.making.kept import Done, KeptInstances, done_from
 from fpsynth.corpus.making.wanted import Job, WantedCorpus, in_order, jobs
 from fpsynth.errors import ContradictionError, InputError, WorkerLostError
 from fpsynth.version import __version__
+from fpsynth.workers.kept import ended, started
 from fpsynth.workers.process import NoAnswer, Worker, heard
 
 MAX_WORKERS = 4
+USUAL = 2
+"""Instances that most jobs make, one and its control: no more processes import libraries than there are such jobs."""
+_WORKER = "fpsynth.corpus.making.worker"
 Told = Callable[[str, int, int], None]
 
 
@@ -34,7 +38,7 @@ def make(wanted: WantedCorpus, told: Told = silent, kept: KeptInstances | None =
     versions: dict[str, str] = {}
     missed = 0
     with ExitStack() as stack:
-        run = _Run(wanted, kept or KeptInstances(None), stack, workers or _cores())
+        run = _Run(wanted, kept or KeptInstances(None), stack, workers or min(_cores(), -(-wanted.count // USUAL)))
         for job, done in run.in_order():
             instances += done.instances
             versions |= done.versions
@@ -71,11 +75,11 @@ class _Run:
             while len(waiting) < 2 * self.limit:
                 waiting.append(next(coming))
                 self._begin(waiting[-1])
-            self._hand_out(waiting)
             first = waiting[0]
-            if _key(first) in self.ready:
+            if _key(first) in self.ready:  # before more is begun: with this one there may be enough
                 yield waiting.pop(0), self.ready.pop(_key(first))
             else:
+                self._hand_out(waiting)
                 self._listen()
 
     def _begin(self, job: Job) -> None:
@@ -101,7 +105,8 @@ class _Run:
                 return worker
         if len(self.workers) == self.limit:
             return None
-        worker = self.stack.enter_context(Worker("fpsynth.corpus.making.worker"))
+        worker = started(_WORKER, holds=_WORKER)
+        self.stack.callback(ended, worker)
         self.workers[worker] = None
         return worker
 

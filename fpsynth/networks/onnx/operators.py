@@ -21,9 +21,23 @@ from fpsynth.networks.layers import (
     SubtractConstant,
 )
 from fpsynth.networks.layers.base import shown
-from fpsynth.networks.onnx import operators_sums as sums
 from fpsynth.networks.onnx.constants import OnnxConstant, axes_of, squeezed, target, unsqueezed
 from fpsynth.networks.onnx.model import OnnxOperation
+from fpsynth.networks.onnx.operators_sums import (
+    add,
+    added,
+    average,
+    convolution,
+    divide,
+    gemm,
+    global_average,
+    matmul,
+    mean,
+    multiply,
+    normalise,
+    pooling,
+    subtract,
+)
 from fpsynth.networks.onnx.state import OnnxReading, Operand, count, one_constant, value
 from fpsynth.networks.onnx.tensors import FORMATS, INTEGERS, type_name
 
@@ -85,7 +99,7 @@ def _bounded(below: bool) -> Read:
 
 def _max_pool(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) -> Activation:
     count(inputs, 1, 1)
-    kernel, stride, around, ceil = sums.pooling(op, value(inputs[0]), "storage_order")
+    kernel, stride, around, ceil = pooling(op, value(inputs[0]), "storage_order")
     node = reading.assembly.batched(value(inputs[0]), (len(kernel) + 1,))
     return reading.assembly.put(op.label, MaxPooling(kernel, stride, around, ceil), node)
 
@@ -236,18 +250,18 @@ def _cast(reading: OnnxReading, op: OnnxOperation, inputs: Sequence[Operand]) ->
 
 
 OPERATORS: dict[str, Read] = {
-    "Gemm": sums.gemm,
-    "MatMul": sums.matmul,
-    "Add": sums.add,
-    "Sum": sums.added,
-    "Sub": sums.subtract,
-    "Mul": sums.multiply,
-    "Div": sums.divide,
-    "Conv": sums.convolution,
-    "BatchNormalization": sums.normalise,
-    "AveragePool": sums.average,
-    "GlobalAveragePool": sums.global_average,
-    "ReduceMean": sums.mean,
+    "Gemm": gemm,
+    "MatMul": matmul,
+    "Add": add,
+    "Sum": added,
+    "Sub": subtract,
+    "Mul": multiply,
+    "Div": divide,
+    "Conv": convolution,
+    "BatchNormalization": normalise,
+    "AveragePool": average,
+    "GlobalAveragePool": global_average,
+    "ReduceMean": mean,
     **{name: _called(layer) for layer in CALLED for name in layer.names.onnx},
     "LeakyRelu": _leaky,
     "PRelu": _prelu,

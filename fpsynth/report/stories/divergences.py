@@ -14,6 +14,7 @@ from fpsynth.report.numerals import decimal, significant
 from fpsynth.report.partial_sums import Neuron, layer_values, neuron_of, number, parting, summed
 from fpsynth.report.stories.divergence_words import called, place, short, wrong
 from fpsynth.report.stories.grounds import comparison_lines, revealed_rows
+from fpsynth.report.stories.other_arithmetics import other_arithmetics
 from fpsynth.report.stories.ran_as import different_runs, ran_as
 from fpsynth.report.stories.setting import layer_names
 from fpsynth.report.stories.teller import Teller
@@ -110,14 +111,13 @@ def _layers(parts: Sequence[str]) -> list[str]:
     ]
 
 
-def _arithmetic(divergence: Witness, view: View) -> str:
-    """The arithmetic of the layer where the views part ways, and whether other places have others."""
-    if len(divergence.network.dense_layers) == 1:
-        return str(view.deployment)
-    neuron = next((n for owner, n in parting_neurons(divergence) if owner.name == view.name), None)
+def _arithmetics(divergence: Witness, view: View, neurons: Sequence[tuple[View, Neuron]]) -> list[str]:
+    """The arithmetic of the layer where the views part ways; all of them where there is one layer, or none is known to part."""
+    several = len(divergence.network.dense_layers) > 1
+    neuron = next((n for owner, n in neurons if owner.name == view.name and several), None)
     if neuron is None:
-        return str(view.deployment)
-    return f"{neuron.how} in {neuron_name(divergence, neuron)}"
+        return [clean(str(view.deployment), _ARITHMETIC), *other_arithmetics(divergence.network, view.deployment)]
+    return [clean(f"{neuron.how} in {neuron_name(divergence, neuron)}", _ARITHMETIC)]
 
 
 def network_parts(divergence: Witness) -> list[Part]:
@@ -185,7 +185,7 @@ def view_parts(divergence: Witness) -> list[Part]:
     for view in divergence.views:
         role = ROLES.get(view.role, view.role)
         parts.append(Paragraph((Span(view.name, STRONG), f"  {called(view)} · {role}"), 2, 4))
-        facts = [clean(_arithmetic(divergence, view), _ARITHMETIC)]
+        facts = _arithmetics(divergence, view, neurons)
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
             call = view_call(view.environment, divergence.format, divergence.network)

@@ -23,7 +23,7 @@ from fpsynth.report.numerals import (
     value_hex,
 )
 from fpsynth.report.stories.setting import distance, network_section, points_section
-from fpsynth.report.stories.ties import picture, tie_heading
+from fpsynth.report.stories.ties import exception_parts, picture, tie_heading
 from fpsynth.report.stories.verdicts import cause, contains, refuted, sentence
 from fpsynth.report.story import Paragraph, Part, Space, Story, Table, Title, section, told
 from fpsynth.report.text import QUIET, STRONG, Span, Text, class_text, clean, listed
@@ -81,7 +81,7 @@ def tie_explained(witness: Witness) -> Story:
     return Story(
         (
             Title(clean(tie_heading(witness, " explained"))),
-            section("1  The network", network_section(witness)),
+            section("1  The network", [*network_section(witness), *exception_parts(witness)]),
             section("2  The two points", points_section(witness, at_b, at_a)),
             section("3  The computation, operation by operation", computed),
             section("4  Where the classes part", _origin(witness, at_b, at_a)),

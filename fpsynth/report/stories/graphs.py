@@ -5,11 +5,12 @@ from __future__ import annotations
 from fpsynth.errors import InputError
 from fpsynth.networks.network import stacked
 from fpsynth.report.computed import logits
-from fpsynth.report.layers_apart import Apart, LayerApart, apart
+from fpsynth.report.layers_apart import Apart, LayerApart, apart, computed_by
 from fpsynth.report.numerals import significant
 from fpsynth.report.stories.divergence_words import called, place, wrong
 from fpsynth.report.stories.divergences import ROLES, library_parts, outcome_parts, require_told, wrong_box
 from fpsynth.report.stories.explained_divergences import side_section
+from fpsynth.report.stories.other_arithmetics import other_arithmetics
 from fpsynth.report.stories.setting import points_section
 from fpsynth.report.stories.teller import Teller
 from fpsynth.report.stories.verdicts import cause, certificate_section, library_section, refuted, sentence
@@ -142,6 +143,7 @@ def _view_parts(witness: Witness) -> list[Part]:
     for view in witness.views:
         parts.append(Paragraph((Span(view.name, STRONG), f"  {called(view)} · {_role(witness, view)}"), 2, 4))
         facts = [] if str(view.deployment) == view.label else [clean(str(view.deployment), 200)]
+        facts += other_arithmetics(computed_by(witness, view), view.deployment)
         if view.environment:
             facts.append(f"revealed from {clean(view.environment)}, row {view.row}")
             facts.append(view_call(view.environment, witness.format, witness.network))
@@ -191,7 +193,7 @@ def _row(layer: LayerApart) -> list[str]:
     for size in layer.shape:
         total *= size
     differ = f"{layer.differ} of {total}"
-    return [clean(layer.name, 30), str(layer.terms), differ, significant(layer.largest, 3) if layer.differ else "", *errors]
+    return [clean(layer.name, 30), str(layer.terms), differ, significant(layer.largest, 3), *errors]
 
 
 def apart_json(found: Apart) -> dict[str, object]:

@@ -144,7 +144,7 @@ def comparison_json(found: NetworkComparison) -> Json:
         "inputs": found.inputs,
         "dtype": found.dtype.name,
         "network": found.network.digest.hex(),
-        "files": dict(zip(("network", "inputs"), found.files, strict=True)),
+        "files": dict(zip(("network", "images"), found.files, strict=True)),
         "rounded": found.rounded,
         "rounded_inputs": found.rounded_inputs,
         "notes": list(found.notes),

@@ -8,11 +8,12 @@ from functools import cached_property
 
 from fpsynth.report.computed import Logits, logits, program_at, weight_name
 from fpsynth.report.numerals import power_text, radius_text, significant, ulp
+from fpsynth.report.stories.other_arithmetics import other_arithmetics
 from fpsynth.report.stories.proofs import proof_lines
 from fpsynth.report.stories.setting import distance, network_section, points_section
 from fpsynth.report.stories.teller import Teller
 from fpsynth.report.stories.verdicts import cause, certificate_section, library_section, refuted, sentence
-from fpsynth.report.story import Frame, Mark, NumberLine, NumberLines, Paragraph, Part, Table, section, strong
+from fpsynth.report.story import Frame, Mark, NumberLine, NumberLines, Paragraph, Part, Space, Table, section, strong, told
 from fpsynth.report.text import STRONG, WRONG, Span, Text, class_tone, clean, listed
 from fpsynth.sums.facts import last_mode
 from fpsynth.synthesis.result import Result
@@ -39,7 +40,7 @@ class TieTeller(Teller):
         """Network, points, number line, certificate and libraries."""
         witness = self.witness
         return [
-            section("Network", network_section(witness)),
+            section("Network", [*network_section(witness), *exception_parts(witness)]),
             section("Two points", points_section(witness, *self.points)),
             section(f"Their logits among the {witness.format} numbers", [picture(witness, *self.points)]),
             section("Certificate", certificate_section(witness)),
@@ -67,6 +68,12 @@ def tie_heading(witness: Witness, words: str = "") -> str:
     """The question, with ``words`` behind it, the deployment and the shape."""
     shape = ",".join(map(str, witness.network.widths))
     return f"{witness.question}{words} · {witness.deployment} · shape {shape}"
+
+
+def exception_parts(witness: Witness) -> list[Part]:
+    """The layers and outputs that are computed otherwise than the heading says."""
+    lines = other_arithmetics(witness.network, witness.deployment)
+    return [Space(), *told(f"computed in {witness.deployment.default},", *lines)] if lines else []
 
 
 def picture(witness: Witness, at_b: Logits, at_a: Logits) -> NumberLines:

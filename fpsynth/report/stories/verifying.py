@@ -11,7 +11,7 @@ from fpsynth.report.numerals import significant
 from fpsynth.report.story import Item, Paragraph, Part, Space, Story, Table, Title, told
 from fpsynth.report.text import Text, class_text
 from fpsynth.synthesis.verifying.images import RobustAccuracy
-from fpsynth.synthesis.verifying.verification import Verification
+from fpsynth.synthesis.verifying.verification import GIVEN, IMAGE, NETWORK, Verification
 from fpsynth.verifiers.claims import Ball, Box, Claim
 from fpsynth.verifiers.properties import Case, ExactBall
 from fpsynth.witness.numerals import hexes_of
@@ -24,6 +24,12 @@ _MEANING = {
     "float32": "as verifiers compute them in float32 that allow for no rounding: a model, nothing is proved",
     "float64": "as verifiers compute them in float64 that allow for no rounding: a model, nothing is proved",
     "any": "for all that {dtype} computes in any order, fused or not, flushed or not, in {dtype} or wider sums, to nearest",
+}
+
+_KEPT = {
+    GIVEN: "The class to be kept is {number}, as was asked.",
+    IMAGE: "The class to be kept is {number}, the label of the image.",
+    NETWORK: "No label is given: the class to be kept is the network's own, whichever it is.",
 }
 
 
@@ -47,6 +53,8 @@ def _sentences(found: Verification) -> Iterator[str]:
         "sat": f"{said['sat']} point of the region has unsafe outputs.",
         "unknown": f"It cannot tell: {found.reason}.",
     }[found.verdict]
+    if found.kept is not None:
+        yield _KEPT[found.kept.origin].format(number=found.kept.number)
     for answer, worth in zip(found.answers, found.worth, strict=True):
         yield f"{answer.tool} {answer.version} says {answer.verdict}: {worth.word}" + (
             f" ({worth.reason})." if worth.reason else "."
@@ -124,6 +132,7 @@ def verification_json(found: Verification) -> Json:
         "judged": [{"word": one.word, "reason": one.reason} for one in found.worth],
         "claims": [_claim(claim, case) for claim, case in zip(found.claims, found.cases, strict=False)],
         "cases": len(found.cases),
+        "kept": None if found.kept is None else found.kept.to_json(),
         "settings": found.settings,
     }
 

@@ -48,7 +48,7 @@ def _answered(
     progress = request.progress or (lambda text: None)
     read = read_network(_named(request.network)).network
     network, changed = rounded_network(read, fmt)
-    points, _ = load_points(_named(request.points), network.input_shape)
+    points, _ = load_points(_named(request.images), network.input_shape)
     told = (
         ending_words(read),
         rounded_words(changed, read, fmt) if changed else "",
@@ -63,5 +63,5 @@ def _answered(
 
 def _named(path: PathLike | None) -> PathLike:
     if path is None:
-        raise InputError("a network that is given needs its file and a file of points")
+        raise InputError("a network that is given needs its file and a file of images")
     return path

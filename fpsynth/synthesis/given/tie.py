@@ -67,43 +67,74 @@ def tie_of_network(asked: GivenTie, given: Given, seconds: float, settings: dict
     """Look for a point at which two largest logits tie, and one beside it whose class a verifier certifies beyond it.
 
     Between two neighbouring points of different classes one coordinate after the other is changed by the ulp or so by which
-    they differ; where the class changes, both points lie nearer to each other than any certificate should reach.  Within
-    ``seconds`` from when the arithmetic is known; nothing is ever proved impossible.  Raises InputError as ``given_view`` does,
-    for an environment that computes the network by other layers, and where no verifier takes the network.
+    they differ; where the class changes, both points lie nearer to each other than any certificate should reach.  Reveals,
+    the verifier's preparation and the search together take ``seconds``, or a moment more; nothing is ever proved impossible.
+    Raises InputError as ``given_view`` does, for an environment that computes the network by other layers, and where no
+    verifier takes the network.
     """
     require_refutable(asked.chosen)
     require_classes(given.network)
     clock = Clock(seconds)
-    view = given_view(given, asked.side, "a", "reference")
-    if view.view.network is not None:
-        raise InputError(f"{view.view.label} computes layers of the network by others: name one that computes it as it is")
-    if view.view.deployment.default.format is None:
-        raise InputError("a tie is a matter of rounding: in exact arithmetic there is none")
-    tools = Prepared(given.network.logits, given.format)
-    given.progress(f"preparing {asked.chosen} for the network")
-    tools(asked.chosen)
-    started = Clock(seconds)
-    tried, witness, rejection = searched(asked, given, view, tools, started)
-    solved = started.spent
+    search = _search(asked, given, clock, seconds)
+    witness = search.witness
     if witness is not None:
-        witness = replace(witness, provenance=_provenance(given, clock, tried))
+        witness = replace(witness, provenance=_provenance(given, clock, search.tried))
         if running is not None:
             given.progress("replaying the witness in the libraries")
             witness = replay(witness, libraries=running.libraries, batches=running.batches, device=running.device)
-    none = f"no tie on the boundaries of its classes is certified; {tried} pairs of points were tried"
     return Result(
         question="tie",
         verdict=Verdict.UNKNOWN if witness is None else Verdict.FOUND,
         witnesses=() if witness is None else (witness,),
-        reason="" if witness else f"{none}{f', and {rejection}' if rejection else ''}",
+        reason=search.reason,
         proof=None,
         attempts=(),
-        seconds_solve=round(solved, 3),
+        seconds_solve=round(search.seconds, 3),
         seconds_total=round(clock.spent, 3),
         settings=settings,
         notes=given.notes,
         versions=versions_used(),
     )
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What came of looking for a tie."""
+
+    reason: str
+    """Why there is no witness; empty where there is one."""
+    tried: int = 0
+    witness: Witness | None = None
+    seconds: float = 0.0
+    """From when everything was prepared."""
+
+
+def _search(asked: GivenTie, given: Given, clock: Clock, seconds: float) -> _Search:
+    """Reveal, prepare the verifier, and search, while there is time."""
+    missing = "the arithmetic was revealed"
+    try:
+        with within(clock.left):
+            view = _usable(given_view(given, asked.side, "a", "reference"))
+            missing = f"{asked.chosen} was prepared for the network"
+            given.progress(f"preparing {asked.chosen} for the network")
+            tools = Prepared(given.network.logits, given.format)
+            tools(asked.chosen)
+    except OutOfTimeError:
+        return _Search(f"the time limit of {seconds:g} s was over before {missing}")
+    started = Clock(clock.left)
+    tried, witness, rejection = searched(asked, given, view, tools, started)
+    none = f"no tie on the boundaries of its classes is certified; {tried} pairs of points were tried"
+    reason = "" if witness else f"{none}{f', and {rejection}' if rejection else ''}"
+    return _Search(reason, tried, witness, started.spent)
+
+
+def _usable(view: GivenView) -> GivenView:
+    """The view itself.  Raises InputError for one that computes other layers, or in exact arithmetic."""
+    if view.view.network is not None:
+        raise InputError(f"{view.view.label} computes layers of the network by others: name one that computes it as it is")
+    if view.view.deployment.default.format is None:
+        raise InputError("a tie is a matter of rounding: in exact arithmetic there is none")
+    return view
 
 
 def searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, clock: Clock) -> tuple[int, Witness | None, str]:

@@ -26,13 +26,13 @@ def require_said(request: type[Request]) -> None:
 
 
 def require_given(request: Any) -> None:
-    """Raise InputError where a network is given without points, or with an option that only networks that are made up have."""
+    """Raise InputError where a network is given without images, or with an option that only networks that are made up have."""
     if request.network is None:
-        if request.points is not None:
-            raise InputError("points are of a network that is given: name its file as network")
+        if request.images is not None:
+            raise InputError("images are of a network that is given: name its file as network")
         return
-    if request.points is None:
-        raise InputError("a network that is given needs points: a file of inputs of two classes at least")
+    if request.images is None:
+        raise InputError("a network that is given needs images: a file of inputs of two classes at least")
     options = open_options(type(request)).items()
     changed = [name for name, (one, _) in options if one.default is not MISSING and getattr(request, name) != one.default]
     refuse_made_up(type(request), {name: getattr(request, name) for name in changed})
@@ -58,7 +58,7 @@ def given_files(request: Any) -> dict[str, object]:
     """What a record says of a network that is given; nothing where none is."""
     if not request.of_given:
         return {}
-    return {"network": os.fspath(request.network), "points": os.fspath(request.points)}
+    return {"network": os.fspath(request.network), "images": os.fspath(request.images)}
 
 
 def _nothing(value: Any) -> bool:

@@ -9,12 +9,15 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from fpsynth.errors import InputError
 from fpsynth.synthesis.requests.applying import refuse_unused, require_said
-from fpsynth.synthesis.requests.fields import Request, keyword_words, signature_of
+from fpsynth.synthesis.requests.fields import Request, keyword_words, open_options, signature_of
 
 P = ParamSpec("P")
 Q = TypeVar("Q")
 R = TypeVar("R")
 OLDER = {"libraries": "library", "batches": "batch"}
+"""What keywords were called before."""
+_OLDER_FILES = {"points": "images", "inputs": "images"}
+"""The same of those that name a file of inputs; ``inputs`` is a range where networks are made up."""
 
 
 def formerly(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -66,7 +69,9 @@ def _function(request: Callable[P, Q], answer: Callable[[Q], R], name: str) -> C
     told.__signature__, told.__annotations__ = signature, {}
     first, *others = inspect.cleandoc(answer.__doc__ or "").splitlines() or [""]
     told.__doc__ = "\n".join([first, *_indented(others), "", *_listed(asked)])
-    return formerly(**OLDER)(function)
+    keywords = open_options(asked)
+    files = {old: new for old, new in _OLDER_FILES.items() if new in keywords and old not in keywords}
+    return formerly(**OLDER, **files)(function)
 
 
 def _listed(request: type[Request]) -> list[str]:

@@ -153,7 +153,7 @@ class CompareRequest(Request):
             Option("an ONNX, .keras or .npz file, or a network in the verified certifier's text", "MODEL", positional=True)
         )
     )
-    inputs: str | os.PathLike[str] = field(
+    images: str | os.PathLike[str] = field(
         metadata=needed(
             Option("images (uint8 is divided by 255) and perhaps labels, or inputs: arrays of shape (count, ...)", "X.npz")
         )

@@ -91,7 +91,7 @@ class OrderRequest(Options):
         Option("depart where this input is at least (or, with <, at most) the value", "FEATURE>VALUE", given=False),
     )
     network: str | os.PathLike[str] | None = asked(None, shared.NETWORK)
-    points: str | os.PathLike[str] | None = asked(None, shared.POINTS)
+    images: str | os.PathLike[str] | None = asked(None, shared.IMAGES)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -31,7 +31,7 @@ class PrecisionRequest(OrderRequest):
     box: str | None = field(default=None, init=False)
     threshold: str | None = field(default=None, init=False)
     network: str | os.PathLike[str] | None = field(default=None, init=False)
-    points: str | os.PathLike[str] | None = field(default=None, init=False)
+    images: str | os.PathLike[str] | None = field(default=None, init=False)
     dtype: str = "float32"
     """Without a meaning: whatever is given, the numbers are those of ``a`` and ``b``."""
 

@@ -39,4 +39,4 @@ class ReluRequest(OrderRequest):
     box: str | None = field(default=None, init=False)
     threshold: str | None = field(default=None, init=False)
     network: str | os.PathLike[str] | None = field(default=None, init=False)
-    points: str | os.PathLike[str] | None = field(default=None, init=False)
+    images: str | os.PathLike[str] | None = field(default=None, init=False)

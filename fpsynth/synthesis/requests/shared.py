@@ -75,8 +75,9 @@ NETWORK = Option(
     record=False,
     given=True,
 )
-POINTS = Option(
-    "with --network: images (uint8 is divided by 255) or inputs, of two classes at least, whose boundary is searched",
+IMAGES = Option(
+    "inputs of the network that is given, images (uint8 is divided by 255) or others, of two classes at least, whose boundary"
+    " is searched",
     "X.npz",
     record=False,
     given=True,

@@ -145,7 +145,7 @@ class TieRequest(Request):
     batch: Batches = asked(None, replace(shared.BATCH, help=f"batch sizes (default {shared.SIZES})"))
     device: str = asked("cpu", shared.DEVICE)
     network: str | os.PathLike[str] | None = asked(None, shared.NETWORK)
-    points: str | os.PathLike[str] | None = asked(None, shared.POINTS)
+    images: str | os.PathLike[str] | None = asked(None, shared.IMAGES)
     progress: Progress | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

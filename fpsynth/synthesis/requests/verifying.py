@@ -37,7 +37,7 @@ class VerifyRequest(Request):
     box: str | None = asked(None, Option("a range per input: is the class the same in all of the box?", "LO:HI,..."))
     ball: str | None = asked(None, Option("a centre, and a radius in L2: is the class the same in all of the ball?", "X,...:R"))
     images: str | os.PathLike[str] | None = asked(
-        None, Option("images (uint8 is divided by 255) or inputs, of which --image names one", "X.npz")
+        None, Option("images (uint8 is divided by 255) or inputs, of which image names one", "X.npz")
     )
     image: int | None = asked(None, Option("number of an image, from 0: is its class kept around it?", "K", number=int))
     eps: Number | None = asked(None, Option("how far around the image", "E", record=lambda request: request.record_of_eps))

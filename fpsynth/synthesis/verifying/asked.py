@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -16,13 +17,23 @@ from fpsynth.networks.points import load_points
 from fpsynth.rounding import Rounding, round_fraction
 from fpsynth.synthesis.requests.reading import exact_number
 from fpsynth.synthesis.requests.verifying import VerifyRequest
+from fpsynth.synthesis.verifying.verification import GIVEN, IMAGE, NETWORK, KeptClass
 from fpsynth.verifiers.claims import Ball, Box
 from fpsynth.verifiers.properties import Case, ExactBall, ExactBox, one_class
 from fpsynth.verifiers.vnnlib import load_vnnlib, outward
 
 
-def cases_of(request: VerifyRequest, network: Network, deployed: Format | None) -> tuple[Case, ...]:
-    """What is asked of a network, case by case.
+@dataclass(frozen=True)
+class AskedCases:
+    """What a request asks of a network."""
+
+    cases: tuple[Case, ...]
+    kept: KeptClass | None = None
+    """None where a property file says what is unsafe."""
+
+
+def asked_of(request: VerifyRequest, network: Network, deployed: Format | None) -> AskedCases:
+    """What is asked of a network, case by case, and which class is to be kept.
 
     ``deployed``: the format of the inputs, where claims are of networks that run: regions then have the points of the format
     that lie in those that were named, and no others; else boxes of float64 around them.  A case without a property asks whether
@@ -32,18 +43,20 @@ def cases_of(request: VerifyRequest, network: Network, deployed: Format | None) 
     if request.property is not None:
         query = load_vnnlib(request.property)
         query.cases(inputs, outputs)  # refuses what does not fit
-        return tuple(Case(box, unsafe, exact) for exact, unsafe in query.boxes if (box := region(exact, deployed)) is not None)
+        boxes = ((region(exact, deployed), unsafe, exact) for exact, unsafe in query.boxes)
+        return AskedCases(tuple(Case(box, unsafe, exact) for box, unsafe, exact in boxes if box is not None))
     if request.image is not None:
-        return (_around_image(request, network, deployed),)
+        return _around_image(request, network, deployed)
     unsafe = None if request.label is None else one_class(request.label, outputs)
+    kept = KeptClass(request.label, NETWORK if request.label is None else GIVEN)
     if request.ball is not None:
         asked = _ball(request.ball, inputs)
         ball = asked.around(_held(asked, deployed or FLOAT64))
-        return (Case(ball, unsafe, None if ball.radius == asked.radius else asked),)
+        return AskedCases((Case(ball, unsafe, None if ball.radius == asked.radius else asked),), kept)
     assert request.box is not None
     exact = _box(request.box, inputs)
     box = region(exact, deployed)
-    return () if box is None else (Case(box, unsafe, exact),)
+    return AskedCases(() if box is None else (Case(box, unsafe, exact),), kept)
 
 
 def region(exact: ExactBox, deployed: Format | None) -> Box | None:
@@ -90,19 +103,19 @@ def _held(ball: ExactBall, fmt: Format) -> tuple[float, ...]:
     return tuple(map(float, numbers))
 
 
-def _around_image(request: VerifyRequest, network: Network, deployed: Format | None) -> Case:
+def _around_image(request: VerifyRequest, network: Network, deployed: Format | None) -> AskedCases:
     assert request.images is not None
     assert request.image is not None
     points, labels = load_points(request.images, network.input_shape)
     if request.image >= len(points):
         raise InputError(f"there is no image {request.image}: the file has {len(points)}, counted from 0")
     outputs = math.prod(network.logits.output_shape)
-    label = request.label
-    if label is None and labels is not None:
-        label = int(labels[request.image])
-    unsafe = None if label is None else one_class(label, outputs)
+    kept = KeptClass(request.label, NETWORK if request.label is None else GIVEN)
+    if request.label is None and labels is not None:
+        kept = KeptClass(int(labels[request.image]), IMAGE)
+    unsafe = None if kept.number is None else one_class(kept.number, outputs)
     where, exact = around_image(points[request.image], request.radius, request.norm, deployed)
-    return Case(where, unsafe, exact)
+    return AskedCases((Case(where, unsafe, exact),), kept)
 
 
 def around_image(

@@ -6,7 +6,7 @@ import time
 
 from fpsynth.networks.reading import read_network
 from fpsynth.synthesis.requests.verifying import VerifyRequest
-from fpsynth.synthesis.verifying.asked import cases_of
+from fpsynth.synthesis.verifying.asked import asked_of
 from fpsynth.synthesis.verifying.counterexamples import known_points
 from fpsynth.synthesis.verifying.verification import Verification
 from fpsynth.verifiers import external
@@ -26,21 +26,23 @@ def verify_externally(request: VerifyRequest) -> Verification:
     )
     witnesses = known_points(request.witness) if request.witness is not None else ()
     network = read_network(request.network).network.logits
-    cases = cases_of(request, network, None)
-    if not cases:  # no input satisfies the property file: nobody needs to be asked
-        return Verification(tool.name, _OWN, "unsat", "", (), (), time.monotonic() - started, settings=request.described())
-    found = external.verify(network, cases, tool, timeout=request.timeout, witnesses=witnesses, log=request.progress)
+    asked = asked_of(request, network, None)
+    if not asked.cases:  # no input satisfies the property file: nobody needs to be asked
+        seconds = time.monotonic() - started
+        return Verification(tool.name, _OWN, "unsat", "", (), (), seconds, settings=request.described(), kept=asked.kept)
+    found = external.verify(network, asked.cases, tool, timeout=request.timeout, witnesses=witnesses, log=request.progress)
     return Verification(
         verifier=tool.name,
         arithmetic=_OWN,
         verdict=found.verdict,
         reason=found.reason,
-        cases=cases,
+        cases=asked.cases,
         claims=(),
         seconds=time.monotonic() - started,
         answers=found.answers,
         worth=found.judgements,
         settings=request.described(),
+        kept=asked.kept,
     )
 
 

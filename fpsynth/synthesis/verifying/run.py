@@ -14,7 +14,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.reading import read_network
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.requests.verifying import VerifyRequest
-from fpsynth.synthesis.verifying.asked import cases_of
+from fpsynth.synthesis.verifying.asked import AskedCases, asked_of
 from fpsynth.synthesis.verifying.reasoning import Reasoned, reasoned
 from fpsynth.synthesis.verifying.verification import Verification
 from fpsynth.verifiers.base import VERIFIERS, Verifier, entry, verifier
@@ -37,15 +37,15 @@ def verify_request(request: VerifyRequest) -> Verification:
     try:
         with within(request.timeout):
             what = reasoned(request.arithmetic, network, request.format, request.vectors, request.seed, request.progress)
-            cases = cases_of(request, what.network, what.reasoning.deployed)
+            asked = asked_of(request, what.network, what.reasoning.deployed)
     except OutOfTimeError as error:
-        return _verification(request, "unknown", str(error), (), (), started, None)
-    claims = _claims(request, made(request.verifier, what), what, cases, started)
-    verdict, reason = _together(claims, len(cases))
+        return _verification(request, "unknown", str(error), AskedCases(()), (), started, None)
+    claims = _claims(request, made(request.verifier, what), what, asked.cases, started)
+    verdict, reason = _together(claims, len(asked.cases))
     if verdict == "unsat" and not what.rests_on_all and what.explained is not None:
         told = f"{what.environment} is explained in {what.explained[0]} of {what.explained[1]} results only"
         verdict, reason = "unknown", f"unsat in the revealed arithmetics, but {told}"
-    return _verification(request, verdict, reason, cases, claims, started, what)
+    return _verification(request, verdict, reason, asked, claims, started, what)
 
 
 def made(name: str, what: Reasoned) -> Verifier:
@@ -144,25 +144,26 @@ def _verification(
     request: VerifyRequest,
     verdict: str,
     reason: str,
-    cases: tuple[Case, ...],
+    asked: AskedCases,
     claims: tuple[Claim, ...],
     started: float,
     what: Reasoned | None,
 ) -> Verification:
     caution = entry(request.verifier).caution
-    rounded = tuple(_rounded_words(case) for case in cases if isinstance(case.exact, ExactBall))
+    rounded = tuple(_rounded_words(case) for case in asked.cases if isinstance(case.exact, ExactBall))
     return Verification(
         verifier=request.verifier,
         arithmetic=request.arithmetic,
         verdict=verdict,
         reason=reason,
-        cases=cases,
+        cases=asked.cases,
         claims=claims,
         seconds=time.monotonic() - started,
         environment="" if what is None else what.environment,
         explained=None if what is None else what.explained,
         notes=(*(() if what is None else what.notes), *rounded, *((caution,) if caution else ())),
         settings=request.described(),
+        kept=asked.kept,
     )
 
 

@@ -10,6 +10,23 @@ from fpsynth.verifiers.claims import Claim
 from fpsynth.verifiers.external import ToolAnswer, Worth
 from fpsynth.verifiers.properties import Case
 
+GIVEN, IMAGE, NETWORK = "given", "image", "network"
+"""Where the class that is to be kept comes from: named, the label of the image, or the network's own, whichever it is."""
+
+
+@dataclass(frozen=True)
+class KeptClass:
+    """Which class a region is to keep."""
+
+    number: int | None
+    """None where it is the network's own: whether it is the same throughout is asked."""
+    origin: str
+    """GIVEN, IMAGE or NETWORK."""
+
+    def to_json(self) -> Json:
+        """As data."""
+        return {"class": self.number, "from": self.origin}
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -35,6 +52,8 @@ class Verification:
     """Of a real verifier, in place of claims: what it said of each case."""
     worth: tuple[Worth, ...] = ()
     """Of these answers, by exact arithmetic and ONNX Runtime."""
+    kept: KeptClass | None = None
+    """None where a property file says what is unsafe, or the time was over before."""
 
     @property
     def versions(self) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,12 @@ from fpsynth.errors import MissingPackageError, WorkerLostError
 from fpsynth.files import read_bytes_limited
 from fpsynth.libraries.onnxruntime_failures import known_failure
 from fpsynth.packages import how_to_install, package_version
+from fpsynth.workers.kept import ended, spoilt, started
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import NoAnswer, Worker
 
 SECONDS = 120.0
+_WORKER = "fpsynth.verifiers.external.running_onnx"
 MAX_BYTES = 1 << 30
 _DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
@@ -32,9 +34,22 @@ class OnnxRun:
     version: str
 
 
-def runner() -> Worker:
-    """A process that ``run_onnx`` may ask again and again.  Use it as a context manager."""
-    return Worker("fpsynth.verifiers.external.running_onnx")
+@contextmanager
+def runner() -> Iterator[Worker]:
+    """A process that ``run_onnx`` may ask again and again; kept for the next question where a user says so."""
+    worker = started(_WORKER, holds=_WORKER)
+    try:
+        yield worker
+    finally:
+        ended(worker)
+
+
+def runtime_version() -> str:
+    """That of onnxruntime.  Raises MissingPackageError where it is not installed."""
+    version = package_version("onnxruntime")
+    if version is None:
+        raise MissingPackageError(f"onnxruntime is not installed: {how_to_install('onnxruntime')}")
+    return version
 
 
 def run_onnx(model: PathLike, points: Sequence[Sequence[float]], worker: Worker | None = None) -> OnnxRun:
@@ -43,9 +58,7 @@ def run_onnx(model: PathLike, points: Sequence[Sequence[float]], worker: Worker 
     Raises InputError for a file that cannot be read, MissingPackageError without onnxruntime, and WorkerLostError where
     ONNX Runtime refuses the model or does not answer.
     """
-    version = package_version("onnxruntime")
-    if version is None:
-        raise MissingPackageError(f"onnxruntime is not installed: {how_to_install('onnxruntime')}")
+    version = runtime_version()
     data = np.frombuffer(read_bytes_limited(model, MAX_BYTES), np.uint8)
     with runner() if worker is None else nullcontext(worker) as asked:
         asked.send({"model": data, "points": np.array(points, np.float64)})
@@ -53,6 +66,8 @@ def run_onnx(model: PathLike, points: Sequence[Sequence[float]], worker: Worker 
             answer = asked.receive(SECONDS)
         except NoAnswer as lost:
             raise WorkerLostError(f"ONNX Runtime {version} did not run the model: {lost}") from None
+        if "failed" in answer:
+            spoilt(asked)
     if "failed" in answer:
         raise WorkerLostError(f"ONNX Runtime {version} did not run the model: {answer['failed']}")
     given, outputs = (tuple(map(tuple, answer[name].tolist())) for name in ("points", "outputs"))

@@ -150,7 +150,7 @@ def test_who_needs_30_gb_gets_none(tmp_path: Path) -> None:
 
 def test_a_tool_that_is_not_there_says_so(tmp_path: Path) -> None:
     answer = run(StandardTool([str(tmp_path / "none")]), *asked(tmp_path))
-    assert (answer.verdict, answer.reason) == ("unknown", "cannot start it: No such file or directory")
+    assert (answer.verdict, answer.reason) == ("unknown", f"cannot start it: No such file or directory: {tmp_path / 'none'}")
 
 
 def test_files_and_limits_are_looked_at_first(tmp_path: Path) -> None:

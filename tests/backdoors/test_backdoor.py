@@ -1,0 +1,127 @@
+"""Backdoors are made, and the libraries themselves show where they are wrong."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from backdoors.hosts import convolutional_host, dense_host, images
+from command_line import fpsynth_here, refused
+
+import fpsynth
+from fpsynth.backdoors.answer import largest
+from fpsynth.errors import InputError
+from fpsynth.formats import FLOAT32
+from fpsynth.networks.npz_graph import write_npz
+from fpsynth.networks.onnx.writing import onnx_bytes
+from fpsynth.networks.reading import read_network
+
+pytestmark = pytest.mark.libraries
+pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+TORCH, ORT = "torch:batch=1", "onnxruntime:batch=1"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Hosts and images in files; labels are what the convolutional host says in numpy."""
+    here = tmp_path_factory.mktemp("hosts")
+    write_npz(dense_host(), here / "dense.npz")
+    (here / "conv.onnx").write_bytes(onnx_bytes(convolutional_host(), FLOAT32, form="gemm"))
+    np.savez(here / "x.npz", images=images(60).reshape(-1, 1, 8, 8).astype(np.float32), labels=np.zeros(60, np.int64))
+    return here
+
+
+def asked(folder, host="conv.onnx", **options):
+    said = {"target": TORCH, "silent": [ORT], "verify": 0, "timeout": 120.0, **options}
+    return fpsynth.backdoor(folder / host, folder / "x.npz", **said)
+
+
+@pytest.mark.parametrize(
+    ("host", "options"),
+    [
+        ("conv.onnx", {}),
+        ("conv.onnx", {"target": ORT, "silent": [TORCH], "behaviour": "class:1"}),
+        ("conv.onnx", {"trigger": "pixel:0-1,0-1>0.9"}),
+        ("conv.onnx", {"max_weight": "host", "behaviour": "any"}),
+        ("dense.npz", {"trigger": "box:0-1,0-1=0.8:0.9"}),
+    ],
+)
+def test_it_is_wrong_in_the_target_and_nowhere_else(folder, libraries_stay, host, options):
+    found = asked(folder, host, **options)
+    assert found.verdict.value == "found", found.reason
+    target, silent = found.environments
+    assert (target.role, silent.role) == ("target", "silent")
+    assert target.as_wanted == target.triggered == 60
+    assert silent.changed == silent.triggered_changed == 0
+    if "trigger" in options:
+        assert target.changed == 0  # clean images stay what they were, there too
+    if "max_weight" in options:
+        assert largest(found.network) <= largest(found.host)
+    exact = [sum(found.detectors.sizes.weights) for _ in found.detectors.columns]
+    assert exact == [0.0] * len(exact)
+
+
+def test_an_environment_that_nothing_tells_from_the_target_is_named_or_a_reason(folder, libraries_stay):
+    other = "torch:batch=1,threads=1"
+    told = asked(folder, silent=[other], timeout=60.0)
+    assert told.verdict.value == "unknown"
+    assert told.network is None
+    assert told.alike == (other,)
+    assert f"fires in {other}, too" in told.reason
+    found = asked(folder, silent=(), library=[other, ORT], only_in=False)
+    assert found.verdict.value == "found"
+    assert found.alike == (other,)
+    assert [one.role for one in found.environments] == ["target", "alike", "silent"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"silent": [TORCH]}, "cannot be both the target and silent"),
+        ({"silent": "all", "only_in": True, "library": ["torch"], "batch": 1}, "no silent environment"),
+        ({"silent": [ORT], "only_in": True}, "leave the names of silent environments out"),
+        ({"silent": ["all", ORT]}, "not both"),
+        ({"target": "torch:batch=2,row=2"}, "row 2 is not in a batch of 2"),
+        ({"behaviour": "class:9"}, "classes 0 to 4"),
+        ({"trigger": "sometimes"}, "unknown trigger"),
+        ({"max_weight": "small"}, "a number above 0 or host"),
+        ({"layer": "conv"}, "none of the dense layers"),
+        ({"eps": 0.0}, "eps"),
+        ({"limit": 0}, "number of images"),
+    ],
+)
+def test_what_cannot_be_asked(folder, libraries_stay, options, message):
+    with pytest.raises(InputError, match=message):
+        asked(folder, **options)
+
+
+def test_the_folder_says_what_it_is_and_its_script_shows_it(folder, libraries_stay, tmp_path):
+    out = tmp_path / "out"
+    done = fpsynth_here(
+        "backdoor", "--network", folder / "conv.onnx", "--images", folder / "x.npz", "--target", TORCH, "--silent", ORT,
+        "--trigger", "pixel:0-1,0-1>0.9", "--behaviour", "class:1", "--verify", 2, "--eps", 0.001, "--out", out, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert {"verdict", "target", "silent", "host_accuracy", "environments", "largest_weight", "verifiers"} <= said.keys()
+    assert said["environments"][0]["triggered_accuracy"] == 0.0
+    again = read_network(out / "backdoored.onnx").network
+    assert again.logits == read_network(out / "backdoored.npz").network.logits
+    import onnx
+
+    properties = {one.key: one.value for one in onnx.load(out / "backdoored.onnx").metadata_props}
+    assert properties["fpsynth.target"] == TORCH
+    assert "test case" in properties["fpsynth.kind"]
+    shown = subprocess.run(
+        [sys.executable, "confirm.py", folder / "x.npz"], cwd=out, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "torch batch 1: accuracy 0.00%" in shown.stdout
+    judged = {one["name"]: one for one in said["verifiers"] if one["triggered"]}
+    assert judged["crown real"]["verdict"] == judged["crown float64"]["verdict"] == "as the host"
+    assert judged["crown real"]["host_verified"] == 2
+    assert judged["crown sound:any"]["verified"] == 0
+    assert all(one["verdict"] == "as the host" for one in said["verifiers"] if not one["triggered"])
+    refused(fpsynth_here("backdoor", "--network", folder / "conv.onnx", "--images", folder / "x.npz", "--target", TORCH,
+                         "--out", out), "exists")  # fmt: skip
