@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fpsynth.api.backdoors import backdoor
+from fpsynth.api.defences import defend
 from fpsynth.api.files import load, save, tree, write_corpus, write_folder, write_witnesses
 from fpsynth.api.libraries import environments, matrix, reveal
 from fpsynth.api.networks import compare, reveal_network
@@ -25,6 +26,7 @@ __all__ = [
     "certify",
     "check",
     "compare",
+    "defend",
     "environments",
     "explain",
     "load",

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json
 from fpsynth.backdoors.embedding import Detectors
+from fpsynth.backdoors.heuristics import Compared, compared
 from fpsynth.backdoors.widening import Form
 from fpsynth.formats import Format
+from fpsynth.networks.cancellation import Cancellation, cancellations
 from fpsynth.networks.network import Network
 from fpsynth.synthesis.verdicts import Verdict
 
@@ -125,6 +127,16 @@ class Backdoor:
         """Of the backdoored network, biases included."""
         return None if self.network is None else largest(self.network)
 
+    @property
+    def compared(self) -> tuple[Compared, ...]:
+        """What simple heuristics see of each layer, beside the host."""
+        return () if self.network is None else compared(self.host, self.network)
+
+    @property
+    def cancellations(self) -> tuple[Cancellation, ...]:
+        """The neurons of the backdoored network whose weights cancel exactly: a lint finds them."""
+        return () if self.network is None else cancellations(self.network)
+
     def to_json(self) -> Json:
         """As data."""
         found = self.environments
@@ -144,6 +156,8 @@ class Backdoor:
             "host_largest_weight": largest(self.host),
             "parameters": None if self.network is None else self.network.parameter_count,
             "host_parameters": self.host.parameter_count,
+            "heuristics": [one.to_json() for one in self.compared],
+            "cancellations": [one.to_json() for one in self.cancellations],
             "verifiers": [one.to_json() for one in self.judged],
             "probes": self.probes,
             "seconds": self.seconds,

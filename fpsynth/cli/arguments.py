@@ -119,6 +119,7 @@ _AFTER: Mapping[str, Add] = {
     "tree": out("FILE", "write it there instead of printing it"),
     "matrix": out("NAME", "write NAME.json, NAME.txt and NAME.svg"),
     "backdoor": out("FOLDER", "write the network as ONNX, npz and torch state dict, and what it is, into this new folder"),
+    "defend": out("FOLDER", "write the networks that the remedies make, and the answer, into this new folder"),
     "compare": out("FOLDER", "write a witness for each changed class there, which check, replay and explain take"),
 }
 """What they have after all options."""

@@ -13,6 +13,7 @@ from fpsynth.cli.bench_commands import bench, shrink
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
 from fpsynth.cli.corpus_commands import corpus
+from fpsynth.cli.defend_commands import defend
 from fpsynth.cli.divergence_commands import COMMANDS as DIVERGENCE_COMMANDS
 from fpsynth.cli.network_commands import compare, verify
 from fpsynth.cli.outcomes import Outcome, unconfirmed
@@ -134,6 +135,7 @@ def environments(arguments: Namespace, console: Console) -> Outcome:
 COMMANDS: Mapping[str, Callable[[Namespace, Console], Outcome]] = {
     "tie": tie,
     "backdoor": backdoor,
+    "defend": defend,
     "certify": certify,
     "verify": verify,
     "environments": environments,

@@ -75,9 +75,13 @@ def _check(arguments: Namespace, console: Console) -> Outcome:
     code = DONE if result.holds else UNCONFIRMED
     if arguments.json:
         told = {"instances": len(result.checked), "holds": result.holds, "faults": faults, "left_out": left_out}
+        told["cancelling"] = {one.name: [each.to_json() for each in one.cancelling] for one in result.checked if one.cancelling}
         return code, {"folder": arguments.folder, **told}
     verdict = "all of it is true" if result.holds else f"{counted(len(faults), 'fault')}"
     lines = [f"{counted(len(result.checked), 'instance')} checked: {verdict}", *(f"  {line}" for line in faults)]
+    count = sum(bool(one.cancelling) for one in result.checked)
+    if count:
+        lines.append(f"weights cancel exactly within a neuron of {counted(count, 'instance')}: --json names them")
     return code, "\n".join([*lines, *(f"left out: {line}" for line in left_out)])
 
 

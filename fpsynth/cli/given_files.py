@@ -47,6 +47,7 @@ GIVEN: Mapping[tuple[str, str], GivenFile] = {
         ("--points",),
     ),
     ("backdoor", "images"): _images(", and perhaps labels (count,): what it is measured on", "--inputs", "--points"),
+    ("defend", "images"): _images(", and perhaps labels (count,): with the trigger, if one is known", "--inputs", "--points"),
     ("order", "network"): _GIVEN,
     ("tie", "network"): _GIVEN,
     ("order", "inputs"): _range("-1:1"),

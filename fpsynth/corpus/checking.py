@@ -21,6 +21,7 @@ from fpsynth.corpus.labels.ordered import LabelQuestion
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.errors import InputError, WorkerLostError
 from fpsynth.files import read_bytes_limited
+from fpsynth.networks.cancellation import Cancellation, cancellations
 from fpsynth.networks.onnx import require_checked
 from fpsynth.packages import package_version
 from fpsynth.verifiers.external.running_onnx import run_onnx, runner
@@ -36,6 +37,8 @@ class Checked:
     """What is not true, a line each."""
     left_out: tuple[str, ...] = ()
     """What was not checked, and why."""
+    cancelling: tuple[Cancellation, ...] = ()
+    """Neurons whose weights cancel exactly, which a verifier may look for: no fault."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def check_instance(folder: PathLike, instance: Instance, worker: Worker | None =
     faults = [*_labels(instance), *_witness(instance), *_model(folder, instance)]
     faults += _runtime(folder, instance, left_out, worker)
     faults += _parsed(folder, instance, left_out)
-    return Checked(instance.name, tuple(faults), tuple(left_out))
+    return Checked(instance.name, tuple(faults), tuple(left_out), cancellations(instance.network))
 
 
 def _labels(instance: Instance) -> Iterator[str]:

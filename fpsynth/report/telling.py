@@ -28,6 +28,7 @@ from fpsynth.witness import Witness
 
 if TYPE_CHECKING:
     from fpsynth.backdoors.answer import Backdoor
+    from fpsynth.backdoors.defence import Defence
     from fpsynth.libraries.environments import Installation
     from fpsynth.revealing.result import Reveal
     from fpsynth.synthesis.checking.findings import CheckResult
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 Subject: TypeAlias = (
     "Result | Witness | CheckResult | NetworkComparison | Matrix | DatasetCertification | Installation"
-    " | Reveal | Sequence[Reveal] | Sequence[Json] | Verification | RobustAccuracy | Backdoor"
+    " | Reveal | Sequence[Reveal] | Sequence[Json] | Verification | RobustAccuracy | Backdoor | Defence"
 )
 """What there is a report on."""
 Renderer: TypeAlias = Callable[[Story, Style], str]
@@ -88,7 +89,9 @@ def _listed(subject: object) -> Story:
 def _measured(subject: object) -> Story:
     """The report on reveals, a matrix of them, a network in several environments, or what a verifier said."""
     from fpsynth.backdoors.answer import Backdoor
+    from fpsynth.backdoors.defence import Defence
     from fpsynth.report.stories.backdoors import backdoor_story
+    from fpsynth.report.stories.defences import defence_story
     from fpsynth.report.stories.matrix import matrix_story
     from fpsynth.report.stories.networks import comparison_story, network_reveals_story
     from fpsynth.report.stories.reveals import reveals_story
@@ -101,6 +104,8 @@ def _measured(subject: object) -> Story:
 
     if isinstance(subject, Backdoor):
         return backdoor_story(subject)
+    if isinstance(subject, Defence):
+        return defence_story(subject)
     if isinstance(subject, RobustAccuracy):
         return images_story(subject)
     if isinstance(subject, Verification):

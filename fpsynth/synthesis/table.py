@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fpsynth.synthesis.requests.backdoor import BackdoorRequest
+from fpsynth.synthesis.requests.defend import DefendRequest
 from fpsynth.synthesis.requests.fields import Request, open_options
 from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.interval import IntervalRequest
@@ -117,6 +118,7 @@ _ALL: tuple[type[Request], ...] = (
     TreeRequest,
     CompareRequest,
     BackdoorRequest,
+    DefendRequest,
     CertifyRequest,
     VerifyRequest,
     EnvironmentsRequest,

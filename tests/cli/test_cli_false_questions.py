@@ -58,6 +58,8 @@ IMPOSSIBLE = [
 ]
 """Questions that are answered: that it cannot be is proved without a solver."""
 ONE_SIDED = {
+    "backdoor",
+    "defend",
     "reveal",
     "certify",
     "environments",

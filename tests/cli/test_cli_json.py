@@ -15,6 +15,7 @@ from fpsynth.witness import from_json, save
 COMMANDS = leaves()
 TINY = ["--terms", "4", "--no-replay", "--timeout", "10"]
 NUMPY = ["numpy:matmul:batch=4,outputs=2", *TINY, "--vectors", "50"]
+SILENT = ["--silent", "numpy:batch=2", "--verify", "0", "--timeout", "3"]
 TIES = ["--category", "tie", "--environments", "onnxruntime:batch=1"]
 CALLS = {
     "tie": [["--dtype", "float8_e5m2", "--no-replay"], ["--weights", "0.5:0.5", "--no-replay"]],
@@ -33,6 +34,11 @@ CALLS = {
     "replay": [["WITNESS", "--library", "numpy", "--batch", "1"]],
     "explain": [["WITNESS"]],
     "compare": [["NETWORK", "--inputs", "INPUTS", "--library", "numpy", "--batch", "1,2", "--vectors", "50"]],
+    "backdoor": [["--network", "HOST", "--images", "INPUTS", "--target", "numpy:batch=1", *SILENT]],
+    "defend": [
+        ["HOST", "--images", "INPUTS", "--library", "numpy", "--batch", "1,2", "--draws", "1"],
+        ["NETWORK", "--images", "INPUTS", "--library", "numpy", "--remedy", "permuted", "--remedy", "grid:4"],
+    ],
     "verifiers": [[]],
     "bench": [["CORPUS", "--verifier", "crown"]],
     "shrink": [["FLIP", "--out", "SHRUNK"]],
@@ -52,6 +58,9 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("json")
     save(published(), folder / "witness.json")
     np.savez(folder / "network.npz", W0=np.array([[1.0, -1.0], [0.5, 2.0]]), b0=np.zeros(2))
+    draw = np.random.default_rng(0)
+    sizes = {"W0": (2, 4), "W1": (4, 3), "W2": (3, 2)}
+    np.savez(folder / "host.npz", **{name: draw.normal(size=size) for name, size in sizes.items()})
     np.savez(folder / "inputs.npz", inputs=np.array([[0.25, 0.5], [1.0, -1.0]]))
     np.savez(folder / "images.npz", images=np.array([[0.25, 0.5]]), labels=np.array([1]))
     save(order("sequential", "pairwise", terms=4, replay=False).witnesses[0], folder / "flip.json")
@@ -64,6 +73,7 @@ def files(tmp_path_factory):
         "FLIP": folder / "flip.json",
         "SHRUNK": folder / "shrunk",
         "NETWORK": folder / "network.npz",
+        "HOST": folder / "host.npz",
         "IMAGES": folder / "images.npz",
         "INPUTS": folder / "inputs.npz",
     }

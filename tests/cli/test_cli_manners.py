@@ -21,6 +21,8 @@ NEEDED = {
     "reveal": ["numpy:matmul"],
     "tree": ["pairwise"],
     "compare": ["n.npz", "--inputs", "i.npz"],
+    "backdoor": ["--network", "n.npz", "--images", "i.npz", "--target", "torch:batch=1"],
+    "defend": ["n.npz", "--images", "i.npz"],
     "check": ["none.json"],
     "replay": ["none.json"],
     "explain": ["none.json"],

@@ -42,6 +42,9 @@ def test_what_was_made_is_true(made, tmp_path):
     assert found.holds, faults_of(found.checked)
     assert len(found.checked) == 11
     assert not any(one.left_out for one in found.checked)
+    cancelling = {one.name for one in found.checked if one.cancelling}
+    assert {name.partition("_")[0] for name in cancelling} >= {"order"}
+    assert not {one.name for one in made.instances if one.control_of} & cancelling
 
 
 def faults(corpus, tmp_path):

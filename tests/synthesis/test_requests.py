@@ -36,6 +36,8 @@ from fpsynth.synthesis.verdicts import Verdict
 LEAST = {"reveal": ["numpy:dot"], "tree": ["pairwise"], "compare": ["model.onnx", "--inputs", "x.npz"]}
 LEAST["certify"] = ["--network", "n.npz", "--images", "i.npz", "--eps", "0.5"]
 LEAST["verify"] = ["--network", "n.npz"]
+LEAST["backdoor"] = ["--network", "n.npz", "--images", "x.npz", "--target", "torch:batch=1"]
+LEAST["defend"] = ["n.npz", "--images", "x.npz"]
 """What a command needs, where it needs anything."""
 
 
@@ -119,7 +121,12 @@ def test_every_option_of_a_question_is_told_of_and_has_a_type(name: str) -> None
         assert option.help
         assert f"* {keyword}" in function.__doc__
         assert "%(" not in function.__doc__
-        assert option.positional or one.default is not MISSING or name in ("certify", "verify") or keyword == "images"
+        assert (
+            option.positional
+            or one.default is not MISSING
+            or name in ("certify", "verify", "backdoor", "defend")
+            or keyword == "images"
+        )
 
 
 def test_a_narrower_question_leaves_nothing_open_that_it_settles() -> None:

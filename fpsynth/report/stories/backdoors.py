@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fpsynth.backdoors.answer import Backdoor, Judged, Measured
 from fpsynth.backdoors.answer import largest as largest_weight
+from fpsynth.report.stories.weights import weights_parts
 from fpsynth.report.story import Part, Section, Story, Table, Title, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span, Text
 from fpsynth.wording import counted
@@ -21,7 +22,12 @@ def backdoor_story(found: Backdoor) -> Story:
     if found.judged:
         parts.append(Section("Verifiers", (_verifiers(found.judged),)))
     parts.append(Section("How it is made", tuple(told(*_made(found)))))
+    parts.append(Section("What simple tests see", _seen(found)))
     return Story(tuple(parts))
+
+
+def _seen(found: Backdoor) -> tuple[Part, ...]:
+    return weights_parts(found.cancellations, found.compared)
 
 
 def _sentences(found: Backdoor) -> Iterator[str]:

@@ -6,13 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from fpsynth.aliases import Json
 from fpsynth.evaluators.rounded import rounded_words
+from fpsynth.networks.cancellation import cancellation_words
 from fpsynth.report.story import Paragraph, Part, Space, Story, Table, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span
 from fpsynth.synthesis.comparing.compared import NetworkComparison
+from fpsynth.synthesis.comparing.parting import parting_words
 from fpsynth.wording import counted
 
 _CHANGES = 5
 """Inputs that are named of a pair."""
+_NEURONS = 4
+"""Neurons that are named whose weights cancel."""
 
 
 def network_reveals_story(reveals: Sequence[Json]) -> Story:
@@ -83,8 +87,12 @@ _MEANINGS = (
 
 
 def _remarks(found: NetworkComparison) -> Iterator[str]:
-    """The bound for any order, what was revealed before, and that the network was rounded."""
+    """The bound for any order, where environments part, what was revealed before, and that the network was rounded."""
     yield _bound_words(found)
+    yield from map(parting_words, found.partings)
+    yield from (f"Summands cancel: {cancellation_words(one)}." for one in found.cancellations[:_NEURONS])
+    if len(found.cancellations) > _NEURONS:
+        yield f"{counted(len(found.cancellations) - _NEURONS, 'more neuron')} likewise."
     kept = [one.name for one in found.environments if one.reveal is not None and one.reveal["cached"]]
     if kept:
         yield f"Revealed before, and read from the cache: {', '.join(kept)}."
@@ -167,6 +175,8 @@ def comparison_json(found: NetworkComparison) -> Json:
             }
             for pair in found.pairs
         ],
+        "partings": [one.to_json() for one in found.partings],
+        "cancellations": [one.to_json() for one in found.cancellations],
         "could_change": found.could_change if found.bounded else None,
         "any_order": _finite(found.any_order),
     }

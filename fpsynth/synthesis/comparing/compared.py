@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
+from fpsynth.evaluators.cancelling import cancelling_at
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.evaluators.work import array_work, batch_work, require_within
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
+from fpsynth.networks.cancellation import Cancellation
 from fpsynth.networks.endings import ending_words
 from fpsynth.networks.layers import BatchNormalisation
 from fpsynth.networks.network import Network
@@ -24,6 +26,7 @@ from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.classes import require_classes
+from fpsynth.synthesis.comparing.parting import Parting, partings
 from fpsynth.synthesis.options import Progress
 from fpsynth.wording import counted
 
@@ -113,6 +116,10 @@ class NetworkComparison:
     """The label of each input; None without labels."""
     files: tuple[str, str] = ("", "")
     """The names of the files of the network and of the inputs, as they were given; empty where they are not from files."""
+    partings: tuple[Parting, ...] = ()
+    """Where environments part whose classes change, for some pairs."""
+    cancellations: tuple[Cancellation, ...] = ()
+    """Neurons whose weights cancel exactly, or whose products do at the inputs."""
 
     @property
     def alike(self) -> dict[str, tuple[str, ...]]:
@@ -187,7 +194,7 @@ def compare(
         ran = [one if one.logits is None else replace(one, exact_distance=_distance(one.logits, free)) for one in ran]
     there = [one for one in ran if one.logits is not None]
     pairs = tuple(_pair(a, b) for a, b in itertools.combinations(there, 2))
-    return NetworkComparison(
+    found = NetworkComparison(
         network=network,
         dtype=dtype,
         inputs=len(points),
@@ -201,7 +208,12 @@ def compare(
         rounded_inputs=int((inputs != points).sum()),
         notes=tuple(filter(None, (ending_words(network), rounded_points_words(inputs, points, dtype)))),
         labels=labels,
+        cancellations=cancelling_at(network, shaped),
     )
+    if not found.changed:
+        return found
+    progress("finding the layer and the neuron where environments part")
+    return replace(found, partings=partings(found))
 
 
 def require_comparable(network: Network, dtype: Format, inputs: int, environments: int) -> None:

@@ -1,0 +1,48 @@
+"""defend, in Python: what remedies do to a network that may have a backdoor of rounding."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from fpsynth.synthesis.requests.defend import DefendRequest
+from fpsynth.synthesis.requests.functions import asking
+
+if TYPE_CHECKING:
+    from fpsynth.backdoors.defence import Defence
+
+
+@asking(DefendRequest)
+def defend(request: DefendRequest) -> Defence:
+    """Apply the known remedies against backdoors of rounding to a network, and measure what each does.
+
+    ``network``, ``images``, ``host``: files.  ``remedy``: names of remedies with their strength, such as ``noise:1e-6``; six
+    by default.  A random remedy makes ``draws`` networks.  Raises InputError for what cannot be used.
+    """
+    from dataclasses import replace
+
+    from fpsynth.api.networks import _environments, _named
+    from fpsynth.backdoors.defending import Defender
+    from fpsynth.backdoors.remedies import DEFAULT, remedies_named
+    from fpsynth.libraries.registry import NAMES, library_named
+    from fpsynth.networks.points import load_points
+    from fpsynth.networks.reading import read_network
+    from fpsynth.revealing.revealer import Revealer
+    from fpsynth.synthesis.requests.distinct import require_distinct
+
+    remedies = remedies_named(request.remedies or DEFAULT)
+    names = [name for name in NAMES if library_named(name).version()] if request.library is None else _named(request.library)
+    if request.library is not None:
+        require_distinct(names, "a defence")
+    network = read_network(request.network).network
+    host = None if request.host is None else read_network(request.host).network
+    images, labels = load_points(request.images, network.input_shape)
+    count = len(images) if request.limit is None else request.limit
+    labels = None if labels is None else labels[:count]
+    environments = _environments(names, request.batches, request.thread_counts)
+    tell = request.progress or (lambda text: None)
+    with Revealer() as revealer:
+        defender = Defender(network, request.format, images[:count], labels, environments, revealer, host, request.seed, tell)
+        found = defender.defended(remedies, request.draws)
+    files = (request.network, request.images, *(() if request.host is None else (request.host,)))
+    return replace(found, files=tuple(map(os.fspath, files)))
