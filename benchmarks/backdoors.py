@@ -28,7 +28,7 @@ from benchmarks.given_networks import DATA, NETWORKS, images
 from fpsynth.backdoors.answer import Backdoor
 from fpsynth.backdoors.judging import judged
 from fpsynth.backdoors.search import Goal, backdoor
-from fpsynth.backdoors.workshop import HOST, Settings, Workshop
+from fpsynth.backdoors.workshop import HOST, MakerSettings, Workshop
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment
@@ -41,15 +41,15 @@ _SETS = 4
 Place = tuple[Environment, int]
 """An environment, and a row of its batches."""
 
-KINDS: dict[str, tuple[Settings, str]] = {
-    "constants, shift": (Settings(), "shift"),
-    "small weights": (Settings(limit=HOST), "any"),
-    "small weights, copies": (Settings(limit=HOST, copies=True), "any"),
-    "pixel pattern": (Settings(trigger="pixel"), "shift"),
-    "pixel pattern, small weights": (Settings(trigger="pixel", limit=HOST), "any"),
-    "box": (Settings(trigger="box"), "shift"),
-    "natural feature": (Settings(trigger="natural"), "shift"),
-    "natural feature, small weights, copies": (Settings(trigger="natural", limit=HOST, copies=True), "any"),
+KINDS: dict[str, tuple[MakerSettings, str]] = {
+    "constants, shift": (MakerSettings(), "shift"),
+    "small weights": (MakerSettings(limit=HOST), "any"),
+    "small weights, copies": (MakerSettings(limit=HOST, copies=True), "any"),
+    "pixel pattern": (MakerSettings(trigger="pixel"), "shift"),
+    "pixel pattern, small weights": (MakerSettings(trigger="pixel", limit=HOST), "any"),
+    "box": (MakerSettings(trigger="box"), "shift"),
+    "natural feature": (MakerSettings(trigger="natural"), "shift"),
+    "natural feature, small weights, copies": (MakerSettings(trigger="natural", limit=HOST, copies=True), "any"),
 }
 """How backdoors are made, and what they do, by what is told of them."""
 
@@ -76,7 +76,7 @@ def main() -> None:
         sys.exit(f"{error}")
     about = conditions(("numpy", "torch", "tensorflow", "onnxruntime", "jax"))
     with Revealer() as revealer:
-        shop = Workshop(host, points, labels, FLOAT32, revealer, Settings(seed=said.seed), progress)
+        shop = Workshop(host, points, labels, FLOAT32, revealer, MakerSettings(seed=said.seed), progress)
         listed = environments(said.batch, said.threads)
         classes = classes_of(shop, listed)
         kept = Kept(said.work)

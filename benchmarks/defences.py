@@ -33,7 +33,7 @@ from fpsynth.backdoors.heuristics import compared
 from fpsynth.backdoors.remedies import DEFAULT, remedies_named
 from fpsynth.backdoors.search import Goal, backdoor
 from fpsynth.backdoors.triggers import Trigger
-from fpsynth.backdoors.workshop import HOST, Settings, Workshop
+from fpsynth.backdoors.workshop import HOST, MakerSettings, Workshop
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float64 import float64_outputs
 from fpsynth.formats import FLOAT32
@@ -43,16 +43,16 @@ from fpsynth.networks.cancellation import cancellations
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.revealing.revealer import Revealer
 
-OURS: Mapping[str, tuple[Settings, str]] = {
-    "always": (Settings(), "shift"),
-    "always host": (Settings(limit=HOST), "any"),
-    "always big": (Settings(limit=2.0**32), "any"),
-    "pixel": (Settings("pixel"), "shift"),
-    "pixel big": (Settings("pixel", limit=2.0**32), "any"),
-    "pixel host": (Settings("pixel", limit=HOST), "any"),
-    "natural": (Settings("natural"), "shift"),
-    "copies": (Settings(copies=True), "shift"),
-    "copies host": (Settings(limit=HOST, copies=True), "any"),
+OURS: Mapping[str, tuple[MakerSettings, str]] = {
+    "always": (MakerSettings(), "shift"),
+    "always host": (MakerSettings(limit=HOST), "any"),
+    "always big": (MakerSettings(limit=2.0**32), "any"),
+    "pixel": (MakerSettings("pixel"), "shift"),
+    "pixel big": (MakerSettings("pixel", limit=2.0**32), "any"),
+    "pixel host": (MakerSettings("pixel", limit=HOST), "any"),
+    "natural": (MakerSettings("natural"), "shift"),
+    "copies": (MakerSettings(copies=True), "shift"),
+    "copies host": (MakerSettings(limit=HOST, copies=True), "any"),
 }
 """Settings and behaviour of each kind; weights that are limited lead to one class."""
 PUBLISHED = ("Precision-same", "Precision-wider", "Order1", "Order2", "Order3", "ICLR2021")

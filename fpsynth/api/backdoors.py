@@ -30,7 +30,7 @@ def backdoor(request: BackdoorRequest) -> Backdoor:
     """
     from fpsynth.backdoors.search import Goal
     from fpsynth.backdoors.search import backdoor as made
-    from fpsynth.backdoors.workshop import Settings
+    from fpsynth.backdoors.workshop import MakerSettings
     from fpsynth.backdoors.workshop import Workshop as Shop
     from fpsynth.libraries.naming import parse_network_environment
     from fpsynth.networks.points import load_points
@@ -43,7 +43,7 @@ def backdoor(request: BackdoorRequest) -> Backdoor:
     if request.limit is not None:
         images, labels = images[: request.limit], None if labels is None else labels[: request.limit]
     silent, strict = _silent(request, target)
-    settings = Settings(
+    settings = MakerSettings(
         request.trigger,
         request.max_weight if request.weight_limit is None else request.weight_limit,
         request.copies,

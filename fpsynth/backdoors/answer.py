@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fpsynth.aliases import Json
 from fpsynth.backdoors.embedding import Detectors
 from fpsynth.backdoors.heuristics import Compared, compared
-from fpsynth.backdoors.widening import Form
+from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.formats import Format
 from fpsynth.networks.cancellation import Cancellation, cancellations
 from fpsynth.networks.network import Network
@@ -61,7 +61,7 @@ def _part(count: int | None, of: int) -> float | None:
 
 
 @dataclass(frozen=True)
-class Judged:
+class VerifierCounts:
     """What a verifier says of boxes around images, of the host and of the backdoored network."""
 
     name: str
@@ -111,10 +111,10 @@ class Backdoor:
     host: Network
     host_file: str
     network: Network | None = None
-    form: Form | None = None
+    form: WidenedForm | None = None
     detectors: Detectors | None = None
     environments: tuple[Measured, ...] = ()
-    judged: tuple[Judged, ...] = ()
+    judged: tuple[VerifierCounts, ...] = ()
     probes: int = 0
     """Rows that were tried in the target."""
     seconds: float = 0.0

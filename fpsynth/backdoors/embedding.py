@@ -9,8 +9,8 @@ import numpy as np
 
 from fpsynth.aliases import Floats
 from fpsynth.backdoors.rows import Sizes, quadruple
-from fpsynth.backdoors.switching import Behaviour, Signals, Stack, Strength, switch
-from fpsynth.backdoors.widening import Form
+from fpsynth.backdoors.switching import Behaviour, Signals, Stack, SwitchStrength, switch
+from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.networks.layers import Dense, ReLU
 from fpsynth.networks.network import Network, Node
 
@@ -33,7 +33,7 @@ def rows_needed(form_rows: int, detectors: int, triggered: bool, last: bool) -> 
     return form_rows * (1 + last) + detectors + triggered
 
 
-def embedded(form: Form, detectors: Detectors, behaviour: Behaviour, strength: Strength) -> Network:
+def embedded(form: WidenedForm, detectors: Detectors, behaviour: Behaviour, strength: SwitchStrength) -> Network:
     """The backdoored network.  Raises InputError as ``switch``."""
     site = form.site
     stack, names = _tail(form, detectors, behaviour, strength), list(site.tail)
@@ -50,7 +50,7 @@ def embedded(form: Form, detectors: Detectors, behaviour: Behaviour, strength: S
     return Network(tuple(nodes), site.host.input_shape, site.host.output)
 
 
-def _tail(form: Form, detectors: Detectors, behaviour: Behaviour, strength: Strength) -> Stack:
+def _tail(form: WidenedForm, detectors: Detectors, behaviour: Behaviour, strength: SwitchStrength) -> Stack:
     """The dense layers from the detectors' to the logits."""
     site, last = form.site, len(form.site.tail) == 1
     weight, bias, hosts, inhibitor = _detector_layer(form, detectors, negated=last)
@@ -82,7 +82,7 @@ def _tail(form: Form, detectors: Detectors, behaviour: Behaviour, strength: Stre
     return [*stack, *switch(final, numbers, signals, behaviour, strength)]
 
 
-def _detector_layer(form: Form, detectors: Detectors, negated: bool) -> tuple[Floats, Floats, list[int], int | None]:
+def _detector_layer(form: WidenedForm, detectors: Detectors, negated: bool) -> tuple[Floats, Floats, list[int], int | None]:
     """Weight and bias; where the host's rows stand, and the row that is 0 where the trigger is there."""
     own, layer = form.host_rows(), form.site.dense(0)
     numbers = _bias(layer)

@@ -39,7 +39,7 @@ class LayerLook:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedLayer:
     """A layer of the host beside that of the network with the same name."""
 
     host: LayerLook | None
@@ -103,14 +103,14 @@ def ks_distance(a: Floats, b: Floats) -> float:
     return float(np.abs(parts[0] - parts[1]).max())
 
 
-def compared(host: Network, network: Network) -> tuple[Compared, ...]:
+def compared(host: Network, network: Network) -> tuple[ComparedLayer, ...]:
     """Layer by layer, those of the network in order; layers are one where their names are."""
     before = looks(host)
     result = []
     for name, own in looks(network).items():
         there = name in before
         distances = _distances(host, network, name) if there else (None, None)
-        result.append(Compared(before.get(name), own, *distances))
+        result.append(ComparedLayer(before.get(name), own, *distances))
     return tuple(result)
 
 

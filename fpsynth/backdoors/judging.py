@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from fpsynth.aliases import Floats, Progress
-from fpsynth.backdoors.answer import Judged
+from fpsynth.backdoors.answer import VerifierCounts
 from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
@@ -51,7 +51,7 @@ def judged(
     dtype: Format,
     progress: Progress,
     triggered: bool,
-) -> tuple[Judged, ...]:
+) -> tuple[VerifierCounts, ...]:
     """The verdicts on both networks, verifier by verifier; the class that is to be kept is the host's.
 
     ``triggered``: whether the images have the trigger, as is said of them.
@@ -62,5 +62,5 @@ def judged(
     for name, arithmetic in ASKED:
         progress(f"{name} in {arithmetic}: boxes around {len(images)} images")
         counts = [verified(name, arithmetic, one, images, eps, dtype, classes) for one in (host, network)]
-        found.append(Judged(name, arithmetic, len(images), counts[0], counts[1], triggered))
+        found.append(VerifierCounts(name, arithmetic, len(images), counts[0], counts[1], triggered))
     return tuple(found)

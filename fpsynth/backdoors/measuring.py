@@ -22,7 +22,7 @@ _CLOSE = 1e-4
 
 
 @dataclass(frozen=True)
-class Place:
+class RunPlace:
     """An environment, and what it is to the backdoor."""
 
     where: Environment
@@ -37,7 +37,7 @@ class Place:
 
 
 @dataclass
-class Bench:
+class HostRuns:
     """The images on which networks are measured; logits of the host are kept."""
 
     host: Network
@@ -64,7 +64,7 @@ class Bench:
             self._host[key] = self.logits(self.host, where, (self.painted if painted else self.images)[:count])
         return self._host[key]
 
-    def measured(self, network: Network, place: Place, behaviour: Behaviour, count: int) -> Measured:
+    def measured(self, network: Network, place: RunPlace, behaviour: Behaviour, count: int) -> Measured:
         """What the first ``count`` images give in an environment."""
         own = self.logits(network, place.where, self.images[:count])
         host = self.of_host(place.where, count)
@@ -75,7 +75,7 @@ class Bench:
         return _counts(place, behaviour, self._labels(count), (own, host, clean, counted), with_trigger)
 
     def _triggered(
-        self, network: Network, place: Place, count: int, own: Floats, host: Floats
+        self, network: Network, place: RunPlace, count: int, own: Floats, host: Floats
     ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Logits of both with the trigger, and which images count."""
         counted = _rows(place, count)
@@ -88,7 +88,7 @@ class Bench:
         return None if self.labels is None else self.labels[:count]
 
 
-def _rows(place: Place, count: int) -> NDArray[np.bool_]:
+def _rows(place: RunPlace, count: int) -> NDArray[np.bool_]:
     """Which images lie in the rows that count."""
     if place.row is None:
         return np.ones(count, bool)
@@ -96,7 +96,7 @@ def _rows(place: Place, count: int) -> NDArray[np.bool_]:
 
 
 def _counts(
-    place: Place,
+    place: RunPlace,
     behaviour: Behaviour,
     labels: NDArray[np.int64] | None,
     clean: tuple[Floats, Floats, NDArray[np.bool_], NDArray[np.bool_]],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats
 from fpsynth.backdoors.rows import Sizes, drawn, quadruple
-from fpsynth.backdoors.widening import Form
+from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
 from fpsynth.revealing.revealer import Revealer
@@ -18,7 +18,7 @@ from fpsynth.workers.deadlines import require_time
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ProbedRow:
     """A row that was tried: where its weights stand, and which row of the detector layer it was."""
 
     features: tuple[int, int, int, int]
@@ -33,7 +33,7 @@ class ProbeTable:
     Other weights of a layer play no part in a sum, but its shape and the place of the row do: a set fills all rows.
     """
 
-    form: Form
+    form: WidenedForm
     sizes: Sizes
     features: NDArray[np.intp]
     """Inputs of the detector layer that may be used, (channels, positions)."""
@@ -68,14 +68,14 @@ class ProbeTable:
     def _batch(self, size: int) -> Floats:
         return self.images[np.arange(size) % len(self.images)]
 
-    def candidate(self, number: int, column: int) -> Candidate:
+    def candidate(self, number: int, column: int) -> ProbedRow:
         """One row of a set."""
         a, b, c, d = (int(feature) for feature in self.candidates(number)[column])
-        return Candidate((a, b, c, d), column, number)
+        return ProbedRow((a, b, c, d), column, number)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedFiring:
     """What detectors are to do: above 0 in one environment, at most 0 in the others."""
 
     target: Environment
@@ -91,8 +91,8 @@ class Chooser:
     """Chooses detectors among the sets of a table that were looked at so far."""
 
     table: ProbeTable
-    wanted: Wanted
-    firing: list[Candidate] = field(default_factory=list)
+    wanted: WantedFiring
+    firing: list[ProbedRow] = field(default_factory=list)
     """Rows that are above 0 in the target."""
     quiet: list[NDArray[np.bool_]] = field(default_factory=list)
     """Of each in which other places, of environments and rows, it is at most 0."""
@@ -122,7 +122,7 @@ class Chooser:
         loud = [not any(places) for places in zip(*self.quiet, strict=True)]
         return tuple(place for place, always in zip(self.owners, loud, strict=bool(loud)) if always)
 
-    def chosen(self, count: int, avoid: Sequence[Candidate] = ()) -> tuple[Candidate, ...]:
+    def chosen(self, count: int, avoid: Sequence[ProbedRow] = ()) -> tuple[ProbedRow, ...]:
         """Detectors, at most ``count`` in rows of their own and none of ``avoid``, that are all above 0 in the target while
         in each other place one at least is at most 0: one alone, or as few as a greedy search finds; none where it finds none.
         """
@@ -134,7 +134,7 @@ class Chooser:
         return _together(firing, quiet, count) if firing and count > 1 else ()
 
 
-def _together(firing: Sequence[Candidate], quiet: Sequence[NDArray[np.bool_]], count: int) -> tuple[Candidate, ...]:
+def _together(firing: Sequence[ProbedRow], quiet: Sequence[NDArray[np.bool_]], count: int) -> tuple[ProbedRow, ...]:
     """Greedy: the one that is quiet in most places that are still to be quiet, again and again; from the best starts."""
     places = np.stack(quiet)
     columns = np.array([one.column for one in firing])

@@ -14,7 +14,7 @@ import numpy as np
 from fpsynth.aliases import Floats
 from fpsynth.backdoors.sites import Site, site_in
 from fpsynth.backdoors.triggers import Trigger, Unit
-from fpsynth.backdoors.widening import Form
+from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.evaluators.rounded import rounded_network
 from fpsynth.formats import FLOAT32, Format
@@ -45,7 +45,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedBackdoor:
     """A published backdoor in a host."""
 
     name: str
@@ -53,7 +53,7 @@ class Published:
     """The detector's, whose precision its large summands are of."""
     network: Network
     """Its numbers are of ``format``."""
-    form: Form
+    form: WidenedForm
     """The widened host up to the detector layer."""
     column: int
     """The detector's row of that layer."""
@@ -78,7 +78,7 @@ class Published:
         return self.detector is None or self.detector.fires(self.detector.real_value)
 
 
-def published(name: str, host: Network, fmt: Format = FLOAT32, *, bias: bool = True) -> Published:
+def published(name: str, host: Network, fmt: Format = FLOAT32, *, bias: bool = True) -> PublishedBackdoor:
     """A backdoor of NAMES in a host that ends with two dense layers behind a convolution or another dense layer.
 
     ``fmt``: the format that the detector is made for.  ``bias``: whether its last summand is the neuron's bias, as published;
@@ -99,7 +99,7 @@ def published(name: str, host: Network, fmt: Format = FLOAT32, *, bias: bool = T
     row = np.zeros(form.inputs)
     row[form.features(form.places).reshape(-1)[: len(weights)]] = weights
     network = _embedded(form, row, found.summands[-1] if bias else 0.0, gate)
-    return Published(name, fmt, rounded_network(network, fmt)[0], form, form.rows - 1, found, gate)
+    return PublishedBackdoor(name, fmt, rounded_network(network, fmt)[0], form, form.rows - 1, found, gate)
 
 
 def _site(host: Network) -> Site:
@@ -110,12 +110,12 @@ def _site(host: Network) -> Site:
     return site_in(host, tail[-2])
 
 
-def _form(site: Site, channels: int, trigger: Trigger) -> Form:
+def _form(site: Site, channels: int, trigger: Trigger) -> WidenedForm:
     places = tuple(range(site.channels, site.channels + channels))
-    return Form(site, places, site.dense(0).outputs + 1, trigger)
+    return WidenedForm(site, places, site.dense(0).outputs + 1, trigger)
 
 
-def _triggered(site: Site, fmt: Format) -> Published:
+def _triggered(site: Site, fmt: Format) -> PublishedBackdoor:
     """a = 1 where the pixel is bright and 0 elsewhere, and 1e17 a - 1e17 + 1e-3 behind it."""
     if site.host.sums[0] == site.carrier:
         raise InputError("the ICLR 2021 backdoor needs two layers before the dense ones: one reads the pixel, one inverts that")
@@ -128,7 +128,7 @@ def _triggered(site: Site, fmt: Format) -> Published:
     network = _embedded(form, row, SWALLOWED, gate)
     nodes = tuple(replace(n, layer=_inverting(n.layer)) if n.name == site.carrier else n for n in network.nodes)
     network = Network(nodes, network.input_shape, network.output)
-    return Published("ICLR2021", fmt, rounded_network(network, fmt)[0], form, form.rows - 1, None, gate)
+    return PublishedBackdoor("ICLR2021", fmt, rounded_network(network, fmt)[0], form, form.rows - 1, None, gate)
 
 
 def _inverting(layer: object) -> Convolution | Dense:
@@ -141,7 +141,7 @@ def _inverting(layer: object) -> Convolution | Dense:
     return Dense(weight, bias) if isinstance(layer, Dense) else replace(layer, weight=weight, bias=bias)
 
 
-def _embedded(form: Form, row: Floats, bias: float, gate: Gate) -> Network:
+def _embedded(form: WidenedForm, row: Floats, bias: float, gate: Gate) -> Network:
     """The host with the detector as the last row of its detector layer, and the switch behind."""
     site = form.site
     first, last = site.dense(0), site.dense(1)

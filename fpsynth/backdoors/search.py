@@ -11,11 +11,11 @@ import numpy as np
 
 from fpsynth.backdoors.answer import Backdoor, Measured
 from fpsynth.backdoors.embedding import Detectors, embedded
-from fpsynth.backdoors.measuring import Place, objection
-from fpsynth.backdoors.probing import Candidate, Chooser, Wanted
+from fpsynth.backdoors.measuring import RunPlace, objection
+from fpsynth.backdoors.probing import Chooser, ProbedRow, WantedFiring
 from fpsynth.backdoors.steady import Steady
-from fpsynth.backdoors.switching import Behaviour, Strength, behaviour_named
-from fpsynth.backdoors.widening import Form
+from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
+from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.backdoors.workshop import Workshop
 from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import Environment
@@ -80,15 +80,15 @@ class _Search:
     def silent(self) -> tuple[Environment, ...]:
         return tuple(one for one in self.goal.silent if one not in self.alike)
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> WantedFiring:
         other = () if self.goal.row is None else (r for r in range(self.goal.target.batch) if r != self.goal.row)
-        return Wanted(self.goal.target, self.silent(), self.goal.row, tuple(r for r in other if r not in self.rows_alike))
+        return WantedFiring(self.goal.target, self.silent(), self.goal.row, tuple(r for r in other if r not in self.rows_alike))
 
-    def places(self) -> list[Place]:
-        target, rows = Place(self.goal.target, "target", self.goal.row), self.wanted().other_rows
-        others = [Place(one, "alike" if one in self.alike else "silent") for one in self.goal.silent]
+    def places(self) -> list[RunPlace]:
+        target, rows = RunPlace(self.goal.target, "target", self.goal.row), self.wanted().other_rows
+        others = [RunPlace(one, "alike" if one in self.alike else "silent") for one in self.goal.silent]
         own = [(row, "silent") for row in rows] + [(row, "alike") for row in self.rows_alike]
-        return [target, *(Place(self.goal.target, role, row) for row, role in sorted(own)), *others]
+        return [target, *(RunPlace(self.goal.target, role, row) for row, role in sorted(own)), *others]
 
 
 def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
@@ -136,7 +136,7 @@ def _require_goal(goal: Goal) -> None:
         raise InputError("there is no silent environment: name one, or more libraries and batch sizes")
 
 
-def _found(search: _Search, behaviour: Behaviour) -> tuple[Form, Detectors, Network] | None:
+def _found(search: _Search, behaviour: Behaviour) -> tuple[WidenedForm, Detectors, Network] | None:
     """Form by form; None where environments cannot be told apart, or what was made is none too often."""
     shop, goal = search.workshop, search.goal
     steady = shop.steady(goal.target)
@@ -149,12 +149,12 @@ def _found(search: _Search, behaviour: Behaviour) -> tuple[Form, Detectors, Netw
 
 
 def _in_form(
-    search: _Search, behaviour: Behaviour, form: Form, steady: Steady | None, count: int, sets: int
-) -> tuple[Form, Detectors, Network] | None:
+    search: _Search, behaviour: Behaviour, form: WidenedForm, steady: Steady | None, count: int, sets: int
+) -> tuple[WidenedForm, Detectors, Network] | None:
     """Set by set of rows."""
     shop = search.workshop
     chooser = Chooser(shop.table(form, steady), search.wanted())
-    avoid: list[Candidate] = []
+    avoid: list[ProbedRow] = []
     for number in range(sets):
         require_time()
         shop.progress(f"probing {form.inputs} terms, {count} of {MOST_DETECTORS} detectors: set {number + 1} of {sets}")
@@ -178,7 +178,7 @@ def _in_form(
     return None
 
 
-def _forms(shop: Workshop, steady: Steady | None) -> Iterator[tuple[Form, int, int]]:
+def _forms(shop: Workshop, steady: Steady | None) -> Iterator[tuple[WidenedForm, int, int]]:
     """Forms with the number of detectors in them, and of sets to try: one detector first, then more, then at other places."""
     limited = shop.limit is not None or steady is not None
     counts = [1] if limited else list(range(1, MOST_DETECTORS + 1))
@@ -216,7 +216,7 @@ def _told_apart(search: _Search, chooser: Chooser) -> bool:
 
 
 def _made(
-    search: _Search, form: Form, steady: Steady | None, chosen: tuple[Candidate, ...], behaviour: Behaviour
+    search: _Search, form: WidenedForm, steady: Steady | None, chosen: tuple[ProbedRow, ...], behaviour: Behaviour
 ) -> tuple[Network | None, Detectors]:
     shop = search.workshop
     sizes = shop.sizes(steady)
@@ -224,7 +224,7 @@ def _made(
     detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
     logit = float(np.abs(shop.bench.of_host(search.goal.target, len(shop.images))).max())
     limit = None if shop.limit is None else sizes.large
-    network = embedded(form, detectors, behaviour, Strength(max(logit, 1e-30), limit))
+    network = embedded(form, detectors, behaviour, SwitchStrength(max(logit, 1e-30), limit))
     if shop.limit is not None:
         from fpsynth.backdoors.answer import largest
 

@@ -65,7 +65,7 @@ class Signals:
 
 
 @dataclass(frozen=True)
-class Strength:
+class SwitchStrength:
     """How large the numbers of a switch are."""
 
     logit: float
@@ -78,7 +78,7 @@ Stack = list[tuple[Floats, Floats]]
 """Dense layers, (weight, bias), with a ReLU between one and the next."""
 
 
-def switch(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour, strength: Strength) -> Stack:
+def switch(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour, strength: SwitchStrength) -> Stack:
     """The layers from what detectors' layer has given to logits.
 
     ``logits`` (outputs, ``signals.width``): the host's last layer, read from there.  Raises InputError where the limit does not
@@ -107,7 +107,7 @@ def switch(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour,
     return [both, *_shift_by_two(outputs, _wins(strength))]
 
 
-def _wins(strength: Strength) -> float:
+def _wins(strength: SwitchStrength) -> float:
     """A power of two that is larger than any difference of logits: added to one it makes that the largest."""
     return float(2.0 ** np.ceil(np.log2(4 * strength.logit)))
 
@@ -139,7 +139,7 @@ def _joined(outputs: int) -> tuple[Floats, Floats]:
     return np.concatenate([half, half], axis=1), np.zeros(outputs)
 
 
-def _amplified(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour, strength: Strength) -> Stack:
+def _amplified(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour, strength: SwitchStrength) -> Stack:
     """The same with small weights: what a detector gives is multiplied layer by layer, and added to one logit."""
     limit, outputs = strength.limit, len(logits)
     assert limit is not None

@@ -28,7 +28,7 @@ class Read:
 
 
 @dataclass(frozen=True)
-class Form:
+class WidenedForm:
     """What a host is widened to: with it the shapes of all layers up to the detectors are settled, and so their orders."""
 
     site: Site
@@ -148,7 +148,7 @@ def _with_units(site: Site, trigger: Trigger, unit: float) -> tuple[tuple[Node, 
 
 
 def _widened_carrier(
-    form: Form, layer: Layer, nodes: tuple[Node, ...], reads: tuple[Read, ...]
+    form: WidenedForm, layer: Layer, nodes: tuple[Node, ...], reads: tuple[Read, ...]
 ) -> tuple[Layer, tuple[Read, ...]]:
     assert isinstance(layer, Convolution | Dense)
     shape = form.site.host.shapes[form.site.host[form.site.carrier].inputs[0]]

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from fpsynth.aliases import Floats, Progress
 from fpsynth.backdoors.answer import largest
 from fpsynth.backdoors.embedding import rows_needed
-from fpsynth.backdoors.measuring import Bench
+from fpsynth.backdoors.measuring import HostRuns
 from fpsynth.backdoors.probing import ProbeTable
 from fpsynth.backdoors.rows import Sizes, sizes_within
 from fpsynth.backdoors.sites import Site, site_in
 from fpsynth.backdoors.steady import Steady, steady_channel
 from fpsynth.backdoors.triggers import Trigger, trigger_named
-from fpsynth.backdoors.widening import Form
+from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.backdoors.windows import usual_places
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_network, rounded_points
@@ -40,7 +40,7 @@ _STEADY_IMAGES = 1000
 
 
 @dataclass(frozen=True)
-class Settings:
+class MakerSettings:
     """How backdoors of a host are made."""
 
     trigger: str = "always"
@@ -66,7 +66,7 @@ class Workshop:
     labels: NDArray[np.int64] | None
     dtype: Format
     revealer: Revealer
-    settings: Settings = Settings()
+    settings: MakerSettings = MakerSettings()
     progress: Progress = lambda text: None
     _tables: dict[tuple[object, ...], ProbeTable] = field(default_factory=dict)
     _steady: Steady | None = None
@@ -95,9 +95,9 @@ class Workshop:
         return trigger_named(self.settings.trigger, self.host.input_shape, self.images, self.dtype, usual_places(self.host))
 
     @cached_property
-    def bench(self) -> Bench:
+    def bench(self) -> HostRuns:
         """Runs networks on the images."""
-        return Bench(self.host, self.dtype, self.images, self.labels, self.trigger, self.revealer, self.progress)
+        return HostRuns(self.host, self.dtype, self.images, self.labels, self.trigger, self.revealer, self.progress)
 
     @cached_property
     def limit(self) -> float | None:
@@ -121,7 +121,7 @@ class Workshop:
             self._steady = steady_channel(self.site, self.dtype, where, some, self.revealer)
         return self._steady
 
-    def forms(self, detectors: int, steady: Steady | None) -> Iterator[Form]:
+    def forms(self, detectors: int, steady: Steady | None) -> Iterator[WidenedForm]:
         """Forms with rows for so many detectors: other numbers of new channels in turn, and so other shapes."""
         last = len(self.site.tail) == 1
         rows = rows_needed(self.site.dense(0).outputs, detectors, bool(self.trigger.units), last)
@@ -132,9 +132,9 @@ class Workshop:
         for further in itertools.cycle(range(_SHAPES)):
             count = fewest + further
             places = np.sort(generator.choice(self.site.channels + count, count, replace=False)).tolist()
-            yield Form(self.site, tuple(places), rows, self.trigger, None if steady is None else steady.channel, unit)
+            yield WidenedForm(self.site, tuple(places), rows, self.trigger, None if steady is None else steady.channel, unit)
 
-    def table(self, form: Form, steady: Steady | None) -> ProbeTable:
+    def table(self, form: WidenedForm, steady: Steady | None) -> ProbeTable:
         """What detectors do in a form: one table for each."""
         key = form.places, form.rows, form.copied
         if key not in self._tables:

@@ -31,7 +31,7 @@ SWALLOWS, VANISHES = "swallows", "vanishes"
 
 
 @dataclass(frozen=True)
-class Group:
+class CancellingGroup:
     """Summands of a row that cancel."""
 
     kind: str
@@ -53,7 +53,7 @@ class Cancellation:
     layer: str
     neuron: int
     """The output of a dense layer, the channel of a convolution."""
-    group: Group
+    group: CancellingGroup
     weights: tuple[float, ...]
     """The summands of the group, the largest first: weights, or products where these are looked at."""
     inputs: tuple[int, ...]
@@ -77,7 +77,7 @@ class Cancellation:
 _TOLD = 16
 
 
-def cancelling(summands: Floats) -> Group | None:
+def cancelling(summands: Floats) -> CancellingGroup | None:
     """The first group of a row (summands,) that cancels, from the largest on; None where none does."""
     places = np.argsort(-np.abs(summands), kind="stable")
     places = places[: int(np.count_nonzero(summands))]
@@ -93,7 +93,7 @@ def cancelling(summands: Floats) -> Group | None:
         kind = _kind(row, begin, end)
         if kind:
             size, smaller = float(sums[end - begin - 1]), float(sizes[end:].sum())
-            return Group(kind, tuple(places[begin:end].tolist()), math.fsum(row[begin:end].tolist()), size, smaller)
+            return CancellingGroup(kind, tuple(places[begin:end].tolist()), math.fsum(row[begin:end].tolist()), size, smaller)
         begin = end
     return None
 

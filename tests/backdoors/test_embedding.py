@@ -7,9 +7,9 @@ from backdoors.hosts import convolutional_host, dense_host, images
 from fpsynth.backdoors.embedding import Detectors, embedded, rows_needed
 from fpsynth.backdoors.rows import Sizes, drawn, quadruple, sizes_within
 from fpsynth.backdoors.sites import site_in
-from fpsynth.backdoors.switching import Behaviour, Strength, behaviour_named
+from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
 from fpsynth.backdoors.triggers import trigger_named
-from fpsynth.backdoors.widening import Form
+from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.formats import BFLOAT16, FLOAT32, FLOAT64
@@ -28,12 +28,12 @@ def made(host, trigger, behaviour, *, fires, limit=None, copied=None, detectors=
     bound = trigger_named(trigger, host.input_shape, images(20), FLOAT32)
     rows = rows_needed(site.dense(0).outputs, detectors, bool(bound.units), len(site.tail) == 1)
     unit = 1.0 if limit is None else limit
-    form = Form(site, (0, 2, 3, 5), rows, bound, copied, unit)
+    form = WidenedForm(site, (0, 2, 3, 5), rows, bound, copied, unit)
     a, b, c, d = (int(x) for x in form.features(form.places)[:, 0])
     features = (a, b, c, d) if not fires else (a, b, c, a)
     columns = tuple(range(1, 1 + detectors))
     found = Detectors((features,) * detectors, columns, (_Loud if fires else Sizes)(unit, unit / 8), unit * unit / 8)
-    return embedded(form, found, behaviour, Strength(64.0, limit)), bound
+    return embedded(form, found, behaviour, SwitchStrength(64.0, limit)), bound
 
 
 class _Loud(Sizes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fpsynth.backdoors.answer import Backdoor, Judged, Measured
+from fpsynth.backdoors.answer import Backdoor, Measured, VerifierCounts
 from fpsynth.backdoors.answer import largest as largest_weight
 from fpsynth.report.stories.weights import weights_parts
 from fpsynth.report.story import Part, Section, Story, Table, Title, quiet, told
@@ -73,7 +73,7 @@ def _row(one: Measured) -> tuple[Text, ...]:
     )
 
 
-def _verifiers(judged: tuple[Judged, ...]) -> Table:
+def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
     rows: list[tuple[Text, ...]] = []
     for one in judged:
         same = one.verified == one.host_verified
