@@ -25,13 +25,13 @@ from typing import Any
 import fpsynth
 from benchmarks.common import RESULTS, aligned, conditions, keep, machine
 from benchmarks.verifiers import TOOLS, beside
-from fpsynth.bench.judging import RIGHT, WRONG
-from fpsynth.bench.scoreboard import Scoreboard
 from fpsynth.corpus.instances.data import RUNTIME, UNSAT, Instance
 from fpsynth.corpus.instances.layout import MANIFEST
 from fpsynth.corpus.labels.environments import computed_from
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.formats import FLOAT32
+from fpsynth.scoring.judging import RIGHT, WRONG
+from fpsynth.scoring.scoreboard import Scoreboard
 from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.external import installed
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier

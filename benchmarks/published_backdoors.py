@@ -27,7 +27,7 @@ from benchmarks.published_orders import detected, probed_order
 from benchmarks.published_table import text
 from benchmarks.published_verdicts import VERIFIERS, verdicts
 from fpsynth.aliases import Floats
-from fpsynth.backdoors.published import NAMES, Published, published
+from fpsynth.backdoors.published import NAMES, PublishedBackdoor, published
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_points
 from fpsynth.formats import FLOAT32, FLOAT64, FORMATS, Format
@@ -135,7 +135,7 @@ def _ran(
     }
 
 
-def _about(revealer: Revealer, made: Published, dtype: Format, where: Environment, points: Floats) -> dict[str, Any]:
+def _about(revealer: Revealer, made: PublishedBackdoor, dtype: Format, where: Environment, points: Floats) -> dict[str, Any]:
     """The detector's own values, which say whether it fires, and what probes say of the order of its sum."""
     few = points[: max(_LOOKED // where.batch, 1) * where.batch]
     default = "" if made.detector is None else f"{float(made.detector.default_value):g}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fpsynth.aliases import Floats
-from fpsynth.backdoors.published import Published
+from fpsynth.backdoors.published import PublishedBackdoor
 from fpsynth.formats import FLOAT32, Format
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.layers import Dense
@@ -23,7 +23,7 @@ _LARGE = {FLOAT32: 2.0**60}
 _LARGER = 2.0**120
 
 
-def detected(revealer: Revealer, made: Published, dtype: Format, where: Environment, points: Floats) -> dict[str, Any]:
+def detected(revealer: Revealer, made: PublishedBackdoor, dtype: Format, where: Environment, points: Floats) -> dict[str, Any]:
     """The different values that the detector has in an environment at the points, which are whole batches; in what part of them
     it fires, and in which rows of a batch."""
     outputs = revealer.outputs(made.detecting, dtype, where, points)["outputs"]
@@ -33,7 +33,9 @@ def detected(revealer: Revealer, made: Published, dtype: Format, where: Environm
     return {"detector": sorted(set(values.tolist())), "fired": float(on.mean()), "rows": rows.tolist()}
 
 
-def probed_order(revealer: Revealer, made: Published, dtype: Format, where: Environment, points: Floats) -> dict[str, Any]:
+def probed_order(
+    revealer: Revealer, made: PublishedBackdoor, dtype: Format, where: Environment, points: Floats
+) -> dict[str, Any]:
     """How many other ones were added before the first constant met the second, the last, and the bias: of each the different
     numbers in the rows of a batch, which ``points`` are."""
     ones = made.form.features(made.form.places).reshape(-1)
@@ -63,7 +65,9 @@ def _left(revealer: Revealer, network: Network, dtype: Format, where: Environmen
     return sorted(set(outputs[:, column].tolist()))
 
 
-def _probed(made: Published, ones: np.ndarray[tuple[int], np.dtype[np.intp]], large: float, place: int | None) -> Network:
+def _probed(
+    made: PublishedBackdoor, ones: np.ndarray[tuple[int], np.dtype[np.intp]], large: float, place: int | None
+) -> Network:
     """The network up to the detectors with a probe instead of the detector: +large first, -large at a place or as the bias."""
     network = made.detecting
     layer = network[network.output].layer

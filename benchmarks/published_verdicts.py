@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.given_networks import NETWORKS, Points, images
 from benchmarks.published_figures import published_verdict
-from fpsynth.backdoors.published import LEAST, Published, published
+from fpsynth.backdoors.published import LEAST, PublishedBackdoor, published
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.formats import FLOAT32, FLOAT64, Format
@@ -165,7 +165,7 @@ def _was_published(backdoor: str, column: str) -> bool:
     return backdoor != HOST and "its own" not in column
 
 
-def judged(row: Verifier, host: Network, asked: Published | None, points: Points, limit: float) -> dict[str, Any]:
+def judged(row: Verifier, host: Network, asked: PublishedBackdoor | None, points: Points, limit: float) -> dict[str, Any]:
     """The verdicts on boxes around the points, whether the class that the host has there is kept."""
     network, bounds = (host if asked is None else asked.network), None
     if row.arithmetic in ("float32", "float64") and asked is not None and asked.detector is not None:
@@ -188,7 +188,7 @@ def judged(row: Verifier, host: Network, asked: Published | None, points: Points
 
 
 def _asked(
-    row: Verifier, network: Network, point: Points, label: int, limit: float, asked: Published | None
+    row: Verifier, network: Network, point: Points, label: int, limit: float, asked: PublishedBackdoor | None
 ) -> tuple[str, str]:
     unsafe = one_class(label, math.prod(network.output_shape))
     if row.arithmetic == "own":
@@ -200,7 +200,7 @@ def _asked(
     return claim.verdict, claim.reason
 
 
-def misbehaves_in(asked: Published) -> Format:
+def misbehaves_in(asked: PublishedBackdoor) -> Format:
     """The format in which a backdoor is to fire."""
     return FLOAT64 if asked.name == "Precision-wider" else asked.format
 
@@ -217,7 +217,7 @@ def _prepared(row: Verifier, network: Network, dtype: Format) -> Any:
     return verifier_made(row.name, what), region, what.network
 
 
-def detector_bounds(asked: Published, name: str, fmt: Format) -> tuple[float, float]:
+def detector_bounds(asked: PublishedBackdoor, name: str, fmt: Format) -> tuple[float, float]:
     """The detector's interval, from left to right, the bias last; what it reads of the pixel may be anything from 0 to 1."""
     judge = IntervalVerifier(name, Deployment(Arithmetic(fmt)), BOUNDED[name])
     row = asked.detecting[asked.form.site.detector].layer
@@ -231,7 +231,7 @@ def detector_bounds(asked: Published, name: str, fmt: Format) -> tuple[float, fl
     return math.nextafter(float(low), -math.inf), math.nextafter(float(high), math.inf)
 
 
-def numpy_value(asked: Published, fmt: Format) -> float:
+def numpy_value(asked: PublishedBackdoor, fmt: Format) -> float:
     """What numpy makes of the detector in a format: its product with the constants, and the bias; as a model's bounds begin."""
     row = asked.detecting[asked.form.site.detector].layer
     assert isinstance(row, Dense)
@@ -241,7 +241,7 @@ def numpy_value(asked: Published, fmt: Format) -> float:
     return float((row.weight.astype(dtype) @ ones)[asked.column, 0] + dtype(row.bias[asked.column]))
 
 
-def silent_value(asked: Published, bounds: tuple[float, float]) -> float | None:
+def silent_value(asked: PublishedBackdoor, bounds: tuple[float, float]) -> float | None:
     """A value within the bounds, where the switch is silent for all of them; None where it is not."""
     ends = [max(end, 0.0) for end in bounds]
     on = max(asked.gate.on[0] * end + asked.gate.on[1] for end in ends)
@@ -249,7 +249,7 @@ def silent_value(asked: Published, bounds: tuple[float, float]) -> float | None:
     return ends[0] if on <= 0 and off >= _CLOSED else None
 
 
-def held(asked: Published, value: float) -> Network:
+def held(asked: PublishedBackdoor, value: float) -> Network:
     """The network whose detector gives a value, whatever it reads."""
     network, name = asked.network, asked.form.site.detector
     layer = network[name].layer
@@ -265,7 +265,7 @@ NAMED = ("sequential", "reverse", "numpy", "lanes:8")
 """Orders of the detector's summands, the bias last, in which the exact interpreter is asked whether it fires."""
 
 
-def fires_in(asked: Published | None) -> list[str]:
+def fires_in(asked: PublishedBackdoor | None) -> list[str]:
     """The named orders in which a detector fires, in the formats that it is to run in; of a triggered one they say nothing."""
     if asked is None or asked.detector is None:
         return []

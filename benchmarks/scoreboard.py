@@ -20,11 +20,11 @@ from typing import Any
 
 from benchmarks.common import RESULTS, conditions, keep, machine
 from benchmarks.verifiers import TOOLS, beside
-from fpsynth.bench.running import BenchRequest, bench
-from fpsynth.bench.scoreboard import Scoreboard
-from fpsynth.bench.telling import scoreboard_story
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.telling import rendered
+from fpsynth.scoring.running import BenchRequest, bench
+from fpsynth.scoring.scoreboard import Scoreboard
+from fpsynth.scoring.telling import scoreboard_story
 from fpsynth.verifiers.external import installed
 
 OWN = (

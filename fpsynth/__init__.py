@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fpsynth.version import __version__ as __version__
 
-_ROOMS = ("bench", "corpus")
-"""Parts of the package with the names of subcommands: the one is called as a function, the other has a function each action."""
+_ROOMS = ("corpus",)
+"""Parts of the package with the name of a subcommand that does several things: they have a function for each."""
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the import
 if TYPE_CHECKING:
     from typing import Any

@@ -300,10 +300,10 @@ def test_the_bench_has_the_names_and_defaults_of_the_command_line():
 def test_rooms_with_the_name_of_a_command_are_what_they_are_called_for_whatever_was_imported():
     code = (
         "import sys, fpsynth; assert 'numpy' not in sys.modules;"
-        "first = fpsynth.bench; import fpsynth.bench.running, fpsynth.corpus.making.run;"
+        "first = fpsynth.bench; import fpsynth.scoring.running, fpsynth.corpus.making.run;"
         "assert fpsynth.bench is first and callable(first) and fpsynth.corpus.make.__name__ == 'make';"
         "assert {'bench', 'corpus', 'shrink'} <= set(dir(fpsynth));"
-        "print(fpsynth.bench.running.TABLE, fpsynth.corpus.making.run.MAX_WORKERS)"
+        "print(fpsynth.scoring.running.TABLE, fpsynth.corpus.making.run.MAX_WORKERS)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["runs.sqlite", "4"]

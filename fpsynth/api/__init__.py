@@ -1,7 +1,5 @@
 """What ``import fpsynth`` offers: one function per subcommand, dataclasses in return; and files in and out."""
 
-from typing import TYPE_CHECKING
-
 from fpsynth.api.backdoors import backdoor
 from fpsynth.api.defences import defend
 from fpsynth.api.files import load, save, tree, write_corpus, write_folder, write_witnesses
@@ -10,15 +8,10 @@ from fpsynth.api.networks import compare, reveal_network
 from fpsynth.api.ties import certify, tie
 from fpsynth.api.verifying import verify
 from fpsynth.api.witnesses import check, explain, render, replay
-from fpsynth.bench.offered import shrink
+from fpsynth.scoring.offered import bench, shrink
 from fpsynth.synthesis import table
 from fpsynth.synthesis.table import *  # noqa: F403  (every question of that table)
 from fpsynth.workers.kept import processes_kept
-
-if TYPE_CHECKING:
-    from fpsynth.bench.offered import bench
-else:
-    from fpsynth import bench
 
 __all__ = [
     "backdoor",

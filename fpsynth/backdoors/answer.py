@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json
 from fpsynth.backdoors.embedding import Detectors
-from fpsynth.backdoors.heuristics import Compared, compared
+from fpsynth.backdoors.heuristics import ComparedLayer, compared
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.formats import Format
 from fpsynth.networks.cancellation import Cancellation, cancellations
@@ -128,7 +128,7 @@ class Backdoor:
         return None if self.network is None else largest(self.network)
 
     @property
-    def compared(self) -> tuple[Compared, ...]:
+    def compared(self) -> tuple[ComparedLayer, ...]:
         """What simple heuristics see of each layer, beside the host."""
         return () if self.network is None else compared(self.host, self.network)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsynth.aliases import Json
-from fpsynth.backdoors.heuristics import Compared
+from fpsynth.backdoors.heuristics import ComparedLayer
 from fpsynth.formats import Format
 from fpsynth.networks.cancellation import Cancellation
 from fpsynth.networks.network import Network
@@ -161,7 +161,7 @@ class Defence:
     before: Suspect
     tried: tuple[Tried, ...]
     cancellations: tuple[Cancellation, ...]
-    compared: tuple[Compared, ...] = ()
+    compared: tuple[ComparedLayer, ...] = ()
     """Layer by layer, where there is a host."""
     files: tuple[str, ...] = ()
     """Of the network, the images, and the host where there is one."""

@@ -19,10 +19,10 @@ def bench(arguments: Namespace, console: Console) -> Outcome:
         raise unknown_name("form", arguments.form, FORMS)
     if not arguments.verifier:
         raise InputError("name at least one verifier: --verifier NAME (fpsynth verifiers lists them)")
-    from fpsynth.bench import offered
-    from fpsynth.bench.forms import FORMS as WRITERS
-    from fpsynth.bench.telling import scoreboard_story
     from fpsynth.report.telling import rendered
+    from fpsynth.scoring import offered
+    from fpsynth.scoring.forms import FORMS as WRITERS
+    from fpsynth.scoring.telling import scoreboard_story
 
     console.progress("reading the corpus")
     board = offered.bench(
@@ -48,10 +48,10 @@ def bench(arguments: Namespace, console: Console) -> Outcome:
 
 def shrink(arguments: Namespace, console: Console) -> Outcome:
     """The smallest instance, or the simplest witness."""
-    from fpsynth.bench import offered
-    from fpsynth.bench.shrinking import instances, witnesses
-    from fpsynth.bench.shrinking.telling import instance_story, witness_story
     from fpsynth.report.telling import rendered
+    from fpsynth.scoring import offered
+    from fpsynth.scoring.shrinking import instances, witnesses
+    from fpsynth.scoring.shrinking.telling import instance_story, witness_story
 
     found = offered.shrink(
         arguments.instance,

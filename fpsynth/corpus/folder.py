@@ -84,7 +84,7 @@ def folder_of(path: str) -> Folder:
         if any(_says_instance(os.path.join(path, name)) for name in ("manifest.json", "meta.json")):
             raise InputError(
                 f"{shown(path)} holds instances, no witness files: ask corpus check or corpus replay of the whole corpus,"
-                " and corpus export --form why for what is computed at each witness"
+                " and export it in the form why for what is computed at each witness"
             )
         raise InputError(f"{shown(path)}: no witness file lies in this folder or below it")
     return Folder(tuple(sorted(witnesses)), tuple(manifests), tuple(links))

@@ -123,5 +123,5 @@ def test_the_folder_says_what_it_is_and_its_script_shows_it(folder, libraries_st
     assert judged["crown real"]["host_verified"] == 2
     assert judged["crown sound:any"]["verified"] == 0
     assert all(one["verdict"] == "as the host" for one in said["verifiers"] if not one["triggered"])
-    refused(fpsynth_here("backdoor", "--network", folder / "conv.onnx", "--images", folder / "x.npz", "--target", TORCH,
-                         "--out", out), "exists")  # fmt: skip
+    again = ("--network", folder / "conv.onnx", "--images", folder / "x.npz", "--target", TORCH, "--out", out)
+    assert "exists" in refused(fpsynth_here("backdoor", *again))

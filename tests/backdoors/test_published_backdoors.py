@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fpsynth.aliases import Floats
-from fpsynth.backdoors.published import NAMES, PAINTED, WIDE, Published, published
+from fpsynth.backdoors.published import NAMES, PAINTED, WIDE, PublishedBackdoor, published
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.rounded import rounded_network, rounded_points
@@ -81,7 +81,7 @@ def triggered(host: Network) -> Floats:
     return rounded_points(painted, FLOAT32)
 
 
-def deployed(made: Published, detecting: Arithmetic) -> Deployment:
+def deployed(made: PublishedBackdoor, detecting: Arithmetic) -> Deployment:
     """The detector's row in an arithmetic of its own, everything else from left to right in its format, or exactly."""
     layer = made.network.sums.index(made.form.site.detector)
     default = Arithmetic(detecting.format) if detecting.format is not None else REAL
@@ -92,7 +92,7 @@ def classes(network: Network, inputs: Floats, deployment: Deployment) -> Any:
     return network_outputs(network, inputs, deployment).argmax(axis=-1)
 
 
-def fires(made: Published, host: Network, inputs: Floats, detecting: Arithmetic) -> bool:
+def fires(made: PublishedBackdoor, host: Network, inputs: Floats, detecting: Arithmetic) -> bool:
     """Whether all classes move by one; they all stay elsewhere."""
     before = classes(host, inputs, Deployment(Arithmetic(detecting.format)))
     after = classes(made.network, inputs, deployed(made, detecting))
@@ -181,7 +181,7 @@ def test_over_the_reals_a_backdoor_does_what_it_says_of_itself(kind: str, name: 
     assert made.over_the_reals == (name in ("Precision-wider", "Order1", "ICLR2021"))
 
 
-def _settled(made: Published) -> Network:
+def _settled(made: PublishedBackdoor) -> Network:
     """The network with the exact value of its detector in place of the sum."""
     value = float(made.detector.real_value) if made.detector is not None else 1e-3
     nodes = list(made.network.nodes)

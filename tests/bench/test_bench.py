@@ -17,16 +17,16 @@ import pytest
 from bench_corpus import script, standing_in
 from command_line import ENVIRONMENT, fpsynth_here
 
-from fpsynth.bench.asking import asked_for
-from fpsynth.bench.job import BenchRun
-from fpsynth.bench.judging import COLUMNS
-from fpsynth.bench.running import TABLE, BenchRequest, bench
-from fpsynth.bench.scoreboard import Scoreboard
-from fpsynth.bench.table import JobTable
 from fpsynth.corpus.instances.data import REAL, RUNTIME, Corpus
 from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.errors import InputError
+from fpsynth.scoring.asking import asked_for
+from fpsynth.scoring.job import BenchRun
+from fpsynth.scoring.judging import COLUMNS
+from fpsynth.scoring.running import TABLE, BenchRequest, bench
+from fpsynth.scoring.scoreboard import Scoreboard
+from fpsynth.scoring.table import JobTable
 from fpsynth.verifiers.external.base import ToolQuestion
 
 ALL = ("broken_0", "narrow_0", "robust_0", "tie_0", "tie_0_control1")

@@ -20,8 +20,8 @@ import pytest
 from bench_corpus import standing_in
 from command_line import ENVIRONMENT
 
-from fpsynth.bench.running import TABLE, BenchRequest, bench
 from fpsynth.errors import InputError
+from fpsynth.scoring.running import TABLE, BenchRequest, bench
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="dask.distributed is not installed")
 
@@ -134,7 +134,7 @@ def test_a_scheduler_that_is_lost_is_one_line_and_no_row(folder: Path, tmp_path:
 def test_a_worker_that_cannot_do_jobs_ends_the_bench_without_rows(
     cluster: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fpsynth.bench.cluster.run_job", missing)
+    monkeypatch.setattr("fpsynth.scoring.cluster.run_job", missing)
     with pytest.raises(InputError, match=r"a worker cannot do jobs: ModuleNotFoundError: No module named 'none_of_that'"):
         bench(BenchRequest(folder, (standing_in("exact"),), out=tmp_path, dask=cluster.scheduler_address))
     with contextlib.closing(sqlite3.connect(tmp_path / TABLE)) as connection:
@@ -147,7 +147,7 @@ def missing(request: object) -> object:
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fpsynth.bench.cluster.CONNECTING", 0.5)
+    monkeypatch.setattr("fpsynth.scoring.cluster.CONNECTING", 0.5)
     with pytest.raises(InputError, match="no scheduler of Dask answers at tcp://127") as refusal:
         bench(BenchRequest(folder, (standing_in("exact"),), dask="tcp://127.0.0.1:9"))
     assert "\n" not in str(refusal.value)

@@ -14,12 +14,6 @@ import pytest
 from bench_corpus import standing_in
 from command_line import fpsynth_here
 
-from fpsynth.bench.asking import AskedVerifier, asked_for
-from fpsynth.bench.forms import FILES, FORMS, csv_text, junit, runs_csv
-from fpsynth.bench.job import BenchRun, Limits, run_from
-from fpsynth.bench.judging import COLUMNS, judged
-from fpsynth.bench.scoreboard import Scoreboard
-from fpsynth.bench.telling import scoreboard_story
 from fpsynth.cli.bench_arguments import FORMS as NAMED
 from fpsynth.corpus.instances.data import ANY, COMPUTED, RUNTIME, SAT, Instance, Label
 from fpsynth.corpus.instances.layout import onnx
@@ -29,6 +23,12 @@ from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT32
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.telling import rendered
+from fpsynth.scoring.asking import AskedVerifier, asked_for
+from fpsynth.scoring.forms import FILES, FORMS, csv_text, junit, runs_csv
+from fpsynth.scoring.job import BenchRun, Limits, run_from
+from fpsynth.scoring.judging import COLUMNS, judged
+from fpsynth.scoring.scoreboard import Scoreboard
+from fpsynth.scoring.telling import scoreboard_story
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpsynth.bench.shrinking.numbers import BITS, rounded, shorter, shorter_exact
-from fpsynth.bench.shrinking.search import Search, in_chunks, shrunk
-from fpsynth.bench.shrinking.size import cost
+from fpsynth.scoring.shrinking.numbers import BITS, rounded, shorter, shorter_exact
+from fpsynth.scoring.shrinking.search import Search, in_chunks, shrunk
+from fpsynth.scoring.shrinking.size import cost
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
 Numbers = tuple[int, ...]

@@ -9,10 +9,10 @@ import pytest
 from command_line import fpsynth_here
 
 import fpsynth
-from fpsynth.bench.shrinking.instances import ShrinkRequest
-from fpsynth.bench.shrinking.size import costs
-from fpsynth.bench.shrinking.witnesses import RESULT, ShrunkWitness, shrink_witness
 from fpsynth.errors import InputError
+from fpsynth.scoring.shrinking.instances import ShrinkRequest
+from fpsynth.scoring.shrinking.size import costs
+from fpsynth.scoring.shrinking.witnesses import RESULT, ShrunkWitness, shrink_witness
 from fpsynth.synthesis.checking.check import check
 from fpsynth.witness import Witness, load, save
 

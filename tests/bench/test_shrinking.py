@@ -18,17 +18,17 @@ import pytest
 from bench_corpus import standing_in
 from command_line import ENVIRONMENT, fpsynth_here
 
-from fpsynth.bench.asking import AskedVerifier, asked_for
-from fpsynth.bench.job import Limits
-from fpsynth.bench.running import BenchRequest, bench
-from fpsynth.bench.shrinking import instances
-from fpsynth.bench.shrinking.instances import ASKED, RESULT, ShrinkRequest, ShrunkInstance, shrink_instance
-from fpsynth.bench.shrinking.search import Search
-from fpsynth.bench.shrinking.size import Candidate, candidate_of, shape_of, size_of
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT, Instance
 from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
+from fpsynth.scoring.asking import AskedVerifier, asked_for
+from fpsynth.scoring.job import Limits
+from fpsynth.scoring.running import BenchRequest, bench
+from fpsynth.scoring.shrinking import instances
+from fpsynth.scoring.shrinking.instances import ASKED, RESULT, ShrinkRequest, ShrunkInstance, shrink_instance
+from fpsynth.scoring.shrinking.search import Search
+from fpsynth.scoring.shrinking.size import Candidate, candidate_of, shape_of, size_of
 from fpsynth.verifiers.external import installed, judge
 from fpsynth.verifiers.external.base import Said
 from fpsynth.verifiers.external.judging import FALSE_IN_FLOAT, FALSE_OVER_REALS

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from fpsynth.bench.asking import AskedVerifier, asked_for
-from fpsynth.bench.job import Limits, done
-from fpsynth.bench.shrinking.instances import RESULT, ShrinkRequest, shrink_instance
-from fpsynth.bench.software import SEQUENTIAL, SOFTWARE, SoftwareTool, labelled_for
 from fpsynth.corpus.checking import check_corpus
 from fpsynth.corpus.exporting.programs import program_files
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.scoring.asking import AskedVerifier, asked_for
+from fpsynth.scoring.job import Limits, done
+from fpsynth.scoring.shrinking.instances import RESULT, ShrinkRequest, shrink_instance
+from fpsynth.scoring.software import SEQUENTIAL, SOFTWARE, SoftwareTool, labelled_for
 from fpsynth.verifiers.external.base import ToolQuestion
 from fpsynth.verifiers.external.writing import written
 from fpsynth.workers.commands import Ended, run_command

@@ -8,10 +8,10 @@ from graphs import graphs, small_integers_at_once
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpsynth.bench.shrinking.stacks import arrays_of, stack_of
 from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.networks.layers import AveragePooling, Convolution, Dense, Flatten, Layer, MaxPooling, ReLU, Transpose
 from fpsynth.networks.network import INPUT, Network, Node
+from fpsynth.scoring.shrinking.stacks import arrays_of, stack_of
 
 
 def row(shape: tuple[int, ...], *layers: Layer) -> Network:

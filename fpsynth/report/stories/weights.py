@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fpsynth.backdoors.heuristics import Compared, LayerLook
+from fpsynth.backdoors.heuristics import ComparedLayer, LayerLook
 from fpsynth.networks.cancellation import Cancellation, cancellation_words
 from fpsynth.report.story import Part, Table, quiet, told
 from fpsynth.report.text import Text
@@ -14,7 +14,7 @@ _NEURONS = 4
 """That are named."""
 
 
-def weights_parts(cancelling: Sequence[Cancellation], compared: Sequence[Compared]) -> tuple[Part, ...]:
+def weights_parts(cancelling: Sequence[Cancellation], compared: Sequence[ComparedLayer]) -> tuple[Part, ...]:
     """The lint, and the table where there is a host."""
     return (*told(*_cancelling(cancelling)), *_heuristics(compared))
 
@@ -27,7 +27,7 @@ def _cancelling(found: Sequence[Cancellation]) -> Iterator[str]:
         yield f"{counted(len(found) - _NEURONS, 'more neuron')} likewise."
 
 
-def _heuristics(compared: Sequence[Compared]) -> Iterator[Part]:
+def _heuristics(compared: Sequence[ComparedLayer]) -> Iterator[Part]:
     if compared:
         yield heuristics_table(compared)
         yield quiet(
@@ -36,13 +36,13 @@ def _heuristics(compared: Sequence[Compared]) -> Iterator[Part]:
         )
 
 
-def heuristics_table(rows: Sequence[Compared]) -> Table:
+def heuristics_table(rows: Sequence[ComparedLayer]) -> Table:
     """A row per layer."""
     header = ("layer", "largest", "zeros", "kurtosis", "KS", "KS of others", "empty", "cancel")
     return Table(header, [_look(one) for one in rows])
 
 
-def _look(one: Compared) -> tuple[Text, ...]:
+def _look(one: ComparedLayer) -> tuple[Text, ...]:
     def both(name: str, form: str) -> str:
         own = form.format(getattr(one.own, name))
         return own if one.host is None else f"{form.format(getattr(one.host, name))} → {own}"

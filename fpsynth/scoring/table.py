@@ -18,10 +18,10 @@ from types import TracebackType
 from typing import Any
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.bench.asking import AskedVerifier
-from fpsynth.bench.job import BenchRun, Key, run_from
 from fpsynth.errors import InputError
 from fpsynth.files import shown
+from fpsynth.scoring.asking import AskedVerifier
+from fpsynth.scoring.job import BenchRun, Key, run_from
 
 SCHEMA, VERSION = "fpsynth-bench-table", 1
 _CREATED = """

@@ -10,9 +10,9 @@ from fpsynth.aliases import PathLike, Progress
 from fpsynth.errors import InputError
 
 if TYPE_CHECKING:
-    from fpsynth.bench.scoreboard import Scoreboard
-    from fpsynth.bench.shrinking.instances import ShrunkInstance
-    from fpsynth.bench.shrinking.witnesses import ShrunkWitness
+    from fpsynth.scoring.scoreboard import Scoreboard
+    from fpsynth.scoring.shrinking.instances import ShrunkInstance
+    from fpsynth.scoring.shrinking.witnesses import ShrunkWitness
     from fpsynth.verifiers.external.callables import Function
 
 
@@ -41,9 +41,9 @@ def bench(
     Raises InputError for a corpus, a table or a verifier that cannot be used, and MissingPackageError for one that is not
     installed.
     """
-    from fpsynth.bench.forms import write_forms
-    from fpsynth.bench.running import BenchRequest
-    from fpsynth.bench.running import bench as ask
+    from fpsynth.scoring.forms import write_forms
+    from fpsynth.scoring.running import BenchRequest
+    from fpsynth.scoring.running import bench as ask
 
     request = BenchRequest(
         corpus,
@@ -85,9 +85,9 @@ def shrink(
 
     Raises InputError for what cannot be read, where the verifier is not wrong, and for a verifier that cannot be asked.
     """
-    from fpsynth.bench.job import Limits
-    from fpsynth.bench.shrinking.instances import ShrinkRequest, shrink_instance
-    from fpsynth.bench.shrinking.witnesses import shrink_witness
+    from fpsynth.scoring.job import Limits
+    from fpsynth.scoring.shrinking.instances import ShrinkRequest, shrink_instance
+    from fpsynth.scoring.shrinking.witnesses import shrink_witness
 
     limits = Limits(each, int(memory * (1 << 30)))
     request = ShrinkRequest(instance, out, seed=seed, restarts=restarts, budget=timeout, limits=limits, progress=progress)
@@ -97,7 +97,7 @@ def shrink(
         return shrink_witness(request, instance)
     if verifier is None:
         raise InputError("name the verifier that is wrong on the instance (only witness files need none)")
-    from fpsynth.bench.asking import asked_for
+    from fpsynth.scoring.asking import asked_for
 
     verifiers = asked_for([verifier], _texts(arithmetic))
     if len(verifiers) != 1:

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.bench.shrinking.search import Search, in_chunks
-from fpsynth.bench.shrinking.size import Candidate
-from fpsynth.bench.shrinking.stacks import Arrays, arrays_of, stack_of
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Network
 from fpsynth.rounding import Rounding, round_fraction
+from fpsynth.scoring.shrinking.search import Search, in_chunks
+from fpsynth.scoring.shrinking.size import Candidate
+from fpsynth.scoring.shrinking.stacks import Arrays, arrays_of, stack_of
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json
-from fpsynth.bench.job import BenchRun, Key, lost, run_from
 from fpsynth.errors import InputError
+from fpsynth.scoring.job import BenchRun, Key, lost, run_from
 from fpsynth.workers.kept import ended, started
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import NoAnswer, Worker, heard
@@ -18,7 +18,7 @@ TRIES = 2
 BESIDE = 400.0
 """Seconds that a job may take beyond its verifier's time limit: to start, to end what hangs, and to judge."""
 _TICK = 1.0
-_WORKER = "fpsynth.bench.job"
+_WORKER = "fpsynth.scoring.job"
 
 Told = Callable[[BenchRun], None]
 

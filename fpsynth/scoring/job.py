@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from fpsynth.aliases import Json
-from fpsynth.bench.asking import AskedVerifier, asked_from
-from fpsynth.bench.judging import COLUMNS, ERROR, UNKNOWN, judged
-from fpsynth.bench.software import labelled_for
 from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.onnx import OPSET, network_from_onnx, onnx_bytes
+from fpsynth.scoring.asking import AskedVerifier, asked_from
+from fpsynth.scoring.judging import COLUMNS, ERROR, UNKNOWN, judged
+from fpsynth.scoring.software import labelled_for
 from fpsynth.verifiers.external.base import FAILED, ToolAnswer
 from fpsynth.verifiers.external.writing import PLAIN, Dialect, written
 from fpsynth.witness.numerals import hexes_of

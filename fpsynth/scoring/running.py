@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.bench.asking import AskedVerifier, asked_for
-from fpsynth.bench.cluster import run_there
-from fpsynth.bench.job import BenchRun, Key, Limits, done, request_of
-from fpsynth.bench.local import run_here
-from fpsynth.bench.scoreboard import Scoreboard
-from fpsynth.bench.table import JobTable
 from fpsynth.corpus.instances.data import Corpus, Instance
 from fpsynth.corpus.instances.layout import MANIFEST
 from fpsynth.corpus.instances.reading import MAX_MANIFEST, read_corpus
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_bytes_limited
+from fpsynth.scoring.asking import AskedVerifier, asked_for
+from fpsynth.scoring.cluster import run_there
+from fpsynth.scoring.job import BenchRun, Key, Limits, done, request_of
+from fpsynth.scoring.local import run_here
+from fpsynth.scoring.scoreboard import Scoreboard
+from fpsynth.scoring.table import JobTable
 from fpsynth.verifiers.external.callables import Function
 from fpsynth.verifiers.external.running_onnx import runtime_version
 from fpsynth.version import __version__

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from fpsynth.aliases import Json
-from fpsynth.bench.shrinking.instances import ShrunkInstance
-from fpsynth.bench.shrinking.witnesses import ShrunkWitness
 from fpsynth.corpus.labels.margins import in_words
 from fpsynth.networks.network import Network
 from fpsynth.report.story import Drawing, Part, Section, Space, Story, Table, Title, told
 from fpsynth.report.text import Text
+from fpsynth.scoring.shrinking.instances import ShrunkInstance
+from fpsynth.scoring.shrinking.witnesses import ShrunkWitness
 from fpsynth.witness.numerals import exact_text
 
 _NAMES = {

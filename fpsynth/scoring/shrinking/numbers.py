@@ -9,11 +9,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from fpsynth.bench.shrinking.search import Search, in_chunks
-from fpsynth.bench.shrinking.size import Candidate, cost
-from fpsynth.bench.shrinking.stacks import arrays_of, stack_of
 from fpsynth.errors import InputError
 from fpsynth.networks.network import Network, with_numbers
+from fpsynth.scoring.shrinking.search import Search, in_chunks
+from fpsynth.scoring.shrinking.size import Candidate, cost
+from fpsynth.scoring.shrinking.stacks import arrays_of, stack_of
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
 
 BITS = (1, 2, 3, 4, 6, 8, 12, 16, 20)

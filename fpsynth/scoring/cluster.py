@@ -9,10 +9,10 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 from fpsynth.aliases import Json
-from fpsynth.bench.job import BenchRun, Key, lost, run_from, run_job
-from fpsynth.bench.local import Told
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.packages import how_to_install
+from fpsynth.scoring.job import BenchRun, Key, lost, run_from, run_job
+from fpsynth.scoring.local import Told
 
 CONNECTING = 30.0
 """Seconds that a scheduler may take to answer."""

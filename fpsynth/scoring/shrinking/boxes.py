@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from fpsynth.bench.shrinking.numbers import BITS, rounded, shorter_exact
-from fpsynth.bench.shrinking.search import Search
-from fpsynth.bench.shrinking.size import Candidate
+from fpsynth.scoring.shrinking.numbers import BITS, rounded, shorter_exact
+from fpsynth.scoring.shrinking.search import Search
+from fpsynth.scoring.shrinking.size import Candidate
 from fpsynth.verifiers.properties import ExactBox
 
 Axis = tuple[Fraction, Fraction]

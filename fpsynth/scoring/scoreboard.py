@@ -8,10 +8,10 @@ from fractions import Fraction
 from functools import cached_property
 
 from fpsynth.aliases import Json
-from fpsynth.bench.asking import AskedVerifier
-from fpsynth.bench.job import BenchRun, Limits
-from fpsynth.bench.judging import COLUMNS, WRONG
 from fpsynth.corpus.instances.data import Instance
+from fpsynth.scoring.asking import AskedVerifier
+from fpsynth.scoring.job import BenchRun, Limits
+from fpsynth.scoring.judging import COLUMNS, WRONG
 from fpsynth.version import __version__
 
 ALL = "all"

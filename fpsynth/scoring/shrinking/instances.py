@@ -9,14 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.bench.asking import AskedVerifier
-from fpsynth.bench.job import BenchRun, Limits, done
-from fpsynth.bench.judging import FALSE_IN_FLOAT, FALSE_OVER_REALS, FALSE_SAT, RIGHT, UNKNOWN, WRONG, held_against
-from fpsynth.bench.shrinking import boxes, numbers, structure
-from fpsynth.bench.shrinking.search import Pass, shrunk
-from fpsynth.bench.shrinking.size import Candidate, candidate_of, size_json, size_of
-from fpsynth.bench.software import SEQUENTIAL, labelled_for, without_program
-from fpsynth.bench.table import JobTable
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME, SAT, UNSAT, Corpus, Instance
 from fpsynth.corpus.instances.layout import MANIFEST
 from fpsynth.corpus.instances.reading import read_corpus
@@ -25,6 +17,14 @@ from fpsynth.corpus.labels.environments import Environments
 from fpsynth.corpus.labels.labelling import asked_of, told_of
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
+from fpsynth.scoring.asking import AskedVerifier
+from fpsynth.scoring.job import BenchRun, Limits, done
+from fpsynth.scoring.judging import FALSE_IN_FLOAT, FALSE_OVER_REALS, FALSE_SAT, RIGHT, UNKNOWN, WRONG, held_against
+from fpsynth.scoring.shrinking import boxes, numbers, structure
+from fpsynth.scoring.shrinking.search import Pass, shrunk
+from fpsynth.scoring.shrinking.size import Candidate, candidate_of, size_json, size_of
+from fpsynth.scoring.software import SEQUENTIAL, labelled_for, without_program
+from fpsynth.scoring.table import JobTable
 from fpsynth.version import __version__
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within

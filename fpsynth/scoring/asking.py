@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.bench.own import OwnTool
-from fpsynth.bench.software import SEQUENTIAL, SOFTWARE, SoftwareTool
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.libraries.naming import parse_network_environment
+from fpsynth.scoring.own import OwnTool
+from fpsynth.scoring.software import SEQUENTIAL, SOFTWARE, SoftwareTool
 from fpsynth.synthesis.requests.verifying import ARITHMETICS
 from fpsynth.synthesis.verifying.reasoning import PLAIN
 from fpsynth.verifiers.base import VERIFIERS, entry

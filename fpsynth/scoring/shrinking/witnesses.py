@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.bench.job import BenchRun
-from fpsynth.bench.judging import RIGHT, UNKNOWN
-from fpsynth.bench.shrinking.instances import ASKED, ShrinkRequest, _folder
-from fpsynth.bench.shrinking.numbers import BITS, changed, rounded, shorter
-from fpsynth.bench.shrinking.search import Pass, Search, in_chunks, shrunk
-from fpsynth.bench.shrinking.size import costs, shape_of, size_json
-from fpsynth.bench.table import JobTable
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.rounding import from_float, representable
+from fpsynth.scoring.job import BenchRun
+from fpsynth.scoring.judging import RIGHT, UNKNOWN
+from fpsynth.scoring.shrinking.instances import ASKED, ShrinkRequest, _folder
+from fpsynth.scoring.shrinking.numbers import BITS, changed, rounded, shorter
+from fpsynth.scoring.shrinking.search import Pass, Search, in_chunks, shrunk
+from fpsynth.scoring.shrinking.size import costs, shape_of, size_json
+from fpsynth.scoring.table import JobTable
 from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.checking.predictions import predictions
 from fpsynth.synthesis.ties.certification import tie_of
