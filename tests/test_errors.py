@@ -31,8 +31,8 @@ OTHER_PROGRAMS = (
     "verifiers/external/standard.py",
     "verifiers/external/checkouts.py",
     "verifiers/external/installing.py",
-    "bench/own.py",
-    "bench/software.py",
+    "scoring/own.py",
+    "scoring/software.py",
     "corpus/exporting/scripts.py",
 )
 """Files that write command lines and variables of programs."""
