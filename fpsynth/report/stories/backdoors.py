@@ -83,8 +83,8 @@ def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
         elif one.verdict == "fewer":
             mark = "certifies fewer"
         host, own = (f"{count}/{one.images}" for count in (one.host_verified, one.verified))
-        rows.append((one.name, one.arithmetic, "with trigger" if one.triggered else "without", host, own, mark))
-    return Table(("verifier", "arithmetic", "images", "host", "backdoored", ""), rows)
+        rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, mark))
+    return Table(("verifier", "arithmetic", "trigger", "host", "backdoored", ""), rows)
 
 
 def _made(found: Backdoor) -> Iterator[str]:
