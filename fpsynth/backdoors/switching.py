@@ -18,6 +18,8 @@ BEHAVIOURS = ("shift", "class:K", "any")
 WIDTH = 32
 """Neurons of each layer that amplifies where weights are limited."""
 _MOST_LAYERS = 40
+_FAINT = 2.0**-24
+"""Of what an inhibitor is multiplied by: what a detector is worth beside it at most."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,9 @@ def _amplified(logits: Floats, bias: Floats, signals: Signals, behaviour: Behavi
     if behaviour.target is None or len(signals.detectors) > 1:
         raise InputError("with limited weights a backdoor leads to one class: choose the behaviour class:K or any")
     seed = np.zeros(signals.width)
-    seed[signals.detectors[0]] = limit
+    # what a detector gives must be far less than what holds it down where the trigger is not there, whatever its weights are
+    gain = limit if signals.inhibitor is None else min(limit, limit * _FAINT / signals.level)
+    seed[signals.detectors[0]] = gain
     if signals.inhibitor is not None:
         seed[signals.inhibitor] = -limit
     # below 1 a weight makes a value smaller: so many copies of it, added, are the value again
@@ -160,7 +164,7 @@ def _amplified(logits: Floats, bias: Floats, signals: Signals, behaviour: Behavi
     step[held:, held:] = limit
     last = np.concatenate([*[_difference(outputs, 0) * one] * copies, np.zeros((outputs, WIDTH))], axis=1)
     last[behaviour.target, held:] = limit
-    gain, steps = signals.level * limit, 0
+    gain, steps = signals.level * gain, 0
     while gain * limit * WIDTH < _wins(strength):
         gain, steps = gain * limit * WIDTH, steps + 1
         if steps > _MOST_LAYERS:

@@ -28,11 +28,11 @@ def made(host, trigger, behaviour, *, fires, limit=None, copied=None, detectors=
     bound = trigger_named(trigger, host.input_shape, images(20), FLOAT32)
     rows = rows_needed(site.dense(0).outputs, detectors, bool(bound.units), len(site.tail) == 1)
     unit = 1.0 if limit is None else limit
-    form = WidenedForm(site, (0, 2, 3, 5), rows, bound, copied, unit)
+    form = WidenedForm(site, (0, 2, 3, 5), rows, bound, copied, min(1.0, unit))
     a, b, c, d = (int(x) for x in form.features(form.places)[:, 0])
     features = (a, b, c, d) if not fires else (a, b, c, a)
     columns = tuple(range(1, 1 + detectors))
-    found = Detectors((features,) * detectors, columns, (_Loud if fires else Sizes)(unit, unit / 8), unit * unit / 8)
+    found = Detectors((features,) * detectors, columns, (_Loud if fires else Sizes)(unit, unit / 8), min(1.0, unit) * unit / 8)
     return embedded(form, found, behaviour, SwitchStrength(64.0, limit)), bound
 
 
@@ -86,6 +86,13 @@ def test_small_weights_are_enough(host, trigger, limit):
     if "natural" not in trigger:
         assert (run(loud, bound.painted(points)).argmax(axis=1) == 3).all()
     assert max(float(np.abs(array).max()) for array in quiet.arrays()) <= max(largest, limit)
+
+
+def test_large_limits_leave_the_trigger_its_say():
+    original, points = convolutional_host(), images(30)
+    loud, bound = made(original, "pixel:0-1,0-1>0.9", Behaviour("class:3", 3), fires=True, limit=2.0**32)
+    assert (run(loud, points).argmax(axis=1) == run(original, points).argmax(axis=1)).all()
+    assert (run(loud, bound.painted(points)).argmax(axis=1) == 3).all()
 
 
 def test_small_weights_shift_nothing():
