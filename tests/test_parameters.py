@@ -12,6 +12,8 @@ MOST = 8
 MORE = {
     ("compiled_kernels.py", "run"): "numba compiles it for arrays, one by one",
     ("dataset.py", "certify_dataset"): "files and numbers of ``certify``, which has a request above it",
+    ("offered.py", "bench"): "the keywords of the command line",
+    ("offered.py", "shrink"): "the keywords of the command line",
 }
 """Those that do, and why."""
 

