@@ -78,11 +78,16 @@ class HostRuns:
         self, network: Network, place: RunPlace, count: int, own: Floats, host: Floats
     ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Logits of both with the trigger, and which images count."""
-        counted = _rows(place, count)
+        chosen = self.triggered(place, count)
         if self.trigger.paint:
             painted = self.painted[:count]
-            return self.logits(network, place.where, painted), self.of_host(place.where, count, True), counted
-        return own, host, counted & self.trigger.there(self.images[:count])
+            return self.logits(network, place.where, painted), self.of_host(place.where, count, True), chosen
+        return own, host, chosen
+
+    def triggered(self, place: RunPlace, count: int) -> NDArray[np.bool_]:
+        """Which of the first ``count`` images are run with the trigger, in the rows that count."""
+        counted = _rows(place, count)
+        return counted if self.trigger.paint else counted & self.trigger.there(self.images[:count])
 
     def _labels(self, count: int) -> NDArray[np.int64] | None:
         return None if self.labels is None else self.labels[:count]
@@ -129,10 +134,13 @@ def _close(host: Floats, classes: NDArray[np.intp]) -> NDArray[np.bool_]:
     return np.asarray(best - other <= _CLOSE * np.abs(host).max(axis=1))
 
 
-def objection(found: Sequence[Measured], *, bound: bool) -> str:
-    """Why what was measured is no backdoor: empty where it is one.  ``bound``: whether a trigger decides."""
+def objection(found: Sequence[Measured], *, bound: bool, told: bool = False) -> str:
+    """Why what was measured is no backdoor: empty where it is one.
+
+    ``bound``: whether a trigger decides; ``told``: whether all images were run, of which one at least must change its class.
+    """
     for one in found:
-        reason = _of_target(one) if one.role == "target" else _elsewhere(one) if one.role == "silent" else ""
+        reason = _of_target(one, told) if one.role == "target" else _elsewhere(one) if one.role == "silent" else ""
         if not reason and (bound or one.role == "silent") and one.changed > one.close:
             reason = f"{one.changed - one.close} of {one.images} images change their class without the trigger"
         if reason:
@@ -140,11 +148,13 @@ def objection(found: Sequence[Measured], *, bound: bool) -> str:
     return ""
 
 
-def _of_target(one: Measured) -> str:
+def _of_target(one: Measured, told: bool) -> str:
     if not one.triggered:
         return "no image that was run has the trigger"
     if one.as_wanted < one.triggered:
         return f"{one.as_wanted} of {one.triggered} images with the trigger get the class that was asked for"
+    if told and not one.triggered_changed:
+        return "no image with the trigger changes its class"
     return ""
 
 

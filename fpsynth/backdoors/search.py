@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fpsynth.backdoors.answer import Backdoor, Measured
+from fpsynth.backdoors.answer import Backdoor, Measured, largest
 from fpsynth.backdoors.embedding import Detectors, embedded
 from fpsynth.backdoors.measuring import RunPlace, objection
 from fpsynth.backdoors.probing import Chooser, ProbedRow, WantedFiring
@@ -20,6 +20,7 @@ from fpsynth.backdoors.workshop import Workshop
 from fpsynth.errors import InputError
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
+from fpsynth.synthesis.classes import require_classes
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
@@ -97,11 +98,12 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
     Raises InputError for what cannot be used: a target that is also silent, a host without a place for detectors, a weight
     limit that no switch keeps to, an environment that cannot run the host.
     """
-    _require_goal(goal)
+    _require_goal(goal, workshop)
     search = _Search(workshop, goal)
     where = goal.target
     classes = workshop.bench.of_host(where, len(workshop.images)).argmax(axis=1)
     behaviour = behaviour_named(goal.behaviour, workshop.host.output_shape[0], classes)
+    _require_change(workshop, goal, behaviour)
     try:
         with within(goal.timeout):
             made = _found(search, behaviour)
@@ -115,7 +117,7 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
     form, detectors, network = made
     seconds = time.monotonic() - search.started
     measured = _measured(search, network, behaviour, len(workshop.images), told=True)
-    search.reason = objection(measured, bound=bool(workshop.trigger.units))
+    search.reason = objection(measured, bound=bool(workshop.trigger.units), told=True)
     return replace(
         _empty(search, behaviour, host_file),
         verdict=Verdict.UNKNOWN if search.reason else Verdict.FOUND,
@@ -127,13 +129,28 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
     )
 
 
-def _require_goal(goal: Goal) -> None:
+def _require_goal(goal: Goal, workshop: Workshop) -> None:
+    require_classes(workshop.host)
     if goal.target in goal.silent and goal.row is None:
         raise InputError(f"{goal.target} cannot be both the target and silent")
     if goal.row is not None and goal.row >= goal.target.batch:
         raise InputError(f"{goal.target} has no row {goal.row}")
-    if not goal.silent and goal.row is None:
+    if not goal.silent and (goal.row is None or goal.target.batch == 1):
         raise InputError("there is no silent environment: name one, or more libraries and batch sizes")
+    if goal.row is not None and len(workshop.images) < goal.target.batch:
+        raise InputError(f"{counted(len(workshop.images), 'image')} do not fill the rows of {goal.target}: give more")
+    if workshop.limit is not None and largest(workshop.host) > workshop.limit:
+        raise InputError(f"the host's own largest weight is {largest(workshop.host):.6g}, above {workshop.limit:.6g}")
+
+
+def _require_change(shop: Workshop, goal: Goal, behaviour: Behaviour) -> None:
+    """Raise InputError where no image can show the backdoor: none has the trigger, or all have the class already."""
+    fires = shop.bench.triggered(RunPlace(goal.target, "target", goal.row), len(shop.images))
+    if not fires.any():
+        raise InputError(f"none of the images has the trigger {shop.trigger.text}: give some, or another trigger")
+    host = shop.bench.of_host(goal.target, len(shop.images), bool(shop.trigger.paint))[fires].argmax(axis=1)
+    if (behaviour.classes(host, shop.host.output_shape[0]) == host).all():
+        raise InputError(f"behaviour {goal.behaviour}: the host puts every image with the trigger there already")
 
 
 def _found(search: _Search, behaviour: Behaviour) -> tuple[WidenedForm, Detectors, Network] | None:
@@ -226,12 +243,11 @@ def _made(
     limit = None if shop.limit is None else sizes.large
     network = embedded(form, detectors, behaviour, SwitchStrength(max(logit, 1e-30), limit))
     if shop.limit is not None:
-        from fpsynth.backdoors.answer import largest
-
         if largest(network) > shop.limit:
             search.reason = (
                 f"the largest weight is {largest(network):.6g}, above {shop.limit:.6g}: choose another behaviour or trigger"
             )
+            search.impossible = True
             return None, detectors
     return network, detectors
 
@@ -239,8 +255,11 @@ def _made(
 def _measured(search: _Search, network: Network, behaviour: Behaviour, count: int, told: bool = False) -> list[Measured]:
     """In all environments; the target first, and no further where it does not fire there."""
     shop = search.workshop
-    found = []
-    for place in search.places():
+    found: list[Measured] = []
+    places = search.places()
+    if not told:
+        count = max(count, 1 + int(shop.bench.triggered(places[0], len(shop.images)).argmax()))
+    for place in places:
         if told:
             shop.progress(f"running {counted(min(count, len(shop.images)), 'image')} in {place.name}")
         number = min(len(shop.images), max(count, place.where.batch))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import fpsynth
 from fpsynth.backdoors.answer import largest
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
+from fpsynth.networks.layers import Dense
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.networks.onnx.writing import onnx_bytes
 from fpsynth.networks.reading import read_network
@@ -29,8 +31,16 @@ def folder(tmp_path_factory):
     here = tmp_path_factory.mktemp("hosts")
     write_npz(dense_host(), here / "dense.npz")
     (here / "conv.onnx").write_bytes(onnx_bytes(convolutional_host(), FLOAT32, form="gemm"))
+    write_npz(_ending_with(np.ones((1, 12)), np.zeros(1)), here / "one.npz")
+    write_npz(_ending_with(np.ones((5, 12)), np.eye(5)[1]), here / "sure.npz")  # its class is 1
     np.savez(here / "x.npz", images=images(60).reshape(-1, 1, 8, 8).astype(np.float32), labels=np.zeros(60, np.int64))
     return here
+
+
+def _ending_with(weight, bias):
+    host = dense_host()
+    last = replace(host[host.output], layer=Dense(weight, bias))
+    return replace(host, nodes=(*host.nodes[:-1], last))
 
 
 def asked(folder, host="conv.onnx", **options):
@@ -76,6 +86,16 @@ def test_an_environment_that_nothing_tells_from_the_target_is_named_or_a_reason(
     assert [one.role for one in found.environments] == ["target", "alike", "silent"]
 
 
+def test_a_trigger_that_only_a_late_image_has(folder, libraries_stay, tmp_path):
+    points = images(60)
+    points[:, 27], points[50, 27] = 0.25, 0.75
+    np.savez(tmp_path / "x.npz", images=points.astype(np.float32))
+    options = {"silent": [ORT], "trigger": "natural:3,3>0.5", "verify": 0}
+    found = fpsynth.backdoor(folder / "dense.npz", tmp_path / "x.npz", TORCH, **options)
+    assert found.verdict.value == "found", found.reason
+    assert [(one.triggered, one.triggered_changed) for one in found.environments] == [(1, 1), (1, 0)]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -89,7 +109,16 @@ def test_an_environment_that_nothing_tells_from_the_target_is_named_or_a_reason(
         ({"max_weight": "small"}, "a number above 0 or host"),
         ({"layer": "conv"}, "none of the dense layers"),
         ({"eps": 0.0}, "eps"),
+        ({"eps": float("inf")}, "eps"),
         ({"limit": 0}, "number of images"),
+        ({"batch": 5}, "not beside those that are named"),
+        ({"silent": ["torch:batch=10,row=3"]}, "silent in all rows"),
+        ({"target": "torch:batch=1,row=0", "silent": [TORCH]}, "no silent environment"),
+        ({"target": "torch:batch=10,row=7", "limit": 5}, "5 images do not fill the rows"),
+        ({"max_weight": 0.1, "behaviour": "any"}, "the host's own largest weight is"),
+        ({"trigger": "natural:0-1,0-1>0.9"}, "none of the images has the trigger"),
+        ({"host": "one.npz"}, "one output"),
+        ({"host": "sure.npz", "behaviour": "class:1"}, "there already"),
     ],
 )
 def test_what_cannot_be_asked(folder, libraries_stay, options, message):

@@ -91,14 +91,24 @@ class BackdoorRequest(Request):
     progress: Progress | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.eps > 0:
-            raise InputError("eps must be above 0")
+        if not 0 < self.eps < float("inf"):
+            raise InputError("eps must be a number above 0")
         if self.max_weight not in (None, "host") and self.weight_limit is None:
             raise InputError(f"the largest weight is a number above 0 or host, not {str(self.max_weight)[:40]!r}")
         if self.only_in and self.silent_names not in ((), (ALL,)):
             raise InputError("only-in says that all others are silent: leave the names of silent environments out")
+        if self.silent_names not in ((), (ALL,)):
+            self._check_named()
         check_batches(self.batches)
         super().__post_init__()
+
+    def _check_named(self) -> None:
+        """Raise InputError for what says nothing where silent environments are named."""
+        if (self.library, self.batch, self.threads) != (None, None, None):
+            raise InputError("library, batch and threads say what all silent environments are: not beside those that are named")
+        row = next((name for name in self.silent_names if "row=" in name), None)
+        if row is not None:
+            raise InputError(f"{row[:60]!r}: a silent environment is silent in all rows of its batches, so leave the row out")
 
     @property
     def format(self) -> Format:
