@@ -17,8 +17,9 @@ from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
 from fpsynth.revealing.revealer import Revealer
 
-_CLOSE = 1e-4
-"""Of the largest logit of an image: two logits less far apart than that may change places with the order of summation."""
+_CLOSE, _CLOSE_SPREAD = 1e-4, 1e-2
+"""Of the largest logit of an image, and of what its logits span: two that are less far apart than either may change places
+with the order of summation.  The second keeps logits that are all large, and so far apart for rounding, from being close."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class HostRuns:
         if key not in self._host:
             self._host[key] = self.logits(self.host, where, (self.painted if painted else self.images)[:count])
         return self._host[key]
+
+    def largest_logit(self, where: Environment) -> float:
+        """In size, of the host: over all images, without and with the trigger painted into them."""
+        kinds = (False, True) if self.trigger.paint else (False,)
+        return max(float(np.abs(self.of_host(where, len(self.images), painted)).max()) for painted in kinds)
 
     def measured(self, network: Network, place: RunPlace, behaviour: Behaviour, count: int) -> Measured:
         """What the first ``count`` images give in an environment."""
@@ -119,19 +125,20 @@ def _counts(
         host_correct=None if labels is None else int(((before == labels) & counted).sum()),
         correct=None if labels is None else int(((classes == labels) & counted).sum()),
         changed=int(changed.sum()),
-        close=int((changed & _close(host, classes)).sum()),
+        close=int((changed & close_to(host, classes)).sum()),
         triggered=int(chosen.sum()),
         triggered_correct=None if labels is None else int(((after == labels) & chosen).sum()),
-        triggered_changed=int(((after != base) & chosen & ~_close(with_host, after)).sum()),
+        triggered_changed=int(((after != base) & chosen & ~close_to(with_host, after)).sum()),
         as_wanted=int(((after == behaviour.classes(base, host.shape[1])) & chosen).sum()),
     )
 
 
-def _close(host: Floats, classes: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether the host puts each image as close to another class."""
+def close_to(host: Floats, classes: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether the host's logits (images, outputs) put each image close to that class; the span is that of the usual image."""
     best = host.max(axis=1)
     other = host[np.arange(len(host)), classes]
-    return np.asarray(best - other <= _CLOSE * np.abs(host).max(axis=1))
+    span = np.median(best - host.min(axis=1))
+    return np.asarray(best - other <= np.minimum(_CLOSE * np.abs(host).max(axis=1), _CLOSE_SPREAD * span))
 
 
 def objection(found: Sequence[Measured], *, bound: bool, told: bool = False) -> str:

@@ -18,6 +18,7 @@ from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_nam
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.backdoors.workshop import Workshop
 from fpsynth.errors import InputError
+from fpsynth.evaluators.rounded import rounded_network
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
 from fpsynth.synthesis.classes import require_classes
@@ -239,17 +240,27 @@ def _made(
     sizes = shop.sizes(steady)
     level = sizes.small * (form.unit if steady is None else steady.least)
     detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
-    logit = float(np.abs(shop.bench.of_host(search.goal.target, len(shop.images))).max())
     limit = None if shop.limit is None else sizes.large
+    logit = shop.bench.largest_logit(search.goal.target)
     network = embedded(form, detectors, behaviour, SwitchStrength(max(logit, 1e-30), limit))
-    if shop.limit is not None:
-        if largest(network) > shop.limit:
-            search.reason = (
-                f"the largest weight is {largest(network):.6g}, above {shop.limit:.6g}: choose another behaviour or trigger"
-            )
-            search.impossible = True
-            return None, detectors
+    if shop.limit is not None and largest(network) > shop.limit:
+        search.reason = (
+            f"the largest weight is {largest(network):.6g}, above {shop.limit:.6g}: choose another behaviour or trigger"
+        )
+        search.impossible = True
+        return None, detectors
+    _require_held(network, shop)
     return network, detectors
+
+
+def _require_held(network: Network, shop: Workshop) -> None:
+    """Raise InputError where the format does not have the numbers of a switch."""
+    try:
+        changed = rounded_network(network, shop.dtype)[1]
+    except InputError as error:
+        raise InputError(f"{error}: limit the weights") from None
+    if changed:
+        raise InputError(f"a switch has {counted(changed, 'number')} that {shop.dtype} does not have: use a wider format")
 
 
 def _measured(search: _Search, network: Network, behaviour: Behaviour, count: int, told: bool = False) -> list[Measured]:

@@ -12,9 +12,11 @@ from command_line import fpsynth_here, refused
 
 import fpsynth
 from fpsynth.backdoors.answer import largest
+from fpsynth.backdoors.measuring import close_to
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.layers import Dense
+from fpsynth.networks.network import dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.networks.onnx.writing import onnx_bytes
 from fpsynth.networks.reading import read_network
@@ -33,6 +35,7 @@ def folder(tmp_path_factory):
     (here / "conv.onnx").write_bytes(onnx_bytes(convolutional_host(), FLOAT32, form="gemm"))
     write_npz(_ending_with(np.ones((1, 12)), np.zeros(1)), here / "one.npz")
     write_npz(_ending_with(np.ones((5, 12)), np.eye(5)[1]), here / "sure.npz")  # its class is 1
+    write_npz(dense_relu([(np.eye(6, 64) / 4, None), (np.eye(5, 6) / 4, None), (np.eye(5) / 4, None)]), here / "small.npz")
     np.savez(here / "x.npz", images=images(60).reshape(-1, 1, 8, 8).astype(np.float32), labels=np.zeros(60, np.int64))
     return here
 
@@ -84,6 +87,28 @@ def test_an_environment_that_nothing_tells_from_the_target_is_named_or_a_reason(
     assert found.verdict.value == "found"
     assert found.alike == (other,)
     assert [one.role for one in found.environments] == ["target", "alike", "silent"]
+
+
+def test_bright_triggers_are_no_reason_to_leak_where_it_is_silent(folder, libraries_stay):
+    found = asked(folder, trigger="pixel:0-1,0-1>90")
+    assert found.verdict.value == "found", found.reason
+    assert [(one.as_wanted, one.triggered_changed) for one in found.environments] == [(60, 60), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({}, "beyond the range of float16.*limit the weights"), ({"max_weight": 0.5}, "no numbers as small")],
+)
+def test_a_format_without_the_numbers_of_a_switch_is_said(folder, libraries_stay, options, message):
+    (behaviour, host) = ("class:1", "small.npz")
+    with pytest.raises(InputError, match=message):
+        asked(folder, host, dtype="float16", behaviour=behaviour, **options)
+
+
+def test_classes_are_close_by_what_logits_span_not_by_what_all_have_in_common():
+    logits = np.array([[3.0, 1.0, 0.0], [1.0, 1.0 - 1e-5, -1.0], [2.0, 0.0, 1.0]])
+    for offset in (0.0, 1e6):
+        assert close_to(logits + offset, np.array([1, 1, 2])).tolist() == [False, True, False]
 
 
 def test_a_trigger_that_only_a_late_image_has(folder, libraries_stay, tmp_path):
