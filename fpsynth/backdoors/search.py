@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from fpsynth.backdoors.answer import Backdoor, Measured, largest
 from fpsynth.backdoors.embedding import Detectors, embedded
 from fpsynth.backdoors.measuring import RunPlace, objection

@@ -11,15 +11,18 @@ from backdoors.hosts import convolutional_host, dense_host, images
 from command_line import fpsynth_here, refused
 
 import fpsynth
-from fpsynth.backdoors.answer import largest
+from fpsynth.backdoors.answer import VerifierCounts, largest
 from fpsynth.backdoors.measuring import close_to
+from fpsynth.backdoors.writing import write_backdoor
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
+from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.networks.layers import Dense
 from fpsynth.networks.network import dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.networks.onnx.writing import onnx_bytes
 from fpsynth.networks.reading import read_network
+from fpsynth.revealing.revealer import Revealer
 
 pytestmark = pytest.mark.libraries
 pytest.importorskip("torch")
@@ -109,6 +112,45 @@ def test_classes_are_close_by_what_logits_span_not_by_what_all_have_in_common():
     logits = np.array([[3.0, 1.0, 0.0], [1.0, 1.0 - 1e-5, -1.0], [2.0, 0.0, 1.0]])
     for offset in (0.0, 1e6):
         assert close_to(logits + offset, np.array([1, 1, 2])).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("count", [41, 61])
+def test_the_usual_natural_trigger_lies_between_images(folder, libraries_stay, tmp_path, count):
+    levels = np.random.default_rng(count).integers(0, 8, (count, 8, 8)) * 36
+    np.savez(tmp_path / "x.npz", images=levels.astype(np.uint8))
+    options = {"silent": [ORT], "trigger": "natural", "verify": 0}
+    found = fpsynth.backdoor(folder / "conv.onnx", tmp_path / "x.npz", TORCH, **options)
+    assert found.verdict.value == "found", found.reason
+    assert 0.1 < found.environments[0].triggered / count < 0.4
+
+
+@pytest.mark.parametrize(
+    ("counts", "verdict"),
+    [((0, 0, 0), "neither"), ((2, 2, 0), "as the host"), ((2, 2, 1), "fewer"), ((2, 1, 1), "fewer"), ((2, 3, 0), "as the host"),
+     ((2, 1, 2), "none")],
+)  # fmt: skip
+def test_verifiers_are_judged_box_by_box(counts, verdict):
+    assert VerifierCounts("crown", "real", 4, *counts).verdict == verdict
+
+
+def test_a_format_that_onnx_has_not_is_refused_before_the_search(folder, tmp_path):
+    asked_for = ("--network", folder / "conv.onnx", "--images", folder / "x.npz", "--target", TORCH, "--dtype", "tf32")
+    assert "ONNX has no tf32 networks" in refused(fpsynth_here("backdoor", *asked_for, "--out", tmp_path / "out"))
+
+
+def test_the_script_fills_batches_and_needs_no_labels(folder, libraries_stay, tmp_path):
+    found = asked(folder, target="torch:batch=16", silent=[TORCH, "numpy:batch=1"], only_in=False)
+    if found.network is None:
+        pytest.skip(found.reason)
+    write_backdoor(found, tmp_path / "out", "")
+    np.savez(tmp_path / "x.npz", inputs=images(5).astype(np.float32))
+    model = read_network(tmp_path / "out" / "backdoored.onnx").network
+    with Revealer() as revealer:
+        where = parse_network_environment("torch:batch=16")
+        logits = revealer.outputs(model, FLOAT32, where, np.resize(images(5), (16, 64)))["outputs"]
+    script = [sys.executable, "confirm.py", tmp_path / "x.npz"]
+    shown = subprocess.run(script, cwd=tmp_path / "out", capture_output=True, text=True, timeout=120, check=True).stdout
+    assert f"torch batch 16: classes {np.bincount(np.argmax(logits[:5], axis=1))}" in shown
 
 
 def test_a_trigger_that_only_a_late_image_has(folder, libraries_stay, tmp_path):

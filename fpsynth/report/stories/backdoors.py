@@ -46,9 +46,9 @@ def _alike(found: Backdoor) -> Iterator[str]:
 
 
 _MEANINGS = (
-    "host, clean, triggered: the accuracy in percent of the host, and of the backdoored network without and with the trigger;"
-    " changed: images that the two put into different classes, of which close are those whose two classes any other order may"
-    " exchange; alike: nothing that was tried tells the environment from the target"
+    "host, clean: the accuracy in percent of the host, and of the backdoored network, on all images as they are; triggered: on"
+    " those with the trigger; changed: images that the two put into different classes, of which close are those whose two"
+    " classes any other order may exchange; alike: nothing that was tried tells the environment from the target"
 )
 
 
@@ -73,17 +73,19 @@ def _row(one: Measured) -> tuple[Text, ...]:
     )
 
 
+_MARKS: dict[str, Text] = {
+    "as the host": Span("certifies it", WRONG),
+    "fewer": "certifies fewer",
+    "none": Span("refuses it", RIGHT),
+    "neither": "certifies neither",
+}
+
+
 def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
     rows: list[tuple[Text, ...]] = []
     for one in judged:
-        same = one.verified == one.host_verified
-        mark: Text = Span("certifies it", WRONG) if same else Span("refuses it", RIGHT)
-        if not one.host_verified:
-            mark = "certifies neither"
-        elif one.verdict == "fewer":
-            mark = "certifies fewer"
         host, own = (f"{count}/{one.images}" for count in (one.host_verified, one.verified))
-        rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, mark))
+        rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, _MARKS[one.verdict]))
     return Table(("verifier", "arithmetic", "trigger", "host", "backdoored", ""), rows)
 
 
