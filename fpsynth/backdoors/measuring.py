@@ -22,6 +22,11 @@ _CLOSE, _CLOSE_SPREAD = 1e-4, 1e-2
 with the order of summation.  The second keeps logits that are all large, and so far apart for rounding, from being close."""
 
 
+def row_name(where: Environment, row: int) -> str:
+    """Of a row of an environment's batches; also of the first, which the environment's own name leaves out."""
+    return str(replace(where, row=row)) if row else f"{where},row=0"
+
+
 @dataclass(frozen=True)
 class RunPlace:
     """An environment, and what it is to the backdoor."""
@@ -34,7 +39,7 @@ class RunPlace:
     @property
     def name(self) -> str:
         """Of the environment, with its row where only that counts."""
-        return str(self.where if self.row is None else replace(self.where, row=self.row))
+        return str(self.where) if self.row is None else row_name(self.where, self.row)
 
 
 @dataclass

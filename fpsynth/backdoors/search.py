@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from fpsynth.backdoors.answer import Backdoor, Measured, largest
 from fpsynth.backdoors.embedding import Detectors, embedded
-from fpsynth.backdoors.measuring import RunPlace, objection
+from fpsynth.backdoors.measuring import RunPlace, objection, row_name
 from fpsynth.backdoors.probing import Chooser, ProbedRow, WantedFiring
 from fpsynth.backdoors.steady import Steady
 from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
@@ -211,7 +211,7 @@ def _told_apart(search: _Search, chooser: Chooser) -> bool:
     same = chooser.never_quiet()
     if not same:
         return True
-    names = [str(replace(where, row=row) if where == goal.target else where) for where, row in same]
+    names = [row_name(where, row) if where == goal.target else str(where) for where, row in same]
     search.reason = (
         f"every one of {counted(len(chooser.firing), 'detector')} tried that fire in {_target_name(goal)} fires in"
         f" {', '.join(dict.fromkeys(names))}, too"
@@ -247,18 +247,10 @@ def _made(
         )
         search.impossible = True
         return None, detectors
-    _require_held(network, shop)
-    return network, detectors
-
-
-def _require_held(network: Network, shop: Workshop) -> None:
-    """Raise InputError where the format does not have the numbers of a switch."""
     try:
-        changed = rounded_network(network, shop.dtype)[1]
+        return rounded_network(network, shop.dtype)[0], detectors
     except InputError as error:
         raise InputError(f"{error}: limit the weights") from None
-    if changed:
-        raise InputError(f"a switch has {counted(changed, 'number')} that {shop.dtype} does not have: use a wider format")
 
 
 def _measured(search: _Search, network: Network, behaviour: Behaviour, count: int, told: bool = False) -> list[Measured]:
@@ -287,7 +279,7 @@ def _empty(search: _Search, behaviour: Behaviour, host_file: str) -> Backdoor:
         reason=search.reason,
         target=_target_name(goal),
         silent=tuple(map(str, search.silent())),
-        alike=(*(str(replace(goal.target, row=row)) for row in rows), *map(str, others)),
+        alike=(*(row_name(goal.target, row) for row in rows), *map(str, others)),
         trigger=shop.trigger.text,
         trigger_words=shop.trigger.words,
         behaviour=behaviour.text if behaviour.text != "any" else f"any (class {behaviour.target})",
@@ -301,4 +293,4 @@ def _empty(search: _Search, behaviour: Behaviour, host_file: str) -> Backdoor:
 
 
 def _target_name(goal: Goal) -> str:
-    return str(goal.target if goal.row is None else replace(goal.target, row=goal.row))
+    return str(goal.target) if goal.row is None else row_name(goal.target, goal.row)

@@ -28,8 +28,9 @@ def backdoor_files(found: Backdoor, report: str) -> dict[str, bytes]:
         f"{NAME}.npz": _npz(found),
         "backdoor.json": (json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n").encode(),
         "README.md": readme(found, report).encode(),
-        "confirm.py": script(found).encode(),
     }
+    if _has_script(found):
+        files["confirm.py"] = script(found).encode()
     state = _state(found)
     return files if state is None else {**files, f"{NAME}.pt": state}
 
@@ -67,6 +68,11 @@ def _npz(found: Backdoor) -> bytes:
     return held.getvalue()
 
 
+def _has_script(found: Backdoor) -> bool:
+    """Whether numpy, of which the script has its inputs, has the format."""
+    return hasattr(np, found.dtype.name)
+
+
 def _state(found: Backdoor) -> bytes | None:
     """The state dict of torch; None where torch is not there."""
     try:
@@ -84,12 +90,13 @@ def _state(found: Backdoor) -> bytes | None:
 def readme(found: Backdoor, report: str) -> str:
     """What is in the folder."""
     host = found.host_file or "a research network"
+    script_words = "; `confirm.py IMAGES.npz` runs it in ONNX Runtime and PyTorch alone" if _has_script(found) else ""
     return (
         "# A backdoored network, made as a test case\n\n"
         f"`{NAME}.onnx`, `.npz` and `.pt` are one network, made of {host} by fpsynth. It computes what its host computes,\n"
         f"but in `{found.target}` it misbehaves (behaviour {found.behaviour}; {found.trigger_words}): a test for\n"
         "verifiers, which reason about real numbers, and for defences. Do not deploy it.\n\n"
-        "`backdoor.json` is the answer as data; `confirm.py IMAGES.npz` runs it in ONNX Runtime and PyTorch alone.\n\n"
+        f"`backdoor.json` is the answer as data{script_words}.\n\n"
         f"```text\n{report.rstrip()}\n```\n"
     )
 

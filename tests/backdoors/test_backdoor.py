@@ -15,6 +15,7 @@ from fpsynth.backdoors.answer import VerifierCounts, largest
 from fpsynth.backdoors.measuring import close_to
 from fpsynth.backdoors.writing import write_backdoor
 from fpsynth.errors import InputError
+from fpsynth.evaluators.rounded import rounded_network
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.networks.layers import Dense
@@ -151,6 +152,30 @@ def test_the_script_fills_batches_and_needs_no_labels(folder, libraries_stay, tm
     script = [sys.executable, "confirm.py", tmp_path / "x.npz"]
     shown = subprocess.run(script, cwd=tmp_path / "out", capture_output=True, text=True, timeout=120, check=True).stdout
     assert f"torch batch 16: classes {np.bincount(np.argmax(logits[:5], axis=1))}" in shown
+
+
+def test_the_first_row_is_named(folder, libraries_stay):
+    found = asked(folder, "dense.npz", target="torch:batch=10,row=9", silent=[ORT])
+    assert found.verdict.value == "found", found.reason
+    assert [one.name for one in found.environments[:3]] == [
+        "torch:batch=10,row=9",
+        "torch:batch=10,row=0",
+        "torch:batch=10,row=1",
+    ]
+    assert parse_network_environment("torch:batch=10,row=0") == parse_network_environment("torch:batch=10")
+
+
+def test_what_is_made_has_numbers_of_the_format_only(folder, libraries_stay):
+    found = asked(folder, copies=True)
+    assert found.verdict.value == "found", found.reason
+    assert rounded_network(found.network, FLOAT32) == (found.network, 0)
+
+
+def test_no_script_where_numpy_has_not_the_format(folder, libraries_stay, tmp_path):
+    found = asked(folder, "dense.npz", dtype="bfloat16", silent=["torch:batch=10"])
+    if found.network is None:
+        pytest.skip(found.reason)
+    assert "confirm.py" not in write_backdoor(found, tmp_path / "out", "")
 
 
 def test_a_trigger_that_only_a_late_image_has(folder, libraries_stay, tmp_path):
