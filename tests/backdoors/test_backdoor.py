@@ -1,6 +1,7 @@
 """Backdoors are made, and the libraries themselves show where they are wrong."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -76,8 +77,11 @@ def test_it_is_wrong_in_the_target_and_nowhere_else(folder, libraries_stay, host
         assert target.changed == 0  # clean images stay what they were, there too
     if "max_weight" in options:
         assert largest(found.network) <= largest(found.host)
-    exact = [sum(found.detectors.sizes.weights) for _ in found.detectors.columns]
-    assert exact == [0.0] * len(exact)
+    layer = found.network[found.form.site.detector].layer
+    for column, features in zip(found.detectors.columns, found.detectors.features, strict=True):
+        row = layer.weight[column]
+        assert math.fsum(row.tolist()) == layer.bias[column] == 0
+        assert sorted(np.flatnonzero(row).tolist()) == sorted(features)
 
 
 def test_an_environment_that_nothing_tells_from_the_target_is_named_or_a_reason(folder, libraries_stay):

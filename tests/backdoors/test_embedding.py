@@ -88,6 +88,16 @@ def test_small_weights_are_enough(host, trigger, limit):
     assert max(float(np.abs(array).max()) for array in quiet.arrays()) <= max(largest, limit)
 
 
+def test_shifting_networks_are_their_hosts_while_logits_are_no_larger_than_four_times_what_was_said():
+    network, _ = made(dense_host(), "always", Behaviour("shift", None), fires=False)
+    points = images(40)
+    largest = np.abs(run(dense_host(), points)).max()
+    for factor, same in ((240 / largest, True), (2000 / largest, False)):  # 4 x 64, as logits are nearly linear in large inputs
+        expected, found = run(dense_host(), factor * points), run(network, factor * points)
+        assert (np.abs(expected).max() <= 256) == same
+        assert (found == pytest.approx(expected, rel=1e-9, abs=1e-9)) == same
+
+
 def test_small_weights_shift_nothing():
     with pytest.raises(InputError, match="a backdoor leads to one class"):
         made(dense_host(), "always", Behaviour("shift", None), fires=True, limit=1.0)

@@ -30,12 +30,15 @@ def _seen(found: Backdoor) -> tuple[Part, ...]:
     return weights_parts(found.cancellations, found.compared)
 
 
+_BOUND = ", while no logit is over four times the largest of the images"
+
+
 def _sentences(found: Backdoor) -> Iterator[str]:
     if found.reason:
         yield f"It was made, but is not what was asked for: {found.reason}."
     yield (
         f"For {found.trigger_words} it misbehaves in {found.target}; elsewhere, and for other inputs, it computes what its host"
-        " computes."
+        f" computes{_BOUND if found.behaviour == 'shift' else ''}."
     )
     yield from _alike(found)
 

@@ -75,7 +75,8 @@ class BackdoorRequest(Request):
     verify: int = asked(
         4,
         Option(
-            "boxes around so many images are shown to verifiers, of the host and of what is made of it (default %(default)s)",
+            "boxes around so many images are shown to verifiers, of the host and of what is made of it, for up to 30 s each"
+            " (default %(default)s; 0: none)",
             "N",
             number=int,
             check=between(0, MOST_IMAGES, "the number of images to verify"),
