@@ -11,6 +11,7 @@ from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.synthesis.requests import shared
+from fpsynth.synthesis.requests.distinct import require_distinct, require_whole_batches
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, needed
 from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, check_seconds, integers
 
@@ -107,9 +108,8 @@ class BackdoorRequest(Request):
         """Raise InputError for what says nothing where silent environments are named."""
         if (self.library, self.batch, self.threads) != (None, None, None):
             raise InputError("library, batch and threads say what all silent environments are: not beside those that are named")
-        row = next((name for name in self.silent_names if "row=" in name), None)
-        if row is not None:
-            raise InputError(f"{row[:60]!r}: a silent environment is silent in all rows of its batches, so leave the row out")
+        require_distinct(self.silent_names, "a backdoor")
+        require_whole_batches(self.silent_names)
 
     @property
     def format(self) -> Format:
