@@ -1,5 +1,7 @@
 """Embedded networks compute what their hosts compute where no detector fires, and do as they are told where one does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from backdoors.hosts import convolutional_host, dense_host, images
@@ -96,6 +98,19 @@ def test_shifting_networks_are_their_hosts_while_logits_are_no_larger_than_four_
         expected, found = run(dense_host(), factor * points), run(network, factor * points)
         assert (np.abs(expected).max() <= 256) == same
         assert (found == pytest.approx(expected, rel=1e-9, abs=1e-9)) == same
+
+
+@pytest.mark.parametrize("name", ["switch0", "switch1", "dense1_relu"])
+def test_names_of_the_host_are_not_taken_again(name):
+    host = dense_host()
+    old = host.nodes[1].name if "relu" in name else "dense2"
+    nodes = tuple(
+        replace(node, name=name if node.name == old else node.name, inputs=tuple(name if i == old else i for i in node.inputs))
+        for node in host.nodes
+    )
+    host = replace(host, nodes=nodes)
+    network, _ = made(host, "always", Behaviour("shift", None), fires=False)
+    assert run(network, images(5)) == pytest.approx(run(host, images(5)), rel=1e-12)
 
 
 def test_small_weights_shift_nothing():
