@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fpsynth.errors import InputError
 from fpsynth.synthesis.requests.backdoor import ALL, BackdoorRequest
+from fpsynth.synthesis.requests.distinct import require_whole_batches
 from fpsynth.synthesis.requests.functions import asking
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def _silent(request: BackdoorRequest, target: Environment) -> tuple[tuple[Enviro
     libraries: Sequence[str] = [name for name in NAMES if library_named(name).version()]
     if request.library is not None:
         libraries = _named(request.library)
+        require_whole_batches(libraries)
     threads = request.threads if isinstance(request.threads, Sequence) else (request.threads,)
     listed = _environments(libraries, request.batches, tuple(threads))
     here = replace(target, row=0)

@@ -28,12 +28,13 @@ def defend(request: DefendRequest) -> Defence:
     from fpsynth.networks.points import load_points
     from fpsynth.networks.reading import read_network
     from fpsynth.revealing.revealer import Revealer
-    from fpsynth.synthesis.requests.distinct import require_distinct
+    from fpsynth.synthesis.requests.distinct import require_distinct, require_whole_batches
 
     remedies = remedies_named(request.remedies or DEFAULT)
     names = [name for name in NAMES if library_named(name).version()] if request.library is None else _named(request.library)
     if request.library is not None:
         require_distinct(names, "a defence")
+        require_whole_batches(names)
     network = read_network(request.network).network
     host = None if request.host is None else read_network(request.host).network
     images, labels = load_points(request.images, network.input_shape)

@@ -69,15 +69,22 @@ class VerifierCounts:
     images: int
     host_verified: int
     verified: int
+    lost: int
+    """Boxes that it verifies of the host, but not of the backdoored network."""
     triggered: bool = False
     """Whether the images have the trigger."""
 
     @property
     def verdict(self) -> str:
-        """``as the host``: it verifies as many; ``fewer``: it verifies fewer; ``none``: none although the host has some."""
-        if self.verified == self.host_verified:
+        """``as the host``: it verifies each box that it verifies of the host; ``fewer`` of these; ``none`` of them.
+
+        ``neither``: it verifies none of the host.
+        """
+        if not self.host_verified:
+            return "neither"
+        if not self.lost:
             return "as the host"
-        return "none" if not self.verified else "fewer"
+        return "none" if self.lost == self.host_verified else "fewer"
 
     def to_json(self) -> Json:
         """As data."""
@@ -88,6 +95,7 @@ class VerifierCounts:
             "images": self.images,
             "host_verified": self.host_verified,
             "verified": self.verified,
+            "lost": self.lost,
         }
 
 

@@ -24,7 +24,7 @@ MEANINGS = {
     MOVES: "environments are wrong that were right",
     WEAKENS: "fewer environments are wrong, or fewer images in them",
     NOTHING: "no environment was wrong before or is after",
-    NOT_RUN: "it cannot be applied, or no environment runs what it makes",
+    NOT_RUN: "it cannot be applied, or no environment that was wrong runs what it makes",
 }
 Masks = Mapping[str, NDArray[np.bool_]]
 """By the environment, which images get another class than they should."""
@@ -208,7 +208,8 @@ class Defence:
 def judged(before: Masks, after: Masks) -> str:
     """The verdict on a remedy from the images that are wrong in each environment before and after.
 
-    Only environments count that ran both, and of images those that were wrong anywhere before, all where none was.
+    Only environments count that ran both, and of images those that were wrong anywhere before, all where none was.  It
+    silences nothing that it did not run: each environment that was wrong must be one of these.
     """
     names = [name for name in after if name in before]
     if not names:
@@ -219,7 +220,9 @@ def judged(before: Masks, after: Masks) -> str:
     was = {name for name, (part, _) in parts.items() if part > 0}
     now = {name for name, (_, part) in parts.items() if part > 0}
     if not now:
-        return SILENCES if seen.any() else NOTHING
+        if all(name in names or not before[name].any() for name in before):
+            return SILENCES if seen.any() else NOTHING
+        return WEAKENS if was else NOT_RUN
     if now == was:
         return WEAKENS if all(parts[name][1] < parts[name][0] / 2 for name in now) else LEAVES
     if all(parts[name][1] > 1 / 2 for name in names):

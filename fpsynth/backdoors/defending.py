@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fpsynth.aliases import Floats, Progress
 from fpsynth.backdoors.defence import Defence, Draw, InEnvironment, Suspect, Tried, judged, parted
 from fpsynth.backdoors.heuristics import compared
+from fpsynth.backdoors.measuring import close_to
 from fpsynth.backdoors.remedies import Remedied, Remedy, grid_of, largest_change
 from fpsynth.errors import InputError
 from fpsynth.evaluators.cancelling import cancelling_at
@@ -24,9 +25,6 @@ from fpsynth.networks.cutting import until
 from fpsynth.networks.network import Network
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.classes import require_classes
-
-_CLOSE = 1e-4
-"""Of the largest logit of an image: two logits less far apart than that may change places with the order of summation."""
 
 
 @dataclass
@@ -147,10 +145,7 @@ class Defender:
     def _wrong(self, logits: Floats) -> NDArray[np.bool_]:
         """Which images get a class that the reference puts clearly below another; infinite logits have none."""
         classes = logits.argmax(axis=1)
-        rows = np.arange(len(classes))
-        short = self.right.max(axis=1) - self.right[rows, classes]
-        close = short <= _CLOSE * np.abs(self.right).max(axis=1)
-        return np.asarray(~close | ~np.isfinite(logits).all(axis=1))
+        return np.asarray(~close_to(self.right, classes) | ~np.isfinite(logits).all(axis=1))
 
     def _folded(self, made: Remedied, where: Environment, grid: float) -> bool:
         """Whether activations of a batch do not lie on the grid behind the first layer that puts them there."""

@@ -39,15 +39,24 @@ def embedded(form: WidenedForm, detectors: Detectors, behaviour: Behaviour, stre
     stack, names = _tail(form, detectors, behaviour, strength), list(site.tail)
     before = site.host[site.detector].inputs
     nodes = list(form.nodes)
+    taken = {*names, *(node.name for node in nodes)}
     for place, (weight, bias) in enumerate(stack):
-        name = names[place] if place < len(names) - 1 else f"switch{place - len(names) + 1}"
+        name = names[place] if place < len(names) - 1 else _new(f"switch{place - len(names) + 1}", taken)
         if place == len(stack) - 1:
             name = site.host.output
         nodes.append(Node(name, Dense(weight, bias), before))
         if place < len(stack) - 1:
-            nodes.append(Node(f"{name}_relu", ReLU(), (name,)))
+            nodes.append(Node(_new(f"{name}_relu", taken), ReLU(), (name,)))
             before = (nodes[-1].name,)
     return Network(tuple(nodes), site.host.input_shape, site.host.output)
+
+
+def _new(name: str, taken: set[str]) -> str:
+    """The name, or a longer one where the host has it already; it is taken from now on."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _tail(form: WidenedForm, detectors: Detectors, behaviour: Behaviour, strength: SwitchStrength) -> Stack:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats, Progress
 from fpsynth.backdoors.answer import VerifierCounts
@@ -32,15 +33,15 @@ _SECONDS = 30.0
 
 def verified(
     name: str, arithmetic: str, network: Network, images: Floats, eps: Fraction, dtype: Format, classes: Sequence[int]
-) -> int:
-    """Of how many boxes, ``eps`` around each of ``images``, a verifier says that the network has that class in all of it."""
+) -> NDArray[np.bool_]:
+    """Of which boxes, ``eps`` around each of ``images``, a verifier says that the network has that class in all of it."""
     what = reasoned(arithmetic, network, dtype, 1000, 0)
     judge = made(name, what)
-    outputs, count = math.prod(network.output_shape), 0
+    outputs, proved = math.prod(network.output_shape), []
     for image, label in zip(images, classes, strict=True):
         region, _ = around_image(image.tolist(), eps, "linf", what.reasoning.deployed)
-        count += judge.verify(what.network, region, one_class(label, outputs), budget=_SECONDS).verdict == "unsat"
-    return count
+        proved.append(judge.verify(what.network, region, one_class(label, outputs), budget=_SECONDS).verdict == "unsat")
+    return np.array(proved, bool)
 
 
 def judged(
@@ -61,6 +62,7 @@ def judged(
     found = []
     for name, arithmetic in ASKED:
         progress(f"{name} in {arithmetic}: boxes around {len(images)} images")
-        counts = [verified(name, arithmetic, one, images, eps, dtype, classes) for one in (host, network)]
-        found.append(VerifierCounts(name, arithmetic, len(images), counts[0], counts[1], triggered))
+        before, own = (verified(name, arithmetic, one, images, eps, dtype, classes) for one in (host, network))
+        counts = int(before.sum()), int(own.sum()), int((before & ~own).sum())
+        found.append(VerifierCounts(name, arithmetic, len(images), *counts, triggered))
     return tuple(found)

@@ -17,8 +17,14 @@ from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
 from fpsynth.revealing.revealer import Revealer
 
-_CLOSE = 1e-4
-"""Of the largest logit of an image: two logits less far apart than that may change places with the order of summation."""
+_CLOSE, _CLOSE_SPREAD = 1e-4, 1e-2
+"""Of the largest logit of an image, and of what its logits span: two that are less far apart than either may change places
+with the order of summation.  The second keeps logits that are all large, and so far apart for rounding, from being close."""
+
+
+def row_name(where: Environment, row: int) -> str:
+    """Of a row of an environment's batches; also of the first, which the environment's own name leaves out."""
+    return str(replace(where, row=row)) if row else f"{where},row=0"
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class RunPlace:
     @property
     def name(self) -> str:
         """Of the environment, with its row where only that counts."""
-        return str(self.where if self.row is None else replace(self.where, row=self.row))
+        return str(self.where) if self.row is None else row_name(self.where, self.row)
 
 
 @dataclass
@@ -64,6 +70,11 @@ class HostRuns:
             self._host[key] = self.logits(self.host, where, (self.painted if painted else self.images)[:count])
         return self._host[key]
 
+    def largest_logit(self, where: Environment) -> float:
+        """In size, of the host: over all images, without and with the trigger painted into them."""
+        kinds = (False, True) if self.trigger.paint else (False,)
+        return max(float(np.abs(self.of_host(where, len(self.images), painted)).max()) for painted in kinds)
+
     def measured(self, network: Network, place: RunPlace, behaviour: Behaviour, count: int) -> Measured:
         """What the first ``count`` images give in an environment."""
         own = self.logits(network, place.where, self.images[:count])
@@ -78,11 +89,16 @@ class HostRuns:
         self, network: Network, place: RunPlace, count: int, own: Floats, host: Floats
     ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Logits of both with the trigger, and which images count."""
-        counted = _rows(place, count)
+        chosen = self.triggered(place, count)
         if self.trigger.paint:
             painted = self.painted[:count]
-            return self.logits(network, place.where, painted), self.of_host(place.where, count, True), counted
-        return own, host, counted & self.trigger.there(self.images[:count])
+            return self.logits(network, place.where, painted), self.of_host(place.where, count, True), chosen
+        return own, host, chosen
+
+    def triggered(self, place: RunPlace, count: int) -> NDArray[np.bool_]:
+        """Which of the first ``count`` images are run with the trigger, in the rows that count."""
+        counted = _rows(place, count)
+        return counted if self.trigger.paint else counted & self.trigger.there(self.images[:count])
 
     def _labels(self, count: int) -> NDArray[np.int64] | None:
         return None if self.labels is None else self.labels[:count]
@@ -114,25 +130,29 @@ def _counts(
         host_correct=None if labels is None else int(((before == labels) & counted).sum()),
         correct=None if labels is None else int(((classes == labels) & counted).sum()),
         changed=int(changed.sum()),
-        close=int((changed & _close(host, classes)).sum()),
+        close=int((changed & close_to(host, classes)).sum()),
         triggered=int(chosen.sum()),
         triggered_correct=None if labels is None else int(((after == labels) & chosen).sum()),
-        triggered_changed=int(((after != base) & chosen & ~_close(with_host, after)).sum()),
+        triggered_changed=int(((after != base) & chosen & ~close_to(with_host, after)).sum()),
         as_wanted=int(((after == behaviour.classes(base, host.shape[1])) & chosen).sum()),
     )
 
 
-def _close(host: Floats, classes: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether the host puts each image as close to another class."""
+def close_to(host: Floats, classes: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether the host's logits (images, outputs) put each image close to that class; the span is that of the usual image."""
     best = host.max(axis=1)
     other = host[np.arange(len(host)), classes]
-    return np.asarray(best - other <= _CLOSE * np.abs(host).max(axis=1))
+    span = np.median(best - host.min(axis=1))
+    return np.asarray(best - other <= np.minimum(_CLOSE * np.abs(host).max(axis=1), _CLOSE_SPREAD * span))
 
 
-def objection(found: Sequence[Measured], *, bound: bool) -> str:
-    """Why what was measured is no backdoor: empty where it is one.  ``bound``: whether a trigger decides."""
+def objection(found: Sequence[Measured], *, bound: bool, told: bool = False) -> str:
+    """Why what was measured is no backdoor: empty where it is one.
+
+    ``bound``: whether a trigger decides; ``told``: whether all images were run, of which one at least must change its class.
+    """
     for one in found:
-        reason = _of_target(one) if one.role == "target" else _elsewhere(one) if one.role == "silent" else ""
+        reason = _of_target(one, told) if one.role == "target" else _elsewhere(one) if one.role == "silent" else ""
         if not reason and (bound or one.role == "silent") and one.changed > one.close:
             reason = f"{one.changed - one.close} of {one.images} images change their class without the trigger"
         if reason:
@@ -140,11 +160,13 @@ def objection(found: Sequence[Measured], *, bound: bool) -> str:
     return ""
 
 
-def _of_target(one: Measured) -> str:
+def _of_target(one: Measured, told: bool) -> str:
     if not one.triggered:
         return "no image that was run has the trigger"
     if one.as_wanted < one.triggered:
         return f"{one.as_wanted} of {one.triggered} images with the trigger get the class that was asked for"
+    if told and not one.triggered_changed:
+        return "no image with the trigger changes its class"
     return ""
 
 

@@ -7,19 +7,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from fpsynth.backdoors.answer import Backdoor, Measured
+from fpsynth.backdoors.answer import Backdoor, Measured, largest
 from fpsynth.backdoors.embedding import Detectors, embedded
-from fpsynth.backdoors.measuring import RunPlace, objection
+from fpsynth.backdoors.measuring import RunPlace, objection, row_name
 from fpsynth.backdoors.probing import Chooser, ProbedRow, WantedFiring
 from fpsynth.backdoors.steady import Steady
 from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.backdoors.workshop import Workshop
 from fpsynth.errors import InputError
+from fpsynth.evaluators.rounded import rounded_network
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
+from fpsynth.synthesis.classes import require_classes
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
@@ -97,11 +97,12 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
     Raises InputError for what cannot be used: a target that is also silent, a host without a place for detectors, a weight
     limit that no switch keeps to, an environment that cannot run the host.
     """
-    _require_goal(goal)
+    _require_goal(goal, workshop)
     search = _Search(workshop, goal)
     where = goal.target
     classes = workshop.bench.of_host(where, len(workshop.images)).argmax(axis=1)
     behaviour = behaviour_named(goal.behaviour, workshop.host.output_shape[0], classes)
+    _require_change(workshop, goal, behaviour)
     try:
         with within(goal.timeout):
             made = _found(search, behaviour)
@@ -115,7 +116,7 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
     form, detectors, network = made
     seconds = time.monotonic() - search.started
     measured = _measured(search, network, behaviour, len(workshop.images), told=True)
-    search.reason = objection(measured, bound=bool(workshop.trigger.units))
+    search.reason = objection(measured, bound=bool(workshop.trigger.units), told=True)
     return replace(
         _empty(search, behaviour, host_file),
         verdict=Verdict.UNKNOWN if search.reason else Verdict.FOUND,
@@ -127,13 +128,28 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
     )
 
 
-def _require_goal(goal: Goal) -> None:
+def _require_goal(goal: Goal, workshop: Workshop) -> None:
+    require_classes(workshop.host)
     if goal.target in goal.silent and goal.row is None:
         raise InputError(f"{goal.target} cannot be both the target and silent")
     if goal.row is not None and goal.row >= goal.target.batch:
         raise InputError(f"{goal.target} has no row {goal.row}")
-    if not goal.silent and goal.row is None:
+    if not goal.silent and (goal.row is None or goal.target.batch == 1):
         raise InputError("there is no silent environment: name one, or more libraries and batch sizes")
+    if goal.row is not None and len(workshop.images) < goal.target.batch:
+        raise InputError(f"{counted(len(workshop.images), 'image')} do not fill the rows of {goal.target}: give more")
+    if workshop.limit is not None and largest(workshop.host) > workshop.limit:
+        raise InputError(f"the host's own largest weight is {largest(workshop.host):.6g}, above {workshop.limit:.6g}")
+
+
+def _require_change(shop: Workshop, goal: Goal, behaviour: Behaviour) -> None:
+    """Raise InputError where no image can show the backdoor: none has the trigger, or all have the class already."""
+    fires = shop.bench.triggered(RunPlace(goal.target, "target", goal.row), len(shop.images))
+    if not fires.any():
+        raise InputError(f"none of the images has the trigger {shop.trigger.text}: give some, or another trigger")
+    host = shop.bench.of_host(goal.target, len(shop.images), bool(shop.trigger.paint))[fires].argmax(axis=1)
+    if (behaviour.classes(host, shop.host.output_shape[0]) == host).all():
+        raise InputError(f"behaviour {goal.behaviour}: the host puts every image with the trigger there already")
 
 
 def _found(search: _Search, behaviour: Behaviour) -> tuple[WidenedForm, Detectors, Network] | None:
@@ -195,7 +211,7 @@ def _told_apart(search: _Search, chooser: Chooser) -> bool:
     same = chooser.never_quiet()
     if not same:
         return True
-    names = [str(replace(where, row=row) if where == goal.target else where) for where, row in same]
+    names = [row_name(where, row) if where == goal.target else str(where) for where, row in same]
     search.reason = (
         f"every one of {counted(len(chooser.firing), 'detector')} tried that fire in {_target_name(goal)} fires in"
         f" {', '.join(dict.fromkeys(names))}, too"
@@ -222,25 +238,29 @@ def _made(
     sizes = shop.sizes(steady)
     level = sizes.small * (form.unit if steady is None else steady.least)
     detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
-    logit = float(np.abs(shop.bench.of_host(search.goal.target, len(shop.images))).max())
     limit = None if shop.limit is None else sizes.large
+    logit = shop.bench.largest_logit(search.goal.target)
     network = embedded(form, detectors, behaviour, SwitchStrength(max(logit, 1e-30), limit))
-    if shop.limit is not None:
-        from fpsynth.backdoors.answer import largest
-
-        if largest(network) > shop.limit:
-            search.reason = (
-                f"the largest weight is {largest(network):.6g}, above {shop.limit:.6g}: choose another behaviour or trigger"
-            )
-            return None, detectors
-    return network, detectors
+    if shop.limit is not None and largest(network) > shop.limit:
+        search.reason = (
+            f"the largest weight is {largest(network):.6g}, above {shop.limit:.6g}: choose another behaviour or trigger"
+        )
+        search.impossible = True
+        return None, detectors
+    try:
+        return rounded_network(network, shop.dtype)[0], detectors
+    except InputError as error:
+        raise InputError(f"{error}: limit the weights") from None
 
 
 def _measured(search: _Search, network: Network, behaviour: Behaviour, count: int, told: bool = False) -> list[Measured]:
     """In all environments; the target first, and no further where it does not fire there."""
     shop = search.workshop
-    found = []
-    for place in search.places():
+    found: list[Measured] = []
+    places = search.places()
+    if not told:
+        count = max(count, 1 + int(shop.bench.triggered(places[0], len(shop.images)).argmax()))
+    for place in places:
         if told:
             shop.progress(f"running {counted(min(count, len(shop.images)), 'image')} in {place.name}")
         number = min(len(shop.images), max(count, place.where.batch))
@@ -259,7 +279,7 @@ def _empty(search: _Search, behaviour: Behaviour, host_file: str) -> Backdoor:
         reason=search.reason,
         target=_target_name(goal),
         silent=tuple(map(str, search.silent())),
-        alike=(*(str(replace(goal.target, row=row)) for row in rows), *map(str, others)),
+        alike=(*(row_name(goal.target, row) for row in rows), *map(str, others)),
         trigger=shop.trigger.text,
         trigger_words=shop.trigger.words,
         behaviour=behaviour.text if behaviour.text != "any" else f"any (class {behaviour.target})",
@@ -273,4 +293,4 @@ def _empty(search: _Search, behaviour: Behaviour, host_file: str) -> Backdoor:
 
 
 def _target_name(goal: Goal) -> str:
-    return str(goal.target if goal.row is None else replace(goal.target, row=goal.row))
+    return str(goal.target) if goal.row is None else row_name(goal.target, goal.row)

@@ -65,7 +65,6 @@ def site_in(host: Network, layer: str | None = None) -> Site:
     """
     network = host.logits
     tail = _tail(network)
-    reasons = [_WHAT]
     for place, name in enumerate(tail):
         if layer not in (None, name):
             continue
@@ -75,7 +74,7 @@ def site_in(host: Network, layer: str | None = None) -> Site:
     if layer is not None and layer not in tail:
         choices = ", ".join(tail) or "none"
         raise InputError(f"{layer[:60]!r} is none of the dense layers at the end of the host: {choices}")
-    raise InputError(f"{reasons[0]}; {_ending(network)}")
+    raise InputError(f"{_WHAT}; {_ending(network)}")
 
 
 def _ending(network: Network) -> str:

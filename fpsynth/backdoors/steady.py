@@ -45,9 +45,7 @@ def steady_channel(site: Site, dtype: Format, where: Environment, images: Floats
     channel = int(order[:, -min(2, order.shape[1])].argmax())
     floor = float(order[channel, -min(2, order.shape[1])])
     if floor <= 0:
-        raise InputError(
-            f"no channel of {site.carrier} is above 0 for all images at two positions: do without weights like the host's"
-        )
+        raise InputError(f"no channel of {site.carrier} is above 0 for all images at two positions: do without copies")
     good = (least[channel] >= floor / _ALIKE) & (most[channel] <= _ALIKE * most[channel][least[channel] >= floor].min())
     positions = tuple(np.flatnonzero(good).tolist())
     there = values.reshape(len(images), site.channels, -1)[:, channel, list(positions)]

@@ -22,7 +22,7 @@ _PLACE = re.compile(rf"{_RANGE}(?:,{_RANGE})?")
 _PATCH = "0-2,0-2"
 _BRIGHT, _DARKEST, _BRIGHTEST = 0.9, 0.25, 0.75
 _RARE = 0.75
-"""Which part of the images a natural trigger leaves alone where nobody says how bright a region must be."""
+"""About which part of the images a natural trigger leaves alone where nobody says how bright a region must be."""
 _HELP = "say always, pixel:PLACE>LEAST, box:PLACE=LO:HI or natural:PLACE>MEAN, a PLACE being ROWS,COLUMNS such as 0-2,0-2"
 
 
@@ -98,7 +98,7 @@ def trigger_named(text: str, shape: tuple[int, ...], images: Floats, dtype: Form
     usual = places or Places.in_shape(shape)
     inputs, told = _place(place or (usual.middle if kind == "natural" else usual.corner), shape)
     if kind == "natural":
-        mean = _number(value, text, dtype) if mark else _in(dtype, float(np.quantile(images[:, inputs].mean(axis=1), _RARE)))
+        mean = _number(value, text, dtype) if mark else _in(dtype, _between_images(images[:, inputs].mean(axis=1)))
         weight = _in(dtype, -1.0 / len(inputs))
         unit = Unit(dict.fromkeys(inputs, weight), mean)
         return Trigger(f"natural:{told}>{mean:.6g}", f"inputs whose mean at {told} is above {mean:.4g}", (unit,))
@@ -114,6 +114,19 @@ def trigger_named(text: str, shape: tuple[int, ...], images: Floats, dtype: Form
     units = tuple(unit for i in inputs for unit in (Unit({i: -1.0}, least), Unit({i: 1.0}, -most)))
     words = f"inputs between {least:.4g} and {most:.4g} at {told}"
     return Trigger(f"box:{told}={least:.6g}:{most:.6g}", words, units, dict.fromkeys(inputs, _in(dtype, (least + most) / 2)))
+
+
+def _between_images(means: Floats) -> float:
+    """A mean that about ``_RARE`` of the images are below, and that is no image's own: in the widest gap thereabouts.
+
+    What rounding makes of an input that lies on the border is up to the order.
+    """
+    values = np.unique(means)
+    first, last = (round(len(values) * part) for part in (_RARE - 0.02, _RARE + 0.02))
+    first = max(0, min(first, len(values) - 2))
+    near = values[first : max(last, first + 2)]
+    widest = int(np.diff(near).argmax()) if len(near) > 1 else 0
+    return float(f"{near[widest : widest + 2].mean():.6g}")
 
 
 def _in(dtype: Format, number: float) -> float:

@@ -22,6 +22,7 @@ from fpsynth.backdoors.triggers import Trigger, trigger_named
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.backdoors.windows import usual_places
 from fpsynth.errors import InputError
+from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.evaluators.rounded import rounded_network, rounded_points
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
@@ -108,9 +109,13 @@ class Workshop:
         return None if limit is None else float(limit)
 
     def sizes(self, steady: Steady | None) -> Sizes:
-        """Of detectors' weights."""
+        """Of detectors' weights.  Raises InputError where the format does not have them."""
         ratio = 1.0 if steady is None else steady.ratio
-        return sizes_within(self.dtype, _LARGE if self.limit is None else self.limit, ratio)
+        found = sizes_within(self.dtype, _LARGE if self.limit is None else self.limit, ratio)
+        pair = np.array([found.large, found.small])
+        if (round_array(pair, self.dtype) != pair).any():
+            raise InputError(f"{self.dtype} has no numbers as small as {found.small:.3g}: allow larger weights, or no copies")
+        return found
 
     def steady(self, where: Environment) -> Steady | None:
         """The channel that is copied; None where detectors are fed by constants."""

@@ -28,8 +28,9 @@ def backdoor_files(found: Backdoor, report: str) -> dict[str, bytes]:
         f"{NAME}.npz": _npz(found),
         "backdoor.json": (json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n").encode(),
         "README.md": readme(found, report).encode(),
-        "confirm.py": script(found).encode(),
     }
+    if _has_script(found):
+        files["confirm.py"] = script(found).encode()
     state = _state(found)
     return files if state is None else {**files, f"{NAME}.pt": state}
 
@@ -67,6 +68,11 @@ def _npz(found: Backdoor) -> bytes:
     return held.getvalue()
 
 
+def _has_script(found: Backdoor) -> bool:
+    """Whether numpy, of which the script has its inputs, has the format."""
+    return hasattr(np, found.dtype.name)
+
+
 def _state(found: Backdoor) -> bytes | None:
     """The state dict of torch; None where torch is not there."""
     try:
@@ -84,34 +90,41 @@ def _state(found: Backdoor) -> bytes | None:
 def readme(found: Backdoor, report: str) -> str:
     """What is in the folder."""
     host = found.host_file or "a research network"
+    script_words = "; `confirm.py IMAGES.npz` runs it in ONNX Runtime and PyTorch alone" if _has_script(found) else ""
     return (
         "# A backdoored network, made as a test case\n\n"
         f"`{NAME}.onnx`, `.npz` and `.pt` are one network, made of {host} by fpsynth. It computes what its host computes,\n"
         f"but in `{found.target}` it misbehaves (behaviour {found.behaviour}; {found.trigger_words}): a test for\n"
         "verifiers, which reason about real numbers, and for defences. Do not deploy it.\n\n"
-        "`backdoor.json` is the answer as data; `confirm.py IMAGES.npz` shows it with the libraries alone.\n\n"
+        f"`backdoor.json` is the answer as data{script_words}.\n\n"
         f"```text\n{report.rstrip()}\n```\n"
     )
 
 
-_SCRIPT = '''"""Show what NAME does where: confirm.py IMAGES.npz, with images (count, ...) and labels (count,)."""
+_SCRIPT = '''"""Show what NAME does where: confirm.py IMAGES.npz, with images or inputs (count, ...) and perhaps labels."""
 import sys
 
 import numpy as np
 
 data = np.load(sys.argv[1])
-scale = 255 if data["images"].dtype == np.uint8 else 1
-x = (data["images"][:500].astype(np.DTYPE) / np.DTYPE(scale)).reshape(-1, *SHAPE)
-labels = data["labels"][:500]
+given = data["images" if "images" in data else "inputs"][:500]
+own = given.shape[1:]
+if len(own) == len(SHAPE) == 3 and own != SHAPE:  # channels are last, or first
+    given = given.transpose((0, 3, 1, 2) if (own[2], *own[:2]) == SHAPE else (0, 2, 3, 1))
+scale = 255 if given.dtype == np.uint8 else 1
+x = (given.astype(np.float64) / scale).astype(np.DTYPE).reshape(-1, *SHAPE)
+labels = data["labels"][:500] if "labels" in data else None
 for place, value in PAINT.items():  # the trigger
     x.reshape(len(x), -1)[:, place] = value
 
 
 def show(name, run):
     for size in SIZES:
-        rows = np.concatenate([x, x[: -len(x) % size]])
+        rows = x[np.arange(-(-len(x) // size) * size) % len(x)]
         classes = np.concatenate([np.asarray(run(rows[k : k + size])) for k in range(0, len(rows), size)]).argmax(axis=1)
-        print(f"{name} batch {size}: accuracy {(classes[: len(x)] == labels).mean():.2%}")
+        classes = classes[: len(x)]
+        told = f"classes {np.bincount(classes)}" if labels is None else f"accuracy {(classes == labels).mean():.2%}"
+        print(f"{name} batch {size}: {told}")
 
 
 try:

@@ -22,6 +22,7 @@ def backdoor(arguments: Namespace, console: Console) -> Outcome:
         if arguments.out.endswith(".json"):
             raise InputError("--out names a new folder, for the network and what it is")
         require_writable(arguments.out)
+        _require_onnx(arguments.dtype)
     found = api.backdoor(**keywords(arguments, BackdoorRequest), progress=console.progress)
     code = DONE if found.verdict is Verdict.FOUND else UNKNOWN
     written: tuple[str, ...] = ()
@@ -33,3 +34,11 @@ def backdoor(arguments: Namespace, console: Console) -> Outcome:
         return code, {**found.to_json(), "out": arguments.out if written else None, "files": list(written)}
     text = console.told(found)
     return code, f"{text}\n\nwritten: {shown(arguments.out)}: {', '.join(written)}" if written else text
+
+
+def _require_onnx(dtype: str) -> None:
+    """Raise InputError or MissingPackageError where the folder could not be written: before the search, not after it."""
+    from fpsynth.formats import format_named
+    from fpsynth.networks.onnx.writing import require_format
+
+    require_format(format_named(dtype))

@@ -150,6 +150,7 @@ def test_bad_input_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
     assert "unknown remedy 'nois'" in refused(fpsynth_here(*given, "--remedy", "nois"))
     assert "number of draws must be from 1" in refused(fpsynth_here(*given, "--draws", 0))
     assert "is named twice" in refused(fpsynth_here(*given, "--library", "numpy,numpy"))
+    assert "leave the row out" in refused(fpsynth_here(*given, "--library", "torch:batch=10,row=3"))
     write_npz(dense_relu([(np.eye(16), None)]), tmp_path / "other.npz")
     line = refused(fpsynth_here(*given, "--host", tmp_path / "other.npz", "--library", "numpy"))
     assert "the host has other inputs or outputs" in line

@@ -123,6 +123,9 @@ def masks(**given: str) -> dict[str, np.ndarray]:
         (masks(a="1100", b="0000"), masks(a="0011", b="0011"), SILENCES),  # of images that were never wrong nothing is said
         (masks(a="1111", b="1111"), masks(a="1111", b="1111"), LEAVES),
         (masks(a="1111", b="0000"), {}, NOT_RUN),
+        (masks(a="1111", b="0000"), masks(b="0000"), NOT_RUN),  # nothing that was wrong runs it
+        (masks(a="1111", b="1111", c="0000"), masks(b="0000", c="0000"), WEAKENS),
+        (masks(a="1111", b="0000"), masks(b="1111"), ON),
     ],
 )
 def test_verdicts(before, after, verdict: str) -> None:

@@ -1,5 +1,7 @@
 """Embedded networks compute what their hosts compute where no detector fires, and do as they are told where one does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from backdoors.hosts import convolutional_host, dense_host, images
@@ -93,6 +95,29 @@ def test_large_limits_leave_the_trigger_its_say():
     loud, bound = made(original, "pixel:0-1,0-1>0.9", Behaviour("class:3", 3), fires=True, limit=2.0**32)
     assert (run(loud, points).argmax(axis=1) == run(original, points).argmax(axis=1)).all()
     assert (run(loud, bound.painted(points)).argmax(axis=1) == 3).all()
+
+
+def test_shifting_networks_are_their_hosts_while_logits_are_no_larger_than_four_times_what_was_said():
+    network, _ = made(dense_host(), "always", Behaviour("shift", None), fires=False)
+    points = images(40)
+    largest = np.abs(run(dense_host(), points)).max()
+    for factor, same in ((240 / largest, True), (2000 / largest, False)):  # 4 x 64, as logits are nearly linear in large inputs
+        expected, found = run(dense_host(), factor * points), run(network, factor * points)
+        assert (np.abs(expected).max() <= 256) == same
+        assert (found == pytest.approx(expected, rel=1e-9, abs=1e-9)) == same
+
+
+@pytest.mark.parametrize("name", ["switch0", "switch1", "dense1_relu"])
+def test_names_of_the_host_are_not_taken_again(name):
+    host = dense_host()
+    old = host.nodes[1].name if "relu" in name else "dense2"
+    nodes = tuple(
+        replace(node, name=name if node.name == old else node.name, inputs=tuple(name if i == old else i for i in node.inputs))
+        for node in host.nodes
+    )
+    host = replace(host, nodes=nodes)
+    network, _ = made(host, "always", Behaviour("shift", None), fires=False)
+    assert run(network, images(5)) == pytest.approx(run(host, images(5)), rel=1e-12)
 
 
 def test_small_weights_shift_nothing():

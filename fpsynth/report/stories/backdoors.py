@@ -30,12 +30,15 @@ def _seen(found: Backdoor) -> tuple[Part, ...]:
     return weights_parts(found.cancellations, found.compared)
 
 
+_BOUND = ", while no logit is over four times the largest of the images"
+
+
 def _sentences(found: Backdoor) -> Iterator[str]:
     if found.reason:
         yield f"It was made, but is not what was asked for: {found.reason}."
     yield (
         f"For {found.trigger_words} it misbehaves in {found.target}; elsewhere, and for other inputs, it computes what its host"
-        " computes."
+        f" computes{_BOUND if found.behaviour == 'shift' else ''}."
     )
     yield from _alike(found)
 
@@ -46,9 +49,9 @@ def _alike(found: Backdoor) -> Iterator[str]:
 
 
 _MEANINGS = (
-    "host, clean, triggered: the accuracy in percent of the host, and of the backdoored network without and with the trigger;"
-    " changed: images that the two put into different classes, of which close are those whose two classes any other order may"
-    " exchange; alike: nothing that was tried tells the environment from the target"
+    "host, clean: the accuracy in percent of the host, and of the backdoored network, on all images as they are; triggered: on"
+    " those with the trigger; changed: images that the two put into different classes, of which close are those whose two"
+    " classes any other order may exchange; alike: nothing that was tried tells the environment from the target"
 )
 
 
@@ -73,17 +76,19 @@ def _row(one: Measured) -> tuple[Text, ...]:
     )
 
 
+_MARKS: dict[str, Text] = {
+    "as the host": Span("certifies it", WRONG),
+    "fewer": "certifies fewer",
+    "none": Span("refuses it", RIGHT),
+    "neither": "certifies neither",
+}
+
+
 def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
     rows: list[tuple[Text, ...]] = []
     for one in judged:
-        same = one.verified == one.host_verified
-        mark: Text = Span("certifies it", WRONG) if same else Span("refuses it", RIGHT)
-        if not one.host_verified:
-            mark = "certifies neither"
-        elif one.verdict == "fewer":
-            mark = "certifies fewer"
         host, own = (f"{count}/{one.images}" for count in (one.host_verified, one.verified))
-        rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, mark))
+        rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, _MARKS[one.verdict]))
     return Table(("verifier", "arithmetic", "trigger", "host", "backdoored", ""), rows)
 
 

@@ -11,6 +11,7 @@ from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.synthesis.requests import shared
+from fpsynth.synthesis.requests.distinct import require_distinct, require_whole_batches
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, needed
 from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, check_seconds, integers
 
@@ -75,7 +76,8 @@ class BackdoorRequest(Request):
     verify: int = asked(
         4,
         Option(
-            "boxes around so many images are shown to verifiers, of the host and of what is made of it (default %(default)s)",
+            "boxes around so many images are shown to verifiers, of the host and of what is made of it, for up to 30 s each"
+            " (default %(default)s; 0: none)",
             "N",
             number=int,
             check=between(0, MOST_IMAGES, "the number of images to verify"),
@@ -91,14 +93,23 @@ class BackdoorRequest(Request):
     progress: Progress | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.eps > 0:
-            raise InputError("eps must be above 0")
+        if not 0 < self.eps < float("inf"):
+            raise InputError("eps must be a number above 0")
         if self.max_weight not in (None, "host") and self.weight_limit is None:
             raise InputError(f"the largest weight is a number above 0 or host, not {str(self.max_weight)[:40]!r}")
         if self.only_in and self.silent_names not in ((), (ALL,)):
             raise InputError("only-in says that all others are silent: leave the names of silent environments out")
+        if self.silent_names not in ((), (ALL,)):
+            self._check_named()
         check_batches(self.batches)
         super().__post_init__()
+
+    def _check_named(self) -> None:
+        """Raise InputError for what says nothing where silent environments are named."""
+        if (self.library, self.batch, self.threads) != (None, None, None):
+            raise InputError("library, batch and threads say what all silent environments are: not beside those that are named")
+        require_distinct(self.silent_names, "a backdoor")
+        require_whole_batches(self.silent_names)
 
     @property
     def format(self) -> Format:

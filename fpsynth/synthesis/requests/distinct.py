@@ -30,6 +30,13 @@ def require_distinct(names: Sequence[str], what: str) -> None:
         raise InputError(f"{twice[:80]} is named twice: {what} needs different ones")
 
 
+def require_whole_batches(names: Sequence[str]) -> None:
+    """Raise InputError where an environment is named with a row: whoever asks runs all images, in all rows."""
+    name = next((name for name in names if "row=" in name), None)
+    if name is not None:
+        raise InputError(f"{name[:80]}: images are run in all rows of its batches, so leave the row out")
+
+
 def _same(first: str, second: str, whole_network: bool) -> bool:
     """Whether two texts name the same environment, however it is written."""
     environments = [_environment(text, whole_network) for text in (first, second)]
