@@ -41,6 +41,7 @@ LEFT_OUT = {
     "tie --network cnn.onnx --images x.npz --order torch:batch=1": _REVEALS,
     "verify --network n.onnx --property p.vnnlib --verifier bab --arithmetic sound:onnxruntime:batch=1": _REVEALS,
     "corpus make --out hard --count 300 --seed 1": _REVEALS,
+    "backdoor --network cnn.onnx --images x.npz --target torch:batch=1": _REVEALS,
     'bench hard --verifier "mine=./mytool {onnx} {vnnlib}" --verifier crown --out board': _CORPUS,
     "corpus list hard": _CORPUS,
     "corpus check hard": _CORPUS,
