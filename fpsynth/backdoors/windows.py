@@ -40,7 +40,14 @@ def usual_places(host: Network) -> Places:
     full = [sorted(place for place in read if place < shape[1] * shape[2]) for read in _taps(layer, shape) if len(read) == taps]
     if not full or layer.dilation != (1, 1):
         return Places.in_shape(shape)
-    return Places(_patch(full[0], shape[2]), _patch(full[len(full) // 2], shape[2]))
+    middle = min(full, key=lambda window: _from_middle(window, shape))
+    return Places(_patch(full[0], shape[2]), _patch(middle, shape[2]))
+
+
+def _from_middle(places: list[int], shape: tuple[int, ...]) -> int:
+    """How far the middle of a window is from the middle of an image, along both axes together, in half inputs."""
+    (top, left), (bottom, right) = divmod(places[0], shape[2]), divmod(places[-1], shape[2])
+    return abs(top + bottom + 1 - shape[1]) + abs(left + right + 1 - shape[2])
 
 
 def _patch(places: list[int], columns: int) -> str:

@@ -10,12 +10,14 @@ from fpsynth.backdoors.embedding import Detectors, embedded, rows_needed
 from fpsynth.backdoors.rows import Sizes, drawn, quadruple, sizes_within
 from fpsynth.backdoors.sites import site_in
 from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
-from fpsynth.backdoors.triggers import trigger_named
+from fpsynth.backdoors.triggers import Places, trigger_named
 from fpsynth.backdoors.widening import WidenedForm
+from fpsynth.backdoors.windows import usual_places
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.formats import BFLOAT16, FLOAT32, FLOAT64
-from fpsynth.networks.network import Network
+from fpsynth.networks.layers import Convolution, Dense, Flatten
+from fpsynth.networks.network import Network, Node
 
 HOSTS = {"dense": dense_host, "convolutional": convolutional_host, "pooled": lambda: convolutional_host(pool=True)}
 
@@ -205,3 +207,11 @@ def test_what_is_multiplied_by_unequal_values_stays_swallowed():
     for value in (large, -large):
         assert value + small == value
         assert value - small == value
+
+
+def test_triggers_whose_place_is_not_said_lie_in_windows_of_the_host():
+    weight = np.ones((1, 1, 4, 4))
+    wide = Node("conv", Convolution(weight, None, (2,), ((1, 1), (1, 1))))
+    nodes = (wide, Node("flat", Flatten(), ("conv",)), Node("out", Dense(np.ones((2, 196))), ("flat",)))
+    assert usual_places(Network(nodes, (1, 28, 28), "out")) == Places("1-3,1-3", "11-13,11-13")
+    assert usual_places(dense_host()) == Places.in_shape((64,)) == Places("0-2,0-2", "3-5,3-5")
