@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fpsynth.errors import InputError
 from fpsynth.synthesis.requests.backdoor import ALL, BackdoorRequest
 from fpsynth.synthesis.requests.distinct import require_whole_batches
+from fpsynth.synthesis.requests.environments import environments_of, names_of
 from fpsynth.synthesis.requests.functions import asking
 
 if TYPE_CHECKING:
@@ -89,20 +90,16 @@ def _shown(shop: Workshop, count: int) -> list[tuple[Floats, bool]]:
 
 def _silent(request: BackdoorRequest, target: Environment) -> tuple[tuple[Environment, ...], bool]:
     """The silent environments, and whether each of them is a must."""
-    from fpsynth.api.networks import _environments, _named
     from fpsynth.libraries.naming import parse_network_environment
-    from fpsynth.libraries.registry import NAMES, library_named
 
     names = request.silent_names
     if names not in ((), (ALL,)):
         if ALL in names:
             raise InputError("all silent environments, or some by name: not both")
         return tuple(parse_network_environment(name) for name in names), True
-    libraries: Sequence[str] = [name for name in NAMES if library_named(name).version()]
-    if request.library is not None:
-        libraries = _named(request.library)
-        require_whole_batches(libraries)
+    libraries = names_of(request.library)
+    require_whole_batches(libraries)
     threads = request.threads if isinstance(request.threads, Sequence) else (request.threads,)
-    listed = _environments(libraries, request.batches, tuple(threads))
+    listed = environments_of(libraries, request.batches, tuple(threads))
     here = replace(target, row=0)
     return tuple(one for one in listed if one != here), request.only_in

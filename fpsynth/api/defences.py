@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fpsynth.synthesis.requests.defend import DefendRequest
+from fpsynth.synthesis.requests.environments import environments_of, names_of
 from fpsynth.synthesis.requests.functions import asking
 
 if TYPE_CHECKING:
@@ -21,17 +22,15 @@ def defend(request: DefendRequest) -> Defence:
     """
     from dataclasses import replace
 
-    from fpsynth.api.networks import _environments, _named
     from fpsynth.backdoors.defending import Defender
     from fpsynth.backdoors.remedies import DEFAULT, remedies_named
-    from fpsynth.libraries.registry import NAMES, library_named
     from fpsynth.networks.points import load_points
     from fpsynth.networks.reading import read_network
     from fpsynth.revealing.revealer import Revealer
     from fpsynth.synthesis.requests.distinct import require_distinct, require_whole_batches
 
     remedies = remedies_named(request.remedies or DEFAULT)
-    names = [name for name in NAMES if library_named(name).version()] if request.library is None else _named(request.library)
+    names = names_of(request.library)
     if request.library is not None:
         require_distinct(names, "a defence")
         require_whole_batches(names)
@@ -40,7 +39,7 @@ def defend(request: DefendRequest) -> Defence:
     images, labels = load_points(request.images, network.input_shape)
     count = len(images) if request.limit is None else request.limit
     labels = None if labels is None else labels[:count]
-    environments = _environments(names, request.batches, request.thread_counts)
+    environments = environments_of(names, request.batches, request.thread_counts)
     tell = request.progress or (lambda text: None)
     with Revealer() as revealer:
         defender = Defender(network, request.format, images[:count], labels, environments, revealer, host, request.seed, tell)

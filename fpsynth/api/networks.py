@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,13 @@ from fpsynth.aliases import PathLike, Progress
 from fpsynth.errors import InputError
 from fpsynth.formats import format_named
 from fpsynth.synthesis.requests.distinct import require_distinct
+from fpsynth.synthesis.requests.environments import environments_of, names_of
 from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.libraries import CompareRequest, require_once
-from fpsynth.synthesis.requests.reading import MAX_VECTORS, Batches, Libraries, batches_of, check_batches
+from fpsynth.synthesis.requests.reading import MAX_VECTORS, Batches
 from fpsynth.synthesis.requests.shared import check_seed
 
 if TYPE_CHECKING:
-    from fpsynth.libraries.kernels import Environment
     from fpsynth.synthesis.comparing.compared import NetworkComparison
 
 
@@ -47,7 +46,7 @@ def reveal_network(
     check_seed(seed)
     if not 1 <= vectors <= MAX_VECTORS:
         raise InputError(f"vectors must be from 1 to {MAX_VECTORS}")
-    wanted = _environments([environment], 1 if batch is None else batch, (threads,))
+    wanted = environments_of([environment], 1 if batch is None else batch, (threads,))
     found = []
     with Revealer() as revealer:
         for where in wanted:
@@ -66,22 +65,21 @@ def compare(request: CompareRequest) -> NetworkComparison:
     ``labels``, or with ``inputs``.  ``library``: names of libraries, or environments such as
     ``tensorflow:TF_ENABLE_ONEDNN_OPTS=0``; all that are installed by default.  Raises InputError for what cannot be used.
     """
-    from fpsynth.libraries.registry import NAMES, library_named
     from fpsynth.networks.points import load_points
     from fpsynth.networks.reading import read_network
     from fpsynth.synthesis.comparing.compared import compare as compared
 
     if request.library is not None:
-        require_distinct(_named(request.library), "a comparison")
-        _require_taken(_named(request.library), batch=request.batch, threads=request.threads)
-    read, library = read_network(request.network), request.library
+        require_distinct(names_of(request.library), "a comparison")
+        _require_taken(names_of(request.library), batch=request.batch, threads=request.threads)
+    read = read_network(request.network)
     points, labels = load_points(request.images, read.network.input_shape)
-    names = [name for name in NAMES if library_named(name).version()] if library is None else _named(library)
+    names = names_of(request.library)
     compared_network = compared(
         read.network,
         request.format,
         points,
-        _environments(names, request.batches, request.thread_counts),
+        environments_of(names, request.batches, request.thread_counts),
         labels=labels,
         vectors=request.vectors,
         seed=request.seed,
@@ -99,30 +97,3 @@ def _require_taken(names: Sequence[str], **options: object) -> None:
 
 def _silent(text: str) -> None:
     """No progress."""
-
-
-def _named(library: Libraries) -> list[str]:
-    """Names of libraries, which may share a text, and environments, which have commas of their own."""
-    from fpsynth.libraries.registry import NAMES
-
-    given = [library] if isinstance(library, str) else list(library or ())
-    libraries = "|".join(map(re.escape, NAMES))
-    begins = re.compile(rf",(?=\s*(?:{libraries})\s*(?:[:,]|$))")  # other commas stand between options, or names that are none
-    return [
-        name.strip() for text in given for part in begins.split(text) for name in ([part] if ":" in part else part.split(","))
-    ]
-
-
-def _environments(names: Sequence[str], batch: Batches, threads: Sequence[int | None]) -> list[Environment]:
-    """Every environment at every batch size and with every number of threads that it does not name itself."""
-    from fpsynth.libraries.naming import parse_network_environment
-
-    sizes = batches_of(batch, "cpu")
-    check_batches(sizes)
-    found: dict[Environment, None] = {}
-    for name in names:
-        where = parse_network_environment(name)
-        for size in (where.batch,) if "batch=" in name else sizes:
-            for count in (where.threads,) if "threads=" in name else threads:
-                found[replace(where, batch=size, threads=count)] = None
-    return list(found)
