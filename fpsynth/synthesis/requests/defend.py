@@ -11,7 +11,7 @@ from fpsynth.aliases import Progress
 from fpsynth.formats import Format, format_named
 from fpsynth.synthesis.requests import shared
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, needed
-from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, integers
+from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches
 
 MOST_DRAWS = 1000
 MOST_IMAGES = 1_000_000
@@ -44,23 +44,9 @@ class DefendRequest(Request):
     host: str | os.PathLike[str] | None = asked(
         None, Option("the network that it should be: its classes are right (default the suspect's own in float64)", "HOST")
     )
-    library: Libraries = asked(
-        None,
-        replace(
-            shared.LIBRARY,
-            help="libraries, or environments such as onnxruntime:optimize=off (may be repeated; default all that are"
-            " installed)",
-        ),
-    )
+    library: Libraries = asked(None, shared.ENVIRONMENTS)
     batch: Batches = asked(None, replace(shared.BATCH, help="batch sizes (default 1,10)"))
-    threads: Sequence[int] | int | None = asked(
-        None,
-        Option(
-            "numbers of threads, with commas between them (default as many as a library takes)",
-            "NUMBERS",
-            reads=integers("the numbers of threads"),
-        ),
-    )
+    threads: Sequence[int] | int | None = asked(None, shared.THREADS)
     remedy: str | Sequence[str] = asked(
         (),
         Option(

@@ -18,7 +18,6 @@ from fpsynth.synthesis.requests.reading import (
     Libraries,
     batches_of,
     check_batches,
-    integers,
     libraries_of,
 )
 
@@ -159,23 +158,9 @@ class CompareRequest(Request):
         )
     )
     _: KW_ONLY
-    library: Libraries = asked(
-        None,
-        replace(
-            shared.LIBRARY,
-            help="libraries, or environments such as onnxruntime:optimize=off (may be repeated; default all that are"
-            " installed)",
-        ),
-    )
+    library: Libraries = asked(None, shared.ENVIRONMENTS)
     batch: Batches = asked(None, replace(shared.BATCH, help="batch sizes (default 1,64)"))
-    threads: Sequence[int] | int | None = asked(
-        None,
-        Option(
-            "numbers of threads, with commas between them (default as many as a library takes)",
-            "NUMBERS",
-            reads=integers("the numbers of threads"),
-        ),
-    )
+    threads: Sequence[int] | int | None = asked(None, shared.THREADS)
     dtype: str = asked("float32", replace(shared.DTYPE, help="format of weights, inputs and results (default %(default)s)"))
     vectors: int = asked(1000, Option("hostile vectors that check each layer (default %(default)s)", "N", number=int))
     seed: int = asked(0, replace(shared.SEED, help="of those vectors (default %(default)s)"))

@@ -63,6 +63,16 @@ REPLAY = Option("do not run the libraries", record=False, given=True)
 LIBRARY = Option(
     "libraries of the replay, with commas between them (default all)", "NAMES", several=True, record=False, given=True
 )
+ENVIRONMENTS = replace(
+    LIBRARY,
+    help="libraries, or environments such as onnxruntime:optimize=off (may be repeated; default all that are installed)",
+)
+"""Where a whole network is run."""
+THREADS = Option(
+    "numbers of threads, with commas between them (default as many as a library takes)",
+    "NUMBERS",
+    reads=integers("the numbers of threads"),
+)
 BATCH = Option(
     f"batch sizes of the replay (default {SIZES})", "SIZES", reads=integers("the batch sizes"), record=False, given=True
 )
