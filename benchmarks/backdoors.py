@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import statistics
 import sys
 import time
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, aligned, conditions, keep, machine
+from benchmarks.common import RESULTS, Kept, aligned, conditions, keep, machine
 from benchmarks.given_networks import DATA, NETWORKS, images
 from fpsynth.backdoors.answer import Backdoor
 from fpsynth.backdoors.judging import judged
@@ -136,25 +135,6 @@ def name(place: Place) -> str:
     """An environment with its row."""
     where, row = place
     return str(replace(where, row=row))
-
-
-class Kept:
-    """Rows that were made, a JSON object in each line."""
-
-    def __init__(self, path: Path) -> None:
-        """Reads what is there."""
-        self.path = path
-        lines = path.read_text().splitlines() if path.exists() else []
-        self.rows = {row["key"]: row for row in map(json.loads, lines)}
-
-    def get(self, key: str, make: Any) -> dict[str, Any]:
-        """The row of that key, made where it is not there."""
-        if key not in self.rows:
-            self.rows[key] = {"key": key, **make()}
-            with self.path.open("a") as file:
-                file.write(json.dumps(self.rows[key]) + "\n")
-        found: dict[str, Any] = self.rows[key]
-        return found
 
 
 def made(shop: Workshop, goal: Goal) -> tuple[dict[str, Any], Backdoor]:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine, medians with their spread, tables as text, the two files of results."""
+"""What the benchmarks share: the machine, medians with their spread, tables as text, files of results, rows made once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,3 +79,22 @@ def keep(folder: Path, name: str, results: dict[str, Any], table: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{name}.json", json.dumps(results, indent=1) + "\n")
     write_atomically(folder / f"{name}.txt", table)
+
+
+class Kept:
+    """Rows that were made, a JSON object in each line."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads what is there."""
+        self.path = path
+        lines = path.read_text().splitlines() if path.exists() else []
+        self.rows = {row["key"]: row for row in map(json.loads, lines)}
+
+    def get(self, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The row of that key, made where it is not there."""
+        if key not in self.rows:
+            self.rows[key] = {"key": key, **make()}
+            with self.path.open("a") as file:
+                file.write(json.dumps(self.rows[key]) + "\n")
+        found: dict[str, Any] = self.rows[key]
+        return found

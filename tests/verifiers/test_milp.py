@@ -233,9 +233,9 @@ def test_properties_that_cannot_hold_or_always_do(solver: str, objective: str) -
 
 @both
 def test_a_ball_is_one_for_scip_and_a_box_for_highs(solver: str) -> None:
-    network = dense_relu([Dense([[1.0, 1.0], [0.0, 0.0]], [0.0, 3.0])])
+    network = dense_relu([Dense([[1.0, 1.0], [0.0, 0.0]], [0.0, 2.263])])  # CROWN excludes it, but not clearly
     corner = verifier(f"milp:{solver}", Deployment(REAL)).verify(network, Ball((0.0, 0.0), Fraction(8, 5)), one_class(1, 2))
-    assert corner.verdict == {"highs": "unknown", "scip": "unsat"}[solver]  # 1.6 sqrt 2 < 3 < 1.6 * 2
+    assert corner.verdict == {"highs": "unknown", "scip": "unsat"}[solver]  # 1.6 sqrt 2 < 2.263 < 1.6 * 2
     ball = Ball((0.0, 0.0), Fraction(9, 4))
     reached = verifier(f"milp:{solver}", Deployment(REAL)).verify(network, ball, one_class(1, 2))
     assert reached.verdict == "sat"
@@ -283,6 +283,17 @@ def test_numbers_that_solvers_do_not_take_are_said(solver: str) -> None:
         "unknown",
         f"{solver} gives no answer: numbers from 1e+15 on in its rows are too large",
     )
+
+
+@both
+def test_what_crown_excludes_clearly_is_asked_of_no_solver(solver: str) -> None:
+    """No solver takes these rows."""
+    network = dense_relu([Dense([[1e15], [-1.0]])])
+    asked = verifier(f"milp:{solver}", Deployment(REAL))
+    clear = asked.verify(network, Box((0.5,), (1.0,)), one_class(0, 2))
+    assert (clear.verdict, clear.reason) == ("unsat", "")
+    close = asked.verify(network, Box((2.0**-60,), (1.0,)), one_class(0, 2))  # excluded by 8.7e-4
+    assert (close.verdict, close.reason.split(":")[0]) == ("unknown", f"{solver} gives no answer")
 
 
 @needs["highs"]

@@ -8,6 +8,7 @@ certain: the solver's point is evaluated without it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,7 +29,8 @@ from fpsynth.verifiers.milp.solving import solved
 from fpsynth.verifiers.properties import Inequality, Property, one_class
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier, class_at, exact_ends, prepared_for
 from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
-from fpsynth.verifiers.relaxations.crown import analysed
+from fpsynth.verifiers.relaxations.branching import below
+from fpsynth.verifiers.relaxations.crown import Analysis, analysed, least_rows
 from fpsynth.verifiers.relaxations.ends import Ends
 from fpsynth.verifiers.relaxations.formats import require_read
 from fpsynth.verifiers.relaxations.reasoning import Reasoning
@@ -38,6 +40,10 @@ from fpsynth.workers.deadlines import OutOfTimeError, require_time
 
 INSIDE = 1 - 1e-12
 """What a point outside a ball is pulled to, of its radius."""
+Conjunction = tuple[Inequality, ...]
+CLEAR = 1e4
+"""Tolerances by which CROWN excludes a conjunction of which no solver is asked.  What it excludes by less is the solver's,
+whose objective and tolerance then decide.  (Tjeng, Xiao and Tedrake leave out classes that intervals exclude.)"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class MilpVerifier:
     the solver says of every conjunction that it cannot hold (feasibility, closest), or that its worst margin, by the bound
     that the solver has, is above ``margin``.  Strict inequalities are asked about as those that are not.
 
+    Only conjunctions that CROWN does not exclude clearly are the solver's.
     Big-M bounds are CROWN's, in ``reasoning``: of exact values with all that float64 rounds on top, or of what runs with what
     that rounds as room in every row.  A ball is given to SCIP as it is, to HiGHS as the box around it.
     """
@@ -91,7 +98,21 @@ class MilpVerifier:
         if not all(np.isfinite(end).all() for ends in analysis.found.values() for end in (ends.lower, ends.upper)):
             return self._said(region, ("unknown", (), "an end of an interval is infinite or NaN"), outputs)
         asked = BoundQuestion(network, known, region, inputs, unsafe)
-        return self._said(region, self._outcome(asked, encoded(known, inputs, analysis)), outputs)
+        open_ones = self._open_ones(asked, analysis)
+        if not open_ones:
+            return self._said(region, ("unsat", (), ""), outputs)
+        return self._said(region, self._outcome(asked, open_ones, encoded(known, inputs, analysis)), outputs)
+
+    def _open_ones(self, asked: BoundQuestion, analysis: Analysis) -> list[Conjunction]:
+        """Those that CROWN does not exclude clearly."""
+        least = below(asked, least_rows(asked.known, asked.inputs, analysis, asked.rows()), analysis.output(asked.known))
+        room = max(self.margin, CLEAR * self.tolerance)
+        clear = {
+            one
+            for one, value in zip(asked.unsafe.inequalities, least.tolist(), strict=True)
+            if one.excluded_by(value) and value - one.near_bound > room
+        }
+        return [conjunction for conjunction in asked.unsafe.unsafe if not clear.intersection(conjunction)]
 
     def _said(self, region: Region, outcome: Outcome, outputs: Ends) -> Claim:
         verdict, point, reason = outcome
@@ -99,10 +120,10 @@ class MilpVerifier:
         versions = {"fpsynth": __version__, **{name: package_version(name) or "" for name in packages}}
         return Claim(self.name, region, verdict, None, versions, exact_ends(outputs), point, reason)
 
-    def _outcome(self, asked: BoundQuestion, program: Encoded) -> Outcome:
+    def _outcome(self, asked: BoundQuestion, conjunctions: Sequence[Conjunction], program: Encoded) -> Outcome:
         """One conjunction after the other, up to the first that a point makes true."""
         open_ones: list[Outcome] = []
-        for conjunction in asked.unsafe.unsafe:
+        for conjunction in conjunctions:
             require_time()
             outcome = self._decided(asked, program, conjunction)
             if outcome[0] == "sat":
@@ -111,7 +132,7 @@ class MilpVerifier:
                 open_ones.append(outcome)
         return open_ones[0] if open_ones else ("unsat", (), "")
 
-    def _decided(self, asked: BoundQuestion, program: Encoded, conjunction: tuple[Inequality, ...]) -> Outcome:
+    def _decided(self, asked: BoundQuestion, program: Encoded, conjunction: Conjunction) -> Outcome:
         if not conjunction:  # all outputs are unsafe
             point = asked.violation([middle(asked.inputs)])
             return ("sat", point, "") if point else ("unknown", (), "the middle of the region cannot be read")
