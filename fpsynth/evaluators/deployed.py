@@ -144,7 +144,7 @@ class _Layer:
             which[slice(None) if outputs is None else outputs] = number
         totals = self._totals(tuple(alike), which, values.numbers)
         numbers = totals.transpose(0, 3, 1, 2) if self.sums.classes_last else totals.transpose(0, 1, 2, 3)
-        flat = np.ascontiguousarray(numbers).reshape(len(totals), -1)
+        flat = np.ascontiguousarray(numbers).reshape(len(totals), self.sums.outputs)
         for arithmetic, outputs in alike.items() if self.sums.divisor is not None else ():
             places = np.arange(self.sums.outputs) if outputs is None else outputs
             position = places // self.sums.classes if self.sums.classes_last else places % self.sums.positions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from drawn_networks import convolutional
 
 from fpsynth.errors import InputError
 from fpsynth.evaluators.deployed import network_outputs
@@ -78,3 +79,8 @@ def test_a_batch_normalisation_is_refused() -> None:
     norm = Network((Node("norm", BatchNormalisation([0.0], [1.0], [1.0], [0.0])),), (1, 1), "norm")
     with pytest.raises(InputError, match="norm: no arithmetic says how a batch normalisation is computed"):
         node_output(norm, "norm", 0, [1.0], FLOAT32, Deployment(Arithmetic(FLOAT32)))
+
+
+def test_no_points_have_no_logits():
+    logits = network_outputs(convolutional(4), np.zeros((3, 0, 1, 5, 5)), Deployment(Arithmetic(FLOAT32)))
+    assert logits.shape == (3, 0, 4)

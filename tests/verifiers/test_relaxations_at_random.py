@@ -5,6 +5,7 @@ Quicker ones than hypothesis draws, which test_relaxations.py leaves it to find 
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from collections.abc import Sequence
@@ -83,7 +84,7 @@ def box(rng: random.Random, fmt: Format, inputs: int) -> Box:
     for _ in range(inputs):
         a = number(rng, fmt)
         b = rng.choice([a, number(rng, fmt), nearest(a + rng.randint(0, 4) / 4, fmt), nearest(a * (1 + rng.random() / 8), fmt)])
-        pairs.append(sorted((a, b)))
+        pairs.append(sorted((a, b if math.isfinite(b) else a)))
     return Box(tuple(low for low, _ in pairs), tuple(high for _, high in pairs))
 
 
