@@ -11,12 +11,14 @@ from fpsynth.backdoors.answer import Backdoor, Measured, largest
 from fpsynth.backdoors.embedding import Detectors, embedded
 from fpsynth.backdoors.measuring import RunPlace, objection, row_name
 from fpsynth.backdoors.probing import Chooser, ProbedRow, WantedFiring
+from fpsynth.backdoors.rows import RowFormats
 from fpsynth.backdoors.steady import Steady
 from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.backdoors.workshop import Workshop
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_network
+from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
 from fpsynth.synthesis.classes import require_classes
@@ -79,6 +81,13 @@ class _Search:
 
     def silent(self) -> tuple[Environment, ...]:
         return tuple(one for one in self.goal.silent if one not in self.alike)
+
+    @property
+    def formats(self) -> RowFormats:
+        """In which formats the network is run: where it is to fire, and in which others."""
+        own = self.workshop.dtype
+        target, *others = (format_named(one.dtype) if one.dtype else own for one in (self.goal.target, *self.silent()))
+        return RowFormats(own, target, tuple(dict.fromkeys(fmt for fmt in others if fmt != target)))
 
     def wanted(self) -> WantedFiring:
         other = () if self.goal.row is None else (r for r in range(self.goal.target.batch) if r != self.goal.row)
@@ -169,7 +178,7 @@ def _in_form(
 ) -> tuple[WidenedForm, Detectors, Network] | None:
     """Set by set of rows."""
     shop = search.workshop
-    chooser = Chooser(shop.table(form, steady), search.wanted())
+    chooser = Chooser(shop.table(form, steady, search.formats), search.wanted())
     avoid: list[ProbedRow] = []
     for number in range(sets):
         require_time()
@@ -235,7 +244,7 @@ def _made(
     search: _Search, form: WidenedForm, steady: Steady | None, chosen: tuple[ProbedRow, ...], behaviour: Behaviour
 ) -> tuple[Network | None, Detectors]:
     shop = search.workshop
-    sizes = shop.sizes(steady)
+    sizes = shop.sizes(steady, search.formats)
     level = sizes.small * (form.unit if steady is None else steady.least)
     detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
     limit = None if shop.limit is None else sizes.large
@@ -248,6 +257,8 @@ def _made(
         search.impossible = True
         return None, detectors
     try:
+        for fmt in (search.formats.target, *search.formats.others):
+            rounded_network(network, fmt)
         return rounded_network(network, shop.dtype)[0], detectors
     except InputError as error:
         raise InputError(f"{error}: limit the weights") from None
