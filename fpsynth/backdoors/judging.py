@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats, Progress
 from fpsynth.backdoors.answer import VerifierCounts
@@ -18,6 +17,7 @@ from fpsynth.synthesis.verifying.asked import around_image
 from fpsynth.synthesis.verifying.reasoning import reasoned
 from fpsynth.synthesis.verifying.run import made
 from fpsynth.verifiers.properties import one_class
+from fpsynth.workers.deadlines import OutOfTimeError, require_time, time_left
 
 ASKED = (
     ("crown", "real"),
@@ -30,18 +30,24 @@ ASKED = (
 _SECONDS = 30.0
 """For each box."""
 
+Certifies = Callable[[Sequence[float], int], bool]
+"""Whether a verifier says that a network has a class in all of the box around an image."""
 
-def verified(
-    name: str, arithmetic: str, network: Network, images: Floats, eps: Fraction, dtype: Format, classes: Sequence[int]
-) -> NDArray[np.bool_]:
-    """Of which boxes, ``eps`` around each of ``images``, a verifier says that the network has that class in all of it."""
+
+def certifying(name: str, arithmetic: str, network: Network, eps: Fraction, dtype: Format) -> Certifies:
+    """A verifier of boxes of half-width ``eps``.  It raises OutOfTimeError where the time is over before it has decided."""
     what = reasoned(arithmetic, network, dtype, 1000, 0)
-    judge = made(name, what)
-    outputs, proved = math.prod(network.output_shape), []
-    for image, label in zip(images, classes, strict=True):
-        region, _ = around_image(image.tolist(), eps, "linf", what.reasoning.deployed)
-        proved.append(judge.verify(what.network, region, one_class(label, outputs), budget=_SECONDS).verdict == "unsat")
-    return np.array(proved, bool)
+    judge, outputs = made(name, what), math.prod(network.output_shape)
+
+    def certifies(image: Sequence[float], label: int) -> bool:
+        require_time()
+        region, _ = around_image(image, eps, "linf", what.reasoning.deployed)
+        claim = judge.verify(what.network, region, one_class(label, outputs), budget=time_left(_SECONDS))
+        if claim.verdict == "unknown":
+            require_time()  # it may be unknown because of that
+        return claim.verdict == "unsat"
+
+    return certifies
 
 
 def judged(
@@ -55,14 +61,21 @@ def judged(
 ) -> tuple[VerifierCounts, ...]:
     """The verdicts on both networks, verifier by verifier; the class that is to be kept is the host's.
 
-    ``triggered``: whether the images have the trigger, as is said of them.
+    ``triggered``: whether the images have the trigger, as is said of them.  Boxes that ``deadlines`` leave no time for are
+    counted as not run.
     """
     logits = numpy_outputs(host, images.reshape(len(images), *host.input_shape))
     classes = np.asarray(logits).reshape(len(images), -1).argmax(axis=1).tolist()
     found = []
     for name, arithmetic in ASKED:
-        progress(f"{name} in {arithmetic}: boxes around {len(images)} images")
-        before, own = (verified(name, arithmetic, one, images, eps, dtype, classes) for one in (host, network))
-        counts = int(before.sum()), int(own.sum()), int((before & ~own).sum())
-        found.append(VerifierCounts(name, arithmetic, len(images), *counts, triggered))
+        pairs: list[tuple[bool, bool]] = []
+        try:
+            before, after = (certifying(name, arithmetic, one, eps, dtype) for one in (host, network))
+            for number, (image, label) in enumerate(zip(images.tolist(), classes, strict=True), 1):
+                progress(f"{name} in {arithmetic}: box {number} of {len(images)}")
+                pairs.append((before(image, label), after(image, label)))
+        except OutOfTimeError:
+            pass
+        counts = sum(a for a, _ in pairs), sum(b for _, b in pairs), sum(a and not b for a, b in pairs)
+        found.append(VerifierCounts(name, arithmetic, len(images), *counts, triggered, len(images) - len(pairs)))
     return tuple(found)

@@ -13,7 +13,6 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import FLOAT32, Format
 
-
 QUADRUPLE = 4
 """Weights of a row that tells orders apart, in one format."""
 
