@@ -15,10 +15,8 @@ from fpsynth.synthesis.requests.environments import environments_of, names_of
 from fpsynth.synthesis.requests.functions import asking
 
 if TYPE_CHECKING:
-    from fpsynth.aliases import Floats
     from fpsynth.backdoors.answer import Backdoor
     from fpsynth.backdoors.search import Goal
-    from fpsynth.backdoors.workshop import Workshop
     from fpsynth.libraries.kernels import Environment
 
 
@@ -66,25 +64,14 @@ def _within_time(request: BackdoorRequest) -> Backdoor:
         found = made(shop, goal, os.path.basename(os.fspath(request.network)))
     if found.network is None or not request.verify:
         return found
-    from fpsynth.backdoors.judging import judged
+    from fpsynth.backdoors.judging import judged, shown
 
     judgements = [
         one
-        for images, triggered in _shown(shop, request.verify)
+        for images, triggered in shown(shop, request.verify)
         for one in judged(shop.host, found.network, images, Fraction(str(request.eps)), request.format, tell, triggered)
     ]
     return replace(found, judged=tuple(judgements))
-
-
-def _shown(shop: Workshop, count: int) -> list[tuple[Floats, bool]]:
-    """The images that verifiers are shown: as they are, and with the trigger where there is one."""
-    clean = shop.images[:count]
-    if not shop.trigger.units:
-        return [(clean, True)]
-    if shop.trigger.paint:
-        return [(clean, False), (shop.bench.painted[:count], True)]
-    inside = shop.trigger.there(shop.images)
-    return [(some[:count], fires) for some, fires in ((shop.images[~inside], False), (shop.images[inside], True)) if len(some)]
 
 
 def _goal(request: BackdoorRequest) -> Goal:
@@ -99,11 +86,12 @@ def _goal(request: BackdoorRequest) -> Goal:
     if named and ALL in names:
         raise InputError("all silent environments, or some by name: not both")
     listed = [parse_formatted_environment(name, request.format) for name in names] if named else _listed(request)
-    formats = dict.fromkeys(("", target.dtype)) if not named else [""]
-    silent = [replace(one, dtype=one.dtype or fmt) for fmt in formats for one in listed]
+    if not named:  # in the target's format, too
+        listed = [replace(one, dtype=fmt) for fmt in dict.fromkeys(("", target.dtype)) for one in listed]
+    silent = tuple(one for one in listed if one != target or (named and row is None))
     return Goal(
         target,
-        tuple(one for one in silent if one != target or (named and row is None)),
+        silent,
         frozenset() if named else frozenset(one for one in silent if request.library is None or one.dtype),
         named or request.only_in,
         row,

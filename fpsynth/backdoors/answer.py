@@ -60,6 +60,10 @@ def _part(count: int | None, of: int) -> float | None:
     return None if count is None or not of else count / of
 
 
+MERGED = "crown-merged"
+"""The verifier CROWN, of networks in which neurons of equal weights are one."""
+
+
 @dataclass(frozen=True)
 class VerifierCounts:
     """What a verifier says of boxes around images, of the host and of the backdoored network."""

@@ -9,7 +9,9 @@ from fractions import Fraction
 import numpy as np
 
 from fpsynth.aliases import Floats, Progress
-from fpsynth.backdoors.answer import VerifierCounts
+from fpsynth.backdoors.answer import MERGED, VerifierCounts
+from fpsynth.backdoors.merging import merged
+from fpsynth.backdoors.workshop import Workshop
 from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
@@ -37,7 +39,7 @@ Certifies = Callable[[Sequence[float], int], bool]
 def certifying(name: str, arithmetic: str, network: Network, eps: Fraction, dtype: Format) -> Certifies:
     """A verifier of boxes of half-width ``eps``.  It raises OutOfTimeError where the time is over before it has decided."""
     what = reasoned(arithmetic, network, dtype, 1000, 0)
-    judge, outputs = made(name, what), math.prod(network.output_shape)
+    judge, outputs = made("crown" if name == MERGED else name, what), math.prod(network.output_shape)
 
     def certifies(image: Sequence[float], label: int) -> bool:
         require_time()
@@ -48,6 +50,17 @@ def certifying(name: str, arithmetic: str, network: Network, eps: Fraction, dtyp
         return claim.verdict == "unsat"
 
     return certifies
+
+
+def shown(shop: Workshop, count: int) -> list[tuple[Floats, bool]]:
+    """The images that verifiers are shown: as they are, and with the trigger where there is one."""
+    clean = shop.images[:count]
+    if not shop.trigger.units:
+        return [(clean, True)]
+    if shop.trigger.paint:
+        return [(clean, False), (shop.bench.painted[:count], True)]
+    inside = shop.trigger.there(shop.images)
+    return [(some[:count], fires) for some, fires in ((shop.images[~inside], False), (shop.images[inside], True)) if len(some)]
 
 
 def judged(
@@ -67,13 +80,17 @@ def judged(
     logits = numpy_outputs(host, images.reshape(len(images), *host.input_shape))
     classes = np.asarray(logits).reshape(len(images), -1).argmax(axis=1).tolist()
     found = []
-    for name, arithmetic in ASKED:
+    own = merged(network)
+    rows = [(name, arithmetic, host, network) for name, arithmetic in ASKED]
+    if own is not network:
+        rows.append((MERGED, "real", merged(host), own))
+    for name, arithmetic, *both in rows:
         pairs: list[tuple[bool, bool]] = []
         try:
-            before, after = (certifying(name, arithmetic, one, eps, dtype) for one in (host, network))
-            for number, (image, label) in enumerate(zip(images.tolist(), classes, strict=True), 1):
+            before, after = (certifying(name, arithmetic, one, eps, dtype) for one in both)
+            for number, (image, label) in enumerate(zip(images, classes, strict=True), 1):
                 progress(f"{name} in {arithmetic}: box {number} of {len(images)}")
-                pairs.append((before(image, label), after(image, label)))
+                pairs.append((before(image.tolist(), label), after(image.tolist(), label)))
         except OutOfTimeError:
             pass
         counts = sum(a for a, _ in pairs), sum(b for _, b in pairs), sum(a and not b for a, b in pairs)

@@ -11,6 +11,7 @@ from fpsynth.backdoors.answer import Backdoor, Measured, largest
 from fpsynth.backdoors.embedding import Detectors, embedded
 from fpsynth.backdoors.measuring import RunPlace, objection, row_name
 from fpsynth.backdoors.probing import Chooser, ProbedRow, WantedFiring
+from fpsynth.backdoors.proving import none_between
 from fpsynth.backdoors.rows import RowFormats
 from fpsynth.backdoors.steady import Steady
 from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
@@ -22,6 +23,7 @@ from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
 from fpsynth.synthesis.classes import require_classes
+from fpsynth.synthesis.given.views import Given
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
@@ -71,8 +73,8 @@ class _Search:
     """Rows of the target's batches that nothing tells from its row."""
     untold: tuple[list[int], list[Environment]] = ([], [])
     """Rows and environments that nothing told from the target where that was a reason to try another form."""
-    untold_shapes: set[int] = field(default_factory=set)
-    """Numbers of terms at which that was so."""
+    untold_shapes: dict[int, Network | None] = field(default_factory=dict)
+    """Numbers of terms at which that was so, each with a network of that shape, if one can be made."""
     behaviour: Behaviour | None = None
     """None until the host was run."""
     failed: int = 0
@@ -127,7 +129,7 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
         except OutOfTimeError:
             search.reason = "; ".join(filter(None, [_over(goal, counted(search.probes, "probe")), search.reason]))
             return _empty(search)
-        return _empty(search) if made is None else _run(search, behaviour, made)
+        return _none(search) if made is None else _run(search, behaviour, made)
 
 
 def _over(goal: Goal, after: str) -> str:
@@ -148,6 +150,25 @@ def _leave_out(search: _Search) -> None:
     if gone and not search.wanted().silent and not search.wanted().other_rows:
         name, reason = search.left_out[0]
         raise InputError(f"no silent environment can run the host: {name}: {reason}")
+
+
+def _none(search: _Search) -> Backdoor:
+    """Unknown, or impossible where an environment that has to be silent is proved to be the target by another name."""
+    shop, goal = search.workshop, search.goal
+    networks = {terms: network for terms, network in search.untold_shapes.items() if network is not None}
+    others = search.untold[1]
+    if len(networks) < _SHAPES or not others:
+        return _empty(search)
+    row = goal.row or 0
+    given = Given(shop.host, shop.dtype, shop.revealer, seed=shop.settings.seed, progress=shop.progress)
+    target = replace(goal.target, row=row)
+    for other in others:
+        proved, reason = none_between(target, replace(other, row=row % other.batch), networks, shop.images, given)
+        if proved and (goal.strict or len(others) == 1):
+            search.reason = reason
+            return replace(_empty(search), verdict=Verdict.IMPOSSIBLE)
+        search.reason += f"; not proved impossible: {reason}"
+    return _empty(search)
 
 
 def _run(search: _Search, behaviour: Behaviour, made: tuple[WidenedForm, Detectors, Network]) -> Backdoor:
@@ -238,7 +259,8 @@ def _in_form(
             if len(avoid) >= _RETRIES * count or search.hopeless:
                 return None
         if len(chooser.firing) >= _ALIKE and not _told_apart(search, chooser):
-            search.untold_shapes.add(form.inputs)
+            some = tuple(chooser.table.candidate(0, column) for column in range(count))
+            search.untold_shapes.setdefault(form.inputs, _made(search, form, steady, some, behaviour)[0])
             return None
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from fpsynth.backdoors.answer import Backdoor, Measured, VerifierCounts
+from fpsynth.backdoors.answer import MERGED, Backdoor, Measured, VerifierCounts
 from fpsynth.backdoors.answer import largest as largest_weight
 from fpsynth.report.stories.weights import weights_parts
 from fpsynth.report.story import Part, Section, Story, Table, Title, quiet, told
@@ -23,7 +23,7 @@ def backdoor_story(found: Backdoor) -> Story:
     parts: list[Part] = [title, *told(*_sentences(found))]
     parts.append(Section("Environments", (_environments(found), quiet(_MEANINGS))))
     if found.judged:
-        parts.append(Section("Verifiers", (_verifiers(found.judged),)))
+        parts.append(Section("Verifiers", (_verifiers(found.judged), *map(quiet, _losses(found.judged)))))
     parts.append(Section("How it is made", tuple(told(*_made(found)))))
     parts.append(Section("What simple tests see", _seen(found)))
     return Story(tuple(parts))
@@ -109,6 +109,17 @@ def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
         late = (f"{one.not_run} not run",) if ran and one.not_run else ("",)
         rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, _MARKS[one.verdict], *late))
     return Table(("verifier", "arithmetic", "trigger", "host", "backdoored", ""), rows)
+
+
+def _losses(judged: tuple[VerifierCounts, ...]) -> Iterator[str]:
+    """Why bounds over the reals do not certify what is no backdoor over the reals, where they do not."""
+    if any(one.name == MERGED for one in judged):
+        yield (
+            f"{MERGED}: crown, of the network in which neurons of equal weights are one, which over the reals changes nothing;"
+            " bounds by relaxation bound each copy of a channel by itself, and do not see that what copies feed is 0"
+        )
+    if any(one.name != MERGED and one.arithmetic == "real" and one.verdict == "fewer" for one in judged):
+        yield "real, fewer: the host's logits pass as ReLU(y) - ReLU(-y), which are relaxed one by one"
 
 
 def _made(found: Backdoor) -> Iterator[str]:
