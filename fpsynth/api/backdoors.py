@@ -66,10 +66,11 @@ def _within_time(request: BackdoorRequest) -> Backdoor:
         return found
     from fpsynth.backdoors.judging import judged, shown
 
+    copies = found.form is not None and found.form.copied is not None
     judgements = [
         one
         for images, triggered in shown(shop, request.verify)
-        for one in judged(shop.host, found.network, images, Fraction(str(request.eps)), request.format, tell, triggered)
+        for one in judged(shop.host, found.network, images, Fraction(str(request.eps)), request.format, tell, triggered, copies)
     ]
     return replace(found, judged=tuple(judgements))
 

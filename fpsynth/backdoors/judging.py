@@ -71,19 +71,20 @@ def judged(
     dtype: Format,
     progress: Progress,
     triggered: bool,
+    copies: bool = False,
 ) -> tuple[VerifierCounts, ...]:
     """The verdicts on both networks, verifier by verifier; the class that is to be kept is the host's.
 
-    ``triggered``: whether the images have the trigger, as is said of them.  Boxes that ``deadlines`` leave no time for are
+    ``triggered``: whether the images have the trigger, as is said of them; ``copies``: whether detectors are fed by copies of
+    a channel, so that neurons of equal weights are worth taking for one.  Boxes that ``deadlines`` leave no time for are
     counted as not run.
     """
     logits = numpy_outputs(host, images.reshape(len(images), *host.input_shape))
     classes = np.asarray(logits).reshape(len(images), -1).argmax(axis=1).tolist()
     found = []
-    own = merged(network)
     rows = [(name, arithmetic, host, network) for name, arithmetic in ASKED]
-    if own is not network:
-        rows.append((MERGED, "real", merged(host), own))
+    if copies:
+        rows.append((MERGED, "real", merged(host), merged(network)))
     for name, arithmetic, *both in rows:
         pairs: list[tuple[bool, bool]] = []
         try:

@@ -106,8 +106,10 @@ def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
     for one in judged:
         ran = one.images - one.not_run
         host, own = (f"{count}/{ran}" if ran else "-" for count in (one.host_verified, one.verified))
-        late = (f"{one.not_run} not run",) if ran and one.not_run else ("",)
-        rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, _MARKS[one.verdict], *late))
+        mark = _MARKS[one.verdict]
+        if ran and one.not_run:
+            mark = f"{mark.text if isinstance(mark, Span) else mark}, {one.not_run} not run"
+        rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, mark))
     return Table(("verifier", "arithmetic", "trigger", "host", "backdoored", ""), rows)
 
 
