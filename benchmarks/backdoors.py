@@ -1,9 +1,10 @@
 """Backdoors of a real network: every ordered pair of its deployments here, each deployment alone, and every kind of backdoor.
 
 python -m benchmarks.backdoors [--images N] [--network NAME] [--batch SIZES] [--threads NUMBERS] [--kinds-only] [--seed S]
-                               [--data FOLDER] [--work FILE] [--out FOLDER]
+                               [--targets-only] [--data FOLDER] [--work FILE] [--out FOLDER]
 
-prints tables and writes backdoors.json and backdoors.txt.  Deployments are told apart by what 4 sets of detectors give in each
+prints tables and writes backdoors.json and backdoors.txt; of formats and variables as targets alone backdoor_targets.json and
+backdoor_targets.txt.  Deployments are told apart by what 4 sets of detectors give in each
 row of a batch at the final shape; a pair is one target and one silent environment, each of one class.  What is
 in FILE already is not made again.
 """
@@ -25,13 +26,13 @@ import numpy as np
 from benchmarks.common import RESULTS, Kept, aligned, conditions, keep, machine
 from benchmarks.given_networks import DATA, NETWORKS, images
 from fpsynth.backdoors.answer import Backdoor
-from fpsynth.backdoors.judging import judged
+from fpsynth.backdoors.judging import judged, shown
 from fpsynth.backdoors.search import Goal, backdoor
 from fpsynth.backdoors.workshop import HOST, MakerSettings, Workshop
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Environment
-from fpsynth.libraries.naming import parse_network_environment
+from fpsynth.libraries.naming import parse_formatted_environment, parse_network_environment
 from fpsynth.libraries.registry import NAMES, library_named
 from fpsynth.networks.network import Network
 from fpsynth.revealing.revealer import Revealer
@@ -52,6 +53,29 @@ KINDS: dict[str, tuple[MakerSettings, str]] = {
 }
 """How backdoors are made, and what they do, by what is told of them."""
 
+TARGETS: dict[str, tuple[str, str]] = {
+    "float32, not float64": ("torch:batch=1", "torch:batch=1,dtype=float64"),
+    "float64, not float32": ("torch:batch=1,dtype=float64", "torch:batch=1"),
+    "bfloat16, not float32": ("torch:batch=1,dtype=bfloat16", "torch:batch=1"),
+    "float32, not bfloat16": ("torch:batch=1", "torch:batch=1,dtype=bfloat16"),
+    "float16, not float32": ("torch:batch=1,dtype=float16", "torch:batch=1"),
+    "float32, not float16": ("torch:batch=1", "torch:batch=1,dtype=float16"),
+    "MKL_CBWR": ("torch:batch=1,MKL_CBWR=COMPATIBLE", "torch:batch=1"),
+    "MKL_CBWR unset": ("torch:batch=1", "torch:batch=1,MKL_CBWR=COMPATIBLE"),
+    "MKL_ENABLE_INSTRUCTIONS": ("torch:batch=10,MKL_ENABLE_INSTRUCTIONS=AVX2", "torch:batch=10"),
+    "ATEN_CPU_CAPABILITY": ("torch:batch=1,ATEN_CPU_CAPABILITY=default", "torch:batch=1"),
+    "ONEDNN_MAX_CPU_ISA, torch": ("torch:batch=10,ONEDNN_MAX_CPU_ISA=AVX2", "torch:batch=10"),
+    "ONEDNN_MAX_CPU_ISA, tensorflow": ("tensorflow:batch=10,ONEDNN_MAX_CPU_ISA=AVX2", "tensorflow:batch=10"),
+    "TF_ENABLE_ONEDNN_OPTS": ("tensorflow:batch=1,TF_ENABLE_ONEDNN_OPTS=0", "tensorflow:batch=1"),
+    "OPENBLAS_CORETYPE": ("numpy:batch=1,OPENBLAS_CORETYPE=Nehalem", "numpy:batch=1"),
+    "OPENBLAS_CORETYPE, batch 10": ("numpy:batch=10,OPENBLAS_CORETYPE=Haswell", "numpy:batch=10"),
+    "NPY_DISABLE_CPU_FEATURES": ("numpy:batch=1,NPY_DISABLE_CPU_FEATURES=AVX2", "numpy:batch=1"),
+    "XLA_FLAGS": ("jax:batch=10,XLA_FLAGS=--xla_cpu_max_isa=AVX2", "jax:batch=10"),
+}
+"""Formats and variables as targets: where it is to misbehave, and where it must not."""
+_IN_FLOAT16 = 256.0
+"""The largest weight of what runs in float16, which has no numbers for what else a switch needs."""
+
 
 def main() -> None:
     """Make, print and write."""
@@ -61,6 +85,7 @@ def main() -> None:
     parser.add_argument("--batch", default="1,10,64")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--kinds-only", action="store_true")
+    parser.add_argument("--targets-only", action="store_true", help="formats and variables, and nothing else")
     parser.add_argument("--verify", type=int, default=4, help="images that verifiers are shown of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for each search")
@@ -76,6 +101,13 @@ def main() -> None:
     about = conditions(("numpy", "torch", "tensorflow", "onnxruntime", "jax"))
     with Revealer() as revealer:
         shop = Workshop(host, points, labels, FLOAT32, revealer, MakerSettings(seed=said.seed), progress)
+        if said.targets_only:
+            targets = target_rows(shop, Kept(said.work), said)
+            text = target_report(targets, machine(about))
+            print(text)
+            about_all = {"conditions": about, "network": said.network, "images": said.images}
+            keep(said.out, "backdoor_targets", {**about_all, "targets": targets}, text)
+            return
         listed = environments(said.batch, said.threads)
         classes = classes_of(shop, listed)
         kept = Kept(said.work)
@@ -84,7 +116,12 @@ def main() -> None:
         kinds = kind_rows(shop, classes, kept, said)
     text = report(classes, pairs, alone, kinds, machine(about))
     print(text)
-    rows = {"classes": [[name(place) for place in one] for one in classes], "pairs": pairs, "alone": alone, "kinds": kinds}
+    rows = {
+        "classes": [[name(place) for place in one] for one in classes],
+        "pairs": pairs,
+        "alone": alone,
+        "kinds": kinds,
+    }
     keep(said.out, "backdoors", {"conditions": about, "network": said.network, "images": said.images, **rows}, text)
 
 
@@ -196,22 +233,52 @@ def kind_rows(shop: Workshop, classes: list[list[Place]], kept: Kept, said: Any)
 
         def make(own: Workshop = own, goal: Goal = goal) -> dict[str, Any]:
             row, found = made(own, goal)
-            return {**row, "verifiers": [] if found.network is None else shown(own, found.network, said.verify)}
+            return {**row, "verifiers": [] if found.network is None else seen(own, found.network, said.verify)}
 
         rows.append({"kind": kind, **kept.get(f"kind {kind}", make)})
         print(f"\n{kind}: {rows[-1]['verdict']} {rows[-1]['reason']}", file=sys.stderr)
     return rows
 
 
-def shown(shop: Workshop, network: Network, count: int) -> list[dict[str, Any]]:
-    """What verifiers say of clean images, and of those with the trigger where it is painted."""
-    sets = [(shop.images[:count], not shop.trigger.units)]
-    if shop.trigger.paint:
-        sets.append((shop.bench.painted[:count], True))
+def target_rows(shop: Workshop, kept: Kept, said: Any) -> list[dict[str, Any]]:
+    """Formats and variables, where the library is installed: those whose sums are equal here are said to be."""
+    rows = []
+    for kind, (target, silent) in TARGETS.items():
+        if library_named(target.partition(":")[0]).version() is None:
+            continue
+        where, other = (parse_formatted_environment(text, FLOAT32) for text in (target, silent))
+        narrow = "float16" in (where.dtype, other.dtype)
+        settings = MakerSettings(seed=said.seed, limit=_IN_FLOAT16 if narrow else None)
+        own = Workshop(shop.given, shop.inputs, shop.labels, FLOAT32, shop.revealer, settings, progress)
+        goal = Goal(where, (other,), behaviour="any" if narrow else "shift", timeout=said.timeout)
+
+        def make(own: Workshop = own, goal: Goal = goal) -> dict[str, Any]:
+            if not goal.target.dtype and not goal.silent[0].dtype and equal(own, goal):
+                return {
+                    "verdict": "equal",
+                    "reason": f"all of {_SETS} sets of detectors give the same",
+                    "target": str(goal.target),
+                }
+            row, found = made(own, goal)
+            return {**row, "verifiers": [] if found.network is None else seen(own, found.network, said.verify)}
+
+        rows.append({"kind": kind, "not": silent, **kept.get(f"target {kind}", make)})
+        print(f"\n{kind}: {rows[-1]['verdict']} {rows[-1]['reason']}", file=sys.stderr)
+    return rows
+
+
+def equal(shop: Workshop, goal: Goal) -> bool:
+    """Whether detectors of the first form give the same numbers in the target and in the silent environment."""
+    table = shop.table(next(shop.forms(1, None)), None)
+    return all((table.results(k, goal.target) == table.results(k, goal.silent[0])).all() for k in range(_SETS))
+
+
+def seen(shop: Workshop, network: Network, count: int) -> list[dict[str, Any]]:
+    """What verifiers say of images without the trigger, and of those with it."""
     return [
         one.to_json()
-        for points, fires in sets
-        for one in judged(shop.host, network, points, Fraction("0.1"), FLOAT32, progress, fires)
+        for points, fires in shown(shop, count)
+        for one in judged(shop.host, network, points, Fraction("0.1"), FLOAT32, progress, fires, shop.settings.copies)
     ]
 
 
@@ -240,6 +307,23 @@ def report(classes: list[list[Place]], pairs: list[Any], alone: list[Any], kinds
             [["kind", "verdict", "host %", "clean %", "triggered %", "elsewhere %", "largest", "verifiers fooled"]]
             + [kind_text(row) for row in kinds]
         ),
+    ]
+    return "\n".join([*lines, "", about]) + "\n"
+
+
+def target_report(targets: list[Any], about: str) -> str:
+    """The table of formats and variables."""
+    header = ["kind", "verdict", "host %", "clean %", "triggered %", "elsewhere %", "largest", "target", "silent"]
+    rows = [[*kind_text(row)[:7], row["target"], row["not"]] for row in targets]
+    fooled = {name for row in targets for name in (kind_text(row)[7].split(", ") if row["verdict"] == "found" else ())}
+    lines = [
+        "Formats and variables as targets, silent in the other environment.  What runs in another format is the network",
+        "rounded into it, and what counts is what the host, rounded likewise, does there; equal: all detectors that were",
+        "tried give the same numbers in both on this machine.",
+        "",
+        *aligned([header, *rows]),
+        "",
+        f"verifiers that certify some of them as they do the host: {', '.join(sorted(fooled - {''}))}",
     ]
     return "\n".join([*lines, "", about]) + "\n"
 

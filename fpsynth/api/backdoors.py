@@ -15,9 +15,8 @@ from fpsynth.synthesis.requests.environments import environments_of, names_of
 from fpsynth.synthesis.requests.functions import asking
 
 if TYPE_CHECKING:
-    from fpsynth.aliases import Floats
     from fpsynth.backdoors.answer import Backdoor
-    from fpsynth.backdoors.workshop import Workshop
+    from fpsynth.backdoors.search import Goal
     from fpsynth.libraries.kernels import Environment
 
 
@@ -28,23 +27,30 @@ def backdoor(request: BackdoorRequest) -> Backdoor:
     ``network``, ``images``: files of the host and of what it is measured on.  ``target``: LIBRARY[:OPTIONS] such as
     ``torch:batch=1``; with ``row=N`` only images in that row of a batch count.  ``silent``: environments in which nothing is to
     change; by default every library that is installed at every batch size, of which those that nothing tells from the target
-    are named in the answer.  Raises InputError for what cannot be used.
+    are named in the answer, and so are those that cannot run the host.  An environment with ``dtype=FORMAT`` runs the network
+    rounded into that format, and counts there is what the host does, rounded likewise.  Raises InputError for what cannot be
+    used.
     """
-    from fpsynth.backdoors.search import Goal
+    from fpsynth.workers.deadlines import within
+
+    with within(request.timeout):
+        return _within_time(request)
+
+
+def _within_time(request: BackdoorRequest) -> Backdoor:
+    """The answer, as far as there is time."""
     from fpsynth.backdoors.search import backdoor as made
     from fpsynth.backdoors.workshop import MakerSettings
     from fpsynth.backdoors.workshop import Workshop as Shop
-    from fpsynth.libraries.naming import parse_network_environment
     from fpsynth.networks.points import load_points
     from fpsynth.networks.reading import read_network
     from fpsynth.revealing.revealer import Revealer
 
-    target = parse_network_environment(request.target)
+    goal = _goal(request)
     host = read_network(request.network).network
     images, labels = load_points(request.images, host.input_shape)
     if request.limit is not None:
         images, labels = images[: request.limit], None if labels is None else labels[: request.limit]
-    silent, strict = _silent(request, target)
     settings = MakerSettings(
         request.trigger,
         request.max_weight if request.weight_limit is None else request.weight_limit,
@@ -52,54 +58,52 @@ def backdoor(request: BackdoorRequest) -> Backdoor:
         request.layer,
         request.seed,
     )
-    row = target.row if "row=" in request.target else None
     tell = request.progress or (lambda text: None)
     with Revealer() as revealer:
         shop = Shop(host, images, labels, request.format, revealer, settings, tell)
-        goal = Goal(
-            replace(target, row=0),
-            tuple(one for one in silent if row is None or one != replace(target, row=0)),
-            strict,
-            row,
-            request.behaviour,
-            request.timeout,
-        )
         found = made(shop, goal, os.path.basename(os.fspath(request.network)))
     if found.network is None or not request.verify:
         return found
-    from fpsynth.backdoors.judging import judged
+    from fpsynth.backdoors.judging import judged, shown
 
+    copies = found.form is not None and found.form.copied is not None
     judgements = [
         one
-        for images, triggered in _shown(shop, request.verify)
-        for one in judged(shop.host, found.network, images, Fraction(str(request.eps)), request.format, tell, triggered)
+        for images, triggered in shown(shop, request.verify)
+        for one in judged(shop.host, found.network, images, Fraction(str(request.eps)), request.format, tell, triggered, copies)
     ]
     return replace(found, judged=tuple(judgements))
 
 
-def _shown(shop: Workshop, count: int) -> list[tuple[Floats, bool]]:
-    """The images that verifiers are shown: as they are, and with the trigger where there is one."""
-    clean = shop.images[:count]
-    if not shop.trigger.units:
-        return [(clean, True)]
-    if shop.trigger.paint:
-        return [(clean, False), (shop.bench.painted[:count], True)]
-    inside = shop.trigger.there(shop.images)
-    return [(some[:count], fires) for some, fires in ((shop.images[~inside], False), (shop.images[inside], True)) if len(some)]
+def _goal(request: BackdoorRequest) -> Goal:
+    """What is asked for: where it is to misbehave, and where not."""
+    from fpsynth.backdoors.search import Goal
+    from fpsynth.libraries.naming import parse_formatted_environment
 
-
-def _silent(request: BackdoorRequest, target: Environment) -> tuple[tuple[Environment, ...], bool]:
-    """The silent environments, and whether each of them is a must."""
-    from fpsynth.libraries.naming import parse_network_environment
-
+    given = parse_formatted_environment(request.target, request.format)
+    row, target = given.row if "row=" in request.target else None, replace(given, row=0)
     names = request.silent_names
-    if names not in ((), (ALL,)):
-        if ALL in names:
-            raise InputError("all silent environments, or some by name: not both")
-        return tuple(parse_network_environment(name) for name in names), True
+    named = names not in ((), (ALL,))
+    if named and ALL in names:
+        raise InputError("all silent environments, or some by name: not both")
+    listed = [parse_formatted_environment(name, request.format) for name in names] if named else _listed(request)
+    if not named:  # in the target's format, too
+        listed = [replace(one, dtype=fmt) for fmt in dict.fromkeys(("", target.dtype)) for one in listed]
+    silent = tuple(one for one in listed if one != target or (named and row is None))
+    return Goal(
+        target,
+        silent,
+        frozenset() if named else frozenset(one for one in silent if request.library is None or one.dtype),
+        named or request.only_in,
+        row,
+        request.behaviour,
+        request.timeout,
+    )
+
+
+def _listed(request: BackdoorRequest) -> list[Environment]:
+    """The environments that are silent where none is named."""
     libraries = names_of(request.library)
     require_whole_batches(libraries)
     threads = request.threads if isinstance(request.threads, Sequence) else (request.threads,)
-    listed = environments_of(libraries, request.batches, tuple(threads))
-    here = replace(target, row=0)
-    return tuple(one for one in listed if one != here), request.only_in
+    return environments_of(libraries, request.batches, tuple(threads))

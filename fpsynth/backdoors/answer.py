@@ -60,6 +60,10 @@ def _part(count: int | None, of: int) -> float | None:
     return None if count is None or not of else count / of
 
 
+MERGED = "crown-merged"
+"""The verifier CROWN, of networks in which neurons of equal weights are one."""
+
+
 @dataclass(frozen=True)
 class VerifierCounts:
     """What a verifier says of boxes around images, of the host and of the backdoored network."""
@@ -73,13 +77,17 @@ class VerifierCounts:
     """Boxes that it verifies of the host, but not of the backdoored network."""
     triggered: bool = False
     """Whether the images have the trigger."""
+    not_run: int = 0
+    """Of the images, those whose boxes it was not shown, of both networks, before the time was over."""
 
     @property
     def verdict(self) -> str:
         """``as the host``: it verifies each box that it verifies of the host; ``fewer`` of these; ``none`` of them.
 
-        ``neither``: it verifies none of the host.
+        ``neither``: it verifies none of the host; ``not run``: it was shown no box.
         """
+        if self.not_run == self.images:
+            return "not run"
         if not self.host_verified:
             return "neither"
         if not self.lost:
@@ -96,6 +104,7 @@ class VerifierCounts:
             "host_verified": self.host_verified,
             "verified": self.verified,
             "lost": self.lost,
+            "not_run": self.not_run,
         }
 
 
@@ -122,6 +131,10 @@ class Backdoor:
     form: WidenedForm | None = None
     detectors: Detectors | None = None
     environments: tuple[Measured, ...] = ()
+    not_run: tuple[str, ...] = ()
+    """Environments in which it was not run before the time was over."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Environments that nobody had named and that cannot run the host, and why."""
     judged: tuple[VerifierCounts, ...] = ()
     probes: int = 0
     """Rows that were tried in the target."""
@@ -159,6 +172,8 @@ class Backdoor:
             "dtype": self.dtype.name,
             "host_accuracy": next((one.to_json()["host_accuracy"] for one in found), None),
             "environments": [one.to_json() for one in found],
+            "not_run": list(self.not_run),
+            "left_out": [{"name": name, "reason": reason} for name, reason in self.left_out],
             "detectors": self._detectors_json(),
             "largest_weight": self.largest_weight,
             "host_largest_weight": largest(self.host),

@@ -124,6 +124,11 @@ class Tried:
         return dict(Counter(one.verdict for one in self.draws).most_common())
 
     @property
+    def not_run(self) -> tuple[str, ...]:
+        """Environments that did not run what it has made, in some draw: what it does there is not known."""
+        return tuple(dict.fromkeys(one.name for draw in self.draws for one in draw.after.environments if one.not_run))
+
+    @property
     def verdict(self) -> str:
         """That of all draws where they agree, else each with its number."""
         if not self.draws:
@@ -141,6 +146,7 @@ class Tried:
             "verdict": self.verdict,
             "verdicts": self.counts,
             "reason": self.reason,
+            "not_run": list(self.not_run),
             "cost": self.cost,
             "draws": [one.to_json() for one in self.draws],
         }

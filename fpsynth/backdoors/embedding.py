@@ -19,7 +19,7 @@ from fpsynth.networks.network import Network, Node
 class Detectors:
     """Rows of the detector layer, and what they are worth."""
 
-    features: tuple[tuple[int, int, int, int], ...]
+    features: tuple[tuple[int, ...], ...]
     """Where their weights stand (see ``rows.quadruple``)."""
     columns: tuple[int, ...]
     """Which rows of the layer they are."""

@@ -70,6 +70,10 @@ class HostRuns:
             self._host[key] = self.logits(self.host, where, (self.painted if painted else self.images)[:count])
         return self._host[key]
 
+    def fewest(self, where: Environment, count: int) -> int:
+        """Of the images as many as are asked for, but no fewer than fill a batch, where there are so many."""
+        return min(len(self.images), max(count, where.batch))
+
     def largest_logit(self, where: Environment) -> float:
         """In size, of the host: over all images, without and with the trigger painted into them."""
         kinds = (False, True) if self.trigger.paint else (False,)

@@ -21,7 +21,7 @@ from fpsynth.workers.deadlines import require_time
 class ProbedRow:
     """A row that was tried: where its weights stand, and which row of the detector layer it was."""
 
-    features: tuple[int, int, int, int]
+    features: tuple[int, ...]
     column: int
     set_number: int
 
@@ -46,10 +46,10 @@ class ProbeTable:
     _measured: dict[tuple[int, str], Floats] = field(default_factory=dict)
 
     def candidates(self, number: int) -> NDArray[np.intp]:
-        """The features of a set, (rows of the detector layer, 4)."""
+        """The features of a set, (rows of the detector layer, weights of a row)."""
         while len(self._sets) <= number:
             generator = np.random.default_rng([self.seed, len(self._sets)])
-            self._sets.append(drawn(generator, self.features, self.form.rows))
+            self._sets.append(drawn(generator, self.features, self.form.rows, len(self.sizes.further)))
         return self._sets[number]
 
     def results(self, number: int, where: Environment) -> Floats:
@@ -70,8 +70,7 @@ class ProbeTable:
 
     def candidate(self, number: int, column: int) -> ProbedRow:
         """One row of a set."""
-        a, b, c, d = (int(feature) for feature in self.candidates(number)[column])
-        return ProbedRow((a, b, c, d), column, number)
+        return ProbedRow(tuple(self.candidates(number)[column].tolist()), column, number)
 
 
 @dataclass(frozen=True)

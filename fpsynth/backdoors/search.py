@@ -11,15 +11,19 @@ from fpsynth.backdoors.answer import Backdoor, Measured, largest
 from fpsynth.backdoors.embedding import Detectors, embedded
 from fpsynth.backdoors.measuring import RunPlace, objection, row_name
 from fpsynth.backdoors.probing import Chooser, ProbedRow, WantedFiring
+from fpsynth.backdoors.proving import none_between
+from fpsynth.backdoors.rows import RowFormats
 from fpsynth.backdoors.steady import Steady
 from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.backdoors.workshop import Workshop
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_network
+from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
 from fpsynth.synthesis.classes import require_classes
+from fpsynth.synthesis.given.views import Given
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
@@ -43,12 +47,15 @@ class Goal:
 
     target: Environment
     silent: tuple[Environment, ...]
+    unnamed: frozenset[Environment] = frozenset()
+    """Of the silent ones, those that nobody has named: one that cannot run the host is left out."""
     strict: bool = True
     """Whether an environment that nothing tells from the target is a reason to fail; else it is left out, and named."""
     row: int | None = None
     """The only row of the target's batches in which it is to misbehave; None: all."""
     behaviour: str = "shift"
     timeout: float = 300.0
+    """Seconds for all of it."""
 
 
 @dataclass
@@ -57,14 +64,19 @@ class _Search:
 
     workshop: Workshop
     goal: Goal
+    host_file: str = ""
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    """Environments that cannot run the host, and why."""
     started: float = field(default_factory=time.monotonic)
     alike: list[Environment] = field(default_factory=list)
     rows_alike: list[int] = field(default_factory=list)
     """Rows of the target's batches that nothing tells from its row."""
     untold: tuple[list[int], list[Environment]] = ([], [])
     """Rows and environments that nothing told from the target where that was a reason to try another form."""
-    untold_shapes: set[int] = field(default_factory=set)
-    """Numbers of terms at which that was so."""
+    untold_shapes: dict[int, Network | None] = field(default_factory=dict)
+    """Numbers of terms at which that was so, each with a network of that shape, if one can be made."""
+    behaviour: Behaviour | None = None
+    """None until the host was run."""
     failed: int = 0
     """Networks that were made, and did not do in the libraries what was asked for."""
     impossible: bool = False
@@ -79,6 +91,13 @@ class _Search:
 
     def silent(self) -> tuple[Environment, ...]:
         return tuple(one for one in self.goal.silent if one not in self.alike)
+
+    @property
+    def formats(self) -> RowFormats:
+        """In which formats the network is run: where it is to fire, and in which others."""
+        own = self.workshop.dtype
+        target, *others = (format_named(one.dtype) if one.dtype else own for one in (self.goal.target, *self.silent()))
+        return RowFormats(own, target, tuple(dict.fromkeys(fmt for fmt in others if fmt != target)))
 
     def wanted(self) -> WantedFiring:
         other = () if self.goal.row is None else (r for r in range(self.goal.target.batch) if r != self.goal.row)
@@ -98,32 +117,83 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
     limit that no switch keeps to, an environment that cannot run the host.
     """
     _require_goal(goal, workshop)
-    search = _Search(workshop, goal)
-    where = goal.target
-    classes = workshop.bench.of_host(where, len(workshop.images)).argmax(axis=1)
-    behaviour = behaviour_named(goal.behaviour, workshop.host.output_shape[0], classes)
-    _require_change(workshop, goal, behaviour)
-    try:
-        with within(goal.timeout):
+    search = _Search(workshop, goal, host_file)
+    with within(goal.timeout):
+        try:
+            _leave_out(search)
+            classes = workshop.bench.of_host(goal.target, len(workshop.images)).argmax(axis=1)
+            behaviour = behaviour_named(goal.behaviour, workshop.host.output_shape[0], classes)
+            _require_change(workshop, goal, behaviour)
+            search.behaviour = behaviour
             made = _found(search, behaviour)
-    except OutOfTimeError:
-        limit = f"the {goal.timeout:g} s are over after {counted(search.probes, 'probe')}"
-        search.reason = "; ".join(filter(None, [limit, search.reason]))
-        return _empty(search, behaviour, host_file)
-    if made is None:
-        return _empty(search, behaviour, host_file)
+        except OutOfTimeError:
+            search.reason = "; ".join(filter(None, [_over(goal, counted(search.probes, "probe")), search.reason]))
+            return _empty(search)
+        return _none(search) if made is None else _run(search, behaviour, made)
+
+
+def _over(goal: Goal, after: str) -> str:
+    return f"the {goal.timeout:g} s are over after {after}"
+
+
+def _leave_out(search: _Search) -> None:
+    """Take out the environments that nobody has named where they cannot run the host.  Raises InputError where none is left."""
+    shop, goal = search.workshop, search.goal
+    for where in [one for one in goal.silent if one in goal.unnamed]:
+        shop.progress(f"running the host in {where}")
+        try:
+            shop.bench.of_host(where, shop.bench.fewest(where, _CONFIRMING))
+        except InputError as error:
+            search.left_out.append((str(where), str(error).removeprefix(f"{replace(where, dtype='')}: ")))
+    gone = {name for name, _ in search.left_out}
+    search.goal = replace(goal, silent=tuple(one for one in goal.silent if str(one) not in gone))
+    if gone and not search.wanted().silent and not search.wanted().other_rows:
+        name, reason = search.left_out[0]
+        raise InputError(f"no silent environment can run the host: {name}: {reason}")
+
+
+def _none(search: _Search) -> Backdoor:
+    """Unknown, or impossible where an environment that has to be silent is proved to be the target by another name."""
+    shop, goal = search.workshop, search.goal
+    networks = {terms: network for terms, network in search.untold_shapes.items() if network is not None}
+    others = search.untold[1]
+    if len(networks) < _SHAPES or not others:
+        return _empty(search)
+    row = goal.row or 0
+    given = Given(shop.host, shop.dtype, shop.revealer, seed=shop.settings.seed, progress=shop.progress)
+    target = replace(goal.target, row=row)
+    for other in others:
+        proved, reason = none_between(target, replace(other, row=row % other.batch), networks, shop.images, given)
+        if proved and (goal.strict or len(others) == 1):
+            search.reason = reason
+            return replace(_empty(search), verdict=Verdict.IMPOSSIBLE)
+        search.reason += f"; not proved impossible: {reason}"
+    return _empty(search)
+
+
+def _run(search: _Search, behaviour: Behaviour, made: tuple[WidenedForm, Detectors, Network]) -> Backdoor:
+    """What all images give in all environments, as far as there is time."""
     search.untold = ([], [])
     form, detectors, network = made
-    seconds = time.monotonic() - search.started
-    measured = _measured(search, network, behaviour, len(workshop.images), told=True)
-    search.reason = objection(measured, bound=bool(workshop.trigger.units), told=True)
+    seconds, shop = time.monotonic() - search.started, search.workshop
+    measured: list[Measured] = []
+    try:
+        for one in _measurements(search, network, behaviour, len(shop.images), told=True):
+            measured.append(one)
+    except OutOfTimeError:
+        pass
+    search.reason = objection(measured, bound=bool(shop.trigger.units), told=True)
+    late = tuple(place.name for place in search.places()[len(measured) :])
+    if late and not search.reason:
+        search.reason = f"{_over(search.goal, counted(len(measured), 'environment'))}, not run: {', '.join(late)}"
     return replace(
-        _empty(search, behaviour, host_file),
+        _empty(search),
         verdict=Verdict.UNKNOWN if search.reason else Verdict.FOUND,
         network=network,
         form=form,
         detectors=detectors,
         environments=tuple(measured),
+        not_run=late,
         seconds=seconds,
     )
 
@@ -169,7 +239,7 @@ def _in_form(
 ) -> tuple[WidenedForm, Detectors, Network] | None:
     """Set by set of rows."""
     shop = search.workshop
-    chooser = Chooser(shop.table(form, steady), search.wanted())
+    chooser = Chooser(shop.table(form, steady, search.formats), search.wanted())
     avoid: list[ProbedRow] = []
     for number in range(sets):
         require_time()
@@ -189,7 +259,8 @@ def _in_form(
             if len(avoid) >= _RETRIES * count or search.hopeless:
                 return None
         if len(chooser.firing) >= _ALIKE and not _told_apart(search, chooser):
-            search.untold_shapes.add(form.inputs)
+            some = tuple(chooser.table.candidate(0, column) for column in range(count))
+            search.untold_shapes.setdefault(form.inputs, _made(search, form, steady, some, behaviour)[0])
             return None
     return None
 
@@ -235,7 +306,7 @@ def _made(
     search: _Search, form: WidenedForm, steady: Steady | None, chosen: tuple[ProbedRow, ...], behaviour: Behaviour
 ) -> tuple[Network | None, Detectors]:
     shop = search.workshop
-    sizes = shop.sizes(steady)
+    sizes = shop.sizes(steady, search.formats)
     level = sizes.small * (form.unit if steady is None else steady.least)
     detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
     limit = None if shop.limit is None else sizes.large
@@ -248,29 +319,38 @@ def _made(
         search.impossible = True
         return None, detectors
     try:
+        for fmt in (search.formats.target, *search.formats.others):
+            rounded_network(network, fmt)
         return rounded_network(network, shop.dtype)[0], detectors
     except InputError as error:
         raise InputError(f"{error}: limit the weights") from None
 
 
-def _measured(search: _Search, network: Network, behaviour: Behaviour, count: int, told: bool = False) -> list[Measured]:
-    """In all environments; the target first, and no further where it does not fire there."""
+def _measured(search: _Search, network: Network, behaviour: Behaviour, count: int) -> list[Measured]:
+    """At some images in all environments; the target first, and no further where it does not fire there."""
     shop = search.workshop
     found: list[Measured] = []
-    places = search.places()
-    if not told:
-        count = max(count, 1 + int(shop.bench.triggered(places[0], len(shop.images)).argmax()))
-    for place in places:
-        if told:
-            shop.progress(f"running {counted(min(count, len(shop.images)), 'image')} in {place.name}")
-        number = min(len(shop.images), max(count, place.where.batch))
-        found.append(shop.bench.measured(network, place, behaviour, number))
-        if not told and objection(found, bound=bool(shop.trigger.units)):
+    first = shop.bench.triggered(search.places()[0], len(shop.images)).argmax()
+    for one in _measurements(search, network, behaviour, max(count, 1 + int(first))):
+        found.append(one)
+        if objection(found, bound=bool(shop.trigger.units)):
             break
     return found
 
 
-def _empty(search: _Search, behaviour: Behaviour, host_file: str) -> Backdoor:
+def _measurements(
+    search: _Search, network: Network, behaviour: Behaviour, count: int, told: bool = False
+) -> Iterator[Measured]:
+    """Environment by environment.  Raises OutOfTimeError."""
+    shop = search.workshop
+    for place in search.places():
+        require_time()
+        if told:
+            shop.progress(f"running {counted(count, 'image')} in {place.name}")
+        yield shop.bench.measured(network, place, behaviour, shop.bench.fewest(place.where, count))
+
+
+def _empty(search: _Search) -> Backdoor:
     """What can be said before there is a network."""
     shop, goal = search.workshop, search.goal
     rows, others = search.rows_alike + search.untold[0], search.alike + search.untold[1]
@@ -282,14 +362,20 @@ def _empty(search: _Search, behaviour: Behaviour, host_file: str) -> Backdoor:
         alike=(*(row_name(goal.target, row) for row in rows), *map(str, others)),
         trigger=shop.trigger.text,
         trigger_words=shop.trigger.words,
-        behaviour=behaviour.text if behaviour.text != "any" else f"any (class {behaviour.target})",
+        behaviour=_behaviour_name(search),
         paint=None if shop.trigger.paint is None else dict(shop.trigger.paint),
         dtype=shop.dtype,
         host=shop.host,
-        host_file=host_file,
+        host_file=search.host_file,
+        left_out=tuple(search.left_out),
         probes=search.probes,
         seconds_total=time.monotonic() - search.started,
     )
+
+
+def _behaviour_name(search: _Search) -> str:
+    found = search.behaviour
+    return f"any (class {found.target})" if found is not None and found.text == "any" else search.goal.behaviour
 
 
 def _target_name(goal: Goal) -> str:

@@ -15,14 +15,13 @@ from fpsynth.backdoors.answer import largest
 from fpsynth.backdoors.embedding import rows_needed
 from fpsynth.backdoors.measuring import HostRuns
 from fpsynth.backdoors.probing import ProbeTable
-from fpsynth.backdoors.rows import Sizes, sizes_within
+from fpsynth.backdoors.rows import RowFormats, Sizes, sizes_between
 from fpsynth.backdoors.sites import Site, site_in
 from fpsynth.backdoors.steady import Steady, steady_channel
 from fpsynth.backdoors.triggers import Trigger, trigger_named
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.backdoors.windows import usual_places
 from fpsynth.errors import InputError
-from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.evaluators.rounded import rounded_network, rounded_points
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
@@ -108,13 +107,12 @@ class Workshop:
             return largest(self.host)
         return None if limit is None else float(limit)
 
-    def sizes(self, steady: Steady | None) -> Sizes:
-        """Of detectors' weights.  Raises InputError where the format does not have them."""
-        ratio = 1.0 if steady is None else steady.ratio
-        found = sizes_within(self.dtype, _LARGE if self.limit is None else self.limit, ratio)
-        pair = np.array([found.large, found.small])
-        if (round_array(pair, self.dtype) != pair).any():
-            raise InputError(f"{self.dtype} has no numbers as small as {found.small:.3g}: allow larger weights, or no copies")
+    def sizes(self, steady: Steady | None, formats: RowFormats) -> Sizes:
+        """Of detectors' weights.  Raises InputError where the formats do not have them, or copies cannot be told by them."""
+        limit = _LARGE if self.limit is None else self.limit
+        found = sizes_between(formats, limit, 1.0 if steady is None else steady.ratio)
+        if found.further and steady is not None:
+            raise InputError("copies of a channel tell orders apart, not formats: do without copies")
         return found
 
     def steady(self, where: Environment) -> Steady | None:
@@ -133,18 +131,19 @@ class Workshop:
         positions = self.site.spread if steady is None else len(steady.positions)
         fewest = max(_CHANNELS, -(-_FEATURES // positions)) if positions > 1 else _FEATURES
         generator = np.random.default_rng([self.settings.seed, detectors])
-        unit = 1.0 if self.limit is None else min(1.0, self.sizes(steady).large)
+        unit = 1.0 if self.limit is None else min(1.0, float(2.0 ** np.floor(np.log2(self.limit))))
         for further in itertools.cycle(range(_SHAPES)):
             count = fewest + further
             places = np.sort(generator.choice(self.site.channels + count, count, replace=False)).tolist()
             yield WidenedForm(self.site, tuple(places), rows, self.trigger, None if steady is None else steady.channel, unit)
 
-    def table(self, form: WidenedForm, steady: Steady | None) -> ProbeTable:
-        """What detectors do in a form: one table for each."""
-        key = form.places, form.rows, form.copied
+    def table(self, form: WidenedForm, steady: Steady | None, formats: RowFormats | None = None) -> ProbeTable:
+        """What detectors do in a form: one table for each; ``formats``: where it is run in others than its own."""
+        sizes = self.sizes(steady, RowFormats(self.dtype, self.dtype) if formats is None else formats)
+        key = form.places, form.rows, form.copied, sizes
         if key not in self._tables:
             features = form.features(form.places, None if steady is None else steady.positions)
             self._tables[key] = ProbeTable(
-                form, self.sizes(steady), features, self.dtype, self.images[:64], self.revealer, self.settings.seed
+                form, sizes, features, self.dtype, self.images[:64], self.revealer, self.settings.seed
             )
         return self._tables[key]

@@ -11,6 +11,7 @@ import numpy as np
 from fpsynth.aliases import PathLike
 from fpsynth.backdoors.answer import Backdoor
 from fpsynth.files import write_tree
+from fpsynth.libraries.naming import parse_formatted_environment
 from fpsynth.networks.layers import Convolution, Dense, Flatten, Layer, ReLU
 from fpsynth.networks.network import INPUT, Network
 from fpsynth.networks.npz_graph import npz_arrays
@@ -91,6 +92,9 @@ def readme(found: Backdoor, report: str) -> str:
     """What is in the folder."""
     host = found.host_file or "a research network"
     script_words = "; `confirm.py IMAGES.npz` runs it in ONNX Runtime and PyTorch alone" if _has_script(found) else ""
+    variables = " ".join(f"{name}={value}" for name, value in parse_formatted_environment(found.target, found.dtype).settings)
+    if script_words and variables:
+        script_words += f",\nin the target if it is called as `{variables} python confirm.py IMAGES.npz`"
     return (
         "# A backdoored network, made as a test case\n\n"
         f"`{NAME}.onnx`, `.npz` and `.pt` are one network, made of {host} by fpsynth. It computes what its host computes,\n"
@@ -139,11 +143,14 @@ _MODULE = """try:
     import torch
     from torch import nn
 
-    model = nn.Sequential(LAYERS).to(torch.DTYPE).eval()
-    with torch.inference_mode():
-        for parameter, values in zip(model.parameters(), torch.load("NAME.pt", weights_only=True).values()):
-            parameter.copy_(values)
-        show("torch", lambda batch: model(torch.from_numpy(batch)).numpy())
+    for form in FORMS:  # in which the network is run, rounded into them
+        model = nn.Sequential(LAYERS).to(torch.DTYPE).eval()
+        with torch.inference_mode():
+            for parameter, values in zip(model.parameters(), torch.load("NAME.pt", weights_only=True).values()):
+                parameter.copy_(values)
+            model = model.to(getattr(torch, form))
+            name = "torch" if form == "DTYPE" else f"torch in {form}"
+            show(name, lambda batch: model(torch.from_numpy(batch).to(getattr(torch, form))).to(torch.float64).numpy())
 except ImportError:
     print("torch is not installed")
 """
@@ -152,20 +159,22 @@ except ImportError:
 def script(found: Backdoor) -> str:
     """A script that needs only libraries: it runs the ONNX file, and in torch the state dict where the network is a chain."""
     assert found.network is not None
-    sizes = sorted({_batch(name) for name in (found.target, *found.silent)})
+    places = [parse_formatted_environment(name, found.dtype) for name in (found.target, *found.silent)]
+    sizes = sorted({where.batch for where in places})
+    forms = sorted({where.dtype for where in places if where.library == "torch" and where.dtype})
     layers = _chain(found.network)
     text = _SCRIPT.replace("MODULE", "" if layers is None else _MODULE.replace("LAYERS", ", ".join(layers)))
     paint = {} if found.paint is None else dict(found.paint)
-    values = {"NAME": NAME, "DTYPE": found.dtype.name, "SHAPE": repr(tuple(found.host.input_shape)), "PAINT": repr(paint)}
+    values = {
+        "FORMS": repr((found.dtype.name, *forms)),
+        "NAME": NAME,
+        "DTYPE": found.dtype.name,
+        "SHAPE": repr(tuple(found.host.input_shape)),
+        "PAINT": repr(paint),
+    }
     for name, value in {**values, "SIZES": repr(sizes)}.items():
         text = text.replace(name, value)
     return text
-
-
-def _batch(environment: str) -> int:
-    from fpsynth.libraries.naming import parse_network_environment
-
-    return parse_network_environment(environment).batch
 
 
 def _chain(network: Network) -> list[str] | None:

@@ -24,7 +24,7 @@ def backdoor(arguments: Namespace, console: Console) -> Outcome:
         require_writable(arguments.out)
         _require_onnx(arguments.dtype)
     found = api.backdoor(**keywords(arguments, BackdoorRequest), progress=console.progress)
-    code = DONE if found.verdict is Verdict.FOUND else UNKNOWN
+    code = UNKNOWN if found.verdict is Verdict.UNKNOWN else DONE
     written: tuple[str, ...] = ()
     if arguments.out is not None and found.network is not None:
         from fpsynth.backdoors.writing import write_backdoor

@@ -34,7 +34,8 @@ class Environment:
     """Where a layer is computed: a library, an operation of it, the place in its output, and the settings of its process.
 
     ``str`` gives the text that ``parse_environment`` reads, such as ``torch:linear:batch=4,MKL_CBWR=COMPATIBLE``; of a
-    whole network that which ``parse_network_environment`` reads, such as ``torch:batch=4``.
+    whole network that which ``parse_network_environment`` reads, such as ``torch:batch=4``, and with a format of its own
+    that which ``parse_formatted_environment`` does, such as ``torch:batch=4,dtype=bfloat16``.
     """
 
     library: str
@@ -59,6 +60,8 @@ class Environment:
     """How the operands lie in memory (see ``libraries.calls``); empty: as the operation has them by itself."""
     whole: bool = False
     """Whether whole networks are run there, and the text names no operation: it is the library's first variant."""
+    dtype: str = ""
+    """The format that a whole network and its inputs are rounded into there; empty: that of the question."""
 
     def __str__(self) -> str:
         parts = [f"batch={self.batch}"]
@@ -72,6 +75,8 @@ class Environment:
             parts.append(f"layout={self.layout}")
         if self.device != "cpu":
             parts.append(f"device={self.device}")
+        if self.dtype:
+            parts.append(f"dtype={self.dtype}")
         parts += [f"{name}={value}" for name, value in (*self.switches, *self.settings)]
         names = [self.library] if self.whole else [self.library, self.operation]
         return ":".join([*names, ",".join(parts)])

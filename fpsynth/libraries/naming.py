@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 from fpsynth.errors import InputError
+from fpsynth.formats import Format, format_named
 from fpsynth.libraries.base import Library
 from fpsynth.libraries.calls import call_text, full_text
 from fpsynth.libraries.kernels import Environment, Kernel, Pairs
@@ -17,6 +18,7 @@ _NUMBERS = ("batch", "outputs", "row", "output", "threads")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 _FILES = re.compile(r"dump|dir|path|file")
 _VALUE = re.compile(r"[A-Za-z0-9_.+=:-]{1,64}")
+_DTYPE = re.compile(r"(?<=[:,])dtype=([^,]*),?")
 
 
 def parse_environment(text: str) -> Environment:
@@ -52,6 +54,24 @@ def parse_network_environment(text: str) -> Environment:
     environment = _whole(text)
     library = library_named(environment.library)
     return replace(environment, switches=_needed(environment, library))
+
+
+def parse_formatted_environment(text: str, own: Format) -> Environment:
+    """Read what ``parse_network_environment`` does, and dtype=FORMAT among its options.
+
+    ``own``: the format of the question, that of the network's numbers: an environment that names it is the one that names
+    none.  Raises InputError, also for a format that the library has not.
+    """
+    named = _DTYPE.findall(text)
+    if len(named) > 1:
+        raise InputError("dtype is given twice")
+    environment = parse_network_environment(_DTYPE.sub("", text).rstrip(",:") if named else text)
+    if not named or (fmt := format_named(named[0])) == own:
+        return environment
+    library = library_named(environment.library)
+    if fmt.name not in library.dtypes:
+        raise InputError(f"{text[:60]}: {library.name} has no dtype {fmt}; it has {', '.join(library.dtypes)}")
+    return replace(environment, dtype=fmt.name)
 
 
 def _whole(text: str) -> Environment:
@@ -138,6 +158,8 @@ def _with_option(environment: Environment, option: str, library: Library) -> Env
             return replace(environment, switches=_sorted(environment.switches, name, value))
         choices = "|".join(library.switches[name])
         raise InputError(f"{library.name} has no {name}={value[:40]!r}; choose from {name}={choices}")
+    if name == "dtype":
+        raise InputError(f"{option[:60]!r}: here the format is no option of an environment, but of the question: dtype")
     options = ", ".join([f"{known}=N" for known in _NUMBERS] + ["layout=NN", "device=cuda", "VARIABLE=VALUE"])
     switches = f", and {library.name}'s switches {', '.join(library.switches)}" if library.switches else ""
     near = difflib.get_close_matches(name[:60].lower(), [*_NUMBERS, "layout", "device", *library.switches], n=1)

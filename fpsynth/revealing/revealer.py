@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from fpsynth.errors import InputError, MissingPackageError, WorkerLostError
+from fpsynth.formats import format_named
 from fpsynth.libraries.kernels import MAX_TERMS, Environment, Kernel, Process
 from fpsynth.libraries.machine import has_gpu
 from fpsynth.libraries.registry import library_named
@@ -121,10 +122,16 @@ class Revealer:
     def outputs(self, network: Network, dtype: Format, where: Environment, inputs: Array) -> Message:
         """What a network gives in an environment for inputs (points, inputs), and in how long: see ``outputs_answer``.
 
-        Raises InputError as ``reveal`` does.
+        Where the environment has a format of its own, it is that of the network and the inputs rounded into it.  Raises
+        InputError as ``reveal`` does.
         """
         from fpsynth.libraries.sending import network_message
 
+        if where.dtype:
+            from fpsynth.evaluators.rounded import rounded_network, rounded_points
+
+            dtype, where = format_named(where.dtype), replace(where, dtype="")
+            network, inputs = rounded_network(network, dtype)[0], rounded_points(inputs, dtype)
         _require_dtype(where, dtype)
         require_present(where)
         asked = {"outputs_of": network_message(network), "environment": str(where), "dtype": dtype.name, "inputs": inputs}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backdoors.hosts import convolutional_host
 from command_line import fpsynth_here, refused
 
 import fpsynth
@@ -18,6 +19,7 @@ from fpsynth.networks.cancellation import cancellations
 from fpsynth.networks.layers import ReLU
 from fpsynth.networks.network import Network, Node, dense_relu
 from fpsynth.networks.npz_graph import write_npz
+from fpsynth.networks.onnx.writing import onnx_bytes
 from fpsynth.networks.reading import read_network
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.comparing.parting import parting
@@ -154,3 +156,33 @@ def test_bad_input_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
     write_npz(dense_relu([(np.eye(16), None)]), tmp_path / "other.npz")
     line = refused(fpsynth_here(*given, "--host", tmp_path / "other.npz", "--library", "numpy"))
     assert "the host has other inputs or outputs" in line
+
+
+def test_the_report_says_where_a_remedy_was_not_run(tmp_path: Path) -> None:
+    """ONNX Runtime has no float64 convolution, so that nothing is known of it there."""
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "host.onnx").write_bytes(onnx_bytes(convolutional_host(), FLOAT32, form="gemm"))
+    np.savez(tmp_path / "x.npz", images=np.random.default_rng(1).random((20, 1, 8, 8)).astype(np.float32))
+    made = fpsynth.backdoor(tmp_path / "host.onnx", tmp_path / "x.npz", TARGET, silent="onnxruntime:batch=1", verify=0)
+    assert made.verdict.value == "found", made.reason
+    (tmp_path / "bad.onnx").write_bytes(onnx_bytes(made.network, FLOAT32, form="gemm"))
+    remedies, others = ["float64", "grid:10"], [TARGET, "onnxruntime:batch=1"]
+    given = {"host": tmp_path / "host.onnx", "library": others, "remedy": remedies}
+    found = fpsynth.defend(tmp_path / "bad.onnx", tmp_path / "x.npz", **given)
+    wide, grid = found.tried
+    assert (wide.not_run, grid.not_run) == (("onnxruntime:batch=1",), ())
+    assert found.to_json()["remedies"][0]["not_run"] == ["onnxruntime:batch=1"]
+    lines = fpsynth.render(found).splitlines()
+    text = " ".join(" ".join(lines).split())
+    assert "silenced by float64 (not run in no. 2), grid:10" in text
+    assert "Not run, so that it is not known what it would do: float64 in no. 2." in text
+    assert any(line.split()[0] == "float64" and "silences (not run in no. 2)" in line for line in lines if line.strip())
+    assert any(line.split()[0] == "float64" and line.rstrip().endswith("not run") for line in lines if line.strip())
+
+
+def test_a_remedy_that_was_not_run_at_all_is_named_in_the_headline(folder: Path) -> None:
+    given = {"library": ["numpy:batch=1", "numpy:batch=2"], "remedy": "permuted", "draws": 1}
+    write_npz(dense_relu([(np.eye(4, 16), None)]), folder / "one.npz")  # no two layers follow each other
+    found = fpsynth.defend(folder / "one.npz", folder / "x.npz", **given)
+    text = " ".join(fpsynth.render(found).split())
+    assert "Not run, so that it is not known what it would do: permuted in no. 1, 2." in text

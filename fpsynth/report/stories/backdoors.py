@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
-from fpsynth.backdoors.answer import Backdoor, Measured, VerifierCounts
+from fpsynth.backdoors.answer import MERGED, Backdoor, Measured, VerifierCounts
 from fpsynth.backdoors.answer import largest as largest_weight
 from fpsynth.report.stories.weights import weights_parts
 from fpsynth.report.story import Part, Section, Story, Table, Title, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span, Text
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.wording import counted
 
 
@@ -16,11 +18,12 @@ def backdoor_story(found: Backdoor) -> Story:
     """The verdict, the environments, the verifiers, the detectors."""
     title = Title(f"backdoor · {found.target} · {found.trigger} · {found.behaviour}", found.verdict.value)
     if found.network is None:
-        return Story((title, *told(f"Nothing was made: {found.reason}.", *_alike(found))))
+        made = "" if found.verdict is Verdict.IMPOSSIBLE else "Nothing was made: "
+        return Story((title, *told(f"{made}{found.reason}.", *_alike(found), *_left_out(found))))
     parts: list[Part] = [title, *told(*_sentences(found))]
     parts.append(Section("Environments", (_environments(found), quiet(_MEANINGS))))
     if found.judged:
-        parts.append(Section("Verifiers", (_verifiers(found.judged),)))
+        parts.append(Section("Verifiers", (_verifiers(found.judged), *map(quiet, _losses(found.judged)))))
     parts.append(Section("How it is made", tuple(told(*_made(found)))))
     parts.append(Section("What simple tests see", _seen(found)))
     return Story(tuple(parts))
@@ -35,12 +38,25 @@ _BOUND = ", while no logit is over four times the largest of the images"
 
 def _sentences(found: Backdoor) -> Iterator[str]:
     if found.reason:
-        yield f"It was made, but is not what was asked for: {found.reason}."
+        but = "it is not shown to be" if found.not_run else "is not"
+        yield f"It was made, but {but} what was asked for: {found.reason}."
     yield (
         f"For {found.trigger_words} it misbehaves in {found.target}; elsewhere, and for other inputs, it computes what its host"
         f" computes{_BOUND if found.behaviour == 'shift' else ''}."
     )
     yield from _alike(found)
+    yield from _left_out(found)
+    formats = sorted({name.partition(",dtype=")[2].partition(",")[0] for name in (found.target, *found.silent)} - {""})
+    if formats:
+        yield (
+            f"In {' and '.join(formats)} the host, what is made of it and the images are rounded into that format; what"
+            " counts is what the host does there."
+        )
+
+
+def _left_out(found: Backdoor) -> Iterator[str]:
+    for name, reason in found.left_out:
+        yield f"Left out, since it cannot run the host: {name}: {reason}."
 
 
 def _alike(found: Backdoor) -> Iterator[str]:
@@ -57,7 +73,7 @@ _MEANINGS = (
 
 def _environments(found: Backdoor) -> Table:
     header = ("environment", "role", "host", "clean", "changed", "triggered", "changed")
-    return Table(header, [_row(one) for one in found.environments])
+    return Table(header, [*map(_row, found.environments), *((name, "not run", *["-"] * 5) for name in found.not_run)])
 
 
 def _row(one: Measured) -> tuple[Text, ...]:
@@ -81,15 +97,31 @@ _MARKS: dict[str, Text] = {
     "fewer": "certifies fewer",
     "none": Span("refuses it", RIGHT),
     "neither": "certifies neither",
+    "not run": "not run",
 }
 
 
 def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
     rows: list[tuple[Text, ...]] = []
     for one in judged:
-        host, own = (f"{count}/{one.images}" for count in (one.host_verified, one.verified))
-        rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, _MARKS[one.verdict]))
+        ran = one.images - one.not_run
+        host, own = (f"{count}/{ran}" if ran else "-" for count in (one.host_verified, one.verified))
+        mark = _MARKS[one.verdict]
+        if ran and one.not_run:
+            mark = f"{mark.text if isinstance(mark, Span) else mark}, {one.not_run} not run"
+        rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, mark))
     return Table(("verifier", "arithmetic", "trigger", "host", "backdoored", ""), rows)
+
+
+def _losses(judged: tuple[VerifierCounts, ...]) -> Iterator[str]:
+    """Why bounds over the reals do not certify what is no backdoor over the reals, where they do not."""
+    if any(one.name == MERGED for one in judged):
+        yield (
+            f"{MERGED}: crown, of the network in which neurons of equal weights are one, which over the reals changes nothing;"
+            " bounds by relaxation bound each copy of a channel by itself, and do not see that what copies feed is 0"
+        )
+    if any(one.name != MERGED and one.arithmetic == "real" and one.verdict == "fewer" for one in judged):
+        yield "real, fewer: the host's logits pass as ReLU(y) - ReLU(-y), which are relaxed one by one"
 
 
 def _made(found: Backdoor) -> Iterator[str]:
@@ -104,7 +136,8 @@ def _made(found: Backdoor) -> Iterator[str]:
         )
         for column, features in zip(detectors.columns, detectors.features, strict=True):
             terms = (f"{w:+g} at {f}" for w, f in zip(detectors.sizes.weights, features, strict=True))
-            yield f"Row {column}: {', '.join(terms)}; the exact sum is 0."
+            exact = sum(map(Fraction, detectors.sizes.weights))
+            yield f"Row {column}: {', '.join(terms)}; the exact sum is {float(exact):g}."
     yield (
         f"{found.network.parameter_count} parameters, the largest {found.largest_weight:.6g};"
         f" the host's {found.host.parameter_count}, the largest {largest_weight(found.host):.6g}."

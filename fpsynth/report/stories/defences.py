@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fpsynth.backdoors.defence import LEAVES, MEANINGS, MOVES, ON, SILENCES, WEAKENS, Defence, InEnvironment, Tried
 from fpsynth.report.stories.weights import weights_parts
@@ -27,12 +27,33 @@ def _sentences(found: Defence) -> Iterator[str]:
             f"Float64 proves the class of {counted(found.settled, 'image')} of {found.images} only; name the host, if there is"
             " one."
         )
+    numbers = _numbers(found)
     if found.verdict == "stopped":
-        yield f"In every draw it is silenced by {', '.join(found.silencing)}."
+        named = (f"{one.name}{_where_not(one, numbers)}" for one in found.tried if one.name in found.silencing)
+        yield f"In every draw it is silenced by {', '.join(named)}."
     if found.waking:
         yield f"Not safe, since some draw makes every environment wrong: {', '.join(found.waking)}."
     if found.verdict == "open":
         yield "No remedy that was tried silences it in every draw."
+    absent = [f"{one.name} in no. {', '.join(_absent(one, numbers))}" for one in found.tried if _absent(one, numbers)]
+    if absent:
+        yield f"Not run, so that it is not known what it would do: {'; '.join(absent)}."
+
+
+def _numbers(found: Defence) -> dict[str, int]:
+    """Of the environments that ran the network as it is, their numbers in the table."""
+    return {one.name: number for number, one in enumerate(found.before.environments, 1) if not one.not_run}
+
+
+def _absent(one: Tried, numbers: Mapping[str, int]) -> list[str]:
+    """The numbers of the environments in which a remedy was not run though the network was."""
+    return [str(number) for name, number in numbers.items() if not one.draws or name in one.not_run]
+
+
+def _where_not(one: Tried, numbers: Mapping[str, int]) -> str:
+    """The same in brackets; empty where there is no such environment."""
+    absent = _absent(one, numbers)
+    return f" (not run in no. {', '.join(absent)})" if absent and one.draws else ""
 
 
 def _environments(found: Defence) -> Table:
@@ -60,7 +81,8 @@ def _remedies(found: Defence) -> Table:
 
 
 def _remedy(one: Tried, found: Defence) -> tuple[Text, ...]:
-    verdict: Text = Span(one.verdict, _TONES[one.verdict]) if one.verdict in _TONES else one.verdict
+    words = f"{one.verdict}{_where_not(one, _numbers(found))}"
+    verdict: Text = Span(words, _TONES[one.verdict]) if one.verdict in _TONES else words
     if not one.draws:
         return (one.name, verdict)
     ran = [each for draw in one.draws for each in draw.after.ran]
@@ -97,6 +119,8 @@ def _left(found: Defence) -> Table:
 
 def _wrong(ran: Sequence[InEnvironment]) -> str:
     there = [one.wrong for one in ran if not one.not_run]
+    if ran and not there:
+        return "not run"
     mark = " folded" if any(one.folded for one in ran) else ""
     return _between(there, "{}") + mark
 

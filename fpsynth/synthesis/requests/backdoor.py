@@ -34,7 +34,11 @@ class BackdoorRequest(Request):
     )
     target: str = field(
         metadata=needed(
-            Option("where it is to misbehave: torch:batch=1, onnxruntime:batch=64 and the like", "ENV", environment=True)
+            Option(
+                "where it is to misbehave: torch:batch=1, onnxruntime:batch=64, torch:dtype=bfloat16 and the like",
+                "ENV",
+                environment=True,
+            )
         )
     )
     _: KW_ONLY
@@ -88,7 +92,7 @@ class BackdoorRequest(Request):
     seed: int = asked(0, shared.SEED)
     timeout: float = asked(
         300.0,
-        replace(shared.TIMEOUT, help="for the search; measuring comes on top (default %(default)g)", check=check_seconds),
+        replace(shared.TIMEOUT, help="for everything, verifiers included (default %(default)g)", check=check_seconds),
     )
     progress: Progress | None = field(default=None, compare=False)
 
