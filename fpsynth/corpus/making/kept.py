@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +18,22 @@ from fpsynth.corpus.instances.records import instance_from_json
 from fpsynth.corpus.making.wanted import Job, WantedCorpus
 from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited, shown, write_atomically
+from fpsynth.scratch import locked
+from fpsynth.wording import printable
 
 MAX_BYTES = 1 << 28
-_HEADER = "wanted.json"
+HEADER = "wanted.json"
+"""What is wanted, in that folder."""
+_WORDS = {
+    "seed": "seed",
+    "categories": "categories",
+    "environments": "environments",
+    "max_weight": "largest weight",
+    "fpsynth": "made by fpsynth",
+}
+"""What ``WantedCorpus.to_json`` has."""
+_SHOWN = 40
+"""Characters of one of these."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,35 @@ def done_from(data: Json) -> Done:
     return Done(made, data["versions"], data["reason"])
 
 
+def place_of(out: PathLike) -> str:
+    """The folder that keeps what was done of the corpus that is to be at ``out``."""
+    whole = os.path.abspath(out)
+    return os.path.join(os.path.dirname(whole), f".{os.path.basename(whole)}.making")
+
+
+def _differences(content: bytes, header: Json) -> str:
+    """What was wanted otherwise, in words; empty where that is the same."""
+    try:
+        before = json.loads(content)
+        names = [name for name in header if before[name] != header[name]]
+    except (ValueError, KeyError, TypeError):
+        return "nobody knows of what"
+    return ", ".join(f"{_WORDS[name]} {_words(before[name])}" for name in names)
+
+
+def _has_instances(path: str) -> bool:
+    """Whether a file is that of a job, which gave some; half a file may be left of a process that was killed."""
+    try:
+        return bool(json.loads(read_bytes_limited(path, MAX_BYTES))["instances"])
+    except (InputError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _words(value: object) -> str:
+    text = "none" if value is None else printable(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
 @dataclass(frozen=True)
 class KeptInstances:
     """The folder; None: nothing is kept."""
@@ -50,18 +94,35 @@ class KeptInstances:
 
         Raises InputError where it is of another corpus, or cannot be written.
         """
-        folder = os.path.join(os.path.dirname(os.path.abspath(out)), f".{os.path.basename(os.path.abspath(out))}.making")
-        kept, header = cls(folder), json.dumps(wanted.to_json())
+        folder = place_of(out)
+        kept, header = cls(folder), wanted.to_json()
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write {shown(folder)}: {error.strerror}") from None
-        path = os.path.join(folder, _HEADER)
+        path = os.path.join(folder, HEADER)
         if not os.path.exists(path):
-            write_atomically(path, header)
-        elif read_bytes_limited(path, MAX_BYTES).decode(errors="replace") != header:
-            raise InputError(f"{shown(folder)} is left from another corpus that was to be there: remove it first")
+            write_atomically(path, json.dumps(header))
+        elif differs := _differences(read_bytes_limited(path, MAX_BYTES), header):
+            raise InputError(
+                f"{shown(folder)} is left from another corpus that was to be there ({differs}):"
+                " ask for that one again, which goes on from it, or remove it first"
+            )
         return kept
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes out.  Raises InputError where one of them makes the corpus."""
+        if self.folder is None:
+            yield
+            return
+        with locked(self.folder) as ours:
+            if not ours:
+                raise InputError(
+                    f"another process makes the corpus that is to be there, in {shown(self.folder)}:"
+                    " wait for it, or choose another name"
+                )
+            yield
 
     def kept_of(self, job: Job) -> Done | None:
         """What was kept of a job; what cannot be read is done again."""
@@ -87,8 +148,8 @@ class KeptInstances:
         """Leave nothing behind where no job gave an instance: it would only be in the way of what is wanted next."""
         if self.folder is None:
             return
-        jobs = (os.path.join(self.folder, name) for name in os.listdir(self.folder) if name != _HEADER)
-        if not any(json.loads(read_bytes_limited(path, MAX_BYTES))["instances"] for path in jobs):
+        jobs = (os.path.join(self.folder, name) for name in os.listdir(self.folder) if name != HEADER)
+        if not any(map(_has_instances, jobs)):
             self.remove()
 
     def remove(self) -> None:

@@ -11,6 +11,7 @@ from fpsynth.corpus.making.run import Told, make, silent
 from fpsynth.corpus.making.wanted import WantedCorpus
 from fpsynth.errors import InputError
 from fpsynth.files import require_free
+from fpsynth.scratch import remove_abandoned
 
 
 def made_in(out: PathLike, wanted: WantedCorpus, told: Told = silent) -> Corpus:
@@ -19,13 +20,15 @@ def made_in(out: PathLike, wanted: WantedCorpus, told: Told = silent) -> Corpus:
     Raises InputError where that is not free or cannot be written, and as ``make`` does.
     """
     require_free(out)
+    remove_abandoned()
     kept = KeptInstances.beside(out, wanted)
-    try:
-        made = make(wanted, told, kept)
-    except InputError:
-        kept.remove_if_empty()
-        raise
-    write_corpus(made, out)
+    with kept.alone():
+        try:
+            made = make(wanted, told, kept)
+        except (InputError, KeyboardInterrupt):
+            kept.remove_if_empty()
+            raise
+        write_corpus(made, out)
+        kept.remove()  # whoever is interrupted from here on has a whole corpus
     require_readable(made, out)
-    kept.remove()
     return made
