@@ -59,21 +59,21 @@ def place_of(out: PathLike) -> str:
     return os.path.join(os.path.dirname(whole), f".{os.path.basename(whole)}.making")
 
 
-def _differences(content: bytes, header: Json) -> str:
-    """What was wanted otherwise, in words; empty where that is the same."""
+def _differences(path: str, header: Json) -> str:
+    """What was wanted otherwise by what is kept there, in words; empty where that is the same."""
     try:
-        before = json.loads(content)
+        before = json.loads(read_bytes_limited(path, MAX_BYTES))
         names = [name for name in header if before[name] != header[name]]
     except (ValueError, KeyError, TypeError):
-        return "nobody knows of what"
+        return "nobody knows which"
     return ", ".join(f"{_WORDS[name]} {_words(before[name])}" for name in names)
 
 
-def _has_instances(path: str) -> bool:
+def _gave_instances(path: str) -> bool:
     """Whether a file is that of a job, which gave some; half a file may be left of a process that was killed."""
     try:
         return bool(json.loads(read_bytes_limited(path, MAX_BYTES))["instances"])
-    except (InputError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return False
 
 
@@ -89,40 +89,48 @@ class KeptInstances:
     folder: str | None
 
     @classmethod
-    def beside(cls, out: PathLike, wanted: WantedCorpus) -> KeptInstances:
-        """The folder of a corpus that is to be at ``out``, begun or gone on with.
+    @contextmanager
+    def beside(cls, out: PathLike, wanted: WantedCorpus) -> Iterator[KeptInstances]:
+        """The folder of a corpus that is to be at ``out``, begun or gone on with; no other process does so meanwhile.
 
-        Raises InputError where it is of another corpus, or cannot be written.
+        Where no job gave an instance, it is removed if what is done within is refused or interrupted.  Raises InputError where
+        another process has it, where it is of another corpus, and where it cannot be written.
         """
-        folder = place_of(out)
-        kept, header = cls(folder), wanted.to_json()
+        kept = cls(folder := place_of(out))
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write {shown(folder)}: {error.strerror}") from None
-        path = os.path.join(folder, HEADER)
-        if not os.path.exists(path):
-            write_atomically(path, json.dumps(header))
-        elif differs := _differences(read_bytes_limited(path, MAX_BYTES), header):
-            raise InputError(
-                f"{shown(folder)} is left from another corpus that was to be there ({differs}):"
-                " ask for that one again, which goes on from it, or remove it first"
-            )
-        return kept
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other processes out.  Raises InputError where one of them makes the corpus."""
-        if self.folder is None:
-            yield
-            return
-        with locked(self.folder) as ours:
+        with locked(folder) as ours:
             if not ours:
                 raise InputError(
-                    f"another process makes the corpus that is to be there, in {shown(self.folder)}:"
+                    f"another process makes the corpus that is to be there, in {shown(folder)}:"
                     " wait for it, or choose another name"
                 )
-            yield
+            kept._settle(wanted.to_json())
+            try:
+                yield kept
+            except (InputError, KeyboardInterrupt):
+                if not kept._has_instances():  # it would only be in the way of what is wanted next
+                    kept.remove()
+                raise
+
+    def _settle(self, header: Json) -> None:
+        """Write down what is wanted.  Raises InputError where instances of something else are there."""
+        assert self.folder is not None
+        path = os.path.join(self.folder, HEADER)
+        differs = _differences(path, header) if os.path.exists(path) else "?"
+        if differs and self._has_instances():
+            raise InputError(
+                f"{shown(self.folder)} is left from another corpus that was to be there ({differs}):"
+                " ask for that one again, which goes on from it, or remove it first"
+            )
+        if differs:
+            write_atomically(path, json.dumps(header))
+
+    def _has_instances(self) -> bool:
+        assert self.folder is not None
+        return any(_gave_instances(os.path.join(self.folder, name)) for name in os.listdir(self.folder))
 
     def kept_of(self, job: Job) -> Done | None:
         """What was kept of a job; what cannot be read is done again."""
@@ -143,14 +151,6 @@ class KeptInstances:
         if path is not None:
             instances = [{**one, "model": base64.b64encode(bytes(one["model"])).decode()} for one in data["instances"]]
             write_atomically(path, json.dumps({**data, "instances": instances}))
-
-    def remove_if_empty(self) -> None:
-        """Leave nothing behind where no job gave an instance: it would only be in the way of what is wanted next."""
-        if self.folder is None:
-            return
-        jobs = (os.path.join(self.folder, name) for name in os.listdir(self.folder) if name != HEADER)
-        if not any(map(_has_instances, jobs)):
-            self.remove()
 
     def remove(self) -> None:
         """The corpus is whole."""

@@ -9,7 +9,6 @@ from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.making.kept import KeptInstances
 from fpsynth.corpus.making.run import Told, make, silent
 from fpsynth.corpus.making.wanted import WantedCorpus
-from fpsynth.errors import InputError
 from fpsynth.files import require_free
 from fpsynth.scratch import remove_abandoned
 
@@ -21,13 +20,8 @@ def made_in(out: PathLike, wanted: WantedCorpus, told: Told = silent) -> Corpus:
     """
     require_free(out)
     remove_abandoned()
-    kept = KeptInstances.beside(out, wanted)
-    with kept.alone():
-        try:
-            made = make(wanted, told, kept)
-        except (InputError, KeyboardInterrupt):
-            kept.remove_if_empty()
-            raise
+    with KeptInstances.beside(out, wanted) as kept:
+        made = make(wanted, told, kept)
         write_corpus(made, out)
         kept.remove()  # whoever is interrupted from here on has a whole corpus
     require_readable(made, out)
