@@ -174,7 +174,7 @@ def scheduler() -> Iterator[str]:
     """The address of one without workers."""
     import distributed
 
-    with distributed.LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1", silence_logs=50) as made:
+    with distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1", silence_logs=50) as made:
         yield made.scheduler_address
 
 
