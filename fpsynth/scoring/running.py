@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json, PathLike
 from fpsynth.corpus.instances.data import Instance
-from fpsynth.corpus.instances.layout import MANIFEST
-from fpsynth.corpus.instances.reading import MAX_MANIFEST, read_corpus
+from fpsynth.corpus.instances.layout import MANIFEST, MAX_MANIFEST
+from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited
 from fpsynth.scoring.asking import AskedVerifier, asked_for

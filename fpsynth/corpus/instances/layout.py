@@ -13,6 +13,8 @@ RECORD = "meta.json"
 """Of an instance."""
 MAX_INSTANCES = 10_000
 """Of a corpus."""
+MAX_MANIFEST = 1 << 25
+"""Bytes; that of a corpus with as many instances as there may be has a third of them, unless names are long."""
 MAX_RECORD = 1 << 20
 """Bytes of a meta.json; those of ``corpus make`` have some thousands."""
 ALL = "all"

@@ -30,10 +30,10 @@ from fpsynth.verifiers.properties import Property
 from fpsynth.verifiers.vnnlib import parse_vnnlib
 from fpsynth.witness.numerals import quoted
 
-MAX_MANIFEST = 1 << 25
-"""Bytes; that of a corpus with as many instances as there may be has a third of them."""
 MAX_RECORDS = 1 << 28
-"""Of all of them, as what they say is kept."""
+"""Bytes of all records together, as what they say is kept."""
+MAX_TEXT = 1 << 23
+"""Of each query, witness and table, of which the numbers are read."""
 MAX_FILE = 1 << 26
 """Of each other file."""
 MAX_BYTES = 1 << 31
@@ -71,7 +71,7 @@ def _manifest(folder: PathLike) -> dict[str, Any]:
     path = os.path.join(folder, layout.MANIFEST)
     if not os.path.isdir(folder):
         raise InputError(f"{shown(folder)} is not a folder")
-    content = read_bytes_limited(path, MAX_MANIFEST)
+    content = read_bytes_limited(path, layout.MAX_MANIFEST)
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
@@ -117,17 +117,24 @@ class _Files:
             left -= size
             self._require(name, found == digest)
 
-    def read(self, name: str) -> bytes:
-        """What one holds.  Raises InputError where it is not in the manifest, or has changed meanwhile."""
+    def read(self, name: str, most: int = MAX_FILE) -> bytes:
+        """What one holds.  Raises InputError where it is not in the manifest, is too large, or has changed meanwhile."""
         if name not in self.digests:
             raise InputError(f"{name} is not in the manifest")
-        data = read_bytes_limited(os.path.join(self.folder, name), _most(name))
+        data = read_bytes_limited(os.path.join(self.folder, name), most)
         self._require(name, hashlib.sha256(data).hexdigest() == self.digests[name])
         return data
 
+    def text(self, name: str) -> str:
+        """The same of a query, a witness or a table.  Raises InputError where it is not ASCII, too."""
+        try:
+            return self.read(name, MAX_TEXT).decode("ascii")
+        except UnicodeDecodeError:
+            raise InputError(f"{name} is not ASCII text") from None
+
     def record(self, name: str) -> bytes:
         """The same of a meta.json.  Raises InputError where all of them together are too large, too."""
-        data = self.read(name)
+        data = self.read(name, layout.MAX_RECORD)
         self.left -= len(data)
         if self.left < 0:
             raise InputError(f"the records of all instances together are larger than {MAX_RECORDS} bytes")
@@ -154,19 +161,12 @@ def _instance(files: _Files, category: str, name: str) -> Instance:
         raise InputError("its record is of another instance")
     queries = {layout.vnnlib(*place, version): "real" if version == "1.0" else "float32" for version in layout.VERSIONS}
     for path, element in {**queries, layout.vnnlib_real(*place): "real"}.items():
-        _require_query(instance, _text(files.read(path), path), element, path)
+        _require_query(instance, files.text(path), element, path)
     for version in layout.VERSIONS if instance.witness else ():
         path = layout.counterexample(*place, version)
-        if assignment(_text(files.read(path), path))[0] != instance.witness:
+        if assignment(files.text(path))[0] != instance.witness:
             raise InputError(f"{path}: is not the witness that meta.json says")
     return instance
-
-
-def _text(data: bytes, path: str) -> str:
-    try:
-        return data.decode("ascii")
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not ASCII text") from None
 
 
 def _data(content: bytes) -> object:
@@ -209,7 +209,7 @@ def _require_tables(folder: PathLike, corpus: Corpus, files: _Files) -> None:
         rows = rows_of(corpus, category)
         for version in layout.VERSIONS:
             path = layout.table(category, version)
-            if list(csv.reader(io.StringIO(_text(files.read(path), path)))) != rows:
+            if list(csv.reader(io.StringIO(files.text(path)))) != rows:
                 raise InputError(f"{shown(folder)}: {path} does not list the instances of the manifest in their order")
 
 

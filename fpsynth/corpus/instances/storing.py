@@ -123,14 +123,16 @@ def _json(data: object) -> bytes:
 
 
 def tree_of(corpus: Corpus, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """All files of a corpus, from those of its instances."""
+    """All files of a corpus, from those of its instances.  Raises InputError where they are too many."""
     tree = dict(files)
     for category in corpus.categories:
         for version in layout.VERSIONS:
             rows = (",".join(row) + "\n" for row in rows_of(corpus, category))
             tree[layout.table(category, version)] = "".join(rows).encode("ascii")
     tree[layout.README] = _readme(corpus)
-    tree[layout.MANIFEST] = _json(_manifest(corpus, tree))
+    tree[layout.MANIFEST] = manifest = _json(_manifest(corpus, tree))
+    if len(manifest) > layout.MAX_MANIFEST:
+        raise InputError(f"a corpus of so many instances needs a manifest of more than {layout.MAX_MANIFEST} bytes")
     return tree
 
 
