@@ -19,7 +19,7 @@ from fpsynth.scoring.asking import AskedVerifier, asked_from
 from fpsynth.scoring.judging import COLUMNS, ERROR, UNKNOWN, judged
 from fpsynth.scoring.software import labelled_for
 from fpsynth.scoring.versions import require_same
-from fpsynth.scratch import scratch
+from fpsynth.scratch import remove_abandoned, scratch
 from fpsynth.verifiers.external.base import FAILED, ToolAnswer
 from fpsynth.verifiers.external.writing import PLAIN, Dialect, written
 from fpsynth.witness.numerals import hexes_of
@@ -109,11 +109,12 @@ def run_job(request: Json) -> Json:
 
 
 def run_job_elsewhere(request: Json, versions: Mapping[str, str]) -> Json:
-    """Do a job in a process of a cluster.
+    """Do a job in a process of a cluster, and take away what one that was killed on this machine has left.
 
     ``versions``: those of ``judging_versions`` where the bench was asked.  Raises InputError where others are here.
     """
     require_same(versions, asked_from(request["verifier"]))
+    remove_abandoned()
     return run_job(request)
 
 

@@ -26,6 +26,7 @@ from fpsynth.errors import InputError
 from fpsynth.scoring.asking import asked_for
 from fpsynth.scoring.running import TABLE, BenchRequest, bench
 from fpsynth.scoring.versions import judging_versions, require_same
+from fpsynth.scratch import PREFIX
 from fpsynth.verifiers.external.running_onnx import runtime_version
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="dask.distributed is not installed")
@@ -38,13 +39,19 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster(log: Path) -> Iterator[Any]:
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where workers make temporary folders."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def cluster(log: Path, temporary: Path) -> Iterator[Any]:
     """Two processes of workers, with a scheduler in this one."""
     import distributed
 
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**ENVIRONMENT, "BENCH_LOG": str(log), "BENCH_SLEEP": "0.5"}.items():
+        for name, value in {**ENVIRONMENT, "BENCH_LOG": str(log), "BENCH_SLEEP": "0.5", "TMPDIR": str(temporary)}.items():
             patch.setenv(name, value)
         with distributed.LocalCluster(**options, host="127.0.0.1", silence_logs=50) as made:
             yield made
@@ -67,7 +74,9 @@ def wait_for(log: Path, count: int, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster: Any, log: Path, folder: Path, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_in_the_middle_loses_and_leaves_nothing(
+    cluster: Any, log: Path, temporary: Path, folder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     first, _ = pids(cluster)
     argv = ["bench", str(folder), "--verifier", standing_in("slow"), "--seeds", "4", "--out", str(out)]
@@ -86,6 +95,7 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing(cluster: Any, log: 
     names = ("broken_0", "narrow_0", "robust_0", "tie_0", "tie_0_control1")
     assert Counter(found) == Counter({(name, seed, "unsat"): 1 for name in names for seed in range(4)})
     assert first not in pids(cluster), "it was killed"
+    assert list(temporary.glob(f"{PREFIX}*")) == []
 
 
 def test_the_cluster_says_what_this_machine_says(cluster: Any, folder: Path) -> None:
