@@ -36,8 +36,8 @@ def read_bytes_limited(path: PathLike, max_bytes: int) -> bytes:
 
 def read_open(file: BinaryIO, path: PathLike, max_bytes: int) -> bytes:
     """Return what an open file holds, from its beginning.  Raises InputError where that is more than ``max_bytes``."""
-    size = file.seek(0, 2)
     file.seek(0)
+    size = os.fstat(file.fileno()).st_size
     # as much memory is taken as may be read: no more than there is
     data = file.read(min(size, max_bytes) + 1)
     if size < len(data) <= max_bytes:  # it has grown since its size was asked for: the rest is limited as well
