@@ -102,6 +102,16 @@ def test_what_is_left_of_another_corpus_is_not_mixed_in(tmp_path):
         raise AssertionError("it was begun")
 
 
+def test_what_gave_nothing_for_another_corpus_says_nothing_of_this_one(tmp_path):
+    with KeptInstances.beside(tmp_path / "corpus", replace(TWO, seed=5)) as kept:
+        kept.keep(Job(FAMILIES["tie"], 0), {"instances": [], "versions": {}, "reason": "none was drawn"})
+    with KeptInstances.beside(tmp_path / "corpus", replace(TWO, seed=5)) as kept:
+        assert kept.kept_of(Job(FAMILIES["tie"], 0)) is not None
+    with KeptInstances.beside(tmp_path / "corpus", TWO) as kept:
+        assert kept.kept_of(Job(FAMILIES["tie"], 0)) is None
+        assert os.listdir(tmp_path / ".corpus.making") == [HEADER]
+
+
 def test_of_two_that_make_one_corpus_the_second_is_told(tmp_path):
     with KeptInstances.beside(tmp_path / "corpus", TWO):
         said = refused(fpsynth_here("corpus", "make", "--out", tmp_path / "corpus", *ARGUMENTS_OF_TWO))

@@ -116,16 +116,18 @@ class KeptInstances:
                 raise
 
     def _settle(self, header: Json) -> None:
-        """Write down what is wanted.  Raises InputError where instances of something else are there."""
+        """Write down what is wanted, first of all.  Raises InputError where instances of something else are there."""
         assert self.folder is not None
         path = os.path.join(self.folder, HEADER)
-        differs = _differences(path, header) if os.path.exists(path) else "?"
+        differs = _differences(path, header)
         if differs and self._has_instances():
             raise InputError(
                 f"{shown(self.folder)} is left from another corpus that was to be there ({differs}):"
                 " ask for that one again, which goes on from it, or remove it first"
             )
         if differs:
+            for name in os.listdir(self.folder):  # jobs that gave nothing may give something now
+                os.unlink(os.path.join(self.folder, name))
             write_atomically(path, json.dumps(header))
 
     def _has_instances(self) -> bool:
