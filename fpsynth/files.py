@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -14,11 +15,14 @@ from typing import BinaryIO
 
 from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
+from fpsynth.scratch import HOST, locked, remove_abandoned
 
 TAKEN = "it exists: choose another name, or remove it first"
 """Why a place that is not free is not written to, and what to do."""
 _BY_NOW = "it exists by now, as something else has written it: choose another name"
 _TRIES = 100
+_PIECE = 1 << 20
+"""Bytes of a file that are looked at in one go."""
 
 
 def read_bytes_limited(path: PathLike, max_bytes: int) -> bytes:
@@ -33,11 +37,29 @@ def read_bytes_limited(path: PathLike, max_bytes: int) -> bytes:
 def read_open(file: BinaryIO, path: PathLike, max_bytes: int) -> bytes:
     """Return what an open file holds, from its beginning.  Raises InputError where that is more than ``max_bytes``."""
     file.seek(0)
-    # the size may have grown since it was asked for: the read is limited as well
-    data = file.read(max_bytes + 1)
+    size = os.fstat(file.fileno()).st_size
+    # as much memory is taken as may be read: no more than there is
+    data = file.read(min(size, max_bytes) + 1)
+    if size < len(data) <= max_bytes:  # it has grown since its size was asked for: the rest is limited as well
+        data += file.read(max_bytes + 1 - len(data))
     if len(data) > max_bytes:
         raise _too_large(path, max_bytes)
     return data
+
+
+def digested(path: PathLike, max_bytes: int) -> tuple[str, int]:
+    """The SHA-256 of a file, as hexadecimal digits, and its size; it is never all in memory.
+
+    Raises InputError as ``read_bytes_limited`` does.
+    """
+    with opened(path, max_bytes) as file:
+        digest, size = hashlib.sha256(), 0
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+            size += len(piece)
+            if size > max_bytes:  # it has grown since its size was asked for
+                raise _too_large(path, max_bytes)
+        return digest.hexdigest(), size
 
 
 def require_size(file: BinaryIO, path: PathLike, max_bytes: int) -> None:
@@ -187,25 +209,37 @@ def _written(target: Path, files: Mapping[str, bytes]) -> bool:
     top = target  # the highest missing folder: it is renamed into place with everything below it
     while not top.parent.exists():
         top = top.parent
-    temporary = _temporary_beside(top)
+    begins = f".{top.name[:40]}.{HOST}."
+    remove_abandoned(top.parent, begins, ".tmp")
+    temporary = top.with_name(f"{begins}{secrets.token_hex(6)}.tmp")
     try:
-        inside = temporary / target.relative_to(top)
-        inside.mkdir(parents=True)
-        for name, data in files.items():
-            place = inside / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _write_new(place, data)
-        try:
-            os.replace(temporary, top)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
-            shutil.rmtree(temporary, ignore_errors=True)
-            return False
+        temporary.mkdir()
+        with locked(temporary) as ours:
+            placed = ours and _placed(temporary, top, target, files)  # else it was taken for one of the dead
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _sync_folder(top.parent)
+    if placed:
+        _sync_folder(top.parent)
+    else:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return placed
+
+
+def _placed(temporary: Path, top: Path, target: Path, files: Mapping[str, bytes]) -> bool:
+    """Fill the folder ``temporary``, which is to become ``top``, and give it that name; False where something has it by now."""
+    inside = temporary / target.relative_to(top)
+    inside.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        place = inside / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _write_new(place, data)
+    try:
+        os.replace(temporary, top)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False
     return True
 
 

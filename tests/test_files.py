@@ -1,5 +1,6 @@
 """Files are read within a limit, and written whole or not at all."""
 
+import hashlib
 import os
 import stat
 import threading
@@ -8,7 +9,7 @@ import pytest
 
 from fpsynth import files
 from fpsynth.errors import InputError
-from fpsynth.files import read_bytes_limited, read_limited, write_atomically, write_new_files, write_tree
+from fpsynth.files import digested, read_bytes_limited, read_limited, write_atomically, write_new_files, write_tree
 
 
 def listing(folder):
@@ -41,6 +42,26 @@ def test_a_file_is_read_up_to_the_limit_and_not_beyond(tmp_path):
     assert read_limited(path, 3) == "äb"
     assert read_bytes_limited(path, 3) == "äb".encode()
     assert "larger than 2 bytes" in refused(read_limited, path, 2)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/limits"), reason="there are no such files")
+def test_a_file_that_is_larger_than_it_was_said_to_be_is_read_whole_up_to_the_limit():
+    """Files of the kernel are of size 0 until they are read."""
+    with open("/proc/self/limits", "rb") as file:
+        content = file.read()
+    assert os.stat("/proc/self/limits").st_size < len(content)
+    assert read_bytes_limited("/proc/self/limits", len(content)) == content
+    assert digested("/proc/self/limits", len(content)) == (hashlib.sha256(content).hexdigest(), len(content))
+    for read in (read_bytes_limited, digested):
+        assert "larger than" in refused(read, "/proc/self/limits", len(content) - 1)
+
+
+def test_a_digest_is_that_of_all_of_a_file(tmp_path):
+    content = bytes(range(256)) * (files._PIECE // 100)
+    (tmp_path / "f").write_bytes(content)
+    assert digested(tmp_path / "f", len(content)) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert "larger than" in refused(digested, tmp_path / "f", len(content) - 1)
+    assert "No such file" in refused(digested, tmp_path / "g", 1)
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path):

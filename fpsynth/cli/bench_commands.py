@@ -8,6 +8,7 @@ from argparse import Namespace
 from fpsynth.cli.bench_arguments import FORMS
 from fpsynth.cli.codes import DONE, UNCONFIRMED
 from fpsynth.cli.console import Console, Verbatim
+from fpsynth.cli.interrupting import kept_in
 from fpsynth.cli.outcomes import Outcome
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import shown
@@ -22,22 +23,24 @@ def bench(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.report.telling import rendered
     from fpsynth.scoring import offered
     from fpsynth.scoring.forms import FORMS as WRITERS
+    from fpsynth.scoring.running import TABLE
     from fpsynth.scoring.telling import scoreboard_story
 
     console.progress("reading the corpus")
-    board = offered.bench(
-        arguments.corpus,
-        arguments.verifier,
-        arithmetic=arguments.arithmetic or "real",
-        category=arguments.category or (),
-        out=arguments.out,
-        seeds=arguments.seeds,
-        timeout=arguments.timeout,
-        memory=arguments.memory,
-        jobs=arguments.jobs,
-        dask=arguments.dask,
-        progress=console.progress,
-    )
+    with kept_in(arguments.out, TABLE):
+        board = offered.bench(
+            arguments.corpus,
+            arguments.verifier,
+            arithmetic=arguments.arithmetic or "real",
+            category=arguments.category or (),
+            out=arguments.out,
+            seeds=arguments.seeds,
+            timeout=arguments.timeout,
+            memory=arguments.memory,
+            jobs=arguments.jobs,
+            dask=arguments.dask,
+            progress=console.progress,
+        )
     if arguments.json:
         return DONE, {**board.to_json(), "out": arguments.out}
     if arguments.form != "text":
@@ -53,18 +56,19 @@ def shrink(arguments: Namespace, console: Console) -> Outcome:
     from fpsynth.scoring.shrinking import instances, witnesses
     from fpsynth.scoring.shrinking.telling import instance_story, witness_story
 
-    found = offered.shrink(
-        arguments.instance,
-        out=arguments.out,
-        verifier=arguments.verifier,
-        arithmetic=arguments.arithmetic or "real",
-        seed=arguments.seed,
-        timeout=arguments.timeout,
-        each=arguments.each,
-        restarts=arguments.restarts,
-        memory=arguments.memory,
-        progress=console.progress,
-    )
+    with kept_in(arguments.out, instances.ASKED):
+        found = offered.shrink(
+            arguments.instance,
+            out=arguments.out,
+            verifier=arguments.verifier,
+            arithmetic=arguments.arithmetic or "real",
+            seed=arguments.seed,
+            timeout=arguments.timeout,
+            each=arguments.each,
+            restarts=arguments.restarts,
+            memory=arguments.memory,
+            progress=console.progress,
+        )
     if isinstance(found, instances.ShrunkInstance):
         code, name, story = DONE if found.still_wrong else UNCONFIRMED, instances.RESULT, instance_story(found)
     else:

@@ -24,7 +24,7 @@ def add_corpus(parser: argparse.ArgumentParser) -> None:
         )
 
     _make(action("make", "make instances on which verifiers are wrong, and controls, in a new folder"))
-    _list(action("list", "list the instances of a folder, and what is true of them"))
+    _listed(action("list", "list the instances of a folder, and what is true of them"))
     _list(action("check", "prove every label of a folder again, count again, and read every file with other readers"))
     _replay(action("replay", "run every witness of a folder in the libraries of this machine"))
     _export(action("export", "write the instances of a folder in other forms: C programs, tellings, scripts"))
@@ -47,6 +47,11 @@ def _make(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-weight", metavar="W", help="no weight or bias is larger in magnitude")
     add_output(parser)
+
+
+def _listed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--category", action="append", metavar="NAME", help="only this one; may be given several times")
+    _list(parser)
 
 
 def _list(parser: argparse.ArgumentParser) -> None:

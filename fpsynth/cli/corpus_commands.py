@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
 
 from fpsynth.cli.codes import DONE, UNCONFIRMED
 from fpsynth.cli.console import Console
+from fpsynth.cli.interrupting import kept_in
 from fpsynth.cli.outcomes import Outcome
 from fpsynth.cli.places import require_place
 from fpsynth.files import require_free, shown
@@ -24,46 +24,34 @@ def corpus(arguments: Namespace, console: Console) -> Outcome:
 
 
 def _make(arguments: Namespace, console: Console) -> Outcome:
+    from fpsynth.corpus.making.kept import HEADER, place_of
     from fpsynth.corpus.making.writing import made_in
     from fpsynth.corpus.offered import wanted
 
     require_place(arguments.out)
     asked = wanted(arguments.count, arguments.seed, arguments.category, arguments.environments, arguments.max_weight)
-    made = made_in(arguments.out, asked, _teller(console, "making instances"))
+    with kept_in(place_of(arguments.out), HEADER):
+        made = made_in(arguments.out, asked, _teller(console, "making instances"))
     if arguments.json:
         from fpsynth.corpus.listing import summary
 
         return DONE, {"out": arguments.out, **summary(made)}
-    return DONE, "\n".join([_counts_text(made), "", f"written: {shown(arguments.out)}"])
+    from fpsynth.corpus.listing import counts_story
+    from fpsynth.report.telling import rendered
+
+    return DONE, f"{rendered(counts_story(made), 'text', console.style())}\nwritten: {shown(arguments.out)}"
 
 
 def _list(arguments: Namespace, console: Console) -> Outcome:
-    from fpsynth.corpus.instances.reading import read_corpus
-    from fpsynth.corpus.listing import rows, summary
+    from fpsynth.corpus import offered
+    from fpsynth.corpus.listing import listing_story, rows, summary
+    from fpsynth.report.telling import rendered
 
     console.progress("reading the corpus")
-    corpus_read = read_corpus(arguments.folder)
+    corpus_read = offered.list(arguments.folder, category=arguments.category)
     if arguments.json:
         return DONE, {"folder": arguments.folder, **summary(corpus_read), "listed": rows(corpus_read)}
-    return DONE, "\n".join([_counts_text(corpus_read), "", *_rows_text(rows(corpus_read))])
-
-
-def _counts_text(corpus_read: Any) -> str:
-    from fpsynth.corpus.listing import summary
-
-    told = summary(corpus_read)
-    lines = [f"{counted(told['instances'], 'instance')}, {told['controls']} of them controls, seed {told['seed']}"]
-    lines += [f"  {one['category']:<12} {one['instances']:>5}" for one in told["categories"]]
-    return "\n".join(lines)
-
-
-def _rows_text(listed: list[dict[str, Any]]) -> list[str]:
-    width = max(len(one["name"]) for one in listed)
-    lines = []
-    for one in listed:
-        verdicts = ", ".join(f"{semantics} {verdict}" for semantics, verdict in one["verdicts"].items())
-        lines.append(f"{one['name']:<{width}}  {one['weights']:>5} weights  {verdicts}")
-    return lines
+    return DONE, rendered(listing_story(corpus_read), "text", console.style())
 
 
 def _check(arguments: Namespace, console: Console) -> Outcome:

@@ -95,7 +95,7 @@ def _failed(error: BaseException, name: str) -> int:
         case SystemExit():
             raise error
         case KeyboardInterrupt():
-            say("interrupted")
+            say(printable(": ".join(["interrupted", *map(str, error.args)])))
             return INTERRUPTED
         case WorkerLostError():
             say(printable(f"{name}: unknown: {error}"))

@@ -13,7 +13,7 @@ from fpsynth.aliases import PathLike
 from fpsynth.corpus.attacks.table import attacks_on
 from fpsynth.corpus.instances import layout
 from fpsynth.corpus.instances.data import REAL, RUNTIME, Corpus, Density, Instance, Label
-from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.corpus.instances.reading import MAX_FILE, read_corpus
 from fpsynth.corpus.labels.environments import RUN, Computed, computed_from
 from fpsynth.corpus.labels.labelling import Truth, asked_of, real_margin, truth
 from fpsynth.corpus.labels.margins import finite_margin
@@ -172,7 +172,7 @@ def _model(folder: PathLike, instance: Instance) -> Iterator[str]:
     for version in layout.VERSIONS:
         path = os.path.join(folder, layout.onnx(instance.category, instance.name, version))
         try:
-            require_checked(read_bytes_limited(path, 1 << 30))
+            require_checked(read_bytes_limited(path, MAX_FILE))
         except InputError as error:
             yield str(error)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from fpsynth.corpus.index import INDEX
 from fpsynth.corpus.index import SCHEMA as INDEX_SCHEMA
 from fpsynth.corpus.instances.layout import META_SCHEMA
 from fpsynth.errors import InputError
-from fpsynth.files import read_bytes_limited, shown
+from fpsynth.files import digested, read_bytes_limited, shown
 from fpsynth.witness import file as witness_file
 from fpsynth.witness.schema import SCHEMA_NAME
 
@@ -190,8 +189,7 @@ def _member_fault(folder: str, name: str, digest: object, left: int) -> tuple[st
     if not _stays(folder, name):
         return f"{shown(name)} does not stay in the folder", 0
     try:
-        content = read_bytes_limited(os.path.join(folder, name), min(left, MAX_MEMBER))
+        found, size = digested(os.path.join(folder, name), min(left, MAX_MEMBER))
     except InputError as error:
         return str(error), 0
-    same = hashlib.sha256(content).hexdigest() == digest
-    return ("" if same else f"{shown(name)} is not the file that the manifest names: its SHA-256 differs"), len(content)
+    return ("" if found == digest else f"{shown(name)} is not the file that the manifest names: its SHA-256 differs"), size

@@ -1,9 +1,14 @@
-"""What a corpus holds, as data: counts, and a row for each instance."""
+"""What a corpus holds, as data and as a story: counts, and a row for each instance."""
 
 from __future__ import annotations
 
 from fpsynth.aliases import Json
 from fpsynth.corpus.instances.data import Corpus, Density, Instance
+from fpsynth.report.story import Item, Part, Space, Story, Table, told
+from fpsynth.wording import counted
+
+_NONE = "-"
+"""Where no label says anything."""
 
 
 def summary(corpus: Corpus) -> Json:
@@ -28,6 +33,30 @@ def summary(corpus: Corpus) -> Json:
 def rows(corpus: Corpus) -> list[Json]:
     """A row for each instance, in order."""
     return [_row(one) for one in corpus.instances]
+
+
+def counts_story(corpus: Corpus) -> Story:
+    """How many there are, of which category."""
+    told_of = summary(corpus)
+    head = f"{counted(told_of['instances'], 'instance')}, {told_of['controls']} of them controls, seed {told_of['seed']}"
+    rows = [(one["category"], f"{one['instances']:>5}") for one in told_of["categories"]]
+    return Story((*told(head, indent=0), Table((), rows)))
+
+
+def listing_story(corpus: Corpus) -> Story:
+    """The same, and each instance with its verdicts, under numbers that stand for the semantics."""
+    by_labels = sorted(corpus.instances, key=lambda one: -len(one.labels))  # those that have all of them say in which order
+    named = list(dict.fromkeys(label.semantics for one in by_labels for label in one.labels))
+    parts: list[Part] = [*counts_story(corpus).parts, Space(), *told("Verdicts, by the numbers above them:", indent=0)]
+    parts += [Item(str(number), semantics, 3, indent=2) for number, semantics in enumerate(named, 1)]
+    rows = [(one.name, str(one.weights), *(_verdict(one, semantics) for semantics in named)) for one in corpus.instances]
+    header = ("instance", "weights", *map(str, range(1, len(named) + 1)))
+    return Story((*parts, Space(), Table(header, rows, indent=0, gap=2)))
+
+
+def _verdict(one: Instance, semantics: str) -> str:
+    label = one.label(semantics)
+    return _NONE if label is None else label.verdict
 
 
 def _row(one: Instance) -> Json:

@@ -60,15 +60,19 @@ def wanted(
     return WantedCorpus(count, seed, several(category) or plain.categories, names, limit)
 
 
-def list(folder: PathLike) -> Corpus:
+def list(folder: PathLike, *, category: Names = None) -> Corpus:
     """Read a folder that ``make`` has written: its instances, and what is true of them.
 
-    Every file is held against the manifest, and every record against the files beside it.  Raises InputError where the folder
-    holds no corpus, or a file is missing or has changed.
+    Every file is held against the manifest, and every record against the files beside it.  ``category``: of the instances that
+    are returned, one or several (default all).  Raises InputError where the folder holds no corpus, or a file is missing or has
+    changed, and for a category that it has not.
     """
+    from dataclasses import replace
+
     from fpsynth.corpus.instances.reading import read_corpus
 
-    return read_corpus(folder)
+    corpus = read_corpus(folder)
+    return replace(corpus, instances=corpus.chosen(several(category)))
 
 
 def check(folder: PathLike, *, progress: Progress | None = None) -> CorpusCheck:

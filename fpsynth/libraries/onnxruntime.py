@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from fpsynth.libraries.calls import BOTH, Called
 from fpsynth.libraries.machine import limit_threads
 from fpsynth.libraries.onnxruntime_failures import known_failure
 from fpsynth.libraries.operands import BORDER, filters, images, placed, stored
+from fpsynth.scratch import scratch
 
 if TYPE_CHECKING:
     from fpsynth.libraries.graphs import Numbers
@@ -129,8 +128,8 @@ class OnnxRuntime(Library):
 
     def _optimised(self, model: bytes, level: str) -> bytes:
         """A model after the optimisations of a level."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "optimised.onnx"
+        with scratch() as folder:
+            path = folder / "optimised.onnx"
             options = self._options(level)
             options.optimized_model_filepath = str(path)
             self._session(model, options)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from xml.etree import ElementTree
 
 from fpsynth.aliases import PathLike
+from fpsynth.corpus.instances.layout import ALL
 from fpsynth.files import write_atomically
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.telling import rendered
 from fpsynth.scoring.job import BenchRun
 from fpsynth.scoring.judging import COLUMNS, ERROR, RIGHT, WRONG
-from fpsynth.scoring.scoreboard import ALL, Scoreboard
+from fpsynth.scoring.scoreboard import Scoreboard
 from fpsynth.scoring.telling import scoreboard_story
 from fpsynth.wording import printable
 

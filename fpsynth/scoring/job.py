@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import atexit
 import base64
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from fpsynth.aliases import Json
@@ -20,6 +18,8 @@ from fpsynth.networks.onnx import OPSET, network_from_onnx, onnx_bytes
 from fpsynth.scoring.asking import AskedVerifier, asked_from
 from fpsynth.scoring.judging import COLUMNS, ERROR, UNKNOWN, judged
 from fpsynth.scoring.software import labelled_for
+from fpsynth.scoring.versions import require_same
+from fpsynth.scratch import remove_abandoned, scratch
 from fpsynth.verifiers.external.base import FAILED, ToolAnswer
 from fpsynth.verifiers.external.writing import PLAIN, Dialect, written
 from fpsynth.witness.numerals import hexes_of
@@ -108,13 +108,23 @@ def run_job(request: Json) -> Json:
     return asdict(done(instance, asked, request["seed"], Limits(**request["limits"])))
 
 
+def run_job_elsewhere(request: Json, versions: Mapping[str, str]) -> Json:
+    """Do a job in a process of a cluster, and take away what one that was killed on this machine has left.
+
+    ``versions``: those of ``judging_versions`` where the bench was asked.  Raises InputError where others are here.
+    """
+    require_same(versions, asked_from(request["verifier"]))
+    remove_abandoned()
+    return run_job(request)
+
+
 def done(instance: Instance, asked: AskedVerifier, seed: int, limits: Limits, verdict: str = "") -> BenchRun:
     """Ask and judge; ``verdict``: any other is not judged, where nothing depends on it.
 
     Raises MissingPackageError without onnxruntime.
     """
-    with tempfile.TemporaryDirectory(prefix="fpsynth-bench-") as folder:
-        model, query = Path(folder) / "network.onnx", Path(folder) / "property.vnnlib"
+    with scratch() as folder:
+        model, query = folder / "network.onnx", folder / "property.vnnlib"
         model.write_bytes(model_of(instance))
         try:
             query.write_text(question_of(instance, asked))

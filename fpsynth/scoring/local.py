@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fpsynth.aliases import Json
 from fpsynth.errors import InputError
 from fpsynth.scoring.job import BenchRun, Key, lost, run_from
+from fpsynth.scratch import remove_abandoned
 from fpsynth.workers.kept import ended, started
 from fpsynth.workers.messages import Message
 from fpsynth.workers.process import NoAnswer, Worker, heard
@@ -55,6 +56,7 @@ def run_here(jobs: Iterable[tuple[Key, Json]], count: int, told: Told) -> None:
     finally:
         for worker in (*idle, *(one.worker for one in busy)):
             ended(worker)
+        remove_abandoned()  # what those had that were killed with their jobs
 
 
 def _worker() -> Worker:

@@ -36,7 +36,8 @@ def bench(
     line, or functions that answer a question.  ``arithmetic``: of fpsynth's own ones that name none.  ``category``: only
     these.  ``out``: a folder that keeps what is done, from which the same call goes on after any end, and the scoreboard in
     every form.  ``seeds``: runs of verifiers that may draw at random.  ``timeout`` in seconds and ``memory`` in GiB: what one
-    has for an instance.  ``jobs``: at a time, on this machine; ``dask``: the address of a scheduler that does them instead.
+    has for an instance.  ``jobs``: at a time, on this machine; ``dask``: the address of a scheduler that does them instead,
+    whose workers have the versions of fpsynth, numpy, onnxruntime and the verifiers that are here.
 
     Raises InputError for a corpus, a table or a verifier that cannot be used, and MissingPackageError for one that is not
     installed.

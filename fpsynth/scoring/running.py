@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fpsynth.aliases import Json, PathLike
-from fpsynth.corpus.instances.data import Corpus, Instance
-from fpsynth.corpus.instances.layout import MANIFEST
-from fpsynth.corpus.instances.reading import MAX_MANIFEST, read_corpus
-from fpsynth.errors import InputError, unknown_name
+from fpsynth.corpus.instances.data import Instance
+from fpsynth.corpus.instances.layout import MANIFEST, MAX_MANIFEST
+from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited
 from fpsynth.scoring.asking import AskedVerifier, asked_for
 from fpsynth.scoring.cluster import run_there
@@ -21,6 +21,7 @@ from fpsynth.scoring.job import BenchRun, Key, Limits, done, request_of
 from fpsynth.scoring.local import run_here
 from fpsynth.scoring.scoreboard import Scoreboard
 from fpsynth.scoring.table import JobTable
+from fpsynth.scratch import remove_abandoned
 from fpsynth.verifiers.external.callables import Function
 from fpsynth.verifiers.external.running_onnx import runtime_version
 from fpsynth.version import __version__
@@ -81,13 +82,13 @@ def bench(request: BenchRequest) -> Scoreboard:
     those that are not installed, and without onnxruntime, which judges; OutOfTimeError where the time that ``deadlines`` gives
     is over.
     """
-    if request.dask is None:
-        runtime_version()
+    runtime_version()
+    remove_abandoned()
     verifiers = asked_for(request.verifiers, request.arithmetics)
     if request.dask is not None and any(one.kind == "function" for one in verifiers):
         raise InputError("a function cannot be sent to a cluster: name it as FILE.py:FUNCTION")
     corpus = read_corpus(request.corpus)
-    instances = _chosen(corpus, request.categories)
+    instances = corpus.chosen(request.categories)
     digest = hashlib.sha256(read_bytes_limited(os.path.join(request.corpus, MANIFEST), MAX_MANIFEST)).hexdigest()
     settings: Json = {
         "corpus": digest,
@@ -100,13 +101,6 @@ def bench(request: BenchRequest) -> Scoreboard:
         wanted = {(one.name, who.name, seed) for one in instances for who in verifiers for seed in seeds_of(who, request.seeds)}
         runs = tuple(run for run in table.runs() if run.key in wanted)
     return Scoreboard(os.fspath(request.corpus), digest, instances, verifiers, runs, request.limits)
-
-
-def _chosen(corpus: Corpus, categories: Sequence[str]) -> tuple[Instance, ...]:
-    for name in categories:
-        if name not in corpus.categories:
-            raise unknown_name("category of this corpus", name, corpus.categories)
-    return tuple(one for one in corpus.instances if not categories or one.category in categories)
 
 
 def _place(out: PathLike | None) -> str | None:

@@ -9,13 +9,11 @@ from functools import cached_property
 
 from fpsynth.aliases import Json
 from fpsynth.corpus.instances.data import Instance
+from fpsynth.corpus.instances.layout import ALL
 from fpsynth.scoring.asking import AskedVerifier
 from fpsynth.scoring.job import BenchRun, Limits
 from fpsynth.scoring.judging import COLUMNS, WRONG
 from fpsynth.version import __version__
-
-ALL = "all"
-"""The category that stands for every one."""
 
 
 @dataclass(frozen=True)

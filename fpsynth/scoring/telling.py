@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fpsynth.corpus.instances.layout import ALL
 from fpsynth.report.story import Part, Section, Space, Story, Table, Title, told
 from fpsynth.report.text import RIGHT, WRONG, Span, Text, clean
 from fpsynth.scoring.job import BenchRun
 from fpsynth.scoring.judging import ERROR
-from fpsynth.scoring.scoreboard import ALL, COUNTED, SCORED, Scoreboard, counted_rows, scored_rows
+from fpsynth.scoring.scoreboard import COUNTED, SCORED, Scoreboard, counted_rows, scored_rows
 from fpsynth.wording import counted
 
 _SHOWN = 12

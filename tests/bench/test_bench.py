@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -27,6 +28,7 @@ from fpsynth.scoring.judging import COLUMNS
 from fpsynth.scoring.running import TABLE, BenchRequest, bench
 from fpsynth.scoring.scoreboard import Scoreboard
 from fpsynth.scoring.table import JobTable
+from fpsynth.scratch import PREFIX, remove_abandoned
 from fpsynth.verifiers.external.base import ToolQuestion
 
 ALL = ("broken_0", "narrow_0", "robust_0", "tie_0", "tie_0_control1")
@@ -194,27 +196,88 @@ def test_a_killed_bench_goes_on_and_does_everything_once(folder: Path, tmp_path:
     assert sum(Counter(logged(log)).values()) == sum(asked_again.values())
 
 
-def test_ctrl_c_ends_at_once_and_leaves_no_process(folder: Path, tmp_path: Path) -> None:
-    log, out, pids = tmp_path / "log", tmp_path / "out", tmp_path / "pids"
+def hanging(folder: Path, tmp_path: Path, *more: str) -> tuple[subprocess.Popen[bytes], Path]:
+    """A bench of two verifiers that hang, which write their process ids into a file, once they do."""
+    pids, temporary = tmp_path / "pids", tmp_path / "temporary"
+    temporary.mkdir()
     body = f'open({str(pids)!r}, "a").write(f"{{os.getpid()}} ")\ntime.sleep(600)'
-    argv = ["bench", str(folder), "--verifier", script(tmp_path, body), "--out", str(out), "--jobs", "2"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fpsynth", *argv], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    argv = ["bench", str(folder), "--verifier", script(tmp_path, body), "--jobs", "2", *more]
+    variables = {**ENVIRONMENT, "TMPDIR": str(temporary)}
+    command = [sys.executable, "-m", "fpsynth", *argv]
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     end = time.monotonic() + 120
     while not pids.exists() or len(pids.read_text().split()) < 2:
         assert time.monotonic() < end
         time.sleep(0.05)
+    return process, pids
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is locked there")
+def test_temporary_folders_of_a_killed_bench_are_removed_by_whoever_begins_next(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, pids = hanging(folder, tmp_path)
+    process.kill()
+    process.communicate(timeout=60)
+    end = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in pids.read_text().split()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    left = tmp_path / "temporary"
+    whole = {path.name: [*path.iterdir()] for path in left.iterdir() if path.name.startswith(PREFIX)}
+    assert sum("network.onnx" in map(os.path.basename, inside) for inside in whole.values()) == 2
+    made = ("--count", "1", "--category", "tie", "--environments", RUNTIME)
+    beginnings = [
+        ("bench", folder, "--verifier", standing_in("always_unsat"), "--category", "tie"),
+        ("corpus", "make", "--out", tmp_path / "made", *made),
+        ("shrink", folder / "plain" / "broken_0", "--verifier", standing_in("always_unsat"), "--out", tmp_path / "small"),
+    ]
+    monkeypatch.setattr(tempfile, "tempdir", str(left))
+    for argv in beginnings:
+        for name, inside in whole.items():
+            (left / name).mkdir(exist_ok=True)
+            for path in inside:
+                path.touch()
+        done = fpsynth_here(*argv)
+        assert done.returncode == 0, done.stderr
+        assert [path.name for path in left.iterdir() if path.name in whole] == [], argv
+
+
+def test_a_bench_that_begins_takes_nothing_from_one_that_runs(folder: Path, tmp_path: Path) -> None:
+    log, temporary = tmp_path / "log", tmp_path / "temporary"
+    temporary.mkdir()
+    argv = [sys.executable, "-m", "fpsynth", "bench", str(folder), "--verifier", standing_in("slow"), "--json", "--jobs", "2"]
+    variables = {**ENVIRONMENT, "BENCH_LOG": str(log), "BENCH_SLEEP": "3", "TMPDIR": str(temporary)}
+    first = subprocess.Popen(argv, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(log, 2)
+    held = {path.name for path in temporary.glob(f"{PREFIX}*")}
+    assert len(held) >= 2
+    remove_abandoned(temporary)
+    assert held <= {path.name for path in temporary.glob(f"{PREFIX}*")}
+    told, error = first.communicate(timeout=300)
+    assert first.returncode == 0, error.decode()
+    assert {run["verdict"] for run in json.loads(told)["runs"]} == {"unsat"}
+    assert list(temporary.glob(f"{PREFIX}*")) == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_ends_at_once_and_leaves_no_process(folder: Path, tmp_path: Path, kept: bool) -> None:
+    out = tmp_path / "out"
+    process, pids = hanging(folder, tmp_path, *(["--out", str(out)] if kept else []))
     process.send_signal(signal.SIGINT)
     started = time.monotonic()
     _, error = process.communicate(timeout=60)
     assert time.monotonic() - started < 10
     assert process.returncode == 130
-    assert b"interrupted" in error
+    last = error.decode().splitlines()[-1]
+    if kept:
+        assert last == f"interrupted: what is done is kept in {out}: the same command goes on from there"
+    else:
+        assert last == "interrupted: nothing is kept, as --out names no folder"
     while any(Path(f"/proc/{pid}").exists() for pid in pids.read_text().split()):
         assert time.monotonic() - started < 30
         time.sleep(0.05)
-    assert not log.exists()
+    assert list((tmp_path / "temporary").glob(f"{PREFIX}*")) == []
 
 
 def test_a_table_of_something_else_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:

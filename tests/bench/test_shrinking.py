@@ -163,6 +163,23 @@ def _asked(out: Path) -> int:
     return log.stat().st_size // 8192 if log.exists() else 0
 
 
+def test_ctrl_c_says_how_to_go_on(folder: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "out", tmp_path / "log"
+    argv = ["shrink", str(folder / "plain" / "broken_0"), "--verifier", standing_in("slow"), "--out", str(out)]
+    variables = {**ENVIRONMENT, "BENCH_SLEEP": "0.2", "BENCH_LOG": str(log)}
+    process = subprocess.Popen([sys.executable, "-m", "fpsynth", *argv], env=variables, stderr=subprocess.PIPE)
+    end = time.monotonic() + 120
+    while not log.exists() or len(log.read_text().splitlines()) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    last = error.decode().splitlines()[-1]
+    assert last == f"interrupted: what is done is kept in {out}: the same command goes on from there"
+    assert shrink(folder, "broken_0", standing_in("slow"), out, restarts=2).still_wrong
+
+
 def test_nothing_is_asked_twice(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_LOG", str(tmp_path / "log"))
     shrink(folder, "broken_0", standing_in("always_unsat"), tmp_path / "out", restarts=0)

@@ -109,6 +109,15 @@ def test_what_is_not_there_says_how_it_is_to_be_had(name: str, monkeypatch: pyte
         asked_for([name])
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the script is one of a shell")
+def test_what_does_not_run_is_refused_and_not_taken_for_a_version(tmp_path: Path) -> None:
+    path = tmp_path / "cbmc"
+    path.write_text("#!/bin/sh\necho 'cbmc: error while loading shared libraries: libminisat.so.2' >&2\nexit 127\n")
+    path.chmod(0o755)
+    with pytest.raises(InputError, match="cbmc does not run: cbmc: error while loading shared libraries: libminisat"):
+        asked_for([f"cbmc={path}"])
+
+
 def test_unknown_verifiers_of_programs_are_refused() -> None:
     with pytest.raises(InputError, match="choose from esbmc, cbmc"):
         SoftwareTool("esbcm")

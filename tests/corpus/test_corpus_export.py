@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 import shutil
 import subprocess
@@ -11,8 +12,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
-from command_line import fpsynth_here
+import z3
+from command_line import ENVIRONMENT, fpsynth_here
 
 from fpsynth.corpus.exporting.export import export_corpus
 from fpsynth.corpus.exporting.programs import program_files, sequential
@@ -26,6 +30,7 @@ from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.errors import InputError
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
+from fpsynth.verifiers.vnnlib import load_vnnlib
 from fpsynth.witness.numerals import exact_text
 
 CATEGORIES = ("tie", "rare", "blind", "order", "flip", "relu", "interval", "folding", "broken")
@@ -235,13 +240,61 @@ def test_every_form_is_written_and_what_is_left_out_is_told(made, tmp_path):
     subprocess.run([sys.executable, "-m", "py_compile", str(script)], check=True)
 
 
-def test_the_competition_s_script_makes_properties_for_a_seed(made, tmp_path):
-    from command_line import ENVIRONMENT
+def generated(script, *words, cwd):
+    """What the competition's script does, called from another folder."""
+    command = [sys.executable, str(script), *words]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, cwd=cwd)
 
+
+def test_the_competition_s_script_makes_properties_for_every_seed(made, tmp_path):
+    """Read as a scorer does: row by row from instances.csv, by readers of other people."""
+    vnnlib = pytest.importorskip("vnnlib")
+    compat = pytest.importorskip("vnnlib.compat")
     export_corpus(made, tmp_path / "forms", ["generate"])
     script = tmp_path / "forms" / "generate" / "tie" / "generate_properties.py"
-    done = subprocess.run([sys.executable, str(script), "9", "2"], env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    rows = (script.parent / "1.0" / "instances.csv").read_text().splitlines()
-    assert len(rows) == 2
-    assert all((script.parent / "1.0" / name).is_file() for row in rows for name in row.split(",")[:2])
+    seen = set()
+    for seed in ("9", "10", "2026"):
+        done = generated(script, seed, "2", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"2 instances of seed {seed}: ")
+        for version in ("1.0", "2.0"):
+            folder = script.parent / version
+            rows = [row.split(",") for row in (folder / "instances.csv").read_text().splitlines()]
+            assert len(rows) == 2
+            for model, query, seconds in rows:
+                assert int(seconds) > 0
+                onnx.checker.check_model(onnx.load(folder / model), full_check=True)
+                session = onnxruntime.InferenceSession(folder / model, providers=["CPUExecutionProvider"])
+                (x,) = session.get_inputs()
+                (y,) = session.run(None, {x.name: np.zeros(x.shape, np.float32)})
+                assert x.shape[0] == y.shape[0] == 1
+                if version == "1.0":
+                    ((box, unsafe),) = load_vnnlib(folder / query).boxes
+                    unsafe.require(y.size)
+                    assert len(z3.parse_smt2_file(str(folder / query))) == 2 * len(box.lower) + 1  # it is SMT-LIB as well
+                else:
+                    (case,) = compat.transform(vnnlib.parse_query_file(str(folder / query)))
+                    assert [list(map(Fraction, ends)) for ends in case.input_box] == [
+                        [Fraction(float(low)), Fraction(float(high))] for low, high in zip(box.lower, box.upper, strict=True)
+                    ]
+                assert len(box.lower) == math.prod(x.shape)
+                seen.add((version, (folder / model).read_bytes(), (folder / query).read_bytes()))
+    assert len(seen) == 12, "each seed draws others"
+    assert sorted(path.name for path in script.parent.iterdir()) == ["1.0", "2.0", "generate_properties.py"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        ([], "usage: generate_properties.py SEED [COUNT]", 1),
+        (["x"], "argument --seed: invalid int value: 'x'", 2),
+        (["1", "0"], "the number of instances must be from 1 to", 2),
+    ],
+)
+def test_the_competition_s_script_refuses_in_a_line(made, tmp_path, words, said, code):
+    export_corpus(made, tmp_path / "forms", ["generate"])
+    script = tmp_path / "forms" / "generate" / "tie" / "generate_properties.py"
+    done = generated(script, *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr.splitlines()[-1]
+    assert os.listdir(script.parent) == [script.name]

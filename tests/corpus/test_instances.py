@@ -1,14 +1,20 @@
 """Folders of instances: written the same to the byte, read back equal, and refused in one line where anything was changed."""
 
 import json
+import os
 import shutil
+import tracemalloc
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
+from command_line import fpsynth_here, refused
 from mutations import check, mutated_data, mutated_json
 
+import fpsynth
+from fpsynth.corpus.instances import layout, reading
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME
-from fpsynth.corpus.instances.reading import read_corpus
+from fpsynth.corpus.instances.reading import MAX_FILE, MAX_TEXT, read_corpus
 from fpsynth.corpus.instances.records import instance_from_json, instance_to_json
 from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.making import WantedCorpus, make
@@ -82,18 +88,137 @@ def test_a_manifest_cannot_name_files_elsewhere(folder):
         read_corpus(folder)
 
 
-def test_a_record_that_says_something_else_than_the_query_is_refused(made, folder):
-    from hashlib import sha256
-
-    from fpsynth.corpus.instances.layout import vnnlib
-
-    one = made.instances[0]
-    path = vnnlib(one.category, one.name, "1.0")
-    text = (folder / path).read_text().replace("(<= Y_1 Y_0)", "(<= Y_0 Y_1)").encode()
-    (folder / path).write_bytes(text)
+def rewritten(folder, path, content):
+    """Have the manifest name what a file holds by now."""
+    (folder / path).write_bytes(content)
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["sha256"][path] = sha256(text).hexdigest()
+    manifest["sha256"][str(path)] = sha256(content).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_record_is_refused_before_it_is_read_where_it_is_too_large(made, folder):
+    one = made.instances[0]
+    path = layout.meta(one.category, one.name)
+    content = (folder / path).read_bytes()
+    rewritten(folder, path, content + b" " * (layout.MAX_RECORD - len(content)))
+    assert read_corpus(folder) == made
+    rewritten(folder, path, content + b" " * (layout.MAX_RECORD - len(content) + 1))
+    for action in ("list", "check", "replay"):
+        assert f"meta.json: it is larger than {layout.MAX_RECORD} bytes" in refused(fpsynth_here("corpus", action, folder))
+
+
+def test_a_query_is_refused_before_it_is_read_where_it_is_too_large(made, folder):
+    one = made.instances[0]
+    path = layout.vnnlib(one.category, one.name, "2.0")
+    content = (folder / path).read_bytes()
+    rewritten(folder, path, content + b"\n" * (MAX_TEXT - len(content)))
+    assert read_corpus(folder) == made
+    rewritten(folder, path, content + b"\n" * (MAX_TEXT - len(content) + 1))
+    with pytest.raises(InputError, match=f"vnnlib: it is larger than {MAX_TEXT} bytes"):
+        read_corpus(folder)
+
+
+def test_a_manifest_is_refused_before_it_is_read_where_it_is_too_large(folder):
+    os.truncate(folder / "manifest.json", layout.MAX_MANIFEST + 1)
+    for command in (("corpus", "list"), ("corpus", "check"), ("bench", "--verifier", "crown")):
+        assert f"manifest.json: it is larger than {layout.MAX_MANIFEST} bytes" in refused(fpsynth_here(*command, folder))
+
+
+def test_all_records_and_all_files_together_have_limits(made, folder, monkeypatch):
+    records = sum(path.stat().st_size for path in folder.rglob("meta.json"))
+    named = json.loads((folder / "manifest.json").read_text())["sha256"]
+    whole = sum((folder / name).stat().st_size for name in named)
+    monkeypatch.setattr(reading, "MAX_RECORDS", records)
+    monkeypatch.setattr(reading, "MAX_BYTES", whole)
+    assert read_corpus(folder) == made
+    monkeypatch.setattr(reading, "MAX_RECORDS", records - 1)
+    with pytest.raises(InputError, match="the records of all instances together are larger than"):
+        read_corpus(folder)
+    monkeypatch.setattr(reading, "MAX_BYTES", whole - 1)
+    with pytest.raises(InputError, match="larger than"):
+        read_corpus(folder)
+
+
+def test_files_that_only_have_to_be_the_same_are_never_in_memory(made, folder):
+    """As large as one may be: a telling that a stranger has made long."""
+    one = made.instances[0]
+    rewritten(folder, layout.why(one.category, one.name), b"x" * MAX_FILE)
+    tracemalloc.start()
+    assert read_corpus(folder) == made
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < MAX_FILE / 4
+
+
+def test_no_category_is_called_all(made, folder, tmp_path):
+    """It is the word for the total of a scoreboard, whose numbers would be those of the category."""
+    named = replace(made, instances=tuple(replace(one, category="all") for one in made.instances))
+    with pytest.raises(InputError, match="no category may be called all"):
+        write_corpus(named, tmp_path / "named")
+    assert not (tmp_path / "named").exists()
+    data = instance_to_json(named.instances[0])
+    with pytest.raises(InputError, match="no category may be called all"):
+        instance_from_json(data, named.instances[0].network)
+    manifest = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(manifest.replace('"category": "tie"', '"category": "all"'))
+    for arguments in (("corpus", "list", folder), ("bench", folder, "--verifier", "crown", "--category", "all")):
+        assert "no category may be called all" in refused(fpsynth_here(*arguments))
+
+
+def test_a_corpus_has_no_more_instances_than_are_read(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "MAX_INSTANCES", 3)
+    with pytest.raises(InputError, match="a corpus has 1 to 3 instances, not 4"):
+        write_corpus(made, tmp_path / "corpus")
+
+
+def test_a_record_that_would_not_be_read_is_not_written(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "MAX_RECORD", 1000)
+    with pytest.raises(InputError, match="tie_0000: what is known of it takes more than 1000 bytes"):
+        write_corpus(made, tmp_path / "corpus")
+    monkeypatch.undo()
+    monkeypatch.setattr(layout, "MAX_MANIFEST", 1000)
+    with pytest.raises(InputError, match="needs a manifest of more than 1000 bytes"):
+        write_corpus(made, tmp_path / "corpus")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_list_is_a_line_for_each_instance_and_wraps_well(made, folder, width):
+    done = fpsynth_here("corpus", "list", folder, "--width", width)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[:2] == ["4 instances, 2 of them controls, seed 7", "  tie       4"]
+    numbers = {lines[k].split()[1]: lines[k].split()[0] for k in range(4, 10)}
+    assert list(numbers)[:2] == [REAL, ANY]
+    if width >= 80:
+        cells = dict(zip(lines[11].split()[2:], zip(*(line.split()[2:] for line in lines[13:]), strict=True), strict=True))
+        for semantics, number in numbers.items():
+            verdicts = tuple(one.verdict(semantics).replace("unknown", "-") for one in made.instances)
+            assert cells[number] == verdicts, semantics
+        assert [line.split()[0] for line in lines[13:]] == [one.name for one in made.instances]
+
+
+def test_a_list_of_categories(tmp_path, monkeypatch):
+    made = make(WantedCorpus(6, 7, ("tie", "broken", "robust"), (RUNTIME,)), workers=1)
+    write_corpus(made, tmp_path / "corpus")
+    done = fpsynth_here("corpus", "list", tmp_path / "corpus", "--category", "robust", "--category", "tie", "--json")
+    told = json.loads(done.stdout)
+    names = [one.name for one in made.instances if one.category != "broken"]
+    assert [one["name"] for one in told["listed"]] == names
+    assert told["instances"] == len(names) < 6
+    assert [one["category"] for one in told["categories"]] == ["tie", "robust"]
+    monkeypatch.chdir(tmp_path)
+    assert [one.name for one in fpsynth.corpus.list("corpus", category=["robust", "tie"]).instances] == names
+    assert fpsynth.corpus.list("corpus") == made
+    said = refused(fpsynth_here("corpus", "list", tmp_path / "corpus", "--category", "brokn"))
+    assert "unknown category of this corpus 'brokn' (did you mean broken?)" in said
+
+
+def test_a_record_that_says_something_else_than_the_query_is_refused(made, folder):
+    one = made.instances[0]
+    path = layout.vnnlib(one.category, one.name, "1.0")
+    rewritten(folder, path, (folder / path).read_text().replace("(<= Y_1 Y_0)", "(<= Y_0 Y_1)").encode())
     with pytest.raises(InputError, match=r"asks something else than meta\.json says"):
         read_corpus(folder)
 

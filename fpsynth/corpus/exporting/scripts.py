@@ -33,15 +33,21 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
+if not 2 <= len(sys.argv) <= 3:
+    sys.exit("usage: generate_properties.py SEED [COUNT]")
 seed, count = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "{count}"
 here = pathlib.Path(__file__).resolve().parent
-out = here / f"generated_{{seed}}"
-command = ["corpus", "make", "--out", str(out), "--seed", seed, "--count", count, "--category", "{category}"]
-subprocess.run([sys.executable, "-m", "fpsynth", *command], check=True)
-for version in ("1.0", "2.0"):
-    shutil.copytree(out / "{category}" / version, here / version, dirs_exist_ok=True)
-shutil.rmtree(out)
+with tempfile.TemporaryDirectory() as folder:
+    out = pathlib.Path(folder) / "made"
+    command = ["corpus", "make", "--out", str(out), "--seed", seed, "--count", count, "--category", "{category}"]
+    made = subprocess.run([sys.executable, "-m", "fpsynth", *command], stdout=subprocess.DEVNULL)
+    if made.returncode:
+        sys.exit(made.returncode)
+    for version in ("1.0", "2.0"):
+        shutil.copytree(out / "{category}" / version, here / version, dirs_exist_ok=True)
+print(f"{{count}} instances of seed {{seed}}: {{here}}/1.0/instances.csv, {{here}}/2.0/instances.csv")
 '''
 
 

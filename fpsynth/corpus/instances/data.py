@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from fpsynth.aliases import Json
 from fpsynth.corpus.semantics import ANY, ANY64, REAL, RUNTIME
+from fpsynth.errors import unknown_name
 from fpsynth.networks.network import Network
 from fpsynth.verifiers.properties import ExactBox, Property
 
@@ -154,6 +156,13 @@ class Corpus:
     def named(self, name: str) -> Instance | None:
         """The instance of that name."""
         return next((one for one in self.instances if one.name == name), None)
+
+    def chosen(self, categories: Sequence[str]) -> tuple[Instance, ...]:
+        """The instances of some categories, of none named all.  Raises InputError for a category that it has not."""
+        for name in categories:
+            if name not in self.categories:
+                raise unknown_name("category of this corpus", name, self.categories)
+        return tuple(one for one in self.instances if not categories or one.category in categories)
 
     @property
     def categories(self) -> tuple[str, ...]:

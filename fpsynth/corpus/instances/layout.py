@@ -9,6 +9,16 @@ META_SCHEMA, META_VERSION = "fpsynth-instance", 1
 """Of each meta.json."""
 README = "README.txt"
 TABLE = "instances.csv"
+RECORD = "meta.json"
+"""Of an instance."""
+MAX_INSTANCES = 10_000
+"""Of a corpus."""
+MAX_MANIFEST = 1 << 25
+"""Bytes; that of a corpus with as many instances as there may be has a third of them, unless names are long."""
+MAX_RECORD = 1 << 20
+"""Bytes of a meta.json; those of ``corpus make`` have some thousands."""
+ALL = "all"
+"""No category: it stands for all of them."""
 VERSIONS = ("1.0", "2.0")
 """Of VNN-LIB."""
 
@@ -40,7 +50,7 @@ def counterexample(category: str, name: str, version: str) -> str:
 
 def meta(category: str, name: str) -> str:
     """Everything that is known of an instance."""
-    return f"{category}/{name}/meta.json"
+    return f"{category}/{name}/{RECORD}"
 
 
 def why(category: str, name: str) -> str:

@@ -1,4 +1,7 @@
-"""read_corpus: a folder of instances, every file compared with the manifest, and every record with the files beside it."""
+"""read_corpus: a folder of instances, every file compared with the manifest, and every record with the files beside it.
+
+Files of strangers: each is read within a limit of its kind, one after the other, and none is kept once it is understood.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,7 +21,7 @@ from fpsynth.corpus.instances.data import Corpus, Instance
 from fpsynth.corpus.instances.records import Fields, instance_from_json
 from fpsynth.corpus.instances.storing import rows_of
 from fpsynth.errors import ContradictionError, InputError
-from fpsynth.files import read_bytes_limited, shown
+from fpsynth.files import digested, read_bytes_limited, shown
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx import network_from_onnx
@@ -25,10 +30,13 @@ from fpsynth.verifiers.properties import Property
 from fpsynth.verifiers.vnnlib import parse_vnnlib
 from fpsynth.witness.numerals import quoted
 
-MAX_INSTANCES = 100_000
-MAX_FILE = 1 << 28
-MAX_MANIFEST = 1 << 28
-MAX_BYTES = 8 << 30
+MAX_RECORDS = 1 << 28
+"""Bytes of all records together, as what they say is kept."""
+MAX_TEXT = 1 << 23
+"""Of each query, witness and table, of which the numbers are read."""
+MAX_FILE = 1 << 26
+"""Of each other file."""
+MAX_BYTES = 1 << 31
 """Of all files together."""
 
 
@@ -39,15 +47,16 @@ def read_corpus(folder: PathLike) -> Corpus:
     form, and where the record of an instance is not of the network and the query beside it.
     """
     manifest = _manifest(folder)
-    contents = _contents(folder, manifest["sha256"])
+    files = _Files(folder, manifest["sha256"], MAX_RECORDS)
+    files.require_all()
     instances = []
     for one in manifest["instances"]:
         try:
-            instances.append(_instance(contents, one["category"], one["name"]))
+            instances.append(_instance(files, one["category"], one["name"]))
         except InputError as error:
             raise InputError(f"{shown(folder)}: {one['name']}: {error}") from None
     corpus = Corpus(tuple(instances), manifest["seed"], manifest["environments"], manifest["fpsynth"])
-    _require_tables(folder, corpus, contents)
+    _require_tables(folder, corpus, files)
     _require_controls(folder, corpus)
     return corpus
 
@@ -62,8 +71,9 @@ def _manifest(folder: PathLike) -> dict[str, Any]:
     path = os.path.join(folder, layout.MANIFEST)
     if not os.path.isdir(folder):
         raise InputError(f"{shown(folder)} is not a folder")
+    content = read_bytes_limited(path, layout.MAX_MANIFEST)
     try:
-        data = json.loads(read_bytes_limited(path, MAX_MANIFEST))
+        data = json.loads(content)
     except (ValueError, RecursionError):
         raise InputError(f"{shown(path)} is not JSON") from None
     try:
@@ -74,9 +84,9 @@ def _manifest(folder: PathLike) -> dict[str, Any]:
 
 def _fields(fields: Fields) -> dict[str, Any]:
     fields.schema(layout.SCHEMA, layout.VERSION)
-    instances = [{"name": one.name("name"), "category": one.name("category")} for one in fields.members("instances")]
-    if not 1 <= len(instances) <= MAX_INSTANCES or len({one["name"] for one in instances}) != len(instances):
-        raise InputError(f"a corpus has 1 to {MAX_INSTANCES} instances, each with a name of its own")
+    instances = [{"name": one.name("name"), "category": one.category("category")} for one in fields.members("instances")]
+    if not 1 <= len(instances) <= layout.MAX_INSTANCES or len({one["name"] for one in instances}) != len(instances):
+        raise InputError(f"a corpus has 1 to {layout.MAX_INSTANCES} instances, each with a name of its own")
     environments, digests = fields.value("environments", dict), fields.value("sha256", dict)
     for name, text in (*environments.items(), *digests.items()):
         if not isinstance(text, str) or not text.isprintable() or not name.isprintable():
@@ -87,49 +97,76 @@ def _fields(fields: Fields) -> dict[str, Any]:
     return {"instances": instances, "environments": environments, "sha256": digests, "seed": seed, "fpsynth": version}
 
 
-def _contents(folder: PathLike, digests: dict[str, str]) -> dict[str, bytes]:
-    """Every file that the manifest names.  Files that it does not name are left alone."""
-    contents, left = {}, MAX_BYTES
-    for name, digest in digests.items():
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise InputError(f"{shown(folder)}: {quoted(name)} does not stay in the folder")
-        contents[name] = read_bytes_limited(os.path.join(folder, name), min(left, MAX_FILE))
-        left -= len(contents[name])
-        if hashlib.sha256(contents[name]).hexdigest() != digest:
-            raise InputError(f"{shown(folder)}: {shown(name)} is not the file that the manifest names: its SHA-256 differs")
-    return contents
+@dataclass
+class _Files:
+    """The files that a manifest names, by their paths from the folder.  Files that it does not name are left alone."""
+
+    folder: PathLike
+    digests: Mapping[str, str]
+    left: int
+    """How many bytes of records may still be read."""
+
+    def require_all(self) -> None:
+        """Raise InputError where one is missing, too large, has changed or lies elsewhere."""
+        left = MAX_BYTES
+        for name, digest in self.digests.items():
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name:
+                raise InputError(f"{shown(self.folder)}: {quoted(name)} does not stay in the folder")
+            found, size = digested(os.path.join(self.folder, name), min(left, _most(name)))
+            left -= size
+            self._require(name, found == digest)
+
+    def read(self, name: str, most: int = MAX_FILE) -> bytes:
+        """What one holds.  Raises InputError where it is not in the manifest, is too large, or has changed meanwhile."""
+        if name not in self.digests:
+            raise InputError(f"{name} is not in the manifest")
+        data = read_bytes_limited(os.path.join(self.folder, name), most)
+        self._require(name, hashlib.sha256(data).hexdigest() == self.digests[name])
+        return data
+
+    def text(self, name: str) -> str:
+        """The same of a query, a witness or a table.  Raises InputError where it is not ASCII, too."""
+        try:
+            return self.read(name, MAX_TEXT).decode("ascii")
+        except UnicodeDecodeError:
+            raise InputError(f"{name} is not ASCII text") from None
+
+    def record(self, name: str) -> bytes:
+        """The same of a meta.json.  Raises InputError where all of them together are too large, too."""
+        data = self.read(name, layout.MAX_RECORD)
+        self.left -= len(data)
+        if self.left < 0:
+            raise InputError(f"the records of all instances together are larger than {MAX_RECORDS} bytes")
+        return data
+
+    def _require(self, name: str, same: bool) -> None:
+        if not same:
+            raise InputError(
+                f"{shown(self.folder)}: {shown(name)} is not the file that the manifest names: its SHA-256 differs"
+            )
 
 
-def _instance(contents: dict[str, bytes], category: str, name: str) -> Instance:
+def _most(name: str) -> int:
+    return layout.MAX_RECORD if PurePosixPath(name).name == layout.RECORD else MAX_FILE
+
+
+def _instance(files: _Files, category: str, name: str) -> Instance:
     place = (category, name)
-    model = _file(contents, layout.onnx(*place, "1.0"))
-    if _file(contents, layout.onnx(*place, "2.0")) != model:
+    model = files.read(layout.onnx(*place, "1.0"))
+    if files.read(layout.onnx(*place, "2.0")) != model:
         raise InputError("the models of 1.0 and 2.0 differ")
-    instance = instance_from_json(_data(_file(contents, layout.meta(*place))), network_of(model))
+    instance = instance_from_json(_data(files.record(layout.meta(*place))), network_of(model))
     if (instance.category, instance.name) != place:
         raise InputError("its record is of another instance")
     queries = {layout.vnnlib(*place, version): "real" if version == "1.0" else "float32" for version in layout.VERSIONS}
     for path, element in {**queries, layout.vnnlib_real(*place): "real"}.items():
-        _require_query(instance, _text(_file(contents, path), path), element, path)
+        _require_query(instance, files.text(path), element, path)
     for version in layout.VERSIONS if instance.witness else ():
         path = layout.counterexample(*place, version)
-        if assignment(_text(_file(contents, path), path))[0] != instance.witness:
+        if assignment(files.text(path))[0] != instance.witness:
             raise InputError(f"{path}: is not the witness that meta.json says")
     return instance
-
-
-def _file(contents: dict[str, bytes], path: str) -> bytes:
-    if path not in contents:
-        raise InputError(f"{path} is not in the manifest")
-    return contents[path]
-
-
-def _text(data: bytes, path: str) -> str:
-    try:
-        return data.decode("ascii")
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not ASCII text") from None
 
 
 def _data(content: bytes) -> object:
@@ -167,12 +204,12 @@ def _meaning(unsafe: Property) -> set[frozenset[tuple[object, ...]]]:
     }
 
 
-def _require_tables(folder: PathLike, corpus: Corpus, contents: dict[str, bytes]) -> None:
+def _require_tables(folder: PathLike, corpus: Corpus, files: _Files) -> None:
     for category in corpus.categories:
         rows = rows_of(corpus, category)
         for version in layout.VERSIONS:
             path = layout.table(category, version)
-            if list(csv.reader(io.StringIO(_text(_file(contents, path), path)))) != rows:
+            if list(csv.reader(io.StringIO(files.text(path)))) != rows:
                 raise InputError(f"{shown(folder)}: {path} does not list the instances of the manifest in their order")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fpsynth.aliases import Json
 from fpsynth.corpus.instances.data import BASES, SAT, UNSAT, Attacked, Density, Instance, Label
-from fpsynth.corpus.instances.layout import META_SCHEMA, META_VERSION
+from fpsynth.corpus.instances.layout import ALL, META_SCHEMA, META_VERSION
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Network
@@ -20,6 +20,12 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")
 """Of instances and categories."""
 MAX_NUMBERS = 1 << 20
 """Of inputs, and of labels, terms and whatever else is a list."""
+
+
+def require_category(name: str) -> None:
+    """Raise InputError for the word that stands for all categories."""
+    if name == ALL:
+        raise InputError(f"no category may be called {ALL}, as the total of a scoreboard is called that")
 
 
 def instance_to_json(instance: Instance) -> Json:
@@ -85,7 +91,7 @@ def instance_from_json(data: object, network: Network) -> Instance:
     unsafe.require(_outputs(network))
     instance = Instance(
         name=fields.name("name"),
-        category=fields.name("category"),
+        category=fields.category("category"),
         family=fields.name("family"),
         about=fields.text("about"),
         seed=fields.text("seed"),
@@ -256,6 +262,12 @@ class Fields:
         value = self.text(name)
         if not NAME.fullmatch(value):
             raise InputError(f"{self.where}: {name} must be small letters, digits and underscores, not {quoted(value)}")
+        return value
+
+    def category(self, name: str) -> str:
+        """The name of a category."""
+        value = self.name(name)
+        require_category(value)
         return value
 
     def whole(self, name: str) -> int:

@@ -15,7 +15,7 @@ from fpsynth.corpus.exporting.scripts import reproduce
 from fpsynth.corpus.exporting.why import why
 from fpsynth.corpus.instances import layout
 from fpsynth.corpus.instances.data import RUNTIME, Corpus, Instance, Label
-from fpsynth.corpus.instances.records import instance_to_json
+from fpsynth.corpus.instances.records import instance_to_json, require_category
 from fpsynth.corpus.labels.environments import computed_from
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
@@ -56,7 +56,7 @@ of additions that was revealed on the machine where the corpus was made.
 
 
 def files_of(instance: Instance) -> dict[str, bytes]:
-    """Path to contents of all files that are this instance's alone.  Raises InputError for a network that cannot be written."""
+    """Path to contents of all files that are this instance's alone.  Raises InputError for what cannot be written."""
     model = model_of(instance)
     place = (instance.category, instance.name)
     files = {layout.onnx(*place, version): model for version in layout.VERSIONS}
@@ -65,7 +65,9 @@ def files_of(instance: Instance) -> dict[str, bytes]:
     files[layout.vnnlib_real(*place)] = query(instance, ELEMENTS["real"])
     if instance.witness:
         files |= {layout.counterexample(*place, version): text for version, text in _counterexamples(instance).items()}
-    files[layout.meta(*place)] = _json(instance_to_json(instance))
+    files[layout.meta(*place)] = record = _json(instance_to_json(instance))
+    if len(record) > layout.MAX_RECORD:
+        raise InputError(f"{instance.name}: what is known of it takes more than {layout.MAX_RECORD} bytes")
     return files | told_in(instance)
 
 
@@ -121,14 +123,16 @@ def _json(data: object) -> bytes:
 
 
 def tree_of(corpus: Corpus, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """All files of a corpus, from those of its instances."""
+    """All files of a corpus, from those of its instances.  Raises InputError where they are too many."""
     tree = dict(files)
     for category in corpus.categories:
         for version in layout.VERSIONS:
             rows = (",".join(row) + "\n" for row in rows_of(corpus, category))
             tree[layout.table(category, version)] = "".join(rows).encode("ascii")
     tree[layout.README] = _readme(corpus)
-    tree[layout.MANIFEST] = _json(_manifest(corpus, tree))
+    tree[layout.MANIFEST] = manifest = _json(_manifest(corpus, tree))
+    if len(manifest) > layout.MAX_MANIFEST:
+        raise InputError(f"a corpus of so many instances needs a manifest of more than {layout.MAX_MANIFEST} bytes")
     return tree
 
 
@@ -159,10 +163,13 @@ def _manifest(corpus: Corpus, tree: Mapping[str, bytes]) -> dict[str, object]:
 def write_corpus(corpus: Corpus, folder: PathLike) -> None:
     """Write a corpus into a new or empty folder.
 
-    Raises InputError where it is not free or cannot be written, for a corpus without instances, and for two of one name.
+    Raises InputError where it is not free or cannot be written, for a corpus without instances or with too many, for two of one
+    name, and for a category that is called as all of them are.
     """
-    if not corpus.instances:
-        raise InputError("a corpus needs at least one instance")
+    if not 1 <= len(corpus.instances) <= layout.MAX_INSTANCES:
+        raise InputError(f"a corpus has 1 to {layout.MAX_INSTANCES} instances, not {len(corpus.instances)}")
+    for category in corpus.categories:
+        require_category(category)
     if len({one.name for one in corpus.instances}) != len(corpus.instances):
         raise InputError("two instances of a corpus have the same name")
     files: dict[str, bytes] = {}

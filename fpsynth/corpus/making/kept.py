@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +18,22 @@ from fpsynth.corpus.instances.records import instance_from_json
 from fpsynth.corpus.making.wanted import Job, WantedCorpus
 from fpsynth.errors import InputError
 from fpsynth.files import read_bytes_limited, shown, write_atomically
+from fpsynth.scratch import locked
+from fpsynth.wording import printable
 
 MAX_BYTES = 1 << 28
-_HEADER = "wanted.json"
+HEADER = "wanted.json"
+"""What is wanted, in that folder."""
+_WORDS = {
+    "seed": "seed",
+    "categories": "categories",
+    "environments": "environments",
+    "max_weight": "largest weight",
+    "fpsynth": "made by fpsynth",
+}
+"""What ``WantedCorpus.to_json`` has."""
+_SHOWN = 40
+"""Characters of one of these."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,35 @@ def done_from(data: Json) -> Done:
     return Done(made, data["versions"], data["reason"])
 
 
+def place_of(out: PathLike) -> str:
+    """The folder that keeps what was done of the corpus that is to be at ``out``."""
+    whole = os.path.abspath(out)
+    return os.path.join(os.path.dirname(whole), f".{os.path.basename(whole)}.making")
+
+
+def _differences(path: str, header: Json) -> str:
+    """What was wanted otherwise by what is kept there, in words; empty where that is the same."""
+    try:
+        before = json.loads(read_bytes_limited(path, MAX_BYTES))
+        names = [name for name in header if before[name] != header[name]]
+    except (ValueError, KeyError, TypeError):
+        return "nobody knows which"
+    return ", ".join(f"{_WORDS[name]} {_words(before[name])}" for name in names)
+
+
+def _gave_instances(path: str) -> bool:
+    """Whether a file is that of a job, which gave some; half a file may be left of a process that was killed."""
+    try:
+        return bool(json.loads(read_bytes_limited(path, MAX_BYTES))["instances"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _words(value: object) -> str:
+    text = "none" if value is None else printable(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
 @dataclass(frozen=True)
 class KeptInstances:
     """The folder; None: nothing is kept."""
@@ -45,23 +89,50 @@ class KeptInstances:
     folder: str | None
 
     @classmethod
-    def beside(cls, out: PathLike, wanted: WantedCorpus) -> KeptInstances:
-        """The folder of a corpus that is to be at ``out``, begun or gone on with.
+    @contextmanager
+    def beside(cls, out: PathLike, wanted: WantedCorpus) -> Iterator[KeptInstances]:
+        """The folder of a corpus that is to be at ``out``, begun or gone on with; no other process does so meanwhile.
 
-        Raises InputError where it is of another corpus, or cannot be written.
+        Where no job gave an instance, it is removed if what is done within is refused or interrupted.  Raises InputError where
+        another process has it, where it is of another corpus, and where it cannot be written.
         """
-        folder = os.path.join(os.path.dirname(os.path.abspath(out)), f".{os.path.basename(os.path.abspath(out))}.making")
-        kept, header = cls(folder), json.dumps(wanted.to_json())
+        kept = cls(folder := place_of(out))
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write {shown(folder)}: {error.strerror}") from None
-        path = os.path.join(folder, _HEADER)
-        if not os.path.exists(path):
-            write_atomically(path, header)
-        elif read_bytes_limited(path, MAX_BYTES).decode(errors="replace") != header:
-            raise InputError(f"{shown(folder)} is left from another corpus that was to be there: remove it first")
-        return kept
+        with locked(folder) as ours:
+            if not ours:
+                raise InputError(
+                    f"another process makes the corpus that is to be there, in {shown(folder)}:"
+                    " wait for it, or choose another name"
+                )
+            kept._settle(wanted.to_json())
+            try:
+                yield kept
+            except (InputError, KeyboardInterrupt):
+                if not kept._has_instances():  # it would only be in the way of what is wanted next
+                    kept.remove()
+                raise
+
+    def _settle(self, header: Json) -> None:
+        """Write down what is wanted, first of all.  Raises InputError where instances of something else are there."""
+        assert self.folder is not None
+        path = os.path.join(self.folder, HEADER)
+        differs = _differences(path, header)
+        if differs and self._has_instances():
+            raise InputError(
+                f"{shown(self.folder)} is left from another corpus that was to be there ({differs}):"
+                " ask for that one again, which goes on from it, or remove it first"
+            )
+        if differs:
+            for name in os.listdir(self.folder):  # jobs that gave nothing may give something now
+                os.unlink(os.path.join(self.folder, name))
+            write_atomically(path, json.dumps(header))
+
+    def _has_instances(self) -> bool:
+        assert self.folder is not None
+        return any(_gave_instances(os.path.join(self.folder, name)) for name in os.listdir(self.folder))
 
     def kept_of(self, job: Job) -> Done | None:
         """What was kept of a job; what cannot be read is done again."""
@@ -82,14 +153,6 @@ class KeptInstances:
         if path is not None:
             instances = [{**one, "model": base64.b64encode(bytes(one["model"])).decode()} for one in data["instances"]]
             write_atomically(path, json.dumps({**data, "instances": instances}))
-
-    def remove_if_empty(self) -> None:
-        """Leave nothing behind where no job gave an instance: it would only be in the way of what is wanted next."""
-        if self.folder is None:
-            return
-        jobs = (os.path.join(self.folder, name) for name in os.listdir(self.folder) if name != _HEADER)
-        if not any(json.loads(read_bytes_limited(path, MAX_BYTES))["instances"] for path in jobs):
-            self.remove()
 
     def remove(self) -> None:
         """The corpus is whole."""

@@ -10,12 +10,11 @@ from fpsynth.aliases import Json
 from fpsynth.corpus.families.base import InstanceFamily
 from fpsynth.corpus.families.table import CATEGORIES, FAMILIES
 from fpsynth.corpus.instances.data import RUNTIME, Instance
+from fpsynth.corpus.instances.layout import MAX_INSTANCES
 from fpsynth.corpus.semantics import ENVIRONMENTS
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.version import __version__
-
-MAX_COUNT = 100_000
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class WantedCorpus:
         object.__setattr__(self, "environments", names)
         if RUNTIME not in names:
             raise InputError(f"instances are judged in {RUNTIME}: name it among the environments")
-        if not 1 <= self.count <= MAX_COUNT:
-            raise InputError(f"the number of instances must be from 1 to {MAX_COUNT}, not {self.count}")
+        if not 1 <= self.count <= MAX_INSTANCES:
+            raise InputError(f"the number of instances must be from 1 to {MAX_INSTANCES}, not {self.count}")
         for name in self.categories:
             if name not in CATEGORIES:
                 raise unknown_name("category", name, CATEGORIES)

@@ -9,8 +9,8 @@ from fpsynth.corpus.instances.storing import write_corpus
 from fpsynth.corpus.making.kept import KeptInstances
 from fpsynth.corpus.making.run import Told, make, silent
 from fpsynth.corpus.making.wanted import WantedCorpus
-from fpsynth.errors import InputError
 from fpsynth.files import require_free
+from fpsynth.scratch import remove_abandoned
 
 
 def made_in(out: PathLike, wanted: WantedCorpus, told: Told = silent) -> Corpus:
@@ -19,13 +19,10 @@ def made_in(out: PathLike, wanted: WantedCorpus, told: Told = silent) -> Corpus:
     Raises InputError where that is not free or cannot be written, and as ``make`` does.
     """
     require_free(out)
-    kept = KeptInstances.beside(out, wanted)
-    try:
+    remove_abandoned()
+    with KeptInstances.beside(out, wanted) as kept:
         made = make(wanted, told, kept)
-    except InputError:
-        kept.remove_if_empty()
-        raise
-    write_corpus(made, out)
+        write_corpus(made, out)
+        kept.remove()  # whoever is interrupted from here on has a whole corpus
     require_readable(made, out)
-    kept.remove()
     return made

@@ -25,6 +25,7 @@ from fpsynth.scoring.shrinking.search import Pass, shrunk
 from fpsynth.scoring.shrinking.size import Candidate, candidate_of, size_json, size_of
 from fpsynth.scoring.software import SEQUENTIAL, labelled_for, without_program
 from fpsynth.scoring.table import JobTable
+from fpsynth.scratch import remove_abandoned
 from fpsynth.version import __version__
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
@@ -217,7 +218,7 @@ def shrink_instance(request: ShrinkRequest, verifier: AskedVerifier) -> ShrunkIn
     Raises InputError where it is not wrong, or the folder is of something else.
     """
     instance = labelled_for(verifier.semantics, instance_at(request.instance))
-    _folder(request.out)
+    prepare(request.out)
     start = candidate_of(instance)
     settings: Json = {
         "instance": start.digest,
@@ -241,7 +242,9 @@ def shrink_instance(request: ShrinkRequest, verifier: AskedVerifier) -> ShrunkIn
         return _checked(problem, instance, result.best, result.considered, result.complete, request)
 
 
-def _folder(out: PathLike) -> None:
+def prepare(out: PathLike) -> None:
+    """Make the folder of a shrinking, and take away what a process that was killed has left among temporary files."""
+    remove_abandoned()
     try:
         os.makedirs(out, exist_ok=True)
     except OSError as error:

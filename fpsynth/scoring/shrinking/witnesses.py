@@ -14,7 +14,7 @@ from fpsynth.networks.network import Network
 from fpsynth.rounding import from_float, representable
 from fpsynth.scoring.job import BenchRun
 from fpsynth.scoring.judging import RIGHT, UNKNOWN
-from fpsynth.scoring.shrinking.instances import ASKED, ShrinkRequest, _folder
+from fpsynth.scoring.shrinking.instances import ASKED, ShrinkRequest, prepare
 from fpsynth.scoring.shrinking.numbers import BITS, changed, rounded, shorter
 from fpsynth.scoring.shrinking.search import Pass, Search, in_chunks, shrunk
 from fpsynth.scoring.shrinking.size import costs, shape_of, size_json
@@ -227,7 +227,7 @@ def shrink_witness(request: ShrinkRequest, path: PathLike) -> ShrunkWitness:
         raise InputError("this witness rests on what was measured of a library, which other numbers would change")
     if not check(witness).confirmed:
         raise InputError("this witness is not confirmed (fpsynth check says why): there is nothing to shrink")
-    _folder(request.out)
+    prepare(request.out)
     start = WitnessNumbers(witness.network, witness.points)
     if rebuilt(witness, start) is None:
         raise InputError("this witness holds something that does not follow from its numbers: it cannot be shrunk")

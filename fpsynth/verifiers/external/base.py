@@ -6,7 +6,6 @@ To add a tool, subclass ``Tool``: what it is called with, and what its output sa
 from __future__ import annotations
 
 import math
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from fpsynth.aliases import PathLike, Progress
 from fpsynth.errors import InputError, WorkerLostError
 from fpsynth.files import opened
+from fpsynth.scratch import scratch
 from fpsynth.verifiers.claims import VERDICTS
 from fpsynth.verifiers.external.writing import PLAIN, Dialect
 from fpsynth.verifiers.properties import ExactBox, Property
@@ -148,8 +148,8 @@ def run(
     if not timeout > 0:
         raise InputError(f"a verifier needs a time limit above 0 s, not {timeout:g}")
     question = ToolQuestion(Path(onnx).absolute(), Path(vnnlib).absolute(), timeout)
-    with tempfile.TemporaryDirectory(prefix="fpsynth-verifier-") as folder:
-        version, command = tool.version(), tool.command(question, Path(folder))
+    with scratch() as folder:
+        version, command = tool.version(), tool.command(question, folder)
         try:
             ended = run_command(
                 command.argv,
@@ -161,7 +161,7 @@ def run(
             )
         except WorkerLostError as lost:
             return ToolAnswer("unknown", str(lost), cause=FAILED, tool=tool.name, version=version)
-        return answered(tool.name, version, _said(tool, ended, question, Path(folder)), ended)
+        return answered(tool.name, version, _said(tool, ended, question, folder), ended)
 
 
 def answered(tool: str, version: str, said: Said, ended: Ended) -> ToolAnswer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import IO, NoReturn
 
 from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
+from fpsynth.scratch import scratch
 from fpsynth.verifiers.external.base import FAILED, GRACE, MEMORY, Said, ToolAnswer, ToolQuestion, answered, crashed, stopped
 from fpsynth.verifiers.external.driven import answer_in
 from fpsynth.verifiers.external.outputs import meaning
@@ -60,8 +60,8 @@ def ask_function(
         raise InputError("this system cannot fork: give a command instead of a function")
     name = getattr(function, "__name__", "function")
     question = ToolQuestion(Path(onnx).absolute(), Path(vnnlib).absolute(), timeout)
-    with tempfile.TemporaryDirectory(prefix="fpsynth-verifier-") as folder:
-        place = Path(folder) / "answer.json"
+    with scratch() as folder:
+        place = folder / "answer.json"
         ended = _kept(lambda: _call(function, question, place), timeout + GRACE, memory)
         return answered(name, "", _said(ended, place, timeout), ended)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 from fpsynth.aliases import PathLike, Progress
 from fpsynth.errors import InputError, unknown_name
@@ -16,6 +14,7 @@ from fpsynth.formats import FLOAT32, FLOAT64, Format
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx import OPSET, onnx_bytes
 from fpsynth.networks.reading import narrowest
+from fpsynth.scratch import scratch
 from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.external.base import MEMORY, Tool, ToolAnswer, run
 from fpsynth.verifiers.external.checkouts import CHECKOUTS, from_checkout
@@ -86,8 +85,8 @@ def verify(
     if not cases:
         raise InputError("there is nothing to verify: no case is given")
     end, answers, judgements = time.monotonic() + timeout, list[ToolAnswer](), list[Worth]()
-    with tempfile.TemporaryDirectory(prefix="fpsynth-question-") as folder:
-        model, query = Path(folder) / "network.onnx", Path(folder) / "property.vnnlib"
+    with scratch() as folder:
+        model, query = folder / "network.onnx", folder / "property.vnnlib"
         model.write_bytes(onnx_bytes(network, dtype or own_format(network), form="gemm", batch=1, opset=OPSET))
         for case in cases:
             left, box, unsafe = end - time.monotonic(), exact(case), property_of(network, case)
