@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from fpsynth.aliases import Json
 from fpsynth.errors import InputError
@@ -13,10 +14,15 @@ from fpsynth.libraries.kernels import Kernel
 from fpsynth.revealing.cache import Cache
 from fpsynth.revealing.file import kernel_to_json, reveals_from_json, reveals_to_json
 from fpsynth.revealing.kernel import reveal_kernel
-from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.result import Read, Reveal
 
-KernelReveals = Callable[[Kernel, int, int], Reveal]
-"""What reveals a kernel, given the number of vectors and the seed."""
+
+class KernelReveals(Protocol):
+    """What reveals a kernel, given the number of vectors and the seed."""
+
+    def __call__(self, kernel: Kernel, vectors: int, seed: int, /) -> Reveal:
+        """The reveal of all positions."""
+        ...
 
 
 @dataclass
@@ -27,32 +33,40 @@ class CachedKernels:
     facts: Mapping[str, str] = field(default_factory=dict)
     """What the library and the machine say of themselves: each reveal tells it."""
     cache: Cache | None = None
-    _asked_now: dict[tuple[Kernel, int, int], Reveal] = field(default_factory=dict)
+    _asked_now: dict[tuple[Kernel, int, int, Read], Reveal] = field(default_factory=dict)
     """Layers of a network may be of one shape."""
 
-    def __call__(self, kernel: Kernel, vectors: int, seed: int) -> Reveal:
-        """The reveal of a kernel: as it was kept, else a new one, to be kept.  Raises CannotRun as ``reveal_kernel`` does."""
-        key = placeless(kernel), vectors, seed
-        if key not in self._asked_now:
-            self._asked_now[key] = self._kept(*key) or self._new(*key)
-        return replace(self._asked_now[key], kernel=kernel)
+    def __call__(self, kernel: Kernel, vectors: int, seed: int, read: Read = ()) -> Reveal:
+        """The reveal of a kernel: as it was kept, else a new one, to be kept.  Raises CannotRun as ``reveal_kernel`` does.
 
-    def _new(self, kernel: Kernel, vectors: int, seed: int) -> Reveal:
-        found = reveal_kernel(self.library, kernel, vectors, seed)
+        For positions that are ``read`` one of all positions will do, too.
+        """
+        whole, *parts = ((placeless(kernel), vectors, seed, those) for those in dict.fromkeys(((), read)))
+        for key in (whole, *parts):
+            known = self._asked_now.get(key) or self._kept(*key)
+            if known is not None:
+                break
+        else:
+            known = self._new(*key)
+        self._asked_now[key] = known
+        return replace(known, kernel=kernel)
+
+    def _new(self, kernel: Kernel, vectors: int, seed: int, read: Read) -> Reveal:
+        found = reveal_kernel(self.library, kernel, vectors, seed, read)
         told = replace(found, facts={**self.facts, **self._launched(kernel)}, revealed=now())
-        self.keep(told, vectors, seed)
+        self.keep(told, vectors, seed, read)
         return told
 
-    def keep(self, found: Reveal, vectors: int, seed: int) -> None:
+    def keep(self, found: Reveal, vectors: int, seed: int, read: Read = ()) -> None:
         """Keep a reveal, unless the results of its kernel change between repeats: then another run is another answer."""
-        self._asked_now.pop((placeless(found.kernel), vectors, seed), None)
+        self._asked_now.pop((placeless(found.kernel), vectors, seed, read), None)
         if self.cache is not None and found.repeats == "same":
             placed = replace(found, kernel=placeless(found.kernel))
-            self.cache.put(_asked(placed.kernel, vectors, seed), reveals_to_json([placed]))
+            self.cache.put(_asked(placed.kernel, vectors, seed, () if found.whole else read), reveals_to_json([placed]))
 
-    def _kept(self, kernel: Kernel, vectors: int, seed: int) -> Reveal | None:
+    def _kept(self, kernel: Kernel, vectors: int, seed: int, read: Read = ()) -> Reveal | None:
         """What the cache has, read as strictly as a file of somebody else's."""
-        answer = None if self.cache is None else self.cache.get(_asked(kernel, vectors, seed))
+        answer = None if self.cache is None else self.cache.get(_asked(kernel, vectors, seed, read))
         try:
             (found,) = () if answer is None else reveals_from_json(answer)
         except (InputError, ValueError):
@@ -80,5 +94,6 @@ def placeless(kernel: Kernel) -> Kernel:
     return replace(kernel, environment=replace(where, row=0, output=None, outputs=kernel.outputs, whole=False))
 
 
-def _asked(kernel: Kernel, vectors: int, seed: int) -> Json:
-    return {"kernel": kernel_to_json(kernel), "vectors": vectors, "seed": seed}
+def _asked(kernel: Kernel, vectors: int, seed: int, read: Read = ()) -> Json:
+    of_some = {"read": [list(position) for position in read]} if read else {}
+    return {"kernel": kernel_to_json(kernel), "vectors": vectors, "seed": seed, **of_some}
