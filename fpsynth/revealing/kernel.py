@@ -156,9 +156,13 @@ def _groups(work: _Work) -> list[list[Position]]:
 
 def _parted(groups: list[list[Position]], read: Read) -> tuple[list[list[Position]], list[Position]]:
     """The groups of positions that are read, and the positions of all others; where none is named, all are read."""
-    wanted = set(read)
-    own = [group for group in groups if not wanted or not wanted.isdisjoint(group)]
-    return own, [position for group in groups if group not in own for position in group]
+    wanted, own, others = set(read), list[list[Position]](), list[Position]()
+    for group in groups:
+        if not wanted or not wanted.isdisjoint(group):
+            own.append(group)
+        else:
+            others += group
+    return own, others
 
 
 @dataclass

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from fpsynth.aliases import Json
 from fpsynth.errors import InputError
@@ -16,13 +15,8 @@ from fpsynth.revealing.file import kernel_to_json, reveals_from_json, reveals_to
 from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.result import Read, Reveal
 
-
-class KernelReveals(Protocol):
-    """What reveals a kernel, given the number of vectors and the seed."""
-
-    def __call__(self, kernel: Kernel, vectors: int, seed: int, /) -> Reveal:
-        """The reveal of all positions."""
-        ...
+KernelReveals = Callable[[Kernel, int, int], Reveal]
+"""What reveals a kernel, all positions of it, given the number of vectors and the seed."""
 
 
 @dataclass

@@ -322,10 +322,8 @@ def run_interval(request: IntervalRequest) -> Result:
     """Answer whether interval arithmetic on one side misses the value on the other.  Raises InputError."""
     clock, wanted = Clock(request.timeout), request.wanted
     try:
-        with (
-            within(request.timeout),
-            _sides(request, partial(_interval_checked, request), lambda shape: (shape.output,)) as made,
-        ):
+        check = partial(_interval_checked, request)
+        with within(request.timeout), _sides(request, check, lambda shape: (shape.output,)) as made:
             sides, views, request = made
             reveals = tuple(sides.reveals.values())
     except OutOfTimeError:

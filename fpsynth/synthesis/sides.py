@@ -226,6 +226,7 @@ class Sides:
 
 
 def _placeless(environment: Environment) -> Environment:
+    """The environment without what only says which of its results somebody looks at."""
     return replace(environment, row=0, output=None)
 
 
