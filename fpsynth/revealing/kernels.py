@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -35,14 +36,11 @@ class CachedKernels:
 
         For positions that are ``read`` one of all positions will do, too.
         """
-        whole, *parts = ((placeless(kernel), vectors, seed, those) for those in dict.fromkeys(((), read)))
-        for key in (whole, *parts):
-            known = self._asked_now.get(key) or self._kept(*key)
-            if known is not None:
-                break
-        else:
-            known = self._new(*key)
-        self._asked_now[key] = known
+        asked = placeless(kernel), vectors, seed
+        keys = [(*asked, those) for those in dict.fromkeys(((), read))]
+        known = next((self._asked_now[key] for key in keys if key in self._asked_now), None)
+        known = known or next(filter(None, itertools.starmap(self._kept, keys)), None) or self._new(*asked, read)
+        self._asked_now[*asked, _looked_at(known, read)] = known
         return replace(known, kernel=kernel)
 
     def _new(self, kernel: Kernel, vectors: int, seed: int, read: Read) -> Reveal:
@@ -53,10 +51,11 @@ class CachedKernels:
 
     def keep(self, found: Reveal, vectors: int, seed: int, read: Read = ()) -> None:
         """Keep a reveal, unless the results of its kernel change between repeats: then another run is another answer."""
+        read = _looked_at(found, read)
         self._asked_now.pop((placeless(found.kernel), vectors, seed, read), None)
         if self.cache is not None and found.repeats == "same":
             placed = replace(found, kernel=placeless(found.kernel))
-            self.cache.put(_asked(placed.kernel, vectors, seed, () if found.whole else read), reveals_to_json([placed]))
+            self.cache.put(_asked(placed.kernel, vectors, seed, read), reveals_to_json([placed]))
 
     def _kept(self, kernel: Kernel, vectors: int, seed: int, read: Read = ()) -> Reveal | None:
         """What the cache has, read as strictly as a file of somebody else's."""
@@ -86,6 +85,11 @@ def placeless(kernel: Kernel) -> Kernel:
     """The kernel without what only says which of its results somebody looks at, or that a whole network is run."""
     where = kernel.environment
     return replace(kernel, environment=replace(where, row=0, output=None, outputs=kernel.outputs, whole=False))
+
+
+def _looked_at(found: Reveal, read: Read) -> Read:
+    """The positions that a reveal answers for: all, empty, where it has looked at all, whatever was read."""
+    return () if found.whole else read
 
 
 def _asked(kernel: Kernel, vectors: int, seed: int, read: Read = ()) -> Json:
