@@ -19,7 +19,7 @@ from fpsynth.revealing.checking import Answers, answers, check, joined, rarity
 from fpsynth.revealing.hypotheses import Best, completed, guessed
 from fpsynth.revealing.masks import tree_of
 from fpsynth.revealing.properties import named, placed_bias
-from fpsynth.revealing.result import Check, PositionClass, Reveal
+from fpsynth.revealing.result import Check, PositionClass, Read, Reveal
 from fpsynth.revealing.trees import Inconsistent
 from fpsynth.revealing.vectors import KINDS, Call, hostile_calls
 from fpsynth.sums.arithmetic import Arithmetic
@@ -58,8 +58,12 @@ class _Work:
     tree_calls: int = 0
 
 
-def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> Reveal:
-    """Reveal ``kernel`` with a loaded library.  Raises CannotRun where it cannot be run."""
+def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int, read: Read = ()) -> Reveal:
+    """Reveal ``kernel`` with a loaded library.  Raises CannotRun where it cannot be run.
+
+    ``read``: the positions whose arithmetics are wanted; empty: all.  Others that give other results than these are listed as
+    what was not looked at (see ``PositionClass``): a class of one position takes as many calls as there are vectors.
+    """
     started = time.monotonic()
     work = _Work(KernelBench(library.operation(kernel), kernel, library.rows_per_weights), vectors, seed)
     repeats = _repeats(work)
@@ -67,6 +71,7 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> 
         groups = _groups(work)
     else:
         groups, work.vectors = [_positions(work)], min(vectors, _VECTORS_OF_NONE)
+    groups, unread = _parted(groups, read)
     probed = groups[:MAX_CLASSES]
     if len(groups) > MAX_CLASSES:
         work.notes.append(
@@ -80,10 +85,17 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int) -> 
             "the same operands give different results, as when parts of a sum are added in the order in which they are ready"
             " (atomic additions): the kernel has no one arithmetic"
         )
+    classes.sort(key=lambda cls: (-len(cls.positions), cls.positions))
+    if unread:
+        classes.append(PositionClass(classes[0].arithmetic, tuple(sorted(unread)), Check(0, 0)))
+        work.notes.append(
+            f"{len(unread)} positions that are not read give other results than those that are: their arithmetic was not"
+            " looked at, and that of the first class stands in its place"
+        )
     alignment = _alignment(work, library, kernel)
     return Reveal(
         kernel=kernel,
-        classes=tuple(sorted(classes, key=lambda cls: (-len(cls.positions), cls.positions))),
+        classes=tuple(classes),
         version=library.version() or "",
         repeats=repeats,
         alignment=alignment,
@@ -140,6 +152,17 @@ def _groups(work: _Work) -> list[list[Position]]:
     for row, output in every:
         found.setdefault(stacked[row, output].tobytes(), []).append((row, output))
     return sorted(found.values(), key=len, reverse=True)
+
+
+def _parted(groups: list[list[Position]], read: Read) -> tuple[list[list[Position]], list[Position]]:
+    """The groups of positions that are read, and the positions of all others; where none is named, all are read."""
+    wanted, own, others = set(read), list[list[Position]](), list[Position]()
+    for group in groups:
+        if not wanted or not wanted.isdisjoint(group):
+            own.append(group)
+        else:
+            others += group
+    return own, others
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,10 +14,10 @@ from fpsynth.libraries.kernels import Kernel
 from fpsynth.revealing.cache import Cache
 from fpsynth.revealing.file import kernel_to_json, reveals_from_json, reveals_to_json
 from fpsynth.revealing.kernel import reveal_kernel
-from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.result import Read, Reveal
 
 KernelReveals = Callable[[Kernel, int, int], Reveal]
-"""What reveals a kernel, given the number of vectors and the seed."""
+"""What reveals a kernel, all positions of it, given the number of vectors and the seed."""
 
 
 @dataclass
@@ -27,32 +28,38 @@ class CachedKernels:
     facts: Mapping[str, str] = field(default_factory=dict)
     """What the library and the machine say of themselves: each reveal tells it."""
     cache: Cache | None = None
-    _asked_now: dict[tuple[Kernel, int, int], Reveal] = field(default_factory=dict)
+    _asked_now: dict[tuple[Kernel, int, int, Read], Reveal] = field(default_factory=dict)
     """Layers of a network may be of one shape."""
 
-    def __call__(self, kernel: Kernel, vectors: int, seed: int) -> Reveal:
-        """The reveal of a kernel: as it was kept, else a new one, to be kept.  Raises CannotRun as ``reveal_kernel`` does."""
-        key = placeless(kernel), vectors, seed
-        if key not in self._asked_now:
-            self._asked_now[key] = self._kept(*key) or self._new(*key)
-        return replace(self._asked_now[key], kernel=kernel)
+    def __call__(self, kernel: Kernel, vectors: int, seed: int, read: Read = ()) -> Reveal:
+        """The reveal of a kernel: as it was kept, else a new one, to be kept.  Raises CannotRun as ``reveal_kernel`` does.
 
-    def _new(self, kernel: Kernel, vectors: int, seed: int) -> Reveal:
-        found = reveal_kernel(self.library, kernel, vectors, seed)
+        For positions that are ``read`` one of all positions will do, too.
+        """
+        asked = placeless(kernel), vectors, seed
+        keys = [(*asked, those) for those in dict.fromkeys(((), read))]
+        known = next((self._asked_now[key] for key in keys if key in self._asked_now), None)
+        known = known or next(filter(None, itertools.starmap(self._kept, keys)), None) or self._new(*asked, read)
+        self._asked_now[*asked, _looked_at(known, read)] = known
+        return replace(known, kernel=kernel)
+
+    def _new(self, kernel: Kernel, vectors: int, seed: int, read: Read) -> Reveal:
+        found = reveal_kernel(self.library, kernel, vectors, seed, read)
         told = replace(found, facts={**self.facts, **self._launched(kernel)}, revealed=now())
-        self.keep(told, vectors, seed)
+        self.keep(told, vectors, seed, read)
         return told
 
-    def keep(self, found: Reveal, vectors: int, seed: int) -> None:
+    def keep(self, found: Reveal, vectors: int, seed: int, read: Read = ()) -> None:
         """Keep a reveal, unless the results of its kernel change between repeats: then another run is another answer."""
-        self._asked_now.pop((placeless(found.kernel), vectors, seed), None)
+        read = _looked_at(found, read)
+        self._asked_now.pop((placeless(found.kernel), vectors, seed, read), None)
         if self.cache is not None and found.repeats == "same":
             placed = replace(found, kernel=placeless(found.kernel))
-            self.cache.put(_asked(placed.kernel, vectors, seed), reveals_to_json([placed]))
+            self.cache.put(_asked(placed.kernel, vectors, seed, read), reveals_to_json([placed]))
 
-    def _kept(self, kernel: Kernel, vectors: int, seed: int) -> Reveal | None:
+    def _kept(self, kernel: Kernel, vectors: int, seed: int, read: Read = ()) -> Reveal | None:
         """What the cache has, read as strictly as a file of somebody else's."""
-        answer = None if self.cache is None else self.cache.get(_asked(kernel, vectors, seed))
+        answer = None if self.cache is None else self.cache.get(_asked(kernel, vectors, seed, read))
         try:
             (found,) = () if answer is None else reveals_from_json(answer)
         except (InputError, ValueError):
@@ -80,5 +87,11 @@ def placeless(kernel: Kernel) -> Kernel:
     return replace(kernel, environment=replace(where, row=0, output=None, outputs=kernel.outputs, whole=False))
 
 
-def _asked(kernel: Kernel, vectors: int, seed: int) -> Json:
-    return {"kernel": kernel_to_json(kernel), "vectors": vectors, "seed": seed}
+def _looked_at(found: Reveal, read: Read) -> Read:
+    """The positions that a reveal answers for: all, empty, where it has looked at all, whatever was read."""
+    return () if found.whole else read
+
+
+def _asked(kernel: Kernel, vectors: int, seed: int, read: Read = ()) -> Json:
+    of_some = {"read": [list(position) for position in read]} if read else {}
+    return {"kernel": kernel_to_json(kernel), "vectors": vectors, "seed": seed, **of_some}

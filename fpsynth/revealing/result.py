@@ -19,6 +19,9 @@ from fpsynth.sums.facts import exact_operands
 from fpsynth.sums.program import Program, StepKind
 from fpsynth.wording import counted
 
+Read = tuple[tuple[int, int], ...]
+"""Positions, rows and outputs, whose arithmetics are wanted; empty: all."""
+
 
 @dataclass(frozen=True)
 class Unexplained:
@@ -51,9 +54,10 @@ class Check:
 
 @dataclass(frozen=True)
 class PositionClass:
-    """Positions of the output that share one arithmetic."""
+    """Positions of the output that share one arithmetic; or those that were not looked at, checked on no vector at all."""
 
     arithmetic: Arithmetic
+    """Of those that were not looked at, what stands in its place."""
     positions: tuple[tuple[int, int], ...]
     """Pairs (row, output)."""
     check: Check
@@ -130,7 +134,7 @@ class Reveal:
 
     kernel: Kernel
     classes: tuple[PositionClass, ...]
-    """They cover every (row, output), the largest class first."""
+    """They cover every (row, output): the largest class first, and last what was not looked at."""
     version: str
     """Of the library."""
     facts: dict[str, str] = field(default_factory=dict)
@@ -158,6 +162,11 @@ class Reveal:
     def explained(self) -> bool:
         """Whether every class explains every vector it was checked on, and the results do not change between repeats."""
         return self.repeats in ("", "same") and all(cls.check.perfect for cls in self.classes)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all positions were looked at."""
+        return all(cls.check.total for cls in self.classes)
 
     def at(self, row: int, output: int) -> PositionClass:
         """The class of a position.  Raises InputError for a position outside the kernel's output."""

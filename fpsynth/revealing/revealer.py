@@ -16,7 +16,7 @@ from fpsynth.libraries.restrictions import restriction
 from fpsynth.libraries.worker import load_request
 from fpsynth.packages import how_to_install
 from fpsynth.revealing.file import kernel_to_json, reveal_from_json, reveal_to_json
-from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.result import Read, Reveal
 from fpsynth.workers.kept import ended, spoilt, started
 from fpsynth.workers.messages import Message
 from fpsynth.workers.pool import Pool
@@ -45,27 +45,30 @@ class Revealer:
         self._workers: Pool[Process] = Pool(
             lambda process: started(WORKER, holds=process, variables=dict(process.settings)), end=ended
         )
-        self._found: dict[tuple[Kernel, int, int], Reveal] = {}
+        self._found: dict[tuple[Kernel, int, int, Read], Reveal] = {}
 
-    def reveal(self, kernel: Kernel, *, vectors: int = 10_000, seed: int = 0, threads: bool = False) -> Reveal:
+    def reveal(self, kernel: Kernel, *, vectors: int = 10_000, seed: int = 0, threads: bool = False, read: Read = ()) -> Reveal:
         """Return the arithmetic of a kernel, checked on ``vectors`` hostile random vectors; each kernel is revealed once.
 
         What was revealed before on this machine, by the same libraries in the same process, is read from the cache on disk.
 
-        ``threads``: find out, too, whether another number of threads changes the results.  Raises InputError, in one line,
-        where the library is not installed, refuses the format, the shape or the settings, or dies; another kernel can be
-        revealed all the same, since a process that a kernel has broken is started again.  Raises OutOfTimeError where the time
-        that ``deadlines`` gives is over first.
+        ``threads``: find out, too, whether another number of threads changes the results.  ``read``: the positions, rows and
+        outputs, whose arithmetics are wanted (empty: all), see ``reveal_kernel``.
+
+        Raises InputError, in one line, where the library is not installed, refuses the format, the shape or the settings, or
+        dies; another kernel can be revealed all the same, since a process that a kernel has broken is started again.  Raises
+        OutOfTimeError where the time that ``deadlines`` gives is over first.
         """
         require_usable(kernel)
-        key = (kernel, vectors, seed)
+        key = (kernel, vectors, seed, read)
+        asked = {"vectors": vectors, "seed": seed, "read": [list(position) for position in read]}
         if key not in self._found:
-            answer = self._ask(kernel.environment, {"reveal": kernel_to_json(kernel), "vectors": vectors, "seed": seed})
+            answer = self._ask(kernel.environment, {"reveal": kernel_to_json(kernel), **asked})
             self._found[key] = replace(reveal_from_json(answer["reveal"]), cached=answer["cached"])
         if threads and not self._found[key].threads:
             told = self._found[key] = replace(self._found[key], threads=self._threads(kernel, seed))
             if not told.threads.startswith(_NOT_TRIED):
-                self._ask(kernel.environment, {"keep": reveal_to_json(told), "vectors": vectors, "seed": seed})
+                self._ask(kernel.environment, {"keep": reveal_to_json(told), **asked})
         return self._found[key]
 
     def results(

@@ -1,8 +1,9 @@
 """The process in which a library is revealed: imports it when told to, then reveals kernels; arrays never leave it.
 
 Requests: {"load": name, "device": device, "threads": number or null, "switches": {...}};
-{"reveal": kernel, "vectors": number, "seed": number}, answered from the cache on disk where that has it ("cached": true);
-{"keep": reveal, "vectors": number, "seed": number} for one of which more has become known; {"digest": kernel, "seed": number};
+{"reveal": kernel, "vectors": number, "seed": number, "read": [[row, output], ...], empty for all}, answered from
+the cache on disk where that has it ("cached": true);
+{"keep": reveal, ...} for one of which more has become known, as it was asked for; {"digest": kernel, "seed": number};
 {"results": kernel, "rows": [...], "outputs": [...], "vectors": {...} or "operands": [[point, weights], ...]} for what it
 returns (see ``comparing``), where points, weights and results are arrays; {"network": ...} and {"outputs_of": ...}, see
 ``network_answers``.  The answer to what cannot be done is
@@ -24,6 +25,7 @@ from fpsynth.workers.messages import Message
 
 if TYPE_CHECKING:
     from fpsynth.revealing.kernels import CachedKernels
+    from fpsynth.revealing.result import Read
 
 _DEAD = re.compile(
     r"CUDA error|CUDA_ERROR|cudaError|device-side assert|illegal memory|misaligned address|launch failure|out of memory"
@@ -31,6 +33,11 @@ _DEAD = re.compile(
     re.IGNORECASE,
 )
 """What is said of errors after which a process cannot use the GPU any more, or holds memory that others need."""
+
+
+def _positions(request: Message) -> Read:
+    """Of what rows and outputs the arithmetics are wanted; empty: of all."""
+    return tuple((row, output) for row, output in request["read"])
 
 
 def failure(error: Exception) -> Message:
@@ -74,9 +81,9 @@ class _Server:
             kernel = kernel_from_json(request["results"])
             return answered(KernelBench(kernels.library.operation(kernel), kernel), request)
         if "keep" in request:
-            kernels.keep(reveal_from_json(request["keep"]), request["vectors"], request["seed"])
+            kernels.keep(reveal_from_json(request["keep"]), request["vectors"], request["seed"], _positions(request))
             return {"kept": True}
-        found = kernels(kernel_from_json(request["reveal"]), request["vectors"], request["seed"])
+        found = kernels(kernel_from_json(request["reveal"]), request["vectors"], request["seed"], _positions(request))
         return {"reveal": reveal_to_json(found), "cached": found.cached}
 
     def _load(self, request: Message) -> Message:

@@ -11,7 +11,7 @@ from fpsynth.solvers.engines import undecided
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.comparison import compared, departing
 from fpsynth.synthesis.contest import Comparison, Contest
-from fpsynth.synthesis.grounds import Ground, doubts, weighed
+from fpsynth.synthesis.grounds import Ground, doubts, left_out, weighed
 from fpsynth.synthesis.options import Options
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import Result
@@ -71,7 +71,7 @@ def concluded(
             versions |= {seen.library: seen.version for seen in divergence.observations if seen.version}
         if divergence.provenance is not None:
             own = divergence.provenance
-            notes = (*own.notes, *doubts(ground for ground in grounds if not ground.explained))
+            notes = (*own.notes, *doubts(ground for ground in grounds if not ground.explained), *left_out(grounds))
             known = {**own.versions, **versions}
             divergence = replace(
                 divergence, provenance=replace(own, seconds_total=round(clock.spent, 3), notes=notes, versions=known)

@@ -13,6 +13,7 @@ from functools import cached_property
 from fpsynth.revealing.result import PositionClass, Reveal
 from fpsynth.synthesis.verdicts import Proof, Verdict
 from fpsynth.witness.data import View
+from fpsynth.wording import counted
 
 ENOUGH = 1000
 """Hostile vectors that each arithmetic must have been checked on before anything is called impossible because of it."""
@@ -84,6 +85,17 @@ def grounds_of(views: Iterable[View], reveals: dict[str, Reveal], outputs: Seque
 def doubts(grounds: Iterable[Ground]) -> tuple[str, ...]:
     """What the reveals leave open, each once."""
     return tuple(dict.fromkeys(ground.doubt for ground in grounds if ground.doubt))
+
+
+def left_out(grounds: Iterable[Ground]) -> tuple[str, ...]:
+    """What a view says of outputs that nobody reads and that were not looked at, in words, each once."""
+    told = []
+    for ground in grounds:
+        others = sum(not ground.reveal.at(ground.row, output).check.total for output in range(ground.reveal.kernel.outputs))
+        if others:
+            what = counted(others, "output that is not read is", "outputs that are not read are")
+            told.append(f"in which order {what} summed in {ground.environment} was not looked at")
+    return tuple(dict.fromkeys(told))
 
 
 def _few(told: Sequence[str]) -> list[str]:

@@ -61,11 +61,16 @@ TwoSided = TypeVar("TwoSided", OrderRequest, IntervalRequest)
 
 @contextmanager
 def _sides(
-    request: TwoSided, check: Callable[[Shape, Sequence[View]], TwoSided], outputs: int | None = None, least: int = 1
+    request: TwoSided,
+    check: Callable[[Shape, Sequence[View]], TwoSided],
+    wanted: Callable[[Shape], Sequence[int]],
+    outputs: int | None = None,
+    least: int = 1,
 ) -> Iterator[tuple[Sides, tuple[View, ...], TwoSided]]:
     """The sides' views of one layer, the libraries' processes ended afterwards (views stay valid); and the request for them.
 
     ``check`` refuses, before anything is measured, what cannot be asked of some sides; it returns the request that fits them.
+    ``wanted``: the outputs that are revealed.
     """
     texts: tuple[str, ...] = request.sides
     terms = request.terms
@@ -73,7 +78,8 @@ def _sides(
     require_outputs(texts, outputs, least, "a class")
     shape = shape_for(texts, terms, outputs, least)
     require_size(terms, shape.outputs)
-    with Sides(request.format, shape, vectors=request.vectors_used, seed=request.seed, progress=request.progress) as sides:
+    vectors, seed, progress = request.vectors_used, request.seed, request.progress
+    with Sides(request.format, shape, read=wanted(shape), vectors=vectors, seed=seed, progress=progress) as sides:
         names = ["a", "b", *(f"silent{k}" for k in range(1, len(texts) - 1))]
         roles = ["reference", "deployed", *["silent"] * (len(texts) - 2)]
         described = list(zip(texts, names, roles, strict=True))
@@ -97,7 +103,8 @@ def run_order(request: OrderRequest) -> Result:
     """Answer a request about two arithmetics.  Raises InputError for what cannot be used."""
     clock, least = Clock(request.timeout), 2 if request.relation.about_classes else 1
     try:
-        with within(request.timeout), _sides(request, partial(_checked, request), request.outputs, least) as made:
+        check, wanted = partial(_checked, request), partial(_wanted, request)
+        with within(request.timeout), _sides(request, check, wanted, request.outputs, least) as made:
             sides, views, request = made
             reveals = tuple(sides.reveals.values())
     except OutOfTimeError:
@@ -113,6 +120,11 @@ def run_order(request: OrderRequest) -> Result:
 def _read(request: OrderRequest, shape: Shape) -> tuple[int, ...]:
     """The outputs that an answer depends on: all of them where it is about the class."""
     return _predicate(request, shape).outputs(shape.outputs)
+
+
+def _wanted(request: OrderRequest, shape: Shape) -> Sequence[int]:
+    """The outputs whose arithmetics are wanted: with further layers all, since these take the commonest one."""
+    return range(shape.outputs) if request.magnified else _read(request, shape)
 
 
 def _predicate(request: OrderRequest, shape: Shape) -> Predicate:
@@ -310,7 +322,8 @@ def run_interval(request: IntervalRequest) -> Result:
     """Answer whether interval arithmetic on one side misses the value on the other.  Raises InputError."""
     clock, wanted = Clock(request.timeout), request.wanted
     try:
-        with within(request.timeout), _sides(request, partial(_interval_checked, request)) as made:
+        check = partial(_interval_checked, request)
+        with within(request.timeout), _sides(request, check, lambda shape: (shape.output,)) as made:
             sides, views, request = made
             reveals = tuple(sides.reveals.values())
     except OutOfTimeError:

@@ -84,9 +84,22 @@ class Sides:
     """Turns texts into views of a layer, revealing environments on the way.  Use it as a context manager."""
 
     def __init__(
-        self, fmt: Format, shape: Shape, *, vectors: int = 10_000, seed: int = 0, progress: Progress | None = None
+        self,
+        fmt: Format,
+        shape: Shape,
+        *,
+        read: Sequence[int] = (),
+        vectors: int = 10_000,
+        seed: int = 0,
+        progress: Progress | None = None,
     ) -> None:
-        """``fmt``: the format of an arithmetic that names none.  ``vectors``: on how many a reveal is checked."""
+        """``fmt``: the format of an arithmetic that names none.  ``vectors``: on how many a reveal is checked.
+
+        ``read``: the outputs whose arithmetics are wanted; empty: all.  Of the others see ``reveal_kernel``.
+        """
+        self.read = tuple(read) or tuple(range(shape.outputs))
+        self._rows: dict[Environment, set[int]] = {}
+        """The rows that are read of environments whose sides differ in nothing else: one reveal is of all of these."""
         self.format, self.shape, self.vectors, self.seed, self.progress = fmt, shape, vectors, seed, progress
         self.reveals: dict[str, Reveal] = {}
         """What was revealed, by the label of the view."""
@@ -111,6 +124,7 @@ class Sides:
         kernel = self._kernel(parse_environment(text))
         require_usable(kernel)
         environment = kernel.environment
+        self._rows.setdefault(_placeless(environment), set()).add(environment.row)
         return View(name, text, role, Deployment(Arithmetic(self.format)), str(environment), row=environment.row)
 
     def _kernel(self, environment: Environment) -> Kernel:
@@ -122,7 +136,9 @@ class Sides:
         if self.progress:
             self.progress(f"revealing {environment}")
         kernel = self._kernel(environment)
-        found = self._revealer.reveal(kernel, vectors=self.vectors, seed=self.seed)
+        rows = self._rows.get(_placeless(kernel.environment), set()) | {environment.row}
+        read = tuple((row, output) for row in sorted(rows) for output in self.read)
+        found = self._revealer.reveal(kernel, vectors=self.vectors, seed=self.seed, read=read)
         if self.progress:
             self.progress(f"{environment} is revealed; searching")
         self.reveals[label or str(environment)] = found
@@ -207,6 +223,11 @@ class Sides:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _placeless(environment: Environment) -> Environment:
+    """The environment without what only says which of its results somebody looks at."""
+    return replace(environment, row=0, output=None)
 
 
 def _modified(how: Arithmetic, name: str, value: str) -> Arithmetic:

@@ -6,13 +6,15 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
-from simulated import kernel, layer, revealed
+from simulated import Simulated, kernel, layer, revealed
 
 from fpsynth.cli.main import main
 from fpsynth.formats import FLOAT32, FLOAT64
+from fpsynth.libraries.base import Library
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.layer_shapes import layer_shape
 from fpsynth.libraries.naming import parse_environment, parse_network_environment
@@ -21,11 +23,12 @@ from fpsynth.networks.graph import Node
 from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import Network
 from fpsynth.networks.npz_graph import write_npz
+from fpsynth.orders import parse_order
 from fpsynth.revealing import cache as cached
 from fpsynth.revealing.cache import Cache, cache_folder
 from fpsynth.revealing.identity import code, identity
 from fpsynth.revealing.kernels import CachedKernels, _asked, now, placeless
-from fpsynth.revealing.result import Reveal
+from fpsynth.revealing.result import Check, Read, Reveal
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Arithmetic
 
@@ -226,6 +229,36 @@ def kept(tmp_path: Path) -> tuple[Cache, Kernel, CachedKernels]:
     kernels.keep(replace(found, revealed=now()), 100, 0)
     assert kernels(own, 100, 0).cached
     return kernels.cache, own, kernels
+
+
+def test_some_positions_are_never_taken_for_all(tmp_path: Path) -> None:
+    """What was revealed of some answers for these alone, whatever was revealed of all answers for any."""
+    own = kernel(FLOAT32, 6, outputs=3)
+    usual, last = Arithmetic(FLOAT32), Arithmetic(FLOAT32, order=parse_order("reverse"))
+    library = cast(Library, Simulated(layer(own, lambda row, output: last if output == 2 else usual)))
+    first, other, whole = ((0, 0),), ((0, 2),), ()
+
+    def answered(read: Read) -> Reveal:
+        return CachedKernels(library, cache=Cache(tmp_path, IDENTITY))(own, 200, 0, read)
+
+    assert [answered(read).cached for read in (first, other, whole)] == [False] * 3
+    for read in (first, other, whole):  # all of them are known by now
+        assert (answered(read).cached, answered(read).whole) == (True, True)
+    (tmp_path / "reveals" / f"{_digest_of(own, whole)}.json").unlink()
+    assert [(answered(read).cached, answered(read).whole) for read in (first, other)] == [(True, False)] * 2
+    assert answered(first).at(0, 2).check == Check(0, 0)
+    assert answered(other).at(0, 2).check.perfect
+
+
+def test_positions_that_all_act_alike_are_kept_as_all(tmp_path: Path) -> None:
+    own = kernel(FLOAT32, 6, outputs=3)
+    library = cast(Library, Simulated(layer(own, lambda row, output: Arithmetic(FLOAT32))))
+    assert CachedKernels(library, cache=Cache(tmp_path, IDENTITY))(own, 200, 0, ((0, 1),)).whole
+    assert CachedKernels(library, cache=Cache(tmp_path, IDENTITY))(own, 200, 0).cached
+
+
+def _digest_of(own: Kernel, read: Read) -> str:
+    return cached._digest({"asked": _asked(placeless(own), 200, 0, read), "identity": IDENTITY})
 
 
 def is_believed(kernels: CachedKernels, own: Kernel) -> bool:

@@ -13,12 +13,14 @@ from simulated import Array, Simulated, kernel, layer, random_tree, reveal_of, r
 from fpsynth.errors import InputError
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
-from fpsynth.libraries.base import Library
+from fpsynth.libraries.base import Library, Operation
+from fpsynth.libraries.kernels import Kernel
 from fpsynth.orders import Tree, fixed_order, parse_order
 from fpsynth.revealing.bench import KernelBench
 from fpsynth.revealing.checking import answers, explained, joined
+from fpsynth.revealing.file import reveal_from_json, reveal_to_json
 from fpsynth.revealing.kernel import reveal_kernel
-from fpsynth.revealing.result import Reveal, pairs_reversed, steps_in_words
+from fpsynth.revealing.result import Check, Read, Reveal, pairs_reversed, steps_in_words
 from fpsynth.revealing.trees import canonical
 from fpsynth.revealing.vectors import COLUMNS, CallShape, hostile_calls
 from fpsynth.rounding import Flush, Rounding
@@ -388,3 +390,39 @@ def test_weights_that_are_costly_to_change_meet_many_rows() -> None:
     assert same(only.arithmetic, how, 8)
     assert reveal.calls > 4000
     assert changes < 500
+
+
+def test_what_is_not_read_is_not_looked_at() -> None:
+    """The last outputs of a kernel are summed in another order, and one class of one position takes most of the calls."""
+    usual, last = (Arithmetic(FLOAT32, order=parse_order(name)) for name in ("pairwise", "sequential"))
+    what = kernel(FLOAT32, 12, batch=2, outputs=9)
+    library = cast(Library, Simulated(layer(what, lambda row, output: last if (row, output) == (1, 8) else usual)))
+    whole = reveal_kernel(library, what, 600, 0)
+    reads = {read: reveal_kernel(library, what, 600, 0, (read,)) for read in ((0, 0), (1, 8))}
+    for read, reveal in reads.items():
+        own, other = reveal.classes
+        assert own == whole.at(*read) == reveal.at(*read)
+        assert own.check.perfect
+        assert (other.check, other.arithmetic) == (Check(0, 0), own.arithmetic)
+        assert {*own.positions, *other.positions} == {(row, output) for row in range(2) for output in range(9)}
+        assert not reveal.whole
+        assert not reveal.explained
+        assert any("positions that are not read" in note for note in reveal.notes)
+        assert reveal_from_json(reveal_to_json(reveal)) == reveal
+    assert reads[0, 0].calls < whole.calls / 2
+    both = reveal_kernel(library, what, 600, 0, ((0, 0), (1, 8)))
+    assert (both.classes, both.whole) == (whole.classes, True)
+
+
+def test_what_is_read_and_changes_between_repeats_is_said_to() -> None:
+    rng = np.random.default_rng(0)
+    what = kernel(FLOAT32, 5, outputs=3)
+    plain = layer(what, lambda row, output: Arithmetic(FLOAT32))
+    reveal = revealed_of(lambda *operands: plain(*operands) + rng.integers(0, 2), what, ((0, 0),))
+    assert "other results when repeated" in reveal.repeats
+    (only,) = reveal.classes
+    assert len(only.positions) == 3
+
+
+def revealed_of(compute: Operation, what: Kernel, read: Read) -> Reveal:
+    return reveal_kernel(cast(Library, Simulated(compute)), what, 300, 0, read)

@@ -11,7 +11,7 @@ from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.orders import parse_order
 from fpsynth.revealing.result import Check, PositionClass, Reveal
 from fpsynth.sums.arithmetic import Arithmetic
-from fpsynth.synthesis.grounds import ENOUGH, Ground, doubts, weighed
+from fpsynth.synthesis.grounds import ENOUGH, Ground, doubts, left_out, weighed
 from fpsynth.synthesis.verdicts import Proof, Verdict
 
 ONE, OTHER = (Arithmetic(FLOAT32, order=parse_order(name)) for name in ("sequential", "pairwise"))
@@ -93,3 +93,19 @@ def test_an_unknown_answer_names_what_is_open() -> None:
     assert reason.startswith("the time limit is over; the arithmetic revealed for torch:matmul")
     many = [ground(replace(revealed(k), kernel=revealed().kernel)) for k in range(9)]
     assert weighed(Verdict.UNKNOWN, "x", None, many)[1].endswith("6 more reveals leave something open")
+
+
+def test_outputs_of_the_row_that_were_not_looked_at_are_named() -> None:
+    """Whoever reads a witness sees an arithmetic for them, too."""
+    where = Environment("torch", "matmul", batch=2, outputs=3)
+    read = PositionClass(ONE, ((0, 0), (1, 0), (1, 1)), Check(10000, 10000))
+    found = Reveal(
+        Kernel(where, FLOAT32, 8, 3), (read, PositionClass(ONE, ((0, 1), (0, 2), (1, 2)), Check(0, 0))), "1", repeats="same"
+    )
+    (told,) = left_out([Ground("b", found, 0, (0,)), Ground("b", found, 0, (0,))])
+    assert told == "in which order 2 outputs that are not read are summed in torch:matmul:batch=2,outputs=3 was not looked at"
+    (other,) = left_out([Ground("b", found, 1, (0,))])
+    assert other.startswith("in which order 1 output that is not read is summed in ")
+    assert left_out([ground(revealed())]) == ()
+    assert weighed(Verdict.IMPOSSIBLE, PROOF.statement, PROOF, [Ground("b", found, 0, (0,))])[0] is Verdict.IMPOSSIBLE
+    assert weighed(Verdict.IMPOSSIBLE, PROOF.statement, PROOF, [Ground("b", found, 0, (0, 1))])[0] is Verdict.UNKNOWN

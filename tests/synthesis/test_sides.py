@@ -149,3 +149,15 @@ def test_what_is_revealed_stands_before_what_goes_on() -> None:
     assert said[0].startswith("revealing numpy:matmul")
     assert said[-1].startswith("numpy:matmul")
     assert said[-1].endswith(" is revealed; searching")
+
+
+def test_two_rows_of_one_kernel_are_one_reveal() -> None:
+    rows = [f"numpy:matmul:batch=2,outputs=3,row={row}" for row in (0, 1)]
+    with Sides(FLOAT32, Shape(5, 3, 1), read=[1], vectors=100) as made:
+        for row in rows:
+            made.planned(row, "a", "reference")
+        views = [made.view(row, "a", "reference") for row in rows]
+        first, second = (made.reveals[row] for row in rows)
+    assert [view.row for view in views] == [0, 1]
+    assert (first.classes, first.seconds, first.revealed) == (second.classes, second.seconds, second.revealed)
+    assert all(first.at(row, 1).check.perfect for row in (0, 1))
