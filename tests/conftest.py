@@ -35,7 +35,7 @@ TIERS = {
 """Folders and files below tests/ of each tier but ``core``, to which all others belong: formats, orders, networks, words."""
 
 LONGEST = (
-    "libraries/test_library_graphs.py",
+    "libraries/test_library_checks.py",
     "corpus/test_instance_families.py",
     "bench/test_bench.py",
     "bench/test_cluster.py",
@@ -52,7 +52,6 @@ LONGEST = (
     "benchmarks/test_real_networks.py",
     "revealing/test_network_reveals.py",
     "synthesis/test_aligned_flips.py",
-    "libraries/test_operations.py",
     "corpus/test_corpus_making.py",
     "corpus/test_corpus_check.py",
     "verifiers/test_verifier_contract.py",
