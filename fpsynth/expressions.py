@@ -91,11 +91,11 @@ class Expression:
         arity = ARITY[op]
         if arity is not None and len(args) != arity:
             raise ValueError(f"{op.value} takes {arity} arguments, got {len(args)}")
-        if op.boolean:
+        if op in _BOOLEAN:
             self._require_operands()
             return
         for arg in args:
-            if arg.op.boolean:
+            if arg.op in _BOOLEAN:
                 raise ValueError(f"{op.value} got an argument of the wrong kind")
             if arg.format is not fmt and arg.format != fmt and op not in (Op.CAST, Op.ALIGNED):
                 raise ValueError(f"the arguments of {op.value} must have the node's own format; cast them first")
@@ -198,7 +198,8 @@ def maximum(a: Expression, b: Expression, flush: Flush = Flush.NEVER) -> Express
 
 def cast(a: Expression, format: Format | None, rounding: Rounding = Rounding.RNE, flush: Flush = Flush.NEVER) -> Expression:
     """a rounded into another format; the node itself where the format is its own already and nothing is flushed."""
-    return a if a.format == format and not flush else Expression(Op.CAST, (a,), format, rounding, flush)
+    same = a.format is format or a.format == format
+    return a if same and not flush else Expression(Op.CAST, (a,), format, rounding, flush)
 
 
 def lt(a: Expression, b: Expression) -> Expression:
@@ -242,10 +243,10 @@ def topological(roots: Sequence[Expression]) -> Iterator[Expression]:
         node, expanded = stack.pop()
         if id(node) in done:
             continue
-        if expanded:
+        if expanded or not node.args:
             done.add(id(node))
             require_time()
             yield node
         else:
             stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(node.args))
+            stack.extend([(arg, False) for arg in reversed(node.args) if id(arg) not in done])

@@ -148,6 +148,7 @@ def floor_log2(number: Fraction) -> int:
     return guess if number >= power_of_two(guess) else guess - 1
 
 
+@lru_cache(maxsize=1 << 10)
 def holds(wide: Format, narrow: Format) -> bool:
     """Whether every value of ``narrow``, infinities included, is a value of ``wide``."""
     finite = wide.precision >= narrow.precision and wide.lsb_min <= narrow.lsb_min and wide.max_finite >= narrow.max_finite

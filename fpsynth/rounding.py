@@ -236,18 +236,16 @@ def round_value(value: Value, fmt: Format, mode: Rounding = Rounding.RNE, flush:
 
     An infinity becomes NaN in a format that has none.
     """
-    if value.is_nan or value.is_zero:
+    if value.kind is not Kind.FINITE:
+        return value if value.kind is Kind.NAN or fmt.has_infinity else NAN
+    if not value.significand:
         return value
-    if not value.is_finite:
-        return value if fmt.has_infinity else NAN
     top = value.exponent + value.significand.bit_length() - 1
     lsb = top - fmt.precision + 1 if flush == Flush.UNBOUNDED else max(top - fmt.precision + 1, fmt.lsb_min)
     if value.exponent >= lsb:
-        significand, exponent = value.significand, value.exponent
+        result = value
     else:
-        significand = round_significand(value.significand, lsb - value.exponent, value.negative, mode)
-        exponent = lsb
-    result = dyadic(value.negative, significand, exponent)
+        result = dyadic(value.negative, round_significand(value.significand, lsb - value.exponent, value.negative, mode), lsb)
     if _exceeds(result, fmt):
         return _overflow(value.negative, fmt, mode)
     return flushed(result, fmt) if flush else result
@@ -272,16 +270,15 @@ def negate(a: Value) -> Value:
 
 def exact_add(a: Value, b: Value, mode: Rounding = Rounding.RNE) -> Value:
     """a + b without rounding; ``mode`` decides the sign of an exact zero (IEEE 754-2019, 6.3)."""
-    if a.is_nan or b.is_nan:
-        return NAN
-    if not a.is_finite or not b.is_finite:
+    if a.kind is not Kind.FINITE or b.kind is not Kind.FINITE:
+        if a.is_nan or b.is_nan:
+            return NAN
         if a.is_finite:
             return b
         return a if b.is_finite or a.negative == b.negative else NAN
     exponent = min(a.exponent, b.exponent)
-    total = (-1) ** a.negative * (a.significand << (a.exponent - exponent)) + (-1) ** b.negative * (
-        b.significand << (b.exponent - exponent)
-    )
+    first, second = a.significand << (a.exponent - exponent), b.significand << (b.exponent - exponent)
+    total = (-first if a.negative else first) + (-second if b.negative else second)
     if total == 0:
         same_sign_zeros = a.is_zero and b.is_zero and a.negative == b.negative
         return dyadic(a.negative if same_sign_zeros else mode is Rounding.RTN, 0, 0)
@@ -290,11 +287,9 @@ def exact_add(a: Value, b: Value, mode: Rounding = Rounding.RNE) -> Value:
 
 def exact_mul(a: Value, b: Value) -> Value:
     """a * b without rounding."""
-    if a.is_nan or b.is_nan:
-        return NAN
     negative = a.negative != b.negative
-    if not a.is_finite or not b.is_finite:
-        if a.is_zero or b.is_zero:
+    if a.kind is not Kind.FINITE or b.kind is not Kind.FINITE:
+        if a.is_nan or b.is_nan or a.is_zero or b.is_zero:
             return NAN
         return MINUS_INFINITY if negative else PLUS_INFINITY
     return dyadic(negative, a.significand * b.significand, a.exponent + b.exponent)

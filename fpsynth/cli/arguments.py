@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import textwrap
 from collections.abc import Mapping
 
@@ -42,8 +43,9 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (default %(default)s)")
 
 
+@functools.cache
 def build_parser() -> Parser:
-    """Return the parser of the whole command line."""
+    """Return the parser of the whole command line: made once, and left as it is."""
     parser = Parser(
         prog="fpsynth",
         description=textwrap.fill(

@@ -156,8 +156,10 @@ class _Layer:
         sums, points = self.sums, len(numbers)
         biased = sums.bias is not None
         programs = tuple(program_of(arithmetic, sums.terms, biased) for arithmetic in arithmetics)
-        group, of_class, position = np.ogrid[: sums.groups, : sums.classes, : sums.positions]
-        kinds = which[sums.flat(group, of_class, position)].astype(np.int32)
+        kinds = np.zeros((sums.groups, sums.classes, sums.positions), np.int32)
+        if len(arithmetics) > 1:
+            group, of_class, position = np.ogrid[: sums.groups, : sums.classes, : sums.positions]
+            kinds = which[sums.flat(group, of_class, position)].astype(np.int32)
         first = sums.taps.at(slice(None))
         if sums.terms == 1:
             return self._single(programs, kinds, first[:, 0], numbers)

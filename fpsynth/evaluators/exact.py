@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import cast
 
 from fpsynth import rounding as r
 from fpsynth.alignment import aligned_sum
@@ -14,7 +15,6 @@ from fpsynth.rounding import Value
 Result = Value | Fraction | bool
 """A floating-point node is worth a Value, a real one a Fraction (or NAN, where a non-number was cast into the reals), a
 boolean one a bool."""
-_NUMBERS = (Value, Fraction)
 
 
 def evaluate(roots: Sequence[Expression], assignment: Mapping[str, Value]) -> list[Result]:
@@ -31,6 +31,8 @@ def evaluate(roots: Sequence[Expression], assignment: Mapping[str, Value]) -> li
 def _evaluate(node: Expression, args: list[Result], assignment: Mapping[str, Value]) -> Result:
     if node.op is Op.VARIABLE:
         return assignment[node.name]
+    if node.format is not None:
+        return _floating(node, node.format, args)
     if node.op is Op.AND:
         return all(args)
     if node.op is Op.OR:
@@ -39,9 +41,7 @@ def _evaluate(node: Expression, args: list[Result], assignment: Mapping[str, Val
         return not args[0]
     if node.op in (Op.LT, Op.LE, Op.EQ):
         return _compare(node.op, args[0], args[1])
-    if node.format is None:
-        return _real(node, args)
-    return _floating(node, [arg for arg in args if isinstance(arg, _NUMBERS)])
+    return _real(node, args)
 
 
 def _compare(op: Op, a: Result, b: Result) -> bool:
@@ -80,19 +80,19 @@ def _real(node: Expression, args: list[Result]) -> Result:
     raise AssertionError(node.op)
 
 
-def _floating(node: Expression, args: list[Value | Fraction]) -> Value:
-    fmt, mode, flush = node.format, node.rounding, node.flush
-    assert fmt is not None
+def _floating(node: Expression, fmt: Format, args: list[Result]) -> Value:
+    mode, flush = node.rounding, node.flush
     if node.op is Op.CONSTANT:
         assert node.value is not None
         return r.from_fraction(node.value)
     if node.op is Op.CAST:
         (a,) = args
-        if isinstance(a, Fraction):
-            return r.round_fraction(a, fmt, mode, flush)
-        source = node.args[0].format
-        return r.round_value(r.flushed(a, source) if flush and source is not None else a, fmt, mode, flush)
-    values = [a for a in args if isinstance(a, Value)]
+        if isinstance(a, Value):
+            source = node.args[0].format
+            return r.round_value(r.flushed(a, source) if flush and source is not None else a, fmt, mode, flush)
+        assert isinstance(a, Fraction)
+        return r.round_fraction(a, fmt, mode, flush)
+    values = cast(list[Value], args)  # an expression's arguments have its own format
     if node.op is Op.NEG:
         return r.negate(values[0])
     if node.op is Op.ALIGNED:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -36,13 +37,26 @@ _NATIVE: dict[Format, Any] = {FLOAT32: np.float32, FLOAT16: np.float16}
 Exact = Callable[..., Value]
 
 
+_told = threading.local()
+"""Whether numpy has been told, in this thread."""
+
+
 def quiet(function: Callable[..., Floats]) -> Callable[..., Floats]:
-    """Overflow, underflow and NaN are results here, not accidents."""
+    """Overflow, underflow and NaN are results here, not accidents.
+
+    Of functions that call one another the outermost tells numpy: that takes longer than an operation on few numbers.
+    """
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Floats:
-        with np.errstate(all="ignore"):
+        if getattr(_told, "quiet", False):
             return function(*args, **kwargs)
+        with np.errstate(all="ignore"):
+            _told.quiet = True
+            try:
+                return function(*args, **kwargs)
+            finally:
+                _told.quiet = False
 
     return wrapped
 

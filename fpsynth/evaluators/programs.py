@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats
 from fpsynth.evaluators.aligned_sums import Factor, aligned_sum_arrays, factor
-from fpsynth.evaluators.float_arrays import add_arrays, flush_array, fma_arrays, mul_arrays, round_array
+from fpsynth.evaluators.float_arrays import add_arrays, flush_array, fma_arrays, mul_arrays, quiet, round_array
 from fpsynth.evaluators.fused_sums import sum_arrays
 from fpsynth.formats import Format, holds
 from fpsynth.rounding import Flush
@@ -26,6 +26,7 @@ Rows = slice | NDArray[np.intp]
 Reads = tuple[Round, ...]
 
 
+@quiet
 def program_sums(program: Program, weights: Floats, inputs: Floats, numbers: Sequence[Floats] = ()) -> Floats:
     """The sums of ``weights * inputs`` over the first axis, and of ``numbers``, as a program evaluates them.
 

@@ -16,7 +16,7 @@ from fpsynth.aliases import Json, PathLike
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.files import read_bytes_limited, shown
 from fpsynth.libraries.naming import parse_network_environment
-from fpsynth.scoring.own import OwnTool
+from fpsynth.scoring.own import COPIED, OwnTool, own_function
 from fpsynth.scoring.software import SEQUENTIAL, SOFTWARE, SoftwareTool
 from fpsynth.synthesis.requests.verifying import ARITHMETICS
 from fpsynth.synthesis.verifying.reasoning import PLAIN
@@ -95,6 +95,9 @@ class AskedVerifier:
         if self.kind in ("file", "function"):
             function = _seeded(self.function or loaded(self.what, self.more), seed)
             return ask_function(function, onnx, vnnlib, timeout=timeout, memory=memory)
+        if self.kind == "own" and COPIED:
+            function = own_function(OwnTool(self.what, self.more, seed))
+            return ask_function(function, onnx, vnnlib, timeout=timeout, memory=memory)
         return run(Seeded(self.tool(seed), seed), onnx, vnnlib, timeout=timeout, memory=memory)
 
     def tool(self, seed: int = 0) -> Tool:
@@ -106,7 +109,7 @@ def _seeded(function: Function, seed: int) -> Function:
     """A function that is told which run it is, in the process that is forked for it: several may run beside each other."""
 
     @functools.wraps(function)
-    def told(question: ToolQuestion) -> str | tuple[str, Sequence[float]]:
+    def told(question: ToolQuestion) -> str | tuple[str, Sequence[float]] | Said:
         os.environ[SEED] = str(seed)
         return function(question)
 

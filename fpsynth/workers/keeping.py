@@ -254,7 +254,7 @@ def sweep(group: int, seconds: float = 5.0) -> int:
 
 def _reap(command: int) -> None:
     """Bury the orphans; the command itself is its Popen's to wait for."""
-    for process, parent in parents().items():
+    for process, parent in parents().items() if _any_child() else ():
         if parent == os.getpid() and process != command:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(process, os.WNOHANG)
@@ -284,7 +284,19 @@ def descendants() -> list[int]:
 
 def living() -> list[int]:
     """Those of them that have not ended (elsewhere than on Linux: none is known)."""
-    return [process for process in descendants() if not _zombie(process)] if _LINUX else []
+    return [process for process in descendants() if not _zombie(process)] if _LINUX and _any_child() else []
+
+
+def _any_child() -> bool:
+    """Whether this process has children, which the kernel says at once: without one it has no descendants that it adopts.
+
+    To look for descendants takes milliseconds, as there are hundreds of processes on a machine or thousands.
+    """
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _status(process: int) -> dict[str, str]:

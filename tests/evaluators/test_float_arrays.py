@@ -165,3 +165,14 @@ def test_products_beyond_float64_are_repaired() -> None:
     exact = r.exact_mul(r.from_float(a[0]), r.from_float(b[0]))
     for mode in Rounding:
         agree(mul_arrays(a, b, WIDE, mode), [r.round_value(exact, WIDE, mode)], a, b)
+
+
+def test_what_overflows_is_no_accident_whoever_calls_and_after_whatever_error() -> None:
+    huge, wide = np.array([3.0e38]), Format("wide", 8, 30)
+    with np.errstate(all="raise"):
+        for _ in range(2):
+            assert np.isinf(add_arrays(huge, huge, FLOAT32)).all()
+            with pytest.raises(InputError, match="30 significand bits"):
+                add_arrays(huge, huge, wide)
+        with pytest.raises(FloatingPointError):
+            huge.astype(np.float32) * np.float32(10)

@@ -1,9 +1,8 @@
-"""Run as a program with a library's name: holds layer types, graphs and kernels of layers against references; prints JSON."""
+"""For ``library_checks``: holds layer types, graphs and kernels of layers of a library against references."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -388,6 +387,3 @@ FOUND = {
     "jax": ("float32", "float64", "float16", "bfloat16"),
 }
 """Formats in which libraries have most layers."""
-
-if __name__ == "__main__":
-    print(json.dumps(report(sys.argv[1])))

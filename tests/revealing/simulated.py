@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fpsynth.evaluators.sums import sum_of_products
 from fpsynth.formats import Format
-from fpsynth.libraries.base import Library, Operation
+from fpsynth.libraries.base import CannotRun, Library, Operation
 from fpsynth.libraries.kernels import Environment, Kernel
 from fpsynth.libraries.operands import narrowed, widened
 from fpsynth.orders import Tree
@@ -28,10 +28,16 @@ class Simulated:
 
     compute: Operation
     rows_per_weights: int = 1
+    moved: Callable[[int], Operation] | None = None
+    """What it computes with operands so many bytes past a multiple of 64; None: it places them itself."""
 
     def operation(self, kernel: Kernel, offset: int | None = None) -> Operation:
-        """The kernel, wherever its operands are in memory."""
-        return self.compute
+        """The kernel.  Raises CannotRun where it is to say where operands are in memory, and places them itself."""
+        if offset is None:
+            return self.compute
+        if self.moved is None:
+            raise CannotRun("they are nowhere")
+        return self.moved(offset)
 
     def version(self) -> str:
         """Of nothing."""

@@ -373,6 +373,24 @@ def test_rows_beyond_those_that_are_drawn_repeat_them():
     assert np.array_equal(many.weights, few.weights)
 
 
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ((), "no effect of operands 4, 16, 32, 48 bytes past a multiple of 64"),
+        ((4, 48), "other results with operands 4, 48 bytes past a multiple of 64 (tried: 4, 16, 32, 48)"),
+        (None, "the library places its operands itself (they are nowhere)"),
+    ],
+)
+def test_results_that_depend_on_where_operands_are_in_memory_are_told(other: tuple[int, ...] | None, told: str) -> None:
+    what = kernel(FLOAT32, 6)
+    pairwise = Arithmetic(FLOAT32, order=parse_order("pairwise"))
+    aligned, moved = layer(what, lambda row, output: pairwise), layer(what, lambda row, output: Arithmetic(FLOAT32))
+    places = None if other is None else lambda offset: moved if offset in other else aligned
+    reveal = reveal_kernel(cast(Library, Simulated(aligned, moved=places)), what, 300, 0)
+    assert reveal.alignment == told
+    assert reveal.explained
+
+
 def test_weights_that_are_costly_to_change_meet_many_rows() -> None:
     """A kernel of one row and one output would otherwise be asked with new weights ten thousand times."""
     how, changes, last = Arithmetic(FLOAT32, order=parse_order("pairwise")), 0, b""

@@ -17,6 +17,7 @@ from random_networks import downhill_point, nearest, random_network
 from witnesses import W1, W2, XA, XB
 
 from fpsynth.errors import InputError, MissingPackageError
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.networks import argmax, network_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import FLOAT16, FLOAT32, Format
@@ -67,12 +68,13 @@ def region_of(name: str, centre: Sequence[float], radius: float) -> Region:
     return around(centre, radius, VERIFIERS[name].regions[0])
 
 
-def results(reasons_in: Deployment | Format, network: Network, point: Sequence[float]) -> list[tuple[Any, ...]]:
-    """The logits in all that a verifier reasons in."""
-    if isinstance(reasons_in, Format):
-        return [network_logits(network, point, reasons_in, deployment) for deployment in OTHERS[reasons_in]]
-    fmt = reasons_in.default.format
-    return [exact_logits(network, point) if fmt is None else network_logits(network, point, fmt, reasons_in)]
+def results(reasons_in: Deployment | Format, network: Network, points: Sequence[Sequence[float]]) -> list[Sequence[Any]]:
+    """The logits at each of the points in all that a verifier reasons in."""
+    deployments = OTHERS[reasons_in] if isinstance(reasons_in, Format) else [reasons_in]
+    if EXACT in deployments:
+        return [exact_logits(network, point) for point in points]
+    given = np.array(points).reshape(-1, *network.input_shape)
+    return [logits for one in deployments for logits in network_outputs(network, given, one).reshape(len(given), -1).tolist()]
 
 
 def graph(rng: random.Random, fmt: Format) -> Network:
@@ -122,10 +124,9 @@ def test_no_point_of_a_claimed_ball_has_another_class(name: str, deployment: Dep
         if claim is None:
             continue
         claimed += 1
-        top = argmax(results(judge.reasons_in, network, centre)[0])
-        for point in points_in(rng, network, claim.region, fmt):
-            for logits in results(judge.reasons_in, network, point):
-                assert all(logits[top] > logits[k] for k in range(len(logits)) if k != top)
+        top = argmax(results(judge.reasons_in, network, [centre])[0])
+        for logits in results(judge.reasons_in, network, points_in(rng, network, claim.region, fmt)):
+            assert all(logits[top] > logits[k] for k in range(len(logits)) if k != top)
     assert claimed >= 4
 
 
@@ -176,26 +177,26 @@ def test_every_point_of_a_box_has_its_logits_within_the_bounds_and_the_class_tha
         claim = judge.verify(network, Box(tuple(lower), tuple(upper)))
         verdicts.add(claim.verdict)
         assert bool(claim.reason) == (claim.verdict == "unknown")
-        classes = set()
-        for _ in range(12):
-            ends = zip(lower, upper, strict=True)
-            point = [rng.choice([low, high, nearest(rng.uniform(low, high), fmt)]) for low, high in ends]
-            for logits in results(judge.reasons_in, network, point):
-                assert all(low <= Fraction(y) <= high for y, (low, high) in zip(logits, claim.bounds, strict=True))
-                classes.add(argmax(logits))
+        classes, ends = set(), list(zip(lower, upper, strict=True))
+        points = [[rng.choice([low, high, nearest(rng.uniform(low, high), fmt)]) for low, high in ends] for _ in range(12)]
+        for logits in results(judge.reasons_in, network, points):
+            assert all(low <= Fraction(y) <= high for y, (low, high) in zip(logits, claim.bounds, strict=True))
+            classes.add(argmax(logits))
         assert claim.verdict != "unsat" or len(classes) == 1
         if claim.verdict == "sat":
-            assert_another_class(judge, network, claim)
+            assert_another_class(judge, network, claim, deployment.default.format)
     assert {"unsat"} < verdicts
 
 
-def assert_another_class(judge: Verifier, network: Network, claim: Claim) -> None:
+def assert_another_class(judge: Verifier, network: Network, claim: Claim, fmt: Format | None) -> None:
     """The point lies in the box, and its class is another than the middle's, or ties with that."""
     assert isinstance(claim.region, Box)
     ends = list(zip(claim.region.lower, claim.region.upper, strict=True))
     assert all(low <= x <= high for x, (low, high) in zip(claim.point, ends, strict=True))
-    own = argmax(results(judge.reasons_in, network, [(low + high) / 2 for low, high in ends])[0])
-    for logits in results(judge.reasons_in, network, claim.point):
+    middle = [(low + high) / 2 for low, high in ends]
+    read = [nearest(x, fmt) for x in middle] if fmt else middle
+    own = argmax(results(judge.reasons_in, network, [read])[0])
+    for logits in results(judge.reasons_in, network, [claim.point]):
         assert any(logits[k] >= logits[own] for k in range(len(logits)) if k != own)
 
 
@@ -209,7 +210,7 @@ def test_a_region_that_is_too_large_is_unknown_and_equal_questions_have_equal_cl
         if claim.point:  # it knows a point of another class than the middle's
             middle = [0.5] * len(claim.point)
             assert claim.verdict == "sat"
-            assert len({argmax(results(judge.reasons_in, network, point)[0]) for point in (middle, claim.point)}) == 2
+            assert len({argmax(results(judge.reasons_in, network, [point])[0]) for point in (middle, claim.point)}) == 2
         else:
             assert claim.verdict == "unknown"
             assert claim.reason

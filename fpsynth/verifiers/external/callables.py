@@ -20,8 +20,8 @@ from fpsynth.verifiers.external.outputs import meaning
 from fpsynth.workers.commands import Ended
 from fpsynth.workers.keeping import kept, tidy_death
 
-Function = Callable[[ToolQuestion], "str | tuple[str, Sequence[float]]"]
-"""From the question to a verdict in the words of ``outputs.WORDS``, or to a verdict and a point."""
+Function = Callable[[ToolQuestion], "str | tuple[str, Sequence[float]] | Said"]
+"""From the question to a verdict in the words of ``outputs.WORDS``, to a verdict and a point, or to all that it has to say."""
 
 
 @dataclass
@@ -79,12 +79,15 @@ def _said(ended: Ended, place: Path, seconds: float) -> Said:
 def _call(function: Function, question: ToolQuestion, place: Path) -> None:
     """In the process of the function: have it answer, and write that down."""
     answer = function(question)
-    word, point = (answer, ()) if isinstance(answer, str) else answer
-    verdict = meaning(str(word))
-    if verdict is None:
-        raise ValueError(f"it returned {str(word)[:60]!r}, which is no verdict")
-    reason = f"it says {word}" if verdict == "unknown" else ""
-    place.write_text(json.dumps({"verdict": verdict, "reason": reason, "point": [float(x).hex() for x in point]}))
+    if not isinstance(answer, Said):
+        word, point = (answer, ()) if isinstance(answer, str) else answer
+        verdict = meaning(str(word))
+        if verdict is None:
+            raise ValueError(f"it returned {str(word)[:60]!r}, which is no verdict")
+        answer = Said(verdict, f"it says {word}" if verdict == "unknown" else "", tuple(point))
+    told = {"verdict": answer.verdict, "reason": answer.reason, "cause": answer.cause}
+    numbers = {"point": answer.point, "outputs": answer.outputs}
+    place.write_text(json.dumps(told | {name: [float(x).hex() for x in some] for name, some in numbers.items()}))
 
 
 def _kept(body: Callable[[], None], seconds: float, memory: int | None) -> Ended:

@@ -11,7 +11,7 @@ from fpsynth.errors import InputError
 from fpsynth.files import read_limited
 from fpsynth.networks.certifier_text import decimal
 from fpsynth.verifiers.claims import VERDICTS
-from fpsynth.verifiers.external.base import Command, Said, Tool, ToolQuestion, unread
+from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Command, Said, Tool, ToolQuestion, unread
 from fpsynth.verifiers.external.installing import CLEAN, require_installed
 from fpsynth.verifiers.external.outputs import undecided
 from fpsynth.verifiers.external.tools import TOOLS
@@ -22,6 +22,7 @@ from fpsynth.workers.commands import Ended
 DRIVERS = Path(__file__).with_name("drivers")
 _TOLD_NUMBERS = ("abstractnn", "bound-propagation", "auto-lirpa")
 _JOB, _ANSWER = "job.json", "answer.json"
+_CAUSES = (TIME, TOO_MUCH, FAILED)
 
 
 class DrivenTool(Tool):
@@ -29,7 +30,7 @@ class DrivenTool(Tool):
 
     JOB: {onnx, vnnlib: paths; seconds; outputs: how many; lower, upper: exact decimals; unsafe: conjunctions of {terms:
     [[output, factor]], bound, strict}, exact as p/q; options}.  ANSWER: {verdict, reason, point, outputs}, numbers as
-    hexadecimal floats.  What the tool prints goes where it likes.
+    hexadecimal floats, and the cause where the reason does not tell it.  What the tool prints goes where it likes.
     """
 
     def __init__(self, name: str, python: str, version: str, options: dict[str, Any] | None = None) -> None:
@@ -101,7 +102,7 @@ def answer_in(text: str) -> Said:
         if data["verdict"] not in VERDICTS:
             raise ValueError(data["verdict"])
         reason = str(data.get("reason") or "")[:300]
-        says = reason.removeprefix("it says ")
-        return Said(data["verdict"], reason, point, outputs, undecided(says).cause if data["verdict"] == "unknown" else "")
+        cause = data["cause"] if data.get("cause") in _CAUSES else undecided(reason.removeprefix("it says ")).cause
+        return Said(data["verdict"], reason, point, outputs, cause if data["verdict"] == "unknown" else "")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"no answer of a driver: {type(error).__name__}: {error}") from None

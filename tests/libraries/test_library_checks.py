@@ -1,4 +1,4 @@
-"""Every layer type in every library: graphs give what the reference gives, and kernels of layers what the whole layer gives."""
+"""Operations, layers and whole graphs of every library: what a reveal looks at is what a replay runs, and sums are right."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from profiles import SLOW
 from fpsynth.libraries.registry import library_named, names_for
 from fpsynth.networks.layers import LAYERS
 
-CHECK = Path(__file__).with_name("graphs_check.py")
+CHECK = Path(__file__).with_name("library_checks.py")
 POOLED = {"average padded, not counted"}
 """Padding that is not counted, and is not TensorFlow's SAME."""
 CONSTANTS = {f"{kind} constant" for kind in ("add", "subtract", "multiply", "divide")} | {"add constants", "subtract constants"}
@@ -37,7 +37,7 @@ REFUSED = {
 
 @cache
 def report(name: str) -> dict[str, Any]:
-    """The findings of one library, made in a process of its own: two that link OpenMP had better not share one."""
+    """The findings of one library, made in one process of its own: two that link OpenMP had better not share one."""
     if library_named(name).version() is None:
         pytest.skip(f"{name} is not installed")
     path = os.pathsep.join((str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")))
@@ -50,7 +50,7 @@ def report(name: str) -> dict[str, Any]:
 
 def require_right(name: str, part: str) -> None:
     """In float32 the cases that are refused are those that are known to be; in other formats there may be more."""
-    for dtype, found in report(name)[part].items():
+    for dtype, found in report(name)["graphs"][part].items():
         assert found
         refused = {case: why for case, why in found.items() if why.startswith("not run: ")}
         assert {case: why for case, why in found.items() if why and case not in refused} == {}
@@ -63,14 +63,16 @@ def require_right(name: str, part: str) -> None:
 
 @pytest.mark.parametrize("name", names_for("cpu"))
 def test_every_layer_type_gives_small_integers_exactly(name: str) -> None:
-    assert set(report(name)["kinds"]) == set(LAYERS)
+    assert set(report(name)["graphs"]["kinds"]) == set(LAYERS)
     require_right(name, "exact")
 
 
 @pytest.mark.parametrize("name", names_for("cpu"))
 def test_graphs_with_residual_additions_and_concatenations(name: str) -> None:
     require_right(name, "graphs")
-    assert report(name)["float64"] == dict.fromkeys(library_named(name).variants, "" if name != "onnxruntime" else NO_CONV)
+    assert report(name)["graphs"]["float64"] == dict.fromkeys(
+        library_named(name).variants, "" if name != "onnxruntime" else NO_CONV
+    )
 
 
 NO_CONV = (
@@ -90,7 +92,7 @@ def test_a_kernel_of_a_layer_gives_the_very_bits_of_the_whole_layer(name: str) -
 
 @pytest.mark.parametrize("name", names_for("cpu"))
 def test_kernels_that_do_not_fit_their_layer_are_refused(name: str) -> None:
-    assert report(name)["refusals"] == {
+    assert report(name)["graphs"]["refusals"] == {
         "terms": "the convolution adds 18 terms and has 4 outputs at a position",
         "outputs": "the convolution adds 18 terms and has 4 outputs at a position",
         "position": "position 12 is not among the 12 of the convolution",
@@ -100,3 +102,40 @@ def test_kernels_that_do_not_fit_their_layer_are_refused(name: str) -> None:
         "many": "a kernel has from 1 to 65536 terms, not 65537",
         "layout": "a convolution takes no layout",
     }
+
+
+@pytest.mark.parametrize("name", names_for("cpu"))
+def test_an_operation_computes_bit_for_bit_what_a_one_layer_network_gives(name: str) -> None:
+    assert report(name)["operations"]["differ"] == {variant: [] for variant in library_named(name).variants}
+
+
+@pytest.mark.parametrize("name", names_for("cpu"))
+def test_the_call_that_is_printed_gives_the_very_bits(name: str) -> None:
+    """In every layout, on operands stored as they are printed; a replay of one layer gives them, too."""
+    found, library = report(name)["operations"]["calls"], library_named(name)
+    assert found["differ"] == []
+    layouts = {(operation, layout) for operation, layout in found["compared"]}
+    for operation, called in library.calls.items():
+        if len(called.layouts) > 1:
+            assert {(operation, layout) for layout in called.layouts} <= layouts
+            assert any(operation == other and layout.endswith("e") for other, layout in layouts) == called.strided
+
+
+@pytest.mark.parametrize("name", names_for("cpu"))
+def test_every_operation_sums_small_integers_exactly(name: str) -> None:
+    assert report(name)["operations"]["inexact"] == {operation: [] for operation in library_named(name).operations}
+
+
+@pytest.mark.parametrize("name", names_for("cpu"))
+def test_what_cannot_be_computed_is_refused_with_a_reason(name: str) -> None:
+    found, library = report(name)["operations"], library_named(name)
+    assert found["unknown"] == f"{name} has no variant convolve; choose from {', '.join(library.operations)}"
+    assert found["tf32"] == f"{name} has no dtype tf32"
+    assert found["pairs"] == "vdot takes one pair of vectors"
+    assert found["biased_sum"] == "sum has one output and no bias"
+    assert found["odd_offset"] == "an offset of 2 bytes is not a multiple of a float32's size below 64"
+
+
+@pytest.mark.parametrize("name", names_for("cpu"))
+def test_addresses_can_be_chosen_where_a_library_takes_memory_from_outside(name: str) -> None:
+    assert bool(report(name)["operations"]["offset"]) == (name in ("tensorflow", "jax"))
