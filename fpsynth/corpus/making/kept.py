@@ -107,8 +107,8 @@ class KeptInstances:
                     f"another process makes the corpus that is to be there, in {shown(folder)}:"
                     " wait for it, or choose another name"
                 )
-            kept._settle(wanted.to_json())
             try:
+                kept._settle(wanted.to_json())
                 yield kept
             except (InputError, KeyboardInterrupt):
                 if not kept._has_instances():  # it would only be in the way of what is wanted next
