@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from processors import needs_bfloat16
+from processors import has_tiles, needs_bfloat16
 from profiles import slow
 
 from fpsynth.errors import InputError
@@ -17,11 +17,13 @@ from fpsynth.libraries.base import CannotRun
 from fpsynth.libraries.kernels import Kernel
 from fpsynth.libraries.naming import parse_environment
 from fpsynth.libraries.registry import library_named
+from fpsynth.orders import Tree, parse_order
 from fpsynth.revealing.file import reveal_from_json, reveal_to_json
 from fpsynth.revealing.result import Reveal, pairs_reversed
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.revealing.worker import failure
 from fpsynth.rounding import Flush
+from fpsynth.sums.arithmetic import Arithmetic
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +89,27 @@ def test_every_layout_is_explained(revealer, text):
 @pytest.mark.parametrize("batch", [1, 64])
 @pytest.mark.parametrize("library", ["torch", "tensorflow"])
 def test_bfloat16_kernels_are_explained_on_every_vector(revealer, library, batch, terms):
-    """AVX512-BF16, of whose instruction ``test_bfloat16_kernels`` tells."""
+    """AVX512-BF16 takes the second product of a pair first; AMX adds even and odd products of each 32 apart."""
     found = of(revealer, f"{library}:matmul:batch={batch},outputs=64", BFLOAT16, terms, 64, vectors=10_000)
     assert found.explained, [(str(cls.arithmetic), str(cls.check)) for cls in found.classes]
     assert sum(cls.check.total for cls in found.classes) >= 10_000
     for cls in found.classes:
-        if cls.arithmetic.fused:  # the second product of a pair comes first
-            assert (0, 1) in pairs_reversed(cls.arithmetic, terms)
+        if cls.arithmetic.fused:
+            assert (0, 1) in pairs_reversed(cls.arithmetic, terms) or (has_tiles() and of_tiles(cls.arithmetic, terms))
             assert cls.arithmetic.flush is Flush.UNBOUNDED
+
+
+def of_tiles(how: Arithmetic, terms: int) -> bool:
+    """Whether the first sums are TDPBF16PS's, by Intel's manual: even and odd products of a tile's 32, then both."""
+    return sums(parse_order("lanes:2").tree(min(terms, 32))) <= sums(how.order.tree(terms))
+
+
+def sums(tree: Tree) -> set[frozenset[int]]:
+    """The leaves of every partial sum."""
+    below = [frozenset([k]) for k in range(tree.leaves)]
+    for step in tree.steps:
+        below.append(frozenset().union(*(below[node] for node in step)))
+    return set(below[tree.leaves :])
 
 
 def test_a_convolution(revealer):
