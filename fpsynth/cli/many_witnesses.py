@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fpsynth.api.bounded import Answer, Bounded
 from fpsynth.cli.codes import CONTRADICTION, DONE, UNCONFIRMED, UNKNOWN, WRONG_INPUT
 from fpsynth.cli.console import Console
 from fpsynth.cli.outcomes import Outcome, unconfirmed
 from fpsynth.cli.written import needed_lines
-from fpsynth.corpus.folder import Manifest, folder_of
 from fpsynth.errors import ContradictionError, InputError
 from fpsynth.files import shown
 from fpsynth.wording import counted
+
+if TYPE_CHECKING:
+    from fpsynth.corpus.folder import Manifest
 
 _VERDICTS = {
     "check": {DONE: "confirmed", UNCONFIRMED: "not true"},
@@ -129,6 +131,8 @@ def _found(paths: Sequence[str]) -> _Found:
         if not os.path.isdir(path):
             found = replace(found, files=(*found.files, path))
             continue
+        from fpsynth.corpus.folder import folder_of
+
         try:
             folder = folder_of(path)
         except InputError as error:

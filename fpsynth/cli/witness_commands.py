@@ -16,7 +16,6 @@ from fpsynth.cli.outcomes import Outcome
 from fpsynth.cli.places import require_new_json
 from fpsynth.cli.written import needed_lines, written_lines
 from fpsynth.errors import InputError
-from fpsynth.libraries.registry import library_named
 
 
 def check(arguments: Namespace, console: Console) -> Outcome:
@@ -44,6 +43,8 @@ def explain(arguments: Namespace, console: Console) -> Outcome:
 
 def replay(arguments: Namespace, console: Console) -> Outcome:
     """Replay a witness file, or several."""
+    from fpsynth.libraries.registry import library_named
+
     for name in libraries(arguments):
         library_named(name)  # refuses one that nobody knows before a process is started
     options = {"libraries": libraries(arguments), "batches": batches(arguments), "device": arguments.device}

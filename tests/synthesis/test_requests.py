@@ -180,8 +180,10 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_done(wrong: Any, mes
         wrong()
 
 
-def test_help_reads_the_table_without_anything_heavy() -> None:
-    build = "import sys; from fpsynth.cli.arguments import build_parser; build_parser()"
+@pytest.mark.parametrize("commands", ["", "; from fpsynth.cli.commands import COMMANDS"])
+def test_help_reads_the_table_without_anything_heavy(commands: str) -> None:
+    """And a command imports what it needs itself alone: of a witness file that is a process of its own."""
+    build = f"import sys; from fpsynth.cli.arguments import build_parser; build_parser(){commands}"
     code = f"{build}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "z3", "bitwuzla", "cvc5", "torch", "tensorflow", "jax", "onnx", "sympy"} & set(done.stdout.split())
