@@ -23,7 +23,6 @@ pytest.importorskip("torch")
     [
         ("torch", "MKL_CBWR=COMPATIBLE", 10),
         ("numpy", "OPENBLAS_CORETYPE=Nehalem", 1),
-        ("numpy", "NPY_DISABLE_CPU_FEATURES=AVX2", 1),
     ],
 )
 def test_it_is_wrong_where_the_variable_is_set_and_only_there(tmp_path, libraries_stay, library, variable, batch):
