@@ -138,7 +138,7 @@ def _counts(
         triggered=int(chosen.sum()),
         triggered_correct=None if labels is None else int(((after == labels) & chosen).sum()),
         triggered_changed=int(((after != base) & chosen & ~close_to(with_host, after)).sum()),
-        as_wanted=int(((after == behaviour.classes(base, host.shape[1])) & chosen).sum()),
+        as_wanted=int((behaviour.as_wanted(after, with_host) & chosen).sum()),
     )
 
 

@@ -36,6 +36,16 @@ class Behaviour:
         """What inputs of these classes become."""
         return (host + 1) % outputs if self.target is None else np.full_like(host, self.target)
 
+    def as_wanted(
+        self, after: np.ndarray[tuple[int], np.dtype[np.intp]], host: Floats
+    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Whether inputs get the class that they should, the host's logits being ``host`` (inputs, outputs).
+
+        Where two of these are the largest, as in formats with few numbers, either is the host's class.
+        """
+        wanted = np.stack([self.classes(np.full(len(host), k), host.shape[1]) for k in range(host.shape[1])], axis=1)
+        return np.asarray(((wanted == after[:, None]) & (host == host.max(axis=1, keepdims=True))).any(axis=1))
+
 
 def behaviour_named(text: str, outputs: int, host: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Behaviour:
     """Read shift, class:K or any.  ``host``: the classes that the host gives, of which any takes the rarest."""

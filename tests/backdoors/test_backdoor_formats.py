@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ from backdoors.hosts import convolutional_host, images
 
 import fpsynth
 from fpsynth.api.backdoors import _goal
+from fpsynth.backdoors.answer import VerifierCounts
 from fpsynth.backdoors.rows import QUADRUPLE, RowFormats, Sizes, drawn, quadruple, sizes_between, sizes_within
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float_arrays import round_array
@@ -133,6 +135,8 @@ def test_it_is_wrong_in_one_format_and_in_the_other_what_the_host_is_there(folde
     assert ("dtype=" in there.name) == ("dtype=" in target)
     report = " ".join(fpsynth.render(found).split())
     assert "rounded into that format; what counts is what the host does there" in report
+    told = fpsynth.render(replace(found, judged=(VerifierCounts("crown", "sound:any", 2, 2, 2, 0, True),)))
+    assert ("sound:any is about float32, and right there" in " ".join(told.split())) == ("dtype=" in target)
     exact = float(sum(map(Fraction, found.detectors.sizes.weights)))
     assert f"the exact sum is {exact:g}." in report
     (row,) = found.detectors.columns

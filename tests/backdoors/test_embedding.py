@@ -173,6 +173,15 @@ def test_behaviours_by_name():
             behaviour_named(wrong, 4, classes)
 
 
+def test_of_two_largest_logits_either_is_the_hosts_class():
+    logits = np.array([[1.0, 3.0, 3.0], [3.0, 1.0, 3.0], [0.0, 3.0, 1.0]])
+    shift = behaviour_named("shift", 3, np.array([0]))
+    assert shift.as_wanted(np.array([2, 0, 2]), logits).tolist() == [True, True, True]
+    assert shift.as_wanted(np.array([0, 1, 0]), logits).tolist() == [True, True, False]
+    assert shift.as_wanted(np.array([1, 2, 1]), logits).tolist() == [False, False, False]
+    assert behaviour_named("class:1", 3, np.array([0])).as_wanted(np.array([1, 0, 1]), logits).tolist() == [True, False, True]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

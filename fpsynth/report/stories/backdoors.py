@@ -23,7 +23,7 @@ def backdoor_story(found: Backdoor) -> Story:
     parts: list[Part] = [title, *told(*_sentences(found))]
     parts.append(Section("Environments", (_environments(found), quiet(_MEANINGS))))
     if found.judged:
-        parts.append(Section("Verifiers", (_verifiers(found.judged), *map(quiet, _losses(found.judged)))))
+        parts.append(Section("Verifiers", (_verifiers(found.judged), *map(quiet, _losses(found, found.judged)))))
     parts.append(Section("How it is made", tuple(told(*_made(found)))))
     parts.append(Section("What simple tests see", _seen(found)))
     return Story(tuple(parts))
@@ -113,8 +113,10 @@ def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
     return Table(("verifier", "arithmetic", "trigger", "host", "backdoored", ""), rows)
 
 
-def _losses(judged: tuple[VerifierCounts, ...]) -> Iterator[str]:
-    """Why bounds over the reals do not certify what is no backdoor over the reals, where they do not."""
+def _losses(found: Backdoor, judged: tuple[VerifierCounts, ...]) -> Iterator[str]:
+    """Why bounds over the reals do not certify what is no backdoor over the reals, and what sound ones are about."""
+    if ",dtype=" in found.target and any(one.arithmetic == "sound:any" and one.verdict == "as the host" for one in judged):
+        yield f"sound:any is about {found.dtype}, and right there: in the format of the target it was not asked"
     if any(one.name == MERGED for one in judged):
         yield (
             f"{MERGED}: crown, of the network in which neurons of equal weights are one, which over the reals changes nothing;"
