@@ -22,7 +22,9 @@ from fpsynth.networks.network import Network
 from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.properties import ExactBox, Property
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
+from fpsynth.verifiers.relaxations.reasoning import REAL as REAL_NUMBERS
 from fpsynth.verifiers.relaxations.reasoning import sound
+from fpsynth.verifiers.vnnlib import outward
 
 _FORMATS = {ANY: FLOAT32, ANY64: FLOAT64}
 
@@ -80,18 +82,21 @@ def _is_single(point: Sequence[float]) -> bool:
     return bool((np.asarray(point, np.float32) == np.asarray(point, np.float64)).all())
 
 
-def orders_of(asked: LabelQuestion, environments: Environments) -> list[Computed]:
-    """How each environment computes the network.
+def orders_of(asked: LabelQuestion, environments: Environments, names: Sequence[str] = ()) -> list[Computed]:
+    """How each environment computes the network, or each of those of them that are named.
 
     Left out are those whose order is not known for certain, or that give other numbers at some inputs of the box.
     """
-    orders = (environments.computed(asked.network, name) for name in environments.names)
+    orders = (environments.computed(asked.network, name) for name in names or environments.names)
     return [one for one in orders if one is not None and environments.agrees(asked.network, one, asked.grid)]
 
 
-def told_of(asked: LabelQuestion, environments: Environments) -> tuple[list[Computed], Truth]:
-    """The orders of the environments, and all that is true, with the libraries that were run.  Raises as ``replayed`` does."""
-    orders = orders_of(asked, environments)
+def told_of(asked: LabelQuestion, environments: Environments, names: Sequence[str] = ()) -> tuple[list[Computed], Truth]:
+    """The orders of the environments, or of those of them that are named, and all that is true, with the libraries that ran.
+
+    Raises as ``replayed`` does.
+    """
+    orders = orders_of(asked, environments, names)
     return orders, replayed(asked, truth(asked, orders), orders, environments)
 
 
@@ -127,11 +132,22 @@ def witness_of(labels: Sequence[Label]) -> tuple[float, ...]:
 def _real(asked: LabelQuestion, bound: RealBound | None, others: Sequence[tuple[float, ...]]) -> Label | None:
     if bound is not None and bound.least > 0:
         return Label(REAL, UNSAT, PROVED, bound.proof)
+    if real_robust(asked.network, asked.box, asked.unsafe):
+        return Label(REAL, UNSAT, PROVED, "linear bounds with what float64 loses in computing them (crown)")
     for point in (*asked.candidates, *filter(None, others), *asked.corners):
         value = real_margin(asked.network, asked.unsafe, point)
         if value is not None and value <= 0:
             return Label(REAL, SAT, COMPUTED, "exact arithmetic at the witness", witness=point)
     return None
+
+
+def real_robust(network: Network, box: ExactBox, unsafe: Property) -> bool:
+    """Whether rigorous linear bounds show that no real point of the box is unsafe, also of networks without exact forms."""
+    try:
+        claim = RelaxationVerifier("crown", REAL_NUMBERS).verify(network, outward(box), unsafe)
+    except InputError:  # numbers too large for bounds in float64
+        return False
+    return claim.verdict == "unsat"
 
 
 def real_margin(network: Network, unsafe: Property, point: Sequence[float]) -> Fraction | None:
@@ -162,11 +178,7 @@ def _any_of(asked: LabelQuestion, semantics: str, fmt: Format) -> Label | None:
 
 def _box(asked: LabelQuestion, fmt: Format) -> Box:
     """All that can be read: the float32 inputs, or every float64 of the box and no fewer."""
-    if fmt == FLOAT32:
-        return asked.float_box
-    from fpsynth.verifiers.vnnlib import outward
-
-    return outward(asked.box)
+    return asked.float_box if fmt == FLOAT32 else outward(asked.box)
 
 
 def _at_witness(asked: LabelQuestion, label: Label, witness: tuple[float, ...], orders: Sequence[Computed]) -> Label:
