@@ -15,7 +15,6 @@ from fpsynth.corpus.labels.ordered import LabelQuestion, OrderedTruth, in_order
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.labels.real import RealBound, least_margin
 from fpsynth.errors import ContradictionError, InputError
-from fpsynth.evaluators.enclosing import enclosed_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import FLOAT32, FLOAT64, Format
 from fpsynth.networks.network import Network
@@ -152,8 +151,10 @@ def real_robust(network: Network, box: ExactBox, unsafe: Property) -> bool:
 
 def real_margin(network: Network, unsafe: Property, point: Sequence[float]) -> Fraction | None:
     """At a point, over the reals; None where outputs are irrational."""
-    ends = enclosed_logits(network, [(x, x) for x in point])
-    return margin(unsafe, exact_logits(network, point)) if all(low == high for low, high in ends) else None
+    try:
+        return margin(unsafe, exact_logits(network, point))
+    except InputError:  # a batch normalisation by an irrational number
+        return None
 
 
 def _any(asked: LabelQuestion, semantics: str) -> Label | None:
