@@ -200,3 +200,18 @@ def test_a_network_that_is_too_large_for_exact_forms_is_not_halved_for_hours_and
     assert least_margin(wide, box, BELOW) is None
     told = truth(asked_of(wide, box, BELOW), [])
     assert {label.semantics: label.verdict for label in told.labels} == {REAL: "unsat", ANY: "unsat", ANY64: "unsat"}
+
+
+def test_of_a_box_of_hundreds_of_inputs_there_is_a_label_and_no_number_beyond_what_can_be_written(tmp_path):
+    rows = np.zeros((2, 784))
+    rows[0, 0] = 1.0
+    network, inputs = stack((rows.tolist(), [-0.5, 0.0])), (0.25, 0.75)
+    asked = asked_of(network, box_of([inputs] * 784), BELOW, [(0.25,) * 784, (0.75,) * 784])
+    computed = Computed("torch:batch=1", network, Deployment(Arithmetic(FLOAT32, order=SEQUENTIAL)))
+    told = truth(asked, [computed])
+    (label,) = [one for one in told.labels if one.semantics == "torch:batch=1"]
+    assert (label.verdict, told.densities) == ("sat", ())
+    assert asked.grid.total >= 10**4300
+    small = asked_of(network, box_of([inputs, *[(0.5, 0.5)] * 783]), BELOW, [(0.75, *[0.5] * 783)])
+    (density,) = truth(small, [computed]).densities
+    assert density.total < 10**10

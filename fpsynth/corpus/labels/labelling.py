@@ -25,6 +25,8 @@ from fpsynth.verifiers.relaxations.reasoning import REAL as REAL_NUMBERS
 from fpsynth.verifiers.relaxations.reasoning import sound
 from fpsynth.verifiers.vnnlib import outward
 
+MOST_TOLD = 10**4000
+"""No number of inputs from here on is told, as of boxes of hundreds of inputs: Python writes and reads no longer numerals."""
 _FORMATS = {ANY: FLOAT32, ANY64: FLOAT64}
 
 
@@ -54,7 +56,8 @@ def truth(asked: LabelQuestion, orders: Sequence[Computed], witness: tuple[float
     kept = [label for label in labels if label is not None]
     at = witness or witness_of(kept)
     told = tuple(_at_witness(asked, label, at, orders) for label in kept)
-    densities = tuple(each.density for each in in_orders if each.label)  # with no order recorded nobody could count again
+    counted = (each.density for each in in_orders if each.label)  # with no order recorded nobody could count again
+    densities = tuple(density for density in counted if density.total < MOST_TOLD)
     return Truth(told, densities, None if bound is None else bound.least, bound is not None and bound.attained)
 
 
