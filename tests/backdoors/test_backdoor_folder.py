@@ -262,6 +262,14 @@ def test_of_a_format_that_instances_have_not_only_the_others_are_written(host, l
     assert "backdoored.keras: Keras files are read in float32 and float64 alone, not in bfloat16" in left_out
 
 
+def test_of_a_target_that_rounds_the_network_there_is_neither_witness_nor_corpus(wide, tmp_path):
+    rounded = replace(wide, target="torch:batch=1,dtype=bfloat16")
+    left_out = fpsynth.write_folder(rounded, tmp_path / "out")
+    reason = "torch:batch=1,dtype=bfloat16 rounds the network, which is of float32, into another format"
+    assert {f"witness.json: {reason}", f"corpus: {reason}"} <= set(left_out)
+    assert (tmp_path / "out" / "backdoored.onnx").exists()
+
+
 def test_what_was_not_found_is_not_written(wide, tmp_path):
     with pytest.raises(InputError, match="nothing was found"):
         fpsynth.write_folder(replace(wide, network=None), tmp_path / "out")
