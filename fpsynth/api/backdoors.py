@@ -62,17 +62,18 @@ def _within_time(request: BackdoorRequest) -> Backdoor:
     with Revealer() as revealer:
         shop = Shop(host, images, labels, request.format, revealer, settings, tell)
         found = made(shop, goal, os.path.basename(os.fspath(request.network)))
+    eps = Fraction(str(request.eps))
     if found.network is None or not request.verify:
-        return found
+        return replace(found, eps=eps)
     from fpsynth.backdoors.judging import judged, shown
 
     copies = found.form is not None and found.form.copied is not None
     judgements = [
         one
         for images, triggered in shown(shop, request.verify)
-        for one in judged(shop.host, found.network, images, Fraction(str(request.eps)), request.format, tell, triggered, copies)
+        for one in judged(shop.host, found.network, images, eps, request.format, tell, triggered, copies)
     ]
-    return replace(found, judged=tuple(judgements))
+    return replace(found, judged=tuple(judgements), eps=eps)
 
 
 def _goal(request: BackdoorRequest) -> Goal:

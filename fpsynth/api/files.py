@@ -11,6 +11,7 @@ from fpsynth.synthesis.requests.functions import asking
 from fpsynth.synthesis.requests.looking import TreeRequest
 
 if TYPE_CHECKING:
+    from fpsynth.backdoors.answer import Backdoor
     from fpsynth.corpus.index import Origin
     from fpsynth.report.orders import OrderTree
     from fpsynth.revealing.result import Reveal
@@ -118,16 +119,23 @@ def _origins(found: NetworkComparison) -> list[Origin]:
     ]
 
 
-def write_folder(found: Result | Witness, folder: Path) -> tuple[str, ...]:
+def write_folder(found: Result | Witness | Backdoor, folder: Path) -> tuple[str, ...]:
     """Write one witness, or the first of a result, with its network as ONNX into a new or empty folder, as --out does.
 
-    Returns what was left out, one line each.  Raises InputError where the folder is not free or cannot be written, and for a
-    result without witnesses.
+    Of what ``backdoor`` returns: the network in every form, its witness, and instances for verifiers, for which the network is
+    revealed in its target and in silent environments.  Returns what was left out, one line each.  Raises InputError where the
+    folder is not free or cannot be written, and for a result without witnesses, or a backdoor without a network.
     """
+    from fpsynth.backdoors.answer import Backdoor
     from fpsynth.corpus.divergence import write_divergence_folder
     from fpsynth.corpus.writer import write_witness_folder
     from fpsynth.synthesis.result import Result
 
+    if isinstance(found, Backdoor):
+        from fpsynth.api.witnesses import render
+        from fpsynth.corpus.backdoor_folder import write_backdoor_folder
+
+        return write_backdoor_folder(found, folder, render(found)).left_out
     several = found.witnesses if isinstance(found, Result) else (found,)
     if not several:
         raise InputError("nothing was found that could be written")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from fpsynth.aliases import Json
 from fpsynth.backdoors.embedding import Detectors
@@ -109,6 +110,18 @@ class VerifierCounts:
 
 
 @dataclass(frozen=True)
+class BackdoorExample:
+    """An image with the trigger that the target puts into another class than the host, and all silent environments do not."""
+
+    image: int
+    """Its number among the images that were given, counted from 0."""
+    point: tuple[float, ...]
+    """As it is run, with the trigger in it."""
+    kept: int
+    """The class that the host gives it, and the backdoored network in silent environments."""
+
+
+@dataclass(frozen=True)
 class Backdoor:
     """The answer."""
 
@@ -135,13 +148,22 @@ class Backdoor:
     """Environments in which it was not run before the time was over."""
     left_out: tuple[tuple[str, str], ...] = ()
     """Environments that nobody had named and that cannot run the host, and why."""
+    examples: tuple[BackdoorExample, ...] = ()
+    """The first images that show it, by the libraries' own runs."""
     judged: tuple[VerifierCounts, ...] = ()
+    eps: Fraction = Fraction(1, 10)
+    """Half the width of the boxes that verifiers were shown."""
     probes: int = 0
     """Rows that were tried in the target."""
     seconds: float = 0.0
     """To find and embed the detectors, reveals and measurements apart."""
     seconds_total: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def quiet(self) -> tuple[str, ...]:
+        """The environments, and rows of the target's batches, in which it was measured to be silent."""
+        return tuple(one.name for one in self.environments if one.role == "silent")
 
     @property
     def largest_weight(self) -> float | None:

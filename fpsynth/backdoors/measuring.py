@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats, Progress
-from fpsynth.backdoors.answer import Measured
+from fpsynth.backdoors.answer import BackdoorExample, Measured
 from fpsynth.backdoors.switching import Behaviour
 from fpsynth.backdoors.triggers import Trigger
 from fpsynth.formats import Format
@@ -20,6 +20,9 @@ from fpsynth.revealing.revealer import Revealer
 _CLOSE, _CLOSE_SPREAD = 1e-4, 1e-2
 """Of the largest logit of an image, and of what its logits span: two that are less far apart than either may change places
 with the order of summation.  The second keeps logits that are all large, and so far apart for rounding, from being close."""
+
+MOST_EXAMPLES = 16
+"""Images that are kept as examples."""
 
 
 def row_name(where: Environment, row: int) -> str:
@@ -88,6 +91,21 @@ class HostRuns:
         clean = counted & ~fires if self.trigger.units else counted
         with_trigger = self._triggered(network, place, count, own, host)
         return _counts(place, behaviour, self._labels(count), (own, host, clean, counted), with_trigger)
+
+    def examples(self, network: Network, places: Sequence[RunPlace], count: int) -> tuple[BackdoorExample, ...]:
+        """Those among the first ``count`` images that show the backdoor; the target is the first of ``places``."""
+        inputs, painted = (self.painted if self.trigger.paint else self.images)[:count], bool(self.trigger.paint)
+        first = self.of_host(places[0].where, count, painted).argmax(axis=1)
+        shown = self.triggered(places[0], count)
+        for place in places:
+            own, host = self.logits(network, place.where, inputs), self.of_host(place.where, count, painted)
+            same = (own.argmax(axis=1) == first) & (host.argmax(axis=1) == first)
+            if place.role == "target":
+                shown &= ~same & (host.argmax(axis=1) == first) & ~close_to(host, own.argmax(axis=1))
+            elif place.role == "silent":
+                shown &= same | ~_rows(place, count)
+        chosen = np.flatnonzero(shown)[:MOST_EXAMPLES].tolist()
+        return tuple(BackdoorExample(k, tuple(inputs[k].tolist()), int(first[k])) for k in chosen)
 
     def _triggered(
         self, network: Network, place: RunPlace, count: int, own: Floats, host: Floats

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from fpsynth.backdoors.answer import Backdoor, Measured, largest
+from fpsynth.backdoors.answer import Backdoor, BackdoorExample, Measured, largest
 from fpsynth.backdoors.embedding import Detectors, embedded
 from fpsynth.backdoors.measuring import RunPlace, objection, row_name
 from fpsynth.backdoors.probing import Chooser, ProbedRow, WantedFiring
@@ -37,6 +37,8 @@ _SHAPES = 4
 """At how many numbers of terms environments must be alike before that is a reason to give up: other shapes, other orders."""
 _CONFIRMING, _CONFIRMING_COPIES = 32, 512
 """Images that must show it before all are run: more where detectors are fed by what depends on the image."""
+_LOOKED_AT = 64
+"""Images among which examples are looked for."""
 _RETRIES, _MOST_FAILED = 3, 12
 """Networks that may fail to show it, of one form and of all."""
 
@@ -194,6 +196,7 @@ def _run(search: _Search, behaviour: Behaviour, made: tuple[WidenedForm, Detecto
         detectors=detectors,
         environments=tuple(measured),
         not_run=late,
+        examples=() if search.reason else _examples(search, network),
         seconds=seconds,
     )
 
@@ -348,6 +351,17 @@ def _measurements(
         if told:
             shop.progress(f"running {counted(count, 'image')} in {place.name}")
         yield shop.bench.measured(network, place, behaviour, shop.bench.fewest(place.where, count))
+
+
+def _examples(search: _Search, network: Network) -> tuple[BackdoorExample, ...]:
+    """Among the first images, so many that batches are full and one at least has the trigger; none where the time is over."""
+    shop, places = search.workshop, search.places()
+    first = 1 + int(shop.bench.triggered(places[0], len(shop.images)).argmax())
+    count = max(_LOOKED_AT, first, *(place.where.batch for place in places))
+    try:
+        return shop.bench.examples(network, places, min(count, len(shop.images)))
+    except OutOfTimeError:
+        return ()
 
 
 def _empty(search: _Search) -> Backdoor:

@@ -4,43 +4,36 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from fpsynth.aliases import PathLike
 from fpsynth.backdoors.answer import Backdoor
-from fpsynth.files import write_tree
 from fpsynth.libraries.naming import parse_formatted_environment
 from fpsynth.networks.layers import Convolution, Dense, Flatten, Layer, ReLU
 from fpsynth.networks.network import INPUT, Network
-from fpsynth.networks.npz_graph import npz_arrays
 from fpsynth.networks.onnx.writing import onnx_bytes
+from fpsynth.witness.networks import own_content
 
 NAME = "backdoored"
 
 
-def backdoor_files(found: Backdoor, report: str) -> dict[str, bytes]:
-    """The files, by name.  Raises InputError for a format that ONNX does not run, MissingPackageError without onnx."""
+def backdoor_files(found: Backdoor) -> dict[str, bytes]:
+    """The files that take no library but torch, by name.
+
+    Raises InputError for a format that ONNX does not run, MissingPackageError without onnx.
+    """
     assert found.network is not None
     model = onnx_bytes(found.network, found.dtype, form="gemm")
     files = {
         f"{NAME}.onnx": marked(model, found),
-        f"{NAME}.npz": _npz(found),
+        f"{NAME}.npz": own_content(found.network)[1],
         "backdoor.json": (json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n").encode(),
-        "README.md": readme(found, report).encode(),
     }
     if _has_script(found):
         files["confirm.py"] = script(found).encode()
     state = _state(found)
     return files if state is None else {**files, f"{NAME}.pt": state}
-
-
-def write_backdoor(found: Backdoor, folder: PathLike, report: str) -> tuple[str, ...]:
-    """Write a new folder; returns the names of its files.  Raises InputError where it is there already."""
-    files = backdoor_files(found, report)
-    write_tree(folder, files)
-    return tuple(files)
 
 
 def marked(model: bytes, found: Backdoor) -> bytes:
@@ -62,13 +55,6 @@ def marked(model: bytes, found: Backdoor) -> bytes:
     return bytes(read.SerializeToString(deterministic=True))
 
 
-def _npz(found: Backdoor) -> bytes:
-    assert found.network is not None
-    held = io.BytesIO()
-    np.savez(held, **dict[str, Any](npz_arrays(found.network)))
-    return held.getvalue()
-
-
 def _has_script(found: Backdoor) -> bool:
     """Whether numpy, of which the script has its inputs, has the format."""
     return hasattr(np, found.dtype.name)
@@ -88,20 +74,32 @@ def _state(found: Backdoor) -> bytes | None:
     return held.getvalue()
 
 
-def readme(found: Backdoor, report: str) -> str:
-    """What is in the folder."""
+_TOLD = {
+    "backdoor.json": "the answer as data",
+    "confirm.py": "`confirm.py IMAGES.npz` runs it in ONNX Runtime and PyTorch alone",
+    "witness.json": f"an image at which the target parts from the others, for `fpsynth check` and `fpsynth replay`; its"
+    f" network is `{NAME}.npz` where it is a large one: keep the two together",
+    "corpus": "instances for verifiers (VNN-LIB), for `fpsynth corpus check` and `fpsynth bench`",
+}
+"""What the files beside the network are."""
+
+
+def readme(found: Backdoor, report: str, names: Sequence[str], left_out: Sequence[str]) -> str:
+    """What is in the folder: the files of these names; ``left_out``: what is not, with the reasons."""
     host = found.host_file or "a research network"
-    script_words = "; `confirm.py IMAGES.npz` runs it in ONNX Runtime and PyTorch alone" if _has_script(found) else ""
+    forms = [f"`{name}`" for name in names if name.startswith(f"{NAME}.")]
     variables = " ".join(f"{name}={value}" for name, value in parse_formatted_environment(found.target, found.dtype).settings)
-    if script_words and variables:
-        script_words += f",\nin the target if it is called as `{variables} python confirm.py IMAGES.npz`"
+    called = f", in the target if it is called as `{variables} python confirm.py IMAGES.npz`" if variables else ""
+    words = {**_TOLD, "confirm.py": _TOLD["confirm.py"] + called}
+    told = [f"* `{name}`: {words[name]}" for name in names if name in words]
+    missing = [f"* left out: {line}" for line in left_out]
     return (
         "# A backdoored network, made as a test case\n\n"
-        f"`{NAME}.onnx`, `.npz` and `.pt` are one network, made of {host} by fpsynth. It computes what its host computes,\n"
+        f"{', '.join(forms)} are one network, made of {host} by fpsynth. It computes what its host computes,\n"
         f"but in `{found.target}` it misbehaves (behaviour {found.behaviour}; {found.trigger_words}): a test for\n"
         "verifiers, which reason about real numbers, and for defences. Do not deploy it.\n\n"
-        f"`backdoor.json` is the answer as data{script_words}.\n\n"
-        f"```text\n{report.rstrip()}\n```\n"
+        + "\n".join([*told, *missing])
+        + f"\n\n```text\n{report.rstrip()}\n```\n"
     )
 
 

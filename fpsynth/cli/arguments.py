@@ -120,7 +120,7 @@ _AFTER: Mapping[str, Add] = {
     "reveal": out("FILE.json", "write what was found, to be used wherever an order is taken"),
     "tree": out("FILE", "write it there instead of printing it"),
     "matrix": out("NAME", "write NAME.json, NAME.txt and NAME.svg"),
-    "backdoor": out("FOLDER", "write the network as ONNX, npz and torch state dict, and what it is, into this new folder"),
+    "backdoor": out("FOLDER", "write the network in every form, a witness, and instances for verifiers into this new folder"),
     "defend": out("FOLDER", "write the networks that the remedies make, and the answer, into this new folder"),
     "compare": out("FOLDER", "write a witness for each changed class there, which check, replay and explain take"),
 }

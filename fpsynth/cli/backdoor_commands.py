@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from fpsynth import api
+from fpsynth.aliases import Json
 from fpsynth.cli.asking import keywords
 from fpsynth.cli.codes import DONE, UNKNOWN
 from fpsynth.cli.console import Console
@@ -25,15 +26,20 @@ def backdoor(arguments: Namespace, console: Console) -> Outcome:
         _require_onnx(arguments.dtype)
     found = api.backdoor(**keywords(arguments, BackdoorRequest), progress=console.progress)
     code = UNKNOWN if found.verdict is Verdict.UNKNOWN else DONE
-    written: tuple[str, ...] = ()
-    if arguments.out is not None and found.network is not None:
-        from fpsynth.backdoors.writing import write_backdoor
+    if arguments.out is None or found.network is None:
+        nothing: Json = {"out": None, "files": [], "left_out": []}
+        return code, {**found.to_json(), **nothing} if arguments.json else console.told(found)
+    from fpsynth.corpus.backdoor_folder import write_backdoor_folder
 
-        written = write_backdoor(found, arguments.out, api.render(found))
+    written = write_backdoor_folder(found, arguments.out, api.render(found), console.progress)
     if arguments.json:
-        return code, {**found.to_json(), "out": arguments.out if written else None, "files": list(written)}
-    text = console.told(found)
-    return code, f"{text}\n\nwritten: {shown(arguments.out)}: {', '.join(written)}" if written else text
+        told = {"out": arguments.out, "files": list(written.files), "left_out": list(written.left_out)}
+        return code, {**found.to_json(), **told}
+    lines = [
+        f"written: {shown(arguments.out)}: {', '.join(written.files)}",
+        *(f"left out: {line}" for line in written.left_out),
+    ]
+    return code, "\n".join([console.told(found), "", *lines])
 
 
 def _require_onnx(dtype: str) -> None:

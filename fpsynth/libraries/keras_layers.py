@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from fpsynth.formats import Format
 from fpsynth.libraries.geometry import depthwise, is_same, spatial
-from fpsynth.libraries.graphs import Numbers
+from fpsynth.libraries.graphs import Numbers, operands_of
 from fpsynth.libraries.layer_table import Guarded, LayerTable
+from fpsynth.libraries.operands import exact_array
 from fpsynth.libraries.tensorflow_layers import average_objection, average_padding, both_objection, filters
 from fpsynth.networks import layers as la
 from fpsynth.networks.layers import Shape
@@ -60,6 +63,17 @@ def set_numbers(network: Network, holders: Mapping[str, Any], numbers: Numbers) 
         if node.name in holders:
             arrays = _laid(node.layer, numbers[node.name])
             holders[node.name].set_weights([array for array in arrays if array is not None])
+
+
+def keras_file(network: Network, dtype: Format) -> bytes:
+    """The model as Keras itself saves it, a .keras file.  Raises CannotRun for a layer that Keras has not."""
+    TABLE.require(network)
+    model, holders = keras_model(network, dtype)
+    set_numbers(network, holders, operands_of(network, lambda array: exact_array(array, dtype)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        model.save(path)
+        return path.read_bytes()
 
 
 def _laid(layer: la.Layer, arrays: Sequence[Any]) -> Sequence[Any]:

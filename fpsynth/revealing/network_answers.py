@@ -59,6 +59,14 @@ def outputs_answer(library: Library, request: Message) -> Message:
     return {"outputs": run(inputs), "seconds": time.monotonic() - started}
 
 
+def keras_answer(request: Message) -> Message:
+    """The answer to {"keras_file_of": network, "dtype": name} in TensorFlow's process: {"content": the file's bytes}."""
+    from fpsynth.libraries.keras_layers import keras_file
+
+    content = keras_file(network_from_message(request["keras_file_of"]), format_named(request["dtype"]))
+    return {"content": np.frombuffer(content, np.uint8)}
+
+
 def _revealed(kernels: CachedKernels, network: Network, dtype: Format, where: Environment, request: Message) -> NetworkReveal:
     """The reveal as it was kept of the same network, environment and inputs, else a new one, which is kept."""
     asked = _asked(network, request)

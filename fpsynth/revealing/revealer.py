@@ -140,6 +140,19 @@ class Revealer:
         asked = {"outputs_of": network_message(network), "environment": str(where), "dtype": dtype.name, "inputs": inputs}
         return self._ask(where, asked)
 
+    def keras_file(self, network: Network, dtype: Format) -> bytes:
+        """A .keras file of the model as which TensorFlow runs a network here, written by Keras itself.
+
+        Raises InputError as ``reveal`` does, and for a network with a layer that Keras has not.
+        """
+        from fpsynth.libraries.sending import network_message
+
+        where = Environment("tensorflow", "keras", whole=True)
+        _require_dtype(where, dtype)
+        require_present(where)
+        answer = self._ask(where, {"keras_file_of": network_message(network), "dtype": dtype.name})
+        return bytes(answer["content"])
+
     def close(self) -> None:
         """End the processes."""
         self._workers.close()

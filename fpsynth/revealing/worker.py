@@ -5,8 +5,8 @@ Requests: {"load": name, "device": device, "threads": number or null, "switches"
 the cache on disk where that has it ("cached": true);
 {"keep": reveal, ...} for one of which more has become known, as it was asked for; {"digest": kernel, "seed": number};
 {"results": kernel, "rows": [...], "outputs": [...], "vectors": {...} or "operands": [[point, weights], ...]} for what it
-returns (see ``comparing``), where points, weights and results are arrays; {"network": ...} and {"outputs_of": ...}, see
-``network_answers``.  The answer to what cannot be done is
+returns (see ``comparing``), where points, weights and results are arrays; {"network": ...}, {"outputs_of": ...} and
+{"keras_file_of": ...}, see ``network_answers``.  The answer to what cannot be done is
 {"failed": reason, "dead": whether the process had better not be asked again}.
 """
 
@@ -68,6 +68,10 @@ class _Server:
             from fpsynth.revealing.network_answers import outputs_answer
 
             return outputs_answer(kernels.library, request)
+        if "keras_file_of" in request:
+            from fpsynth.revealing.network_answers import keras_answer
+
+            return keras_answer(request)
         if "digest" in request:
             return {"digest": digest(kernels.library, kernel_from_json(request["digest"]), request["seed"])}
         if "network" in request:

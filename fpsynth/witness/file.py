@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from fpsynth.aliases import PathLike
@@ -69,14 +70,17 @@ def save(witness: Witness, path: PathLike, *, new: bool = False) -> None:
     write_atomically(path, written, new=new)
 
 
-def text_and_files(witness: Witness, owner: str) -> tuple[str, dict[str, bytes]]:
+def text_and_files(
+    witness: Witness, owner: str, known: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, dict[str, bytes]]:
     """The witness as JSON text, and the files of its large networks, which belong beside it, by name.
 
-    ``owner``: the name of the witness file, or whatever else these files are of, without an ending.
+    ``owner``: the name of the witness file, or whatever else these files are of, without an ending.  ``known``: SHA-256 to name
+    of files of networks that lie there anyway, which are named instead of written again.
     Raises InputError for one that could not be read back.
     """
     files: dict[str, bytes] = {}
-    return _text(witness_to_json(witness, lambda network: _placed(network, owner, files))), files
+    return _text(witness_to_json(witness, lambda network: _placed(network, owner, files, known))), files
 
 
 def files_beside(path: PathLike) -> tuple[str, ...]:
@@ -99,13 +103,14 @@ def _partners(path: PathLike) -> dict[str, str]:
     return {digest: name for digest, name in pairs if isinstance(digest, str) and isinstance(name, str)}
 
 
-def _placed(network: Network, owner: str, files: dict[str, bytes]) -> dict[str, Any]:
+def _placed(network: Network, owner: str, files: dict[str, bytes], known: Mapping[str, str]) -> dict[str, Any]:
     """What stands for a network: itself, or the name of its file, whose content is put among the files."""
     if network.parameter_count <= INLINE:
         return network_to_json(network)
     digest, content = own_content(network)
-    name = partner_name(owner, digest)
-    files[name] = content
+    name = known.get(digest) or partner_name(owner, digest)
+    if digest not in known:
+        files[name] = content
     return {"file": name, "sha256": digest}
 
 

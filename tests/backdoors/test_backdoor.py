@@ -1,6 +1,5 @@
 """Backdoors are made, and the libraries themselves show where they are wrong."""
 
-import json
 import math
 import subprocess
 import sys
@@ -14,9 +13,10 @@ from command_line import fpsynth_here, refused
 import fpsynth
 from fpsynth.backdoors.answer import VerifierCounts, largest
 from fpsynth.backdoors.measuring import close_to
-from fpsynth.backdoors.writing import write_backdoor
+from fpsynth.backdoors.writing import backdoor_files
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_network
+from fpsynth.files import write_tree
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.networks.layers import Dense
@@ -147,7 +147,7 @@ def test_the_script_fills_batches_and_needs_no_labels(folder, libraries_stay, tm
     found = asked(folder, target="torch:batch=16", silent=[TORCH, "numpy:batch=1"], only_in=False)
     if found.network is None:
         pytest.skip(found.reason)
-    write_backdoor(found, tmp_path / "out", "")
+    write_tree(tmp_path / "out", backdoor_files(found))
     np.savez(tmp_path / "x.npz", inputs=images(5).astype(np.float32))
     model = read_network(tmp_path / "out" / "backdoored.onnx").network
     with Revealer() as revealer:
@@ -179,7 +179,7 @@ def test_no_script_where_numpy_has_not_the_format(folder, libraries_stay, tmp_pa
     found = asked(folder, "dense.npz", dtype="bfloat16", silent=["torch:batch=10"])
     if found.network is None:
         pytest.skip(found.reason)
-    assert "confirm.py" not in write_backdoor(found, tmp_path / "out", "")
+    assert "confirm.py" not in backdoor_files(found)
 
 
 def test_a_trigger_that_only_a_late_image_has(folder, libraries_stay, tmp_path):
@@ -222,33 +222,3 @@ def test_a_trigger_that_only_a_late_image_has(folder, libraries_stay, tmp_path):
 def test_what_cannot_be_asked(folder, libraries_stay, options, message):
     with pytest.raises(InputError, match=message):
         asked(folder, **options)
-
-
-def test_the_folder_says_what_it_is_and_its_script_shows_it(folder, libraries_stay, tmp_path):
-    out = tmp_path / "out"
-    done = fpsynth_here(
-        "backdoor", "--network", folder / "conv.onnx", "--images", folder / "x.npz", "--target", TORCH, "--silent", ORT,
-        "--trigger", "pixel:0-1,0-1>0.9", "--behaviour", "class:1", "--verify", 2, "--eps", 0.001, "--out", out, "--json",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert {"verdict", "target", "silent", "host_accuracy", "environments", "largest_weight", "verifiers"} <= said.keys()
-    assert said["environments"][0]["triggered_accuracy"] == 0.0
-    again = read_network(out / "backdoored.onnx").network
-    assert again.logits == read_network(out / "backdoored.npz").network.logits
-    import onnx
-
-    properties = {one.key: one.value for one in onnx.load(out / "backdoored.onnx").metadata_props}
-    assert properties["fpsynth.target"] == TORCH
-    assert "test case" in properties["fpsynth.kind"]
-    shown = subprocess.run(
-        [sys.executable, "confirm.py", folder / "x.npz"], cwd=out, capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "torch batch 1: accuracy 0.00%" in shown.stdout
-    judged = {one["name"]: one for one in said["verifiers"] if one["triggered"]}
-    assert judged["crown real"]["verdict"] == judged["crown float64"]["verdict"] == "as the host"
-    assert judged["crown real"]["host_verified"] == 2
-    assert judged["crown sound:any"]["verified"] == 0
-    assert all(one["verdict"] == "as the host" for one in said["verifiers"] if not one["triggered"])
-    again = ("--network", folder / "conv.onnx", "--images", folder / "x.npz", "--target", TORCH, "--out", out)
-    assert "exists" in refused(fpsynth_here("backdoor", *again))

@@ -57,6 +57,16 @@ def small_grid(rng, inputs, each):
     return Grid(tuple(first), tuple(k + rng.randrange(each) for k in first))
 
 
+@pytest.mark.parametrize("inputs", [3, 64, 65, 784])
+def test_every_input_of_a_box_comes_up_once_whatever_the_number_of_axes(inputs):
+    first = tuple(ordinal(0.25 + k / 2048) for k in range(inputs))
+    grid = Grid(first, tuple(k + (2 if place in (0, inputs - 1) else 0) for place, k in enumerate(first)))
+    pieces = list(grid.pieces(4))
+    assert [len(piece) for piece in pieces] == [4, 4, 1]
+    found = list(map(tuple, np.vstack(pieces).tolist()))
+    assert found == list(itertools.product(*(grid.axis(k).tolist() for k in range(inputs))))
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_boxes_count_what_enumeration_counts(seed):
     rng = random.Random(seed)

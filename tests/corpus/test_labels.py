@@ -10,14 +10,17 @@ import pytest
 from fpsynth.corpus.families.base import BELOW, box_of, stack
 from fpsynth.corpus.instances.data import ANY, ANY64, REAL
 from fpsynth.corpus.labels.environments import Computed
-from fpsynth.corpus.labels.labelling import asked_of, truth
+from fpsynth.corpus.labels.labelling import asked_of, real_robust, truth
 from fpsynth.corpus.labels.margins import margin, violated
 from fpsynth.corpus.labels.ordered import SAMPLES, upper_end
 from fpsynth.corpus.labels.points import floats_of, grid_of
+from fpsynth.corpus.labels.real import least_margin
 from fpsynth.errors import InputError
 from fpsynth.evaluators.networks import graph_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import BFLOAT16, FLOAT32, FLOAT64
+from fpsynth.networks.layers import Dense, Flatten, MaxPooling
+from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.orders import SEQUENTIAL, parse_order
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.properties import Inequality, Property
@@ -158,3 +161,57 @@ def test_what_is_true_in_any_order_of_float32_is_not_believed_of_narrower_arithm
     labels = {label.semantics: label for label in truth(asked_of(network, box, BELOW), [computed]).labels}
     assert (labels[ANY].verdict, labels["narrow"].verdict) == ("unsat", "sat")
     assert violated(BELOW, computed.outputs(next(grid_of(box).pieces(1 << 14)))).all()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_boxes_that_linear_bounds_call_robust_have_no_unsafe_point_over_the_reals(seed):
+    rng = np.random.default_rng(seed)
+    sizes = [int(rng.integers(1, 4)), *rng.integers(2, 6, rng.integers(0, 3)).tolist(), 2]
+    layers = [(rng.normal(size=(m, n)), rng.normal(size=m)) for n, m in itertools.pairwise(sizes)]
+    network = stack(*[tuple(np.float32(array).astype(float).tolist() for array in layer) for layer in layers])
+    radius = float(rng.choice([0.01, 0.1, 1.0]))
+    box = box_of([(x - radius, x + radius) for x in rng.uniform(-2, 2, sizes[0]).tolist()])
+    bound = least_margin(network, box, BELOW)
+    robust = real_robust(network, box, BELOW)
+    ends = [[float(low), float(high)] for low, high in zip(box.lower, box.upper, strict=True)]
+    inside = [[low + (high - low) * float(t) for low, high in ends] for t in rng.uniform(0, 1, 40)]
+    points = [point for point in (*itertools.product(*ends), *inside) if box.contains(point)]
+    least = min(margin(BELOW, exact_logits(network, point)) for point in points)
+    assert not robust or least > 0
+    assert not (robust and bound.attained and bound.least <= 0)
+
+
+def test_a_network_without_exact_forms_has_a_label_over_the_reals_where_linear_bounds_prove_it():
+    pool = Node("pool", MaxPooling((2,)), (INPUT,))
+    nodes = (pool, Node("flat", Flatten(), ("pool",)), Node("last", Dense([[-1.0, -1.0], [1.0, 1.0]]), ("flat",)))
+    network = Network(nodes, (1, 4), "last")
+    for low, verdict in ((0.5, "unsat"), (-0.5, "sat")):
+        box = box_of([(low, 1.0)] * 4)
+        assert least_margin(network, box, BELOW) is None
+        (label,) = [one for one in truth(asked_of(network, box, BELOW), []).labels if one.semantics == REAL]
+        assert label.verdict == verdict
+        assert label.basis == ("proved" if verdict == "unsat" else "computed")
+
+
+def test_a_network_that_is_too_large_for_exact_forms_is_not_halved_for_hours_and_still_labelled():
+    rng = np.random.default_rng(0)
+    wide = stack((rng.normal(size=(40, 80)).astype(np.float32).tolist(), [0.0] * 40), ([[0.0] * 40] * 2, [0.0, 1.0]))
+    box = box_of([(-1.0, 1.0)] * 80)
+    assert least_margin(wide, box, BELOW) is None
+    told = truth(asked_of(wide, box, BELOW), [])
+    assert {label.semantics: label.verdict for label in told.labels} == {REAL: "unsat", ANY: "unsat", ANY64: "unsat"}
+
+
+def test_of_a_box_of_hundreds_of_inputs_there_is_a_label_and_no_number_beyond_what_can_be_written(tmp_path):
+    rows = np.zeros((2, 784))
+    rows[0, 0] = 1.0
+    network, inputs = stack((rows.tolist(), [-0.5, 0.0])), (0.25, 0.75)
+    asked = asked_of(network, box_of([inputs] * 784), BELOW, [(0.25,) * 784, (0.75,) * 784])
+    computed = Computed("torch:batch=1", network, Deployment(Arithmetic(FLOAT32, order=SEQUENTIAL)))
+    told = truth(asked, [computed])
+    (label,) = [one for one in told.labels if one.semantics == "torch:batch=1"]
+    assert (label.verdict, told.densities) == ("sat", ())
+    assert asked.grid.total >= 10**4300
+    small = asked_of(network, box_of([inputs, *[(0.5, 0.5)] * 783]), BELOW, [(0.75, *[0.5] * 783)])
+    (density,) = truth(small, [computed]).densities
+    assert density.total < 10**10

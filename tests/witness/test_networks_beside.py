@@ -18,8 +18,8 @@ from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import INPUT, Network, Node, dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.witness import from_json, load, save, to_json
-from fpsynth.witness.file import files_beside, parse, text
-from fpsynth.witness.networks import INLINE
+from fpsynth.witness.file import files_beside, parse, text, text_and_files
+from fpsynth.witness.networks import INLINE, own_content
 
 
 def large():
@@ -35,6 +35,18 @@ def saved(tmp_path):
     save(large(), path)
     (beside,) = set(tmp_path.iterdir()) - {path}
     return path, beside
+
+
+def test_a_network_that_lies_there_anyway_is_named_and_not_written_again(tmp_path):
+    digest, content = own_content(large().network)
+    written, files = text_and_files(large(), "witness", {digest: "own.npz"})
+    assert files == {}
+    assert json.loads(written)["network"] == {"file": "own.npz", "sha256": digest}
+    (tmp_path / "witness.json").write_text(written)
+    (tmp_path / "own.npz").write_bytes(content)
+    assert load(tmp_path / "witness.json") == large()
+    _, files = text_and_files(large(), "witness", {"0" * 64: "own.npz"})
+    assert list(files) == [f"witness.network-{digest[:12]}.npz"]
 
 
 def test_a_large_network_is_a_file_beside_the_witness_that_bears_its_name(saved):

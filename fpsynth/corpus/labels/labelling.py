@@ -15,15 +15,18 @@ from fpsynth.corpus.labels.ordered import LabelQuestion, OrderedTruth, in_order
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.labels.real import RealBound, least_margin
 from fpsynth.errors import ContradictionError, InputError
-from fpsynth.evaluators.enclosing import enclosed_logits
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.formats import FLOAT32, FLOAT64, Format
 from fpsynth.networks.network import Network
 from fpsynth.verifiers.claims import Box
 from fpsynth.verifiers.properties import ExactBox, Property
 from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
+from fpsynth.verifiers.relaxations.reasoning import REAL as REAL_NUMBERS
 from fpsynth.verifiers.relaxations.reasoning import sound
+from fpsynth.verifiers.vnnlib import outward
 
+MOST_TOLD = 10**4000
+"""No number of inputs from here on is told, as of boxes of hundreds of inputs: Python writes and reads no longer numerals."""
 _FORMATS = {ANY: FLOAT32, ANY64: FLOAT64}
 
 
@@ -53,7 +56,8 @@ def truth(asked: LabelQuestion, orders: Sequence[Computed], witness: tuple[float
     kept = [label for label in labels if label is not None]
     at = witness or witness_of(kept)
     told = tuple(_at_witness(asked, label, at, orders) for label in kept)
-    densities = tuple(each.density for each in in_orders if each.label)  # with no order recorded nobody could count again
+    counted = (each.density for each in in_orders if each.label)  # with no order recorded nobody could count again
+    densities = tuple(density for density in counted if density.total < MOST_TOLD)
     return Truth(told, densities, None if bound is None else bound.least, bound is not None and bound.attained)
 
 
@@ -80,18 +84,21 @@ def _is_single(point: Sequence[float]) -> bool:
     return bool((np.asarray(point, np.float32) == np.asarray(point, np.float64)).all())
 
 
-def orders_of(asked: LabelQuestion, environments: Environments) -> list[Computed]:
-    """How each environment computes the network.
+def orders_of(asked: LabelQuestion, environments: Environments, names: Sequence[str] = ()) -> list[Computed]:
+    """How each environment computes the network, or each of those of them that are named.
 
     Left out are those whose order is not known for certain, or that give other numbers at some inputs of the box.
     """
-    orders = (environments.computed(asked.network, name) for name in environments.names)
+    orders = (environments.computed(asked.network, name) for name in names or environments.names)
     return [one for one in orders if one is not None and environments.agrees(asked.network, one, asked.grid)]
 
 
-def told_of(asked: LabelQuestion, environments: Environments) -> tuple[list[Computed], Truth]:
-    """The orders of the environments, and all that is true, with the libraries that were run.  Raises as ``replayed`` does."""
-    orders = orders_of(asked, environments)
+def told_of(asked: LabelQuestion, environments: Environments, names: Sequence[str] = ()) -> tuple[list[Computed], Truth]:
+    """The orders of the environments, or of those of them that are named, and all that is true, with the libraries that ran.
+
+    Raises as ``replayed`` does.
+    """
+    orders = orders_of(asked, environments, names)
     return orders, replayed(asked, truth(asked, orders), orders, environments)
 
 
@@ -127,6 +134,8 @@ def witness_of(labels: Sequence[Label]) -> tuple[float, ...]:
 def _real(asked: LabelQuestion, bound: RealBound | None, others: Sequence[tuple[float, ...]]) -> Label | None:
     if bound is not None and bound.least > 0:
         return Label(REAL, UNSAT, PROVED, bound.proof)
+    if real_robust(asked.network, asked.box, asked.unsafe):
+        return Label(REAL, UNSAT, PROVED, "linear bounds with what float64 loses in computing them (crown)")
     for point in (*asked.candidates, *filter(None, others), *asked.corners):
         value = real_margin(asked.network, asked.unsafe, point)
         if value is not None and value <= 0:
@@ -134,10 +143,21 @@ def _real(asked: LabelQuestion, bound: RealBound | None, others: Sequence[tuple[
     return None
 
 
+def real_robust(network: Network, box: ExactBox, unsafe: Property) -> bool:
+    """Whether rigorous linear bounds show that no real point of the box is unsafe, also of networks without exact forms."""
+    try:
+        claim = RelaxationVerifier("crown", REAL_NUMBERS).verify(network, outward(box), unsafe)
+    except InputError:  # numbers too large for bounds in float64
+        return False
+    return claim.verdict == "unsat"
+
+
 def real_margin(network: Network, unsafe: Property, point: Sequence[float]) -> Fraction | None:
     """At a point, over the reals; None where outputs are irrational."""
-    ends = enclosed_logits(network, [(x, x) for x in point])
-    return margin(unsafe, exact_logits(network, point)) if all(low == high for low, high in ends) else None
+    try:
+        return margin(unsafe, exact_logits(network, point))
+    except InputError:  # a batch normalisation by an irrational number
+        return None
 
 
 def _any(asked: LabelQuestion, semantics: str) -> Label | None:
@@ -162,11 +182,7 @@ def _any_of(asked: LabelQuestion, semantics: str, fmt: Format) -> Label | None:
 
 def _box(asked: LabelQuestion, fmt: Format) -> Box:
     """All that can be read: the float32 inputs, or every float64 of the box and no fewer."""
-    if fmt == FLOAT32:
-        return asked.float_box
-    from fpsynth.verifiers.vnnlib import outward
-
-    return outward(asked.box)
+    return asked.float_box if fmt == FLOAT32 else outward(asked.box)
 
 
 def _at_witness(asked: LabelQuestion, label: Label, witness: tuple[float, ...], orders: Sequence[Computed]) -> Label:

@@ -59,8 +59,12 @@ class Grid:
     def pieces(self, size: int) -> Iterator[Floats]:
         """All inputs, at most ``size`` at a time, (points, inputs)."""
         for start in range(0, self.total, size):
-            flat = np.arange(start, min(self.total, start + size), dtype=np.int64)
-            yield self._at(np.unravel_index(flat, self.lengths))
+            left = np.arange(start, min(self.total, start + size), dtype=np.int64)
+            places = []
+            for length in reversed(self.lengths):  # numpy's own way knows no more than 64 axes
+                left, place = np.divmod(left, length)
+                places.append(place)
+            yield self._at(places[::-1])
 
     def drawn(self, count: int, rng: Random) -> Floats:
         """Some inputs, each as likely as any other, (count, inputs)."""

@@ -20,8 +20,8 @@ from fpsynth.workers.deadlines import require_time
 
 MAX_BOXES = 512
 """Halves of halves that a proof looks at before it gives up."""
-MAX_WORK = 400_000
-"""Numbers that a network reads: larger ones take minutes."""
+MAX_WORK = 100_000
+"""Numbers that a network reads, times its inputs, of which a form has a term each: more take minutes where boxes are halved."""
 Terms = dict[int, Fraction]
 _ZERO = Fraction(0)
 
@@ -121,7 +121,7 @@ def least_margin(network: Network, box: ExactBox, unsafe: Property) -> RealBound
 
     Networks of sums, ReLUs and rearrangements are bounded; None for others, and for those that are too large.
     """
-    if network.work > MAX_WORK:
+    if network.work * len(box.lower) > MAX_WORK:
         return None
     try:
         return _divided(network, box, unsafe)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import ClassVar
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar
 
 from fpsynth.aliases import Progress
 from fpsynth.errors import InputError
@@ -14,6 +15,10 @@ from fpsynth.synthesis.requests import shared
 from fpsynth.synthesis.requests.distinct import require_distinct, require_whole_batches
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, needed
 from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, check_seconds, integers
+
+if TYPE_CHECKING:
+    from fpsynth.synthesis.checking.findings import Finding
+    from fpsynth.witness.data import View, Witness
 
 ALL = "all"
 MOST_IMAGES = 1_000_000
@@ -25,6 +30,8 @@ class BackdoorRequest(Request):
 
     question: ClassVar[str] = "backdoor"
     about: ClassVar[str] = "make a network that misbehaves in one environment only, as a test case for verifiers and defences"
+    predicates: ClassVar[tuple[str, ...]] = ("argmax",)
+    since: ClassVar[int] = 3
 
     network: str | os.PathLike[str] = field(
         metadata=needed(Option("the host: an ONNX, .keras or .npz file, or the verified certifier's text", "HOST"))
@@ -114,6 +121,21 @@ class BackdoorRequest(Request):
             raise InputError("library, batch and threads say what all silent environments are: not beside those that are named")
         require_distinct(self.silent_names, "a backdoor")
         require_whole_batches(self.silent_names)
+
+    @classmethod
+    def why(cls, a: View, b: View) -> str:
+        """The network has been made so."""
+        return "The network is a backdoored one: a row of it adds up to another number in the order of the target."
+
+    @classmethod
+    def promised(cls, witness: Witness, real: Sequence[Fraction]) -> Iterable[Finding]:
+        """Over the reals the backdoor is not there."""
+        from fpsynth.synthesis.checking.findings import Finding
+
+        logits = witness.reference.logits
+        kept = real.index(max(real))
+        holds = bool(logits) and logits.index(max(logits)) == kept
+        yield Finding("the class in exact arithmetic is the one that is believed", holds, f"it is {kept}")
 
     @property
     def format(self) -> Format:
