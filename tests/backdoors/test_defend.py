@@ -129,7 +129,8 @@ def test_noise_switches_it_on_over_the_reals_or_off_by_chance(defended) -> None:
     (noise,) = (one for one in defended.tried if one.name == "noise:1e-6")
     changes = [draw.real_change for draw in noise.draws]
     on = [change > 1e-3 for change in changes]
-    assert [draw.after.ran[1].wrong == IMAGES for draw in noise.draws] == on
+    wrong = [draw.after.ran[1].wrong for draw in noise.draws]
+    assert all(count > IMAGES // 2 if one else count == 0 for one, count in zip(on, wrong, strict=True))
 
 
 def test_the_command_says_the_same_and_writes_what_remedies_make(folder: Path, backdoored: Network, tmp_path: Path) -> None:
