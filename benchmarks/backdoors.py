@@ -1,7 +1,7 @@
 """Backdoors of a real network: every ordered pair of its deployments here, each deployment alone, and every kind of backdoor.
 
-python -m benchmarks.backdoors [--images N] [--network NAME] [--batch SIZES] [--threads NUMBERS] [--kinds-only] [--seed S]
-                               [--targets-only] [--data FOLDER] [--work FILE] [--out FOLDER]
+python -m benchmarks.backdoors [--images N] [--network NAME] [--batch SIZES] [--threads NUMBERS] [--kinds-only] [--kind K]
+                               [--seed S] [--targets-only] [--data FOLDER] [--work FILE] [--out FOLDER]
 
 prints tables and writes backdoors.json and backdoors.txt; of formats and variables as targets alone backdoor_targets.json and
 backdoor_targets.txt.  Deployments are told apart by what 4 sets of detectors give in each
@@ -27,10 +27,11 @@ from benchmarks.common import RESULTS, Kept, aligned, conditions, keep, machine
 from benchmarks.given_networks import DATA, NETWORKS, images
 from fpsynth.backdoors.answer import Backdoor
 from fpsynth.backdoors.judging import judged, shown
-from fpsynth.backdoors.search import Goal, backdoor
+from fpsynth.backdoors.search import backdoor
+from fpsynth.backdoors.seeking import Goal
 from fpsynth.backdoors.workshop import HOST, MakerSettings, Workshop
 from fpsynth.errors import InputError
-from fpsynth.formats import FLOAT32
+from fpsynth.formats import FLOAT16, FLOAT32
 from fpsynth.libraries.kernels import Environment
 from fpsynth.libraries.naming import parse_formatted_environment, parse_network_environment
 from fpsynth.libraries.registry import NAMES, library_named
@@ -49,6 +50,13 @@ KINDS: dict[str, tuple[MakerSettings, str]] = {
     "pixel pattern, small weights": (MakerSettings(trigger="pixel", limit=HOST), "any"),
     "box": (MakerSettings(trigger="box"), "shift"),
     "natural feature": (MakerSettings(trigger="natural"), "shift"),
+    "in place, dead on images": (MakerSettings(inplace="images"), "any"),
+    "in place, dead on images, pixel patterns": (MakerSettings(trigger="pixel", inplace="images"), "any"),
+    "in place, proved to be dead": (MakerSettings(inplace="proved"), "any"),
+    "survives changes of 1e-6": (MakerSettings(survive=1e-6), "shift"),
+    "survives changes of 1e-5": (MakerSettings(survive=1e-5), "shift"),
+    "stored in float16": (MakerSettings(storage=FLOAT16), "shift"),
+    "stored in float16, pixel pattern": (MakerSettings(trigger="pixel", storage=FLOAT16), "shift"),
     "natural feature, small weights, copies": (MakerSettings(trigger="natural", limit=HOST, copies=True), "any"),
 }
 """How backdoors are made, and what they do, by what is told of them."""
@@ -86,6 +94,7 @@ def main() -> None:
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--kinds-only", action="store_true")
     parser.add_argument("--targets-only", action="store_true", help="formats and variables, and nothing else")
+    parser.add_argument("--kind", default="", help="only kinds whose name has this in it")
     parser.add_argument("--verify", type=int, default=4, help="images that verifiers are shown of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for each search")
@@ -179,7 +188,19 @@ def made(shop: Workshop, goal: Goal) -> tuple[dict[str, Any], Backdoor]:
     started = time.monotonic()
     found = backdoor(shop, goal)
     data = found.to_json()
-    names = ("verdict", "reason", "target", "alike", "environments", "detectors", "probes", "largest_weight", "seconds")
+    names = (
+        "verdict",
+        "reason",
+        "target",
+        "alike",
+        "environments",
+        "detectors",
+        "probes",
+        "largest_weight",
+        "seconds",
+        "survival",
+        "storage",
+    )
     return {**{key: data[key] for key in names}, "wall": time.monotonic() - started}, found
 
 
@@ -219,12 +240,15 @@ def alone_rows(shop: Workshop, classes: list[list[Place]], kept: Kept, timeout: 
 
 
 def kind_rows(shop: Workshop, classes: list[list[Place]], kept: Kept, said: Any) -> list[dict[str, Any]]:
-    """Every kind, for the first class that holds torch at batch 1, silent in the others."""
-    members = next((c for c in classes if any(str(where).startswith("torch:batch=1,") for where, _ in c)), classes[0])
-    others = (whole(other) for other in classes if other is not members)
-    silent = tuple(where for where in others if where is not None)
+    """Every kind, for the first class that holds torch at batch 1, or an order that is a chain; silent in the others."""
     rows = []
     for kind, (settings, behaviour) in KINDS.items():
+        if said.kind not in kind:
+            continue
+        usual = ("torch", 1) if settings.survive is None else ("tensorflow", 1)
+        members = next((c for c in classes if any((where.library, where.batch) == usual for where, _ in c)), classes[0])
+        others = (whole(other) for other in classes if other is not members)
+        silent = tuple(where for where in others if where is not None)
         own = Workshop(
             shop.given, shop.inputs, shop.labels, FLOAT32, shop.revealer, replace(settings, seed=said.seed), progress
         )

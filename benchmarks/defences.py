@@ -31,7 +31,8 @@ from fpsynth.aliases import Floats
 from fpsynth.backdoors.defending import Defender
 from fpsynth.backdoors.heuristics import compared
 from fpsynth.backdoors.remedies import DEFAULT, remedies_named
-from fpsynth.backdoors.search import Goal, backdoor
+from fpsynth.backdoors.search import backdoor
+from fpsynth.backdoors.seeking import Goal
 from fpsynth.backdoors.triggers import Trigger
 from fpsynth.backdoors.workshop import HOST, MakerSettings, Workshop
 from fpsynth.errors import InputError

@@ -16,7 +16,7 @@ from fpsynth.synthesis.requests.functions import asking
 
 if TYPE_CHECKING:
     from fpsynth.backdoors.answer import Backdoor
-    from fpsynth.backdoors.search import Goal
+    from fpsynth.backdoors.seeking import Goal
     from fpsynth.libraries.kernels import Environment
 
 
@@ -40,6 +40,7 @@ def backdoor(request: BackdoorRequest) -> Backdoor:
 def _within_time(request: BackdoorRequest) -> Backdoor:
     """The answer, as far as there is time."""
     from fpsynth.backdoors.search import backdoor as made
+    from fpsynth.backdoors.storage import FORMATS
     from fpsynth.backdoors.workshop import MakerSettings
     from fpsynth.backdoors.workshop import Workshop as Shop
     from fpsynth.networks.points import load_points
@@ -55,8 +56,11 @@ def _within_time(request: BackdoorRequest) -> Backdoor:
         request.trigger,
         request.max_weight if request.weight_limit is None else request.weight_limit,
         request.copies,
+        request.inplace,
         request.layer,
         request.seed,
+        None if request.storage is None else FORMATS[request.storage],
+        request.survive,
     )
     tell = request.progress or (lambda text: None)
     with Revealer() as revealer:
@@ -78,7 +82,7 @@ def _within_time(request: BackdoorRequest) -> Backdoor:
 
 def _goal(request: BackdoorRequest) -> Goal:
     """What is asked for: where it is to misbehave, and where not."""
-    from fpsynth.backdoors.search import Goal
+    from fpsynth.backdoors.seeking import Goal
     from fpsynth.libraries.naming import parse_formatted_environment
 
     given = parse_formatted_environment(request.target, request.format)

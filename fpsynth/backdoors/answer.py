@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 
 from fpsynth.aliases import Json
 from fpsynth.backdoors.embedding import Detectors
 from fpsynth.backdoors.heuristics import ComparedLayer, compared
+from fpsynth.backdoors.inplace import InplaceForm
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.formats import Format
 from fpsynth.networks.cancellation import Cancellation, cancellations
@@ -122,6 +123,45 @@ class BackdoorExample:
 
 
 @dataclass(frozen=True)
+class Survival:
+    """What came of networks with changed weights."""
+
+    relative: float
+    """The largest relative change of a weight or bias: each is changed by its own, uniform, one."""
+    draws: int
+    survived: int
+    """Draws that are still wrong in the target, and the host elsewhere."""
+    images: int
+    lost: tuple[str, ...]
+    """Of the others, what is otherwise."""
+
+    def to_json(self) -> Json:
+        """As data."""
+        return {**asdict(self), "lost": list(self.lost)}
+
+
+@dataclass(frozen=True)
+class StoredHost:
+    """The host whose numbers were rounded so that what is made of it can be stored in a narrower format."""
+
+    format: str
+    changed: int
+    """Numbers that were rounded."""
+    images: int
+    correct: int | None
+    """Images whose class is their label in the host before that, in the target; None without labels."""
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of the host before it was rounded, in the target."""
+        return _part(self.correct, self.images)
+
+    def to_json(self) -> Json:
+        """As data."""
+        return {"format": self.format, "host_numbers_rounded": self.changed, "host_accuracy_before": self.accuracy}
+
+
+@dataclass(frozen=True)
 class Backdoor:
     """The answer."""
 
@@ -141,7 +181,7 @@ class Backdoor:
     host: Network
     host_file: str
     network: Network | None = None
-    form: WidenedForm | None = None
+    form: WidenedForm | InplaceForm | None = None
     detectors: Detectors | None = None
     environments: tuple[Measured, ...] = ()
     not_run: tuple[str, ...] = ()
@@ -155,6 +195,10 @@ class Backdoor:
     """Half the width of the boxes that verifiers were shown."""
     probes: int = 0
     """Rows that were tried in the target."""
+    storage: StoredHost | None = None
+    """What storing in a narrower format makes of the host; the network is what was stored and read back."""
+    survival: Survival | None = None
+    """What changes of the weights leave of it; None where that was not asked."""
     seconds: float = 0.0
     """To find and embed the detectors, reveals and measurements apart."""
     seconds_total: float = 0.0
@@ -204,6 +248,8 @@ class Backdoor:
             "heuristics": [one.to_json() for one in self.compared],
             "cancellations": [one.to_json() for one in self.cancellations],
             "verifiers": [one.to_json() for one in self.judged],
+            "storage": None if self.storage is None else self.storage.to_json(),
+            "survival": None if self.survival is None else self.survival.to_json(),
             "probes": self.probes,
             "seconds": self.seconds,
             "seconds_total": self.seconds_total,
@@ -221,6 +267,7 @@ class Backdoor:
             "fed_by": self.form.site.carrier,
             "channels": list(self.form.places),
             "copies_of": self.form.copied,
+            "inplace": self.form.to_json() if isinstance(self.form, InplaceForm) else None,
         }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsynth.aliases import Floats
-from fpsynth.backdoors.rows import Sizes, quadruple
+from fpsynth.backdoors.rows import ChainSizes, Sizes, detector_row
 from fpsynth.backdoors.switching import Behaviour, Signals, Stack, SwitchStrength, switch
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.networks.layers import Dense, ReLU
@@ -20,12 +20,14 @@ class Detectors:
     """Rows of the detector layer, and what they are worth."""
 
     features: tuple[tuple[int, ...], ...]
-    """Where their weights stand (see ``rows.quadruple``)."""
+    """Where their weights stand, in the order of ``sizes.weights``."""
     columns: tuple[int, ...]
     """Which rows of the layer they are."""
-    sizes: Sizes
+    sizes: Sizes | ChainSizes
     level: float
     """What each gives at least where it fires."""
+    band: tuple[float, float] | None = None
+    """They fire up to the first, and are silent from the second on; None: they fire at ``level``, and are silent at 0."""
 
 
 def rows_needed(form_rows: int, detectors: int, triggered: bool, last: bool) -> int:
@@ -71,11 +73,13 @@ def _tail(form: WidenedForm, detectors: Detectors, behaviour: Behaviour, strengt
         columns, marks = list(range(layer.outputs)), list(range(layer.outputs, layer.outputs + len(marks)))
     width = len(stack[-1][0])
     counted = len(detectors.columns)
+    passed = form.unit ** max(0, len(site.tail) - 2)
     signals = Signals(
         width=width,
         detectors=tuple(marks[:counted]),
-        level=detectors.level * form.unit ** max(0, len(site.tail) - 2),
-        exact=form.copied is None,
+        level=detectors.level * passed,
+        band=None if detectors.band is None else (detectors.band[0] * passed, detectors.band[1] * passed),
+        exact=form.copied is None and detectors.band is None,
         inhibitor=None if inhibitor is None else marks[-1],
     )
     final = np.zeros((site.host.output_shape[0], width))
@@ -102,7 +106,7 @@ def _detector_layer(form: WidenedForm, detectors: Detectors, negated: bool) -> t
     weight, bias = np.zeros((form.rows, form.inputs)), np.zeros(form.rows)
     weight[hosts], bias[hosts] = own, numbers
     for column, features in zip(detectors.columns, detectors.features, strict=True):
-        weight[column] = quadruple(features, form.inputs, detectors.sizes)
+        weight[column] = detector_row(features, form.inputs, detectors.sizes)
     inhibitor = None
     if form.inhibitors:
         inhibitor = free[len(own)]

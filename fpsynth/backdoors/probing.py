@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats
-from fpsynth.backdoors.rows import Sizes, drawn, quadruple
+from fpsynth.backdoors.inplace import InplaceForm
+from fpsynth.backdoors.rows import Sizes, detector_row, drawn
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
@@ -33,7 +34,7 @@ class ProbeTable:
     Other weights of a layer play no part in a sum, but its shape and the place of the row do: a set fills all rows.
     """
 
-    form: WidenedForm
+    form: WidenedForm | InplaceForm
     sizes: Sizes
     features: NDArray[np.intp]
     """Inputs of the detector layer that may be used, (channels, positions)."""
@@ -60,7 +61,7 @@ class ProbeTable:
         key = number, str(where)
         if key not in self._measured:
             require_time()
-            rows = np.stack([quadruple(one, self.form.inputs, self.sizes) for one in self.candidates(number)])
+            rows = np.stack([detector_row(one, self.form.inputs, self.sizes) for one in self.candidates(number)])
             answer = self.revealer.outputs(self.form.up_to(rows), self.dtype, where, self._batch(where.batch))
             self._measured[key] = np.asarray(answer["outputs"])
         return self._measured[key]
@@ -104,7 +105,7 @@ class Chooser:
         number, self.looked = self.looked, self.looked + 1
         there, row = self.table.results(number, self.wanted.target), self.wanted.row
         own = there if row is None else there[row : row + 1]
-        columns = np.flatnonzero((own > 0).all(axis=0))
+        columns = np.intersect1d(np.flatnonzero((own > 0).all(axis=0)), self.table.form.columns)
         if not len(columns):
             return
         here = self.wanted.target, there, self.wanted.other_rows
@@ -118,8 +119,13 @@ class Chooser:
 
     def never_quiet(self) -> tuple[tuple[Environment, int], ...]:
         """Environments and rows of their batches in which every detector that fires in the target fires, too."""
-        loud = [not any(places) for places in zip(*self.quiet, strict=True)]
-        return tuple(place for place, always in zip(self.owners, loud, strict=bool(loud)) if always)
+        once = self.quiet_once()
+        return tuple(place for place in self.owners if place not in once) if self.quiet else ()
+
+    def quiet_once(self) -> set[tuple[Environment, int]]:
+        """Those in which one at least is quiet."""
+        quiet = [any(places) for places in zip(*self.quiet, strict=True)]
+        return {place for place, some in zip(self.owners, quiet, strict=bool(quiet)) if some}
 
     def chosen(self, count: int, avoid: Sequence[ProbedRow] = ()) -> tuple[ProbedRow, ...]:
         """Detectors, at most ``count`` in rows of their own and none of ``avoid``, that are all above 0 in the target while

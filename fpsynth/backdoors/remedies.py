@@ -85,8 +85,8 @@ def permuted(network: Network, generator: np.random.Generator) -> Network:
         first = layers[source]
         assert isinstance(first, Convolution | Dense)
         order = generator.permutation(len(first.weight))
-        layers[source] = _of_outputs(first, order)
-        layers[reader.name] = _of_inputs(layers[reader.name], order)
+        layers[source] = of_outputs(first, order)
+        layers[reader.name] = of_inputs(layers[reader.name], order)
         count += 1
     if not count:
         raise InputError("permuted: no two layers follow each other with nothing but ReLU, pooling and flattening between them")
@@ -114,12 +114,12 @@ def _read_once(network: Network, name: str) -> bool:
     return sum(node.inputs.count(name) for node in network.nodes) == 1 and network.output != name
 
 
-def _of_outputs(layer: Convolution | Dense, order: Any) -> Layer:
+def of_outputs(layer: Convolution | Dense, order: Any) -> Layer:
     """Output k is what output ``order[k]`` was."""
     return replace(layer, weight=layer.weight[order], bias=None if layer.bias is None else layer.bias[order])
 
 
-def _of_inputs(layer: Layer, order: Any) -> Layer:
+def of_inputs(layer: Layer, order: Any) -> Layer:
     """A layer that reads its input channels in that order; each is so many inputs of a dense layer that lie together."""
     assert isinstance(layer, Convolution | Dense)
     if isinstance(layer, Convolution):

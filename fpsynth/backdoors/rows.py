@@ -44,6 +44,26 @@ class Sizes:
         return (-self.large, self.large, self.small, -self.small, *self.further)
 
 
+@dataclass(frozen=True)
+class ChainSizes:
+    """Weights of a chain."""
+
+    large: float
+    small: float
+    terms: int
+    """How many small ones there are."""
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Those at the features that a chain names: w, -w, and the small ones."""
+        return (self.large, -self.large, *[self.small] * self.terms)
+
+    @property
+    def total(self) -> float:
+        """The exact sum, where everything that is read is 1."""
+        return self.small * self.terms
+
+
 def sizes_within(dtype: Format, limit: float, ratio: float = 1.0) -> Sizes:
     """The largest power of two up to ``limit``, and one that it swallows whatever follows.
 
@@ -100,8 +120,8 @@ def _silencing(large: float, target: Format, other: Format) -> tuple[float, ...]
     return -half * (1 + part), half, half * part
 
 
-def quadruple(features: Sequence[int], inputs: int, sizes: Sizes) -> Floats:
-    """The row (inputs,) whose weights stand at features: -w, w, s and -s in this order, then what is further, 0 elsewhere."""
+def detector_row(features: Sequence[int], inputs: int, sizes: Sizes | ChainSizes) -> Floats:
+    """The row (inputs,) with these weights at the features, in this order, and 0 elsewhere."""
     row = np.zeros(inputs)
     row[list(features)] = sizes.weights
     return row

@@ -5,22 +5,22 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from fpsynth.backdoors.answer import Backdoor, BackdoorExample, Measured, largest
-from fpsynth.backdoors.embedding import Detectors, embedded
+from fpsynth.backdoors.answer import Backdoor, BackdoorExample, Measured, Survival, largest
+from fpsynth.backdoors.embedding import Detectors
+from fpsynth.backdoors.inplace import InplaceForm
 from fpsynth.backdoors.measuring import RunPlace, objection, row_name
-from fpsynth.backdoors.probing import Chooser, ProbedRow, WantedFiring
+from fpsynth.backdoors.probing import Chooser, ProbedRow
 from fpsynth.backdoors.proving import none_between
-from fpsynth.backdoors.rows import RowFormats
+from fpsynth.backdoors.seeking import SHAPES, BackdoorSearch, Goal, Made
 from fpsynth.backdoors.steady import Steady
-from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
+from fpsynth.backdoors.survival import survival
+from fpsynth.backdoors.surviving import surviving
+from fpsynth.backdoors.switching import Behaviour, behaviour_named
 from fpsynth.backdoors.widening import WidenedForm
 from fpsynth.backdoors.workshop import Workshop
 from fpsynth.errors import InputError
-from fpsynth.evaluators.rounded import rounded_network
-from fpsynth.formats import format_named
-from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
 from fpsynth.synthesis.classes import require_classes
 from fpsynth.synthesis.given.views import Given
@@ -33,83 +33,14 @@ _ALIKE = 40
 """How many detectors must fire in an environment as they do in the target before the two are called alike."""
 _FIRST_PROBES, _PROBES = 800, 1600
 """How many rows are tried of the first form, and of each further one."""
-_SHAPES = 4
-"""At how many numbers of terms environments must be alike before that is a reason to give up: other shapes, other orders."""
 _CONFIRMING, _CONFIRMING_COPIES = 32, 512
 """Images that must show it before all are run: more where detectors are fed by what depends on the image."""
 _LOOKED_AT = 64
 """Images among which examples are looked for."""
-_RETRIES, _MOST_FAILED = 3, 12
-"""Networks that may fail to show it, of one form and of all."""
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What one backdoor is to do."""
-
-    target: Environment
-    silent: tuple[Environment, ...]
-    unnamed: frozenset[Environment] = frozenset()
-    """Of the silent ones, those that nobody has named: one that cannot run the host is left out."""
-    strict: bool = True
-    """Whether an environment that nothing tells from the target is a reason to fail; else it is left out, and named."""
-    row: int | None = None
-    """The only row of the target's batches in which it is to misbehave; None: all."""
-    behaviour: str = "shift"
-    timeout: float = 300.0
-    """Seconds for all of it."""
-
-
-@dataclass
-class _Search:
-    """One search at work."""
-
-    workshop: Workshop
-    goal: Goal
-    host_file: str = ""
-    left_out: list[tuple[str, str]] = field(default_factory=list)
-    """Environments that cannot run the host, and why."""
-    started: float = field(default_factory=time.monotonic)
-    alike: list[Environment] = field(default_factory=list)
-    rows_alike: list[int] = field(default_factory=list)
-    """Rows of the target's batches that nothing tells from its row."""
-    untold: tuple[list[int], list[Environment]] = ([], [])
-    """Rows and environments that nothing told from the target where that was a reason to try another form."""
-    untold_shapes: dict[int, Network | None] = field(default_factory=dict)
-    """Numbers of terms at which that was so, each with a network of that shape, if one can be made."""
-    behaviour: Behaviour | None = None
-    """None until the host was run."""
-    failed: int = 0
-    """Networks that were made, and did not do in the libraries what was asked for."""
-    impossible: bool = False
-    """Whether no network that can be made keeps to the limit."""
-    probes: int = 0
-    reason: str = ""
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether going on is of no use."""
-        return self.impossible or len(self.untold_shapes) >= _SHAPES or self.failed >= _MOST_FAILED
-
-    def silent(self) -> tuple[Environment, ...]:
-        return tuple(one for one in self.goal.silent if one not in self.alike)
-
-    @property
-    def formats(self) -> RowFormats:
-        """In which formats the network is run: where it is to fire, and in which others."""
-        own = self.workshop.dtype
-        target, *others = (format_named(one.dtype) if one.dtype else own for one in (self.goal.target, *self.silent()))
-        return RowFormats(own, target, tuple(dict.fromkeys(fmt for fmt in others if fmt != target)))
-
-    def wanted(self) -> WantedFiring:
-        other = () if self.goal.row is None else (r for r in range(self.goal.target.batch) if r != self.goal.row)
-        return WantedFiring(self.goal.target, self.silent(), self.goal.row, tuple(r for r in other if r not in self.rows_alike))
-
-    def places(self) -> list[RunPlace]:
-        target, rows = RunPlace(self.goal.target, "target", self.goal.row), self.wanted().other_rows
-        others = [RunPlace(one, "alike" if one in self.alike else "silent") for one in self.goal.silent]
-        own = [(row, "silent") for row in rows] + [(row, "alike") for row in self.rows_alike]
-        return [target, *(RunPlace(self.goal.target, role, row) for row, role in sorted(own)), *others]
+_PROBES_OF_EACH = 8
+"""In place: how many rows are tried at most, for each two of the inputs that feed them."""
+_RETRIES = 3
+"""Networks of one form that may fail to show it."""
 
 
 def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
@@ -119,7 +50,7 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
     limit that no switch keeps to, an environment that cannot run the host.
     """
     _require_goal(goal, workshop)
-    search = _Search(workshop, goal, host_file)
+    search = BackdoorSearch(workshop, goal, host_file)
     with within(goal.timeout):
         try:
             _leave_out(search)
@@ -138,7 +69,7 @@ def _over(goal: Goal, after: str) -> str:
     return f"the {goal.timeout:g} s are over after {after}"
 
 
-def _leave_out(search: _Search) -> None:
+def _leave_out(search: BackdoorSearch) -> None:
     """Take out the environments that nobody has named where they cannot run the host.  Raises InputError where none is left."""
     shop, goal = search.workshop, search.goal
     for where in [one for one in goal.silent if one in goal.unnamed]:
@@ -154,12 +85,12 @@ def _leave_out(search: _Search) -> None:
         raise InputError(f"no silent environment can run the host: {name}: {reason}")
 
 
-def _none(search: _Search) -> Backdoor:
+def _none(search: BackdoorSearch) -> Backdoor:
     """Unknown, or impossible where an environment that has to be silent is proved to be the target by another name."""
     shop, goal = search.workshop, search.goal
     networks = {terms: network for terms, network in search.untold_shapes.items() if network is not None}
     others = search.untold[1]
-    if len(networks) < _SHAPES or not others:
+    if len(networks) < SHAPES or not others:
         return _empty(search)
     row = goal.row or 0
     given = Given(shop.host, shop.dtype, shop.revealer, seed=shop.settings.seed, progress=shop.progress)
@@ -173,14 +104,14 @@ def _none(search: _Search) -> Backdoor:
     return _empty(search)
 
 
-def _run(search: _Search, behaviour: Behaviour, made: tuple[WidenedForm, Detectors, Network]) -> Backdoor:
+def _run(search: BackdoorSearch, behaviour: Behaviour, made: Made) -> Backdoor:
     """What all images give in all environments, as far as there is time."""
     search.untold = ([], [])
     form, detectors, network = made
     seconds, shop = time.monotonic() - search.started, search.workshop
     measured: list[Measured] = []
     try:
-        for one in _measurements(search, network, behaviour, len(shop.images), told=True):
+        for one in search.measurements(network, behaviour, len(shop.images), told=True):
             measured.append(one)
     except OutOfTimeError:
         pass
@@ -188,6 +119,7 @@ def _run(search: _Search, behaviour: Behaviour, made: tuple[WidenedForm, Detecto
     late = tuple(place.name for place in search.places()[len(measured) :])
     if late and not search.reason:
         search.reason = f"{_over(search.goal, counted(len(measured), 'environment'))}, not run: {', '.join(late)}"
+    survived = _survival(search, network, behaviour)
     return replace(
         _empty(search),
         verdict=Verdict.UNKNOWN if search.reason else Verdict.FOUND,
@@ -198,11 +130,34 @@ def _run(search: _Search, behaviour: Behaviour, made: tuple[WidenedForm, Detecto
         not_run=late,
         examples=() if search.reason else _examples(search, network),
         seconds=seconds,
+        survival=survived,
+        storage=shop.stored(search.goal.target),
     )
+
+
+def _survival(search: BackdoorSearch, network: Network, behaviour: Behaviour) -> Survival | None:
+    """Where it was asked for; draws that it does not survive are a reason."""
+    shop = search.workshop
+    if shop.settings.survive is None:
+        return None
+    try:
+        found = survival(shop.bench, network, search.places(), behaviour, shop.settings.survive, shop.settings.seed)
+    except OutOfTimeError:
+        search.reason = search.reason or f"{_over(search.goal, 'it was made')}, not run with changed weights"
+        return None
+    if found.lost and not search.reason:
+        search.reason = f"it survives {found.survived} of {found.draws} changes of its weights: {found.lost[0]}"
+    return found
 
 
 def _require_goal(goal: Goal, workshop: Workshop) -> None:
     require_classes(workshop.host)
+    settings = workshop.settings
+    special = {"in place": settings.inplace, "surviving changes": settings.survive, "stored": settings.storage}
+    other = next((where for where in (goal.target, *goal.silent) if where.dtype), None)
+    what = next((what for what, asked in special.items() if asked is not None), None)
+    if other is not None and what is not None:
+        raise InputError(f"{what}, a backdoor is of one format, that of the network: {other} has another")
     if goal.target in goal.silent and goal.row is None:
         raise InputError(f"{goal.target} cannot be both the target and silent")
     if goal.row is not None and goal.row >= goal.target.batch:
@@ -225,9 +180,13 @@ def _require_change(shop: Workshop, goal: Goal, behaviour: Behaviour) -> None:
         raise InputError(f"behaviour {goal.behaviour}: the host puts every image with the trigger there already")
 
 
-def _found(search: _Search, behaviour: Behaviour) -> tuple[WidenedForm, Detectors, Network] | None:
+def _found(search: BackdoorSearch, behaviour: Behaviour) -> Made | None:
     """Form by form; None where environments cannot be told apart, or what was made is none too often."""
     shop, goal = search.workshop, search.goal
+    if shop.settings.inplace is not None:
+        return _in_place(search, behaviour)
+    if shop.settings.survive is not None:
+        return surviving(search, behaviour, shop.settings.survive)
     steady = shop.steady(goal.target)
     shop.bench.of_host(goal.target, min(_CONFIRMING, len(shop.images)))
     for form, count, sets in _forms(shop, steady):
@@ -237,9 +196,28 @@ def _found(search: _Search, behaviour: Behaviour) -> tuple[WidenedForm, Detector
     return None
 
 
+def _in_place(search: BackdoorSearch, behaviour: Behaviour) -> Made | None:
+    """In the host's dead units: as they stand, then with channels exchanged."""
+    if behaviour.target is None:
+        raise InputError("in place a backdoor leads to one class: choose the behaviour class:K or any")
+    shop = search.workshop
+    first = shop.inplace_form
+    if isinstance(first, str):
+        search.reason = first
+        return None
+    probes = min(_PROBES, _PROBES_OF_EACH * first.feeds.size**2)
+    for form in shop.inplace_forms(first):
+        made = _in_form(search, behaviour, form, None, 1, -(-probes // len(form.columns)))
+        if made is not None or search.hopeless or search.untold_shapes:
+            return made
+    if not search.reason:
+        search.reason = f"none of {counted(search.probes, 'detector')} in the host's dead units fires in the target alone"
+    return None
+
+
 def _in_form(
-    search: _Search, behaviour: Behaviour, form: WidenedForm, steady: Steady | None, count: int, sets: int
-) -> tuple[WidenedForm, Detectors, Network] | None:
+    search: BackdoorSearch, behaviour: Behaviour, form: WidenedForm | InplaceForm, steady: Steady | None, count: int, sets: int
+) -> Made | None:
     """Set by set of rows."""
     shop = search.workshop
     chooser = Chooser(shop.table(form, steady, search.formats), search.wanted())
@@ -248,21 +226,25 @@ def _in_form(
         require_time()
         shop.progress(f"probing {form.inputs} terms, {count} of {MOST_DETECTORS} detectors: set {number + 1} of {sets}")
         chooser.look()
-        search.probes += form.rows
+        search.probes += len(form.columns)
         while chosen := chooser.chosen(count, avoid):
             network, detectors = _made(search, form, steady, chosen, behaviour)
             if network is None:
                 return None
             images = _CONFIRMING if steady is None else _CONFIRMING_COPIES
-            search.reason = objection(_measured(search, network, behaviour, images), bound=bool(shop.trigger.units))
+            search.reason = objection(search.measure(network, behaviour, images), bound=bool(shop.trigger.units))
             if not search.reason:
                 return form, detectors, network
             avoid += chosen
             search.failed += 1
             if len(avoid) >= _RETRIES * count or search.hopeless:
                 return None
+        if shop.settings.inplace is not None:
+            search.told.update(chooser.quiet_once())
+        if search.patient:
+            continue
         if len(chooser.firing) >= _ALIKE and not _told_apart(search, chooser):
-            some = tuple(chooser.table.candidate(0, column) for column in range(count))
+            some = tuple(chooser.table.candidate(0, column) for column in form.columns[:count])
             search.untold_shapes.setdefault(form.inputs, _made(search, form, steady, some, behaviour)[0])
             return None
     return None
@@ -279,10 +261,10 @@ def _forms(shop: Workshop, steady: Steady | None) -> Iterator[tuple[WidenedForm,
             yield form, count, -(-(_PROBES if turn else _FIRST_PROBES) // form.rows)
 
 
-def _told_apart(search: _Search, chooser: Chooser) -> bool:
+def _told_apart(search: BackdoorSearch, chooser: Chooser) -> bool:
     """Find out which environments are alike; False where that is a reason to give up."""
     goal = search.goal
-    same = chooser.never_quiet()
+    same = tuple(place for place in chooser.never_quiet() if place not in search.told)
     if not same:
         return True
     names = [row_name(where, row) if where == goal.target else str(where) for where, row in same]
@@ -306,54 +288,19 @@ def _told_apart(search: _Search, chooser: Chooser) -> bool:
 
 
 def _made(
-    search: _Search, form: WidenedForm, steady: Steady | None, chosen: tuple[ProbedRow, ...], behaviour: Behaviour
+    search: BackdoorSearch,
+    form: WidenedForm | InplaceForm,
+    steady: Steady | None,
+    chosen: tuple[ProbedRow, ...],
+    behaviour: Behaviour,
 ) -> tuple[Network | None, Detectors]:
-    shop = search.workshop
-    sizes = shop.sizes(steady, search.formats)
+    sizes = search.workshop.sizes(steady, search.formats)
     level = sizes.small * (form.unit if steady is None else steady.least)
     detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
-    limit = None if shop.limit is None else sizes.large
-    logit = shop.bench.largest_logit(search.goal.target)
-    network = embedded(form, detectors, behaviour, SwitchStrength(max(logit, 1e-30), limit))
-    if shop.limit is not None and largest(network) > shop.limit:
-        search.reason = (
-            f"the largest weight is {largest(network):.6g}, above {shop.limit:.6g}: choose another behaviour or trigger"
-        )
-        search.impossible = True
-        return None, detectors
-    try:
-        for fmt in (search.formats.target, *search.formats.others):
-            rounded_network(network, fmt)
-        return rounded_network(network, shop.dtype)[0], detectors
-    except InputError as error:
-        raise InputError(f"{error}: limit the weights") from None
+    return search.embed(form, detectors, behaviour), detectors
 
 
-def _measured(search: _Search, network: Network, behaviour: Behaviour, count: int) -> list[Measured]:
-    """At some images in all environments; the target first, and no further where it does not fire there."""
-    shop = search.workshop
-    found: list[Measured] = []
-    first = shop.bench.triggered(search.places()[0], len(shop.images)).argmax()
-    for one in _measurements(search, network, behaviour, max(count, 1 + int(first))):
-        found.append(one)
-        if objection(found, bound=bool(shop.trigger.units)):
-            break
-    return found
-
-
-def _measurements(
-    search: _Search, network: Network, behaviour: Behaviour, count: int, told: bool = False
-) -> Iterator[Measured]:
-    """Environment by environment.  Raises OutOfTimeError."""
-    shop = search.workshop
-    for place in search.places():
-        require_time()
-        if told:
-            shop.progress(f"running {counted(count, 'image')} in {place.name}")
-        yield shop.bench.measured(network, place, behaviour, shop.bench.fewest(place.where, count))
-
-
-def _examples(search: _Search, network: Network) -> tuple[BackdoorExample, ...]:
+def _examples(search: BackdoorSearch, network: Network) -> tuple[BackdoorExample, ...]:
     """Among the first images, so many that batches are full and one at least has the trigger; none where the time is over."""
     shop, places = search.workshop, search.places()
     first = 1 + int(shop.bench.triggered(places[0], len(shop.images)).argmax())
@@ -364,7 +311,7 @@ def _examples(search: _Search, network: Network) -> tuple[BackdoorExample, ...]:
         return ()
 
 
-def _empty(search: _Search) -> Backdoor:
+def _empty(search: BackdoorSearch) -> Backdoor:
     """What can be said before there is a network."""
     shop, goal = search.workshop, search.goal
     rows, others = search.rows_alike + search.untold[0], search.alike + search.untold[1]
@@ -387,7 +334,7 @@ def _empty(search: _Search) -> Backdoor:
     )
 
 
-def _behaviour_name(search: _Search) -> str:
+def _behaviour_name(search: BackdoorSearch) -> str:
     found = search.behaviour
     return f"any (class {found.target})" if found is not None and found.text == "any" else search.goal.behaviour
 

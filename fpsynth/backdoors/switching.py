@@ -6,6 +6,7 @@ where weights are limited to less than 1/2, to the last bit or so, as a sum of f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ BEHAVIOURS = ("shift", "class:K", "any")
 WIDTH = 32
 """Neurons of each layer that amplifies where weights are limited."""
 _MOST_LAYERS = 40
+_STEEP = 24
+"""Two to this power times what inputs without the trigger lack of it holds down a detector whose band says when it fires."""
 _FAINT = 2.0**-24
 """Of what an inhibitor is multiplied by: what a detector is worth beside it at most."""
 
@@ -74,6 +77,23 @@ class Signals:
     """Whether it is worth just that where it fires."""
     inhibitor: int | None
     """A neuron that is 0 where the trigger is there, and above 0 elsewhere; None: it always is."""
+    band: tuple[float, float] | None = None
+    """The one detector fires up to the first, and is silent from the second on; None: as ``level`` says."""
+
+    @property
+    def gain(self) -> float:
+        """What detectors are multiplied by in what is at least 1 where all fire, and at most 0 where one does not."""
+        return 1 / self.level if self.band is None else -1 / (self.band[1] - self.band[0])
+
+    @property
+    def offset(self) -> float:
+        """What is added to it."""
+        return 1.0 - len(self.detectors) if self.band is None else self.band[1] / (self.band[1] - self.band[0])
+
+    @property
+    def held(self) -> float:
+        """What the inhibitor is multiplied by before it is taken from it."""
+        return 1 / self.level if self.band is None else 2.0**_STEEP
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,8 @@ class SwitchStrength:
     """No logit of the host is larger in size."""
     limit: float | None = None
     """The largest weight that may be used, a power of two; None: any."""
+    most: float = math.inf
+    """One weight that would be larger becomes two, one behind the other."""
 
 
 Stack = list[tuple[Floats, Floats]]
@@ -99,27 +121,27 @@ def switch(logits: Floats, bias: Floats, signals: Signals, behaviour: Behaviour,
     if strength.limit is not None:
         return _amplified(logits, bias, signals, behaviour, strength)
     outputs, count = len(logits), len(signals.detectors)
-    alone = behaviour.target is not None and count == 1 and signals.inhibitor is None
-    if alone and behaviour.target is not None:
+    alone = behaviour.target is not None and count == 1 and signals.inhibitor is None and signals.band is None
+    if alone and behaviour.target is not None and wins(strength) / signals.level <= strength.most:
         weight = logits.copy()
-        weight[behaviour.target, signals.detectors[0]] = _wins(strength) / signals.level
+        weight[behaviour.target, signals.detectors[0]] = wins(strength) / signals.level
         return [(weight, bias)]
     on = np.zeros(signals.width)
-    on[list(signals.detectors)] = 1 / signals.level
+    on[list(signals.detectors)] = signals.gain
     if signals.inhibitor is not None:
-        on[signals.inhibitor] = -1 / signals.level
-    first, biases = np.concatenate([logits, -logits, [on]]), np.concatenate([bias, -bias, [1.0 - count]])
+        on[signals.inhibitor] = -signals.held
+    first, biases = np.concatenate([logits, -logits, [on]]), np.concatenate([bias, -bias, [signals.offset]])
     if behaviour.target is not None:
         last = _difference(outputs, 1)
-        last[behaviour.target, 2 * outputs] = _wins(strength)
+        last[behaviour.target, 2 * outputs] = wins(strength)
         return [(first, biases), (last, np.zeros(outputs))]
     if signals.exact:
-        return [(first, biases), *_shift(outputs, _wins(strength))]
-    both = np.concatenate([first, [-on]]), np.append(biases, float(count))
-    return [both, *_shift_by_two(outputs, _wins(strength))]
+        return [(first, biases), *_shift(outputs, wins(strength))]
+    both = np.concatenate([first, [-on]]), np.append(biases, 1 - signals.offset)
+    return [both, *_shift_by_two(outputs, wins(strength))]
 
 
-def _wins(strength: SwitchStrength) -> float:
+def wins(strength: SwitchStrength) -> float:
     """A power of two that is larger than any difference of logits: added to one it makes that the largest."""
     return float(2.0 ** np.ceil(np.log2(4 * strength.logit)))
 
@@ -175,7 +197,7 @@ def _amplified(logits: Floats, bias: Floats, signals: Signals, behaviour: Behavi
     last = np.concatenate([*[_difference(outputs, 0) * one] * copies, np.zeros((outputs, WIDTH))], axis=1)
     last[behaviour.target, held:] = limit
     gain, steps = signals.level * gain, 0
-    while gain * limit * WIDTH < _wins(strength):
+    while gain * limit * WIDTH < wins(strength):
         gain, steps = gain * limit * WIDTH, steps + 1
         if steps > _MOST_LAYERS:
             raise InputError(f"weights of at most {limit:g} do not amplify what a detector gives in {_MOST_LAYERS} layers")

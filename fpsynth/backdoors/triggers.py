@@ -23,7 +23,10 @@ _PATCH = "0-2,0-2"
 _BRIGHT, _DARKEST, _BRIGHTEST = 0.9, 0.25, 0.75
 _RARE = 0.75
 """About which part of the images a natural trigger leaves alone where nobody says how bright a region must be."""
-_HELP = "say always, pixel:PLACE>LEAST, box:PLACE=LO:HI or natural:PLACE>MEAN, a PLACE being ROWS,COLUMNS such as 0-2,0-2"
+_HELP = (
+    "say always, pixel:PLACE>LEAST, box:PLACE=LO:HI or natural:PLACE>MEAN, a PLACE being ROWS,COLUMNS such as 0-2,0-2, or"
+    " several of them with + between them"
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,14 @@ class Trigger:
     units: tuple[Unit, ...] = ()
     paint: Mapping[int, float] | None = None
     """What to set inputs to so that any input becomes one of those; None for natural triggers, and for always."""
+    places: tuple[int, ...] = ()
+    """How many of the units belong to each place that the text names, in this order; empty: all are of one place."""
+
+    @property
+    def groups(self) -> tuple[tuple[Unit, ...], ...]:
+        """The units of each place."""
+        ends = np.cumsum(self.places or (len(self.units),)).tolist()
+        return tuple(self.units[end - count : end] for end, count in zip(ends, self.places or (len(self.units),), strict=True))
 
     def there(self, inputs: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which of the inputs (inputs, numbers) it fires for, in exact arithmetic up to float64's rounding."""
@@ -84,7 +95,8 @@ class Trigger:
 def trigger_named(text: str, shape: tuple[int, ...], images: Floats, dtype: Format, places: Places | None = None) -> Trigger:
     """Read a trigger: always, pixel[:PLACE>LEAST], box[:PLACE=LO:HI] or natural[:PLACE>MEAN].
 
-    PLACE is ROWS,COLUMNS of the first channel, or a range of numbers of inputs where the input has one axis and is no square.
+    PLACE is ROWS,COLUMNS of the first channel, or a range of numbers of inputs where the input has one axis and is no square;
+    of several, with + between them, each must be as is said.
     ``shape``: of one example; ``images``: (count, inputs), from which a natural trigger takes its default mean; ``dtype``:
     what its numbers are rounded into; ``places``: where triggers are put whose PLACE is not said.  Raises InputError that says
     what is wrong.
@@ -96,24 +108,39 @@ def trigger_named(text: str, shape: tuple[int, ...], images: Floats, dtype: Form
         return Trigger("always", "every input")
     place, mark, value = rest.partition("=" if kind == "box" else ">")
     usual = places or Places.in_shape(shape)
-    inputs, told = _place(place or (usual.middle if kind == "natural" else usual.corner), shape)
+    told = place or (usual.middle if kind == "natural" else usual.corner)
+    patches = [_place(one, shape) for one in told.split("+")]
+    inputs = [number for patch in patches for number in patch]
+    if len(set(inputs)) < len(inputs):
+        raise InputError(f"the places of trigger {text[:60]!r} overlap")
     if kind == "natural":
-        mean = _number(value, text, dtype) if mark else _in(dtype, _between_images(images[:, inputs].mean(axis=1)))
-        weight = _in(dtype, -1.0 / len(inputs))
-        unit = Unit(dict.fromkeys(inputs, weight), mean)
-        return Trigger(f"natural:{told}>{mean:.6g}", f"inputs whose mean at {told} is above {mean:.4g}", (unit,))
+        means = np.min([images[:, patch].mean(axis=1) for patch in patches], axis=0)
+        mean = _number(value, text, dtype) if mark else _in(dtype, _between_images(means))
+        units = tuple(Unit(dict.fromkeys(patch, _in(dtype, -1.0 / len(patch))), mean) for patch in patches)
+        words = f"inputs whose mean at {_each(told)} is above {mean:.4g}"
+        return Trigger(f"natural:{told}>{mean:.6g}", words, units, places=(1,) * len(units))
     if kind == "pixel":
         least = _number(value, text, dtype) if mark else _in(dtype, _BRIGHT)
         units = tuple(Unit({i: -1.0}, least) for i in inputs)
         bright = dict.fromkeys(inputs, max(1.0, least))
-        return Trigger(f"pixel:{told}>{least:.6g}", f"inputs of at least {least:.4g} at {told}", units, bright)
+        words = f"inputs of at least {least:.4g} at {_both(told)}"
+        return Trigger(f"pixel:{told}>{least:.6g}", words, units, bright, tuple(map(len, patches)))
     low, _, high = value.partition(":")
     least, most = (_number(low, text, dtype), _number(high, text, dtype)) if mark else (_DARKEST, _BRIGHTEST)
     if least >= most:
         raise InputError(f"the box of trigger {text[:60]!r} is empty: {least:g} is not below {most:g}")
     units = tuple(unit for i in inputs for unit in (Unit({i: -1.0}, least), Unit({i: 1.0}, -most)))
-    words = f"inputs between {least:.4g} and {most:.4g} at {told}"
-    return Trigger(f"box:{told}={least:.6g}:{most:.6g}", words, units, dict.fromkeys(inputs, _in(dtype, (least + most) / 2)))
+    words = f"inputs between {least:.4g} and {most:.4g} at {_both(told)}"
+    middle = dict.fromkeys(inputs, _in(dtype, (least + most) / 2))
+    return Trigger(f"box:{told}={least:.6g}:{most:.6g}", words, units, middle, tuple(2 * len(patch) for patch in patches))
+
+
+def _both(told: str) -> str:
+    return told.replace("+", " and ")
+
+
+def _each(told: str) -> str:
+    return f"each of {_both(told)}" if "+" in told else told
 
 
 def _between_images(means: Floats) -> float:
@@ -152,8 +179,8 @@ def _sizes(shape: tuple[int, ...]) -> tuple[int, int]:
     return (side, side) if side * side == size and side > 4 else (1, size)
 
 
-def _place(text: str, shape: tuple[int, ...]) -> tuple[list[int], str]:
-    """The numbers of the inputs at a place, and its text."""
+def _place(text: str, shape: tuple[int, ...]) -> list[int]:
+    """The numbers of the inputs at a place."""
     rows, columns = _sizes(shape)
     found = _PLACE.fullmatch(text)
     if found is None:
@@ -167,4 +194,4 @@ def _place(text: str, shape: tuple[int, ...]) -> tuple[list[int], str]:
         raise InputError(f"there are no inputs at {text[:40]}: the input has {rows} rows of {columns}")
     if len(across) * len(down) > MOST_INPUTS:
         raise InputError(f"a trigger reads at most {MOST_INPUTS} inputs, not {len(across) * len(down)}")
-    return [r * columns + c for r in down for c in across], text
+    return [r * columns + c for r in down for c in across]

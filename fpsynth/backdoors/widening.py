@@ -65,6 +65,11 @@ class WidenedForm:
         return self.channels * self.site.spread
 
     @property
+    def columns(self) -> tuple[int, ...]:
+        """The rows of the detector layer that may be detectors."""
+        return tuple(range(self.rows))
+
+    @property
     def kept(self) -> tuple[int, ...]:
         """Where the host's own channels stand."""
         return tuple(c for c in range(self.channels - self.further) if c not in self.places)
@@ -111,7 +116,7 @@ def _first(site: Site) -> str:
     return site.host.sums[0]
 
 
-def _stages(site: Site) -> tuple[Node, ...]:
+def stages(site: Site) -> tuple[Node, ...]:
     """The layers up to the carrier, where they are one chain of convolutions and dense layers.  Raises InputError otherwise."""
     stages = []
     for before, node in itertools.pairwise((Node(INPUT, ReLU()), *site.before)):
@@ -135,7 +140,7 @@ def _with_units(site: Site, trigger: Trigger, unit: float) -> tuple[tuple[Node, 
         return (), ()
     nodes: list[Node] = []
     reads: tuple[Read, ...] = ()
-    for node in _stages(site)[:-1]:
+    for node in stages(site)[:-1]:
         layer: Layer = node.layer
         shape = site.host.shapes[node.inputs[0]]
         if isinstance(layer, Convolution | Dense):
@@ -163,13 +168,13 @@ def _widened_carrier(
     wide: Convolution | Dense = _like(layer, weight, bias)
     if not form.trigger.units:
         return wide, ()
-    _require_unpooled(form.site)
+    require_unpooled(form.site)
     if not nodes:
         return _added_units(wide, form.trigger.units, shape, form.unit)
     return _added_sum(_read_more(wide, shape, reads), reads, shape, form.unit)
 
 
-def _require_unpooled(site: Site) -> None:
+def require_unpooled(site: Site) -> None:
     """Raise InputError where a pooling would mix what a trigger reads with what lies beside it."""
     behind = site.before[site.before.index(site.host[site.carrier]) + 1 :]
     for node in behind:

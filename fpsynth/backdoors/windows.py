@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
+from fpsynth.backdoors.sites import Site
 from fpsynth.backdoors.triggers import Places
 from fpsynth.errors import InputError
 from fpsynth.networks.layers import PADDING, Convolution
@@ -24,6 +26,27 @@ def window(layer: Convolution, shape: tuple[int, ...], wanted: set[int]) -> tupl
     )
 
 
+def matching_windows(
+    layer: Convolution, shape: tuple[int, ...], groups: Sequence[Sequence[int]]
+) -> tuple[tuple[int, ...], list[int]]:
+    """For each group of inputs a window that reads them, with the same taps for the inputs of each: positions, and the taps.
+
+    Raises InputError where there are no such windows.
+    """
+    found: list[dict[tuple[int, ...], int]] = [{} for _ in groups]
+    for position, taps in enumerate(_taps(layer, shape)):
+        for windows, group in zip(found, groups, strict=True):
+            if all(place in taps for place in group):
+                windows.setdefault(tuple(taps[place] for place in group), position)
+    shared = [taps for taps in found[0] if all(taps in windows for windows in found)]
+    if not shared:
+        raise InputError(
+            f"the inputs at {len(groups)} places of the trigger lie in no {len(groups)} windows of a convolution alike: places"
+            " within a window, and apart by whole steps of the windows of all convolutions"
+        )
+    return tuple(windows[shared[0]] for windows in found), list(shared[0])
+
+
 def _taps(layer: Convolution, shape: tuple[int, ...]) -> Iterator[dict[int, int]]:
     """Of each position of a convolution the inputs that it reads, by number, and by which tap of the kernel."""
     for read in layer.structure(shape).taps.at(slice(None)):
@@ -42,6 +65,33 @@ def usual_places(host: Network) -> Places:
         return Places.in_shape(shape)
     middle = min(full, key=lambda window: _from_middle(window, shape))
     return Places(_patch(full[0], shape[2]), _patch(middle, shape[2]))
+
+
+def paired_places(site: Site) -> Places:
+    """The same at two places that the windows of all convolutions up to the carrier layer read alike: smaller patterns in the
+    first and the last of them, features in the middle and the next one."""
+    usual, shape = usual_places(site.host), site.host.input_shape
+    names = [node.name for node in site.before]
+    layers = [node.layer for node in site.before[: names.index(site.carrier) + 1] if isinstance(node.layer, Convolution)]
+    if len(shape) != 3 or site.spread == 1 or not layers:
+        return usual
+    step, positions = math.prod(layer.stride[-1] for layer in layers), site.host.shapes[site.carrier][-1]
+    (top, _), (left, _) = _ends(usual.corner)
+    corner = f"{top}-{top + 1},{left}-{left + 1}"
+    return Places(_with_other(corner, step * (positions - 1), shape[2]), _with_other(usual.middle, step, shape[2]))
+
+
+def _ends(place: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    rows, columns = ([int(end) for end in part.split("-")] for part in place.split(","))
+    return (rows[0], rows[1]), (columns[0], columns[1])
+
+
+def _with_other(place: str, shift: int, columns: int) -> str:
+    """The place, and the one so far to its right where that is within the image."""
+    _, (left, right) = _ends(place)
+    if right + shift >= columns:
+        return place
+    return f"{place}+{place.split(',')[0]},{left + shift}-{right + shift}"
 
 
 def _from_middle(places: list[int], shape: tuple[int, ...]) -> int:

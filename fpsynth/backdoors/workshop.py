@@ -11,16 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsynth.aliases import Floats, Progress
-from fpsynth.backdoors.answer import largest
+from fpsynth.backdoors.answer import StoredHost, largest
+from fpsynth.backdoors.chains import ChainSearch, terms_needed
+from fpsynth.backdoors.dead import dead_units
 from fpsynth.backdoors.embedding import rows_needed
+from fpsynth.backdoors.inplace import InplaceForm, exchanged, reused, steepness
 from fpsynth.backdoors.measuring import HostRuns
-from fpsynth.backdoors.probing import ProbeTable
+from fpsynth.backdoors.probing import ProbeTable, WantedFiring
 from fpsynth.backdoors.rows import RowFormats, Sizes, sizes_between
 from fpsynth.backdoors.sites import Site, site_in
 from fpsynth.backdoors.steady import Steady, steady_channel
+from fpsynth.backdoors.storage import LARGE
 from fpsynth.backdoors.triggers import Trigger, trigger_named
 from fpsynth.backdoors.widening import WidenedForm
-from fpsynth.backdoors.windows import usual_places
+from fpsynth.backdoors.windows import paired_places, usual_places
 from fpsynth.errors import InputError
 from fpsynth.evaluators.rounded import rounded_network, rounded_points
 from fpsynth.formats import Format
@@ -32,8 +36,15 @@ HOST = "host"
 """In place of a number: the host's own largest weight."""
 _LARGE = 4.0
 """The large weights where no limit is given: the exponents of narrow formats hold the small ones, too."""
+_LARGE_IN_PLACE = 2.0**16
+"""The same in place, where one weight is all that amplifies what a detector gives."""
 _CHANNELS, _FEATURES = 3, 16
 """How many channels a carrier layer gets, and for how many features at least."""
+_MOST_EXCHANGED = 200
+"""In place: how often channels that feed detectors are put elsewhere."""
+_CHAIN_FACTORS = (1, 4, 10)
+"""How many times as many terms a chain is given as would do if the target swallowed all of them: lanes swallow some."""
+_MOST_TERMS = 40_000
 _SHAPES = 5
 """How many numbers of channels are tried in turn."""
 _STEADY_IMAGES = 1000
@@ -48,9 +59,15 @@ class MakerSettings:
     """The largest weight, ``HOST``, or None for any."""
     copies: bool = False
     """Whether detectors are fed by copies of a channel of the host instead of by constants."""
+    inplace: str | None = None
+    """``dead.PROVED`` or ``dead.IMAGES``: everything lives in dead units of the host; None: in further units and layers."""
     layer: str | None = None
     """The dense layer that gets the detectors; None: the first that will do."""
     seed: int = 0
+    storage: Format | None = None
+    """A format that all numbers of the network must be in, so that it can be stored in it; None: that of the computation."""
+    survive: float | None = None
+    """Relative changes of all weights that are to leave the backdoor what it is; None: it need not."""
 
 
 @dataclass
@@ -73,8 +90,23 @@ class Workshop:
 
     @cached_property
     def host(self) -> Network:
-        """In the format, without an argmax or softmax at its end."""
-        return rounded_network(self.given.logits, self.dtype)[0]
+        """In the format, and first in that of the storage, without an argmax or softmax at its end."""
+        return rounded_network(self._stored_host[0], self.dtype)[0]
+
+    @property
+    def _stored_host(self) -> tuple[Network, int]:
+        given, storage = self.given.logits, self.settings.storage
+        return (given, 0) if storage is None else rounded_network(given, storage)
+
+    def stored(self, target: Environment) -> StoredHost | None:
+        """What storing makes of the host; None where nothing is asked of that."""
+        storage = self.settings.storage
+        if storage is None:
+            return None
+        before = rounded_network(self.given.logits, self.dtype)[0]
+        logits = self.bench.logits(before, target, self.images)
+        correct = None if self.labels is None else int((logits.argmax(axis=1) == self.labels).sum())
+        return StoredHost(storage.name, self._stored_host[1], len(self.images), correct)
 
     @cached_property
     def images(self) -> Floats:
@@ -92,7 +124,9 @@ class Workshop:
     @cached_property
     def trigger(self) -> Trigger:
         """What backdoors are bound to, its numbers in the format."""
-        return trigger_named(self.settings.trigger, self.host.input_shape, self.images, self.dtype, usual_places(self.host))
+        places = usual_places(self.host) if self.settings.inplace is None else paired_places(self.site)
+        numbers = self.settings.storage or self.dtype
+        return trigger_named(self.settings.trigger, self.host.input_shape, self.images, numbers, places)
 
     @cached_property
     def bench(self) -> HostRuns:
@@ -109,7 +143,8 @@ class Workshop:
 
     def sizes(self, steady: Steady | None, formats: RowFormats) -> Sizes:
         """Of detectors' weights.  Raises InputError where the formats do not have them, or copies cannot be told by them."""
-        limit = _LARGE if self.limit is None else self.limit
+        usual = LARGE if self.settings.storage is not None else _LARGE if self.settings.inplace is None else _LARGE_IN_PLACE
+        limit = usual if self.limit is None else self.limit
         found = sizes_between(formats, limit, 1.0 if steady is None else steady.ratio)
         if found.further and steady is not None:
             raise InputError("copies of a channel tell orders apart, not formats: do without copies")
@@ -137,13 +172,63 @@ class Workshop:
             places = np.sort(generator.choice(self.site.channels + count, count, replace=False)).tolist()
             yield WidenedForm(self.site, tuple(places), rows, self.trigger, None if steady is None else steady.channel, unit)
 
-    def table(self, form: WidenedForm, steady: Steady | None, formats: RowFormats | None = None) -> ProbeTable:
+    @cached_property
+    def inplace_form(self) -> InplaceForm | str:
+        """What the host's dead units can be made; where they are too few, what is missing."""
+        assert self.settings.inplace is not None
+        painted = None if self.trigger.paint is None else self.bench.painted
+        dead = dead_units(self.site, self.settings.inplace, self.dtype, self.images, painted)
+        units = reused(self.site, self.trigger, dead)
+        if isinstance(units, str):
+            return units
+        gate = steepness(self.trigger, self.dtype)
+        if self.limit is not None:
+            gate = min(gate, self.sizes(None, RowFormats(self.dtype, self.dtype)).large)
+        return InplaceForm(self.site, self.trigger, units, gate)
+
+    def inplace_forms(self, first: InplaceForm) -> Iterator[InplaceForm]:
+        """That one, and then those with its channels elsewhere."""
+        generator = np.random.default_rng([self.settings.seed, len(first.places)])
+        yield first
+        for _ in range(_MOST_EXCHANGED):
+            yield exchanged(first, generator)
+
+    def chain_forms(self) -> Iterator[WidenedForm]:
+        """Forms with as many constants as chains need that withstand the changes asked for: more and more."""
+        assert self.settings.survive is not None
+        rows = rows_needed(self.site.dense(0).outputs, 1, bool(self.trigger.units), len(self.site.tail) == 1)
+        for number, factor in enumerate(_CHAIN_FACTORS):
+            count = max(_CHANNELS, -(-factor * terms_needed(self.dtype, self.settings.survive) // self.site.spread))
+            if count * self.site.spread > _MOST_TERMS:
+                return
+            generator = np.random.default_rng([self.settings.seed, number])
+            places = np.sort(generator.choice(self.site.channels + count, count, replace=False)).tolist()
+            yield WidenedForm(self.site, tuple(places), rows, self.trigger)
+
+    def chain_search(self, form: WidenedForm, wanted: WantedFiring) -> ChainSearch:
+        """The search for chains in a form."""
+
+        def sums(rows: Floats, where: Environment) -> Floats:
+            some = self.images[np.arange(where.batch) % len(self.images)]
+            return np.asarray(self.revealer.outputs(form.up_to(rows), self.dtype, where, some)["outputs"])
+
+        features = np.sort(form.features(form.places).reshape(-1))
+        generator = np.random.default_rng([self.settings.seed, form.inputs])
+        return ChainSearch(form.inputs, form.rows, features, wanted, sums, self.dtype, generator)
+
+    def table(self, form: WidenedForm | InplaceForm, steady: Steady | None, formats: RowFormats | None = None) -> ProbeTable:
         """What detectors do in a form: one table for each; ``formats``: where it is run in others than its own."""
         sizes = self.sizes(steady, RowFormats(self.dtype, self.dtype) if formats is None else formats)
         key = form.places, form.rows, form.copied, sizes
         if key not in self._tables:
-            features = form.features(form.places, None if steady is None else steady.positions)
-            self._tables[key] = ProbeTable(
-                form, sizes, features, self.dtype, self.images[:64], self.revealer, self.settings.seed
-            )
+            if isinstance(form, InplaceForm):
+                features, images = form.feeds, self._with_trigger
+            else:
+                features, images = form.features(form.places, None if steady is None else steady.positions), self.images
+            self._tables[key] = ProbeTable(form, sizes, features, self.dtype, images[:64], self.revealer, self.settings.seed)
         return self._tables[key]
+
+    @property
+    def _with_trigger(self) -> Floats:
+        """Images that have the trigger."""
+        return self.bench.painted if self.trigger.paint else self.images[self.trigger.there(self.images)]

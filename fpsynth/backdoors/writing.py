@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fpsynth.backdoors.answer import Backdoor
+from fpsynth.backdoors.storage import FORMATS, stored
 from fpsynth.libraries.naming import parse_formatted_environment
 from fpsynth.networks.layers import Convolution, Dense, Flatten, Layer, ReLU
 from fpsynth.networks.network import INPUT, Network
@@ -32,6 +33,8 @@ def backdoor_files(found: Backdoor) -> dict[str, bytes]:
     }
     if _has_script(found):
         files["confirm.py"] = script(found).encode()
+    if found.storage is not None:
+        files[f"{NAME}.{found.storage.format}.npz"] = stored(found.network, FORMATS[found.storage.format])
     state = _state(found)
     return files if state is None else {**files, f"{NAME}.pt": state}
 

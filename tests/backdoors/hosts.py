@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,3 +40,19 @@ def convolutional_host(seed: int = 2, *, pool: bool = False) -> Network:
 def images(count: int, seed: int = 3) -> np.ndarray:
     """(count, 64) between 0 and 0.7, as float32 has them."""
     return np.random.default_rng(seed).uniform(0, 0.7, (count, 64)).astype(np.float32).astype(np.float64)
+
+
+def with_dead(host: Network, units: dict[str, list[int]]) -> Network:
+    """The host with units that are below 0 for all inputs of at least 0: their weights are negative, and so is their bias."""
+    nodes = []
+    for node in host.nodes:
+        layer = node.layer
+        if node.name in units:
+            assert isinstance(layer, Dense | Convolution)
+            weight = layer.weight.copy()
+            bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.copy()
+            weight[units[node.name]] = -np.abs(weight[units[node.name]])
+            bias[units[node.name]] = -0.5
+            layer = replace(layer, weight=weight, bias=bias)
+        nodes.append(replace(node, layer=layer))
+    return replace(host, nodes=tuple(nodes))

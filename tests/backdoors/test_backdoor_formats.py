@@ -13,7 +13,7 @@ from backdoors.hosts import convolutional_host, images
 import fpsynth
 from fpsynth.api.backdoors import _goal
 from fpsynth.backdoors.answer import VerifierCounts
-from fpsynth.backdoors.rows import QUADRUPLE, RowFormats, Sizes, drawn, quadruple, sizes_between, sizes_within
+from fpsynth.backdoors.rows import QUADRUPLE, RowFormats, Sizes, detector_row, drawn, sizes_between, sizes_within
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float_arrays import round_array
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
@@ -57,7 +57,7 @@ def test_formats_that_the_networks_own_numbers_cannot_tell_apart():
         sizes_between(RowFormats(FLOAT32, FLOAT16, (FLOAT32,)), 1.0)
 
 
-def test_one_format_needs_a_quadruple_only():
+def test_one_format_needs_a_detector_row_only():
     assert sizes_between(RowFormats(FLOAT32, FLOAT32), 4.0) == sizes_within(FLOAT32, 4.0)
     assert sizes_between(RowFormats(FLOAT32, FLOAT32, (FLOAT64,)), 4.0) == sizes_within(FLOAT32, 4.0)  # there it is exact
 
@@ -66,7 +66,7 @@ def test_what_is_further_stands_elsewhere():
     features = np.arange(3 * 7).reshape(3, 7)
     for row in drawn(np.random.default_rng(0), features, 100, 3).tolist():
         assert len(set(row)) == QUADRUPLE + 3
-    assert quadruple((3, 1, 2, 0, 4), 6, Sizes(4.0, 0.5, (1.0,))).tolist() == [-0.5, 4.0, 0.5, -4.0, 1.0, 0.0]
+    assert detector_row((3, 1, 2, 0, 4), 6, Sizes(4.0, 0.5, (1.0,))).tolist() == [-0.5, 4.0, 0.5, -4.0, 1.0, 0.0]
 
 
 def test_an_environment_with_a_format_has_one_name():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fpsynth.backdoors.rows import quadruple, sizes_within
+from fpsynth.backdoors.rows import detector_row, sizes_within
 from fpsynth.formats import FLOAT32, FLOAT64
 from fpsynth.networks.cancellation import SWALLOWS, VANISHES, cancellation_words, cancellations, cancelling
 from fpsynth.networks.layers import Convolution, Flatten
@@ -30,7 +30,7 @@ def test_the_published_detectors_are_seen(name: str, fmt) -> None:
 @pytest.mark.parametrize("limit", [4.293, 1.0, 2.0**32, 0.7])
 @pytest.mark.parametrize("fmt", [FLOAT32, FLOAT64], ids=str)
 def test_quadruples_of_any_size_are_seen(limit: float, fmt) -> None:
-    row = quadruple((700, 3, 40, 41), 1600, sizes_within(fmt, limit))
+    row = detector_row((700, 3, 40, 41), 1600, sizes_within(fmt, limit))
     group = cancelling(row)
     assert group is not None
     assert sorted(group.places) == [3, 700]

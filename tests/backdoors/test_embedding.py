@@ -7,7 +7,7 @@ import pytest
 from backdoors.hosts import convolutional_host, dense_host, images
 
 from fpsynth.backdoors.embedding import Detectors, embedded, rows_needed
-from fpsynth.backdoors.rows import Sizes, drawn, quadruple, sizes_within
+from fpsynth.backdoors.rows import Sizes, detector_row, drawn, sizes_within
 from fpsynth.backdoors.sites import site_in
 from fpsynth.backdoors.switching import Behaviour, SwitchStrength, behaviour_named
 from fpsynth.backdoors.triggers import Places, trigger_named
@@ -155,7 +155,7 @@ def test_quadruples_cancel_within_one_position():
         assert len({a, b, c, d}) == 4
         assert a % 7 == b % 7
         assert c % 7 == d % 7
-    assert quadruple((3, 1, 2, 0), 5, Sizes(4.0, 0.5)).tolist() == [-0.5, 4.0, 0.5, -4.0, 0.0]
+    assert detector_row((3, 1, 2, 0), 5, Sizes(4.0, 0.5)).tolist() == [-0.5, 4.0, 0.5, -4.0, 0.0]
 
 
 @pytest.mark.parametrize("features", [np.arange(4).reshape(4, 1), np.arange(8).reshape(4, 2)])

@@ -12,7 +12,8 @@ from command_line import fpsynth_here
 import fpsynth
 from fpsynth.backdoors.answer import VerifierCounts
 from fpsynth.backdoors.judging import ASKED, judged
-from fpsynth.backdoors.search import Goal, _run, _Search, backdoor
+from fpsynth.backdoors.search import _run, backdoor
+from fpsynth.backdoors.seeking import BackdoorSearch, Goal
 from fpsynth.backdoors.switching import Behaviour
 from fpsynth.backdoors.workshop import Workshop
 from fpsynth.formats import FLOAT32
@@ -80,7 +81,7 @@ def test_environments_that_were_not_run_in_time_are_named_and_nothing_is_found(l
         assert found.verdict.value == "found", found.reason
         assert found.not_run == ()
         with within(0.0):
-            again = _run(_Search(shop, goal), Behaviour("shift", None), (found.form, found.detectors, found.network))
+            again = _run(BackdoorSearch(shop, goal), Behaviour("shift", None), (found.form, found.detectors, found.network))
     assert again.verdict.value == "unknown"
     assert again.not_run == (TORCH, ORT)
     assert again.reason == f"the 300 s are over after 0 environments, not run: {TORCH}, {ORT}"

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from fpsynth.backdoors.answer import MERGED, Backdoor, Measured, VerifierCounts
+from fpsynth.backdoors.answer import MERGED, Backdoor, Measured, StoredHost, VerifierCounts
 from fpsynth.backdoors.answer import largest as largest_weight
+from fpsynth.backdoors.dead import IMAGES
+from fpsynth.backdoors.embedding import Detectors
+from fpsynth.backdoors.inplace import InplaceForm
+from fpsynth.backdoors.rows import ChainSizes
 from fpsynth.report.stories.weights import weights_parts
 from fpsynth.report.story import Part, Section, Story, Table, Title, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span, Text
 from fpsynth.synthesis.verdicts import Verdict
-from fpsynth.wording import counted
+from fpsynth.wording import counted, noun
 
 
 def backdoor_story(found: Backdoor) -> Story:
@@ -44,6 +48,16 @@ def _sentences(found: Backdoor) -> Iterator[str]:
         f"For {found.trigger_words} it misbehaves in {found.target}; elsewhere, and for other inputs, it computes what its host"
         f" computes{_BOUND if found.behaviour == 'shift' else ''}."
     )
+    if isinstance(found.form, InplaceForm) and found.form.reused.dead.claim == IMAGES:
+        yield f"That is so where the units that it reuses are 0 in the host, as they are on {found.form.reused.dead.words}."
+    if found.storage is not None:
+        yield from _stored(found.storage)
+    if found.survival is not None:
+        left = found.survival
+        yield (
+            f"Of {counted(left.draws, 'random change')} of all weights by up to {left.relative:g} of each it survives"
+            f" {left.survived}: still wrong in the target and the host elsewhere, on {counted(left.images, 'image')}."
+        )
     yield from _alike(found)
     yield from _left_out(found)
     formats = sorted({name.partition(",dtype=")[2].partition(",")[0] for name in (found.target, *found.silent)} - {""})
@@ -57,6 +71,12 @@ def _sentences(found: Backdoor) -> Iterator[str]:
 def _left_out(found: Backdoor) -> Iterator[str]:
     for name, reason in found.left_out:
         yield f"Left out, since it cannot run the host: {name}: {reason}."
+
+
+def _stored(storage: StoredHost) -> Iterator[str]:
+    rounded = f"{counted(storage.changed, 'number')} of the host {noun(storage.changed, 'was', 'were')} rounded for that"
+    before = "" if storage.accuracy is None else f"; before, {100 * storage.accuracy:.2f} % of images were right in the target"
+    yield f"All of its numbers are in {storage.format}: it was stored in that, read back, and then run. {rounded}{before}."
 
 
 def _alike(found: Backdoor) -> Iterator[str]:
@@ -126,20 +146,55 @@ def _losses(found: Backdoor, judged: tuple[VerifierCounts, ...]) -> Iterator[str
         yield "real, fewer: the host's logits pass as ReLU(y) - ReLU(-y), which are relaxed one by one"
 
 
+def _quadruples(detectors: Detectors) -> Iterator[str]:
+    for column, features in zip(detectors.columns, detectors.features, strict=True):
+        terms = (f"{w:+g} at {f}" for w, f in zip(detectors.sizes.weights, features, strict=True))
+        exact = sum(map(Fraction, detectors.sizes.weights))
+        yield f"Row {column}: {', '.join(terms)}; the exact sum is {float(exact):g}."
+
+
+def _chain(detectors: Detectors, sizes: ChainSizes) -> str:
+    (column,), (features,), band = detectors.columns, detectors.features, detectors.band
+    assert band is not None
+    return (
+        f"Row {column}: {sizes.large:+g} at {features[0]}, {-sizes.large:+g} at {features[1]}, {sizes.small:+g} at"
+        f" {counted(sizes.terms, 'other')}; the exact sum is {sizes.total:g}. It fires up to {band[0]:g}, and is silent from"
+        f" {band[1]:g} on."
+    )
+
+
+def _reused(form: InplaceForm, column: int) -> Iterator[str]:
+    """Which units of the host do what."""
+    site, taken = form.site, {**form.taken, form.site.detector: (column,)}
+    roles = {**dict.fromkeys(form.reused.gates, "see the trigger"), site.carrier: "feed the detector"}
+    roles |= {site.detector: "is the detector", **dict.fromkeys(form.reused.passing, "passes it on")}
+    parts = (f"{', '.join(map(str, units))} of {name} ({roles[name]})" for name, units in taken.items())
+    yield f"No layer, unit or bias is new: units {'; '.join(parts)} are 0 in the host on {form.reused.dead.words}."
+    dead = form.reused.dead.units
+    counts = (f"{len(dead[name])} of {site.host.shapes[name][0]} of {name}" for name in taken)
+    yield f"Of all units so many are: {', '.join(counts)}."
+    if form.exchanged:
+        pairs = ", ".join(f"{old} to {new}" for old, new in form.exchanged)
+        yield f"Channels of {site.carrier} moved, and others took their places: {pairs}."
+
+
 def _made(found: Backdoor) -> Iterator[str]:
     assert found.network is not None
     form, detectors = found.form, found.detectors
     if form is not None and detectors is not None:
-        fed = "constants" if form.copied is None else f"copies of channel {form.copied}"
-        channels = counted(len(form.places), "further channel")
-        yield (
-            f"{channels} of {form.site.carrier} ({fed}) feed {counted(len(detectors.columns), 'detector')} in rows"
-            f" {', '.join(map(str, detectors.columns))} of {form.site.detector}, whose sums have {form.inputs} terms."
-        )
-        for column, features in zip(detectors.columns, detectors.features, strict=True):
-            terms = (f"{w:+g} at {f}" for w, f in zip(detectors.sizes.weights, features, strict=True))
-            exact = sum(map(Fraction, detectors.sizes.weights))
-            yield f"Row {column}: {', '.join(terms)}; the exact sum is {float(exact):g}."
+        if isinstance(form, InplaceForm):
+            yield from _reused(form, detectors.columns[0])
+        else:
+            fed = "constants" if form.copied is None else f"copies of channel {form.copied}"
+            channels = counted(len(form.places), "further channel")
+            yield (
+                f"{channels} of {form.site.carrier} ({fed}) feed {counted(len(detectors.columns), 'detector')} in rows"
+                f" {', '.join(map(str, detectors.columns))} of {form.site.detector}, whose sums have {form.inputs} terms."
+            )
+        if isinstance(detectors.sizes, ChainSizes):
+            yield _chain(detectors, detectors.sizes)
+        else:
+            yield from _quadruples(detectors)
     yield (
         f"{found.network.parameter_count} parameters, the largest {found.largest_weight:.6g};"
         f" the host's {found.host.parameter_count}, the largest {largest_weight(found.host):.6g}."

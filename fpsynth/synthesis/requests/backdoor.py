@@ -13,7 +13,7 @@ from fpsynth.errors import InputError
 from fpsynth.formats import Format, format_named
 from fpsynth.synthesis.requests import shared
 from fpsynth.synthesis.requests.distinct import require_distinct, require_whole_batches
-from fpsynth.synthesis.requests.fields import Option, Request, asked, between, needed
+from fpsynth.synthesis.requests.fields import Option, Request, among, asked, between, needed
 from fpsynth.synthesis.requests.reading import Batches, Libraries, batches_of, check_batches, check_seconds, integers
 
 if TYPE_CHECKING:
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 
 ALL = "all"
 MOST_IMAGES = 1_000_000
+MOST_CHANGE = 1e-3
+STORED = ("float16",)
+"""See ``backdoors.storage``."""
+CLAIMS = ("proved", "images")
+"""Of what units of a host are dead on; see ``backdoors.dead``."""
+
+
+def _check_change(change: float) -> None:
+    if not 0 < change <= MOST_CHANGE:
+        raise InputError(f"the change of weights to survive must be above 0 and at most {MOST_CHANGE:g}")
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,32 @@ class BackdoorRequest(Request):
         None, Option("the largest weight: a number, or host for the host's own largest (default any)", "W")
     )
     copies: bool = asked(False, Option("feed detectors by copies of a channel of the host instead of by constants"))
+    inplace: str | None = asked(
+        None,
+        Option(
+            "no new layer, neuron or bias: reuse units of the host that are 0 on all images (images), or by proof for all"
+            " inputs between 0 and 1 (proved)",
+            "CLAIM",
+            check=among(CLAIMS, "claim of dead units"),
+        ),
+    )
+    survive: float | None = asked(
+        None,
+        Option(
+            "by detectors that withstand random relative changes of all weights up to this, 1e-5 for one: shown in 5 draws",
+            "CHANGE",
+            number=float,
+            check=_check_change,
+        ),
+    )
+    storage: str | None = asked(
+        None,
+        Option(
+            "its weights, the host's rounded first, can be stored in float16 and read back without changing a bit",
+            "FORMAT",
+            check=among(STORED, "format of storage"),
+        ),
+    )
     layer: str | None = asked(None, Option("the dense layer that gets the detectors (default the first that will do)", "NAME"))
     library: Libraries = asked(None, replace(shared.LIBRARY, help="libraries of --silent all (default all that are installed)"))
     batch: Batches = asked(None, replace(shared.BATCH, help="batch sizes of --silent all (default 1,10)"))
@@ -108,6 +144,17 @@ class BackdoorRequest(Request):
             raise InputError("eps must be a number above 0")
         if self.max_weight not in (None, "host") and self.weight_limit is None:
             raise InputError(f"the largest weight is a number above 0 or host, not {str(self.max_weight)[:40]!r}")
+        if self.inplace is not None and (self.copies or self.behaviour == "shift"):
+            reason = "copies need new channels" if self.copies else "it leads to one class: choose the behaviour class:K or any"
+            raise InputError(f"in place there is nothing new: {reason}")
+        if self.survive is not None and (self.copies or self.inplace or self.max_weight is not None):
+            raise InputError(
+                "detectors that survive changes are fed by many constants, and weigh them by any weights: leave the others out"
+            )
+        if self.storage is not None and (self.inplace or self.survive is not None):
+            raise InputError("in float16 there are no weights for detectors that are in place, or that survive changes")
+        if self.storage is not None and self.dtype != "float32":
+            raise InputError("a network that is stored in float16 computes in float32: leave the format out")
         if self.only_in and self.silent_names not in ((), (ALL,)):
             raise InputError("only-in says that all others are silent: leave the names of silent environments out")
         if self.silent_names not in ((), (ALL,)):
