@@ -12,7 +12,6 @@ from fpsynth.orders import parse_order
 from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic
 
-
 Sums = tuple[tuple[int, ...], ...]
 PAIRS: Sums = ((1, 0, 3, 2, 5, 4, 7, 6),)
 """What AVX512-BF16 adds up: one chain, the second product of each pair first."""
