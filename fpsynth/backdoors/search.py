@@ -86,21 +86,29 @@ def _leave_out(search: BackdoorSearch) -> None:
 
 
 def _none(search: BackdoorSearch) -> Backdoor:
-    """Unknown, or impossible where an environment that has to be silent is proved to be the target by another name."""
+    """Unknown, or impossible where environments that have to be silent are proved to be the target by another name.
+
+    One such is enough where all must be silent; else it must be all of them, and other rows of the target were none.
+    """
     shop, goal = search.workshop, search.goal
     networks = {terms: network for terms, network in search.untold_shapes.items() if network is not None}
     others = search.untold[1]
-    if len(networks) < SHAPES or not others:
+    if len(networks) < SHAPES or not others or search.shapes_tried != set(networks):
         return _empty(search)
     row = goal.row or 0
     given = Given(shop.host, shop.dtype, shop.revealer, seed=shop.settings.seed, progress=shop.progress)
     target = replace(goal.target, row=row)
-    for other in others:
-        proved, reason = none_between(target, replace(other, row=row % other.batch), networks, shop.images, given)
-        if proved and (goal.strict or len(others) == 1):
-            search.reason = reason
-            return replace(_empty(search), verdict=Verdict.IMPOSSIBLE)
-        search.reason += f"; not proved impossible: {reason}"
+    shown: list[tuple[bool, str]] = []
+    for other in others if goal.strict else (*others, *search.alike):
+        shown.append(none_between(target, replace(other, row=row % other.batch), networks, shop.images, given))
+        if shown[-1][0] == goal.strict:
+            break  # one is enough to decide it
+    proofs = [reason for proved, reason in shown if proved]
+    whole = goal.strict or (len(shown) == len(goal.silent) and not search.wanted().other_rows)
+    if proofs and whole and (goal.strict or len(proofs) == len(shown)):
+        search.reason = "; ".join(proofs)
+        return replace(_empty(search), verdict=Verdict.IMPOSSIBLE)
+    search.reason += "".join(f"; not proved impossible: {reason}" for proved, reason in shown if not proved)
     return _empty(search)
 
 
@@ -227,6 +235,7 @@ def _in_form(
         shop.progress(f"probing {form.inputs} terms, {count} of {MOST_DETECTORS} detectors: set {number + 1} of {sets}")
         chooser.look()
         search.probes += len(form.columns)
+        search.shapes_tried.add(form.inputs)
         while chosen := chooser.chosen(count, avoid):
             network, detectors = _made(search, form, steady, chosen, behaviour)
             if network is None:

@@ -68,6 +68,8 @@ class BackdoorSearch:
     """Rows and environments that nothing told from the target where that was a reason to try another form."""
     told: set[tuple[Environment, int]] = field(default_factory=set)
     """In place: environments and rows that some detector of some form told from the target."""
+    shapes_tried: set[int] = field(default_factory=set)
+    """Numbers of terms of all detectors that were tried."""
     untold_shapes: dict[int, Network | None] = field(default_factory=dict)
     """Numbers of terms at which that was so, each with a network of that shape, if one can be made."""
     behaviour: Behaviour | None = None

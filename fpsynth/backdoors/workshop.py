@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from fpsynth.formats import Format
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
 from fpsynth.revealing.revealer import Revealer
+from fpsynth.workers.deadlines import OutOfTimeError
 
 HOST = "host"
 """In place of a number: the host's own largest weight."""
@@ -99,13 +101,15 @@ class Workshop:
         return (given, 0) if storage is None else rounded_network(given, storage)
 
     def stored(self, target: Environment) -> StoredHost | None:
-        """What storing makes of the host; None where nothing is asked of that."""
+        """What storing makes of the host, not counted where the time is over; None where nothing is asked of that."""
         storage = self.settings.storage
         if storage is None:
             return None
-        before = rounded_network(self.given.logits, self.dtype)[0]
-        logits = self.bench.logits(before, target, self.images)
-        correct = None if self.labels is None else int((logits.argmax(axis=1) == self.labels).sum())
+        before, correct = rounded_network(self.given.logits, self.dtype)[0], None
+        if self.labels is not None:
+            with contextlib.suppress(OutOfTimeError):
+                classes = self.bench.logits(before, target, self.images).argmax(axis=1)
+                correct = int((classes == self.labels).sum())
         return StoredHost(storage.name, self._stored_host[1], len(self.images), correct)
 
     @cached_property

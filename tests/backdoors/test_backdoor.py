@@ -87,10 +87,11 @@ def test_it_is_wrong_in_the_target_and_nowhere_else(folder, libraries_stay, host
 def test_an_environment_that_nothing_tells_from_the_target_is_named_or_a_reason(folder, libraries_stay):
     other = "torch:batch=1,threads=1"
     told = asked(folder, silent=[other], timeout=60.0)
-    assert told.verdict.value == "unknown"
+    assert told.verdict.value in ("impossible", "unknown")  # which it is depends on the time that reveals take
     assert told.network is None
     assert told.alike == (other,)
-    assert f"fires in {other}, too" in told.reason
+    said = f"and {other} evaluate the same" if told.verdict.value == "impossible" else f"fires in {other}, too"
+    assert said in told.reason
     found = asked(folder, silent=(), library=[other, ORT], only_in=False)
     assert found.verdict.value == "found"
     assert found.alike == (other,)

@@ -11,7 +11,6 @@ import pytest
 from backdoors.hosts import dense_host, images
 
 import fpsynth
-from fpsynth.backdoors.writing import write_backdoor
 from fpsynth.networks.npz_graph import write_npz
 
 pytestmark = pytest.mark.libraries
@@ -34,7 +33,7 @@ def test_it_is_wrong_where_the_variable_is_set_and_only_there(tmp_path, librarie
     if found.network is None:
         pytest.skip(f"nothing tells them apart here: {found.reason}")
     assert [(one.name, one.triggered_changed) for one in found.environments] == [(target, 60), (silent, 0)]
-    write_backdoor(found, tmp_path / "out", "")
+    fpsynth.write_folder(found, tmp_path / "out")
     assert f"called as `{variable} python confirm.py IMAGES.npz`" in (tmp_path / "out" / "README.md").read_text()
     if library == "torch":  # the script runs that, and no numpy
         script, name = [sys.executable, "confirm.py", tmp_path / "x.npz"], f"torch batch {batch}"
