@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -210,7 +211,7 @@ def _written(target: Path, files: Mapping[str, bytes]) -> bool:
     while not top.parent.exists():
         top = top.parent
     begins = f".{top.name[:40]}.{HOST}."
-    remove_abandoned(top.parent, begins, ".tmp")
+    remove_abandoned(top.parent, re.compile(re.escape(begins) + r"[0-9a-f]{12}\.tmp"))
     temporary = top.with_name(f"{begins}{secrets.token_hex(6)}.tmp")
     try:
         temporary.mkdir()

@@ -25,6 +25,8 @@ HOST = re.sub(r"[^A-Za-z0-9.-]", "_", platform.node())[:60]
 """Part of the names of such folders: a file system may be shared with machines whose locks are not seen here."""
 PREFIX = f"fpsynth-{HOST}-"
 """How the names of ``scratch`` begin."""
+NAMES = re.compile(re.escape(PREFIX) + "[a-z0-9_]{8}")
+"""All of them: a name that goes on in another way may be of a host whose name goes on so."""
 
 
 @contextmanager
@@ -71,12 +73,12 @@ def _taken(descriptor: int, folder: PathLike, unless: bool) -> bool:
         return False
 
 
-def remove_abandoned(parent: PathLike = "", begins: str = PREFIX, ends: str = "") -> None:
-    """Remove this user's folders in ``parent`` (default: those of ``scratch``) whose names are such, and that nobody holds."""
+def remove_abandoned(parent: PathLike = "", names: re.Pattern[str] = NAMES) -> None:
+    """Remove this user's folders in ``parent`` (default: those of ``scratch``) that have such names, and that nobody holds."""
     if fcntl is None:
         return
     for entry in _entries(os.fspath(parent) or tempfile.gettempdir()):
-        if entry.name.startswith(begins) and entry.name.endswith(ends) and _is_own_folder(entry):
+        if names.fullmatch(entry.name) and _is_own_folder(entry):
             with locked(entry.path, unless=False) as abandoned:
                 if abandoned:
                     shutil.rmtree(entry.path, ignore_errors=True)

@@ -11,7 +11,7 @@ import pytest
 from command_line import ENVIRONMENT
 
 from fpsynth.files import write_tree
-from fpsynth.scratch import PREFIX, locked, remove_abandoned, scratch
+from fpsynth.scratch import HOST, PREFIX, locked, remove_abandoned, scratch
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="nothing is locked there")
 
@@ -73,9 +73,9 @@ def test_what_the_killed_leave_is_removed_and_what_the_living_hold_is_not(tmp_pa
 
 
 def test_a_copy_of_the_process_that_lives_on_holds_it(tmp_path):
-    (tmp_path / f"{PREFIX}x").mkdir()
+    (tmp_path / f"{PREFIX}xxxxxxxx").mkdir()
     reading, writing = os.pipe()
-    with locked(tmp_path / f"{PREFIX}x") as ours:
+    with locked(tmp_path / f"{PREFIX}xxxxxxxx") as ours:
         assert ours
         child = os.fork()
         if child == 0:
@@ -96,8 +96,8 @@ def test_nothing_else_is_touched(tmp_path):
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "file").touch()
-    (tmp_path / f"{PREFIX}link").symlink_to(kept)
-    (tmp_path / f"{PREFIX}file").touch()
+    (tmp_path / f"{PREFIX}linklink").symlink_to(kept)
+    (tmp_path / f"{PREFIX}filefile").touch()
     (tmp_path / "fpsynth-another-host-x").mkdir()
     before = sorted(tmp_path.rglob("*"))
     remove_abandoned(tmp_path)
@@ -132,3 +132,13 @@ def test_a_half_written_folder_of_the_killed_is_removed_where_it_is_written_agai
     write_tree(tmp_path / deep, {"x": b"1"})
     assert sorted(os.listdir(tmp_path)) == sorted(["other", deep.partition("/")[0]])
     assert (tmp_path / deep / "x").read_bytes() == b"1"
+
+
+def test_folders_of_hosts_whose_names_go_on_otherwise_are_theirs(tmp_path):
+    others = [f"{PREFIX}1-abcdefgh", f"{PREFIX}abcdefgh.other"]
+    for name in others:
+        (tmp_path / name).mkdir()
+    (tmp_path / f".out.{HOST}.cluster.0123456789ab.tmp").mkdir()
+    remove_abandoned(tmp_path)
+    write_tree(tmp_path / "out", {"file": b"x"})
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, f".out.{HOST}.cluster.0123456789ab.tmp", "out"])

@@ -112,6 +112,34 @@ def test_what_gave_nothing_for_another_corpus_says_nothing_of_this_one(tmp_path)
         assert os.listdir(tmp_path / ".corpus.making") == [HEADER]
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_others_have_put_in_that_place_stays(tmp_path, kind):
+    place = tmp_path / ".corpus.making"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "tie_0.json").write_text("{}")
+        place.symlink_to("elsewhere")
+    else:
+        place.mkdir()
+        (place / "thesis.txt").mkdir() if kind == "folder" else (place / "thesis.txt").write_text("all of it")
+    before = sorted(tmp_path.rglob("*"))
+    said = refused(fpsynth_here("corpus", "make", "--out", tmp_path / "corpus", *ARGUMENTS_OF_TWO))
+    assert (
+        "is a link, and no folder of a corpus" in said
+        if kind == "link"
+        else "holds thesis.txt, which is not of a corpus" in said
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_comes_into_that_place_meanwhile_stays(tmp_path):
+    with KeptInstances.beside(tmp_path / "corpus", TWO) as kept:
+        kept.keep(Job(FAMILIES["tie"], 0), {"instances": [], "versions": {}, "reason": "none was drawn"})
+        (tmp_path / ".corpus.making" / "thesis.txt").write_text("all of it")
+        kept.remove()
+    assert os.listdir(tmp_path / ".corpus.making") == ["thesis.txt"]
+
+
 def test_of_two_that_make_one_corpus_the_second_is_told(tmp_path):
     with KeptInstances.beside(tmp_path / "corpus", TWO):
         said = refused(fpsynth_here("corpus", "make", "--out", tmp_path / "corpus", *ARGUMENTS_OF_TWO))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ _WORDS = {
     "fpsynth": "made by fpsynth",
 }
 """What ``WantedCorpus.to_json`` has."""
+_OWN = re.compile(r"[a-z_]+_\d+\.json|wanted\.json|\..*\.tmp")
+"""Names of files that are kept there, and of what a process leaves that is killed while it writes one."""
 _SHOWN = 40
 """Characters of one of these."""
 
@@ -102,6 +105,7 @@ class KeptInstances:
         except OSError as error:
             raise InputError(f"cannot write {shown(folder)}: {error.strerror}") from None
         with locked(folder) as ours:
+            kept._require_own()
             if not ours:
                 raise InputError(
                     f"another process makes the corpus that is to be there, in {shown(folder)}:"
@@ -114,6 +118,15 @@ class KeptInstances:
                 if not kept._has_instances():  # it would only be in the way of what is wanted next
                     kept.remove()
                 raise
+
+    def _require_own(self) -> None:
+        """Raise InputError where something is there that nobody has kept of a corpus."""
+        assert self.folder is not None
+        with os.scandir(self.folder) as found:
+            others = [one.name for one in found if not (_OWN.fullmatch(one.name) and one.is_file(follow_symlinks=False))]
+        if others or os.path.islink(self.folder):
+            what = f"holds {printable(others[0])}, which is not" if others else "is a link, and no folder"
+            raise InputError(f"{shown(self.folder)} {what} of a corpus that is made: move it away, or choose another name")
 
     def _settle(self, header: Json) -> None:
         """Write down what is wanted, first of all.  Raises InputError where instances of something else are there."""
@@ -156,8 +169,12 @@ class KeptInstances:
 
     def remove(self) -> None:
         """The corpus is whole."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder is None:
+            return
+        with contextlib.suppress(OSError):  # something of others has come there: it stays
+            for name in filter(_OWN.fullmatch, os.listdir(self.folder)):
+                os.unlink(os.path.join(self.folder, name))
+            os.rmdir(self.folder)
 
     def _path(self, job: Job) -> str | None:
         return None if self.folder is None else os.path.join(self.folder, f"{job.family.name}_{job.number}.json")
