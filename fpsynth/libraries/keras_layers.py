@@ -175,12 +175,17 @@ def _clip_objection(layer: la.Clip, shape: Shape) -> str:
 
 
 def _pad(layer: la.Pad, shape: Shape, dtype: str) -> Sequence[Any]:
+    if layer.padding[0] != (0, 0):  # the last axis is none that is padded, as in images that are read with channels last
+        return _zeros(layer.padding[:-1], dtype)
     return _between(len(shape), _zeros(layer.padding[1:], dtype), dtype)
 
 
 def _pad_objection(layer: la.Pad, shape: Shape) -> str:
-    good = layer.value == 0 and len(shape) in _LAST and layer.padding[0] == (0, 0)
-    return "" if good else "it pads with zeros, and no channels"
+    if layer.value != 0:
+        return f"its layers pad with zeros, not with {layer.value:g}"
+    if len(shape) not in _LAST or (0, 0) not in (layer.padding[0], layer.padding[-1]):
+        return "its layers pad one or two axes of two or three, and neither the first nor the last one is left"
+    return ""
 
 
 def _called(name: str) -> Make:

@@ -114,6 +114,7 @@ def layer_cases() -> dict[str, tuple[Layer, tuple[int, ...]]]:
         "reshape": (kinds.Reshape((3, -1, 4)), (2, 6, 5)),
         "transpose": (kinds.Transpose((2, 0, 1)), flat),
         "pad": (kinds.Pad(((0, 0), (1, 0), (2, 1))), flat),
+        "pad what may be channels": (kinds.Pad(((1, 0), (2, 1), (0, 0))), flat),
         "pad with a number": (kinds.Pad(((1, 0), (1, 0), (2, 1)), 3.0), flat),
     }
     return found

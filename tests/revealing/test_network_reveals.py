@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from fpsynth.libraries.base import Library
 from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.libraries.onnxruntime import OnnxRuntime
 from fpsynth.libraries.registry import library_named
-from fpsynth.networks.graph import Node
+from fpsynth.networks.graph import INPUT, Node
 from fpsynth.networks.layers import (
     Add,
     BatchNormalisation,
@@ -27,6 +28,7 @@ from fpsynth.networks.layers import (
     MaxPooling,
     MultiplyConstant,
     ReLU,
+    Transpose,
 )
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.revealing.kernels import CachedKernels
@@ -156,9 +158,8 @@ def test_where_layers_are_computed_together_the_first_that_differs_is_named() ->
 
     library = Silent()
     library.start("cpu", None, {})
-    found = reveal_network(
-        CachedKernels(library), residual(), FLOAT32, parse_network_environment("onnxruntime:batch=1"), vectors=300
-    )
+    where = parse_network_environment("onnxruntime:batch=1")
+    found = reveal_network(CachedKernels(library), residual(), FLOAT32, where, vectors=300)
     alone = {layer.name: layer.perfect for layer in found.layers}
     assert alone["conv1"]
     assert alone["norm"]
@@ -169,6 +170,15 @@ def test_where_layers_are_computed_together_the_first_that_differs_is_named() ->
     assert add.notes == (
         "not all of it is explained by its inputs added in any order that was tried, subnormals flushed or not",
     )
+    behind = residual()  # a layer before all sums, as Keras files have, is none that differs
+    first = behind.nodes[0]
+    moved = Node("same", Transpose((0, 1, 2)))
+    nodes = (moved, *(replace(node, inputs=tuple("same" if n == INPUT else n for n in node.inputs)) for node in behind.nodes))
+    again = reveal_network(
+        CachedKernels(library), Network(nodes, behind.input_shape, behind.output), FLOAT32, where, vectors=300
+    )
+    assert first.inputs == (INPUT,)
+    assert any("is the first layer whose results differ" in note for note in again.notes)
 
 
 @pytest.mark.parametrize(
