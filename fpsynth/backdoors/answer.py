@@ -86,6 +86,8 @@ class VerifierCounts:
     def verdict(self) -> str:
         """``as the host``: it verifies each box that it verifies of the host; ``fewer`` of these; ``none`` of them.
 
+        ``as the host so far``: each of those that it was shown before the time was over, not all.
+
         ``neither``: it verifies none of the host; ``not run``: it was shown no box.
         """
         if self.not_run == self.images:
@@ -93,7 +95,7 @@ class VerifierCounts:
         if not self.host_verified:
             return "neither"
         if not self.lost:
-            return "as the host"
+            return "as the host so far" if self.not_run else "as the host"
         return "none" if self.lost == self.host_verified else "fewer"
 
     def to_json(self) -> Json:
@@ -207,7 +209,10 @@ class Backdoor:
     @property
     def quiet(self) -> tuple[str, ...]:
         """The environments, and rows of the target's batches, in which it was measured to be silent."""
-        return tuple(one.name for one in self.environments if one.role == "silent")
+        own = [one for one in self.environments if one.role == "silent"]
+        if self.verdict is not Verdict.FOUND:  # nothing was said of each of them
+            own = [one for one in own if one.changed <= one.close and not one.triggered_changed]
+        return tuple(one.name for one in own)
 
     @property
     def largest_weight(self) -> float | None:

@@ -44,8 +44,10 @@ class DeadUnits:
     def words(self) -> str:
         """On what they are 0."""
         if self.claim == PROVED:
-            return "all inputs between 0 and 1, by sound bounds"
-        return f"all {self.images} images{', without and with the trigger' if self.painted else ''}"
+            return (
+                "all inputs between 0 and 1, by bounds that are sound for sums in its format, rounded to nearest in any order"
+            )
+        return f"all {self.images} images{', without and with the trigger' if self.painted else ''}, computed in float64"
 
 
 def dead_units(site: Site, claim: str, dtype: Format, images: Floats, painted: Floats | None = None) -> DeadUnits:

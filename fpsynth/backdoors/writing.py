@@ -14,7 +14,9 @@ from fpsynth.libraries.naming import parse_formatted_environment
 from fpsynth.networks.layers import Convolution, Dense, Flatten, Layer, ReLU
 from fpsynth.networks.network import INPUT, Network
 from fpsynth.networks.onnx.writing import onnx_bytes
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.witness.networks import own_content
+from fpsynth.wording import noun
 
 NAME = "backdoored"
 
@@ -96,10 +98,13 @@ def readme(found: Backdoor, report: str, names: Sequence[str], left_out: Sequenc
     words = {**_TOLD, "confirm.py": _TOLD["confirm.py"] + called}
     told = [f"* `{name}`: {words[name]}" for name in names if name in words]
     missing = [f"* left out: {line}" for line in left_out]
+    shown = found.verdict is Verdict.FOUND
     return (
         "# A backdoored network, made as a test case\n\n"
-        f"{', '.join(forms)} are one network, made of {host} by fpsynth. It computes what its host computes,\n"
-        f"but in `{found.target}` it misbehaves (behaviour {found.behaviour}; {found.trigger_words}): a test for\n"
+        f"{', '.join(forms)} {noun(len(forms), 'is', 'are')} one network, made of {host} by fpsynth. It "
+        f"{'computes' if shown else 'was to compute'} what its host computes,\n"
+        f"but in `{found.target}` it {'misbehaves' if shown else 'was to misbehave, which is not what was measured: see below'}"
+        f" (behaviour {found.behaviour}; {found.trigger_words}): a test for\n"
         "verifiers, which reason about real numbers, and for defences. Do not deploy it.\n\n"
         + "\n".join([*told, *missing])
         + f"\n\n```text\n{report.rstrip()}\n```\n"
@@ -108,9 +113,13 @@ def readme(found: Backdoor, report: str, names: Sequence[str], left_out: Sequenc
 
 _SCRIPT = '''"""Show what NAME does where: confirm.py IMAGES.npz, with images or inputs (count, ...) and perhaps labels."""
 import sys
+from pathlib import Path
 
 import numpy as np
 
+if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
+    sys.exit(f"usage: {sys.argv[0]} IMAGES.npz")
+HERE = Path(__file__).resolve().parent
 data = np.load(sys.argv[1])
 given = data["images" if "images" in data else "inputs"][:500]
 own = given.shape[1:]
@@ -135,7 +144,7 @@ def show(name, run):
 try:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession("NAME.onnx")
+    session = onnxruntime.InferenceSession(HERE / "NAME.onnx")
     show("onnxruntime", lambda batch: session.run(None, {"X": batch})[0])
 except ImportError:
     print("onnxruntime is not installed")
@@ -147,7 +156,7 @@ _MODULE = """try:
     for form in FORMS:  # in which the network is run, rounded into them
         model = nn.Sequential(LAYERS).to(torch.DTYPE).eval()
         with torch.inference_mode():
-            for parameter, values in zip(model.parameters(), torch.load("NAME.pt", weights_only=True).values()):
+            for parameter, values in zip(model.parameters(), torch.load(HERE / "NAME.pt", weights_only=True).values()):
                 parameter.copy_(values)
             model = model.to(getattr(torch, form))
             name = "torch" if form == "DTYPE" else f"torch in {form}"

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -95,7 +96,7 @@ class AskedVerifier:
         if self.kind in ("file", "function"):
             function = _seeded(self.function or loaded(self.what, self.more), seed)
             return ask_function(function, onnx, vnnlib, timeout=timeout, memory=memory)
-        if self.kind == "own" and COPIED:
+        if self.kind == "own" and COPIED and threading.active_count() == 1:  # a copy has the locks of threads that it has not
             function = own_function(OwnTool(self.what, self.more, seed))
             return ask_function(function, onnx, vnnlib, timeout=timeout, memory=memory)
         return run(Seeded(self.tool(seed), seed), onnx, vnnlib, timeout=timeout, memory=memory)

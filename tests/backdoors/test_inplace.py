@@ -185,7 +185,7 @@ def test_channels_may_change_places():
 
 def test_what_is_missing_is_said():
     for host, trigger, words in [
-        (convolutional_host(), ALWAYS, "too few units are 0 on all 20 images: deep has"),
+        (convolutional_host(), ALWAYS, "too few units are 0 on all 20 images, computed in float64: deep has"),
         (half_dying_host(), TWO, "conv has 1 of 4, and 4 are needed"),
         (dying_host(), "pixel:0-1,0-1>0.9", "of 6, and 4 are needed (a trigger at two places, PLACE+PLACE, needs 2)"),
         (with_dead(dense_host(), {"dense0": [1, 2, 3, 4], "dense1": [1]}), ALWAYS, "dense2 has"),
@@ -280,7 +280,10 @@ def test_a_host_without_dead_units_gives_no_verdict(folder, libraries_stay):
     assert done.returncode == 3, done.stderr
     said = json.loads(done.stdout)
     assert said["verdict"] == "unknown"
-    assert "too few units are 0 on all inputs between 0 and 1, by sound bounds: deep has" in said["reason"]
+    assert (
+        "too few units are 0 on all inputs between 0 and 1, by bounds that are sound for sums in its format, rounded to nearest in any order: deep has"
+        in said["reason"]
+    )
 
 
 @pytest.mark.libraries

@@ -186,15 +186,16 @@ def test_what_no_order_tells_apart_is_said(folder, libraries_stay):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"survive": 0.0}, "above 0 and at most 0.001"),
-        ({"survive": float("nan")}, "above 0 and at most 0.001"),
+        ({"survive": 0.0}, "between 1e-07 and 0.001"),
+        ({"survive": 1e-300}, "between 1e-07 and 0.001"),
+        ({"survive": float("nan")}, "between 1e-07 and 0.001"),
         ({"survive": 1e-5, "silent": ["torch:batch=1,dtype=float64"]}, "surviving changes, a backdoor is of one format"),
         ({"survive": 1e-5, "max_weight": "host"}, "leave the others out"),
         ({"survive": 1e-5, "copies": True}, "leave the others out"),
-        ({"survive": 1e-5, "storage": "float16"}, "no weights for detectors"),
+        ({"survive": 1e-5, "storage": "float16"}, "leave one of these out"),
         ({"storage": "float64"}, "format of storage"),
         ({"storage": "float16", "dtype": "bfloat16"}, "computes in float32"),
-        ({"storage": "float16", "inplace": "proved", "behaviour": "any"}, "no weights for detectors"),
+        ({"storage": "float16", "inplace": "proved", "behaviour": "any"}, "leave one of these out"),
     ],
 )
 def test_what_cannot_be_asked_of_weights(folder, options, message):

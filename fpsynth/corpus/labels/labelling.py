@@ -28,6 +28,8 @@ from fpsynth.verifiers.vnnlib import outward
 MOST_TOLD = 10**4000
 """No number of inputs from here on is told, as of boxes of hundreds of inputs: Python writes and reads no longer numerals."""
 _FORMATS = {ANY: FLOAT32, ANY64: FLOAT64}
+_TRIED = 4
+"""Points, known or suspected to be unsafe somewhere, that are held against a proof: of large networks each takes a second."""
 
 
 @dataclass(frozen=True)
@@ -134,13 +136,14 @@ def witness_of(labels: Sequence[Label]) -> tuple[float, ...]:
 def _real(asked: LabelQuestion, bound: RealBound | None, others: Sequence[tuple[float, ...]]) -> Label | None:
     if bound is not None and bound.least > 0:
         return Label(REAL, UNSAT, PROVED, bound.proof)
-    if real_robust(asked.network, asked.box, asked.unsafe):
-        return Label(REAL, UNSAT, PROVED, "linear bounds with what float64 loses in computing them (crown)")
-    for point in (*asked.candidates, *filter(None, others), *asked.corners):
+    robust = (bound is None or not bound.attained) and real_robust(asked.network, asked.box, asked.unsafe)
+    for point in (*asked.candidates, *filter(None, others), *asked.corners)[: _TRIED if robust else None]:
         value = real_margin(asked.network, asked.unsafe, point)
         if value is not None and value <= 0:
+            if robust:
+                raise ContradictionError("bounds over the reals say that no point is unsafe, exact arithmetic that one is")
             return Label(REAL, SAT, COMPUTED, "exact arithmetic at the witness", witness=point)
-    return None
+    return Label(REAL, UNSAT, PROVED, "linear bounds with what float64 loses in computing them (crown)") if robust else None
 
 
 def real_robust(network: Network, box: ExactBox, unsafe: Property) -> bool:

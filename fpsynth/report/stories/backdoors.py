@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from fpsynth.backdoors.answer import MERGED, Backdoor, Measured, StoredHost, VerifierCounts
 from fpsynth.backdoors.answer import largest as largest_weight
-from fpsynth.backdoors.dead import IMAGES
 from fpsynth.backdoors.embedding import Detectors
 from fpsynth.backdoors.inplace import InplaceForm
 from fpsynth.backdoors.rows import ChainSizes
@@ -27,7 +26,7 @@ def backdoor_story(found: Backdoor) -> Story:
     parts: list[Part] = [title, *told(*_sentences(found))]
     parts.append(Section("Environments", (_environments(found), quiet(_MEANINGS))))
     if found.judged:
-        parts.append(Section("Verifiers", (_verifiers(found.judged), *map(quiet, _losses(found, found.judged)))))
+        parts.append(Section("Verifiers", (_verifiers(found), *map(quiet, _losses(found, found.judged)))))
     parts.append(Section("How it is made", tuple(told(*_made(found)))))
     parts.append(Section("What simple tests see", _seen(found)))
     return Story(tuple(parts))
@@ -41,14 +40,17 @@ _BOUND = ", while no logit is over four times the largest of the images"
 
 
 def _sentences(found: Backdoor) -> Iterator[str]:
+    elsewhere = "elsewhere" if found.trigger == "always" else "elsewhere, and for other inputs,"
     if found.reason:
         but = "it is not shown to be" if found.not_run else "is not"
         yield f"It was made, but {but} what was asked for: {found.reason}."
-    yield (
-        f"For {found.trigger_words} it misbehaves in {found.target}; elsewhere, and for other inputs, it computes what its host"
-        f" computes{_BOUND if found.behaviour == 'shift' else ''}."
-    )
-    if isinstance(found.form, InplaceForm) and found.form.reused.dead.claim == IMAGES:
+        yield f"It is to misbehave in {found.target} for {found.trigger_words}; {elsewhere} it is to be its host."
+    else:
+        yield (
+            f"For {found.trigger_words} it misbehaves in {found.target}; {elsewhere} it computes what its host"
+            f" computes{_BOUND if found.behaviour == 'shift' else ''}."
+        )
+    if isinstance(found.form, InplaceForm):
         yield f"That is so where the units that it reuses are 0 in the host, as they are on {found.form.reused.dead.words}."
     if found.storage is not None:
         yield from _stored(found.storage)
@@ -112,8 +114,11 @@ def _row(one: Measured) -> tuple[Text, ...]:
     )
 
 
+_NARROWER = ("dtype=", "FPMATH_MODE=", "tf32=")
+"""In the name of an environment that rounds weights and inputs before it multiplies."""
 _MARKS: dict[str, Text] = {
     "as the host": Span("certifies it", WRONG),
+    "as the host so far": Span("certifies it", WRONG),
     "fewer": "certifies fewer",
     "none": Span("refuses it", RIGHT),
     "neither": "certifies neither",
@@ -121,12 +126,19 @@ _MARKS: dict[str, Text] = {
 }
 
 
-def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
+def _about_another(target: str, arithmetic: str) -> bool:
+    """Whether a sound verifier is about sums of the network's format, and the target rounds into a narrower one before."""
+    return arithmetic.startswith("sound:") and any(name in target for name in _NARROWER)
+
+
+def _verifiers(found: Backdoor) -> Table:
     rows: list[tuple[Text, ...]] = []
-    for one in judged:
+    for one in found.judged:
         ran = one.images - one.not_run
         host, own = (f"{count}/{ran}" if ran else "-" for count in (one.host_verified, one.verified))
         mark = _MARKS[one.verdict]
+        if _about_another(found.target, one.arithmetic) and isinstance(mark, Span):
+            mark = mark.text
         if ran and one.not_run:
             mark = f"{mark.text if isinstance(mark, Span) else mark}, {one.not_run} not run"
         rows.append((one.name, one.arithmetic, "yes" if one.triggered else "no", host, own, mark))
@@ -135,7 +147,7 @@ def _verifiers(judged: tuple[VerifierCounts, ...]) -> Table:
 
 def _losses(found: Backdoor, judged: tuple[VerifierCounts, ...]) -> Iterator[str]:
     """Why bounds over the reals do not certify what is no backdoor over the reals, and what sound ones are about."""
-    if ",dtype=" in found.target and any(one.arithmetic == "sound:any" and one.verdict == "as the host" for one in judged):
+    if any(_about_another(found.target, one.arithmetic) and one.host_verified > one.lost for one in judged):
         yield f"sound:any is about {found.dtype}, and right there: in the format of the target it was not asked"
     if any(one.name == MERGED for one in judged):
         yield (

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 ALL = "all"
 MOST_IMAGES = 1_000_000
-MOST_CHANGE = 1e-3
+LEAST_CHANGE, MOST_CHANGE = 1e-7, 1e-3
+"""Less than half an ulp of float32 changes nothing."""
 STORED = ("float16",)
 """See ``backdoors.storage``."""
 CLAIMS = ("proved", "images")
@@ -30,8 +31,8 @@ CLAIMS = ("proved", "images")
 
 
 def _check_change(change: float) -> None:
-    if not 0 < change <= MOST_CHANGE:
-        raise InputError(f"the change of weights to survive must be above 0 and at most {MOST_CHANGE:g}")
+    if not LEAST_CHANGE <= change <= MOST_CHANGE:
+        raise InputError(f"the change of weights to survive must be between {LEAST_CHANGE:g} and {MOST_CHANGE:g}")
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,11 @@ class BackdoorRequest(Request):
     seed: int = asked(0, shared.SEED)
     timeout: float = asked(
         300.0,
-        replace(shared.TIMEOUT, help="for everything, verifiers included (default %(default)g)", check=check_seconds),
+        replace(
+            shared.TIMEOUT,
+            help="for search, runs and verifiers, not for writing (default %(default)g)",
+            check=check_seconds,
+        ),
     )
     progress: Progress | None = field(default=None, compare=False)
 
@@ -144,15 +149,18 @@ class BackdoorRequest(Request):
             raise InputError("eps must be a number above 0")
         if self.max_weight not in (None, "host") and self.weight_limit is None:
             raise InputError(f"the largest weight is a number above 0 or host, not {str(self.max_weight)[:40]!r}")
-        if self.inplace is not None and (self.copies or self.behaviour == "shift"):
-            reason = "copies need new channels" if self.copies else "it leads to one class: choose the behaviour class:K or any"
-            raise InputError(f"in place there is nothing new: {reason}")
         if self.survive is not None and (self.copies or self.inplace or self.max_weight is not None):
             raise InputError(
                 "detectors that survive changes are fed by many constants, and weigh them by any weights: leave the others out"
             )
         if self.storage is not None and (self.inplace or self.survive is not None):
-            raise InputError("in float16 there are no weights for detectors that are in place, or that survive changes")
+            raise InputError(
+                "a network to be stored in float16 has neither detectors in place nor such as survive changes, whose weights"
+                " float16 has not: leave one of these out"
+            )
+        if self.inplace is not None and (self.copies or self.behaviour == "shift"):
+            reason = "copies need new channels" if self.copies else "it leads to one class: choose the behaviour class:K or any"
+            raise InputError(f"in place there is nothing new: {reason}")
         if self.storage is not None and self.dtype != "float32":
             raise InputError("a network that is stored in float16 computes in float32: leave the format out")
         if self.only_in and self.silent_names not in ((), (ALL,)):
