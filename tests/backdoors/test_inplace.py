@@ -280,10 +280,8 @@ def test_a_host_without_dead_units_gives_no_verdict(folder, libraries_stay):
     assert done.returncode == 3, done.stderr
     said = json.loads(done.stdout)
     assert said["verdict"] == "unknown"
-    assert (
-        "too few units are 0 on all inputs between 0 and 1, by bounds that are sound for sums in its format, rounded to nearest in any order: deep has"
-        in said["reason"]
-    )
+    assert "too few units are 0 on all inputs between 0 and 1, by bounds that are sound for sums in its" in said["reason"]
+    assert "rounded to nearest in any order: deep has" in said["reason"]
 
 
 @pytest.mark.libraries

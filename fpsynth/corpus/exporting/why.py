@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
@@ -17,6 +18,8 @@ from fpsynth.witness.numerals import hex_text
 
 SHOWN = 12
 """Numbers of a layer that are shown."""
+_WHOLE = 10**30
+"""Numbers of inputs from here on are told by their magnitude."""
 
 
 def why(instance: Instance) -> str:
@@ -41,7 +44,13 @@ def _head(instance: Instance) -> Iterator[str]:
         if density.bad is not None:
             yield f"{density.semantics}: {density.bad} of {density.total} inputs of float32 are unsafe"
         else:
-            yield f"{density.semantics}: {density.hits} of {density.samples} sampled inputs are unsafe, of {density.total}"
+            hits = f"{density.hits} of {density.samples} sampled inputs"
+            yield f"{density.semantics}: {hits} are unsafe, of {_many(density.total)}"
+
+
+def _many(count: int) -> str:
+    """A number of inputs; of a large one only how large."""
+    return str(count) if count < _WHOLE else f"about 10^{math.log10(count):.0f}"
 
 
 def _body(instance: Instance) -> Iterator[str]:

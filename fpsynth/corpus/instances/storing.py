@@ -46,6 +46,7 @@ CATEGORY/NAME/meta.json  what is true of the instance over the reals and in each
 CATEGORY/NAME/why.txt    how the outputs at the witness come about, layer by layer
 CATEGORY/NAME/reproduce.py
                          runs the witness; it needs numpy and onnxruntime alone
+                         (where it is known what onnxruntime gives)
 manifest.json            the SHA-256 of every file
 
 An instance asks for an input of a box whose outputs are unsafe; comparisons are
