@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -33,8 +34,10 @@ def backdoor(request: BackdoorRequest) -> Backdoor:
     """
     from fpsynth.workers.deadlines import within
 
+    started = time.monotonic()
     with within(request.timeout):
-        return _within_time(request)
+        found = _within_time(request)
+    return replace(found, seconds_total=time.monotonic() - started)
 
 
 def _within_time(request: BackdoorRequest) -> Backdoor:
