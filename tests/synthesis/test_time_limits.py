@@ -16,7 +16,7 @@ from fpsynth.revealing.revealer import Revealer
 from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.workers.deadlines import OutOfTimeError, within
 
-MOMENT = {"timeout": 0.01, "replay": False}
+MOMENT = {"timeout": 0.001, "replay": False}
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_a_moment_is_too_little_and_no_proof(ask: Any, options: dict[str, Any]) 
 def test_a_reveal_ends_with_the_time_and_is_no_usage_error(ask: Any, options: dict[str, Any]) -> None:
     result = ask(**options, **MOMENT)
     assert result.verdict is Verdict.UNKNOWN
-    assert "the time limit of 0.01 s was over before" in result.reason
+    assert "the time limit of 0.001 s was over before" in result.reason
     assert "revealed" in result.reason
 
 
 def test_a_revealer_leaves_no_process_behind_when_the_time_is_over() -> None:
     kernel = Kernel(Environment("numpy", "matmul"), FLOAT32, 8)
     with Revealer() as revealer:
-        with within(0.01), pytest.raises(OutOfTimeError):
+        with within(0.001), pytest.raises(OutOfTimeError):
             revealer.reveal(kernel, vectors=300)
         assert not revealer._workers
         assert revealer.reveal(kernel, vectors=300).kernel == kernel
