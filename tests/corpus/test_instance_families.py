@@ -22,6 +22,7 @@ VERDICTS = {
     "tie": ("unsat", "sat", "unsat", "unsat"),
     "needle": ("unsat", "sat", "unsat", "unsat", "unsat", "unsat"),
     "last_tie": ("unsat", "sat", "unsat", "unsat", "unsat", "unsat"),
+    "lone": ("unsat", "sat", "unsat", "unsat", "unsat", "unsat"),
     "lattice": ("unsat", "sat", "unsat", "unsat"),
     "mixed": ("unsat", "sat", "unsat", "unsat"),
     "order": ("unsat", "sat", "unsat", "unsat"),
@@ -76,11 +77,18 @@ def test_every_environment_that_is_labelled_was_run_at_the_witness(name, made):
                 assert bool(label.replayed) == bool(one.witness)
 
 
-def test_needles_and_last_ties_have_one_bad_input(made):
-    for name in ("needle", "last_tie"):
+def test_needles_last_ties_and_lone_inputs_are_one_of_the_box(made):
+    for name, least in (("needle", 1000), ("last_tie", 1000), ("lone", 1 << 24)):
         (density,) = (d for d in made[name][0].densities if d.semantics == RUNTIME)
         assert density.bad == 1
-        assert density.total > 1000
+        assert density.total > least
+
+
+def test_lone_inputs_are_counted_to_be_one_whatever_the_seed(environments):
+    for seed in range(5):
+        one, *_ = done(Job(FAMILIES["lone"], seed), WantedCorpus(1, seed), environments)
+        (density,) = (d for d in one.densities if d.semantics == RUNTIME)
+        assert density.bad == 1
 
 
 def test_lattices_are_rare_and_counted(made):
@@ -188,6 +196,9 @@ def test_gradients_are_those_of_differences(made):
         ("lattice", "random", False),
         ("lattice", "gradient", False),
         ("lattice", "kinks", False),
+        ("lone", "random", False),
+        ("lone", "gradient", False),
+        ("lone", "kinks", False),
         ("mixed", "gradient", False),
         ("mixed", "splice", False),
         ("order", "random", False),  # it computes in torch, which is right everywhere

@@ -46,6 +46,41 @@ def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     ]
 
 
+def lone(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
+    """A box in which each error comes up as often as it must, so that one input in all has the largest errors everywhere.
+
+    Ties go to even, so that of 2**(bits + 2) neighbours one has the largest error.
+    """
+    rng, inputs, bits = drawing.rng, drawing.of(4, 6, 3, 8, 5, 7), drawing.rng.randrange(6, 11)
+    scale, length = power(rng.randrange(-3, 4)), 1 << (bits + 2)
+    if drawing.max_weight is not None and drawing.max_weight < power(_FIRST - bits):
+        raise NothingDrawnError("lattices need weights that make an error 1")
+    starts = [0.5 + rng.randrange((1 << 23) - length) * power(-_FIRST) for _ in range(inputs)]
+    ends = [(low * scale, (low + (length - 1) * power(-_FIRST)) * scale) for low in starts]
+    witness = tuple(_highest(low, length, bits) * scale for low in starts)
+    parameters: dict[str, int | str] = {"inputs": inputs, "bits": bits, "slack": 0, "scale": scale.hex()}
+    away = power(-_FIRST) * scale
+    below, above = (ends[0][0], witness[0] - away), (witness[0] + away, ends[0][1])
+    larger = below if below[1] - below[0] >= above[1] - above[0] else above
+    return [
+        InstanceDraft(_network(inputs, bits, 0, scale), box_of(ends), parameters, {REAL: UNSAT, RUNTIME: SAT}, witness),
+        InstanceDraft(
+            _network(inputs, bits, -1, scale),
+            box_of(ends),
+            {**parameters, "slack": -1},
+            {REAL: UNSAT, RUNTIME: UNSAT},
+            controls="the threshold is one step above the largest sum of errors: no input is unsafe",
+        ),
+        InstanceDraft(
+            _network(inputs, bits, 0, scale),
+            box_of([larger, *ends[1:]]),
+            parameters,
+            {REAL: UNSAT, RUNTIME: UNSAT},
+            controls="the same network, the box cut so that its bad input is outside",
+        ),
+    ]
+
+
 def _network(inputs: int, bits: int, slack: int, scale: float, front: Sequence[Layer] = ()) -> Network:
     """Unsafe where the errors' sum, in units of the largest, is at least ``inputs`` less ``slack`` steps of 2**-bits."""
     identity, none, big = np.eye(inputs), np.zeros(inputs), np.full(inputs, power(bits) * scale)
@@ -117,6 +152,13 @@ FAMILY = InstanceFamily(
     "verifiers with gradient attacks, and complete ones",
     "Rounding errors, zero over the reals, add up: the gradient is zero on all of the box, and no kink is near the witness.",
     draw,
+)
+LONE = InstanceFamily(
+    "lone",
+    "rare",
+    "verifiers that attack, then bound, and complete ones",
+    "One input has the largest rounding errors in all coordinates; over the reals there are none, and nothing leads there.",
+    lone,
 )
 MIXED = InstanceFamily(
     "mixed",

@@ -27,6 +27,7 @@ FAMILIES: Mapping[str, InstanceFamily] = {
         tie.FAMILY,
         needle.FAMILY,
         last_tie.FAMILY,
+        lattice.LONE,
         lattice.FAMILY,
         lattice.MIXED,
         ordered.ORDER,
