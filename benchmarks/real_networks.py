@@ -126,17 +126,24 @@ def kept(layer: dict[str, Any]) -> dict[str, Any]:
 
 
 def first_difference(revealer: Revealer, one: Revealed, points: Points, rows: Any) -> dict[str, Any]:
-    """The first layer that differs when the network ends there, on images whose logits do; a value of it; what was tried."""
+    """The first layer that differs when the network ends there, on images whose logits do; a value of it; what was tried.
+
+    Images stay where they stood in their batch: rows of a batch may have different arithmetics.
+    """
+    batch = one.where.batch
+    beside = np.flatnonzero(np.isin(np.arange(len(points)) // batch, rows // batch))
+    given, chosen = points[beside], np.searchsorted(beside, rows)
     for node in one.given.nodes:
         try:
-            theirs = revealer.outputs(up_to(one.given, node.name), FLOAT32, one.where, points[rows])["outputs"]
+            theirs = revealer.outputs(up_to(one.given, node.name), FLOAT32, one.where, given)["outputs"]
         except InputError:  # it cannot run what ends there
             continue
-        mine = one.own(points[rows], node.name)
-        wrong = bits(mine) != bits(theirs)
+        mine = one.own(given, node.name)
+        wrong = bits(mine[chosen]) != bits(theirs[chosen])
         if wrong.any():
-            row, output = (int(place) for place in np.argwhere(wrong)[0])
-            said = {"image": int(rows[row]), "output": output, "differing": int(wrong.sum()), "of": wrong.size}
+            place, output = (int(place) for place in np.argwhere(wrong)[0])
+            row = int(chosen[place])
+            said = {"image": int(rows[place]), "output": output, "differing": int(wrong.sum()), "of": wrong.size}
             values = {"library": float(theirs[row, output]).hex(), "arrays": float(mine[row, output]).hex()}
             return {"layer": node.name, "kind": node.layer.kind, **said, **values, "tried": tried(one.reveal, node.name)}
     return {"layer": None, "tried": tried(one.reveal, "")}

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fpsynth.aliases import Json
+from fpsynth.aliases import Array, Json
 from fpsynth.errors import InputError
 from fpsynth.networks.layers import LAYERS, Layer, Shape, Sums
 from fpsynth.networks.network import Network, Node
@@ -55,8 +55,12 @@ class LayerShape:
     @cached_property
     def inner(self) -> int:
         """The first position none of whose taps lies in a padding; where there is none, the one with the fewest."""
-        outside = [(self.sums.taps.at(np.array([place])) < 0).sum() for place in range(self.sums.positions)]
-        return int(np.argmin(outside))
+        return int(np.argmin(self.outside))
+
+    @cached_property
+    def outside(self) -> Array:
+        """How many taps of each position lie in a padding."""
+        return np.array([(self.sums.taps.at(np.array([place])) < 0).sum() for place in range(self.sums.positions)])
 
     def to_json(self) -> Json:
         """As an object, which ``layer_shape_from_json`` reads."""

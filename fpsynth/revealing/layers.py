@@ -260,7 +260,7 @@ class LayerWork:
             wrong = np.flatnonzero(self.wrong().any(axis=0))
             if not len(wrong):
                 return
-            _, _, position = self.sums.place(int(wrong[0]))
+            position = self._innermost(wrong)
             other = self._revealed(position)
             changed = {output: other.exceptions.get(self._there(output, position), other.usual) for output in wrong.tolist()}
             before = dict(found.exceptions)
@@ -271,6 +271,14 @@ class LayerWork:
 
     def _inner(self) -> int:
         return 0 if self._dense() else layer_shape(self.network[self.name].layer, self.shape).inner
+
+    def _innermost(self, outputs: Array) -> int:
+        """The position among those of outputs with the fewest taps in a padding, where no probe can stand."""
+        positions = [self.sums.place(output)[2] for output in outputs.tolist()]
+        if self._dense():
+            return positions[0]
+        outside = layer_shape(self.network[self.name].layer, self.shape).outside
+        return min(positions, key=lambda position: int(outside[position]))
 
     def _dense(self) -> bool:
         return isinstance(self.network[self.name].layer, Dense) and len(self.shape) == 1

@@ -112,7 +112,7 @@ def _layer(work: Work, name: str) -> LayerReveal:
         explained=int((~wrong).sum()),
         total=wrong.size,
         first=layer.difference(wrong),
-        notes=(*layer.notes, *([layer.unexplained] if wrong.any() else [])),
+        notes=(*dict.fromkeys(layer.notes), *([layer.unexplained] if wrong.any() else [])),
         seconds=round(time.monotonic() - started, 3),
         cached=bool(layer.cached) and all(layer.cached),
     )

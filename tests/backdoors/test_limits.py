@@ -113,5 +113,6 @@ def test_it_is_unknown_where_two_environments_give_the_same_but_add_otherwise(fo
     pytest.importorskip("torch")
     found = fpsynth.backdoor(folder / "conv.onnx", folder / "x.npz", "torch:batch=10", silent="onnxruntime:batch=10", verify=0)
     assert found.verdict.value != "impossible"
-    if found.alike:
-        assert "do not take the same sums" in found.reason
+    if found.alike:  # the first where enough shapes were tried for a proof
+        tried = "detectors tried that fire in torch:batch=10 fires in onnxruntime:batch=10, too"
+        assert "do not take the same sums" in found.reason or tried in found.reason

@@ -16,7 +16,11 @@ SUMS_OF_HALVES = ["--dtype", "float16", "--terms", "72", "--inputs", "16:99", "-
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["order", "--terms", "8", *QUICK], 0, ["FOUND", "sequential", "pairwise", "What is wrong"]),
+        (
+            ["order", "--a", "pairwise", "--b", "sequential", "--terms", "8", *QUICK],
+            0,
+            ["FOUND", "sequential", "pairwise", "What is wrong"],
+        ),
         (["precision", *QUICK], 0, ["FOUND", "float64"]),
         (["relu", "--a", "real", "--b", "numpy:matmul:batch=4", "--terms", "8", *QUICK], 0, ["FOUND", "numpy:matmul:batch=4"]),
         (["interval", "--terms", "8", *QUICK], 0, ["FOUND", "interval"]),

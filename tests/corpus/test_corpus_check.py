@@ -18,7 +18,7 @@ CATEGORIES = ("rare", "order", "folding", "broken")
 
 @pytest.fixture(scope="module")
 def made():
-    return make(WantedCorpus(11, 2, CATEGORIES), workers=1)
+    return make(WantedCorpus(14, 2, CATEGORIES), workers=1)
 
 
 def written(corpus, folder):
@@ -40,7 +40,7 @@ def relabelled(one, semantics, **fields):
 def test_what_was_made_is_true(made, tmp_path):
     found = check_corpus(written(made, tmp_path / "corpus"))
     assert found.holds, faults_of(found.checked)
-    assert len(found.checked) == 11
+    assert len(found.checked) == 14
     assert not any(one.left_out for one in found.checked)
     cancelling = {one.name for one in found.checked if one.cancelling}
     assert {name.partition("_")[0] for name in cancelling} >= {"order"}

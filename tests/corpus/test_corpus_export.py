@@ -39,7 +39,7 @@ COMPILER = shutil.which("gcc")
 
 @pytest.fixture(scope="module")
 def made():
-    return make(WantedCorpus(19, 6, CATEGORIES), workers=1)
+    return make(WantedCorpus(22, 6, CATEGORIES), workers=1)
 
 
 @pytest.fixture(scope="module")

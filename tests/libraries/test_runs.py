@@ -66,7 +66,8 @@ def test_environments_on_a_gpu_are_refused_where_there_is_none() -> None:
         run_in([Environment("numpy", "matmul"), Environment("torch", "linear", device="cuda")], SMALL, FLOAT32, [])
 
 
-def test_each_environment_gets_its_settings_its_batch_and_its_place_in_the_list() -> None:
+def test_each_environment_gets_its_settings_its_batch_and_its_place_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     texts = ("numpy:matmul:OPENBLAS_CORETYPE=Haswell", "numpy:dot:batch=4", "numpy:dot:batch=3,OPENBLAS_CORETYPE=Haswell")
     environments = [parse_environment(text) for text in texts]
     runs = run_in(environments, SMALL, FLOAT32, [(1.0, 0.0), (0.0, 1.0)])

@@ -89,6 +89,19 @@ def test_every_layer_of_a_residual_network_and_the_whole_of_it_are_explained(rev
     assert [one["node"] for one in found["rewrites"]] == ["norm"]
 
 
+@pytest.mark.parametrize("kernels", ["Haswell", "Nehalem"])
+def test_positions_with_taps_in_a_padding_that_add_otherwise_are_explained_by_others_that_have_none(
+    revealer: Revealer, kernels: str
+) -> None:
+    """Older kernels of OpenBLAS add in one of two ways, by where in an image; the first that differs lies at an edge."""
+    rng = np.random.default_rng(0)
+    layer = Convolution(numbers(rng, 16, 1, 5, 5), numbers(rng, 16), (2, 2), padding=((2, 2), (2, 2)))
+    network = Network((Node("conv", layer, (INPUT,)),), (1, 28, 28), "conv")
+    found = revealed(revealer, f"numpy:batch=1,OPENBLAS_CORETYPE={kernels}", network)["reveal"]
+    (one,) = found["layers"]
+    assert (one["explained"], one["notes"]) == (one["of"], [])
+
+
 def test_what_onnxruntime_makes_of_a_residual_network_is_explained(revealer: Revealer) -> None:
     """By itself it folds the normalisation into the convolution: the folded weights are read from its own optimised graph."""
     found = revealed(revealer, "onnxruntime:batch=1", residual())["reveal"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from fpsynth.networks.network import dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.stories.networks import comparison_json, comparison_story
+from fpsynth.revealing.layers import ROWS_DIFFER
 from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran, compare
 from fpsynth.synthesis.comparing.witnesses import witnessed
 from fpsynth.witness import load
@@ -43,6 +45,24 @@ def test_one_changed_class_is_the_verdict() -> None:
     assert "1 – 2   1 change: inputs 0" in text
     assert comparison_json(changes)["pairs"][0]["class_changes"] == 1
     assert comparison_json(changes)["pairs"][0]["inputs"] == [0]
+
+
+def test_logits_that_are_not_reproduced_are_said_with_the_first_layer_that_is_not_explained() -> None:
+    found = two([[1.0, 0.0]], [[1.0, 0.5]])
+    layers = [
+        {"name": "first", "explained": 4, "of": 4, "notes": ["a note"]},
+        {"name": "second", "explained": 3, "of": 4, "notes": [ROWS_DIFFER]},
+    ]
+    reveals = [
+        {"layers": layers, "notes": ["of all"], "cached": False},
+        {"layers": layers[:1], "notes": ["of all"], "cached": False},
+    ]
+    a, b = (replace(one, reveal=reveal, reproduced=1) for one, reveal in zip(found.environments, reveals, strict=True))
+    text = " ".join(rendered(comparison_story(replace(found, environments=(a, b))), Style(width=80)).split())
+    assert f"Not all logits of a are reproduced: second: {ROWS_DIFFER}." in text
+    assert "Not all logits of b are reproduced: of all." in text
+    all_of_them = replace(found, environments=(replace(a, reproduced=2), replace(b, reproduced=2)))
+    assert "Not all" not in rendered(comparison_story(all_of_them), Style(width=80))
 
 
 def test_a_table_of_many_changes_in_long_named_environments_has_one_row_for_each_pair() -> None:

@@ -9,7 +9,7 @@ from fpsynth.evaluators.rounded import rounded_words
 from fpsynth.networks.cancellation import cancellation_words
 from fpsynth.report.story import Paragraph, Part, Space, Story, Table, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span
-from fpsynth.synthesis.comparing.compared import NetworkComparison
+from fpsynth.synthesis.comparing.compared import NetworkComparison, Ran
 from fpsynth.synthesis.comparing.parting import parting_words
 from fpsynth.wording import counted
 
@@ -97,8 +97,18 @@ def _remarks(found: NetworkComparison) -> Iterator[str]:
     if kept:
         yield f"Revealed before, and read from the cache: {', '.join(kept)}."
     yield from (f"Note: {note}." for note in found.notes)
+    yield from filter(None, map(_missed, found.environments))
     if found.rounded:
         yield f"{rounded_words(found.rounded, found.network, found.dtype)}: that network is compared."
+
+
+def _missed(one: Ran) -> str:
+    """Why not all logits of an environment are reproduced, as far as that is known; empty where they are."""
+    if one.reveal is None or one.reproduced == one.of:
+        return ""
+    layers = [layer for layer in one.reveal["layers"] if layer["explained"] < layer["of"]]
+    said = [f"{layer['name']}: {note}" for layer in layers[:1] for note in layer["notes"][:1]] or one.reveal["notes"][-1:]
+    return f"Not all logits of {one.name} are reproduced{''.join(f': {text}' for text in said)}."
 
 
 def verdict_line(found: NetworkComparison) -> str:
