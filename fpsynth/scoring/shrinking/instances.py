@@ -28,7 +28,7 @@ from fpsynth.scoring.table import JobTable
 from fpsynth.scratch import remove_abandoned
 from fpsynth.version import __version__
 from fpsynth.wording import counted
-from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
+from fpsynth.workers.deadlines import OutOfTimeError, require_time, time_left, within
 from fpsynth.workers.kept import processes_kept
 
 ASKED = "asked.sqlite"
@@ -108,6 +108,10 @@ class ShrunkInstance:
         }
 
 
+_LEAST = 0.1
+"""Seconds that a verifier gets, however little time is left."""
+
+
 @dataclass
 class StillWrong:
     """The problem: the verifier's answer falls into the column it fell into, and the labels that say so are proved."""
@@ -145,8 +149,18 @@ class StillWrong:
         if instance is None or not _may_be(instance, self.column, self.verifier.semantics, self.before):
             return _unproved(digest, self.verifier.name, self.seed)
         verdict = SAT if self.column == FALSE_SAT else UNSAT
-        run = replace(done(instance, self.verifier, self.seed, self.limits, verdict), instance=digest)
-        require_time()  # what the end of all time has cut off is no answer
+        return self.answered(instance, digest, verdict)
+
+    def answered(self, instance: Instance, digest: str, verdict: str = "") -> BenchRun:
+        """What the verifier says, in no more than the time that is left; ``verdict``: see ``done``.
+
+        What the end of all time has cut off, or a limit that was shorter for it, is no answer: raises OutOfTimeError.
+        """
+        limits = replace(self.limits, timeout=max(time_left(self.limits.timeout), _LEAST))
+        run = replace(done(instance, self.verifier, self.seed, limits, verdict), instance=digest)
+        require_time()
+        if limits != self.limits and run.verdict == UNKNOWN:
+            raise OutOfTimeError
         return run
 
     def labelled(self, candidate: Candidate) -> Instance | None:
@@ -266,8 +280,7 @@ def _wrong(problem: StillWrong, start: Candidate, instance: Instance) -> str:
             labelled = problem.labelled(start)
             if labelled is None:
                 raise InputError(f"the labels of {instance.name} cannot be proved here")
-            run = replace(done(labelled, problem.verifier, problem.seed, problem.limits), instance=start.digest)
-            require_time()
+            run = problem.answered(labelled, start.digest)
         except OutOfTimeError:
             raise InputError("the time is over before the verifier was asked once: give more (timeout)") from None
         problem.table.add(run)
