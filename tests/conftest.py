@@ -95,6 +95,11 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores: many tests wait for processes that end, start, or run into a limit."""
+    return (os.cpu_count() or 1) + 1
+
+
 def tier_of(path: Path) -> str:
     """The tier of a test file."""
     place = path.relative_to(ROOT)

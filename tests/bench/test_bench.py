@@ -94,7 +94,7 @@ def test_crashes_hangs_garbage_and_gluttons_get_their_rows(folder: Path, tmp_pat
     timeout = script(tmp_path, 'print("timeout")', "timeout")
     unknown = script(tmp_path, 'print("unknown")', "unknown")
     names = (crash, fault, hang, garbage, glutton, thirty, timeout, unknown)
-    board = asked(folder, *names, categories=("tie",), timeout=4.0, memory=0.5, jobs=2)
+    board = asked(folder, *names, categories=("tie",), timeout=4.0, memory=0.5, jobs=4)
     wanted = {
         "crash": "error",
         "fault": "error",
@@ -246,7 +246,8 @@ def test_temporary_folders_of_a_killed_bench_are_removed_by_whoever_begins_next(
 def test_a_bench_that_begins_takes_nothing_from_one_that_runs(folder: Path, tmp_path: Path) -> None:
     log, temporary = tmp_path / "log", tmp_path / "temporary"
     temporary.mkdir()
-    argv = [sys.executable, "-m", "fpsynth", "bench", str(folder), "--verifier", standing_in("slow"), "--json", "--jobs", "2"]
+    asking = ["--verifier", standing_in("slow"), "--category", "tie", "--json", "--jobs", "2"]
+    argv = [sys.executable, "-m", "fpsynth", "bench", str(folder), *asking]
     variables = {**ENVIRONMENT, "BENCH_LOG": str(log), "BENCH_SLEEP": "3", "TMPDIR": str(temporary)}
     first = subprocess.Popen(argv, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_for(log, 2)

@@ -177,7 +177,7 @@ def test_ctrl_c_says_how_to_go_on(folder: Path, tmp_path: Path) -> None:
     assert process.returncode == 130
     last = error.decode().splitlines()[-1]
     assert last == f"interrupted: what is done is kept in {out}: the same command goes on from there"
-    assert shrink(folder, "broken_0", standing_in("slow"), out, restarts=2).still_wrong
+    assert shrink(folder, "broken_0", standing_in("slow"), out, restarts=2, budget=5.0).still_wrong
 
 
 def test_nothing_is_asked_twice(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
