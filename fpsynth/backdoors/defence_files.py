@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import Any
 
 import numpy as np
 
 from fpsynth.aliases import PathLike
 from fpsynth.backdoors.defence import Defence
+from fpsynth.backdoors.writing import as_file
 from fpsynth.errors import InputError, MissingPackageError
 from fpsynth.files import write_tree
 from fpsynth.networks.network import Network
@@ -20,7 +20,7 @@ from fpsynth.networks.onnx.writing import onnx_bytes
 def defence_files(found: Defence, report: str) -> dict[str, bytes]:
     """The files, by name; without ONNX where onnx is not installed, or does not run the format."""
     files = {
-        "defend.json": (json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n").encode(),
+        "defend.json": as_file("defend", found.to_json()),
         "report.txt": f"{report.rstrip()}\n".encode(),
     }
     for tried in found.tried:

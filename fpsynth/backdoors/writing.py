@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fpsynth.aliases import Json
 from fpsynth.backdoors.answer import Backdoor
 from fpsynth.backdoors.storage import FORMATS, stored
 from fpsynth.libraries.naming import parse_formatted_environment
@@ -19,6 +20,8 @@ from fpsynth.witness.networks import own_content
 from fpsynth.wording import noun
 
 NAME = "backdoored"
+VERSION = 1
+"""Of the schemas of these files."""
 
 
 def backdoor_files(found: Backdoor) -> dict[str, bytes]:
@@ -31,7 +34,7 @@ def backdoor_files(found: Backdoor) -> dict[str, bytes]:
     files = {
         f"{NAME}.onnx": marked(model, found),
         f"{NAME}.npz": own_content(found.network)[1],
-        "backdoor.json": (json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n").encode(),
+        "backdoor.json": as_file("backdoor", found.to_json()),
     }
     if _has_script(found):
         files["confirm.py"] = script(found).encode()
@@ -39,6 +42,12 @@ def backdoor_files(found: Backdoor) -> dict[str, bytes]:
         files[f"{NAME}.{found.storage.format}.npz"] = stored(found.network, FORMATS[found.storage.format])
     state = _state(found)
     return files if state is None else {**files, f"{NAME}.pt": state}
+
+
+def as_file(command: str, data: Json) -> bytes:
+    """The answer of a command as the text of a file that says what it is, as what ``--json`` prints does."""
+    told = {"schema": f"fpsynth-{command}", "schema_version": VERSION, **data}
+    return (json.dumps(told, indent=1, allow_nan=False) + "\n").encode()
 
 
 def marked(model: bytes, found: Backdoor) -> bytes:

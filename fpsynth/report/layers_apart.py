@@ -14,6 +14,7 @@ from fpsynth.evaluators.deployed import node_outputs
 from fpsynth.evaluators.exact import Result
 from fpsynth.evaluators.real import node_values
 from fpsynth.evaluators.work import affordable_extra, exact_work
+from fpsynth.networks.cancellation import Cancellation, cancellations
 from fpsynth.networks.layers import Sums
 from fpsynth.networks.layers.structure import PADDING
 from fpsynth.networks.network import INPUT, Network
@@ -54,6 +55,10 @@ class Apart:
     """The name of the first layer of sums in which they differ; empty where they differ in none."""
     neurons: tuple[tuple[View, Neuron], ...]
     """The neuron of that layer in which they differ most, under each of the two views."""
+    cancelling: Cancellation | None = None
+    """The first neuron that differs although its weights cancel: what it gives was left to the order, and nothing else."""
+    decided: tuple[tuple[View, Neuron], ...] = ()
+    """That neuron under each of the two views."""
 
 
 def computed_by(witness: Witness, view: View) -> Network:
@@ -79,13 +84,22 @@ def apart(witness: Witness) -> Apart:
     shared = [node.name for node in a.nodes if node.name in b.shapes and a.shapes[node.name] == b.shapes[node.name]]
     layers = tuple(_layer(a, name, values, exact) for name in shared)
     first = next((layer.name for layer in layers if layer.differ and layer.adds), "")
-    neurons: tuple[tuple[View, Neuron], ...] = ()
-    if first:
-        output = int(np.abs(values[0][first] - values[1][first]).argmax())
-        neurons = tuple(
-            (view, _neuron(network, first, output, view, known))
-            for network, view, known in zip(networks, views, values, strict=True)
-        )
+    if not first:
+        return Apart(layers, first, ())
+    adding = {layer.name for layer in layers if layer.adds}
+    distances = {name: np.abs(values[0][name] - values[1][name]) for name in adding}
+
+    def under_each(name: str, output: int) -> tuple[tuple[View, Neuron], ...]:
+        told = zip(networks, views, values, strict=True)
+        return tuple((view, _neuron(network, name, output, view, known)) for network, view, known in told)
+
+    neurons = under_each(first, int(distances[first].argmax()))
+    for found in cancellations(a):
+        if found.layer in adding:
+            of_neuron = distances[found.layer].reshape(a.shapes[found.layer][0], -1)[found.neuron]
+            if of_neuron.any():
+                output = found.neuron * len(of_neuron) + int(of_neuron.argmax())
+                return Apart(layers, first, neurons, found, under_each(found.layer, output))
     return Apart(layers, first, neurons)
 
 

@@ -68,7 +68,11 @@ def version_of(data: object) -> int:
     if not isinstance(data, dict):
         _refuse(data, {"title": f"an fpsynth witness, version 1 to {SCHEMA_VERSION}"}, "")
     elif data.get("schema") != SCHEMA_NAME:
-        raise InputError(f"schema: this is not a witness file (it must say {SCHEMA_NAME!r})")
+        said = data.get("schema")
+        own = isinstance(said, str) and said.startswith("fpsynth-") and len(said) < 40
+        beside = ": the witness of a backdoor is witness.json beside it" if said == "fpsynth-backdoor" else ""
+        what = f"this is {quoted(said)}, not a witness file{beside}" if own else "this is not a witness file"
+        raise InputError(f"schema: {what} (it must say {SCHEMA_NAME!r})")
     else:
         version = data.get("schema_version")
         if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:

@@ -146,6 +146,21 @@ def test_the_witness_is_checked_and_replayed(said, out):
     assert again.confirmed_by == ("torch",)
 
 
+def test_the_explanation_draws_the_neuron_whose_weights_cancel(out):
+    text = " ".join(fpsynth.explain(out / "witness.json").split())
+    assert "Summands cancel in a neuron that differs: fc, neuron" in text
+    data = json.loads(fpsynth_here("explain", out / "witness.json", "--json").stdout)
+    assert data["cancelling"]["layer"] == "fc"
+    assert data["cancelling"]["sum"] == 0
+
+
+def test_the_answer_says_what_it_is_and_where_the_witness_is(said, out):
+    answer = json.loads((out / "backdoor.json").read_text())
+    assert (answer["schema"], answer["schema_version"]) == (said["schema"], said["schema_version"])
+    error = refused(fpsynth_here("explain", out / "backdoor.json"))
+    assert "this is 'fpsynth-backdoor', not a witness file: the witness of a backdoor is witness.json beside it" in error
+
+
 def test_a_witness_of_which_the_target_is_right_is_refused(out):
     """Believed is then what the backdoor gives, which exact arithmetic does not."""
     witness = fpsynth.load(out / "witness.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fpsynth.errors import InputError
+from fpsynth.networks.cancellation import cancellation_words
 from fpsynth.networks.network import stacked
 from fpsynth.report.computed import logits
 from fpsynth.report.layers_apart import Apart, LayerApart, apart, computed_by
@@ -181,9 +182,13 @@ def _apart_parts(witness: Witness, *, sums: bool) -> list[Part]:
         return parts
     _, neuron = layers.neurons[0]
     parts += [Space(), Paragraph(f"They agree before {layers.first} and differ there; output {neuron.output} differs most.")]
-    for view, sum_of in layers.neurons:
+    layer, neurons = layers.first, layers.neurons
+    if layers.cancelling is not None:
+        layer, neurons = layers.cancelling.layer, layers.decided
+        parts += [Space(), *told(f"Summands cancel in a neuron that differs: {clean(cancellation_words(layers.cancelling))}.")]
+    for view, sum_of in neurons:
         who = ", ".join(filter(None, (view.name, called(view), place(witness, view))))
-        parts.append(side_section(who, f"{clean(layers.first, 30)}[{sum_of.output}]", sum_of, MAX_STEPS))
+        parts.append(side_section(who, f"{clean(layer, 30)}[{sum_of.output}]", sum_of, MAX_STEPS))
     return parts
 
 
@@ -213,4 +218,5 @@ def apart_json(found: Apart) -> dict[str, object]:
         ],
         "first": found.first or None,
         "output": found.neurons[0][1].output if found.neurons else None,
+        "cancelling": None if found.cancelling is None else found.cancelling.to_json(),
     }
