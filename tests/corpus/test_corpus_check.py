@@ -62,6 +62,18 @@ def test_a_verdict_that_is_not_true_is_found(made, tmp_path):
     assert any("the witness is not unsafe by the exact interpreter" in fault for fault in found)
 
 
+def test_witnesses_of_networks_too_large_for_the_interpreter_are_evaluated_as_arrays(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("fpsynth.corpus.checking.LEAST", 0.0)
+    (control,) = (one for one in made.instances if one.name == "order_0000_control1")
+    few = replace(made, instances=tuple(one for one in made.instances if one.family == "order"))
+    found = check_corpus(written(few, tmp_path / "few"))
+    assert found.holds, faults_of(found.checked)
+    assert any("evaluated as arrays" in text for one in found.checked for text in one.left_out)
+    witness = tuple(float(low) for low in control.box.lower)
+    false = changed(made, control.name, labels=relabelled(control, "torch:batch=1", verdict="sat", witness=witness))
+    assert any("the witness is not unsafe by arrays" in fault for fault in faults(false, tmp_path))
+
+
 def test_an_unsat_that_is_sat_is_found(made, tmp_path):
     (one,) = (one for one in made.instances if one.name == "needle_0000")
     false = changed(made, one.name, labels=relabelled(one, RUNTIME, verdict="unsat", witness=()))
