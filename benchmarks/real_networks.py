@@ -24,7 +24,6 @@ from benchmarks.common import RESULTS, conditions, keep
 from benchmarks.given_networks import DATA, IMAGES, NETWORKS, Labels, Points, images
 from benchmarks.real_networks_table import text
 from fpsynth.errors import InputError
-from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.networks import node_output
 from fpsynth.evaluators.rounded import rounded_network
 from fpsynth.formats import FLOAT32
@@ -34,7 +33,7 @@ from fpsynth.libraries.registry import library_named
 from fpsynth.networks.graph import INPUT
 from fpsynth.networks.layers.structure import Rearrangement
 from fpsynth.networks.network import Network
-from fpsynth.revealing.layer_runs import up_to
+from fpsynth.revealing.layer_runs import predicted, up_to
 from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.revealing.revealer import Revealer
 from fpsynth.sums.arithmetic import Deployment
@@ -57,14 +56,14 @@ class Revealed:
     given: Network
     where: Environment
     computed: Network
-    deployment: Deployment
+    deployments: dict[tuple[int, ...], Deployment]
+    """By rows of a batch, which points fill in turn."""
     reveal: dict[str, Any]
 
     def own(self, points: Points, name: str = "") -> Points:
         """What our arrays give at a node, the output where none is named: (points, outputs)."""
         part = up_to(self.computed, name or self.computed.output)
-        shaped = points.reshape(len(points), *part.input_shape)
-        return network_outputs(part, shaped, restricted(self.deployment, self.computed, part)).reshape(len(points), -1)
+        return predicted(part, points, {rows: restricted(one, self.computed, part) for rows, one in self.deployments.items()})
 
 
 def restricted(deployment: Deployment, whole: Network, part: Network) -> Deployment:
@@ -79,7 +78,7 @@ def revealed(revealer: Revealer, network: Network, where: Environment, points: P
     """Raises InputError where the library cannot run the network."""
     answer = revealer.network(network, FLOAT32, where, inputs=points[:LIKE], vectors=VECTORS, seed=seed)
     found = network_from_kept(answer["kept"], network.logits, where, FLOAT32)
-    return Revealed(network.logits, where, found.network, found.deployment, answer["reveal"])
+    return Revealed(network.logits, where, found.network, found.deployments, answer["reveal"])
 
 
 def measure(
@@ -169,14 +168,16 @@ def exact_neurons(one: Revealed, points: Points, seed: int) -> dict[str, Any]:
         given = np.concatenate([rows if name == INPUT else one.own(rows, name) for name in node.inputs], axis=1)
         arrays = one.own(rows, node.name)
         outputs = rng.integers(0, arrays.shape[1], NEURONS)
-        pairs = [(arrays[k, output], exact(one, node.name, int(output), given[k])) for k, output in enumerate(outputs)]
+        pairs = [(arrays[k, output], exact(one, node.name, int(output), given[k], k)) for k, output in enumerate(outputs)]
         layers[node.name] = sum(bool(bits(np.array([a])) == bits(np.array([b]))) for a, b in pairs)
     return {"agree": sum(layers.values()), "of": NEURONS * len(layers), "by_layer": layers}
 
 
-def exact(one: Revealed, name: str, output: int, given: Points) -> float:
-    """One neuron by the exact interpreter."""
-    return node_output(one.computed, name, output, given.tolist(), FLOAT32, one.deployment)
+def exact(one: Revealed, name: str, output: int, given: Points, row: int) -> float:
+    """One neuron by the exact interpreter, of the point that is the ``row``-th of those that are evaluated."""
+    place = row % one.where.batch
+    deployment = next(how for rows, how in one.deployments.items() if place in rows)
+    return node_output(one.computed, name, output, given.tolist(), FLOAT32, deployment)
 
 
 def environments(libraries: Sequence[str]) -> Iterator[Environment]:

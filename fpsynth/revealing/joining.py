@@ -15,7 +15,7 @@ from fpsynth.networks.layers import Add, AddConstant, Affine, MultiplyConstant, 
 from fpsynth.networks.network import Network, Node
 from fpsynth.networks.rewrites import Rewrite
 from fpsynth.revealing.layer_runs import missed, predicted, up_to
-from fpsynth.revealing.layers import FLUSHES, NodeArithmetics, Work, deployment_of
+from fpsynth.revealing.layers import FLUSHES, NodeArithmetics, Work, deployments_of
 from fpsynth.revealing.network_result import LayerReveal
 from fpsynth.sums.arithmetic import Arithmetic
 
@@ -39,7 +39,8 @@ def joined(work: Work, name: str) -> LayerReveal:
     best, missing = None, None
     for way in _ways(work, name):
         part = up_to(way.network, name)
-        wrong = missed(returned, predicted(part, work.points, deployment_of(part, {**work.nodes, **way.nodes})))
+        deployments = deployments_of(part, {**work.nodes, **way.nodes}, work.where.batch)
+        wrong = missed(returned, predicted(part, work.points, deployments))
         if missing is None or wrong.sum() < missing.sum():
             best, missing = way, wrong
         if not wrong.any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,9 @@ from fpsynth.networks.graph import INPUT
 from fpsynth.networks.network import Network, Node
 from fpsynth.revealing.checking import same_numbers
 from fpsynth.sums.arithmetic import Deployment
+
+Rows = tuple[int, ...]
+"""Rows of a batch that are computed alike."""
 
 
 class Runs:
@@ -64,8 +67,34 @@ def up_to(network: Network, name: str) -> Network:
     return replace(network, nodes=tuple(node for node in network.nodes if node.name in needed), output=name)
 
 
-def predicted(network: Network, points: Array, deployment: Deployment) -> Array:
-    """What the arithmetics of a deployment give, (points, outputs)."""
+def predicted(network: Network, points: Array, deployments: Mapping[Rows, Deployment]) -> Array:
+    """What the arithmetics of deployments give, (points, outputs); by the rows of a batch, which points fill in turn."""
+    return placed([_given(network, part, how) for part, how in in_rows(points, deployments)], len(points), deployments)
+
+
+def in_rows(points: Array, deployments: Mapping[Rows, Deployment]) -> list[tuple[Array, Deployment]]:
+    """The points that stand in each of these groups of rows, where there are any, and how they are computed."""
+    return [(points[mask], deployments[rows]) for rows, mask in _masks(len(points), deployments).items()]
+
+
+def placed(parts: Sequence[Array], count: int, deployments: Mapping[Rows, Deployment]) -> Array:
+    """What belongs to the points of ``in_rows``, (points in the group, ...) each, in the order of all ``count`` points."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = np.empty((count, *parts[0].shape[1:]), parts[0].dtype)
+    for mask, part in zip(_masks(count, deployments).values(), parts, strict=True):
+        whole[mask] = part
+    return whole
+
+
+def _masks(count: int, deployments: Mapping[Rows, Deployment]) -> dict[Rows, Array]:
+    """Which points stand in each group of rows; groups without points are left out, unless there is one group only."""
+    place = np.arange(count) % sum(map(len, deployments))
+    masks = {rows: np.isin(place, rows) for rows in deployments}
+    return {rows: mask for rows, mask in masks.items() if mask.any() or len(masks) == 1}
+
+
+def _given(network: Network, points: Array, deployment: Deployment) -> Array:
     shaped = points.reshape(len(points), *network.input_shape)
     with np.errstate(all="ignore"):
         return network_outputs(network, shaped, deployment).reshape(len(points), -1)

@@ -30,7 +30,7 @@ from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.wording import counted
 
-ROWS_DIFFER = "the rows of a batch have different arithmetics; that of row 0 stands for all"
+ROWS_DIFFER = "the rows of a batch have different arithmetics; those of one row are told"
 """A note of a layer."""
 POINTS = 64
 """Inputs that a layer, and the network, is checked on, but at least a batch of them."""
@@ -49,6 +49,12 @@ class NodeArithmetics:
     usual: Arithmetic
     exceptions: dict[int, Arithmetic] = field(default_factory=dict)
     """By flat output position."""
+    rows: dict[int, NodeArithmetics] = field(default_factory=dict)
+    """Those of rows of a batch that are computed otherwise than the row of the environment, by row."""
+
+    def at(self, row: int) -> NodeArithmetics:
+        """Those of one row."""
+        return self.rows.get(row, self)
 
     def classes(self, outputs: int) -> Counter[Arithmetic]:
         """How many outputs each arithmetic computes."""
@@ -57,12 +63,21 @@ class NodeArithmetics:
         return counts
 
 
-def deployment_of(network: Network, found: Mapping[str, NodeArithmetics]) -> Deployment:
-    """The arithmetics of all layers of sums of a network."""
+def deployments_of(network: Network, found: Mapping[str, NodeArithmetics], batch: int) -> dict[tuple[int, ...], Deployment]:
+    """The arithmetics of all layers of sums of a network, by the rows of a batch that are computed so."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row in range(batch):
+        groups.setdefault(tuple(id(found[name].at(row)) for name in network.sums), []).append(row)
+    return {tuple(rows): deployment_of(network, found, rows[0]) for rows in groups.values()}
+
+
+def deployment_of(network: Network, found: Mapping[str, NodeArithmetics], row: int) -> Deployment:
+    """The arithmetics of all layers of sums of a network in one row."""
     layers, exceptions = [], []
     for number, name in enumerate(network.sums):
-        layers.append((number, found[name].usual))
-        exceptions += [((number, output), how) for output, how in sorted(found[name].exceptions.items())]
+        own = found[name].at(row)
+        layers.append((number, own.usual))
+        exceptions += [((number, output), how) for output, how in sorted(own.exceptions.items())]
     usual = Counter(how for _, how in layers).most_common(1)[0][0]
     return Deployment(usual, tuple(exceptions), tuple(pair for pair in layers if pair[1] != usual))
 
@@ -151,7 +166,7 @@ class LayerWork:
     def _own(self) -> Array:
         """What the arithmetics that were found give."""
         part = self._part()
-        return predicted(part, self.points, deployment_of(part, self.work.nodes))
+        return predicted(part, self.points, deployments_of(part, self.work.nodes, self.work.where.batch))
 
     def _part(self) -> Network:
         """The nodes that compute the layer, as a network."""
@@ -182,7 +197,7 @@ class LayerWork:
     def _given(self, network: Network, how: Arithmetic) -> Array:
         """What a network gives whose nodes add in one arithmetic."""
         of_each = {node: NodeArithmetics(one) for node, one in _of_each(network, how).items()}
-        return predicted(network, self.points, deployment_of(network, of_each))
+        return predicted(network, self.points, deployments_of(network, of_each, self.work.where.batch))
 
     def _others(self, candidates: Sequence[Arithmetic]) -> None:
         """Outputs that the usual arithmetic does not explain have one of their own among the candidates."""
@@ -261,13 +276,27 @@ class LayerWork:
             if not len(wrong):
                 return
             position = self._innermost(wrong)
-            other = self._revealed(position)
-            changed = {output: other.exceptions.get(self._there(output, position), other.usual) for output in wrong.tolist()}
-            before = dict(found.exceptions)
-            found.exceptions.update(changed)
+            self.work.nodes[self.name] = self._changed(found, self._revealed(position), position, wrong.tolist())
             if not len(np.setdiff1d(wrong, np.flatnonzero(self.wrong().any(axis=0)))):
-                found.exceptions = before
+                self.work.nodes[self.name] = found
                 return
+            found = self.work.nodes[self.name]
+
+    def _changed(
+        self, found: NodeArithmetics, other: NodeArithmetics, position: int, outputs: Sequence[int]
+    ) -> NodeArithmetics:
+        """``found``, with some outputs as ``other`` says of those of the same class at a position, row by row."""
+        there = {output: self._there(output, position) for output in outputs}
+        made: dict[tuple[int, int], NodeArithmetics] = {}
+
+        def in_row(row: int) -> NodeArithmetics:
+            old, new = found.at(row), other.at(row)
+            changed = {output: new.exceptions.get(place, new.usual) for output, place in there.items()}
+            return made.setdefault((id(old), id(new)), NodeArithmetics(old.usual, {**old.exceptions, **changed}))
+
+        told = in_row(self.work.where.row)
+        others = {row: in_row(row) for row in sorted({*found.rows, *other.rows})}
+        return replace(told, rows={row: one for row, one in others.items() if one is not told})
 
     def _inner(self) -> int:
         return 0 if self._dense() else layer_shape(self.network[self.name].layer, self.shape).inner
@@ -303,10 +332,21 @@ class LayerWork:
         return self._of_reveal(reveal)
 
     def _of_reveal(self, reveal: Reveal) -> NodeArithmetics:
-        """One arithmetic for each class of channels, at all positions and in all groups."""
-        own = [reveal.at(0, output).arithmetic for output in range(self.sums.classes)]
-        if any(reveal.at(row, k).arithmetic != how for row in range(1, self.work.where.batch) for k, how in enumerate(own)):
+        """One arithmetic for each class of channels, at all positions and in all groups, in each row."""
+        made: dict[tuple[Arithmetic, ...], NodeArithmetics] = {}
+        of_rows = [
+            tuple(reveal.at(row, output).arithmetic for output in range(self.sums.classes))
+            for row in range(self.work.where.batch)
+        ]
+        told = of_rows[self.work.where.row]
+        for own in dict.fromkeys(of_rows):
+            made[own] = self._everywhere(own)
+        if len(made) > 1:
             self.notes.append(ROWS_DIFFER)
+        return replace(made[told], rows={row: made[own] for row, own in enumerate(of_rows) if own != told})
+
+    def _everywhere(self, own: Sequence[Arithmetic]) -> NodeArithmetics:
+        """The arithmetics of classes of channels at all positions and in all groups."""
         usual = Counter(own).most_common(1)[0][0]
         found = NodeArithmetics(usual)
         for k, how in enumerate(own):

@@ -18,7 +18,7 @@ from fpsynth.libraries.sending import network_from_message
 from fpsynth.networks.network import Network
 from fpsynth.revealing.cache import Cache
 from fpsynth.revealing.kernels import CachedKernels
-from fpsynth.revealing.layer_runs import Runs, missed, predicted
+from fpsynth.revealing.layer_runs import Runs, in_rows, missed, placed, predicted
 from fpsynth.revealing.network_json import is_small, kept_network, network_from_kept, network_reveal_to_json
 from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.networks import reveal_network
@@ -41,9 +41,13 @@ def network_answer(kernels: CachedKernels, request: Message) -> Message:
     if inputs is None:
         return answer
     logits = Runs(kernels.library, network, dtype, where)(inputs)
-    own = predicted(found.network, inputs, found.deployment)
-    bounds = rounding_bounds(found.network, inputs.reshape(len(inputs), *network.input_shape), dtype, found.deployment)
-    return {**answer, "logits": logits, "reproduced": int((~missed(logits, own)).sum()), "bounds": bounds.computed}
+    own = predicted(found.network, inputs, found.deployments)
+    bounds = [
+        rounding_bounds(found.network, part.reshape(len(part), *network.input_shape), dtype, deployment).computed
+        for part, deployment in in_rows(inputs, found.deployments)
+    ]
+    whole = placed(bounds, len(inputs), found.deployments)
+    return {**answer, "logits": logits, "reproduced": int((~missed(logits, own)).sum()), "bounds": whole}
 
 
 def outputs_answer(library: Library, request: Message) -> Message:

@@ -82,7 +82,8 @@ def is_small(found: NetworkReveal, given: Network) -> bool:
 
 def kept_network(found: NetworkReveal, given: Network) -> Json:
     """A reveal with all that it rests on, for ``network_from_kept``: of a node that ``given`` has, only the name."""
-    return {"reveal": network_reveal_to_json(found), **computed_to_json(found.network, found.deployment, given)}
+    rows = [[list(rows), _deployment_to_json(how)] for rows, how in found.rows]
+    return {"reveal": network_reveal_to_json(found), **computed_to_json(found.network, found.deployment, given), "rows": rows}
 
 
 def computed_to_json(computed: Network, deployment: Deployment, given: Network) -> Json:
@@ -135,6 +136,7 @@ def network_from_kept(data: object, given: Network, where: Environment, dtype: F
         dtype=dtype,
         network=network,
         deployment=deployment,
+        rows=_rows(_field(data, "rows", list), network, where, dtype),
         layers=tuple(_layer(one, network, dtype) for one in _field(told, "layers", list)),
         check=Check(*_counts(_field(told, "network", dict))),
         rewrites=tuple(Rewrite(_text(one, "name"), _text(one, "node")) for one in _field(told, "rewrites", list)),
@@ -175,6 +177,21 @@ def _deployment(data: Json, network: Network, dtype: Format) -> Deployment:
         raise InputError("a deployment needs an arithmetic")
     exceptions = tuple(((layer, output), arithmetics[k]) for layer, output, k in rows)
     return Deployment(arithmetics[0], exceptions, tuple((layer, arithmetics[k]) for layer, k in layers))
+
+
+def _rows(
+    data: Sequence[object], network: Network, where: Environment, dtype: Format
+) -> tuple[tuple[tuple[int, ...], Deployment], ...]:
+    """All rows of a batch, each once; or none."""
+    read = []
+    for one in data:
+        if not isinstance(one, list) or len(one) != 2 or not isinstance(one[0], list):
+            raise InputError("rows of a batch need a deployment")
+        rows = tuple(_whole(one[0], *[where.batch] * len(one[0])))
+        read.append((rows, _deployment(_object(one[1]), network, dtype)))
+    if read and sorted(row for rows, _ in read for row in rows) != list(range(where.batch)):
+        raise InputError("every row of a batch needs one deployment")
+    return tuple(read)
 
 
 def _layer(data: object, network: Network, dtype: Format) -> LayerReveal:

@@ -60,10 +60,12 @@ class NetworkReveal:
     network: Network
     """As it is computed: the network that was given, rewritten where the library computes a layer by other operations."""
     deployment: Deployment
-    """The arithmetic of each of its layers."""
+    """The arithmetic of each of its layers, in the row of the environment."""
     layers: tuple[LayerReveal, ...]
     check: Check
     """How many logits of whole runs the deployment gives bit for bit."""
+    rows: tuple[tuple[tuple[int, ...], Deployment], ...] = ()
+    """Where rows of a batch are computed in different ways: all of them, by the way; empty where one stands for all."""
     rewrites: tuple[Rewrite, ...] = ()
     version: str = ""
     facts: tuple[tuple[str, str], ...] = ()
@@ -73,6 +75,15 @@ class NetworkReveal:
     """When, in ISO 8601."""
     cached: bool = False
     """Whether all of it was read from the cache on disk."""
+
+    @property
+    def deployments(self) -> dict[tuple[int, ...], Deployment]:
+        """How each row of a batch is computed, by rows that are alike."""
+        return dict(self.rows) or {tuple(range(self.environment.batch)): self.deployment}
+
+    def in_row(self, row: int) -> Deployment:
+        """How a row of a batch is computed."""
+        return next(one for rows, one in self.deployments.items() if row in rows)
 
     @cached_property
     def perfect(self) -> bool:

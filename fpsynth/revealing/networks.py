@@ -16,7 +16,7 @@ from fpsynth.networks.network import Network
 from fpsynth.revealing.joining import joined
 from fpsynth.revealing.kernels import CachedKernels, now
 from fpsynth.revealing.layer_runs import Runs, hostile_points, missed, predicted, up_to
-from fpsynth.revealing.layers import POINTS, LayerWork, Work, deployment_of
+from fpsynth.revealing.layers import POINTS, LayerWork, Work, deployments_of
 from fpsynth.revealing.network_result import LayerReveal, NetworkReveal
 from fpsynth.revealing.result import Check
 from fpsynth.sums.arithmetic import Arithmetic
@@ -50,15 +50,16 @@ def reveal_network(
     work = Work(library, where, dtype, graph, graph, vectors, seed, points, kernels, progress)
     whole = Runs(library, given, dtype, where)(points)
     layers = tuple(_layer(work, name) for name in graph.sums)
-    deployment = deployment_of(work.computed, work.nodes)
-    own = predicted(work.computed, points, deployment)
+    deployments = deployments_of(work.computed, work.nodes, where.batch)
+    own = predicted(work.computed, points, deployments)
     wrong = missed(whole, own)
     notes = rewritten.notes if not wrong.any() else (*rewritten.notes, _first_different(work, given))
     return NetworkReveal(
         environment=where,
         dtype=dtype,
         network=work.computed,
-        deployment=deployment,
+        deployment=next(one for rows, one in deployments.items() if where.row in rows),
+        rows=tuple(deployments.items()) if len(deployments) > 1 else (),
         layers=layers,
         check=Check(int((~wrong).sum()), wrong.size),
         rewrites=(*rewritten.rewrites, *work.rewrites),
@@ -80,7 +81,7 @@ def _first_different(work: Work, given: Network) -> str:
         part = up_to(work.computed, name)
         if not part.sums:  # it only moves or selects inputs
             continue
-        own = predicted(part, work.points, deployment_of(part, work.nodes))
+        own = predicted(part, work.points, deployments_of(part, work.nodes, work.where.batch))
         wrong = missed(returned, own)
         if wrong.any():
             return f"{name} is the first layer whose results differ in the whole network: {int(wrong.sum())} of {wrong.size}"

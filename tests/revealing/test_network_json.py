@@ -28,6 +28,7 @@ from fpsynth.networks.layers import (
     ReLU,
 )
 from fpsynth.networks.network import INPUT, Network
+from fpsynth.orders import parse_order
 from fpsynth.revealing import network_json
 from fpsynth.revealing.kernels import CachedKernels
 from fpsynth.revealing.layer_runs import predicted
@@ -81,8 +82,28 @@ def test_a_reveal_comes_back_whole(found: NetworkReveal) -> None:
         assert getattr(back, name) == getattr(found, name), name
     assert back.cached
     points = np.random.default_rng(2).standard_normal((4, 16)).astype(np.float32).astype(np.float64)
-    own, again = (predicted(one.network, points, one.deployment) for one in (found, back))
+    own, again = (predicted(one.network, points, one.deployments) for one in (found, back))
     assert (own == again).all()
+
+
+def test_rows_that_are_computed_otherwise_come_back_and_each_is_predicted_in_its_own_way(found: NetworkReveal) -> None:
+    batch, other = WHERE.batch, Deployment(Arithmetic(FLOAT32, order=parse_order("reverse")))
+    many = replace(found, environment=replace(WHERE, batch=4), rows=(((0, 2), found.deployment), ((1, 3), other)))
+    back = network_from_kept(written(many), network(), many.environment, FLOAT32)
+    assert batch < 4
+    assert back.rows == many.rows
+    assert [back.in_row(row) for row in range(4)] == [found.deployment, other] * 2
+    points = np.random.default_rng(2).standard_normal((7, 16)).astype(np.float32).astype(np.float64)
+    own = predicted(back.network, points, back.deployments)
+    of_each = [predicted(back.network, points, {(0,): how}) for how in (found.deployment, other)]
+    assert (of_each[0] != of_each[1]).any()
+    assert all((own[k] == of_each[k % 2][k]).all() for k in range(7))
+    assert (predicted(back.network, points[:1], back.deployments) == of_each[0][:1]).all()
+    for rows in ([[0, 2]], [[0, 2], [1, 2]], [[0, 2], [1, 3, 4]], [[0, 2], "13"]):
+        kept = written(many)
+        kept["rows"] = [[part, kept["rows"][0][1]] for part in rows]
+        with pytest.raises(InputError):
+            network_from_kept(kept, network(), many.environment, FLOAT32)
 
 
 def test_what_is_not_explained_comes_back_too(found: NetworkReveal) -> None:

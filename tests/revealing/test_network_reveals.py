@@ -32,6 +32,7 @@ from fpsynth.networks.layers import (
 )
 from fpsynth.networks.network import Network, dense_relu
 from fpsynth.revealing.kernels import CachedKernels
+from fpsynth.revealing.layers import ROWS_DIFFER
 from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.revealing.networks import reveal_network
 from fpsynth.revealing.revealer import Revealer
@@ -100,6 +101,34 @@ def test_positions_with_taps_in_a_padding_that_add_otherwise_are_explained_by_ot
     found = revealed(revealer, f"numpy:batch=1,OPENBLAS_CORETYPE={kernels}", network)["reveal"]
     (one,) = found["layers"]
     assert (one["explained"], one["notes"]) == (one["of"], [])
+
+
+def test_rows_of_a_batch_that_add_otherwise_are_explained_each(revealer: Revealer) -> None:
+    """OpenBLAS without AVX-512 adds rows that do not fill a block of its kernel otherwise."""
+    rng = np.random.default_rng(0)
+    network = dense_relu([(numbers(rng, 12, 784), None), (numbers(rng, 10, 12), None)])
+    points = rng.standard_normal((130, 784)).astype(np.float32).astype(float)
+    name = "numpy:batch=64,threads=1,OPENBLAS_CORETYPE=Haswell"
+    answer = revealed(revealer, name, network, inputs=points)
+    for layer in answer["reveal"]["layers"]:
+        assert layer["explained"] == layer["of"] > 0, layer
+    assert answer["reveal"]["network"]["explained"] == answer["reveal"]["network"]["of"]
+    assert answer["reproduced"] == 1300
+    found = network_from_kept(answer["kept"], network, parse_network_environment(name), FLOAT32)
+    noted = any(ROWS_DIFFER in layer.notes for layer in found.layers)
+    assert bool(found.rows) == noted
+    if not found.rows:
+        pytest.skip("this BLAS adds all rows of a batch in one way")
+    (same, _), (others, there) = found.rows[:2]
+    assert 0 in same
+    at = network_from_kept(
+        revealed(revealer, f"{name},row={others[0]}", network)["kept"],
+        network,
+        parse_network_environment(f"{name},row={others[0]}"),
+        FLOAT32,
+    )
+    assert at.deployment == there
+    assert at.deployment != found.deployment
 
 
 def test_what_onnxruntime_makes_of_a_residual_network_is_explained(revealer: Revealer) -> None:

@@ -78,7 +78,7 @@ def _views(network: Network, point: tuple[float, ...], number: int, ran: Sequenc
             name=name,
             label=str(where),
             role=role,
-            deployment=one.found.deployment,
+            deployment=one.found.in_row(number % where.batch),
             environment=str(where),
             network=None if one.found.network == network else one.found.network,
             row=number % where.batch,

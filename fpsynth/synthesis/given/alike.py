@@ -15,6 +15,7 @@ from fpsynth.formats import Format
 from fpsynth.networks.layers import Sums
 from fpsynth.revealing.checking import same_numbers
 from fpsynth.revealing.layer_runs import hostile_points
+from fpsynth.revealing.layer_runs import predicted as revealed_outputs
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.flips.arithmetics import same_neuron
 from fpsynth.synthesis.given.views import Given, GivenView
@@ -96,6 +97,11 @@ def doubts_of(views: Sequence[GivenView], given: Given) -> tuple[str, ...]:
     open_ = [
         f"the arithmetics revealed for {_name(view)} do not explain everything" for view in environments if not view.explained
     ]
+    open_ += [
+        f"the rows of a batch have different arithmetics in {_name(view)}"
+        for view in environments
+        if view.found is not None and view.found.rows
+    ]
     if environments and given.vectors < ENOUGH:
         open_.append(f"each layer was checked on {given.vectors} vectors only, and not on {ENOUGH}")
     return tuple(open_)
@@ -124,10 +130,10 @@ def compared(views: Sequence[GivenView], given: Given, points: Floats) -> Compar
     outputs: list[Floats] = []
     departing: list[str] = []
     for view in views:
-        predicted = view(asked)
         if view.found is None:
-            outputs.append(predicted)
+            outputs.append(view(asked))
             continue
+        predicted = revealed_outputs(view.found.network, asked, view.found.deployments)
         given.progress(f"running {_name(view)} directly")
         try:
             first, second = (_run(given, view, asked) for _ in range(2))

@@ -31,6 +31,8 @@ class Reasoned:
     explained: tuple[int, int] | None = None
     """Results that the revealed arithmetics of its layers give, and of how many, beside the whole network's."""
     notes: tuple[str, ...] = ()
+    rows_differ: bool = False
+    """Whether rows of a batch have different arithmetics, so that what is said of one is not said of all."""
 
     @property
     def deployment(self) -> Deployment | None:
@@ -40,9 +42,13 @@ class Reasoned:
         return Deployment(REAL_NUMBERS if self.reasoning is REAL else Arithmetic(self.reasoning.format))
 
     @property
-    def rests_on_all(self) -> bool:
-        """Whether every result that was tried is explained."""
-        return self.explained is None or self.explained[0] == self.explained[1] > 0
+    def open_question(self) -> str:
+        """What the reveal leaves open, so that nothing is proved of the library; empty where that is nothing."""
+        if self.explained is None:
+            return ""
+        if not self.explained[0] == self.explained[1] > 0:
+            return f"{self.environment} is explained in {self.explained[0]} of {self.explained[1]} results only"
+        return f"in {self.environment} rows of a batch have different arithmetics" if self.rows_differ else ""
 
 
 def reasoned(
@@ -87,4 +93,5 @@ def _revealed(
     whole = answer["reveal"]["network"]
     explained = sum(layer["explained"] for layer in layers) + whole["explained"]
     total = sum(layer["of"] for layer in layers) + whole["of"]
-    return Reasoned(sound(dtype, found.deployment, str(where)), found.network.logits, str(where), (explained, total), notes)
+    reasoning = sound(dtype, found.deployment, str(where))
+    return Reasoned(reasoning, found.network.logits, str(where), (explained, total), notes, bool(found.rows))

@@ -42,9 +42,8 @@ def verify_request(request: VerifyRequest) -> Verification:
         return _verification(request, "unknown", str(error), AskedCases(()), (), started, None)
     claims = _claims(request, made(request.verifier, what), what, asked.cases, started)
     verdict, reason = _together(claims, len(asked.cases))
-    if verdict == "unsat" and not what.rests_on_all and what.explained is not None:
-        told = f"{what.environment} is explained in {what.explained[0]} of {what.explained[1]} results only"
-        verdict, reason = "unknown", f"unsat in the revealed arithmetics, but {told}"
+    if verdict == "unsat" and what.open_question:
+        verdict, reason = "unknown", f"unsat in the revealed arithmetics, but {what.open_question}"
     return _verification(request, verdict, reason, asked, claims, started, what)
 
 
