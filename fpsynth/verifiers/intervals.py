@@ -90,6 +90,7 @@ def network_intervals(
 ) -> tuple[Ends, ...]:
     """Return an interval for each output, row-major, for all points of ``box`` (two ends for each input).
 
+    That of an output is NaN where a number that it is made of may overflow.
     Weights and ends must be of ``fmt``, the format of the deployment's arithmetics.  Raises InputError for an unknown
     widening, a box of another size or with reversed ends, a deployment in real arithmetic, a batch normalisation that is not
     folded, and a bound or slope of a selection that is no number of the format.
@@ -110,7 +111,7 @@ def network_intervals(
         roots = lower(lowered, point, deployment)
     except ValueError as error:  # of formats that do not fit, which has no more to it than its line
         raise InputError(error) from None
-    return tuple(propagate(roots, boxes, widening))
+    return tuple(_without_overflow(roots, _of_each(roots, boxes, widening)))
 
 
 def finite_bounds(ends: Sequence[Ends]) -> tuple[tuple[Fraction, Fraction], ...] | None:
@@ -123,16 +124,35 @@ def finite_bounds(ends: Sequence[Ends]) -> tuple[tuple[Fraction, Fraction], ...]
 def propagate(roots: Sequence[Expression], boxes: Mapping[str, Ends], widening: str = "") -> list[Ends]:
     """Return the interval of each root, for intervals of the variables by name.
 
-    Nodes are numbers in a format; real ones may stand between them.  Raises InputError for a root that is a real number, a
-    truth value, or an unknown widening, and KeyError for a variable without an interval.
+    Nodes are numbers in a format; real ones may stand between them.  Where one below a root has an end that is not finite, that
+    of a root may leave NaN out.  Raises InputError for a root that is a real number, a truth value, or an unknown widening, and
+    KeyError for a variable without an interval.
     """
+    worth = _of_each(roots, boxes, widening)
+    return [worth[id(root)] for root in roots]
+
+
+def _of_each(roots: Sequence[Expression], boxes: Mapping[str, Ends], widening: str) -> dict[int, Ends]:
+    """The interval of every expression below the roots, by its identity."""
     if any(root.format is None for root in roots):
         raise InputError("interval arithmetic rounds outward into a format: real arithmetic has none")
     extra = widening_named(widening)
     worth: dict[int, Ends] = {}
     for node in topological(roots):
         worth[id(node)] = _ends(node, [worth[id(arg)] for arg in node.args], boxes, extra)
-    return [worth[id(root)] for root in roots]
+    return worth
+
+
+def _without_overflow(roots: Sequence[Expression], worth: Mapping[int, Ends]) -> list[Ends]:
+    """The intervals of the roots; NaN where what they are made of has an end that is not finite.
+
+    It may be NaN itself then, as infinity less infinity is, which the ends of a maximum or a minimum hide.
+    """
+    doubtful = set[int]()
+    for node in topological(roots):
+        if any(id(arg) in doubtful or not all(end.is_finite for end in worth[id(arg)]) for arg in node.args):
+            doubtful.add(id(node))
+    return [(r.NAN, r.NAN) if id(root) in doubtful else worth[id(root)] for root in roots]
 
 
 def _ends(node: Expression, args: list[Ends], boxes: Mapping[str, Ends], widening: Widening) -> Ends:

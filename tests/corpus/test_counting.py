@@ -20,6 +20,8 @@ from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import Grid, floats_of, grid_of, ordinal
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
+from fpsynth.networks.layers import Clip, Dense
+from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.orders import SEQUENTIAL, parse_order
 from fpsynth.rounding import Flush
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
@@ -106,6 +108,27 @@ def lattice(rng, inputs, bits):
     errors = (np.hstack([identity, -identity]), np.zeros(inputs))
     total = ([[rng.choice([1.0, 2.0, 0.5]) * 2.0 ** (24 - bits) for _ in range(inputs)]], [-rng.uniform(0, inputs) // 0.25 / 4])
     return stack(first, second, errors, total, ([[0.0], [-8.0]], [0.0, 1.0]))
+
+
+def test_boxes_in_which_a_number_may_overflow_are_not_counted_by_their_ends():
+    """a x0 - a x1 is NaN where both overflow; a ceiling hides that from the ends, and not from the outputs."""
+    large = np.float32(3e38)
+    layers = (
+        Dense(np.diag([large, large]), None),
+        Dense(np.array([[1, -1]], np.float32), None),
+        Clip(0.0, 1.0),
+        Dense(np.array([[1], [0]], np.float32), np.array([0, 2], np.float32)),
+    )
+    names = (INPUT, "a", "b", "c", "d")
+    nodes = (Node(name, layer, (before,)) for layer, (before, name) in zip(layers, itertools.pairwise(names), strict=True))
+    computed = Computed("none", Network(tuple(nodes), (2,), "d"), Deployment(Arithmetic(FLOAT32)))
+    grid = grid_of(ExactBox((Fraction(113425, 100000),) * 2, (Fraction(113428, 100000),) * 2))
+    unsafe = Property(((Inequality(((0, Fraction(1)), (1, Fraction(-1))), Fraction(0)),),))
+    assert by_boxes(computed, grid, unsafe) is None
+    with np.errstate(all="ignore"):
+        counted = enumerated(computed, grid, unsafe)
+    assert counted is not None
+    assert 0 < counted.bad < counted.total
 
 
 @pytest.mark.parametrize("seed", range(16))

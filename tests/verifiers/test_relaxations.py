@@ -6,8 +6,10 @@ import math
 import random
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
+import pytest
 from graphs import graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,10 +29,19 @@ from relaxation_cases import (
 )
 from strategies import arithmetics
 
+from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.evaluators.enclosing import enclosed_logits
-from fpsynth.formats import FLOAT64
+from fpsynth.formats import FLOAT8_E5M2, FLOAT32, FLOAT64, Format
+from fpsynth.networks.layers import Clip, Dense, LeakyReLU
+from fpsynth.networks.network import INPUT, Network, Node
+from fpsynth.orders import parse_order
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.verifiers.base import verifier
+from fpsynth.verifiers.claims import Box
+from fpsynth.verifiers.properties import one_class
+from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier
+from fpsynth.verifiers.relaxations.bounding import BOUNDINGS
 from fpsynth.verifiers.relaxations.reasoning import REAL, sound
 
 
@@ -60,6 +71,27 @@ def test_what_is_computed_rounding_to_nearest_lies_within_sound_bounds_of_any_or
         logits = computed(network, points, fmt, deployment)
         for one in found.values():
             require_all_within(one, logits)
+
+
+@pytest.mark.parametrize("fmt", [FLOAT32, FLOAT8_E5M2], ids=str)
+def test_what_may_overflow_has_no_bounds_whatever_a_ceiling_says(fmt: Format) -> None:
+    """Infinity less infinity in some orders; and min(6, max(0, NaN)) is NaN in some libraries, which has no class."""
+    large = float(fmt.max_finite)
+    rows = np.array([[large, -large] * 4])
+    last = Dense(np.array([[1.0], [0.0]]), np.array([0.0, 8.0]))
+    for names in (("sum", "ceiling", "last"), ("sum", "ceiling", "leaky", "last")):
+        layers = {"sum": Dense(rows, None), "ceiling": Clip(0.0, 6.0), "leaky": LeakyReLU(0.5), "last": last}
+        nodes = [Node(name, layers[name], (before,)) for before, name in pairwise((INPUT, *names))]
+        network = Network(tuple(nodes), (8,), "last")
+        box = Box((1.0,) * 8, (1.0,) * 8)
+        deployment = Deployment(Arithmetic(fmt, order=parse_order("lanes:2")))
+        with np.errstate(all="ignore"):
+            assert np.isnan(network_outputs(network, np.ones(8), deployment)).all()
+        for reasoning in (sound(fmt), sound(fmt, deployment)):
+            for name in (*BOUNDINGS, "bab"):
+                claim = RelaxationVerifier(name, reasoning).verify(network, box, one_class(1, 2))
+                assert (claim.verdict, claim.bounds) == ("unknown", ()), name
+        assert verifier("intervals", deployment).verify(network, box, one_class(1, 2)).verdict == "unknown"
 
 
 def nearest(how: Arithmetic) -> Arithmetic:

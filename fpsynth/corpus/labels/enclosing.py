@@ -34,14 +34,16 @@ def enclosed(computed: Computed, lower: Floats, upper: Floats) -> Ends:
         ends = tuple(np.concatenate([one[side] for one in inputs], axis=1) for side in (0, 1))
         structure = graph.structure(node.name)
         if isinstance(structure, Sums):
-            return _summed(structure, (ends[0], ends[1]), computed.deployment, graph.sums.index(node.name))
-        move = _selected if isinstance(structure, Selection) else _moved
-        return move(structure, ends[0]), move(structure, ends[1])  # type: ignore[arg-type]
+            found = _summed(structure, (ends[0], ends[1]), computed.deployment, graph.sums.index(node.name))
+        else:
+            move = _selected if isinstance(structure, Selection) else _moved
+            found = move(structure, ends[0]), move(structure, ends[1])  # type: ignore[arg-type]
+        if not all(np.isfinite(end).all() for end in found):  # between which numbers may be NaN, and later layers hide that
+            raise InputError("an end is infinite or undefined")
+        return found
 
     with np.errstate(all="ignore"):
         low, high = graph.run((lower, upper), step)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise InputError("an end is infinite or undefined")
     return low, high
 
 

@@ -73,6 +73,8 @@ def _meaning(found: Verification) -> str:
         return f"for what {kind} computes, with room for its rounding" if _has_room(found) else _MEANING[kind]
     if name == "any":
         return _MEANING["any"].format(dtype=found.settings.get("dtype", "the format"))
+    if found.open_question:
+        return f"for the arithmetics that were revealed of {found.environment}, not for all that it computes"
     return f"for all that {found.environment} computes"
 
 

@@ -160,8 +160,8 @@ def _judged(request: CertifyRequest, what: Reasoned, judge: Verifier, point: Flo
     outputs = math.prod(what.network.output_shape)
     claim = judge.verify(what.network, region, one_class(predicted, outputs), budget=request.image_timeout)
     verdict, reason = claim.verdict, claim.reason
-    if verdict == "unsat" and what.open_question:
-        verdict, reason = "unknown", f"unsat in the revealed arithmetics, but {what.open_question}"
+    verdict, doubt = what.borne(verdict)
+    reason = doubt or reason
     return ImageVerdict(number, label, predicted, verdict, time.monotonic() - started, reason, _bounds(claim))
 
 

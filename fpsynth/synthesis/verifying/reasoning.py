@@ -43,12 +43,22 @@ class Reasoned:
 
     @property
     def open_question(self) -> str:
-        """What the reveal leaves open, so that nothing is proved of the library; empty where that is nothing."""
+        """What the reveal leaves open, so that bounds are not of all that the library computes; empty where that is nothing."""
         if self.explained is None:
             return ""
         if not self.explained[0] == self.explained[1] > 0:
             return f"{self.environment} is explained in {self.explained[0]} of {self.explained[1]} results only"
         return f"in {self.environment} rows of a batch have different arithmetics" if self.rows_differ else ""
+
+    def borne(self, verdict: str) -> tuple[str, str]:
+        """A verdict about the revealed arithmetics as one about the library: unknown where they leave that open, and why.
+
+        What is unsafe in the arithmetic of one row is unsafe, if that arithmetic is the library's.
+        """
+        row_alone = self.explained is not None and self.explained[0] == self.explained[1] > 0
+        if verdict not in ("sat", "unsat") or not self.open_question or (verdict == "sat" and row_alone):
+            return verdict, ""
+        return "unknown", f"{verdict} in the revealed arithmetics, but {self.open_question}"
 
 
 def reasoned(

@@ -42,8 +42,8 @@ def verify_request(request: VerifyRequest) -> Verification:
         return _verification(request, "unknown", str(error), AskedCases(()), (), started, None)
     claims = _claims(request, made(request.verifier, what), what, asked.cases, started)
     verdict, reason = _together(claims, len(asked.cases))
-    if verdict == "unsat" and what.open_question:
-        verdict, reason = "unknown", f"unsat in the revealed arithmetics, but {what.open_question}"
+    verdict, doubt = what.borne(verdict)
+    reason = doubt or reason
     return _verification(request, verdict, reason, asked, claims, started, what)
 
 
@@ -160,6 +160,7 @@ def _verification(
         seconds=time.monotonic() - started,
         environment="" if what is None else what.environment,
         explained=None if what is None else what.explained,
+        open_question="" if what is None else what.open_question,
         notes=(*(() if what is None else what.notes), *rounded, *((caution,) if caution else ())),
         settings=request.described(),
         kept=asked.kept,

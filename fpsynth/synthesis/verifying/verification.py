@@ -46,6 +46,8 @@ class Verification:
     environment: str = ""
     """Whose revealed arithmetics the claims are of."""
     explained: tuple[int, int] | None = None
+    open_question: str = ""
+    """What these leave open about the environment."""
     notes: tuple[str, ...] = ()
     settings: Json = field(default_factory=dict)
     answers: tuple[ToolAnswer, ...] = ()

@@ -67,11 +67,12 @@ class PreparedLayer:
             return 0.0
         fmt = self.format
         if isinstance(self.made, Selecting):  # subnormals may be read as zeros, and a slope rounds
-            if self.made.made.slope is None:
-                return 2 * float(fmt.min_normal)
-            moved = 4 * float(fmt.unit_roundoff) * magnitude(*self.made.ends(lower, upper, self.reasoning))
-            given = self.made.largest(magnitude(lower, upper))  # a slope that is subnormal may be read as zero
-            return 2 * float(fmt.min_normal) * (1 + given) + moved
+            given = self.made.largest(magnitude(lower, upper))
+            lost = np.full_like(given, 2 * float(fmt.min_normal))
+            if self.made.made.slope is not None:
+                moved = 4 * float(fmt.unit_roundoff) * magnitude(*self.made.ends(lower, upper, self.reasoning))
+                lost = lost * (1 + given) + moved  # a slope that is subnormal may be read as zero
+            return np.where(np.isfinite(given), lost, np.inf)  # what overflows may be NaN, which no bound of it keeps out
         if self.losses is None:
             return 0.0
         inputs = magnitude(lower, upper)
