@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +110,8 @@ def _orders(work: Searches, a: str, b: str, points: Any) -> dict[str, Any]:
     runs = []
     for seed in work.seeds:
         clock = Clock(work.limit)
-        tried, witness = order_searched(asked, views, seed, clock)
-        runs.append(_run(work, f"{a} against {b}, seed {seed}", clock.spent, tried, witness))
+        found = order_searched(asked, views, replace(work.given, seed=seed), clock)
+        runs.append(_run(work, f"{a} against {b}, seed {seed}", clock.spent, found.tried, found.witness))
     return {"network": work.name, "question": "order", "a": a, "b": b, **_counted(runs)}
 
 
@@ -131,8 +131,6 @@ def _ties(work: Searches, points: Any) -> dict[str, Any]:
 
 
 def _as(view: GivenView, name: str, role: str) -> GivenView:
-    from dataclasses import replace
-
     return replace(view, view=replace(view.view, name=name, role=role))
 
 

@@ -13,9 +13,9 @@ from fpsynth.confirmation.replay import replay
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.evaluators.work import affordable_extra, exact_work
-from fpsynth.libraries.naming import parse_formatted_environment, parse_network_environment
+from fpsynth.libraries.naming import parse_formatted_environment
 from fpsynth.predicates import Predicate
-from fpsynth.synthesis.given.alike import measured_views
+from fpsynth.synthesis.given.running import measured_views, outputs_in_row
 from fpsynth.synthesis.given.views import Given, GivenView, given_view
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.requests.backdoor import BackdoorRequest
@@ -87,7 +87,9 @@ def _views(found: Backdoor, given: Given) -> tuple[list[GivenView], list[str]]:
 
 def _witness(found: Backdoor, given: Given, views: Sequence[GivenView], example: BackdoorExample) -> Witness | None:
     """Where every view gives the class that it should, over the reals as well; None elsewhere."""
-    filled = measured_views(views, given, example.point, list(_outputs(given, views, example.point)))
+    point = np.array([example.point], np.float64)
+    outputs = [outputs_in_row(view, given, point, [view.view.row])[0] for view in views]
+    filled = measured_views(views, given, example.point, outputs)
     a, b, *silent = (view.logits for view in filled)
     if not _ARGMAX.holds(a, b) or any(_ARGMAX.fires(own, a) for own in silent):
         return None
@@ -105,14 +107,6 @@ def _witness(found: Backdoor, given: Given, views: Sequence[GivenView], example:
         real=real,
         measure=_ARGMAX.measure(a, b),
     )
-
-
-def _outputs(given: Given, views: Sequence[GivenView], point: Sequence[float]) -> Iterator[np.ndarray]:
-    """What each environment itself gives at a point that fills its batch, in the row that is looked at."""
-    for view in views:
-        where = parse_network_environment(view.view.environment)
-        rows = np.array([point] * where.batch, np.float64)
-        yield np.asarray(given.revealer.outputs(given.network.logits, given.format, where, rows)["outputs"])[view.view.row]
 
 
 def _left_out(found: Backdoor, views: Sequence[GivenView]) -> Iterator[str]:

@@ -9,8 +9,9 @@ a product or the bias takes part in at most m roundings on its way to the result
 r being the number of roundings and eta what one of them may lose by underflow; where subnormal operands are flushed, each
 product may lose eta (|w_i| + |c_i|) more.  In any order of n products and a bias m is at most n + 1 and r at most 2n + 1.
 With |c - V| <= e and |x - V| <= f at the inputs, e grows by sum |w_i| e_i and the like, f as in exact arithmetic but for the
-rounding of V itself.  A maximum and a bound move no further than their inputs; a slope between 0 and 1 rounds once more.  All
-this is evaluated in float64, and what that rounds is added on top.
+rounding of V itself.  A maximum and a bound move no further than their inputs, and those by less than the least normal number
+where subnormals are read as zeros; a slope between 0 and 1 rounds once more.  All this is evaluated in float64, and what that
+rounds is added on top.
 """
 
 from __future__ import annotations
@@ -327,8 +328,9 @@ def _selected(selection: Selection, given: Bounds, dtype: Format) -> Bounds:
         errors = [gathered(error, read, 0.0).max(axis=-1) for error in (given.computed, given.exact)]
         parts.append((values, *errors))
     values, computed, exact = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
+    unit, least = float(dtype.unit_roundoff), float(dtype.min_normal)
+    computed = (computed + 2 * least) * (1 + 4 * _U)  # subnormals may be read as zeros, those of the network's inputs too
     if selection.slope is not None:
-        unit, least = float(dtype.unit_roundoff), float(dtype.min_normal)
         computed = computed + (np.abs(values) + computed) * (unit * 2 + 2 * least) + least  # a slope may be subnormal
         exact = exact + np.abs(values) * 4 * _U + _TINY
         values = np.where(values < 0, selection.slope * values, values)

@@ -65,9 +65,7 @@ class RelaxationVerifier:
             label = class_at(known, inputs)
             asked = BoundQuestion(network, known, region, inputs, one_class(label, known.outputs), limited)
             outcome, outputs = DECISIONS[self.name](asked)
-            if outcome[0] == "sat" and not _of_two_classes(asked, label, outcome[1]):
-                outcome = "unknown", (), "the class of the middle is not certain"
-            return self._said(region, outcome, outputs)
+            return self._said(region, of_two_classes(asked, label, outcome), outputs)
         unsafe.require(known.outputs)
         if any(not conjunction for conjunction in unsafe.unsafe):  # whatever the outputs are
             point = region.centre if isinstance(region, Ball) else region.lower
@@ -87,16 +85,27 @@ def class_at(known: PreparedNetwork, inputs: Inputs) -> int:
     return int(np.argmax(logits.lower))
 
 
-def _of_two_classes(asked: BoundQuestion, label: int, point: tuple[float, ...]) -> bool:
-    """Whether a point of another class than ``label``, or of none, refutes every class.
+def of_two_classes(asked: BoundQuestion, label: int, outcome: Outcome) -> Outcome:
+    """What may be said of every class where ``asked`` is about that of the middle, which is ``label``, about.
 
-    It does where the middle surely has the class ``label``, and where no class is above all others at the point itself.
+    A point of another class than ``label``, or of none, refutes every class where the middle surely has the class ``label``,
+    and where no class is above all others at the point itself; elsewhere nothing is known.
     """
+    if outcome[0] != "sat" or _surely(asked, label) or _of_no_class_but(asked, label, outcome[1]):
+        return outcome
+    return "unknown", (), "the class of the middle is not certain"
+
+
+def _surely(asked: BoundQuestion, label: int) -> bool:
+    """Whether the middle has the class ``label``."""
     others = [k for k in range(asked.known.outputs) if k != label]
     below = (Inequality(((k, Fraction(1)), (label, Fraction(-1))), Fraction(0), strict=True) for k in others)
-    if replace(asked, unsafe=Property((tuple(below),))).violation([middle(asked.inputs)]):
-        return True
-    classes = (one_class(k, asked.known.outputs) for k in others)
+    return bool(replace(asked, unsafe=Property((tuple(below),))).violation([middle(asked.inputs)]))
+
+
+def _of_no_class_but(asked: BoundQuestion, label: int, point: tuple[float, ...]) -> bool:
+    """Whether no class but ``label`` is above all others at a point."""
+    classes = (one_class(k, asked.known.outputs) for k in range(asked.known.outputs) if k != label)
     return all(replace(asked, unsafe=unsafe).violation([np.array(point)]) for unsafe in classes)
 
 

@@ -18,10 +18,11 @@ from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.expressions import constant
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, Format
 from fpsynth.networks.graph import Node
-from fpsynth.networks.layers import AveragePooling, Convolution, Dense, Flatten, LeakyReLU, MaxPooling, ReLU
+from fpsynth.networks.layers import AveragePooling, Clip, Convolution, Dense, Flatten, Layer, LeakyReLU, MaxPooling, ReLU
+from fpsynth.networks.layers.views import Concat
 from fpsynth.networks.lowering import lower
 from fpsynth.networks.network import Network
-from fpsynth.rounding import Value
+from fpsynth.rounding import Flush, Value
 from fpsynth.sums.arithmetic import REAL, Arithmetic, Deployment
 
 
@@ -103,3 +104,27 @@ def test_a_revealed_order_is_bounded_more_closely_than_any(order: str) -> None:
     known = rounding_bounds(network, points, FLOAT32, Deployment(Arithmetic(FLOAT32, order=parse_order(order)))).computed
     free = rounding_bounds(network, points, FLOAT32).computed
     assert (known < free).all() if order == "pairwise" else (known <= free * 1.01).all()
+
+
+@pytest.mark.parametrize("flush", list(Flush))
+@pytest.mark.parametrize("layer", [ReLU(), MaxPooling((1, 1)), LeakyReLU(0.5), Clip(-1.0, 1.0)], ids=str)
+@pytest.mark.parametrize("dtype", [FLOAT16, FLOAT32], ids=str)
+def test_a_selection_reads_subnormal_inputs_as_zeros(flush: Flush, layer: Layer, dtype: Format) -> None:
+    least = float(dtype.min_normal)
+    points = np.array([[[[least / 4, -least / 2, least, 2 * least]]]])
+    network = Network((Node("selected", layer), Node("flat", Flatten(), ("selected",))), (1, 1, 4), "flat")
+    deployment = Deployment(Arithmetic(dtype, flush=flush))
+    computed = network_outputs(network, points, deployment)
+    for known in (deployment, None):
+        bounds = rounding_bounds(network, points, dtype, known)
+        assert (np.abs(computed - bounds.values) <= bounds.computed).all()
+        assert (bounds.computed <= 8 * least).all()
+
+
+def test_subnormal_inputs_that_a_relu_makes_equal_may_change_the_class() -> None:
+    below = Dense(np.zeros((1, 2)), np.array([-1.0]))
+    nodes = (Node("below", below), Node("relu", ReLU()), Node("all", Concat(0), ("relu", "below")))
+    network, points = Network(nodes, (2,), "all"), np.array([[2.0**-140, 2.0**-139], [2.0**-100, 1.0]])
+    flushed = network_outputs(network, points, Deployment(Arithmetic(FLOAT32, flush=Flush.UNBOUNDED)))
+    assert flushed.argmax(axis=1).tolist() == [0, 1]
+    assert rounding_bounds(network, points, FLOAT32).may_change().tolist() == [True, False]

@@ -144,6 +144,10 @@ def infinite(outputs):
     return outputs
 
 
+ONCE = [unchanged, unchanged, other_class, other_class]
+"""What is run twice of either side; a point at which they differ is run once more."""
+
+
 def test_a_library_that_departs_from_its_reveal_when_it_is_run_proves_nothing(revealer):
     result = asked_of(DENSE, ("numpy", "numpy"), Departing(revealer, [last_bit] * 4))
     assert (result.verdict, result.proof) == (Verdict.UNKNOWN, None)
@@ -157,7 +161,7 @@ def test_a_library_that_changes_its_mind_proves_nothing(revealer):
 
 
 def test_a_class_that_was_seen_to_differ_is_a_witness_that_says_it_was_measured(revealer):
-    result = asked_of(DENSE, ("numpy", "numpy"), Departing(revealer, [unchanged, unchanged, other_class, other_class]))
+    result = asked_of(DENSE, ("numpy", "numpy"), Departing(revealer, [*ONCE, unchanged, other_class]))
     assert result.verdict is Verdict.FOUND
     (witness,) = result.witnesses
     assert [view.measured for view in witness.views] == [False, True]
@@ -166,7 +170,15 @@ def test_a_class_that_was_seen_to_differ_is_a_witness_that_says_it_was_measured(
     assert not [finding for finding in check(witness).findings if not finding.holds]
 
 
+def test_a_class_that_is_not_seen_to_differ_again_is_no_witness(revealer):
+    result = asked_of(DENSE, ("numpy", "numpy"), Departing(revealer, [*ONCE, unchanged, unchanged]))
+    assert (result.verdict, result.witnesses) == (Verdict.UNKNOWN, ())
+    assert "gives something else than was revealed" in result.reason
+
+
 def test_a_logit_that_is_no_number_makes_no_witness(revealer):
-    result = asked_of(DENSE, ("numpy", "numpy"), Departing(revealer, [unchanged, unchanged, infinite, infinite]))
+    result = asked_of(
+        DENSE, ("numpy", "numpy"), Departing(revealer, [unchanged, unchanged, infinite, infinite, unchanged, infinite])
+    )
     assert result.verdict is Verdict.UNKNOWN
     assert "gives something else than was revealed" in result.reason

@@ -341,3 +341,26 @@ def test_nothing_is_printed_and_equal_questions_have_equal_claims(solver: str, c
     assert claims[0].point == claims[1].point
     assert claims[0].versions[PACKAGES[solver]] == package_version(PACKAGES[solver])
     assert capfd.readouterr().out == ""
+
+
+# --- the class of the middle --------------------------------------------------------------------------------------------------
+
+
+@both
+def test_a_class_that_is_guessed_from_wide_ends_is_not_refuted(solver: str) -> None:
+    large = 2.0**20  # that cancels: class 1 is above class 0 by 2**-30 everywhere, and its least bound is far below
+    network = dense_relu([Dense([[1.0, 0.0], [large, 1.0 - large]], [0.0, 2.0**-30])])
+    judge = MilpVerifier(EXACT, solver)
+    for region in (Box((1.0, 1.0), (1.0, 1.0)), Box((1.0, 1.0), (1.0 + 2.0**-52, 1.0))):
+        claim = judge.verify(network, region)
+        assert (claim.verdict, claim.point) == ("unknown", ())
+        assert claim.reason == "the class of the middle is not certain"
+        assert judge.verify(network, region, one_class(0, 2)).verdict == "sat"  # of a class that is named it is
+
+
+@both
+def test_a_network_without_a_class_is_refuted_by_a_point_of_another(solver: str) -> None:
+    network = dense_relu([Dense([[1.0], [-1.0]])])
+    claim = MilpVerifier(EXACT, solver).verify(network, Box((-1.0,), (2.0,)))
+    assert claim.verdict == "sat"
+    assert claim.point[0] <= 0

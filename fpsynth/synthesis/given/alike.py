@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +17,12 @@ from fpsynth.revealing.layer_runs import hostile_points
 from fpsynth.revealing.layer_runs import predicted as revealed_outputs
 from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.synthesis.flips.arithmetics import same_neuron
+from fpsynth.synthesis.given.running import RUN
 from fpsynth.synthesis.given.views import Given, GivenView
 from fpsynth.synthesis.grounds import ENOUGH, REVEALED
 from fpsynth.synthesis.verdicts import Proof
-from fpsynth.witness.data import View
-from fpsynth.witness.prediction import with_prediction
 from fpsynth.wording import counted, listed
 
-RUN = 2048
-"""Given points that libraries are run on, at most."""
 MAX_TERMS = 8192
 """Of sums of more terms only equal arithmetics are seen to be the same: their expressions would take longer than a search."""
 
@@ -39,9 +35,10 @@ class Compared:
     departing: tuple[str, ...] = ()
     """What was seen that the revealed arithmetics do not say, in words."""
     apart: tuple[int, ...] = ()
-    """The given points at which the classes differ."""
-    outputs: tuple[Floats, ...] = ()
-    """Of each view at the given points, (points, outputs)."""
+    """The given points at which the second view gave another class than the first, and no silent one did.
+
+    Each stood in the row of a batch that points get which fill batches in turn, whatever row a view is of.
+    """
 
 
 def alike(views: Sequence[GivenView], fmt: Format) -> Proof | None:
@@ -142,8 +139,8 @@ def compared(views: Sequence[GivenView], given: Given, points: Floats) -> Compar
         departing += _departing(_name(view), predicted, first, second)
         outputs.append(first)
     classes = [of_view[: len(points)].argmax(axis=1) for of_view in outputs]
-    apart = np.flatnonzero(classes[0] != classes[1])
-    return Compared(len(asked), tuple(departing), tuple(apart.tolist()), tuple(own[: len(points)] for own in outputs))
+    apart = (classes[0] != classes[1]) & np.all([own == classes[0] for own in classes[2:]], axis=0)
+    return Compared(len(asked), tuple(departing), tuple(np.flatnonzero(apart).tolist()))
 
 
 def _run(given: Given, view: GivenView, points: Floats) -> Floats:
@@ -164,20 +161,3 @@ def _departing(name: str, predicted: Floats, first: Floats, second: Floats) -> I
 def _differ(a: Floats, b: Floats) -> NDArray[np.bool_]:
     """Which points have an output that differs."""
     return np.asarray(~same_numbers(a, b).all(axis=1))
-
-
-def measured_views(
-    views: Sequence[GivenView], given: Given, numbers: tuple[float, ...], outputs: Sequence[Floats]
-) -> list[View]:
-    """The views at a point, where ``outputs`` (outputs,) is what each gave there: predicted, or measured where that differs.
-
-    Raises InputError where a view gave no finite numbers.
-    """
-    told = []
-    for view, own in zip(views, outputs, strict=True):
-        if not np.isfinite(own).all():
-            raise InputError(f"{view.view.label} gives a logit that is infinite or NaN")
-        logits = tuple(Fraction(x) for x in own.tolist())
-        filled = with_prediction(given.network.logits, numbers, view.view)
-        told.append(filled if filled.logits == logits or view.found is None else replace(filled, logits=logits, measured=True))
-    return told

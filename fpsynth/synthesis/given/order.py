@@ -20,8 +20,17 @@ from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
 from fpsynth.synthesis.classes import require_classes
-from fpsynth.synthesis.given.alike import alike, borne, compared, doubts_of, measured_views
+from fpsynth.synthesis.given.alike import alike, borne, compared, doubts_of
 from fpsynth.synthesis.given.boundaries import neighbours
+from fpsynth.synthesis.given.running import (
+    RUN,
+    measured,
+    measured_views,
+    outputs_in_row,
+    outputs_of_unexplained,
+    run_words,
+    unexplained,
+)
 from fpsynth.synthesis.given.views import Given, GivenView, given_view
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import Result
@@ -68,7 +77,8 @@ def order_of_network(
 ) -> Result:
     """Look for an input whose class is one in the reference and another in the deployed view, and nothing else in silent ones.
 
-    Points on the boundaries of the reference's classes are tried; what is found is computed again by the exact interpreter.
+    Points on the boundaries of the reference's classes are tried; what is found is computed again by the exact interpreter,
+    and run in every environment whose reveal does not explain everything: what no run bears out is discarded.
     Reveals and search together take ``seconds``, or a moment more: the clock is looked at within evaluations, too.  Impossible
     is only what takes the same sums in every layer, and of libraries only in the revealed arithmetics, see ``given.alike``.
     Raises InputError as ``given_view``, and for a network of one output, which has one class; BeyondReachError where a side in
@@ -148,13 +158,19 @@ def require_evaluable(asked: GivenOrder, views: Sequence[GivenView]) -> None:
 
 def _searched(asked: GivenOrder, views: Sequence[GivenView], given: Given, clock: Clock) -> _Decision:
     """What a search on the boundaries of the classes comes to.  Raises OutOfTimeError where it came to nothing at all."""
-    tried, witness = searched(asked, views, given.seed, clock)
-    if witness is None and not tried:
+    search = searched(asked, views, given, clock)
+    if search.witness is None and not search.tried:
         raise OutOfTimeError
-    source = ("boundary", f"pairs of inputs closed in on the boundary of their classes; {tried} points tried")
-    if witness is not None:
-        return _Decision(Verdict.FOUND, "", source, witness)
-    return _Decision(Verdict.UNKNOWN, f"no point on a boundary of two classes tells them apart; {tried} were tried", source)
+    source = ("boundary", f"pairs of inputs closed in on the boundary of their classes; {search.tried} points tried")
+    if search.witness is not None:
+        return _Decision(Verdict.FOUND, run_words(views, "this input"), source, search.witness)
+    reason = f"no point on a boundary of two classes tells them apart; {search.tried} were tried"
+    if search.discarded:
+        reason += (
+            f", of which {search.discarded} would in the revealed arithmetics, which do not explain everything of"
+            f" {unexplained(views)}, and do not when that is run directly"
+        )
+    return _Decision(Verdict.UNKNOWN, f"{reason}{f'; {search.failed}' if search.failed else ''}", source)
 
 
 def _without_search(asked: GivenOrder, views: Sequence[GivenView], given: Given, proof: Proof) -> _Decision:
@@ -165,19 +181,50 @@ def _without_search(asked: GivenOrder, views: Sequence[GivenView], given: Given,
         return _Decision(Verdict.IMPOSSIBLE, proof.statement, ("structure", ""), proof=proof)
     seen = compared(views, given, points)
     source = ("comparison", f"both run directly on {counted(seen.points, 'input')}")
-    for number in seen.apart:
-        witness = _measured(asked, views, given, points[number], [own[number] for own in seen.outputs])
-        if witness is not None:
-            return _Decision(Verdict.FOUND, "found among the inputs that both were run on directly", source, witness)
-    open_ = (*doubts_of(views, given), *seen.departing)
+    witness, failed = _run_again(asked, views, given, points, seen.apart)
+    if witness is not None:
+        return _Decision(Verdict.FOUND, "found among the inputs that both were run on directly", source, witness)
+    open_ = (*doubts_of(views, given), *seen.departing, *failed)
     if open_:
         return _Decision(Verdict.UNKNOWN, f"{told.statement}; but {'; '.join(open_)}", source)
     statement = f"{told.statement}; run directly on {counted(seen.points, 'input')}, they give just that"
     return _Decision(Verdict.IMPOSSIBLE, statement, source, proof=replace(told, statement=statement))
 
 
+def _run_again(
+    asked: GivenOrder, views: Sequence[GivenView], given: Given, points: Floats, apart: Sequence[int]
+) -> tuple[Witness | None, tuple[str, ...]]:
+    """The first point at which the libraries themselves differ in the rows that a witness names, and why one was not run.
+
+    ``apart``: numbers of points at which they were seen to.  Each is run again as the witness will be, filling its batches: in
+    the row that was asked for, else in the one in which it was seen.
+    """
+    together = max(1, RUN // max(view.found.environment.batch if view.found else 1 for view in views))
+    for start in range(0, len(apart), together):
+        some = list(apart[start : start + together])
+        placed = [[_where_seen(view, number) for number in some] for view in views]
+        try:
+            outputs = [
+                None if own[0].found is None else outputs_in_row(own[0], given, points[some], [one.view.row for one in own])
+                for own in placed
+            ]
+        except InputError as error:
+            return None, (f"what was seen to differ could not be run again: {error}",)
+        for place, number in enumerate(some):
+            at = [own[place] for own in placed]
+            witness = _measured(asked, at, given, points[number], [None if own is None else own[place] for own in outputs])
+            if witness is not None:
+                return witness, ()
+    return None, ()
+
+
+def _where_seen(view: GivenView, number: int) -> GivenView:
+    """The view in the row in which the point of a number stands, of points that fill batches in turn."""
+    return view if view.found is None else view.in_row(number % view.found.environment.batch)
+
+
 def _measured(
-    asked: GivenOrder, views: Sequence[GivenView], given: Given, point: Floats, outputs: Sequence[Floats]
+    asked: GivenOrder, views: Sequence[GivenView], given: Given, point: Floats, outputs: Sequence[Floats | None]
 ) -> Witness | None:
     """The witness at a point at which the libraries themselves differ; None where it is none."""
     numbers = tuple(point.tolist())
@@ -187,19 +234,52 @@ def _measured(
         return None
 
 
-def searched(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> tuple[int, Witness | None]:
-    """How many points were tried until the time was over, and the first of them that makes a witness."""
-    tried = 0
-    candidates = _candidates(asked, views, seed, clock)
+@dataclass(frozen=True)
+class Searched:
+    """What a search on the boundaries came to."""
+
+    tried: int
+    """Points, until the time was over."""
+    witness: Witness | None = None
+    """Of the first of them that makes one."""
+    discarded: int = 0
+    """Points that would, if what was revealed of a library were what it does."""
+    failed: str = ""
+    """Why no more were tried, where a library could not be run."""
+
+
+def searched(asked: GivenOrder, views: Sequence[GivenView], given: Given, clock: Clock) -> Searched:
+    """Try points until one makes a witness, or the time is over."""
+    tried = discarded = 0
+    candidates = _candidates(asked, views, given.seed, clock)
     try:
         with within(clock.left):
             for tried, point in candidates:
                 witness = None if point is None else _witness(asked, views, point)
+                if witness is None or point is None:
+                    continue
+                try:
+                    outputs = outputs_of_unexplained(views, given, point)
+                except InputError as error:
+                    return Searched(tried, None, discarded, f"what was found could not be run: {error}")
+                witness = _borne_out(asked, witness, outputs)
                 if witness is not None:
-                    return tried, witness
+                    return Searched(tried, witness, discarded)
+                discarded += 1
     except OutOfTimeError:
-        return tried, None
-    return tried, None
+        pass
+    return Searched(tried, None, discarded)
+
+
+def _borne_out(asked: GivenOrder, witness: Witness, outputs: Sequence[Floats | None]) -> Witness | None:
+    """The witness with what libraries gave where they were run; None where that makes none."""
+    if all(own is None for own in outputs):
+        return witness
+    try:
+        views = tuple(measured(view, own) for view, own in zip(witness.views, outputs, strict=True))
+    except InputError:  # a logit that is infinite or NaN is no logit
+        return None
+    return _witness_of(asked, witness.point, views)
 
 
 def _candidates(asked: GivenOrder, views: Sequence[GivenView], seed: int, clock: Clock) -> Iterator[tuple[int, Floats | None]]:

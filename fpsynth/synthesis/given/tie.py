@@ -22,6 +22,7 @@ from fpsynth.rounding import index_range
 from fpsynth.synthesis.classes import require_classes
 from fpsynth.synthesis.given.boundaries import Neighbours, neighbours
 from fpsynth.synthesis.given.order import Running
+from fpsynth.synthesis.given.running import outputs_in_row, run_words
 from fpsynth.synthesis.given.views import Given, GivenView, given_view
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.synthesis.result import Result
@@ -67,7 +68,8 @@ def tie_of_network(asked: GivenTie, given: Given, seconds: float, settings: dict
     """Look for a point at which two largest logits tie, and one beside it whose class a verifier certifies beyond it.
 
     Between two neighbouring points of different classes one coordinate after the other is changed by the ulp or so by which
-    they differ; where the class changes, both points lie nearer to each other than any certificate should reach.  Reveals,
+    they differ; where the class changes, both points lie nearer to each other than any certificate should reach.  What is found
+    in an environment whose reveal does not explain everything is run there, and has to give the same logits.  Reveals,
     the verifier's preparation and the search together take ``seconds``, or a moment more; nothing is ever proved impossible.
     Raises InputError as ``given_view`` does, for an environment that computes the network by other layers, and where no
     verifier takes the network.
@@ -102,7 +104,7 @@ class _Search:
     """What came of looking for a tie."""
 
     reason: str
-    """Why there is no witness; empty where there is one."""
+    """Why there is no witness; where there is one, that it was run, if it was."""
     tried: int = 0
     witness: Witness | None = None
     seconds: float = 0.0
@@ -124,7 +126,7 @@ def _search(asked: GivenTie, given: Given, clock: Clock, seconds: float) -> _Sea
     started = Clock(clock.left)
     tried, witness, rejection = searched(asked, given, view, tools, started)
     none = f"no tie on the boundaries of its classes is certified; {tried} pairs of points were tried"
-    reason = "" if witness else f"{none}{f', and {rejection}' if rejection else ''}"
+    reason = run_words([view], "both points") if witness else f"{none}{f', and {rejection}' if rejection else ''}"
     return _Search(reason, tried, witness, started.spent)
 
 
@@ -139,7 +141,7 @@ def _usable(view: GivenView) -> GivenView:
 
 def searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, clock: Clock) -> tuple[int, Witness | None, str]:
     """How many pairs the verifier was asked about, the first that is a witness, and why the last was rejected."""
-    tried, rejection = 0, ""
+    tried, rejection, departing = 0, "", ""
     try:
         with within(clock.left):
             for found in _on_boundaries(asked, given, view):
@@ -151,11 +153,37 @@ def searched(asked: GivenTie, given: Given, view: GivenView, tools: Prepared, cl
                         given.network.logits, points, view.view.deployment, given.format, asked.chosen, tools
                     )
                     if not rejection and (witness.ratio or 0.0) >= asked.min_ratio and _ties(witness):
-                        return tried, _placed(witness, view), ""
+                        departing = _departing(witness, given, view)
+                        if not departing:
+                            return tried, _placed(witness, view), ""
                 require_time()
     except OutOfTimeError:
         pass
-    return tried, None, rejection
+    except _NotRunError as error:
+        departing = str(error)
+    return tried, None, departing or rejection  # what was nearest to a witness says most
+
+
+class _NotRunError(RuntimeError):
+    """A library could not be run, and no other pair is worth trying."""
+
+
+def _departing(witness: Witness, given: Given, view: GivenView) -> str:
+    """Why a library's runs at the two points are not what was revealed, where that does not explain everything; else empty.
+
+    The verifier's claim rests on the very logits.  Raises _NotRunError where it cannot be run, and OutOfTimeError.
+    """
+    if view.explained:
+        return ""
+    points = np.array([witness.at(own) for own in witness.views])
+    try:
+        outputs = outputs_in_row(view, given, points, [view.view.row] * len(points))
+    except InputError as error:
+        raise _NotRunError(f"what was found could not be run: {error}") from None
+    if outputs.tolist() == [[float(logit) for logit in own.logits] for own in witness.views]:
+        return ""
+    name = view.view.environment
+    return f"run directly, {name} gives other logits than were revealed for it, which does not explain everything"
 
 
 def _on_boundaries(asked: GivenTie, given: Given, view: GivenView) -> Iterator[_Pair]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ _BETWEEN = 0.25
 """Seconds that points evaluated together are estimated at, at most, where they are several."""
 _MOST = 1024
 """Points that are evaluated together, at most."""
+_ROW = re.compile(r"[:,]row=")
+"""How the text of an environment says which row of a batch is looked at."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class GivenView:
     """As it is computed."""
     found: NetworkReveal | None = None
     """Of an environment."""
+    fixed: bool = False
+    """Whether its row of a batch was asked for: no other one counts."""
 
     def __call__(self, points: Floats) -> Floats:
         """The logits (points, outputs) of points (points, inputs).
@@ -77,6 +82,14 @@ class GivenView:
         """Whether every number that was tried is the one that the environment gives."""
         return self.found is None or self.found.perfect
 
+    def in_row(self, row: int) -> GivenView:
+        """The view in another row of its environment's batch, named with that row.  Itself where its own was asked for."""
+        if self.found is None or self.fixed or row == self.view.row:
+            return self
+        placed = str(replace(self.found.environment, row=row))
+        deployment = self.found.in_row(row)
+        return replace(self, view=replace(self.view, label=placed, environment=placed, row=row, deployment=deployment))
+
 
 def is_network_environment(text: str) -> bool:
     """Whether a text names a library, and so an environment of a whole network."""
@@ -108,7 +121,7 @@ def given_view(given: Given, text: str, name: str, role: str) -> GivenView:
         given.progress(f"revealing {where}")
         answer = given.revealer.network(graph, fmt, where, vectors=given.vectors, seed=given.seed)
         found = network_from_kept(answer["kept"], graph, where, fmt)
-        return _of_environment(graph, found, where, name, role)
+        return replace(_of_environment(graph, found, where, name, role), fixed=_ROW.search(text) is not None)
     for node in graph.nodes:
         if isinstance(node.layer, BatchNormalisation):
             raise InputError(

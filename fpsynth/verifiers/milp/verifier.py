@@ -27,7 +27,7 @@ from fpsynth.verifiers.milp.questions import questioned
 from fpsynth.verifiers.milp.settings import NAME, SOLVERS, MilpSettings, settings_named
 from fpsynth.verifiers.milp.solving import solved
 from fpsynth.verifiers.properties import Inequality, Property, one_class
-from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier, class_at, exact_ends, prepared_for
+from fpsynth.verifiers.relaxation_verifier import RelaxationVerifier, class_at, exact_ends, of_two_classes, prepared_for
 from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
 from fpsynth.verifiers.relaxations.branching import below
 from fpsynth.verifiers.relaxations.crown import Analysis, analysed, least_rows
@@ -91,9 +91,12 @@ class MilpVerifier:
         known, inputs = prepared_for(network, self.reasoning), inputs_of(region, self.reasoning)
         analysis = analysed(known, inputs)
         outputs = analysis.output(known)
-        if unsafe is None and known.outputs < 2:
-            return self._said(region, ("unknown", (), "a network with one output has no classes"), outputs)
-        unsafe = one_class(class_at(known, inputs), known.outputs) if unsafe is None else unsafe
+        label = None
+        if unsafe is None:
+            if known.outputs < 2:
+                return self._said(region, ("unknown", (), "a network with one output has no classes"), outputs)
+            label = class_at(known, inputs)
+            unsafe = one_class(label, known.outputs)
         unsafe.require(known.outputs)
         if not all(np.isfinite(end).all() for ends in analysis.found.values() for end in (ends.lower, ends.upper)):
             return self._said(region, ("unknown", (), "an end of an interval is infinite or NaN"), outputs)
@@ -101,7 +104,8 @@ class MilpVerifier:
         open_ones = self._open_ones(asked, analysis)
         if not open_ones:
             return self._said(region, ("unsat", (), ""), outputs)
-        return self._said(region, self._outcome(asked, open_ones, encoded(known, inputs, analysis)), outputs)
+        outcome = self._outcome(asked, open_ones, encoded(known, inputs, analysis))
+        return self._said(region, outcome if label is None else of_two_classes(asked, label, outcome), outputs)
 
     def _open_ones(self, asked: BoundQuestion, analysis: Analysis) -> list[Conjunction]:
         """Those that CROWN does not exclude clearly."""
