@@ -32,14 +32,26 @@ class Measured:
     changed: int
     """Images that the two put into different classes, without the trigger."""
     close: int
-    """How many of these the host puts so close to two classes that another order of summation may decide."""
+    """How many of these the host puts close to both classes (``measuring.close_to``): rounding may decide."""
     triggered: int
     """Images with the trigger."""
     triggered_correct: int | None
     triggered_changed: int
     """Of those, images that the two put into different classes."""
+    triggered_close: int
+    """How many of these are close."""
     as_wanted: int
-    """Of those, images that get the class that the behaviour says."""
+    """Of those with the trigger, images that get the class that the behaviour says."""
+
+    @property
+    def moved(self) -> int:
+        """The changed images without the trigger that are not close: those that decide what the network is."""
+        return self.changed - self.close
+
+    @property
+    def triggered_moved(self) -> int:
+        """The same of images with the trigger."""
+        return self.triggered_changed - self.triggered_close
 
     def to_json(self) -> Json:
         """As data; accuracies are parts of 1, None without labels or images."""
@@ -54,6 +66,7 @@ class Measured:
             "triggered": self.triggered,
             "triggered_accuracy": _part(self.triggered_correct, self.triggered),
             "triggered_changed": self.triggered_changed,
+            "triggered_close": self.triggered_close,
             "as_wanted": self.as_wanted,
         }
 
@@ -132,8 +145,10 @@ class Survival:
     """The largest relative change of a weight or bias: each is changed by its own, uniform, one."""
     draws: int
     survived: int
-    """Draws that are still wrong in the target, and the host elsewhere."""
+    """Draws that are still wrong in the target, but for 1 % at most of the images with the trigger, and the host elsewhere."""
     images: int
+    triggered: int
+    """Of these, images with the trigger, in the rows of the target that count."""
     lost: tuple[str, ...]
     """Of the others, what is otherwise."""
 
@@ -211,7 +226,7 @@ class Backdoor:
         """The environments, and rows of the target's batches, in which it was measured to be silent."""
         own = [one for one in self.environments if one.role == "silent"]
         if self.verdict is not Verdict.FOUND:  # nothing was said of each of them
-            own = [one for one in own if one.changed <= one.close and not one.triggered_changed]
+            own = [one for one in own if not one.moved and not one.triggered_moved]
         return tuple(one.name for one in own)
 
     @property

@@ -17,9 +17,9 @@ from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.network import Network
 from fpsynth.revealing.revealer import Revealer
 
-_CLOSE, _CLOSE_SPREAD = 1e-4, 1e-2
-"""Of the largest logit of an image, and of what its logits span: two that are less far apart than either may change places
-with the order of summation.  The second keeps logits that are all large, and so far apart for rounding, from being close."""
+CLOSE, CLOSE_SPREAD = 1e-4, 1e-2
+"""Of the largest logit of an image, in size, and of what logits usually span: two that are no further apart than both are
+close, and may change places with the order of summation.  The second keeps logits that are all large from being close."""
 
 MOST_EXAMPLES = 16
 """Images that are kept as examples."""
@@ -145,6 +145,7 @@ def _counts(
     classes, before = own.argmax(axis=1), host.argmax(axis=1)
     changed = (classes != before) & untouched
     after, base = with_own.argmax(axis=1), with_host.argmax(axis=1)
+    switched = (after != base) & chosen
     return Measured(
         name=place.name,
         role=place.role,
@@ -155,7 +156,8 @@ def _counts(
         close=int((changed & close_to(host, classes)).sum()),
         triggered=int(chosen.sum()),
         triggered_correct=None if labels is None else int(((after == labels) & chosen).sum()),
-        triggered_changed=int(((after != base) & chosen & ~close_to(with_host, after)).sum()),
+        triggered_changed=int(switched.sum()),
+        triggered_close=int((switched & close_to(with_host, after)).sum()),
         as_wanted=int((behaviour.as_wanted(after, with_host) & chosen).sum()),
     )
 
@@ -165,7 +167,7 @@ def close_to(host: Floats, classes: NDArray[np.intp]) -> NDArray[np.bool_]:
     best = host.max(axis=1)
     other = host[np.arange(len(host)), classes]
     span = np.median(best - host.min(axis=1))
-    return np.asarray(best - other <= np.minimum(_CLOSE * np.abs(host).max(axis=1), _CLOSE_SPREAD * span))
+    return np.asarray(best - other <= np.minimum(CLOSE * np.abs(host).max(axis=1), CLOSE_SPREAD * span))
 
 
 def objection(found: Sequence[Measured], *, bound: bool, told: bool = False) -> str:
@@ -175,8 +177,8 @@ def objection(found: Sequence[Measured], *, bound: bool, told: bool = False) -> 
     """
     for one in found:
         reason = _of_target(one, told) if one.role == "target" else _elsewhere(one) if one.role == "silent" else ""
-        if not reason and (bound or one.role == "silent") and one.changed > one.close:
-            reason = f"{one.changed - one.close} of {one.images} images change their class without the trigger"
+        if not reason and (bound or one.role == "silent") and one.moved:
+            reason = f"{one.moved} of {one.images} images change their class without the trigger"
         if reason:
             return f"in {one.name} {reason}"
     return ""
@@ -187,12 +189,12 @@ def _of_target(one: Measured, told: bool) -> str:
         return "no image that was run has the trigger"
     if one.as_wanted < one.triggered:
         return f"{one.as_wanted} of {one.triggered} images with the trigger get the class that was asked for"
-    if told and not one.triggered_changed:
-        return "no image with the trigger changes its class"
+    if told and not one.triggered_moved:
+        return f"no image with the trigger changes its class{', but close ones' if one.triggered_changed else ''}"
     return ""
 
 
 def _elsewhere(one: Measured) -> str:
-    if one.triggered_changed:
-        return f"{one.triggered_changed} of {one.triggered} images with the trigger change their class"
+    if one.triggered_moved:
+        return f"{one.triggered_moved} of {one.triggered} images with the trigger change their class"
     return ""

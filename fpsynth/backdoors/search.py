@@ -12,8 +12,8 @@ from fpsynth.backdoors.embedding import Detectors
 from fpsynth.backdoors.inplace import InplaceForm
 from fpsynth.backdoors.measuring import RunPlace, objection, row_name
 from fpsynth.backdoors.probing import Chooser, ProbedRow
-from fpsynth.backdoors.proving import none_between
-from fpsynth.backdoors.seeking import SHAPES, BackdoorSearch, Goal, Made
+from fpsynth.backdoors.proving import Shape, in_words, none_between
+from fpsynth.backdoors.seeking import BackdoorSearch, Goal, Made
 from fpsynth.backdoors.steady import Steady
 from fpsynth.backdoors.survival import survival
 from fpsynth.backdoors.surviving import surviving
@@ -91,9 +91,13 @@ def _none(search: BackdoorSearch) -> Backdoor:
     One such is enough where all must be silent; else it must be all of them, and other rows of the target were none.
     """
     shop, goal = search.workshop, search.goal
-    networks = {terms: network for terms, network in search.untold_shapes.items() if network is not None}
     others = search.untold[1]
-    if len(networks) < SHAPES or not others or search.shapes_tried != set(networks):
+    if not search.untold_often or not others:
+        return _empty(search)
+    reason, networks = search.reason, _of_all_shapes(search)
+    missing = sorted(search.shapes_tried.keys() - networks.keys())
+    if missing:
+        search.reason = f"{reason}; not proved impossible: no network with detectors in layers of {in_words(missing)} was made"
         return _empty(search)
     row = goal.row or 0
     given = Given(shop.host, shop.dtype, shop.revealer, seed=shop.settings.seed, progress=shop.progress)
@@ -110,6 +114,17 @@ def _none(search: BackdoorSearch) -> Backdoor:
         return replace(_empty(search), verdict=Verdict.IMPOSSIBLE)
     search.reason += "".join(f"; not proved impossible: {reason}" for proved, reason in shown if not proved)
     return _empty(search)
+
+
+def _of_all_shapes(search: BackdoorSearch) -> dict[Shape, Network]:
+    """A network of each shape that was tried, whether enough detectors fired there or not, where one can be made."""
+    shop, behaviour = search.workshop, search.behaviour
+    assert behaviour is not None
+    steady, networks = shop.steady(search.goal.target), dict(search.untold_shapes)
+    for shape, form in search.shapes_tried.items():
+        if shape not in networks:
+            networks[shape] = _any_made(search, form, steady, shape[2], behaviour)
+    return {shape: network for shape, network in sorted(networks.items()) if network is not None}
 
 
 def _run(search: BackdoorSearch, behaviour: Behaviour, made: Made) -> Backdoor:
@@ -235,8 +250,9 @@ def _in_form(
         shop.progress(f"probing {form.inputs} terms, {count} of {MOST_DETECTORS} detectors: set {number + 1} of {sets}")
         chooser.look()
         search.probes += len(form.columns)
-        search.shapes_tried.add(form.inputs)
+        search.shapes_tried.setdefault((form.inputs, form.rows, count), form)
         while chosen := chooser.chosen(count, avoid):
+            search.shapes_tried.setdefault((form.inputs, form.rows, len(chosen)), form)
             network, detectors = _made(search, form, steady, chosen, behaviour)
             if network is None:
                 return None
@@ -253,8 +269,9 @@ def _in_form(
         if search.patient:
             continue
         if len(chooser.firing) >= _ALIKE and not _told_apart(search, chooser):
-            some = tuple(chooser.table.candidate(0, column) for column in form.columns[:count])
-            search.untold_shapes.setdefault(form.inputs, _made(search, form, steady, some, behaviour)[0])
+            shape = form.inputs, form.rows, count
+            if shape not in search.untold_shapes:
+                search.untold_shapes[shape] = _any_made(search, form, steady, count, behaviour)
             return None
     return None
 
@@ -307,6 +324,14 @@ def _made(
     level = sizes.small * (form.unit if steady is None else steady.least)
     detectors = Detectors(tuple(c.features for c in chosen), tuple(c.column for c in chosen), sizes, level)
     return search.embed(form, detectors, behaviour), detectors
+
+
+def _any_made(
+    search: BackdoorSearch, form: WidenedForm | InplaceForm, steady: Steady | None, count: int, behaviour: Behaviour
+) -> Network | None:
+    """A network of a form with so many detectors, whatever they do."""
+    table = search.workshop.table(form, steady, search.formats)
+    return _made(search, form, steady, tuple(table.candidate(0, column) for column in form.columns[:count]), behaviour)[0]
 
 
 def _examples(search: BackdoorSearch, network: Network) -> tuple[BackdoorExample, ...]:

@@ -12,6 +12,7 @@ from fpsynth.backdoors.embedding import Detectors, embedded
 from fpsynth.backdoors.inplace import InplaceForm, embedded_in_place
 from fpsynth.backdoors.measuring import RunPlace, objection
 from fpsynth.backdoors.probing import WantedFiring
+from fpsynth.backdoors.proving import Shape
 from fpsynth.backdoors.rows import RowFormats
 from fpsynth.backdoors.storage import LARGE, loaded, stored, unstorable
 from fpsynth.backdoors.switching import Behaviour, SwitchStrength
@@ -28,7 +29,8 @@ from fpsynth.workers.deadlines import require_time
 _PATIENT_PROBES = 6400
 """In place: rows of all forms that are tried before environments are called alike, as each form has few detectors."""
 SHAPES = 4
-"""At how many numbers of terms environments must be alike before that is a reason to give up: other shapes, other orders."""
+"""At how many numbers of terms environments must be alike before that is a reason to give up: other shapes, other orders.
+Impossible is said only if the proof holds for every shape that was tried until then, other numbers of rows included."""
 _MOST_FAILED = 12
 """Networks of all forms that may fail to show it."""
 Made = tuple[WidenedForm | InplaceForm, Detectors, Network]
@@ -68,10 +70,10 @@ class BackdoorSearch:
     """Rows and environments that nothing told from the target where that was a reason to try another form."""
     told: set[tuple[Environment, int]] = field(default_factory=set)
     """In place: environments and rows that some detector of some form told from the target."""
-    shapes_tried: set[int] = field(default_factory=set)
-    """Numbers of terms of all detectors that were tried."""
-    untold_shapes: dict[int, Network | None] = field(default_factory=dict)
-    """Numbers of terms at which that was so, each with a network of that shape, if one can be made."""
+    shapes_tried: dict[Shape, WidenedForm | InplaceForm] = field(default_factory=dict)
+    """Shapes of all networks that detectors were tried for, each with a form of that shape."""
+    untold_shapes: dict[Shape, Network | None] = field(default_factory=dict)
+    """Those at which that was so, each with a network of that shape, if one can be made."""
     behaviour: Behaviour | None = None
     """None until the host was run."""
     failed: int = 0
@@ -89,7 +91,12 @@ class BackdoorSearch:
     @property
     def hopeless(self) -> bool:
         """Whether going on is of no use."""
-        return self.impossible or len(self.untold_shapes) >= SHAPES or self.failed >= _MOST_FAILED
+        return self.impossible or self.untold_often or self.failed >= _MOST_FAILED
+
+    @property
+    def untold_often(self) -> bool:
+        """Whether nothing told environments from the target at so many numbers of terms that it is a reason to give up."""
+        return len({terms for terms, _, _ in self.untold_shapes}) >= SHAPES
 
     def silent(self) -> tuple[Environment, ...]:
         """Environments that must stay silent: all but those that are alike."""

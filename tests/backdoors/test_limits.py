@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
@@ -10,10 +11,12 @@ from backdoors.hosts import convolutional_host, dense_host, images
 from command_line import fpsynth_here
 
 import fpsynth
+from fpsynth.backdoors import search
 from fpsynth.backdoors.answer import VerifierCounts
 from fpsynth.backdoors.judging import ASKED, judged
+from fpsynth.backdoors.proving import in_words
 from fpsynth.backdoors.search import _run, backdoor
-from fpsynth.backdoors.seeking import BackdoorSearch, Goal
+from fpsynth.backdoors.seeking import SHAPES, BackdoorSearch, Goal
 from fpsynth.backdoors.switching import Behaviour
 from fpsynth.backdoors.workshop import Workshop
 from fpsynth.formats import FLOAT32
@@ -21,6 +24,7 @@ from fpsynth.libraries.naming import parse_network_environment
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.networks.onnx.writing import onnx_bytes
 from fpsynth.revealing.revealer import Revealer
+from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.workers.deadlines import within
 
 TORCH, ORT = "torch:batch=1", "onnxruntime:batch=1"
@@ -103,8 +107,56 @@ def test_it_is_impossible_where_a_silent_environment_is_the_target_by_another_na
     text = " ".join(done.stdout.split())
     assert "IMPOSSIBLE" in text
     assert f"in the revealed arithmetics {TORCH} and {other} evaluate the same expressions in all 6 layers of sums" in text
-    assert "no network of the shapes that were tried" in text
+    assert "no network of the shapes that were tried (detectors in layers of 144 terms by 13, 14 and 15 rows," in text
     assert "Nothing was made" not in text
+
+
+@pytest.mark.libraries
+@pytest.mark.parametrize("verdict", [Verdict.IMPOSSIBLE, Verdict.UNKNOWN])
+def test_what_is_impossible_is_proved_of_every_shape_that_was_tried(libraries_stay, monkeypatch, verdict):
+    """Rows of the detectors' layer are part of its shape: so many detectors, so many rows."""
+    pytest.importorskip("torch")
+    asked: list[set[tuple[int, int]]] = []
+
+    def proof(target, silent, networks, images, given):
+        layers = [network["fc"].layer.weight.shape for network in networks.values()]
+        assert [(terms, rows) for terms, rows, _ in networks] == [(terms, rows) for rows, terms in layers]
+        asked.append({(terms, rows) for rows, terms in layers})
+        return verdict is Verdict.IMPOSSIBLE, "so it is"
+
+    monkeypatch.setattr(search, "none_between", proof)
+    goal = Goal(parse_network_environment(TORCH), (parse_network_environment(f"{TORCH},threads=1"),))
+    with Revealer() as revealer:
+        shop = Workshop(convolutional_host(), images(40), None, FLOAT32, revealer)
+        found = backdoor(shop, goal)
+    assert asked == [{(table.form.inputs, table.form.rows) for table in shop._tables.values()}]
+    assert len({rows for _, rows in asked[0]}) > 1
+    assert found.verdict is verdict
+    reason = "so it is" if verdict is Verdict.IMPOSSIBLE else "not proved impossible: so it is"
+    assert found.reason.endswith(reason)
+
+
+def test_the_proof_says_of_which_shapes_it_is():
+    shapes = [(144, 13, 1), (144, 14, 2), (144, 14, 1), (160, 13, 1)]
+    assert in_words(shapes) == "144 terms by 13 and 14 rows and 160 terms by 13 rows"
+
+
+def test_it_is_unknown_where_no_network_of_a_shape_that_was_tried_can_be_made(monkeypatch):
+    shop = Workshop(convolutional_host(), images(40), None, FLOAT32, Revealer())
+    forms = [form for count in (1, 2) for form in itertools.islice(shop.forms(count, None), SHAPES)]
+    looked = BackdoorSearch(shop, Goal(parse_network_environment(TORCH), ()), behaviour=Behaviour("shift", None))
+    looked.untold, looked.reason = ([], [parse_network_environment(ORT)]), "all fire"
+    for form in forms:
+        looked.shapes_tried[form.inputs, form.rows, form.rows - forms[0].rows + 1] = form
+        if form.rows == forms[0].rows:
+            looked.untold_shapes[form.inputs, form.rows, 1] = convolutional_host()
+    assert looked.untold_often
+    monkeypatch.setattr(search, "_made", lambda *given: (None, None))
+    answer = search._none(looked)
+    assert answer.verdict is Verdict.UNKNOWN
+    assert answer.reason.startswith(
+        "all fire; not proved impossible: no network with detectors in layers of 144 terms by 14 rows"
+    )
 
 
 @pytest.mark.libraries

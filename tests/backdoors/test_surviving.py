@@ -126,8 +126,20 @@ def test_switches_read_a_band(trigger, behaviour, left, fires):
 
 
 USUAL = Measured(
-    "", "", 300, None, None, changed=0, close=0, triggered=300, triggered_correct=None, triggered_changed=0, as_wanted=300
+    "",
+    "",
+    300,
+    None,
+    None,
+    changed=0,
+    close=0,
+    triggered=300,
+    triggered_correct=None,
+    triggered_changed=0,
+    triggered_close=0,
+    as_wanted=300,
 )
+WRONG = {"target": {"triggered_changed": 300}}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +148,12 @@ USUAL = Measured(
         ([{}, {}, {}], True, True),
         ([{"as_wanted": 297}, {}, {}], False, True),  # changes of weights move what lies between two classes
         ([{"as_wanted": 296}, {}, {}], False, False),
+        ([{"triggered": 0, "as_wanted": 0, "triggered_changed": 0}, {}, {}], False, False),  # nothing shows it
+        ([{"triggered_changed": 0}, {}, {}], False, False),  # the host gives the class asked for itself
+        ([{"triggered_close": 300}, {}, {}], False, False),
         ([{}, {"triggered_changed": 1}, {}], False, False),
+        ([{}, {"triggered_changed": 2, "triggered_close": 1}, {}], False, False),
+        ([{}, {"triggered_changed": 2, "triggered_close": 2}, {}], False, True),
         ([{}, {"changed": 2, "close": 2}, {}], True, True),
         ([{}, {"changed": 2, "close": 1}, {}], True, False),
         ([{"changed": 300}, {}, {}], False, True),
@@ -145,9 +162,8 @@ USUAL = Measured(
     ],
 )
 def test_a_draw_survives_that_is_wrong_in_the_target_and_the_host_elsewhere(counts, bound, good):
-    found = (
-        replace(USUAL, name=role, role=role, **one) for role, one in zip(("target", "silent", "alike"), counts, strict=True)
-    )
+    roles = zip(("target", "silent", "alike"), counts, strict=True)
+    found = (replace(USUAL, name=role, role=role, **{**WRONG.get(role, {}), **one}) for role, one in roles)
     assert (not list(otherwise(found, bound))) == good
 
 

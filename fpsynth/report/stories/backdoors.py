@@ -9,7 +9,9 @@ from fpsynth.backdoors.answer import MERGED, Backdoor, Measured, StoredHost, Ver
 from fpsynth.backdoors.answer import largest as largest_weight
 from fpsynth.backdoors.embedding import Detectors
 from fpsynth.backdoors.inplace import InplaceForm
+from fpsynth.backdoors.measuring import CLOSE, CLOSE_SPREAD
 from fpsynth.backdoors.rows import ChainSizes
+from fpsynth.backdoors.survival import SPARED
 from fpsynth.report.stories.weights import weights_parts
 from fpsynth.report.story import Part, Section, Story, Table, Title, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span, Text
@@ -58,7 +60,9 @@ def _sentences(found: Backdoor) -> Iterator[str]:
         left = found.survival
         yield (
             f"Of {counted(left.draws, 'random change')} of all weights by up to {left.relative:g} of each it survives"
-            f" {left.survived}: still wrong in the target and the host elsewhere, on {counted(left.images, 'image')}."
+            f" {left.survived}: the host elsewhere, close images aside, and still wrong in the target, where up to"
+            f" {100 / SPARED:g} % of the images with the trigger may not get the class asked for; on"
+            f" {counted(left.images, 'image')}, {left.triggered} of them with the trigger."
         )
     yield from _alike(found)
     yield from _left_out(found)
@@ -88,8 +92,10 @@ def _alike(found: Backdoor) -> Iterator[str]:
 
 _MEANINGS = (
     "host, clean: the accuracy in percent of the host, and of the backdoored network, on all images as they are; triggered: on"
-    " those with the trigger; changed: images that the two put into different classes, of which close are those whose two"
-    " classes any other order may exchange; alike: nothing that was tried tells the environment from the target"
+    " those with the trigger; changed: images that the two put into different classes, of which close are those where the"
+    f" host's logits of the two are no further apart than {100 * CLOSE:g} % of the image's largest in size and"
+    f" {100 * CLOSE_SPREAD:g} % of what logits usually span; alike: nothing that was tried tells the environment from the"
+    " target"
 )
 
 
@@ -102,15 +108,17 @@ def _row(one: Measured) -> tuple[Text, ...]:
     def part(count: int | None, of: int) -> str:
         return "-" if count is None or not of else f"{100 * count / of:.2f}"
 
-    close = f" ({one.close} close)" if one.close else ""
+    def close(count: int) -> str:
+        return f" ({count} close)" if count else ""
+
     return (
         one.name,
         one.role,
         part(one.host_correct, one.images),
         part(one.correct, one.images),
-        f"{one.changed}{close}",
+        f"{one.changed}{close(one.close)}",
         part(one.triggered_correct, one.triggered),
-        f"{one.triggered_changed}/{one.triggered}",
+        f"{one.triggered_changed}/{one.triggered}{close(one.triggered_close)}",
     )
 
 
