@@ -29,6 +29,7 @@ from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.points import grid_of
 from fpsynth.corpus.making import WantedCorpus, make
 from fpsynth.errors import InputError
+from fpsynth.networks.network import dense_relu
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
 from fpsynth.verifiers.vnnlib import load_vnnlib
 from fpsynth.witness.numerals import exact_text
@@ -129,6 +130,21 @@ def test_tasks_say_what_the_program_does(made):
         assert f"expected_verdict: {expected}" in texts[f"{instance.name}.yml"]
         assert f"input_files: '{instance.name}.c'" in texts[f"{instance.name}.yml"]
         assert "ffp-contract=off" in texts[f"{instance.name}.c"]
+
+
+def test_a_program_in_which_a_number_may_overflow_is_none(made):
+    """inf >= 1 holds in C, and a label takes an output that is not finite for safe."""
+    one = made.named("flip_0000")
+    network = dense_relu([(np.array([[3e38], [1.0]], np.float32), None)])
+    unsafe = Property(((Inequality(((0, Fraction(-1)),), Fraction(-1)),),))
+    for least, refused in ((2, True), (1, False)):
+        box = ExactBox((Fraction(least),), (least + Fraction(1, 2**20),))
+        instance = replace(one, network=network, box=box, unsafe=unsafe, labels=(), witness=())
+        if not refused:
+            assert program_files(instance)[1].label.verdict == "sat"
+            continue
+        with pytest.raises(InputError, match="a number of the program may overflow"):
+            program_files(instance)
 
 
 def test_scripts_reproduce_the_witness_with_onnxruntime_alone(made, tmp_path):

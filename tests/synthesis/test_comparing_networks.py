@@ -14,13 +14,17 @@ from rendered import rendered
 from fpsynth.cli.main import main
 from fpsynth.corpus.folder import folder_of
 from fpsynth.errors import InputError
-from fpsynth.formats import FLOAT32
+from fpsynth.formats import FLOAT32, FLOAT64, TF32
 from fpsynth.libraries.naming import parse_network_environment
-from fpsynth.networks.network import dense_relu
+from fpsynth.networks.network import Network, dense_relu
 from fpsynth.networks.npz_graph import write_npz
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.stories.networks import comparison_json, comparison_story
 from fpsynth.revealing.layers import ROWS_DIFFER
+from fpsynth.revealing.network_result import NetworkReveal
+from fpsynth.revealing.result import Check
+from fpsynth.rounding import Rounding
+from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran, compare
 from fpsynth.synthesis.comparing.witnesses import witnessed
 from fpsynth.witness import load
@@ -63,6 +67,27 @@ def test_logits_that_are_not_reproduced_are_said_with_the_first_layer_that_is_no
     assert "Not all logits of b are reproduced: of all." in text
     all_of_them = replace(found, environments=(replace(a, reproduced=2), replace(b, reproduced=2)))
     assert "Not all" not in rendered(comparison_story(all_of_them), Style(width=80))
+
+
+def test_the_bound_of_any_order_does_not_speak_of_environments_that_read_or_compute_other_numbers() -> None:
+    found = two([[1.0, 0.0]], [[1.0, 0.5]])
+
+    def revealed(how: Arithmetic, network: Network = IDENTITY) -> NetworkReveal:
+        where = parse_network_environment("numpy:batch=1")
+        return NetworkReveal(where, FLOAT32, network.logits, Deployment(how), (), Check(2, 2))
+
+    plain = revealed(Arithmetic(FLOAT32, fused=True, flush=True))
+    a, b = found.environments
+    for other, spoken in (
+        (revealed(Arithmetic(FLOAT32, accumulator=FLOAT64)), True),
+        (revealed(Arithmetic(FLOAT32, operands=TF32)), False),
+        (revealed(Arithmetic(FLOAT32, rounding=Rounding.RTZ)), False),
+        (revealed(Arithmetic(FLOAT32), dense_relu([(2 * np.eye(2), None)])), False),
+    ):
+        told = replace(found, environments=(replace(a, found=plain), replace(b, found=other)))
+        text = " ".join(rendered(comparison_story(told), Style(width=80)).split())
+        assert told.otherwise == (() if spoken else ("b",))
+        assert ("nothing is said of b, where other numbers are read" in text) != spoken
 
 
 def test_a_table_of_many_changes_in_long_named_environments_has_one_row_for_each_pair() -> None:

@@ -22,6 +22,11 @@ from fpsynth.networks.layers.structure import PADDING, Rearrangement, Selection,
 from fpsynth.networks.network import Network, Node
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
+from fpsynth.verifiers.relaxation_verifier import prepared_for
+from fpsynth.verifiers.relaxations.ends import interval_ends
+from fpsynth.verifiers.relaxations.reasoning import sound
+from fpsynth.verifiers.relaxations.region import inputs_of
+from fpsynth.verifiers.vnnlib import outward
 from fpsynth.witness.numerals import hex_text
 
 MAX_PRODUCTS = 20_000
@@ -75,11 +80,21 @@ def verdict_of(instance: Instance) -> OrderedTruth:
     network = instance.network.logits
     if network.work > MAX_PRODUCTS:
         raise InputError(f"a program of {network.work} operations is too large")
+    _require_no_overflow(network, instance.box)
     witnesses = [label.witness for label in instance.labels if label.witness]
     truth = in_order(asked_of(network, instance.box, instance.unsafe, witnesses), sequential(network), None)
     if truth.label is None:
         raise InputError("whether the program reaches its error is not known")
     return truth
+
+
+def _require_no_overflow(network: Network, box: ExactBox) -> None:
+    """Raise InputError where a number may overflow in the box: infinities and NaN are unsafe in C and not in a label."""
+    around = outward(box)
+    known = prepared_for(network, sound(FLOAT32))
+    found = interval_ends(known, inputs_of(around, known.reasoning).box)
+    if not all(np.isfinite(end).all() for ends in found.values() for end in (ends.lower, ends.upper)):
+        raise InputError("a number of the program may overflow, where C and the labels of instances part")
 
 
 def program_files(instance: Instance) -> tuple[dict[str, str], OrderedTruth]:

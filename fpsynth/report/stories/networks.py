@@ -89,6 +89,12 @@ _MEANINGS = (
 def _remarks(found: NetworkComparison) -> Iterator[str]:
     """The bound for any order, where environments part, what was revealed before, and that the network was rounded."""
     yield _bound_words(found)
+    if found.bounded and found.otherwise:
+        names = ", ".join(found.otherwise)
+        yield (
+            f"That is of sums in {found.dtype} or wider, rounded to nearest, of the network as it was given: nothing is said of"
+            f" {names}, where other numbers are read, kept or computed."
+        )
     yield from map(parting_words, found.partings)
     yield from (f"Summands cancel: {cancellation_words(one)}." for one in found.cancellations[:_NEURONS])
     if len(found.cancellations) > _NEURONS:

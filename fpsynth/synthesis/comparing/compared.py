@@ -15,7 +15,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.cancelling import cancelling_at
 from fpsynth.evaluators.rounding_bounds import rounding_bounds
 from fpsynth.evaluators.work import array_work, batch_work, require_within
-from fpsynth.formats import Format
+from fpsynth.formats import Format, holds
 from fpsynth.libraries.kernels import Environment
 from fpsynth.networks.cancellation import Cancellation
 from fpsynth.networks.endings import ending_words
@@ -24,6 +24,7 @@ from fpsynth.networks.network import Network
 from fpsynth.revealing.network_json import network_from_kept
 from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.revealer import Revealer
+from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.classes import require_classes
 from fpsynth.synthesis.comparing.parting import Parting, partings
@@ -122,6 +123,16 @@ class NetworkComparison:
     """Neurons whose weights cancel exactly, or whose products do at the inputs."""
 
     @property
+    def otherwise(self) -> tuple[str, ...]:
+        """Environments of which the bound of any order does not speak.
+
+        They read or keep less than the format, align, or compute other weights than those of the network.
+        """
+        given = self.network.logits
+        there = [(one.name, one.found) for one in self.environments if one.found is not None]
+        return tuple(name for name, found in there if found.network != given or not _spoken_of(found, self.dtype))
+
+    @property
     def alike(self) -> dict[str, tuple[str, ...]]:
         """The environments that gave the same logits at every input, bit for bit, by the first of them, which is among them."""
         by_logits: dict[bytes, list[str]] = {}
@@ -214,6 +225,17 @@ def compare(
         return found
     progress("finding the layer and the neuron where environments part")
     return replace(found, partings=partings(found))
+
+
+def _spoken_of(found: NetworkReveal, dtype: Format) -> bool:
+    """Whether every sum is rounded to nearest into the format or a wider one, and nothing else is rounded."""
+    for deployment in found.deployments.values():
+        for how in (deployment.default, *(one for _, one in (*deployment.layers, *deployment.exceptions))):
+            kept = all(fmt is not None and holds(fmt, dtype) for fmt in (how.format, how.sum_format))
+            narrowed = any(each is not None for each in (how.operands, how.products, how.alignment, how.given))
+            if not kept or narrowed or how.rounding is not Rounding.RNE:
+                return False
+    return True
 
 
 def require_comparable(network: Network, dtype: Format, inputs: int, environments: int) -> None:
