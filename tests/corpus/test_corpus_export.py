@@ -139,7 +139,7 @@ def test_a_program_in_which_a_number_may_overflow_is_none(made):
     unsafe = Property(((Inequality(((0, Fraction(-1)),), Fraction(-1)),),))
     for least, refused in ((2, True), (1, False)):
         box = ExactBox((Fraction(least),), (least + Fraction(1, 2**20),))
-        instance = replace(one, network=network, box=box, unsafe=unsafe, labels=(), witness=())
+        instance = replace(one, network=network, box=box, unsafe=unsafe, labels=())
         if not refused:
             assert program_files(instance)[1].label.verdict == "sat"
             continue
