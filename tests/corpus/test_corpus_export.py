@@ -135,10 +135,10 @@ def test_tasks_say_what_the_program_does(made):
 def test_a_program_in_which_a_number_may_overflow_is_none(made):
     """inf >= 1 holds in C, and a label takes an output that is not finite for safe."""
     one = made.named("flip_0000")
-    network = dense_relu([(np.array([[3e38], [1.0]], np.float32), None)])
+    network = dense_relu([(np.array([[1e38], [1.0]], np.float32), None)])
     unsafe = Property(((Inequality(((0, Fraction(-1)),), Fraction(-1)),),))
-    for least, refused in ((2, True), (1, False)):
-        box = ExactBox((Fraction(least),), (least + Fraction(1, 2**20),))
+    for least, refused in ((Fraction(4), True), (Fraction(1), False)):
+        box = ExactBox((least,), (least + Fraction(1, 2**20),))
         instance = replace(one, network=network, box=box, unsafe=unsafe, labels=())
         if not refused:
             assert program_files(instance)[1].label.verdict == "sat"
