@@ -66,6 +66,15 @@ def test_the_optimal_witness_has_its_ratio_as_a_power_of_two_and_its_proof():
     assert "a is 5.96e-8 away" in text
 
 
+def test_a_proved_bound_that_the_witness_does_not_reach_makes_it_no_largest():
+    proof = Proof("no weights give a ratio of 33554432 or more", "refutation", {}, ())
+    shown = replace(known(), optimum=proof.statement)  # as a step that finds nothing larger leaves it
+    text = _flat(report(found(shown, proof=proof, upper_bound=Fraction(2**25))))
+    assert "the largest possible" not in text
+    assert "no ratio above 33554432 (2^25) is possible no weights" in text
+    assert "the largest possible: proved" in report(found(shown, proof=proof, upper_bound=Fraction(2**25), optimal=True))
+
+
 def test_an_upper_bound_without_proof_of_optimality():
     assert "no ratio above 16777216 (2^24) is possible" in report(found(known(), upper_bound=Fraction(2**24)))
     assert "possible; this one reaches it" in report(found(optimal(), upper_bound=Fraction(2**24)))
