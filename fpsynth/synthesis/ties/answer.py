@@ -84,7 +84,7 @@ def answer(
 
 
 def _optimal(question: TieQuestion, result: Answer) -> bool:
-    """Whether what was found reaches what is proved: a step that finds nothing larger leaves a bound that may be out of reach."""
+    """Whether what was found reaches what is proved: a step that finds nothing larger leaves a mere bound."""
     if result.found is None or result.proof is None:
         return False
     if result.proof.method == "exhaustive":
