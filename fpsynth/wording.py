@@ -1,7 +1,12 @@
-"""Words of messages and reports: text that a terminal may print, and nouns that go with their numbers."""
+"""Words of messages and reports: text that a terminal may print, nouns with their numbers, and numbers cut to length."""
 
+from __future__ import annotations
+
+import math
 import re
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
 
 _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
@@ -34,3 +39,25 @@ def counted(number: int, one: str, many: str = "") -> str:
 def listed(words: Sequence[str]) -> str:
     """Words as a list in a sentence: "a", "a and b", "a, b and c"."""
     return " and ".join(words) if len(words) < 3 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def significant(number: Fraction | float, digits: int, direction: str = "nearest") -> str:
+    """The number to so many significant digits, zeros at the end dropped; ``direction`` is nearest, down or up.
+
+    Exponents are written as in 5.96e-8; infinities and NaN by their names.
+    """
+    if isinstance(number, float) and not math.isfinite(number):
+        return repr(number)
+    exact = Fraction(number)
+    mode = {"nearest": ROUND_HALF_EVEN, "down": ROUND_FLOOR, "up": ROUND_CEILING}[direction]
+    context = Context(prec=digits, rounding=mode, Emin=-999999, Emax=999999)
+    decimal = context.divide(Decimal(exact.numerator), Decimal(exact.denominator))
+    if decimal == 0:
+        return "0"
+    sign, _, _ = decimal.as_tuple()
+    exponent = decimal.adjusted()
+    if -5 <= exponent < max(digits, 6):
+        text = f"{decimal:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    mantissa = "".join(map(str, decimal.as_tuple().digits)).rstrip("0")
+    return ("-" if sign else "") + mantissa[0] + ("." + mantissa[1:] if mantissa[1:] else "") + f"e{exponent}"

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 
 from fpsynth.formats import Format, power_of_two
 from fpsynth.rounding import Rounding, Value, from_fraction, from_index, representable, round_fraction, to_bits, to_index
 from fpsynth.witness.numerals import decimal_text, hex_text
-
-
-def significant(number: Fraction | float, digits: int, direction: str = "nearest") -> str:
-    """The number to so many significant digits, zeros at the end dropped; ``direction`` is nearest, down or up.
-
-    Exponents are written as in 5.96e-8; infinities and NaN by their names.
-    """
-    if isinstance(number, float) and not math.isfinite(number):
-        return repr(number)
-    exact = Fraction(number)
-    mode = {"nearest": ROUND_HALF_EVEN, "down": ROUND_FLOOR, "up": ROUND_CEILING}[direction]
-    context = Context(prec=digits, rounding=mode, Emin=-999999, Emax=999999)
-    decimal = context.divide(Decimal(exact.numerator), Decimal(exact.denominator))
-    if decimal == 0:
-        return "0"
-    sign, _, _ = decimal.as_tuple()
-    exponent = decimal.adjusted()
-    if -5 <= exponent < max(digits, 6):
-        text = f"{decimal:f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    mantissa = "".join(map(str, decimal.as_tuple().digits)).rstrip("0")
-    return ("-" if sign else "") + mantissa[0] + ("." + mantissa[1:] if mantissa[1:] else "") + f"e{exponent}"
-
+from fpsynth.wording import significant as significant
 
 RADIUS_DIGITS = 10
 """Significant digits of a radius, wherever a report shows one."""

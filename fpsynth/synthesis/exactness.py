@@ -39,6 +39,7 @@ from fpsynth.sums.arithmetic import Arithmetic
 from fpsynth.sums.building import program_of
 from fpsynth.sums.program import Leaf, LeafKind, Program, Round, Step, StepKind
 from fpsynth.synthesis.domain import Interval
+from fpsynth.wording import significant
 
 _ONE = Interval(Fraction(1), Fraction(1))
 
@@ -310,4 +311,4 @@ def described(sums: Sequence[ExactSum]) -> str:
 
 
 def _short(number: Fraction) -> str:
-    return str(number) if number.denominator == 1 and number < 10**16 else f"{float(number):.6g}"
+    return str(number) if number.denominator == 1 and number < 10**16 else significant(number, 6, "up")

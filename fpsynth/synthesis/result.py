@@ -24,7 +24,7 @@ class Result:
     reason: str
     """Why the verdict is what it is, in one line."""
     proof: Proof | None
-    """Of impossibility, or that the first witness is optimal, or None."""
+    """Of impossibility, of an upper bound on the objective, or None."""
     attempts: tuple[Attempt, ...]
     seconds_solve: float
     """Of the search, reveals not included."""
@@ -33,6 +33,8 @@ class Result:
     """What was asked: dtype, shape, ranges, orders, objective, solver, seed, limits."""
     upper_bound: Fraction | None = None
     """The best proved upper bound on the objective, if any."""
+    optimal: bool = False
+    """Whether the proof is that the first witness has the largest objective."""
     reveals: tuple[Reveal, ...] = ()
     """Of the environments among the views."""
     grounds: tuple[Ground, ...] = ()

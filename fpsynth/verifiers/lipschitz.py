@@ -21,6 +21,7 @@ from fpsynth.verifiers.covered import covers_all
 from fpsynth.verifiers.margins import Bounds, Logits, Progress, no_progress
 from fpsynth.verifiers.properties import Property, one_class
 from fpsynth.version import __version__
+from fpsynth.wording import significant
 
 
 class Certifier(Protocol):
@@ -64,7 +65,7 @@ def judged(certifier: Certifier, ball: Ball, logits: Logits) -> Claim:
         supremum = certifier.supremum(ball.centre, logits)
     except InputError:  # the query is one that ``accepts`` takes: every radius is accepted
         supremum = None
-    reason = "" if accepted else f"{certifier.name} accepts only radii below {float(supremum or 0):.6g}"
+    reason = "" if accepted else f"{certifier.name} accepts only radii below {significant(supremum or 0, 6, 'up')}"
     return Claim(certifier.name, ball, "unsat" if accepted else "unknown", supremum, dict(_versions()), reason=reason)
 
 

@@ -9,7 +9,7 @@ from rendered import report
 from reports import found, known, optimal, random_witness, replayed
 from ties import changed, claim
 
-from fpsynth.formats import FLOAT16
+from fpsynth.formats import FLOAT16, FLOAT32, FORMATS
 from fpsynth.networks.graph import Graph, Node
 from fpsynth.networks.layers import Convolution, Flatten
 from fpsynth.networks.network import Dense, dense_relu
@@ -17,6 +17,7 @@ from fpsynth.report.stories.ran_as import different_runs, ran_as
 from fpsynth.solvers.race import Attempt
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.result import Result
+from fpsynth.synthesis.ties.certification import tie_of
 from fpsynth.synthesis.verdicts import Proof, Refutation, Verdict
 from fpsynth.witness import Observation
 
@@ -66,6 +67,15 @@ def test_the_optimal_witness_has_its_ratio_as_a_power_of_two_and_its_proof():
     assert "a is 5.96e-8 away" in text
 
 
+def test_a_proved_bound_that_the_witness_does_not_reach_makes_it_no_largest():
+    proof = Proof("no weights give a ratio of 33554432 or more", "refutation", {}, ())
+    shown = replace(known(), optimum=proof.statement)  # as a step that finds nothing larger leaves it
+    text = _flat(report(found(shown, proof=proof, upper_bound=Fraction(2**25))))
+    assert "the largest possible" not in text
+    assert "no ratio above 33554432 (2^25) is possible no weights" in text
+    assert "the largest possible: proved" in report(found(shown, proof=proof, upper_bound=Fraction(2**25), optimal=True))
+
+
 def test_an_upper_bound_without_proof_of_optimality():
     assert "no ratio above 16777216 (2^24) is possible" in report(found(known(), upper_bound=Fraction(2**24)))
     assert "possible; this one reaches it" in report(found(optimal(), upper_bound=Fraction(2**24)))
@@ -106,6 +116,17 @@ def test_the_negative_control():
     assert "this is a bug" in _flat(report(found(fooled)))
     unknown = replace(known(), control=None)
     assert "no negative control" in report(found(unknown))
+
+
+def test_a_sound_certifier_that_does_not_speak_of_the_arithmetic_is_not_called_wrong():
+    network = dense_relu([Dense(np.array([[0.0, 1.0], [1.0, 0.0]]), None)])
+    a, b = (1 + 2.0**-8, 1.0), (1 + 2.0**-8 + 2.0**-23, 1.0)  # rounding to bfloat16 makes a's inputs equal
+    rounded = Deployment(Arithmetic(FLOAT32, operands=FORMATS["bfloat16"]))
+    witness, rejection = tie_of(network, (b, a), rounded, FLOAT32, "lipschitz")
+    assert (witness.control.accepted, rejection) == (True, "")
+    text = _flat(report(found(witness)))
+    assert "lipschitz-sound accepts, but does not speak of float32 operands rounded to bfloat16 sequential" in text
+    assert "bug" not in text
 
 
 def test_a_certificate_that_does_not_contain_a_refutes_nothing():

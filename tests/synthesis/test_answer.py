@@ -13,12 +13,12 @@ from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.settings import Settings
-from fpsynth.synthesis.ties.answer import answer
+from fpsynth.synthesis.ties.answer import _optimal, answer
 from fpsynth.synthesis.ties.certification import Certification
 from fpsynth.synthesis.ties.question import build
 from fpsynth.synthesis.ties.run import Wanted, run_tie
 from fpsynth.synthesis.ties.search import objective_bounds
-from fpsynth.synthesis.verdicts import Verdict
+from fpsynth.synthesis.verdicts import Proof, Verdict
 
 ALL = tuple(ENGINES.values())
 
@@ -51,6 +51,16 @@ def test_a_proved_optimum_of_a_small_format_is_that_of_looking_at_everything(obj
     assert said.upper_bound == best(asked)
     assert said.proof.method == "exhaustive"
     assert said.reason == said.proof.statement
+
+
+def test_a_bound_that_a_failed_step_leaves_makes_nothing_optimal():
+    asked = question(FLOAT8_E5M2, objective="distance")
+    said = answer(asked, settings(), certified(asked), prove=True)
+    assert said.optimal
+    beyond = Proof("no distance of so much or more", "refutation", {})
+    assert not _optimal(asked, replace(said, proof=beyond, upper_bound=said.upper_bound * Fraction(5, 4)))
+    assert _optimal(asked, replace(said, proof=beyond))
+    assert not _optimal(asked, replace(said, proof=None))
 
 
 def test_a_ratio_above_the_maximum_is_impossible_in_float16_with_its_proof():

@@ -393,6 +393,14 @@ def test_a_box_that_is_too_wide_or_has_other_faces_is_found(boxed):
     assert failing(replace(boxed, box=())) == set()
 
 
+def test_that_no_point_of_a_sample_says_otherwise_is_not_called_checked(boxed):
+    said = {entry.claim: entry.reason for entry in check(boxed).not_checked}
+    assert not {finding.claim for finding in check(boxed).findings} & said.keys()
+    inside = said["the views depart in the whole box, and silent ones do not"]
+    assert inside == "they do at 1024 of 1024 points that were tried, which proves nothing of the others"
+    assert "which proves nothing of the others" in said["they do not depart beyond the faces of the box"]
+
+
 def test_a_box_in_which_not_all_points_are_said_to_depart_is_not_held_to_it(boxed):
     weaker = replace(boxed.sampled, inside_fires=boxed.sampled.inside - 1)
     assert failing(replace(boxed, box=(boxed.box[0], (-0.5, 1.0)), sampled=weaker)) <= {

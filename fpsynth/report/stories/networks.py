@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from fpsynth.aliases import Json
 from fpsynth.evaluators.rounded import rounded_words
 from fpsynth.networks.cancellation import cancellation_words
+from fpsynth.report.numerals import significant
 from fpsynth.report.story import Paragraph, Part, Space, Story, Table, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span
 from fpsynth.synthesis.comparing.compared import NetworkComparison, Ran
@@ -69,7 +70,7 @@ def comparison_story(found: NetworkComparison) -> Story:
         if one.not_run:
             rows.append((str(number), one.name, f"not run: {one.not_run}"))
             continue
-        distance = f"≤ {one.exact_distance:.2g}" if found.bounded else "-"
+        distance = f"≤ {significant(one.exact_distance, 2, 'up')}" if found.bounded else "-"
         right = () if one.correct is None else (f"{one.correct}/{found.inputs}",)
         rows.append((str(number), one.name, f"{one.reproduced}/{one.of}", distance, *right))
     parts: list[Part] = [Paragraph(verdict_line(found), 0), Space()]
@@ -135,20 +136,23 @@ def _pairs(found: NetworkComparison) -> list[tuple[str, ...]]:
         numbers = ", ".join(map(str, pair.changed[:_CHANGES])) + (", ..." if len(pair.changed) > _CHANGES else "")
         changes = f"{len(pair.changed)} change: inputs {numbers}" if pair.changed else "same"
         total = found.environments[0].of or max(one.of for one in found.environments)
-        rows.append((f"{number[pair.a]} – {number[pair.b]}", changes, f"{pair.equal}/{total}", f"{pair.max_difference:.3g}"))
+        rows.append(
+            (f"{number[pair.a]} – {number[pair.b]}", changes, f"{pair.equal}/{total}", significant(pair.max_difference, 3))
+        )
     return rows
 
 
 def _bound_words(found: NetworkComparison) -> str:
     if not found.bounded:
         return "No bound for any order: the network has a batch normalisation, which libraries compute in several ways."
+    most = significant(found.any_order, 2, "up")
     if not found.could_change:
         return (
-            f"In any order of summation, fused or not, no logit is moved by more than {found.any_order:.2g}, and no input"
+            f"In any order of summation, fused or not, no logit is moved by more than {most}, and no input"
             " changes its class: that is proved."
         )
     return (
-        f"In any order of summation, fused or not, no logit is moved by more than {found.any_order:.2g}: the class of"
+        f"In any order of summation, fused or not, no logit is moved by more than {most}: the class of"
         f" {counted(found.could_change, 'input')} could change, that of the others cannot."
     )
 

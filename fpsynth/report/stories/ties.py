@@ -150,9 +150,9 @@ def _search(result: Result, witness: Witness) -> Table:
 def _optimality(result: Result, witness: Witness) -> str:
     """What is known about the objective's maximum."""
     noun = clean(witness.objective)
-    if result.proof is not None:
+    if result.optimal:
         return "the largest possible: proved"
-    if witness.optimum:
+    if witness.optimum and result.proof is None:
         return clean(witness.optimum)
     if result.upper_bound is None:
         given = result.settings.get("network") is not None
@@ -160,6 +160,8 @@ def _optimality(result: Result, witness: Witness) -> str:
     bound = float(result.upper_bound)
     power = f" ({power_text(bound)})" if power_text(bound) else ""
     value = {"ratio": witness.ratio or 0.0, "radius": float(witness.claim.reach), "distance": distance(witness)}.get(noun, 0.0)
+    if result.proof is not None and value >= bound:
+        return "the largest possible: proved"
     reached = "; this one reaches it" if value >= bound else ""
     return f"no {noun} above {significant(result.upper_bound, 9, 'up')}{power} is possible{reached}"
 

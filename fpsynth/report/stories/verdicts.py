@@ -14,6 +14,7 @@ from fpsynth.report.story import Paragraph, Part, Table
 from fpsynth.report.text import RIGHT, WRONG, Span, Text, class_text, clean, listed
 from fpsynth.synthesis.ties.certification import SOUND_FORMATS
 from fpsynth.verifiers.claims import Claim
+from fpsynth.verifiers.covered import covers_all
 from fpsynth.witness import Observation, Witness
 from fpsynth.wording import noun
 
@@ -35,6 +36,8 @@ def certificate_section(witness: Witness) -> list[Part]:
         known = witness.format.name in SOUND_FORMATS
         why = "takes dense layers with ReLU only" if known and not stacked(witness.network) else f"knows no {witness.format}"
         told = f"lipschitz-sound {why}, so there is no negative control"
+    elif sound.accepted and stacked(witness.network) and not covers_all(witness.network, witness.deployment, witness.format):
+        told = f"{clean(sound.verifier)} accepts, but does not speak of {witness.deployment}: it is no negative control here"
     elif sound.accepted:
         told = f"{clean(sound.verifier)} claims to be sound in floating point: this is a bug, please report it"
     else:

@@ -85,7 +85,7 @@ def _has_room(found: Verification) -> bool:
 
 def _rows(bounds: Sequence[tuple[Fraction, Fraction]]) -> Iterator[tuple[Text, ...]]:
     for number, (low, high) in enumerate(bounds[:_SHOWN]):
-        yield class_text(number, ""), significant(low, 9), significant(high, 9)
+        yield class_text(number, ""), significant(low, 9, "down"), significant(high, 9, "up")
     if len(bounds) > _SHOWN:
         yield "", f"and {len(bounds) - _SHOWN} more"
 

@@ -1,4 +1,7 @@
-"""Whether the views of a divergence depart in the whole of its box, and not beyond its faces: computed at points of our own."""
+"""Whether the views of a divergence depart in the whole of its box, and not beyond its faces: computed at points of our own.
+
+A point that says otherwise refutes it.  Where none does nothing is proved of the other points, so that is not called checked.
+"""
 
 from __future__ import annotations
 
@@ -56,29 +59,36 @@ def box_findings(divergence: Witness) -> Findings:
         yield Finding("the views depart in the box", False, str(error))
 
 
-def _in_the_box(divergence: Witness) -> Finding:
+def _in_the_box(divergence: Witness) -> Finding | NotChecked:
     points = _inside(divergence, _affordable(divergence))
     fires = _fires(divergence, divergence.deployed, points)
     silent = all(not _fires(divergence, view, points).any() for view in divergence.silent)
-    detail = f"at {int(fires.sum())} of {counted(len(points), 'point')}"
+    claim = "the views depart in the whole box, and silent ones do not"
+    tried = f"at {int(fires.sum())} of {counted(len(points), 'point')}"
+    if fires.all() and silent:
+        return NotChecked(claim, f"they do {tried} that were tried, which proves nothing of the others")
     if not fires.all():
-        detail += f", but not at ({', '.join(f'{x:.9g}' for x in points[int(np.argmin(fires))][:6])})"
-    return Finding("the views depart in the whole box, and silent ones do not", bool(fires.all()) and silent, detail)
+        tried += f", but not at ({', '.join(f'{x:.9g}' for x in points[int(np.argmin(fires))][:6])})"
+    return Finding(claim, False, tried)
 
 
-def _beyond(divergence: Witness) -> Finding:
+def _beyond(divergence: Witness) -> Finding | NotChecked:
     """Sides of the box are crossed by one number, by a few and by many, from points of the box."""
     count = max(LEAST, _affordable(divergence) // FACES)
-    shares = []
+    shares, tried = [], 0
     for k, side in [(k, side) for k in range(len(divergence.box)) for side in (-1, 1)][:FACES]:
         points = _across(divergence, k, side, count)
         if len(points):
             quiet = all(not _fires(divergence, view, points).any() for view in divergence.silent)
+            tried += len(points)
             shares.append(float(_fires(divergence, divergence.deployed, points).mean()) if quiet else 0.5)
     faces = sum(share == 0 for share in shares)
     holds = all(share in (0, 1) for share in shares) and faces > 0
     detail = f"{faces} of its {len(shares)} sides that were crossed are faces, the others ends of the inputs' range"
-    return Finding("they do not depart beyond the faces of the box", holds, detail)
+    claim = "they do not depart beyond the faces of the box"
+    if not holds:
+        return Finding(claim, False, detail)
+    return NotChecked(claim, f"{detail}, at {counted(tried, 'point')} that were tried, which proves nothing of the others")
 
 
 def _affordable(divergence: Witness) -> int:

@@ -18,7 +18,7 @@ from fpsynth.synthesis.verdicts import Proof
 from fpsynth.verifiers.bounds import float_up
 from fpsynth.verifiers.interval_ball import order_agnostic_interval
 from fpsynth.witness.data import View
-from fpsynth.wording import counted
+from fpsynth.wording import counted, significant
 
 
 def impossible(question: FlipQuestion) -> Proof | None:
@@ -121,7 +121,7 @@ def _narrow(question: FlipQuestion) -> Proof | None:
         return None
     return Proof(
         f"no order of {counted(question.terms, 'product')} of weights in {question.weights} and inputs in {question.inputs}"
-        f" rounds that far: the two results are never more than {float(room):.3g} apart",
+        f" rounds that far: the two results are never more than {significant(room, 3, 'up')} apart",
         "structural",
         {"terms": question.terms, "bound": str(room)},
     )

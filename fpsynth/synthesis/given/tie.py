@@ -32,6 +32,7 @@ from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.verifiers.lipschitz import Certifier
 from fpsynth.verifiers.radii import nearest_sqrt, squared_distance
 from fpsynth.witness.data import Provenance, Witness
+from fpsynth.wording import significant
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
 
 WALKS = 4
@@ -215,7 +216,7 @@ def _too_far(tool: Certifier, view: GivenView, found: _Pair, min_ratio: Fraction
     if supremum**2 > squared:
         times = nearest_sqrt(supremum**2 / squared)
         return f"its radius is {times:.6g} times the distance, where at least {float(min_ratio):.6g} times are asked for"
-    return f"{tool.name} accepts only radii below {float(supremum):.6g}, and the other point is {away:.6g} away"
+    return f"{tool.name} accepts only radii below {significant(supremum, 6, 'up')}, and the other point is {away:.6g} away"
 
 
 def _ties(witness: Witness) -> bool:

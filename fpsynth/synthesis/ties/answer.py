@@ -44,6 +44,8 @@ class Answer:
     found: Found | None = None
     proof: Proof | None = None
     upper_bound: Fraction | None = None
+    optimal: bool = False
+    """Whether the proof is that nothing has a larger objective than what was found; else it is of an upper bound only."""
     reason: str = ""
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -77,7 +79,18 @@ def answer(
             result.conclude(Verdict.UNKNOWN if result.found is None else Verdict.FOUND, result.reason or str(over))
     if result.verdict is Verdict.IMPOSSIBLE and result.proof is not None and result.proof.method == "exhaustive":
         _second(question, result.proof, settings, clock, result, progress)
+    result.optimal = _optimal(question, result)
     return result
+
+
+def _optimal(question: TieQuestion, result: Answer) -> bool:
+    """Whether what was found reaches what is proved: a step that finds nothing larger leaves a mere bound."""
+    if result.found is None or result.proof is None:
+        return False
+    if result.proof.method == "exhaustive":
+        return True
+    _, above = objective_bounds(question, result.found.assignment, question.objective)
+    return result.upper_bound is not None and above >= result.upper_bound
 
 
 def _answer(

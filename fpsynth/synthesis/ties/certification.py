@@ -31,6 +31,7 @@ from fpsynth.verifiers.radii import (
 )
 from fpsynth.witness.data import CERTIFIED, COUNTEREXAMPLE, Point, Provenance, Witness, tie_views
 from fpsynth.witness.prediction import with_prediction
+from fpsynth.wording import significant
 
 __all__ = [
     "REAL_CERTIFIERS",
@@ -111,7 +112,7 @@ def claims(
         radius = decimal_radius(supremum, squared)
     accepted = radius > 0 and tool.accepts(certified, logits, radius)
     if not accepted:
-        rejection = f"{chosen} accepts only radii below {float(supremum):.6g}"
+        rejection = f"{chosen} accepts only radii below {significant(supremum, 6, 'up')}"
     elif radius**2 < squared:
         rejection = f"its radius {float(radius):.6g} does not contain the other point, {nearest_sqrt(squared):.6g} away"
     else:
@@ -213,9 +214,8 @@ class Certification:
         """Why the radii are too small for the least ratio, though by the exact Lipschitz bound they are not; else empty."""
         if supremum**2 >= ((1 - LOSS) * self.question.min_ratio) ** 2 * squared or self.question.min_ratio <= 1:
             return ""
-        return (
-            f"it accepts only radii below {float(supremum):.6g}, {nearest_sqrt(supremum**2 / squared):.6g} times the distance"
-        )
+        times = nearest_sqrt(supremum**2 / squared)
+        return f"it accepts only radii below {significant(supremum, 6, 'up')}, {times:.6g} times the distance"
 
     def judge(self, assignment: Assignment) -> str:
         """Say why the chosen certifier rejects a solution; empty if it accepts."""

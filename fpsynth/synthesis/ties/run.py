@@ -46,6 +46,8 @@ class _Run:
     attempts: list[Attempt] = field(default_factory=list)
     witnesses: list[Witness] = field(default_factory=list)
     first: Answer = field(default_factory=Answer)
+    optimal: bool = False
+    """Whether the first witness is what the first answer proves to be the largest."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def run_tie(
             misses += 1
             continue
         seen.add(key)
+        run.optimal = run.optimal or (number == 0 and attempt.optimal)  # a variant that missed has number 0 to itself
         run.witnesses.append(witness)
     solved = clock.spent
     if pool is not None and run.witnesses:
@@ -221,6 +224,7 @@ def _result(run: _Run, count: int, solved: float, total: float, described: dict[
         reason=reason,
         proof=first.proof,
         upper_bound=first.upper_bound,
+        optimal=run.optimal,
         attempts=tuple(run.attempts),
         seconds_solve=round(solved, 3),
         seconds_total=round(total, 3),

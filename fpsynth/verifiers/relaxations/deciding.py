@@ -11,6 +11,7 @@ from fpsynth.verifiers.relaxations.asked import BoundQuestion, Outcome, middle
 from fpsynth.verifiers.relaxations.bounding import BOUNDINGS, RowBounds
 from fpsynth.verifiers.relaxations.branching import below, branched
 from fpsynth.verifiers.relaxations.ends import Ends
+from fpsynth.wording import significant
 
 Decision = tuple[Outcome, Ends]
 """What is said, and the ends of the logits."""
@@ -38,7 +39,7 @@ def decided(asked: BoundQuestion, found: RowBounds) -> Outcome:
     if not np.isfinite(found.least).all():
         return "unknown", (), "an end of an interval is infinite or NaN"
     least = min(one.unscaled(float(x)) for one, x in zip(asked.unsafe.inequalities, found.least, strict=True))
-    return "unknown", (), f"the bounds do not exclude it: the least of a left side is at least {least:.6g}"
+    return "unknown", (), f"the bounds do not exclude it: the least of a left side is at least {significant(least, 6, 'down')}"
 
 
 def _bounds_of(name: str) -> Callable[[BoundQuestion], Decision]:
