@@ -63,7 +63,7 @@ def judged(said: Said, instance: Instance, onnx: PathLike, semantics: str = "") 
         return _bare(instance, semantics)
     if len(said.point) != len(instance.box.lower):
         return JudgedAnswer(FALSE_SAT, "its point has another length than the box", WRONG_POINTS)
-    return _sat(instance, evaluate(instance.network, onnx, instance.box, instance.unsafe, said.point), semantics)
+    return _sat(instance, evaluate(instance.network, onnx, instance.box, instance.unsafe, said.named), semantics)
 
 
 def _unsat(instance: Instance, semantics: str) -> JudgedAnswer:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,6 +32,8 @@ from fpsynth.scoring.scoreboard import Scoreboard
 from fpsynth.scoring.telling import scoreboard_story
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
+from fpsynth.verifiers.external.outputs import stated
+from fpsynth.verifiers.properties import ExactBox, Inequality, Property
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +208,17 @@ def test_the_competition_pays_for_points_beside_the_box(
     one = instances["broken_0"]
     found = judged(Said("sat", point=point), one, model(folder, one))
     assert (found.column, found.points) == (column, points)
+
+
+def test_a_point_on_a_decimal_end_of_the_box_is_in_it(folder: Path, instances: dict[str, Instance]) -> None:
+    """Printed as 0.15, whose float64 is below 3/20: exactly it is an end of the box, and unsafe there."""
+    one, end = instances["broken_0"], Fraction(3, 20)
+    unsafe = Property(((Inequality(((0, Fraction(1)),), end + Fraction(1, 10**12)),),))
+    asked = replace(one, box=ExactBox((end,), (Fraction(1, 4),)), unsafe=unsafe, labels=())
+    said = stated("sat\n((X_0 0.15))")
+    assert said is not None
+    assert judged(said, asked, model(folder, one)).column == "right"
+    assert judged(Said("sat", point=said.point), asked, model(folder, one)).column == "false_sat"
 
 
 def test_verdicts_about_one_arithmetic_are_held_against_that_alone(folder: Path, instances: dict[str, Instance]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -39,11 +40,11 @@ class Evaluated:
     """A point in the reals and in ONNX Runtime."""
 
     point: tuple[float, ...]
-    """As it was given."""
+    """As it was given, in float64."""
     deployed: tuple[float, ...]
     """As the model takes it: rounded to its input's format."""
     in_box: bool
-    """Of the point."""
+    """Of the point, before it is made of floats."""
     deployed_in_box: bool
     violates: bool | None
     """Whether the exact outputs at the point or the deployed one are unsafe, inside the box; None: not decided."""
@@ -72,7 +73,7 @@ def judge(
     onnx: PathLike,
     box: ExactBox,
     unsafe: Property,
-    witnesses: Sequence[Sequence[float]] = (),
+    witnesses: Sequence[Sequence[float | Fraction]] = (),
 ) -> Worth:
     """What ``said`` is worth of a network, which the file ``onnx`` holds, a box and the outputs that are unsafe in it.
 
@@ -85,7 +86,7 @@ def judge(
         return _unsat([evaluate(network, onnx, box, unsafe, point) for point in witnesses])
     if not said.point:
         return Worth(BARE_SAT, "it names no point")
-    return _sat(evaluate(network, onnx, box, unsafe, said.point))
+    return _sat(evaluate(network, onnx, box, unsafe, said.named))
 
 
 def _sat(one: Evaluated) -> Worth:
@@ -109,16 +110,20 @@ def _unsat(known: Sequence[Evaluated]) -> Worth:
     return Worth(RIGHT, "nothing is known against it")
 
 
-def evaluate(network: Network, onnx: PathLike, box: ExactBox, unsafe: Property, point: Sequence[float]) -> Evaluated:
-    """A point in exact arithmetic and in ONNX Runtime.  Raises InputError for a point of another length than the box."""
+def evaluate(network: Network, onnx: PathLike, box: ExactBox, unsafe: Property, point: Sequence[float | Fraction]) -> Evaluated:
+    """A point in exact arithmetic and in ONNX Runtime, which is given its nearest floats.
+
+    Raises InputError for a point of another length than the box.
+    """
     if len(point) != len(box.lower):
         raise InputError(f"the point has {len(point)} numbers, but the box has {len(box.lower)}")
-    ran = run_onnx(onnx, [point])
+    floats = tuple(map(float, point))
+    ran = run_onnx(onnx, [floats])
     (deployed,), (outputs,) = ran.points, ran.outputs
     inside, deployed_inside = _in_box(box, point), _in_box(box, deployed)
     exact = [_unsafe_exactly(network, unsafe, p) for p, there in ((point, inside), (deployed, deployed_inside)) if there]
     return Evaluated(
-        tuple(point),
+        floats,
         deployed,
         inside,
         deployed_inside,
@@ -129,16 +134,16 @@ def evaluate(network: Network, onnx: PathLike, box: ExactBox, unsafe: Property, 
     )
 
 
-def _in_box(box: ExactBox, point: Sequence[float]) -> bool:
+def _in_box(box: ExactBox, point: Sequence[float | Fraction]) -> bool:
     return _all_numbers(point) and box.contains(point)
 
 
-def _all_numbers(values: Sequence[float]) -> bool:
+def _all_numbers(values: Sequence[float | Fraction]) -> bool:
     """Whether all are finite."""
-    return all(abs(value) < float("inf") for value in values)
+    return all(map(math.isfinite, values))
 
 
-def _unsafe_exactly(network: Network, unsafe: Property, point: Sequence[float]) -> bool | None:
+def _unsafe_exactly(network: Network, unsafe: Property, point: Sequence[float | Fraction]) -> bool | None:
     """Whether the exact outputs are unsafe; None where irrational ones leave that open."""
     ends = enclosed_logits(network, [(x, x) for x in point])
     if any(all(_surely(one, ends) for one in conjunction) for conjunction in unsafe.unsafe):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 from fpsynth.errors import InputError
 from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
@@ -23,6 +26,10 @@ _CAUSES = {
 _PAIR = re.compile(r"\(\s*([XY])_(\d{1,9})\s+([^\s()]{1,400})\s*\)")
 _TENSOR = re.compile(r"(\S{1,200})\s+([A-Za-z]\w{0,20})\s+\[([\d,\s]*)\]")
 MAX_NUMBERS = 1 << 24
+MAX_DIGITS = 5000
+"""Of a number that is kept exactly, and the largest exponent of one: beyond, it is what its float is."""
+Number = tuple[float, Fraction | None]
+"""A number as a float and exactly; None where it is not finite."""
 
 
 def meaning(word: str) -> str | None:
@@ -42,8 +49,16 @@ def stated(text: str) -> Said | None:
     if verdict is None:
         return None
     if verdict == "sat":
-        return Said("sat", "", *assignment(rest))
+        return counterexample(rest)
     return Said(verdict) if verdict == "unsat" else undecided(first.strip())
+
+
+def counterexample(text: str) -> Said:
+    """``sat`` with the point that a text names, as ``assignment`` reads it."""
+    inputs, outputs = _numbers(text)
+    exact = [number for _, number in inputs if number is not None]
+    whole = tuple(exact) if len(exact) == len(inputs) else ()
+    return Said("sat", "", _floats(inputs), _floats(outputs), exact=whole)
 
 
 def assignment(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -51,23 +66,32 @@ def assignment(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
     Raises InputError where one is begun and not whole.
     """
+    inputs, outputs = _numbers(text)
+    return _floats(inputs), _floats(outputs)
+
+
+def _floats(numbers: tuple[Number, ...]) -> tuple[float, ...]:
+    return tuple(number for number, _ in numbers)
+
+
+def _numbers(text: str) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
     pairs = _PAIR.findall(text)
     if pairs:
         return _of_pairs(pairs, "X"), _of_pairs(pairs, "Y")
     return _of_tensors(text)
 
 
-def _of_pairs(pairs: list[tuple[str, str, str]], tensor: str) -> tuple[float, ...]:
+def _of_pairs(pairs: list[tuple[str, str, str]], tensor: str) -> tuple[Number, ...]:
     numbers = {int(place): _number(value) for name, place, value in pairs if name == tensor}
     if sorted(numbers) != list(range(len(numbers))):
         raise InputError(f"the counterexample leaves {tensor}_k out for some k")
     return tuple(numbers[place] for place in range(len(numbers)))
 
 
-def _of_tensors(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _of_tensors(text: str) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
     """Tensors in the order of their declaration: inputs come first (VNN-LIB 2.0, 5.3.1)."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    tensors: list[tuple[float, ...]] = []
+    tensors: list[tuple[Number, ...]] = []
     while lines:
         head = _TENSOR.fullmatch(lines.pop(0))
         if head is None:
@@ -83,10 +107,24 @@ def _of_tensors(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return inputs, outputs
 
 
-def _number(text: str, element: str = "") -> float:
-    """A number as printed; one that is said to be a float32 is the nearest of these."""
+def _number(text: str, element: str = "") -> Number:
+    """A number as printed; one that is said to be a float32 or a float64 is the nearest of these."""
     try:
         number = float.fromhex(text) if "0x" in text.lower() else float(text)
-        return float(struct.unpack("f", struct.pack("f", number))[0]) if element == "float32" else number
+        if element == "float32":
+            number = float(struct.unpack("f", struct.pack("f", number))[0])
     except (ValueError, OverflowError):
         raise InputError(f"{text[:40]!r} in the counterexample is no number") from None
+    return number, _exact(text, number, element)
+
+
+def _exact(text: str, number: float, element: str) -> Fraction | None:
+    if not math.isfinite(number):
+        return None
+    if element.startswith("float") or "0x" in text.lower() or len(text) > MAX_DIGITS:
+        return Fraction(number)
+    try:
+        printed = Decimal(text)
+    except InvalidOperation:  # an exponent beyond those of Decimal
+        return Fraction(number)
+    return Fraction(printed) if abs(printed.adjusted()) <= MAX_DIGITS else Fraction(number)

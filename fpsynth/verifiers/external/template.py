@@ -9,7 +9,7 @@ from pathlib import Path
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited
 from fpsynth.verifiers.external.base import Command, Said, Tool, ToolQuestion, unread
-from fpsynth.verifiers.external.outputs import WORDS, assignment, meaning, undecided
+from fpsynth.verifiers.external.outputs import WORDS, counterexample, meaning, undecided
 from fpsynth.verifiers.external.writing import Dialect
 from fpsynth.workers.commands import Ended
 
@@ -80,5 +80,5 @@ class TemplateTool(Tool):
         if verdict is None:
             raise InputError(f"{(word or '')[:40]!r} is no verdict; these are: {', '.join(WORDS)}")
         if verdict == "sat":
-            return Said("sat", "", *assignment(text[match.end() :]))
+            return counterexample(text[match.end() :])
         return Said(verdict) if verdict == "unsat" else undecided(word)

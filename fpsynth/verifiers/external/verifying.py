@@ -70,7 +70,7 @@ def verify(
     timeout: float = 60.0,
     memory: int | None = MEMORY,
     dtype: Format | None = None,
-    witnesses: Sequence[Sequence[float]] = (),
+    witnesses: Sequence[Sequence[float | Fraction]] = (),
     log: Progress | None = None,
 ) -> Verified:
     """Ask whether the unsafe outputs of a case are reached in its box.

@@ -29,6 +29,7 @@ from fpsynth.verifiers.external.judging import (
     Worth,
     judge,
 )
+from fpsynth.verifiers.external.outputs import stated
 from fpsynth.verifiers.external.running_onnx import run_onnx
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
 
@@ -150,3 +151,15 @@ def test_a_model_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"nothing")
     with pytest.raises(WorkerLostError, match="did not run the model"):
         run_onnx(tmp_path / "m.onnx", [(0.0,)])
+
+
+def test_a_decimal_end_of_the_box_lies_in_it_though_its_float_does_not(tmp_path: Path) -> None:
+    """The float64 of 0.1 is above 1/10; the point that is printed is 1/10, and unsafe there over the reals."""
+    box, said = ExactBox((Fraction(0),), (Fraction(1, 10),)), stated("sat\n((X_0 0.1) (Y_0 0.1))")
+    unsafe = Property(((Inequality(((0, Fraction(-1)),), Fraction(-1, 10)),),))
+    assert said is not None
+    assert (said.point, said.exact) == ((0.1,), (Fraction(1, 10),))
+    answer = judge(said, TIE, model(tmp_path, TIE), box, unsafe)
+    assert answer.word == TRUE_SAT
+    assert answer.evaluated is not None
+    assert (answer.evaluated.in_box, answer.evaluated.point) == (True, (0.1,))

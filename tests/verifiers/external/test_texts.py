@@ -118,3 +118,19 @@ def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
     for read in (lambda: stated("sat\n" + text), lambda: assignment("X float32 [1,3]\n" + text)):
         with contextlib.suppress(InputError):
             read()
+
+
+def test_printed_decimals_are_kept() -> None:
+    """Beside the floats that ONNX Runtime is given; what is said to be a float, or not finite, has no other number."""
+    for text, exact in (
+        ("((X_0 0.1) (X_1 -2.5e-3))", (Fraction(1, 10), Fraction(-1, 400))),
+        ("((X_0 0x1.8p-1))", (Fraction(3, 4),)),
+        ("X real [1,1]\n0.1\nY real [1]\n1\n", (Fraction(1, 10),)),
+        ("X float32 [1,1]\n0.1\n", (Fraction(0.10000000149011612),)),
+        ("X float64 [1,1]\n0.1\n", (Fraction(0.1),)),
+        ("((X_0 0.1) (X_1 inf))", ()),
+        ("((X_0 1e-999999999) (X_1 1e-99999999999999999999999))", (0, 0)),
+    ):
+        said = stated(f"sat\n{text}")
+        assert said is not None
+        assert said.exact == exact, text
