@@ -21,6 +21,8 @@ FLOAT_SAT = "sat in float only"
 """ONNX Runtime computes unsafe outputs at a point of the box, the reals have safe ones there."""
 FALSE_SAT = "false sat"
 """Neither: the point lies outside the box, or its outputs are safe."""
+BORDER_SAT = "sat on the border"
+"""Neither, but what the tool was asked includes the point: < was written as <=, or an end of the box rounded outward."""
 BARE_SAT = "sat without a witness"
 RIGHT = "right"
 """``unsat``, and nothing is known against it: which is no proof."""
@@ -32,7 +34,7 @@ NOTHING = "no verdict"
 """``unknown``."""
 UNDECIDED = "not decided"
 """The outputs are irrational, and too near the border of the property."""
-WORDS = (TRUE_SAT, FLOAT_SAT, FALSE_SAT, BARE_SAT, RIGHT, FALSE_IN_FLOAT, FALSE_OVER_REALS, NOTHING, UNDECIDED)
+WORDS = (TRUE_SAT, FLOAT_SAT, FALSE_SAT, BORDER_SAT, BARE_SAT, RIGHT, FALSE_IN_FLOAT, FALSE_OVER_REALS, NOTHING, UNDECIDED)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Worth:
     evaluated: Evaluated | None = None
     """The point that it rests on; None where there is none."""
 
+    @property
+    def on_border(self) -> bool:
+        """Whether the point answers what the tool was asked, and not the question."""
+        return self.word == BORDER_SAT
+
 
 def judge(
     said: Said,
@@ -74,11 +81,14 @@ def judge(
     box: ExactBox,
     unsafe: Property,
     witnesses: Sequence[Sequence[float | Fraction]] = (),
+    asked: tuple[ExactBox, Property] | None = None,
 ) -> Worth:
     """What ``said`` is worth of a network, which the file ``onnx`` holds, a box and the outputs that are unsafe in it.
 
     ``witnesses``: points that are known to be counterexamples to something, against which ``unsat`` is held; those outside the
-    box or with safe outputs say nothing.  Raises InputError for a point of another length, and as ``run_onnx`` does.
+    box or with safe outputs say nothing.  ``asked``: what the tool was asked instead, which includes the question.
+
+    Raises InputError for a point of another length, and as ``run_onnx`` does.
     """
     if said.verdict == "unknown":
         return Worth(NOTHING, said.reason)
@@ -86,7 +96,12 @@ def judge(
         return _unsat([evaluate(network, onnx, box, unsafe, point) for point in witnesses])
     if not said.point:
         return Worth(BARE_SAT, "it names no point")
-    return _sat(evaluate(network, onnx, box, unsafe, said.named))
+    worth = _sat(evaluate(network, onnx, box, unsafe, said.named))
+    if worth.word == FALSE_SAT and asked not in (None, (box, unsafe)):
+        assert asked is not None
+        if _sat(evaluate(network, onnx, *asked, said.named)).word in (TRUE_SAT, FLOAT_SAT):
+            return Worth(BORDER_SAT, "its point lies on the border, which the question it was asked includes", worth.evaluated)
+    return worth
 
 
 def _sat(one: Evaluated) -> Worth:

@@ -134,7 +134,7 @@ def test_irrational_outputs_at_the_border_are_not_decided(tmp_path: Path) -> Non
 
 
 def test_every_word_is_listed_once() -> None:
-    assert len(set(WORDS)) == len(WORDS) == 9
+    assert len(set(WORDS)) == len(WORDS) == 10
 
 
 def test_a_point_of_another_length_is_refused(tmp_path: Path) -> None:
