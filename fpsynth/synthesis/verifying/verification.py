@@ -67,7 +67,7 @@ class Verification:
     def point(self) -> tuple[float, ...]:
         """A point whose outputs are unsafe; empty where none is known."""
         answers = (one for one, worth in zip(self.answers, self.worth, strict=True) if not worth.on_border)
-        said = [(one.verdict, one.point) for one in (*self.claims, *answers)]
+        said = [*((one.verdict, one.point) for one in self.claims), *((one.verdict, one.point) for one in answers)]
         return next((point for verdict, point in said if verdict == "sat"), ())
 
     @property
