@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from itertools import chain
 
 from fpsynth.errors import InputError
 from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
@@ -23,7 +25,13 @@ _CAUSES = {
     **dict.fromkeys(("error", "unsupported"), FAILED),
 }
 """Why some of them say ``unknown``."""
-_PAIR = re.compile(r"\(\s*([XY])_(\d{1,9})\s+([^\s()]{1,400})\s*\)")
+_ATOM = r"[^\s()]{1,400}"
+_TERM = rf"(?:{_ATOM}|\(\s*[-/]\s+{_ATOM}(?:\s+{_ATOM})?\s*\))"
+"""A number, or as SMT-LIB writes it: (- v) and (/ a b)."""
+_VALUE = rf"(?:{_TERM}|\(\s*[-/]\s+{_TERM}(?:\s+{_TERM})?\s*\))"
+_PAIR = re.compile(rf"\(\s*([XY])_(\d{{1,9}})\s+({_VALUE})\s*\)")
+_NAMED = re.compile(r"\bX_(\d{1,9})\b")
+_BEGUN = re.compile(r"\(\s*X_\d")
 _TENSOR = re.compile(r"(\S{1,200})\s+([A-Za-z]\w{0,20})\s+\[([\d,\s]*)\]")
 MAX_NUMBERS = 1 << 24
 MAX_DIGITS = 5000
@@ -76,13 +84,17 @@ def _floats(numbers: tuple[Number, ...]) -> tuple[float, ...]:
 
 def _numbers(text: str) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
     pairs = _PAIR.findall(text)
+    read = {int(place) for name, place, _ in pairs if name == "X"}
+    unread = {int(place) for place in _NAMED.findall(text)} - read if pairs or _BEGUN.search(text) else None
+    if unread:  # the rest of the point would be another one
+        raise InputError(f"the value of X_{min(unread)} in the counterexample is not understood")
     if pairs:
         return _of_pairs(pairs, "X"), _of_pairs(pairs, "Y")
     return _of_tensors(text)
 
 
 def _of_pairs(pairs: list[tuple[str, str, str]], tensor: str) -> tuple[Number, ...]:
-    numbers = {int(place): _number(value) for name, place, value in pairs if name == tensor}
+    numbers = {int(place): _value(value) for name, place, value in pairs if name == tensor}
     if sorted(numbers) != list(range(len(numbers))):
         raise InputError(f"the counterexample leaves {tensor}_k out for some k")
     return tuple(numbers[place] for place in range(len(numbers)))
@@ -105,6 +117,35 @@ def _of_tensors(text: str) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
         del lines[:size]
     inputs, outputs, *_ = [*tensors, (), ()]
     return inputs, outputs
+
+
+def _value(text: str) -> Number:
+    """A number, or a term of SMT-LIB: (- v) or (/ a b), with the like of these in it."""
+    if "(" not in text:
+        return _number(text)
+    number = _term(iter(text.replace("(", " ( ").replace(")", " ) ").split()))
+    try:
+        return float(number), number
+    except OverflowError:
+        raise InputError(f"{text[:40]!r} in the counterexample is beyond all floats") from None
+
+
+def _term(words: Iterator[str]) -> Fraction:
+    """The term that begins with the next word; ``_PAIR`` has seen to its parentheses."""
+    first = next(words)
+    if first != "(":
+        _, exact = _number(first)
+        if exact is None:
+            raise InputError(f"{first[:40]!r} in the counterexample is no number of a term")
+        return exact
+    sign, terms = next(words), []
+    while (word := next(words)) != ")":
+        terms.append(_term(chain([word], words)))
+    if sign == "-" and len(terms) == 1:
+        return -terms[0]
+    if len(terms) != 2 or (sign == "/" and not terms[1]):
+        raise InputError("a term in the counterexample is neither (- v) nor (/ a b)")
+    return terms[0] / terms[1] if sign == "/" else terms[0] - terms[1]
 
 
 def _number(text: str, element: str = "") -> Number:
