@@ -112,7 +112,14 @@ def _sat(one: Evaluated) -> Worth:
         return Worth(FLOAT_SAT, f"in ONNX Runtime {one.version}; over the reals the outputs are safe", one)
     if one.violates is None:
         return Worth(UNDECIDED, "the exact outputs are irrational, and too near the border", one)
-    return Worth(FALSE_SAT, "its point has safe outputs" if one.in_box else "its point lies outside the box", one)
+    return Worth(FALSE_SAT, why_false(one), one)
+
+
+def why_false(one: Evaluated) -> str:
+    """Why a point is no counterexample, in one line."""
+    if not one.in_box:
+        return "its point lies outside the box"
+    return "its point has safe outputs" if _all_numbers(one.outputs) else "its outputs in ONNX Runtime are not finite"
 
 
 def _unsat(known: Sequence[Evaluated]) -> Worth:
