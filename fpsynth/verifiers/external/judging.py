@@ -106,13 +106,21 @@ def judge(
 
 def _sat(one: Evaluated) -> Worth:
     if one.violates:
-        agrees = "unsafe" if one.violates_deployed else "safe"
-        return Worth(TRUE_SAT, f"ONNX Runtime {one.version} computes {agrees} outputs", one)
+        return Worth(TRUE_SAT, _deployed(one), one)
     if one.violates_deployed:
         return Worth(FLOAT_SAT, f"in ONNX Runtime {one.version}; over the reals the outputs are safe", one)
     if one.violates is None:
         return Worth(UNDECIDED, "the exact outputs are irrational, and too near the border", one)
     return Worth(FALSE_SAT, why_false(one), one)
+
+
+def _deployed(one: Evaluated) -> str:
+    """What ONNX Runtime makes of a point, in one line."""
+    if not one.deployed_in_box:
+        return f"the floats beside it that ONNX Runtime {one.version} takes lie outside the box"
+    if not _all_numbers(one.outputs):
+        return f"the outputs in ONNX Runtime {one.version} are not finite"
+    return f"ONNX Runtime {one.version} computes {'unsafe' if one.violates_deployed else 'safe'} outputs"
 
 
 def why_false(one: Evaluated) -> str:

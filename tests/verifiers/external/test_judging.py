@@ -163,6 +163,7 @@ def test_a_decimal_end_of_the_box_lies_in_it_though_its_float_does_not(tmp_path:
     assert answer.word == TRUE_SAT
     assert answer.evaluated is not None
     assert (answer.evaluated.in_box, answer.evaluated.point) == (True, (0.1,))
+    assert answer.reason.endswith("takes lie outside the box")
 
 
 def test_outputs_that_are_not_finite_are_not_called_safe(tmp_path: Path) -> None:
@@ -172,5 +173,8 @@ def test_outputs_that_are_not_finite_are_not_called_safe(tmp_path: Path) -> None
     box = ExactBox((Fraction(2),), (Fraction(3),))
     answer = judge(Said("sat", point=(2.0,)), steep, model(tmp_path, steep), box, unsafe)
     assert (answer.word, answer.reason) == (FALSE_SAT, "its outputs in ONNX Runtime are not finite")
+    reached = Property(((Inequality(((0, Fraction(-1)),), Fraction(-(2**128))),),))
+    true = judge(Said("sat", point=(2.0,)), steep, model(tmp_path, steep), box, reached)
+    assert (true.word, true.reason.endswith("are not finite")) == (TRUE_SAT, True)
     outside = judge(Said("sat", point=(4.0,)), steep, model(tmp_path, steep), box, unsafe)
     assert outside.reason == "its point lies outside the box"
