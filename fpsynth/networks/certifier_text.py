@@ -45,6 +45,15 @@ def decimal(number: float | Fraction) -> str:
     return ("-" if exact < 0 else "") + digits[:-places] + "." + digits[-places:]
 
 
+def has_decimal(number: Fraction) -> bool:
+    """Whether its decimal expansion ends."""
+    rest = number.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1
+
+
 def parse_decimal(text: str) -> Fraction:
     """Return the number that ``text`` writes, exactly.  Raises InputError for anything the certifier does not read."""
     if not _NUMBER.fullmatch(text):

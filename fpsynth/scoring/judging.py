@@ -23,7 +23,7 @@ from fpsynth.corpus.labels.margins import violated
 from fpsynth.corpus.labels.ordered import is_any
 from fpsynth.errors import InputError
 from fpsynth.verifiers.external.base import TIME, Said
-from fpsynth.verifiers.external.judging import Evaluated, evaluate
+from fpsynth.verifiers.external.judging import Evaluated, evaluate, why_false
 from fpsynth.verifiers.properties import ExactBox
 
 RIGHT, FALSE_SAT = "right", "false_sat"
@@ -63,7 +63,7 @@ def judged(said: Said, instance: Instance, onnx: PathLike, semantics: str = "") 
         return _bare(instance, semantics)
     if len(said.point) != len(instance.box.lower):
         return JudgedAnswer(FALSE_SAT, "its point has another length than the box", WRONG_POINTS)
-    return _sat(instance, evaluate(instance.network, onnx, instance.box, instance.unsafe, said.point), semantics)
+    return _sat(instance, evaluate(instance.network, onnx, instance.box, instance.unsafe, said.named), semantics)
 
 
 def _unsat(instance: Instance, semantics: str) -> JudgedAnswer:
@@ -127,7 +127,7 @@ def _sat(instance: Instance, one: Evaluated, semantics: str) -> JudgedAnswer:
         return JudgedAnswer(UNKNOWN, f"sat, and the corpus has no label of {semantics} to run its point by", points)
     if one.violates is None and not semantics:
         return JudgedAnswer(UNKNOWN, "the exact outputs at its point are irrational, and too near the border", points)
-    return JudgedAnswer(FALSE_SAT, "its point has safe outputs" if one.in_box else "its point lies outside the box", points)
+    return JudgedAnswer(FALSE_SAT, why_false(one), points)
 
 
 def _replays(instance: Instance, one: Evaluated) -> bool:

@@ -170,7 +170,7 @@ class ExactBox:
     lower: tuple[Fraction, ...]
     upper: tuple[Fraction, ...]
 
-    def contains(self, point: Sequence[float]) -> bool:
+    def contains(self, point: Sequence[float | Fraction]) -> bool:
         """Whether a point lies in it, ends included."""
         return all(low <= Fraction(x) <= high for low, x, high in zip(self.lower, point, self.upper, strict=True))
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,16 +22,19 @@ from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.corpus.labels.environments import Computed
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT32
+from fpsynth.networks.network import dense_relu
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.telling import rendered
 from fpsynth.scoring.asking import AskedVerifier, asked_for
 from fpsynth.scoring.forms import FILES, FORMS, csv_text, junit, runs_csv
-from fpsynth.scoring.job import BenchRun, Limits, run_from
+from fpsynth.scoring.job import BenchRun, Limits, model_of, run_from
 from fpsynth.scoring.judging import COLUMNS, judged
 from fpsynth.scoring.scoreboard import Scoreboard
 from fpsynth.scoring.telling import scoreboard_story
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.verifiers.external.base import FAILED, TIME, TOO_MUCH, Said
+from fpsynth.verifiers.external.outputs import stated
+from fpsynth.verifiers.properties import ExactBox, Inequality, Property
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +209,28 @@ def test_the_competition_pays_for_points_beside_the_box(
     one = instances["broken_0"]
     found = judged(Said("sat", point=point), one, model(folder, one))
     assert (found.column, found.points) == (column, points)
+
+
+def test_a_point_on_a_decimal_end_of_the_box_is_in_it(folder: Path, instances: dict[str, Instance]) -> None:
+    """Printed as 0.15, whose float64 is below 3/20: exactly it is an end of the box, and unsafe there."""
+    one, end = instances["broken_0"], Fraction(3, 20)
+    unsafe = Property(((Inequality(((0, Fraction(1)),), end + Fraction(1, 10**12)),),))
+    asked = replace(one, box=ExactBox((end,), (Fraction(1, 4),)), unsafe=unsafe, labels=())
+    said = stated("sat\n((X_0 0.15))")
+    assert said is not None
+    assert judged(said, asked, model(folder, one)).column == "right"
+    assert judged(Said("sat", point=said.point), asked, model(folder, one)).column == "false_sat"
+
+
+def test_outputs_beyond_all_floats_are_not_called_safe(folder: Path, instances: dict[str, Instance]) -> None:
+    steep = dense_relu([([[float(2**127)]], [0.0])])
+    unsafe = Property(((Inequality(((0, Fraction(-1)),), Fraction(-(2**130))),),))
+    box = ExactBox((Fraction(2),), (Fraction(3),))
+    one = replace(instances["broken_0"], network=steep, box=box, unsafe=unsafe, labels=())
+    path = folder.with_name("steep.onnx")
+    path.write_bytes(model_of(one))
+    found = judged(Said("sat", point=(2.0,)), one, path)
+    assert (found.column, found.reason) == ("false_sat", "its outputs in ONNX Runtime are not finite")
 
 
 def test_verdicts_about_one_arithmetic_are_held_against_that_alone(folder: Path, instances: dict[str, Instance]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from fpsynth.aliases import PathLike
 from fpsynth.errors import InputError
 from fpsynth.files import read_limited, shown
@@ -9,7 +11,7 @@ from fpsynth.files import read_limited, shown
 MAX_BYTES = 1 << 28
 
 
-def known_points(path: PathLike) -> tuple[tuple[float, ...], ...]:
+def known_points(path: PathLike) -> tuple[tuple[float, ...] | tuple[Fraction, ...], ...]:
     """The points of a witness file, or the one of a text: ``sat``, then ((X_0 v) ... (Y_0 v)) or tensors.
 
     Raises InputError where the file is neither.
@@ -24,4 +26,4 @@ def known_points(path: PathLike) -> tuple[tuple[float, ...], ...]:
     said = stated(text)
     if said is None or not said.point:
         raise InputError(f"{shown(path)} is neither a witness file nor a counterexample: sat, then ((X_0 v) ... (Y_0 v))")
-    return (said.point,)
+    return (said.named,)

@@ -66,7 +66,8 @@ class Verification:
     @property
     def point(self) -> tuple[float, ...]:
         """A point whose outputs are unsafe; empty where none is known."""
-        said = [*((one.verdict, one.point) for one in self.claims), *((one.verdict, one.point) for one in self.answers)]
+        answers = (one for one, worth in zip(self.answers, self.worth, strict=True) if not worth.on_border)
+        said = [*((one.verdict, one.point) for one in self.claims), *((one.verdict, one.point) for one in answers)]
         return next((point for verdict, point in said if verdict == "sat"), ())
 
     @property

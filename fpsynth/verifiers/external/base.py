@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
@@ -83,6 +84,13 @@ class Said:
     """What it says that the network makes of them."""
     cause: str = ""
     """Of ``unknown``: TIME, TOO_MUCH, FAILED, or empty where the tool itself says that it cannot tell."""
+    exact: tuple[Fraction, ...] = ()
+    """``point`` as it is printed, before it is made of floats: the decimal 0.1 is no float64.  Empty: only floats are known."""
+
+    @property
+    def named(self) -> tuple[float, ...] | tuple[Fraction, ...]:
+        """The point that it names, as exactly as it is known."""
+        return self.exact or self.point
 
 
 @dataclass(frozen=True)
@@ -172,6 +180,7 @@ def answered(tool: str, version: str, said: Said, ended: Ended) -> ToolAnswer:
         said.point,
         said.outputs,
         said.cause,
+        said.exact,
         tool=tool,
         version=version,
         seconds=ended.seconds,

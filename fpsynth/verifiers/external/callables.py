@@ -85,8 +85,9 @@ def _call(function: Function, question: ToolQuestion, place: Path) -> None:
         if verdict is None:
             raise ValueError(f"it returned {str(word)[:60]!r}, which is no verdict")
         answer = Said(verdict, f"it says {word}" if verdict == "unknown" else "", tuple(point))
-    told = {"verdict": answer.verdict, "reason": answer.reason, "cause": answer.cause}
+    told: dict[str, object] = {"verdict": answer.verdict, "reason": answer.reason, "cause": answer.cause}
     numbers = {"point": answer.point, "outputs": answer.outputs}
+    told["exact"] = [str(number) for number in answer.exact]
     place.write_text(json.dumps(told | {name: [float(x).hex() for x in some] for name, some in numbers.items()}))
 
 

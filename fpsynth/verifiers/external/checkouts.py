@@ -13,7 +13,7 @@ from fpsynth.files import read_limited, shown
 from fpsynth.verifiers.external.base import Command, Said, Tool, ToolQuestion, unread
 from fpsynth.verifiers.external.driven import DRIVERS, checkout_driver
 from fpsynth.verifiers.external.installing import CLEAN
-from fpsynth.verifiers.external.outputs import assignment, stated
+from fpsynth.verifiers.external.outputs import counterexample, stated
 from fpsynth.workers.commands import Ended
 
 
@@ -49,7 +49,7 @@ class AlphaBetaCrown(_Checkout):
         if known is None or known.verdict != "sat":
             return known or unread(ended)
         example = folder / "cex.txt"
-        return Said("sat", "", *(assignment(read_limited(example, 1 << 28)) if example.is_file() else ()))
+        return counterexample(read_limited(example, 1 << 28)) if example.is_file() else Said("sat")
 
 
 _PLAIN = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ class DrivenTool(Tool):
 
     JOB: {onnx, vnnlib: paths; seconds; outputs: how many; lower, upper: exact decimals; unsafe: conjunctions of {terms:
     [[output, factor]], bound, strict}, exact as p/q; options}.  ANSWER: {verdict, reason, point, outputs}, numbers as
-    hexadecimal floats, and the cause where the reason does not tell it.  What the tool prints goes where it likes.
+    hexadecimal floats, the cause where the reason does not tell it, and ``exact``, the point as p/q, where floats do not
+    hold it.  What the tool prints goes where it likes.
     """
 
     def __init__(self, name: str, python: str, version: str, options: dict[str, Any] | None = None) -> None:
@@ -99,10 +101,11 @@ def answer_in(text: str) -> Said:
     try:
         data = json.loads(text)
         point, outputs = (tuple(map(float.fromhex, data.get(name) or ())) for name in ("point", "outputs"))
+        exact = tuple(map(Fraction, data.get("exact") or ()))
         if data["verdict"] not in VERDICTS:
             raise ValueError(data["verdict"])
         reason = str(data.get("reason") or "")[:300]
         cause = data["cause"] if data.get("cause") in _CAUSES else undecided(reason.removeprefix("it says ")).cause
-        return Said(data["verdict"], reason, point, outputs, cause if data["verdict"] == "unknown" else "")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return Said(data["verdict"], reason, point, outputs, cause if data["verdict"] == "unknown" else "", exact)
+    except (ValueError, KeyError, ZeroDivisionError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"no answer of a driver: {type(error).__name__}: {error}") from None

@@ -11,6 +11,7 @@ from fpsynth.aliases import PathLike, Progress
 from fpsynth.errors import InputError, unknown_name
 from fpsynth.evaluators.enclosing import enclosed_logits
 from fpsynth.formats import FLOAT32, FLOAT64, Format
+from fpsynth.networks.certifier_text import has_decimal
 from fpsynth.networks.network import Network
 from fpsynth.networks.onnx import OPSET, onnx_bytes
 from fpsynth.networks.reading import narrowest
@@ -22,7 +23,7 @@ from fpsynth.verifiers.external.driven import installed_tool
 from fpsynth.verifiers.external.judging import Worth, judge
 from fpsynth.verifiers.external.standard import InstalledStandardTool
 from fpsynth.verifiers.external.tools import TOOLS
-from fpsynth.verifiers.external.writing import written
+from fpsynth.verifiers.external.writing import not_strict, written
 from fpsynth.verifiers.properties import Case, ExactBox, Property, one_class
 
 NAMES = (*TOOLS, *CHECKOUTS)
@@ -34,7 +35,7 @@ class Verified:
     """What a real verifier says of all cases together."""
 
     verdict: str
-    """``sat`` where it says so of one case, ``unsat`` where it says so of all, else ``unknown``."""
+    """``sat`` where it says so of one case, by a point that is not on the border, ``unsat`` where of all, else ``unknown``."""
     reason: str
     """Why it is unknown, in one line."""
     answers: tuple[ToolAnswer, ...]
@@ -70,7 +71,7 @@ def verify(
     timeout: float = 60.0,
     memory: int | None = MEMORY,
     dtype: Format | None = None,
-    witnesses: Sequence[Sequence[float]] = (),
+    witnesses: Sequence[Sequence[float | Fraction]] = (),
     log: Progress | None = None,
 ) -> Verified:
     """Ask whether the unsafe outputs of a case are reached in its box.
@@ -90,22 +91,29 @@ def verify(
         model.write_bytes(onnx_bytes(network, dtype or own_format(network), form="gemm", batch=1, opset=OPSET))
         for case in cases:
             left, box, unsafe = end - time.monotonic(), exact(case), property_of(network, case)
+            assert isinstance(case.region, Box)
+            asked = asked_of(box, case.region, unsafe)
             if left <= 0:
                 answers.append(ToolAnswer("unknown", f"the {timeout:g} s for all cases are over", tool=tool.name))
             else:
-                query.write_text(written(box, unsafe, network.input_shape, network.output_shape, tool.dialect))
+                query.write_text(written(*asked, network.input_shape, network.output_shape, tool.dialect))
                 answers.append(run(tool, model, query, timeout=left, memory=memory, log=log))
-            judgements.append(judge(answers[-1], network, model, box, unsafe, witnesses))
-            if left <= 0 or answers[-1].verdict == "sat":
+            judgements.append(judge(answers[-1], network, model, box, unsafe, witnesses, asked))
+            if left <= 0 or (answers[-1].verdict == "sat" and not judgements[-1].on_border):
                 break
-    return Verified(*_together(answers), tuple(answers), tuple(judgements))
+    return Verified(*_together(answers, judgements), tuple(answers), tuple(judgements))
 
 
-def _together(answers: Sequence[ToolAnswer]) -> tuple[str, str]:
-    verdicts = [answer.verdict for answer in answers]
+def _together(answers: Sequence[ToolAnswer], judgements: Sequence[Worth]) -> tuple[str, str]:
+    """A point on the border answers the question that the tool was asked, and not the user's."""
+    told = [
+        ("unknown", worth.reason) if worth.on_border else (answer.verdict, answer.reason)
+        for answer, worth in zip(answers, judgements, strict=True)
+    ]
+    verdicts = [verdict for verdict, _ in told]
     if "sat" in verdicts:
         return "sat", ""
-    reasons = (answer.reason for answer in answers if answer.verdict == "unknown")
+    reasons = (reason for verdict, reason in told if verdict == "unknown")
     return ("unknown", next(reasons)) if "unknown" in verdicts else ("unsat", "")
 
 
@@ -113,7 +121,17 @@ def exact(case: Case) -> ExactBox:
     """The box of a case, in exact numbers.  Raises InputError for other regions."""
     if not isinstance(case.region, Box):
         raise InputError("external verifiers take boxes, not balls")
+    if isinstance(case.exact, ExactBox):  # the region is of floats around it
+        return case.exact
     return ExactBox(tuple(map(Fraction, case.region.lower)), tuple(map(Fraction, case.region.upper)))
+
+
+def asked_of(box: ExactBox, region: Box, unsafe: Property) -> tuple[ExactBox, Property]:
+    """What a tool is asked instead: ends without a decimal expansion are those of the region around, and < is <=."""
+    ends = zip((*box.lower, *box.upper), (*region.lower, *region.upper), strict=True)
+    numbers = [end if has_decimal(end) else Fraction(around) for end, around in ends]
+    size = len(box.lower)
+    return ExactBox(tuple(numbers[:size]), tuple(numbers[size:])), not_strict(unsafe)
 
 
 def property_of(network: Network, case: Case) -> Property:

@@ -1,13 +1,14 @@
 """Write properties as VNN-LIB the way that tools read it: no exponents, no strict comparisons, outputs as each parser has them.
 
 Strict comparisons break several parsers, so that < is written as <=.  The unsafe outputs grow by their border: what is then
-``unsat`` is so for the property as well, and a ``sat`` is judged by the property itself.
+``unsat`` is so for the property as well, and a ``sat`` is judged by the property itself: one by a point of the border is right,
+and says nothing about the property.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from fpsynth.errors import InputError
@@ -42,6 +43,11 @@ def written(box: ExactBox, unsafe: Property, inputs: Sequence[int], outputs: Seq
     head = _declared2(inputs, outputs, dialect.element) if new else [f"(declare-const {name} Real)" for name in (*x, *y)]
     bounds = [line for k, name in enumerate(x) for line in _bounded(name, box.lower[k], box.upper[k])]
     return "\n".join([*head, "", *bounds, "", *_asserted(unsafe, y, dialect), ""])
+
+
+def not_strict(unsafe: Property) -> Property:
+    """The property that is written for ``unsafe``."""
+    return Property(tuple(tuple(replace(one, strict=False) for one in conjunction) for conjunction in unsafe.unsafe))
 
 
 def _size(shape: Sequence[int]) -> int:

@@ -29,6 +29,7 @@ from fpsynth.verifiers.external.judging import (
     Worth,
     judge,
 )
+from fpsynth.verifiers.external.outputs import stated
 from fpsynth.verifiers.external.running_onnx import run_onnx
 from fpsynth.verifiers.properties import ExactBox, Inequality, Property
 
@@ -133,7 +134,7 @@ def test_irrational_outputs_at_the_border_are_not_decided(tmp_path: Path) -> Non
 
 
 def test_every_word_is_listed_once() -> None:
-    assert len(set(WORDS)) == len(WORDS) == 9
+    assert len(set(WORDS)) == len(WORDS) == 10
 
 
 def test_a_point_of_another_length_is_refused(tmp_path: Path) -> None:
@@ -150,3 +151,30 @@ def test_a_model_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"nothing")
     with pytest.raises(WorkerLostError, match="did not run the model"):
         run_onnx(tmp_path / "m.onnx", [(0.0,)])
+
+
+def test_a_decimal_end_of_the_box_lies_in_it_though_its_float_does_not(tmp_path: Path) -> None:
+    """The float64 of 0.1 is above 1/10; the point that is printed is 1/10, and unsafe there over the reals."""
+    box, said = ExactBox((Fraction(0),), (Fraction(1, 10),)), stated("sat\n((X_0 0.1) (Y_0 0.1))")
+    unsafe = Property(((Inequality(((0, Fraction(-1)),), Fraction(-1, 10)),),))
+    assert said is not None
+    assert (said.point, said.exact) == ((0.1,), (Fraction(1, 10),))
+    answer = judge(said, TIE, model(tmp_path, TIE), box, unsafe)
+    assert answer.word == TRUE_SAT
+    assert answer.evaluated is not None
+    assert (answer.evaluated.in_box, answer.evaluated.point) == (True, (0.1,))
+    assert answer.reason.endswith("takes lie outside the box")
+
+
+def test_outputs_that_are_not_finite_are_not_called_safe(tmp_path: Path) -> None:
+    """Twice the number is beyond all float32, and over the reals still below the border."""
+    steep = dense_relu([([[float(2**127)]], [0.0])])
+    unsafe = Property(((Inequality(((0, Fraction(-1)),), Fraction(-(2**130))),),))
+    box = ExactBox((Fraction(2),), (Fraction(3),))
+    answer = judge(Said("sat", point=(2.0,)), steep, model(tmp_path, steep), box, unsafe)
+    assert (answer.word, answer.reason) == (FALSE_SAT, "its outputs in ONNX Runtime are not finite")
+    reached = Property(((Inequality(((0, Fraction(-1)),), Fraction(-(2**128))),),))
+    true = judge(Said("sat", point=(2.0,)), steep, model(tmp_path, steep), box, reached)
+    assert (true.word, true.reason.endswith("are not finite")) == (TRUE_SAT, True)
+    outside = judge(Said("sat", point=(4.0,)), steep, model(tmp_path, steep), box, unsafe)
+    assert outside.reason == "its point lies outside the box"

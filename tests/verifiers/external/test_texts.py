@@ -118,3 +118,47 @@ def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
     for read in (lambda: stated("sat\n" + text), lambda: assignment("X float32 [1,3]\n" + text)):
         with contextlib.suppress(InputError):
             read()
+
+
+def test_printed_decimals_are_kept() -> None:
+    """Beside the floats that ONNX Runtime is given; what is said to be a float, or not finite, has no other number."""
+    for text, exact in (
+        ("((X_0 0.1) (X_1 -2.5e-3))", (Fraction(1, 10), Fraction(-1, 400))),
+        ("((X_0 0x1.8p-1))", (Fraction(3, 4),)),
+        ("X real [1,1]\n0.1\nY real [1]\n1\n", (Fraction(1, 10),)),
+        ("X float32 [1,1]\n0.1\n", (Fraction(0.10000000149011612),)),
+        ("X float64 [1,1]\n0.1\n", (Fraction(0.1),)),
+        ("((X_0 0.1) (X_1 inf))", ()),
+        ("((X_0 1e-999999999) (X_1 1e-99999999999999999999999))", (0, 0)),
+    ):
+        said = stated(f"sat\n{text}")
+        assert said is not None
+        assert said.exact == exact, text
+
+
+def test_numbers_are_read_as_smt_lib_writes_them() -> None:
+    text = "sat\n((X_0 0.5)\n (X_1 (- 0.5)) (X_2 (/ 1 3)) (X_3 (- (/ 1.0 4.0))) (X_4 (/ (- 1) 8)) (X_5 (-  2)) (Y_0 (- 3)))"
+    said = stated(text)
+    assert said is not None
+    assert said.exact == (Fraction(1, 2), Fraction(-1, 2), Fraction(1, 3), Fraction(-1, 4), Fraction(-1, 8), -2)
+    assert (said.point, said.outputs) == ((0.5, -0.5, 1 / 3, -0.25, -0.125, -2.0), (-3.0,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "((X_0 0.5) (X_1 (+ 0.5 1)))",
+        "((X_0 0.5) (X_1))",
+        "((X_0 0.5) (X_1 (- (- (- 1)))))",
+        "((X_0 (- 0.5 x)))",
+        "((X_0 (* 2 3)))",
+        "((X_0 (/ 1 0)))",
+        "((X_0 (- inf)))",
+        "((X_0 (/ 1)))",
+        "((X_0 (/ 1e400 1)))",
+        "((X_0 0.5) X_1 = 0.25)",
+    ],
+)
+def test_a_point_that_is_read_in_part_is_not_understood(text: str) -> None:
+    with pytest.raises(InputError):
+        stated(f"sat\n{text}")
