@@ -235,7 +235,7 @@ def _measured(
 
 
 @dataclass(frozen=True)
-class Searched:
+class SearchedBoundary:
     """What a search on the boundaries came to."""
 
     tried: int
@@ -248,7 +248,7 @@ class Searched:
     """Why no more were tried, where a library could not be run."""
 
 
-def searched(asked: GivenOrder, views: Sequence[GivenView], given: Given, clock: Clock) -> Searched:
+def searched(asked: GivenOrder, views: Sequence[GivenView], given: Given, clock: Clock) -> SearchedBoundary:
     """Try points until one makes a witness, or the time is over."""
     tried = discarded = 0
     candidates = _candidates(asked, views, given.seed, clock)
@@ -261,14 +261,14 @@ def searched(asked: GivenOrder, views: Sequence[GivenView], given: Given, clock:
                 try:
                     outputs = outputs_of_unexplained(views, given, point)
                 except InputError as error:
-                    return Searched(tried, None, discarded, f"what was found could not be run: {error}")
+                    return SearchedBoundary(tried, None, discarded, f"what was found could not be run: {error}")
                 witness = _borne_out(asked, witness, outputs)
                 if witness is not None:
-                    return Searched(tried, witness, discarded)
+                    return SearchedBoundary(tried, witness, discarded)
                 discarded += 1
     except OutOfTimeError:
         pass
-    return Searched(tried, None, discarded)
+    return SearchedBoundary(tried, None, discarded)
 
 
 def _borne_out(asked: GivenOrder, witness: Witness, outputs: Sequence[Floats | None]) -> Witness | None:
