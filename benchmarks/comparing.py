@@ -30,7 +30,8 @@ from fpsynth.networks.layers import Convolution, Dense, Flatten, ReLU
 from fpsynth.networks.network import Network, Node
 from fpsynth.networks.npz import load_network
 from fpsynth.revealing.revealer import Revealer
-from fpsynth.synthesis.comparing.compared import NetworkComparison, compare
+from fpsynth.synthesis.comparing.compared import compare
+from fpsynth.synthesis.comparing.comparison import NetworkComparison
 
 ENVIRONMENTS = ("torch:batch=64,threads=1", "onnxruntime:batch=64,threads=1", "jax:batch=64,threads=1")
 LARGE = ("torch:batch=64,threads=1", "numpy:batch=64,threads=1")

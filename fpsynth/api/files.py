@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fpsynth.corpus.index import Origin
     from fpsynth.report.orders import OrderTree
     from fpsynth.revealing.result import Reveal
-    from fpsynth.synthesis.comparing.compared import NetworkComparison
+    from fpsynth.synthesis.comparing.comparison import NetworkComparison
     from fpsynth.synthesis.result import Result
     from fpsynth.witness import Witness
 
@@ -80,7 +80,7 @@ def write_witnesses(found: NetworkComparison | Sequence[Witness], folder: Path) 
     """
     from fpsynth.corpus.index import INDEX, Origin, index_entry, index_text
     from fpsynth.files import write_tree
-    from fpsynth.synthesis.comparing.compared import NetworkComparison
+    from fpsynth.synthesis.comparing.comparison import NetworkComparison
     from fpsynth.synthesis.comparing.witnesses import witnesses as changed
     from fpsynth.witness.file import text_and_files
 

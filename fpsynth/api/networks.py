@@ -18,7 +18,7 @@ from fpsynth.synthesis.requests.reading import MAX_VECTORS, Batches
 from fpsynth.synthesis.requests.shared import check_seed
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.comparing.compared import NetworkComparison
+    from fpsynth.synthesis.comparing.comparison import NetworkComparison
 
 
 def reveal_network(

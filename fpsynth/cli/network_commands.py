@@ -23,7 +23,7 @@ from fpsynth.synthesis.requests.verifying import VerifyRequest
 from fpsynth.wording import counted
 
 if TYPE_CHECKING:
-    from fpsynth.synthesis.comparing.compared import NetworkComparison
+    from fpsynth.synthesis.comparing.comparison import NetworkComparison
 
 
 def compare(arguments: Namespace, console: Console) -> Outcome:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fpsynth.libraries.environments import Installation
     from fpsynth.revealing.result import Reveal
     from fpsynth.synthesis.checking.findings import CheckResult
-    from fpsynth.synthesis.comparing.compared import NetworkComparison
+    from fpsynth.synthesis.comparing.comparison import NetworkComparison
     from fpsynth.synthesis.matrix import Matrix
     from fpsynth.synthesis.verifying.images import RobustAccuracy
     from fpsynth.synthesis.verifying.verification import Verification
@@ -97,7 +97,7 @@ def _measured(subject: object) -> Story:
     from fpsynth.report.stories.reveals import reveals_story
     from fpsynth.report.stories.verifying import images_story, verification_story
     from fpsynth.revealing.result import Reveal
-    from fpsynth.synthesis.comparing.compared import NetworkComparison
+    from fpsynth.synthesis.comparing.comparison import NetworkComparison
     from fpsynth.synthesis.matrix import Matrix
     from fpsynth.synthesis.verifying.images import RobustAccuracy
     from fpsynth.synthesis.verifying.verification import Verification

@@ -13,7 +13,7 @@ from fpsynth.formats import FLOAT32
 from fpsynth.networks.network import Dense, dense_relu
 from fpsynth.report.stories.networks import comparison_story
 from fpsynth.report.stories.verifying import verification_story
-from fpsynth.synthesis.comparing.compared import NetworkComparison, Ran
+from fpsynth.synthesis.comparing.comparison import NetworkComparison, Ran
 from fpsynth.synthesis.exactness import _short
 from fpsynth.synthesis.verifying.verification import Verification
 from fpsynth.verifiers.claims import Ball, Claim

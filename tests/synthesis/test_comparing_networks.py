@@ -25,7 +25,8 @@ from fpsynth.revealing.network_result import NetworkReveal
 from fpsynth.revealing.result import Check
 from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
-from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran, compare
+from fpsynth.synthesis.comparing.compared import compare
+from fpsynth.synthesis.comparing.comparison import EnvironmentPair, NetworkComparison, Ran
 from fpsynth.synthesis.comparing.witnesses import witnessed
 from fpsynth.witness import load
 

@@ -10,7 +10,7 @@ from fpsynth.networks.cancellation import cancellation_words
 from fpsynth.report.numerals import significant
 from fpsynth.report.story import Paragraph, Part, Space, Story, Table, quiet, told
 from fpsynth.report.text import RIGHT, WRONG, Span
-from fpsynth.synthesis.comparing.compared import NetworkComparison, Ran
+from fpsynth.synthesis.comparing.comparison import NetworkComparison, Ran
 from fpsynth.synthesis.comparing.parting import parting_words
 from fpsynth.wording import counted
 

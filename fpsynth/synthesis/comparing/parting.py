@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsynth.aliases import Floats, Json
+from fpsynth.aliases import Floats
 from fpsynth.errors import InputError
 from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.formats import Format
@@ -26,52 +26,12 @@ from fpsynth.networks.cutting import behind, cuts, until
 from fpsynth.networks.layers import Convolution, Dense
 from fpsynth.networks.network import INPUT, Network, Node
 from fpsynth.revealing.revealer import Revealer
-
-if TYPE_CHECKING:
-    from fpsynth.synthesis.comparing.compared import NetworkComparison
+from fpsynth.synthesis.comparing.comparison import NetworkComparison, Parting
 
 MOST_PAIRS = 4
 """Pairs of environments that are looked into: those that change most."""
 _MOST_NEURONS = 256
 """Neurons of the layer that are tried: those that differ most beside their own size."""
-
-
-@dataclass(frozen=True)
-class Parting:
-    """Where two environments part at one input."""
-
-    a: str
-    b: str
-    input: int
-    layer: str
-    """Of the network; the first whose values decide."""
-    neuron: int
-    """Its output, flattened; of several the one that moves the logits most."""
-    values: tuple[float, float]
-    """What it is worth in a and in b."""
-    alone: bool
-    """Whether it decides alone: its value of b among all others of a gives the class of b."""
-    size: float | None
-    """The sum of the sizes of the neuron's summands: against this rounding is to be held; None for other layers."""
-    position: tuple[int, ...]
-    """The neuron as an index of the layer's output."""
-    cancels: bool = False
-    """Whether its weights cancel (``networks.cancellation``)."""
-
-    def to_json(self) -> Json:
-        """As data."""
-        return {
-            "a": self.a,
-            "b": self.b,
-            "input": self.input,
-            "layer": self.layer,
-            "neuron": self.neuron,
-            "position": list(self.position),
-            "values": list(self.values),
-            "alone": self.alone,
-            "size": self.size,
-            "cancels": self.cancels,
-        }
 
 
 def partings(found: NetworkComparison, revealer: Revealer | None = None) -> tuple[Parting, ...]:

@@ -16,7 +16,7 @@ from fpsynth.evaluators.work import affordable_extra, exact_work
 from fpsynth.formats import Format
 from fpsynth.networks.network import Network
 from fpsynth.predicates import Predicate
-from fpsynth.synthesis.comparing.compared import EnvironmentPair, NetworkComparison, Ran
+from fpsynth.synthesis.comparing.comparison import EnvironmentPair, NetworkComparison, Ran
 from fpsynth.synthesis.proofs import versions_used
 from fpsynth.witness.data import Provenance, View, Witness, only_point
 from fpsynth.witness.prediction import with_prediction
