@@ -23,15 +23,16 @@ from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.errors import InputError
 from fpsynth.evaluators.real import exact_logits
 from fpsynth.scoring.asking import AskedVerifier, asked_for
-from fpsynth.scoring.job import Limits
+from fpsynth.scoring.job import BenchRun, Limits
 from fpsynth.scoring.running import BenchRequest, bench
 from fpsynth.scoring.shrinking import instances
-from fpsynth.scoring.shrinking.instances import ASKED, RESULT, ShrinkRequest, ShrunkInstance, shrink_instance
+from fpsynth.scoring.shrinking.instances import ASKED, RESULT, ShrinkRequest, ShrunkInstance, StillWrong, shrink_instance
 from fpsynth.scoring.shrinking.search import Search
 from fpsynth.scoring.shrinking.size import Candidate, candidate_of, shape_of, size_of
 from fpsynth.verifiers.external import installed, judge
 from fpsynth.verifiers.external.base import Said
 from fpsynth.verifiers.external.judging import FALSE_IN_FLOAT, FALSE_OVER_REALS
+from fpsynth.workers.deadlines import OutOfTimeError, within
 
 
 def only(text: str) -> AskedVerifier:
@@ -212,6 +213,17 @@ def test_an_answer_that_the_end_of_time_cut_off_is_none(folder: Path, tmp_path: 
     assert time.monotonic() - started < 50, "the verifier was killed before its own limit of 60 s"
     monkeypatch.setenv("BENCH_SLEEP", "0")
     assert shrink(folder, "broken_0", standing_in("slow"), tmp_path, restarts=0).still_wrong
+
+
+def test_an_unknown_within_less_than_its_limit_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have known better with the time that it was promised; and it is not kept."""
+    monkeypatch.setattr(
+        instances, "done", lambda *asked: BenchRun("x", "v", 0, "unknown", "unknown", "", 0, asked[3].timeout, None)
+    )
+    problem = StillWrong(None, None, Limits(60.0, 1.0), None, None, 0)  # type: ignore[arg-type]
+    assert problem.answered(None, "x").seconds == 60.0  # type: ignore[arg-type]
+    with within(30.0), pytest.raises(OutOfTimeError):
+        problem.answered(None, "x")  # type: ignore[arg-type]
 
 
 def test_a_folder_of_another_shrinking_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def test_every_layer_of_a_residual_network_and_the_whole_of_it_are_explained(rev
     assert [one["node"] for one in found["rewrites"]] == ["norm"]
 
 
-@pytest.mark.parametrize("kernels", ["Haswell", "Nehalem"])
+@pytest.mark.parametrize(
+    "kernels", ["batch=1,OPENBLAS_CORETYPE=Haswell", "batch=3,OPENBLAS_CORETYPE=Haswell", "batch=1,OPENBLAS_CORETYPE=Nehalem"]
+)
 def test_positions_with_taps_in_a_padding_that_add_otherwise_are_explained_by_others_that_have_none(
     revealer: Revealer, kernels: str
 ) -> None:
@@ -98,9 +100,9 @@ def test_positions_with_taps_in_a_padding_that_add_otherwise_are_explained_by_ot
     rng = np.random.default_rng(0)
     layer = Convolution(numbers(rng, 16, 1, 5, 5), numbers(rng, 16), (2, 2), padding=((2, 2), (2, 2)))
     network = Network((Node("conv", layer, (INPUT,)),), (1, 28, 28), "conv")
-    found = revealed(revealer, f"numpy:batch=1,OPENBLAS_CORETYPE={kernels}", network)["reveal"]
+    found = revealed(revealer, f"numpy:{kernels}", network)["reveal"]
     (one,) = found["layers"]
-    assert (one["explained"], one["notes"]) == (one["of"], [])
+    assert (one["explained"], set(one["notes"]) - {ROWS_DIFFER}) == (one["of"], set())
 
 
 def test_rows_of_a_batch_that_add_otherwise_are_explained_each(revealer: Revealer) -> None:

@@ -27,8 +27,11 @@ from fpsynth.rounding import Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.synthesis.comparing.compared import compare
 from fpsynth.synthesis.comparing.comparison import EnvironmentPair, NetworkComparison, Ran
-from fpsynth.synthesis.comparing.witnesses import witnessed
+from fpsynth.synthesis.comparing.witnesses import _views, witnessed
+from fpsynth.synthesis.given.alike import doubts_of
+from fpsynth.synthesis.given.views import Given, GivenView
 from fpsynth.witness import load
+from fpsynth.witness.data import View
 
 IDENTITY = dense_relu([(np.eye(2), None)])
 
@@ -89,6 +92,24 @@ def test_the_bound_of_any_order_does_not_speak_of_environments_that_read_or_comp
         text = " ".join(rendered(comparison_story(told), Style(width=80)).split())
         assert told.otherwise == (() if spoken else ("b",))
         assert ("nothing is said of b, where other numbers are read" in text) != spoken
+
+
+def test_a_witness_has_the_arithmetic_of_the_row_in_which_its_input_stood() -> None:
+    where = parse_network_environment("numpy:batch=2")
+    plain, other = Deployment(Arithmetic(FLOAT32)), Deployment(Arithmetic(FLOAT32, fused=True))
+    rows = (((0,), plain), ((1,), other))
+    found = NetworkReveal(where, FLOAT32, IDENTITY.logits, plain, (), Check(2, 2), rows)
+    logits = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    ran = [Ran(str(where), logits=logits, of=6, found=found)] * 2
+    for number, deployment in enumerate((plain, other, plain)):
+        views = tuple(_views(IDENTITY.logits, tuple(logits[number]), number, ran))
+        assert [(view.row, view.deployment) for view in views] == [(number % 2, deployment)] * 2
+    grounds = [
+        GivenView(View("a", str(where), "reference", plain, str(where)), IDENTITY.logits, one)
+        for one in (found, replace(found, rows=()))
+    ]
+    given = Given(IDENTITY, FLOAT32, None, vectors=10_000)
+    assert [any("rows of a batch" in doubt for doubt in doubts_of([view], given)) for view in grounds] == [True, False]
 
 
 def test_a_table_of_many_changes_in_long_named_environments_has_one_row_for_each_pair() -> None:
