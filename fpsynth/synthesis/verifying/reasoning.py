@@ -42,11 +42,15 @@ class Reasoned:
         return Deployment(REAL_NUMBERS if self.reasoning is REAL else Arithmetic(self.reasoning.format))
 
     @property
+    def all_explained(self) -> bool:
+        """Whether every result that was tried is explained; it is where nothing was revealed."""
+        return self.explained is None or self.explained[0] == self.explained[1] > 0
+
+    @property
     def open_question(self) -> str:
         """What the reveal leaves open, so that bounds are not of all that the library computes; empty where that is nothing."""
-        if self.explained is None:
-            return ""
-        if not self.explained[0] == self.explained[1] > 0:
+        if not self.all_explained:
+            assert self.explained is not None
             return f"{self.environment} is explained in {self.explained[0]} of {self.explained[1]} results only"
         return f"in {self.environment} rows of a batch have different arithmetics" if self.rows_differ else ""
 
@@ -55,8 +59,7 @@ class Reasoned:
 
         What is unsafe in the arithmetic of one row is unsafe, if that arithmetic is the library's.
         """
-        row_alone = self.explained is not None and self.explained[0] == self.explained[1] > 0
-        if verdict not in ("sat", "unsat") or not self.open_question or (verdict == "sat" and row_alone):
+        if verdict not in ("sat", "unsat") or not self.open_question or (verdict == "sat" and self.all_explained):
             return verdict, ""
         return "unknown", f"{verdict} in the revealed arithmetics, but {self.open_question}"
 
