@@ -1,12 +1,13 @@
 """The scoreboard: real verifiers and fpsynth's models over a corpus, instance by instance, resumable.
 
 python -m benchmarks.scoreboard CORPUS [--tools NAMES] [--own NAMES] [--seeds N] [--timeout SECONDS] [--jobs N] [--dask ADDRESS]
-                                [--category NAME] [--work FOLDER] [--out FOLDER]
+                                [--category NAME] [--work FOLDER] [--out FOLDER] [--name NAME]
 
---tools also takes esbmc and cbmc, where they are on the path.  CORPUS is what ``fpsynth corpus make`` has written; the results
-that are kept are of ``fpsynth corpus make --out CORPUS --count 320 --seed 1``.  What is done stands in the folder --work
-(default: CORPUS.bench), from which the same command goes on whatever has ended it.  Prints the scoreboard and writes
-scoreboard.json and scoreboard.txt.
+--tools also takes esbmc and cbmc, where they are on the path.  CORPUS is what ``fpsynth corpus make`` has written, or the
+corpus of a backdoor; the results kept as scoreboard are of ``fpsynth corpus make --out CORPUS --count 320 --seed 1``,
+those as backdoor_tools_* of ``fpsynth backdoor``, as the documents say.  What is done stands in the folder --work (default:
+CORPUS.bench), from which the same command goes on whatever has ended it.  Prints the scoreboard and what each verifier says of
+each instance, and writes NAME.json and NAME.txt.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, conditions, keep, machine
+from benchmarks.common import RESULTS, aligned, conditions, keep, machine, short
 from benchmarks.verifiers import TOOLS, beside
 from fpsynth.report.renderers.style import Style
 from fpsynth.report.telling import rendered
@@ -33,6 +34,8 @@ OWN = (
 )
 """Models of verifiers that allow for no rounding, sound ones of the reals, and practically sound ones."""
 SOUND = "@sound:"
+FEW = 12
+"""Instances at most whose verdicts are listed one by one."""
 _FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^/\s'\"]+/)*(?=[^/\s'\"])")
 """Of absolute paths."""
 
@@ -51,6 +54,18 @@ def summary(board: Scoreboard) -> list[str]:
     return lines
 
 
+def said_of_each(board: Scoreboard) -> list[str]:
+    """What each verifier says of each instance of a small corpus, and in how many seconds: a table."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for run in board.runs:
+        told.setdefault((run.instance, run.verifier), []).append(f"{run.verdict} {short(run.seconds)}")
+    instances = list(dict.fromkeys(run.instance for run in board.runs))
+    if len(instances) > FEW:
+        return []
+    rows = [[asked.name, *(", ".join(told.get((one, asked.name), ["-"])) for one in instances)] for asked in board.verifiers]
+    return ["", "Verdicts, and seconds:", *aligned([["verifier", *instances], *rows])]
+
+
 def text(board: Scoreboard, said: dict[str, Any]) -> str:
     """The results as text."""
     told = rendered(scoreboard_story(board), "text", Style(width=128))
@@ -59,7 +74,12 @@ def text(board: Scoreboard, said: dict[str, Any]) -> str:
         for one in board.verifiers
         if installed_one(one.name)
     )
-    return "\n".join([machine(said), "", told, *summary(board), "", "Versions beside real verifiers:", *packages]) + "\n"
+    return (
+        "\n".join(
+            [machine(said), "", told, *summary(board), *said_of_each(board), "", "Versions beside real verifiers:", *packages]
+        )
+        + "\n"
+    )
 
 
 def placeless(board: Scoreboard) -> Scoreboard:
@@ -94,6 +114,7 @@ def main() -> None:
     parser.add_argument("--category", action="append", default=[])
     parser.add_argument("--work", type=Path)
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--name", default="scoreboard")
     arguments = parser.parse_args()
     names = [name for name in arguments.tools.split(",") if name]
     missing = [name for name in names if name in TOOLS and installed(name) is None]
@@ -117,7 +138,7 @@ def main() -> None:
     shown = text(board, said)
     print(shown)
     versions = {one.name: beside(one.name) for one in board.verifiers if installed_one(one.name)}
-    keep(arguments.out, "scoreboard", {"conditions": said, "beside": versions, **board.to_json()}, shown)
+    keep(arguments.out, arguments.name, {"conditions": said, "beside": versions, **board.to_json()}, shown)
 
 
 if __name__ == "__main__":

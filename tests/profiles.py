@@ -11,7 +11,7 @@ SLOW = NIGHTLY or "FPSYNTH_SLOW" in os.environ
 """Whether tests that take long are run."""
 slow = pytest.mark.skipif(not SLOW, reason="takes long (set FPSYNTH_SLOW=1)")
 """Marks what stands beside quicker cases of the same kind."""
-_MORE, _FEW, _FEWER = 20, 3, 5
+_MORE, _FEW, _FEWER = 20, 3, 8
 
 
 def examples(number: int) -> int:
@@ -21,6 +21,19 @@ def examples(number: int) -> int:
     to light stands in the tests as an explicit example.
     """
     return _MORE * number if NIGHTLY else max(1, number // (_FEW if SLOW else _FEWER))
+
+
+def slowly(*cases: Any) -> list[object]:
+    """Cases of a list that are left to the slow run, as others of the same kind are quicker; several values as a tuple."""
+    return [pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=slow) for case in cases]
+
+
+def one_in(step: int, cases: Iterable[Any]) -> list[object]:
+    """For tests of a list of like cases: every ``step``-th, from the first on; the others are left to the slow run."""
+    found = [case if isinstance(case, type(pytest.param())) else pytest.param(case) for case in cases]
+    return [
+        pytest.param(*case.values, marks=[*case.marks, *[slow] * bool(k % step)], id=case.id) for k, case in enumerate(found)
+    ]
 
 
 def every_second(cases: Iterable[tuple[Any, Any]], always: Callable[[Any, Any], bool] = lambda *case: False) -> list[object]:

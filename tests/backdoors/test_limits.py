@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from backdoors.hosts import convolutional_host, dense_host, images
 from command_line import fpsynth_here
+from profiles import slow
 
 import fpsynth
-from fpsynth.backdoors import search
+from fpsynth.backdoors import search, seeking
 from fpsynth.backdoors.answer import VerifierCounts
 from fpsynth.backdoors.judging import ASKED, judged
 from fpsynth.backdoors.proving import in_words
@@ -97,6 +98,21 @@ def test_environments_that_were_not_run_in_time_are_named_and_nothing_is_found(l
     assert again.to_json()["not_run"] == [TORCH, ORT]
 
 
+@pytest.mark.libraries
+def test_it_is_impossible_of_one_shape_where_a_silent_environment_is_the_target_by_another_name(
+    folder, libraries_stay, monkeypatch
+):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(seeking, "SHAPES", 1)
+    other = f"{TORCH},threads=1"
+    found = fpsynth.backdoor(folder / "conv.onnx", folder / "x.npz", TORCH, silent=[other], verify=0, timeout=400)
+    assert (found.verdict.value, found.network, found.alike) == ("impossible", None, (other,))
+    assert f"in the revealed arithmetics {TORCH} and {other} evaluate the same expressions in all 6 layers" in found.reason
+    assert "no network of the shapes that were tried (detectors in layers of 144 terms by 13 rows)" in found.reason
+    assert "Nothing was made" not in fpsynth.render(found)
+
+
+@slow
 @pytest.mark.libraries
 def test_it_is_impossible_where_a_silent_environment_is_the_target_by_another_name(folder, libraries_stay):
     pytest.importorskip("torch")

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from bench_corpus import standing_in
 from command_line import ENVIRONMENT
+from profiles import slow
 
 from fpsynth.errors import InputError
 from fpsynth.scoring.asking import asked_for
@@ -218,6 +219,7 @@ echo VERIFICATION SUCCESSFUL
 """
 
 
+@slow  # as one with another onnxruntime is
 def test_a_worker_with_another_version_of_a_verifier_or_none_is_refused(
     scheduler: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from random import Random
 import pytest
 from bench_corpus import standing_in
 from command_line import ENVIRONMENT, fpsynth_here
+from profiles import slow
 
 from fpsynth.corpus.instances.data import REAL, RUNTIME, SAT, UNSAT, Instance
 from fpsynth.corpus.instances.reading import read_corpus
@@ -130,6 +131,7 @@ def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return shrink(folder, "narrow_0", standing_in("narrow"), out, restarts=0), written(out)
 
 
+@slow  # a shrinking that was killed gives the same, too
 def test_the_same_seed_gives_the_same_result(
     folder: Path, tmp_path: Path, undisturbed: tuple[ShrunkInstance, Instance]
 ) -> None:

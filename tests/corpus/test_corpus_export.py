@@ -17,6 +17,7 @@ import onnxruntime
 import pytest
 import z3
 from command_line import ENVIRONMENT, fpsynth_here
+from profiles import SLOW
 
 from fpsynth.corpus.exporting.export import export_corpus
 from fpsynth.corpus.exporting.programs import program_files, sequential
@@ -89,7 +90,7 @@ def reaches_error(folder, point):
 @pytest.mark.skipif(COMPILER is None, reason="there is no gcc")
 def test_programs_reach_their_error_where_and_only_where_it_is_said(made, inputs, tmp_path):
     verdicts = set()
-    for number, instance in enumerate(made.instances):
+    for number, instance in enumerate(made.instances[:: 1 if SLOW else 3]):
         if instance.category == "folding":
             continue
         folder = tmp_path / str(number)
@@ -269,7 +270,7 @@ def test_the_competition_s_script_makes_properties_for_every_seed(made, tmp_path
     export_corpus(made, tmp_path / "forms", ["generate"])
     script = tmp_path / "forms" / "generate" / "tie" / "generate_properties.py"
     seen = set()
-    for seed in ("9", "10", "2026"):
+    for seed in ("9", "10", "2026") if SLOW else ("9", "10"):
         done = generated(script, seed, "2", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"2 instances of seed {seed}: ")
@@ -295,7 +296,7 @@ def test_the_competition_s_script_makes_properties_for_every_seed(made, tmp_path
                     ]
                 assert len(box.lower) == math.prod(x.shape)
                 seen.add((version, (folder / model).read_bytes(), (folder / query).read_bytes()))
-    assert len(seen) == 12, "each seed draws others"
+    assert len(seen) == (12 if SLOW else 8), "each seed draws others"
     assert sorted(path.name for path in script.parent.iterdir()) == ["1.0", "2.0", "generate_properties.py"]
 
 

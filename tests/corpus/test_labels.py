@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from profiles import one_in
 
 from fpsynth.corpus.families.base import BELOW, box_of, stack
 from fpsynth.corpus.instances.data import ANY, ANY64, REAL
@@ -53,7 +54,7 @@ def small_box(rng, inputs):
     return box_of([(x, x + rng.randrange(1, [0, 40, 7, 4][inputs]) * 2.0**-24) for x in starts])
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", one_in(2, range(16)))
 def test_labels_are_what_every_input_says(seed):
     rng = random.Random(f"labels {seed}")
     inputs = rng.randrange(1, 4)

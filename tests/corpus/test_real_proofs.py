@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from profiles import one_in
 
 from fpsynth.corpus.families.base import BELOW, box_of, stack
 from fpsynth.corpus.labels.margins import margin
@@ -46,7 +47,7 @@ def exactly(network, point):
     return values
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", one_in(3, range(60)))
 def test_no_point_is_below_the_proved_margin(seed):
     rng = random.Random(seed)
     inputs, outputs = rng.randrange(1, 4), rng.randrange(2, 4)

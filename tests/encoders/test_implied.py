@@ -7,7 +7,7 @@ from fractions import Fraction as F
 
 import pytest
 from bitvectors import finite_values, tie
-from profiles import slow
+from profiles import every_second, slow
 from strategies import MICRO, TINY, TINYFN
 
 from fpsynth.encoders.implied import implied
@@ -39,9 +39,12 @@ def follows(problem: Problem) -> int:
     return solutions
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("fmt", "inputs"), [(TINYFN, (F(1, 2), F(2))), (TINY, (F(-3), F(-1))), (TINY, (F(-1, 4), F(1, 4)))])
-def test_equal_and_ordered_products(fmt: Format, inputs: tuple[F, F], mode: Rounding) -> None:
+INPUTS = [(TINYFN, (F(1, 2), F(2))), (TINY, (F(-3), F(-1))), (TINY, (F(-1, 4), F(1, 4)))]
+
+
+@pytest.mark.parametrize(("among", "mode"), every_second(itertools.product(INPUTS, Rounding)))
+def test_equal_and_ordered_products(among: tuple[Format, tuple[F, F]], mode: Rounding) -> None:
+    fmt, inputs = among
     w1, w2, x = variable("w1", fmt), variable("w2", fmt), variable("x", fmt)
     weights = (F(-1), F(3, 2))
     variables = (Variable("w1", fmt, *weights), Variable("w2", fmt, *weights), Variable("x", fmt, *inputs))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from profiles import every_second
 
 from fpsynth.evaluators.deployed import network_outputs
 from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64
@@ -107,8 +109,7 @@ def revealer() -> Iterator[Revealer]:
         yield one
 
 
-@pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("library", ["numpy", "torch", "onnxruntime", "jax"])
+@pytest.mark.parametrize(("library", "name"), every_second(itertools.product(["numpy", "torch", "onnxruntime", "jax"], LAYERS)))
 def test_averages_of_libraries_are_explained(revealer: Revealer, library: str, name: str) -> None:
     if library_named(library).version() is None:
         pytest.skip(f"{library} is not installed")

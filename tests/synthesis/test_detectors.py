@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import pytest
+from profiles import every_second
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FORMATS, TF32, Format
@@ -59,8 +61,7 @@ BIAS_LAST = {  # the last summand is a bias, and comes last
 }
 
 
-@pytest.mark.parametrize("fmt", FINE, ids=str)
-@pytest.mark.parametrize("name", ["Order1", "Order2", "Order3"])
+@pytest.mark.parametrize(("name", "fmt"), every_second(itertools.product(["Order1", "Order2", "Order3"], FINE)), ids=str)
 def test_values_in_other_orders(name: str, fmt: Format) -> None:
     weights, biased = detector(name, fmt, bias=False), detector(name, fmt)
     assert tuple(weights.value(deployment(fmt, order)) for order in ORDERS) == WEIGHTS[name]
@@ -110,8 +111,7 @@ def test_numpys_running_sum_gives_the_default_values() -> None:
         assert float(np.add.accumulate(summands)[-1]) == detector(name).default_value
 
 
-@pytest.mark.parametrize("fmt", FORMATS.values(), ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "fmt"), every_second(itertools.product(NAMES, FORMATS.values())), ids=str)
 def test_a_detector_never_fires_by_default_in_any_format(name: str, fmt: Format) -> None:
     if name == "Order2" and fmt.precision < 10:
         with pytest.raises(InputError, match="fires in its own default order"):

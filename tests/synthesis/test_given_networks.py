@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from profiles import slowly
 from rendered import explain, report
 
 from fpsynth.errors import BeyondReachError, InputError
@@ -50,8 +51,19 @@ def points_of(network, count=40):
     return drawn(count, int(np.prod(network.input_shape)))
 
 
-@pytest.mark.parametrize("network", [DENSE, CONVOLUTIONAL], ids=["dense", "convolutional"])
-@pytest.mark.parametrize("sides", [("sequential", "pairwise"), ("real", "sequential,fused"), ("sequential", "reverse", "real")])
+@pytest.mark.parametrize(
+    ("network", "sides"),
+    [
+        (DENSE, ("sequential", "pairwise")),
+        (CONVOLUTIONAL, ("real", "sequential,fused")),
+        (DENSE, ("sequential", "reverse", "real")),
+        *slowly(
+            (CONVOLUTIONAL, ("sequential", "pairwise")),
+            (DENSE, ("real", "sequential,fused")),
+            (CONVOLUTIONAL, ("sequential", "reverse", "real")),
+        ),
+    ],
+)
 def test_an_input_on_a_boundary_tells_two_arithmetics_apart(tmp_path, revealer, network, sides):
     asked = GivenOrder(network, FLOAT32, sides, points_of(network))
     result = order_of_network(asked, Given(network, FLOAT32, revealer), 20.0, {}, None)
@@ -132,8 +144,14 @@ def test_inputs_without_finite_logits_have_no_class():
         next(neighbours(overflowing, mixed[:4], FLOAT32, np.random.default_rng(0)))
 
 
-@pytest.mark.parametrize("network", [DENSE, CONVOLUTIONAL], ids=["dense", "convolutional"])
-@pytest.mark.parametrize("side", ["sequential", "sequential,fused"])
+@pytest.mark.parametrize(
+    ("network", "side"),
+    [
+        (DENSE, "sequential"),
+        (CONVOLUTIONAL, "sequential,fused"),
+        *slowly((CONVOLUTIONAL, "sequential"), (DENSE, "sequential,fused")),
+    ],
+)
 def test_a_tie_on_a_network_that_is_given(tmp_path, revealer, network, side):
     given = Given(network, FLOAT32, revealer)
     result = tie_of_network(GivenTie(side, points_of(network)), given, 60.0, {}, None)

@@ -141,7 +141,7 @@ def test_an_exact_sum_is_what_it_says() -> None:
             value, wanted = computed(program, w, x), as_listed(sums, w, x)
             assert value == wanted or (value.is_zero and wanted.is_zero) or not value.is_finite, (program, w, x)
 
-    @settings(max_examples=examples(900))
+    @settings(max_examples=examples(1500))
     @given(st.data())
     def held(data: st.DataObject) -> None:
         terms, fmt = data.draw(st.integers(1, 4)), data.draw(st.sampled_from([NARROW, MIDDLE, LONG]))
@@ -180,7 +180,7 @@ def test_three_parts_are_never_of_opposite_signs() -> None:
     """All numbers of a format, three terms: programs that share their products and differ in what is done with these."""
     proved = Counter[object]()
 
-    @settings(max_examples=examples(450))
+    @settings(max_examples=examples(720))
     @given(st.data())
     def held(data: st.DataObject) -> None:
         fmt, terms = data.draw(st.sampled_from([NARROW, MIDDLE])), 3

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from detectors import bounded, dependent
+from profiles import every_second
 from programs import computed
 from test_triggers import BOX, UNIT
 from tie_questions import E4P4
@@ -177,9 +178,12 @@ LEAVES = [
 ]
 
 
-@pytest.mark.parametrize("leaf", LEAVES, ids=["twice", "operands", "products"])
-@pytest.mark.parametrize(("weights", "inputs"), [("0.5:1.2", "0.5:1.5"), ("0.01:0.05", "-0.3:-0.05"), ("-0.02:0.02", "0.5:1")])
-def test_ties_of_a_program_are_enumerated_as_by_looking_at_everything(leaf: Leaf, weights: str, inputs: str) -> None:
+RANGES = [("0.5:1.2", "0.5:1.5"), ("0.01:0.05", "-0.3:-0.05"), ("-0.02:0.02", "0.5:1")]
+
+
+@pytest.mark.parametrize(("leaf", "ranges"), every_second(itertools.product(LEAVES, RANGES)))
+def test_ties_of_a_program_are_enumerated_as_by_looking_at_everything(leaf: Leaf, ranges: tuple[str, str]) -> None:
+    weights, inputs = ranges
     program = Program(E4P4, Tree(1, ()), (leaf,), ())
     asked = replace(tie_question(E4P4, weights, inputs), deployments=(Deployment(Arithmetic(E4P4, given=program)),))
     assert feasible(asked)

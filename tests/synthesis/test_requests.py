@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import inspect
 import subprocess
 import sys
@@ -194,53 +193,3 @@ def test_options_of_questions_are_written_down_nowhere_else_on_the_command_line(
     texts = [path.read_text("utf-8") for path in folder.glob("*.py") if not path.name.startswith("corpus_")]  # has its own
     for name in ("only_in", "only-in", "camouflage", "max_weight", "max-weight", "threshold", "min_ratio", "min-ratio"):
         assert not any(name in text for text in texts), name
-
-
-def imports_of(path: Path, modules: set[str]) -> set[str]:
-    """What a file of the package imports, within functions, too, but not for type checkers alone."""
-    named: set[str] = set()
-
-    def walk(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            return
-        if isinstance(node, ast.ImportFrom) and node.module:
-            named.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-        if isinstance(node, ast.Import):
-            named.update(alias.name for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            walk(child)
-
-    walk(ast.parse(path.read_text("utf-8")))
-    return named & modules
-
-
-def circles(imports: dict[str, set[str]]) -> list[list[str]]:
-    """The modules that are left once those are taken away, again and again, that import none of the others."""
-    left = {module: set(named) for module, named in imports.items()}
-    while free := {module for module, named in left.items() if not named & set(left)}:
-        left = {module: named for module, named in left.items() if module not in free}
-    while unread := set(left) - {name for named in left.values() for name in named}:
-        left = {module: named for module, named in left.items() if module not in unread}
-    return [sorted(left)] if left else []
-
-
-def test_a_circle_of_imports_is_seen() -> None:
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == [["b", "c"]]
-    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
-
-
-def modules_of(folder: Path) -> dict[str, Path]:
-    """The files of a folder of the package by the names of their modules."""
-    package = Path(fpsynth.__file__).parents[1]
-    return {
-        ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__"): path
-        for path in folder.rglob("*.py")
-    }
-
-
-def test_nothing_imports_in_a_circle_not_even_within_functions() -> None:
-    paths = modules_of(Path(fpsynth.__file__).parent)
-    del paths["fpsynth"]  # which offers functions from above, and imports them when they are asked for
-    modules = set(paths)
-    assert {"fpsynth.synthesis.requests.order", "fpsynth.networks.onnx", "fpsynth.synthesis.table"} <= modules
-    assert circles({module: imports_of(path, modules) for module, path in paths.items()}) == []

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from profiles import every_second
+from profiles import SLOW, every_second
 from random_networks import hostile_point, nearest, random_network
 from witnesses import W1, W2, XB
 
@@ -84,11 +84,13 @@ def test_no_accepted_radius_contains_another_class(fmt, shape):
     needs_flint(shape)
     rng = random.Random(f"{fmt}{shape}")
     suprema = []
-    for _ in range(12):
+    for _ in range(12 if SLOW else 6):
         supremum, broken = attack(rng, fmt, shape, sound)
         assert not broken
         suprema.append(supremum)
-    assert sum(s > 0 for s in suprema) >= (2 if fmt == BFLOAT16 else 6), "a certifier that accepts nothing proves nothing"
+    assert sum(s > 0 for s in suprema) >= len(suprema) // (6 if fmt == BFLOAT16 else 2), (
+        "a certifier that accepts nothing proves nothing"
+    )
 
 
 @pytest.mark.parametrize("fmt", [FLOAT16, BFLOAT16], ids=str)
@@ -105,7 +107,7 @@ def test_every_float16_in_the_ball_keeps_its_class_in_every_order():
     everything = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     everything = everything[np.isfinite(everything)]
     covered = 0
-    for _ in range(25):
+    for _ in range(25 if SLOW else 8):
         network = random_network(rng, (1, 3, 2), FLOAT16, bias=True, scale=rng.choice([1.0, 2.0**-6, 16.0]))
         point = nearest(rng.uniform(-1, 1), FLOAT16)
         logits = network_logits(network, [point], FLOAT16, random_deployment(rng, FLOAT16))
@@ -121,7 +123,7 @@ def test_every_float16_in_the_ball_keeps_its_class_in_every_order():
             for outputs in (((p + q) + r) + s, (p + q) + (r + s)):
                 assert (outputs.argmax(axis=1) == top_class(logits)).all()
         covered += len(ball)
-    assert covered > 100_000
+    assert covered > (100_000 if SLOW else 30_000)
 
 
 @pytest.mark.parametrize("fmt", FORMATS, ids=str)
@@ -132,7 +134,7 @@ def test_underflow_and_flushing_do_not_break_it(fmt, shape):
     # logits a few thousand smallest normal numbers large: subnormal products everywhere
     layers = len(shape) - 1
     scale = (float(fmt.min_normal) * 4096) ** (1 / layers)
-    outcomes = [attack(rng, fmt, shape, sound, scale) for _ in range(15)]
+    outcomes = [attack(rng, fmt, shape, sound, scale) for _ in range(15 if SLOW else 6)]
     assert not any(broken for _, broken in outcomes)
     if layers == 1:
         assert any(supremum > 0 for supremum, _ in outcomes)
@@ -260,7 +262,7 @@ def test_wide_layers_in_numpys_own_order_keep_their_class():
         return x
 
     accepted = 0
-    for _ in range(40):
+    for _ in range(40 if SLOW else 12):
         x = rng.normal(0, 1, 200).astype(np.float32)
         top = int(logits(x).argmax())
         radius = judge.supremum(x.tolist(), logits(x).tolist())
@@ -270,7 +272,7 @@ def test_wide_layers_in_numpys_own_order_keep_their_class():
             moved = (x + 0.999 * float(radius) * step / np.linalg.norm(step)).astype(np.float32)
             assert sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(moved.tolist(), x.tolist(), strict=True)) < radius**2
             assert int(logits(moved).argmax()) == top
-    assert accepted > 20
+    assert accepted > (20 if SLOW else 6)
 
 
 def test_a_linear_bound_is_reached_where_it_says():

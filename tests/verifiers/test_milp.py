@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from exact_optima import breakpoints, least_at_vertices, point_at, values_at
 from milp_asked import PACKAGES, SLACK, TIE, TIE_BOX, TIED, asked, both, inequality, largest_side, needs
+from profiles import SLOW
 from random_networks import random_network
 
 from fpsynth.errors import InputError
@@ -86,7 +87,7 @@ SELECTIONS = [ReLU(), LeakyReLU(0.25), LeakyReLU(0.0), Clip(-0.5, 0.75), Clip(No
 @pytest.mark.parametrize("made", SELECTIONS, ids=repr)
 def test_along_a_line_every_selection_has_its_exact_optimum_and_the_closest_point(solver: str, made: Any) -> None:
     rng, away = random.Random(repr(made)), 0
-    for _ in range(4):
+    for _ in range(4 if SLOW else 2):
         network = image(rng, made)
         start = [rng.randrange(-16, 17) / 16 for _ in range(9)]
         moving = rng.randrange(9)
