@@ -1,12 +1,13 @@
 """Every family: what it makes has the verdicts that it is for, on this machine's libraries, and its attacks fare as said."""
 
 import random
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from fpsynth.corpus.attacks.target import gradients, layers_of
-from fpsynth.corpus.families.base import largest
+from fpsynth.corpus.families.base import FamilyDrawing, largest
 from fpsynth.corpus.families.table import CATEGORIES, FAMILIES
 from fpsynth.corpus.instances.data import ANY, REAL, RUNTIME
 from fpsynth.corpus.labels.environments import Environments, computed_from
@@ -66,6 +67,21 @@ def test_instances_and_controls_have_the_verdicts_that_they_are_for(name, made):
     first, *controls = made[name]
     assert all(control.control_of == first.name and control.controls for control in controls)
     assert all(one.about and one.category in CATEGORIES for one in made[name])
+
+
+def float32s(box):
+    return all(Fraction(float(np.float32(float(end)))) == end for end in (*box.lower, *box.upper))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_boxes_end_at_float32_numbers_as_their_queries_say(name, made):
+    assert all(float32s(one.box) for one in made[name])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_boxes_of_folding_end_at_float32_numbers(seed):
+    """The lower end of every second one was half way between two: a reader of float32 saw another box."""
+    assert all(float32s(draft.box) for draft in FAMILIES["folding"].draw(FamilyDrawing(random.Random(seed), None, seed)))
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -58,7 +58,7 @@ def test_the_picture_shows_the_tie_at_a_and_none_at_b():
 def test_the_optimal_witness_has_its_ratio_as_a_power_of_two_and_its_proof():
     runs = (Refutation("bitwuzla", "0.9.1", "significands", 0, 1.2), Refutation("cvc5", "1.3.4", "fp", 7, 3.0))
     proof = Proof("no float32 tie has a ratio above 2^24", "ratio-bound", {}, runs)
-    text = _flat(report(found(optimal(), proof=proof, upper_bound=Fraction(2**24))))
+    text = _flat(report(found(optimal(), proof=proof, upper_bound=Fraction(2**24), optimal=True)))
     assert "16777216 2^24" in text
     assert "16.8 km to 1 mm" in text
     assert "the largest possible: proved" in text
@@ -78,7 +78,6 @@ def test_a_proved_bound_that_the_witness_does_not_reach_makes_it_no_largest():
 
 def test_an_upper_bound_without_proof_of_optimality():
     assert "no ratio above 16777216 (2^24) is possible" in report(found(known(), upper_bound=Fraction(2**24)))
-    assert "possible; this one reaches it" in report(found(optimal(), upper_bound=Fraction(2**24)))
     assert "the largest ratio is not known: prove asks for a proof" in report(found(known()))
 
 

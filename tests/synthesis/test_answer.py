@@ -5,13 +5,16 @@ from fractions import Fraction
 
 import pytest
 from profiles import slow
+from rendered import report
 from tie_questions import E4P4, E5P3, best, question
 
+from fpsynth import api
 from fpsynth.evaluators.recheck import failures
 from fpsynth.formats import FLOAT8_E4M3FN, FLOAT8_E5M2, FLOAT16, FLOAT32, FLOAT64
 from fpsynth.rounding import Rounding
 from fpsynth.solvers.engines import ENGINES, engines_named
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
+from fpsynth.synthesis.checking.check import check
 from fpsynth.synthesis.settings import Settings
 from fpsynth.synthesis.ties.answer import _optimal, answer
 from fpsynth.synthesis.ties.certification import Certification
@@ -61,6 +64,38 @@ def test_a_bound_that_a_failed_step_leaves_makes_nothing_optimal():
     assert not _optimal(asked, replace(said, proof=beyond, upper_bound=said.upper_bound * Fraction(5, 4)))
     assert _optimal(asked, replace(said, proof=beyond))
     assert not _optimal(asked, replace(said, proof=None))
+
+
+def test_what_is_proved_by_frobenius_norms_or_of_several_arithmetics_is_no_bound_of_what_a_witness_says():
+    """Its ratio is by spectral norms and in the first arithmetic: another tie of the same domain has 19.692."""
+    asked = question(FLOAT8_E5M2, "1.5:1.75", "1:1.75", shape=(2, 2, 2))
+    said = answer(asked, settings(60.0), accept, prove=True)
+    assert said.verdict is Verdict.FOUND
+    assert (said.optimal, said.upper_bound) == (False, None)
+    if said.proof is not None:
+        assert "ratio above 19.634303714497946" in said.proof.statement
+        assert "where Frobenius norms bound" in said.proof.statement
+    asked = question(FLOAT8_E5M2, objective="distance")
+    said = answer(asked, settings(), certified(asked), prove=True)
+    two = replace(asked, deployments=(*asked.deployments, Deployment(Arithmetic(FLOAT8_E5M2, fused=True))))
+    assert _optimal(asked, said)
+    assert not _optimal(two, said)
+
+
+def test_a_tie_with_a_hidden_layer_is_not_accused_by_its_own_optimum():
+    found = api.tie(
+        "float8_e5m2",
+        shape=(2, 2, 2),
+        weights="1:1.25",
+        inputs="1:1.75",
+        prove=True,
+        certifier="lipschitz",
+        timeout=60,
+        replay=False,
+    )
+    (witness,) = found.witnesses
+    assert check(witness).confirmed
+    assert "largest possible" not in report(found)
 
 
 def test_a_ratio_above_the_maximum_is_impossible_in_float16_with_its_proof():

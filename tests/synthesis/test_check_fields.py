@@ -312,6 +312,13 @@ def test_what_stands_as_the_negative_control_must_be_the_sound_certifiers(tie):
         ("no tie of shape 1,2 in float32 sequential with normal products has a ratio above 16777216", False),
         ("no radius above 1/3 is accepted", False),
         ("no larger ratio exists, two solvers agree", False),
+        # of other measures: Frobenius norms, the least over two arithmetics
+        (
+            "no weights in 1:2 give a certified tie with a ratio above 3 of shape 2,2,2 in float32 sequential, "
+            "where Frobenius norms bound the Lipschitz constants of hidden layers",
+            False,
+        ),
+        ("no weights in 1:2 give a certified tie with a ratio above 3 of shape 2,2 in float32 and in float32 fused", False),
     ],
 )
 def test_a_proof_that_the_file_itself_refutes_is_found_and_any_other_is_not_checked(tie, statement, refuted):

@@ -24,7 +24,7 @@ def draw(drawing: FamilyDrawing) -> Sequence[InstanceDraft]:
     rng, wide = drawing.rng, drawing.of(0, 0, 1, 1)
     exponent = rng.randrange(56, 60) if wide else rng.randrange(26, 30)
     unsafe, scale, amplitude = bool(drawing.of(0, 1)), power(rng.randrange(-2, 3)), power(rng.randrange(1, 4))
-    low = power(-3) + rng.randrange(1 << 20) * power(-27)
+    low = power(-3) + rng.randrange(1 << 19) * power(-26)
     box = box_of([(low, steps(low, _EACH - 1))])
     parameters: dict[str, int | str] = {"mean": f"2**{exponent}", "scale": scale.hex(), "unsafe": int(unsafe)}
     verdict = SAT if unsafe else UNSAT

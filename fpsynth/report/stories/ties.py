@@ -155,15 +155,10 @@ def _optimality(result: Result, witness: Witness) -> str:
     if witness.optimum and result.proof is None:
         return clean(witness.optimum)
     if result.upper_bound is None:
-        given = result.settings.get("network") is not None
-        return f"the largest {noun} is not known" + ("" if given else ": prove asks for a proof")
-    bound = float(result.upper_bound)
-    power = f" ({power_text(bound)})" if power_text(bound) else ""
-    value = {"ratio": witness.ratio or 0.0, "radius": float(witness.claim.reach), "distance": distance(witness)}.get(noun, 0.0)
-    if result.proof is not None and value >= bound:
-        return "the largest possible: proved"
-    reached = "; this one reaches it" if value >= bound else ""
-    return f"no {noun} above {significant(result.upper_bound, 9, 'up')}{power} is possible{reached}"
+        asked = result.settings.get("network") is not None or result.settings.get("prove") or result.proof is not None
+        return f"the largest {noun} is not known" + ("" if asked else ": prove asks for a proof")
+    power = power_text(float(result.upper_bound))
+    return f"no {noun} above {significant(result.upper_bound, 9, 'up')}{f' ({power})' if power else ''} is possible"
 
 
 def _classes(witness: Witness) -> str:

@@ -13,6 +13,8 @@ _NUMBER = r"(\d{1,400}(?:\.\d{1,400})?(?:e[+-]?\d{1,4})?)(?![\d/])"
 _ABOVE = re.compile(rf"\b([a-z]+) (?:above|over|larger than|of more than) {_NUMBER}")
 _AT_LEAST = re.compile(rf"\b([a-z]+) of {_NUMBER} or more")
 _LARGEST = re.compile(rf"\blargest ([a-z]+) is {_NUMBER}")
+_OTHERWISE = re.compile(r"where Frobenius norms bound|\bof shape [\d,]+ in .* and ")
+"""Statements about another measure than a witness has: with Frobenius norms, or the least over several arithmetics."""
 _SLACK = Fraction(1, 10**9)
 """Statements print 17 digits."""
 _SHORT = Fraction(2, 1000)
@@ -27,7 +29,7 @@ def optimum_findings(statement: str, values: Mapping[str, Fraction]) -> Iterator
     """
     if not statement:
         return
-    for noun, limit, kind in _limits(statement):
+    for noun, limit, kind in () if _OTHERWISE.search(statement) else _limits(statement):
         own = values.get(noun)
         if own is None:
             continue

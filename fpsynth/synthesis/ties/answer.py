@@ -44,6 +44,7 @@ class Answer:
     found: Found | None = None
     proof: Proof | None = None
     upper_bound: Fraction | None = None
+    """Of the objective as a witness says it; while the question is worked on, as the query measures it."""
     optimal: bool = False
     """Whether the proof is that nothing has a larger objective than what was found; else it is of an upper bound only."""
     reason: str = ""
@@ -80,12 +81,23 @@ def answer(
     if result.verdict is Verdict.IMPOSSIBLE and result.proof is not None and result.proof.method == "exhaustive":
         _second(question, result.proof, settings, clock, result, progress)
     result.optimal = _optimal(question, result)
+    if not _as_certified(question):
+        result.upper_bound = None
     return result
+
+
+def _as_certified(question: TieQuestion) -> bool:
+    """Whether a query measures as a witness says, so that a bound of the one is a bound of the other.
+
+    With hidden layers its Frobenius norms stand for spectral ones, which give larger ratios and more ties; of several
+    deployments it takes the least, and a witness is of the first.
+    """
+    return len(question.shape) == 2 and len(question.deployments) == 1
 
 
 def _optimal(question: TieQuestion, result: Answer) -> bool:
     """Whether what was found reaches what is proved: a step that finds nothing larger leaves a mere bound."""
-    if result.found is None or result.proof is None:
+    if result.found is None or result.proof is None or not _as_certified(question):
         return False
     if result.proof.method == "exhaustive":
         return True
