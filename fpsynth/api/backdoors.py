@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -46,13 +47,14 @@ def _within_time(request: BackdoorRequest) -> Backdoor:
     from fpsynth.backdoors.storage import FORMATS
     from fpsynth.backdoors.workshop import MakerSettings
     from fpsynth.backdoors.workshop import Workshop as Shop
-    from fpsynth.networks.points import load_points
+    from fpsynth.networks.points import load_points, require_classes
     from fpsynth.networks.reading import read_network
     from fpsynth.revealing.revealer import Revealer
 
     goal = _goal(request)
     host = read_network(request.network).network
     images, labels = load_points(request.images, host.input_shape)
+    require_classes(labels, math.prod(host.logits.output_shape))
     if request.limit is not None:
         images, labels = images[: request.limit], None if labels is None else labels[: request.limit]
     settings = MakerSettings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ def defend(request: DefendRequest) -> Defence:
 
     from fpsynth.backdoors.defending import Defender
     from fpsynth.backdoors.remedies import DEFAULT, remedies_named
-    from fpsynth.networks.points import load_points
+    from fpsynth.networks.points import load_points, require_classes
     from fpsynth.networks.reading import read_network
     from fpsynth.revealing.revealer import Revealer
     from fpsynth.synthesis.requests.distinct import require_distinct, require_whole_batches
@@ -37,6 +38,7 @@ def defend(request: DefendRequest) -> Defence:
     network = read_network(request.network).network
     host = None if request.host is None else read_network(request.host).network
     images, labels = load_points(request.images, network.input_shape)
+    require_classes(labels, math.prod(network.logits.output_shape))
     count = len(images) if request.limit is None else request.limit
     labels = None if labels is None else labels[:count]
     environments = environments_of(names, request.batches, request.thread_counts)

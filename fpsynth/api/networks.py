@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -65,7 +66,7 @@ def compare(request: CompareRequest) -> NetworkComparison:
     ``labels``, or with ``inputs``.  ``library``: names of libraries, or environments such as
     ``tensorflow:TF_ENABLE_ONEDNN_OPTS=0``; all that are installed by default.  Raises InputError for what cannot be used.
     """
-    from fpsynth.networks.points import load_points
+    from fpsynth.networks.points import load_points, require_classes
     from fpsynth.networks.reading import read_network
     from fpsynth.synthesis.comparing.compared import compare as compared
 
@@ -74,6 +75,7 @@ def compare(request: CompareRequest) -> NetworkComparison:
         _require_taken(names_of(request.library), batch=request.batch, threads=request.threads)
     read = read_network(request.network)
     points, labels = load_points(request.images, read.network.input_shape)
+    require_classes(labels, math.prod(read.network.logits.output_shape))
     names = names_of(request.library)
     compared_network = compared(
         read.network,

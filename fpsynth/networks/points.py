@@ -47,6 +47,16 @@ def load_points(path: PathLike, shape: Shape) -> tuple[NDArray[np.float64], Labe
         return fitted(numbers, shape, name), classes
 
 
+def require_classes(labels: Labels | None, outputs: int) -> None:
+    """Raise InputError unless labels, where there are any, are among the classes of a network of so many outputs.
+
+    Of a network with one output, which has no classes, they may be anything.
+    """
+    if labels is not None and outputs > 1 and labels.max() >= outputs:
+        where = f"the network has {outputs} outputs, counted from 0"
+        raise InputError(f"the labels name class {labels.max()}, but {where}: count from 0, or leave labels out")
+
+
 def fitted(numbers: NDArray[Any], shape: Shape, name: str) -> NDArray[Any]:
     """Points (count, ...) flat, in the order of a network's input of that shape: channels are put where it has them.
 

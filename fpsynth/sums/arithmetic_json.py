@@ -23,6 +23,8 @@ def order_from_json(data: object) -> Order:
     """Read what ``order_to_json`` wrote.  Raises InputError in one line for anything else."""
     if isinstance(data, str):
         return parse_order(data)
+    if isinstance(data, dict) and "views" in data:
+        raise InputError("this is a witness file, not an order or what was revealed: explain reads it")
     if not isinstance(data, dict) or set(data) != {"leaves", "steps"}:
         raise InputError("an order must be a name, or an object with leaves and steps")
     leaves, steps = data["leaves"], data["steps"]

@@ -20,7 +20,7 @@ from fpsynth.formats import FLOAT16, FLOAT32, FLOAT64, Format
 from fpsynth.networks.layouts import transposed
 from fpsynth.networks.network import Network, Node
 from fpsynth.networks.npz import Images, load_images
-from fpsynth.networks.points import fitted
+from fpsynth.networks.points import fitted, require_classes
 from fpsynth.networks.reading import read_network
 from fpsynth.verifiers import base as verifiers
 from fpsynth.verifiers.asked import is_stack
@@ -119,6 +119,7 @@ def _certified(
     if math.prod(network.input_shape) != images.pixels.shape[1]:
         raise InputError(_misfit(network, images.pixels.shape[1]))
     images = _turned(images, network.input_shape)
+    require_classes(images.labels, math.prod(network.output_shape))
     deployed = _rounded(network, dtype)
     runs = deployed if certifier == "lipschitz-sound" else network
     estimating = Estimating(report, _costs(network, certifier))

@@ -116,6 +116,19 @@ def test_what_cannot_be_asked_is_one_line(capsys, model, arguments) -> None:
     assert len([line for line in told.err.splitlines() if not line.startswith(("usage:", " "))]) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--box", "0:1,0:1", "--verifier", "marabou"], "unknown verifier 'marabou' (did you mean maraboupy?); choose from "),
+        (["--image", "0", "--images", "x.npz"], "image, images and eps go together: eps is missing"),
+        (["--image", "0"], "image, images and eps go together: images and eps are missing"),
+    ],
+)
+def test_what_is_missing_or_near_is_named(capsys, model, arguments, words) -> None:
+    assert main(["verify", "--network", model, *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_images_are_cut_off_and_those_beyond_the_format_are_one_line(capsys, model, tmp_path) -> None:
     path = tmp_path / "images.npz"
     np.savez(path, images=np.array([[0.5, 1.0], [1e300, 0.0]]), labels=np.array([0, 0]))

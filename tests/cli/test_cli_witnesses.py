@@ -42,6 +42,11 @@ def folder(tmp_path):
     return tmp_path
 
 
+def test_tree_says_of_a_witness_what_reads_it(folder):
+    error = refused(fpsynth("tree", folder / "order.json"))
+    assert "this is a witness file, not an order or what was revealed: explain reads it" in error
+
+
 # folders
 
 

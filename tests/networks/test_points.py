@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fpsynth.errors import InputError
-from fpsynth.networks.points import fitted, load_points
+from fpsynth.networks.points import fitted, load_points, require_classes
 
 FIRST = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
 LAST = np.ascontiguousarray(FIRST.transpose(0, 2, 3, 1))
@@ -40,7 +40,7 @@ POINTS = np.arange(8, dtype=np.float32).reshape(2, 4)
         ({}, "no array called images or inputs: it has no arrays"),
         ({"labels": np.zeros(2, int)}, "no array called images or inputs: it has labels"),
         ({"inputs": POINTS.astype(np.int64)}, "inputs must be uint8 or floats, not int64"),
-        ({"inputs": POINTS.astype(object)}, r"inputs does not hold plain numbers but \|O"),
+        ({"inputs": POINTS.astype(object)}, r"inputs does not hold plain numbers but \|O \(objects of Python\)"),
         ({"inputs": POINTS[:, :3]}, r"inputs have the shape \(3,\) each, but the network's input is \(4,\)"),
         ({"inputs": np.where(POINTS == 5, np.nan, POINTS)}, "inputs holds numbers that are not finite"),
         ({"images": np.where(POINTS == 5, np.inf, POINTS)}, "images holds numbers that are not finite"),
@@ -54,6 +54,17 @@ def test_a_file_of_points_that_cannot_be_used_is_named(arrays: dict[str, np.ndar
     np.savez(tmp_path / "points.npz", **arrays)
     with pytest.raises(InputError, match=f"points.npz: {reason}$"):
         load_points(tmp_path / "points.npz", (4,))
+
+
+def test_labels_are_classes_of_the_network() -> None:
+    """Counted from 1 they were all counted as wrong, without a word."""
+    require_classes(np.array([0, 1]), 2)
+    require_classes(np.array([0, 7]), 1)  # one output has no classes
+    require_classes(None, 2)
+    with pytest.raises(
+        InputError, match=r"the labels name class 2, but the network has 2 outputs, counted from 0: count from 0"
+    ):
+        require_classes(np.array([1, 2]), 2)
 
 
 def test_labels_come_as_int64(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import ClassVar
 
 from fpsynth.aliases import Progress
-from fpsynth.errors import InputError
+from fpsynth.errors import InputError, unknown_name
 from fpsynth.formats import Format, format_named
 from fpsynth.synthesis.requests import shared
 from fpsynth.synthesis.requests.fields import Option, Request, asked, between, needed
@@ -84,7 +84,10 @@ class VerifyRequest(Request):
         if len(given) != 1:
             raise InputError("name one region: property, box, ball, or image with images and eps")
         if (self.image is None) != (self.images is None) or (self.image is None) != (self.eps is None):
-            raise InputError("image, images and eps go together")
+            missing = [name for name in ("image", "images", "eps") if getattr(self, name) is None]
+            raise InputError(
+                f"image, images and eps go together: {' and '.join(missing)} {'is' if len(missing) < 2 else 'are'} missing"
+            )
         if self.label is not None and self.property is not None:
             raise InputError("a property file says itself what is unsafe: leave label out")
         if self.norm not in NORMS:
@@ -96,6 +99,16 @@ class VerifyRequest(Request):
         super().__post_init__()
         if not self.external and (self.checkout is not None or self.witness is not None):
             raise InputError("checkout and witness go with real verifiers: see fpsynth verifiers")
+        if not self.external:
+            self._require_known()
+
+    def _require_known(self) -> None:
+        """Raise InputError, with the nearest name of all verifiers, where there is none of that name."""
+        from fpsynth.verifiers import external
+        from fpsynth.verifiers.base import VERIFIERS
+
+        if self.verifier.partition(":")[0] not in VERIFIERS:
+            raise unknown_name("verifier", self.verifier, (*VERIFIERS, *external.NAMES))
 
     @builtins.property
     def external(self) -> bool:

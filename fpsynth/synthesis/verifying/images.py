@@ -19,7 +19,7 @@ from fpsynth.errors import InputError
 from fpsynth.evaluators.float64 import numpy_outputs
 from fpsynth.files import opened, read_limited, shown
 from fpsynth.networks.network import Network
-from fpsynth.networks.points import load_points
+from fpsynth.networks.points import load_points, require_classes
 from fpsynth.networks.reading import read_network
 from fpsynth.synthesis.requests.ties import CertifyRequest
 from fpsynth.synthesis.verifying.asked import around_image
@@ -114,7 +114,8 @@ def _certified(request: CertifyRequest, started: float) -> RobustAccuracy:
     network = read_network(request.network).network
     points, labels = load_points(request.images, network.input_shape)
     if labels is None:
-        raise InputError(f"{shown(request.images)} has no labels")
+        raise InputError(f"{shown(request.images)} has no labels, which certify needs: the class of each image")
+    require_classes(labels, math.prod(network.logits.output_shape))
     what = reasoned(request.arithmetic, network, request.format, 1000, 0)
     judge = made(request.certifier, what)
     chosen = _chosen(labels.tolist(), request)
