@@ -13,6 +13,7 @@ from fpsynth.networks.graph import Node
 from fpsynth.networks.layers import Convolution, Flatten
 from fpsynth.networks.network import Dense, Network
 from fpsynth.orders import parse_order
+from fpsynth.orders.order import fixed_order
 from fpsynth.predicates import Predicate
 from fpsynth.report.stories.other_arithmetics import MAX_SHOWN, other_arithmetics
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
@@ -53,6 +54,19 @@ def test_the_report_on_a_tie_names_them_too(told):
 
 def test_nothing_is_said_of_a_view_with_one_arithmetic():
     assert other_arithmetics(layered(Deployment(PAIRWISE)).network, Deployment(PAIRWISE)) == []
+
+
+def test_two_trees_of_as_many_leaves_do_not_have_the_same_words():
+    """A tree is too long to print, and the usual one was named like the other."""
+    one, other = (Arithmetic(FLOAT32, order=fixed_order(parse_order(f"random:{k}").tree(200))) for k in (1, 2))
+    network = Network(
+        (Node("flat", Flatten()), Node("last", Dense(np.ones((3, 200), np.float32)), ("flat",))), (1, 200), "last"
+    )
+    lines = other_arithmetics(network, Deployment(one, (((0, 1), other), ((0, 2), one))))
+    assert lines == [
+        "but output 1 of last: float32 another tree of 200 leaves",
+        "but output 2 of last: float32 a tree of 200 leaves",
+    ]
 
 
 def test_a_list_of_many_arithmetics_has_an_end():

@@ -22,7 +22,14 @@ def other_arithmetics(network: Network, deployment: Deployment) -> list[str]:
     places: defaultdict[Arithmetic, list[str]] = defaultdict(list)
     for where, arithmetic in _places(network, deployment):
         places[arithmetic].append(where)
-    lines = [f"but {_named(names)}: {clean(str(arithmetic), _WORDS)}" for arithmetic, names in places.items()]
+    first: dict[str, Arithmetic] = {}
+    lines = []
+    for arithmetic in (deployment.default, *places):
+        words = clean(str(arithmetic), _WORDS)
+        if first.setdefault(words, arithmetic) != arithmetic:
+            words = words.replace("a tree of", "another tree of")
+        lines.append(words)
+    lines = [f"but {_named(names)}: {words}" for names, words in zip(places.values(), lines[1:], strict=True)]
     more = len(lines) - MAX_SHOWN
     return [*lines[:MAX_SHOWN], *([f"and {more} more; the witness file has them all"] if more > 0 else [])]
 
