@@ -39,6 +39,8 @@ _LOOKED_AT = 64
 """Images among which examples are looked for."""
 _PROBES_OF_EACH = 8
 """In place: how many rows are tried at most, for each two of the inputs that feed them."""
+_INSISTING, _INSISTENT_SETS = 4, 400
+"""Where no proof says that what seems to be alike is: how many times as many sets of a form are tried, and how many in all."""
 _RETRIES = 3
 """Networks of one form that may fail to show it."""
 
@@ -59,10 +61,40 @@ def backdoor(workshop: Workshop, goal: Goal, host_file: str = "") -> Backdoor:
             _require_change(workshop, goal, behaviour)
             search.behaviour = behaviour
             made = _found(search, behaviour)
+            if made is None:
+                answer = _none(search)
+                if answer.verdict is Verdict.IMPOSSIBLE or not _may_differ(search):
+                    return answer
+                before = search.probes
+                made = _insisted(search, behaviour)
+                more = f"{answer.reason}; {counted(search.probes - before, 'further row')} told nothing more"
+                answer = replace(answer, probes=search.probes, reason=more)
         except OutOfTimeError:
             search.reason = "; ".join(filter(None, [_over(goal, counted(search.probes, "probe")), search.reason]))
             return _empty(search)
-        return _none(search) if made is None else _run(search, behaviour, made)
+        return answer if made is None else _run(search, behaviour, made)
+
+
+def _may_differ(search: BackdoorSearch) -> bool:
+    """Whether all that speaks against telling environments apart is that no detector did so far."""
+    settings = search.workshop.settings
+    return search.untold_often and bool(search.untold[1]) and settings.inplace is None and settings.survive is None
+
+
+def _insisted(search: BackdoorSearch, behaviour: Behaviour) -> Made | None:
+    """More rows at the same places: kernels that share their work among threads may part in a few outputs only."""
+    shop, reason = search.workshop, search.reason
+    search.insistent, left = True, _INSISTENT_SETS
+    steady = shop.steady(search.goal.target)
+    for form, count, sets in _forms(shop, steady):
+        made = _in_form(search, behaviour, form, steady, count, min(_INSISTING * sets, left))
+        if made is not None:
+            return made
+        left -= _INSISTING * sets
+        if search.hopeless or left <= 0:
+            break
+    search.reason = reason
+    return None
 
 
 def _over(goal: Goal, after: str) -> str:

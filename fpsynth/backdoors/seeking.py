@@ -78,6 +78,8 @@ class BackdoorSearch:
     """None until the host was run."""
     failed: int = 0
     """Networks that were made, and did not do in the libraries what was asked for."""
+    insistent: bool = False
+    """Whether environments that seemed to be alike are told apart by a few rows at most: nothing is given up for that."""
     impossible: bool = False
     """Whether no network that can be made keeps to the limit."""
     probes: int = 0
@@ -86,12 +88,12 @@ class BackdoorSearch:
     @property
     def patient(self) -> bool:
         """Whether other places of what feeds detectors are tried before environments are called alike."""
-        return self.workshop.settings.inplace is not None and self.probes < _PATIENT_PROBES
+        return self.insistent or (self.workshop.settings.inplace is not None and self.probes < _PATIENT_PROBES)
 
     @property
     def hopeless(self) -> bool:
         """Whether going on is of no use."""
-        return self.impossible or self.untold_often or self.failed >= _MOST_FAILED
+        return self.impossible or (self.untold_often and not self.insistent) or self.failed >= _MOST_FAILED
 
     @property
     def untold_often(self) -> bool:
