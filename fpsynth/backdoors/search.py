@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 from fpsynth.backdoors.answer import Backdoor, BackdoorExample, Measured, Survival, largest
@@ -13,7 +11,7 @@ from fpsynth.backdoors.inplace import InplaceForm
 from fpsynth.backdoors.measuring import RunPlace, objection, row_name
 from fpsynth.backdoors.probing import Chooser, ProbedRow
 from fpsynth.backdoors.proving import Shape, in_words, none_between
-from fpsynth.backdoors.seeking import BackdoorSearch, Goal, Made
+from fpsynth.backdoors.seeking import MOST_DETECTORS, PROBES, BackdoorSearch, Goal, Made, forms_in_turn
 from fpsynth.backdoors.steady import Steady
 from fpsynth.backdoors.survival import survival
 from fpsynth.backdoors.surviving import surviving
@@ -28,11 +26,8 @@ from fpsynth.synthesis.verdicts import Verdict
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import OutOfTimeError, require_time, within
 
-MOST_DETECTORS = 3
 _ALIKE = 40
 """How many detectors must fire in an environment as they do in the target before the two are called alike."""
-_FIRST_PROBES, _PROBES = 800, 1600
-"""How many rows are tried of the first form, and of each further one."""
 _CONFIRMING, _CONFIRMING_COPIES = 32, 512
 """Images that must show it before all are run: more where detectors are fed by what depends on the image."""
 _LOOKED_AT = 64
@@ -86,7 +81,7 @@ def _insisted(search: BackdoorSearch, behaviour: Behaviour) -> Made | None:
     shop, reason = search.workshop, search.reason
     search.insistent, left = True, _INSISTENT_SETS
     steady = shop.steady(search.goal.target)
-    for form, count, sets in _forms(shop, steady):
+    for form, count, sets in forms_in_turn(shop, steady):
         made = _in_form(search, behaviour, form, steady, count, min(_INSISTING * sets, left))
         if made is not None:
             return made
@@ -244,7 +239,7 @@ def _found(search: BackdoorSearch, behaviour: Behaviour) -> Made | None:
         return surviving(search, behaviour, shop.settings.survive)
     steady = shop.steady(goal.target)
     shop.bench.of_host(goal.target, min(_CONFIRMING, len(shop.images)))
-    for form, count, sets in _forms(shop, steady):
+    for form, count, sets in forms_in_turn(shop, steady):
         made = _in_form(search, behaviour, form, steady, count, sets)
         if made is not None or search.hopeless:
             return made
@@ -260,7 +255,7 @@ def _in_place(search: BackdoorSearch, behaviour: Behaviour) -> Made | None:
     if isinstance(first, str):
         search.reason = first
         return None
-    probes = min(_PROBES, _PROBES_OF_EACH * first.feeds.size**2)
+    probes = min(PROBES, _PROBES_OF_EACH * first.feeds.size**2)
     for form in shop.inplace_forms(first):
         made = _in_form(search, behaviour, form, None, 1, -(-probes // len(form.columns)))
         if made is not None or search.hopeless or search.untold_shapes:
@@ -306,17 +301,6 @@ def _in_form(
                 search.untold_shapes[shape] = _any_made(search, form, steady, count, behaviour)
             return None
     return None
-
-
-def _forms(shop: Workshop, steady: Steady | None) -> Iterator[tuple[WidenedForm, int, int]]:
-    """Forms with the number of detectors in them, and of sets to try: one detector first, then more, then at other places."""
-    limited = shop.limit is not None or steady is not None
-    counts = [1] if limited else list(range(1, MOST_DETECTORS + 1))
-    streams = {count: shop.forms(count, steady) for count in counts}
-    for turn in itertools.count():
-        for count in counts:
-            form = next(streams[count])
-            yield form, count, -(-(_PROBES if turn else _FIRST_PROBES) // form.rows)
 
 
 def _told_apart(search: BackdoorSearch, chooser: Chooser) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from fpsynth.backdoors.measuring import RunPlace, objection
 from fpsynth.backdoors.probing import WantedFiring
 from fpsynth.backdoors.proving import Shape
 from fpsynth.backdoors.rows import RowFormats
+from fpsynth.backdoors.steady import Steady
 from fpsynth.backdoors.storage import LARGE, loaded, stored, unstorable
 from fpsynth.backdoors.switching import Behaviour, SwitchStrength
 from fpsynth.backdoors.widening import WidenedForm
@@ -26,6 +28,9 @@ from fpsynth.networks.network import Network
 from fpsynth.wording import counted
 from fpsynth.workers.deadlines import require_time
 
+MOST_DETECTORS = 3
+_FIRST_PROBES, PROBES = 800, 1600
+"""How many rows are tried of the first form, and of each further one."""
 _PATIENT_PROBES = 6400
 """In place: rows of all forms that are tried before environments are called alike, as each form has few detectors."""
 SHAPES = 4
@@ -175,3 +180,14 @@ class BackdoorSearch:
             if told:
                 shop.progress(f"running {counted(count, 'image')} in {place.name}")
             yield shop.bench.measured(network, place, behaviour, shop.bench.fewest(place.where, count))
+
+
+def forms_in_turn(shop: Workshop, steady: Steady | None) -> Iterator[tuple[WidenedForm, int, int]]:
+    """Forms with the number of detectors in them, and of sets to try: one detector first, then more, then at other places."""
+    limited = shop.limit is not None or steady is not None
+    counts = [1] if limited else list(range(1, MOST_DETECTORS + 1))
+    streams = {count: shop.forms(count, steady) for count in counts}
+    for turn in itertools.count():
+        for count in counts:
+            form = next(streams[count])
+            yield form, count, -(-(PROBES if turn else _FIRST_PROBES) // form.rows)
