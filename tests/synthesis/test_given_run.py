@@ -99,7 +99,7 @@ def test_a_reveal_that_explains_everything_answers_for_its_library(revealer):
 
 def test_what_no_run_bears_out_is_not_found(revealer):
     library = Library(revealer, reversed_order)
-    result = ordered(library, seconds=5.0)
+    result = ordered(library, seconds=2.0)
     assert (result.verdict, result.witnesses) == (Verdict.UNKNOWN, ())
     assert (
         "would in the revealed arithmetics, which do not explain everything of numpy:batch=1, and do not when" in result.reason
@@ -116,7 +116,7 @@ def test_other_logits_of_other_classes_are_a_witness_that_says_it_was_measured(r
 
 
 def test_a_logit_that_is_infinite_bears_nothing_out(revealer):
-    result = ordered(Library(revealer, lambda where, points, outputs: np.full_like(outputs, np.inf)), seconds=5.0)
+    result = ordered(Library(revealer, lambda where, points, outputs: np.full_like(outputs, np.inf)), seconds=2.0)
     assert (result.verdict, result.witnesses) == (Verdict.UNKNOWN, ())
 
 
@@ -137,7 +137,7 @@ def test_a_tie_in_a_reveal_that_does_not_explain_everything_is_run_at_both_point
 
 
 def test_a_tie_that_no_run_bears_out_is_not_found(revealer):
-    result = tied(Library(revealer, lambda where, points, outputs: 2 * outputs), seconds=5.0)
+    result = tied(Library(revealer, lambda where, points, outputs: 2 * outputs), seconds=2.0)
     assert (result.verdict, result.witnesses) == (Verdict.UNKNOWN, ())
     assert "run directly, numpy:batch=1 gives other logits than were revealed for it" in result.reason
 
