@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from backdoors.hosts import convolutional_host, images
 from command_line import fpsynth_here, refused
-from profiles import slowly
+from profiles import SLOW, slowly
 
 import fpsynth
 from fpsynth.corpus.checking import check_corpus, faults_of
@@ -50,7 +50,7 @@ def host(tmp_path_factory):
 @pytest.fixture(scope="module")
 def said(host, libraries_stay):
     """What the command prints; the folder is ``out``, beside the host."""
-    silent = [ORT] if tensorflow is None else [ORT, TENSORFLOW]
+    silent = [ORT, "numpy:batch=1", *[TENSORFLOW] * (SLOW and tensorflow is not None)]
     done = fpsynth_here(
         "backdoor", "--network", host / "conv.onnx", "--images", host / "x.npz", "--target", TORCH,
         *(part for one in silent for part in ("--silent", one)),
