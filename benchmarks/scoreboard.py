@@ -6,8 +6,8 @@ python -m benchmarks.scoreboard CORPUS [--tools NAMES] [--own NAMES] [--seeds N]
 --tools also takes esbmc and cbmc, where they are on the path.  CORPUS is what ``fpsynth corpus make`` has written, or the
 corpus of a backdoor; the results kept as scoreboard are of ``fpsynth corpus make --out CORPUS --count 320 --seed 1``,
 those as backdoor_tools_* of ``fpsynth backdoor``, as the documents say.  What is done stands in the folder --work (default:
-CORPUS.bench), from which the same command goes on whatever has ended it.  Prints the scoreboard and what each verifier says of
-each instance, and writes NAME.json and NAME.txt.
+CORPUS.bench), from which the same command goes on whatever has ended it.  Prints the scoreboard, of a small corpus what each
+verifier says of each instance, too, and writes NAME.json and NAME.txt.
 """
 
 from __future__ import annotations
@@ -74,12 +74,8 @@ def text(board: Scoreboard, said: dict[str, Any]) -> str:
         for one in board.verifiers
         if installed_one(one.name)
     )
-    return (
-        "\n".join(
-            [machine(said), "", told, *summary(board), *said_of_each(board), "", "Versions beside real verifiers:", *packages]
-        )
-        + "\n"
-    )
+    parts = [machine(said), "", told, *summary(board), *said_of_each(board), "", "Versions beside real verifiers:", *packages]
+    return "\n".join(parts) + "\n"
 
 
 def placeless(board: Scoreboard) -> Scoreboard:

@@ -45,7 +45,6 @@ class Archive:
             if not header.plain:
                 objects = " (objects of Python)" if "O" in header.type else ""
                 raise InputError(f"{name} does not hold plain numbers but {header.type}{objects}")
-
             size = header.count * header.item_bytes
             if min(header.shape, default=0) < 0 or self.members[name].size != reader.read_so_far + size:
                 raise InputError(f"{name} is said to have shape {header.shape} but has another size")

@@ -160,6 +160,29 @@ def test_what_is_impossible_is_proved_of_every_shape_that_was_tried(libraries_st
     assert found.probes > int(further.split()[0])
 
 
+@pytest.mark.libraries
+def test_what_the_first_rows_did_not_tell_apart_is_found_by_further_ones(libraries_stay, monkeypatch):
+    """Where no proof says that environments are alike, giving up was too early."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+
+    def nothing(looked, behaviour):
+        form = next(looked.workshop.forms(1, None))
+        looked.untold, looked.reason = ([], [parse_network_environment(ORT)]), "all fire"
+        for terms in range(SHAPES):
+            looked.shapes_tried[terms, 1, 1] = form
+            looked.untold_shapes[terms, 1, 1] = convolutional_host()
+        return None
+
+    monkeypatch.setattr(search, "_found", nothing)
+    monkeypatch.setattr(search, "none_between", lambda *asked: (False, "they differ"))
+    goal = Goal(parse_network_environment(TORCH), (parse_network_environment(ORT),))
+    with Revealer() as revealer:
+        found = backdoor(Workshop(convolutional_host(), images(40), None, FLOAT32, revealer), goal)
+    assert found.verdict is Verdict.FOUND, found.reason
+    assert found.environments[0].as_wanted == 40
+
+
 def test_the_proof_says_of_which_shapes_it_is():
     shapes = [(144, 13, 1), (144, 14, 2), (144, 14, 1), (160, 13, 1)]
     assert in_words(shapes) == "144 terms by 13 and 14 rows and 160 terms by 13 rows"

@@ -23,13 +23,13 @@ def other_arithmetics(network: Network, deployment: Deployment) -> list[str]:
     for where, arithmetic in _places(network, deployment):
         places[arithmetic].append(where)
     first: dict[str, Arithmetic] = {}
-    lines = []
+    told = []
     for arithmetic in (deployment.default, *places):
         words = clean(str(arithmetic), _WORDS)
         if first.setdefault(words, arithmetic) != arithmetic:
             words = words.replace("a tree of", "another tree of")
-        lines.append(words)
-    lines = [f"but {_named(names)}: {words}" for names, words in zip(places.values(), lines[1:], strict=True)]
+        told.append(words)
+    lines = [f"but {_named(names)}: {words}" for names, words in zip(places.values(), told[1:], strict=True)]
     more = len(lines) - MAX_SHOWN
     return [*lines[:MAX_SHOWN], *([f"and {more} more; the witness file has them all"] if more > 0 else [])]
 
