@@ -4,11 +4,14 @@ import inspect
 
 import numpy as np
 import pytest
+from command_line import fpsynth_here, refused
 
 import fpsynth
 from fpsynth.cli.arguments import build_parser
 from fpsynth.cli.main import main
 from fpsynth.errors import InputError
+from fpsynth.networks.network import dense_relu
+from fpsynth.networks.npz_graph import write_npz
 
 GIVEN = {
     "compare": (["net.npz"], ["--images", "--inputs", "--points"]),
@@ -96,3 +99,22 @@ def test_what_is_near_a_wrong_name_is_what_is_meant(line, words, capsys):
     out, err = capsys.readouterr()
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert words in err
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("certify", ["--eps", "0.1", "--certifier", "crown"]),
+        ("certify", ["--eps", "0.1", "--certifier", "lipschitz"]),
+        ("compare", ["--library", "numpy"]),
+        ("backdoor", ["--target", "numpy:batch=1", "--silent", "numpy:batch=10"]),
+        ("defend", ["--library", "numpy"]),
+    ],
+)
+def test_labels_that_no_class_has_are_refused(command, options, tmp_path):
+    """Counted from 1 all of them were wrong, and nothing said why."""
+    write_npz(dense_relu([(np.eye(2), None), (np.eye(2), None)]), tmp_path / "n.npz")
+    np.savez(tmp_path / "x.npz", images=np.ones((20, 2), np.float32), labels=np.array([1, 2] * 10))
+    network = [] if command in ("compare", "defend") else ["--network"]
+    done = fpsynth_here(command, *network, tmp_path / "n.npz", "--images", tmp_path / "x.npz", *options)
+    assert "the labels name class 2, but the network has 2 outputs, counted from 0" in refused(done)
