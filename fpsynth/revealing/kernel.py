@@ -18,6 +18,7 @@ from fpsynth.revealing.bench import KernelBench, Position
 from fpsynth.revealing.checking import Answers, answers, check, joined, rarity
 from fpsynth.revealing.hypotheses import Best, completed, guessed
 from fpsynth.revealing.masks import tree_of
+from fpsynth.revealing.padding import of_taps, taps_inside, with_padding
 from fpsynth.revealing.properties import named, placed_bias
 from fpsynth.revealing.result import Check, PositionClass, Read, Reveal
 from fpsynth.revealing.trees import Inconsistent
@@ -52,6 +53,7 @@ class _Work:
     """What is known of a kernel while it is revealed."""
 
     bench: KernelBench
+    """With the taps alone that lie in the input, where some lie in a padding."""
     vectors: int
     seed: int
     notes: list[str] = field(default_factory=list)
@@ -65,7 +67,7 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int, rea
     what was not looked at (see ``PositionClass``): a class of one position takes as many calls as there are vectors.
     """
     started = time.monotonic()
-    work = _Work(KernelBench(library.operation(kernel), kernel, library.rows_per_weights), vectors, seed)
+    work, inside = _Work(_bench(library, kernel), vectors, seed), taps_inside(kernel)
     repeats = _repeats(work)
     if repeats == "same":
         groups = _groups(work)
@@ -79,7 +81,10 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int, rea
             " are listed and checked with the last of these"
         )
         groups = [*groups[: MAX_CLASSES - 1], [position for group in groups[MAX_CLASSES - 1 :] for position in group]]
-    classes = _merged([_class(work, group, alike) for group, alike in zip(groups, probed, strict=True)])
+    classes = [_class(work, group, alike) for group, alike in zip(groups, probed, strict=True)]
+    if inside is not None:
+        classes = [with_padding(found, inside, kernel.terms, kernel.bias) for found in classes]
+    classes = _merged(classes)
     if repeats != "same":
         work.notes.append(
             "the same operands give different results, as when parts of a sum are added in the order in which they are ready"
@@ -106,9 +111,17 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int, rea
     )
 
 
+def _bench(library: Library, kernel: Kernel, offset: int | None = None) -> KernelBench:
+    """Where taps lie in a padding, of the sums of the others.  Raises CannotRun."""
+    operation, inside = library.operation(kernel, offset), taps_inside(kernel)
+    if inside is not None:
+        operation, kernel = of_taps(operation, inside, kernel.terms), replace(kernel, terms=len(inside))
+    return KernelBench(operation, kernel, library.rows_per_weights)
+
+
 def digest(library: Library, kernel: Kernel, seed: int) -> str:
     """What stands for the results of a kernel on hostile vectors: equal arithmetics give equal digests."""
-    bench = KernelBench(library.operation(kernel), kernel)
+    bench = _bench(library, kernel)
     mixed = hashlib.sha256()
     for call in _calls(bench, seed, _DIGEST):
         mixed.update(_plain(bench.run(call)).tobytes())
@@ -270,7 +283,7 @@ def _alignment(work: _Work, library: Library, kernel: Kernel) -> str:
     offsets = sorted({size, 16, 32, 48} - {0})
     differing: set[int] = set()
     try:
-        elsewhere = {offset: KernelBench(library.operation(kernel, offset), kernel) for offset in offsets}
+        elsewhere = {offset: _bench(library, kernel, offset) for offset in offsets}
         for call in _calls(work.bench, work.seed + 2, _REPEATS):  # one at a time: the weights of all may not fit into memory
             wanted = _plain(work.bench.run(call)).tobytes()
             differing |= {offset for offset, moved in elsewhere.items() if _plain(moved.run(call)).tobytes() != wanted}

@@ -158,6 +158,9 @@ def test_the_script_fills_batches_and_needs_no_labels(folder, libraries_stay, tm
 def test_the_first_row_is_named(folder, libraries_stay, monkeypatch):
     monkeypatch.setattr(seeking, "SHAPES", 1)  # where it is impossible, one proof is enough
     found = asked(folder, "dense.npz", target="torch:batch=10,row=9", silent=[ORT])
+    if found.verdict.value == "unknown":  # in that shape rows 8 and 9 may be alike, and in others not
+        monkeypatch.undo()
+        found = asked(folder, "dense.npz", target="torch:batch=10,row=9", silent=[ORT])
     if found.verdict.value == "impossible":
         pytest.skip(f"torch adds row 9 of 10 as ONNX Runtime does here: {found.reason}")
     assert found.verdict.value == "found", found.reason

@@ -105,6 +105,19 @@ def test_positions_with_taps_in_a_padding_that_add_otherwise_are_explained_by_ot
     assert (one["explained"], set(one["notes"]) - {ROWS_DIFFER}) == (one["of"], set())
 
 
+@pytest.mark.parametrize("kernels", ["batch=1,OPENBLAS_CORETYPE=Haswell", "batch=3,OPENBLAS_CORETYPE=Nehalem"])
+def test_positions_all_of_which_have_taps_in_a_padding_are_explained_by_their_other_taps(
+    revealer: Revealer, kernels: str
+) -> None:
+    """OpenBLAS for Haswell adds the last four of 64 places otherwise, and these lie along the lower edge of the image."""
+    rng = np.random.default_rng(0)
+    layer = Convolution(numbers(rng, 8, 1, 3, 3), numbers(rng, 8), padding=1)
+    network = Network((Node("conv", layer, (INPUT,)),), (1, 8, 8), "conv")
+    found = revealed(revealer, f"numpy:{kernels}", network)["reveal"]
+    (one,) = found["layers"]
+    assert (one["explained"], set(one["notes"]) - {ROWS_DIFFER}) == (one["of"], set())
+
+
 def test_rows_of_a_batch_that_add_otherwise_are_explained_each(revealer: Revealer) -> None:
     """OpenBLAS without AVX-512 adds rows that do not fill a block of its kernel otherwise."""
     rng = np.random.default_rng(0)
