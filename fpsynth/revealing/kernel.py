@@ -18,7 +18,7 @@ from fpsynth.revealing.bench import KernelBench, Position
 from fpsynth.revealing.checking import Answers, answers, check, joined, rarity
 from fpsynth.revealing.hypotheses import Best, completed, guessed
 from fpsynth.revealing.masks import tree_of
-from fpsynth.revealing.padding import of_taps, taps_inside, with_padding
+from fpsynth.revealing.padding import MADE_UP, of_taps, taps_inside, with_padding
 from fpsynth.revealing.properties import named, placed_bias
 from fpsynth.revealing.result import Check, PositionClass, Read, Reveal
 from fpsynth.revealing.trees import Inconsistent
@@ -67,7 +67,8 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int, rea
     what was not looked at (see ``PositionClass``): a class of one position takes as many calls as there are vectors.
     """
     started = time.monotonic()
-    work, inside = _Work(_bench(library, kernel), vectors, seed), taps_inside(kernel)
+    inside = taps_inside(kernel)
+    work = _Work(_bench(library, kernel), vectors, seed)
     repeats = _repeats(work)
     if repeats == "same":
         groups = _groups(work)
@@ -83,7 +84,8 @@ def reveal_kernel(library: Library, kernel: Kernel, vectors: int, seed: int, rea
         groups = [*groups[: MAX_CLASSES - 1], [position for group in groups[MAX_CLASSES - 1 :] for position in group]]
     classes = [_class(work, group, alike) for group, alike in zip(groups, probed, strict=True)]
     if inside is not None:
-        classes = [with_padding(found, inside, kernel.terms, kernel.bias) for found in classes]
+        classes = [with_padding(found, inside, kernel) for found in classes]
+        work.notes.append(MADE_UP)
     classes = _merged(classes)
     if repeats != "same":
         work.notes.append(

@@ -23,6 +23,7 @@ from fpsynth.revealing.kernels import KernelReveals
 from fpsynth.revealing.layer_runs import Runs, alone, hostile_points, missed, predicted, up_to
 from fpsynth.revealing.network_result import FirstDifference
 from fpsynth.revealing.normalisations import forms
+from fpsynth.revealing.padding import MADE_UP, taps_of
 from fpsynth.revealing.properties import named
 from fpsynth.revealing.result import Reveal
 from fpsynth.revealing.trees import Inconsistent
@@ -126,6 +127,8 @@ class LayerWork:
         self.shape = work.network.shapes[node.inputs[0]]
         like = [work.activations(node.inputs[0])]
         count = max(POINTS, work.where.batch)
+        self.unprobed = np.zeros(sums.outputs, bool)
+        """Outputs that read taps of which none lay in the input where anything was probed: their order is not known."""
         self.points = hostile_points(count, int(np.prod(self.shape)), work.dtype, work.seed + 1, like)
         self.runs = Runs(work.library, self.network, work.dtype, work.where)
         self.returned = self.runs(self.points)
@@ -143,22 +146,24 @@ class LayerWork:
 
     def wrong(self) -> Array:
         """Which outputs are not explained, (points, outputs)."""
-        return missed(self.returned, self._own())
+        return missed(self.returned, self._own()) | self.unprobed
 
     @property
     def unexplained(self) -> str:
         """What was tried, in words."""
+        if self.unprobed.any():
+            return f"in what order {int(self.unprobed.sum())} outputs at the edge are added was not looked at"
         count = counted(len(self.tried), "hypothesis", "hypotheses")
         more = len(self.tried) - _NAMED
         said = "; ".join(list(self.tried)[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
         return f"not all of it is explained by any of {count}: {said}"
 
-    def difference(self, wrong: Array) -> FirstDifference | None:
-        """The first of them."""
+    def difference(self) -> FirstDifference | None:
+        """The first of them that is known to be another."""
+        wrong = missed(self.returned, own := self._own())
         if not wrong.any():
             return None
         row, output = (int(place) for place in np.argwhere(wrong)[0])
-        own = self._own()
         return FirstDifference(
             tuple(self.points[row].tolist()), output, float(self.returned[row, output]), float(own[row, output])
         )
@@ -268,19 +273,30 @@ class LayerWork:
         self._tried([replaced(self.network, self.name, best[2])], candidates)
 
     def _kernel(self) -> None:
-        """The order of a dense layer or a convolution, from probes at one position, then at others that differ from it."""
-        found = self._revealed(self._inner())
+        """The order of a dense layer or a convolution, from probes at one position, then at others.
+
+        At those that differ from it; and at those that read taps that were in a padding wherever anything was probed.
+        """
+        position, taps = self._inner(), taps_of(self.sums)
+        found, probed = self._revealed(position), [position]
+        place = np.array([self.sums.place(output)[2] for output in range(self.sums.outputs)])
+        adding = np.asarray(taps.sets.any(axis=1))[taps.of][place]
         self.work.nodes[self.name] = found
         for _ in range(_MOST_CLASSES):
-            wrong = np.flatnonzero(self.wrong().any(axis=0))
-            if not len(wrong):
+            self.unprobed = ~taps.within(probed)[place]
+            wrong = np.asarray(self.wrong().any(axis=0)) & adding
+            if not wrong.any():
                 return
-            position = self._innermost(wrong)
-            self.work.nodes[self.name] = self._changed(found, self._revealed(position), position, wrong.tolist())
-            if not len(np.setdiff1d(wrong, np.flatnonzero(self.wrong().any(axis=0)))):
-                self.work.nodes[self.name] = found
+            position = self._innermost(np.flatnonzero(wrong))
+            told = (wrong | (place == position)) & taps.within([position])[place]
+            other = self._revealed(position)
+            self.work.nodes[self.name] = self._changed(found, other, position, np.flatnonzero(told).tolist())
+            self.unprobed = ~taps.within([*probed, position])[place]
+            if not (wrong & ~self.wrong().any(axis=0)).any():
+                self.work.nodes[self.name], self.unprobed = found, ~taps.within(probed)[place]
                 return
             found = self.work.nodes[self.name]
+            probed.append(position)
 
     def _changed(
         self, found: NodeArithmetics, other: NodeArithmetics, position: int, outputs: Sequence[int]
@@ -327,7 +343,7 @@ class LayerWork:
         kernel = Kernel(where, work.dtype, self.sums.terms, outputs, biased, shape, 0 if shape is None else position)
         reveal = work.kernels(kernel, work.vectors, work.seed)
         self.tried |= dict.fromkeys(f"by masks at position {position}: {one.arithmetic}" for one in reveal.classes)
-        self.notes += reveal.notes
+        self.notes += [note for note in reveal.notes if note != MADE_UP]  # it is not taken for that of other places
         self.cached.append(reveal.cached)
         return self._of_reveal(reveal)
 

@@ -112,7 +112,7 @@ def _layer(work: Work, name: str) -> LayerReveal:
         classes=tuple(counts.most_common()),
         explained=int((~wrong).sum()),
         total=wrong.size,
-        first=layer.difference(wrong),
+        first=layer.difference(),
         notes=(*dict.fromkeys(layer.notes), *([layer.unexplained] if wrong.any() else [])),
         seconds=round(time.monotonic() - started, 3),
         cached=bool(layer.cached) and all(layer.cached),
