@@ -25,12 +25,19 @@ def examples(number: int) -> int:
 
 def slowly(*cases: Any) -> list[object]:
     """Cases of a list that are left to the slow run, as others of the same kind are quicker; several values as a tuple."""
-    return [pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=slow) for case in cases]
+    return [pytest.param(*_values(case), marks=slow) for case in cases]
+
+
+def _values(case: Any) -> tuple[Any, ...]:
+    return case if isinstance(case, tuple) else (case,)
 
 
 def one_in(step: int, cases: Iterable[Any]) -> list[object]:
-    """For tests of a list of like cases: every ``step``-th, from the first on; the others are left to the slow run."""
-    found = [case if isinstance(case, type(pytest.param())) else pytest.param(case) for case in cases]
+    """For tests of a list of like cases: every ``step``-th, from the first on; the others are left to the slow run.
+
+    Several values as a tuple.
+    """
+    found = [case if isinstance(case, type(pytest.param())) else pytest.param(*_values(case)) for case in cases]
     return [
         pytest.param(*case.values, marks=[*case.marks, *[slow] * bool(k % step)], id=case.id) for k, case in enumerate(found)
     ]

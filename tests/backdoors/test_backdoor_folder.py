@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from backdoors.hosts import convolutional_host, images
 from command_line import fpsynth_here, refused
-from profiles import SLOW, slowly
+from profiles import SLOW, slow
 
 import fpsynth
 from fpsynth.corpus.checking import check_corpus, faults_of
@@ -120,8 +120,9 @@ np.save(sys.argv[3], np.concatenate([np.asarray(model(x[k : k + size])) for k in
 """
 
 
+@slow  # what was written by Keras itself is read above
 @needs_tensorflow
-@pytest.mark.parametrize("batch", [*slowly(1), 10])
+@pytest.mark.parametrize("batch", [1, 10])
 def test_keras_loads_its_file_and_computes_what_the_environment_does(host, out, tmp_path, batch, libraries_stay):
     files = [out / "backdoored.keras", host / "x.npz", tmp_path / "y.npy"]
     done = subprocess.run([sys.executable, "-c", _KERAS, *files, str(batch)], capture_output=True, text=True, timeout=180)
@@ -269,6 +270,7 @@ def test_examples_are_images_that_show_it(wide):
             assert ((own != before) == changes).all()
 
 
+@slow  # of a target that rounds there are none either, below
 def test_of_a_format_that_instances_have_not_only_the_others_are_written(host, libraries_stay, tmp_path):
     found = fpsynth.backdoor(host / "conv.onnx", host / "x.npz", TORCH, silent=["torch:batch=10"], dtype="bfloat16", verify=0)
     if found.network is None:

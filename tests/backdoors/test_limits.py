@@ -125,7 +125,9 @@ def test_it_is_impossible_where_a_silent_environment_is_the_target_by_another_na
     text = " ".join(done.stdout.split())
     assert "IMPOSSIBLE" in text
     assert f"in the revealed arithmetics {TORCH} and {other} evaluate the same expressions in all 6 layers of sums" in text
-    assert re.search(r"shapes that were tried \(detectors in layers of \d+ terms by \d+, \d+ and \d+ rows, \d+ terms", text), text
+    assert re.search(r"shapes that were tried \(detectors in layers of \d+ terms by \d+, \d+ and \d+ rows, \d+ terms", text), (
+        text
+    )
     assert "Nothing was made" not in text
 
 
@@ -213,6 +215,7 @@ def test_it_is_unknown_where_two_environments_give_the_same_but_add_otherwise(fo
     """Rows of quadruples see no difference between them, but no proof says that there is none."""
     pytest.importorskip("torch")
     monkeypatch.setattr(search, "_INSISTENT_SETS", 20)
+    monkeypatch.setattr(seeking, "SHAPES", 2)
     found = fpsynth.backdoor(folder / "conv.onnx", folder / "x.npz", "torch:batch=10", silent="onnxruntime:batch=10", verify=0)
     assert found.verdict.value != "impossible"
     if found.alike:  # the first where enough shapes were tried for a proof

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from backdoors.hosts import dense_host, images
+from profiles import slowly
 
 import fpsynth
 from fpsynth.networks.npz_graph import write_npz
@@ -20,7 +21,7 @@ pytest.importorskip("torch")
 @pytest.mark.parametrize(
     ("library", "variable", "batch"),
     [
-        ("torch", "MKL_CBWR=COMPATIBLE", 10),
+        *slowly(("torch", "MKL_CBWR=COMPATIBLE", 10)),
         ("numpy", "OPENBLAS_CORETYPE=Nehalem", 1),
     ],
 )

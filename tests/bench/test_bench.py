@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from bench_corpus import script, standing_in
 from command_line import ENVIRONMENT, fpsynth_here
+from profiles import slowly
 
 from fpsynth.corpus.instances.data import REAL, RUNTIME, Corpus
 from fpsynth.corpus.instances.reading import read_corpus
@@ -213,8 +214,9 @@ def hanging(folder: Path, tmp_path: Path, *more: str) -> tuple[subprocess.Popen[
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is locked there")
+@pytest.mark.parametrize("beginning", ["shrink", *slowly("bench", "corpus")])
 def test_temporary_folders_of_a_killed_bench_are_removed_by_whoever_begins_next(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beginning: str
 ) -> None:
     process, pids = hanging(folder, tmp_path)
     process.kill()
@@ -227,20 +229,15 @@ def test_temporary_folders_of_a_killed_bench_are_removed_by_whoever_begins_next(
     whole = {path.name: [*path.iterdir()] for path in left.iterdir() if path.name.startswith(PREFIX)}
     assert sum("network.onnx" in map(os.path.basename, inside) for inside in whole.values()) == 2
     made = ("--count", "1", "--category", "tie", "--environments", RUNTIME)
-    beginnings = [
-        ("bench", folder, "--verifier", standing_in("always_unsat"), "--category", "tie"),
-        ("corpus", "make", "--out", tmp_path / "made", *made),
-        ("shrink", folder / "plain" / "broken_0", "--verifier", standing_in("always_unsat"), "--out", tmp_path / "small"),
-    ]
+    beginnings = {
+        "bench": (folder, "--verifier", standing_in("always_unsat"), "--category", "tie"),
+        "corpus": ("make", "--out", tmp_path / "made", *made),
+        "shrink": (folder / "plain" / "broken_0", "--verifier", standing_in("always_unsat"), "--out", tmp_path / "small"),
+    }
     monkeypatch.setattr(tempfile, "tempdir", str(left))
-    for argv in beginnings:
-        for name, inside in whole.items():
-            (left / name).mkdir(exist_ok=True)
-            for path in inside:
-                path.touch()
-        done = fpsynth_here(*argv)
-        assert done.returncode == 0, done.stderr
-        assert [path.name for path in left.iterdir() if path.name in whole] == [], argv
+    done = fpsynth_here(beginning, *beginnings[beginning])
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in left.iterdir() if path.name in whole] == []
 
 
 def test_a_bench_that_begins_takes_nothing_from_one_that_runs(folder: Path, tmp_path: Path) -> None:

@@ -68,16 +68,33 @@ def require_tiny(one: Instance) -> None:
     assert one.box.upper[0] - one.box.lower[0] < Fraction(1, 10**5)
 
 
-def test_a_tolerance_is_found_without_being_told_where_to_look(folder: Path, tmp_path: Path) -> None:
-    verifier = standing_in("narrow")
-    (name,) = wrong_over_reals(folder, verifier, 60.0)
-    found = shrink(folder, name, verifier, tmp_path)
+@pytest.fixture(scope="module")
+def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ShrunkInstance, Instance]:
+    """What comes of a shrinking that nothing disturbs, and what it has written."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    return shrink(folder, "narrow_0", standing_in("narrow"), out, restarts=0), written(out)
+
+
+def test_a_tolerance_is_found_without_being_told_where_to_look(
+    folder: Path, undisturbed: tuple[ShrunkInstance, Instance]
+) -> None:
+    assert wrong_over_reals(folder, standing_in("narrow"), 60.0) == ["narrow_0"]
+    found, one = undisturbed
     assert (found.still_wrong, found.complete, found.column) == (True, True, "false_unsat_real")
     assert shape_of(found.before.network) == (3, 5, 2)
-    require_tiny(written(tmp_path))
+    require_tiny(one)
     after = found.to_json()["after"]
     assert after["weights"] <= 2
     assert after["bits"] < 10
+
+
+@slow
+def test_beginning_once_more_finds_nothing_larger(
+    folder: Path, tmp_path: Path, undisturbed: tuple[ShrunkInstance, Instance]
+) -> None:
+    again = shrink(folder, "narrow_0", standing_in("narrow"), tmp_path, restarts=1)
+    assert (again.still_wrong, again.complete) == (True, True)
+    assert size_of(candidate_of(again.after)) <= size_of(candidate_of(undisturbed[0].after))
 
 
 @pytest.mark.skipif(installed("maraboupy") is None, reason="maraboupy is not installed: fpsynth verifiers install maraboupy")
@@ -122,13 +139,6 @@ def test_who_is_right_has_nothing_to_shrink(folder: Path, tmp_path: Path) -> Non
         shrink(folder, "robust_0", standing_in("exact"), tmp_path)
     with pytest.raises(InputError, match="which is not wrong"):
         shrink(folder, "tie_0", standing_in("always_sat"), tmp_path / "other")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ShrunkInstance, Instance]:
-    """What comes of a shrinking that nothing disturbs, and what it has written."""
-    out = tmp_path_factory.mktemp("undisturbed")
-    return shrink(folder, "narrow_0", standing_in("narrow"), out, restarts=0), written(out)
 
 
 @slow  # a shrinking that was killed gives the same, too

@@ -24,7 +24,7 @@ COMMANDS = [
     ["replay", "classes.json", "--library", "numpy", "--batch", "1"],
     ["environments", "--library", "numpy"],
     ["tie", "--dtype", "bfloat16", "--no-replay"],
-    ["tie", "--shape", "1,5", "--no-replay", "--count", "2", "--maximise", "ratio", "--timeout", "8"],
+    ["tie", "--shape", "1,5", "--no-replay", "--count", "2", "--maximise", "ratio", "--timeout", "2"],
     ["order", "--terms", "300", "--no-replay"],
     ["order", "--terms", "2", "--no-replay"],
     ["tree", "blocked:256+bias:1", "--terms", "784"],

@@ -10,7 +10,7 @@ import pytest
 from bitvectors import tie
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from profiles import NIGHTLY, SLOW, examples, slow
+from profiles import NIGHTLY, SLOW, every_second, examples, slow
 from strategies import EVERY, MICRO, TINY, TINYFN, expressions, operands
 
 from fpsynth import expressions as e
@@ -78,8 +78,7 @@ def grid(fmt: Format) -> tuple[list[Expression], dict[str, Value]]:
     return [variable(name, fmt) for name in assignment], assignment
 
 
-@pytest.mark.parametrize("flush", Flush)
-@pytest.mark.parametrize("fmt", [TINY, TINYFN])
+@pytest.mark.parametrize(("fmt", "flush"), every_second(itertools.product([TINY, TINYFN], Flush)))
 def test_operations_with_two_arguments_exhaustively(fmt: Format, flush: Flush) -> None:
     leaves, assignment = grid(fmt)
     pairs = list(itertools.combinations_with_replacement(leaves, 2))

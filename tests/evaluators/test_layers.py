@@ -16,6 +16,7 @@ import pytest
 from hostile import hostile_array
 from hypothesis import given
 from hypothesis import strategies as st
+from profiles import slow, slowly
 from sums import Neurons, some_orders, sum_arithmetics, wide_trees
 
 from fpsynth.alignment import Alignment
@@ -324,6 +325,7 @@ def test_blocks_of_rows_and_threads_change_nothing() -> None:
     assert layer_sums(layer, x[:0]).outputs.shape == (0, 3, 5)
 
 
+@slow  # it compiles them
 @needs_numba
 def test_loops_that_were_never_compiled_are_not_begun_with_where_little_time_is_left(tmp_path: Path) -> None:
     code = (
@@ -351,7 +353,8 @@ def test_loops_that_were_never_compiled_are_not_begun_with_where_little_time_is_
 
 
 @needs_numba
-def test_loops_are_loaded_for_much_work_or_for_little_again_and_again() -> None:
+@pytest.mark.parametrize("more", [[], *slowly(["again"])], ids=len)
+def test_loops_are_loaded_for_much_work_or_for_little_again_and_again(more: list[str]) -> None:
     code = (
         "import sys, time\n"
         "import numpy as np\n"
@@ -370,11 +373,10 @@ def test_loops_are_loaded_for_much_work_or_for_little_again_and_again() -> None:
         "after = layer_sums(layer, few)\n"
         "print([way.value for result in (last, after) for way in result.ways], 'numba' in sys.modules)\n"
     )
-    for more in ([], ["again"]):
-        done = subprocess.run([sys.executable, "-c", code, *more], capture_output=True, text=True, check=True)
-        first, last = done.stdout.splitlines()
-        assert first == "['arrays'] ('compiled, sum program 0: it is not loaded for little work',) False"
-        assert last == "['compiled', 'compiled'] True"
+    done = subprocess.run([sys.executable, "-c", code, *more], capture_output=True, text=True, check=True)
+    first, last = done.stdout.splitlines()
+    assert first == "['arrays'] ('compiled, sum program 0: it is not loaded for little work',) False"
+    assert last == "['compiled', 'compiled'] True"
 
 
 def test_without_numba_arrays_are_used_and_that_is_said() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -192,20 +191,16 @@ def wrong(
 
 def exact(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
     """Every case where nothing is rounded, and what is wrong with it."""
-    networks = cases()
-    for (name, network), variants in zip(networks.items(), variants_of(library, networks.values()), strict=True):
+    for number, (name, network) in enumerate(cases().items()):
         points = integers(max(BATCHES), int(np.prod(network.input_shape)))
-        for variant in variants:
+        for variant in variants_in_turn(library, number):
             yield f"{variant}: {name}", wrong(library, network, dtype, variant, points, batches=BATCHES if ALL else BATCHES[1:])
 
 
-def variants_of(library: Library, networks: Iterable[Network]) -> Iterator[tuple[str, ...]]:
-    """Which variants run each network: all of them the first of a layer type, in turn any other where one table serves them."""
-    seen, turns = set(), itertools.cycle(library.variants)
-    for network in networks:
-        kind = type(network["one"].layer).kind
-        yield library.variants if ALL or library.name not in ONE_TABLE or kind not in seen else (next(turns),)
-        seen.add(kind)
+def variants_in_turn(library: Library, number: int) -> tuple[str, ...]:
+    """All of them, or one after the other where one table serves them, unless everything is asked for."""
+    variants = library.variants
+    return (variants[number % len(variants)],) if library.name in ONE_TABLE and not ALL else variants
 
 
 def in_turn(number: int) -> Sequence[int]:
@@ -218,7 +213,7 @@ def graphs(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
     for seed in range(3):
         network = residual(seed)
         points = integers(max(BATCHES), int(np.prod(network.input_shape)))
-        for variant in library.variants:
+        for variant in variants_in_turn(library, seed):
             yield f"{variant}: graph {seed}", wrong(library, network, dtype, variant, points, batches=in_turn(seed))
 
 
@@ -257,20 +252,20 @@ def rounded(library: Library, dtype: Format) -> Iterator[tuple[str, str]]:
         terms = structure.terms + 6 if isinstance(structure, Sums) else 1
         sums = float64_outputs(bound, np.abs(points).reshape(-1, *shape)).reshape(len(points), -1)
         allowed = 2 * terms * 2.0**-dtype.precision * np.abs(sums)
-        for variant in library.variants:
-            yield f"{variant}: {name}", wrong(library, network, dtype, variant, points, allowed, in_turn(number))
+        for variant in variants_in_turn(library, number):
+            yield f"{variant}: {name}", wrong(library, network, dtype, variant, points, allowed, in_turn(number // 2))
 
 
 def kernels(library: Library, dtype: Format, batch: int) -> Iterator[tuple[str, str]]:
     """Layers as kernels, at several positions: other sums than the whole layer gives there for an image with these taps."""
-    for name, (plain, shape) in looked_at().items():
+    for number, (name, (plain, shape)) in enumerate(looked_at().items(), 1):
         network = Network((Node("one", plain),), shape, "one")
         structure = network.structure("one")
         if not isinstance(structure, Sums) or structure.normalisation is not None or isinstance(plain, kinds.DivideConstant):
             continue
         if isinstance(plain, kinds.SubtractConstant) and plain.turned:
             continue
-        for variant in library.variants:
+        for variant in variants_in_turn(library, number):
             yield f"{variant}: {name}", kernel_differs(library, real_numbers(plain, dtype), shape, dtype, batch, variant)
 
 

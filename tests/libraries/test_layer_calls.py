@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
+from profiles import every_second
 
 from fpsynth.formats import FLOAT32
 from fpsynth.libraries.kernels import Kernel
@@ -111,8 +113,7 @@ def as_stored(library: str, layer: Layer, letter: str, array: np.ndarray, said: 
     return pytest.importorskip("torch").from_numpy(array) if library == "torch" else array
 
 
-@pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize(("environment", "name"), every_second(itertools.product(ENVIRONMENTS, LAYERS)))
 def test_the_call_that_is_printed_gives_the_bits_of_the_layer(environment: str, name: str) -> None:
     layer, shape = LAYERS[name]
     kernel = kernel_of(environment, layer, shape)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from profiles import slow
 
 from fpsynth.errors import InputError
 from fpsynth.formats import FLOAT32
@@ -107,6 +108,7 @@ def test_a_file_of_safetensors(tmp_path: Path) -> None:
     assert [layer.weight.shape for layer in network.dense_layers] == [(2, 3), (2, 2)]
 
 
+@slow  # importing Keras takes seconds, in two processes
 def test_files_of_keras(tmp_path: Path) -> None:
     if any(find_spec(name) is None for name in ("keras", "tensorflow")):
         pytest.skip("needs Keras and TensorFlow")  # which are imported in the other process only

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from profiles import slow
 
 from fpsynth.networks.layers import CALLED, LAYERS, ReLU
 
@@ -81,6 +82,7 @@ def test_relu_is_one() -> None:
     assert ReLU in CALLED
 
 
+@slow  # one more is added, evaluated and run in tests/test_additions.py
 def test_a_type_that_is_added_to_the_table_alone_is_read_written_and_run() -> None:
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     pytest.importorskip("torch", reason="torch is not installed")

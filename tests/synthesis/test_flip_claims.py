@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from profiles import slowly
+from profiles import slow, slowly
 
 from fpsynth.errors import InputError
 from fpsynth.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32
@@ -147,6 +147,7 @@ def test_a_gap_is_at_least_what_was_asked_for_and_grows_when_maximised():
     assert any("not proved" in note for note in grown.provenance.notes)
 
 
+@slow  # as the one that grows when it is maximised
 def test_a_gap_beyond_the_closed_form_is_grown():
     bound = Fraction(6, 10**6)
     assert found(question(SEQUENTIAL, REVERSE, terms=64, predicate=Predicate("gap", bound=bound))).divergence.measure >= bound

@@ -81,7 +81,7 @@ def test_the_witnesses_of_a_corpus_are_varied_and_each_is_certified_and_checked(
 
 
 def test_a_fixed_shape_stays_in_a_corpus():
-    found = tie("float16", shape=(2, 3), weights="0.25:1", count=4, replay=False, timeout=300)
+    found = tie("float16", shape=(2, 3), weights="0.25:1", count=2, replay=False, timeout=300)
     assert {witness.network.widths for witness in found.witnesses} == {(2, 3)}
     assert all(0.25 <= entry <= 1 for witness in found.witnesses for entry in witness.network.entries())
     assert found.settings["varied"] == ["inputs", "classes"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from profiles import SLOW
+from profiles import SLOW, slow
 from random_networks import downhill_point, nearest, random_network
 from witnesses import W1, W2, XA, XB
 
@@ -47,6 +47,16 @@ def asked(names: Sequence[str]) -> list[Any]:
 
 BALLS = [name for name in NAMES if Ball in VERIFIERS[name].regions]
 BOXES = [name for name in NAMES if Box in VERIFIERS[name].regions]
+
+
+def in_turn(names: Sequence[Any]) -> list[Any]:
+    """Each of the names with three deployments, of which every second one is left to the slow run."""
+    deployments = {"real": EXACT, "float32": SINGLE, "float16": HALF}
+    return [
+        pytest.param(*one.values, how, marks=[*one.marks, *[slow] * ((k + j) % 2)], id=f"{one.values[0]}-{label}")
+        for k, one in enumerate(names)
+        for j, (label, how) in enumerate(deployments.items())
+    ]
 
 
 def made(name: str, deployment: Deployment) -> Verifier | None:
@@ -109,8 +119,7 @@ def times(name: str) -> int:
     return 4 if SLOW or name != "bab" else 2
 
 
-@pytest.mark.parametrize("deployment", [EXACT, SINGLE, HALF], ids=["real", "float32", "float16"])
-@pytest.mark.parametrize("name", asked(BALLS))
+@pytest.mark.parametrize(("name", "deployment"), in_turn(asked(BALLS)))
 def test_no_point_of_a_claimed_ball_has_another_class(name: str, deployment: Deployment) -> None:
     judge, rng, claimed = made(name, deployment), random.Random(name), 0
     if judge is None:
@@ -161,8 +170,7 @@ def points_in(rng: random.Random, network: Network, ball: Region, fmt: Format) -
     return points
 
 
-@pytest.mark.parametrize("deployment", [EXACT, SINGLE, HALF], ids=["real", "float32", "float16"])
-@pytest.mark.parametrize("name", asked(BOXES))
+@pytest.mark.parametrize(("name", "deployment"), in_turn(asked(BOXES)))
 def test_every_point_of_a_box_has_its_logits_within_the_bounds_and_the_class_that_is_claimed(
     name: str, deployment: Deployment
 ) -> None:
