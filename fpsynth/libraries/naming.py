@@ -153,6 +153,9 @@ def _with_option(environment: Environment, option: str, library: Library) -> Env
         return replace(environment, device=value)
     if name in _NUMBERS and re.fullmatch(r"\d{1,5}", value) and (int(value) > 0 or name in ("row", "output")):
         return replace(environment, **{name: int(value)})  # type: ignore[arg-type]  # every name in _NUMBERS is a number
+    if name in _NUMBERS and equals:
+        least = int(name not in ("row", "output"))
+        raise InputError(f"{name} of an environment is a whole number from {least} to 99999, not {value[:40]!r}")
     if name in library.switches:
         if value in library.switches[name]:
             return replace(environment, switches=_sorted(environment.switches, name, value))

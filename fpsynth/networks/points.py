@@ -33,8 +33,10 @@ def load_points(path: PathLike, shape: Shape) -> tuple[NDArray[np.float64], Labe
         header = headers[name]
         if header.type.lstrip("|<>=") != "u1" and header.kind != "f":
             raise InputError(f"{name} must be uint8 or floats, not {np.dtype(header.type)}")
-        if len(header.shape) < 2 or not header.count:
+        if len(header.shape) < 2:
             raise InputError(f"{name} must have shape (count, ...), not {header.shape}")
+        if not header.count:
+            raise InputError(f"{name} of shape {header.shape} hold no numbers")
         if header.count * 8 > MAX_IMAGE_BYTES:
             raise InputError(f"{name} need more than {MAX_IMAGE_BYTES >> 20} MiB")
         if "labels" in headers:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fpsynth.aliases import PathLike, Progress
 from fpsynth.errors import InputError
+from fpsynth.files import shown
 
 if TYPE_CHECKING:
     from fpsynth.scoring.scoreboard import Scoreboard
@@ -96,6 +97,8 @@ def shrink(
         if verifier is not None:
             raise InputError("a witness file says itself what is wrong: leave the verifier out")
         return shrink_witness(request, instance)
+    if not os.path.exists(instance):
+        raise InputError(f"there is no file or folder {shown(instance)}")
     if verifier is None:
         raise InputError("name the verifier that is wrong on the instance (only witness files need none)")
     from fpsynth.scoring.asking import asked_for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from fpsynth.corpus.instances.data import Instance
 from fpsynth.corpus.instances.layout import MANIFEST, MAX_MANIFEST
 from fpsynth.corpus.instances.reading import read_corpus
 from fpsynth.errors import InputError
-from fpsynth.files import read_bytes_limited
+from fpsynth.files import read_bytes_limited, shown
 from fpsynth.scoring.asking import AskedVerifier, asked_for
 from fpsynth.scoring.cluster import run_there
 from fpsynth.scoring.job import BenchRun, Key, Limits, done, request_of
@@ -22,6 +23,7 @@ from fpsynth.scoring.local import run_here
 from fpsynth.scoring.scoreboard import Scoreboard
 from fpsynth.scoring.table import JobTable
 from fpsynth.scratch import remove_abandoned
+from fpsynth.verifiers.external import StandardTool, TemplateTool
 from fpsynth.verifiers.external.callables import Function
 from fpsynth.verifiers.external.running_onnx import runtime_version
 from fpsynth.version import __version__
@@ -87,7 +89,10 @@ def bench(request: BenchRequest) -> Scoreboard:
     verifiers = asked_for(request.verifiers, request.arithmetics)
     if request.dask is not None and any(one.kind == "function" for one in verifiers):
         raise InputError("a function cannot be sent to a cluster: name it as FILE.py:FUNCTION")
+    _require_programs(verifiers if request.dask is None else ())
     corpus = read_corpus(request.corpus)
+    if request.out is not None and os.path.exists(request.out) and os.path.samefile(request.out, request.corpus):
+        raise InputError(f"{shown(request.out)} is the corpus itself: name another folder for what the bench writes")
     instances = corpus.chosen(request.categories)
     digest = hashlib.sha256(read_bytes_limited(os.path.join(request.corpus, MANIFEST), MAX_MANIFEST)).hexdigest()
     settings: Json = {
@@ -101,6 +106,14 @@ def bench(request: BenchRequest) -> Scoreboard:
         wanted = {(one.name, who.name, seed) for one in instances for who in verifiers for seed in seeds_of(who, request.seeds)}
         runs = tuple(run for run in table.runs() if run.key in wanted)
     return Scoreboard(os.fspath(request.corpus), digest, instances, verifiers, runs, request.limits)
+
+
+def _require_programs(verifiers: Sequence[AskedVerifier]) -> None:
+    """Raise InputError for a command whose program is not here: else each of its runs would be an error."""
+    for one in verifiers:
+        tool = one.tool() if one.kind in ("command", "standard") else None
+        if isinstance(tool, TemplateTool | StandardTool) and shutil.which(tool.words[0]) is None:
+            raise InputError(f"there is no program {shown(tool.words[0])} for {one.name}, or it may not be run")
 
 
 def _place(out: PathLike | None) -> str | None:

@@ -70,7 +70,7 @@ class JobTable:
             if name in kept and kept[name] != value:
                 raise InputError(f"{shown(self.path)} is of another {name.replace('_', ' ')}: {_brief(kept[name])}: {_ELSE}")
             if kept and name not in kept:
-                raise InputError(f"{shown(self.path)} does not say of which {name.replace('_', ' ')} it is: {_ELSE}")
+                raise InputError(f"{shown(self.path)} is of something that has no {name.replace('_', ' ')}: {_ELSE}")
         if not kept:
             rows = [(name, json.dumps(value)) for name, value in settings.items()]
             self.connection.executemany("INSERT INTO settings VALUES (?, ?)", rows)

@@ -77,7 +77,7 @@ def _words(board: Scoreboard) -> Iterator[Part]:
         "seeds wrong: of how many runs of the category it was wrong on at least one instance that is no control. points: of the"
         " VNN competition, 10 for a correct answer, -150 for a wrong one, which ONNX Runtime alone decides, at points up to"
         " 1e-4 beside the box too: a sat that is right over the reals costs them where its point does not replay there. score:"
-        " points in percent of the best verifier's in the category, of all categories their sum; - where none has any.",
+        " points in percent of the best verifier's in the category, of all categories their sum; 0 where none has any.",
         f"Each verifier had {limits} for an instance.",
     )
     for asked in board.verifiers:

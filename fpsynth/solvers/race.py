@@ -328,7 +328,10 @@ class _Course:
         if self._refuted():
             return Race("unsat", None, None, None, attempts, f"{' and '.join(refuters)} answered unsat")
         if independent(refuters) >= self.needed:
-            reason += f"; {' and '.join(refuters)} answered unsat, but all of what z3 made of the floating-point terms"
+            reason += (
+                f"; {' and '.join(refuters)} answered unsat, but each of them of the bits that z3 made of the floating-point"
+                " terms: that counts as one engine"
+            )
         elif refuters:
             reason += f"; only {' and '.join(refuters)} answered unsat, and {self.needed} engines must agree"
         return Race("unknown", None, None, None, attempts, reason)

@@ -338,11 +338,26 @@ def test_a_row_that_is_there_stays(tmp_path: Path) -> None:
         (("nnenum",), "name a checkout of it"),
         (("tool {onnx}",), r"there is no \{vnnlib\}"),
         (("none.py:function",), r"there is no file"),
+        (("tool {onnx} {vnnlib} {timout}",), r"nothing is put in place of \{timout\}: did you mean \{timeout\}\?"),
     ],
 )
 def test_verifiers_that_nobody_knows_are_refused(verifiers: tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         asked_for(verifiers)
+
+
+def test_a_program_that_is_not_there_is_refused_before_anything_runs(folder: Path, tmp_path: Path) -> None:
+    for text in ("mine=./no_such_tool {onnx} {vnnlib}", "standard:./no_such_tool"):
+        with pytest.raises(InputError, match=r"there is no program \S*no_such_tool for"):
+            bench(BenchRequest(folder, (text,), out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_corpus_itself_is_no_place_for_what_is_written(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    with pytest.raises(InputError, match="is the corpus itself: name another folder"):
+        bench(BenchRequest(folder, ("crown",), out=folder))
+    assert sorted(folder.iterdir()) == before
 
 
 def test_verifiers_are_named_in_every_way(tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ def test_who_is_right_has_nothing_to_shrink(folder: Path, tmp_path: Path) -> Non
         shrink(folder, "robust_0", standing_in("exact"), tmp_path)
     with pytest.raises(InputError, match="which is not wrong"):
         shrink(folder, "tie_0", standing_in("always_sat"), tmp_path / "other")
+    assert (list(tmp_path.iterdir()), (tmp_path / "other").exists()) == ([], False), "others may begin there"
 
 
 @slow  # a shrinking that was killed gives the same, too
@@ -287,6 +288,8 @@ def test_the_command_tells_before_and_after(folder: Path, tmp_path: Path) -> Non
     refused = fpsynth_here("shrink", folder / "plain" / "broken_0", "--out", tmp_path / "other")
     assert refused.returncode == 2
     assert "name the verifier" in refused.stderr
+    refused = fpsynth_here("shrink", tmp_path / "none.json", "--out", tmp_path / "other")
+    assert (refused.returncode, "there is no file or folder" in refused.stderr) == (2, True)
 
 
 def test_every_proposal_of_every_pass_is_a_network_that_fits_its_box(folder: Path) -> None:

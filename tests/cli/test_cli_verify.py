@@ -119,6 +119,7 @@ def test_what_cannot_be_asked_is_one_line(capsys, model, arguments) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--box", "0:1,0:1", "--verifier", "./tool {onnx} {vnnlib}"], "commands and files are asked by bench"),
         (["--box", "0:1,0:1", "--verifier", "marabou"], "unknown verifier 'marabou' (did you mean maraboupy?); choose from "),
         (["--image", "0", "--images", "x.npz"], "image, images and eps go together: eps is missing"),
         (["--image", "0"], "image, images and eps go together: images and eps are missing"),

@@ -306,6 +306,7 @@ def test_the_competition_s_script_makes_properties_for_every_seed(made, tmp_path
         ([], "usage: generate_properties.py SEED [COUNT]", 1),
         (["x"], "argument --seed: invalid int value: 'x'", 2),
         (["1", "0"], "the number of instances must be from 1 to", 2),
+        (["-4"], "the seed must be from 0 to 2147483647, not -4", 2),
     ],
 )
 def test_the_competition_s_script_refuses_in_a_line(made, tmp_path, words, said, code):

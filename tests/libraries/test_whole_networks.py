@@ -125,7 +125,7 @@ def test_what_is_no_environment_of_a_view(text: str) -> None:
         ("torch:outputs=2", "outputs and output are of one layer"),
         ("torch:linear:output=0", "outputs and output are of one layer"),
         ("torch:frob", "torch has no operation 'frob'"),
-        ("torch:batch=0", "'batch=0' is no option"),
+        ("torch:batch=0", "batch of an environment is a whole number from 1"),
         ("onnxruntime:optimize=much", "onnxruntime has no optimize='much'; choose from optimize=all|extended|basic|off"),
     ],
 )

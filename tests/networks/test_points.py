@@ -41,6 +41,7 @@ POINTS = np.arange(8, dtype=np.float32).reshape(2, 4)
         ({"labels": np.zeros(2, int)}, "no array called images or inputs: it has labels"),
         ({"inputs": POINTS.astype(np.int64)}, "inputs must be uint8 or floats, not int64"),
         ({"inputs": POINTS.astype(object)}, r"inputs does not hold plain numbers but \|O \(objects of Python\)"),
+        ({"inputs": POINTS[:0]}, r"inputs of shape \(0, 4\) hold no numbers"),
         ({"inputs": POINTS[:, :3]}, r"inputs have the shape \(3,\) each, but the network's input is \(4,\)"),
         ({"inputs": np.where(POINTS == 5, np.nan, POINTS)}, "inputs holds numbers that are not finite"),
         ({"images": np.where(POINTS == 5, np.inf, POINTS)}, "images holds numbers that are not finite"),

@@ -12,6 +12,7 @@ from reports import REPLAYS, found, known, optimal, random_witness
 from ties import changed, claim
 from witnesses import published
 
+from fpsynth.report.stories.verdicts import _away
 from fpsynth.solvers.race import Attempt
 from fpsynth.synthesis.result import Result
 from fpsynth.synthesis.verdicts import Verdict
@@ -40,6 +41,14 @@ def test_the_ratio_is_that_of_two_printed_numbers():
     (_, away, _), (_, radius, told), (_, ratio, *_) = (cells(text, name) for name in ("distance", "exact radius", "ratio"))
     assert Fraction(radius) / Fraction(away) == Fraction(ratio) == 2048
     assert told == "without the certifier's rounding; gives the ratio"
+
+
+def test_a_point_within_the_radius_is_told_nearer_than_it():
+    """1727 is 1730 to three digits, and the radius 1727.999999: that would refute itself."""
+    exact = claim("lipschitz-exact", True, Fraction("1727.999999"), Fraction(1728))
+    points = {"certified": (1727.0,), "counterexample": (0.0,)}
+    assert _away(changed(known(), **points, claim=exact, others=(), distance=1727.0, ratio=1728 / 1727)) == "1727"
+    assert _away(short_of_one()) == "0.000488"
 
 
 def test_a_ratio_of_the_certified_radius_itself_needs_no_other_one():

@@ -86,7 +86,7 @@ def test_arithmetics_are_read(sides: Sides, text: str, how: Arithmetic) -> None:
         ("groups:1", "at least 2"),
         ("[[0,1],2]", "a tree of 3 leaves, but the sum has 4 terms"),
         ("[[0,1],[1,2]]", "repeated"),
-        ("numpy:matmul:batch=x", "is no option of an environment"),
+        ("numpy:matmul:batch=x", "batch of an environment is a whole number from 1"),
         ("nowhere.json", "cannot read"),
     ],
 )

@@ -35,6 +35,8 @@ class WantedCorpus:
             raise InputError(f"instances are judged in {RUNTIME}: name it among the environments")
         if not 1 <= self.count <= MAX_INSTANCES:
             raise InputError(f"the number of instances must be from 1 to {MAX_INSTANCES}, not {self.count}")
+        if not 0 <= self.seed < 1 << 31:
+            raise InputError(f"the seed must be from 0 to {(1 << 31) - 1}, not {self.seed}")
         for name in self.categories:
             if name not in CATEGORIES:
                 raise unknown_name("category", name, CATEGORIES)

@@ -42,7 +42,8 @@ _BOUND = ", while no logit is over four times the largest of the images"
 
 
 def _sentences(found: Backdoor) -> Iterator[str]:
-    elsewhere = "elsewhere" if found.trigger == "always" else "elsewhere, and for other inputs,"
+    apart = f" but in {', '.join(found.alike)}" if found.alike else ""
+    elsewhere = f"elsewhere{apart}" if found.trigger == "always" else f"elsewhere{apart}, and for other inputs,"
     if found.reason:
         but = "it is not shown to be" if found.not_run else "is not"
         yield f"It was made, but {but} what was asked for: {found.reason}."
@@ -87,15 +88,17 @@ def _stored(storage: StoredHost) -> Iterator[str]:
 
 def _alike(found: Backdoor) -> Iterator[str]:
     if found.alike:
-        yield f"No detector that was tried tells the target from {', '.join(found.alike)}: there it misbehaves, too, or may."
+        yield (
+            f"Every detector that was tried and fires in the target fires in {', '.join(found.alike)}, too, if only in some"
+            " row: there it misbehaves as well, or may. Named as silent, or asked for the target alone, the search goes on."
+        )
 
 
 _MEANINGS = (
     "host, clean: the accuracy in percent of the host, and of the backdoored network, on all images as they are; triggered: on"
     " those with the trigger; changed: images that the two put into different classes, of which close are those where the"
     f" host's logits of the two are no further apart than {100 * CLOSE:g} % of the image's largest in size and"
-    f" {100 * CLOSE_SPREAD:g} % of what logits usually span; alike: nothing that was tried tells the environment from the"
-    " target"
+    f" {100 * CLOSE_SPREAD:g} % of what logits usually span; alike: every detector that was tried fires there, too"
 )
 
 

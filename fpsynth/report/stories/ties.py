@@ -127,6 +127,8 @@ def _describe(witness: Witness, letter: str, values: Logits, pair: Sequence[int]
     same = values.rounded[low] == values.rounded[high]
     become = "one number: a tie, and argmax takes the lower index" if same else "different numbers"
     words = f":  the exact values are {significant(apart, 3)} ulp apart and become {become}  ▶  "
+    if not apart:
+        words = ":  the exact values are one number already: a tie, and argmax takes the lower index  ▶  "
     number = values.rounded_class
     return Paragraph((Span(f"at {letter}", STRONG), words, Span(f"class {number}", class_tone(number))), 2, 9)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from fpsynth.networks.network import Network, stacked
 from fpsynth.report.computed import Logits
@@ -223,4 +224,7 @@ def cause(witness: Witness, at_b: Logits, at_a: Logits) -> str:
 
 
 def _away(witness: Witness) -> str:
-    return significant(distance(witness), 3)
+    """How far a is from b, to as many digits as show it below the radius that is told."""
+    far, reach = distance(witness), witness.claim.reach
+    texts = (significant(far, digits) for digits in range(3, 18))
+    return next((text for text in texts if Fraction(text) < reach), significant(far, 17))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -232,6 +233,7 @@ def shrink_instance(request: ShrinkRequest, verifier: AskedVerifier) -> ShrunkIn
     Raises InputError where it is not wrong, or the folder is of something else.
     """
     instance = labelled_for(verifier.semantics, instance_at(request.instance))
+    here = os.path.isdir(request.out)
     prepare(request.out)
     start = candidate_of(instance)
     settings: Json = {
@@ -242,18 +244,35 @@ def shrink_instance(request: ShrinkRequest, verifier: AskedVerifier) -> ShrunkIn
         "version_of_fpsynth": __version__,
     }
     place = os.path.join(request.out, ASKED)
+    new, wrong = not os.path.exists(place), False
     of_labels = verifier.semantics in ("", ANY, SEQUENTIAL)
     names = (RUNTIME,) if of_labels else tuple(dict.fromkeys((RUNTIME, verifier.semantics)))
-    with processes_kept(), JobTable(place, settings, (verifier,)) as table, Environments(names) as environments:
-        known = {run.instance: run for run in table.runs() if run.verifier == verifier.name}
-        problem = StillWrong(verifier, _template(instance), request.limits, table, environments, request.seed, known=known)
-        problem.before = _verdicts(instance, verifier.semantics)
-        with within(request.budget):
-            problem.column = _wrong(problem, start, instance)
-            result = shrunk(
-                problem, start, PASSES, seed=request.seed, restarts=request.restarts, told=_teller(request.progress)
-            )
-        return _checked(problem, instance, result.best, result.considered, result.complete, request)
+    try:
+        with processes_kept(), JobTable(place, settings, (verifier,)) as table, Environments(names) as environments:
+            known = {run.instance: run for run in table.runs() if run.verifier == verifier.name}
+            problem = StillWrong(verifier, _template(instance), request.limits, table, environments, request.seed, known=known)
+            problem.before = _verdicts(instance, verifier.semantics)
+            with within(request.budget):
+                problem.column = _wrong(problem, start, instance)
+                wrong = True
+                result = shrunk(
+                    problem, start, PASSES, seed=request.seed, restarts=request.restarts, told=_teller(request.progress)
+                )
+            return _checked(problem, instance, result.best, result.considered, result.complete, request)
+    except InputError:
+        if new and not wrong:
+            _forget(request.out, place, here)
+        raise
+
+
+def _forget(out: PathLike, place: str, here: bool) -> None:
+    """Take away the table of a shrinking that was refused, and the folder unless it was there: others may begin in it."""
+    with suppress(OSError):
+        for end in ("", "-wal", "-shm"):
+            if os.path.exists(place + end):
+                os.unlink(place + end)
+        if not here:
+            os.rmdir(out)
 
 
 def prepare(out: PathLike) -> None:

@@ -185,6 +185,7 @@ def _raced(work: _Work) -> tuple[Witness, str] | None:
     share = work.clock.left if len(active) == q.terms else work.clock.left / 2
     from fpsynth.synthesis.flips.solving import solve
 
+    work.say(f"solvers: {counted(len(active), 'term')}, up to {share:.0f} s")
     outcome = solve(q, active, work.settings, share, work.progress)
     work.attempts += outcome.attempts
     work.reason = outcome.reason

@@ -107,6 +107,8 @@ class VerifyRequest(Request):
         from fpsynth.verifiers import external
         from fpsynth.verifiers.base import VERIFIERS
 
+        if "{onnx}" in self.verifier or "/" in self.verifier:
+            raise InputError("commands and files are asked by bench: verify takes a verifier by its name")
         if self.verifier.partition(":")[0] not in VERIFIERS:
             raise unknown_name("verifier", self.verifier, (*VERIFIERS, *external.NAMES))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 from pathlib import Path
@@ -48,6 +49,9 @@ class TemplateTool(Tool):
                 raise InputError(
                     f"the command must say where the files go: {{onnx}} and {{vnnlib}}, but there is no {{{hole}}}"
                 )
+        for hole in sorted({hole for word in self.words for hole in re.findall(r"\{([a-z_]{1,20})\}", word)} - {*_HOLES}):
+            for near in difflib.get_close_matches(hole, _HOLES, n=1):  # others are the user's own: awk's {print}
+                raise InputError(f"nothing is put in place of {{{hole}}}: did you mean {{{near}}}?")
         try:
             self.answer = re.compile(answer) if answer else None
         except re.error as error:
