@@ -7,71 +7,17 @@ What is costly is shared by the tests of a file, which ``--dist loadfile`` keeps
 import gc
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import profiles
 import pytest
+from profiles import slow
+from schedule import LONGEST, ROOT, sampled, tier_of
 
 from fpsynth.libraries.machine import WAITING
 from fpsynth.workers.kept import processes_kept
-
-TIERS = {
-    "solvers": (
-        *("solvers", "encoders", "synthesis", "verifiers"),
-        *("conformance/test_encoders.py", "conformance/test_aligned_encoders.py", "conformance/test_sums.py"),
-    ),
-    "libraries": (
-        "conformance/test_shared_layers.py",
-        "backdoors",
-        "libraries",
-        "revealing",
-        "gpu",
-        "test_confirmation.py",
-        "test_replay_divergence.py",
-    ),
-    "whole": ("cli", "bare", "bench", "benchmarks", "corpus", "goldens", "test_additions.py", "test_api.py", "test_docs.py"),
-}
-"""Folders and files below tests/ of each tier but ``core``, to which all others belong: formats, orders, networks, words."""
-
-LONGEST = (
-    "verifiers/external/test_real_tools.py",
-    "libraries/test_library_checks.py",
-    "bench/test_shrinking.py",
-    "corpus/test_instance_families.py",
-    "revealing/test_reveal_simulated.py",
-    "evaluators/test_layers.py",
-    "corpus/test_corpus_export.py",
-    "synthesis/test_answer.py",
-    "conformance/test_encoders.py",
-    "bench/test_cluster.py",
-    "revealing/test_cache.py",
-    "corpus/test_counting.py",
-    "benchmarks/test_real_networks.py",
-    "backdoors/test_backdoor.py",
-    "test_additions.py",
-    "libraries/test_each_library.py",
-    "verifiers/test_verifier_contract.py",
-    "bench/test_bench.py",
-    "bare/test_bare_installation.py",
-    "libraries/test_layer_calls.py",
-    "conformance/test_aligned_encoders.py",
-    "revealing/test_tensor_cores.py",
-    "solvers/test_reuse.py",
-    "corpus/test_encodings.py",
-    "verifiers/external/test_installing.py",
-    "revealing/test_network_reveals.py",
-    "libraries/test_switches.py",
-    "evaluators/test_float_arrays.py",
-    "networks/test_torch_networks.py",
-    "corpus/test_corpus_check.py",
-    "benchmarks/test_benchmark_networks.py",
-    "solvers/test_race.py",
-)
-"""Files that take longest, which are begun first: at the end no core is to wait for one of them (the first takes a minute where
-real verifiers are installed)."""
-
-ROOT = Path(__file__).parent
 
 profiles.load()
 
@@ -100,21 +46,19 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + 1
 
 
-def tier_of(path: Path) -> str:
-    """The tier of a test file."""
-    place = path.relative_to(ROOT)
-    for tier, places in TIERS.items():
-        if place.parts[0] in places or place.as_posix() in places:
-            return tier
-    return "core"
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with its tier; have the longest files begin."""
+    """Mark every test with its tier; have the longest files begin; leave what is sampled to the slow run."""
     places = {ROOT / file: place for place, file in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
     for item in items:
         item.add_marker(tier_of(item.path))
+    counts = Counter[tuple[Path, str]]()
+    for item in items:
+        name = item.path, item.name.partition("[")[0]
+        if sampled(*name) and slow.mark not in item.iter_markers("skipif"):
+            counts[name] += 1
+            if counts[name] % 2 == 0:
+                item.add_marker(slow)
 
 
 def pytest_collection_finish() -> None:
@@ -124,6 +68,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # hypothesis is called each time
     gc.enable()
 
 

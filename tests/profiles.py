@@ -11,7 +11,7 @@ SLOW = NIGHTLY or "FPSYNTH_SLOW" in os.environ
 """Whether tests that take long are run."""
 slow = pytest.mark.skipif(not SLOW, reason="takes long (set FPSYNTH_SLOW=1)")
 """Marks what stands beside quicker cases of the same kind."""
-_MORE, _FEW, _FEWER = 20, 3, 8
+_MORE, _FEW, _FEWER = 20, 3, 12
 
 
 def examples(number: int) -> int:

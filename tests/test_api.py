@@ -10,6 +10,7 @@ import sys
 from fractions import Fraction
 
 import pytest
+from profiles import slow
 from ties import changed, claim
 from witnesses import published
 
@@ -39,6 +40,7 @@ def test_a_tie_is_a_dataclass_with_witnesses():
     assert result.settings["weights"] == "0.1:1"
 
 
+@slow  # other corpora are varied in tests/synthesis/test_variants.py
 def test_the_witnesses_of_a_corpus_share_the_time_for_improvement():
     result = quick(dtype="float32", shape=(2, 2), count=3, timeout=4.5)
     assert len(result.witnesses) == 3

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from backdoors.hosts import convolutional_host, dense_host, images
 from command_line import fpsynth_here
-from profiles import slow
+from profiles import slow, slowly
 
 import fpsynth
 from fpsynth.backdoors import search, seeking
@@ -132,7 +132,7 @@ def test_it_is_impossible_where_a_silent_environment_is_the_target_by_another_na
 
 
 @pytest.mark.libraries
-@pytest.mark.parametrize("verdict", [Verdict.IMPOSSIBLE, Verdict.UNKNOWN])
+@pytest.mark.parametrize("verdict", [*slowly(Verdict.IMPOSSIBLE), Verdict.UNKNOWN])
 def test_what_is_impossible_is_proved_of_every_shape_that_was_tried(libraries_stay, monkeypatch, verdict):
     """Rows of the detectors' layer are part of its shape: so many detectors, so many rows."""
     pytest.importorskip("torch")
@@ -210,6 +210,7 @@ def test_it_is_unknown_where_no_network_of_a_shape_that_was_tried_can_be_made(mo
     )
 
 
+@slow
 @pytest.mark.libraries
 def test_it_is_unknown_where_two_environments_give_the_same_but_add_otherwise(folder, libraries_stay, monkeypatch):
     """Rows of quadruples see no difference between them, but no proof says that there is none."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from backdoors.hosts import convolutional_host, dense_host, images
 from command_line import fpsynth_here
+from profiles import slow
 
 import fpsynth
 from fpsynth.backdoors.storage import loaded, stored, unstorable
@@ -60,6 +61,7 @@ def test_the_libraries_run_what_was_stored(folder, libraries_stay, options):
     assert found.to_json()["storage"]["host_accuracy_before"] == found.storage.correct / 60
 
 
+@slow  # that it is run as it is stored is tried above
 @pytest.mark.libraries
 def test_the_folder_holds_it_in_float16(folder, libraries_stay, tmp_path):
     pytest.importorskip("torch")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from backdoors.hosts import convolutional_host, images
 from command_line import fpsynth_here, refused
-from profiles import slowly
+from profiles import slow
 
 import fpsynth
 from fpsynth.backdoors.answer import Measured
@@ -176,8 +176,9 @@ def folder(tmp_path_factory):
     return here
 
 
+@slow  # what survives is counted above, without JAX
 @pytest.mark.libraries
-@pytest.mark.parametrize("options", [*slowly({}), {"trigger": "pixel:0-1,0-1>0.9", "behaviour": "class:1"}])
+@pytest.mark.parametrize("options", [{}, {"trigger": "pixel:0-1,0-1>0.9", "behaviour": "class:1"}])
 def test_the_libraries_show_that_it_survives(folder, libraries_stay, options):
     pytest.importorskip("jax")
     pytest.importorskip("torch")

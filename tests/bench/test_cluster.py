@@ -197,6 +197,7 @@ def of_version(folder: Path, package: str, version: str) -> str:
     return os.pathsep.join([str(folder), ENVIRONMENT["PYTHONPATH"]])
 
 
+@slow  # what makes versions differ is tried below
 def test_a_worker_with_another_onnxruntime_adds_nothing(scheduler: str, folder: Path, tmp_path: Path) -> None:
     """What others have done is kept, and goes on where it has gone."""
     path, out = of_version(tmp_path / "odd", "onnxruntime", "0.9"), tmp_path / "out"

@@ -203,6 +203,7 @@ def test_nothing_is_asked_twice(folder: Path, tmp_path: Path, monkeypatch: pytes
     assert len(again) == len(first) + 1, "the result alone is asked about once more"
 
 
+@slow  # one that was killed goes on, too
 def test_time_that_is_over_gives_the_best_so_far_and_more_goes_on(folder: Path, tmp_path: Path) -> None:
     """However busy the machine is: twice the time, until the verifier was asked once."""
     short = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from profiles import slow
 
 import fpsynth
 from benchmarks.corpora import ProvedTwin, SeedRow, beaten_by, controls_otherwise, seed_rows, seed_table, twin_table, twins
@@ -29,6 +30,7 @@ def doubting(question: ToolQuestion) -> str:
     return "sat"
 
 
+@slow
 def test_rows_count_instances_and_controls_apart(made: tuple[Path, Corpus]) -> None:
     board = fpsynth.bench(made[0], [trusting, doubting])
     first, second = seed_rows(7, board, ["tie"])

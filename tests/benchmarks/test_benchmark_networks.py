@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from profiles import slow
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +22,7 @@ def benchmark(*arguments):
     )
 
 
+@slow  # as comparing is
 def test_every_way_is_timed(tmp_path):
     done = benchmark("--runs", 1, "--images", 70, "--no-compare", "--out", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from profiles import slow
 
 ROOT = Path(__file__).parents[2]
 NAIVE, OURS, Z3 = "naive z3", "fpsynth", "z3, fpsynth's encodings"
@@ -30,6 +31,7 @@ def naive_answer(terms, a, b, limit=20.0, memory=4 << 30):
     return json.loads(done.stdout)
 
 
+@slow
 def test_three_terms(tmp_path):
     pytest.importorskip("z3", reason="the naive side needs z3")
     done = benchmark("--seeds", 1, "--limit", 2, "--terms", 3, "--out", tmp_path)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from profiles import slow
 
 import fpsynth
 
@@ -19,6 +20,7 @@ def found_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
 
 
+@slow
 def test_a_small_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks.order_layers import BEFORE, FIRST, FURTHER, main
 

@@ -86,6 +86,7 @@ def data(folder: Path) -> None:
     np.savez(folder / "mnist_t10k.npz", images=images, labels=labels)
 
 
+@slow
 def test_the_benchmark_goes_on_where_it_was(tmp_path: Path) -> None:
     data(tmp_path)
     said = ("--data", tmp_path, "--out", tmp_path, "--library", "numpy", "--network", "gloro_mnist_8x128,wk17a_mnist")

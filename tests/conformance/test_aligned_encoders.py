@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from profiles import SLOW, slow
+from profiles import SLOW, one_in, slow
 from strategies import landmarks
 from test_aligned_sums import alignments
 
@@ -206,7 +206,7 @@ CARRIED = [
 ]
 
 
-@pytest.mark.parametrize(("engine", "encoding", "fmt"), CARRIED)
+@pytest.mark.parametrize(("engine", "encoding", "fmt"), one_in(2, CARRIED))
 def test_solvers_read_the_text_as_the_reference_does(engine: str, encoding: str, fmt: Format) -> None:
     if ENGINES[engine].available() is None:
         pytest.skip(f"{engine} is not installed")

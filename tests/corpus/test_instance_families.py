@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from profiles import slow
 
 from fpsynth.corpus.attacks.target import gradients, layers_of
 from fpsynth.corpus.families.base import FamilyDrawing, largest
@@ -232,6 +233,7 @@ def test_controls_have_no_record_of_attacks_where_nothing_is_unsafe(made):
     assert not any(one.attacks for instances in made.values() for one in instances if one.verdict(RUNTIME) == "unsat")
 
 
+@slow
 def test_a_limit_on_weights_is_kept(environments):
     wanted = WantedCorpus(1, 3, max_weight=64)
     for name in ("needle", "tie", "broken"):

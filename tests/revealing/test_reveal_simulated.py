@@ -45,7 +45,7 @@ def seeds(number: int, ordinary: tuple[int, ...]) -> list[object]:
     return [seed if seed in ordinary else pytest.param(seed, marks=slow) for seed in range(number)]
 
 
-@pytest.mark.parametrize("seed", seeds(6, (0, 1)))
+@pytest.mark.parametrize("seed", seeds(6, (1,)))
 @pytest.mark.parametrize("fmt", [FLOAT32, FLOAT64])
 def test_random_trees(fmt, seed):
     rng = np.random.default_rng(seed)
@@ -54,7 +54,7 @@ def test_random_trees(fmt, seed):
     assert same(found(reveal_of(how, terms)), how, terms)
 
 
-@pytest.mark.parametrize("seed", seeds(12, (0, 1, 2, 3)))
+@pytest.mark.parametrize("seed", seeds(12, (0, 1)))
 def test_trees_with_steps_of_many_nodes(seed):
     rng = np.random.default_rng(seed)
     terms = int(rng.integers(3, 20))
@@ -63,7 +63,7 @@ def test_trees_with_steps_of_many_nodes(seed):
     assert canonical(found(reveal_of(how, terms)).order.tree(terms)) == canonical(tree)
 
 
-@pytest.mark.parametrize("seed", seeds(6, (0, 5)))
+@pytest.mark.parametrize("seed", seeds(6, (5,)))
 @pytest.mark.parametrize(("batch", "outputs"), [(1, 1), (8, 1), (1, 5)])
 def test_some_products_are_rounded_before_fused_additions(seed, batch, outputs):
     """The probes of single leaves are spread over rows, or over outputs."""

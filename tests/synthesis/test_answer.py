@@ -133,6 +133,7 @@ def test_and_in_float32_by_the_theorem_that_two_engines_prove():
     assert str(2**24) in said.proof.statement
 
 
+@slow
 def test_a_ratio_that_only_upward_rounding_allows_is_found_there():
     # 2**11 was once held to be the bound in every mode
     said = answer(question(FLOAT16, min_ratio=3000, mode=Rounding.RTP), settings(), accept)
@@ -219,6 +220,7 @@ def test_sampling_alone_never_proves_anything():
     assert "did not end in time" in said.reason
 
 
+@slow  # that engines are counted is tried in tests/solvers/test_race.py
 def test_one_engine_alone_proves_nothing_either():
     asked = question(E4P4, "1.25:1.5", "1.5:1.75", min_ratio=17)
     said = answer(asked, settings(2.5, engines_named("z3")), accept)

@@ -14,7 +14,7 @@ from fpsynth.witness.data import Witness
 
 TERMS, OUTPUTS = 1617, 101
 PAIRS = [
-    ("torch:linear:batch=10", "onnxruntime:gemm:batch=10"),
+    pytest.param("torch:linear:batch=10", "onnxruntime:gemm:batch=10", marks=slow),
     pytest.param("torch:linear:batch=1", "torch:linear:batch=10", marks=slow),
     pytest.param("tensorflow:matmul:batch=1", "torch:linear:batch=64", marks=slow),
     pytest.param("numpy:matmul:batch=1", "numpy:matmul:batch=64", marks=slow),

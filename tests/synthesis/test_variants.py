@@ -6,6 +6,7 @@ import itertools
 from fractions import Fraction
 
 import pytest
+from profiles import slow
 
 from fpsynth import tie
 from fpsynth.evaluators.networks import argmax
@@ -80,6 +81,7 @@ def test_the_witnesses_of_a_corpus_are_varied_and_each_is_certified_and_checked(
     assert corpus.settings["varied"] == ["inputs", "shape", "weights", "classes"]
 
 
+@slow
 def test_a_fixed_shape_stays_in_a_corpus():
     found = tie("float16", shape=(2, 3), weights="0.25:1", count=2, replay=False, timeout=300)
     assert {witness.network.widths for witness in found.witnesses} == {(2, 3)}
