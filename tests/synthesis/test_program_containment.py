@@ -67,7 +67,7 @@ def test_what_is_the_same_gives_the_same_numbers() -> None:
         np.testing.assert_array_equal(*(sum_of_products(arithmetic(program), w, x) for program in (a, b)))
 
     held()
-    assert min(proved[True], proved[False]) >= 5, proved
+    assert min(proved[True], proved[False]) >= 2, proved
 
 
 def test_products_that_no_rounding_changes_are_the_same_fused_or_not_in_a_mixed_program() -> None:
