@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 EXTRAS = {
     "torch": "torch",
     "tensorflow": "tensorflow",
@@ -32,8 +34,9 @@ def how_to_install(package: str, extra: str | None = None) -> str:
     return f"pip install -e '.[{extra}]' in the checkout (where fpsynth is installed already: pip install 'fpsynth[{extra}]')"
 
 
+@functools.cache
 def package_version(package: str) -> str | None:
-    """The installed version of a distribution, without importing it; None where there is none."""
+    """The installed version of a distribution, without importing it; None where there is none.  Looked up once."""
     import importlib.metadata
 
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 import profiles
 import pytest
 from profiles import slow
-from schedule import LONGEST, ROOT, sampled, tier_of
+from schedule import LONGEST, ROOT, left, sampled, tier_of
 
 from fpsynth.libraries.machine import WAITING
 from fpsynth.workers.kept import processes_kept
@@ -57,8 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = item.path, item.name.partition("[")[0]
         if sampled(*name) and slow.mark not in item.iter_markers("skipif"):
             counts[name] += 1
-            if counts[name] % 2 == 0:
-                item.add_marker(slow)
+        if left(*name) or counts[name] % 2 == 0 < counts[name]:
+            item.add_marker(slow)
 
 
 def pytest_collection_finish() -> None:

@@ -92,6 +92,10 @@ SAMPLED = {
     "solvers/test_engines.py": (
         *("test_every_engine_solves_and_refutes_in_every_encoding", "test_the_same_seed_gives_the_same_solution"),
     ),
+    "libraries/test_runs.py": ("test_a_library_works_with_as_many_threads_as_it_is_told",),
+    "solvers/test_race.py": ("test_a_real_solver_that_runs_out_of_memory_is_an_unknown_with_a_reason",),
+    "bare/test_bare_installation.py": ("test_what_only_a_solver_decides_is_unknown_and_says_how_to_get_one",),
+    "test_scratch.py": ("test_a_half_written_folder_of_the_killed_is_removed_where_it_is_written_again",),
     "solvers/test_reuse.py": ("test_the_answer_does_not_depend_on_what_was_asked_before",),
     "synthesis/test_check_true.py": (
         "test_a_tie_that_is_found_is_confirmed",
@@ -102,7 +106,9 @@ SAMPLED = {
     "synthesis/test_tie_question.py": ("test_the_assertions_hold_of_exactly_the_certified_ties",),
     "synthesis/test_time_limits.py": ("test_a_moment_is_too_little_and_no_proof",),
     "verifiers/test_lipschitz_sound.py": ("test_no_accepted_radius_contains_another_class",),
-    "verifiers/test_milp.py": ("test_along_a_line_every_selection_has_its_exact_optimum_and_the_closest_point",),
+    "verifiers/test_milp.py": (
+        *("test_along_a_line_every_selection_has_its_exact_optimum_and_the_closest_point", "test_a_budget_ends_the_solver"),
+    ),
     "verifiers/test_relaxations_at_random.py": ("test_what_networks_at_random_compute_lies_within_sound_bounds",),
     "verifiers/test_relaxations_of_witnesses.py": (
         "test_logits_of_every_view_lie_within_bounds_and_no_departure_is_called_safe",
@@ -111,6 +117,32 @@ SAMPLED = {
 }
 """Tests of many like cases that take longest together, by file: of the cases that are run every second one is left to the slow
 run."""
+
+
+LEFT = {
+    "backdoors/test_backdoor.py": ("test_the_script_fills_batches_and_needs_no_labels",),
+    "backdoors/test_backdoor_folder.py": ("test_without_a_proof_no_instance_is_written_and_that_is_said",),
+    "backdoors/test_limits.py": ("test_boxes_end_with_the_time",),
+    "bench/test_bench.py": ("test_temporary_folders_of_a_killed_bench_are_removed_by_whoever_begins_next",),
+    "bench/test_cluster.py": ("test_two_benches_on_one_cluster_do_not_mix",),
+    "bench/test_software.py": ("test_a_liar_about_programs_is_shrunk",),
+    "benchmarks/test_benchmark_scoreboard.py": ("test_results_hold_no_path_of_the_machine",),
+    "cli/test_cli.py": ("test_json_of_what_is_impossible_has_the_same_keys",),
+    "corpus/test_instance_families.py": ("test_lone_inputs_are_counted_to_be_one_whatever_the_seed",),
+    "corpus/test_instances.py": ("test_a_list_of_categories",),
+    "encoders/test_implied.py": ("test_solutions_of_the_small_tie",),
+    "libraries/test_switches.py": ("test_deterministic_torch_fixes_the_workspace_of_cublas",),
+    "networks/test_large_graphs.py": ("test_ten_million_numbers",),
+    "revealing/test_cache.py": ("test_a_network_says_what_is_from_the_cache",),
+    "synthesis/test_answer.py": (
+        *("test_and_says_nothing_of_the_one_that_was_asked_for", "test_impossible_in_two_arithmetics_at_once_says_so"),
+    ),
+    "synthesis/test_flips.py": ("test_thousands_of_terms_take_no_more_than_a_few_that_count",),
+    "synthesis/test_given_run.py": ("test_a_tie_that_no_run_bears_out_is_not_found", "test_what_no_run_bears_out_is_not_found"),
+    "synthesis/test_interval.py": ("test_maximise_goes_farther_outside",),
+    "synthesis/test_questions.py": ("test_sampled_points_outside_a_box_are_numbers",),
+}
+"""Tests beside cheaper ones of their kind that are left to the slow run as a whole; others say so themselves."""
 
 
 def tier_of(path: Path) -> str:
@@ -125,3 +157,13 @@ def tier_of(path: Path) -> str:
 def sampled(path: Path, name: str) -> bool:
     """Whether only every second case of a test is run every time."""
     return name in SAMPLED.get(path.relative_to(ROOT).as_posix(), ())
+
+
+def left(path: Path, name: str) -> bool:
+    """Whether a test is left to the slow run."""
+    return name in LEFT.get(path.relative_to(ROOT).as_posix(), ())
+
+
+def named() -> list[tuple[Path, str]]:
+    """The files and tests that these tables name."""
+    return [(ROOT / file, name) for table in (SAMPLED, LEFT) for file, names in table.items() for name in names]

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from schedule import LONGEST, ROOT, named
+
 import fpsynth
 
 PACKAGE = Path(fpsynth.__file__).parent
@@ -109,3 +111,9 @@ def test_functions_take_eight_parameters_at_most() -> None:
 def test_a_function_of_nine_is_seen() -> None:
     assert list(wide(ast.parse("def f(a, b, c, d, e, *f, g, h, i): pass"))) == [("f", 9)]
     assert list(wide(ast.parse("def f(a, b, c, d, e, f, g, h): pass"))) == []
+
+
+def test_the_schedule_names_tests_that_there_are() -> None:
+    for path, name in named():
+        assert f"\ndef {name}(" in path.read_text("utf-8"), (path.name, name)
+    assert all((ROOT / file).is_file() for file in LONGEST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from fpsynth.formats import FLOAT32, FORMATS, Format
 from fpsynth.libraries.calls import Called, letters
 from fpsynth.libraries.operands import CannotRun as CannotRun
 from fpsynth.libraries.operands import dtype_name, exact_array, narrowed, numpy_dtype, widened
+from fpsynth.packages import package_version
 
 if TYPE_CHECKING:
     from fpsynth.libraries.graphs import Numbers
@@ -136,12 +136,7 @@ class Library(ABC):
 
     def version(self) -> str | None:
         """The installed version, without importing the library; None if it is absent."""
-        for package in self.packages:
-            try:
-                return importlib.metadata.version(package)
-            except importlib.metadata.PackageNotFoundError:
-                continue
-        return None
+        return next(filter(None, map(package_version, self.packages)), None)
 
     @abstractmethod
     def load(self, device: str, threads: int | None = None) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from bench_corpus import script, standing_in
 from command_line import ENVIRONMENT, fpsynth_here
-from profiles import slowly
 
 from fpsynth.corpus.instances.data import REAL, RUNTIME, Corpus
 from fpsynth.corpus.instances.reading import read_corpus
@@ -95,7 +94,7 @@ def test_crashes_hangs_garbage_and_gluttons_get_their_rows(folder: Path, tmp_pat
     timeout = script(tmp_path, 'print("timeout")', "timeout")
     unknown = script(tmp_path, 'print("unknown")', "unknown")
     names = (crash, fault, hang, garbage, glutton, thirty, timeout, unknown)
-    board = asked(folder, *names, categories=("tie",), timeout=4.0, memory=0.5, jobs=4)
+    board = asked(folder, *names, categories=("tie",), timeout=4.0, memory=0.25, jobs=4)
     wanted = {
         "crash": "error",
         "fault": "error",
@@ -214,7 +213,7 @@ def hanging(folder: Path, tmp_path: Path, *more: str) -> tuple[subprocess.Popen[
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is locked there")
-@pytest.mark.parametrize("beginning", ["shrink", *slowly("bench", "corpus")])
+@pytest.mark.parametrize("beginning", ["shrink", "bench", "corpus"])
 def test_temporary_folders_of_a_killed_bench_are_removed_by_whoever_begins_next(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beginning: str
 ) -> None:
