@@ -64,6 +64,7 @@ SAMPLED = {
     "backdoors/test_inplace.py": ("test_the_libraries_show_it",),
     "backdoors/test_storage.py": ("test_the_libraries_run_what_was_stored",),
     "bare/test_bare_installation.py": ("test_what_only_a_solver_decides_is_unknown_and_says_how_to_get_one",),
+    "bench/test_own_verifiers.py": ("test_a_copy_says_what_the_command_line_says",),
     "benchmarks/test_real_networks.py": ("test_every_logit_is_reproduced",),
     "cli/test_cli_current_folder.py": ("test_where_pythonpath_has_the_folder_the_file_is_named",),
     "cli/test_cli_divergences.py": ("test_each_command_reports_and_ends_with_its_code",),
@@ -144,6 +145,7 @@ SAMPLED = {
     "synthesis/test_run.py": ("test_other_shapes_orders_and_formats_give_confirmed_witnesses",),
     "synthesis/test_tie_question.py": ("test_the_assertions_hold_of_exactly_the_certified_ties",),
     "synthesis/test_time_limits.py": ("test_a_moment_is_too_little_and_no_proof",),
+    "test_replay_divergence.py": ("test_each_library_is_run_and_its_verdict_follows_from_its_logits",),
     "test_scratch.py": ("test_a_half_written_folder_of_the_killed_is_removed_where_it_is_written_again",),
     "verifiers/test_lipschitz_sound.py": ("test_no_accepted_radius_contains_another_class",),
     "verifiers/test_milp.py": (
@@ -167,10 +169,16 @@ run."""
 
 LEFT = {
     "backdoors/test_backdoor.py": ("test_the_script_fills_batches_and_needs_no_labels",),
-    "backdoors/test_backdoor_folder.py": ("test_without_a_proof_no_instance_is_written_and_that_is_said",),
+    "backdoors/test_backdoor_folder.py": (
+        "test_without_a_proof_no_instance_is_written_and_that_is_said",
+        "test_the_corpus_holds_when_all_of_it_is_proved_again",
+    ),
     "backdoors/test_limits.py": ("test_boxes_end_with_the_time",),
     "bench/test_bench.py": ("test_temporary_folders_of_a_killed_bench_are_removed_by_whoever_begins_next",),
-    "bench/test_cluster.py": ("test_two_benches_on_one_cluster_do_not_mix",),
+    "bench/test_cluster.py": (
+        "test_two_benches_on_one_cluster_do_not_mix",
+        "test_the_cluster_says_what_this_machine_says",
+    ),
     "bench/test_software.py": ("test_a_liar_about_programs_is_shrunk",),
     "benchmarks/test_benchmark_scoreboard.py": ("test_results_hold_no_path_of_the_machine",),
     "cli/test_cli.py": ("test_json_of_what_is_impossible_has_the_same_keys",),
@@ -193,6 +201,8 @@ LEFT = {
         "test_maximise_goes_farther_outside",
         "test_4096_terms_take_seconds",
     ),
+    "synthesis/test_given_time.py": ("test_the_inputs_themselves_are_evaluated_within_the_time",),
+    "synthesis/test_matrix_question.py": ("test_every_pair_of_different_arithmetics_of_numpy_and_torch_is_told_apart",),
     "synthesis/test_questions.py": ("test_sampled_points_outside_a_box_are_numbers",),
 }
 """Tests beside cheaper ones of their kind that are left to the slow run as a whole; others say so themselves."""
