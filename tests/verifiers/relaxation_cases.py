@@ -152,11 +152,16 @@ def require_all_within(found: RowBounds, points: Sequence[tuple[float, ...] | No
         require_within(found, finite[k])
 
 
+def _finite(number: float | Fraction) -> bool:
+    """A fraction is, however large: beyond float64's range it has no float."""
+    return isinstance(number, Fraction) or math.isfinite(number)
+
+
 def require_within(found: RowBounds, logits: Sequence[float | Fraction] | None) -> None:
     """Fail where logits lie outside; where they are not finite, bounds may not be."""
     ends: Ends = found.outputs
-    if logits is None or not all(math.isfinite(y) for y in logits):
-        wrong = range(len(ends.lower)) if logits is None else [k for k, y in enumerate(logits) if not math.isfinite(y)]
+    wrong = range(len(ends.lower)) if logits is None else [k for k, y in enumerate(logits) if not _finite(y)]
+    if logits is None or wrong:
         assert not all(math.isfinite(ends.lower[k]) and math.isfinite(ends.upper[k]) for k in wrong)
         return
     exact = [Fraction(y) for y in logits]
