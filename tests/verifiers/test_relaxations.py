@@ -121,11 +121,13 @@ def test_results_in_a_ball_lie_within_bounds_of_it(data: st.DataObject) -> None:
     boxes = boxes_of(FORMATS[-1], inputs).filter(lambda box: max(map(abs, (*box.lower, *box.upper))) < 64)
     ball = ball_within(data.draw(boxes))
     found, rng = bounded(network, ball, REAL), random.Random(0)
+    radius = float(ball.radius)
+    radius = radius if Fraction(radius) <= ball.radius else math.nextafter(radius, 0.0)  # points at it must not lie outside
     for _ in range(4):
         step = np.array([rng.gauss(0, 1) for _ in range(inputs)])
-        step *= float(ball.radius) / np.linalg.norm(step) * (1 - 2**-40)
+        step *= radius / np.linalg.norm(step) * (1 - 2**-40)
         if rng.random() < 0.3:
-            step = np.eye(inputs)[rng.randrange(inputs)] * float(ball.radius)
+            step = np.eye(inputs)[rng.randrange(inputs)] * radius
         point = [Fraction(x) + Fraction(d) for x, d in zip(ball.centre, step.tolist(), strict=True)]
         assert sum((x - Fraction(c)) ** 2 for x, c in zip(point, ball.centre, strict=True)) <= ball.radius**2
         logits = [low for low, _ in enclosed_logits(network, [(x, x) for x in point])]
