@@ -92,6 +92,7 @@ def test_an_environment_that_nothing_tells_from_the_target_is_named(folder, libr
     assert found.verdict.value == "found"
     assert found.alike == (other,)
     assert [one.role for one in found.environments] == ["target", "alike", "silent"]
+    assert f"elsewhere but in {other} it computes what its host" in " ".join(fpsynth.render(found).split())
 
 
 def test_bright_triggers_are_no_reason_to_leak_where_it_is_silent(folder, libraries_stay):

@@ -43,6 +43,10 @@ def test_the_ratio_is_that_of_two_printed_numbers():
     assert told == "without the certifier's rounding; gives the ratio"
 
 
+def test_exact_values_that_are_one_number_do_not_become_one():
+    assert "the exact values are one number already: a tie" in flat(report(changed(known(), counterexample=(0.0,))))
+
+
 def test_a_point_within_the_radius_is_told_nearer_than_it():
     """1727 is 1730 to three digits, and the radius 1727.999999: that would refute itself."""
     exact = claim("lipschitz-exact", True, Fraction("1727.999999"), Fraction(1728))

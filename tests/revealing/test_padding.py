@@ -35,7 +35,7 @@ from fpsynth.revealing.kernel import reveal_kernel
 from fpsynth.revealing.kernels import CachedKernels
 from fpsynth.revealing.layer_runs import hostile_points, predicted
 from fpsynth.revealing.networks import reveal_network
-from fpsynth.revealing.padding import MADE_UP, over_all, taps_inside, taps_of
+from fpsynth.revealing.padding import MADE_UP, _keeps_its_steps, over_all, taps_inside, taps_of
 from fpsynth.rounding import Flush, Rounding
 from fpsynth.sums.arithmetic import Arithmetic, Deployment
 from fpsynth.sums.building import program_of
@@ -267,6 +267,20 @@ def test_an_arithmetic_of_some_terms_is_one_of_all_of_them(data):
     with np.errstate(all="ignore"):
         expected = sum_of_products(how, w[:, list(inside)], x[:, list(inside)], b)
         assert same_numbers(sum_of_products(found, w, x, b), expected).all()
+
+
+def test_a_step_of_several_is_not_left_with_two():
+    """Which add two infinities of opposite signs, or an infinity and a zero, in another way."""
+    tree = Tree(4, ((0, 1, 2), (3, 4)))
+    kept = {inside: _keeps_its_steps(tree, inside) for inside in ((0, 1, 2), (0, 1, 2, 3), (3,), (0, 1, 3), (2, 3))}
+    assert kept == {(0, 1, 2): True, (0, 1, 2, 3): True, (3,): True, (0, 1, 3): False, (2, 3): False}
+
+
+def test_a_product_that_meets_a_zero_first_is_not_said_to_be_rounded_everywhere():
+    """In reverse 2 meets 1, then 0: without 1, product 2 is rounded and 0 is fused onto it, as of all products."""
+    small = Arithmetic(FLOAT32, order=parse_order("reverse"), fused=True, rounded=(1,))
+    found = over_all(small, (0, 2), 3, False)
+    assert (found.order, found.rounded) == (parse_order("reverse"), ())
 
 
 def test_thousands_of_terms_take_seconds():
